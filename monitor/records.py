@@ -1,0 +1,75 @@
+"""The frozen records that flow between stages, with shapes and units.
+
+Stages work on batches, so a record here holds the columns of a batch and not one reading.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "FAULTY",
+    "NORMAL",
+    "BundleError",
+    "FloatArray",
+    "Outcome",
+    "Readings",
+    "Windows",
+]
+
+FloatArray = NDArray[np.float64]
+
+FAULTY = "Faulty"
+NORMAL = "Normal"
+
+
+class BundleError(Exception):
+    """A bundle that can't be trusted: the text says which file, what is wrong and what was expected."""
+
+
+class Outcome(StrEnum):
+    """What became of a reading. Each reading is counted under exactly one."""
+
+    JUDGED = "judged"
+    FILLING = "filling"
+    WARMING = "warming"
+    SKIPPED = "skipped"
+    MALFORMED = "malformed"
+    UNMATCHED = "unmatched"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    GAP = "gap"
+    FUTURE = "future"
+    OVERFLOW = "overflow"
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """A batch of readings in the order in which they arrived."""
+
+    groups: Sequence[str]
+    """The group of each reading."""
+    ts: FloatArray
+    """Event times, seconds since the Unix epoch, UTC: (reading,)."""
+    values: FloatArray
+    """The features in the bundle's order and units: (reading, feature)."""
+    arrived_at: FloatArray
+    """When each arrived by the wall clock, seconds since the Unix epoch: (reading,). Infinite where
+    there is no clock, as in a recording."""
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The windows that a batch of readings completed, and what became of each reading."""
+
+    outcomes: list[Outcome]
+    """One for each reading of the batch; `judged` where it completed a window."""
+    rows: NDArray[np.intp]
+    """The reading (its index in the batch) that completed each window: (window,)."""
+    ts: FloatArray
+    """Event times, oldest first: (window, step)."""
+    values: FloatArray
+    """(window, step, feature)."""

@@ -1,0 +1,1 @@
+"""Makes the bundle that the monitor loads: recordings, faults, network, export."""
