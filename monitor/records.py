@@ -15,8 +15,10 @@ __all__ = [
     "NORMAL",
     "BundleError",
     "FloatArray",
+    "Message",
     "Outcome",
     "Readings",
+    "Refusal",
     "Windows",
 ]
 
@@ -47,6 +49,30 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """One message as it came from the broker."""
+
+    topic: str
+    payload: bytes
+    arrived_at: float
+    """Wall clock, seconds since the Unix epoch; strictly increasing from message to message."""
+    received: float
+    """Monotonic clock, seconds: latency is measured from here."""
+    receipt: object
+    """What the connection needs to acknowledge it; None where nothing is to be acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A reading that never became one."""
+
+    outcome: Outcome
+    topic: str
+    reason: str
+    """What was wrong, for the log."""
+
+
+@dataclass(frozen=True, slots=True)
 class Readings:
     """A batch of readings in the order in which they arrived."""
 
@@ -59,6 +85,8 @@ class Readings:
     arrived_at: FloatArray
     """When each arrived by the wall clock, seconds since the Unix epoch: (reading,). Infinite where
     there is no clock, as in a recording."""
+    received: FloatArray
+    """When each arrived by the monotonic clock, seconds: (reading,)."""
 
 
 @dataclass(frozen=True, slots=True)

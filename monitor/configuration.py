@@ -1,0 +1,160 @@
+"""Reads the settings from file, environment and flags, and says in one line what is wrong with them."""
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsError
+
+from monitor.settings import FileSettings, Mqtt, Settings
+
+__all__ = ["ConfigurationError", "load", "password"]
+
+_PREFIX = "MONITOR_"
+# systemd sets these for a unit that another one triggers; they are no settings of ours.
+_SYSTEMD = {
+    "MONITOR_SERVICE_RESULT",
+    "MONITOR_EXIT_CODE",
+    "MONITOR_EXIT_STATUS",
+    "MONITOR_INVOCATION_ID",
+    "MONITOR_UNIT",
+}
+
+
+class ConfigurationError(Exception):
+    """Settings that can't be used: the text says what, where, and what was expected."""
+
+
+def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Merge flags over environment over file over defaults.
+
+    Parameters
+    ----------
+    file : the TOML file, or None to do without.
+    flags : settings given on the command line, by top-level name.
+
+    Raises
+    ------
+    ConfigurationError : a file is missing, a key unknown, a value of the wrong type or impossible.
+    """
+    content = _read_toml(file) if file else {}
+    if file:
+        _check_file(file, content)
+    _check_environment()
+
+    class Merged(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, content)
+
+    try:
+        return Merged(**(flags or {}))
+    except SettingsError as error:
+        raise ConfigurationError(f"environment: {error}; lists and tables are written as JSON") from error
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, file)) from None
+
+
+def password(mqtt: Mqtt) -> str | None:
+    """Return the broker's password, from the settings or from `password_file` (without its last newline).
+
+    Raises
+    ------
+    ConfigurationError : the file can't be read.
+    """
+    if mqtt.password_file is None:
+        return mqtt.password.get_secret_value() if mqtt.password else None
+    try:
+        return mqtt.password_file.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigurationError(
+            f"mqtt.password_file: {mqtt.password_file} can't be read: {reason}"
+        ) from error
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise ConfigurationError(f"{file}: can't be read: {error.strerror}; expected a TOML file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file}: is not UTF-8 text; expected a TOML file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{file}: is not TOML: {error}") from error
+
+
+def _check_file(file: Path, content: dict[str, Any]) -> None:
+    """Hold the file to exact types: the environment may say "1883", a file must say 1883."""
+    try:
+        FileSettings.model_validate_json(json.dumps(content, default=str), strict=True)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, file)) from None
+
+
+def _check_environment() -> None:
+    known = {f"{_PREFIX}{name}".upper() for name in FileSettings.model_fields}
+    for variable in os.environ:
+        section = variable.upper().split("__")[0]
+        if section.startswith(_PREFIX) and section not in known | _SYSTEMD:
+            raise ConfigurationError(f"environment {variable}: unknown setting{_suggest(section, known)}")
+
+
+def _explain(error: ValidationError, file: Path | None) -> str:
+    """Say the first problem: where it stands, the rule, the offending value."""
+    problems = error.errors()
+    first = problems[0]
+    name = ".".join(str(part) for part in first["loc"])
+    variable = _PREFIX + "__".join(str(part) for part in first["loc"]).upper()
+    if any(key.upper() == variable for key in os.environ):
+        where = f"environment {variable}: "
+    elif file:
+        where = f"{file}: "
+    else:
+        where = "settings: "
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    rule = _rule(first)
+    between = "" if not name else " " if rule.startswith(("must ", "is ")) else ": "
+    return f"{where}{name}{between}{rule}{more}"
+
+
+def _rule(problem: ErrorDetails) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "is an unknown setting" + _suggest(str(problem["loc"][-1]), _siblings(problem))
+    text = (
+        problem["msg"]
+        .replace("Input should", "should")
+        .replace("Value error, ", "")
+        .replace("should", "must")
+    )
+    value = problem["input"]
+    secret = "password" in problem["loc"]
+    if problem["type"] == "value_error" or secret or not isinstance(value, (str, int, float, bool)):
+        return text
+    return f"{text}, not {value!r}"
+
+
+def _siblings(problem: ErrorDetails) -> set[str]:
+    """Return the names that are known where an unknown one stands."""
+    model: Any = FileSettings
+    for part in problem["loc"][:-1]:
+        model = model.model_fields[str(part)].annotation
+    return set(model.model_fields)
+
+
+def _suggest(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(sorted(known))}"

@@ -1,0 +1,82 @@
+"""The shape of an input payload as a type: built once from the features and where they stand."""
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import attrgetter
+from types import GenericAlias
+from typing import Any
+
+import msgspec
+
+__all__ = ["TS", "payload_type", "resolve_paths"]
+
+TS = "ts"
+
+Tree = dict[str, "Tree | str"]
+
+
+def resolve_paths(features: Sequence[str], fields: Mapping[str, str]) -> dict[str, str]:
+    """Return where each feature and `ts` stand in the payload, as dotted paths.
+
+    Raises
+    ------
+    ValueError : a field names no feature, or two paths collide.
+    """
+    unknown = sorted(set(fields) - {*features, TS})
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is no feature of the bundle; expected {', '.join([*features, TS])}")
+    paths = {name: fields.get(name, name) for name in [*features, TS]}
+    _tree(paths)
+    return paths
+
+
+def payload_type(paths: Mapping[str, str]) -> tuple[Any, Any, dict[str, Callable[[Any], Any]]]:
+    """Return a reading's type, the payload's (one or an array), and how to get each name's value.
+
+    A type and not a walk through dictionaries: it says exactly what is wrong and where, takes a number
+    for a number only, and decodes several times as fast.
+    """
+    kind, attributes = _struct(_tree(paths), "payload")
+    payload = kind | GenericAlias(list, (kind,))
+    return kind, payload, {name: attrgetter(path) for name, path in attributes.items()}
+
+
+def _tree(paths: Mapping[str, str]) -> Tree:
+    """Nest the dotted paths; the leaves are names."""
+    root: Tree = {}
+    for name, path in paths.items():
+        *parents, last = path.split(".")
+        node = root
+        for parent in parents:
+            inner = node.setdefault(parent, {})
+            if isinstance(inner, str):
+                raise ValueError(  # noqa: TRY004, a setting of the right type with an impossible value
+                    f"{path!r} for {name!r} goes through the value of {inner!r}"
+                )
+            node = inner
+        if not all([*parents, last]):
+            raise ValueError(f"{path!r} for {name!r} is no dotted path: it has an empty part")
+        if last in node:
+            raise ValueError(f"{path!r} for {name!r} is taken already")
+        node[last] = name
+    return root
+
+
+def _struct(tree: Tree, title: str) -> tuple[Any, dict[str, str]]:
+    """Return a struct type for one level, and each name's attribute path in it."""
+    fields: list[Any] = []
+    rename: dict[str, str] = {}
+    attributes: dict[str, str] = {}
+    for number, (key, node) in enumerate(tree.items()):
+        attribute = f"f{number}"  # a key of the payload need not be a valid Python name
+        rename[attribute] = key
+        if isinstance(node, dict):
+            inner, below = _struct(node, key)
+            fields.append((attribute, inner))
+            attributes |= {name: f"{attribute}.{path}" for name, path in below.items()}
+        elif node == TS:
+            fields.append((attribute, float | str | msgspec.UnsetType, msgspec.UNSET))
+            attributes[node] = attribute
+        else:
+            fields.append((attribute, float))
+            attributes[node] = attribute
+    return msgspec.defstruct(title, fields, rename=rename, kw_only=True, gc=False), attributes

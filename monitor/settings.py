@@ -1,0 +1,157 @@
+"""Settings: flags over environment over TOML file over default, checked before any socket opens."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from annotated_types import Ge, Gt, Le
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from monitor.topics import Template, conflict
+
+__all__ = [
+    "Alerts",
+    "FileSettings",
+    "Http",
+    "Input",
+    "Log",
+    "Mqtt",
+    "Settings",
+    "Store",
+    "Tls",
+    "WindowSettings",
+]
+
+Port = Annotated[int, Ge(1), Le(65535)]
+Seconds = Annotated[float, Gt(0), Le(1e9)]
+Count = Annotated[int, Ge(1), Le(1_000_000)]
+
+
+def _template(text: str) -> str:
+    Template(text)
+    return text
+
+
+def _output_topic(text: str) -> str:
+    if not text or text.startswith(("/", "$")) or text.endswith("/") or any(mark in text for mark in "+#\0"):
+        raise ValueError("must be a topic without wildcards, '$' or a slash at either end")
+    return text
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class Tls(_Section):
+    """Encryption to the broker; on when `ca_file` or `certfile` is given, or `enabled` is true."""
+
+    enabled: bool = False
+    ca_file: Path | None = None
+    certfile: Path | None = None
+    keyfile: Path | None = None
+
+
+class Mqtt(_Section):
+    """The broker, and how to be its client."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: Port = 1883
+    version: Literal["auto", "5", "3.1.1"] = "auto"
+    client_id: str = Field(default="", max_length=200)
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    tls: Tls = Tls()
+    keepalive: Annotated[int, Ge(5), Le(65535)] = 30
+    """Seconds of quiet until the connection is probed."""
+    qos: Literal[0, 1, 2] = 1
+    base_topic: Annotated[str, AfterValidator(_output_topic)] = "sensor-monitor"
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("password and password_file must not both be set")
+        if (self.password or self.password_file) and self.username is None:
+            raise ValueError("a password needs a username")
+        return self
+
+
+class Input(_Section):
+    """Where readings come from and where their numbers stand in the payload."""
+
+    topics: Annotated[
+        tuple[Annotated[str, AfterValidator(_template)], ...], Field(min_length=1, max_length=100)
+    ] = ("plant/{line}/{station}/reading",)
+    fields: dict[str, str] = {}
+    """Feature (or `ts`) -> dotted path in the payload; what isn't named stands under its own name."""
+
+
+class WindowSettings(_Section):
+    """How readings become windows."""
+
+    stride: Count = 1
+    max_gap: Seconds | None = None
+    """Seconds; None stands for 3 sample periods of the bundle."""
+    max_skew: Seconds = 60.0
+    """Seconds."""
+    stale_after: Seconds = 60.0
+    """Seconds."""
+
+
+class Alerts(_Section):
+    """How scores become alerts."""
+
+    mode: Literal["lifecycle", "every_window"] = "lifecycle"
+    raise_after: Count = 1
+    """Consecutive Faulty windows that raise an alert."""
+    clear_after: Count = 3
+    """Consecutive Normal windows that resolve it."""
+
+
+class Store(_Section):
+    """Where state is kept. State is in memory so far, so the path is checked and not yet used."""
+
+    path: Path = Path("var/state.db")
+
+
+class Http(_Section):
+    """The server of /metrics, /livez, /readyz and the page."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: Annotated[int, Ge(0), Le(65535)] = 9108
+    """0: any free port; the log says which."""
+
+
+class Log(_Section):
+    """What the log looks like."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class FileSettings(_Section):
+    """All that may stand in the TOML file."""
+
+    bundle: Path = Path("var/bundle")
+    mqtt: Mqtt = Mqtt()
+    input: Input = Input()
+    windows: WindowSettings = WindowSettings()
+    alerts: Alerts = Alerts()
+    store: Store = Store()
+    http: Http = Http()
+    log: Log = Log()
+
+
+class Settings(FileSettings, BaseSettings):
+    """The settings as the daemon uses them, merged from all sources; see `configuration.load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MONITOR_", env_nested_delimiter="__", env_ignore_empty=False
+    )
+
+    @model_validator(mode="after")
+    def _inputs_fit_together(self) -> Self:
+        reason = conflict([Template(text) for text in self.input.topics], self.mqtt.base_topic)
+        if reason:
+            raise ValueError(f"input.topics: {reason}")
+        return self

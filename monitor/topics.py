@@ -1,0 +1,100 @@
+"""Input templates such as `plant/{line}/{station}/reading`: topic -> group, group -> topic."""
+
+import re
+from collections.abc import Sequence
+
+__all__ = ["Template", "conflict"]
+
+_NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Template:
+    """One input template; `{name}` stands for one level of the topic.
+
+    Raises
+    ------
+    ValueError : the text is no template; the message is the rule it breaks.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.levels: list[str | None] = []
+        """Each level's text; None where any text fits."""
+        names = []
+        for level in text.split("/"):
+            match = _NAME.fullmatch(level)
+            if match:
+                names.append(match[1])
+                self.levels.append(None)
+            elif any(mark in level for mark in "{}+#\0"):
+                raise ValueError(f"{level!r} must be plain text or one {{name}} that fills the whole level")
+            else:
+                self.levels.append(level)
+        if not names:
+            raise ValueError(f"{text!r} must have at least one {{name}}: the names make the group")
+        if len(set(names)) != len(names):
+            raise ValueError(f"{text!r} must not use a name twice")
+        self.names = tuple(names)
+
+    @property
+    def filter(self) -> str:
+        """The MQTT subscription that covers this template."""
+        return "/".join("+" if level is None else level for level in self.levels)
+
+    def group(self, topic: str) -> str | None:
+        """Return the group that a topic belongs to, or None if it doesn't fit this template."""
+        levels = topic.split("/")
+        if len(levels) != len(self.levels):
+            return None
+        named = []
+        for found, wanted in zip(levels, self.levels, strict=True):
+            if wanted is None:
+                named.append(found)
+            elif found != wanted:
+                return None
+        return "/".join(named)
+
+    def topic(self, group: str) -> str:
+        """Return the topic on which a group's readings arrive.
+
+        Raises
+        ------
+        ValueError : the group has another number of parts than this template has names.
+        """
+        parts = group.split("/")
+        if len(parts) != len(self.names):
+            raise ValueError(
+                f"group {group!r} has {len(parts)} part(s), expected {len(self.names)} for {self.text!r}"
+            )
+        following = iter(parts)
+        return "/".join(next(following) if level is None else level for level in self.levels)
+
+    def overlaps(self, other: "Template") -> bool:
+        """Say whether some topic fits both."""
+        return len(self.levels) == len(other.levels) and all(
+            mine is None or theirs is None or mine == theirs
+            for mine, theirs in zip(self.levels, other.levels, strict=True)
+        )
+
+    def reaches_below(self, base_topic: str) -> bool:
+        """Say whether some topic at or below `base_topic` fits."""
+        base = base_topic.split("/")
+        return len(self.levels) >= len(base) and all(
+            mine is None or mine == theirs for mine, theirs in zip(self.levels, base, strict=False)
+        )
+
+
+def conflict(templates: Sequence[Template], base_topic: str) -> str | None:
+    """Return why these templates can't stand together, or None if they can."""
+    for index, template in enumerate(templates):
+        if template.reaches_below(base_topic):
+            return (
+                f"{template.text!r} matches topics under base_topic {base_topic!r}: "
+                "the monitor would read its own output"
+            )
+        for other in templates[:index]:
+            if template.overlaps(other):
+                return f"{other.text!r} and {template.text!r} match the same topic"
+            if len(template.names) == len(other.names):
+                return f"{other.text!r} and {template.text!r} yield the same group"
+    return None
