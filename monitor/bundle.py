@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 
 from monitor.classifier import Classifier
+from monitor.errors import BundleError
 from monitor.manifest import Feature, Golden, Manifest, ScalerFile, golden_windows, identify, parse
-from monitor.records import BundleError
 from monitor.scaler import Scaler
 
 __all__ = ["Bundle", "BundleError", "Feature", "Golden", "Manifest", "identify", "load", "save"]

@@ -4,7 +4,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from monitor.records import BundleError, FloatArray
+from monitor.errors import BundleError
+from monitor.records import FloatArray
 
 __all__ = ["Classifier"]
 

@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsError
 
+from monitor.errors import ConfigurationError
 from monitor.settings import FileSettings, Mqtt, Settings
 
-__all__ = ["ConfigurationError", "load", "password"]
+__all__ = ["load", "password"]
 
 _PREFIX = "MONITOR_"
 # systemd sets these for a unit that another one triggers; they are no settings of ours.
@@ -25,10 +26,6 @@ _SYSTEMD = {
     "MONITOR_INVOCATION_ID",
     "MONITOR_UNIT",
 }
-
-
-class ConfigurationError(Exception):
-    """Settings that can't be used: the text says what, where, and what was expected."""
 
 
 def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:

@@ -12,14 +12,14 @@ from monitor.payload_schema import TS, payload_type, resolve_paths
 from monitor.records import Message, Outcome, Readings, Refusal
 from monitor.topics import Template
 
-__all__ = ["DecodeStage", "parse_ts"]
+__all__ = ["DecodeStage", "parse_ts", "readable"]
 
 # An array of several thousand readings fits; what is larger is no plant's message.
 _MAX_PAYLOAD_BYTES = 1 << 20
 # Far beyond any sensor, and still finite in the model's float32 after scaling and weighting.
 _LARGEST_VALUE = 1e12
 _MILLISECONDS_ABOVE = 1e11
-_END_OF_YEAR_9999 = 253402300800.0
+_LAST_SECOND_OF_9999 = 253402300799.0
 
 
 class DecodeStage:
@@ -121,7 +121,7 @@ class DecodeStage:
     def _check(self, content: Any, arrived_at: float | None) -> tuple[float, list[float]] | str:
         values = [get(content) for get in self._get_values]
         for value in values:
-            if not -_LARGEST_VALUE <= value <= _LARGEST_VALUE:
+            if not readable(value):
                 return f"a value of {value:g}, expected at most {_LARGEST_VALUE:g} either way"
         ts = self._get_ts(content)
         if ts is msgspec.UNSET:
@@ -132,6 +132,11 @@ class DecodeStage:
             return parse_ts(ts), values
         except ValueError as error:
             return str(error)
+
+
+def readable(value: float) -> bool:
+    """Say whether a number can be a feature's value: finite, and not beyond what the model can take."""
+    return -_LARGEST_VALUE <= value <= _LARGEST_VALUE
 
 
 def parse_ts(ts: float | str) -> float:
@@ -157,6 +162,6 @@ def parse_ts(ts: float | str) -> float:
         seconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
     else:
         seconds = ts / 1000 if ts > _MILLISECONDS_ABOVE else ts
-    if not (math.isfinite(seconds) and 0 <= seconds < _END_OF_YEAR_9999):
+    if not (math.isfinite(seconds) and 0 <= seconds <= _LAST_SECOND_OF_9999):
         raise ValueError(f"ts is {ts!r}; expected a time between 1970 and 9999")
     return seconds

@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.records import BundleError, FloatArray
+from monitor.errors import BundleError
+from monitor.records import FloatArray
 from monitor.scaler import Scaler
 
 __all__ = ["SCHEMA", "Feature", "Golden", "Manifest", "ScalerFile", "identify", "parse"]

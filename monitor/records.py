@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 __all__ = [
     "FAULTY",
     "NORMAL",
-    "BundleError",
+    "AlertEvent",
     "FloatArray",
+    "GroupState",
+    "Judgements",
     "Message",
     "Outcome",
     "Readings",
     "Refusal",
+    "State",
     "Windows",
 ]
 
@@ -28,8 +31,14 @@ FAULTY = "Faulty"
 NORMAL = "Normal"
 
 
-class BundleError(Exception):
-    """A bundle that can't be trusted: the text says which file, what is wrong and what was expected."""
+class State(StrEnum):
+    """What can be said of a group right now."""
+
+    FILLING = "filling"
+    WARMING = "warming"
+    NORMAL = "normal"
+    FAULTY = "faulty"
+    SILENT = "silent"
 
 
 class Outcome(StrEnum):
@@ -101,3 +110,59 @@ class Windows:
     """Event times, oldest first: (window, step)."""
     values: FloatArray
     """(window, step, feature)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgements:
+    """The windows of a batch with what the model says of them."""
+
+    groups: Sequence[str]
+    """(window,)"""
+    ts: FloatArray
+    """Event times, oldest first: (window, step)."""
+    values: FloatArray
+    """(window, step, feature)."""
+    scores: FloatArray
+    """P(Faulty): (window,)."""
+    faulty: NDArray[np.bool_]
+    """Score above the threshold: (window,)."""
+    out_of_range: NDArray[np.bool_]
+    """Some value far outside what training saw: (window,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """An incident begins, goes on or ends."""
+
+    id: str
+    """`<group>:<started_at in ms>`: the same for all events of one incident."""
+    status: str
+    """"firing" or "resolved"."""
+    group: str
+    score: float
+    """Of the window that caused the event."""
+    started_at: float
+    """Event time of the first Faulty window, seconds since the Unix epoch."""
+    ended_at: float | None
+    """Event time of the first Normal window after the last Faulty one; None while it fires."""
+    window_ts: Sequence[float]
+    """Event times of the window that caused the event: (step,)."""
+    window_values: Sequence[Sequence[float]]
+    """(step, feature)"""
+    out_of_range: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """What is known of one group, as `state/<group>` says it."""
+
+    group: str
+    state: State
+    since: float
+    """Event time of the reading that brought it into this state, seconds since the Unix epoch; of the
+    last reading where it is silent."""
+    score: float | None
+    """Of the newest judged window."""
+    out_of_range: bool
+    incident: str | None
+    """Id of the incident that is open."""

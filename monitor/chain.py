@@ -1,0 +1,85 @@
+"""The stages in their order: readings -> windows -> scores -> judgements -> alert events.
+
+The daemon and `backtest` both judge with this and nothing else, so a file says what the plant would.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.alerts import AlertStage
+from monitor.bundle import Bundle
+from monitor.ranges import RangeStage
+from monitor.records import AlertEvent, FloatArray, Judgements, Readings, Windows
+from monitor.settings import Alerts, WindowSettings
+from monitor.windows import WindowStage
+
+__all__ = ["Chain", "Scorer", "Verdicts"]
+
+# A reading or two may be lost on the way without the window losing its meaning.
+_DEFAULT_GAP_PERIODS = 3
+
+
+class Scorer(Protocol):
+    """Gives scaled windows (window, step, feature) their scores (window,)."""
+
+    def score(self, scaled: NDArray[np.float32]) -> FloatArray:
+        """Return P(Faulty) of each window."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """All that came of a batch of readings."""
+
+    windows: Windows
+    judged: Judgements
+    events: list[AlertEvent]
+
+
+class Chain:
+    """The stages, built for one bundle.
+
+    Parameters
+    ----------
+    bundle : the verified bundle.
+    windows, alerts : the settings of those stages.
+    scorer : scores in the bundle's place, where somebody wants to watch it work.
+    """
+
+    def __init__(
+        self, bundle: Bundle, windows: WindowSettings, alerts: Alerts, scorer: Scorer | None = None
+    ) -> None:
+        manifest = bundle.manifest
+        self.windows = WindowStage(
+            manifest.steps,
+            len(manifest.features),
+            max_gap=windows.max_gap or _DEFAULT_GAP_PERIODS * manifest.sample_period,
+            max_skew=windows.max_skew,
+            stride=windows.stride,
+        )
+        self.alerts = AlertStage(
+            raise_after=alerts.raise_after,
+            clear_after=alerts.clear_after,
+            every_window=alerts.mode == "every_window",
+        )
+        self._ranges = RangeStage(manifest.names, manifest.ranges)
+        self._scaler = bundle.scaler
+        self._scorer: Scorer = scorer or bundle.classifier
+        self._threshold = manifest.threshold
+
+    def judge(self, readings: Readings) -> Verdicts:
+        """Run one batch through all stages."""
+        windows = self.windows.push(readings)
+        scores = self._scorer.score(self._scaler.transform(windows.values))  # (window,)
+        judged = Judgements(
+            groups=[readings.groups[row] for row in windows.rows],
+            ts=windows.ts,
+            values=windows.values,
+            scores=scores,
+            faulty=scores > self._threshold,
+            out_of_range=self._ranges.flag(windows.values),
+        )
+        return Verdicts(windows, judged, self.alerts.update(judged))

@@ -1,0 +1,83 @@
+"""Find out whether `sensor-monitor run` would start with these settings."""
+
+import threading
+
+from monitor import bundle, configuration
+from monitor.daemon import client_id, decoder
+from monitor.errors import ConfigurationError
+from monitor.mqtt import Session
+from monitor.settings import Settings
+from monitor.topics import Template
+
+__all__ = ["check_connection", "check_files"]
+
+# How long the broker may take to answer, in seconds.
+_PATIENCE = 10.0
+
+
+def check_files(settings: Settings) -> str:
+    """Verify the bundle and that the settings fit it; return what was found.
+
+    Raises
+    ------
+    UnusableError : something can't be used.
+    """
+    found = bundle.load(settings.bundle).manifest
+    decoder(settings, found.names)
+    configuration.password(settings.mqtt)
+    quality = ", ".join(
+        f"{name} {value:.3f}" for name, value in found.quality.items() if isinstance(value, float)
+    )
+    features = ", ".join(f"{feature.name} ({feature.unit})" for feature in found.features)
+    return (
+        f"bundle {settings.bundle}: ok: {found.id}, made {found.created}\n"
+        f"  windows of {found.steps} readings of {features}\n"
+        f"  measured in training: {quality or 'nothing'}"
+    )
+
+
+class _Visit:
+    """Connects once and remembers how that went."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.problem = ""
+
+    def connected(self) -> None:
+        self.done.set()
+
+    def disconnected(self, reason: str) -> None:
+        if not self.done.is_set():
+            self.problem = reason
+            self.done.set()
+
+    def taken_over(self) -> None:
+        self.disconnected("another client has taken over the client id")
+
+    def received(self, topic: str, payload: bytes, receipt: object) -> None:
+        """Leave what comes to the daemon."""
+
+
+def check_connection(settings: Settings) -> None:
+    """Connect and subscribe as the daemon would, under an id that doesn't disturb one that runs.
+
+    Raises
+    ------
+    ConfigurationError : the broker doesn't answer or refuses us, or a secret can't be read.
+    """
+    visit = _Visit()
+    session = Session(
+        settings.mqtt,
+        f"{client_id(settings)}-check",
+        configuration.password(settings.mqtt),
+        visit,
+        filters=[Template(text).filter for text in settings.input.topics],
+    )
+    session.start()
+    answered = visit.done.wait(_PATIENCE)
+    session.stop(timeout=1.0)
+    if not answered:
+        broker = f"{settings.mqtt.host}:{settings.mqtt.port}"
+        raise ConfigurationError(f"mqtt: {broker} doesn't answer within {_PATIENCE:.0f} s")
+    if visit.problem:
+        raise ConfigurationError(f"mqtt: {visit.problem}")

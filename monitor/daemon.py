@@ -1,0 +1,236 @@
+"""The running daemon: builds the parts, and its life is start, run, stop."""
+
+import logging
+import socket
+import threading
+import time
+import traceback
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from monitor import __version__, bundle, configuration
+from monitor.chain import Chain
+from monitor.decode import DecodeStage
+from monitor.edge import Edge
+from monitor.errors import ConfigurationError
+from monitor.inbox import Inbox
+from monitor.logs import PipelineLog
+from monitor.metrics import Metrics, TimedScorer
+from monitor.mqtt import Session
+from monitor.payloads import info_payload
+from monitor.pipeline import Pipeline
+from monitor.settings import Settings
+from monitor.store import MemoryStore
+from monitor.topics import Template
+from monitor.web.app import build
+from monitor.web.server import Server
+
+__all__ = ["Daemon", "client_id", "decoder"]
+
+_log = logging.getLogger(__name__)
+
+# A pipeline that didn't come round for this many seconds hangs: its turns take half a second when idle,
+# and a full batch a tenth.
+_HANGS_AFTER = 10.0
+# How long `stop` waits for the pipeline to finish, in seconds: its farewell takes 3 at most.
+_PIPELINE_STOPS_WITHIN = 4.0
+
+
+class Daemon:
+    """Everything that `sensor-monitor run` runs.
+
+    Parameters
+    ----------
+    settings : all of them.
+
+    Raises
+    ------
+    UnusableError : something given can't be used. No connection to the broker has been tried then.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._bundle = bundle.load(settings.bundle)
+        manifest = self._bundle.manifest
+        self.registry = CollectorRegistry()
+        self._metrics = Metrics(self.registry, manifest)
+        self._inbox = Inbox()
+        self._metrics.watch_queue(lambda: len(self._inbox))
+        self._session = self._build_session()
+        scorer = TimedScorer(self._bundle.classifier, self._metrics.inference_seconds)
+        self._pipeline = Pipeline(
+            Edge(self._inbox, self._session, MemoryStore(), settings.mqtt.base_topic),
+            decoder(settings, manifest.names),
+            Chain(self._bundle, settings.windows, settings.alerts, scorer),
+            manifest,
+            settings.windows.stale_after,
+            self._metrics,
+            PipelineLog(),
+        )
+        self._server = Server(
+            build(self.registry, self._not_alive, self._not_ready, self._summary),
+            settings.http.host,
+            settings.http.port,
+        )
+        self.address = self._server.address
+        """Where HTTP is answered, e.g. `http://127.0.0.1:9108`."""
+        self._thread = threading.Thread(target=self._work, name="pipeline")
+        self._stopping = threading.Event()
+        self._ended = threading.Event()
+        self._exit_code = 0
+        self._was_connected = False
+
+    def start(self) -> None:
+        """Answer HTTP, connect, and judge what comes."""
+        threading.excepthook = self._crashed
+        manifest = self._bundle.manifest
+        _log.info(
+            "sensor-monitor %s: bundle %s from %s judges %s", __version__, manifest.id, self._settings.bundle,
+            ", ".join(manifest.names),
+        )  # fmt: skip
+        _log.info("state is kept in memory: windows and incidents begin afresh with each start")
+        _log.info("answering on %s", self.address)
+        self._server.start()
+        self._thread.start()
+        self._session.start()
+
+    def run(self) -> int:
+        """Wait until `request_stop` is called or something ends the daemon; return the exit code."""
+        self._ended.wait()
+        return self._exit_code
+
+    def request_stop(self) -> None:
+        """Make `run` return. Safe in a signal handler."""
+        self._ended.set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether something asked for the end, or brought it about."""
+        return self._ended.is_set()
+
+    @property
+    def steps(self) -> int:
+        """Readings in a window of the bundle in use."""
+        return self._bundle.manifest.steps
+
+    def stop(self) -> None:
+        """Judge what still waits, publish what is left, say `offline`, disconnect."""
+        self._stopping.set()
+        self._inbox.nudge()
+        if self._thread.is_alive():
+            self._thread.join(_PIPELINE_STOPS_WITHIN)
+        self._session.stop(timeout=1.0)
+        self._server.stop()
+        threading.excepthook = threading.__excepthook__
+        _log.info("stopped")
+
+    def connected(self) -> None:
+        """Hear from the session that it is ready."""
+        self._metrics.mqtt_connected.set(1)
+        if self._was_connected:
+            self._metrics.mqtt_reconnects.inc()
+        self._was_connected = True
+        self._inbox.nudge()  # the outbox may hold what couldn't be sent
+        mqtt = self._settings.mqtt
+        _log.info("connected to %s:%s, subscribed to %s", mqtt.host, mqtt.port, ", ".join(self._filters()))
+
+    def disconnected(self, reason: str) -> None:
+        """Hear from the session why it isn't ready."""
+        self._metrics.mqtt_connected.set(0)
+        _log.warning("%s; trying again until it works", reason)
+
+    def taken_over(self) -> None:
+        """Hear from the session that it was taken over: two of one id would throw each other out for ever."""
+        self._metrics.mqtt_connected.set(0)
+        _log.error(
+            "mqtt.client_id: another client connected as %r and took the session over; "
+            "expected an id of its own for each client",
+            client_id(self._settings),
+        )
+        self._end(2)
+
+    def received(self, topic: str, payload: bytes, receipt: object) -> None:
+        """Take a message from the session."""
+        self._inbox.put(topic, payload, receipt)
+
+    def _build_session(self) -> Session:
+        settings = self._settings
+        base = settings.mqtt.base_topic
+        manifest = self._bundle.manifest
+        return Session(
+            settings.mqtt,
+            client_id(settings),
+            configuration.password(settings.mqtt),
+            self,
+            filters=self._filters(),
+            births=[
+                (f"{base}/status", b"online"),
+                (f"{base}/info", info_payload(__version__, manifest, settings.input.topics, time.time())),
+            ],
+            will=(f"{base}/status", b"offline"),
+            durable=True,
+        )
+
+    def _filters(self) -> list[str]:
+        return [Template(text).filter for text in self._settings.input.topics]
+
+    def _work(self) -> None:
+        self._pipeline.run(self._stopping)
+
+    def _crashed(self, args: Any) -> None:
+        """End the process when any thread dies of an exception: better none than half a monitor."""
+        trace = "".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback))
+        name = args.thread.name if args.thread else "unknown"
+        _log.critical("thread %r died, so the monitor stops:\n%s", name, trace)
+        self._end(1)
+
+    def _end(self, exit_code: int) -> None:
+        self._exit_code = self._exit_code or exit_code
+        self._ended.set()
+
+    def _not_alive(self) -> str:
+        if not self._thread.is_alive():
+            return "the pipeline thread is dead"
+        quiet = time.monotonic() - self._pipeline.last_turn
+        return f"the pipeline hangs for {quiet:.0f} s" if quiet > _HANGS_AFTER else ""
+
+    def _not_ready(self) -> str:
+        return self._session.problem
+
+    def _summary(self) -> dict[str, str]:
+        def total(name: str, **labels: str) -> str:
+            return f"{self.registry.get_sample_value(f'sensor_monitor_{name}', labels) or 0:,.0f}"
+
+        manifest = self._bundle.manifest
+        mqtt = self._settings.mqtt
+        return {
+            "Broker": self._session.problem or f"connected to {mqtt.host}:{mqtt.port}",
+            "Topics": ", ".join(self._settings.input.topics),
+            "Bundle": f"{manifest.id}, made {manifest.created}",
+            "Windows judged": total("readings_total", outcome="judged"),
+            "of these Faulty": total("predictions_total", label="Faulty"),
+            "Alerts firing": total("alerts_firing"),
+            "Groups normal": total("groups", state="normal"),
+            "Groups faulty": total("groups", state="faulty"),
+            "Groups silent": total("groups", state="silent"),
+        }
+
+
+def client_id(settings: Settings) -> str:
+    """Return the id that the daemon has with the broker: the same at each start, so the session stays."""
+    return settings.mqtt.client_id or f"sensor-monitor-{socket.gethostname()}"
+
+
+def decoder(settings: Settings, features: tuple[str, ...]) -> DecodeStage:
+    """Build the decode stage.
+
+    Raises
+    ------
+    ConfigurationError : `input.fields` doesn't fit the bundle's features.
+    """
+    templates = [Template(text) for text in settings.input.topics]
+    try:
+        return DecodeStage(templates, features, settings.input.fields)
+    except ValueError as error:
+        raise ConfigurationError(f"input.fields: {error}") from error

@@ -1,0 +1,190 @@
+"""`sensor-monitor demo`: puts the parts together and tells a person what happens."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from monitor import configuration
+from monitor.daemon import Daemon
+from monitor.demo.broker import EmbeddedBroker
+from monitor.demo.scorecard import ScoreCard, faults, incidents, score
+from monitor.errors import ConfigurationError, UnusableError
+from monitor.logs import set_up
+from monitor.mqtt import Session
+from monitor.recording import Recording
+from monitor.replay import Replayer
+from monitor.settings import Settings
+from monitor.topics import Template
+
+__all__ = ["run"]
+
+# A plant that reports every 5 s then sends 12 readings a second and station: an hour passes in a minute.
+_SPEED = 60.0
+_TOTALS_EVERY = 5.0  # seconds
+# How long the end of the demo waits for what is still under way, in seconds.
+_PATIENCE = 5.0
+
+
+def run(bundle: Path, recording: Path, seconds: float | None, stop: threading.Event) -> None:
+    """Show the monitor at work until the recording ends, `seconds` have passed or `stop` is set.
+
+    Raises
+    ------
+    UnusableError : bundle or recording can't be used.
+    """
+    if not (bundle.exists() and recording.exists()):
+        missing = recording if bundle.exists() else bundle
+        raise UnusableError(
+            f"demo: {missing} is missing; `make demo` makes both, or give --bundle and --recording"
+        )
+    plant = Recording(recording)
+    console = Console(highlight=False)
+    broker = EmbeddedBroker()
+    broker.start()
+    daemon, settings = _daemon(bundle, broker)
+    daemon.start()
+    spectator = _Spectator(console, settings)
+    spectator.start()
+    replayer = Replayer(plant, [Template(text) for text in settings.input.topics], {}, _SPEED)
+    replaying = _start_replay(replayer, settings, stop)
+
+    console.print(
+        f"[bold]plant[/]    {recording}, {_SPEED:.0f} times real speed, over MQTT on port {broker.port}"
+    )
+    console.print(f"[bold]page[/]     {daemon.address}/")
+    console.print(f"[bold]metrics[/]  {daemon.address}/metrics")
+    console.print("Ctrl-C ends it and shows the score card.\n")
+    _watch(console, daemon, replaying, seconds, stop)
+
+    stop.set()
+    replaying.join()
+    _wait(lambda: _total(daemon, "readings_total", all_labels=True) >= replayer.published)
+    daemon.stop()
+    _wait(lambda: len(spectator.events) >= _total(daemon, "alerts_total", all_labels=True))
+    spectator.stop()
+    broker.stop()
+    played = islice(plant.rows(), replayer.published)
+    card = score(faults(played, daemon.steps), incidents(spectator.events))
+    _print_card(console, card, daemon)
+
+
+def _daemon(bundle: Path, broker: EmbeddedBroker) -> tuple[Daemon, Settings]:
+    """Build the daemon for this broker, on the usual HTTP port if that is free."""
+    flags: dict[str, Any] = {
+        "bundle": bundle,
+        "mqtt": {"host": broker.host, "port": broker.port},
+        "log": {"level": "error"},  # the alerts are shown as they come over MQTT
+    }
+    settings = configuration.load(None, flags)
+    set_up(settings.log)
+    try:
+        return Daemon(settings), settings
+    except ConfigurationError as error:
+        if not str(error).startswith("http"):
+            raise
+    settings = configuration.load(None, {**flags, "http": {"port": 0}})
+    return Daemon(settings), settings
+
+
+class _Spectator:
+    """Subscribes to the alerts as any other program would, and prints them."""
+
+    def __init__(self, console: Console, settings: Settings) -> None:
+        self._console = console
+        self._ready = threading.Event()
+        self.events: list[dict[str, Any]] = []
+        filters = [f"{settings.mqtt.base_topic}/alerts/#"]
+        self._session = Session(settings.mqtt, "sensor-demo-spectator", None, self, filters=filters)
+
+    def start(self) -> None:
+        self._session.start()
+        self._ready.wait(_PATIENCE)
+
+    def stop(self) -> None:
+        self._session.stop(timeout=1.0)
+
+    def connected(self) -> None:
+        self._ready.set()
+
+    def disconnected(self, reason: str) -> None:
+        self._console.print(f"spectator: {reason}")
+
+    def taken_over(self) -> None:
+        self.disconnected("another client has taken over the client id")
+
+    def received(self, topic: str, payload: bytes, receipt: object) -> None:  # noqa: ARG002
+        event = json.loads(payload)
+        self._session.acknowledge([receipt])
+        self.events.append(event)
+        colour, sign = ("red", "!") if event["status"] == "firing" else ("green", "-")
+        latest = "  ".join(f"{value:g}" for value in event["window"]["values"][-1])
+        self._console.print(
+            f"[{colour}]{sign} {event['status']:<8}[/] {event['group']:<16} "
+            f"plant time {event['started_at'][11:19]}  score {event['score']:.3f}  values {latest}"
+        )
+
+
+def _start_replay(replayer: Replayer, settings: Settings, stop: threading.Event) -> threading.Thread:
+    session = Session(settings.mqtt, "sensor-demo-plant", None, replayer)
+    thread = threading.Thread(
+        target=replayer.run, args=(session, settings.mqtt.qos, stop), name="plant", daemon=True
+    )
+    thread.start()
+    return thread
+
+
+def _watch(
+    console: Console,
+    daemon: Daemon,
+    replaying: threading.Thread,
+    seconds: float | None,
+    stop: threading.Event,
+) -> None:
+    """Print a line of totals now and then until it is over."""
+    deadline = time.monotonic() + (seconds if seconds is not None else float("inf"))
+    while replaying.is_alive() and not daemon.ended and not stop.is_set():
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        stop.wait(min(_TOTALS_EVERY, left))
+        faulty = _total(daemon, "predictions_total", label="Faulty")
+        console.print(
+            f"[dim]  {_total(daemon, 'readings_total', all_labels=True):,} readings, "
+            f"{_total(daemon, 'readings_total', outcome='judged'):,} windows judged, {faulty:,} Faulty, "
+            f"{_total(daemon, 'alerts_firing'):,} alerts firing[/]"
+        )
+
+
+def _print_card(console: Console, card: ScoreCard, daemon: Daemon) -> None:
+    table = Table(title="Score card", show_header=False)
+    table.add_row("windows judged", f"{_total(daemon, 'readings_total', outcome='judged'):,}")
+    table.add_row("faults injected", f"{card.injected}")
+    table.add_row("found", f"[green]{card.found}[/]")
+    table.add_row("missed", f"[{'red' if card.missed else 'green'}]{card.missed}[/]")
+    table.add_row("false alarms", f"[{'red' if card.false_alarms else 'green'}]{card.false_alarms}[/]")
+    if card.delay is not None:
+        table.add_row("fault to alert, median", f"{card.delay:.0f} s of plant time")
+    console.print(table)
+
+
+def _total(daemon: Daemon, name: str, *, all_labels: bool = False, **labels: str) -> int:
+    """Read a metric of the daemon, or the sum over its labels."""
+    full = f"sensor_monitor_{name}"
+    if not all_labels:
+        return int(daemon.registry.get_sample_value(full, labels) or 0)
+    samples = (sample for metric in daemon.registry.collect() for sample in metric.samples)
+    return int(sum(sample.value for sample in samples if sample.name == full))
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    """Give what is under way a while to arrive."""
+    deadline = time.monotonic() + _PATIENCE
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)

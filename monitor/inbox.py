@@ -1,0 +1,85 @@
+"""Where the network thread puts messages and the pipeline thread takes them: a bounded queue."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monitor.records import Message
+
+__all__ = ["Inbox", "Taken"]
+
+# Half a second of the fastest feed seen; a plant's message is a few hundred bytes, so tens of megabytes.
+CAPACITY = 65_536
+# One pass of the pipeline: large enough for full batches, small enough to commit several times a second.
+LARGEST_BATCH = 4096
+# Wall-clock arrival times are made strictly increasing by at least this, in seconds: a float of today's
+# Unix time can tell steps of 2.4e-7 apart.
+_TICK = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was waiting."""
+
+    messages: list[Message]
+    overflowed: int
+    """Messages dropped for want of room since the last time."""
+
+
+class Inbox:
+    """Holds messages between two threads.
+
+    Parameters
+    ----------
+    wall : returns seconds since the Unix epoch.
+    monotonic : returns monotonic seconds.
+    """
+
+    def __init__(
+        self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self._waiting: deque[Message] = deque()
+        self._overflowed = 0
+        self._nudged = False
+        self._last_arrival = 0.0
+        self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        """Return how many messages wait."""
+        return len(self._waiting)
+
+    def put(self, topic: str, payload: bytes, receipt: object) -> None:
+        """Append a message; drop and count it where there is no room and nothing that keeps it elsewhere.
+
+        A message with a receipt is kept always: until it is acknowledged the broker holds back the next
+        ones beyond Receive Maximum, which bounds them.
+        """
+        with self._changed:
+            if receipt is None and len(self._waiting) >= CAPACITY:
+                self._overflowed += 1
+                return
+            self._last_arrival = max(self._wall(), self._last_arrival + _TICK)
+            message = Message(topic, payload, self._last_arrival, self._monotonic(), receipt)
+            self._waiting.append(message)
+            self._changed.notify()
+
+    def nudge(self) -> None:
+        """Make the next `take` return at once, even with nothing."""
+        with self._changed:
+            self._nudged = True
+            self._changed.notify()
+
+    def take(self, timeout: float) -> Taken:
+        """Return all that waits, up to a batch; wait for the first at most `timeout` seconds."""
+        with self._changed:
+            if not (self._waiting or self._nudged):
+                self._changed.wait(timeout)
+            self._nudged = False
+            count = min(len(self._waiting), LARGEST_BATCH)
+            messages = [self._waiting.popleft() for _ in range(count)]
+            overflowed, self._overflowed = self._overflowed, 0
+        return Taken(messages, overflowed)

@@ -1,0 +1,85 @@
+"""What the log looks like, and how often it may repeat itself."""
+
+import json
+import logging
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from monitor.records import AlertEvent, Outcome, Refusal
+from monitor.settings import Log
+
+__all__ = ["PipelineLog", "set_up"]
+
+_log = logging.getLogger("monitor.pipeline")
+# A reason is said once in this many seconds; what came in between is counted.
+_REPEAT_AFTER = 60.0
+
+
+def set_up(settings: Log) -> None:
+    """Send the log to stderr, one line a record."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if settings.format == "json" else _TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.level.upper())
+
+
+class _TextFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the library's name
+        """Keep what came from the wire on one line: a topic may hold any character."""
+        record.message = record.message.translate(_VISIBLE)
+        return super().formatMessage(record)
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "ts": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+_VISIBLE = {code: repr(chr(code))[1:-1] for code in [*range(32), *range(127, 160), 0x2028, 0x2029]}
+
+
+class PipelineLog:
+    """Writes what the pipeline met: each alert, and each kind of refusal once a minute.
+
+    Parameters
+    ----------
+    monotonic : returns monotonic seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._said_at: dict[Outcome, float] = {}
+        self._unsaid = Counter[Outcome]()
+
+    def refused(self, refusals: Sequence[Refusal]) -> None:
+        """Say one refusal of each kind, with how many there were since the last time."""
+        now = self._monotonic()
+        for refusal in refusals:
+            outcome = refusal.outcome
+            self._unsaid[outcome] += 1
+            if now - self._said_at.get(outcome, float("-inf")) < _REPEAT_AFTER:
+                continue
+            others = self._unsaid.pop(outcome) - 1
+            self._said_at[outcome] = now
+            more = f" (and {others} more since the last such line)" if others else ""
+            _log.warning("%s reading on %s: %s%s", outcome.value, refusal.topic, refusal.reason, more)
+
+    def alerted(self, events: Sequence[AlertEvent]) -> None:
+        """Say each alert event."""
+        for event in events:
+            _log.warning("%s %s: score %.3f, incident %s", event.status, event.group, event.score, event.id)

@@ -1,0 +1,66 @@
+"""What the monitor publishes, as JSON: alert events, states, info."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from monitor.manifest import Manifest
+from monitor.records import FAULTY, AlertEvent, GroupState
+
+__all__ = ["alert_payload", "info_payload", "iso", "state_payload"]
+
+_ALERT_SCHEMA = 1
+
+
+def iso(ts: float) -> str:
+    """Return seconds since the Unix epoch as ISO 8601, UTC, to the millisecond."""
+    return datetime.fromtimestamp(round(ts, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
+    """Return an alert event as its subscribers read it."""
+    return msgspec.json.encode(
+        {
+            "schema": _ALERT_SCHEMA,
+            "id": event.id,
+            "status": event.status,
+            "group": event.group,
+            "label": FAULTY,
+            "score": event.score,
+            "threshold": manifest.threshold,
+            "started_at": iso(event.started_at),
+            "ended_at": None if event.ended_at is None else iso(event.ended_at),
+            "window": {"ts": event.window_ts, "values": event.window_values},
+            "contributions": None,
+            "contributions_by_step": None,
+            "out_of_range": event.out_of_range,
+            "bundle": manifest.id,
+        }
+    )
+
+
+def state_payload(state: GroupState) -> bytes:
+    """Return a group's state as it is retained."""
+    return msgspec.json.encode(
+        {
+            "group": state.group,
+            "state": state.state.value,
+            "since": iso(state.since),
+            "score": state.score,
+            "out_of_range": state.out_of_range,
+            "incident": state.incident,
+        }
+    )
+
+
+def info_payload(version: str, manifest: Manifest, topics: Sequence[str], started_at: float) -> bytes:
+    """Return what this process is, without secrets."""
+    info: dict[str, Any] = {
+        "version": version,
+        "bundle": manifest.id,
+        "topics": topics,
+        "started_at": iso(started_at),
+    }
+    return msgspec.json.encode(info)

@@ -1,0 +1,155 @@
+"""The loop: take a batch, judge it, commit, emit, acknowledge. Its parts are arguments."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from monitor.chain import Chain, Verdicts
+from monitor.decode import DecodeStage
+from monitor.inbox import Taken
+from monitor.manifest import Manifest
+from monitor.metrics import Metrics
+from monitor.payloads import alert_payload, state_payload
+from monitor.records import FAULTY, NORMAL, AlertEvent, GroupState, Message, Outcome, Readings, Refusal
+from monitor.states import StateBoard
+from monitor.store import Outgoing
+
+__all__ = ["Pipeline", "Surroundings"]
+
+# How often, in seconds, an idle pipeline looks for silent groups and shows that it is alive.
+_IDLE = 0.5
+# How long the last events may take to be confirmed when the pipeline stops, in seconds.
+_FAREWELL = 3.0
+# How often the farewell looks for confirmations, in seconds.
+_FAREWELL_STEP = 0.02
+
+
+class Surroundings(Protocol):
+    """What the pipeline knows of the world."""
+
+    def take(self, timeout: float) -> Taken:
+        """Return all that waits; wait for something at most `timeout` seconds."""
+
+    def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> None:
+        """Make the changed groups' state and the messages to send permanent, together."""
+
+    def emit(self) -> bool:
+        """Publish what is committed and not yet sent; return whether all of it is confirmed."""
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        """Say that these messages need not come again."""
+
+
+class Watcher(Protocol):
+    """Is told what the pipeline met, for people to read."""
+
+    def refused(self, refusals: Sequence[Refusal]) -> None:
+        """Take note of dropped readings, and why."""
+
+    def alerted(self, events: Sequence[AlertEvent]) -> None:
+        """Take note of incidents that began or ended."""
+
+
+class Pipeline:
+    """Runs the stages on what arrives.
+
+    Parameters
+    ----------
+    surroundings : where readings come from and events go.
+    decode, chain : the stages.
+    manifest : of the bundle in use.
+    stale_after : seconds without a reading until a group is silent.
+    metrics, watcher : look on.
+    monotonic : returns monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        surroundings: Surroundings,
+        decode: DecodeStage,
+        chain: Chain,
+        manifest: Manifest,
+        stale_after: float,
+        metrics: Metrics,
+        watcher: Watcher,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._surroundings = surroundings
+        self._decode = decode
+        self._chain = chain
+        self._manifest = manifest
+        self._board = StateBoard(stale_after, chain.alerts.incident)
+        self._metrics = metrics
+        self._watcher = watcher
+        self._monotonic = monotonic
+        self.last_turn = monotonic()
+        """When the loop last came round, monotonic seconds: it is alive if this is recent."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set; then judge what still waits and see its events delivered."""
+        while not stop.is_set():
+            self._turn(_IDLE)
+        while self._turn(0.0):
+            pass
+        deadline = self._monotonic() + _FAREWELL
+        while not self._surroundings.emit() and self._monotonic() < deadline:
+            time.sleep(_FAREWELL_STEP)
+
+    def _turn(self, timeout: float) -> bool:
+        """Deal with one batch; return whether there was any."""
+        taken = self._surroundings.take(timeout)
+        self.last_turn = self._monotonic()
+        silent = self._board.silence(self.last_turn)
+        for line in silent:
+            self._chain.windows.forget(line.group)
+        readings, refusals = self._decode.decode(taken.messages)
+        verdicts = self._chain.judge(readings)
+        decided = self._monotonic()
+        changed = self._board.update(readings, verdicts, self.last_turn)
+        self._surroundings.commit(
+            dict.fromkeys(readings.groups), self._outgoing(verdicts.events, [*silent, *changed])
+        )
+        self._surroundings.emit()
+        self._surroundings.acknowledge(taken.messages)
+        self._count(taken, refusals, verdicts)
+        self._time(readings, verdicts, decided)
+        if refusals:
+            self._watcher.refused(refusals)
+        if verdicts.events:
+            self._watcher.alerted(verdicts.events)
+        return bool(taken.messages)
+
+    def _outgoing(self, events: Sequence[AlertEvent], lines: Sequence[GroupState]) -> Iterator[Outgoing]:
+        for event in events:
+            yield Outgoing(f"alerts/{event.group}", alert_payload(event, self._manifest), retain=False)
+        for line in lines:
+            yield Outgoing(f"state/{line.group}", state_payload(line), retain=True)
+
+    def _count(self, taken: Taken, refusals: Sequence[Refusal], verdicts: Verdicts) -> None:
+        metrics = self._metrics
+        outcomes = Counter(verdicts.windows.outcomes)
+        outcomes.update(refusal.outcome for refusal in refusals)
+        outcomes[Outcome.OVERFLOW] += taken.overflowed
+        metrics.count_outcomes(outcomes)
+        metrics.show_states(self._board.counts)
+        metrics.alerts_firing.set(self._chain.alerts.firing)
+        for event in verdicts.events:
+            metrics.by_status[event.status].inc()
+        if taken.messages:
+            metrics.last_reading.set(taken.messages[-1].arrived_at)
+        windows = len(verdicts.judged.groups)
+        if not windows:
+            return
+        faulty = int(np.count_nonzero(verdicts.judged.faulty))
+        metrics.by_label[FAULTY].inc(faulty)
+        metrics.by_label[NORMAL].inc(windows - faulty)
+        metrics.out_of_range.inc(int(np.count_nonzero(verdicts.judged.out_of_range)))
+        metrics.batch_windows.observe(windows)
+
+    def _time(self, readings: Readings, verdicts: Verdicts, decided: float) -> None:
+        for waited in (decided - readings.received[verdicts.windows.rows]).tolist():
+            self._metrics.reading_latency_seconds.observe(waited)
