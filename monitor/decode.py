@@ -95,7 +95,7 @@ class DecodeStage:
         try:
             content = self._decode_any(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            yield from self._read_parts(message, str(error))
+            yield from self._read_parts(message, _say(error))
             return
         if content == []:
             yield "an empty array; expected at least one reading"
@@ -116,7 +116,7 @@ class DecodeStage:
             try:
                 yield self._check(self._decode_one(part), None)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                yield str(error)
+                yield _say(error)
 
     def _check(self, content: Any, arrived_at: float | None) -> tuple[float, list[float]] | str:
         values = [get(content) for get in self._get_values]
@@ -132,6 +132,12 @@ class DecodeStage:
             return parse_ts(ts), values
         except ValueError as error:
             return str(error)
+
+
+def _say(error: Exception) -> str:
+    """Return the decoder's message, with the name that people have for its commonest cause."""
+    text = str(error)
+    return f"{text}: a number in quotes?" if "`float`, got `str`" in text else text
 
 
 def readable(value: float) -> bool:

@@ -2,12 +2,13 @@
 
 import json
 import logging
+import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from monitor.records import AlertEvent, Outcome, Refusal
+from monitor.records import AlertEvent, Refusal
 from monitor.settings import Log
 
 __all__ = ["PipelineLog", "set_up"]
@@ -15,6 +16,11 @@ __all__ = ["PipelineLog", "set_up"]
 _log = logging.getLogger("monitor.pipeline")
 # A reason is said once in this many seconds; what came in between is counted.
 _REPEAT_AFTER = 60.0
+# What differs from one case of the same reason to the next: numbers and quoted text.
+_DETAIL = re.compile(r"'[^']*'|[-+.\d]+")
+# Reasons told apart; a sender of ever new nonsense must not fill log and memory.
+_MOST_REASONS = 100
+_OTHER = "other"
 
 
 def set_up(settings: Log) -> None:
@@ -24,6 +30,7 @@ def set_up(settings: Log) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level.upper())
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # our own line says where HTTP is answered
 
 
 class _TextFormatter(logging.Formatter):
@@ -54,7 +61,7 @@ _VISIBLE = {code: repr(chr(code))[1:-1] for code in [*range(32), *range(127, 160
 
 
 class PipelineLog:
-    """Writes what the pipeline met: each alert, and each kind of refusal once a minute.
+    """Writes what the pipeline met: each alert, and each reason of a refusal once a minute.
 
     Parameters
     ----------
@@ -63,21 +70,23 @@ class PipelineLog:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._said_at: dict[Outcome, float] = {}
-        self._unsaid = Counter[Outcome]()
+        self._said_at: dict[str, float] = {}
+        self._unsaid = Counter[str]()
 
     def refused(self, refusals: Sequence[Refusal]) -> None:
-        """Say one refusal of each kind, with how many there were since the last time."""
+        """Say each reason once, with how many more there were since it was said last."""
         now = self._monotonic()
         for refusal in refusals:
-            outcome = refusal.outcome
-            self._unsaid[outcome] += 1
-            if now - self._said_at.get(outcome, float("-inf")) < _REPEAT_AFTER:
+            kind = refusal.outcome.value + _DETAIL.sub("", refusal.reason)
+            if kind not in self._said_at and len(self._said_at) >= _MOST_REASONS:
+                kind = _OTHER
+            self._unsaid[kind] += 1
+            if now - self._said_at.get(kind, float("-inf")) < _REPEAT_AFTER:
                 continue
-            others = self._unsaid.pop(outcome) - 1
-            self._said_at[outcome] = now
+            others = self._unsaid.pop(kind) - 1
+            self._said_at[kind] = now
             more = f" (and {others} more since the last such line)" if others else ""
-            _log.warning("%s reading on %s: %s%s", outcome.value, refusal.topic, refusal.reason, more)
+            _log.warning("%s reading on %s: %s%s", refusal.outcome.value, refusal.topic, refusal.reason, more)
 
     def alerted(self, events: Sequence[AlertEvent]) -> None:
         """Say each alert event."""

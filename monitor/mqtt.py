@@ -27,6 +27,7 @@ _RECEIVE_MAXIMUM = 4096
 # A weekend and a holiday: how long the broker keeps the session of a monitor that is away, in seconds.
 _SESSION_EXPIRY = 4 * 24 * 3600
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1, 30  # seconds between two attempts to connect
+_V5, _V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 _UNSUPPORTED_VERSION = 132
 _TAKEN_OVER = 142
 _LOWEST_FAILURE = 128  # this reason code and all above say no
@@ -91,18 +92,22 @@ class Session:
         # Guards `_epoch`: an acknowledgement must not slip from one connection into the next.
         self._acknowledging = threading.RLock()
         self._epoch = 0
-        self._settled = settings.version != "auto"
         self._refused = False
+        self._leaving = False
+        self._client = self._build(_V311 if settings.version == "3.1.1" else _V5)
+        self._question = self._client
         self._pending_subscription: int | None = None
         self.ready = False
         """Connected, and every subscription granted."""
         self.problem = "not connected yet"
         """Why it isn't ready, for people."""
-        self._client = self._build(5 if settings.version in {"auto", "5"} else 4)
 
     def start(self) -> None:
         """Connect in the background, now or as soon as the broker answers."""
-        self._start(self._client)
+        if self._settings.version == "auto":
+            self._ask_version()
+        else:
+            self._connect()
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1) -> int:
         """Hand over a message; return its number, which `delivered` returns once the broker has it."""
@@ -121,36 +126,42 @@ class Session:
 
     def stop(self, timeout: float) -> None:
         """Publish the will's message, wait for the broker to have it at most `timeout` seconds, and leave."""
-        connected = self.ready
+        connected, self._leaving = self.ready, True
         if connected and self._will:
             farewell = self._client.publish(*self._will, qos=1, retain=True)
             if farewell.rc == paho.MQTT_ERR_SUCCESS:
                 farewell.wait_for_publish(timeout)
+        self._question.disconnect()
         self._client.disconnect()
         if connected:  # otherwise its thread may be deep in an attempt to connect, and ends by itself
             self._client.loop_stop()
 
-    def _build(self, version: int) -> paho.Client:
-        settings = self._settings
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=self._client_id,
-            clean_session=None if version == 5 else not self._durable,  # noqa: PLR2004
-            protocol=MQTTProtocolVersion(version),
-            manual_ack=True,
-        )
+    def _build(self, version: MQTTProtocolVersion) -> paho.Client:
+        client = self._build_bare(version, self._client_id)
         client.on_connect = self._on_connect
-        client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         client.on_socket_close = self._on_socket_close
+        if self._will:
+            client.will_set(*self._will, qos=1, retain=True)
+        return client
+
+    def _build_bare(self, version: MQTTProtocolVersion, name: str) -> paho.Client:
+        """Return a client that can log in."""
+        settings = self._settings
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=name,
+            clean_session=None if version == _V5 else not self._durable,
+            protocol=version,
+            manual_ack=True,
+        )
+        client.on_connect_fail = self._on_connect_fail
         client.reconnect_delay_set(_SHORTEST_PAUSE, _LONGEST_PAUSE)
         if settings.username is not None:
             client.username_pw_set(settings.username, self._password)
-        if self._will:
-            client.will_set(*self._will, qos=1, retain=True)
         tls = settings.tls
         if tls.enabled or tls.ca_file or tls.certfile:
             try:
@@ -159,9 +170,32 @@ class Session:
                 raise ConfigurationError(f"mqtt.tls: a certificate or key can't be used: {error}") from error
         return client
 
-    def _start(self, client: paho.Client) -> None:
-        settings = self._settings
-        if client.protocol == paho.MQTTv5:
+    def _ask_version(self) -> None:
+        """Find out which version the broker speaks by a connection for that alone, and then connect.
+
+        It is MQTT 5 without properties, which an old broker reads far enough to refuse: with properties
+        some take their length for another field's, and wait for bytes that never come. It has an id of its
+        own, because a connection without a session expiry would end the stored session.
+        """
+        question = self._build_bare(_V5, f"{self._client_id}-version")
+
+        def answer(_: Any, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
+            question.disconnect()
+            if reason.value == _UNSUPPORTED_VERSION:
+                _log.info("the broker doesn't speak MQTT 5; using 3.1.1")
+                self._client = self._build(_V311)
+            self._connect()
+
+        question.on_connect = answer
+        self._question = question
+        question.connect_async(self._settings.host, self._settings.port, clean_start=True)
+        question.loop_start()
+
+    def _connect(self) -> None:
+        settings, client = self._settings, self._client
+        if self._leaving:
+            return
+        if client.protocol == _V5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.ReceiveMaximum = _RECEIVE_MAXIMUM
             properties.SessionExpiryInterval = _SESSION_EXPIRY if self._durable else 0
@@ -177,18 +211,10 @@ class Session:
         client.loop_start()
 
     def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: ReasonCode, ___: Any) -> None:
-        if reason.value == _UNSUPPORTED_VERSION and not self._settled:
-            _log.info("the broker doesn't speak MQTT 5; using 3.1.1")
-            self._settled = True
-            client.disconnect()
-            self._client = self._build(4)
-            self._start(self._client)
-            return
         self._refused = reason.is_failure
         if self._refused:
             self._fail(f"the broker refuses the connection: {reason}")
             return
-        self._settled = True
         for topic, payload in self._births:
             client.publish(topic, payload, qos=1, retain=True)
         if not self._filters:
@@ -227,14 +253,14 @@ class Session:
         self._fail(f"no connection to {address}: {error or 'unknown reason'}")
 
     def _on_disconnect(self, client: paho.Client, _: Any, __: Any, reason: ReasonCode, ___: Any) -> None:
-        if client is not self._client:
-            return  # the one that spoke the wrong version
+        if self._leaving:
+            return
         if reason.value == _TAKEN_OVER:
             client.disconnect()
             self.ready, self.problem = False, "another client has taken over the client id"
             self._listener.taken_over()
         elif not self._refused:  # else the refusal says more than the end of the connection
-            self._fail(f"the connection broke: {reason}" if reason.value else "disconnected")
+            self._fail(f"the connection broke: {reason}")
 
     def _on_socket_close(self, _: Any, __: Any, ___: Any) -> None:
         with self._acknowledging:

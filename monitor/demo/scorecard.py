@@ -40,7 +40,7 @@ class ScoreCard:
     found: int
     false_alarms: int
     delay: float | None
-    """Median time from a fault's first reading to its incident, seconds of event time; None if none was found."""
+    """Median event time from a fault to its incident, seconds; None if none was found."""
 
     @property
     def missed(self) -> int:

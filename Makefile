@@ -1,0 +1,59 @@
+# Two commands do everything: `make demo` and `make test`.
+
+PYTHON ?= python3
+SECONDS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := var/demo
+EXTRAS := training,demo,dev
+
+.PHONY: demo test lint format constraints clean
+
+# Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends by itself.
+demo: $(VENV)/installed $(DEMO)/bundle/SHA256SUMS $(DEMO)/plant.csv
+	$(BIN)/sensor-monitor demo --bundle $(DEMO)/bundle --recording $(DEMO)/plant.csv $(if $(SECONDS),--seconds $(SECONDS))
+
+# TESTS="tests/monitor -k windows" runs some of them.
+TESTS ?= tests
+test: $(VENV)/installed
+	$(BIN)/python -m pytest $(TESTS)
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("sensor-monitor needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }
+	@echo "Installing the environment: a few minutes the first time, most of it TensorFlow."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+	touch $@
+
+# One plant, simulated: training sees its first hours, the demo replays later ones.
+$(DEMO)/train.csv: | $(VENV)/installed
+	$(BIN)/sensor-training simulate --out $(DEMO)/healthy.csv
+	$(BIN)/sensor-training inject $(DEMO)/healthy.csv --out $@
+
+$(DEMO)/bundle/SHA256SUMS: $(DEMO)/train.csv
+	$(BIN)/sensor-training fit --recording $(DEMO)/train.csv --bundle $(DEMO)/bundle
+
+$(DEMO)/plant.csv: | $(VENV)/installed
+	$(BIN)/sensor-training simulate --out $(DEMO)/later.csv
+	$(BIN)/sensor-training inject $(DEMO)/later.csv --out $@ --rate 0.05
+
+# Pins every version, from a fresh environment with the newest that pyproject.toml allows.
+constraints:
+	rm -rf $(VENV)-constraints
+	$(PYTHON) -m venv $(VENV)-constraints
+	$(VENV)-constraints/bin/python -m pip install --quiet --disable-pip-version-check --upgrade '.[$(EXTRAS)]'
+	{ echo "# Made by \`make constraints\`."; \
+	  $(VENV)-constraints/bin/python -m pip freeze --exclude sensor-monitor; } > constraints.txt
+	rm -rf $(VENV)-constraints
+
+clean:
+	rm -rf $(VENV) var .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,108 @@
+"""What tests share: real parts on free ports, and a bundle that is made in a moment."""
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.toy import save_toy_bundle
+
+PATIENCE = 20.0
+"""Seconds until a test gives up on a condition: generous, for nobody waits for it unless it fails."""
+
+
+def require(name: str, reason: str) -> None:
+    """Skip for want of something, or fail where SENSOR_MONITOR_REQUIRE says that it must be there."""
+    if name in os.environ.get("SENSOR_MONITOR_REQUIRE", "").split(","):
+        pytest.fail(f"{name} is required: {reason}")
+    pytest.skip(reason)
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
+    """Wait for a condition, looking often."""
+    deadline = time.monotonic() + PATIENCE
+    pause = threading.Event()
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not within {PATIENCE:.0f} s: {what}")
+        pause.wait(0.01)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    """Say whether somebody listens on a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+class Mosquitto:
+    """A real broker that a test starts and stops."""
+
+    def __init__(self, folder: Path, *lines: str) -> None:
+        program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+        if program is None:
+            require("mosquitto", "mosquitto is not installed")
+        self._program = str(program)
+        self.port = free_port()
+        self._config = folder / "mosquitto.conf"
+        common = [
+            f"listener {self.port} 127.0.0.1",
+            "max_queued_messages 100000",
+            "set_tcp_nodelay true",
+            "user root",
+        ]
+        self._config.write_text("\n".join([*common, *(lines or ["allow_anonymous true"])]) + "\n")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        with self._config.with_suffix(".log").open("ab") as log:
+            self._process = subprocess.Popen([self._program, "-c", self._config], stdout=log, stderr=log)
+        wait_until(lambda: answers(self.port), "mosquitto answers")
+
+    def stop(self) -> None:
+        """Stop as an administrator would."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(PATIENCE)
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that lets everybody in."""
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture(scope="session")
+def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A verified bundle that calls a window Faulty where the two temperatures differ by more than 5 degC."""
+    folder = tmp_path_factory.mktemp("toy") / "bundle"
+    save_toy_bundle(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lwsndr() -> Path:
+    """The folder with the real recordings."""
+    folder = os.environ.get("SENSOR_MONITOR_RECORDINGS")
+    if not folder or not (Path(folder) / "lwsndr").is_dir():
+        require("recordings", "SENSOR_MONITOR_RECORDINGS names no folder with lwsndr/ in it")
+    return Path(str(folder)) / "lwsndr"
