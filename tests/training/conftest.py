@@ -1,0 +1,33 @@
+"""What the tests of training share: a small plant, and one bundle trained on it."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from training import recordings
+from training.cli import main
+from training.inject import inject
+from training.simulate import DEFAULT_START, Plant, simulate
+
+
+@pytest.fixture(scope="session")
+def plant() -> pd.DataFrame:
+    """Return an hour of two healthy groups."""
+    return simulate(Plant(groups=2, seed=0, start=DEFAULT_START), from_hour=0, hours=1)
+
+
+@pytest.fixture(scope="session")
+def labelled(plant: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the same hour as a file, with faults in 30 % of the readings."""
+    path = tmp_path_factory.mktemp("recordings") / "labelled.csv"
+    recordings.write(inject(plant, rate=0.3, seed=0), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle that `fit` wrote after a few epochs."""
+    folder = tmp_path_factory.mktemp("fit") / "bundle"
+    main(["fit", "--recording", str(labelled), "--bundle", str(folder), "--epochs", "6"])
+    return folder

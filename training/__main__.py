@@ -1,0 +1,5 @@
+"""`python -m training` is `sensor-training`."""
+
+from training.cli import main
+
+main()

@@ -1,0 +1,33 @@
+"""`sensor-training`: parse, run, exit code."""
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from training.errors import InputError
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run a command, and return when it is done.
+
+    Raises
+    ------
+    SystemExit : 1 failed while running, 2 wrong usage or input, 130 interrupted.
+    """
+    try:
+        from training import commands  # noqa: PLC0415 - Ctrl-C is quiet while pandas is imported, too
+
+        print(commands.run(argv))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except InputError as error:
+        _leave(2, str(error))
+    except Exception as error:  # noqa: BLE001 - whatever went wrong is told in one line
+        _leave(1, f"{type(error).__name__}: {error}")
+
+
+def _leave(code: int, message: str) -> NoReturn:
+    print(f"sensor-training: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)
