@@ -188,7 +188,3 @@ def _not_negative(text: str) -> float:
     if not 0 <= value < float("inf"):
         raise argparse.ArgumentTypeError(f"must be 0 or more, not {text}")
     return value
-
-
-if __name__ == "__main__":
-    sys.exit(main())

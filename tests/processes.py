@@ -22,7 +22,16 @@ from tests.conftest import PATIENCE, wait_until
 class Monitor:
     """A `sensor-monitor run` that really runs."""
 
-    def __init__(self, folder: Path, bundle: Path, broker_port: int, extra: str = "", mqtt: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bundle: Path,
+        broker_port: int,
+        extra: str = "",
+        mqtt: str = "",
+        command: tuple[str, ...] = (sys.executable, "-m", "monitor"),
+    ) -> None:
+        self._command = command
         self._config = folder / "monitor.toml"
         self._log = folder / "monitor.log"
         self._config.write_text(
@@ -35,7 +44,7 @@ class Monitor:
     def start(self) -> None:
         """Start, and wait until it says where it answers."""
         self._log.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "monitor.cli", "run", "--config", self._config]
+        command = [*self._command, "run", "--config", self._config]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(command, stderr=log)
         wait_until(lambda: "answering on" in self.log() or self.ended(), "the monitor answers")

@@ -18,6 +18,7 @@ from monitor.demo.scorecard import ScoreCard, faults, incidents, score
 from monitor.errors import ConfigurationError, UnusableError
 from monitor.logs import set_up
 from monitor.mqtt import Session
+from monitor.payloads import iso
 from monitor.recording import Recording
 from monitor.replay import Replayer
 from monitor.settings import Settings
@@ -45,7 +46,7 @@ def run(bundle: Path, recording: Path, seconds: float | None, stop: threading.Ev
             f"demo: {missing} is missing; `make demo` makes both, or give --bundle and --recording"
         )
     plant = Recording(recording)
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     broker = EmbeddedBroker()
     broker.start()
     daemon, settings = _daemon(bundle, broker)
@@ -60,7 +61,8 @@ def run(bundle: Path, recording: Path, seconds: float | None, stop: threading.Ev
     )
     console.print(f"[bold]page[/]     {daemon.address}/")
     console.print(f"[bold]metrics[/]  {daemon.address}/metrics")
-    console.print("Ctrl-C ends it and shows the score card.\n")
+    console.print("Ctrl-C ends it and shows the score card. Times below are the plant's; values are")
+    console.print(", ".join(plant.features) + ".\n")
     _watch(console, daemon, replaying, seconds, stop)
 
     stop.set()
@@ -124,10 +126,11 @@ class _Spectator:
         self._session.acknowledge([receipt])
         self.events.append(event)
         colour, sign = ("red", "!") if event["status"] == "firing" else ("green", "-")
-        latest = "  ".join(f"{value:g}" for value in event["window"]["values"][-1])
+        moment = iso(event["window"]["ts"][-1])[11:19]
+        latest = " ".join(f"{value:7.2f}" for value in event["window"]["values"][-1])
         self._console.print(
-            f"[{colour}]{sign} {event['status']:<8}[/] {event['group']:<16} "
-            f"plant time {event['started_at'][11:19]}  score {event['score']:.3f}  values {latest}"
+            f"{moment}  [{colour}]{sign} {event['status']:<8}[/] {event['group']:<16} "
+            f"score {event['score']:.3f} {latest}"
         )
 
 
@@ -156,7 +159,7 @@ def _watch(
         stop.wait(min(_TOTALS_EVERY, left))
         faulty = _total(daemon, "predictions_total", label="Faulty")
         console.print(
-            f"[dim]  {_total(daemon, 'readings_total', all_labels=True):,} readings, "
+            f"[dim]          {_total(daemon, 'readings_total', all_labels=True):,} readings, "
             f"{_total(daemon, 'readings_total', outcome='judged'):,} windows judged, {faulty:,} Faulty, "
             f"{_total(daemon, 'alerts_firing'):,} alerts firing[/]"
         )

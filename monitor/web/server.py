@@ -1,5 +1,6 @@
 """The HTTP server in a thread of its own."""
 
+import os
 import socket
 import threading
 
@@ -28,7 +29,7 @@ class Server:
         try:
             self._socket = socket.create_server((host, port), family=_family(host))
         except OSError as error:
-            reason = (error.strerror or str(error)).lower()
+            reason = os.strerror(error.errno).lower() if (error.errno or 0) > 0 else str(error.strerror)
             raise ConfigurationError(
                 f"http: can't listen on {host}:{port}: {reason}; expected a free port"
             ) from error
