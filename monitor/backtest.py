@@ -3,7 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -91,7 +91,8 @@ def _draft(path: Path) -> Iterator[IO[str]]:
     except OSError as error:
         raise FailedError(f"{path}: can't be written: {error.strerror}") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # it has its name by now, or never came to be
+            draft.unlink()
 
 
 def _readings(rows: list[Row], features: int) -> Readings:

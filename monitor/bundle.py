@@ -98,6 +98,10 @@ def _read_verified(folder: Path) -> dict[str, bytes]:
     for name in REQUIRED:
         if name not in expected:
             raise BundleError(f"{SUMS}: has no line for {name}, expected one for every file")
+    for path in [folder / "model.keras", *(folder / "report").rglob("*")]:
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in expected:
+            raise BundleError(f"{SUMS}: has no line for {name}, expected one for every file")
     contents = {}
     for name, wanted in expected.items():
         if name not in REQUIRED and not (folder / name).exists():
@@ -132,7 +136,10 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 def _check_golden(golden: Golden, scaler: Scaler, classifier: Classifier) -> None:
-    scores = classifier.score(scaler.transform(golden_windows(golden)))
+    try:
+        scores = classifier.score(scaler.transform(golden_windows(golden)))
+    except Exception as error:  # the runtime's errors share no base class of their own
+        raise BundleError(f"model.onnx: can't score the golden windows: {error}".splitlines()[0]) from error
     worst = float(np.abs(scores - np.array(golden.scores)).max())
     if not worst <= GOLDEN_TOLERANCE:
         raise BundleError(

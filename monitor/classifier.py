@@ -38,10 +38,11 @@ class Classifier:
             first_line = str(error).splitlines()[0]
             raise BundleError(f"model.onnx: can't be loaded: {first_line}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or list(inputs[0].shape[1:]) != [steps, features]:
+        batch = inputs[0].shape[:1]
+        if len(inputs) != 1 or list(inputs[0].shape[1:]) != [steps, features] or isinstance(batch[0], int):
             raise BundleError(
                 f"model.onnx: takes {[i.shape for i in inputs]}, "
-                f"expected one input (window, {steps}, {features})"
+                f"expected one input (window, {steps}, {features}) with any number of windows"
             )
         if len(outputs) != 1 or list(outputs[0].shape[1:]) != [1]:
             raise BundleError(

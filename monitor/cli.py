@@ -123,9 +123,13 @@ def _flags(arguments: argparse.Namespace) -> dict[str, Path]:
 
 
 def _on_signal(act: Callable[[], None]) -> None:
-    """Let SIGTERM and SIGINT do this and nothing else."""
+    """Let SIGTERM and SIGINT do this and nothing else.
+
+    In a thread of its own: the handler interrupts the main thread anywhere, also where it holds the lock of
+    the very event that is to be set.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: act())
+        signal.signal(number, lambda *_: threading.Thread(target=act).start())
 
 
 class _Parser(argparse.ArgumentParser):

@@ -4,7 +4,7 @@ import difflib
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from monitor.errors import ConfigurationError
 from monitor.settings import FileSettings, Mqtt, Settings
+from monitor.topics import Template, conflict
 
 __all__ = ["load", "password"]
 
@@ -58,11 +59,15 @@ def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
             return init_settings, env_settings, InitSettingsSource(settings_cls, content)
 
     try:
-        return Merged(**(flags or {}))
+        settings = Merged(**(flags or {}))
     except SettingsError as error:
         raise ConfigurationError(f"environment: {error}; lists and tables are written as JSON") from error
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, file)) from None
+        raise ConfigurationError(_explain(error, file, os.environ)) from None
+    reason = conflict([Template(text) for text in settings.input.topics], settings.mqtt.base_topic)
+    if reason:
+        raise ConfigurationError(f"{_where(('input', 'topics'), file, os.environ)}input.topics: {reason}")
+    return settings
 
 
 def password(mqtt: Mqtt) -> str | None:
@@ -99,7 +104,7 @@ def _check_file(file: Path, content: dict[str, Any]) -> None:
     try:
         FileSettings.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, file)) from None
+        raise ConfigurationError(_explain(error, file, {})) from None
 
 
 def _check_environment() -> None:
@@ -110,22 +115,26 @@ def _check_environment() -> None:
             raise ConfigurationError(f"environment {variable}: unknown setting{_suggest(section, known)}")
 
 
-def _explain(error: ValidationError, file: Path | None) -> str:
+def _explain(error: ValidationError, file: Path | None, environment: Mapping[str, str]) -> str:
     """Say the first problem: where it stands, the rule, the offending value."""
     problems = error.errors()
     first = problems[0]
     name = ".".join(str(part) for part in first["loc"])
-    variable = _PREFIX + "__".join(str(part) for part in first["loc"]).upper()
-    if any(key.upper() == variable for key in os.environ):
-        where = f"environment {variable}: "
-    elif file:
-        where = f"{file}: "
-    else:
-        where = "settings: "
+    where = _where(first["loc"], file, environment)
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
     rule = _rule(first)
     between = "" if not name else " " if rule.startswith(("must ", "is ")) else ": "
     return f"{where}{name}{between}{rule}{more}"
+
+
+def _where(location: Sequence[int | str], file: Path | None, environment: Mapping[str, str]) -> str:
+    """Return what gave a setting: an environment variable, for it alone or its whole table, or the file."""
+    given = {key.upper() for key in environment}
+    for length in range(len(location), 0, -1):
+        variable = _PREFIX + "__".join(str(part) for part in location[:length]).upper()
+        if variable in given:
+            return f"environment {variable}: "
+    return f"{file}: " if file else "settings: "
 
 
 def _rule(problem: ErrorDetails) -> str:

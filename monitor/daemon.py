@@ -4,7 +4,6 @@ import logging
 import socket
 import threading
 import time
-import traceback
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -101,7 +100,7 @@ class Daemon:
         return self._exit_code
 
     def request_stop(self) -> None:
-        """Make `run` return. Safe in a signal handler."""
+        """Make `run` return."""
         self._ended.set()
 
     @property
@@ -180,9 +179,9 @@ class Daemon:
 
     def _crashed(self, args: Any) -> None:
         """End the process when any thread dies of an exception: better none than half a monitor."""
-        trace = "".join(traceback.format_exception(args.exc_type, args.exc_value, args.exc_traceback))
         name = args.thread.name if args.thread else "unknown"
-        _log.critical("thread %r died, so the monitor stops:\n%s", name, trace)
+        trace = (args.exc_type, args.exc_value, args.exc_traceback)
+        _log.critical("thread %r died, so the monitor stops", name, exc_info=trace)
         self._end(1)
 
     def _end(self, exit_code: int) -> None:

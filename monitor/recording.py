@@ -45,7 +45,7 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        columns = next(self._lines())
+        columns = next(self._lines(), [])
         missing = [name for name in _REQUIRED if name not in columns]
         if missing:
             raise RecordingError(

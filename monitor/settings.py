@@ -7,7 +7,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from monitor.topics import Template, conflict
+from monitor.topics import Template
 
 __all__ = [
     "Alerts",
@@ -34,8 +34,14 @@ def _template(text: str) -> str:
 
 def _output_topic(text: str) -> str:
     if not text or text.startswith(("/", "$")) or text.endswith("/") or any(mark in text for mark in "+#\0"):
-        raise ValueError("must be a topic without wildcards, '$' or a slash at either end")
+        raise ValueError(f"must be a topic without wildcards, '$' or a slash at either end, not {text!r}")
     return text
+
+
+def _qos(value: int) -> int:
+    if value not in {0, 1, 2}:
+        raise ValueError(f"must be 0, 1 or 2, not {value}")
+    return value
 
 
 class _Section(BaseModel):
@@ -64,7 +70,7 @@ class Mqtt(_Section):
     tls: Tls = Tls()
     keepalive: Annotated[int, Ge(5), Le(65535)] = 30
     """Seconds of quiet until the connection is probed."""
-    qos: Literal[0, 1, 2] = 1
+    qos: Annotated[int, AfterValidator(_qos)] = 1
     base_topic: Annotated[str, AfterValidator(_output_topic)] = "sensor-monitor"
 
     @model_validator(mode="after")
@@ -148,10 +154,3 @@ class Settings(FileSettings, BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="MONITOR_", env_nested_delimiter="__", env_ignore_empty=False
     )
-
-    @model_validator(mode="after")
-    def _inputs_fit_together(self) -> Self:
-        reason = conflict([Template(text) for text in self.input.topics], self.mqtt.base_topic)
-        if reason:
-            raise ValueError(f"input.topics: {reason}")
-        return self

@@ -129,14 +129,18 @@ class WindowStage:
 
         Raises
         ------
-        ValueError : the value is of another version or another number of features.
+        ValueError : the value is damaged, of another version or of another shape.
         """
+        if len(value) < _HEADER.size:
+            raise ValueError(f"window state of {group!r} has {len(value)} bytes, expected more")
         version, held, features, phase = _HEADER.unpack_from(value)
         if version != _VERSION or features != self._features or held > self._steps:
             raise ValueError(
                 f"window state of {group!r} is version {version} with {held} x {features} values; "
                 f"expected version {_VERSION} with at most {self._steps} x {self._features}"
             )
+        if len(value) != _HEADER.size + 8 * held * (1 + features):
+            raise ValueError(f"window state of {group!r} has {len(value)} bytes, not what its header says")
         numbers = np.frombuffer(value, dtype=np.float64, offset=_HEADER.size)
         state = _Group()
         state.ts = numbers[:held].tolist()

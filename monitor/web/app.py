@@ -64,6 +64,7 @@ _PAGE = """<!doctype html>
 body { font: 1.25rem/1.5 system-ui, sans-serif; max-width: 46rem; margin: 3rem auto; padding: 0 1rem }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #8884 }
+th { white-space: nowrap }
 td { font-variant-numeric: tabular-nums }
 </style>
 <h1>sensor-monitor</h1>

@@ -29,7 +29,8 @@ class Server:
         try:
             self._socket = socket.create_server((host, port), family=_family(host))
         except OSError as error:
-            reason = os.strerror(error.errno).lower() if (error.errno or 0) > 0 else str(error.strerror)
+            number = error.errno or 0
+            reason = os.strerror(number).lower() if number > 0 else str(error.strerror)  # a resolver's is not
             raise ConfigurationError(
                 f"http: can't listen on {host}:{port}: {reason}; expected a free port"
             ) from error
