@@ -38,8 +38,7 @@ class Classifier:
             first_line = str(error).splitlines()[0]
             raise BundleError(f"model.onnx: can't be loaded: {first_line}") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        batch = inputs[0].shape[:1]
-        if len(inputs) != 1 or list(inputs[0].shape[1:]) != [steps, features] or isinstance(batch[0], int):
+        if len(inputs) != 1 or not _fits(inputs[0].shape, steps, features):
             raise BundleError(
                 f"model.onnx: takes {[i.shape for i in inputs]}, "
                 f"expected one input (window, {steps}, {features}) with any number of windows"
@@ -65,3 +64,8 @@ class Classifier:
         if not np.isfinite(scores).all():
             raise FloatingPointError("the model gave a score that is not a number")
         return scores
+
+
+def _fits(shape: list[int | str | None], steps: int, features: int) -> bool:
+    """Say whether a model's input is (window, step, feature) with any number of windows."""
+    return shape[1:] == [steps, features] and not isinstance(shape[0], int)

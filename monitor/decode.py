@@ -16,6 +16,8 @@ __all__ = ["DecodeStage", "parse_ts", "readable"]
 
 # An array of several thousand readings fits; what is larger is no plant's message.
 _MAX_PAYLOAD_BYTES = 1 << 20
+# The group's name goes into topics of our own, and MQTT ends at 65,535 bytes.
+_MAX_TOPIC_LENGTH = 1000
 # Far beyond any sensor, and still finite in the model's float32 after scaling and weighting.
 _LARGEST_VALUE = 1e12
 _MILLISECONDS_ABOVE = 1e11
@@ -56,6 +58,12 @@ class DecodeStage:
         received: list[float] = []
         refusals: list[Refusal] = []
         for message in messages:
+            if len(message.topic) > _MAX_TOPIC_LENGTH:
+                reason = (
+                    f"the topic has {len(message.topic)} characters, expected at most {_MAX_TOPIC_LENGTH}"
+                )
+                refusals.append(Refusal(Outcome.UNMATCHED, message.topic[:_MAX_TOPIC_LENGTH], reason))
+                continue
             group = self._group(message.topic)
             if group is None:
                 reason = "the topic fits no template of input.topics"

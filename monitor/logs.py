@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from monitor.records import AlertEvent, Refusal
+from monitor.records import AlertEvent, Outcome, Refusal
 from monitor.settings import Log
 
 __all__ = ["PipelineLog", "set_up"]
@@ -86,7 +86,14 @@ class PipelineLog:
             others = self._unsaid.pop(kind) - 1
             self._said_at[kind] = now
             more = f" (and {others} more since the last such line)" if others else ""
-            _log.warning("%s reading on %s: %s%s", refusal.outcome.value, refusal.topic, refusal.reason, more)
+            _log.warning(
+                "%s reading of %s: %s%s", refusal.outcome.value, refusal.source, refusal.reason, more
+            )
+
+    def overflowed(self, count: int) -> None:
+        """Say that messages found no room."""
+        reason = f"{count} messages of QoS 0 found no room; expected fewer, or qos = 1"
+        self.refused([Refusal(Outcome.OVERFLOW, "all topics", reason)])
 
     def alerted(self, events: Sequence[AlertEvent]) -> None:
         """Say each alert event."""

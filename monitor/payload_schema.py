@@ -56,7 +56,7 @@ def _tree(paths: Mapping[str, str]) -> Tree:
         if not all([*parents, last]):
             raise ValueError(f"{path!r} for {name!r} is no dotted path: it has an empty part")
         if last in node:
-            raise ValueError(f"{path!r} for {name!r} is taken already")
+            raise ValueError(f"{path!r} for {name!r} stands for something else already")
         node[last] = name
     return root
 

@@ -50,6 +50,9 @@ class Watcher(Protocol):
     def refused(self, refusals: Sequence[Refusal]) -> None:
         """Take note of dropped readings, and why."""
 
+    def overflowed(self, count: int) -> None:
+        """Take note of messages that found no room."""
+
     def alerted(self, events: Sequence[AlertEvent]) -> None:
         """Take note of incidents that began or ended."""
 
@@ -111,14 +114,18 @@ class Pipeline:
         decided = self._monotonic()
         changed = self._board.update(readings, verdicts, self.last_turn)
         self._surroundings.commit(
-            dict.fromkeys(readings.groups), self._outgoing(verdicts.events, [*silent, *changed])
+            dict.fromkeys([*(line.group for line in silent), *readings.groups]),
+            self._outgoing(verdicts.events, [*silent, *changed]),
         )
         self._surroundings.emit()
         self._surroundings.acknowledge(taken.messages)
         self._count(taken, refusals, verdicts)
         self._time(readings, verdicts, decided)
+        refusals += _dropped(readings, verdicts)
         if refusals:
             self._watcher.refused(refusals)
+        if taken.overflowed:
+            self._watcher.overflowed(taken.overflowed)
         if verdicts.events:
             self._watcher.alerted(verdicts.events)
         return bool(taken.messages)
@@ -139,8 +146,6 @@ class Pipeline:
         metrics.alerts_firing.set(self._chain.alerts.firing)
         for event in verdicts.events:
             metrics.by_status[event.status].inc()
-        if taken.messages:
-            metrics.last_reading.set(taken.messages[-1].arrived_at)
         windows = len(verdicts.judged.groups)
         if not windows:
             return
@@ -151,5 +156,24 @@ class Pipeline:
         metrics.batch_windows.observe(windows)
 
     def _time(self, readings: Readings, verdicts: Verdicts, decided: float) -> None:
+        if len(readings.groups):
+            self._metrics.last_reading.set(readings.arrived_at[-1])
         for waited in (decided - readings.received[verdicts.windows.rows]).tolist():
             self._metrics.reading_latency_seconds.observe(waited)
+
+
+def _dropped(readings: Readings, verdicts: Verdicts) -> list[Refusal]:
+    """Return the readings whose event time was no good, for the log."""
+    dropped = []
+    for row, outcome in enumerate(verdicts.windows.outcomes):
+        reason = _WRONG_TIMES.get(outcome)
+        if reason:
+            dropped.append(Refusal(outcome, readings.groups[row], f"{reason} (ts {readings.ts[row]:.3f})"))
+    return dropped
+
+
+_WRONG_TIMES = {
+    Outcome.DUPLICATE: "its ts is that of the reading before",
+    Outcome.LATE: "its ts is before that of the reading before",
+    Outcome.FUTURE: "its ts is ahead of this machine's clock",
+}

@@ -95,8 +95,8 @@ class Recording:
             if self._path.suffix == ".parquet":
                 yield from _parquet(self._path)
             else:
-                with self._path.open(newline="", encoding="utf-8") as file:
-                    yield from csv.reader(file)
+                with self._path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
+                    yield from filter(None, csv.reader(file))  # a blank line is no reading
         except OSError as error:
             raise RecordingError(f"{self._path}: can't be read: {error.strerror or error}") from error
         except (UnicodeDecodeError, csv.Error) as error:

@@ -73,10 +73,11 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A reading that never became one."""
+    """A reading that was dropped."""
 
     outcome: Outcome
-    topic: str
+    source: str
+    """Its topic, or its group once that is known."""
     reason: str
     """What was wrong, for the log."""
 

@@ -42,13 +42,13 @@ class Template:
         return "/".join("+" if level is None else level for level in self.levels)
 
     def group(self, topic: str) -> str | None:
-        """Return the group that a topic belongs to, or None if it doesn't fit this template."""
+        """Return the group that a topic belongs to, or None if it doesn't fit. No name is empty."""
         levels = topic.split("/")
         if len(levels) != len(self.levels):
             return None
         named = []
         for found, wanted in zip(levels, self.levels, strict=True):
-            if wanted is None:
+            if wanted is None and found:
                 named.append(found)
             elif found != wanted:
                 return None

@@ -114,13 +114,8 @@ class WindowStage:
         return list(self._groups)
 
     def dump(self, group: str) -> bytes:
-        """Return what is kept for a group as a value that `load` takes.
-
-        Raises
-        ------
-        KeyError : the group is not known.
-        """
-        state = self._groups[group]
+        """Return what is kept for a group, if anything, as a value that `load` takes."""
+        state = self._groups.get(group, _Group())
         header = _HEADER.pack(_VERSION, len(state.ts), self._features, state.phase)
         return header + np.array(state.ts).tobytes() + np.array(state.rows).tobytes()
 

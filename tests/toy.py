@@ -1,6 +1,7 @@
 """A bundle without training: a few ONNX operators whose verdict a test can predict."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,7 +30,7 @@ def toy_model(steps: int = STEPS, features: int = len(FEATURES)) -> bytes:
     """Return sigmoid(20 x (largest |temperature_1 - temperature_2| / 10 - 0.5)) as an ONNX file."""
     difference = np.zeros((features, 1), dtype=np.float32)
     difference[0], difference[2] = 1, -1
-    constants = {
+    constants: dict[str, np.ndarray[Any, Any]] = {
         "difference": difference,
         "limit": np.array(0.5, dtype=np.float32),
         "steepness": np.array(20, dtype=np.float32),

@@ -1,0 +1,191 @@
+from collections import defaultdict
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.alerts import AlertStage
+from monitor.records import AlertEvent, Judgements
+
+QUICK = settings(derandomize=True, deadline=None, max_examples=150)
+Said = tuple[str, str, float | None]
+"""Status, id, end."""
+
+
+def _judged(stream: list[tuple[str, bool]], first: int = 0) -> Judgements:
+    """Build windows whose newest event time is their number in the stream."""
+    count = len(stream)
+    ts = np.arange(first, first + count, dtype=np.float64)[:, None] + [-2.0, -1.0, 0.0]  # (window, step)
+    faulty = np.array([is_faulty for _, is_faulty in stream], dtype=bool)
+    return Judgements(
+        groups=[group for group, _ in stream],
+        ts=ts,
+        values=np.repeat(ts[:, :, None], 4, axis=2),
+        scores=np.where(faulty, 0.9, 0.1),
+        faulty=faulty,
+        out_of_range=ts[:, 2] % 2 == 1,
+    )
+
+
+def _say(events: list[AlertEvent]) -> list[Said]:
+    return [(event.status, event.id, event.ended_at) for event in events]
+
+
+def _run(verdicts: str, stage: AlertStage) -> list[Said]:
+    """Feed one group with F and N at seconds 0, 1, 2..."""
+    return _say(stage.update(_judged([("g", verdict == "F") for verdict in verdicts])))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "raise_after", "clear_after", "events"),
+    [
+        ("NNN", 1, 1, []),
+        ("NF", 1, 3, [("firing", "g:1000", None)]),
+        ("FFFF", 1, 3, [("firing", "g:0", None)]),
+        ("FNN", 1, 3, [("firing", "g:0", None)]),
+        ("FNNN", 1, 3, [("firing", "g:0", None), ("resolved", "g:0", 1)]),
+        ("FFNNN", 1, 3, [("firing", "g:0", None), ("resolved", "g:0", 2)]),
+        ("FNNFNNN", 1, 3, [("firing", "g:0", None), ("resolved", "g:0", 4)]),
+        ("FNF", 1, 1, [("firing", "g:0", None), ("resolved", "g:0", 1), ("firing", "g:2000", None)]),
+        ("FFNFF", 3, 1, []),
+        ("FFNFFF", 3, 1, [("firing", "g:3000", None)]),
+        ("NFFNN", 2, 2, [("firing", "g:1000", None), ("resolved", "g:1000", 3)]),
+    ],
+)
+def test_lifecycle(verdicts: str, raise_after: int, clear_after: int, events: list[Said]) -> None:
+    """An incident fires once after raise_after Faulty windows and resolves once after clear_after Normal."""
+    assert _run(verdicts, AlertStage(raise_after=raise_after, clear_after=clear_after)) == events
+
+
+def test_every_window() -> None:
+    """In every_window each Faulty window fires with its incident's id, which the first Normal one ends."""
+    stage = AlertStage(raise_after=5, clear_after=5, every_window=True)
+    assert _run("FFNNF", stage) == [
+        ("firing", "g:0", None),
+        ("firing", "g:0", None),
+        ("firing", "g:4000", None),
+    ]
+    assert (stage.firing, stage.incident("g")) == (1, "g:4000")
+    stage.update(_judged([("g", False)], 5))
+    assert (stage.firing, stage.incident("g")) == (0, None)
+
+
+def test_event_tells_its_window() -> None:
+    """An event holds score, flag, times and raw values of the window that caused it."""
+    stage = AlertStage(raise_after=2, clear_after=1)
+    firing, resolved = stage.update(_judged([("g", True), ("g", True), ("g", False)]))
+    assert firing == AlertEvent(
+        id="g:0",
+        status="firing",
+        group="g",
+        score=0.9,
+        started_at=0.0,
+        ended_at=None,
+        window_ts=[-1.0, 0.0, 1.0],
+        window_values=[[-1.0] * 4, [0.0] * 4, [1.0] * 4],
+        out_of_range=True,
+    )
+    assert (resolved.score, resolved.started_at, resolved.ended_at) == (0.1, 0.0, 2.0)
+    assert (resolved.window_ts, resolved.out_of_range) == ([0.0, 1.0, 2.0], False)
+
+
+def test_id_is_in_milliseconds() -> None:
+    """An incident's id is its group and the millisecond at which it began."""
+    judged = _judged([("line1/station7", True)])
+    judged.ts[0, 2] = 1700000000.1234
+    (event,) = AlertStage().update(judged)
+    assert event.id == "line1/station7:1700000000123"
+
+
+def test_open_incidents() -> None:
+    """Open incidents are counted and known by group; a quiet group leaves no state behind."""
+    stage = AlertStage(clear_after=2)
+    stage.update(_judged([("a", True), ("b", True), ("c", False), ("b", False)]))
+    assert (stage.firing, stage.incident("a"), stage.incident("b")) == (2, "a:0", "b:1000")
+    assert stage.incident("c") is None
+    assert sorted(stage.groups()) == ["a", "b"]
+    stage.update(_judged([("b", False)], 4))
+    assert (stage.firing, stage.groups()) == (1, ["a"])
+    stage.forget("a")
+    stage.forget("unknown")
+    assert (stage.firing, stage.groups(), stage.incident("a")) == (0, [], None)
+
+
+def test_loading_twice_counts_once() -> None:
+    """State that is loaded over itself doesn't count an incident twice, and a quiet one takes it off."""
+    stage = AlertStage()
+    stage.update(_judged([("g", True)]))
+    stage.load("g", stage.dump("g"))
+    assert (stage.firing, stage.incident("g")) == (1, "g:0")
+    stage.load("g", stage.dump("unknown"))
+    assert (stage.firing, stage.groups()) == (0, [])
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x92", b"\x92\x63\x94\x00\x00\xca\x00\x00\x00\x00\xc0", b"{}"])
+def test_load_refuses(damage: bytes) -> None:
+    """State of another version, or none at all, is refused with the group's name."""
+    with pytest.raises(ValueError, match="alert state of 'g'"):
+        AlertStage().load("g", damage)
+
+
+def _reference(stream: list[tuple[str, bool]], raise_after: int, clear_after: int) -> list[Said]:
+    """Tell the events by looking back over each group's whole past at every window."""
+    past: dict[str, list[tuple[int, bool]]] = defaultdict(list)
+    open_since: dict[str, int] = {}
+    said: list[Said] = []
+    for at, (group, faulty) in enumerate(stream):
+        past[group].append((at, faulty))
+        wanted = clear_after if group in open_since else raise_after
+        run = past[group][-wanted:]
+        if len(run) < wanted or any(verdict == (group in open_since) for _, verdict in run):
+            continue
+        if group not in open_since:
+            open_since[group] = run[0][0]
+            said.append(("firing", f"{group}:{run[0][0] * 1000}", None))
+        else:
+            said.append(("resolved", f"{group}:{open_since.pop(group) * 1000}", run[0][0]))
+    return said
+
+
+STREAMS = st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=60)
+COUNTS = st.integers(1, 4)
+MODES = st.sampled_from(["lifecycle", "every_window"])
+
+
+@QUICK
+@given(STREAMS, COUNTS, COUNTS)
+def test_same_as_the_reference(stream: list[tuple[str, bool]], raise_after: int, clear_after: int) -> None:
+    """Events are those of the rules, and each incident fires exactly once before it resolves once."""
+    stage = AlertStage(raise_after=raise_after, clear_after=clear_after)
+    said = _say(stage.update(_judged(stream)))
+    assert said == _reference(stream, raise_after, clear_after)
+    for group in "ab":
+        statuses = [status for status, name, _ in said if name.startswith(group)]
+        assert statuses == ["firing", "resolved"] * (len(statuses) // 2) + ["firing"] * (len(statuses) % 2)
+    assert stage.firing == sum(1 if status == "firing" else -1 for status, *_ in said)
+
+
+@QUICK
+@given(STREAMS, COUNTS, COUNTS, MODES, st.sets(st.integers(0, 60)))
+def test_moves_and_batches_make_no_difference(
+    stream: list[tuple[str, bool]], raise_after: int, clear_after: int, mode: str, cuts: set[int]
+) -> None:
+    """A stream cut into batches whose groups all move to another instance gives the same events."""
+    every = mode == "every_window"
+    stages = [
+        AlertStage(raise_after=raise_after, clear_after=clear_after, every_window=every) for _ in range(3)
+    ]
+    whole = stages.pop().update(_judged(stream))
+    parts: list[AlertEvent] = []
+    edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
+    for begin, end in pairwise(edges):
+        here, there = stages
+        parts += here.update(_judged(stream[begin:end], begin))
+        for group in here.groups():
+            there.load(group, here.dump(group))
+            here.forget(group)
+        assert (here.firing, here.groups()) == (0, [])
+        stages.reverse()
+    assert parts == whole

@@ -1,0 +1,72 @@
+import threading
+from itertools import pairwise
+
+from monitor.inbox import CAPACITY, LARGEST_BATCH, Inbox
+
+
+def _inbox(wall: float = 100.0, monotonic: float = 7.0) -> Inbox:
+    return Inbox(lambda: wall, lambda: monotonic)
+
+
+def test_all_that_waits() -> None:
+    """Taking returns all that waits in the order of arrival, with both clocks, and only once."""
+    inbox = _inbox()
+    inbox.put("a", b"1", None)
+    inbox.put("b", b"2", "receipt")
+    assert len(inbox) == 2
+    first, second = inbox.take(0).messages
+    assert (first.topic, first.payload, first.receipt) == ("a", b"1", None)
+    assert (second.topic, second.payload, second.receipt) == ("b", b"2", "receipt")
+    assert (first.arrived_at, first.received) == (100.0, 7.0)
+    assert len(inbox) == 0
+    assert inbox.take(0).messages == []
+
+
+def test_arrival_times_increase() -> None:
+    """Arrival times strictly increase, also where the clock stands still or is set back."""
+    clock = [1.8e9]
+    inbox = Inbox(lambda: clock[0], lambda: 0.0)
+    for step in (0.0, 0.0, 0.001, -3600.0, 0.0, 7200.0):
+        clock[0] += step
+        inbox.put("t", b"", None)
+    times = [message.arrived_at for message in inbox.take(0).messages]
+    assert all(earlier < later for earlier, later in pairwise(times))
+    assert (times[0], times[2], times[-1]) == (1.8e9, 1.8e9 + 0.001, clock[0])
+
+
+def test_batches_are_bounded() -> None:
+    """One batch holds at most so many messages; the others stay for the next."""
+    inbox = _inbox()
+    for number in range(LARGEST_BATCH + 1):
+        inbox.put(str(number), b"", number)
+    assert [message.topic for message in inbox.take(0).messages] == [str(n) for n in range(LARGEST_BATCH)]
+    assert [message.topic for message in inbox.take(0).messages] == [str(LARGEST_BATCH)]
+
+
+def test_overflow() -> None:
+    """With no room left, messages without a receipt are dropped and counted once, others are kept."""
+    inbox = _inbox()
+    for _ in range(CAPACITY + 3):
+        inbox.put("t", b"", None)
+    inbox.put("kept", b"", "receipt")
+    assert len(inbox) == CAPACITY + 1
+    assert inbox.take(0).overflowed == 3
+    assert inbox.take(0).overflowed == 0
+    inbox.put("t", b"", None)
+    assert len(inbox) == CAPACITY + 2 - 2 * LARGEST_BATCH
+
+
+def test_nudge() -> None:
+    """A nudge makes the next take return at once with nothing."""
+    inbox = _inbox()
+    inbox.nudge()
+    assert inbox.take(60).messages == []
+
+
+def test_message_wakes_the_waiting() -> None:
+    """A message that arrives ends the wait for it."""
+    inbox = _inbox()
+    network = threading.Thread(target=inbox.put, args=("t", b"", None))
+    network.start()
+    assert [message.topic for message in inbox.take(60).messages] == ["t"]
+    network.join()
