@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 # A pipeline that didn't come round for this many seconds hangs: its turns take half a second when idle,
 # and a full batch a tenth.
 _HANGS_AFTER = 10.0
-# How long `stop` waits for the pipeline to finish, in seconds: its farewell takes 3 at most.
+# How long `stop` waits for the pipeline to finish, in seconds: to drain and say farewell it takes 3 at most.
 _PIPELINE_STOPS_WITHIN = 4.0
 
 

@@ -22,8 +22,16 @@ __all__ = ["Pipeline", "Surroundings"]
 
 # How often, in seconds, an idle pipeline looks for silent groups and shows that it is alive.
 _IDLE = 0.5
-# How long the last events may take to be confirmed when the pipeline stops, in seconds.
-_FAREWELL = 3.0
+_WRONG_TIMES = {
+    Outcome.DUPLICATE: "its ts is that of the reading before",
+    Outcome.LATE: "its ts is before that of the reading before",
+    Outcome.FUTURE: "its ts is ahead of this machine's clock",
+}
+# How long a pipeline that stops goes on with what waits, in seconds: under a flood there is no end to it, and
+# with QoS 1 the broker keeps what isn't acknowledged.
+_DRAIN = 1.0
+# How long the last events may then take to be confirmed, in seconds.
+_FAREWELL = 2.0
 # How often the farewell looks for confirmations, in seconds.
 _FAREWELL_STEP = 0.02
 
@@ -96,7 +104,8 @@ class Pipeline:
         """Work until `stop` is set; then judge what still waits and see its events delivered."""
         while not stop.is_set():
             self._turn(_IDLE)
-        while self._turn(0.0):
+        deadline = self._monotonic() + _DRAIN
+        while self._turn(0.0) and self._monotonic() < deadline:
             pass
         deadline = self._monotonic() + _FAREWELL
         while not self._surroundings.emit() and self._monotonic() < deadline:
@@ -164,16 +173,12 @@ class Pipeline:
 
 def _dropped(readings: Readings, verdicts: Verdicts) -> list[Refusal]:
     """Return the readings whose event time was no good, for the log."""
+    outcomes = verdicts.windows.outcomes
+    if not _WRONG_TIMES.keys() & set(outcomes):
+        return []
     dropped = []
-    for row, outcome in enumerate(verdicts.windows.outcomes):
+    for row, outcome in enumerate(outcomes):
         reason = _WRONG_TIMES.get(outcome)
         if reason:
             dropped.append(Refusal(outcome, readings.groups[row], f"{reason} (ts {readings.ts[row]:.3f})"))
     return dropped
-
-
-_WRONG_TIMES = {
-    Outcome.DUPLICATE: "its ts is that of the reading before",
-    Outcome.LATE: "its ts is before that of the reading before",
-    Outcome.FUTURE: "its ts is ahead of this machine's clock",
-}

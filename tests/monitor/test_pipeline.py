@@ -134,10 +134,18 @@ def test_commit_that_fails(world: World) -> None:
 def test_stop_judges_what_waits(world: World) -> None:
     """What still waits when the stop comes is judged before the end."""
     world._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
-    world._script = [(1, Taken([_message(0), _message(1)], 0)), (1, Taken([_message(2, FAULTY)], 0))]  # noqa: SLF001
+    world._script = [(0, Taken([_message(0), _message(1)], 0)), (0, Taken([_message(2, FAULTY)], 0))]  # noqa: SLF001
     world.pipeline.run(world._stop)  # noqa: SLF001
     assert world.outcomes() == {"filling": 2, "judged": 1}
     assert [event["status"] for event in world.said("alerts/")] == ["firing"]
+
+
+def test_stop_comes_to_an_end(world: World) -> None:
+    """Under a flood the stop doesn't wait for the end of it: what is left is not acknowledged."""
+    world._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
+    world._script = [(number, Taken([_message(number)], 0)) for number in range(1000)]  # noqa: SLF001
+    world.pipeline.run(world._stop)  # noqa: SLF001
+    assert len(world.acknowledged) == 2
 
 
 def test_each_reading_under_one_outcome(world: World) -> None:
