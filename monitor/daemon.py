@@ -74,7 +74,8 @@ class Daemon:
         )
         self.address = self._server.address
         """Where HTTP is answered, e.g. `http://127.0.0.1:9108`."""
-        self._thread = threading.Thread(target=self._work, name="pipeline")
+        # A pipeline that hangs must not keep a process alive that was told to stop.
+        self._thread = threading.Thread(target=self._work, name="pipeline", daemon=True)
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._exit_code = 0

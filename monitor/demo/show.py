@@ -15,7 +15,7 @@ from monitor import configuration
 from monitor.daemon import Daemon
 from monitor.demo.broker import EmbeddedBroker
 from monitor.demo.scorecard import ScoreCard, faults, incidents, score
-from monitor.errors import ConfigurationError, UnusableError
+from monitor.errors import ConfigurationError, FailedError, UnusableError
 from monitor.logs import set_up
 from monitor.mqtt import Session
 from monitor.payloads import iso
@@ -39,6 +39,7 @@ def run(bundle: Path, recording: Path, seconds: float | None, stop: threading.Ev
     Raises
     ------
     UnusableError : bundle or recording can't be used.
+    FailedError : the monitor died on the way.
     """
     if not (bundle.exists() and recording.exists()):
         missing = recording if bundle.exists() else bundle
@@ -75,6 +76,9 @@ def run(bundle: Path, recording: Path, seconds: float | None, stop: threading.Ev
     played = islice(plant.rows(), replayer.published)
     card = score(faults(played, daemon.steps), incidents(spectator.events))
     _print_card(console, card, daemon)
+    daemon.request_stop()
+    if daemon.run():
+        raise FailedError("demo: the monitor died; the log above says why")
 
 
 def _daemon(bundle: Path, broker: EmbeddedBroker) -> tuple[Daemon, Settings]:
