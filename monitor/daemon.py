@@ -80,10 +80,11 @@ class Daemon:
         self._ended = threading.Event()
         self._exit_code = 0
         self._was_connected = False
+        self._excepthook_before = threading.excepthook
 
     def start(self) -> None:
         """Answer HTTP, connect, and judge what comes."""
-        threading.excepthook = self._crashed
+        self._excepthook_before, threading.excepthook = threading.excepthook, self._crashed
         manifest = self._bundle.manifest
         _log.info(
             "sensor-monitor %s: bundle %s from %s judges %s", __version__, manifest.id, self._settings.bundle,
@@ -122,7 +123,7 @@ class Daemon:
             self._thread.join(_PIPELINE_STOPS_WITHIN)
         self._session.stop(timeout=1.0)
         self._server.stop()
-        threading.excepthook = threading.__excepthook__
+        threading.excepthook = self._excepthook_before
         _log.info("stopped")
 
     def connected(self) -> None:
