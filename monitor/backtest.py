@@ -13,7 +13,7 @@ import numpy as np
 
 from monitor.bundle import Bundle
 from monitor.chain import Chain, Verdicts
-from monitor.errors import FailedError
+from monitor.errors import FailedError, UnusableError
 from monitor.payloads import alert_payload
 from monitor.recording import Recording, Row
 from monitor.records import FAULTY, NORMAL, Outcome, Readings
@@ -34,6 +34,8 @@ class Report:
     predictions: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     """Alert events by status."""
+    malformed: str = ""
+    """What is wrong with the first reading that can't be judged."""
     spans: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Group -> first and last event time, seconds since the Unix epoch."""
 
@@ -45,6 +47,7 @@ class Report:
         return "\n".join(
             [
                 f"readings     {self.outcomes.total():>9,}   {_list(self.outcomes)}",
+                *([f"malformed              first: {self.malformed}"] if self.malformed else []),
                 f"windows      {self.predictions.total():>9,}   {_list(self.predictions)}",
                 f"alerts       {alerts:>9,}   {rate} ({len(self.spans)} group(s), {days:.2f} group-days)",
             ]
@@ -58,9 +61,10 @@ def backtest(
 
     Raises
     ------
-    RecordingError : the recording can't be read.
+    UnusableError : the recording can't be read, or an output names it.
     FailedError : an output can't be written.
     """
+    _check_paths(recording.path, out, alerts_out)
     chain = Chain(bundle, settings.windows, settings.alerts)
     report = Report()
     rows = recording.rows(list(bundle.manifest.names))
@@ -69,7 +73,8 @@ def backtest(
         table.writerow(COLUMNS)
         events = stack.enter_context(_draft(alerts_out)) if alerts_out else None
         while batch := list(islice(rows, _BATCH)):
-            good = [row for row in batch if row.ts is not None and None not in row.values]
+            report.malformed = report.malformed or next((row.problem for row in batch if row.problem), "")
+            good = [row for row in batch if not row.problem]
             verdicts = chain.judge(_readings(good, len(bundle.manifest.names)))
             table.writerows(_table(batch, verdicts))
             for event in verdicts.events:
@@ -79,11 +84,29 @@ def backtest(
     return report
 
 
+def _check_paths(recording: Path, out: Path, alerts_out: Path | None) -> None:
+    """Refuse to write over what is read, or two things into one file."""
+    given = [
+        ("--recording", recording),
+        ("--out", out),
+        *([("--alerts-out", alerts_out)] if alerts_out else []),
+    ]
+    for index, (name, path) in enumerate(given):
+        for other, earlier in given[:index]:
+            if path.resolve() == earlier.resolve():
+                raise UnusableError(f"{name}: {path} is what {other} names too; expected a file of its own")
+
+
 @contextmanager
 def _draft(path: Path) -> Iterator[IO[str]]:
     """Open a file that takes its name when it is whole."""
+    path = path.resolve()  # a link stays a link: what it points to is replaced
     draft = path.with_name(f".{path.name}.part")
     try:
+        if path.exists() and not path.is_file():  # a device or a pipe is written to, never replaced
+            with path.open("w", newline="", encoding="utf-8") as file:
+                yield file
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("w", newline="", encoding="utf-8") as file:
             yield file
@@ -111,7 +134,7 @@ def _table(batch: Iterable[Row], verdicts: Verdicts) -> Iterator[tuple[Any, ...]
     judged = verdicts.judged
     windows = zip(judged.scores.tolist(), judged.faulty.tolist(), judged.out_of_range.tolist(), strict=True)
     for row in batch:
-        if row.ts is None or None in row.values:
+        if row.problem:
             yield row.ts_text, row.group, Outcome.MALFORMED.value, "", "", ""
             continue
         outcome = next(outcomes)

@@ -109,9 +109,7 @@ def _read_verified(folder: Path) -> dict[str, bytes]:
         contents[name] = _read(folder, name)
         found = hashlib.sha256(contents[name]).hexdigest()
         if found != wanted:
-            raise BundleError(
-                f"{name}: its SHA-256 is {found[:12]}..., expected {wanted[:12]}... as in {SUMS}"
-            )
+            raise BundleError(f"{name}: its SHA-256 is {found}, expected {wanted} as in {SUMS}")
     return contents
 
 

@@ -84,6 +84,8 @@ def _replay(arguments: argparse.Namespace) -> int:
     session = Session(settings.mqtt, f"sensor-replay-{os.getpid()}", password(settings.mqtt), replayer)
     replayer.run(session, settings.mqtt.qos, stop)
     print(f"published {replayer.published:,} readings")
+    if replayer.unreadable:
+        print(f"not all of them can be judged; the first: {replayer.unreadable}")
     return _INTERRUPTED if stop.is_set() else _DONE
 
 

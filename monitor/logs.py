@@ -98,4 +98,7 @@ class PipelineLog:
     def alerted(self, events: Sequence[AlertEvent]) -> None:
         """Say each alert event."""
         for event in events:
-            _log.warning("%s %s: score %.3f, incident %s", event.status, event.group, event.score, event.id)
+            level = logging.WARNING if event.status == "firing" else logging.INFO
+            _log.log(
+                level, "%s %s: score %.3f, incident %s", event.status, event.group, event.score, event.id
+            )

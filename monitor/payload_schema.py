@@ -55,8 +55,10 @@ def _tree(paths: Mapping[str, str]) -> Tree:
             node = inner
         if not all([*parents, last]):
             raise ValueError(f"{path!r} for {name!r} is no dotted path: it has an empty part")
-        if last in node:
-            raise ValueError(f"{path!r} for {name!r} stands for something else already")
+        taken = node.get(last)
+        if taken is not None:
+            other = "a table of values" if isinstance(taken, dict) else repr(taken)
+            raise ValueError(f"{path!r} would stand for {name!r} and for {other}")
         node[last] = name
     return root
 

@@ -26,6 +26,7 @@ _WRONG_TIMES = {
     Outcome.DUPLICATE: "its ts is that of the reading before",
     Outcome.LATE: "its ts is before that of the reading before",
     Outcome.FUTURE: "its ts is ahead of this machine's clock",
+    Outcome.GAP: "its ts is more than windows.max_gap after the reading before, so the window starts afresh",
 }
 # How long a pipeline that stops goes on with what waits, in seconds: under a flood there is no end to it, and
 # with QoS 1 the broker keeps what isn't acknowledged.
@@ -130,7 +131,7 @@ class Pipeline:
         self._surroundings.acknowledge(taken.messages)
         self._count(taken, refusals, verdicts)
         self._time(readings, verdicts, decided)
-        refusals += _dropped(readings, verdicts)
+        refusals += _out_of_step(readings, verdicts)
         if refusals:
             self._watcher.refused(refusals)
         if taken.overflowed:
@@ -171,14 +172,14 @@ class Pipeline:
             self._metrics.reading_latency_seconds.observe(waited)
 
 
-def _dropped(readings: Readings, verdicts: Verdicts) -> list[Refusal]:
-    """Return the readings whose event time was no good, for the log."""
+def _out_of_step(readings: Readings, verdicts: Verdicts) -> list[Refusal]:
+    """Return the readings whose event time didn't follow the one before, for the log."""
     outcomes = verdicts.windows.outcomes
     if not _WRONG_TIMES.keys() & set(outcomes):
         return []
-    dropped = []
+    found = []
     for row, outcome in enumerate(outcomes):
         reason = _WRONG_TIMES.get(outcome)
         if reason:
-            dropped.append(Refusal(outcome, readings.groups[row], f"{reason} (ts {readings.ts[row]:.3f})"))
-    return dropped
+            found.append(Refusal(outcome, readings.groups[row], f"{reason} (ts {readings.ts[row]:.3f})"))
+    return found

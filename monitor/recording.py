@@ -29,6 +29,8 @@ class Row:
     """The features in the recording's order; None where the file has no usable number."""
     faulty: bool
     """The label says so."""
+    problem: str
+    """What keeps it from being judged, with its row; "" if nothing does."""
 
 
 class Recording:
@@ -44,7 +46,7 @@ class Recording:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         columns = next(self._lines(), [])
         missing = [name for name in _REQUIRED if name not in columns]
         if missing:
@@ -68,39 +70,45 @@ class Recording:
         columns = self._columns
         missing = [name for name in features or [] if name not in columns]
         if missing:
-            raise RecordingError(
-                f"{self._path}: has no column {missing[0]!r}, which the bundle's model needs"
-            )
+            raise RecordingError(f"{self.path}: has no column {missing[0]!r}, which the bundle's model needs")
         picks = [columns.index(name) for name in features or self.features]
         ts, group = columns.index("ts"), columns.index("group")
         label = columns.index("label") if "label" in columns else None
         lines = self._lines()
         next(lines)
-        for number, cells in enumerate(lines, start=2):
+        for number, cells in enumerate(lines, start=1):
             if len(cells) != len(columns):
                 raise RecordingError(
-                    f"{self._path}: row {number} has {len(cells)} cells, expected {len(columns)}"
+                    f"{self.path}: row {number} has {len(cells)} cells, expected {len(columns)}"
                 )
+            moment = _time(cells[ts])
+            values = [_number(cells[pick]) for pick in picks]
+            bad = (
+                [ts]
+                if moment is None
+                else [pick for pick, value in zip(picks, values, strict=True) if value is None]
+            )
             yield Row(
                 ts_text=str(cells[ts]),
-                ts=_time(cells[ts]),
+                ts=moment,
                 group=str(cells[group]),
-                values=[_number(cells[pick]) for pick in picks],
+                values=values,
                 faulty=label is not None and _number(cells[label]) == _FAULTY_LABEL,
+                problem=f"row {number}: {columns[bad[0]]} is {cells[bad[0]]!r}" if bad else "",
             )
 
     def _lines(self) -> Iterator[list[Any]]:
         """Yield the header, then each row's cells."""
         try:
-            if self._path.suffix == ".parquet":
-                yield from _parquet(self._path)
+            if self.path.suffix == ".parquet":
+                yield from _parquet(self.path)
             else:
-                with self._path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
+                with self.path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
                     yield from filter(None, csv.reader(file))  # a blank line is no reading
         except OSError as error:
-            raise RecordingError(f"{self._path}: can't be read: {error.strerror or error}") from error
+            raise RecordingError(f"{self.path}: can't be read: {error.strerror or error}") from error
         except (UnicodeDecodeError, csv.Error) as error:
-            raise RecordingError(f"{self._path}: is no CSV file: {error}") from error
+            raise RecordingError(f"{self.path}: is no CSV file: {error}") from error
 
 
 def _parquet(path: Path) -> Iterator[list[Any]]:

@@ -73,7 +73,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A reading that was dropped."""
+    """A reading that was dropped, or that began its window afresh."""
 
     outcome: Outcome
     source: str

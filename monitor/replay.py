@@ -45,6 +45,8 @@ class Replayer:
         self._connected = threading.Event()
         self._problem = ""
         self.published = 0
+        self.unreadable = ""
+        """What is wrong with the first reading that no monitor can judge."""
         self.last_ts = float("-inf")
         """Event time of the newest reading that was published, seconds since the Unix epoch."""
 
@@ -69,7 +71,7 @@ class Replayer:
         unconfirmed: set[int] = set()
         begin = time.monotonic()
         first_ts: float | None = None
-        for number, row in enumerate(self._recording.rows(), start=2):
+        for number, row in enumerate(self._recording.rows(), start=1):
             if row.ts is not None:
                 first_ts = row.ts if first_ts is None else first_ts
                 if self._speed:
@@ -80,6 +82,7 @@ class Replayer:
                 break
             unconfirmed.add(session.publish(self._topic(row.group, number), self._payload(row), qos=qos))
             self.published += 1
+            self.unreadable = self.unreadable or row.problem
             self.last_ts = max(self.last_ts, row.ts or self.last_ts)
         while unconfirmed and not stop.wait(_STEP):
             unconfirmed.difference_update(session.delivered())
@@ -106,10 +109,10 @@ class Replayer:
     def _topic(self, group: str, number: int) -> str:
         parts = group.count("/") + 1
         for template in self._templates:
-            if len(template.names) == parts and not {"+", "#", "\0"} & set(group):
+            if len(template.names) == parts and "" not in group.split("/") and not set("+#\0") & set(group):
                 return template.topic(group)
         raise RecordingError(
-            f"row {number}: group {group!r} fits no template of input.topics; "
+            f"{self._recording.path}: row {number}: group {group!r} fits no template of input.topics; "
             f"expected as many parts as one of {', '.join(t.text for t in self._templates)} has names"
         )
 

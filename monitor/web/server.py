@@ -32,7 +32,7 @@ class Server:
             number = error.errno or 0
             reason = os.strerror(number).lower() if number > 0 else str(error.strerror)  # a resolver's is not
             raise ConfigurationError(
-                f"http: can't listen on {host}:{port}: {reason}; expected a free port"
+                f"http: can't listen on {host}:{port}: {reason}; expected a free port of this machine"
             ) from error
         self.address = f"http://{host}:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")

@@ -147,7 +147,7 @@ def test_broken_recording_leaves_nothing(toy_bundle: Path, tmp_path: Path) -> No
     rows: Rows = [(START + 5 * n, "a", HEALTHY) for n in range(4)]
     _judge(toy_bundle, tmp_path, rows)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "r.csv"}
-    with pytest.raises(RecordingError, match="row 6 has 7 cells"):
+    with pytest.raises(RecordingError, match="row 5 has 7 cells"):
         _judge(toy_bundle, tmp_path, [*rows, (START, "a", [*HEALTHY, 1.0])])
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "r.csv"} == before
 

@@ -1,105 +1,17 @@
 import json
-import threading
-from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
 
-from monitor import bundle
-from monitor.chain import Chain
-from monitor.decode import DecodeStage
 from monitor.inbox import Taken
-from monitor.metrics import Metrics
-from monitor.pipeline import Pipeline
-from monitor.records import AlertEvent, Message, Outcome, Refusal
-from monitor.settings import Alerts, WindowSettings
-from monitor.store import Outgoing
-from monitor.topics import Template
-from tests.toy import FAULTY, HEALTHY, NAMES
+from monitor.records import Message
+from tests.monitor.world import FAR, NOW, World, message
+from tests.toy import FAULTY, HEALTHY
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
-NOW = 1.7e9
-"""The wall clock, seconds since the Unix epoch."""
-FAR = [20.0, 50.0, 20.5, 300.0]
-
-
-class World:
-    """The surroundings in memory: gives what a test says, and keeps what it is given."""
-
-    def __init__(self, folder: Path, **window_settings: Any) -> None:
-        loaded = bundle.load(folder)
-        self.clock = 0.0
-        self.calls: list[str] = []
-        self.groups: list[list[str]] = []
-        self.sent: list[Outgoing] = []
-        self.acknowledged: list[Message] = []
-        self.refusals: list[Refusal] = []
-        self.events: list[AlertEvent] = []
-        self.broken = False
-        self.dropped = 0
-        self._script: list[tuple[float, Taken]] = []
-        self._stop = threading.Event()
-        self.metrics = Metrics(CollectorRegistry(), loaded.manifest)
-        windows = WindowSettings(stale_after=60, **window_settings)
-        chain = Chain(loaded, windows, Alerts(clear_after=1))
-        decode = DecodeStage([Template("p/{group}")], NAMES, {})
-        self.pipeline = Pipeline(
-            self, decode, chain, loaded.manifest, 60.0, self.metrics, self, lambda: self.clock
-        )
-
-    def run(self, *batches: tuple[float, list[Message]], overflowed: int = 0) -> None:
-        """Let the pipeline take each batch at its monotonic time, and then stop."""
-        self._script = [(at, Taken(messages, overflowed)) for at, messages in batches]
-        self._stop.clear()
-        self.pipeline.run(self._stop)
-
-    def take(self, timeout: float) -> Taken:
-        assert timeout >= 0
-        if not self._script:
-            self._stop.set()
-            return Taken([], 0)
-        self.calls.append("take")
-        self.clock, taken = self._script.pop(0)
-        return taken
-
-    def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> None:
-        if self.broken:
-            raise OSError("no space left on device")
-        self.calls.append("commit")
-        self.groups.append(list(groups))
-        self.sent.extend(messages)
-
-    def emit(self) -> bool:
-        self.calls.append("emit")
-        return True
-
-    def acknowledge(self, messages: Sequence[Message]) -> None:
-        self.calls.append("acknowledge")
-        self.acknowledged.extend(messages)
-
-    def refused(self, refusals: Sequence[Refusal]) -> None:
-        self.refusals.extend(refusals)
-
-    def overflowed(self, count: int) -> None:
-        self.dropped += count
-
-    def alerted(self, events: Sequence[AlertEvent]) -> None:
-        self.events.extend(events)
-
-    def value(self, name: str, **labels: str) -> float | None:
-        return self.metrics.registry.get_sample_value(f"sensor_monitor_{name}", labels)
-
-    def outcomes(self) -> dict[str, float]:
-        counts = {outcome.value: self.value("readings_total", outcome=outcome.value) for outcome in Outcome}
-        return {outcome: count for outcome, count in counts.items() if count}
-
-    def said(self, kind: str) -> list[dict[str, Any]]:
-        return [json.loads(message.payload) for message in self.sent if message.topic.startswith(kind)]
 
 
 @pytest.fixture
@@ -108,14 +20,9 @@ def world(toy_bundle: Path) -> World:
     return World(toy_bundle)
 
 
-def _message(ts: float, values: Sequence[object] = HEALTHY, topic: str = "p/g") -> Message:
-    payload = json.dumps({"ts": NOW + ts, **dict(zip(NAMES, values, strict=True))}).encode()
-    return Message(topic, payload, NOW, 0.0, object())
-
-
 def test_order_of_the_verbs(world: World) -> None:
     """A batch is taken, committed, emitted and acknowledged in this order, and then comes the next."""
-    messages = [_message(0), _message(1, topic="elsewhere"), _message(2, ["?"] * 4)]
+    messages = [message(0), message(1, topic="elsewhere"), message(2, ["?"] * 4)]
     world.run((1, messages[:2]), (2, messages[2:]))
     assert world.calls[:8] == ["take", "commit", "emit", "acknowledge"] * 2
     assert world.acknowledged == messages
@@ -126,7 +33,7 @@ def test_commit_that_fails(world: World) -> None:
     """Where a commit fails nothing is emitted or acknowledged, and the failure isn't hidden."""
     world.broken = True
     with pytest.raises(OSError, match="no space left"):
-        world.run((1, [_message(0)]))
+        world.run((1, [message(0)]))
     assert world.calls == ["take"]
     assert world.acknowledged == []
 
@@ -134,7 +41,7 @@ def test_commit_that_fails(world: World) -> None:
 def test_stop_judges_what_waits(world: World) -> None:
     """What still waits when the stop comes is judged before the end."""
     world._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
-    world._script = [(0, Taken([_message(0), _message(1)], 0)), (0, Taken([_message(2, FAULTY)], 0))]  # noqa: SLF001
+    world._script = [(0, Taken([message(0), message(1)], 0)), (0, Taken([message(2, FAULTY)], 0))]  # noqa: SLF001
     world.pipeline.run(world._stop)  # noqa: SLF001
     assert world.outcomes() == {"filling": 2, "judged": 1}
     assert [event["status"] for event in world.said("alerts/")] == ["firing"]
@@ -143,7 +50,7 @@ def test_stop_judges_what_waits(world: World) -> None:
 def test_stop_comes_to_an_end(world: World) -> None:
     """Under a flood the stop doesn't wait for the end of it: what is left is not acknowledged."""
     world._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
-    world._script = [(number, Taken([_message(number)], 0)) for number in range(1000)]  # noqa: SLF001
+    world._script = [(number, Taken([message(number)], 0)) for number in range(1000)]  # noqa: SLF001
     world.pipeline.run(world._stop)  # noqa: SLF001
     assert len(world.acknowledged) == 2
 
@@ -152,13 +59,13 @@ def test_each_reading_under_one_outcome(world: World) -> None:
     """Each reading is counted under exactly one outcome, whatever becomes of it."""
     array = json.dumps([{"ts": NOW + 30}, 7]).encode()
     messages = [
-        *[_message(ts) for ts in (0, 1, 2, 3)],
-        _message(3),
-        _message(1),
-        _message(60.1),
-        _message(30),
-        _message(4, ["20.0", 1, 2, 3]),
-        _message(4, topic="elsewhere"),
+        *[message(ts) for ts in (0, 1, 2, 3)],
+        message(3),
+        message(1),
+        message(60.1),
+        message(30),
+        message(4, ["20.0", 1, 2, 3]),
+        message(4, topic="elsewhere"),
         Message("p/g", array, NOW, 0.0, None),
     ]
     world.run((1, messages), overflowed=5)
@@ -167,7 +74,7 @@ def test_each_reading_under_one_outcome(world: World) -> None:
         "unmatched": 1, "overflow": 5,
     }  # fmt: skip
     assert [refusal.outcome for refusal in world.refusals] == [
-        "malformed", "unmatched", "malformed", "malformed", "duplicate", "late", "future",
+        "malformed", "unmatched", "malformed", "malformed", "duplicate", "late", "future", "gap",
     ]  # fmt: skip
     assert world.dropped == 5
 
@@ -175,21 +82,21 @@ def test_each_reading_under_one_outcome(world: World) -> None:
 def test_stride(toy_bundle: Path) -> None:
     """Windows that the stride leaves out are counted as skipped and not as predictions."""
     world = World(toy_bundle, stride=2)
-    world.run((1, [_message(ts) for ts in range(6)]))
+    world.run((1, [message(ts) for ts in range(6)]))
     assert world.outcomes() == {"filling": 2, "judged": 2, "skipped": 2}
     assert world.value("predictions_total", label="Normal") == 2
 
 
 def test_gap_defaults_to_three_periods(world: World) -> None:
     """Without a setting, a gap is more than 3 sample periods of the bundle: 15 s."""
-    world.run((1, [_message(ts) for ts in (0, 15, 30.001, 45)]))
+    world.run((1, [message(ts) for ts in (0, 15, 30.001, 45)]))
     assert world.outcomes() == {"filling": 3, "gap": 1}
 
 
 def test_incident(world: World) -> None:
     """An incident is published once when it begins and once when it ends, and counted as both."""
     values = [HEALTHY, HEALTHY, HEALTHY, FAULTY, FAULTY, HEALTHY, HEALTHY, HEALTHY]
-    world.run((1, [_message(ts, row) for ts, row in enumerate(values)]))
+    world.run((1, [message(ts, row) for ts, row in enumerate(values)]))
     firing, resolved = world.said("alerts/")
     assert {message.retain for message in world.sent if message.topic == "alerts/g"} == {False}
     assert (firing["status"], firing["id"], firing["ended_at"]) == (
@@ -213,9 +120,7 @@ def test_incident(world: World) -> None:
 
 def test_states_are_published(world: World) -> None:
     """A group's state is published retained when it changes, with its incident."""
-    world.run(
-        (1, [_message(0), _message(1)]), (2, [_message(2)]), (3, [_message(3)]), (4, [_message(4, FAULTY)])
-    )
+    world.run((1, [message(0), message(1)]), (2, [message(2)]), (3, [message(3)]), (4, [message(4, FAULTY)]))
     assert {(message.topic, message.retain) for message in world.sent[:2]} == {("state/g", True)}
     states = world.said("state/")
     assert [(line["state"], line["incident"]) for line in states] == [
@@ -228,26 +133,26 @@ def test_states_are_published(world: World) -> None:
 
 def test_silent_group_takes_any_time(world: World) -> None:
     """A silent group takes an earlier event time as a fresh start, but none in the future."""
-    world.run((1, [_message(-10)]), (60.9, [_message(-20)]), (61, [_message(-20), _message(61)]))
+    world.run((1, [message(-10)]), (60.9, [message(-20)]), (61, [message(-20), message(61)]))
     assert world.outcomes() == {"filling": 2, "late": 1, "future": 1}
     assert [line["state"] for line in world.said("state/")] == ["filling", "silent", "filling"]
 
 
 def test_silence_starts_the_window_afresh(world: World) -> None:
     """No window spans a silence, even where the event times leave no gap."""
-    world.run((1, [_message(0), _message(1)]), (100, [_message(2)]))
+    world.run((1, [message(0), message(1)]), (100, [message(2)]))
     assert world.outcomes() == {"filling": 3}
 
 
 def test_silence_is_committed(world: World) -> None:
     """A group that turned silent is among what is committed, for its window is gone."""
-    world.run((1, [_message(0)]), (100, []))
+    world.run((1, [message(0)]), (100, []))
     assert world.groups[:2] == [["g"], ["g"]]
 
 
 def test_silence_resolves_nothing(world: World) -> None:
     """A silent group's incident stays open and is shown in its state; no event is published."""
-    world.run((1, [_message(ts, FAULTY) for ts in (0, 1, 2)]), (61, []), (62, []))
+    world.run((1, [message(ts, FAULTY) for ts in (0, 1, 2)]), (61, []), (62, []))
     assert [event["status"] for event in world.said("alerts/")] == ["firing"]
     last = world.said("state/")[-1]
     assert (last["state"], last["incident"]) == ("silent", f"g:{int(NOW + 2) * 1000}")
@@ -256,14 +161,14 @@ def test_silence_resolves_nothing(world: World) -> None:
 
 def test_silence_is_measured_by_the_monotonic_clock(world: World) -> None:
     """A group that speaks isn't silent, however far its event times lie behind."""
-    world.run((1, [_message(-5000)]), (30, [_message(-4990)]), (89, [_message(-4980)]))
+    world.run((1, [message(-5000)]), (30, [message(-4990)]), (89, [message(-4980)]))
     assert world.outcomes() == {"filling": 2, "judged": 1}
     assert world.value("groups", state="silent") == 0
 
 
 def test_out_of_range_goes_beside_the_prediction(world: World) -> None:
     """A value far outside training sets the flag; the window still has its prediction."""
-    world.run((1, [_message(0), _message(1), _message(2, FAR)]))
+    world.run((1, [message(0), message(1), message(2, FAR)]))
     assert (world.value("predictions_total", label="Normal"), world.value("out_of_range_total")) == (1, 1)
     last = world.said("state/")[-1]
     assert (last["state"], last["out_of_range"]) == ("normal", True)
@@ -271,7 +176,7 @@ def test_out_of_range_goes_beside_the_prediction(world: World) -> None:
 
 def test_times(world: World) -> None:
     """Each judged reading's way from arrival to decision is observed, and the newest arrival is shown."""
-    world.run((0.25, [_message(ts) for ts in range(4)]))
+    world.run((0.25, [message(ts) for ts in range(4)]))
     assert world.value("reading_latency_seconds_count") == 2
     assert world.value("reading_latency_seconds_sum") == pytest.approx(0.5)
     assert (world.value("batch_windows_count"), world.value("batch_windows_sum")) == (1, 2)
@@ -293,7 +198,7 @@ def test_batches_make_no_difference(
     clock, messages = 0, []
     for group, jump, values in stream:
         clock += jump
-        messages.append(_message(clock - 1000, values, f"p/{group}"))
+        messages.append(message(clock - 1000, values, f"p/{group}"))
     edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
     whole, parts = World(toy_bundle), World(toy_bundle)
     whole.run((1, messages))

@@ -112,7 +112,7 @@ def test_missing_feature(tmp_path: Path) -> None:
 def test_wrong_number_of_cells(tmp_path: Path, line: str) -> None:
     """A row with more or fewer cells than the header is refused with its number."""
     recording = _csv(tmp_path, HEADER, "1,g,1,2", line)
-    with pytest.raises(RecordingError, match=rf"r\.csv: row 3 has {line.count(',') + 1} cells, expected 4"):
+    with pytest.raises(RecordingError, match=rf"r\.csv: row 2 has {line.count(',') + 1} cells, expected 4"):
         list(recording.rows())
 
 

@@ -80,5 +80,5 @@ def test_group_without_topic(
     config = settings(tmp_path, mosquitto.port)
     assert main(["replay", recording(tmp_path, f"5,{group},1,2,3,4,1"), "--config", config]) == 2
     text = capsys.readouterr().err
-    assert f"row 2: group {group!r}" in text
+    assert f"row 1: group {group!r}" in text
     assert "plant/{line}/{station}/reading" in text

@@ -13,7 +13,7 @@ from tests.toy import STEPS, toy_manifest
 def _rows(verdicts: str, group: str = "g") -> list[Row]:
     """Build readings at seconds 0, 1, 2...: F is faulty, - has no time, all else is healthy."""
     return [
-        Row(str(ts), None if verdict == "-" else float(ts), group, [], faulty=verdict == "F")
+        Row(str(ts), None if verdict == "-" else float(ts), group, [], faulty=verdict == "F", problem="")
         for ts, verdict in enumerate(verdicts)
     ]
 

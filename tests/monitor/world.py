@@ -1,0 +1,105 @@
+"""A world around the pipeline that a test holds in its hands."""
+
+import json
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from monitor import bundle
+from monitor.chain import Chain
+from monitor.decode import DecodeStage
+from monitor.inbox import Taken
+from monitor.metrics import Metrics
+from monitor.pipeline import Pipeline
+from monitor.records import AlertEvent, Message, Outcome, Refusal
+from monitor.settings import Alerts, WindowSettings
+from monitor.store import Outgoing
+from monitor.topics import Template
+from tests.toy import HEALTHY, NAMES
+
+NOW = 1.7e9
+"""The wall clock, seconds since the Unix epoch."""
+FAR = [20.0, 50.0, 20.5, 300.0]
+
+
+class World:
+    """The surroundings in memory: gives what a test says, and keeps what it is given."""
+
+    def __init__(self, folder: Path, **window_settings: Any) -> None:
+        loaded = bundle.load(folder)
+        self.clock = 0.0
+        self.calls: list[str] = []
+        self.groups: list[list[str]] = []
+        self.sent: list[Outgoing] = []
+        self.acknowledged: list[Message] = []
+        self.refusals: list[Refusal] = []
+        self.events: list[AlertEvent] = []
+        self.broken = False
+        self.dropped = 0
+        self._script: list[tuple[float, Taken]] = []
+        self._stop = threading.Event()
+        self.metrics = Metrics(CollectorRegistry(), loaded.manifest)
+        windows = WindowSettings(stale_after=60, **window_settings)
+        chain = Chain(loaded, windows, Alerts(clear_after=1))
+        decode = DecodeStage([Template("p/{group}")], NAMES, {})
+        self.pipeline = Pipeline(
+            self, decode, chain, loaded.manifest, 60.0, self.metrics, self, lambda: self.clock
+        )
+
+    def run(self, *batches: tuple[float, list[Message]], overflowed: int = 0) -> None:
+        """Let the pipeline take each batch at its monotonic time, and then stop."""
+        self._script = [(at, Taken(messages, overflowed)) for at, messages in batches]
+        self._stop.clear()
+        self.pipeline.run(self._stop)
+
+    def take(self, timeout: float) -> Taken:
+        assert timeout >= 0
+        if not self._script:
+            self._stop.set()
+            return Taken([], 0)
+        self.calls.append("take")
+        self.clock, taken = self._script.pop(0)
+        return taken
+
+    def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> None:
+        if self.broken:
+            raise OSError("no space left on device")
+        self.calls.append("commit")
+        self.groups.append(list(groups))
+        self.sent.extend(messages)
+
+    def emit(self) -> bool:
+        self.calls.append("emit")
+        return True
+
+    def acknowledge(self, messages: Sequence[Message]) -> None:
+        self.calls.append("acknowledge")
+        self.acknowledged.extend(messages)
+
+    def refused(self, refusals: Sequence[Refusal]) -> None:
+        self.refusals.extend(refusals)
+
+    def overflowed(self, count: int) -> None:
+        self.dropped += count
+
+    def alerted(self, events: Sequence[AlertEvent]) -> None:
+        self.events.extend(events)
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"sensor_monitor_{name}", labels)
+
+    def outcomes(self) -> dict[str, float]:
+        counts = {outcome.value: self.value("readings_total", outcome=outcome.value) for outcome in Outcome}
+        return {outcome: count for outcome, count in counts.items() if count}
+
+    def said(self, kind: str) -> list[dict[str, Any]]:
+        return [json.loads(message.payload) for message in self.sent if message.topic.startswith(kind)]
+
+
+def message(ts: float, values: Sequence[object] = HEALTHY, topic: str = "p/g") -> Message:
+    """Return a message with one reading, `ts` seconds after NOW."""
+    payload = json.dumps({"ts": NOW + ts, **dict(zip(NAMES, values, strict=True))}).encode()
+    return Message(topic, payload, NOW, 0.0, object())
