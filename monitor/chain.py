@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.alerts import AlertStage
 from monitor.bundle import Bundle
+from monitor.errors import ConfigurationError
 from monitor.ranges import RangeStage
 from monitor.records import AlertEvent, FloatArray, Judgements, Readings, Windows
 from monitor.settings import Alerts, WindowSettings
@@ -47,12 +48,21 @@ class Chain:
     bundle : the verified bundle.
     windows, alerts : the settings of those stages.
     scorer : scores in the bundle's place, where somebody wants to watch it work.
+
+    Raises
+    ------
+    ConfigurationError : with these settings no window would ever fill.
     """
 
     def __init__(
         self, bundle: Bundle, windows: WindowSettings, alerts: Alerts, scorer: Scorer | None = None
     ) -> None:
         manifest = bundle.manifest
+        if windows.max_gap is not None and windows.max_gap < manifest.sample_period:
+            raise ConfigurationError(
+                f"windows.max_gap is {windows.max_gap:g} s and the bundle's readings come every "
+                f"{manifest.sample_period:g} s: no window would ever fill; expected more"
+            )
         self.windows = WindowStage(
             manifest.steps,
             len(manifest.features),

@@ -3,6 +3,7 @@
 import threading
 
 from monitor import bundle, configuration
+from monitor.chain import Chain
 from monitor.daemon import client_id, decoder
 from monitor.errors import ConfigurationError
 from monitor.mqtt import Session
@@ -22,9 +23,11 @@ def check_files(settings: Settings) -> str:
     ------
     UnusableError : something can't be used.
     """
-    found = bundle.load(settings.bundle).manifest
+    loaded = bundle.load(settings.bundle)
+    found = loaded.manifest
     decoder(settings, found.names)
-    configuration.password(settings.mqtt)
+    Chain(loaded, settings.windows, settings.alerts)
+    _session(settings, _Visit())
     quality = ", ".join(
         f"{name} {value:.3f}" for name, value in found.quality.items() if isinstance(value, float)
     )
@@ -43,7 +46,7 @@ class _Visit:
         self.done = threading.Event()
         self.problem = ""
 
-    def connected(self) -> None:
+    def connected(self, *, resumed: bool) -> None:  # noqa: ARG002
         self.done.set()
 
     def disconnected(self, reason: str) -> None:
@@ -66,13 +69,7 @@ def check_connection(settings: Settings) -> None:
     ConfigurationError : the broker doesn't answer or refuses us, or a secret can't be read.
     """
     visit = _Visit()
-    session = Session(
-        settings.mqtt,
-        f"{client_id(settings)}-check",
-        configuration.password(settings.mqtt),
-        visit,
-        filters=[Template(text).filter for text in settings.input.topics],
-    )
+    session = _session(settings, visit)
     session.start()
     answered = visit.done.wait(_PATIENCE)
     session.stop(timeout=1.0)
@@ -81,3 +78,13 @@ def check_connection(settings: Settings) -> None:
         raise ConfigurationError(f"mqtt: {broker} doesn't answer within {_PATIENCE:.0f} s")
     if visit.problem:
         raise ConfigurationError(f"mqtt: {visit.problem}")
+
+
+def _session(settings: Settings, visit: _Visit) -> Session:
+    return Session(
+        settings.mqtt,
+        f"{client_id(settings)}-check",
+        configuration.password(settings.mqtt),
+        visit,
+        filters=[Template(text).filter for text in settings.input.topics],
+    )

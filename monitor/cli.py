@@ -57,8 +57,8 @@ def _check(arguments: argparse.Namespace) -> int:
     from monitor.configuration import load
 
     settings = load(arguments.config, _flags(arguments))
-    print(f"settings {arguments.config or '(defaults)'}: ok")
-    print(check_files(settings))
+    found = check_files(settings)
+    print(f"settings {arguments.config or '(defaults)'}: ok\n{found}")
     if arguments.connect:
         check_connection(settings)
         print(f"broker {settings.mqtt.host}:{settings.mqtt.port}: ok")

@@ -80,12 +80,15 @@ def password(mqtt: Mqtt) -> str | None:
     if mqtt.password_file is None:
         return mqtt.password.get_secret_value() if mqtt.password else None
     try:
-        return mqtt.password_file.read_text().rstrip("\r\n")
+        text = mqtt.password_file.read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not UTF-8 text"
         raise ConfigurationError(
             f"mqtt.password_file: {mqtt.password_file} can't be read: {reason}"
         ) from error
+    if not text:
+        raise ConfigurationError(f"mqtt.password_file: {mqtt.password_file} is empty; expected a password")
+    return text
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -140,6 +143,8 @@ def _where(location: Sequence[int | str], file: Path | None, environment: Mappin
 def _rule(problem: ErrorDetails) -> str:
     if problem["type"] == "extra_forbidden":
         return "is an unknown setting" + _suggest(str(problem["loc"][-1]), _siblings(problem))
+    if problem["type"] in {"too_short", "string_too_short"}:
+        return "must not be empty"
     text = (
         problem["msg"]
         .replace("Input should", "should")

@@ -126,11 +126,13 @@ class Daemon:
         threading.excepthook = self._excepthook_before
         _log.info("stopped")
 
-    def connected(self) -> None:
+    def connected(self, *, resumed: bool) -> None:
         """Hear from the session that it is ready."""
         self._metrics.mqtt_connected.set(1)
         if self._was_connected:
             self._metrics.mqtt_reconnects.inc()
+            if not resumed:
+                self._pipeline.forgotten.set()  # retained states went with the session
         self._was_connected = True
         self._inbox.nudge()  # the outbox may hold what couldn't be sent
         mqtt = self._settings.mqtt

@@ -1,13 +1,11 @@
 """The only module that imports paho: one client's session with the broker."""
 
 import logging
-import ssl
 import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -16,9 +14,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.errors import ConfigurationError
-from monitor.settings import Mqtt
+from monitor.listener import Listener
+from monitor.settings import Mqtt, Tls
 
-__all__ = ["Listener", "Session"]
+__all__ = ["Session"]
 
 _log = logging.getLogger(__name__)
 
@@ -27,26 +26,11 @@ _RECEIVE_MAXIMUM = 4096
 # A weekend and a holiday: how long the broker keeps the session of a monitor that is away, in seconds.
 _SESSION_EXPIRY = 4 * 24 * 3600
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 1, 30  # seconds between two attempts to connect
+_PATIENCE = 10  # seconds until a peer that doesn't answer is given up
 _V5, _V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 _UNSUPPORTED_VERSION = 132
 _TAKEN_OVER = 142
 _LOWEST_FAILURE = 128  # this reason code and all above say no
-
-
-class Listener(Protocol):
-    """Told by a session what happens, on the network thread: must be quick and never raise."""
-
-    def connected(self) -> None:
-        """Hear that the broker took us in and every subscription stands."""
-
-    def disconnected(self, reason: str) -> None:
-        """Hear why there is no connection; the session keeps trying."""
-
-    def taken_over(self) -> None:
-        """Hear that another client has our id; the session is over."""
-
-    def received(self, topic: str, payload: bytes, receipt: object) -> None:
-        """Take a message. Its receipt acknowledges it; None needs no acknowledgement."""
 
 
 class Session:
@@ -97,6 +81,7 @@ class Session:
         self._client = self._build(_V311 if settings.version == "3.1.1" else _V5)
         self._question = self._client
         self._pending_subscription: int | None = None
+        self._resumed = False
         self.ready = False
         """Connected, and every subscription granted."""
         self.problem = "not connected yet"
@@ -164,10 +149,7 @@ class Session:
             client.username_pw_set(settings.username, self._password)
         tls = settings.tls
         if tls.enabled or tls.ca_file or tls.certfile:
-            try:
-                client.tls_set(_text(tls.ca_file), _text(tls.certfile), _text(tls.keyfile))
-            except (OSError, ValueError, ssl.SSLError) as error:
-                raise ConfigurationError(f"mqtt.tls: a certificate or key can't be used: {error}") from error
+            _encrypt(client, tls)
         return client
 
     def _ask_version(self) -> None:
@@ -178,8 +160,10 @@ class Session:
         own, because a connection without a session expiry would end the stored session.
         """
         question = self._build_bare(_V5, f"{self._client_id}-version")
+        question.on_disconnect = self._on_silence
 
         def answer(_: Any, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
+            question.on_disconnect = None
             question.disconnect()
             if reason.value == _UNSUPPORTED_VERSION:
                 _log.info("the broker doesn't speak MQTT 5; using 3.1.1")
@@ -188,7 +172,7 @@ class Session:
 
         question.on_connect = answer
         self._question = question
-        question.connect_async(self._settings.host, self._settings.port, clean_start=True)
+        question.connect_async(self._settings.host, self._settings.port, _PATIENCE, clean_start=True)
         question.loop_start()
 
     def _connect(self) -> None:
@@ -210,8 +194,11 @@ class Session:
             client.connect_async(settings.host, settings.port, settings.keepalive)
         client.loop_start()
 
-    def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: ReasonCode, ___: Any) -> None:
+    def _on_connect(
+        self, client: paho.Client, _: Any, flags: paho.ConnectFlags, reason: ReasonCode, __: Any
+    ) -> None:
         self._refused = reason.is_failure
+        self._resumed = flags.session_present
         if self._refused:
             self._fail(f"the broker refuses the connection: {reason}")
             return
@@ -239,7 +226,7 @@ class Session:
 
     def _become_ready(self) -> None:
         self.ready, self.problem = True, ""
-        self._listener.connected()
+        self._listener.connected(resumed=self._resumed)
 
     def _fail(self, problem: str) -> None:
         was_ready, self.ready = self.ready, False
@@ -249,8 +236,15 @@ class Session:
 
     def _on_connect_fail(self, _: Any, __: Any) -> None:
         error = sys.exc_info()[1]  # paho calls this where it catches the error, and doesn't pass it on
-        address = f"{self._settings.host}:{self._settings.port}"
-        self._fail(f"no connection to {address}: {error or 'unknown reason'}")
+        self._fail(f"no connection to {self._address}: {error or 'unknown reason'}")
+
+    def _on_silence(self, *_: Any) -> None:
+        if not self._leaving:
+            self._fail(f"{self._address} takes the connection and doesn't answer as an MQTT broker does")
+
+    @property
+    def _address(self) -> str:
+        return f"{self._settings.host}:{self._settings.port}"
 
     def _on_disconnect(self, client: paho.Client, _: Any, __: Any, reason: ReasonCode, ___: Any) -> None:
         if self._leaving:
@@ -260,7 +254,10 @@ class Session:
             self.ready, self.problem = False, "another client has taken over the client id"
             self._listener.taken_over()
         elif not self._refused:  # else the refusal says more than the end of the connection
-            self._fail(f"the connection broke: {reason}")
+            # paho's name for an end without a word; it comes, too, where two clients share an id.
+            silent = str(reason) == "Unspecified error"
+            why = "without a reason; is the client id used twice?" if silent else str(reason)
+            self._fail(f"the connection to {self._address} broke: {why}")
 
     def _on_socket_close(self, _: Any, __: Any, ___: Any) -> None:
         with self._acknowledging:
@@ -278,5 +275,13 @@ class Session:
         self._delivered.append(number)
 
 
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+def _encrypt(client: paho.Client, tls: Tls) -> None:
+    files = {"ca_file": tls.ca_file, "certfile": tls.certfile, "keyfile": tls.keyfile}
+    for name, path in files.items():
+        if path is not None and not path.is_file():
+            raise ConfigurationError(f"mqtt.tls.{name}: there is no file {path}")
+    ca_file, certfile, keyfile = (None if path is None else str(path) for path in files.values())
+    try:
+        client.tls_set(ca_file, certfile, keyfile)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"mqtt.tls: a certificate or key can't be used: {error}") from error

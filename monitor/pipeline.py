@@ -100,6 +100,8 @@ class Pipeline:
         self._monotonic = monotonic
         self.last_turn = monotonic()
         """When the loop last came round, monotonic seconds: it is alive if this is recent."""
+        self.forgotten = threading.Event()
+        """Set it when the broker may have lost what it retained: all states are published anew."""
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; then judge what still waits and see its events delivered."""
@@ -123,6 +125,9 @@ class Pipeline:
         verdicts = self._chain.judge(readings)
         decided = self._monotonic()
         changed = self._board.update(readings, verdicts, self.last_turn)
+        if self.forgotten.is_set():
+            self.forgotten.clear()
+            changed = self._board.lines()
         self._surroundings.commit(
             dict.fromkeys([*(line.group for line in silent), *readings.groups]),
             self._outgoing(verdicts.events, [*silent, *changed]),

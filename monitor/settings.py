@@ -33,8 +33,29 @@ def _template(text: str) -> str:
 
 
 def _output_topic(text: str) -> str:
-    if not text or text.startswith(("/", "$")) or text.endswith("/") or any(mark in text for mark in "+#\0"):
-        raise ValueError(f"must be a topic without wildcards, '$' or a slash at either end, not {text!r}")
+    if (
+        not text
+        or not text.isprintable()
+        or text.startswith(("/", "$"))
+        or text.endswith("/")
+        or any(mark in text for mark in "+#\0")
+    ):
+        raise ValueError(
+            f"must be a topic without wildcards, control characters, '$' in front or a slash at either end, "
+            f"not {text!r}"
+        )
+    return text
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"must not hold control characters, as {text!r} does")
+    return text
+
+
+def _host(text: str) -> str:
+    if not text or not text.isprintable() or any(mark in text for mark in " /"):
+        raise ValueError(f"must be a host name or an address, not {text!r}")
     return text
 
 
@@ -56,14 +77,20 @@ class Tls(_Section):
     certfile: Path | None = None
     keyfile: Path | None = None
 
+    @model_validator(mode="after")
+    def _key_of_a_certificate(self) -> Self:
+        if self.keyfile is not None and self.certfile is None:
+            raise ValueError("a keyfile needs a certfile")
+        return self
+
 
 class Mqtt(_Section):
     """The broker, and how to be its client."""
 
-    host: str = Field(default="127.0.0.1", min_length=1)
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     port: Port = 1883
     version: Literal["auto", "5", "3.1.1"] = "auto"
-    client_id: str = Field(default="", max_length=200)
+    client_id: Annotated[str, AfterValidator(_printable)] = Field(default="", max_length=200)
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
@@ -123,7 +150,7 @@ class Store(_Section):
 class Http(_Section):
     """The server of /metrics, /livez, /readyz and the page."""
 
-    host: str = Field(default="127.0.0.1", min_length=1)
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     port: Annotated[int, Ge(0), Le(65535)] = 9108
     """0: any free port; the log says which."""
 

@@ -74,7 +74,7 @@ class StateBoard:
                 self._move(group, _OF_OUTCOME[outcome], times[row])
         for name in before:
             self._groups[name].incident = self._incident(name)
-        return self._lines(name for name, was in before.items() if self._groups[name].shown() != was)
+        return self.lines(name for name, was in before.items() if self._groups[name].shown() != was)
 
     def silence(self, now: float) -> list[GroupState]:
         """Turn groups silent that weren't heard for too long at `now` (monotonic seconds); return them."""
@@ -87,7 +87,16 @@ class StateBoard:
             self._move(group, State.SILENT, group.last_ts)
         for name in silent:
             del self._speaking[name]
-        return self._lines(silent)
+        return self.lines(silent)
+
+    def lines(self, names: Iterable[str] | None = None) -> list[GroupState]:
+        """Return the lines of these groups, or of all."""
+        lines = []
+        for name in self._groups if names is None else names:
+            group = self._groups[name]
+            line = GroupState(name, group.state, group.since, group.score, group.out_of_range, group.incident)
+            lines.append(line)
+        return lines
 
     def _move(self, group: _Group, state: State, ts: float) -> None:
         if group.state is state:
@@ -95,11 +104,3 @@ class StateBoard:
         self.counts[group.state] -= 1
         self.counts[state] += 1
         group.state, group.since = state, ts
-
-    def _lines(self, names: Iterable[str]) -> list[GroupState]:
-        lines = []
-        for name in names:
-            group = self._groups[name]
-            line = GroupState(name, group.state, group.since, group.score, group.out_of_range, group.incident)
-            lines.append(line)
-        return lines

@@ -30,6 +30,8 @@ class Template:
                 raise ValueError(f"{level!r} must be plain text or one {{name}} that fills the whole level")
             else:
                 self.levels.append(level)
+        if text.startswith("$"):
+            raise ValueError(f"{text!r} must not begin with '$': such topics are the broker's own")
         if not names:
             raise ValueError(f"{text!r} must have at least one {{name}}: the names make the group")
         if len(set(names)) != len(names):

@@ -116,7 +116,7 @@ class _Spectator:
     def stop(self) -> None:
         self._session.stop(timeout=1.0)
 
-    def connected(self) -> None:
+    def connected(self, *, resumed: bool) -> None:  # noqa: ARG002
         self._ready.set()
 
     def disconnected(self, reason: str) -> None:
@@ -170,6 +170,8 @@ def _watch(
 
 
 def _print_card(console: Console, card: ScoreCard, daemon: Daemon) -> None:
+    if not card.injected:
+        console.print("There was no fault in what was replayed.")
     table = Table(title="Score card", show_header=False)
     table.add_row("windows judged", f"{_total(daemon, 'readings_total', outcome='judged'):,}")
     table.add_row("faults injected", f"{card.injected}")

@@ -1,5 +1,7 @@
+import os
 import shutil
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -68,17 +70,62 @@ def test_damaged_bundle(
         ('[input]\ntopics = ["a/{b}/c", "d/{e}/f"]', "yield the same group"),
         ('[input.fields]\npressure = "p"', "'pressure' is no feature of the bundle"),
         ('[mqtt]\nusername = "u"\npassword_file = "nowhere"', "mqtt.password_file: nowhere can't be read"),
-        ('[mqtt.tls]\nca_file = "nowhere"', "mqtt.tls: a certificate or key can't be used"),
+        ('[mqtt.tls]\nca_file = "nowhere"', "mqtt.tls.ca_file: there is no file nowhere"),
+        ('[mqtt.tls]\nca_file = "/etc/passwd"', "mqtt.tls: a certificate or key can't be used"),
+        ('[mqtt.tls]\nkeyfile = "k"', "mqtt.tls: a keyfile needs a certfile"),
+        ('[mqtt]\nhost = "mqtt://broker"', "mqtt.host must be a host name or an address"),
+        ('[mqtt]\nclient_id = "a\\u0000b"', "mqtt.client_id must not hold control characters"),
+        ('[mqtt]\nbase_topic = "a\\nb"', "mqtt.base_topic must be a topic without"),
+        ('[input]\ntopics = ["$share/g/plant/{a}"]', "must not begin with '$'"),
+        ("[windows]\nmax_gap = 1", "no window would ever fill"),
+        ('[mqtt]\nusername = "u"\npassword_file = "/dev/null"', "/dev/null is empty"),
     ],
 )
+@pytest.mark.parametrize("command", ["run", "check"])
 def test_bad_settings(
-    tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str], settings: str, says: str
+    tmp_path: Path,
+    toy_bundle: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    settings: str,
+    says: str,
 ) -> None:
-    """Settings that can't be used end the command with what is wrong and what was expected."""
+    """Settings that can't be used end both commands with what is wrong and what was expected."""
     config = tmp_path / "monitor.toml"
     config.write_text(settings)
-    assert main(["run", "--config", str(config), "--bundle", str(toy_bundle)]) == 2
+    assert main([command, "--config", str(config), "--bundle", str(toy_bundle)]) == 2
     assert says in one_line(capsys)
+
+
+def test_output_is_no_input(tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`backtest` never writes over its recording, nor two outputs into one file."""
+    recording = tmp_path / "r.csv"
+    recording.write_text("ts,group,temperature_1,humidity_1,temperature_2,humidity_2\n1,a/b,1,2,3,4\n")
+    before = recording.read_bytes()
+    common = ["backtest", "--bundle", str(toy_bundle), "--recording", str(recording), "--out"]
+    assert main([*common, str(recording)]) == 2
+    assert "is what --recording names too" in one_line(capsys)
+    out = str(tmp_path / "o")
+    assert main([*common, out, "--alerts-out", out]) == 2
+    assert "is what --out names too" in one_line(capsys)
+    assert recording.read_bytes() == before
+
+
+def test_output_to_a_device(tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An output that is no regular file is written to and stays what it is."""
+    recording = tmp_path / "r.csv"
+    recording.write_text("ts,group,temperature_1,humidity_1,temperature_2,humidity_2\n1,a/b,1,x,3,4\n")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: lines.extend(pipe.read_text().splitlines()))
+    lines: list[str] = []
+    reader.start()
+    command = ["backtest", "--bundle", str(toy_bundle), "--recording", str(recording), "--out", str(pipe)]
+    assert main(command) == 0
+    reader.join()
+    assert pipe.is_fifo()
+    assert lines[1:] == ["1,a/b,malformed,,,"]
+    assert "first: row 1: humidity_1 is 'x'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["run", "check", "replay x.csv", "backtest --recording x --out y"])

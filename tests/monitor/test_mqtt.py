@@ -24,7 +24,7 @@ class Ear:
     problems: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def connected(self) -> None:
+    def connected(self, *, resumed: bool) -> None:  # noqa: ARG002
         self.connections += 1
 
     def disconnected(self, reason: str) -> None:
@@ -208,6 +208,18 @@ def test_refused_subscription() -> None:
         wait_until(lambda: ear.problems, "the broker refuses")
         assert own.problem == "the broker refuses the subscription in/+: Unspecified error"
         assert not own.ready
+
+
+def test_silent_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A peer that takes the connection and says nothing is told of, and not waited for in silence."""
+    monkeypatch.setattr("monitor.mqtt._PATIENCE", 1)
+    ear = Ear()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        session(listener.getsockname()[1], ear) as own,
+    ):
+        wait_until(lambda: ear.problems, "it is told")
+        assert own.problem.endswith("takes the connection and doesn't answer as an MQTT broker does")
 
 
 def test_taken_over() -> None:

@@ -85,6 +85,23 @@ def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
             assert set(info) == {"version", "bundle", "topics", "started_at"}
 
 
+def test_broker_that_forgot(tmp_path: Path, toy_bundle: Path) -> None:
+    """A broker that lost what it retained is told every group's state anew."""
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    monitor = Monitor(tmp_path, toy_bundle, broker.port)
+    with client(broker.port) as other, running(monitor):
+        for group in ("a", "b"):
+            other.publish(f"plant/line1/{group}/reading", reading(1000, HEALTHY))
+        wait_until(lambda: monitor.metric("groups", state="filling") == 2, "both are known")
+        broker.stop()
+        wait_until(lambda: monitor.metric("mqtt_connected") == 0, "the break is noticed")
+        broker.start()
+        with client(broker.port, "sensor-monitor/state/#") as late:
+            wait_until(lambda: len(late.messages) == 2, "both are told")
+    broker.stop()
+
+
 def test_outcomes(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """Each reading that comes is counted under exactly one outcome, each element of an array too."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, "[windows]\nstride = 2")

@@ -1,0 +1,24 @@
+"""What a session with the broker tells its owner."""
+
+from typing import Protocol
+
+__all__ = ["Listener"]
+
+
+class Listener(Protocol):
+    """Told by a session what happens, on the network thread: must be quick and never raise."""
+
+    def connected(self, *, resumed: bool) -> None:
+        """Hear that the broker took us in and every subscription stands.
+
+        `resumed` tells whether it remembers an earlier connection of ours.
+        """
+
+    def disconnected(self, reason: str) -> None:
+        """Hear why there is no connection; the session keeps trying."""
+
+    def taken_over(self) -> None:
+        """Hear that another client has our id; the session is over."""
+
+    def received(self, topic: str, payload: bytes, receipt: object) -> None:
+        """Take a message. Its receipt acknowledges it; None needs no acknowledgement."""
