@@ -17,9 +17,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     SystemExit : 1 failed while running, 2 wrong usage or input, 130 interrupted.
     """
     try:
-        from training import commands  # noqa: PLC0415 - Ctrl-C is quiet while pandas is imported, too
+        from training.arguments import parser  # noqa: PLC0415 - Ctrl-C is quiet while pandas comes in, too
 
-        print(commands.run(argv))
+        arguments = parser().parse_args(argv)
+        print(arguments.run(arguments))
     except KeyboardInterrupt:
         sys.exit(130)
     except InputError as error:

@@ -1,7 +1,8 @@
-"""Recordings -> labelled windows, split by time."""
+"""Recordings -> labelled windows, and their split."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,14 @@ from numpy.typing import NDArray
 
 from monitor.records import FloatArray, Readings
 from monitor.windows import WindowStage
+from training.errors import InputError
 from training.recordings import FAULTY, NAMES
 
-__all__ = ["STEPS", "Dataset", "build", "sample_period", "split"]
+__all__ = ["STEPS", "Dataset", "build", "concat", "hold_out", "sample_period", "split"]
 
 STEPS = 3
+
+_BLOCKS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,9 +43,9 @@ class Dataset:
 
 
 def sample_period(frames: Sequence[pd.DataFrame]) -> float:
-    """Return the median time between two readings of a group, s."""
-    steps = [frame.groupby("group")["ts"].diff().dropna() for frame in frames]
-    return float(pd.concat(steps).median())
+    """Return the median time between two readings of a group that follow each other, s; NaN if none do."""
+    steps = pd.concat([frame.groupby("group")["ts"].diff() for frame in frames])
+    return float(steps[steps > 0].median())
 
 
 def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
@@ -51,6 +55,10 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
     ----------
     frames : recordings with `label` and perhaps `kind`, every feature a finite number.
     max_gap : seconds between two readings beyond which a window starts afresh.
+
+    Raises
+    ------
+    InputError : a group has no window at all.
     """
     stage = WindowStage(STEPS, len(NAMES) + 2, max_gap=max_gap)
     names = sorted({name for frame in frames for name in _kind(frame)})
@@ -64,6 +72,7 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
         groups = [f"{number}/{group}" for group in frame["group"]]
         no_clock = np.full(len(frame), np.inf)
         windows = stage.push(Readings(groups, frame["ts"].to_numpy(), values, no_clock, no_clock))
+        _check_groups(groups, windows.rows, max_gap)
         cut.append(windows.values)
         ts.append(windows.ts)
         stretches += [groups[row] for row in windows.rows]
@@ -77,20 +86,87 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
     )
 
 
-def split(data: Dataset, share: float) -> tuple[Dataset, Dataset]:
-    """Split by time within each stretch: the last `share` of its windows' time becomes the second part.
+def concat(parts: Sequence[Dataset]) -> Dataset:
+    """Join datasets; what were stretches of their own stay so."""
+    counts = [int(part.stretches.max(initial=-1)) + 1 for part in parts]
+    shifted = [part.stretches + sum(counts[:number]) for number, part in enumerate(parts)]
+    rest = [
+        np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Dataset)
+        if field.name != "stretches"
+    ]
+    return Dataset(np.concatenate(shifted), *rest)
 
-    A window with readings on both sides of the cut is in neither part.
+
+def split(
+    data: Dataset, share: float, how: Literal["time", "random"] = "time", seed: int = 0
+) -> tuple[Dataset, Dataset]:
+    """Split off `share` of the windows as a second part; none of them where it is 0.
+
+    By time, it is the last of each stretch, and a window with readings on both sides of the cut is in
+    neither part. At random, it is what `train_test_split(random_state=seed)` draws, and most of its windows
+    share readings with the first part.
     """
+    if share == 0:
+        return data, data[:0]
+    first, second = _by_time(data, share) if how == "time" else _at_random(data, share, seed)
+    return data[first], data[second]
+
+
+def hold_out(
+    data: Dataset, share: float, how: Literal["time", "random"] = "time", seed: int = 0
+) -> tuple[Dataset, Dataset]:
+    """Hold out `share` of the windows as a second part, to decide about the training with.
+
+    By time, it is five blocks spread evenly over each stretch, and a window with readings inside and outside
+    of one is in neither part. It isn't the end: a day goes on, and a network that hasn't seen the latest
+    readings there are calls all that follow Faulty. At random, it is as in `split`.
+    """
+    first, second = _by_blocks(data, share) if how == "time" else _at_random(data, share, seed)
+    return data[first], data[second]
+
+
+def _by_blocks(data: Dataset, share: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    first = np.zeros(len(data), dtype=bool)
+    second = np.zeros(len(data), dtype=bool)
+    for stretch in np.unique(data.stretches):
+        rows = np.flatnonzero(data.stretches == stretch)
+        place = np.arange(len(rows)) * _BLOCKS / len(rows) % 1  # in its fifth, from 0 to 1
+        inside = np.abs(place - 0.5) < share / 2
+        second[rows] = inside
+        first[rows] = ~np.isin(data.ts[rows], data.ts[rows[inside]]).any(axis=1)
+    return first, second
+
+
+def _by_time(data: Dataset, share: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     first = np.zeros(len(data), dtype=bool)
     second = np.zeros(len(data), dtype=bool)
     for stretch in np.unique(data.stretches):
         rows = np.flatnonzero(data.stretches == stretch)
         ends = data.ts[rows, -1]
-        cut = ends[min(round(len(rows) * (1 - share)), len(rows) - 1)] if share else np.inf
+        cut = ends[min(round(len(rows) * (1 - share)), len(rows) - 1)]
         first[rows] = ends < cut
         second[rows] = data.ts[rows, 0] >= cut
-    return data[first], data[second]
+    return first, second
+
+
+def _at_random(data: Dataset, share: float, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - most commands split nothing
+
+    second = np.zeros(len(data), dtype=bool)
+    if len(data) > 1:
+        second[train_test_split(np.arange(len(data)), test_size=share, random_state=seed)[1]] = True
+    return ~second, second
+
+
+def _check_groups(groups: Sequence[str], rows: NDArray[np.intp], max_gap: float) -> None:
+    silent = set(groups) - {groups[row] for row in rows}
+    if silent:
+        name = min(silent).partition("/")[2]
+        raise InputError(
+            f"group {name}: no {STEPS} readings follow each other within {max_gap:g} s, so it has no window; "
+            "expected some, or no such group"
+        )
 
 
 def _kind(frame: pd.DataFrame) -> NDArray[np.str_]:

@@ -11,6 +11,10 @@ Where their definitions come from:
 - `spike`: a sharp change for one to three readings. Sharma et al. 2010, where it is called SHORT; Zidi et
   al. 2018; Noshad et al. 2019.
 - `loss`: the sensor reads 0. Zidi et al. 2018; Noshad et al. 2019 ("data loss").
+- `drift`, on request: the true value plus what grows from reading to reading, the slow loss of calibration of
+  Sharma et al. 2010. An episode begins where it has left the sensor's own wander.
+- `noise`, on request: readings that scatter far more than the true ones do for a while. Sharma et al. 2010,
+  where it is called NOISE.
 
 Zidi, Moulahi, Alaya, "Fault Detection in Wireless Sensor Networks Through SVM Classifier", IEEE Sensors
 Journal 2018. Noshad et al., "Fault Detection in Wireless Sensor Networks through the Random Forest
@@ -29,7 +33,7 @@ import numpy as np
 
 from monitor.records import FloatArray
 
-__all__ = ["KINDS", "Kind", "Sensor", "shows"]
+__all__ = ["DEFAULT_KINDS", "KINDS", "Kind", "Sensor", "shows"]
 
 # What a mote can report at all, by unit. Only `bounds` goes beyond.
 _LIMITS = {"degC": (-40.0, 125.0), "%RH": (0.0, 100.0)}
@@ -73,37 +77,50 @@ class Sensor:
         return cls(spread, low, high, _LIMITS[unit], next(rounded, _MOST_DECIMALS))
 
 
-def _offset(true: FloatArray, size: float, sensor: Sensor) -> FloatArray:
+def _offset(true: FloatArray, size: float, sensor: Sensor, _rng: np.random.Generator) -> FloatArray:
     return true + size * sensor.spread
 
 
-def _gain(true: FloatArray, size: float, sensor: Sensor) -> FloatArray:
+def _gain(true: FloatArray, size: float, sensor: Sensor, _rng: np.random.Generator) -> FloatArray:
     # The reading nearest to zero shows a gain least: it gets the size, the others more.
     smallest = max(float(np.abs(true).min()), 1e-9)
     return true * (1 + size * sensor.spread / smallest)
 
 
-def _stuck(true: FloatArray, size: float, sensor: Sensor) -> FloatArray:
+def _stuck(true: FloatArray, size: float, sensor: Sensor, _rng: np.random.Generator) -> FloatArray:
     # From the true values' own edge, so that they can't wander into the constant.
     edge = float(true.max() if size > 0 else true.min())
     return np.full(len(true), edge + size * sensor.spread, dtype=np.float64)
 
 
-def _bounds(true: FloatArray, size: float, sensor: Sensor) -> FloatArray:
+def _bounds(true: FloatArray, size: float, sensor: Sensor, _rng: np.random.Generator) -> FloatArray:
     edge = sensor.high if size > 0 else sensor.low
     return true + (edge - float(true.mean()) + size * sensor.spread)
 
 
-def _loss(true: FloatArray, _size: float, _sensor: Sensor) -> FloatArray:
+def _loss(true: FloatArray, _size: float, _sensor: Sensor, _rng: np.random.Generator) -> FloatArray:
     return np.zeros(len(true))
+
+
+def _drift(true: FloatArray, size: float, sensor: Sensor, _rng: np.random.Generator) -> FloatArray:
+    grown: FloatArray = true + np.linspace(np.sign(size) * _LEAST, size, len(true)) * sensor.spread
+    return grown
+
+
+def _noise(true: FloatArray, size: float, sensor: Sensor, rng: np.random.Generator) -> FloatArray:
+    # Never nearly 0: a reading that noise leaves where it was is no faulty one.
+    scatter = rng.uniform(_LEAST, abs(size), len(true)) * rng.choice([-1, 1], len(true))
+    scattered: FloatArray = true + scatter * sensor.spread
+    return scattered
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of fault."""
 
-    apply: Callable[[FloatArray, float, Sensor], FloatArray]
-    """True values of an episode (reading,), size in spreads with its sign, sensor -> faulty values."""
+    apply: Callable[[FloatArray, float, Sensor, np.random.Generator], FloatArray]
+    """True values of an episode (reading,), size in spreads with its sign, sensor, what is random in it ->
+    faulty values."""
     sizes: tuple[float, float]
     """Smallest and largest size, in spreads; the sign is drawn too."""
     lengths: tuple[int, int] = (6, 30)
@@ -119,7 +136,11 @@ KINDS: dict[str, Kind] = {
     "bounds": Kind(_bounds, (4.0, 20.0), measurable=False),
     "spike": Kind(_offset, (1.0, 4.0), lengths=(1, 3)),
     "loss": Kind(_loss, (1.0, 1.0)),
+    "drift": Kind(_drift, (1.0, 3.0), lengths=(30, 90)),
+    "noise": Kind(_noise, (1.0, 3.0), lengths=(12, 40)),
 }
+DEFAULT_KINDS = ("offset", "gain", "stuck", "bounds", "spike", "loss")
+"""The kinds of Zidi et al. and Noshad et al.; the others are there on request."""
 
 
 def shows(kind: Kind, true: FloatArray, faulty: FloatArray, sensor: Sensor) -> bool:

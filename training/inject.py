@@ -8,7 +8,7 @@ import pandas as pd
 
 from monitor.records import FloatArray
 from training.errors import InputError
-from training.faults import KINDS, Sensor, shows
+from training.faults import DEFAULT_KINDS, KINDS, Sensor, shows
 from training.recordings import FAULTY, FEATURES, HEALTHY, NAMES, complete
 
 __all__ = ["inject"]
@@ -28,7 +28,7 @@ class _Episode:
     end: int
 
 
-def inject(frame: pd.DataFrame, rate: float, seed: int, kinds: Sequence[str] = tuple(KINDS)) -> pd.DataFrame:
+def inject(frame: pd.DataFrame, rate: float, seed: int, kinds: Sequence[str] = DEFAULT_KINDS) -> pd.DataFrame:
     """Return the recording with faults in about `rate` of each group's readings.
 
     Faults come in episodes of one kind, on one sensor or on both of one mote. Each kind gets about the same
@@ -116,7 +116,7 @@ def _draw(
         drawn = {}
         for column in _columns(rng):
             size = rng.uniform(*rules.sizes) * rng.choice([-1, 1])
-            exact = rules.apply(true[:, column], size, sensors[column])
+            exact = rules.apply(true[:, column], size, sensors[column], rng)
             drawn[column] = np.round(exact, sensors[column].decimals)
         if all(shows(rules, true[:, column], drawn[column], sensors[column]) for column in drawn):
             return drawn

@@ -1,4 +1,4 @@
-"""The network: two LSTM layers and a dense one over a window."""
+"""The networks: two LSTM layers and a dense one over a window, or three dense ones over it flat."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,10 +6,13 @@ from numpy.typing import NDArray
 from monitor.records import FloatArray
 from training.backend import keras, tf
 from training.quiet import quiet
+from training.settings import FitSettings
 
 __all__ = ["build", "make_repeatable", "score", "weights"]
 
 _LARGEST_CALL = 4096
+# Over one, the average still follows each epoch too closely.
+_EPOCHS_TO_AVERAGE = 2
 
 
 def make_repeatable(seed: int) -> None:
@@ -18,30 +21,56 @@ def make_repeatable(seed: int) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def build(steps: int, features: int, learning_rate: float, updates: int) -> keras.Model:
+def build(settings: FitSettings, steps: int, features: int, updates: int) -> keras.Model:
     """Return the compiled network: scaled windows (window, step, feature) -> P(Faulty) (window, 1).
 
     Parameters
     ----------
+    settings : which network, its sizes, and how it begins.
     steps, features : the shape of a window.
-    learning_rate : Adam's, at the start.
-    updates : batches until it has fallen to 0 along a cosine. At a constant rate the F1 on later readings
-        still jumps by several points from one epoch to the next when training stops.
+    updates : batches of an epoch. Adam also keeps the weights' average over about two epochs, for
+        `keras.callbacks.SwapEMAWeights` to use.
     """
-    network = keras.Sequential(
-        [
-            keras.Input((steps, features)),
-            keras.layers.LSTM(128, return_sequences=True),
-            keras.layers.Dropout(0.3),
-            keras.layers.LSTM(64),
-            keras.layers.Dropout(0.3),
-            keras.layers.Dense(32, activation="relu", kernel_initializer="he_normal"),
-            keras.layers.Dense(1, activation="sigmoid"),
-        ]
-    )
-    falling = keras.optimizers.schedules.CosineDecay(learning_rate, updates)
-    network.compile(optimizer=keras.optimizers.Adam(falling), loss="binary_crossentropy")
+    hidden = {"lstm": _lstm, "dense": _dense}[settings.network](settings)
+    output = keras.layers.Dense(1, activation="sigmoid", kernel_initializer=settings.kernel_initializer)
+    network = keras.Sequential([keras.Input((steps, features)), *hidden, output])
+    momentum = 1 - 1 / (_EPOCHS_TO_AVERAGE * updates)
+    adam = keras.optimizers.Adam(settings.learning_rate, use_ema=True, ema_momentum=momentum)
+    network.compile(optimizer=adam, loss="binary_crossentropy")
     return network
+
+
+def _lstm(settings: FitSettings) -> list[keras.layers.Layer]:
+    """Return layers to (window, units[2]). If the second LSTM gave a sequence too, each step had a score."""
+    initial = {
+        "kernel_initializer": settings.kernel_initializer,
+        "recurrent_initializer": settings.recurrent_initializer,
+    }
+    return [
+        keras.layers.LSTM(settings.units[0], return_sequences=True, **initial),  # (window, step, units[0])
+        keras.layers.Dropout(settings.dropout[0]),
+        keras.layers.LSTM(settings.units[1], **initial),  # (window, units[1])
+        keras.layers.Dropout(settings.dropout[1]),
+        _relu(settings, 2),
+    ]
+
+
+def _dense(settings: FitSettings) -> list[keras.layers.Layer]:
+    """Return layers to (window, units[2]) over the flat window (window, step * feature)."""
+    return [
+        keras.layers.Flatten(),
+        _relu(settings, 0),
+        keras.layers.Dropout(settings.dropout[0]),
+        _relu(settings, 1),
+        keras.layers.Dropout(settings.dropout[1]),
+        _relu(settings, 2),
+    ]
+
+
+def _relu(settings: FitSettings, layer: int) -> keras.layers.Layer:
+    return keras.layers.Dense(
+        settings.units[layer], activation="relu", kernel_initializer=settings.kernel_initializer
+    )
 
 
 def weights(network: keras.Model) -> list[NDArray[np.float32]]:

@@ -1,5 +1,6 @@
 """Show how far training is: a bar on a terminal, a line an epoch elsewhere."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ def shown(epochs: int, where: Console) -> Iterator[keras.callbacks.Callback]:
         TextColumn("epoch"),
         MofNCompleteColumn(),
         BarColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
+        TextColumn("loss {task.fields[loss]:.4f}  validation {task.fields[val_loss]:.4f}"),
         TextColumn("remaining"),
         TimeRemainingColumn(),
     )
@@ -39,10 +40,10 @@ class _Bar(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, epochs: int, progress: Progress) -> None:
         super().__init__()
         self._progress = progress
-        self._task = progress.add_task("training", total=epochs, loss=float("nan"))
+        self._task = progress.add_task("training", total=epochs, loss=math.nan, val_loss=math.nan)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        self._progress.update(self._task, completed=epoch + 1, loss=logs["loss"])
+        self._progress.update(self._task, completed=epoch + 1, loss=logs["loss"], val_loss=logs["val_loss"])
 
 
 class _Lines(keras.callbacks.Callback):  # type: ignore[misc]
@@ -56,5 +57,6 @@ class _Lines(keras.callbacks.Callback):  # type: ignore[misc]
         done = epoch + 1
         remaining = (time.monotonic() - self._began) / done * (self._epochs - done)
         self._console.print(
-            f"epoch {done}/{self._epochs}  loss {logs['loss']:.4f}  remaining {remaining:.0f} s"
+            f"epoch {done}/{self._epochs}  loss {logs['loss']:.4f}  validation {logs['val_loss']:.4f}  "
+            f"remaining {remaining:.0f} s at most"
         )

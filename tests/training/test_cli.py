@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,9 @@ def test_import_makes_a_recording(tmp_path: Path) -> None:
         (["inject", "none.csv", "--out", "x.csv", "--rate", "1"], "must be at least 0 and below 1, not '1'"),
         (["inject", "none.csv", "--out", "x.csv", "--kinds", "rust"], "invalid choice: 'rust'"),
         (["import", "lwsndr", "a.txt", "b.txt", "--out", "x.csv"], "a.txt: no such file"),
+        (["fit", "--recording", "none.csv"], "--bundle"),
+        (["fit", "--bundle", "b"], "nothing to train on; expected --recording or --windows"),
+        (["fit", "--windows", "none.csv", "--bundle", "b"], "none.csv: no such file"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
@@ -75,7 +79,35 @@ def test_a_failure_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.Capture
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_only_fit_imports_tensorflow() -> None:
-    """The quick commands don't wait for a library that they don't use."""
-    code = "import sys, training.cli; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+def test_only_what_trains_imports_tensorflow() -> None:
+    """The quick commands, help and mistakes don't wait for libraries that they don't use."""
+    code = (
+        "import sys; from training.arguments import parser; parser()\n"
+        "print(*{'tensorflow', 'keras', 'matplotlib', 'optuna', 'sklearn'} & set(sys.modules))"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root)
+    assert done.stdout.strip() == ""
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """All eight commands are there, each with what it takes."""
+    for command in ("import", "simulate", "inject", "fit", "tune", "evaluate", "explain", "inspect"):
+        with pytest.raises(SystemExit) as left:
+            main([command, "--help"])
+        assert left.value.code == 0
+        assert f"sensor-training {command}" in capsys.readouterr().out
+
+
+def test_a_mistake_in_the_data_is_told_without_tensorflow(tmp_path: Path) -> None:
+    """Who mistypes a file's name doesn't wait for TensorFlow to learn of it."""
+    code = (
+        "import sys; from training.cli import main\n"
+        "try: main(['fit', '--recording', 'none.csv', '--bundle', 'b'])\n"
+        "except SystemExit as left: print(left.code, 'tensorflow' in sys.modules)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path, env=env
+    )
+    assert done.stdout.split() == ["2", "False"]

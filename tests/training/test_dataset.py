@@ -3,8 +3,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import train_test_split
 
 from training import dataset
+from training.errors import InputError
 from training.recordings import NAMES
 
 
@@ -53,6 +55,46 @@ def test_share_0_keeps_all_for_training() -> None:
     """Without a test share nothing is left out."""
     first, second = dataset.split(dataset.build([_recording(range(10))], max_gap=3), 0)
     assert (len(first), len(second)) == (8, 0)
+
+
+def test_blocks_share_no_reading_with_the_rest() -> None:
+    """What is held out lies within each group's time, and the latest readings are left to learn from."""
+    frames = [_recording(range(400)), _recording(range(1000, 1200), "h")]
+    data = dataset.build(frames, max_gap=3)
+    first, second = dataset.hold_out(data, 0.1)
+    assert not set(first.ts.ravel()) & set(second.ts.ravel())
+    assert len(second) == pytest.approx(0.1 * len(data), rel=0.1)
+    for begin, end in ((0, 399), (1000, 1199)):
+        own = second.ts[(second.ts[:, 0] >= begin) & (second.ts[:, 0] <= end)]
+        assert (np.diff(own[:, 0]) > 1).sum() == 4
+        assert {begin, end} <= set(first.ts.ravel())
+
+
+def test_a_random_split_is_the_notebooks() -> None:
+    """It draws what `train_test_split` with the same seed does, and readings are on both sides."""
+    data = dataset.build([_recording(range(102))], max_gap=3)
+    expected = train_test_split(np.arange(100), test_size=0.2, random_state=42)[1]
+    for split in (dataset.split, dataset.hold_out):
+        first, second = split(data, 0.2, "random", 42)
+        assert second.ts[:, 0].tolist() == sorted(expected)
+        assert len(first) == 80
+        assert set(first.ts.ravel()) & set(second.ts.ravel())
+
+
+def test_joined_data_keep_their_stretches_apart() -> None:
+    """Groups of two files that are joined stay groups of their own."""
+    both = pd.concat([_recording(range(5)), _recording(range(5), "h")])
+    data = dataset.concat([dataset.build([both], 3), dataset.build([_recording(range(9))], 3)])
+    assert np.bincount(data.stretches).tolist() == [3, 3, 7]
+    assert len(dataset.concat([data[:0], data])) == 13
+
+
+def test_a_group_without_a_window_is_told() -> None:
+    """A group whose readings are all far apart, or too few, is refused by name."""
+    for ts in ([0, 100, 200, 300], [1, 2]):
+        frame = pd.concat([_recording(range(9)), _recording(ts, "far")])
+        with pytest.raises(InputError, match="group far: no 3 readings follow each other within 3 s"):
+            dataset.build([frame], max_gap=3)
 
 
 def test_the_sample_period_is_the_usual_step() -> None:

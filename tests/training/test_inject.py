@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from training.errors import InputError
-from training.faults import KINDS, Kind, Sensor
+from training.faults import DEFAULT_KINDS, KINDS, Kind, Sensor
 from training.inject import inject
 from training.recordings import FEATURES, NAMES
 
@@ -31,8 +31,15 @@ def test_the_rate_is_met(plant: pd.DataFrame, rate: float) -> None:
 def test_every_kind_gets_its_share(plant: pd.DataFrame) -> None:
     """Spikes are short, so there are more of them: each kind has at least a twelfth of the readings."""
     counts = inject(plant, rate=0.5, seed=0)["kind"].value_counts()
-    assert set(counts.index) == {"", *KINDS}
-    assert counts[list(KINDS)].min() > counts[list(KINDS)].sum() / 12
+    assert set(counts.index) == {"", *DEFAULT_KINDS}
+    assert counts[list(DEFAULT_KINDS)].min() > counts[list(DEFAULT_KINDS)].sum() / 12
+
+
+def test_drift_and_noise_come_on_request(plant: pd.DataFrame) -> None:
+    """They are in no recording that didn't ask for them, and in one that did with all others."""
+    assert set(KINDS) - set(DEFAULT_KINDS) == {"drift", "noise"}
+    asked = inject(plant, rate=0.5, seed=0, kinds=["drift", "noise", "loss"])
+    assert set(asked["kind"]) == {"", "drift", "noise", "loss"}
 
 
 def test_a_seed_is_one_set_of_faults(plant: pd.DataFrame) -> None:
@@ -50,7 +57,9 @@ def test_no_fault_is_too_small(plant: pd.DataFrame, kind: str) -> None:
         for name, feature in zip(NAMES, FEATURES, strict=True):
             true = plant[name].to_numpy()[rows]
             off = np.abs(faulty[name].to_numpy()[rows] - true)
-            assert off[off > 0].min() >= 0.5 * Sensor.of(true, feature.unit).spread - 0.011, group
+            assert off[off > 0].min(initial=np.inf) >= 0.5 * Sensor.of(true, feature.unit).spread - 0.011, (
+                group
+            )
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if KINDS[kind].measurable])
@@ -73,7 +82,7 @@ def test_a_partner_stays_healthy(plant: pd.DataFrame) -> None:
 def _apply(kind: str, true: list[float], size: float) -> list[float]:
     sensor = Sensor(spread=2, low=10, high=30, limits=(-40, 125), decimals=2)
     rules: Kind = KINDS[kind]
-    return rules.apply(np.array(true), size, sensor).tolist()
+    return list(rules.apply(np.array(true), size, sensor, np.random.default_rng(0)))
 
 
 @pytest.mark.parametrize(
@@ -86,11 +95,29 @@ def _apply(kind: str, true: list[float], size: float) -> list[float]:
         ("bounds", 5, [38, 42]),
         ("spike", 3, [26, 30]),
         ("loss", 1, [0, 0]),
+        ("drift", 2, [21, 28]),
+        ("drift", -2, [19, 20]),
     ],
 )
 def test_each_kind_is_what_its_source_says(kind: str, size: float, expected: list[float]) -> None:
     """A constant more, a constant factor, one value, far outside, a jump, nothing."""
     assert _apply(kind, [20, 24], size) == pytest.approx(expected)
+
+
+def test_a_drift_grows() -> None:
+    """From half a spread, where it begins to be a fault, the error grows evenly to its size."""
+    error = np.array(_apply("drift", [20.0] * 40, 3)) - 20
+    assert (error[0], error[-1]) == pytest.approx((1, 6))
+    assert np.ptp(np.diff(error)) == pytest.approx(0, abs=1e-12)
+
+
+def test_noise_scatters_to_both_sides() -> None:
+    """Errors of changing sign and size, none larger than asked, and none so small that it is no fault."""
+    error = np.array(_apply("noise", [20.0] * 200, 3)) - 20
+    assert 1 <= np.abs(error).min() < 1.2
+    assert 5.8 < np.abs(error).max() <= 6
+    assert 60 < (error > 0).sum() < 140
+    assert np.ptp(error[error > 0]) > 4
 
 
 def test_an_incomplete_reading_is_passed_over(plant: pd.DataFrame) -> None:

@@ -1,0 +1,120 @@
+"""A real headless Chromium that a test opens a page in, spoken to over its debugging pipe."""
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import PATIENCE, require
+
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Should a page ask for another host, there is none: the request is still seen.
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--remote-debugging-pipe",
+)
+
+
+class Browser:
+    """One browser with one page, and all that the page asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        program = shutil.which("chromium") or shutil.which("chromium-browser")
+        if program is None:
+            require("chromium", "chromium is not installed")
+            raise AssertionError
+        to_browser, self._write = os.pipe()
+        self._read, from_browser = os.pipe()
+        self._process = subprocess.Popen(
+            # Chromium reads commands from descriptor 3 and writes to 4; dash can't redirect from one above 9.
+            ["sh", "-c", f'exec "$@" 3</dev/fd/{to_browser} 4>/dev/fd/{from_browser}', "sh", program, *_FLAGS,
+             f"--user-data-dir={folder}"],
+            pass_fds=(to_browser, from_browser),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        os.close(to_browser)
+        os.close(from_browser)
+        self._rest = b""
+        self._number = 0
+        self._session = ""
+        self.requests: list[str] = []
+        """The address of every request since the browser was started."""
+        self._events: list[str] = []
+
+    def start(self) -> None:
+        """Make the page, and begin to listen."""
+        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._call("Network.enable")
+        self._call("Page.enable")
+
+    def stop(self) -> None:
+        """End the browser."""
+        self._process.terminate()
+        self._process.wait(PATIENCE)
+        os.close(self._write)
+        os.close(self._read)
+
+    def open(self, url: str) -> None:
+        """Open a page, and return when all of it is loaded."""
+        self._events.clear()
+        self._call("Page.navigate", url=url)
+        while "Page.loadEventFired" not in self._events:
+            self._take(self._next())
+
+    def ask(self, expression: str) -> Any:
+        """Return the value of an expression in the page."""
+        answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        if "exceptionDetails" in answer:
+            pytest.fail(f"{expression}: {answer['exceptionDetails']}")
+        return answer["result"].get("value")
+
+    def prefer(self, scheme: str) -> None:
+        """Be somebody who prefers a `light` or `dark` page."""
+        self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def _call(self, method: str, **parameters: Any) -> Any:
+        self._number += 1
+        message = {"id": self._number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._write, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._next()
+            if answer.get("id") == self._number:
+                if "error" in answer:
+                    pytest.fail(f"{method}: {answer['error']}")
+                return answer["result"]
+            self._take(answer)
+
+    def _take(self, event: dict[str, Any]) -> None:
+        name = event.get("method", "")
+        self._events.append(name)
+        if name == "Network.requestWillBeSent":
+            self.requests.append(event["params"]["request"]["url"])
+
+    def _next(self) -> dict[str, Any]:
+        deadline = time.monotonic() + PATIENCE
+        while b"\0" not in self._rest:
+            ready, _, _ = select.select([self._read], [], [], max(deadline - time.monotonic(), 0))
+            part = os.read(self._read, 1 << 16) if ready else b""
+            if not part:
+                pytest.fail(f"chromium says nothing for {PATIENCE:.0f} s, or has ended")
+            self._rest += part
+        message, _, self._rest = self._rest.partition(b"\0")
+        answer: dict[str, Any] = json.loads(message)
+        return answer

@@ -1,0 +1,1 @@
+"""The commands of `sensor-training`: what each takes, `configure(command)`, and does, `run(arguments)`."""

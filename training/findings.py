@@ -1,0 +1,33 @@
+"""What was found while training: all that a report is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from monitor.bundle import Manifest
+from training.cleaning import CleaningReport
+from training.dataset import Dataset
+from training.evaluate import Evaluation
+from training.explain import Importance
+from training.weights import Layer
+
+__all__ = ["Findings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Findings:
+    """All that a report is made of."""
+
+    manifest: Manifest
+    """The bundle's; its `data["settings"]` says how it was trained."""
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    cleaning: CleaningReport
+    layers: Sequence[Layer]
+    """From the window to the score."""
+    history: Mapping[str, Sequence[float]]
+    """`loss` and `val_loss` of each epoch: (epoch,)."""
+    evaluation: Evaluation | None
+    """On the test part; None where that is empty."""
+    importance: Importance | None
+    """On the test part; None where it wasn't measured."""
