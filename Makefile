@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO := var/demo
 EXTRAS := training,demo,dev
 
-.PHONY: demo test lint format constraints clean
+.PHONY: demo test lint format quality constraints clean
 
 # Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends by itself.
 demo: $(VENV)/installed $(DEMO)/bundle/SHA256SUMS $(DEMO)/plant.csv
@@ -46,6 +46,21 @@ $(DEMO)/bundle/SHA256SUMS: $(DEMO)/training.csv
 $(DEMO)/plant.csv: | $(VENV)/installed
 	$(BIN)/sensor-training simulate --out $(DEMO)/later.csv --from-hour 6 --hours 4
 	$(BIN)/sensor-training inject $(DEMO)/later.csv --out $@ --rate 0.05 --seed 1
+
+# The README's table: the network beside other classifiers on real recordings, for five draws of faults. Takes
+# about half an hour; RECORDINGS is the folder with lwsndr/ in it.
+RECORDINGS ?= $(SENSOR_MONITOR_RECORDINGS)
+QUALITY := var/quality
+quality: $(VENV)/installed
+	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/multihop_outdoor_moteid1_data.txt \
+	  $(RECORDINGS)/lwsndr/multihop_outdoor_moteid2_data.txt --out $(QUALITY)/healthy.csv
+	for seed in 0 1 2 3 4; do \
+	  $(BIN)/sensor-training inject $(QUALITY)/healthy.csv --out $(QUALITY)/$$seed.csv --seed $$seed && \
+	  $(BIN)/sensor-training fit --recording $(QUALITY)/$$seed.csv --bundle $(QUALITY)/bundle-$$seed && \
+	  $(BIN)/sensor-training evaluate --bundle $(QUALITY)/bundle-$$seed --recording $(QUALITY)/$$seed.csv \
+	    --against --out $(QUALITY)/report-$$seed || exit 1; \
+	done
+	$(BIN)/python tests/quality.py $(QUALITY)/report-*/evaluation.json
 
 # Pins every version, from a fresh environment with the newest that pyproject.toml allows.
 constraints:

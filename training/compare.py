@@ -6,7 +6,7 @@ the validation part, for the LSTM isn't.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -133,17 +133,6 @@ def judge(
         false_alarms_a_day=incidents.measure(parts.test, called, parts.period).false_alarms_a_day,
         seconds_per_million=seconds_per_million(score, scaled),
     )
-
-
-def all_classic(
-    contenders: Mapping[str, Sequence[Candidate]], parts: Parts, done: Callable[[], None] = lambda: None
-) -> list[Standing]:
-    """Choose and judge each contender."""
-    standings = []
-    for name, candidates in contenders.items():
-        settings, score = choose(candidates, parts, done)
-        standings.append(judge(name, settings, len(candidates), score, parts))
-    return standings
 
 
 def seconds_per_million(score: Score, scaled: NDArray[np.float32]) -> float:

@@ -9,6 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from training import network
 from training.backend import keras
+from training.batches import Batches
 from training.dataset import STEPS
 from training.prepare import Prepared
 from training.quiet import quiet
@@ -47,20 +48,31 @@ def train(
         network.make_repeatable(settings.seed)
         model = network.build(settings, STEPS, len(NAMES), updates=-(-len(data) // settings.batch_size))
         history = model.fit(
-            prepared.scaler.transform(data.windows),
-            data.faulty.astype(np.int64),
+            _batches(prepared, settings),
             validation_data=(
                 prepared.scaler.transform(validation.windows),
                 validation.faulty.astype(np.int64),
             ),
-            batch_size=settings.batch_size,
             epochs=settings.epochs,
-            class_weight=class_weights(data.faulty, settings),
             callbacks=[*callbacks, averaging, falling, stopping],
             verbose=0,
         )
     losses = {name: [float(loss) for loss in history.history[name]] for name in ("loss", "val_loss")}
     return Trained(model, losses)
+
+
+def _batches(prepared: Prepared, settings: FitSettings) -> Batches:
+    data, scaler = prepared.train, prepared.scaler
+    weights = class_weights(data.faulty, settings)
+    return Batches(
+        scaler.transform(data.windows),
+        data.faulty,
+        np.where(data.faulty, weights[1], weights[0]),
+        shift=settings.joint_shift,
+        scale=scaler.scale,
+        size=settings.batch_size,
+        seed=settings.seed,
+    )
 
 
 def class_weights(faulty: NDArray[np.bool_], settings: FitSettings) -> dict[int, float]:
