@@ -21,6 +21,18 @@ def test_simulate_and_inject_make_a_labelled_recording(
     assert f"{faulty}: 360 readings" in capsys.readouterr().out
 
 
+def test_inject_keeps_its_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The healthy recording is never written over by the faulty one."""
+    healthy = tmp_path / "healthy.csv"
+    main(["simulate", "--out", str(healthy), "--groups", "1", "--hours", "0.5"])
+    before = healthy.read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        main(["inject", str(healthy), "--out", str(healthy)])
+    assert ended.value.code == 2
+    assert "is the recording itself" in capsys.readouterr().err
+    assert healthy.read_bytes() == before
+
+
 def test_import_makes_a_recording(tmp_path: Path) -> None:
     """Group and start are as asked."""
     mote = tmp_path / "mote.txt"

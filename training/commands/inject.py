@@ -34,6 +34,8 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> str:
     """Write the faulty recording; return how many readings of each kind it has."""
+    if arguments.out.resolve() == arguments.recording.resolve():
+        raise InputError(f"--out: {arguments.out} is the recording itself; expected a file of its own")
     frame = recordings.read(arguments.recording)
     try:
         labelled = inject(frame, arguments.rate, arguments.seed, arguments.kinds)
