@@ -1,6 +1,6 @@
 """How to train: frozen settings with their defaults; `config/training.toml` says the same for people."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, BeforeValidator, ConfigDict
@@ -17,16 +17,7 @@ Initializer = Literal[
     "random_normal",
     "random_uniform",
 ]
-INITIALIZERS: tuple[Initializer, ...] = (
-    "glorot_uniform",
-    "glorot_normal",
-    "he_normal",
-    "he_uniform",
-    "zeros",
-    "ones",
-    "random_normal",
-    "random_uniform",
-)
+INITIALIZERS: tuple[Initializer, ...] = get_args(Initializer)
 
 
 def _split(value: Any) -> Any:
