@@ -57,7 +57,7 @@ class _Visit:
     def taken_over(self) -> None:
         self.disconnected("another client has taken over the client id")
 
-    def received(self, topic: str, payload: bytes, receipt: object) -> None:
+    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
         """Leave what comes to the daemon."""
 
 

@@ -153,7 +153,7 @@ class Daemon:
         )
         self._end(2)
 
-    def received(self, topic: str, payload: bytes, receipt: object) -> None:
+    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:  # noqa: ARG002
         """Take a message from the session."""
         self._inbox.put(topic, payload, receipt)
 

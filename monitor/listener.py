@@ -20,5 +20,8 @@ class Listener(Protocol):
     def taken_over(self) -> None:
         """Hear that another client has our id; the session is over."""
 
-    def received(self, topic: str, payload: bytes, receipt: object) -> None:
-        """Take a message. Its receipt acknowledges it; None needs no acknowledgement."""
+    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
+        """Take a message. Its receipt acknowledges it; None needs no acknowledgement.
+
+        `redelivered` tells that the broker sent it before, and nobody acknowledged it.
+        """

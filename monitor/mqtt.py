@@ -269,7 +269,7 @@ class Session:
         except UnicodeDecodeError:
             topic = "\ufffd"  # fits no template, so it is counted as unmatched
         receipt = (self._epoch, message.mid, message.qos) if message.qos else None
-        self._listener.received(topic, bytes(message.payload), receipt)
+        self._listener.received(topic, bytes(message.payload), receipt, redelivered=message.dup)
 
     def _on_publish(self, _: Any, __: Any, number: int, ___: Any, ____: Any) -> None:
         self._delivered.append(number)

@@ -103,7 +103,7 @@ class Replayer:
         """Hear that another client has our id, which is random, so this is all but impossible."""
         self.disconnected("another client has taken over the client id")
 
-    def received(self, topic: str, payload: bytes, receipt: object) -> None:
+    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
         """Nothing is subscribed to."""
 
     def _topic(self, group: str, number: int) -> str:

@@ -125,7 +125,7 @@ class _Spectator:
     def taken_over(self) -> None:
         self.disconnected("another client has taken over the client id")
 
-    def received(self, topic: str, payload: bytes, receipt: object) -> None:  # noqa: ARG002
+    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:  # noqa: ARG002
         event = json.loads(payload)
         self._session.acknowledge([receipt])
         self.events.append(event)

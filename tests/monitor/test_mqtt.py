@@ -20,6 +20,7 @@ class Ear:
     """Writes down what a session tells it."""
 
     messages: list[tuple[str, bytes, Any]] = field(default_factory=list)
+    redelivered: list[bool] = field(default_factory=list)
     connections: int = 0
     problems: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -33,8 +34,9 @@ class Ear:
     def taken_over(self) -> None:
         self.ended.set()
 
-    def received(self, topic: str, payload: bytes, receipt: object) -> None:
+    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
         self.messages.append((topic, payload, receipt))
+        self.redelivered.append(redelivered)
 
 
 @contextmanager
@@ -126,7 +128,7 @@ def test_subscriptions_come_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 def test_unacknowledged_comes_again(mosquitto: Mosquitto, version: str) -> None:
-    """What was acknowledged stays away after a break, what wasn't comes again; old receipts lapse."""
+    """What was acknowledged stays away after a break; what wasn't comes again, marked; old receipts lapse."""
     proxy = Proxy(mosquitto.port)
     ear = Ear()
     with (
@@ -149,6 +151,7 @@ def test_unacknowledged_comes_again(mosquitto: Mosquitto, version: str) -> None:
         proxy.cut()
         wait_until(lambda: len(ear.messages) == 4, "the lapsed receipt acknowledged nothing")
         assert ear.messages[3][1] == b"second"
+        assert ear.redelivered == [False, False, True, True]
     proxy.close()
 
 
