@@ -125,6 +125,7 @@ def _readings(rows: list[Row], features: int) -> Readings:
         values=np.array([row.values for row in rows], dtype=np.float64).reshape(len(rows), features),
         arrived_at=np.full(len(rows), np.inf),
         received=np.zeros(len(rows)),
+        redelivered=np.zeros(len(rows), dtype=np.bool_),
     )
 
 

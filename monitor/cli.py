@@ -7,10 +7,13 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from monitor import __version__
 from monitor.errors import FailedError, UnusableError
+
+if TYPE_CHECKING:
+    from monitor.settings import Settings
 
 __all__ = ["main"]
 
@@ -42,10 +45,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from monitor.daemon import Daemon
     from monitor.logs import set_up
 
-    settings = load(arguments.config, _flags(arguments))
+    def read_settings() -> "Settings":
+        return load(arguments.config, _flags(arguments))
+
+    settings = read_settings()
     set_up(settings.log)
-    daemon = Daemon(settings)
+    daemon = Daemon(settings, read_settings)
     _on_signal(daemon.request_stop)
+    _on_signal(daemon.reload, signal.SIGHUP)
     daemon.start()
     exit_code = daemon.run()
     daemon.stop()
@@ -124,13 +131,13 @@ def _flags(arguments: argparse.Namespace) -> dict[str, Path]:
     return {"bundle": arguments.bundle} if arguments.bundle else {}
 
 
-def _on_signal(act: Callable[[], None]) -> None:
-    """Let SIGTERM and SIGINT do this and nothing else.
+def _on_signal(act: Callable[[], object], *numbers: signal.Signals) -> None:
+    """Let these signals, or SIGTERM and SIGINT, do this and nothing else.
 
     In a thread of its own: the handler interrupts the main thread anywhere, also where it holds the lock of
     the very event that is to be set.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in numbers or (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=act).start())
 
 

@@ -4,26 +4,30 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from monitor import __version__, bundle, configuration
+from monitor import __version__, bundle, configuration, reload
 from monitor.chain import Chain
 from monitor.decode import DecodeStage
 from monitor.edge import Edge
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, UnusableError
 from monitor.inbox import Inbox
 from monitor.logs import PipelineLog
+from monitor.memory import Memory
 from monitor.metrics import Metrics, TimedScorer
 from monitor.mqtt import Session
 from monitor.payloads import info_payload
 from monitor.pipeline import Pipeline
+from monitor.restore import restore
 from monitor.settings import Settings
-from monitor.store import MemoryStore
+from monitor.systemd import Systemd
 from monitor.topics import Template
 from monitor.web.app import build
 from monitor.web.server import Server
+from monitor.web.summary import summary
 
 __all__ = ["Daemon", "client_id", "decoder"]
 
@@ -42,35 +46,47 @@ class Daemon:
     Parameters
     ----------
     settings : all of them.
+    read_settings : returns them as they are now, for a reload.
 
     Raises
     ------
     UnusableError : something given can't be used. No connection to the broker has been tried then.
+    FailedError : the store can't be opened now.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, read_settings: Callable[[], Settings] | None = None) -> None:
         self._settings = settings
+        self._read_settings = read_settings or (lambda: settings)
         self._bundle = bundle.load(settings.bundle)
         manifest = self._bundle.manifest
         self.registry = CollectorRegistry()
         self._metrics = Metrics(self.registry, manifest)
         self._inbox = Inbox()
         self._metrics.watch_queue(lambda: len(self._inbox))
+        self._systemd = Systemd()
+        decode = decoder(settings, manifest.names)
+        memory = Memory(self._chain(self._bundle), settings.windows.stale_after)
+        self._memory = memory
         self._session = self._build_session()
-        scorer = TimedScorer(self._bundle.classifier, self._metrics.inference_seconds)
+        now, most = time.monotonic(), settings.input.max_groups
+        self._store = restore(settings.store, memory, manifest.names, manifest.steps, most=most, now=now)
+        try:
+            self._server = Server(
+                build(self.registry, self._not_alive, self._not_ready, self._summary),
+                settings.http.host,
+                settings.http.port,
+            )
+        except UnusableError:
+            self._store.close()
+            raise
+        memory.fetch = self._store.fetch
+        memory.board.expect(settings.input.groups, now, time.time())
+        self._edge = Edge(
+            self._inbox, self._session, self._store, memory.dump, settings.mqtt.base_topic, self._metrics,
+            most_groups=most, acknowledges=settings.mqtt.qos > 0,
+        )  # fmt: skip
         self._pipeline = Pipeline(
-            Edge(self._inbox, self._session, MemoryStore(), settings.mqtt.base_topic),
-            decoder(settings, manifest.names),
-            Chain(self._bundle, settings.windows, settings.alerts, scorer),
-            manifest,
-            settings.windows.stale_after,
-            self._metrics,
-            PipelineLog(),
-        )
-        self._server = Server(
-            build(self.registry, self._not_alive, self._not_ready, self._summary),
-            settings.http.host,
-            settings.http.port,
+            self._edge, decode, memory, manifest, most, self._metrics, PipelineLog(), self._systemd.alive
         )
         self.address = self._server.address
         """Where HTTP is answered, e.g. `http://127.0.0.1:9108`."""
@@ -79,6 +95,7 @@ class Daemon:
         self._stopping = threading.Event()
         self._ended = threading.Event()
         self._exit_code = 0
+        self._reloading = threading.Lock()
         self._was_connected = False
         self._excepthook_before = threading.excepthook
 
@@ -90,11 +107,16 @@ class Daemon:
             "sensor-monitor %s: bundle %s from %s judges %s", __version__, manifest.id, self._settings.bundle,
             ", ".join(manifest.names),
         )  # fmt: skip
-        _log.info("state is kept in memory: windows and incidents begin afresh with each start")
+        _log.info(
+            "store %s: restored %s groups, %s open incidents and %s messages to send",
+            self._settings.store.path, len(self._memory.board), self._memory.chain.alerts.firing,
+            self._edge.waiting,
+        )  # fmt: skip
         _log.info("answering on %s", self.address)
         self._server.start()
         self._thread.start()
         self._session.start()
+        self._systemd.ready()
 
     def run(self) -> int:
         """Wait until `request_stop` is called or something ends the daemon; return the exit code."""
@@ -117,14 +139,32 @@ class Daemon:
 
     def stop(self) -> None:
         """Judge what still waits, publish what is left, say `offline`, disconnect."""
+        self._systemd.stopping()
         self._stopping.set()
         self._inbox.nudge()
         if self._thread.is_alive():
             self._thread.join(_PIPELINE_STOPS_WITHIN)
         self._session.stop(timeout=1.0)
         self._server.stop()
+        if not self._thread.is_alive():
+            self._store.close()
         threading.excepthook = self._excepthook_before
         _log.info("stopped")
+
+    def reload(self) -> str:
+        """Go on with bundle and settings as they are now; return why not, and all stays; "" if it worked."""
+        with self._reloading:
+            self._systemd.reloading()
+            try:
+                settings = self._read_settings()
+                loaded = reload.load(self._settings, settings, self._bundle.manifest)
+                self._change_to(settings, loaded)
+            except UnusableError as error:
+                _log.error("reload refused, all stays as it was: %s", error)
+                return str(error)
+            finally:
+                self._systemd.ready()
+            return ""
 
     def connected(self, *, resumed: bool) -> None:
         """Hear from the session that it is ready."""
@@ -153,9 +193,9 @@ class Daemon:
         )
         self._end(2)
 
-    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:  # noqa: ARG002
+    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
         """Take a message from the session."""
-        self._inbox.put(topic, payload, receipt)
+        self._inbox.put(topic, payload, receipt, redelivered=redelivered)
 
     def _build_session(self) -> Session:
         settings = self._settings
@@ -175,11 +215,31 @@ class Daemon:
             durable=True,
         )
 
+    def _chain(self, loaded: bundle.Bundle) -> Chain:
+        scorer = TimedScorer(loaded.classifier, self._metrics.inference_seconds)
+        return Chain(loaded, self._settings.windows, self._settings.alerts, scorer)
+
+    def _change_to(self, settings: Settings, loaded: bundle.Bundle) -> None:
+        before = self._settings
+        self._settings = settings
+        try:
+            chain = self._chain(loaded)
+        except ConfigurationError:
+            self._settings = before
+            raise
+        replacement = self._pipeline.replace(chain, loaded.manifest, settings.windows.stale_after)
+        self._inbox.nudge()
+        replacement.done.wait(_HANGS_AFTER)
+        self._bundle = loaded
+        self._metrics.show_bundle(loaded.manifest)
+        _log.info("reloaded: bundle %s from %s", loaded.manifest.id, settings.bundle)
+
     def _filters(self) -> list[str]:
         return [Template(text).filter for text in self._settings.input.topics]
 
     def _work(self) -> None:
         self._pipeline.run(self._stopping)
+        self._edge.flush()
 
     def _crashed(self, args: Any) -> None:
         """End the process when any thread dies of an exception: better none than half a monitor."""
@@ -199,25 +259,10 @@ class Daemon:
         return f"the pipeline hangs for {quiet:.0f} s" if quiet > _HANGS_AFTER else ""
 
     def _not_ready(self) -> str:
-        return self._session.problem
+        return "; ".join(filter(None, [self._session.problem, self._edge.problem]))
 
     def _summary(self) -> dict[str, str]:
-        def total(name: str, **labels: str) -> str:
-            return f"{self.registry.get_sample_value(f'sensor_monitor_{name}', labels) or 0:,.0f}"
-
-        manifest = self._bundle.manifest
-        mqtt = self._settings.mqtt
-        return {
-            "Broker": self._session.problem or f"connected to {mqtt.host}:{mqtt.port}",
-            "Topics": ", ".join(self._settings.input.topics),
-            "Bundle": f"{manifest.id}, made {manifest.created}",
-            "Windows judged": total("readings_total", outcome="judged"),
-            "of these Faulty": total("predictions_total", label="Faulty"),
-            "Alerts firing": total("alerts_firing"),
-            "Groups normal": total("groups", state="normal"),
-            "Groups faulty": total("groups", state="faulty"),
-            "Groups silent": total("groups", state="silent"),
-        }
+        return summary(self.registry, self._settings, self._bundle.manifest, self._not_ready())
 
 
 def client_id(settings: Settings) -> str:

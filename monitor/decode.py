@@ -56,6 +56,7 @@ class DecodeStage:
         values: list[list[float]] = []
         arrived: list[float] = []
         received: list[float] = []
+        again: list[bool] = []
         refusals: list[Refusal] = []
         for message in messages:
             if len(message.topic) > _MAX_TOPIC_LENGTH:
@@ -76,14 +77,18 @@ class DecodeStage:
                 groups.append(group)
                 ts.append(reading[0])
                 values.append(reading[1])
-                arrived.append(message.arrived_at)
+                # A reading that takes its time of arrival for its own is never ahead of the clock.
+                own = reading[0] == message.stamp
+                arrived.append(message.stamp if own else message.arrived_at)
                 received.append(message.received)
+                again.append(message.redelivered)
         readings = Readings(
             groups=groups,
             ts=np.array(ts, dtype=np.float64),
             values=np.array(values, dtype=np.float64).reshape(len(ts), len(self._get_values)),
             arrived_at=np.array(arrived, dtype=np.float64),
             received=np.array(received, dtype=np.float64),
+            redelivered=np.array(again, dtype=np.bool_),
         )
         return readings, refusals
 
@@ -111,7 +116,7 @@ class DecodeStage:
             for item in content:
                 yield self._check(item, None)
         else:
-            yield self._check(content, message.arrived_at)
+            yield self._check(content, message.stamp)
 
     def _read_parts(self, message: Message, reason: str) -> Iterator[tuple[float, list[float]] | str]:
         """Read an array element by element, so that a bad one doesn't take the good ones with it."""
@@ -126,16 +131,16 @@ class DecodeStage:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 yield _say(error)
 
-    def _check(self, content: Any, arrived_at: float | None) -> tuple[float, list[float]] | str:
+    def _check(self, content: Any, stamp: float | None) -> tuple[float, list[float]] | str:
         values = [get(content) for get in self._get_values]
         for value in values:
             if not readable(value):
                 return f"a value of {value:g}, expected at most {_LARGEST_VALUE:g} either way"
         ts = self._get_ts(content)
         if ts is msgspec.UNSET:
-            if arrived_at is None:
+            if stamp is None:
                 return "no ts; expected one in each element of an array"
-            return arrived_at, values
+            return stamp, values
         try:
             return parse_ts(ts), values
         except ValueError as error:

@@ -1,16 +1,37 @@
 """The pipeline's surroundings in the running daemon: broker, inbox and store behind four verbs."""
 
-from collections.abc import Iterable, Sequence
+import logging
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from monitor.inbox import Inbox, Taken
+from monitor.metrics import Metrics
 from monitor.mqtt import Session
+from monitor.outbox import Outgoing
 from monitor.records import Message
-from monitor.store import MemoryStore, Outgoing
+from monitor.store import Store
 
 __all__ = ["Edge"]
 
+_log = logging.getLogger(__name__)
+
 # What paho may hold unconfirmed; the rest waits in the outbox, so that paho's own queue stays bounded.
 _LARGEST_IN_FLIGHT = 1000
+# Messages that may wait to be published. Beyond it no reading is taken: with QoS 1 the broker keeps them,
+# with QoS 0 they overflow.
+_LARGEST_OUTBOX = 20_000
+# The store is looked through for groups too many after so many commits.
+_TRIM_AFTER = 1000
+# How many times the groups in memory the store may hold.
+_STORED = 10
+# How long a full outbox is given to empty before it is looked at again, in seconds.
+_HOLD = 0.02
+# With QoS 0 nothing waits for the store, and it is written this often, in seconds; after a failure, too.
+_COMMIT_EVERY = 1.0
+
+Dump = Callable[[str], bytes | None]
+"""Returns what is known of a group, as the store keeps it."""
 
 
 class Edge:
@@ -21,26 +42,92 @@ class Edge:
     inbox : where the session puts messages.
     session : the connection to the broker.
     store : keeps state and the outbox.
+    dump : tells the state of a group.
     base_topic : all output goes below it.
+    most_groups : how many groups memory holds; the store keeps ten times as many.
+    acknowledges : whether readings come with QoS 1 or 2, so that each batch is written before it is
+        acknowledged.
+    metrics : counts failures.
+    monotonic, wall : return monotonic seconds and seconds since the Unix epoch.
     """
 
-    def __init__(self, inbox: Inbox, session: Session, store: MemoryStore, base_topic: str) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        session: Session,
+        store: Store,
+        dump: Dump,
+        base_topic: str,
+        metrics: Metrics,
+        *,
+        most_groups: int,
+        acknowledges: bool,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._inbox = inbox
         self._session = session
         self._store = store
+        self._outbox = store.outbox()
+        self._dump = dump
         self._base_topic = base_topic
+        self._metrics = metrics
+        self._most_groups = most_groups
+        self._acknowledges = acknowledges
+        self._monotonic = monotonic
+        self._wall = wall
+        self._changed: dict[str, None] = {}  # groups whose state the store doesn't have yet
+        self._held: list[object] = []  # receipts of messages that the store doesn't know of yet
+        self._next_commit = 0.0
+        self._commits = 0
+        self.problem = ""
+        """Why nothing can be written, for people; "" while it can."""
+
+    @property
+    def waiting(self) -> int:
+        """How many messages the broker has not confirmed yet."""
+        return len(self._outbox)
 
     def take(self, timeout: float) -> Taken:
         """Return all that waits; wait for something at most `timeout` seconds."""
+        if len(self._outbox) >= _LARGEST_OUTBOX:
+            return self._inbox.hold(min(timeout, _HOLD))
         return self._inbox.take(timeout)
 
-    def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> None:
-        """Make the changed groups' state and the messages to send permanent."""
-        self._store.commit(groups, messages)
+    def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> bool:
+        """Make the changed groups' state and the messages to send permanent; return whether they are.
+
+        Where the disk doesn't take it, it is tried again later, and nothing is acknowledged until then.
+        """
+        self._changed.update(dict.fromkeys(groups))
+        self._outbox.add(messages)
+        waits = self.problem or not self._acknowledges
+        if waits and self._monotonic() < self._next_commit:
+            return False
+        return self.flush()
+
+    def flush(self) -> bool:
+        """Write what isn't yet permanent; return whether all is."""
+        if not (self._changed or self._outbox.unsaved or self._outbox.gone):
+            return True
+        self._next_commit = self._monotonic() + _COMMIT_EVERY
+        try:
+            self._store.save(self._values(), self._outbox, self._wall())
+            self._commits += 1
+            if self._commits % _TRIM_AFTER == 0:
+                self._trim()
+        except sqlite3.OperationalError as error:
+            self._fail(error)
+            return False
+        self._changed.clear()
+        if self.problem:
+            self.problem = ""
+            _log.info("the store can be written again")
+        return True
 
     def emit(self) -> bool:
         """Publish what the outbox holds, as far as the connection takes it; return whether it is empty."""
-        outbox = self._store.outbox
+        outbox = self._outbox
         for number in self._session.delivered():
             outbox.delivered(number)
         while self._session.ready and outbox.in_flight < _LARGEST_IN_FLIGHT:
@@ -54,5 +141,32 @@ class Edge:
         return len(outbox) == 0
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
-        """Tell the broker that these messages are dealt with."""
-        self._session.acknowledge([m.receipt for m in messages if m.receipt is not None])
+        """Tell the broker that these messages are dealt with, as soon as the store knows."""
+        self._held += [m.receipt for m in messages if m.receipt is not None]
+        if self._held and not self._changed:
+            self._session.acknowledge(self._held)
+            self._held.clear()
+
+    def _values(self) -> Iterator[tuple[str, bytes]]:
+        for group in self._changed:
+            value = self._dump(group)
+            if value is not None:
+                yield group, value
+
+    def _trim(self) -> None:
+        dropped = self._store.trim(_STORED * self._most_groups)
+        if dropped:
+            _log.warning(
+                "the store held more than %s times input.max_groups: forgot the %s groups heard longest ago",
+                _STORED, dropped,
+            )  # fmt: skip
+
+    def _fail(self, error: sqlite3.OperationalError) -> None:
+        self._metrics.store_failures.inc()
+        text = (
+            f"the store can't be written ({error}): readings are judged and not acknowledged until it can; "
+            "expected room on its disk"
+        )
+        if not self.problem:
+            _log.error("%s", text)
+        self.problem = text

@@ -14,8 +14,7 @@ __all__ = ["Inbox", "Taken"]
 CAPACITY = 65_536
 # One pass of the pipeline: large enough for full batches, small enough to commit several times a second.
 LARGEST_BATCH = 4096
-# Wall-clock arrival times are made strictly increasing by at least this, in seconds: a float of today's
-# Unix time can tell steps of 2.4e-7 apart.
+# Stamps increase by at least this, in seconds: a float of today's Unix time can tell steps of 2.4e-7 apart.
 _TICK = 1e-6
 
 
@@ -45,14 +44,14 @@ class Inbox:
         self._waiting: deque[Message] = deque()
         self._overflowed = 0
         self._nudged = False
-        self._last_arrival = 0.0
+        self._last_stamp = 0.0
         self._changed = threading.Condition()
 
     def __len__(self) -> int:
         """Return how many messages wait."""
         return len(self._waiting)
 
-    def put(self, topic: str, payload: bytes, receipt: object) -> None:
+    def put(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool = False) -> None:
         """Append a message; drop and count it where there is no room and nothing that keeps it elsewhere.
 
         A message with a receipt is kept always: until it is acknowledged the broker holds back the next
@@ -62,8 +61,11 @@ class Inbox:
             if receipt is None and len(self._waiting) >= CAPACITY:
                 self._overflowed += 1
                 return
-            self._last_arrival = max(self._wall(), self._last_arrival + _TICK)
-            message = Message(topic, payload, self._last_arrival, self._monotonic(), receipt)
+            arrived_at = self._wall()
+            self._last_stamp = max(arrived_at, self._last_stamp + _TICK)
+            message = Message(
+                topic, payload, arrived_at, self._last_stamp, self._monotonic(), receipt, redelivered
+            )
             self._waiting.append(message)
             self._changed.notify()
 
@@ -79,7 +81,17 @@ class Inbox:
             if not (self._waiting or self._nudged):
                 self._changed.wait(timeout)
             self._nudged = False
-            count = min(len(self._waiting), LARGEST_BATCH)
-            messages = [self._waiting.popleft() for _ in range(count)]
-            overflowed, self._overflowed = self._overflowed, 0
+            return self._take(min(len(self._waiting), LARGEST_BATCH))
+
+    def hold(self, timeout: float) -> Taken:
+        """Return no message, after `timeout` seconds: what comes in the meantime waits or overflows."""
+        with self._changed:
+            if not self._nudged:
+                self._changed.wait_for(lambda: self._nudged, timeout)
+            self._nudged = False
+            return self._take(0)
+
+    def _take(self, count: int) -> Taken:
+        messages = [self._waiting.popleft() for _ in range(count)]
+        overflowed, self._overflowed = self._overflowed, 0
         return Taken(messages, overflowed)

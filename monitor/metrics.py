@@ -56,6 +56,12 @@ class Metrics:
         self.alerts = Counter(f"{_P}alerts", "Alert events by status.", ["status"], registry=registry)
         self.alerts_firing = Gauge(f"{_P}alerts_firing", "Incidents that are open.", registry=registry)
         self.groups = Gauge(f"{_P}groups", "Groups by state.", ["state"], registry=registry)
+        self.set_aside = Counter(
+            f"{_P}groups_set_aside", "Groups that input.max_groups left no room for.", registry=registry
+        )
+        self.store_failures = Counter(
+            f"{_P}store_failures", "Attempts to write the store that failed.", registry=registry
+        )
         self.queue_readings = Gauge(
             f"{_P}queue_readings", "Messages that arrived and wait to be decoded.", registry=registry
         )
@@ -70,17 +76,23 @@ class Metrics:
             "When the last message arrived, Unix time.",
             registry=registry,
         )
-        info = Gauge(
+        self._info = Gauge(
             f"{_P}bundle_info",
             "The bundle in use.",
             ["id", "created", "features", "steps"],
             registry=registry,
         )
-        info.labels(manifest.id, manifest.created, ",".join(manifest.names), str(manifest.steps)).set(1)
+        self.show_bundle(manifest)
         self.by_outcome = {outcome: self.readings.labels(outcome.value) for outcome in Outcome}
         self.by_label = {label: self.predictions.labels(label) for label in (NORMAL, FAULTY)}
         self.by_status = {status: self.alerts.labels(status) for status in ("firing", "resolved")}
         self.by_state = {state: self.groups.labels(state.value) for state in State}
+
+    def show_bundle(self, manifest: Manifest) -> None:
+        """Tell which bundle is in use."""
+        self._info.clear()
+        features = ",".join(manifest.names)
+        self._info.labels(manifest.id, manifest.created, features, str(manifest.steps)).set(1)
 
     def watch_queue(self, length: Callable[[], float]) -> None:
         """Read the length of the queue when somebody asks."""

@@ -1,9 +1,11 @@
 """The loop: take a batch, judge it, commit, emit, acknowledge. Its parts are arguments."""
 
+import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -12,13 +14,13 @@ from monitor.chain import Chain, Verdicts
 from monitor.decode import DecodeStage
 from monitor.inbox import Taken
 from monitor.manifest import Manifest
+from monitor.memory import Memory
 from monitor.metrics import Metrics
+from monitor.outbox import Outgoing
 from monitor.payloads import alert_payload, state_payload
 from monitor.records import FAULTY, NORMAL, AlertEvent, GroupState, Message, Outcome, Readings, Refusal
-from monitor.states import StateBoard
-from monitor.store import Outgoing
 
-__all__ = ["Pipeline", "Surroundings"]
+__all__ = ["Pipeline", "Replacement", "Surroundings"]
 
 # How often, in seconds, an idle pipeline looks for silent groups and shows that it is alive.
 _IDLE = 0.5
@@ -43,8 +45,8 @@ class Surroundings(Protocol):
     def take(self, timeout: float) -> Taken:
         """Return all that waits; wait for something at most `timeout` seconds."""
 
-    def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> None:
-        """Make the changed groups' state and the messages to send permanent, together."""
+    def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> bool:
+        """Make the changed groups' state and the messages to send permanent; return whether all is."""
 
     def emit(self) -> bool:
         """Publish what is committed and not yet sent; return whether all of it is confirmed."""
@@ -66,16 +68,30 @@ class Watcher(Protocol):
         """Take note of incidents that began or ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """Stages that take over from those in use."""
+
+    chain: Chain
+    manifest: Manifest
+    stale_after: float
+    """Seconds."""
+    done: threading.Event = field(default_factory=threading.Event)
+    """Set once they have."""
+
+
 class Pipeline:
     """Runs the stages on what arrives.
 
     Parameters
     ----------
     surroundings : where readings come from and events go.
-    decode, chain : the stages.
+    decode : the first stage.
+    memory : the others, and what is known of each group.
     manifest : of the bundle in use.
-    stale_after : seconds without a reading until a group is silent.
+    most_groups : how many groups are held in memory; the least recently heard beyond it are set aside.
     metrics, watcher : look on.
+    alive : is called at each turn.
     monotonic : returns monotonic seconds.
     """
 
@@ -83,28 +99,38 @@ class Pipeline:
         self,
         surroundings: Surroundings,
         decode: DecodeStage,
-        chain: Chain,
+        memory: Memory,
         manifest: Manifest,
-        stale_after: float,
+        most_groups: int,
         metrics: Metrics,
         watcher: Watcher,
+        alive: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._surroundings = surroundings
         self._decode = decode
-        self._chain = chain
+        self._memory = memory
         self._manifest = manifest
-        self._board = StateBoard(stale_after, chain.alerts.incident)
+        self._most_groups = most_groups
         self._metrics = metrics
         self._watcher = watcher
+        self._alive = alive
         self._monotonic = monotonic
+        self._next: queue.SimpleQueue[Replacement] = queue.SimpleQueue()
         self.last_turn = monotonic()
         """When the loop last came round, monotonic seconds: it is alive if this is recent."""
         self.forgotten = threading.Event()
         """Set it when the broker may have lost what it retained: all states are published anew."""
 
+    def replace(self, chain: Chain, manifest: Manifest, stale_after: float) -> Replacement:
+        """Let other stages judge from the next turn on, with the same windows and incidents."""
+        replacement = Replacement(chain, manifest, stale_after)
+        self._next.put(replacement)
+        return replacement
+
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; then judge what still waits and see its events delivered."""
+        self._show()
         while not stop.is_set():
             self._turn(_IDLE)
         deadline = self._monotonic() + _DRAIN
@@ -118,22 +144,28 @@ class Pipeline:
         """Deal with one batch; return whether there was any."""
         taken = self._surroundings.take(timeout)
         self.last_turn = self._monotonic()
-        silent = self._board.silence(self.last_turn)
+        self._alive()
+        self._change_over()
+        memory = self._memory
+        silent = memory.board.silence(self.last_turn)
         for line in silent:
-            self._chain.windows.forget(line.group)
+            memory.chain.windows.rest(line.group)
         readings, refusals = self._decode.decode(taken.messages)
-        verdicts = self._chain.judge(readings)
+        memory.recall(readings.groups, self.last_turn)
+        verdicts = memory.chain.judge(readings)
         decided = self._monotonic()
-        changed = self._board.update(readings, verdicts, self.last_turn)
+        changed = memory.board.update(readings, verdicts, self.last_turn)
         if self.forgotten.is_set():
             self.forgotten.clear()
-            changed = self._board.lines()
-        self._surroundings.commit(
+            changed = memory.board.lines()
+        saved = self._surroundings.commit(
             dict.fromkeys([*(line.group for line in silent), *readings.groups]),
             self._outgoing(verdicts.events, [*silent, *changed]),
         )
         self._surroundings.emit()
         self._surroundings.acknowledge(taken.messages)
+        # What isn't permanent yet is held longer, though not without end.
+        self._metrics.set_aside.inc(memory.set_aside(self._most_groups * (1 if saved else 2)))
         self._count(taken, refusals, verdicts)
         self._time(readings, verdicts, decided)
         refusals += _out_of_step(readings, verdicts)
@@ -144,6 +176,14 @@ class Pipeline:
         if verdicts.events:
             self._watcher.alerted(verdicts.events)
         return bool(taken.messages)
+
+    def _change_over(self) -> None:
+        while not self._next.empty():
+            replacement = self._next.get()
+            self._memory.move_to(replacement.chain)
+            self._memory.board.stale_after = replacement.stale_after
+            self._manifest = replacement.manifest
+            replacement.done.set()
 
     def _outgoing(self, events: Sequence[AlertEvent], lines: Sequence[GroupState]) -> Iterator[Outgoing]:
         for event in events:
@@ -157,8 +197,7 @@ class Pipeline:
         outcomes.update(refusal.outcome for refusal in refusals)
         outcomes[Outcome.OVERFLOW] += taken.overflowed
         metrics.count_outcomes(outcomes)
-        metrics.show_states(self._board.counts)
-        metrics.alerts_firing.set(self._chain.alerts.firing)
+        self._show()
         for event in verdicts.events:
             metrics.by_status[event.status].inc()
         windows = len(verdicts.judged.groups)
@@ -169,6 +208,10 @@ class Pipeline:
         metrics.by_label[NORMAL].inc(windows - faulty)
         metrics.out_of_range.inc(int(np.count_nonzero(verdicts.judged.out_of_range)))
         metrics.batch_windows.observe(windows)
+
+    def _show(self) -> None:
+        self._metrics.show_states(self._memory.board.counts)
+        self._metrics.alerts_firing.set(self._memory.chain.alerts.firing)
 
     def _time(self, readings: Readings, verdicts: Verdicts, decided: float) -> None:
         if len(readings.groups):

@@ -64,11 +64,16 @@ class Message:
     topic: str
     payload: bytes
     arrived_at: float
-    """Wall clock, seconds since the Unix epoch; strictly increasing from message to message."""
+    """Wall clock, seconds since the Unix epoch."""
+    stamp: float
+    """The same, but strictly increasing from message to message, also where the clock is set back: it
+    stands in for an event time."""
     received: float
     """Monotonic clock, seconds: latency is measured from here."""
     receipt: object
     """What the connection needs to acknowledge it; None where nothing is to be acknowledged."""
+    redelivered: bool = False
+    """Whether the broker says that it may have sent it before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,8 @@ class Readings:
     there is no clock, as in a recording."""
     received: FloatArray
     """When each arrived by the monotonic clock, seconds: (reading,)."""
+    redelivered: NDArray[np.bool_]
+    """Whether the broker may have sent it before: (reading,)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,10 @@ class Input(_Section):
     ] = ("plant/{line}/{station}/reading",)
     fields: dict[str, str] = {}
     """Feature (or `ts`) -> dotted path in the payload; what isn't named stands under its own name."""
+    groups: tuple[Annotated[str, AfterValidator(_output_topic)], ...] = ()
+    """Groups that must speak: `silent` after `stale_after`, also where they never did."""
+    max_groups: Count = 100_000
+    """Groups that are held in memory; the least recently heard beyond it are set aside in the store."""
 
 
 class WindowSettings(_Section):
@@ -142,9 +146,11 @@ class Alerts(_Section):
 
 
 class Store(_Section):
-    """Where state is kept. State is in memory so far, so the path is checked and not yet used."""
+    """Where windows, incidents and unsent alerts outlive the process."""
 
     path: Path = Path("var/state.db")
+    sync: Literal["normal", "full"] = "normal"
+    """Whether each commit waits for the disk, so that it outlives a power cut too."""
 
 
 class Http(_Section):

@@ -3,14 +3,23 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain, islice
+
+import msgspec
 
 from monitor.chain import Verdicts
 from monitor.records import GroupState, Outcome, Readings, State
 
 __all__ = ["StateBoard"]
 
+_VERSION = 1
+
 _REFUSED = {Outcome.DUPLICATE, Outcome.LATE, Outcome.FUTURE}
 _OF_OUTCOME = {Outcome.FILLING: State.FILLING, Outcome.GAP: State.FILLING, Outcome.WARMING: State.WARMING}
+
+
+# Version, last event time, state, since when, score, whether out of range.
+_Line = tuple[int, float, State, float, float | None, bool]
 
 
 @dataclass(slots=True)
@@ -40,12 +49,37 @@ class StateBoard:
     """
 
     def __init__(self, stale_after: float, incident: Callable[[str], str | None]) -> None:
-        self._stale_after = stale_after
+        self.stale_after = stale_after
         self._incident = incident
         self._groups: dict[str, _Group] = {}
-        self._speaking: dict[str, None] = {}  # in the order in which they were last heard
+        # Both in the order in which they were last heard, the silent ones before the others.
+        self._silent: dict[str, None] = {}
+        self._speaking: dict[str, None] = {}
         self.counts = Counter[State]()
         """How many groups are in each state."""
+
+    def __contains__(self, name: str) -> bool:
+        """Say whether there is a line for a group."""
+        return name in self._groups
+
+    def __len__(self) -> int:
+        """Return how many groups there are."""
+        return len(self._groups)
+
+    def expect(self, names: Iterable[str], now: float, ts: float) -> None:
+        """Know of groups that haven't spoken: they are `filling`, and `silent` if they stay so.
+
+        Parameters
+        ----------
+        names : the groups; those that are known already stay as they are.
+        now : monotonic seconds.
+        ts : seconds since the Unix epoch, in the place of an event time.
+        """
+        for name in names:
+            if name not in self._groups:
+                self._groups[name] = _Group(now, ts, State.FILLING, ts)
+                self.counts[State.FILLING] += 1
+                self._speaking[name] = None
 
     def update(self, readings: Readings, verdicts: Verdicts, now: float) -> list[GroupState]:
         """Take in what a batch brought at `now` (monotonic seconds); return the lines that changed."""
@@ -62,7 +96,10 @@ class StateBoard:
                 group = self._groups[name] = _Group(now, times[row], State.FILLING, times[row])
                 self.counts[State.FILLING] += 1
             group.heard, group.last_ts = now, times[row]
-            self._speaking.pop(name, None)
+            if group.state is State.SILENT:
+                del self._silent[name]
+            else:
+                self._speaking.pop(name, None)
             self._speaking[name] = None
             if outcome is Outcome.JUDGED:
                 window = judged_at[row]
@@ -81,13 +118,52 @@ class StateBoard:
         silent = []
         for name in self._speaking:
             group = self._groups[name]
-            if now - group.heard < self._stale_after:
+            if now - group.heard < self.stale_after:
                 break  # all others were heard later
             silent.append(name)
             self._move(group, State.SILENT, group.last_ts)
         for name in silent:
             del self._speaking[name]
+            self._silent[name] = None
         return self.lines(silent)
+
+    def least_recent(self, count: int) -> list[str]:
+        """Return the names of so many groups, those that were heard longest ago."""
+        return list(islice(chain(self._silent, self._speaking), max(0, count)))
+
+    def forget(self, name: str) -> None:
+        """Drop a group's line."""
+        group = self._groups.pop(name, None)
+        if group is not None:
+            self.counts[group.state] -= 1
+            (self._silent if group.state is State.SILENT else self._speaking).pop(name)
+
+    def dump(self, name: str) -> bytes | None:
+        """Return a group's line as a value that `load` takes; None if there is none."""
+        group = self._groups.get(name)
+        if group is None:
+            return None
+        line = (_VERSION, group.last_ts, group.state, group.since, group.score, group.out_of_range)
+        return msgspec.msgpack.encode(line)
+
+    def load(self, name: str, value: bytes, now: float) -> None:
+        """Put back what `dump` returned; a group that spoke counts as heard at `now` (monotonic seconds).
+
+        Raises
+        ------
+        ValueError : the value is of another version or none at all.
+        """
+        try:
+            version, last_ts, state, since, score, far = msgspec.msgpack.decode(value, type=_Line)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"state of {name!r} can't be read: {error}") from error
+        if version != _VERSION:
+            raise ValueError(f"state of {name!r} is version {version}, expected {_VERSION}")
+        self.forget(name)
+        group = _Group(now, last_ts, state, since, score, far, self._incident(name))
+        self._groups[name] = group
+        self.counts[group.state] += 1
+        (self._silent if group.state is State.SILENT else self._speaking)[name] = None
 
     def lines(self, names: Iterable[str] | None = None) -> list[GroupState]:
         """Return the lines of these groups, or of all."""

@@ -1,67 +1,173 @@
-"""What must outlive a moment: the state of changed groups, and the outbox of what is still to be sent."""
+"""What must outlive the process: each group's state and the outbox, in one SQLite file."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
 
-__all__ = ["MemoryStore", "Outbox", "Outgoing"]
+from monitor.outbox import Outbox, Outgoing
+
+__all__ = ["SCHEMA", "Store"]
+
+SCHEMA = 1
+"""Version of the tables, in the file's `user_version`."""
+
+# `heard` is when a group's row was last written, Unix seconds: the least recently heard go first.
+_TABLES = """
+CREATE TABLE shape (features TEXT NOT NULL, steps INTEGER NOT NULL);
+CREATE TABLE filters (filter TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE groups (name TEXT PRIMARY KEY, value BLOB NOT NULL, heard REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE outbox (number INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, retain INTEGER NOT NULL);
+"""  # noqa: E501
+# SQLite takes at most 32,766 values in one statement.
+_MOST_NAMES = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message that is to be published with QoS 1."""
+class Store:
+    """The file, open for this process alone.
 
-    topic: str
-    """Below `base_topic`."""
-    payload: bytes
-    retain: bool
-    """A retained message stands for now: a newer one on its topic replaces it while it waits."""
+    In WAL mode a transaction outlives the death of the process at any instant. What it needs to outlive a
+    power cut as well is `sync`.
 
+    Parameters
+    ----------
+    path : of the file; made where there is none.
+    sync : "normal" leaves the last moments before a power cut to luck; "full" waits for the disk at each
+        commit.
 
-class Outbox:
-    """Messages that wait to be published, and those that wait for the broker's word."""
+    Raises
+    ------
+    sqlite3.Error : the file is no such store, is damaged, is in use, or can't be written.
+    """
 
-    def __init__(self) -> None:
-        self._waiting: dict[object, Outgoing] = {}
-        self._in_flight: dict[object, Outgoing] = {}
-        self._number = 0
-
-    def __len__(self) -> int:
-        """Return how many messages the broker has not confirmed yet."""
-        return len(self._waiting) + len(self._in_flight)
+    def __init__(self, path: Path, sync: Literal["normal", "full"] = "normal") -> None:
+        # No waiting for a lock: who holds it is another process that keeps it.
+        self._database = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        self._ask = self._database.execute
+        try:
+            # Before the first access: the lock is then held until the end, and needs no shared memory.
+            self._ask("PRAGMA locking_mode = EXCLUSIVE")
+            self._ask("PRAGMA journal_mode = WAL")
+            self._ask(f"PRAGMA synchronous = {sync.upper()}")
+            self._ask("BEGIN IMMEDIATE")
+            self._ask("ROLLBACK")
+        except sqlite3.Error:
+            self._database.close()
+            raise
 
     @property
-    def in_flight(self) -> int:
-        """How many are with the broker and unconfirmed."""
-        return len(self._in_flight)
+    def is_new(self) -> bool:
+        """Whether nothing has been written yet."""
+        return self.schema == 0 and not self._one("SELECT count(*) FROM sqlite_master")
 
-    def add(self, messages: Iterable[Outgoing]) -> None:
-        """Append messages in their order."""
-        for message in messages:
-            self._number += 1
-            key: object = message.topic if message.retain else self._number
-            self._waiting.pop(key, None)
-            self._waiting[key] = message
+    @property
+    def schema(self) -> int:
+        """The version of its tables; 0 where there are none."""
+        return int(self._one("PRAGMA user_version"))
 
-    def first(self) -> Outgoing | None:
-        """Return the message that is to be published next."""
-        return next(iter(self._waiting.values()), None)
+    @property
+    def damage(self) -> str:
+        """What SQLite finds wrong with the file; "" if nothing."""
+        found = str(self._one("PRAGMA quick_check(1)"))
+        return "" if found == "ok" else found
 
-    def sent(self, token: object) -> None:
-        """Note that the first message is on its way under this token."""
-        key = next(iter(self._waiting))
-        self._in_flight[token] = self._waiting.pop(key)
+    @property
+    def shape(self) -> tuple[list[str], int]:
+        """The features and the steps of the windows in it."""
+        features, steps = self._ask("SELECT features, steps FROM shape").fetchone()
+        return features.split("\n"), steps
 
-    def delivered(self, token: object) -> None:
-        """Note the broker's confirmation; an unknown token is somebody else's."""
-        self._in_flight.pop(token, None)
+    def create(self, features: Sequence[str], steps: int) -> None:
+        """Make the tables for windows of this shape."""
+        self._ask("BEGIN")
+        try:
+            for statement in _TABLES.split(";\n"):
+                self._ask(statement)
+            self._ask("INSERT INTO shape VALUES (?, ?)", ("\n".join(features), steps))
+            self._ask(f"PRAGMA user_version = {SCHEMA}")
+            self._ask("COMMIT")
+        except sqlite3.Error:
+            self._roll_back()
+            raise
 
+    def groups(self, most: int) -> list[tuple[str, bytes]]:
+        """Return names and state of the most recently heard groups, those heard last at the end."""
+        rows = self._ask("SELECT name, value FROM groups ORDER BY heard DESC LIMIT ?", (most,))
+        return rows.fetchall()[::-1]
 
-class MemoryStore:
-    """Keeps the outbox in memory: it dies with the process, as do the windows."""
+    def fetch(self, names: Sequence[str]) -> dict[str, bytes]:
+        """Return the state of those of these groups that are in the store."""
+        found: dict[str, bytes] = {}
+        for begin in range(0, len(names), _MOST_NAMES):
+            part = names[begin : begin + _MOST_NAMES]
+            marks = ",".join("?" * len(part))
+            found.update(self._ask(f"SELECT name, value FROM groups WHERE name IN ({marks})", part))  # noqa: S608, marks only
+        return found
 
-    def __init__(self) -> None:
-        self.outbox = Outbox()
+    def count(self) -> int:
+        """Return how many groups are in the store."""
+        return int(self._one("SELECT count(*) FROM groups"))
 
-    def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> None:  # noqa: ARG002
-        """Make a batch's changed groups and its messages to send permanent, together."""
-        self.outbox.add(messages)
+    def trim(self, most: int) -> int:
+        """Delete the least recently heard groups beyond so many; return how many those were."""
+        excess = max(0, self.count() - most)
+        if excess:
+            self._ask(
+                "DELETE FROM groups WHERE name IN (SELECT name FROM groups ORDER BY heard LIMIT ?)", (excess,)
+            )
+        return excess
+
+    def outbox(self) -> Outbox:
+        """Return the messages that are still to be published."""
+        rows = self._ask("SELECT number, topic, payload, retain FROM outbox ORDER BY number")
+        return Outbox((row[0], Outgoing(row[1], row[2], bool(row[3]))) for row in rows)
+
+    def filters(self) -> list[str]:
+        """Return the topic filters that the broker may have stored for us."""
+        return [row[0] for row in self._ask("SELECT filter FROM filters")]
+
+    def add_filters(self, filters: Iterable[str]) -> None:
+        """Remember that these are subscribed."""
+        self._database.executemany("INSERT OR IGNORE INTO filters VALUES (?)", [(text,) for text in filters])
+
+    def save(self, groups: Iterable[tuple[str, bytes]], outbox: Outbox, now: float) -> None:
+        """Write changed groups and the outbox in one transaction: all of it, or on an error nothing.
+
+        Parameters
+        ----------
+        groups : names and state.
+        outbox : what is `unsaved` and what is `gone`; its `saved` is called.
+        now : Unix seconds.
+
+        Raises
+        ------
+        sqlite3.OperationalError : the disk is full, or doesn't take it for another reason.
+        """
+        many = self._database.executemany
+        try:
+            self._ask("BEGIN")
+            many("REPLACE INTO groups VALUES (?, ?, ?)", ((name, value, now) for name, value in groups))
+            many("DELETE FROM outbox WHERE number = ?", [(number,) for number in outbox.gone])
+            many(
+                "INSERT INTO outbox VALUES (?, ?, ?, ?)",
+                [(number, m.topic, m.payload, m.retain) for number, m in outbox.unsaved.items()],
+            )
+            self._ask("COMMIT")
+        except sqlite3.Error:
+            self._roll_back()
+            raise
+        outbox.saved()
+
+    def close(self) -> None:
+        """Give the file back to others."""
+        with suppress(sqlite3.Error):  # all that counts is committed
+            self._database.close()
+
+    def _one(self, question: str) -> Any:
+        return self._ask(question).fetchone()[0]
+
+    def _roll_back(self) -> None:
+        if self._database.in_transaction:  # after some errors SQLite has done so itself
+            with suppress(sqlite3.Error):
+                self._ask("ROLLBACK")

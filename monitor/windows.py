@@ -9,17 +9,18 @@ from monitor.records import Outcome, Readings, Windows
 
 __all__ = ["WindowStage"]
 
-# version, steps held, features, stride phase
-_HEADER = struct.Struct("<BHHI")
+# version, steps held, features, stride phase, whether it rests
+_HEADER = struct.Struct("<BHHI?")
 _VERSION = 1
 
 
 class _Group:
     """The newest readings of one group, oldest first, at most one window of them."""
 
-    __slots__ = ("phase", "rows", "ts")
+    __slots__ = ("phase", "rests", "rows", "ts")
 
     def __init__(self) -> None:
+        self.rests = False  # silent: whatever comes new is a fresh start
         self.ts: list[float] = []
         self.rows: list[Sequence[float]] = []
         self.phase = 0  # complete windows since the last fresh start, modulo stride
@@ -28,6 +29,7 @@ class _Group:
         self.ts.clear()
         self.rows.clear()
         self.phase = 0
+        self.rests = False
 
 
 class WindowStage:
@@ -64,16 +66,17 @@ class WindowStage:
             readings.ts.tolist(),
             readings.values.tolist(),
             (readings.arrived_at + self._max_skew).tolist(),
+            readings.redelivered.tolist(),
             strict=True,
         )
-        for row, (name, ts, values, latest) in enumerate(columns):
+        for row, (name, ts, values, latest, again) in enumerate(columns):
             group = self._groups.get(name)
             if ts > latest:
                 outcomes.append(Outcome.FUTURE)
                 continue
             if group is None:
                 group = self._groups[name] = _Group()
-            outcome = self._accept(group, ts, values)
+            outcome = self._accept(group, ts, values, again=again)
             outcomes.append(outcome)
             if outcome is Outcome.JUDGED:
                 rows.append(row)
@@ -87,9 +90,12 @@ class WindowStage:
             values=np.array(window_values, dtype=np.float64).reshape(*shape, self._features),
         )
 
-    def _accept(self, group: _Group, ts: float, values: Sequence[float]) -> Outcome:
+    def _accept(self, group: _Group, ts: float, values: Sequence[float], *, again: bool) -> Outcome:
         """Append one reading to its group, or say why not."""
         fresh = Outcome.FILLING
+        # What the broker sends again may have been judged before the silence, so its time still tells.
+        if group.rests and not (again and ts <= group.ts[-1]):
+            group.restart()
         if group.ts:
             last = group.ts[-1]
             if ts == last:
@@ -116,7 +122,7 @@ class WindowStage:
     def dump(self, group: str) -> bytes:
         """Return what is kept for a group, if anything, as a value that `load` takes."""
         state = self._groups.get(group, _Group())
-        header = _HEADER.pack(_VERSION, len(state.ts), self._features, state.phase)
+        header = _HEADER.pack(_VERSION, len(state.ts), self._features, state.phase, state.rests)
         return header + np.array(state.ts).tobytes() + np.array(state.rows).tobytes()
 
     def load(self, group: str, value: bytes) -> None:
@@ -128,7 +134,7 @@ class WindowStage:
         """
         if len(value) < _HEADER.size:
             raise ValueError(f"window state of {group!r} has {len(value)} bytes, expected more")
-        version, held, features, phase = _HEADER.unpack_from(value)
+        version, held, features, phase, rests = _HEADER.unpack_from(value)
         if version != _VERSION or features != self._features or held > self._steps:
             raise ValueError(
                 f"window state of {group!r} is version {version} with {held} x {features} values; "
@@ -140,9 +146,15 @@ class WindowStage:
         state = _Group()
         state.ts = numbers[:held].tolist()
         state.rows = list(numbers[held:].reshape(held, features).tolist())
-        state.phase = phase
+        state.phase, state.rests = phase, rests
         self._groups[group] = state
 
+    def rest(self, group: str) -> None:
+        """Let a group that fell silent start afresh with its next reading, whatever its event time."""
+        state = self._groups.get(group)
+        if state is not None and state.ts:
+            state.rests = True
+
     def forget(self, group: str) -> None:
-        """Drop a group: its next reading is a fresh start, whatever its event time."""
+        """Drop a group."""
         self._groups.pop(group, None)

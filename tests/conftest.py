@@ -61,6 +61,7 @@ class Mosquitto:
         if program is None:
             require("mosquitto", "mosquitto is not installed")
         self._program = str(program)
+        self.folder = folder
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
         common = [

@@ -30,25 +30,29 @@ class Monitor:
         extra: str = "",
         mqtt: str = "",
         command: tuple[str, ...] = (sys.executable, "-m", "monitor"),
+        store: Path | None = None,
     ) -> None:
         self._command = command
         self._config = folder / "monitor.toml"
         self._log = folder / "monitor.log"
         self._config.write_text(
             f'bundle = "{bundle}"\n[mqtt]\nport = {broker_port}\nclient_id = "monitor-under-test"\n{mqtt}\n'
+            f'[store]\npath = "{store or folder / "state.db"}"\n'
             f"[http]\nport = 0\n{extra}\n"
         )
         self.process: subprocess.Popen[bytes] | None = None
         self.address = ""
 
-    def start(self) -> None:
-        """Start, and wait until it says where it answers."""
+    def start(self, *, expect_end: bool = False) -> None:
+        """Start, and wait until it says where it answers, or ends where that is what is expected."""
         self._log.unlink(missing_ok=True)
         command = [*self._command, "run", "--config", self._config]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(command, stderr=log)
         wait_until(lambda: "answering on" in self.log() or self.ended(), "the monitor answers")
-        assert not self.ended(), self.log()
+        assert self.ended() == expect_end, self.log()
+        if expect_end:
+            return
         self.address = self.log().split("answering on ")[1].split()[0]
 
     def start_ready(self) -> None:
@@ -161,41 +165,69 @@ def client(port: int, *filters: str, **login: str) -> Iterator[Client]:
 
 
 class Proxy:
-    """Stands between a client and a broker, and cuts what goes through on demand."""
+    """Stands between a client and a broker, and cuts, stalls or drops what goes through on demand."""
 
     def __init__(self, target: int) -> None:
         self._target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self._sockets: list[socket.socket] = []
+        self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self._untold: set[socket.socket] = set()
+        self._flowing = threading.Event()
+        self._flowing.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._target))
-                self._sockets += [near, far]
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._target))
+                except OSError:  # no broker: a client behind us sees what it would see without us
+                    near.close()
+                    continue
+                for end in (near, far):
+                    end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self._pairs.append((near, far))
                 for source, sink in ((near, far), (far, near)):
                     threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
 
-    @staticmethod
-    def _pump(source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        """Hand on all that one side says, to its last byte, also where the other side is gone."""
         with suppress(OSError):
             while data := source.recv(65536):
-                sink.sendall(data)
-        with suppress(OSError):
-            sink.shutdown(socket.SHUT_RDWR)
+                self._flowing.wait()
+                with suppress(OSError):
+                    sink.sendall(data)
+        if sink not in self._untold:
+            with suppress(OSError):
+                sink.shutdown(socket.SHUT_WR)
 
     def cut(self) -> None:
         """Break every connection; new ones go through."""
-        for open_ in self._sockets:
+        for open_ in (end for pair in self._pairs for end in pair):
             with suppress(OSError):
                 open_.shutdown(socket.SHUT_RDWR)
             open_.close()
-        self._sockets.clear()
+        self._pairs.clear()
+
+    def stall(self) -> None:
+        """Hand on nothing more, on new connections neither, until `flow`; nobody is told."""
+        self._flowing.clear()
+
+    def flow(self) -> None:
+        """Hand on again, beginning with what was held back."""
+        self._flowing.set()
+
+    def half_open(self) -> None:
+        """Drop the broker's side of every connection; the client isn't told and speaks to nobody."""
+        for near, far in self._pairs:
+            self._untold.add(near)
+            with suppress(OSError):
+                far.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Break every connection and take no more."""
         self._listener.close()
+        self._flowing.set()
         self.cut()

@@ -71,7 +71,8 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
         values = np.column_stack([frame[NAMES], frame["label"] == FAULTY, code])  # (reading, feature + 2)
         groups = [f"{number}/{group}" for group in frame["group"]]
         no_clock = np.full(len(frame), np.inf)
-        windows = stage.push(Readings(groups, frame["ts"].to_numpy(), values, no_clock, no_clock))
+        again = np.zeros(len(frame), dtype=np.bool_)
+        windows = stage.push(Readings(groups, frame["ts"].to_numpy(), values, no_clock, no_clock, again))
         _check_groups(groups, windows.rows, max_gap)
         cut.append(windows.values)
         ts.append(windows.ts)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
@@ -46,11 +47,15 @@ def run(bundle: Path, recording: Path, seconds: float | None, stop: threading.Ev
         raise UnusableError(
             f"demo: {missing} is missing; `make demo` makes both, or give --bundle and --recording"
         )
-    plant = Recording(recording)
+    with TemporaryDirectory(prefix="sensor-monitor-demo-") as folder:
+        _show(bundle, Recording(recording), seconds, stop, Path(folder) / "state.db")
+
+
+def _show(bundle: Path, plant: Recording, seconds: float | None, stop: threading.Event, store: Path) -> None:
     console = Console(highlight=False, soft_wrap=True)
     broker = EmbeddedBroker()
     broker.start()
-    daemon, settings = _daemon(bundle, broker)
+    daemon, settings = _daemon(bundle, broker, store)
     daemon.start()
     spectator = _Spectator(console, settings)
     spectator.start()
@@ -58,7 +63,7 @@ def run(bundle: Path, recording: Path, seconds: float | None, stop: threading.Ev
     replaying = _start_replay(replayer, settings, stop)
 
     console.print(
-        f"[bold]plant[/]    {recording}, {_SPEED:.0f} times real speed, over MQTT on port {broker.port}"
+        f"[bold]plant[/]    {plant.path}, {_SPEED:.0f} times real speed, over MQTT on port {broker.port}"
     )
     console.print(f"[bold]page[/]     {daemon.address}/")
     console.print(f"[bold]metrics[/]  {daemon.address}/metrics")
@@ -81,11 +86,12 @@ def run(bundle: Path, recording: Path, seconds: float | None, stop: threading.Ev
         raise FailedError("demo: the monitor died; the log above says why")
 
 
-def _daemon(bundle: Path, broker: EmbeddedBroker) -> tuple[Daemon, Settings]:
+def _daemon(bundle: Path, broker: EmbeddedBroker, store: Path) -> tuple[Daemon, Settings]:
     """Build the daemon for this broker, on the usual HTTP port if that is free."""
     flags: dict[str, Any] = {
         "bundle": bundle,
         "mqtt": {"host": broker.host, "port": broker.port},
+        "store": {"path": store},
         "log": {"level": "error"},  # the alerts are shown as they come over MQTT
     }
     settings = configuration.load(None, flags)

@@ -164,7 +164,10 @@ def test_output_that_cannot_be_written(toy_bundle: Path, tmp_path: Path) -> None
 def _readings(rows: list[tuple[float, str, list[float]]]) -> Readings:
     values = np.array([values for *_, values in rows], dtype=np.float64).reshape(-1, len(NAMES))
     ts, count = np.array([ts for ts, *_ in rows], dtype=np.float64), len(rows)
-    return Readings([group for _, group, _ in rows], ts, values, np.full(count, np.inf), np.zeros(count))
+    again = np.zeros(count, dtype=np.bool_)
+    return Readings(
+        [group for _, group, _ in rows], ts, values, np.full(count, np.inf), np.zeros(count), again
+    )
 
 
 ROWS = st.tuples(

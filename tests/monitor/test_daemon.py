@@ -4,19 +4,20 @@ from pathlib import Path
 import pytest
 
 from monitor.daemon import Daemon
-from monitor.settings import Http, Mqtt, Settings
+from monitor.settings import Http, Mqtt, Settings, Store
 from tests.conftest import Mosquitto, wait_until
 
 
-def build(bundle: Path, broker_port: int) -> Daemon:
+def build(bundle: Path, broker: Mosquitto) -> Daemon:
     """Build a daemon in this process."""
-    return Daemon(Settings(bundle=bundle, mqtt=Mqtt(port=broker_port), http=Http(port=0)))
+    store = Store(path=broker.folder / "state.db")
+    return Daemon(Settings(bundle=bundle, mqtt=Mqtt(port=broker.port), http=Http(port=0), store=store))
 
 
 def test_thread_that_dies(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     """An exception in the pipeline ends the daemon with exit code 1 and its traceback in the log."""
-    daemon = build(toy_bundle, mosquitto.port)
-    daemon._pipeline._board = None  # type: ignore[assignment] # noqa: SLF001, a defect as no test can foresee it
+    daemon = build(toy_bundle, mosquitto)
+    daemon._pipeline._memory = None  # type: ignore[assignment] # noqa: SLF001, a defect as no test can foresee it
     with caplog.at_level(logging.CRITICAL):
         daemon.start()
         assert daemon.run() == 1
@@ -29,7 +30,7 @@ def test_thread_that_dies(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest
 
 def test_taken_over(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     """A daemon that lost its client id to another ends with exit code 2 and says which id."""
-    daemon = build(toy_bundle, mosquitto.port)
+    daemon = build(toy_bundle, mosquitto)
     daemon.start()
     daemon.taken_over()
     assert daemon.run() == 2
@@ -39,7 +40,7 @@ def test_taken_over(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCa
 
 def test_start_and_stop(toy_bundle: Path, mosquitto: Mosquitto) -> None:
     """A daemon can be started and stopped inside another program, and leaves no thread behind."""
-    daemon = build(toy_bundle, mosquitto.port)
+    daemon = build(toy_bundle, mosquitto)
     daemon.start()
     wait_until(
         lambda: daemon.registry.get_sample_value("sensor_monitor_mqtt_connected") == 1, "it is connected"

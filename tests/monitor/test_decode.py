@@ -28,7 +28,7 @@ def _decode(
     payload: Any, fields: Mapping[str, str] | None = None, topic: str = TOPIC
 ) -> tuple[Readings, list[Refusal]]:
     content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return _stage(fields).decode([Message(topic, content, ARRIVED, 7.0, None)])
+    return _stage(fields).decode([Message(topic, content, ARRIVED, ARRIVED, 7.0, None)])
 
 
 def _reason(payload: Any) -> str:
@@ -54,9 +54,9 @@ def test_one_reading() -> None:
 def test_order_of_a_batch() -> None:
     """Readings of a batch keep the order of arrival, whatever is dropped between them."""
     payloads = [json.dumps({**GOOD, "ts": ts}).encode() for ts in (3, 1, 2)]
-    messages = [Message(TOPIC, payload, ARRIVED, 0.0, None) for payload in payloads]
-    messages.insert(1, Message("other", payloads[0], ARRIVED, 0.0, None))
-    messages.insert(3, Message(TOPIC, b"{}", ARRIVED, 0.0, None))
+    messages = [Message(TOPIC, payload, ARRIVED, ARRIVED, 0.0, None) for payload in payloads]
+    messages.insert(1, Message("other", payloads[0], ARRIVED, ARRIVED, 0.0, None))
+    messages.insert(3, Message(TOPIC, b"{}", ARRIVED, ARRIVED, 0.0, None))
     readings, refusals = _stage().decode(messages)
     assert readings.ts.tolist() == [3, 1, 2]
     assert [refusal.outcome for refusal in refusals] == [Outcome.UNMATCHED, Outcome.MALFORMED]
@@ -277,7 +277,7 @@ def _count_honestly(messages: list[Message]) -> int:
 @given(st.lists(st.tuples(st.just(TOPIC) | st.text(max_size=20), st.binary(max_size=30)), max_size=5))
 def test_any_bytes_on_any_topic(messages: list[tuple[str, bytes]]) -> None:
     """Any bytes on any topic are counted and never raise, nor become a number that isn't finite."""
-    batch = [Message(topic, payload, ARRIVED, 0.0, None) for topic, payload in messages]
+    batch = [Message(topic, payload, ARRIVED, ARRIVED, 0.0, None) for topic, payload in messages]
     assert _count_honestly(batch) >= len(messages)
 
 
@@ -285,7 +285,9 @@ def test_any_bytes_on_any_topic(messages: list[tuple[str, bytes]]) -> None:
 @given(st.lists(PAYLOADS, max_size=5))
 def test_each_element_once(payloads: list[Any]) -> None:
     """Each element of an array is counted exactly once, and all else that arrives is counted once."""
-    batch = [Message(TOPIC, json.dumps(payload).encode(), ARRIVED, 0.0, None) for payload in payloads]
+    batch = [
+        Message(TOPIC, json.dumps(payload).encode(), ARRIVED, ARRIVED, 0.0, None) for payload in payloads
+    ]
     elements = [len(payload) if isinstance(payload, list) and payload else 1 for payload in payloads]
     assert _count_honestly(batch) == sum(elements)
 
@@ -296,4 +298,4 @@ def test_damaged_payload(payload: Any, place: int, byte: int) -> None:
     """A payload with one wrong byte is counted and never raises."""
     content = bytearray(json.dumps(payload).encode())
     content[place % len(content)] = byte
-    assert _count_honestly([Message(TOPIC, bytes(content), ARRIVED, 0.0, None)]) >= 1
+    assert _count_honestly([Message(TOPIC, bytes(content), ARRIVED, ARRIVED, 0.0, None)]) >= 1

@@ -22,16 +22,18 @@ def test_all_that_waits() -> None:
     assert inbox.take(0).messages == []
 
 
-def test_arrival_times_increase() -> None:
-    """Arrival times strictly increase, also where the clock stands still or is set back."""
+def test_stamps_increase() -> None:
+    """Stamps strictly increase, also where the clock stands still or is set back; arrival times follow it."""
     clock = [1.8e9]
     inbox = Inbox(lambda: clock[0], lambda: 0.0)
     for step in (0.0, 0.0, 0.001, -3600.0, 0.0, 7200.0):
         clock[0] += step
         inbox.put("t", b"", None)
-    times = [message.arrived_at for message in inbox.take(0).messages]
+    messages = inbox.take(0).messages
+    times = [message.stamp for message in messages]
     assert all(earlier < later for earlier, later in pairwise(times))
     assert (times[0], times[2], times[-1]) == (1.8e9, 1.8e9 + 0.001, clock[0])
+    assert messages[3].arrived_at == 1.8e9 + 0.001 - 3600
 
 
 def test_batches_are_bounded() -> None:

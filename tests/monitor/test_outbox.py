@@ -1,4 +1,4 @@
-from monitor.store import MemoryStore, Outbox, Outgoing
+from monitor.outbox import Outbox, Outgoing
 
 
 def _alert(payload: str, topic: str = "alerts/g") -> Outgoing:
@@ -73,10 +73,3 @@ def test_state_in_flight_is_not_replaced() -> None:
     assert len(outbox) == 1
     outbox.delivered(2)
     assert (len(outbox), outbox.first()) == (0, None)
-
-
-def test_store_keeps_what_is_committed() -> None:
-    """Messages that are committed wait in the store's outbox."""
-    store = MemoryStore()
-    store.commit(["g"], iter([_alert("1")]))
-    assert _send_all(store.outbox) == [_alert("1")]

@@ -66,7 +66,7 @@ def test_each_reading_under_one_outcome(world: World) -> None:
         message(30),
         message(4, ["20.0", 1, 2, 3]),
         message(4, topic="elsewhere"),
-        Message("p/g", array, NOW, 0.0, None),
+        Message("p/g", array, NOW, NOW, 0.0, None),
     ]
     world.run((1, messages), overflowed=5)
     assert world.outcomes() == {

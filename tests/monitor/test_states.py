@@ -24,6 +24,7 @@ class _Plant:
             values=np.zeros((len(rows), 4)),
             arrived_at=np.zeros(len(rows)),
             received=np.zeros(len(rows)),
+            redelivered=np.zeros(len(rows), dtype=bool),
         )
         judged = [index for index, row in enumerate(rows) if row[2][:6] in {"Faulty", "Normal"}]
         faulty = np.array([rows[index][2][:6] == "Faulty" for index in judged], dtype=bool)

@@ -19,7 +19,9 @@ def _stage(stride: int = 1) -> WindowStage:
     return WindowStage(STEPS, FEATURES, max_gap=MAX_GAP, max_skew=MAX_SKEW, stride=stride)
 
 
-def _readings(rows: list[Row], first: int = 0, arrived_at: float = inf) -> Readings:
+def _readings(
+    rows: list[Row], first: int = 0, arrived_at: float = inf, *, redelivered: bool = False
+) -> Readings:
     """Build readings whose values tell their number in the stream."""
     numbers = np.arange(first, first + len(rows), dtype=np.float64)
     return Readings(
@@ -28,6 +30,7 @@ def _readings(rows: list[Row], first: int = 0, arrived_at: float = inf) -> Readi
         values=np.stack([numbers, -numbers], axis=1),
         arrived_at=np.full(len(rows), arrived_at),
         received=np.zeros(len(rows)),
+        redelivered=np.full(len(rows), redelivered),
     )
 
 
@@ -89,15 +92,27 @@ def test_stride(stride: int, outcomes: str) -> None:
     assert _outcomes([1, 2, 3, 4, 5, 6, 7, 20, 21, 22, 23, 24], stride) == outcomes
 
 
-def test_forgotten_group_takes_any_time() -> None:
-    """A forgotten group takes any event time as a fresh start, and others don't notice."""
+@pytest.mark.parametrize("way", ["rest", "forget"])
+def test_group_that_rests_takes_any_time(way: str) -> None:
+    """A group that rests or is forgotten takes any event time as a fresh start; others don't notice."""
     stage = _stage()
     stage.push(_readings([("g", 100), ("g", 101), ("h", 1), ("h", 2)]))
-    stage.forget("g")
-    stage.forget("unknown")
-    assert stage.groups() == ["h"]
+    getattr(stage, way)("g")
+    getattr(stage, way)("unknown")
+    assert ("g" in stage.groups()) == (way == "rest")
     windows = stage.push(_readings([("g", 1), ("g", 2), ("g", 3), ("h", 3)], 4))
     assert [outcome[0] for outcome in windows.outcomes] == ["f", "f", "j", "j"]
+
+
+def test_redelivery_to_a_group_that_rests() -> None:
+    """What the broker sends a second time is no fresh start: it may have been judged before the silence."""
+    stage = _stage()
+    stage.push(_readings([("g", 100), ("g", 101), ("g", 102)]))
+    stage.rest("g")
+    moved = _stage()
+    moved.load("g", stage.dump("g"))
+    again = moved.push(_readings([("g", 101), ("g", 102), ("g", 103), ("g", 104)], redelivered=True))
+    assert [outcome[0] for outcome in again.outcomes] == ["l", "d", "f", "f"]
 
 
 def test_unknown_group_is_an_empty_value() -> None:
@@ -109,7 +124,9 @@ def test_unknown_group_is_an_empty_value() -> None:
 
 def test_no_readings() -> None:
     """An empty batch completes no window, in the right shape."""
-    windows = _stage().push(Readings([], np.empty(0), np.empty((0, FEATURES)), np.empty(0), np.empty(0)))
+    nothing = np.empty(0)
+    readings = Readings([], nothing, np.empty((0, FEATURES)), nothing, nothing, np.empty(0, dtype=np.bool_))
+    windows = _stage().push(readings)
     assert (windows.outcomes, windows.ts.shape) == ([], (0, STEPS))
     assert windows.values.shape == (0, STEPS, FEATURES)
 

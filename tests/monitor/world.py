@@ -12,11 +12,12 @@ from monitor import bundle
 from monitor.chain import Chain
 from monitor.decode import DecodeStage
 from monitor.inbox import Taken
+from monitor.memory import Memory
 from monitor.metrics import Metrics
+from monitor.outbox import Outgoing
 from monitor.pipeline import Pipeline
 from monitor.records import AlertEvent, Message, Outcome, Refusal
 from monitor.settings import Alerts, WindowSettings
-from monitor.store import Outgoing
 from monitor.topics import Template
 from tests.toy import HEALTHY, NAMES
 
@@ -28,7 +29,7 @@ FAR = [20.0, 50.0, 20.5, 300.0]
 class World:
     """The surroundings in memory: gives what a test says, and keeps what it is given."""
 
-    def __init__(self, folder: Path, **window_settings: Any) -> None:
+    def __init__(self, folder: Path, most_groups: int = 1000, **window_settings: Any) -> None:
         loaded = bundle.load(folder)
         self.clock = 0.0
         self.calls: list[str] = []
@@ -45,9 +46,11 @@ class World:
         windows = WindowSettings(stale_after=60, **window_settings)
         chain = Chain(loaded, windows, Alerts(clear_after=1))
         decode = DecodeStage([Template("p/{group}")], NAMES, {})
+        self.memory = Memory(chain, 60.0)
         self.pipeline = Pipeline(
-            self, decode, chain, loaded.manifest, 60.0, self.metrics, self, lambda: self.clock
-        )
+            self, decode, self.memory, loaded.manifest, most_groups, self.metrics, self,
+            monotonic=lambda: self.clock,
+        )  # fmt: skip
 
     def run(self, *batches: tuple[float, list[Message]], overflowed: int = 0) -> None:
         """Let the pipeline take each batch at its monotonic time, and then stop."""
@@ -64,12 +67,13 @@ class World:
         self.clock, taken = self._script.pop(0)
         return taken
 
-    def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> None:
+    def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> bool:
         if self.broken:
             raise OSError("no space left on device")
         self.calls.append("commit")
         self.groups.append(list(groups))
         self.sent.extend(messages)
+        return True
 
     def emit(self) -> bool:
         self.calls.append("emit")
@@ -102,4 +106,4 @@ class World:
 def message(ts: float, values: Sequence[object] = HEALTHY, topic: str = "p/g") -> Message:
     """Return a message with one reading, `ts` seconds after NOW."""
     payload = json.dumps({"ts": NOW + ts, **dict(zip(NAMES, values, strict=True))}).encode()
-    return Message(topic, payload, NOW, 0.0, object())
+    return Message(topic, payload, NOW, NOW, 0.0, object())

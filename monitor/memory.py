@@ -1,0 +1,92 @@
+"""All that is known of each group: the state of the stages and its line on the board, as one value."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from monitor.chain import Chain
+from monitor.states import StateBoard
+
+__all__ = ["Memory"]
+
+_log = logging.getLogger(__name__)
+
+Fetch = Callable[[list[str]], Mapping[str, bytes]]
+"""Returns what is kept elsewhere of those of these groups that it knows."""
+
+
+class Memory:
+    """Joins what is kept of a group in several places.
+
+    Parameters
+    ----------
+    chain : the stages.
+    stale_after : seconds without an accepted reading until a group is silent.
+    """
+
+    def __init__(self, chain: Chain, stale_after: float) -> None:
+        self.chain = chain
+        self.board = StateBoard(stale_after, self._incident)
+        self.fetch: Fetch = lambda _: {}
+        """Finds groups that were set aside."""
+        self.elsewhere = False
+        """Whether there may be groups that were set aside."""
+
+    def dump(self, group: str) -> bytes | None:
+        """Return what is known of a group; None if nothing is."""
+        line = self.board.dump(group)
+        if line is None:
+            return None
+        return msgspec.msgpack.encode((line, self.chain.windows.dump(group), self.chain.alerts.dump(group)))
+
+    def load(self, group: str, value: bytes, now: float) -> None:
+        """Put back what `dump` returned, as heard at `now` (monotonic seconds).
+
+        Raises
+        ------
+        ValueError : the value is damaged, of another version or of another shape.
+        """
+        try:
+            line, windows, alerts = msgspec.msgpack.decode(value, type=tuple[bytes, bytes, bytes])
+        except msgspec.DecodeError as error:
+            raise ValueError(f"state of {group!r} can't be read: {error}") from error
+        self.chain.windows.load(group, windows)
+        self.chain.alerts.load(group, alerts)
+        self.board.load(group, line, now)
+
+    def recall(self, groups: Iterable[str], now: float) -> None:
+        """Bring back those of these groups that were set aside, at `now` (monotonic seconds)."""
+        if self.elsewhere:
+            missing = [group for group in dict.fromkeys(groups) if group not in self.board]
+            for group, value in self.fetch(missing).items() if missing else ():
+                try:
+                    self.load(group, value, now)
+                except ValueError as error:  # one lost group is no reason to stop judging all others
+                    _log.error("a group that was set aside can't come back and begins afresh: %s", error)
+
+    def set_aside(self, most: int) -> int:
+        """Drop the least recently heard groups beyond so many; return how many those were."""
+        names = self.board.least_recent(len(self.board) - most)
+        for group in names:
+            self.chain.windows.forget(group)
+            self.chain.alerts.forget(group)
+            self.board.forget(group)
+        self.elsewhere = self.elsewhere or bool(names)
+        return len(names)
+
+    def _incident(self, group: str) -> str | None:
+        return self.chain.alerts.incident(group)  # of the chain that is in use now
+
+    def move_to(self, chain: Chain) -> None:
+        """Carry windows and incidents over to stages that were built with other settings.
+
+        Raises
+        ------
+        ValueError : they are of another shape.
+        """
+        for group in self.chain.windows.groups():
+            chain.windows.load(group, self.chain.windows.dump(group))
+        for group in self.chain.alerts.groups():
+            chain.alerts.load(group, self.chain.alerts.dump(group))
+        self.chain = chain

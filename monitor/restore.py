@@ -1,0 +1,143 @@
+"""The start from the store: it is opened, read back, or set aside where it can't be trusted."""
+
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from monitor.errors import ConfigurationError, FailedError
+from monitor.memory import Memory
+from monitor.settings import Store as StoreSettings
+from monitor.store import SCHEMA, Store
+
+__all__ = ["open_store", "restore"]
+
+_log = logging.getLogger(__name__)
+
+# What SQLite calls a file that isn't sound.
+_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+_IN_USE = {"SQLITE_BUSY", "SQLITE_LOCKED"}
+
+
+def restore(
+    settings: StoreSettings, memory: Memory, features: Sequence[str], steps: int, *, most: int, now: float
+) -> Store:
+    """Open the store and bring back what an earlier process knew.
+
+    Parameters
+    ----------
+    settings, features, steps : as for `open_store`.
+    memory : where it goes.
+    most : groups to bring back at most, those heard last.
+    now : when they count as heard, monotonic seconds.
+
+    Raises
+    ------
+    ConfigurationError, FailedError : as `open_store`.
+    """
+    store = open_store(settings, features, steps)
+    rows = store.groups(most)
+    try:
+        for group, value in rows:
+            memory.load(group, value, now)
+    except ValueError as error:
+        store.close()
+        memory.set_aside(0)
+        _set_aside(settings.path, f"is damaged ({error})")
+        store, rows = open_store(settings, features, steps), []
+    memory.elsewhere = store.count() > len(rows)
+    return store
+
+
+def open_store(settings: StoreSettings, features: Sequence[str], steps: int) -> Store:
+    """Open the store; begin a new one where there is none, or where the one that is there doesn't fit.
+
+    Parameters
+    ----------
+    settings : where it is.
+    features, steps : the shape of the bundle's windows.
+
+    Raises
+    ------
+    ConfigurationError : the path can't be used, or another process has the store open.
+    FailedError : the disk doesn't take it now.
+    """
+    path = settings.path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"store.path: {path.parent}: {error.strerror}; expected a folder") from error
+    if path.exists() and not path.is_file():
+        raise ConfigurationError(f"store.path: {path} is no file")
+    reason = _unfit(settings, features, steps) if path.exists() else ""
+    if reason:
+        _set_aside(path, reason)
+    try:
+        store = Store(path, settings.sync)
+    except sqlite3.Error as error:
+        raise _explain(path, error) from error
+    try:
+        if store.is_new:
+            store.create(features, steps)
+    except sqlite3.Error as error:
+        store.close()
+        raise _explain(path, error) from error
+    return store
+
+
+def _set_aside(path: Path, reason: str) -> None:
+    """Rename a store that can't be used, and say so; nothing is ever deleted."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    number = 0
+    while (kept := path.with_name(f"{path.name}.{stamp}{f'-{number}' if number else ''}")).exists():
+        number += 1
+    for ending in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + ending)
+        if part.exists():
+            part.rename(kept.with_name(kept.name + ending))
+    _log.error(
+        "STORE SET ASIDE: store.path %s %s. It is kept as %s; its windows, open incidents and unsent alerts "
+        "are not used, and all groups begin afresh", path, reason, kept.name,
+    )  # fmt: skip
+
+
+def _unfit(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
+    """Return why the store that is there can't be used; "" if it can."""
+    try:
+        with closing(Store(settings.path, settings.sync)) as store:
+            if store.damage:
+                return f"is damaged ({store.damage})"
+            if store.is_new:
+                return ""
+            if store.schema != SCHEMA:
+                return f"has schema version {store.schema}, and this monitor writes version {SCHEMA}"
+            theirs, held = store.shape
+            if (theirs, held) != (list(features), steps):
+                return (
+                    f"holds windows of {held} x ({', '.join(theirs)}), and the bundle's are "
+                    f"{steps} x ({', '.join(features)})"
+                )
+            return ""
+    except sqlite3.Error as error:
+        if _name(error) not in _DAMAGED:
+            raise _explain(settings.path, error) from error
+        return f"is damaged ({error})"
+
+
+def _name(error: sqlite3.Error) -> str:
+    # An extended code's name begins with its primary one's: SQLITE_IOERR_WRITE.
+    full = getattr(error, "sqlite_errorname", "")
+    return "_".join(full.split("_")[:2])
+
+
+def _explain(path: Path, error: sqlite3.Error) -> ConfigurationError | FailedError:
+    if _name(error) in _IN_USE:
+        return ConfigurationError(
+            f"store.path: {path} is in use by another process; expected a file of its own for each monitor"
+        )
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        return ConfigurationError(f"store.path: {path} can't be written; expected permission to")
+    return FailedError(f"store.path: {path}: {error}")

@@ -1,0 +1,59 @@
+"""What systemd hears of the process: the sd_notify protocol, a datagram to the socket it names.
+
+See sd_notify(3). Without NOTIFY_SOCKET, as from a terminal, nothing is sent.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+__all__ = ["Systemd"]
+
+
+class Systemd:
+    """The service manager, if there is one.
+
+    Parameters
+    ----------
+    environment : where NOTIFY_SOCKET and WATCHDOG_USEC stand.
+    monotonic : returns monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str] = os.environ,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
+        address = environment.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address else None
+        # Twice in the time that systemd allows.
+        self._interval = int(environment.get("WATCHDOG_USEC", "0")) / 2e6
+        self._next = 0.0
+
+    def ready(self) -> None:
+        """Say that the service works, after a start or a reload."""
+        self._send("READY=1")
+
+    def reloading(self) -> None:
+        """Say that a reload began; `ready` ends it."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+
+    def stopping(self) -> None:
+        """Say that the end has begun."""
+        self._send("STOPPING=1")
+
+    def alive(self) -> None:
+        """Feed the watchdog, as often as it needs and not each time."""
+        now = self._monotonic()
+        if self._interval and now >= self._next:
+            self._next = now + self._interval
+            self._send("WATCHDOG=1")
+
+    def _send(self, text: str) -> None:
+        if self._socket is not None:
+            with suppress(OSError):  # a manager that doesn't listen is no reason to stop judging
+                self._socket.sendto(text.encode(), self._address)
