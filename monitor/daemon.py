@@ -149,6 +149,7 @@ class Daemon:
         if not self._thread.is_alive():
             self._store.close()
         threading.excepthook = self._excepthook_before
+        self._systemd.close()
         _log.info("stopped")
 
     def reload(self) -> str:

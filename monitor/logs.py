@@ -18,6 +18,8 @@ _log = logging.getLogger("monitor.pipeline")
 _REPEAT_AFTER = 60.0
 # What differs from one case of the same reason to the next: numbers and quoted text.
 _DETAIL = re.compile(r"'[^']*'|[-+.\d]+")
+# Alert events written in that time; a plant-wide fault would fill the disk.
+_MOST_ALERTS = 1000
 # Reasons told apart; a sender of ever new nonsense must not fill log and memory.
 _MOST_REASONS = 100
 _OTHER = "other"
@@ -57,7 +59,9 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-_VISIBLE = {code: repr(chr(code))[1:-1] for code in [*range(32), *range(127, 160), 0x2028, 0x2029]}
+# Control characters, ends of line, and what turns the direction of writing.
+_HIDDEN = [*range(32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+_VISIBLE = {code: repr(chr(code))[1:-1] for code in _HIDDEN}
 
 
 class PipelineLog:
@@ -72,6 +76,8 @@ class PipelineLog:
         self._monotonic = monotonic
         self._said_at: dict[str, float] = {}
         self._unsaid = Counter[str]()
+        self._alerts_since = float("-inf")
+        self._alerts = 0
 
     def refused(self, refusals: Sequence[Refusal]) -> None:
         """Say each reason once, with how many more there were since it was said last."""
@@ -96,8 +102,21 @@ class PipelineLog:
         self.refused([Refusal(Outcome.OVERFLOW, "all topics", reason)])
 
     def alerted(self, events: Sequence[AlertEvent]) -> None:
-        """Say each alert event."""
-        for event in events:
+        """Say each alert event, and of a flood of them the first of a minute and how many more there were."""
+        now = self._monotonic()
+        if now - self._alerts_since >= _REPEAT_AFTER:
+            if self._alerts > _MOST_ALERTS:
+                _log.warning(
+                    "%s more alert events were published than written here", self._alerts - _MOST_ALERTS
+                )
+            self._alerts_since, self._alerts = now, 0
+        room = max(0, _MOST_ALERTS - self._alerts)
+        self._alerts += len(events)
+        if room and self._alerts > _MOST_ALERTS:
+            _log.warning(
+                "more than %s alert events within a minute: the rest are counted, not written", _MOST_ALERTS
+            )
+        for event in events[:room]:
             level = logging.WARNING if event.status == "firing" else logging.INFO
             _log.log(
                 level, "%s %s: score %.3f, incident %s", event.status, event.group, event.score, event.id

@@ -53,6 +53,12 @@ class Systemd:
             self._next = now + self._interval
             self._send("WATCHDOG=1")
 
+    def close(self) -> None:
+        """Say nothing more."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
     def _send(self, text: str) -> None:
         if self._socket is not None:
             with suppress(OSError):  # a manager that doesn't listen is no reason to stop judging

@@ -7,7 +7,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,20 +35,29 @@ class Monitor:
         self._command = command
         self._config = folder / "monitor.toml"
         self._log = folder / "monitor.log"
-        self._config.write_text(
-            f'bundle = "{bundle}"\n[mqtt]\nport = {broker_port}\nclient_id = "monitor-under-test"\n{mqtt}\n'
-            f'[store]\npath = "{store or folder / "state.db"}"\n'
-            f"[http]\nport = 0\n{extra}\n"
-        )
+        self._bundle = bundle
+        self._port = broker_port
+        self._mqtt = mqtt
+        self._store = store or folder / "state.db"
+        self.configure(extra)
         self.process: subprocess.Popen[bytes] | None = None
         self.address = ""
 
-    def start(self, *, expect_end: bool = False) -> None:
+    def configure(self, extra: str = "", port: int | None = None) -> None:
+        """Write the settings: these, and what each monitor in a test needs."""
+        self._config.write_text(
+            f'bundle = "{self._bundle}"\n'
+            f'[mqtt]\nport = {port or self._port}\nclient_id = "monitor-under-test"\n{self._mqtt}\n'
+            f'[store]\npath = "{self._store}"\n'
+            f"[http]\nport = 0\n{extra}\n"
+        )
+
+    def start(self, *, expect_end: bool = False, environment: Mapping[str, str] | None = None) -> None:
         """Start, and wait until it says where it answers, or ends where that is what is expected."""
         self._log.unlink(missing_ok=True)
         command = [*self._command, "run", "--config", self._config]
         with self._log.open("wb") as log:
-            self.process = subprocess.Popen(command, stderr=log)
+            self.process = subprocess.Popen(command, stderr=log, env=environment)
         wait_until(lambda: "answering on" in self.log() or self.ended(), "the monitor answers")
         assert self.ended() == expect_end, self.log()
         if expect_end:

@@ -147,3 +147,28 @@ def test_level(level: str, said: int, capsys: pytest.CaptureFixture[str]) -> Non
     for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         logging.getLogger("x").log(number, "something")
     assert len(capsys.readouterr().err.splitlines()) == said
+
+
+def _event(number: int) -> AlertEvent:
+    return AlertEvent(
+        id=f"g:{number}", status="firing", group="g", score=0.9, started_at=0.0, ended_at=None,
+        window_ts=[], window_values=[], out_of_range=False,
+    )  # fmt: skip
+
+
+def test_flood_of_alerts_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    """Of more alert events than anybody reads, the first of a minute are written and the rest counted."""
+    clock = _Clock()
+    log = PipelineLog(clock)
+    for begin in (0, 900, 1800):
+        log.alerted([_event(number) for number in range(begin, begin + 900)])
+    written = [text for text in caplog.messages if text.startswith("firing g")]
+    assert len(written) == 1000
+    assert [text for text in caplog.messages if text not in written] == [
+        "more than 1000 alert events within a minute: the rest are counted, not written"
+    ]
+    clock.now += 60
+    caplog.clear()
+    log.alerted([_event(0)])
+    assert caplog.messages[0] == "1700 more alert events were published than written here"
+    assert len(caplog.messages) == 2
