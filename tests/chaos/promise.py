@@ -1,0 +1,55 @@
+"""What decode promises of any message whatever."""
+
+import json
+from typing import Any
+
+import numpy as np
+
+from monitor.decode import DecodeStage
+from monitor.inbox import Inbox
+from monitor.records import Outcome
+from monitor.topics import Template
+from tests.toy import NAMES
+
+__all__ = ["Decoder"]
+
+_TEMPLATES = ("plant/{line}/{station}/reading", "{group}/data")
+
+
+class Decoder:
+    """The stage as the daemon builds it, with its promise."""
+
+    def __init__(self) -> None:
+        templates = [Template(text) for text in _TEMPLATES]
+        self._stage = DecodeStage(templates, NAMES, {})
+        self._inbox = Inbox()
+
+    def check(self, topic: str, payload: bytes) -> tuple[int, int]:
+        """Decode one message; return how many readings and refusals came of it.
+
+        Raises
+        ------
+        AssertionError : an element has no outcome or two, or a reading is no reading.
+        """
+        self._inbox.put(topic, payload, None)
+        readings, refusals = self._stage.decode(self._inbox.take(0).messages)
+        count = len(readings.groups)
+        assert count + len(refusals) == _elements(payload) if count else refusals, "one outcome an element"
+        assert readings.values.shape == (count, len(NAMES))
+        assert np.isfinite(readings.values.astype(np.float32)).all()
+        assert np.isfinite(readings.ts).all()
+        assert (readings.ts >= 0).all()
+        for group in readings.groups:
+            assert group, "a group has a name"
+            assert not set("+#\0") & set(group), f"{group!r} can be part of a topic"
+        for refusal in refusals:
+            assert refusal.outcome in {Outcome.MALFORMED, Outcome.UNMATCHED}, refusal
+            assert refusal.reason, "a refusal has its reason"
+        return count, len(refusals)
+
+
+def _elements(payload: bytes) -> int:
+    """Return how many elements a payload has that something could be read from."""
+    # Wrong UTF-8 in what nobody asked for is passed over: no value comes of it.
+    content: Any = json.loads(payload.decode(errors="replace"))
+    return len(content) if isinstance(content, list) else 1
