@@ -60,6 +60,11 @@ class _Visit:
     def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
         """Leave what comes to the daemon."""
 
+    def requested(
+        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
+    ) -> None:
+        """Hear nothing: no requests are subscribed to."""
+
 
 def check_connection(settings: Settings) -> None:
     """Connect and subscribe as the daemon would, under an id that doesn't disturb one that runs.

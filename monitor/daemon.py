@@ -1,6 +1,7 @@
 """The running daemon: builds the parts, and its life is start, run, stop."""
 
 import logging
+import secrets
 import socket
 import threading
 import time
@@ -67,6 +68,8 @@ class Daemon:
         decode = decoder(settings, manifest.names)
         memory = Memory(self._chain(self._bundle), settings.windows.stale_after)
         self._memory = memory
+        self._started_at = time.time()
+        self._instance = secrets.token_hex(8)
         self._session = self._build_session()
         now, most = time.monotonic(), settings.input.max_groups
         self._store = restore(settings.store, memory, manifest.names, manifest.steps, most=most, now=now)
@@ -198,20 +201,25 @@ class Daemon:
         """Take a message from the session."""
         self._inbox.put(topic, payload, receipt, redelivered=redelivered)
 
+    def requested(
+        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
+    ) -> None:
+        """Take a request from the session."""
+        _log.debug("request %r (%d bytes) for %r, %r", topic, len(payload), response_topic, correlation)
+
     def _build_session(self) -> Session:
-        settings = self._settings
-        base = settings.mqtt.base_topic
-        manifest = self._bundle.manifest
+        settings, manifest, name = self._settings, self._bundle.manifest, client_id(self._settings)
+        base, topics = settings.mqtt.base_topic, settings.input.topics
+        info = info_payload(__version__, manifest, topics, self._started_at, name, self._instance)
         return Session(
             settings.mqtt,
-            client_id(settings),
+            name,
             configuration.password(settings.mqtt),
             self,
             filters=self._filters(),
-            births=[
-                (f"{base}/status", b"online"),
-                (f"{base}/info", info_payload(__version__, manifest, settings.input.topics, time.time())),
-            ],
+            births=[(f"{base}/status", b"online"), (f"{base}/info", info)],
+            claim=f"{base}/info",
+            requests=f"{base}/request/#",
             will=(f"{base}/status", b"offline"),
             durable=True,
         )

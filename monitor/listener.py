@@ -25,3 +25,11 @@ class Listener(Protocol):
 
         `redelivered` tells that the broker sent it before, and nobody acknowledged it.
         """
+
+    def requested(
+        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
+    ) -> None:
+        """Take a request, which is acknowledged already.
+
+        MQTT 5 says where its answer goes and what the answer must bear; None where nothing is said.
+        """

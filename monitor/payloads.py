@@ -55,12 +55,16 @@ def state_payload(state: GroupState) -> bytes:
     )
 
 
-def info_payload(version: str, manifest: Manifest, topics: Sequence[str], started_at: float) -> bytes:
-    """Return what this process is, without secrets."""
+def info_payload(
+    version: str, manifest: Manifest, topics: Sequence[str], started_at: float, client_id: str, instance: str
+) -> bytes:
+    """Return what this process is, without secrets; `instance` is another with each process."""
     info: dict[str, Any] = {
         "version": version,
         "bundle": manifest.id,
         "topics": topics,
         "started_at": iso(started_at),
+        "client_id": client_id,
+        "instance": instance,
     }
     return msgspec.json.encode(info)

@@ -106,6 +106,11 @@ class Replayer:
     def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
         """Nothing is subscribed to."""
 
+    def requested(
+        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
+    ) -> None:
+        """Nothing is subscribed to."""
+
     def _topic(self, group: str, number: int) -> str:
         parts = group.count("/") + 1
         for template in self._templates:

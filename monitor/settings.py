@@ -59,6 +59,12 @@ def _host(text: str) -> str:
     return text
 
 
+def _path(text: str) -> str:
+    if not text.startswith("/") or not text.isprintable() or " " in text:
+        raise ValueError(f"must begin with a slash and hold no spaces, not {text!r}")
+    return text
+
+
 def _qos(value: int) -> int:
     if value not in {0, 1, 2}:
         raise ValueError(f"must be 0, 1 or 2, not {value}")
@@ -76,11 +82,20 @@ class Tls(_Section):
     ca_file: Path | None = None
     certfile: Path | None = None
     keyfile: Path | None = None
+    insecure: bool = False
+    """Whether the broker's certificate is taken for good whoever shows it."""
+
+    @property
+    def on(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.enabled or self.ca_file is not None or self.certfile is not None
 
     @model_validator(mode="after")
-    def _key_of_a_certificate(self) -> Self:
+    def _fits_together(self) -> Self:
         if self.keyfile is not None and self.certfile is None:
             raise ValueError("a keyfile needs a certfile")
+        if self.insecure and not self.on:
+            raise ValueError("insecure needs enabled = true: without encryption there is no certificate")
         return self
 
 
@@ -89,6 +104,9 @@ class Mqtt(_Section):
 
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     port: Port = 1883
+    transport: Literal["tcp", "websockets"] = "tcp"
+    path: Annotated[str, AfterValidator(_path)] = "/mqtt"
+    """Where the broker answers websockets."""
     version: Literal["auto", "5", "3.1.1"] = "auto"
     client_id: Annotated[str, AfterValidator(_printable)] = Field(default="", max_length=200)
     username: str | None = None

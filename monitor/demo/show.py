@@ -143,6 +143,11 @@ class _Spectator:
             f"score {event['score']:.3f} {latest}"
         )
 
+    def requested(
+        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
+    ) -> None:
+        """Hear nothing: no requests are subscribed to."""
+
 
 def _start_replay(replayer: Replayer, settings: Settings, stop: threading.Event) -> threading.Thread:
     session = Session(settings.mqtt, "sensor-demo-plant", None, replayer)

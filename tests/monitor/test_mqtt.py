@@ -21,6 +21,7 @@ class Ear:
 
     messages: list[tuple[str, bytes, Any]] = field(default_factory=list)
     redelivered: list[bool] = field(default_factory=list)
+    requests: list[tuple[str, bytes, str | None, bytes | None]] = field(default_factory=list)
     connections: int = 0
     problems: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -33,6 +34,11 @@ class Ear:
 
     def taken_over(self) -> None:
         self.ended.set()
+
+    def requested(
+        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
+    ) -> None:
+        self.requests.append((topic, payload, response_topic, correlation))
 
     def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
         self.messages.append((topic, payload, receipt))
@@ -215,7 +221,7 @@ def test_refused_subscription() -> None:
 
 def test_silent_peer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A peer that takes the connection and says nothing is told of, and not waited for in silence."""
-    monkeypatch.setattr("monitor.mqtt._PATIENCE", 1)
+    monkeypatch.setattr("monitor.mqtt.question._PATIENCE", 1)
     ear = Ear()
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,

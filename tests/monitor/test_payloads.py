@@ -82,12 +82,14 @@ def test_state_without_verdict() -> None:
 
 
 def test_info() -> None:
-    """The info says version, bundle, topics and start, and nothing else."""
-    assert json.loads(info_payload("1.2", MANIFEST, ("a/{x}",), 1.7e9)) == {
+    """The info says version, bundle, topics, start and who it is, and nothing else."""
+    assert json.loads(info_payload("1.2", MANIFEST, ("a/{x}",), 1.7e9, "me", "f00")) == {
         "version": "1.2",
         "bundle": MANIFEST.id,
         "topics": ["a/{x}"],
         "started_at": "2023-11-14T22:13:20.000Z",
+        "client_id": "me",
+        "instance": "f00",
     }
 
 

@@ -82,7 +82,7 @@ def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
                 "incident": "line1/station7:1010000",
             }
             (info,) = late.payloads("sensor-monitor/info")
-            assert set(info) == {"version", "bundle", "topics", "started_at"}
+            assert set(info) == {"version", "bundle", "topics", "started_at", "client_id", "instance"}
 
 
 def test_broker_that_forgot(tmp_path: Path, toy_bundle: Path) -> None:

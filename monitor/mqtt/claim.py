@@ -1,0 +1,34 @@
+"""Who holds a client id by right, where two processes say that they do."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+__all__ = ["outranks"]
+
+
+class _Claim(msgspec.Struct):
+    """The part of a process's `info` by which it can be told from another with the same client id."""
+
+    client_id: str
+    instance: str
+    started_at: Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+def outranks(theirs: bytes, ours: bytes) -> bool:
+    """Say whether `theirs` is the info of another process with our client id that began after us.
+
+    Of one that began before us nothing follows: it may be long gone, and its info come back with a broker
+    that was killed. What can't be read claims nothing.
+    """
+    own = msgspec.json.decode(ours, type=_Claim)
+    try:
+        other = msgspec.json.decode(theirs, type=_Claim)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return (
+        other.client_id == own.client_id
+        and other.instance != own.instance
+        and (other.started_at, other.instance) > (own.started_at, own.instance)
+    )

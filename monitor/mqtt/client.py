@@ -1,0 +1,101 @@
+"""Builds paho's clients: how they log in, encrypt, pause and connect."""
+
+import random
+import ssl
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from monitor.errors import ConfigurationError
+from monitor.settings import Mqtt, Tls
+
+__all__ = ["V5", "V311", "build", "connect", "pauses"]
+
+V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
+
+# Without it brokers stop at 20 unacknowledged messages, and a batch never gets larger.
+_RECEIVE_MAXIMUM = 4096
+# A payload beyond 1 MiB is malformed; this leaves room for its topic and properties, and for saying so of one
+# that is not much larger. What is larger still the broker drops before it fills our memory.
+_LARGEST_PACKET = 4 * 1024 * 1024  # bytes
+# A weekend and a holiday: how long the broker keeps the session of a monitor that is away, in seconds.
+_SESSION_EXPIRY = 4 * 24 * 3600
+# Published and not confirmed. Callers stop at 1000 by themselves; the rest is for births, answers, farewell.
+_LARGEST_QUEUE = 2000
+# Of these on the line at once. Paho doesn't heed the Receive Maximum in CONNACK, and a broker may hang up on
+# whoever exceeds it: mosquitto allows 20, the smallest default seen is 10.
+_LARGEST_IN_FLIGHT = 10
+
+
+def build(
+    settings: Mqtt, client_id: str, password: str | None, version: MQTTProtocolVersion, *, durable: bool
+) -> paho.Client:
+    """Return a client that can log in.
+
+    Raises
+    ------
+    ConfigurationError : a certificate or key can't be used.
+    """
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=client_id,
+        clean_session=None if version == V5 else not durable,
+        protocol=version,
+        transport=settings.transport,
+        manual_ack=True,
+    )
+    if settings.transport == "websockets":
+        client.ws_set_options(settings.path)
+    client.reconnect_delay_set(*pauses())  # type: ignore[arg-type] # paho only adds and compares them
+    client.max_queued_messages_set(_LARGEST_QUEUE)
+    client.max_inflight_messages_set(_LARGEST_IN_FLIGHT)
+    if settings.username is not None:
+        client.username_pw_set(settings.username, password)
+    if settings.tls.on:
+        _encrypt(client, settings.tls)
+    return client
+
+
+def pauses() -> tuple[float, float]:
+    """Draw the shortest and the longest pause between two attempts to connect, in seconds.
+
+    Paho doubles from one to the other and begins anew after each connection that the broker took. Each client
+    has its own, so that a plant's monitors don't come back in step when their broker does.
+    """
+    draw = random.SystemRandom()
+    return draw.uniform(1, 2), draw.uniform(20, 40)
+
+
+def connect(client: paho.Client, settings: Mqtt, *, durable: bool) -> None:
+    """Connect in the background, and again whenever the connection breaks."""
+    if client.protocol == V5:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.ReceiveMaximum = _RECEIVE_MAXIMUM
+        properties.MaximumPacketSize = _LARGEST_PACKET
+        properties.SessionExpiryInterval = _SESSION_EXPIRY if durable else 0
+        client.connect_async(
+            settings.host,
+            settings.port,
+            settings.keepalive,
+            clean_start=not durable,
+            properties=properties,
+        )
+    else:
+        client.connect_async(settings.host, settings.port, settings.keepalive)
+    client.loop_start()
+
+
+def _encrypt(client: paho.Client, tls: Tls) -> None:
+    files = {"ca_file": tls.ca_file, "certfile": tls.certfile, "keyfile": tls.keyfile}
+    for name, path in files.items():
+        if path is not None and not path.is_file():
+            raise ConfigurationError(f"mqtt.tls.{name}: there is no file {path}")
+    ca_file, certfile, keyfile = (None if path is None else str(path) for path in files.values())
+    verify = ssl.CERT_NONE if tls.insecure else ssl.CERT_REQUIRED
+    try:
+        # With a password given, a key that needs another is refused; without, OpenSSL asks the terminal.
+        client.tls_set(ca_file, certfile, keyfile, verify, keyfile_password="")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"mqtt.tls: a certificate or key can't be used: {error}") from error
