@@ -148,7 +148,8 @@ def test_port_in_use(toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFix
     """A port that is taken is said before the broker is tried."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = tmp_path / "monitor.toml"
-        config.write_text(f"[http]\nport = {taken.getsockname()[1]}")
+        store = f'[store]\npath = "{tmp_path / "state.db"}"'
+        config.write_text(f"[http]\nport = {taken.getsockname()[1]}\n{store}")
         assert main(["run", "--config", str(config), "--bundle", str(toy_bundle)]) == 2
     assert "address already in use; expected a free port of this machine" in one_line(capsys)
 
