@@ -66,7 +66,7 @@ def main() -> None:
     corpus.mkdir(parents=True)
     reading: dict[str, object] = {"ts": 1000.0}
     reading.update(zip(NAMES, HEALTHY, strict=True))
-    for number, content in enumerate([reading, [reading, reading], {**reading, "ts": "2026-01-01"}, {}]):
+    for number, content in enumerate([reading, [reading, reading], reading | {"ts": "2026-01-01"}, {}]):
         text = json.dumps(content).encode()
         (corpus / f"{number}").write_bytes(text)
         (corpus / f"{number}-topic").write_bytes(b"g1/data\n" + text)

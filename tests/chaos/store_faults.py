@@ -1,0 +1,159 @@
+"""The monitor dies while it commits; its disk is full; its store is damaged."""
+
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.chaos.course import Reading
+from tests.chaos.rig import MODES, Rig, await_progress
+from tests.chaos.verdict import Row
+
+__all__ = ["fill_disk", "kill_in_commit", "may_mount", "truncate_store"]
+
+_VOLUME = "4m"
+"""Room for a store and then some; SQLite's log alone grows to about this."""
+
+
+def kill_in_commit(folder: Path, count: int, seed: int) -> Row:
+    """Kill the monitor in the moment in which the store's log is written."""
+    total = Row("monitor killed while it commits", count)
+    for mode, times in zip(MODES, (count - count // 2, count // 2), strict=True):
+        if not times:
+            continue
+        with Rig(folder / mode, seed, mode) as rig:
+            log = rig.folder / "state.db-wal"
+            rig.plant.start()
+            for _ in range(times):
+                rig.wait(0.1, 1.0)
+                if not _await_write(log):
+                    total.broken.append(f"nothing is written to {log.name}")
+                rig.monitor.kill()
+                rig.monitor.start()
+            total.add(rig.verdict())
+    return total
+
+
+def _await_write(path: Path) -> bool:
+    """Return in the moment in which a file is written to; a pause between two looks would miss it."""
+    deadline = time.monotonic() + 5
+    before = _written(path)
+    while time.monotonic() < deadline:
+        if _written(path) != before:
+            return True
+    return False
+
+
+def _written(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
+def may_mount(folder: Path) -> bool:
+    """Say whether a small file system can be mounted here: it takes root, and more than a plain container."""
+    with suppress(OSError, subprocess.CalledProcessError), _volume(folder / "may-mount"):
+        return True
+    return False
+
+
+@contextmanager
+def _volume(folder: Path) -> Iterator[Path]:
+    folder.mkdir(parents=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={_VOLUME}", "chaos", str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)
+
+
+def fill_disk(folder: Path, count: int, seed: int) -> Row:
+    """Fill the disk that the store is on: the monitor says so, keeps judging, and recovers with the room."""
+    total = Row("disk full", count)
+    for number in range(count):
+        mode = MODES[number % 2]
+        with (
+            _volume(folder / f"disk-{number}") as disk,
+            Rig(folder / str(number), seed + number, mode, store=disk / "state.db") as rig,
+        ):
+            _fill(disk / "filler")
+            rig.plant.start()
+            rig.until(lambda: rig.monitor.get("/readyz")[0] == 503, "it isn't ready with a full disk")
+            judged = rig.monitor.metric("readings_total", outcome="judged")
+            rig.until(
+                lambda: rig.monitor.metric("readings_total", outcome="judged") > judged,  # noqa: B023
+                "it goes on judging",
+            )
+            if rig.monitor.get("/livez")[0] != 200:
+                total.broken.append("not alive with a full disk")
+            rig.wait(0.5, 1.5)
+            (disk / "filler").unlink()
+            rig.ready()
+            rig.wait(0.2, 0.5)
+            total.add(rig.verdict())
+    return total
+
+
+def _fill(path: Path) -> None:
+    with path.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+
+
+def truncate_store(folder: Path, count: int, seed: int) -> Row:
+    """Cut the store off somewhere while the monitor is stopped: it is set aside, and all begins afresh."""
+    total = Row("store truncated", count)
+    chance = random.Random(seed)  # noqa: S311, repeatable on purpose
+    for mode, times in zip(MODES, (count - count // 2, count // 2), strict=True):
+        if not times:
+            continue
+        with Rig(folder / mode, seed, mode) as rig:
+            segments: list[list[Reading]] = []
+            for number in range(times):
+                rig.plant.start()
+                rig.wait(0.5, 1.0)
+                segments.append(_stop_at_rest(rig, sum(map(len, segments))))
+                total.broken += _truncate(rig, chance, number)
+            rig.plant.start()
+            rig.wait(0.5, 1.0)
+            sent = rig.plant.finish()
+            segments.append(sent[sum(map(len, segments)) :])
+            total.add(rig.settle(Row("", 1, len(sent)), segments))
+    return total
+
+
+def _stop_at_rest(rig: Rig, before: int) -> list[Reading]:
+    """Stop the monitor when it has judged everything; return what it judged since its start."""
+    segment = rig.plant.finish()[before:]
+    await_progress(
+        lambda: sum(rig.monitor.outcomes().values()) >= len(segment),
+        lambda: sum(rig.monitor.outcomes().values()),
+        "all is judged",
+    )
+    rig.monitor.terminate()
+    return segment
+
+
+def _truncate(rig: Rig, chance: random.Random, number: int) -> list[str]:
+    """Cut the store off, start the monitor, and return what it should have done and didn't."""
+    store = rig.folder / "state.db"
+    kept = rig.folder / f"whole-{number}.db"
+    shutil.copy(store, kept)
+    size = chance.randrange(1, store.stat().st_size)
+    os.truncate(store, size)
+    damaged = store.read_bytes()
+    rig.monitor.start_ready()
+    aside = [path for path in rig.folder.glob("state.db*") if path.name != "state.db"]
+    wrong = []
+    if not any(path.read_bytes() == damaged for path in aside):
+        wrong.append(f"a store cut to {size} bytes is not set aside")
+    if not any(path.name in rig.monitor.log() for path in aside):
+        wrong.append("the log doesn't say where the damaged store is")
+    return wrong
