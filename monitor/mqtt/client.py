@@ -1,15 +1,14 @@
 """Builds paho's clients: how they log in, encrypt, pause and connect."""
 
 import random
-import ssl
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from monitor.errors import ConfigurationError
-from monitor.settings import Mqtt, Tls
+from monitor.mqtt.tls import encrypt
+from monitor.settings import Mqtt
 
 __all__ = ["V5", "V311", "build", "connect", "pauses"]
 
@@ -54,7 +53,7 @@ def build(
     if settings.username is not None:
         client.username_pw_set(settings.username, password)
     if settings.tls.on:
-        _encrypt(client, settings.tls)
+        encrypt(client, settings.tls)
     return client
 
 
@@ -85,17 +84,3 @@ def connect(client: paho.Client, settings: Mqtt, *, durable: bool) -> None:
     else:
         client.connect_async(settings.host, settings.port, settings.keepalive)
     client.loop_start()
-
-
-def _encrypt(client: paho.Client, tls: Tls) -> None:
-    files = {"ca_file": tls.ca_file, "certfile": tls.certfile, "keyfile": tls.keyfile}
-    for name, path in files.items():
-        if path is not None and not path.is_file():
-            raise ConfigurationError(f"mqtt.tls.{name}: there is no file {path}")
-    ca_file, certfile, keyfile = (None if path is None else str(path) for path in files.values())
-    verify = ssl.CERT_NONE if tls.insecure else ssl.CERT_REQUIRED
-    try:
-        # With a password given, a key that needs another is refused; without, OpenSSL asks the terminal.
-        client.tls_set(ca_file, certfile, keyfile, verify, keyfile_password="")
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"mqtt.tls: a certificate or key can't be used: {error}") from error

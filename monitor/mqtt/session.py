@@ -13,6 +13,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.listener import Listener
+from monitor.mqtt import words
 from monitor.mqtt.claim import outranks
 from monitor.mqtt.client import V5, V311, build, connect
 from monitor.mqtt.question import ask_version
@@ -102,7 +103,7 @@ class Session:
         if self._settings.tls.insecure:
             _log.warning(
                 "mqtt.tls.insecure: WHOEVER ANSWERS AT %s IS TRUSTED, its certificate is not verified",
-                self._address,
+                words.address(self._settings),
             )
         if self._settings.version == "auto":
             self._question = self._build_bare(V5, f"{self._client_id}-version")
@@ -226,15 +227,11 @@ class Session:
 
     def _on_connect_fail(self, _: Any, __: Any) -> None:
         error = sys.exc_info()[1]  # paho calls this where it catches the error, and doesn't pass it on
-        self._fail(f"no connection to {self._address}: {error or 'unknown reason'}")
+        self._fail(words.unreachable(self._settings, error))
 
     def _on_silence(self) -> None:
         if not self._leaving:
-            self._fail(f"{self._address} takes the connection and doesn't answer as an MQTT broker does")
-
-    @property
-    def _address(self) -> str:
-        return f"{self._settings.host}:{self._settings.port}"
+            self._fail(words.mute(self._settings))
 
     def _on_disconnect(self, _: Any, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
         if self._leaving:
@@ -242,10 +239,7 @@ class Session:
         if reason.value == _TAKEN_OVER:
             self._give_up()
         elif not self._refused:  # else the refusal says more than the end of the connection
-            # paho's name for an end without a word; it comes, too, where two clients share an id.
-            silent = str(reason) == "Unspecified error"
-            why = "without a reason; is the client id used twice?" if silent else str(reason)
-            self._fail(f"the connection to {self._address} broke: {why}")
+            self._fail(words.broken(self._settings, reason, admitted=self._admissions > 0))
 
     def _on_socket_close(self, _: Any, __: Any, ___: Any) -> None:
         with self._acknowledging:
@@ -268,10 +262,9 @@ class Session:
             self._listener.received(topic, bytes(message.payload), receipt, redelivered=message.dup)
 
     def _heed(self, message: paho.MQTTMessage) -> None:
-        """Give up where a retained claim says that another began after us; a newcomer always takes over."""
+        """Give up where a claim says that another began after us; a newcomer always takes over."""
         newcomer = self._admissions == 1
-        ours = dict(self._births)[self._claim]
-        if message.retain and not newcomer and outranks(bytes(message.payload), ours):
+        if not newcomer and outranks(bytes(message.payload), dict(self._births)[self._claim]):
             self._give_up()
 
     def _on_publish(self, _: Any, __: Any, number: int, ___: Any, ____: Any) -> None:

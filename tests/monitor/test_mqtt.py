@@ -1,66 +1,13 @@
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from monitor.demo.broker import EmbeddedBroker
-from monitor.mqtt import Session
-from monitor.settings import Mqtt
 from tests.conftest import Mosquitto, free_port, wait_until
+from tests.monitor.ear import Ear, ready, scripted_broker, session
 from tests.processes import Proxy, client
-
-
-@dataclass
-class Ear:
-    """Writes down what a session tells it."""
-
-    messages: list[tuple[str, bytes, Any]] = field(default_factory=list)
-    redelivered: list[bool] = field(default_factory=list)
-    requests: list[tuple[str, bytes, str | None, bytes | None]] = field(default_factory=list)
-    connections: int = 0
-    problems: list[str] = field(default_factory=list)
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    def connected(self, *, resumed: bool) -> None:  # noqa: ARG002
-        self.connections += 1
-
-    def disconnected(self, reason: str) -> None:
-        self.problems.append(reason)
-
-    def taken_over(self) -> None:
-        self.ended.set()
-
-    def requested(
-        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
-    ) -> None:
-        self.requests.append((topic, payload, response_topic, correlation))
-
-    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
-        self.messages.append((topic, payload, receipt))
-        self.redelivered.append(redelivered)
-
-
-@contextmanager
-def session(port: int, ear: Ear, name: str = "under-test", **options: Any) -> Iterator[Session]:
-    """Run a session; options of the settings and of the session alike."""
-    own = {key: options.pop(key) for key in ("filters", "births", "will", "durable") if key in options}
-    password = options.pop("secret", None)
-    opened = Session(Mqtt(port=port, **options), name, password, ear, **own)
-    opened.start()
-    try:
-        yield opened
-    finally:
-        opened.stop(1.0)
-
-
-def ready(opened: Session) -> None:
-    """Wait for a session."""
-    wait_until(lambda: opened.ready, "the session is ready")
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1", "auto"])
@@ -187,23 +134,6 @@ def test_wrong_password(tmp_path: Path) -> None:
         assert own.problem == "the broker refuses the connection: Not authorized"
         assert not own.ready
     broker.stop()
-
-
-@contextmanager
-def scripted_broker(*answers: Callable[[bytes], bytes]) -> Iterator[int]:
-    """Answer each packet of one client as told, on a real socket: for what mosquitto never says."""
-
-    def serve() -> None:
-        with listener, listener.accept()[0] as connection:
-            for answer in answers:
-                connection.sendall(answer(connection.recv(1024)))
-            connection.recv(1024)
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield listener.getsockname()[1]
-    thread.join()
 
 
 def test_refused_subscription() -> None:

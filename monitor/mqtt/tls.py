@@ -1,0 +1,47 @@
+"""Encrypts the connection to the broker."""
+
+import ssl
+
+import paho.mqtt.client as paho
+
+from monitor.errors import ConfigurationError
+from monitor.settings import Tls
+
+__all__ = ["encrypt"]
+
+
+class _Socket(ssl.SSLSocket):
+    """Is closed where the handshake fails: paho leaves that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002, the standard library's
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
+def encrypt(client: paho.Client, tls: Tls) -> None:
+    """Make a client speak TLS, and verify the broker unless it is told not to.
+
+    Raises
+    ------
+    ConfigurationError : a certificate or key can't be used.
+    """
+    for name in ("ca_file", "certfile", "keyfile"):
+        path = getattr(tls, name)
+        if path is not None and not path.is_file():
+            raise ConfigurationError(f"mqtt.tls.{name}: there is no file {path}")
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+        if tls.certfile is not None:
+            # With a password given, a key that needs another is refused; without, OpenSSL asks the terminal.
+            context.load_cert_chain(tls.certfile, tls.keyfile, password="")
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"mqtt.tls: a certificate or key can't be used: {error}") from error
+    if tls.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    context.sslsocket_class = _Socket
+    client.tls_set_context(context)
+    client.tls_insecure_set(tls.insecure)
