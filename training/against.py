@@ -12,6 +12,7 @@ from monitor.bundle import Bundle
 from monitor.classifier import Classifier
 from training import compare, contenders, export
 from training.backend import keras
+from training.batches import Moves
 from training.compare import Parts, Standing, Table
 from training.contenders import CANDIDATES, Candidate, Score
 from training.countdown import Countdown
@@ -30,7 +31,8 @@ _TITLES = {"lstm": "LSTM", "dense": "dense network"}
 
 def tasks(settings: FitSettings) -> int:
     """Return how many classifiers `against` trains."""
-    others = len(contenders.classic(settings.seed)) + len(_TITLES) - 1
+    moves = Moves(settings.joint_shift, np.ones(len(NAMES))) if settings.joint_shift else None
+    others = len(contenders.classic(settings.seed, moves)) + len(_TITLES) - 1
     # The bundle's own network is trained anew for the split that the bundle wasn't trained on.
     return len(SPLITS) * others * CANDIDATES + len(SPLITS) - 1
 
@@ -86,9 +88,10 @@ def _standings(
 ) -> list[Standing]:
     parts = Parts(prepared.train, prepared.validation, prepared.test, prepared.scaler, prepared.sample_period)
     field = {_TITLES[name]: _candidates(name, prepared, settings, progress) for name in _TITLES}
+    moves = Moves(settings.joint_shift, prepared.scaler.scale) if settings.joint_shift else None
     title = _TITLES[settings.network]
     standings = []
-    for name, candidates in {**field, **contenders.classic(settings.seed)}.items():
+    for name, candidates in {**field, **contenders.classic(settings.seed, moves)}.items():
         if name == title and own is not None:
             threshold, theirs = own.manifest.threshold, own.classifier.score
             standings.append(compare.judge(name, "the bundle's", 1, theirs, parts, threshold))

@@ -2,7 +2,8 @@
 
 Each has four candidates; the one with the highest F1 on the validation part is measured on the test part.
 The LSTM has one, its settings: it gets less tuning than the others, not more. Nobody is trained again on
-the validation part, for the LSTM isn't.
+the validation part, for the LSTM isn't. The LSTM's training moves windows; the others are shown with and
+without that.
 """
 
 import time

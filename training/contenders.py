@@ -1,7 +1,8 @@
 """What the LSTM is compared with: classifiers that see the same scaled windows, four candidates of each.
 
-The candidates are the settings that matter most for each, around its library's default. `network` adds the
-dense network, which is trained as the LSTM is.
+The candidates are the settings that matter most for each, around its library's default. Where the networks'
+training moves windows, each classifier stands there twice: trained on the windows as they were recorded, and
+on copies that were moved in the same way.
 """
 
 import warnings
@@ -19,9 +20,12 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
 from monitor.records import FloatArray
+from training.batches import Moves
 
 __all__ = ["CANDIDATES", "Candidate", "Score", "Train", "classic"]
 
+# Moved copies of each window: more bring little, and an SVM's time grows with their square.
+_COPIES = 5
 CANDIDATES = 4
 """Settings that are tried of each classifier."""
 
@@ -40,22 +44,46 @@ class Candidate:
     train: Train
 
 
-def classic(seed: int) -> dict[str, list[Candidate]]:
-    """Return the candidates of each classifier, by its name."""
+def classic(seed: int, moves: Moves | None) -> dict[str, list[Candidate]]:
+    """Return the candidates of each classifier, by its name.
+
+    Parameters
+    ----------
+    seed : of all that is random in them.
+    moves : how the networks' training moves windows; None where it doesn't.
+    """
     forest = partial(RandomForestClassifier, n_estimators=200, class_weight="balanced", random_state=seed)
     svm = partial(SVC, class_weight="balanced", cache_size=500)
     boosting = partial(HistGradientBoostingClassifier, class_weight="balanced", random_state=seed)
     perceptron = partial(MLPClassifier, max_iter=300, random_state=seed)
-    return {
+    learners = {
         "random forest": _grid(forest, min_samples_leaf=[1, 3], max_features=["sqrt", 1.0]),
-        "SVM (RBF)": _grid(svm, C=[10.0, 1000.0], gamma=["scale", 0.001]),
+        "SVM (RBF)": _grid(svm, C=[10.0, 100.0], gamma=["scale", 0.01]),
         "hist. gradient boosting": _grid(boosting, learning_rate=[0.05, 0.1], max_iter=[100, 300]),
         "MLP": _grid(perceptron, hidden_layer_sizes=[(100,), (128, 64)], alpha=[1e-4, 1e-2]),
-        "range check": [
-            Candidate(f"margin {margin:.0%} of the range", partial(_range_check, margin))
-            for margin in (0.0, 0.1, 0.25, 0.5)
-        ],
     }
+    ranges = [
+        Candidate(f"margin {margin:.0%} of the range", partial(_range_check, margin))
+        for margin in (0.0, 0.1, 0.25, 0.5)
+    ]
+    moved = {
+        f"{name}, + moves": [Candidate(one.settings, partial(_on_moved, one, moves, seed)) for one in ones]
+        for name, ones in learners.items()
+        if moves is not None
+    }
+    return {**learners, **moved, "range check": ranges}
+
+
+def _on_moved(
+    candidate: Candidate,
+    moves: Moves,
+    seed: int,
+    scaled: NDArray[np.float32],
+    faulty: NDArray[np.bool_],
+) -> Score:
+    rng = np.random.default_rng(seed)
+    copies = [moves.move(scaled, rng) for _ in range(_COPIES)]
+    return candidate.train(np.concatenate(copies), np.tile(faulty, _COPIES))
 
 
 def _grid(make: Callable[..., Any], **choices: list[Any]) -> list[Candidate]:

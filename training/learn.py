@@ -9,7 +9,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from training import network
 from training.backend import keras
-from training.batches import Batches
+from training.batches import Batches, Moves
 from training.dataset import STEPS
 from training.prepare import Prepared
 from training.quiet import quiet
@@ -68,8 +68,7 @@ def _batches(prepared: Prepared, settings: FitSettings) -> Batches:
         scaler.transform(data.windows),
         data.faulty,
         np.where(data.faulty, weights[1], weights[0]),
-        shift=settings.joint_shift,
-        scale=scaler.scale,
+        moves=Moves(settings.joint_shift, scaler.scale),
         size=settings.batch_size,
         seed=settings.seed,
     )

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from training.batches import Batches, pairs
+from training.batches import Batches, Moves, pairs
 from training.recordings import NAMES
 
 SCALE = np.array([2.0, 10.0, 4.0, 5.0])
@@ -10,9 +10,8 @@ SCALE = np.array([2.0, 10.0, 4.0, 5.0])
 def build(shift: float = 1.0, seed: int = 0) -> Batches:
     """Cut 100 windows, each of a value of its own, into batches of 32."""
     scaled = np.repeat(np.arange(100, dtype=np.float32), 12).reshape(100, 3, 4)
-    return Batches(
-        scaled, np.arange(100) % 3 == 0, np.ones(100), shift=shift, scale=SCALE, size=32, seed=seed
-    )
+    moves = Moves(shift, SCALE)
+    return Batches(scaled, np.arange(100) % 3 == 0, np.ones(100), moves=moves, size=32, seed=seed)
 
 
 def epoch(batches: Batches) -> tuple[np.ndarray, np.ndarray]:

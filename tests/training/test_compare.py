@@ -9,11 +9,14 @@ from monitor import bundle
 from monitor.records import FloatArray
 from monitor.scaler import Scaler
 from training import against, compare, contenders, unseen
+from training.batches import Moves
 from training.compare import Parts
 from training.contenders import CANDIDATES, Candidate, Score
 from training.dataset import Dataset
 from training.errors import InputError
 from training.prepare import prepare
+
+MOVES = Moves(2.0, np.ones(4))
 
 
 def _data(values: list[float], faulty: list[bool]) -> Dataset:
@@ -51,23 +54,40 @@ def test_the_validation_part_chooses() -> None:
 
 def test_all_get_the_same_effort() -> None:
     """Each classifier has the same number of candidates, and no two of them are the same."""
-    field = contenders.classic(0)
-    assert set(field) == {"random forest", "SVM (RBF)", "hist. gradient boosting", "MLP", "range check"}
+    field = contenders.classic(0, MOVES)
+    learners = {"random forest", "SVM (RBF)", "hist. gradient boosting", "MLP"}
+    assert set(field) == learners | {f"{name}, + moves" for name in learners} | {"range check"}
+    assert set(contenders.classic(0, None)) == learners | {"range check"}
     for candidates in field.values():
         assert len({candidate.settings for candidate in candidates}) == CANDIDATES
 
 
-@pytest.mark.parametrize("name", list(contenders.classic(0)))
+@pytest.mark.parametrize("name", list(contenders.classic(0, MOVES)))
 def test_each_learns_what_is_plain(name: str) -> None:
     """A fault far outside is found by all of them, scored above 0.5 and within 0 to 1."""
     rng = np.random.default_rng(0)
     faulty = np.arange(200) % 3 == 0
     scaled = (rng.normal(0, 1, (200, 3, 4)) + 20 * faulty[:, None, None]).astype(np.float32)
-    scores = contenders.classic(0)[name][-1].train(scaled, faulty)(scaled)
+    scores = contenders.classic(0, MOVES)[name][-1].train(scaled, faulty)(scaled)
     assert scores.shape == (200,)
     assert ((scores > 0.5) == faulty).all()
     assert scores.min() >= 0
     assert scores.max() <= 1
+
+
+def test_moves_are_learnt() -> None:
+    """What a plant does at another hour is known to who was trained on moved windows, and not to others."""
+    rng = np.random.default_rng(0)
+    scaled = rng.normal(0, 0.1, (400, 3, 4)).astype(np.float32)
+    faulty = np.arange(400) % 2 == 0
+    scaled[faulty, :, 0] += 1.5
+    later = scaled + np.float32(2)
+    field = contenders.classic(0, MOVES)
+    right = {
+        name: ((field[name][0].train(scaled, faulty)(later) > 0.5) == faulty).mean()
+        for name in ("SVM (RBF)", "SVM (RBF), + moves")
+    }
+    assert right["SVM (RBF), + moves"] > 0.95 > right["SVM (RBF)"]
 
 
 def test_a_seed_is_a_result() -> None:
@@ -75,7 +95,7 @@ def test_a_seed_is_a_result() -> None:
     rng = np.random.default_rng(0)
     scaled, faulty = rng.normal(size=(150, 3, 4)).astype(np.float32), rng.random(150) < 0.4
     scores = [
-        contenders.classic(seed)["random forest"][0].train(scaled, faulty)(scaled) for seed in (3, 3, 4)
+        contenders.classic(seed, None)["random forest"][0].train(scaled, faulty)(scaled) for seed in (3, 3, 4)
     ]
     assert (scores[0] == scores[1]).all()
     assert (scores[0] != scores[2]).any()
@@ -105,9 +125,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         trained.append((settings.network, settings.split))  # type: ignore[attr-defined]
         return lambda scaled: (np.abs(scaled).max(axis=(1, 2)) > 3).astype(float)
 
-    few = {"range check": contenders.classic(0)["range check"]}
+    few = {"range check": contenders.classic(0, None)["range check"]}
     monkeypatch.setattr(against, "_network", network)
-    monkeypatch.setattr(contenders, "classic", lambda _seed: few)
+    monkeypatch.setattr(contenders, "classic", lambda _seed, _moves: few)
     return trained
 
 
