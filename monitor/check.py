@@ -4,8 +4,9 @@ import threading
 
 from monitor import bundle, configuration
 from monitor.chain import Chain
-from monitor.daemon import client_id, decoder
+from monitor.daemon import decoder
 from monitor.errors import ConfigurationError
+from monitor.link import client_id
 from monitor.mqtt import Session
 from monitor.settings import Settings
 from monitor.topics import Template

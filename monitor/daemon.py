@@ -1,8 +1,6 @@
 """The running daemon: builds the parts, and its life is start, run, stop."""
 
 import logging
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -10,17 +8,16 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from monitor import __version__, bundle, configuration, reload
+from monitor import __version__, bundle, reload
 from monitor.chain import Chain
 from monitor.decode import DecodeStage
 from monitor.edge import Edge
 from monitor.errors import ConfigurationError, UnusableError
 from monitor.inbox import Inbox
+from monitor.link import Link
 from monitor.logs import PipelineLog
 from monitor.memory import Memory
 from monitor.metrics import Metrics, TimedScorer
-from monitor.mqtt import Session
-from monitor.payloads import info_payload
 from monitor.pipeline import Pipeline
 from monitor.restore import restore
 from monitor.settings import Settings
@@ -30,7 +27,7 @@ from monitor.web.app import build
 from monitor.web.server import Server
 from monitor.web.summary import summary
 
-__all__ = ["Daemon", "client_id", "decoder"]
+__all__ = ["Daemon", "decoder"]
 
 _log = logging.getLogger(__name__)
 
@@ -68,12 +65,12 @@ class Daemon:
         decode = decoder(settings, manifest.names)
         memory = Memory(self._chain(self._bundle), settings.windows.stale_after)
         self._memory = memory
-        self._started_at = time.time()
-        self._instance = secrets.token_hex(8)
-        self._session = self._build_session()
         now, most = time.monotonic(), settings.input.max_groups
         self._store = restore(settings.store, memory, manifest.names, manifest.steps, most=most, now=now)
         try:
+            self._link = Link(
+                settings, manifest, self._store.filters(), self._inbox, self._metrics, self.reload, self._end
+            )
             self._server = Server(
                 build(self.registry, self._not_alive, self._not_ready, self._summary),
                 settings.http.host,
@@ -82,6 +79,8 @@ class Daemon:
         except UnusableError:
             self._store.close()
             raise
+        self._session = self._link.session
+        self._store.add_filters(self._session.subscriptions)
         memory.fetch = self._store.fetch
         memory.board.expect(settings.input.groups, now, time.time())
         self._edge = Edge(
@@ -89,8 +88,9 @@ class Daemon:
             most_groups=most, acknowledges=settings.mqtt.qos > 0,
         )  # fmt: skip
         self._pipeline = Pipeline(
-            self._edge, decode, memory, manifest, most, self._metrics, PipelineLog(), self._systemd.alive
-        )
+            self._edge, decode, memory, manifest, most, self._metrics, PipelineLog(), self._systemd.alive,
+            forgotten=self._link.forgotten,
+        )  # fmt: skip
         self.address = self._server.address
         """Where HTTP is answered, e.g. `http://127.0.0.1:9108`."""
         # A pipeline that hangs must not keep a process alive that was told to stop.
@@ -99,7 +99,6 @@ class Daemon:
         self._ended = threading.Event()
         self._exit_code = 0
         self._reloading = threading.Lock()
-        self._was_connected = False
         self._excepthook_before = threading.excepthook
 
     def start(self) -> None:
@@ -170,60 +169,6 @@ class Daemon:
                 self._systemd.ready()
             return ""
 
-    def connected(self, *, resumed: bool) -> None:
-        """Hear from the session that it is ready."""
-        self._metrics.mqtt_connected.set(1)
-        if self._was_connected:
-            self._metrics.mqtt_reconnects.inc()
-            if not resumed:
-                self._pipeline.forgotten.set()  # retained states went with the session
-        self._was_connected = True
-        self._inbox.nudge()  # the outbox may hold what couldn't be sent
-        mqtt = self._settings.mqtt
-        _log.info("connected to %s:%s, subscribed to %s", mqtt.host, mqtt.port, ", ".join(self._filters()))
-
-    def disconnected(self, reason: str) -> None:
-        """Hear from the session why it isn't ready."""
-        self._metrics.mqtt_connected.set(0)
-        _log.warning("%s; trying again until it works", reason)
-
-    def taken_over(self) -> None:
-        """Hear from the session that it was taken over: two of one id would throw each other out for ever."""
-        self._metrics.mqtt_connected.set(0)
-        _log.error(
-            "mqtt.client_id: another client connected as %r and took the session over; "
-            "expected an id of its own for each client",
-            client_id(self._settings),
-        )
-        self._end(2)
-
-    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
-        """Take a message from the session."""
-        self._inbox.put(topic, payload, receipt, redelivered=redelivered)
-
-    def requested(
-        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
-    ) -> None:
-        """Take a request from the session."""
-        _log.debug("request %r (%d bytes) for %r, %r", topic, len(payload), response_topic, correlation)
-
-    def _build_session(self) -> Session:
-        settings, manifest, name = self._settings, self._bundle.manifest, client_id(self._settings)
-        base, topics = settings.mqtt.base_topic, settings.input.topics
-        info = info_payload(__version__, manifest, topics, self._started_at, name, self._instance)
-        return Session(
-            settings.mqtt,
-            name,
-            configuration.password(settings.mqtt),
-            self,
-            filters=self._filters(),
-            births=[(f"{base}/status", b"online"), (f"{base}/info", info)],
-            claim=f"{base}/info",
-            requests=f"{base}/request/#",
-            will=(f"{base}/status", b"offline"),
-            durable=True,
-        )
-
     def _chain(self, loaded: bundle.Bundle) -> Chain:
         scorer = TimedScorer(loaded.classifier, self._metrics.inference_seconds)
         return Chain(loaded, self._settings.windows, self._settings.alerts, scorer)
@@ -241,10 +186,8 @@ class Daemon:
         replacement.done.wait(_HANGS_AFTER)
         self._bundle = loaded
         self._metrics.show_bundle(loaded.manifest)
+        self._link.change_to(settings, loaded.manifest)
         _log.info("reloaded: bundle %s from %s", loaded.manifest.id, settings.bundle)
-
-    def _filters(self) -> list[str]:
-        return [Template(text).filter for text in self._settings.input.topics]
 
     def _work(self) -> None:
         self._pipeline.run(self._stopping)
@@ -272,11 +215,6 @@ class Daemon:
 
     def _summary(self) -> dict[str, str]:
         return summary(self.registry, self._settings, self._bundle.manifest, self._not_ready())
-
-
-def client_id(settings: Settings) -> str:
-    """Return the id that the daemon has with the broker: the same at each start, so the session stays."""
-    return settings.mqtt.client_id or f"sensor-monitor-{socket.gethostname()}"
 
 
 def decoder(settings: Settings, features: tuple[str, ...]) -> DecodeStage:

@@ -92,6 +92,7 @@ class Pipeline:
     most_groups : how many groups are held in memory; the least recently heard beyond it are set aside.
     metrics, watcher : look on.
     alive : is called at each turn.
+    forgotten : is set when the broker may have lost what it retained: all states are published anew.
     monotonic : returns monotonic seconds.
     """
 
@@ -105,6 +106,7 @@ class Pipeline:
         metrics: Metrics,
         watcher: Watcher,
         alive: Callable[[], None] = lambda: None,
+        forgotten: threading.Event | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._surroundings = surroundings
@@ -119,8 +121,7 @@ class Pipeline:
         self._next: queue.SimpleQueue[Replacement] = queue.SimpleQueue()
         self.last_turn = monotonic()
         """When the loop last came round, monotonic seconds: it is alive if this is recent."""
-        self.forgotten = threading.Event()
-        """Set it when the broker may have lost what it retained: all states are published anew."""
+        self._forgotten = forgotten or threading.Event()
 
     def replace(self, chain: Chain, manifest: Manifest, stale_after: float) -> Replacement:
         """Let other stages judge from the next turn on, with the same windows and incidents."""
@@ -155,8 +156,8 @@ class Pipeline:
         verdicts = memory.chain.judge(readings)
         decided = self._monotonic()
         changed = memory.board.update(readings, verdicts, self.last_turn)
-        if self.forgotten.is_set():
-            self.forgotten.clear()
+        if self._forgotten.is_set():
+            self._forgotten.clear()
             changed = memory.board.lines()
         saved = self._surroundings.commit(
             dict.fromkeys([*(line.group for line in silent), *readings.groups]),

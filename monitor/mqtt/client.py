@@ -1,6 +1,9 @@
 """Builds paho's clients: how they log in, encrypt, pause and connect."""
 
+import os
 import random
+import socket
+from contextlib import suppress
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -10,7 +13,7 @@ from paho.mqtt.properties import Properties
 from monitor.mqtt.tls import encrypt
 from monitor.settings import Mqtt
 
-__all__ = ["V5", "V311", "build", "connect", "pauses"]
+__all__ = ["V5", "V311", "build", "connect", "hang_up", "pauses"]
 
 V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 
@@ -68,7 +71,10 @@ def pauses() -> tuple[float, float]:
 
 
 def connect(client: paho.Client, settings: Mqtt, *, durable: bool) -> None:
-    """Connect in the background, and again whenever the connection breaks."""
+    """Connect in the background, and again whenever the connection breaks.
+
+    Where it does so already, the next attempt goes to the address of these settings.
+    """
     if client.protocol == V5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.ReceiveMaximum = _RECEIVE_MAXIMUM
@@ -83,4 +89,14 @@ def connect(client: paho.Client, settings: Mqtt, *, durable: bool) -> None:
         )
     else:
         client.connect_async(settings.host, settings.port, settings.keepalive)
-    client.loop_start()
+    client.loop_start()  # does nothing where its thread runs already: that one takes the new address
+
+
+def hang_up(client: paho.Client) -> None:
+    """Break the connection, if there is one; the client connects again by itself."""
+    open_ = client.socket()
+    if open_ is None:
+        return
+    # Whatever wraps it (TLS, websockets), below is a socket that can be told, and paho's thread sees its end.
+    with suppress(OSError), socket.socket(fileno=os.dup(open_.fileno())) as below:
+        below.shutdown(socket.SHUT_RDWR)

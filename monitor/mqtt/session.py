@@ -15,7 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from monitor.listener import Listener
 from monitor.mqtt import words
 from monitor.mqtt.claim import outranks
-from monitor.mqtt.client import V5, V311, build, connect
+from monitor.mqtt.client import V5, V311, build, connect, hang_up
 from monitor.mqtt.question import ask_version
 from monitor.mqtt.request import about_answer, correlated
 from monitor.mqtt.subscriptions import Subscriptions
@@ -107,9 +107,24 @@ class Session:
             )
         if self._settings.version == "auto":
             self._question = self._build_bare(V5, f"{self._client_id}-version")
-            ask_version(self._question, self._settings, self._on_version, self._on_silence)
+            self._ask()
         else:
             connect(self._client, self._settings, durable=self._durable)
+
+    def announce(self, births: Iterable[tuple[str, bytes]]) -> None:
+        """Publish these births in the place of the former ones: now, and after every connect."""
+        self._births = tuple(births)
+        if self.ready:
+            self._publish_births()
+
+    def move(self, settings: Mqtt) -> None:
+        """Go to the broker at another address: now, or with the next attempt to connect."""
+        self._settings = settings
+        if self._question.on_disconnect is not None and self._question is not self._client:
+            self._ask()
+        else:
+            connect(self._client, settings, durable=self._durable)
+        hang_up(self._client)
 
     def publish(
         self,
@@ -173,6 +188,9 @@ class Session:
         client.on_connect_fail = self._on_connect_fail
         return client
 
+    def _ask(self) -> None:
+        ask_version(self._question, self._settings, self._on_version, self._on_silence)
+
     def _on_version(self, speaks_5: bool) -> None:  # noqa: FBT001, a callback's
         if not speaks_5:
             _log.info("the broker doesn't speak MQTT 5; using 3.1.1")
@@ -207,10 +225,13 @@ class Session:
             self._become_ready()
 
     def _become_ready(self) -> None:
-        for topic, payload in self._births:
-            self._client.publish(topic, payload, qos=1, retain=True)
+        self._publish_births()
         self.ready, self.problem = True, ""
         self._listener.connected(resumed=self._resumed)
+
+    def _publish_births(self) -> None:
+        for topic, payload in self._births:
+            self._client.publish(topic, payload, qos=1, retain=True)
 
     def _fail(self, problem: str) -> None:
         was_ready, self.ready = self.ready, False

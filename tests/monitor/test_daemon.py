@@ -32,7 +32,7 @@ def test_taken_over(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCa
     """A daemon that lost its client id to another ends with exit code 2 and says which id."""
     daemon = build(toy_bundle, mosquitto)
     daemon.start()
-    daemon.taken_over()
+    daemon._link.taken_over()  # noqa: SLF001, as the session would
     assert daemon.run() == 2
     daemon.stop()
     assert "mqtt.client_id: another client connected as 'sensor-monitor-" in caplog.text

@@ -107,3 +107,14 @@ def test_max_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> N
         other.publish("plant/line1/a/reading", reading(1010, HEALTHY))
         wait_until(lambda: judged(monitor, 1), "its window goes on")
         assert monitor.metric("groups", state="filling") + monitor.metric("groups", state="normal") == 2
+
+
+def test_other_topics(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """Topics that the settings no longer name don't come any more, though the broker had stored them."""
+    with running(Monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
+        assert monitor.terminate() == 0
+    new = Monitor(tmp_path, toy_bundle, mosquitto.port, '[input]\ntopics = ["works/{station}"]')
+    with client(mosquitto.port) as other, running(new) as monitor:
+        other.publish(TOPIC, reading(1000, HEALTHY))
+        other.publish("works/station7", reading(1000, HEALTHY))
+        wait_until(lambda: monitor.outcomes() == {"filling": 1}, "only the new topic is heard")

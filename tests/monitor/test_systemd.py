@@ -16,7 +16,7 @@ def _listen(address: str) -> socket.socket:
 
 
 def test_life_of_a_service(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """systemd hears of start, life, reload and stop, in this order."""
+    """The service manager hears of start, life, reload and stop, in this order."""
     with _listen(str(tmp_path / "notify")) as listener:
         monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
         environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}

@@ -1,0 +1,155 @@
+"""The daemon's link to the broker: what it says of itself there, hears, and is asked."""
+
+import logging
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from monitor import __version__, configuration, requests
+from monitor.inbox import Inbox
+from monitor.manifest import Manifest
+from monitor.metrics import Metrics
+from monitor.mqtt import Session
+from monitor.payloads import info_payload
+from monitor.settings import Settings
+from monitor.topics import Template
+
+__all__ = ["Link", "client_id"]
+
+_log = logging.getLogger(__name__)
+
+_RELOAD = "reload"
+
+
+class Link:
+    """Listens to the session for the daemon.
+
+    Parameters
+    ----------
+    settings, manifest : in use.
+    former : topic filters of an earlier process, which the broker may have stored.
+    inbox : where readings go.
+    metrics : looks on.
+    reload : does what the request of that name asks for; returns why not, or "".
+    end : ends the daemon with an exit code.
+
+    Raises
+    ------
+    ConfigurationError : a password file, certificate or key can't be used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        manifest: Manifest,
+        former: Sequence[str],
+        inbox: Inbox,
+        metrics: Metrics,
+        reload: Callable[[], str],
+        end: Callable[[int], None],
+    ) -> None:
+        self._settings = settings
+        self._inbox = inbox
+        self._metrics = metrics
+        self._reload = reload
+        self._end = end
+        self._base = settings.mqtt.base_topic
+        self._filters = [Template(text).filter for text in settings.input.topics]
+        self._started_at = time.time()
+        self._instance = secrets.token_hex(8)
+        self._was_connected = False
+        self._answering = threading.Lock()
+        self.forgotten = threading.Event()
+        """Set when the broker may have lost what it retained."""
+        self.session = Session(
+            settings.mqtt,
+            client_id(settings),
+            configuration.password(settings.mqtt),
+            self,
+            filters=self._filters,
+            former=former,
+            births=self._births(manifest),
+            claim=f"{self._base}/info",
+            requests=f"{self._base}/request/#",
+            will=(f"{self._base}/status", b"offline"),
+            durable=True,
+        )
+
+    def change_to(self, settings: Settings, manifest: Manifest) -> None:
+        """Go on with other settings and another bundle."""
+        before, self._settings = self._settings.mqtt, settings
+        self.session.announce(self._births(manifest))
+        if (before.host, before.port) != (settings.mqtt.host, settings.mqtt.port):
+            self.session.move(settings.mqtt)
+
+    def connected(self, *, resumed: bool) -> None:
+        """Hear from the session that it is ready."""
+        self._metrics.mqtt_connected.set(1)
+        if self._was_connected:
+            self._metrics.mqtt_reconnects.inc()
+            if not resumed:
+                self.forgotten.set()  # retained states went with the session
+        self._was_connected = True
+        self._inbox.nudge()  # the outbox may hold what couldn't be sent
+        mqtt = self._settings.mqtt
+        _log.info("connected to %s:%s, subscribed to %s", mqtt.host, mqtt.port, ", ".join(self._filters))
+
+    def disconnected(self, reason: str) -> None:
+        """Hear from the session why it isn't ready."""
+        self._metrics.mqtt_connected.set(0)
+        _log.warning("%s; trying again until it works", reason)
+
+    def taken_over(self) -> None:
+        """Hear from the session that it was taken over: two of one id would throw each other out for ever."""
+        self._metrics.mqtt_connected.set(0)
+        _log.error(
+            "mqtt.client_id: another client connected as %r and took the session over; "
+            "expected an id of its own for each client",
+            client_id(self._settings),
+        )
+        self._end(2)
+
+    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
+        """Take a message from the session."""
+        self._inbox.put(topic, payload, receipt, redelivered=redelivered)
+
+    def requested(
+        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
+    ) -> None:
+        """Take a request from the session: work on it elsewhere, for this is the network's thread."""
+        name = topic.removeprefix(f"{self._base}/request/")
+        answer_to = response_topic or f"{self._base}/response/{name}"
+
+        def work() -> None:
+            answer = self._answer(name, payload)
+            self._answering.release()
+            self.session.publish(answer_to, answer, correlation=correlation)
+
+        if self._answering.acquire(blocking=False):
+            threading.Thread(target=work, name="request").start()
+        else:
+            busy = requests.answer(None, "another request is being worked on; expected one at a time")
+            self.session.publish(answer_to, busy, correlation=correlation)
+
+    def _answer(self, name: str, payload: bytes) -> bytes:
+        try:
+            asked = requests.transaction(payload)
+        except ValueError as error:
+            return requests.answer(None, str(error))
+        if name != _RELOAD:
+            return requests.answer(asked, f"there is no request {name!r}; expected {_RELOAD}")
+        return requests.answer(asked, self._reload())
+
+    def _births(self, manifest: Manifest) -> list[tuple[str, bytes]]:
+        info = info_payload(
+            __version__, manifest, self._settings.input.topics, self._started_at, client_id(self._settings),
+            self._instance,
+        )  # fmt: skip
+        return [(f"{self._base}/status", b"online"), (f"{self._base}/info", info)]
+
+
+def client_id(settings: Settings) -> str:
+    """Return the id that the daemon has with the broker: the same at each start, so the session stays."""
+    return settings.mqtt.client_id or f"sensor-monitor-{socket.gethostname()}"
