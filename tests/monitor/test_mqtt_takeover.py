@@ -88,6 +88,22 @@ def test_comes_back_to_a_later_one(mosquitto: Mosquitto, version: str) -> None:
     proxy.close()
 
 
+def test_backlog_hides_no_claim(mosquitto: Mosquitto) -> None:
+    """More unacknowledged readings than the broker sends at once are not ahead of a claim."""
+    proxy, ear = Proxy(mosquitto.port), Ear()
+    with contend(proxy.port, ear, OURS, version="3.1.1", durable=True) as own:
+        ready(own)
+        with client(mosquitto.port) as other:
+            for number in range(50):
+                other.publish("in/a", b"%d" % number)
+        wait_until(lambda: len(ear.messages) == 20, "as many come as mosquitto sends at once")
+        retain(mosquitto.port, LATER)
+        proxy.cut()
+        wait_until(ear.ended.is_set, "it leaves")
+    assert ear.connections == 1
+    proxy.close()
+
+
 def test_predecessor(mosquitto: Mosquitto) -> None:
     """The info of an earlier one, which a broker that was killed brings back, is written over."""
     earlier = {**LATER, "started_at": "2025-12-31T23:59:59.999Z"}

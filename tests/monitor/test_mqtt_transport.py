@@ -1,5 +1,6 @@
 import base64
 import hashlib
+import re
 import shutil
 import socket
 import subprocess
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from monitor.configuration import load
 from monitor.errors import ConfigurationError
 from monitor.settings import Tls
 from tests.conftest import Mosquitto, answers, free_port, require, wait_until
@@ -179,3 +181,20 @@ def test_path_of_websockets() -> None:
                 )
                 assert connection.recv(1024)  # the CONNECT packet: its socket is not left half open
     assert request.startswith(b"GET /plant/mqtt HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("tls.insecure = true", "mqtt.tls: insecure needs enabled = true"),
+        ('tls.insecure = "yes"', "mqtt.tls.insecure must be a valid boolean, not 'yes'"),
+        ('path = "mqtt"', "mqtt.path must begin with a slash and hold no spaces, not 'mqtt'"),
+        ('transport = "udp"', "mqtt.transport must be 'tcp' or 'websockets', not 'udp'"),
+    ],
+)
+def test_settings_that_make_no_sense(tmp_path: Path, content: str, reason: str) -> None:
+    """What can't be meant is refused with key, rule and value."""
+    file = tmp_path / "monitor.toml"
+    file.write_text(f"[mqtt]\n{content}")
+    with pytest.raises(ConfigurationError, match=re.escape(f"{file}: {reason}")):
+        load(file)
