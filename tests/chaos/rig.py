@@ -1,6 +1,7 @@
 """A broker, a monitor, a plant and a witness, put together; a scenario then breaks some of it."""
 
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -41,6 +42,7 @@ class Rig:
     mqtt : further lines of its section `mqtt`.
     proxied : whether a proxy stands between the monitor and the broker.
     store : where the monitor keeps its state, if not in `folder`.
+    command : what the monitor is started with.
     rate, groups : readings a second, and of how many groups.
     """
 
@@ -54,6 +56,7 @@ class Rig:
         mqtt: str = "",
         proxied: bool = False,
         store: Path | None = None,
+        command: tuple[str, ...] = (sys.executable, "-m", "monitor"),
         rate: float = _RATE,
         groups: int = _GROUPS,
     ) -> None:
@@ -66,7 +69,7 @@ class Rig:
         self.proxy = Proxy(self.broker.port) if proxied else None
         port = self.proxy.port if self.proxy else self.broker.port
         mode_line = f'[alerts]\nmode = "{mode}"\n'
-        self.monitor = Monitor(folder, self.bundle, port, mode_line + settings, mqtt, store=store)
+        self.monitor = Monitor(folder, self.bundle, port, mode_line + settings, mqtt, command, store)
         self.plant = Plant(self.broker.port, Course(groups, seed), rate)
         self.witness = Witness(self.broker.port, "witness", f"{ALERTS}#", f"{STATES}#")
         self._chance = random.Random(seed)  # noqa: S311, repeatable on purpose

@@ -4,56 +4,44 @@ import os
 import random
 import shutil
 import subprocess
-import time
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.chaos.course import Reading
 from tests.chaos.rig import MODES, Rig, await_progress
+from tests.chaos.trap import PLACES
 from tests.chaos.verdict import Row
 
 __all__ = ["fill_disk", "kill_in_commit", "may_mount", "truncate_store"]
 
+_COMMITS = 100
+"""The monitor dies in one of its first so many."""
 _VOLUME = "4m"
 """Room for a store and then some; SQLite's log alone grows to about this."""
 
 
 def kill_in_commit(folder: Path, count: int, seed: int) -> Row:
-    """Kill the monitor in the moment in which the store's log is written."""
+    """Let the monitor be killed before, within and after some of its commits."""
     total = Row("monitor killed while it commits", count)
+    chance = random.Random(seed)  # noqa: S311, repeatable on purpose
     for mode, times in zip(MODES, (count - count // 2, count // 2), strict=True):
         if not times:
             continue
-        with Rig(folder / mode, seed, mode) as rig:
-            log = rig.folder / "state.db-wal"
+        with Rig(folder / mode, seed, mode, command=(sys.executable, "-m", "tests.chaos.trap")) as rig:
+            rig.monitor.kill()
+            trap = rig.folder / "trap"
             rig.plant.start()
-            for _ in range(times):
-                rig.wait(0.1, 1.0)
-                if not _await_write(log):
-                    total.broken.append(f"nothing is written to {log.name}")
-                rig.monitor.kill()
-                rig.monitor.start()
+            for number in range(times):
+                trap.write_text(f"{chance.randint(1, _COMMITS)} {PLACES[(number + 1) % len(PLACES)]}")
+                with suppress(AssertionError):  # dead before it was seen to live
+                    rig.monitor.start()
+                rig.until(rig.monitor.ended, "it is killed")
+            trap.unlink()
+            rig.monitor.start()
             total.add(rig.verdict())
     return total
-
-
-def _await_write(path: Path) -> bool:
-    """Return in the moment in which a file is written to; a pause between two looks would miss it."""
-    deadline = time.monotonic() + 5
-    before = _written(path)
-    while time.monotonic() < deadline:
-        if _written(path) != before:
-            return True
-    return False
-
-
-def _written(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size
 
 
 def may_mount(folder: Path) -> bool:
