@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.chaos.broker_faults import kill_broker, restart_broker
 from tests.chaos.inputs import fuzz_decode, lie_about_time
 from tests.chaos.loads import flood
-from tests.chaos.process_faults import absent_broker, kill_monitor, two_monitors
+from tests.chaos.process_faults import absent_broker, kill_monitor, two_monitors, wrong_address
 from tests.chaos.soak import soak
 from tests.chaos.store_faults import fill_disk, kill_in_commit, truncate_store
 from tests.chaos.verdict import Row
@@ -41,6 +41,7 @@ _PLANS = (
     _Plan("kill broker", 10, kill_broker),
     _Plan("break connection", 50, break_connection),
     _Plan("absent broker", 30, lambda folder, seconds, seed: absent_broker(folder, 1, seed, seconds)),
+    _Plan("wrong address", 1, wrong_address),
     _Plan("kill commit", 20, kill_in_commit),
     _Plan("fill disk", 20, fill_disk),
     _Plan("truncate store", 20, truncate_store),

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.chaos.course import Reading
-from tests.chaos.rig import MODES, Rig
+from tests.chaos.rig import Rig, by_mode
 from tests.chaos.verdict import Row, read_events
 from tests.chaos.wire import Packet
 from tests.chaos.witness import Witness
@@ -15,9 +15,7 @@ __all__ = ["kill_broker", "restart_broker"]
 def restart_broker(folder: Path, count: int, seed: int) -> Row:
     """Stop the broker as an administrator would, and start it again."""
     total = Row("broker stopped and started", count)
-    for mode, times in zip(MODES, (count - count // 2, count // 2), strict=True):
-        if not times:
-            continue
+    for mode, times in by_mode(count):
         with Rig(folder / mode, seed, mode) as rig:
             rig.plant.start()
             for _ in range(times):
@@ -36,9 +34,7 @@ def kill_broker(folder: Path, count: int, seed: int) -> Row:
     what a broken connection swallows is the broker's to send again, and this broker can't.
     """
     total = Row("broker killed (kill -9), against a second subscriber", count)
-    for mode, times in zip(MODES, (count - count // 2, count // 2), strict=True):
-        if not times:
-            continue
+    for mode, times in by_mode(count):
         with Rig(folder / mode, seed, mode, proxied=True) as rig:
             # The monitor subscribed first, so the broker serves it first: the witness never has more.
             witness = Witness(rig.broker.port, "input", "plant/#")

@@ -1,22 +1,21 @@
 """The monitor dies, is doubled, or finds no broker."""
 
+import signal
 import threading
 from pathlib import Path
 
-from tests.chaos.rig import MODES, Rig, await_progress
+from tests.chaos.rig import MODES, Rig, await_progress, by_mode
 from tests.chaos.verdict import Row
-from tests.conftest import wait_until
+from tests.conftest import free_port, wait_until
 from tests.processes import Monitor
 
-__all__ = ["absent_broker", "kill_monitor", "two_monitors"]
+__all__ = ["absent_broker", "kill_monitor", "two_monitors", "wrong_address"]
 
 
 def kill_monitor(folder: Path, count: int, seed: int) -> Row:
     """Kill the monitor at random moments under 2,000 readings a second, and start it again."""
     total = Row("monitor killed (kill -9)", count)
-    for mode, times in zip(MODES, (count - count // 2, count // 2), strict=True):
-        if not times:
-            continue
+    for mode, times in by_mode(count):
         with Rig(folder / mode, seed, mode) as rig:
             rig.plant.start()
             for _ in range(times):
@@ -34,7 +33,7 @@ def absent_broker(folder: Path, count: int, seed: int, absence: float = 30.0) ->
         rig = Rig(folder / str(number), seed + number, MODES[number % 2])
         try:
             rig.monitor.start()
-            wait_until(lambda: "no connection" in rig.monitor.get("/readyz")[1], "it says what is missing")  # noqa: B023
+            rig.until(lambda: "no connection" in rig.monitor.get("/readyz")[1], "it says why")  # noqa: B023
             threading.Event().wait(absence)
             if rig.monitor.ended():
                 total.broken.append("the monitor didn't wait")
@@ -43,6 +42,29 @@ def absent_broker(folder: Path, count: int, seed: int, absence: float = 30.0) ->
             rig.ready()
             rig.plant.start()
             rig.wait(1.0, 2.0)
+            total.add(rig.verdict())
+        finally:
+            rig.__exit__()
+    return total
+
+
+def wrong_address(folder: Path, count: int, seed: int) -> Row:
+    """Start the monitor with the address of no broker, correct it, and let it read its settings again."""
+    total = Row("wrong address, then right by reload", count)
+    for number in range(count):
+        rig = Rig(folder / str(number), seed + number, MODES[number % 2])
+        try:
+            rig.monitor.configure(rig.settings, port=free_port())
+            rig.broker.start()
+            rig.witness.start()
+            rig.monitor.start()
+            rig.until(lambda: "no connection" in rig.monitor.get("/readyz")[1], "it says why")  # noqa: B023
+            rig.monitor.configure(rig.settings, port=rig.broker.port)
+            assert rig.monitor.process is not None
+            rig.monitor.process.send_signal(signal.SIGHUP)
+            rig.ready()
+            rig.plant.start()
+            rig.wait(0.5, 1.5)
             total.add(rig.verdict())
         finally:
             rig.__exit__()

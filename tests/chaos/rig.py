@@ -20,7 +20,7 @@ from tests.conftest import wait_until
 from tests.processes import Monitor, Proxy, client
 from tests.toy import save_toy_bundle
 
-__all__ = ["MODES", "Rig", "await_progress"]
+__all__ = ["MODES", "Rig", "await_progress", "by_mode"]
 
 MODES = ("every_window", "lifecycle")
 _RATE = 2000.0
@@ -28,6 +28,12 @@ _GROUPS = 100
 _GLANCE = 0.02  # seconds
 _PATIENCE = 25.0
 """Seconds without any progress until a rig gives up: longer than any pause of the monitor's."""
+
+
+def by_mode(count: int) -> list[tuple[str, int]]:
+    """Return how often a fault is to be done in each mode of the alerts, if it is."""
+    shares = zip(MODES, (count - count // 2, count // 2), strict=True)
+    return [(mode, times) for mode, times in shares if times]
 
 
 class Rig:
@@ -68,8 +74,9 @@ class Rig:
         self.broker = Broker(folder)
         self.proxy = Proxy(self.broker.port) if proxied else None
         port = self.proxy.port if self.proxy else self.broker.port
-        mode_line = f'[alerts]\nmode = "{mode}"\n'
-        self.monitor = Monitor(folder, self.bundle, port, mode_line + settings, mqtt, command, store)
+        self.settings = f'[alerts]\nmode = "{mode}"\n{settings}'
+        """What `Monitor.configure` takes."""
+        self.monitor = Monitor(folder, self.bundle, port, self.settings, mqtt, command, store)
         self.plant = Plant(self.broker.port, Course(groups, seed), rate)
         self.witness = Witness(self.broker.port, "witness", f"{ALERTS}#", f"{STATES}#")
         self._chance = random.Random(seed)  # noqa: S311, repeatable on purpose

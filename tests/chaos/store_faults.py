@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.chaos.course import Reading
-from tests.chaos.rig import MODES, Rig, await_progress
+from tests.chaos.rig import MODES, Rig, await_progress, by_mode
 from tests.chaos.trap import PLACES
 from tests.chaos.verdict import Row
 
@@ -26,9 +26,7 @@ def kill_in_commit(folder: Path, count: int, seed: int) -> Row:
     """Let the monitor be killed before, within and after some of its commits."""
     total = Row("monitor killed while it commits", count)
     chance = random.Random(seed)  # noqa: S311, repeatable on purpose
-    for mode, times in zip(MODES, (count - count // 2, count // 2), strict=True):
-        if not times:
-            continue
+    for mode, times in by_mode(count):
         with Rig(folder / mode, seed, mode, command=(sys.executable, "-m", "tests.chaos.trap")) as rig:
             rig.monitor.kill()
             trap = rig.folder / "trap"
@@ -99,9 +97,7 @@ def truncate_store(folder: Path, count: int, seed: int) -> Row:
     """Cut the store off somewhere while the monitor is stopped: it is set aside, and all begins afresh."""
     total = Row("store truncated", count)
     chance = random.Random(seed)  # noqa: S311, repeatable on purpose
-    for mode, times in zip(MODES, (count - count // 2, count // 2), strict=True):
-        if not times:
-            continue
+    for mode, times in by_mode(count):
         with Rig(folder / mode, seed, mode) as rig:
             segments: list[list[Reading]] = []
             for number in range(times):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.chaos.process_faults import absent_broker, kill_monitor, two_monitors
+from tests.chaos.process_faults import absent_broker, kill_monitor, two_monitors, wrong_address
 
 SEED = 1
 
@@ -22,4 +22,10 @@ def test_broker_absent_at_first(tmp_path: Path) -> None:
 def test_two_monitors_of_one_id(tmp_path: Path) -> None:
     """Of two monitors with one client id the later goes on, and the other one ends with its reason."""
     row = two_monitors(tmp_path, 1, SEED)
+    assert not row.wrong, row
+
+
+def test_wrong_address_corrected(tmp_path: Path) -> None:
+    """A wrong address is corrected without a restart, and nothing of what comes then is lost."""
+    row = wrong_address(tmp_path, 1, SEED)
     assert not row.wrong, row

@@ -3,7 +3,7 @@
 import random
 from pathlib import Path
 
-from tests.chaos.rig import MODES, Rig
+from tests.chaos.rig import Rig, by_mode
 from tests.chaos.verdict import Row
 
 __all__ = ["absent_subscriber", "break_connection"]
@@ -17,9 +17,7 @@ def break_connection(folder: Path, count: int, seed: int) -> Row:
     """Cut, stall or half-open the monitor's connection, one after the other."""
     total = Row("connection cut, stalled, half-open", count)
     chance = random.Random(seed)  # noqa: S311, repeatable on purpose
-    for mode, times in zip(MODES, (count - count // 2, count // 2), strict=True):
-        if not times:
-            continue
+    for mode, times in by_mode(count):
         with Rig(folder / mode, seed, mode, mqtt=_KEEPALIVE, proxied=True) as rig:
             rig.plant.start()
             for number in range(times):
@@ -50,9 +48,7 @@ def _break(rig: Rig, kind: str, chance: random.Random) -> None:
 def absent_subscriber(folder: Path, count: int, seed: int) -> Row:
     """Let the subscriber of the alerts be away for a while, `count` times: its session gets them all."""
     total = Row("alert subscriber away", count)
-    for mode, times in zip(MODES, (count - count // 2, count // 2), strict=True):
-        if not times:
-            continue
+    for mode, times in by_mode(count):
         with Rig(folder / mode, seed, mode) as rig:
             rig.plant.start()
             for _ in range(times):
