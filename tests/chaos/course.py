@@ -62,7 +62,8 @@ class _Group:
         """Yield the readings after which nothing is open."""
         for _ in range(_ENDING):
             yield self._reading(_PERIOD, faulty=False)
-        self._faulty, self._left = False, self._chance.randint(3, _LONGEST_HEALTHY)
+        # What comes next is Faulty: whoever has forgotten this ending, or should have, gives itself away.
+        self._faulty, self._left = False, 0
 
     def _reading(self, step: float, *, faulty: bool) -> Reading:
         self._ts = round(self._ts + step, 3)

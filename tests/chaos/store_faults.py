@@ -3,10 +3,11 @@
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from tests.chaos.course import Reading
@@ -127,11 +128,12 @@ def _stop_at_rest(rig: Rig, before: int) -> list[Reading]:
 
 def _truncate(rig: Rig, chance: random.Random, number: int) -> list[str]:
     """Cut the store off, start the monitor, and return what it should have done and didn't."""
-    store = rig.folder / "state.db"
-    kept = rig.folder / f"whole-{number}.db"
+    store, kept = rig.folder / "state.db", rig.folder / f"whole-{number}.db"
     shutil.copy(store, kept)
-    size = chance.randrange(1, store.stat().st_size)
-    os.truncate(store, size)
+    size = kept.stat().st_size
+    while _is_whole(store):  # where only free pages are cut off, nothing is lost
+        size = chance.randrange(1, size)
+        os.truncate(store, size)
     damaged = store.read_bytes()
     rig.monitor.start_ready()
     aside = [path for path in rig.folder.glob("state.db*") if path.name != "state.db"]
@@ -141,3 +143,13 @@ def _truncate(rig: Rig, chance: random.Random, number: int) -> list[str]:
     if not any(path.name in rig.monitor.log() for path in aside):
         wrong.append("the log doesn't say where the damaged store is")
     return wrong
+
+
+def _is_whole(store: Path) -> bool:
+    """Say whether SQLite finds nothing wrong with a copy of a store."""
+    copy = shutil.copy(store, store.with_name("copy.db"))
+    try:
+        with closing(sqlite3.connect(copy)) as database:
+            return database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    except sqlite3.DatabaseError:
+        return False
