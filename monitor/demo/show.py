@@ -112,7 +112,8 @@ class _Spectator:
         self._console = console
         self._ready = threading.Event()
         self.events: list[dict[str, Any]] = []
-        filters = [f"{settings.mqtt.base_topic}/alerts/#"]
+        self._alerts = f"{settings.mqtt.base_topic}/alerts/"
+        filters = [f"{self._alerts}#"]
         self._session = Session(settings.mqtt, "sensor-demo-spectator", None, self, filters=filters)
 
     def start(self) -> None:
@@ -132,8 +133,10 @@ class _Spectator:
         self.disconnected("another client has taken over the client id")
 
     def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:  # noqa: ARG002
-        event = json.loads(payload)
         self._session.acknowledge([receipt])
+        if not topic.startswith(self._alerts):
+            return  # amqtt now and then hands a client what another asked for
+        event = json.loads(payload)
         self.events.append(event)
         colour, sign = ("red", "!") if event["status"] == "firing" else ("green", "-")
         moment = iso(event["window"]["ts"][-1])[11:19]
