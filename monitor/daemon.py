@@ -135,6 +135,11 @@ class Daemon:
         return self._ended.is_set()
 
     @property
+    def ready(self) -> bool:
+        """Whether it is connected, subscribed and able to write."""
+        return not self._not_ready()
+
+    @property
     def steps(self) -> int:
         """Readings in a window of the bundle in use."""
         return self._bundle.manifest.steps

@@ -59,6 +59,7 @@ def _show(bundle: Path, plant: Recording, seconds: float | None, stop: threading
     daemon.start()
     spectator = _Spectator(console, settings)
     spectator.start()
+    _wait(lambda: daemon.ready)  # what the plant says before is nobody's: the broker is as new as all else
     replayer = Replayer(plant, [Template(text) for text in settings.input.topics], {}, _SPEED)
     replaying = _start_replay(replayer, settings, stop)
 
