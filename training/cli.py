@@ -1,5 +1,6 @@
 """`sensor-training`: parse, run, exit code."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -20,9 +21,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         from training.arguments import parser  # noqa: PLC0415 - Ctrl-C is quiet while pandas comes in, too
 
         arguments = parser().parse_args(argv)
-        print(arguments.run(arguments))
+        print(arguments.run(arguments), flush=True)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except InputError as error:
         _leave(2, str(error))
     except Exception as error:  # noqa: BLE001 - whatever went wrong is told in one line

@@ -23,6 +23,7 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from training.errors import InputError
+from training.folder import alone
 from training.settings import INITIALIZERS, FitSettings
 
 __all__ = [
@@ -89,8 +90,13 @@ def opened(folder: Path, name: str, about: Mapping[str, Any]) -> Iterator[optuna
 
     Raises
     ------
-    InputError : the file is no study, or one of other data or settings.
+    InputError : the file is no study, one of other data or settings, or another process is at it.
     """
+    with alone(folder):
+        yield from _opened(folder, name, about)
+
+
+def _opened(folder: Path, name: str, about: Mapping[str, Any]) -> Iterator[optuna.Study]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = folder / _FILE
     if path.exists() and not path.read_bytes()[:16].startswith(b"SQLite format 3"):

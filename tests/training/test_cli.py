@@ -123,3 +123,15 @@ def test_a_mistake_in_the_data_is_told_without_tensorflow(tmp_path: Path) -> Non
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path, env=env
     )
     assert done.stdout.split() == ["2", "False"]
+
+
+def test_reader_that_has_seen_enough(tmp_path: Path) -> None:
+    """A reader that goes away, as `head` does, is no failure."""
+    words = ["simulate", "--out", tmp_path / "r.csv", "--groups", "1", "--hours", "0.1"]
+    near, far = os.pipe()
+    os.close(near)
+    with os.fdopen(far, "wb") as nobody:
+        ended = subprocess.run(
+            [sys.executable, "-m", "training", *words], stdout=nobody, stderr=subprocess.PIPE, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -8,6 +8,7 @@ import pytest
 
 from training import configuration, objective, plots_tune, recordings, tune
 from training.cli import main
+from training.errors import InputError
 from training.prepare import Prepared, prepare
 from training.settings import FitSettings
 from training.tune import Trial
@@ -99,6 +100,18 @@ def test_a_search_learns_from_its_trials(tmp_path: Path) -> None:
     """What it proposes late is better than what it proposes at first."""
     scores = [trial.f1 for trial in _search(tmp_path, 22)]
     assert np.mean(scores[-8:]) > np.mean(scores[3:13])
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    """A second search in the same folder is refused while the first one runs, and not after it."""
+    with (
+        tune.opened(tmp_path, "search", ABOUT),
+        pytest.raises(InputError, match="another process is writing there; expected one at a time"),
+        tune.opened(tmp_path, "search", ABOUT),
+    ):
+        pass
+    with tune.opened(tmp_path, "search", ABOUT):
+        pass
 
 
 def test_a_folder_name_is_taken_as_it_is(tmp_path: Path) -> None:
