@@ -50,8 +50,6 @@ class Outbox:
     def add(self, messages: Iterable[Outgoing]) -> None:
         """Append messages in their order."""
         for message in messages:
-            if message.retain and message.topic in self._retained:
-                self._drop(self._retained[message.topic])
             self._enter(self._last + 1, message)
             self.unsaved[self._last] = message
 
@@ -79,6 +77,8 @@ class Outbox:
         self.gone.clear()
 
     def _enter(self, number: int, message: Outgoing) -> None:
+        if message.retain and message.topic in self._retained:
+            self._drop(self._retained[message.topic])
         self._last = number
         self._messages[number] = self._waiting[number] = message
         if message.retain:

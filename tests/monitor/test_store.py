@@ -68,6 +68,21 @@ def test_outbox_across_commits(tmp_path: Path) -> None:
     store.close()
 
 
+def test_state_that_was_on_its_way(tmp_path: Path) -> None:
+    """Of a state that was under way when the process died and a newer one, only the newer one goes out."""
+    store = _open(tmp_path / "s.db")
+    outbox = store.outbox()
+    outbox.add([Outgoing("state/g", b"old", retain=True)])
+    outbox.sent("unconfirmed")
+    outbox.add([Outgoing("state/g", b"new", retain=True)])
+    store.save([], outbox, 1.0)
+    outbox = store.outbox()
+    assert _left(outbox) == [b"new"]
+    store.save([], outbox, 2.0)
+    assert _left(store.outbox()) == [b"new"]
+    store.close()
+
+
 def test_all_or_nothing(tmp_path: Path) -> None:
     """A save that fails in the middle changes nothing, and the next one has it all."""
     store = _open(tmp_path / "s.db")
