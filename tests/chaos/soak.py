@@ -39,20 +39,19 @@ def soak(folder: Path, count: int, seed: int, groups: int = 10_000, stale_after:
         monitor.start_ready()
         assert monitor.process is not None
         messages = _messages(groups, seed)
-        tenth = count // 10
+        memory = []  # MiB after each tenth
         with Link(broker.port, "soak") as link:
-            _send(link, messages, tenth, monitor, tenth)
-            first = resident_mb(monitor.process.pid)
-            _send(link, messages, count - tenth, monitor, count)
-        last = resident_mb(monitor.process.pid)
+            for tenth in range(1, 11):
+                _send(link, messages, count // 10, monitor, count * tenth // 10)
+                memory.append(resident_mb(monitor.process.pid))
         outcomes = monitor.outcomes()
         aside = monitor.metric("groups_set_aside_total")
     finally:
         monitor.kill()
         broker.stop()
-    growth = last / first - 1
+    growth = memory[-1] / memory[0] - 1
     row.notes.append(
-        f"memory {first:.1f} MiB after a tenth, {last:.1f} MiB at the end ({growth:+.1%}); "
+        f"memory after each tenth {', '.join(f'{mb:.1f}' for mb in memory)} MiB ({growth:+.1%}); "
         f"{aside:.0f} times a group was set aside; {outcomes}"
     )
     if sum(outcomes.values()) != count or outcomes.keys() - {"filling", "judged", "gap"}:
