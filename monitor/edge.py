@@ -25,6 +25,8 @@ _LARGEST_OUTBOX = 20_000
 _TRIM_AFTER = 1000
 # How many times the groups in memory the store may hold.
 _STORED = 10
+# How many times the groups in memory may have a name among those to be saved.
+_UNSAVED = 4
 # How long a full outbox is given to empty before it is looked at again, in seconds.
 _HOLD = 0.02
 # With QoS 0 nothing waits for the store, and it is written this often, in seconds; after a failure, too.
@@ -100,6 +102,9 @@ class Edge:
         Where the disk doesn't take it, it is tried again later, and nothing is acknowledged until then.
         """
         self._changed.update(dict.fromkeys(groups))
+        if len(self._changed) > _UNSAVED * self._most_groups:
+            # While the disk is full, groups that were set aside unsaved are gone: their names go too.
+            self._changed = {name: None for name in self._changed if self._dump(name) is not None}
         self._outbox.add(messages)
         waits = self.problem or not self._acknowledges
         if waits and self._monotonic() < self._next_commit:

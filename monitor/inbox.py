@@ -12,8 +12,12 @@ __all__ = ["Inbox", "Taken"]
 
 # Half a second of the fastest feed seen; a plant's message is a few hundred bytes, so tens of megabytes.
 CAPACITY = 65_536
-# One pass of the pipeline: large enough for full batches, small enough to commit several times a second.
+# The same in bytes of payload, for a sender of large ones.
+CAPACITY_BYTES = 64 << 20
+# One pass of the pipeline: large enough for full batches, small enough to commit several times a second, and
+# in bytes of payload, for arrays of thousands of readings.
 LARGEST_BATCH = 4096
+LARGEST_BATCH_BYTES = 4 << 20
 # Stamps increase by at least this, in seconds: a float of today's Unix time can tell steps of 2.4e-7 apart.
 _TICK = 1e-6
 
@@ -42,6 +46,7 @@ class Inbox:
         self._wall = wall
         self._monotonic = monotonic
         self._waiting: deque[Message] = deque()
+        self._bytes = 0  # of payload that waits
         self._overflowed = 0
         self._nudged = False
         self._last_stamp = 0.0
@@ -58,7 +63,8 @@ class Inbox:
         ones beyond Receive Maximum, which bounds them.
         """
         with self._changed:
-            if receipt is None and len(self._waiting) >= CAPACITY:
+            full = len(self._waiting) >= CAPACITY or self._bytes + len(payload) > CAPACITY_BYTES
+            if full and receipt is None:
                 self._overflowed += 1
                 return
             arrived_at = self._wall()
@@ -67,6 +73,7 @@ class Inbox:
                 topic, payload, arrived_at, self._last_stamp, self._monotonic(), receipt, redelivered
             )
             self._waiting.append(message)
+            self._bytes += len(payload)
             self._changed.notify()
 
     def nudge(self) -> None:
@@ -81,7 +88,7 @@ class Inbox:
             if not (self._waiting or self._nudged):
                 self._changed.wait(timeout)
             self._nudged = False
-            return self._take(min(len(self._waiting), LARGEST_BATCH))
+            return self._take(LARGEST_BATCH)
 
     def hold(self, timeout: float) -> Taken:
         """Return no message, after `timeout` seconds: what comes in the meantime waits or overflows."""
@@ -91,7 +98,13 @@ class Inbox:
             self._nudged = False
             return self._take(0)
 
-    def _take(self, count: int) -> Taken:
-        messages = [self._waiting.popleft() for _ in range(count)]
+    def _take(self, most: int) -> Taken:
+        messages: list[Message] = []
+        size = 0
+        while self._waiting and len(messages) < most and size < LARGEST_BATCH_BYTES:
+            message = self._waiting.popleft()
+            messages.append(message)
+            size += len(message.payload)
+        self._bytes -= size
         overflowed, self._overflowed = self._overflowed, 0
         return Taken(messages, overflowed)

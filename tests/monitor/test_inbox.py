@@ -1,7 +1,7 @@
 import threading
 from itertools import pairwise
 
-from monitor.inbox import CAPACITY, LARGEST_BATCH, Inbox
+from monitor.inbox import CAPACITY, CAPACITY_BYTES, LARGEST_BATCH, LARGEST_BATCH_BYTES, Inbox
 
 
 def _inbox(wall: float = 100.0, monotonic: float = 7.0) -> Inbox:
@@ -43,6 +43,23 @@ def test_batches_are_bounded() -> None:
         inbox.put(str(number), b"", number)
     assert [message.topic for message in inbox.take(0).messages] == [str(n) for n in range(LARGEST_BATCH)]
     assert [message.topic for message in inbox.take(0).messages] == [str(LARGEST_BATCH)]
+
+
+def test_large_payloads() -> None:
+    """Large payloads fill inbox and batch by their bytes, and one that is larger than a batch still goes."""
+    inbox = _inbox()
+    payload = bytes(LARGEST_BATCH_BYTES // 2)
+    room = CAPACITY_BYTES // len(payload)
+    for _ in range(room + 2):
+        inbox.put("t", payload, None)
+    inbox.put("kept", bytes(2 * LARGEST_BATCH_BYTES), "receipt")
+    assert len(inbox) == room + 1
+    sizes = []
+    while taken := inbox.take(0).messages:
+        sizes.append([len(message.payload) for message in taken])
+    assert sizes == [[len(payload)] * 2] * (room // 2) + [[2 * LARGEST_BATCH_BYTES]]
+    inbox.put("t", payload, None)
+    assert len(inbox) == 1
 
 
 def test_overflow() -> None:
