@@ -47,7 +47,7 @@ class _Visit:
         self.done = threading.Event()
         self.problem = ""
 
-    def connected(self, *, resumed: bool) -> None:  # noqa: ARG002
+    def connected(self) -> None:
         self.done.set()
 
     def disconnected(self, reason: str) -> None:

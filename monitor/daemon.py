@@ -148,6 +148,7 @@ class Daemon:
         """Judge what still waits, publish what is left, say `offline`, disconnect."""
         self._systemd.stopping()
         self._stopping.set()
+        self._inbox.close()  # what comes now isn't acknowledged, and comes again
         self._inbox.nudge()
         if self._thread.is_alive():
             self._thread.join(_PIPELINE_STOPS_WITHIN)

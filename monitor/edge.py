@@ -91,8 +91,12 @@ class Edge:
         return len(self._outbox)
 
     def take(self, timeout: float) -> Taken:
-        """Return all that waits; wait for something at most `timeout` seconds."""
-        if len(self._outbox) >= _LARGEST_OUTBOX:
+        """Return all that waits; wait for something at most `timeout` seconds.
+
+        A full outbox is given time to empty first. Not where the inbox is full as well: the broker's
+        confirmations then wait behind readings that nobody takes.
+        """
+        if len(self._outbox) >= _LARGEST_OUTBOX and not self._inbox.is_full:
             return self._inbox.hold(min(timeout, _HOLD))
         return self._inbox.take(timeout)
 

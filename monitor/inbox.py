@@ -50,23 +50,28 @@ class Inbox:
         self._overflowed = 0
         self._nudged = False
         self._last_stamp = 0.0
-        self._changed = threading.Condition()
+        self._closed = False
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)
+        self._room = threading.Condition(lock)
 
     def __len__(self) -> int:
         """Return how many messages wait."""
         return len(self._waiting)
 
     def put(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool = False) -> None:
-        """Append a message; drop and count it where there is no room and nothing that keeps it elsewhere.
+        """Append a message. Where there is no room, one without a receipt is dropped and counted.
 
-        A message with a receipt is kept always: until it is acknowledged the broker holds back the next
-        ones beyond Receive Maximum, which bounds them.
+        One with a receipt is waited with: its sender stops reading, so that the broker holds back the next.
+        Receive Maximum alone doesn't see to that, for mosquitto 2.0 exceeds it once some are acknowledged.
         """
         with self._changed:
-            full = len(self._waiting) >= CAPACITY or self._bytes + len(payload) > CAPACITY_BYTES
-            if full and receipt is None:
+            if self._is_full(payload) and receipt is None:
                 self._overflowed += 1
                 return
+            self._room.wait_for(lambda: self._closed or not self._is_full(payload))
+            if self._closed:
+                return  # it isn't acknowledged, so it comes again
             arrived_at = self._wall()
             self._last_stamp = max(arrived_at, self._last_stamp + _TICK)
             message = Message(
@@ -75,6 +80,22 @@ class Inbox:
             self._waiting.append(message)
             self._bytes += len(payload)
             self._changed.notify()
+
+    def _is_full(self, payload: bytes) -> bool:
+        more = self._bytes + len(payload)
+        # One that is larger than all room there is still goes, alone.
+        return len(self._waiting) >= CAPACITY or (more > CAPACITY_BYTES and bool(self._waiting))
+
+    def close(self) -> None:
+        """Take no more, and let go who waits for room."""
+        with self._changed:
+            self._closed = True
+            self._room.notify_all()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next message would have to wait."""
+        return self._is_full(b"")
 
     def nudge(self) -> None:
         """Make the next `take` return at once, even with nothing."""
@@ -106,5 +127,6 @@ class Inbox:
             messages.append(message)
             size += len(message.payload)
         self._bytes -= size
+        self._room.notify_all()
         overflowed, self._overflowed = self._overflowed, 0
         return Taken(messages, overflowed)

@@ -84,13 +84,13 @@ class Link:
         if (before.host, before.port) != (settings.mqtt.host, settings.mqtt.port):
             self.session.move(settings.mqtt)
 
-    def connected(self, *, resumed: bool) -> None:
+    def connected(self) -> None:
         """Hear from the session that it is ready."""
         self._metrics.mqtt_connected.set(1)
         if self._was_connected:
             self._metrics.mqtt_reconnects.inc()
-            if not resumed:
-                self.forgotten.set()  # retained states went with the session
+        # A broker that was killed comes back with what it saved last, and says nothing of what it forgot.
+        self.forgotten.set()
         self._was_connected = True
         self._inbox.nudge()  # the outbox may hold what couldn't be sent
         mqtt = self._settings.mqtt

@@ -8,11 +8,8 @@ __all__ = ["Listener"]
 class Listener(Protocol):
     """Told by a session what happens, on the network thread: must be quick and never raise."""
 
-    def connected(self, *, resumed: bool) -> None:
-        """Hear that the broker took us in and every subscription stands.
-
-        `resumed` tells whether it remembers an earlier connection of ours.
-        """
+    def connected(self) -> None:
+        """Hear that the broker took us in and every subscription stands."""
 
     def disconnected(self, reason: str) -> None:
         """Hear why there is no connection; the session keeps trying."""

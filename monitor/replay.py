@@ -87,7 +87,7 @@ class Replayer:
         while unconfirmed and not stop.wait(_STEP):
             unconfirmed.difference_update(session.delivered())
 
-    def connected(self, *, resumed: bool) -> None:  # noqa: ARG002
+    def connected(self) -> None:
         """Hear from the session that it is ready."""
         self._connected.set()
 

@@ -124,7 +124,7 @@ class _Spectator:
     def stop(self) -> None:
         self._session.stop(timeout=1.0)
 
-    def connected(self, *, resumed: bool) -> None:  # noqa: ARG002
+    def connected(self) -> None:
         self._ready.set()
 
     def disconnected(self, reason: str) -> None:

@@ -84,7 +84,6 @@ class Session:
         self._connection = next(_connections)
         self._refused = False
         self._leaving = False
-        self._resumed = False
         self._admissions = 0  # how often the broker took us in
         self._client = self._build(V311 if settings.version == "3.1.1" else V5)
         self._question = self._client
@@ -198,11 +197,8 @@ class Session:
         if not self._leaving:
             connect(self._client, self._settings, durable=self._durable)
 
-    def _on_connect(
-        self, client: paho.Client, _: Any, flags: paho.ConnectFlags, reason: ReasonCode, __: Any
-    ) -> None:
+    def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: ReasonCode, ___: Any) -> None:
         self._refused = reason.is_failure
-        self._resumed = flags.session_present
         if self._refused:
             self._fail(f"the broker refuses the connection: {reason}")
             return
@@ -227,7 +223,7 @@ class Session:
     def _become_ready(self) -> None:
         self._publish_births()
         self.ready, self.problem = True, ""
-        self._listener.connected(resumed=self._resumed)
+        self._listener.connected()
 
     def _publish_births(self) -> None:
         for topic, payload in self._births:

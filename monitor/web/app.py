@@ -1,6 +1,6 @@
 """The routes. Everything they show comes in as an argument; nothing here changes anything."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from html import escape
 
 from prometheus_client import CollectorRegistry
@@ -28,18 +28,19 @@ def build(
     summary : label -> text, what the page shows.
     """
 
-    def metrics(request: Request) -> Response:
+    # Coroutines that never wait: all is quickly said, and a thread for each request would keep memory.
+    async def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"content-type": content_type})
 
-    def check(problem: Check) -> Callable[[Request], Response]:
-        def answer(_: Request) -> Response:
+    def check(problem: Check) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(_: Request) -> Response:
             text = problem()
             return PlainTextResponse(f"{text or 'ok'}\n", status_code=503 if text else 200)
 
         return answer
 
-    def page(_: Request) -> Response:
+    async def page(_: Request) -> Response:
         rows = "".join(f"<tr><th>{escape(name)}<td>{escape(text)}" for name, text in summary().items())
         return HTMLResponse(_PAGE.replace("ROWS", rows))
 

@@ -48,7 +48,7 @@ def kill_broker(folder: Path, count: int, seed: int) -> Row:
                 rig.wait(0.2, 0.5)
                 sent = rig.plant.finish()
                 delivered = _delivered(sent, witness.packets, rig.witness.packets)
-                row = rig.settle(Row("", 1, len(sent)), [delivered], forgetful=True)
+                row = rig.settle(Row("", 1, len(sent)), [delivered])
                 # Events tell of readings, too, that reached the monitor and not the witness.
                 row.notes.append(f"{len(sent) - len(delivered)} readings forgotten by the broker")
                 total.add(row)

@@ -116,7 +116,7 @@ class Rig:
         readings = self.plant.finish()
         return self.settle(Row("", 1, len(readings)), [readings])
 
-    def settle(self, row: Row, segments: list[list[Reading]], *, forgetful: bool = False) -> Row:
+    def settle(self, row: Row, segments: list[list[Reading]]) -> Row:
         """Wait for the events of these readings, each segment judged from a fresh start, and compare.
 
         `forgetful` says that the broker forgot states that it had confirmed and was to retain.
@@ -137,7 +137,7 @@ class Rig:
             row.broken.append(f"exit code {self.monitor.process and self.monitor.process.returncode}")
         self._flush()
         weigh(row, self.mode, expected, self.witness.packets)
-        (row.notes if forgetful else row.broken).extend(self._stale_states())
+        row.broken.extend(self._stale_states())
         return row
 
     def _flush(self) -> None:

@@ -25,7 +25,7 @@ class Ear:
     problems: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def connected(self, *, resumed: bool) -> None:  # noqa: ARG002
+    def connected(self) -> None:
         self.connections += 1
 
     def disconnected(self, reason: str) -> None:

@@ -90,8 +90,9 @@ def test_expected_group(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
         running(Monitor(tmp_path, toy_bundle, mosquitto.port, extra)) as monitor,
     ):
         wait_until(lambda: monitor.metric("groups", state="silent") == 1, "it is silent")
-        wait_until(lambda: other.payloads("sensor-monitor/state/line1/mute"), "its state says so")
-        assert other.payloads("sensor-monitor/state/line1/mute")[0]["state"] == "silent"
+        states = "sensor-monitor/state/line1/mute"
+        wait_until(lambda: len(other.payloads(states)) == 2, "its state says so")
+        assert [line["state"] for line in other.payloads(states)] == ["filling", "silent"]
 
 
 def test_max_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:

@@ -46,33 +46,58 @@ def test_batches_are_bounded() -> None:
 
 
 def test_large_payloads() -> None:
-    """Large payloads fill inbox and batch by their bytes, and one that is larger than a batch still goes."""
+    """Large payloads fill inbox and batch by their bytes."""
     inbox = _inbox()
     payload = bytes(LARGEST_BATCH_BYTES // 2)
     room = CAPACITY_BYTES // len(payload)
     for _ in range(room + 2):
         inbox.put("t", payload, None)
-    inbox.put("kept", bytes(2 * LARGEST_BATCH_BYTES), "receipt")
-    assert len(inbox) == room + 1
+    assert len(inbox) == room
     sizes = []
     while taken := inbox.take(0).messages:
         sizes.append([len(message.payload) for message in taken])
-    assert sizes == [[len(payload)] * 2] * (room // 2) + [[2 * LARGEST_BATCH_BYTES]]
-    inbox.put("t", payload, None)
-    assert len(inbox) == 1
+    assert sizes == [[len(payload)] * 2] * (room // 2)
+    inbox.put("larger than all room", bytes(CAPACITY_BYTES + 1), None)
+    inbox.put("t", b"1", None)
+    assert [message.topic for message in inbox.take(0).messages] == ["larger than all room"]
 
 
 def test_overflow() -> None:
-    """With no room left, messages without a receipt are dropped and counted once, others are kept."""
+    """With no room left, messages without a receipt are dropped and counted once."""
     inbox = _inbox()
     for _ in range(CAPACITY + 3):
         inbox.put("t", b"", None)
-    inbox.put("kept", b"", "receipt")
-    assert len(inbox) == CAPACITY + 1
+    assert (len(inbox), inbox.is_full) == (CAPACITY, True)
     assert inbox.take(0).overflowed == 3
     assert inbox.take(0).overflowed == 0
     inbox.put("t", b"", None)
-    assert len(inbox) == CAPACITY + 2 - 2 * LARGEST_BATCH
+    assert len(inbox) == CAPACITY + 1 - 2 * LARGEST_BATCH
+
+
+def test_message_that_must_not_be_lost_waits() -> None:
+    """A message with a receipt finds room as soon as there is some: its sender waits meanwhile."""
+    inbox = _inbox()
+    for number in range(CAPACITY):
+        inbox.put(str(number), b"", number)
+    sender = threading.Thread(target=inbox.put, args=("last", b"", "receipt"))
+    sender.start()
+    seen: list[str] = []
+    while "last" not in seen:
+        seen += [message.topic for message in inbox.take(0).messages]
+    sender.join()
+    assert seen == [*map(str, range(CAPACITY)), "last"]
+
+
+def test_closed() -> None:
+    """An inbox that is closed lets go who waits for room, and takes no more."""
+    inbox = _inbox()
+    for number in range(CAPACITY):
+        inbox.put(str(number), b"", number)
+    sender = threading.Thread(target=inbox.put, args=("last", b"", "receipt"))
+    sender.start()
+    inbox.close()
+    sender.join()
+    assert len(inbox) == CAPACITY
 
 
 def test_nudge() -> None:
