@@ -41,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from monitor.allocator import steady
+
+    steady()  # before all that takes memory
+
     from monitor.configuration import load
     from monitor.daemon import Daemon
     from monitor.logs import set_up
