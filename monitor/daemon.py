@@ -79,13 +79,12 @@ class Daemon:
         except UnusableError:
             self._store.close()
             raise
-        self._session = self._link.session
-        self._store.add_filters(self._session.subscriptions)
+        self._store.add_filters(self._link.session.subscriptions)
         memory.fetch = self._store.fetch
         memory.board.expect(settings.input.groups, now, time.time())
         self._edge = Edge(
-            self._inbox, self._session, self._store, memory.dump, settings.mqtt.base_topic, self._metrics,
-            most_groups=most, acknowledges=settings.mqtt.qos > 0,
+            self._inbox, self._link.session, self._link.outgoing, self._store, memory.dump,
+            settings.mqtt.base_topic, self._metrics, most_groups=most, acknowledges=settings.mqtt.qos > 0,
         )  # fmt: skip
         self._pipeline = Pipeline(
             self._edge, decode, memory, manifest, most, self._metrics, PipelineLog(), self._systemd.alive,
@@ -117,7 +116,7 @@ class Daemon:
         _log.info("answering on %s", self.address)
         self._server.start()
         self._thread.start()
-        self._session.start()
+        self._link.start()
         self._systemd.ready()
 
     def run(self) -> int:
@@ -152,7 +151,7 @@ class Daemon:
         self._inbox.nudge()
         if self._thread.is_alive():
             self._thread.join(_PIPELINE_STOPS_WITHIN)
-        self._session.stop(timeout=1.0)
+        self._link.stop(timeout=1.0)
         self._server.stop()
         if not self._thread.is_alive():
             self._store.close()
@@ -217,7 +216,7 @@ class Daemon:
         return f"the pipeline hangs for {quiet:.0f} s" if quiet > _HANGS_AFTER else ""
 
     def _not_ready(self) -> str:
-        return "; ".join(filter(None, [self._session.problem, self._edge.problem]))
+        return "; ".join(filter(None, [self._link.problem, self._edge.problem]))
 
     def _summary(self) -> dict[str, str]:
         return summary(self.registry, self._settings, self._bundle.manifest, self._not_ready())

@@ -42,7 +42,8 @@ class Edge:
     Parameters
     ----------
     inbox : where the session puts messages.
-    session : the connection to the broker.
+    session : the connection that readings come from, to be acknowledged there.
+    outgoing : the connection that messages go out by.
     store : keeps state and the outbox.
     dump : tells the state of a group.
     base_topic : all output goes below it.
@@ -57,6 +58,7 @@ class Edge:
         self,
         inbox: Inbox,
         session: Session,
+        outgoing: Session,
         store: Store,
         dump: Dump,
         base_topic: str,
@@ -69,6 +71,7 @@ class Edge:
     ) -> None:
         self._inbox = inbox
         self._session = session
+        self._outgoing = outgoing
         self._store = store
         self._outbox = store.outbox()
         self._dump = dump
@@ -91,12 +94,8 @@ class Edge:
         return len(self._outbox)
 
     def take(self, timeout: float) -> Taken:
-        """Return all that waits; wait for something at most `timeout` seconds.
-
-        A full outbox is given time to empty first. Not where the inbox is full as well: the broker's
-        confirmations then wait behind readings that nobody takes.
-        """
-        if len(self._outbox) >= _LARGEST_OUTBOX and not self._inbox.is_full:
+        """Return all that waits; wait for something at most `timeout` seconds."""
+        if len(self._outbox) >= _LARGEST_OUTBOX:
             return self._inbox.hold(min(timeout, _HOLD))
         return self._inbox.take(timeout)
 
@@ -137,13 +136,13 @@ class Edge:
     def emit(self) -> bool:
         """Publish what the outbox holds, as far as the connection takes it; return whether it is empty."""
         outbox = self._outbox
-        for number in self._session.delivered():
+        for number in self._outgoing.delivered():
             outbox.delivered(number)
-        while self._session.ready and outbox.in_flight < _LARGEST_IN_FLIGHT:
+        while self._outgoing.ready and outbox.in_flight < _LARGEST_IN_FLIGHT:
             message = outbox.first()
             if message is None:
                 break
-            number = self._session.publish(
+            number = self._outgoing.publish(
                 f"{self._base_topic}/{message.topic}", message.payload, retain=message.retain
             )
             outbox.sent(number)

@@ -92,11 +92,6 @@ class Inbox:
             self._closed = True
             self._room.notify_all()
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the next message would have to wait."""
-        return self._is_full(b"")
-
     def nudge(self) -> None:
         """Make the next `take` return at once, even with nothing."""
         with self._changed:

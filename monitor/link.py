@@ -23,6 +23,35 @@ _log = logging.getLogger(__name__)
 _RELOAD = "reload"
 
 
+class _Outgoing:
+    """Listens to the connection by which alerts and states go out.
+
+    It is one of its own: under a flood of readings the broker's confirmations would otherwise stand behind
+    all of them, and alerts with them.
+    """
+
+    def __init__(self, link: "Link") -> None:
+        self._link = link
+
+    def connected(self) -> None:
+        self._link.nudge()  # the outbox may hold what couldn't be sent
+
+    def disconnected(self, reason: str) -> None:
+        if self._link.session.ready:  # else the other connection says the same
+            _log.warning("alerts and states wait: %s; trying again until it works", reason)
+
+    def taken_over(self) -> None:
+        self._link.taken_over()
+
+    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
+        """Nothing is subscribed to."""
+
+    def requested(
+        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
+    ) -> None:
+        """Nothing is subscribed to."""
+
+
 class Link:
     """Listens to the session for the daemon.
 
@@ -63,10 +92,13 @@ class Link:
         self._answering = threading.Lock()
         self.forgotten = threading.Event()
         """Set when the broker may have lost what it retained."""
+        name, password = client_id(settings), configuration.password(settings.mqtt)
+        self.outgoing = Session(settings.mqtt, f"{name}-out", password, _Outgoing(self))
+        """The connection by which alerts and states go out."""
         self.session = Session(
             settings.mqtt,
-            client_id(settings),
-            configuration.password(settings.mqtt),
+            name,
+            password,
             self,
             filters=self._filters,
             former=former,
@@ -76,6 +108,26 @@ class Link:
             will=(f"{self._base}/status", b"offline"),
             durable=True,
         )
+        """The connection by which readings come, and whose end the broker tells everybody."""
+
+    @property
+    def problem(self) -> str:
+        """Why nothing comes or goes, for people; "" if all does."""
+        return self.session.problem or self.outgoing.problem
+
+    def start(self) -> None:
+        """Connect in the background."""
+        self.outgoing.start()
+        self.session.start()
+
+    def stop(self, timeout: float) -> None:
+        """Say `offline`, wait for the broker to have it at most `timeout` seconds, and leave."""
+        self.outgoing.stop(timeout)
+        self.session.stop(timeout)
+
+    def nudge(self) -> None:
+        """Let the pipeline look what it can send."""
+        self._inbox.nudge()
 
     def change_to(self, settings: Settings, manifest: Manifest) -> None:
         """Go on with other settings and another bundle."""
@@ -83,6 +135,7 @@ class Link:
         self.session.announce(self._births(manifest))
         if (before.host, before.port) != (settings.mqtt.host, settings.mqtt.port):
             self.session.move(settings.mqtt)
+            self.outgoing.move(settings.mqtt)
 
     def connected(self) -> None:
         """Hear from the session that it is ready."""
@@ -91,8 +144,8 @@ class Link:
             self._metrics.mqtt_reconnects.inc()
         # A broker that was killed comes back with what it saved last, and says nothing of what it forgot.
         self.forgotten.set()
+        self.nudge()
         self._was_connected = True
-        self._inbox.nudge()  # the outbox may hold what couldn't be sent
         mqtt = self._settings.mqtt
         _log.info("connected to %s:%s, subscribed to %s", mqtt.host, mqtt.port, ", ".join(self._filters))
 

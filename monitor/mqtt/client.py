@@ -67,7 +67,7 @@ def pauses() -> tuple[float, float]:
     has its own, so that a plant's monitors don't come back in step when their broker does.
     """
     draw = random.SystemRandom()
-    return draw.uniform(1, 2), draw.uniform(20, 40)
+    return draw.uniform(1, 2), draw.uniform(8, 16)
 
 
 def connect(client: paho.Client, settings: Mqtt, *, durable: bool) -> None:
