@@ -12,13 +12,13 @@ from monitor.bundle import Bundle
 from monitor.classifier import Classifier
 from training import compare, contenders, export
 from training.backend import keras
-from training.batches import Moves
 from training.compare import Parts, Standing, Table
 from training.contenders import CANDIDATES, Candidate, Score
 from training.countdown import Countdown
 from training.dataset import STEPS
 from training.errors import InputError
 from training.learn import train
+from training.moves import Moves
 from training.prepare import Prepared, prepare
 from training.recordings import NAMES
 from training.settings import FitSettings

@@ -20,7 +20,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
 from monitor.records import FloatArray
-from training.batches import Moves
+from training.moves import Moves
 
 __all__ = ["CANDIDATES", "Candidate", "Score", "Train", "classic"]
 

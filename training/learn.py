@@ -9,8 +9,9 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from training import network
 from training.backend import keras
-from training.batches import Batches, Moves
+from training.batches import Batches
 from training.dataset import STEPS
+from training.moves import Moves
 from training.prepare import Prepared
 from training.quiet import quiet
 from training.recordings import NAMES

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from training.batches import Batches, Moves, pairs
+from training.batches import Batches
+from training.moves import Moves, pairs
 from training.recordings import NAMES
 
 SCALE = np.array([2.0, 10.0, 4.0, 5.0])

@@ -9,11 +9,11 @@ from monitor import bundle
 from monitor.records import FloatArray
 from monitor.scaler import Scaler
 from training import against, compare, contenders, unseen
-from training.batches import Moves
 from training.compare import Parts
 from training.contenders import CANDIDATES, Candidate, Score
 from training.dataset import Dataset
 from training.errors import InputError
+from training.moves import Moves
 from training.prepare import prepare
 
 MOVES = Moves(2.0, np.ones(4))
