@@ -1,12 +1,14 @@
 """Find out whether `sensor-monitor run` would start with these settings."""
 
 import threading
+from collections.abc import Sequence
 
 from monitor import bundle, configuration
 from monitor.chain import Chain
 from monitor.daemon import decoder
 from monitor.errors import ConfigurationError
 from monitor.link import client_id
+from monitor.listener import Delivery
 from monitor.mqtt import Session
 from monitor.settings import Settings
 from monitor.topics import Template
@@ -58,7 +60,7 @@ class _Visit:
     def taken_over(self) -> None:
         self.disconnected("another client has taken over the client id")
 
-    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
+    def received(self, messages: Sequence[Delivery]) -> None:
         """Leave what comes to the daemon."""
 
     def requested(

@@ -3,9 +3,10 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from monitor.listener import Delivery
 from monitor.records import Message
 
 __all__ = ["Inbox", "Taken"]
@@ -59,32 +60,35 @@ class Inbox:
         """Return how many messages wait."""
         return len(self._waiting)
 
-    def put(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool = False) -> None:
-        """Append a message. Where there is no room, one without a receipt is dropped and counted.
+    def put(self, messages: Iterable[Delivery]) -> None:
+        """Append messages. Where there is no room, one without a receipt is dropped and counted.
 
         One with a receipt is waited with: its sender stops reading, so that the broker holds back the next.
         Receive Maximum alone doesn't see to that, for mosquitto 2.0 exceeds it once some are acknowledged.
         """
         with self._changed:
-            if self._is_full(payload) and receipt is None:
-                self._overflowed += 1
-                return
-            self._room.wait_for(lambda: self._closed or not self._is_full(payload))
-            if self._closed:
-                return  # it isn't acknowledged, so it comes again
-            arrived_at = self._wall()
-            self._last_stamp = max(arrived_at, self._last_stamp + _TICK)
-            message = Message(
-                topic, payload, arrived_at, self._last_stamp, self._monotonic(), receipt, redelivered
-            )
-            self._waiting.append(message)
-            self._bytes += len(payload)
+            arrived_at, received = self._wall(), self._monotonic()
+            for topic, payload, receipt, redelivered in messages:
+                if self._is_full(len(payload)):
+                    if receipt is None:
+                        self._overflowed += 1
+                        continue
+                    self._await_room(len(payload))
+                if self._closed:
+                    return  # it isn't acknowledged, so it comes again
+                self._last_stamp = stamp = max(arrived_at, self._last_stamp + _TICK)
+                message = Message(topic, payload, arrived_at, stamp, received, receipt, redelivered)
+                self._waiting.append(message)
+                self._bytes += len(payload)
             self._changed.notify()
 
-    def _is_full(self, payload: bytes) -> bool:
-        more = self._bytes + len(payload)
+    def _is_full(self, size: int) -> bool:
         # One that is larger than all room there is still goes, alone.
-        return len(self._waiting) >= CAPACITY or (more > CAPACITY_BYTES and bool(self._waiting))
+        return len(self._waiting) >= CAPACITY or (self._bytes + size > CAPACITY_BYTES and bool(self._waiting))
+
+    def _await_room(self, size: int) -> None:
+        self._changed.notify()
+        self._room.wait_for(lambda: self._closed or not self._is_full(size))
 
     def close(self) -> None:
         """Take no more, and let go who waits for room."""

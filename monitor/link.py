@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from monitor import __version__, configuration, requests
 from monitor.inbox import Inbox
+from monitor.listener import Delivery
 from monitor.manifest import Manifest
 from monitor.metrics import Metrics
 from monitor.mqtt import Session
@@ -43,7 +44,7 @@ class _Outgoing:
     def taken_over(self) -> None:
         self._link.taken_over()
 
-    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
+    def received(self, messages: Sequence[Delivery]) -> None:
         """Nothing is subscribed to."""
 
     def requested(
@@ -164,9 +165,9 @@ class Link:
         )
         self._end(2)
 
-    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
-        """Take a message from the session."""
-        self._inbox.put(topic, payload, receipt, redelivered=redelivered)
+    def received(self, messages: Sequence[Delivery]) -> None:
+        """Take messages from the session."""
+        self._inbox.put(messages)
 
     def requested(
         self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None

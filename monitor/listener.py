@@ -1,8 +1,13 @@
 """What a session with the broker tells its owner."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-__all__ = ["Listener"]
+__all__ = ["Delivery", "Listener"]
+
+Delivery = tuple[str, bytes, object, bool]
+"""A message: its topic, its payload, the receipt that acknowledges it (None where nothing is to be
+acknowledged), and whether the broker sent it before and nobody acknowledged it."""
 
 
 class Listener(Protocol):
@@ -17,11 +22,8 @@ class Listener(Protocol):
     def taken_over(self) -> None:
         """Hear that another client has our id; the session is over."""
 
-    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
-        """Take a message. Its receipt acknowledges it; None needs no acknowledgement.
-
-        `redelivered` tells that the broker sent it before, and nobody acknowledged it.
-        """
+    def received(self, messages: Sequence[Delivery]) -> None:
+        """Take messages in their order."""
 
     def requested(
         self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None

@@ -3,12 +3,13 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from monitor.errors import FailedError, RecordingError
+from monitor.listener import Delivery
 from monitor.mqtt import Session
 from monitor.payload_schema import TS
 from monitor.recording import Recording, Row
@@ -103,7 +104,7 @@ class Replayer:
         """Hear that another client has our id, which is random, so this is all but impossible."""
         self.disconnected("another client has taken over the client id")
 
-    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
+    def received(self, messages: Sequence[Delivery]) -> None:
         """Nothing is subscribed to."""
 
     def requested(

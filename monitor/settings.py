@@ -116,6 +116,8 @@ class Mqtt(_Section):
     keepalive: Annotated[int, Ge(5), Le(65535)] = 30
     """Seconds of quiet until the connection is probed."""
     qos: Annotated[int, AfterValidator(_qos)] = 1
+    bulk: bool = True
+    """Whether readings are taken off the connection many at a time, past paho; not with websockets."""
     base_topic: Annotated[str, AfterValidator(_output_topic)] = "sensor-monitor"
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from monitor.daemon import Daemon
 from monitor.demo.broker import EmbeddedBroker
 from monitor.demo.scorecard import ScoreCard, faults, incidents, score
 from monitor.errors import ConfigurationError, FailedError, UnusableError
+from monitor.listener import Delivery
 from monitor.logs import set_up
 from monitor.mqtt import Session
 from monitor.payloads import iso
@@ -133,8 +134,12 @@ class _Spectator:
     def taken_over(self) -> None:
         self.disconnected("another client has taken over the client id")
 
-    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:  # noqa: ARG002
-        self._session.acknowledge([receipt])
+    def received(self, messages: Sequence[Delivery]) -> None:
+        for topic, payload, receipt, _ in messages:
+            self._session.acknowledge([receipt])
+            self._show(topic, payload)
+
+    def _show(self, topic: str, payload: bytes) -> None:
         if not topic.startswith(self._alerts):
             return  # amqtt now and then hands a client what another asked for
         event = json.loads(payload)

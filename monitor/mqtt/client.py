@@ -10,6 +10,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from monitor.mqtt.bulk import BulkClient
 from monitor.mqtt.tls import encrypt
 from monitor.settings import Mqtt
 
@@ -33,14 +34,14 @@ _LARGEST_IN_FLIGHT = 10
 
 def build(
     settings: Mqtt, client_id: str, password: str | None, version: MQTTProtocolVersion, *, durable: bool
-) -> paho.Client:
+) -> BulkClient:
     """Return a client that can log in.
 
     Raises
     ------
     ConfigurationError : a certificate or key can't be used.
     """
-    client = paho.Client(
+    client = BulkClient(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         clean_session=None if version == V5 else not durable,

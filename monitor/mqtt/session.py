@@ -1,9 +1,7 @@
 """A client's session with the broker: a connection that is made anew whenever it breaks."""
 
-import itertools
 import logging
 import sys
-import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -14,9 +12,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.listener import Listener
 from monitor.mqtt import words
+from monitor.mqtt.bulk import BulkClient
 from monitor.mqtt.claim import outranks
 from monitor.mqtt.client import V5, V311, build, connect, hang_up
+from monitor.mqtt.packets import Publish
 from monitor.mqtt.question import ask_version
+from monitor.mqtt.receipts import Receipts
 from monitor.mqtt.request import about_answer, correlated
 from monitor.mqtt.subscriptions import Subscriptions
 from monitor.settings import Mqtt
@@ -26,8 +27,6 @@ __all__ = ["Session"]
 _log = logging.getLogger(__name__)
 
 _TAKEN_OVER = 142
-# Numbers every connection of this process, so that a receipt fits no other, of whichever session.
-_connections = itertools.count()
 
 
 class Session:
@@ -79,9 +78,7 @@ class Session:
         self._durable = durable
         self._request_prefix = requests.removesuffix("#")
         self._delivered: deque[int] = deque()
-        # Guards `_connection`: an acknowledgement must not slip from one connection into the next.
-        self._acknowledging = threading.RLock()
-        self._connection = next(_connections)
+        self._receipts = Receipts()
         self._refused = False
         self._leaving = False
         self._admissions = 0  # how often the broker took us in
@@ -153,10 +150,7 @@ class Session:
 
     def acknowledge(self, receipts: Iterable[object]) -> None:
         """Tell the broker that these messages are dealt with; receipts of another connection lapse."""
-        with self._acknowledging:
-            for receipt in receipts:
-                if isinstance(receipt, tuple) and receipt[0] == self._connection:
-                    self._client.ack(receipt[1], receipt[2])
+        self._receipts.take(receipts, self._client)
 
     def stop(self, timeout: float) -> None:
         """Publish the will's message, wait for the broker to have it at most `timeout` seconds, and leave."""
@@ -170,8 +164,11 @@ class Session:
         if connected:  # otherwise its thread may be deep in an attempt to connect, and ends by itself
             self._client.loop_stop()
 
-    def _build(self, version: MQTTProtocolVersion) -> paho.Client:
+    def _build(self, version: MQTTProtocolVersion) -> BulkClient:
         client = self._build_bare(version, self._client_id)
+        if self._settings.bulk and self._settings.transport == "tcp":
+            special = (self._claim, self._request_prefix.removesuffix("/"))
+            client.peel(self._on_publishes, tuple(topic.encode() for topic in special if topic))
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -182,7 +179,7 @@ class Session:
             client.will_set(*self._will, qos=1, retain=True)
         return client
 
-    def _build_bare(self, version: MQTTProtocolVersion, name: str) -> paho.Client:
+    def _build_bare(self, version: MQTTProtocolVersion, name: str) -> BulkClient:
         client = build(self._settings, name, self._password, version, durable=self._durable)
         client.on_connect_fail = self._on_connect_fail
         return client
@@ -259,8 +256,7 @@ class Session:
             self._fail(words.broken(self._settings, reason, admitted=self._admissions > 0))
 
     def _on_socket_close(self, _: Any, __: Any, ___: Any) -> None:
-        with self._acknowledging:
-            self._connection = next(_connections)
+        self._receipts.lapse()
 
     def _on_message(self, _: Any, __: Any, message: paho.MQTTMessage) -> None:
         if self._leaving:
@@ -269,14 +265,19 @@ class Session:
             topic = message.topic
         except UnicodeDecodeError:
             topic = "\ufffd"  # fits no template, so it is counted as unmatched
-        receipt = (self._connection, message.mid, message.qos) if message.qos else None
+        receipt = self._receipts.give(message.mid, message.qos)
         if topic == self._claim:
             self._heed(message)
         elif self._request_prefix and f"{topic}/".startswith(self._request_prefix):
             self.acknowledge([receipt])
             self._listener.requested(topic, bytes(message.payload), *about_answer(message))
         else:
-            self._listener.received(topic, bytes(message.payload), receipt, redelivered=message.dup)
+            self._listener.received([(topic, bytes(message.payload), receipt, message.dup)])
+
+    def _on_publishes(self, publishes: list[Publish]) -> None:
+        """Take what went past paho."""
+        if not self._leaving:
+            self._listener.received(self._receipts.deliveries(publishes))
 
     def _heed(self, message: paho.MQTTMessage) -> None:
         """Give up where a claim says that another began after us; a newcomer always takes over."""

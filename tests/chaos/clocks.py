@@ -152,10 +152,10 @@ def _arrive(plant: _Plant, inbox: Inbox, chance: random.Random, size: int) -> li
     elements = []
     for _ in range(size):
         topic, payload, read = plant.message()
-        inbox.put(topic, payload, None)
+        inbox.put([(topic, payload, None, False)])
         elements.append(read)
         if chance.random() < 0.03:  # the broker wasn't told that we have it
-            inbox.put(topic, payload, None, redelivered=True)
+            inbox.put([(topic, payload, None, True)])
             elements.append(read)
     return elements
 

@@ -31,7 +31,7 @@ class Decoder:
         ------
         AssertionError : an element has no outcome or two, or a reading is no reading.
         """
-        self._inbox.put(topic, payload, None)
+        self._inbox.put([(topic, payload, None, False)])
         readings, refusals = self._stage.decode(self._inbox.take(0).messages)
         count = len(readings.groups)
         assert count + len(refusals) == _elements(payload) if count else refusals, "one outcome an element"

@@ -83,7 +83,7 @@ def expect(folder: Path, mode: str, readings: Iterable[Reading]) -> list[AlertEv
     inbox = Inbox()
     for batch in _batches(readings):
         for reading in batch:
-            inbox.put(reading.topic.decode(), reading.payload, None)
+            inbox.put([(reading.topic.decode(), reading.payload, None, False)])
         while messages := inbox.take(0).messages:
             found, refusals = decode.decode(messages)
             assert not refusals, refusals[0]

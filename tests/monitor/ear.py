@@ -2,11 +2,12 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitor.listener import Delivery
 from monitor.mqtt import Session
 from monitor.settings import Mqtt
 from tests.conftest import wait_until
@@ -39,9 +40,10 @@ class Ear:
     ) -> None:
         self.requests.append((topic, payload, response_topic, correlation))
 
-    def received(self, topic: str, payload: bytes, receipt: object, *, redelivered: bool) -> None:
-        self.messages.append((topic, payload, receipt))
-        self.redelivered.append(redelivered)
+    def received(self, messages: Sequence[Delivery]) -> None:
+        for topic, payload, receipt, redelivered in messages:
+            self.redelivered.append(redelivered)
+            self.messages.append((topic, payload, receipt))
 
 
 @contextmanager

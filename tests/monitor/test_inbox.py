@@ -11,8 +11,8 @@ def _inbox(wall: float = 100.0, monotonic: float = 7.0) -> Inbox:
 def test_all_that_waits() -> None:
     """Taking returns all that waits in the order of arrival, with both clocks, and only once."""
     inbox = _inbox()
-    inbox.put("a", b"1", None)
-    inbox.put("b", b"2", "receipt")
+    inbox.put([("a", b"1", None, False)])
+    inbox.put([("b", b"2", "receipt", False)])
     assert len(inbox) == 2
     first, second = inbox.take(0).messages
     assert (first.topic, first.payload, first.receipt) == ("a", b"1", None)
@@ -28,7 +28,7 @@ def test_stamps_increase() -> None:
     inbox = Inbox(lambda: clock[0], lambda: 0.0)
     for step in (0.0, 0.0, 0.001, -3600.0, 0.0, 7200.0):
         clock[0] += step
-        inbox.put("t", b"", None)
+        inbox.put([("t", b"", None, False)])
     messages = inbox.take(0).messages
     times = [message.stamp for message in messages]
     assert all(earlier < later for earlier, later in pairwise(times))
@@ -40,7 +40,7 @@ def test_batches_are_bounded() -> None:
     """One batch holds at most so many messages; the others stay for the next."""
     inbox = _inbox()
     for number in range(LARGEST_BATCH + 1):
-        inbox.put(str(number), b"", number)
+        inbox.put([(str(number), b"", number, False)])
     assert [message.topic for message in inbox.take(0).messages] == [str(n) for n in range(LARGEST_BATCH)]
     assert [message.topic for message in inbox.take(0).messages] == [str(LARGEST_BATCH)]
 
@@ -51,14 +51,14 @@ def test_large_payloads() -> None:
     payload = bytes(LARGEST_BATCH_BYTES // 2)
     room = CAPACITY_BYTES // len(payload)
     for _ in range(room + 2):
-        inbox.put("t", payload, None)
+        inbox.put([("t", payload, None, False)])
     assert len(inbox) == room
     sizes = []
     while taken := inbox.take(0).messages:
         sizes.append([len(message.payload) for message in taken])
     assert sizes == [[len(payload)] * 2] * (room // 2)
-    inbox.put("larger than all room", bytes(CAPACITY_BYTES + 1), None)
-    inbox.put("t", b"1", None)
+    inbox.put([("larger than all room", bytes(CAPACITY_BYTES + 1), None, False)])
+    inbox.put([("t", b"1", None, False)])
     assert [message.topic for message in inbox.take(0).messages] == ["larger than all room"]
 
 
@@ -66,11 +66,11 @@ def test_overflow() -> None:
     """With no room left, messages without a receipt are dropped and counted once."""
     inbox = _inbox()
     for _ in range(CAPACITY + 3):
-        inbox.put("t", b"", None)
+        inbox.put([("t", b"", None, False)])
     assert len(inbox) == CAPACITY
     assert inbox.take(0).overflowed == 3
     assert inbox.take(0).overflowed == 0
-    inbox.put("t", b"", None)
+    inbox.put([("t", b"", None, False)])
     assert len(inbox) == CAPACITY + 1 - 2 * LARGEST_BATCH
 
 
@@ -78,8 +78,8 @@ def test_message_that_must_not_be_lost_waits() -> None:
     """A message with a receipt finds room as soon as there is some: its sender waits meanwhile."""
     inbox = _inbox()
     for number in range(CAPACITY):
-        inbox.put(str(number), b"", number)
-    sender = threading.Thread(target=inbox.put, args=("last", b"", "receipt"))
+        inbox.put([(str(number), b"", number, False)])
+    sender = threading.Thread(target=inbox.put, args=([("last", b"", "receipt", False)],))
     sender.start()
     seen: list[str] = []
     while "last" not in seen:
@@ -92,8 +92,8 @@ def test_closed() -> None:
     """An inbox that is closed lets go who waits for room, and takes no more."""
     inbox = _inbox()
     for number in range(CAPACITY):
-        inbox.put(str(number), b"", number)
-    sender = threading.Thread(target=inbox.put, args=("last", b"", "receipt"))
+        inbox.put([(str(number), b"", number, False)])
+    sender = threading.Thread(target=inbox.put, args=([("last", b"", "receipt", False)],))
     sender.start()
     inbox.close()
     sender.join()
@@ -110,7 +110,7 @@ def test_nudge() -> None:
 def test_message_wakes_the_waiting() -> None:
     """A message that arrives ends the wait for it."""
     inbox = _inbox()
-    network = threading.Thread(target=inbox.put, args=("t", b"", None))
+    network = threading.Thread(target=inbox.put, args=([("t", b"", None, False)],))
     network.start()
     assert [message.topic for message in inbox.take(60).messages] == ["t"]
     network.join()
