@@ -1,35 +1,60 @@
-"""Readings -> windows: what each group sent last, and whether a reading continues it."""
+"""Readings -> windows: what each group sent last, and whether a reading continues it.
+
+A batch is taken in at once: its readings stand in one line, group by group, each group's behind those that
+it sent last, so that every window is a piece of the line. Where all readings of a group follow one another,
+which is nearly always, no reading is looked at by itself.
+"""
 
 import struct
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from monitor.records import Outcome, Readings, Windows
+from monitor.histories import NEVER, Histories, IndexArray
+from monitor.records import FloatArray, Outcome, Readings, Windows
 
 __all__ = ["WindowStage"]
 
-# version, steps held, features, stride phase, whether it rests
+# version, steps, features, stride phase, whether it rests
 _HEADER = struct.Struct("<BHHI?")
-_VERSION = 1
+_VERSION = 2
+_OUTCOMES = (
+    Outcome.FILLING,
+    Outcome.JUDGED,
+    Outcome.SKIPPED,
+    Outcome.DUPLICATE,
+    Outcome.LATE,
+    Outcome.GAP,
+    Outcome.FUTURE,
+)
+_FILLING, _JUDGED, _SKIPPED, _DUPLICATE, _LATE, _GAP, _FUTURE = range(len(_OUTCOMES))
+# The place in a line of a reading that isn't there.
+_NOWHERE = -1
 
 
-class _Group:
-    """The newest readings of one group, oldest first, at most one window of them."""
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A batch's readings by group, each group's behind those that are kept of it."""
 
-    __slots__ = ("phase", "rests", "rows", "ts")
-
-    def __init__(self) -> None:
-        self.rests = False  # silent: whatever comes new is a fresh start
-        self.ts: list[float] = []
-        self.rows: list[Sequence[float]] = []
-        self.phase = 0  # complete windows since the last fresh start, modulo stride
-
-    def restart(self) -> None:
-        self.ts.clear()
-        self.rows.clear()
-        self.phase = 0
-        self.rests = False
+    groups: IndexArray
+    """Each group's row in the histories: (group,)."""
+    firsts: IndexArray
+    """Each group's first new reading: (group,)."""
+    lasts: IndexArray
+    """Each group's last new reading: (group,)."""
+    ts: FloatArray
+    """(place,)"""
+    values: FloatArray
+    """(place, feature)"""
+    pieces: IndexArray
+    """The places of the window that ends with each new reading: (reading, step)."""
+    codes: NDArray[np.int8]
+    """What became of each new reading: (reading,)."""
+    phases: NDArray[np.int64]
+    """Each group's, afterwards: (group,)."""
+    rests: NDArray[np.bool_]
+    """Whether each group rests, afterwards: (group,)."""
 
 
 class WindowStage:
@@ -52,78 +77,130 @@ class WindowStage:
         self._max_gap = max_gap
         self._max_skew = max_skew
         self._stride = stride
-        self._groups: dict[str, _Group] = {}
+        self._kept = Histories(steps, features)
 
     def push(self, readings: Readings) -> Windows:
         """Take a batch of readings in; return the windows they completed and each reading's outcome."""
-        steps = self._steps
-        outcomes: list[Outcome] = []
-        rows: list[int] = []
-        window_ts: list[list[float]] = []
-        window_values: list[list[Sequence[float]]] = []
-        columns = zip(
-            readings.groups,
-            readings.ts.tolist(),
-            readings.values.tolist(),
-            (readings.arrived_at + self._max_skew).tolist(),
-            readings.redelivered.tolist(),
-            strict=True,
-        )
-        for row, (name, ts, values, latest, again) in enumerate(columns):
-            group = self._groups.get(name)
-            if ts > latest:
-                outcomes.append(Outcome.FUTURE)
-                continue
-            if group is None:
-                group = self._groups[name] = _Group()
-            outcome = self._accept(group, ts, values, again=again)
-            outcomes.append(outcome)
-            if outcome is Outcome.JUDGED:
-                rows.append(row)
-                window_ts.append(group.ts.copy())
-                window_values.append(group.rows.copy())
-        shape = (len(rows), steps)
+        codes = np.full(len(readings.ts), _FUTURE, dtype=np.int8)  # (reading,)
+        rows = np.flatnonzero(readings.ts <= readings.arrived_at + self._max_skew)
+        found = self._kept.find([readings.groups[row] for row in rows.tolist()])
+        order = np.argsort(found, kind="stable")
+        rows = rows[order]  # by group, and by arrival within it
+        line = self._lay(found[order], readings.ts[rows], readings.values[rows])
+        strays = self._strays(line)
+        self._follow(line)
+        for group in strays.tolist():
+            self._walk(line, group, readings.redelivered[rows])
+        self._keep(line)
+        codes[rows] = line.codes
+        judged = np.flatnonzero(line.codes == _JUDGED)
+        judged = judged[np.argsort(rows[judged])]  # in the order of arrival again
+        pieces = line.pieces[judged]  # (window, step)
         return Windows(
-            outcomes=outcomes,
-            rows=np.array(rows, dtype=np.intp),
-            ts=np.array(window_ts, dtype=np.float64).reshape(shape),
-            values=np.array(window_values, dtype=np.float64).reshape(*shape, self._features),
+            outcomes=[_OUTCOMES[code] for code in codes.tolist()],
+            rows=rows[judged],
+            ts=line.ts[pieces],
+            values=line.values[pieces],
         )
 
-    def _accept(self, group: _Group, ts: float, values: Sequence[float], *, again: bool) -> Outcome:
-        """Append one reading to its group, or say why not."""
-        fresh = Outcome.FILLING
-        # What the broker sends again may have been judged before the silence, so its time still tells.
-        if group.rests and not (again and ts <= group.ts[-1]):
-            group.restart()
-        if group.ts:
-            last = group.ts[-1]
-            if ts == last:
-                return Outcome.DUPLICATE
-            if ts < last:
-                return Outcome.LATE
-            if ts - last > self._max_gap:
-                group.restart()
-                fresh = Outcome.GAP
-        group.ts.append(ts)
-        group.rows.append(values)
-        if len(group.ts) < self._steps:
-            return fresh
-        if len(group.ts) > self._steps:
-            del group.ts[0], group.rows[0]
-        phase = group.phase
-        group.phase = (phase + 1) % self._stride
-        return Outcome.JUDGED if phase == 0 else Outcome.SKIPPED
+    def _lay(self, found: IndexArray, ts: FloatArray, values: FloatArray) -> _Line:
+        """Put readings that are sorted by group into a line."""
+        steps, count = self._steps, len(found)
+        starts = np.ones(count, dtype=np.bool_)
+        starts[1:] = found[1:] != found[:-1]
+        firsts = np.flatnonzero(starts)
+        groups = found[firsts]
+        places = np.arange(count) + steps * np.cumsum(starts)  # (reading,)
+        before = (places[firsts] - steps)[:, None] + np.arange(steps)  # (group, step)
+        length = count + steps * len(groups) + 1  # the last is a reading that isn't there
+        line_ts = np.full(length, NEVER)
+        line_ts[places] = ts
+        line_ts[before] = self._kept.ts[groups]
+        line_values = np.zeros((length, self._features))
+        line_values[places] = values
+        line_values[before] = self._kept.values[groups]
+        return _Line(
+            groups=groups,
+            firsts=firsts,
+            lasts=np.append(firsts[1:], count)[: len(firsts)] - 1,
+            ts=line_ts,
+            values=line_values,
+            pieces=places[:, None] + np.arange(1 - steps, 1),
+            codes=np.empty(count, dtype=np.int8),
+            phases=self._kept.phase[groups],
+            rests=self._kept.rests[groups],
+        )
+
+    def _strays(self, line: _Line) -> IndexArray:
+        """Return the groups with a reading that doesn't simply continue the one before."""
+        places = line.pieces[:, -1]
+        ts, before = line.ts[places], line.ts[places - 1]  # (reading,)
+        strays = ~(ts > before) | ((ts - before > self._max_gap) & (before > NEVER))
+        return np.flatnonzero(np.logical_or.reduceat(strays, line.firsts) | line.rests)
+
+    def _follow(self, line: _Line) -> None:
+        """Say what becomes of readings each of which continues the one before."""
+        complete = line.ts[line.pieces[:, 0]] > NEVER  # (reading,)
+        totals = np.cumsum(complete)
+        sizes = line.lasts - line.firsts + 1  # (group,)
+        earlier: IndexArray = totals[line.firsts] - complete[line.firsts]  # those of the groups before
+        numbers = totals + np.repeat(line.phases - earlier, sizes)  # from 1 on, within each group
+        skipped = (numbers - 1) % self._stride != 0
+        line.codes[:] = np.where(complete, np.where(skipped, _SKIPPED, _JUDGED), _FILLING)
+        line.phases[:] = numbers[line.lasts] % self._stride
+
+    def _walk(self, line: _Line, group: int, redelivered: NDArray[np.bool_]) -> None:
+        """Say what becomes of one group's readings, one by one."""
+        row = line.groups[group]
+        new = range(line.firsts[group], line.lasts[group] + 1)
+        begin = int(line.pieces[new[0], -1])
+        ts = line.ts[begin - self._steps : begin + len(new)].tolist()
+        kept = [place for place in range(self._steps) if ts[place] > NEVER]
+        phase, rests = int(self._kept.phase[row]), bool(line.rests[group])
+        for place, reading in enumerate(new, self._steps):
+            code = _FILLING
+            # What the broker sends again may have been judged before the silence, so its time still tells.
+            if rests and not (kept and redelivered[reading] and ts[place] <= ts[kept[-1]]):
+                kept.clear()
+                phase, rests = 0, False
+            step = ts[place] - ts[kept[-1]] if kept else 1.0
+            if step > self._max_gap and kept:
+                kept.clear()
+                phase, code = 0, _GAP
+            if step <= 0:
+                code = _LATE if step else _DUPLICATE
+            else:
+                kept = [*kept, place][-self._steps :]
+                if len(kept) == self._steps:
+                    code = _SKIPPED if phase else _JUDGED
+                    phase = (phase + 1) % self._stride
+            line.codes[reading] = code
+            line.pieces[reading] = _NOWHERE
+            line.pieces[reading, self._steps - len(kept) :] = np.array(kept) + (begin - self._steps)
+        line.phases[group], line.rests[group] = phase, rests
+
+    def _keep(self, line: _Line) -> None:
+        """Remember each group's newest readings."""
+        kept, pieces = self._kept, line.pieces[line.lasts]  # (group, step)
+        kept.ts[line.groups] = line.ts[pieces]
+        kept.values[line.groups] = line.values[pieces]
+        kept.phase[line.groups] = line.phases
+        kept.rests[line.groups] = line.rests
 
     def groups(self) -> list[str]:
         """Return the names of all groups that have state here."""
-        return list(self._groups)
+        return self._kept.names()
 
     def dump(self, group: str) -> bytes:
         """Return what is kept for a group, if anything, as a value that `load` takes."""
-        state = self._groups.get(group, _Group())
-        header = _HEADER.pack(_VERSION, len(state.ts), self._features, state.phase, state.rests)
-        return header + np.array(state.ts).tobytes() + np.array(state.rows).tobytes()
+        kept, row = self._kept, self._kept.row(group)
+        if row is None:
+            return self._value(np.full(self._steps, NEVER), np.zeros((self._steps, self._features)))
+        return self._value(kept.ts[row], kept.values[row], int(kept.phase[row]), rests=bool(kept.rests[row]))
+
+    def _value(self, ts: FloatArray, values: FloatArray, phase: int = 0, *, rests: bool = False) -> bytes:
+        header = _HEADER.pack(_VERSION, self._steps, self._features, phase, rests)
+        return header + ts.tobytes() + values.tobytes()
 
     def load(self, group: str, value: bytes) -> None:
         """Put back what `dump` returned, here or in another instance.
@@ -134,27 +211,26 @@ class WindowStage:
         """
         if len(value) < _HEADER.size:
             raise ValueError(f"window state of {group!r} has {len(value)} bytes, expected more")
-        version, held, features, phase, rests = _HEADER.unpack_from(value)
-        if version != _VERSION or features != self._features or held > self._steps:
+        version, steps, features, phase, rests = _HEADER.unpack_from(value)
+        if (version, steps, features) != (_VERSION, self._steps, self._features):
             raise ValueError(
-                f"window state of {group!r} is version {version} with {held} x {features} values; "
-                f"expected version {_VERSION} with at most {self._steps} x {self._features}"
+                f"window state of {group!r} is version {version} with {steps} x {features} values; "
+                f"expected version {_VERSION} with {self._steps} x {self._features}"
             )
-        if len(value) != _HEADER.size + 8 * held * (1 + features):
+        if len(value) != _HEADER.size + 8 * steps * (1 + features):
             raise ValueError(f"window state of {group!r} has {len(value)} bytes, not what its header says")
         numbers = np.frombuffer(value, dtype=np.float64, offset=_HEADER.size)
-        state = _Group()
-        state.ts = numbers[:held].tolist()
-        state.rows = list(numbers[held:].reshape(held, features).tolist())
-        state.phase, state.rests = phase, rests
-        self._groups[group] = state
+        kept, row = self._kept, int(self._kept.find([group])[0])
+        kept.ts[row] = numbers[:steps]
+        kept.values[row] = numbers[steps:].reshape(steps, features)
+        kept.phase[row], kept.rests[row] = phase, rests
 
     def rest(self, group: str) -> None:
         """Let a group that fell silent start afresh with its next reading, whatever its event time."""
-        state = self._groups.get(group)
-        if state is not None and state.ts:
-            state.rests = True
+        row = self._kept.row(group)
+        if row is not None:
+            self._kept.rests[row] = True
 
     def forget(self, group: str) -> None:
         """Drop a group."""
-        self._groups.pop(group, None)
+        self._kept.forget(group)

@@ -141,14 +141,14 @@ def _dump() -> bytes:
 def test_load_refuses_other_shapes(steps: int, features: int) -> None:
     """State of another shape is refused and leaves no group behind."""
     stage = WindowStage(steps, features, max_gap=MAX_GAP)
-    with pytest.raises(ValueError, match=f"expected version 1 with at most {steps} x {features}"):
+    with pytest.raises(ValueError, match=f"expected version 2 with {steps} x {features}"):
         stage.load("g", _dump())
     assert stage.groups() == []
 
 
 def test_load_refuses_other_versions() -> None:
     """State of another version is refused with both versions."""
-    with pytest.raises(ValueError, match=r"is version 99 .* expected version 1"):
+    with pytest.raises(ValueError, match=r"is version 99 .* expected version 2"):
         _stage().load("g", bytes([99]) + _dump()[1:])
 
 
