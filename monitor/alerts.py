@@ -20,6 +20,9 @@ class _Group(msgspec.Struct, array_like=True, gc=False):
     """Event time at which the open incident began, seconds; None if there is none."""
 
 
+_QUIET = msgspec.msgpack.encode((_VERSION, _Group()))
+
+
 class AlertStage:
     """Turns judged windows into incidents.
 
@@ -109,7 +112,8 @@ class AlertStage:
 
     def dump(self, group: str) -> bytes:
         """Return what is kept for a group as a value that `load` takes."""
-        return msgspec.msgpack.encode((_VERSION, self._groups.get(group, _Group())))
+        state = self._groups.get(group)
+        return _QUIET if state is None else msgspec.msgpack.encode((_VERSION, state))
 
     def load(self, group: str, value: bytes) -> None:
         """Put back what `dump` returned, here or in another instance.

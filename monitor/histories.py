@@ -1,4 +1,4 @@
-"""What each group sent last, in arrays with a row for each: the memory of the window stage."""
+"""What each group sent last, in an array with a record for each: the memory of the window stage."""
 
 from collections.abc import Iterable
 
@@ -14,11 +14,13 @@ IndexArray = NDArray[np.intp]
 NEVER = -np.inf
 """In the place of the event time of a reading that isn't there."""
 
-_SMALLEST = 1024  # rows
+_VERSION = 2
+_SMALLEST = 1024  # records
+_HEAD = 6  # bytes that tell version and shape
 
 
 class Histories:
-    """Finds each group's row, and makes room for more; an array is never taken hold of across `find`.
+    """Finds each group's record, and makes room for more: `find` may put others in the arrays' place.
 
     Parameters
     ----------
@@ -27,36 +29,83 @@ class Histories:
     """
 
     def __init__(self, steps: int, features: int) -> None:
+        # A group's record is its `dump`, byte for byte, so that saving thousands a second costs little.
+        kind = np.dtype(
+            [
+                ("version", "<u2"),
+                ("steps", "<u2"),
+                ("features", "<u2"),
+                ("rests", "?"),
+                ("phase", "<i8"),
+                ("ts", "<f8", (steps,)),
+                ("values", "<f8", (steps, features)),
+            ],
+            align=True,
+        )
+        self._blank = np.zeros((), dtype=kind)
+        self._blank["version"], self._blank["steps"], self._blank["features"] = _VERSION, steps, features
+        self._blank["ts"] = NEVER
         self._rows: dict[str, int] = {}
         self._free: list[int] = []
-        self.ts: FloatArray = np.empty((0, steps))
-        """Event times, oldest first, behind as many `NEVER` as are missing: (row, step)."""
-        self.values: FloatArray = np.empty((0, steps, features))
-        """(row, step, feature)"""
-        self.phase = np.empty(0, dtype=np.int64)
-        """Complete windows since the last fresh start, modulo stride: (row,)."""
-        self.rests = np.empty(0, dtype=np.bool_)
-        """Whether the group is silent, so that whatever comes new is a fresh start: (row,)."""
+        self._records = np.empty(0, dtype=kind)
+        self._show()
 
-    def row(self, name: str) -> int | None:
-        """Return a group's row, None where it has none."""
-        return self._rows.get(name)
+    def _show(self) -> None:
+        records = self._records
+        self.ts: FloatArray = records["ts"]
+        """Event times, oldest first, behind as many `NEVER` as are missing: (row, step)."""
+        self.values: FloatArray = records["values"]
+        """(row, step, feature)"""
+        self.phase: NDArray[np.int64] = records["phase"]
+        """Complete windows since the last fresh start, modulo stride: (row,)."""
+        self.rests: NDArray[np.bool_] = records["rests"]
+        """Whether the group is silent, so that whatever comes new is a fresh start: (row,)."""
 
     def names(self) -> list[str]:
         """Return the names of all groups."""
         return list(self._rows)
 
+    def row(self, name: str) -> int | None:
+        """Return where a group's record is, None where it has none."""
+        return self._rows.get(name)
+
     def find(self, names: Iterable[str]) -> IndexArray:
-        """Return each group's row, an empty one where it is new: (name,)."""
+        """Return where each group's record is, an empty one where it is new: (name,)."""
         rows = self._rows
         found = [rows[name] if name in rows else self._add(name) for name in names]
         return np.array(found, dtype=np.intp)
+
+    def dump(self, name: str) -> bytes:
+        """Return a group's record as a value; an empty one where it has none."""
+        row = self._rows.get(name)
+        return (self._blank if row is None else self._records[row]).tobytes()
+
+    def load(self, name: str, value: bytes) -> None:
+        """Put back what `dump` returned.
+
+        Raises
+        ------
+        ValueError : the value is damaged, of another version or of another shape.
+        """
+        blank = self._blank
+        if len(value) < _HEAD:
+            raise ValueError(f"window state of {name!r} has {len(value)} bytes, expected more")
+        version, steps, features = np.frombuffer(value, "<u2", 3).tolist()
+        if (version, steps, features) != (blank["version"], blank["steps"], blank["features"]):
+            raise ValueError(
+                f"window state of {name!r} is version {version} with {steps} x {features} values; "
+                f"expected version {_VERSION} with {blank['steps']} x {blank['features']}"
+            )
+        if len(value) != blank.nbytes:
+            raise ValueError(f"window state of {name!r} has {len(value)} bytes, expected {blank.nbytes}")
+        row = int(self.find([name])[0])  # before the records are taken hold of
+        self._records[row] = np.frombuffer(value, blank.dtype)[0]
 
     def forget(self, name: str) -> None:
         """Drop a group."""
         row = self._rows.pop(name, None)
         if row is not None:
-            self._clear(row)
+            self._records[row] = self._blank
             self._free.append(row)
 
     def _add(self, name: str) -> int:
@@ -65,16 +114,11 @@ class Histories:
         row = self._rows[name] = self._free.pop()
         return row
 
-    def _clear(self, row: int) -> None:
-        self.ts[row] = NEVER
-        self.phase[row] = 0
-        self.rests[row] = False
-
     def _grow(self) -> None:
-        """Double the room. In place where it can be, so that the memory isn't needed twice."""
-        before = len(self.ts)
+        before = len(self._records)
         after = max(_SMALLEST, 2 * before)
-        for array in (self.ts, self.values, self.phase, self.rests):
-            array.resize((after, *array.shape[1:]), refcheck=False)
-        self.ts[before:] = NEVER
+        records = np.full(after, self._blank)
+        records[:before] = self._records
+        self._records = records
+        self._show()
         self._free.extend(range(after - 1, before - 1, -1))

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import chain, islice
 
 import msgspec
@@ -22,8 +21,7 @@ _OF_OUTCOME = {Outcome.FILLING: State.FILLING, Outcome.GAP: State.FILLING, Outco
 _Line = tuple[int, float, State, float, float | None, bool]
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(msgspec.Struct, gc=False):
     heard: float
     """When a reading was last accepted, monotonic seconds."""
     last_ts: float
@@ -77,41 +75,52 @@ class StateBoard:
         """
         for name in names:
             if name not in self._groups:
-                self._groups[name] = _Group(now, ts, State.FILLING, ts)
-                self.counts[State.FILLING] += 1
-                self._speaking[name] = None
+                self._add(name, now, ts)
 
     def update(self, readings: Readings, verdicts: Verdicts, now: float) -> list[GroupState]:
         """Take in what a batch brought at `now` (monotonic seconds); return the lines that changed."""
-        before: dict[str, tuple[State, bool, str | None] | None] = {}
-        judged_at = {row: window for window, row in enumerate(verdicts.windows.rows.tolist())}
-        times = readings.ts.tolist()
-        for row, (name, outcome) in enumerate(zip(readings.groups, verdicts.windows.outcomes, strict=True)):
+        before: dict[str, tuple[State, bool, str | None] | None] = {}  # of groups that may have changed
+        judged = verdicts.judged
+        windows = zip(
+            judged.faulty.tolist(), judged.scores.tolist(), judged.out_of_range.tolist(), strict=True
+        )
+        columns = zip(readings.groups, readings.ts.tolist(), verdicts.windows.outcomes, strict=True)
+        for name, ts, outcome in columns:
             if outcome in _REFUSED:
                 continue
             group = self._groups.get(name)
-            if name not in before:
-                before[name] = group.shown() if group else None
             if group is None:
-                group = self._groups[name] = _Group(now, times[row], State.FILLING, times[row])
-                self.counts[State.FILLING] += 1
-            group.heard, group.last_ts = now, times[row]
-            if group.state is State.SILENT:
-                del self._silent[name]
-            else:
-                self._speaking.pop(name, None)
-            self._speaking[name] = None
+                before[name] = None
+                group = self._add(name, now, ts)
+            self._hear(name, group, now, ts)
+            state, out_of_range = _OF_OUTCOME.get(outcome, group.state), group.out_of_range
             if outcome is Outcome.JUDGED:
-                window = judged_at[row]
-                faulty = bool(verdicts.judged.faulty[window])
-                self._move(group, State.FAULTY if faulty else State.NORMAL, times[row])
-                group.score = float(verdicts.judged.scores[window])
-                group.out_of_range = bool(verdicts.judged.out_of_range[window])
-            elif outcome in _OF_OUTCOME:
-                self._move(group, _OF_OUTCOME[outcome], times[row])
+                faulty, group.score, out_of_range = next(windows)
+                state = State.FAULTY if faulty else State.NORMAL
+            # Most readings change nothing. An incident opens with a Faulty window.
+            moved = state is not group.state or out_of_range is not group.out_of_range
+            if moved or state is State.FAULTY or group.incident:
+                before.setdefault(name, group.shown())
+                self._move(group, state, ts)
+                group.out_of_range = out_of_range
         for name in before:
             self._groups[name].incident = self._incident(name)
         return self.lines(name for name, was in before.items() if self._groups[name].shown() != was)
+
+    def _add(self, name: str, now: float, ts: float) -> _Group:
+        group = self._groups[name] = _Group(now, ts, State.FILLING, ts)
+        self.counts[State.FILLING] += 1
+        self._speaking[name] = None
+        return group
+
+    def _hear(self, name: str, group: _Group, now: float, ts: float) -> None:
+        """Put a group behind all others in the order in which they were heard."""
+        if group.state is State.SILENT:
+            del self._silent[name]
+        else:
+            del self._speaking[name]
+        self._speaking[name] = None
+        group.heard, group.last_ts = now, ts
 
     def silence(self, now: float) -> list[GroupState]:
         """Turn groups silent that weren't heard for too long at `now` (monotonic seconds); return them."""

@@ -5,7 +5,6 @@ it sent last, so that every window is a piece of the line. Where all readings of
 which is nearly always, no reading is looked at by itself.
 """
 
-import struct
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +15,6 @@ from monitor.records import FloatArray, Outcome, Readings, Windows
 
 __all__ = ["WindowStage"]
 
-# version, steps, features, stride phase, whether it rests
-_HEADER = struct.Struct("<BHHI?")
-_VERSION = 2
 _OUTCOMES = (
     Outcome.FILLING,
     Outcome.JUDGED,
@@ -193,14 +189,7 @@ class WindowStage:
 
     def dump(self, group: str) -> bytes:
         """Return what is kept for a group, if anything, as a value that `load` takes."""
-        kept, row = self._kept, self._kept.row(group)
-        if row is None:
-            return self._value(np.full(self._steps, NEVER), np.zeros((self._steps, self._features)))
-        return self._value(kept.ts[row], kept.values[row], int(kept.phase[row]), rests=bool(kept.rests[row]))
-
-    def _value(self, ts: FloatArray, values: FloatArray, phase: int = 0, *, rests: bool = False) -> bytes:
-        header = _HEADER.pack(_VERSION, self._steps, self._features, phase, rests)
-        return header + ts.tobytes() + values.tobytes()
+        return self._kept.dump(group)
 
     def load(self, group: str, value: bytes) -> None:
         """Put back what `dump` returned, here or in another instance.
@@ -209,21 +198,7 @@ class WindowStage:
         ------
         ValueError : the value is damaged, of another version or of another shape.
         """
-        if len(value) < _HEADER.size:
-            raise ValueError(f"window state of {group!r} has {len(value)} bytes, expected more")
-        version, steps, features, phase, rests = _HEADER.unpack_from(value)
-        if (version, steps, features) != (_VERSION, self._steps, self._features):
-            raise ValueError(
-                f"window state of {group!r} is version {version} with {steps} x {features} values; "
-                f"expected version {_VERSION} with {self._steps} x {self._features}"
-            )
-        if len(value) != _HEADER.size + 8 * steps * (1 + features):
-            raise ValueError(f"window state of {group!r} has {len(value)} bytes, not what its header says")
-        numbers = np.frombuffer(value, dtype=np.float64, offset=_HEADER.size)
-        kept, row = self._kept, int(self._kept.find([group])[0])
-        kept.ts[row] = numbers[:steps]
-        kept.values[row] = numbers[steps:].reshape(steps, features)
-        kept.phase[row], kept.rests[row] = phase, rests
+        self._kept.load(group, value)
 
     def rest(self, group: str) -> None:
         """Let a group that fell silent start afresh with its next reading, whatever its event time."""
