@@ -65,15 +65,15 @@ class Memory:
                 except ValueError as error:  # one lost group is no reason to stop judging all others
                     _log.error("a group that was set aside can't come back and begins afresh: %s", error)
 
-    def set_aside(self, most: int) -> int:
-        """Drop the least recently heard groups beyond so many; return how many those were."""
+    def set_aside(self, most: int) -> list[str]:
+        """Drop the least recently heard groups beyond so many; return which those were."""
         names = self.board.least_recent(len(self.board) - most)
         for group in names:
             self.chain.windows.forget(group)
             self.chain.alerts.forget(group)
             self.board.forget(group)
         self.elsewhere = self.elsewhere or bool(names)
-        return len(names)
+        return names
 
     def _incident(self, group: str) -> str | None:
         return self.chain.alerts.incident(group)  # of the chain that is in use now

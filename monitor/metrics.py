@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from monitor.chain import Scorer
+from monitor.histogram import BatchHistogram
 from monitor.manifest import Manifest
 from monitor.records import FAULTY, NORMAL, FloatArray, Outcome, State
 
@@ -44,11 +45,11 @@ class Metrics:
         self.inference_seconds = Histogram(
             f"{_P}inference_seconds", "Time in the model, a batch.", buckets=_SECONDS, registry=registry
         )
-        self.reading_latency_seconds = Histogram(
+        self.reading_latency_seconds = BatchHistogram(
             f"{_P}reading_latency_seconds",
             "From a reading's arrival to the decision on it.",
-            buckets=_SECONDS,
-            registry=registry,
+            _SECONDS,
+            registry,
         )
         self.batch_windows = Histogram(
             f"{_P}batch_windows", "Windows judged in one batch.", buckets=_WINDOWS, registry=registry

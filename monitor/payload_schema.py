@@ -29,15 +29,17 @@ def resolve_paths(features: Sequence[str], fields: Mapping[str, str]) -> dict[st
     return paths
 
 
-def payload_type(paths: Mapping[str, str]) -> tuple[Any, Any, dict[str, Callable[[Any], Any]]]:
-    """Return a reading's type, the payload's (one or an array), and how to get each name's value.
+def payload_type(
+    paths: Mapping[str, str], features: Sequence[str]
+) -> tuple[Any, Any, Callable[[Any], Sequence[Any]]]:
+    """Return a reading's type, the payload's (one or an array), and what gets `ts` and the features of one.
 
     A type and not a walk through dictionaries: it says exactly what is wrong and where, takes a number
     for a number only, and decodes several times as fast.
     """
     kind, attributes = _struct(_tree(paths), "payload")
     payload = kind | GenericAlias(list, (kind,))
-    return kind, payload, {name: attrgetter(path) for name, path in attributes.items()}
+    return kind, payload, attrgetter(*(attributes[name] for name in (TS, *features)))
 
 
 def _tree(paths: Mapping[str, str]) -> Tree:

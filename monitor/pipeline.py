@@ -166,7 +166,7 @@ class Pipeline:
         self._surroundings.emit()
         self._surroundings.acknowledge(taken.messages)
         # What isn't permanent yet is held longer, though not without end.
-        self._metrics.set_aside.inc(memory.set_aside(self._most_groups * (1 if saved else 2)))
+        self._set_aside(self._most_groups * (1 if saved else 2))
         self._count(taken, refusals, verdicts)
         self._time(readings, verdicts, decided)
         refusals += _out_of_step(readings, verdicts)
@@ -185,6 +185,12 @@ class Pipeline:
             self._memory.board.stale_after = replacement.stale_after
             self._manifest = replacement.manifest
             replacement.done.set()
+
+    def _set_aside(self, most: int) -> None:
+        names = self._memory.set_aside(most)
+        self._metrics.set_aside.inc(len(names))
+        for name in names:
+            self._decode.forget(name)
 
     def _outgoing(self, events: Sequence[AlertEvent], lines: Sequence[GroupState]) -> Iterator[Outgoing]:
         for event in events:
@@ -217,8 +223,7 @@ class Pipeline:
     def _time(self, readings: Readings, verdicts: Verdicts, decided: float) -> None:
         if len(readings.groups):
             self._metrics.last_reading.set(readings.arrived_at[-1])
-        for waited in (decided - readings.received[verdicts.windows.rows]).tolist():
-            self._metrics.reading_latency_seconds.observe(waited)
+        self._metrics.reading_latency_seconds.observe(decided - readings.received[verdicts.windows.rows])
 
 
 def _out_of_step(readings: Readings, verdicts: Verdicts) -> list[Refusal]:

@@ -2,9 +2,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
+from monitor.histogram import BatchHistogram
 from monitor.metrics import Metrics, TimedScorer
 from monitor.records import FloatArray, Outcome, State
 from tests.toy import NAMES, toy_manifest
@@ -120,3 +123,22 @@ def test_scorer_is_watched(metrics: Metrics) -> None:
     assert scorer.score(np.zeros((2, 3, 4), dtype=np.float32)).tolist() == [0.5, 0.5]
     assert scorer.score(np.zeros((0, 3, 4), dtype=np.float32)).tolist() == []
     assert _value(metrics, "inference_seconds_count") == 1
+
+
+@given(st.lists(st.lists(st.floats(0, 20), max_size=20), max_size=5))
+def test_batch_histogram(batches: list[list[float]]) -> None:
+    """A batch at once shows what the library's own shows of the same values one by one."""
+    edges, ours, theirs = (0.5, 1.0, 10.0), CollectorRegistry(), CollectorRegistry()
+    batch = BatchHistogram("seconds", "Some.", edges, ours)
+    single = Histogram("seconds", "Some.", buckets=edges, registry=theirs)
+    for values in [[0.5, 10.0], *batches]:
+        batch.observe(np.array(values))
+        for value in values:
+            single.observe(value)
+    for le in ("0.5", "1.0", "10.0", "+Inf"):
+        labels = {"le": le}
+        assert ours.get_sample_value("seconds_bucket", labels) == theirs.get_sample_value(
+            "seconds_bucket", labels
+        )
+    assert ours.get_sample_value("seconds_count") == theirs.get_sample_value("seconds_count")
+    assert ours.get_sample_value("seconds_sum") == pytest.approx(theirs.get_sample_value("seconds_sum"))

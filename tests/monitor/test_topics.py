@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.decode import DecodeStage
+from monitor.records import Message
 from monitor.topics import Template, conflict
+from tests.toy import NAMES
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=100)
 
@@ -115,3 +118,13 @@ def test_no_conflict_is_no_confusion(one: list[str], two: list[str], base: list[
         confused |= bool(groups) and (own or len(groups) > 1 or groups[0] in seen)
         seen.update(groups)
     assert (conflict(templates, base_topic) is not None) == confused
+
+
+def test_decode_forgets_topics() -> None:
+    """What the decode stage remembers of a topic goes with its group; what fits no template isn't kept."""
+    stage = DecodeStage([Template("p/{line}/{station}"), Template("q/{group}")], NAMES, {})
+    stage.decode([Message(topic, b"{}", 0.0, 0.0, 0.0, None) for topic in ("p/a/b", "q/c", "none")])
+    assert stage._known == {"p/a/b": "a/b", "q/c": "c"}  # noqa: SLF001
+    for group in ("a/b", "c", "unknown"):
+        stage.forget(group)
+    assert stage._known == {}  # noqa: SLF001
