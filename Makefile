@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO := var/demo
 EXTRAS := training,demo,dev
 
-.PHONY: demo test chaos lint format quality constraints clean
+.PHONY: demo test chaos bench lint format quality constraints clean
 
 # Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends by itself.
 demo: $(VENV)/installed $(DEMO)/bundle/SHA256SUMS $(DEMO)/plant.csv
@@ -25,6 +25,12 @@ SCALE ?= 1
 ROWS ?=
 chaos: $(VENV)/installed
 	$(BIN)/python -m tests.chaos --seed $(SEED) --scale $(SCALE) $(ROWS)
+
+# How fast it is beside a bare paho client and others, three rounds of each, about a quarter of an hour; prints
+# two tables and leaves them and bench.json in var/bench. ROWS="paho 1000" and SCALE=0.1 as above.
+ROUNDS ?= 3
+bench: $(VENV)/installed $(DEMO)/bundle/SHA256SUMS
+	$(BIN)/python -m tests.bench --bundle $(DEMO)/bundle --rounds $(ROUNDS) --scale $(SCALE) $(ROWS)
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -1,0 +1,57 @@
+"""`python -m tests.bench`: measures every row a few times over, and prints two tables."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.bench import bars
+from tests.bench.figures import Figure, summarize, table, to_json
+from tests.bench.machine import describe
+from tests.bench.plans import PLANS, bytes_a_group
+from tests.bench.setting import Setting
+
+__all__ = ["main"]
+
+_FOLDER = Path("var/bench")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("rows", nargs="*", help="words; only rows whose names have one of them")
+    parser.add_argument(
+        "--bundle", type=Path, required=True, help="what the monitor loads and the others use"
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0, help="0.1 sends a tenth")
+    parser.add_argument("--out", type=Path, default=_FOLDER, help="for table.md and bench.json")
+    options = parser.parse_args(argv)
+    plans = [p for p in PLANS if not options.rows or set(options.rows) & set(p.words)]
+    if not plans:
+        parser.error(f"no row has any of these words: {'; '.join(p.name for p in PLANS)}")
+    setting = Setting(options.out, options.bundle, options.scale)
+    rounds: list[list[Figure]] = []
+    for round_ in range(1, options.rounds + 1):
+        figures: list[Figure] = []
+        for plan in plans:
+            began = time.monotonic()
+            measured = plan.run(setting)
+            figures += measured
+            text = "; ".join(f"{figure.quantity} {figure.value:,.4g}" for figure in measured)
+            print(f"{round_}. {plan.name}: {text} ({time.monotonic() - began:.0f} s)", flush=True)
+        rounds.append([*figures, *bytes_a_group(figures)])
+    summaries = summarize(rounds)
+    reached = bars.reached(summaries)
+    about = {**describe(), "rounds": options.rounds, "scale": options.scale}
+    head = ", ".join(f"{name} {value}" for name, value in about.items())
+    text = "\n".join([f"{head}.", "", *table(summaries.values()), "", *bars.table(reached)])
+    (options.out / "table.md").write_text(text + "\n", encoding="utf-8")
+    (options.out / "bench.json").write_text(to_json(summaries.values(), about=about, bars=reached) + "\n")
+    print(f"\n{text}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

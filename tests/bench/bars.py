@@ -1,0 +1,96 @@
+"""What the figures are to reach, and whether they do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from tests.bench import latency
+from tests.bench.figures import Key, Summary, number
+from tests.bench.plans import BYTES, arrays, groups
+from tests.bench.throughput import MESSAGES, READY, RESIDENT, WINDOWS, paho
+
+__all__ = ["reached", "table"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    """One figure, or its ratio to another of the same round."""
+
+    text: str
+    key: Key
+    limit: float
+    over: Key | None = None
+    least: bool = True
+    """Whether it is to be at least the limit, and not at most."""
+
+
+_OURS = groups(1_000)
+_BARS = (
+    _Bar(
+        "QoS 0, 1,000 groups: windows/s over bare paho's messages/s",
+        (_OURS, WINDOWS),
+        1.5,
+        (paho(0), MESSAGES),
+    ),
+    _Bar(
+        "QoS 1, durable: windows/s over bare paho's messages/s at QoS 1",
+        (groups(1_000, 1), WINDOWS),
+        0.8,
+        (paho(1), MESSAGES),
+    ),
+    _Bar(
+        "arrays of 100: windows/s over bare paho's messages/s",
+        (arrays(100), WINDOWS),
+        2.0,
+        (paho(0), MESSAGES),
+    ),
+    _Bar(
+        "publish to alert at 1,000/s, p50 over the echo's",
+        (latency.OURS, latency.quantity("p50", 1000)),
+        2.0,
+        (latency.ECHO, latency.quantity("p50", 1000)),
+        least=False,
+    ),
+    _Bar(
+        "publish to alert at 1,000/s, p99 over the echo's",
+        (latency.OURS, latency.quantity("p99", 1000)),
+        3.0,
+        (latency.ECHO, latency.quantity("p99", 1000)),
+        least=False,
+    ),
+    _Bar(
+        "100,000 groups: windows/s over those with 1,000", (groups(100_000), WINDOWS), 0.7, (_OURS, WINDOWS)
+    ),
+    _Bar("resident memory with 10,000 groups, MiB", (groups(10_000), RESIDENT), 200, least=False),
+    _Bar("bytes a group from 10,000 to 100,000 groups", (groups(100_000), BYTES), 1000, least=False),
+    _Bar("start to /readyz, s", (_OURS, READY), 2.0, least=False),
+)
+
+
+def reached(summaries: Mapping[Key, Summary]) -> list[dict[str, str | float | bool]]:
+    """Return figure, bar, what was measured (the median of the rounds), and whether that is enough."""
+    found: list[dict[str, str | float | bool]] = []
+    for bar in _BARS:
+        summary, base = summaries.get(bar.key), summaries.get(bar.over) if bar.over else None
+        if summary is None or (bar.over and base is None):
+            continue
+        values = summary.values
+        if base:
+            values = [value / other for value, other in zip(values, base.values, strict=True)]
+        measured = median(values)
+        met = measured >= bar.limit if bar.least else measured <= bar.limit
+        found.append(
+            {"figure": bar.text, "least": bar.least, "bar": bar.limit, "measured": measured, "met": met}
+        )
+    return found
+
+
+def table(found: list[dict[str, str | float | bool]]) -> list[str]:
+    """Return the lines of a table in Markdown."""
+    rows = [("figure", "bar", "measured", "met"), ("---", "---:", "---:", "---")]
+    for bar in found:
+        limit = f"{'>=' if bar['least'] else '<='} {bar['bar']:g}"
+        rows.append(
+            (str(bar["figure"]), limit, number(float(bar["measured"])), "yes" if bar["met"] else "**no**")
+        )
+    return [f"| {' | '.join(row)} |" for row in rows]

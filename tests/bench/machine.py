@@ -1,0 +1,29 @@
+"""What the figures were measured on."""
+
+import os
+import platform
+import re
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+__all__ = ["describe"]
+
+_LIBRARIES = ("paho-mqtt", "onnxruntime", "numpy", "msgspec", "keras", "tensorflow")
+
+
+def describe() -> dict[str, str | int]:
+    """Return commit, machine, and versions."""
+    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return {
+        "commit": _say("git", "describe", "--always", "--dirty") or "unknown",
+        "cpu": cpu[1] if cpu else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "mosquitto": _say("mosquitto_sub", "--version").split(" ")[2],
+        **{name: version(name) for name in _LIBRARIES},
+    }
+
+
+def _say(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,0 +1,74 @@
+"""The rows of the table, in the order in which each round runs them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.bench import latency
+from tests.bench.figures import Figure
+from tests.bench.setting import Setting
+from tests.bench.stages import SUBJECT, stages
+from tests.bench.throughput import RESIDENT, flood_ours, flood_rival, flood_sub, paho
+
+__all__ = ["BYTES", "PLANS", "Plan", "arrays", "bytes_a_group", "groups"]
+
+BYTES = "bytes a group"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A row before it is run."""
+
+    name: str
+    run: Callable[[Setting], list[Figure]]
+
+    @property
+    def words(self) -> list[str]:
+        """Return what it is selected by."""
+        return self.name.lower().replace(",", "").split()
+
+
+def groups(count: int, qos: int = 0) -> str:
+    """Return what the monitor is called where it hears so many groups."""
+    return f"ours, QoS {qos}, {count:,} groups"
+
+
+def arrays(readings: int) -> str:
+    """Return what it is called where a message holds so many readings."""
+    return f"ours, QoS 0, {readings} readings a message"
+
+
+def _ours(name: str, messages: int, **more: int) -> Plan:
+    return Plan(name, lambda setting: flood_ours(setting, name, messages, **more))
+
+
+def _rival(name: str, kind: str, messages: int, **more: int) -> Plan:
+    return Plan(name, lambda setting: flood_rival(setting, name, kind, messages, **more))
+
+
+# As many messages as keep each busy for a few seconds.
+PLANS = (
+    _rival(paho(0), "paho", 300_000),
+    _rival(paho(1), "paho", 200_000, qos=1),
+    Plan("mosquitto_sub, QoS 0", lambda setting: flood_sub(setting, "mosquitto_sub, QoS 0", 500_000)),
+    _rival("paho and ONNX Runtime a message", "onnx", 60_000),
+    _rival("paho and Keras predict a message", "keras", 150, groups=10),
+    _ours(groups(100), 100_000, groups=100),
+    _ours(groups(1_000), 150_000),
+    _ours(groups(10_000), 100_000, groups=10_000),
+    _ours(groups(100_000), 150_000, groups=100_000),
+    _ours(groups(1_000, 1), 100_000, qos=1),
+    _ours(arrays(10), 30_000, array=10),
+    _ours(arrays(100), 5_000, array=100),
+    Plan("echo, latency", latency.echo),
+    Plan("ours, latency", latency.ours),
+    Plan(SUBJECT, stages),
+)
+
+
+def bytes_a_group(figures: list[Figure]) -> list[Figure]:
+    """Return what a group takes, as 90,000 more of them show it; nothing where that wasn't measured."""
+    resident = {figure.subject: figure.value for figure in figures if figure.quantity == RESIDENT}
+    few, many = resident.get(groups(10_000)), resident.get(groups(100_000))
+    if few is None or many is None:
+        return []
+    return [Figure(groups(100_000), BYTES, (many - few) * (1 << 20) / 90_000)]

@@ -1,0 +1,116 @@
+"""Processes of the bench's own: a broker, senders, and what the kernel says of any of them."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench.feed import Feed
+from tests.conftest import PATIENCE, Mosquitto
+
+__all__ = ["Broker", "Speaker", "await_rest", "cpu_seconds", "sender"]
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_REST = 0.2
+"""How long a process must do nothing to be at rest, in seconds."""
+_TICKS_AT_REST = 1
+
+
+class Broker(Mosquitto):
+    """Mosquitto without limits: what is sent arrives, however far a subscriber lags behind.
+
+    Its log names each subscription.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            folder,
+            "allow_anonymous true",
+            "max_queued_messages 0",
+            "max_inflight_messages 0",
+            "log_type error",
+            "log_type subscribe",
+        )
+
+    def subscribers(self) -> str:
+        """Return the log: a line for each subscription."""
+        return self._config.with_suffix(".log").read_text()
+
+
+class Speaker:
+    """A process that says a line when something has happened.
+
+    Parameters
+    ----------
+    module : of this package.
+    arguments : for it.
+    log : takes what it says on stderr.
+    """
+
+    def __init__(self, module: str, arguments: list[str], log: Path) -> None:
+        with log.open("wb") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", f"tests.bench.{module}", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        self._log = log
+
+    def hear(self) -> str:
+        """Wait for its next line."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line, f"{self.process.args!r} ended: {self._log.read_text()}"
+        return line.strip()
+
+    def tell(self) -> None:
+        """Let it go on."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        assert self.process.wait(60.0) == 0, self._log.read_text()
+        self.close()
+
+    def close(self) -> None:
+        """End it."""
+        self.process.kill()
+        self.process.wait(PATIENCE)
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
+
+
+@contextmanager
+def sender(port: int, feed: Feed, folder: Path, handful: int = 0) -> Iterator[Speaker]:
+    """Start a sender that has its packets ready; it sends a handful at a time, or all at once."""
+    arguments = [str(port), feed.to_json(), str(handful or feed.messages)]
+    speaker = Speaker("sender", arguments, folder / "sender.log")
+    try:
+        assert speaker.hear() == "ready"
+        yield speaker
+        speaker.wait()
+    finally:
+        speaker.close()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return how long a process has computed, in user and system mode, all threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def await_rest(pid: int) -> None:
+    """Wait until a process does nothing any more."""
+    pause = threading.Event()
+    before = -1.0
+    while (now := cpu_seconds(pid)) - before > _TICKS_AT_REST / _TICKS:
+        before = now
+        pause.wait(_REST)

@@ -1,0 +1,182 @@
+"""What each stage costs: the daemon's own stages on batches of messages, one after the other.
+
+They run in a process of their own: `python -m tests.bench.stages BUNDLE FOLDER FEED`.
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from numpy import float32
+from numpy.typing import NDArray
+
+from monitor import bundle
+from monitor.chain import Chain, Scorer
+from monitor.daemon import decoder
+from monitor.inbox import Inbox
+from monitor.memory import Memory
+from monitor.outbox import Outbox, Outgoing
+from monitor.payloads import alert_payload, state_payload
+from monitor.records import FloatArray, Message
+from monitor.restore import restore
+from monitor.settings import Alerts, Settings, Store
+from tests.bench.feed import Feed
+from tests.bench.figures import Figure
+from tests.bench.setting import STEPS, Setting
+from tests.bench.throughput import CPU, paho
+
+__all__ = ["SUBJECT", "main", "stages"]
+
+SUBJECT = "ours by stage, 1 % alerts"
+_MESSAGES = 100_000
+_BATCH = 1024
+_GROUPS, _FAULTY_GROUPS = 1000, 10
+_WARM_UP = STEPS * _GROUPS
+"""Messages until every window is full."""
+_MILLION = 1e6
+
+
+def stages(setting: Setting) -> list[Figure]:
+    """Measure in a process of its own."""
+    feed = setting.feed(_MESSAGES, _GROUPS, faulty_groups=_FAULTY_GROUPS)
+    feed = replace(feed, messages=_WARM_UP + feed.messages)
+    arguments = [str(setting.bundle), str(setting.fresh(SUBJECT)), feed.to_json()]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.stages", *arguments], stdout=subprocess.PIPE, check=True
+    )
+    spent = json.loads(done.stdout)
+    base = paho(qos=1), CPU
+    return [Figure(SUBJECT, f"{name}, {CPU}", value, base) for name, value in spent.items()]
+
+
+class _Clock:
+    """Adds up what this thread computes, by stage."""
+
+    def __init__(self) -> None:
+        self.spent: Counter[str] = Counter()
+
+    @contextmanager
+    def on(self, stage: str) -> Iterator[None]:
+        """Count what happens meanwhile as this stage's."""
+        began = time.thread_time()
+        yield
+        self.spent[stage] += time.thread_time() - began  # type: ignore[assignment]
+
+
+class _Scorer:
+    """Scores as another does, on the clock."""
+
+    def __init__(self, scorer: Scorer, clock: _Clock) -> None:
+        self._scorer = scorer
+        self._clock = clock
+
+    def score(self, scaled: NDArray[float32]) -> FloatArray:
+        """Return P(Faulty) of each window."""
+        with self._clock.on("classify"):
+            return self._scorer.score(scaled)
+
+
+class _Line:
+    """The stages, with a store behind them and no broker."""
+
+    def __init__(self, folder: Path, store: Path) -> None:
+        settings = Settings(alerts=Alerts(mode="every_window"), store=Store(path=store))
+        loaded = bundle.load(folder)
+        self.clock = _Clock()
+        self._bundle = loaded
+        self._decode = decoder(settings, loaded.manifest.names)
+        self._memory = Memory(
+            Chain(loaded, settings.windows, settings.alerts, _Scorer(loaded.classifier, self.clock)),
+            settings.windows.stale_after,
+        )
+        # What happens inside of `Chain.judge` is seen by doing it a second time.
+        self._beside = Chain(loaded, settings.windows, settings.alerts)
+        self._store = restore(
+            settings.store,
+            self._memory,
+            loaded.manifest.names,
+            STEPS,
+            most=settings.input.max_groups,
+            now=0.0,
+        )
+        self._outbox = self._store.outbox()
+
+    def take(self, messages: list[Message]) -> None:
+        """Do with a batch what the pipeline does."""
+        on, memory = self.clock.on, self._memory
+        with on("decode"):
+            readings, _ = self._decode.decode(messages)
+        with on("window"):
+            windows = self._beside.windows.push(readings)
+        with on("scale"):
+            self._bundle.scaler.transform(windows.values)
+        with on("judge"):
+            verdicts = memory.chain.judge(readings)
+        with on("board"):
+            changed = memory.board.update(readings, verdicts, time.monotonic())
+        with on("publish"):
+            self._outbox.add(
+                Outgoing(f"alerts/{event.group}", alert_payload(event, self._bundle.manifest), retain=False)
+                for event in verdicts.events
+            )
+            self._outbox.add(
+                Outgoing(f"state/{line.group}", state_payload(line), retain=True) for line in changed
+            )
+        with on("commit"):
+            dumps = ((name, memory.dump(name)) for name in dict.fromkeys(readings.groups))
+            self._store.save(((name, dump) for name, dump in dumps if dump), self._outbox, time.time())
+        with on("publish"):
+            _publish(self._outbox)
+
+    def spent(self) -> dict[str, float]:
+        """Return CPU seconds by stage, in the order of the stages."""
+        spent = self.clock.spent
+        decide = spent["judge"] - spent["window"] - spent["scale"] - spent["classify"]
+        return {
+            stage: decide if stage == "decide" else spent[stage]
+            for stage in ("decode", "window", "scale", "classify", "decide", "board", "publish", "commit")
+        }
+
+
+def _publish(outbox: Outbox) -> None:
+    """Have the broker take and confirm all at once."""
+    number = 0
+    while outbox.first():
+        number += 1
+        outbox.sent(number)
+        outbox.delivered(number)
+
+
+def main() -> None:
+    """Say what each stage takes, in CPU seconds a million readings, as JSON."""
+    folder, store, feed = Path(sys.argv[1]), Path(sys.argv[2]) / "state.db", Feed.of_json(sys.argv[3])
+    line, contents = _Line(folder, store), feed.contents()
+    _drive(line, islice(contents, _WARM_UP))
+    before = line.spent()
+    _drive(line, contents)
+    counted = feed.messages - _WARM_UP
+    print(
+        json.dumps(
+            {name: (value - before[name]) / counted * _MILLION for name, value in line.spent().items()}
+        )
+    )
+
+
+def _drive(line: _Line, contents: Iterator[tuple[bytes, bytes]]) -> None:
+    """Let messages go through in batches."""
+    inbox = Inbox()
+    while batch := list(islice(contents, _BATCH)):
+        for topic, payload in batch:
+            inbox.put(topic.decode(), payload, None)
+        line.take(inbox.take(0.0).messages)
+
+
+if __name__ == "__main__":
+    main()

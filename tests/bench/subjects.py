@@ -1,0 +1,154 @@
+"""What is measured: each a process that counts the messages that it has dealt with."""
+
+import os
+import subprocess
+import threading
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+from tests.bench.feed import FILTER
+from tests.bench.processes import Broker, Speaker, await_rest, cpu_seconds
+from tests.conftest import PATIENCE, wait_until
+from tests.processes import Monitor
+
+__all__ = ["MosquittoSub", "Ours", "Rival", "Subject"]
+
+_LOOKS = (0.02, 0.5)
+"""Seconds between two looks at the monitor's counters: each costs it 2 ms, so there are few until the end."""
+_GIVES_UP = 30
+"""Seconds without any progress."""
+_TOML = """[alerts]
+mode = "{mode}"
+[windows]
+stale_after = 3600
+"""
+
+
+class Subject(ABC):
+    """A process under test."""
+
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """Return how long it has computed."""
+        return cpu_seconds(self.pid)
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start it, and return once it is subscribed."""
+
+    @abstractmethod
+    def await_count(self, total: int) -> float:
+        """Wait until it has dealt with so many readings since its start; return when, monotonic seconds."""
+
+    def await_rest(self) -> None:
+        """Wait until it has nothing left to do."""
+        await_rest(self.pid)
+
+    @abstractmethod
+    def close(self) -> None:
+        """End it."""
+
+
+class Rival(Subject):
+    """One of `rivals.KINDS`.
+
+    Parameters
+    ----------
+    kind, qos : which, and what it subscribes with.
+    totals : the counts that will be waited for.
+    """
+
+    def __init__(
+        self, kind: str, broker: Broker, folder: Path, bundle: Path, qos: int, totals: list[int]
+    ) -> None:
+        self._arguments = [kind, str(broker.port), str(qos), str(bundle), *map(str, totals)]
+        self._log = folder / "rival.log"
+        self._speaker: Speaker | None = None
+
+    def start(self) -> None:
+        self._speaker = Speaker("rivals", self._arguments, self._log)
+        self.pid = self._speaker.process.pid
+        assert self._speaker.hear() == "ready"
+
+    def await_count(self, total: int) -> float:  # noqa: ARG002, it was told its totals
+        assert self._speaker is not None
+        return float(self._speaker.hear())
+
+    def close(self) -> None:
+        if self._speaker is not None:
+            self._speaker.close()
+
+
+class MosquittoSub(Subject):
+    """The broker's own subscriber, which ends when its count is reached."""
+
+    def __init__(self, broker: Broker, qos: int, total: int) -> None:
+        self._broker = broker
+        self._command = [
+            "mosquitto_sub", "-p", str(broker.port), "-i", "mosquitto-sub", "-t", FILTER, "-q", str(qos),
+            "-C", str(total), "-W", str(_GIVES_UP),
+        ]  # fmt: skip
+        self._process: subprocess.Popen[bytes] | None = None
+        self._computed: float | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        self.pid = self._process.pid
+        wait_until(lambda: "mosquitto-sub" in self._broker.subscribers(), "mosquitto_sub subscribes")
+
+    def await_count(self, total: int) -> float:  # noqa: ARG002, it was told its total
+        _, status, usage = os.wait4(self.pid, 0)
+        ended = time.monotonic()
+        assert status == 0, f"mosquitto_sub ended with {status}"
+        self._computed = usage.ru_utime + usage.ru_stime
+        return ended
+
+    def cpu_seconds(self) -> float:
+        return super().cpu_seconds() if self._computed is None else self._computed
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(PATIENCE)
+
+
+class Ours(Subject):
+    """`sensor-monitor run`."""
+
+    def __init__(self, broker: Broker, folder: Path, bundle: Path, qos: int, mode: str = "lifecycle") -> None:
+        self._monitor = Monitor(
+            folder, bundle.absolute(), broker.port, _TOML.format(mode=mode), f"qos = {qos}"
+        )
+
+    def start(self) -> None:
+        self._monitor.start_ready()
+        assert self._monitor.process is not None
+        self.pid = self._monitor.process.pid
+
+    def outcomes(self) -> dict[str, int]:
+        """Return how many readings had each outcome."""
+        found = {}
+        for line in self._monitor.get("/metrics")[1].splitlines():
+            if line.startswith('sensor_monitor_readings_total{outcome="'):
+                name, value = line.split('"')[1], float(line.rpartition(" ")[2])
+                found[name] = int(value)
+        return found
+
+    def await_count(self, total: int) -> float:
+        pause = threading.Event()
+        began = changed = time.monotonic()
+        first = last = sum(self.outcomes().values())
+        while last < total:
+            rate = (last - first) / (time.monotonic() - began)
+            left = (total - last) / rate if rate else 0.0
+            pause.wait(min(max(left / 2, _LOOKS[0]), _LOOKS[1]))
+            now = sum(self.outcomes().values())
+            assert now > last or time.monotonic() - changed < _GIVES_UP, f"{now} of {total} readings counted"
+            if now > last:
+                last, changed = now, time.monotonic()
+        return time.monotonic()
+
+    def close(self) -> None:
+        self._monitor.kill()

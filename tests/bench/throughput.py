@@ -1,0 +1,147 @@
+"""How much each subject takes when it comes flat out, and what that costs."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.bench.feed import Feed
+from tests.bench.figures import Figure
+from tests.bench.processes import Broker, sender
+from tests.bench.setting import STEPS, Setting
+from tests.bench.subjects import MosquittoSub, Ours, Rival, Subject
+from tests.chaos.memory import resident_mb
+
+__all__ = [
+    "CPU",
+    "MESSAGES",
+    "READY",
+    "RESIDENT",
+    "WINDOWS",
+    "flood_ours",
+    "flood_rival",
+    "flood_sub",
+    "paho",
+]
+
+MESSAGES = "messages/s"
+WINDOWS = "windows/s"
+CPU = "CPU s a million"
+RESIDENT = "resident MiB"
+READY = "start to ready, s"
+_DROPPED = "dropped, %"
+_HANDFUL = 5000
+"""Messages of the monitor's warm-up under way at a time: few enough to find room, and for memory's sake."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Flood:
+    """How one went."""
+
+    ready: float
+    """Seconds from the start of the process to its being subscribed."""
+    resident: float
+    """MiB, after the warm-up."""
+    seconds: float
+    """From the first message sent to the last one dealt with."""
+    cpu: float
+    """Seconds that the subject computed in them."""
+
+
+def paho(qos: int) -> str:
+    """Return what the subject is called that throughput is compared with."""
+    return f"bare paho, QoS {qos}"
+
+
+def flood_rival(
+    setting: Setting, name: str, kind: str, messages: int, *, qos: int = 0, groups: int = 1000
+) -> list[Figure]:
+    """Flood one of `rivals.KINDS`."""
+    feed = setting.feed(messages, groups, qos=qos, first=STEPS)
+    warm_up = replace(feed, messages=STEPS * groups, first=0, qos=1)
+    totals = [warm_up.messages, warm_up.messages + feed.messages]
+    flood = _flood(
+        setting.fresh(name), warm_up, feed,
+        lambda broker, folder: Rival(kind, broker, folder, setting.bundle, qos, totals),
+    )  # fmt: skip
+    return _figures(name, MESSAGES, feed.messages / flood.seconds, flood, feed)
+
+
+def flood_sub(setting: Setting, name: str, messages: int) -> list[Figure]:
+    """Flood mosquitto_sub, which has no use for a warm-up."""
+    feed = setting.feed(messages)
+    flood = _flood(
+        setting.fresh(name), None, feed, lambda broker, _: MosquittoSub(broker, feed.qos, feed.messages)
+    )
+    return _figures(name, MESSAGES, feed.messages / flood.seconds, flood, feed)
+
+
+def flood_ours(
+    setting: Setting, name: str, messages: int, *, qos: int = 0, groups: int = 1000, array: int = 1
+) -> list[Figure]:
+    """Flood the monitor, its windows full before the clock starts."""
+    feed = setting.feed(messages, groups, qos=qos, array=array, first=STEPS)
+    warm_up = replace(feed, messages=groups, array=STEPS, first=0, qos=1)
+    subjects = []
+
+    def make(broker: Broker, folder: Path) -> Subject:
+        subjects.append(Ours(broker, folder, setting.bundle, qos))
+        return subjects[-1]
+
+    outcomes: dict[str, int] = {}
+    flood = _flood(setting.fresh(name), warm_up, feed, make, lambda: outcomes.update(subjects[-1].outcomes()))
+    judged = outcomes["judged"] - groups  # each group's window was full once before
+    dropped = 1 - judged / feed.readings
+    figures = _figures(name, WINDOWS, judged / flood.seconds, flood, feed)
+    return [*figures, Figure(name, _DROPPED, 100 * dropped)]
+
+
+def _figures(name: str, what: str, rate: float, flood: _Flood, feed: Feed) -> list[Figure]:
+    base = paho(feed.qos)
+    return [
+        Figure(name, what, rate, (base, MESSAGES)),
+        Figure(name, CPU, flood.cpu / feed.readings * 1e6, (base, CPU)),
+        Figure(name, RESIDENT, flood.resident, (base, RESIDENT)),
+        Figure(name, READY, flood.ready, (base, READY)),
+    ]
+
+
+def _flood(
+    folder: Path,
+    warm_up: Feed | None,
+    feed: Feed,
+    make: Callable[[Broker, Path], Subject],
+    look: Callable[[], object] = lambda: None,
+) -> _Flood:
+    """Start a subject, warm it up, flood it; `look` is called at the end, while it still runs."""
+    broker = Broker(folder)
+    broker.start()
+    subject = make(broker, folder)
+    try:
+        began = time.monotonic()
+        subject.start()
+        ready = time.monotonic() - began
+        before = _warm_up(broker.port, subject, warm_up, folder) if warm_up else 0
+        with sender(broker.port, feed, folder) as speaker:
+            subject.await_rest()
+            resident, computed = resident_mb(subject.pid), subject.cpu_seconds()
+            speaker.tell()
+            sent = float(speaker.hear())
+            ended = subject.await_count(before + feed.readings)
+            flood = _Flood(ready, resident, ended - sent, subject.cpu_seconds() - computed)
+        look()
+    finally:
+        subject.close()
+        broker.stop()
+    return flood
+
+
+def _warm_up(port: int, subject: Subject, feed: Feed, folder: Path) -> int:
+    """Send a feed by handfuls, each when the last one is dealt with; return how many readings that were."""
+    handful = _HANDFUL if isinstance(subject, Ours) else feed.messages
+    with sender(port, feed, folder, handful) as speaker:
+        for sent in range(0, feed.messages, handful):
+            speaker.tell()
+            speaker.hear()
+            subject.await_count(min(sent + handful, feed.messages) * feed.array)
+    return feed.readings
