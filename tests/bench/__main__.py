@@ -3,11 +3,12 @@
 import argparse
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench import bars
-from tests.bench.figures import Figure, summarize, table, to_json
+from tests.bench.figures import Figure, number, summarize, table, to_json
 from tests.bench.machine import describe
 from tests.bench.plans import PLANS, bytes_a_group
 from tests.bench.setting import Setting
@@ -18,7 +19,7 @@ _FOLDER = Path("var/bench")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure what the command line asks for."""
+    """Measure what the command line asks for; return 1 if something could not be measured."""
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("rows", nargs="*", help="words; only rows whose names have one of them")
     parser.add_argument(
@@ -33,24 +34,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"no row has any of these words: {'; '.join(p.name for p in PLANS)}")
     setting = Setting(options.out, options.bundle, options.scale)
     rounds: list[list[Figure]] = []
+    broken = 0
     for round_ in range(1, options.rounds + 1):
         figures: list[Figure] = []
         for plan in plans:
             began = time.monotonic()
-            measured = plan.run(setting)
+            try:
+                measured = plan.run(setting)
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001, the others are to run, and pytest's failures are of this kind
+                traceback.print_exc()
+                broken += 1
+                continue
             figures += measured
-            text = "; ".join(f"{figure.quantity} {figure.value:,.4g}" for figure in measured)
+            text = "; ".join(f"{figure.quantity} {number(figure.value)}" for figure in measured)
             print(f"{round_}. {plan.name}: {text} ({time.monotonic() - began:.0f} s)", flush=True)
         rounds.append([*figures, *bytes_a_group(figures)])
     summaries = summarize(rounds)
-    reached = bars.reached(summaries)
-    about = {**describe(), "rounds": options.rounds, "scale": options.scale}
+    reached = bars.reached(rounds)
+    about = {**describe(), "rounds": options.rounds, "scale": options.scale, "rows not measured": broken}
     head = ", ".join(f"{name} {value}" for name, value in about.items())
     text = "\n".join([f"{head}.", "", *table(summaries.values()), "", *bars.table(reached)])
     (options.out / "table.md").write_text(text + "\n", encoding="utf-8")
     (options.out / "bench.json").write_text(to_json(summaries.values(), about=about, bars=reached) + "\n")
     print(f"\n{text}")
-    return 0
+    return 1 if broken else 0
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """What the figures are to reach, and whether they do."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from tests.bench import latency
-from tests.bench.figures import Key, Summary, number
+from tests.bench.figures import Figure, Key, number
 from tests.bench.plans import BYTES, arrays, groups
 from tests.bench.throughput import MESSAGES, READY, RESIDENT, WINDOWS, paho
 
@@ -67,16 +67,21 @@ _BARS = (
 )
 
 
-def reached(summaries: Mapping[Key, Summary]) -> list[dict[str, str | float | bool]]:
-    """Return figure, bar, what was measured (the median of the rounds), and whether that is enough."""
+def reached(rounds: Sequence[Sequence[Figure]]) -> list[dict[str, str | float | bool]]:
+    """Return figure, bar, what was measured (the median of the rounds), and whether that is enough.
+
+    A round that lacks a figure doesn't count, and a bar that no round tells of is left out.
+    """
     found: list[dict[str, str | float | bool]] = []
+    by_round = [{figure.key: figure.value for figure in figures} for figures in rounds]
     for bar in _BARS:
-        summary, base = summaries.get(bar.key), summaries.get(bar.over) if bar.over else None
-        if summary is None or (bar.over and base is None):
+        values = [
+            figures[bar.key] / (figures[bar.over] if bar.over else 1.0)
+            for figures in by_round
+            if bar.key in figures and (bar.over is None or figures.get(bar.over))
+        ]
+        if not values:
             continue
-        values = summary.values
-        if base:
-            values = [value / other for value, other in zip(values, base.values, strict=True)]
         measured = median(values)
         met = measured >= bar.limit if bar.least else measured <= bar.limit
         found.append(

@@ -8,10 +8,12 @@ import msgspec
 
 from tests.chaos.wire import publish
 
-__all__ = ["FILTER", "Feed"]
+__all__ = ["FILTER", "KEEPALIVE", "Feed"]
 
 FILTER = "plant/+/+/reading"
 """Subscribes to all of it."""
+KEEPALIVE = 300
+"""Seconds: at QoS 0 the broker's answer to a ping stands behind all that was sent before it."""
 _PERIOD = 5.0
 """Seconds of event time between two readings of a group: the bundle's sample period."""
 _START = 1e9

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-__all__ = ["Figure", "Key", "Summary", "summarize", "table", "to_json"]
+__all__ = ["Figure", "Key", "Summary", "number", "summarize", "table", "to_json"]
 
 Key = tuple[str, str]
 """Subject and quantity."""
@@ -60,12 +60,14 @@ def summarize(rounds: Sequence[Sequence[Figure]]) -> dict[Key, Summary]:
 
 
 def table(summaries: Iterable[Summary]) -> list[str]:
-    """Return the lines of a table in Markdown."""
+    """Return the lines of a table in Markdown; what was 0 in every round isn't in it."""
     rows: list[tuple[str, ...]] = [
         ("subject", "figure", "median", "range", "ratio", "range", "to"),
         ("---", "---", *["---:"] * 4, "---"),
     ]
     for s in summaries:
+        if not any(s.values):
+            continue  # such as what was dropped, where nothing was
         against = s.against if s.ratios else ""
         rows.append((s.subject, s.quantity, *_spread(s.values), *_spread(s.ratios), against))
     return [f"| {' | '.join(row)} |" for row in rows]
@@ -77,9 +79,11 @@ def to_json(summaries: Iterable[Summary], **more: Any) -> str:
 
 
 def number(value: float) -> str:
-    """Return a figure with about three digits that count."""
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
-    return f"{value:,.{digits}f}"
+    """Return a figure with two or three digits that count."""
+    size = abs(value)
+    if size < 0.1:
+        return f"{value:.2g}"
+    return f"{value:,.{0 if size >= 100 else 1 if size >= 10 else 2}f}"
 
 
 def _spread(values: list[float]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from tests.bench.feed import Feed
 from tests.bench.figures import Figure
 from tests.bench.processes import Broker, Speaker, sender
 from tests.bench.setting import STEPS, Setting
-from tests.bench.subjects import Ours, Rival, Subject
+from tests.bench.subjects import Ours, Subject, Told
 
 __all__ = ["ECHO", "OURS", "echo", "ours", "quantity"]
 
@@ -20,6 +20,8 @@ _RATES = (100, 1000, 5000, 10_000)
 _SECONDS = 6
 _SHARES = ("p50", "p99", "p99.9")
 _GROUPS = 100
+_WARM_UP = STEPS * _GROUPS
+"""Messages until every window is full."""
 
 
 def quantity(share: str, rate: int) -> str:
@@ -31,7 +33,7 @@ def echo(setting: Setting) -> list[Figure]:
     """Measure a paho client that publishes each message back."""
     return _measure(
         setting, ECHO, "echo/#",
-        lambda broker, folder, warm: Rival("echo", broker, folder, setting.bundle, 1, [warm.messages]),
+        lambda broker, folder: Told("rivals", ["echo", broker.port, 1, setting.bundle, _WARM_UP], folder),
     )  # fmt: skip
 
 
@@ -41,7 +43,7 @@ def ours(setting: Setting) -> list[Figure]:
     for name, faulty_groups in ((OURS, _GROUPS), (OURS_TENTH, _GROUPS // 10)):
         figures += _measure(
             setting, name, "sensor-monitor/alerts/#",
-            lambda broker, folder, _: Ours(broker, folder, setting.bundle, 1, "every_window"), faulty_groups,
+            lambda broker, folder: Ours(broker, folder, setting.bundle, 1, "every_window"), faulty_groups,
         )  # fmt: skip
     return figures
 
@@ -50,22 +52,21 @@ def _measure(
     setting: Setting,
     name: str,
     filter_: str,
-    make: Callable[[Broker, Path, Feed], Subject],
+    make: Callable[[Broker, Path], Subject],
     faulty_groups: int = _GROUPS,
 ) -> list[Figure]:
     folder = setting.fresh(name)
     broker = Broker(folder)
     broker.start()
-    warm_up = setting.feed(0, _GROUPS, qos=1, faulty_groups=faulty_groups)
-    warm_up = replace(warm_up, messages=STEPS * _GROUPS)
-    subject = make(broker, folder, warm_up)
+    warm_up = replace(setting.feed(_WARM_UP, _GROUPS, qos=1, faulty_groups=faulty_groups), messages=_WARM_UP)
+    subject = make(broker, folder)
     figures = []
     try:
         subject.start()
         with sender(broker.port, warm_up, folder) as speaker:
             speaker.tell()
             speaker.hear()
-        subject.await_count(warm_up.messages)
+        subject.await_count(_WARM_UP)
         first = STEPS
         for rate in _RATES:
             feed = setting.feed(rate * _SECONDS, _GROUPS, qos=1, faulty_groups=faulty_groups, first=first)

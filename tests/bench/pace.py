@@ -49,6 +49,7 @@ def main() -> None:
         while not any(packet.kind == SUBACK for packet in ear.receive()):
             pass
         due = feed.faulty
+        raw.settimeout(60.0)  # it shares its end with `link`, which never blocks
         sent, heard = _run(packets, rate, due, raw, ear)
     find = feed.finder()
     took: dict[int, float] = {}

@@ -7,11 +7,13 @@ from tests.bench import latency
 from tests.bench.figures import Figure
 from tests.bench.setting import Setting
 from tests.bench.stages import SUBJECT, stages
-from tests.bench.throughput import RESIDENT, flood_ours, flood_rival, flood_sub, paho
+from tests.bench.throughput import RESIDENT, flood_ceiling, flood_ours, flood_rival, flood_sub, paho
 
 __all__ = ["BYTES", "PLANS", "Plan", "arrays", "bytes_a_group", "groups"]
 
 BYTES = "bytes a group"
+_CEILING = "raw socket, QoS 0, the broker's ceiling"
+_SUB = "mosquitto_sub, QoS 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +49,19 @@ def _rival(name: str, kind: str, messages: int, **more: int) -> Plan:
 
 # As many messages as keep each busy for a few seconds.
 PLANS = (
+    Plan(_CEILING, lambda setting: flood_ceiling(setting, _CEILING, 300_000)),
     _rival(paho(0), "paho", 300_000),
     _rival(paho(1), "paho", 200_000, qos=1),
-    Plan("mosquitto_sub, QoS 0", lambda setting: flood_sub(setting, "mosquitto_sub, QoS 0", 500_000)),
+    Plan(_SUB, lambda setting: flood_sub(setting, _SUB, 300_000)),
     _rival("paho and ONNX Runtime a message", "onnx", 60_000),
     _rival("paho and Keras predict a message", "keras", 150, groups=10),
-    _ours(groups(100), 100_000, groups=100),
-    _ours(groups(1_000), 150_000),
-    _ours(groups(10_000), 100_000, groups=10_000),
-    _ours(groups(100_000), 150_000, groups=100_000),
-    _ours(groups(1_000, 1), 100_000, qos=1),
-    _ours(arrays(10), 30_000, array=10),
-    _ours(arrays(100), 5_000, array=100),
+    _ours(groups(100), 200_000, groups=100),
+    _ours(groups(1_000), 300_000),
+    _ours(groups(10_000), 200_000, groups=10_000),
+    _ours(groups(100_000), 300_000, groups=100_000),
+    _ours(groups(1_000, 1), 150_000, qos=1),
+    _ours(arrays(10), 50_000, array=10),
+    _ours(arrays(100), 8_000, array=100),
     Plan("echo, latency", latency.echo),
     Plan("ours, latency", latency.ours),
     Plan(SUBJECT, stages),

@@ -15,7 +15,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.bench.feed import FILTER
+from tests.bench.feed import FILTER, KEEPALIVE
 
 __all__ = ["KINDS", "main"]
 
@@ -121,7 +121,7 @@ def main() -> None:
 
     client.on_connect = on_connect
     client.on_subscribe = lambda *_: print("ready", flush=True)
-    client.connect("127.0.0.1", int(port))
+    client.connect("127.0.0.1", int(port), KEEPALIVE)
     client.loop_forever()
 
 

@@ -96,7 +96,7 @@ class _Line:
             Chain(loaded, settings.windows, settings.alerts, _Scorer(loaded.classifier, self.clock)),
             settings.windows.stale_after,
         )
-        # What happens inside of `Chain.judge` is seen by doing it a second time.
+        # What happens inside of `Chain.judge` is timed by doing it a second time beside it.
         self._beside = Chain(loaded, settings.windows, settings.alerts)
         self._store = restore(
             settings.store,
@@ -117,8 +117,9 @@ class _Line:
             windows = self._beside.windows.push(readings)
         with on("scale"):
             self._bundle.scaler.transform(windows.values)
-        with on("judge"):
-            verdicts = memory.chain.judge(readings)
+        verdicts = memory.chain.judge(readings)
+        with on("decide"):
+            self._beside.alerts.update(verdicts.judged)
         with on("board"):
             changed = memory.board.update(readings, verdicts, time.monotonic())
         with on("publish"):
@@ -137,12 +138,8 @@ class _Line:
 
     def spent(self) -> dict[str, float]:
         """Return CPU seconds by stage, in the order of the stages."""
-        spent = self.clock.spent
-        decide = spent["judge"] - spent["window"] - spent["scale"] - spent["classify"]
-        return {
-            stage: decide if stage == "decide" else spent[stage]
-            for stage in ("decode", "window", "scale", "classify", "decide", "board", "publish", "commit")
-        }
+        stages = ("decode", "window", "scale", "classify", "decide", "board", "publish", "commit")
+        return {stage: self.clock.spent[stage] for stage in stages}
 
 
 def _publish(outbox: Outbox) -> None:

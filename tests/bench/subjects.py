@@ -7,12 +7,12 @@ import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from tests.bench.feed import FILTER
+from tests.bench.feed import FILTER, KEEPALIVE
 from tests.bench.processes import Broker, Speaker, await_rest, cpu_seconds
 from tests.conftest import PATIENCE, wait_until
 from tests.processes import Monitor
 
-__all__ = ["MosquittoSub", "Ours", "Rival", "Subject"]
+__all__ = ["MosquittoSub", "Ours", "Subject", "Told"]
 
 _LOOKS = (0.02, 0.5)
 """Seconds between two looks at the monitor's counters: each costs it 2 ms, so there are few until the end."""
@@ -51,24 +51,24 @@ class Subject(ABC):
         """End it."""
 
 
-class Rival(Subject):
-    """One of `rivals.KINDS`.
+class Told(Subject):
+    """A process of this package that says when it is subscribed, and when it has reached each total.
 
     Parameters
     ----------
-    kind, qos : which, and what it subscribes with.
-    totals : the counts that will be waited for.
+    module : of the package.
+    arguments : for it; the totals are among them.
+    folder : for its log.
     """
 
-    def __init__(
-        self, kind: str, broker: Broker, folder: Path, bundle: Path, qos: int, totals: list[int]
-    ) -> None:
-        self._arguments = [kind, str(broker.port), str(qos), str(bundle), *map(str, totals)]
-        self._log = folder / "rival.log"
+    def __init__(self, module: str, arguments: list[object], folder: Path) -> None:
+        self._module = module
+        self._arguments = [str(argument) for argument in arguments]
+        self._log = folder / f"{module}.log"
         self._speaker: Speaker | None = None
 
     def start(self) -> None:
-        self._speaker = Speaker("rivals", self._arguments, self._log)
+        self._speaker = Speaker(self._module, self._arguments, self._log)
         self.pid = self._speaker.process.pid
         assert self._speaker.hear() == "ready"
 
@@ -119,7 +119,11 @@ class Ours(Subject):
 
     def __init__(self, broker: Broker, folder: Path, bundle: Path, qos: int, mode: str = "lifecycle") -> None:
         self._monitor = Monitor(
-            folder, bundle.absolute(), broker.port, _TOML.format(mode=mode), f"qos = {qos}"
+            folder,
+            bundle.absolute(),
+            broker.port,
+            _TOML.format(mode=mode),
+            f"qos = {qos}\nkeepalive = {KEEPALIVE}",
         )
 
     def start(self) -> None:
@@ -135,6 +139,11 @@ class Ours(Subject):
                 name, value = line.split('"')[1], float(line.rpartition(" ")[2])
                 found[name] = int(value)
         return found
+
+    def peak_mb(self) -> float:
+        """Return the most memory it ever had, in MiB."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
     def await_count(self, total: int) -> float:
         pause = threading.Event()

@@ -9,7 +9,7 @@ from tests.bench.feed import Feed
 from tests.bench.figures import Figure
 from tests.bench.processes import Broker, sender
 from tests.bench.setting import STEPS, Setting
-from tests.bench.subjects import MosquittoSub, Ours, Rival, Subject
+from tests.bench.subjects import MosquittoSub, Ours, Subject, Told
 from tests.chaos.memory import resident_mb
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "READY",
     "RESIDENT",
     "WINDOWS",
+    "flood_ceiling",
     "flood_ours",
     "flood_rival",
     "flood_sub",
@@ -29,6 +30,7 @@ WINDOWS = "windows/s"
 CPU = "CPU s a million"
 RESIDENT = "resident MiB"
 READY = "start to ready, s"
+_PEAK = "peak MiB under the flood"
 _DROPPED = "dropped, %"
 _HANDFUL = 5000
 """Messages of the monitor's warm-up under way at a time: few enough to find room, and for memory's sake."""
@@ -62,7 +64,7 @@ def flood_rival(
     totals = [warm_up.messages, warm_up.messages + feed.messages]
     flood = _flood(
         setting.fresh(name), warm_up, feed,
-        lambda broker, folder: Rival(kind, broker, folder, setting.bundle, qos, totals),
+        lambda broker, folder: Told("rivals", [kind, broker.port, qos, setting.bundle, *totals], folder),
     )  # fmt: skip
     return _figures(name, MESSAGES, feed.messages / flood.seconds, flood, feed)
 
@@ -72,6 +74,16 @@ def flood_sub(setting: Setting, name: str, messages: int) -> list[Figure]:
     feed = setting.feed(messages)
     flood = _flood(
         setting.fresh(name), None, feed, lambda broker, _: MosquittoSub(broker, feed.qos, feed.messages)
+    )
+    return _figures(name, MESSAGES, feed.messages / flood.seconds, flood, feed)
+
+
+def flood_ceiling(setting: Setting, name: str, messages: int) -> list[Figure]:
+    """Flood what only counts bytes: as fast as broker and machine can be."""
+    feed = setting.feed(messages)
+    size = sum(map(len, feed.packets()))
+    flood = _flood(
+        setting.fresh(name), None, feed, lambda broker, folder: Told("ceiling", [broker.port, size], folder)
     )
     return _figures(name, MESSAGES, feed.messages / flood.seconds, flood, feed)
 
@@ -88,12 +100,19 @@ def flood_ours(
         subjects.append(Ours(broker, folder, setting.bundle, qos))
         return subjects[-1]
 
-    outcomes: dict[str, int] = {}
-    flood = _flood(setting.fresh(name), warm_up, feed, make, lambda: outcomes.update(subjects[-1].outcomes()))
-    judged = outcomes["judged"] - groups  # each group's window was full once before
-    dropped = 1 - judged / feed.readings
-    figures = _figures(name, WINDOWS, judged / flood.seconds, flood, feed)
-    return [*figures, Figure(name, _DROPPED, 100 * dropped)]
+    judged, peak = 0, 0.0
+
+    def look() -> None:
+        nonlocal judged, peak
+        judged = subjects[-1].outcomes()["judged"] - groups  # each group's window was full once before
+        peak = subjects[-1].peak_mb()
+
+    flood = _flood(setting.fresh(name), warm_up, feed, make, look)
+    return [
+        *_figures(name, WINDOWS, judged / flood.seconds, flood, feed),
+        Figure(name, _PEAK, peak),
+        Figure(name, _DROPPED, 100 * (1 - judged / feed.readings)),
+    ]
 
 
 def _figures(name: str, what: str, rate: float, flood: _Flood, feed: Feed) -> list[Figure]:
