@@ -43,7 +43,8 @@ def ours(setting: Setting) -> list[Figure]:
     for name, faulty_groups in ((OURS, _GROUPS), (OURS_TENTH, _GROUPS // 10)):
         figures += _measure(
             setting, name, "sensor-monitor/alerts/#",
-            lambda broker, folder: Ours(broker, folder, setting.bundle, 1, "every_window"), faulty_groups,
+            lambda broker, folder: Ours(broker, folder, setting.bundle, 1, mode="every_window"),
+            faulty_groups,
         )  # fmt: skip
     return figures
 

@@ -24,7 +24,7 @@ from monitor.inbox import Inbox
 from monitor.memory import Memory
 from monitor.outbox import Outbox, Outgoing
 from monitor.payloads import alert_payload, state_payload
-from monitor.records import FloatArray, Message
+from monitor.records import FloatArray
 from monitor.restore import restore
 from monitor.settings import Alerts, Settings, Store
 from tests.bench.feed import Feed
@@ -91,6 +91,7 @@ class _Line:
         loaded = bundle.load(folder)
         self.clock = _Clock()
         self._bundle = loaded
+        self._inbox = Inbox()
         self._decode = decoder(settings, loaded.manifest.names)
         self._memory = Memory(
             Chain(loaded, settings.windows, settings.alerts, _Scorer(loaded.classifier, self.clock)),
@@ -108,9 +109,13 @@ class _Line:
         )
         self._outbox = self._store.outbox()
 
-    def take(self, messages: list[Message]) -> None:
-        """Do with a batch what the pipeline does."""
+    def take(self, contents: list[tuple[str, bytes]]) -> None:
+        """Do with a batch, topics and payloads, what session and pipeline do."""
         on, memory = self.clock.on, self._memory
+        with on("inbox"):
+            for topic, payload in contents:
+                self._inbox.put(topic, payload, None)
+            messages = self._inbox.take(0.0).messages
         with on("decode"):
             readings, _ = self._decode.decode(messages)
         with on("window"):
@@ -138,7 +143,9 @@ class _Line:
 
     def spent(self) -> dict[str, float]:
         """Return CPU seconds by stage, in the order of the stages."""
-        stages = ("decode", "window", "scale", "classify", "decide", "board", "publish", "commit")
+        stages = (
+            "inbox", "decode", "window", "scale", "classify", "decide", "board", "publish", "commit",
+        )  # fmt: skip
         return {stage: self.clock.spent[stage] for stage in stages}
 
 
@@ -168,11 +175,8 @@ def main() -> None:
 
 def _drive(line: _Line, contents: Iterator[tuple[bytes, bytes]]) -> None:
     """Let messages go through in batches."""
-    inbox = Inbox()
-    while batch := list(islice(contents, _BATCH)):
-        for topic, payload in batch:
-            inbox.put(topic.decode(), payload, None)
-        line.take(inbox.take(0.0).messages)
+    while batch := [(topic.decode(), payload) for topic, payload in islice(contents, _BATCH)]:
+        line.take(batch)
 
 
 if __name__ == "__main__":

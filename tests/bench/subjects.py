@@ -115,16 +115,21 @@ class MosquittoSub(Subject):
 
 
 class Ours(Subject):
-    """`sensor-monitor run`."""
+    """`sensor-monitor run`.
 
-    def __init__(self, broker: Broker, folder: Path, bundle: Path, qos: int, mode: str = "lifecycle") -> None:
-        self._monitor = Monitor(
-            folder,
-            bundle.absolute(),
-            broker.port,
-            _TOML.format(mode=mode),
-            f"qos = {qos}\nkeepalive = {KEEPALIVE}",
-        )
+    Parameters
+    ----------
+    qos : what it subscribes with.
+    mode : of its alerts.
+    array : readings in a message: what finds no room is counted by messages.
+    """
+
+    def __init__(
+        self, broker: Broker, folder: Path, bundle: Path, qos: int, *, mode: str = "lifecycle", array: int = 1
+    ) -> None:
+        settings, mqtt = _TOML.format(mode=mode), f"qos = {qos}\nkeepalive = {KEEPALIVE}"
+        self._monitor = Monitor(folder, bundle.absolute(), broker.port, settings, mqtt)
+        self._array = array
 
     def start(self) -> None:
         self._monitor.start_ready()
@@ -148,16 +153,20 @@ class Ours(Subject):
     def await_count(self, total: int) -> float:
         pause = threading.Event()
         began = changed = time.monotonic()
-        first = last = sum(self.outcomes().values())
+        first = last = self._count()
         while last < total:
             rate = (last - first) / (time.monotonic() - began)
             left = (total - last) / rate if rate else 0.0
             pause.wait(min(max(left / 2, _LOOKS[0]), _LOOKS[1]))
-            now = sum(self.outcomes().values())
+            now = self._count()
             assert now > last or time.monotonic() - changed < _GIVES_UP, f"{now} of {total} readings counted"
             if now > last:
                 last, changed = now, time.monotonic()
         return time.monotonic()
+
+    def _count(self) -> int:
+        outcomes = self.outcomes()
+        return sum(outcomes.values()) + (self._array - 1) * outcomes["overflow"]
 
     def close(self) -> None:
         self._monitor.kill()

@@ -1,9 +1,11 @@
 """How much each subject takes when it comes flat out, and what that costs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from tests.bench.feed import Feed
 from tests.bench.figures import Figure
@@ -35,6 +37,8 @@ _DROPPED = "dropped, %"
 _HANDFUL = 5000
 """Messages of the monitor's warm-up under way at a time: few enough to find room, and for memory's sake."""
 
+S = TypeVar("S", bound=Subject)
+
 
 @dataclass(frozen=True, slots=True)
 class _Flood:
@@ -62,30 +66,30 @@ def flood_rival(
     feed = setting.feed(messages, groups, qos=qos, first=STEPS)
     warm_up = replace(feed, messages=STEPS * groups, first=0, qos=1)
     totals = [warm_up.messages, warm_up.messages + feed.messages]
-    flood = _flood(
+    with _flooded(
         setting.fresh(name), warm_up, feed,
         lambda broker, folder: Told("rivals", [kind, broker.port, qos, setting.bundle, *totals], folder),
-    )  # fmt: skip
-    return _figures(name, MESSAGES, feed.messages / flood.seconds, flood, feed)
+    ) as (_, flood):  # fmt: skip
+        return _figures(name, MESSAGES, feed.messages, flood, feed)
 
 
 def flood_sub(setting: Setting, name: str, messages: int) -> list[Figure]:
     """Flood mosquitto_sub, which has no use for a warm-up."""
     feed = setting.feed(messages)
-    flood = _flood(
+    with _flooded(
         setting.fresh(name), None, feed, lambda broker, _: MosquittoSub(broker, feed.qos, feed.messages)
-    )
-    return _figures(name, MESSAGES, feed.messages / flood.seconds, flood, feed)
+    ) as (_, flood):
+        return _figures(name, MESSAGES, feed.messages, flood, feed)
 
 
 def flood_ceiling(setting: Setting, name: str, messages: int) -> list[Figure]:
     """Flood what only counts bytes: as fast as broker and machine can be."""
     feed = setting.feed(messages)
     size = sum(map(len, feed.packets()))
-    flood = _flood(
+    with _flooded(
         setting.fresh(name), None, feed, lambda broker, folder: Told("ceiling", [broker.port, size], folder)
-    )
-    return _figures(name, MESSAGES, feed.messages / flood.seconds, flood, feed)
+    ) as (_, flood):
+        return _figures(name, MESSAGES, feed.messages, flood, feed)
 
 
 def flood_ours(
@@ -94,45 +98,33 @@ def flood_ours(
     """Flood the monitor, its windows full before the clock starts."""
     feed = setting.feed(messages, groups, qos=qos, array=array, first=STEPS)
     warm_up = replace(feed, messages=groups, array=STEPS, first=0, qos=1)
-    subjects = []
-
-    def make(broker: Broker, folder: Path) -> Subject:
-        subjects.append(Ours(broker, folder, setting.bundle, qos))
-        return subjects[-1]
-
-    judged, peak = 0, 0.0
-
-    def look() -> None:
-        nonlocal judged, peak
-        judged = subjects[-1].outcomes()["judged"] - groups  # each group's window was full once before
-        peak = subjects[-1].peak_mb()
-
-    flood = _flood(setting.fresh(name), warm_up, feed, make, look)
-    return [
-        *_figures(name, WINDOWS, judged / flood.seconds, flood, feed),
-        Figure(name, _PEAK, peak),
-        Figure(name, _DROPPED, 100 * (1 - judged / feed.readings)),
-    ]
+    with _flooded(
+        setting.fresh(name), warm_up, feed,
+        lambda broker, folder: Ours(broker, folder, setting.bundle, qos, array=array),
+    ) as (subject, flood):  # fmt: skip
+        judged = subject.outcomes()["judged"] - groups  # each group's window was full once before
+        return [
+            *_figures(name, WINDOWS, judged, flood, feed),
+            Figure(name, _PEAK, subject.peak_mb()),
+            Figure(name, _DROPPED, 100 * (1 - judged / feed.readings)),
+        ]
 
 
-def _figures(name: str, what: str, rate: float, flood: _Flood, feed: Feed) -> list[Figure]:
+def _figures(name: str, what: str, count: int, flood: _Flood, feed: Feed) -> list[Figure]:
     base = paho(feed.qos)
     return [
-        Figure(name, what, rate, (base, MESSAGES)),
+        Figure(name, what, count / flood.seconds, (base, MESSAGES)),
         Figure(name, CPU, flood.cpu / feed.readings * 1e6, (base, CPU)),
         Figure(name, RESIDENT, flood.resident, (base, RESIDENT)),
         Figure(name, READY, flood.ready, (base, READY)),
     ]
 
 
-def _flood(
-    folder: Path,
-    warm_up: Feed | None,
-    feed: Feed,
-    make: Callable[[Broker, Path], Subject],
-    look: Callable[[], object] = lambda: None,
-) -> _Flood:
-    """Start a subject, warm it up, flood it; `look` is called at the end, while it still runs."""
+@contextmanager
+def _flooded(
+    folder: Path, warm_up: Feed | None, feed: Feed, make: Callable[[Broker, Path], S]
+) -> Iterator[tuple[S, _Flood]]:
+    """Start a subject, warm it up, and flood it; it ends with the context."""
     broker = Broker(folder)
     broker.start()
     subject = make(broker, folder)
@@ -148,11 +140,10 @@ def _flood(
             sent = float(speaker.hear())
             ended = subject.await_count(before + feed.readings)
             flood = _Flood(ready, resident, ended - sent, subject.cpu_seconds() - computed)
-        look()
+        yield subject, flood
     finally:
         subject.close()
         broker.stop()
-    return flood
 
 
 def _warm_up(port: int, subject: Subject, feed: Feed, folder: Path) -> int:
