@@ -85,8 +85,9 @@ class WindowStage:
         line = self._lay(found[order], readings.ts[rows], readings.values[rows])
         strays = self._strays(line)
         self._follow(line)
+        redelivered = readings.redelivered[rows].tolist() if len(strays) else []
         for group in strays.tolist():
-            self._walk(line, group, readings.redelivered[rows])
+            self._walk(line, group, redelivered)
         self._keep(line)
         codes[rows] = line.codes
         judged = np.flatnonzero(line.codes == _JUDGED)
@@ -128,24 +129,40 @@ class WindowStage:
         )
 
     def _strays(self, line: _Line) -> IndexArray:
-        """Return the groups with a reading that doesn't simply continue the one before."""
+        """Return the groups with a reading that isn't after the one before, or that rest."""
         places = line.pieces[:, -1]
-        ts, before = line.ts[places], line.ts[places - 1]  # (reading,)
-        strays = ~(ts > before) | ((ts - before > self._max_gap) & (before > NEVER))
-        return np.flatnonzero(np.logical_or.reduceat(strays, line.firsts) | line.rests)
+        backward = line.ts[places] <= line.ts[places - 1]  # (reading,)
+        return np.flatnonzero(np.logical_or.reduceat(backward, line.firsts) | line.rests)
 
     def _follow(self, line: _Line) -> None:
-        """Say what becomes of readings each of which continues the one before."""
-        complete = line.ts[line.pieces[:, 0]] > NEVER  # (reading,)
+        """Say what became of readings each of which is after the one before."""
+        pieces = line.pieces  # (reading, step)
+        gaps = line.ts[pieces[:, -1]] - line.ts[pieces[:, -1] - 1] > self._max_gap  # (reading,)
+        fresh = np.zeros(len(line.ts), dtype=np.bool_)  # (place,)
+        fresh[pieces[gaps, -1]] = True
+        for step in range(self._steps - 1, 0, -1):  # before a fresh start there is nothing
+            lost = fresh[pieces[:, step]] | (pieces[:, step] == _NOWHERE)
+            pieces[lost, step - 1] = _NOWHERE
+        complete = line.ts[pieces[:, 0]] > NEVER  # (reading,)
+        gaps &= line.ts[pieces[:, -1] - 1] > NEVER  # a group's first reading comes after nothing
+        line.codes[:] = np.where(complete, _JUDGED, np.where(gaps, _GAP, _FILLING))
+        if self._stride > 1:
+            self._skip(line, complete, gaps)
+
+    def _skip(self, line: _Line, complete: NDArray[np.bool_], gaps: NDArray[np.bool_]) -> None:
+        """Judge the first complete window after each fresh start, and every so many after it."""
+        starts = gaps.copy()
+        starts[line.firsts] = True
+        begins = np.flatnonzero(starts)  # (run,)
+        phases = np.zeros(len(starts), dtype=np.int64)
+        phases[line.firsts] = np.where(gaps[line.firsts], 0, line.phases)
         totals = np.cumsum(complete)
-        sizes = line.lasts - line.firsts + 1  # (group,)
-        earlier: IndexArray = totals[line.firsts] - complete[line.firsts]  # those of the groups before
-        numbers = totals + np.repeat(line.phases - earlier, sizes)  # from 1 on, within each group
-        skipped = (numbers - 1) % self._stride != 0
-        line.codes[:] = np.where(complete, np.where(skipped, _SKIPPED, _JUDGED), _FILLING)
+        offsets = phases[begins] - totals[begins] + complete[begins]  # (run,)
+        numbers = totals + offsets[np.cumsum(starts) - 1]  # from 1 on, within each run
+        line.codes[complete & ((numbers - 1) % self._stride != 0)] = _SKIPPED
         line.phases[:] = numbers[line.lasts] % self._stride
 
-    def _walk(self, line: _Line, group: int, redelivered: NDArray[np.bool_]) -> None:
+    def _walk(self, line: _Line, group: int, redelivered: list[bool]) -> None:
         """Say what becomes of one group's readings, one by one."""
         row = line.groups[group]
         new = range(line.firsts[group], line.lasts[group] + 1)

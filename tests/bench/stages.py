@@ -113,8 +113,7 @@ class _Line:
         """Do with a batch, topics and payloads, what session and pipeline do."""
         on, memory = self.clock.on, self._memory
         with on("inbox"):
-            for topic, payload in contents:
-                self._inbox.put(topic, payload, None)
+            self._inbox.put([(topic, payload, None, False) for topic, payload in contents])
             messages = self._inbox.take(0.0).messages
         with on("decode"):
             readings, _ = self._decode.decode(messages)

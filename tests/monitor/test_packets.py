@@ -74,6 +74,11 @@ class Wire:
             del self._pieces[0]
         return piece
 
+    def recv_into(self, room: memoryview) -> int:
+        data = self.recv(len(room))
+        room[: len(data)] = data
+        return len(data)
+
     def send(self, data: bytes) -> int:
         self.sent += data
         return len(data)
