@@ -19,6 +19,9 @@ CAPACITY_BYTES = 64 << 20
 # in bytes of payload, for arrays of thousands of readings.
 LARGEST_BATCH = 4096
 LARGEST_BATCH_BYTES = 4 << 20
+# How long the network thread leaves what comes to the kernel while the pipeline is at work, in seconds. Read
+# at once it would come in pieces of ten messages, and the calls around each cost more than the messages.
+_BREATH = 0.002
 # Stamps increase by at least this, in seconds: a float of today's Unix time can tell steps of 2.4e-7 apart.
 _TICK = 1e-6
 
@@ -52,6 +55,7 @@ class Inbox:
         self._nudged = False
         self._last_stamp = 0.0
         self._closed = False
+        self._awaited = False  # whether the pipeline waits for what comes next
         lock = threading.Lock()
         self._changed = threading.Condition(lock)
         self._room = threading.Condition(lock)
@@ -90,6 +94,12 @@ class Inbox:
         self._changed.notify()
         self._room.wait_for(lambda: self._closed or not self._is_full(size))
 
+    def breathe(self) -> None:
+        """Wait while the pipeline works on what it took, at most a moment: more need not hurry."""
+        with self._changed:
+            if not self._awaited:
+                self._room.wait(_BREATH)
+
     def close(self) -> None:
         """Take no more, and let go who waits for room."""
         with self._changed:
@@ -106,7 +116,9 @@ class Inbox:
         """Return all that waits, up to a batch; wait for the first at most `timeout` seconds."""
         with self._changed:
             if not (self._waiting or self._nudged):
+                self._awaited = True
                 self._changed.wait(timeout)
+                self._awaited = False
             self._nudged = False
             return self._take(LARGEST_BATCH)
 

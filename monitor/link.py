@@ -168,6 +168,7 @@ class Link:
     def received(self, messages: Sequence[Delivery]) -> None:
         """Take messages from the session."""
         self._inbox.put(messages)
+        self._inbox.breathe()
 
     def requested(
         self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
