@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from monitor.payload_schema import payload_type, resolve_paths
-from monitor.records import Message, Outcome, Readings, Refusal
+from monitor.records import FloatArray, Message, Outcome, Readings, Refusal
 from monitor.topics import Template
 
 __all__ = ["DecodeStage", "parse_ts", "readable"]
@@ -25,6 +25,10 @@ _MILLISECONDS_ABOVE = 1e11
 # Topics of groups that are gone are forgotten one by one; this is for those whose readings were all refused.
 _MOST_KNOWN = 1 << 18
 _LAST_SECOND_OF_9999 = 253402300799.0
+
+
+_Row = tuple[Any, ...]
+"""`ts` as it came, and the features."""
 
 
 class DecodeStage:
@@ -46,32 +50,36 @@ class DecodeStage:
     ) -> None:
         self._templates = templates
         kind, payload, self._get = payload_type(resolve_paths(features, fields), features)
-        self._features = len(features)
+        self._kind = kind
+        self._width = 1 + len(features)
         self._decode_any = msgspec.json.Decoder(payload).decode
         self._decode_parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
         self._decode_one = msgspec.json.Decoder(kind).decode
         self._known: dict[str, str] = {}  # topic -> group, for the topics that were heard
 
     def decode(self, messages: Sequence[Message]) -> tuple[Readings, list[Refusal]]:
-        """Return the readings in the order of arrival, and what could not be read."""
+        """Return the readings in the order of arrival, and what could not be read in any order."""
         groups: list[str] = []
-        ts: list[float] = []
-        values: list[Sequence[float]] = []
-        sources: list[int] = []  # the message that each reading came by
+        rows: list[_Row] = []
+        sources: list[int] = []  # the message that each row came by
         refusals: list[Refusal] = []
+        known, get, kind = self._known, self._get, self._kind
         for source, message in enumerate(messages):
-            group = self._known.get(message.topic) or self._learn(message.topic, refusals)
+            group = known.get(message.topic) or self._learn(message.topic, refusals)
             if group is None:
                 continue
-            for reading in self._read(message):
-                if isinstance(reading, str):
-                    refusals.append(Refusal(Outcome.MALFORMED, message.topic, reading))
-                    continue
+            content = self._content(message, refusals)
+            if type(content) is kind:  # nearly always
                 groups.append(group)
-                ts.append(reading[0])
-                values.append(reading[1])
+                rows.append(get(content))
                 sources.append(source)
-        return _columns(messages, groups, ts, values, sources, self._features), refusals
+            else:
+                items = [_alone(get(item)) for item in content]
+                groups += [group] * len(items)
+                rows += items
+                sources += [source] * len(items)
+        self._settle(messages, groups, rows, sources, refusals)
+        return _columns(messages, groups, rows, sources, self._width), refusals
 
     def forget(self, group: str) -> None:
         """Drop what is remembered of a group's topic."""
@@ -96,76 +104,111 @@ class DecodeStage:
         refusals.append(Refusal(Outcome.UNMATCHED, topic, reason))
         return None
 
-    def _read(self, message: Message) -> Sequence[tuple[float, Sequence[float]] | str]:
-        """Return each reading of a message, or the reason why it is none."""
+    def _content(self, message: Message, refusals: list[Refusal]) -> Any:
+        """Return what a payload holds: one item, or a list of those of an array that can be read."""
         payload = message.payload
         if len(payload) > _MAX_PAYLOAD_BYTES:
-            return [f"the payload has {len(payload)} bytes, expected at most {_MAX_PAYLOAD_BYTES}"]
+            reason = f"the payload has {len(payload)} bytes, expected at most {_MAX_PAYLOAD_BYTES}"
+            refusals.append(Refusal(Outcome.MALFORMED, message.topic, reason))
+            return []
         try:
             content = self._decode_any(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return self._read_parts(message, _say(error))
-        if not isinstance(content, list):
-            return [self._check(content, message.stamp)]
-        if not content:
-            return ["an empty array; expected at least one reading"]
-        return [self._check(item, None) for item in content]
+            return self._parts(message, _say(error), refusals)
+        if content == []:
+            reason = "an empty array; expected at least one reading"
+            refusals.append(Refusal(Outcome.MALFORMED, message.topic, reason))
+        return content
 
-    def _read_parts(self, message: Message, reason: str) -> list[tuple[float, Sequence[float]] | str]:
+    def _parts(self, message: Message, reason: str, refusals: list[Refusal]) -> list[Any]:
         """Read an array element by element, so that a bad one doesn't take the good ones with it."""
         try:
             parts = self._decode_parts(message.payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return [reason]
-        readings: list[tuple[float, Sequence[float]] | str] = []
+            refusals.append(Refusal(Outcome.MALFORMED, message.topic, reason))
+            return []
+        items = []
         for part in parts:
             try:
-                readings.append(self._check(self._decode_one(part), None))
+                items.append(self._decode_one(part))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                readings.append(_say(error))
-        return readings
+                refusals.append(Refusal(Outcome.MALFORMED, message.topic, _say(error)))
+        return items
 
-    def _check(self, content: Any, stamp: float | None) -> tuple[float, Sequence[float]] | str:
-        ts, *values = self._get(content)
-        if not (min(values) >= -_LARGEST_VALUE and max(values) <= _LARGEST_VALUE):
-            wrong = next(value for value in values if not readable(value))
-            return f"a value of {wrong:g}, expected at most {_LARGEST_VALUE:g} either way"
-        if ts is msgspec.UNSET:
-            if stamp is None:
-                return "no ts; expected one in each element of an array"
-            return stamp, values
-        if type(ts) is float and 0 <= ts <= _MILLISECONDS_ABOVE:  # nearly always
-            return ts, values
-        try:
-            return parse_ts(ts), values
-        except ValueError as error:
-            return str(error)
+    def _settle(
+        self,
+        messages: Sequence[Message],
+        groups: list[str],
+        rows: list[_Row],
+        sources: list[int],
+        refusals: list[Refusal],
+    ) -> None:
+        """Give each row its event time in seconds, and take out those that are no readings."""
+        wrong = []
+        for index in self._doubtful(rows):
+            message = messages[sources[index]]
+            checked = _check(rows[index], message.stamp)
+            if isinstance(checked, str):
+                refusals.append(Refusal(Outcome.MALFORMED, message.topic, checked))
+                wrong.append(index)
+            else:
+                rows[index] = checked
+        for index in reversed(wrong):
+            del groups[index], rows[index], sources[index]
+
+    def _doubtful(self, rows: list[_Row]) -> Sequence[int]:
+        """Return the rows whose event time isn't in seconds, or which may be no readings."""
+        if not all(type(row[0]) is float for row in rows):
+            return range(len(rows))
+        table = _table(rows, self._width)
+        ts, values = table[:, 0], table[:, 1:]
+        plain = (ts >= 0) & (ts <= _MILLISECONDS_ABOVE) & (np.abs(values) <= _LARGEST_VALUE).all(axis=1)
+        doubtful: list[int] = np.flatnonzero(~plain).tolist()
+        return doubtful
+
+
+def _alone(row: _Row) -> _Row:
+    """Mark the row of an array's element that has no event time: it has no time of arrival of its own."""
+    return row if row[0] is not msgspec.UNSET else (None, *row[1:])
+
+
+def _check(row: _Row, stamp: float) -> _Row | str:
+    """Return a row with its event time in seconds, or why it is no reading."""
+    ts, *values = row
+    for value in values:
+        if not readable(value):
+            return f"a value of {value:g}, expected at most {_LARGEST_VALUE:g} either way"
+    if ts is None:
+        return "no ts; expected one in each element of an array"
+    if ts is msgspec.UNSET:
+        return (stamp, *values)
+    try:
+        return (parse_ts(ts), *values)
+    except ValueError as error:
+        return str(error)
+
+
+def _table(rows: list[_Row], width: int) -> FloatArray:
+    """Return rows as an array: (reading, ts and features)."""
+    return np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width).reshape(len(rows), width)
 
 
 def _columns(
-    messages: Sequence[Message],
-    groups: list[str],
-    ts: list[float],
-    values: list[Sequence[float]],
-    sources: list[int],
-    features: int,
+    messages: Sequence[Message], groups: list[str], rows: list[_Row], sources: list[int], width: int
 ) -> Readings:
     """Return readings with what is known of the message that each came by."""
-    count = len(ts)
-    rows = np.array(sources, dtype=np.intp)
-    stamps = np.array([message.stamp for message in messages], dtype=np.float64)[rows]
-    arrived = np.array([message.arrived_at for message in messages], dtype=np.float64)[rows]
-    times = np.array(ts, dtype=np.float64)
+    table = _table(rows, width)
+    of = np.array(sources, dtype=np.intp)
+    stamps = np.array([message.stamp for message in messages], dtype=np.float64)[of]
+    arrived = np.array([message.arrived_at for message in messages], dtype=np.float64)[of]
     return Readings(
         groups=groups,
-        ts=times,
-        values=np.fromiter(chain.from_iterable(values), np.float64, count * features).reshape(
-            count, features
-        ),
+        ts=table[:, 0].copy(),
+        values=table[:, 1:].copy(),
         # A reading that takes its time of arrival for its own is never ahead of the clock.
-        arrived_at=np.where(times == stamps, stamps, arrived),
-        received=np.array([message.received for message in messages], dtype=np.float64)[rows],
-        redelivered=np.array([message.redelivered for message in messages], dtype=np.bool_)[rows],
+        arrived_at=np.where(table[:, 0] == stamps, stamps, arrived),
+        received=np.array([message.received for message in messages], dtype=np.float64)[of],
+        redelivered=np.array([message.redelivered for message in messages], dtype=np.bool_)[of],
     )
 
 

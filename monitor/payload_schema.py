@@ -31,7 +31,7 @@ def resolve_paths(features: Sequence[str], fields: Mapping[str, str]) -> dict[st
 
 def payload_type(
     paths: Mapping[str, str], features: Sequence[str]
-) -> tuple[Any, Any, Callable[[Any], Sequence[Any]]]:
+) -> tuple[Any, Any, Callable[[Any], tuple[Any, ...]]]:
     """Return a reading's type, the payload's (one or an array), and what gets `ts` and the features of one.
 
     A type and not a walk through dictionaries: it says exactly what is wrong and where, takes a number

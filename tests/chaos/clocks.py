@@ -180,7 +180,7 @@ def _check(
     real = [str(outcome) for verdict in verdicts for outcome in verdict.windows.outcomes]
     refused = [str(refusal.outcome) for refusal in world.refusals if refusal.outcome in dropped]
     _differ(found, "outcomes", [o for o in expected if o not in dropped], real)
-    _differ(found, "refusals", [o for o in expected if o in dropped], refused)
+    _differ(found, "refusals", sorted(o for o in expected if o in dropped), sorted(refused))
     windows = [(group, rows) for group, rows in model.judged]
     judged = [
         (group, list(zip(ts, map(tuple, rows), strict=True)))
