@@ -156,7 +156,7 @@ class Edge:
             self._held.clear()
 
     def _values(self) -> Iterator[tuple[str, bytes]]:
-        for group in self._changed:
+        for group in sorted(self._changed):  # as they lie in the file: each of its pages is written once
             value = self._dump(group)
             if value is not None:
                 yield group, value
