@@ -6,6 +6,7 @@ A batch's arrays then come from the same heap as what is kept for groups, and le
 """
 
 import ctypes
+import gc
 from contextlib import suppress
 
 __all__ = ["steady"]
@@ -16,8 +17,13 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 _LIMIT = 1 << 16
 
 
+# Objects made until Python looks for cycles, in place of 700: a batch makes tens of thousands, none in a cycle.
+_LOOK_FOR_CYCLES_AFTER = 50_000
+
+
 def steady() -> None:
-    """Fix glibc's limits for this process; another C library keeps its own."""
+    """Fix glibc's limits for this process, where that is the C library, and look for cycles less often."""
+    gc.set_threshold(_LOOK_FOR_CYCLES_AFTER, *gc.get_threshold()[1:])
     with suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
         for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_TOP_PAD):

@@ -72,18 +72,19 @@ class Inbox:
         """
         with self._changed:
             arrived_at, received = self._wall(), self._monotonic()
+            waiting = self._waiting
             for topic, payload, receipt, redelivered in messages:
-                if self._is_full(len(payload)):
+                size = len(payload)
+                if self._is_full(size):
                     if receipt is None:
                         self._overflowed += 1
                         continue
-                    self._await_room(len(payload))
+                    self._await_room(size)
                 if self._closed:
                     return  # it isn't acknowledged, so it comes again
                 self._last_stamp = stamp = max(arrived_at, self._last_stamp + _TICK)
-                message = Message(topic, payload, arrived_at, stamp, received, receipt, redelivered)
-                self._waiting.append(message)
-                self._bytes += len(payload)
+                waiting.append(Message(topic, payload, arrived_at, stamp, received, receipt, redelivered))
+                self._bytes += size
             self._changed.notify()
 
     def _is_full(self, size: int) -> bool:
@@ -133,6 +134,9 @@ class Inbox:
     def _take(self, most: int) -> Taken:
         messages: list[Message] = []
         size = 0
+        if len(self._waiting) <= most and self._bytes <= LARGEST_BATCH_BYTES:
+            messages, size = list(self._waiting), self._bytes
+            self._waiting.clear()
         while self._waiting and len(messages) < most and size < LARGEST_BATCH_BYTES:
             message = self._waiting.popleft()
             messages.append(message)

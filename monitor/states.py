@@ -85,21 +85,24 @@ class StateBoard:
             judged.faulty.tolist(), judged.scores.tolist(), judged.out_of_range.tolist(), strict=True
         )
         columns = zip(readings.groups, readings.ts.tolist(), verdicts.windows.outcomes, strict=True)
+        groups = self._groups
+        is_judged, is_faulty, is_normal = Outcome.JUDGED, State.FAULTY, State.NORMAL  # looked up once
         for name, ts, outcome in columns:
             if outcome in _REFUSED:
                 continue
-            group = self._groups.get(name)
+            group = groups.get(name)
             if group is None:
                 before[name] = None
                 group = self._add(name, now, ts)
             self._hear(name, group, now, ts)
-            state, out_of_range = _OF_OUTCOME.get(outcome, group.state), group.out_of_range
-            if outcome is Outcome.JUDGED:
+            if outcome is is_judged:
                 faulty, group.score, out_of_range = next(windows)
-                state = State.FAULTY if faulty else State.NORMAL
+                state = is_faulty if faulty else is_normal
+            else:
+                state, out_of_range = _OF_OUTCOME.get(outcome, group.state), group.out_of_range
             # Most readings change nothing. An incident opens with a Faulty window.
             moved = state is not group.state or out_of_range is not group.out_of_range
-            if moved or state is State.FAULTY or group.incident:
+            if moved or state is is_faulty or group.incident:
                 before.setdefault(name, group.shown())
                 self._move(group, state, ts)
                 group.out_of_range = out_of_range
