@@ -17,7 +17,7 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 _LIMIT = 1 << 16
 
 
-# Objects made until Python looks for cycles, in place of 700: a batch makes tens of thousands, none in a cycle.
+# Objects made until Python looks for cycles, in place of 700: a batch makes tens of thousands, and no cycle.
 _LOOK_FOR_CYCLES_AFTER = 50_000
 
 
