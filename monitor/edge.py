@@ -29,8 +29,10 @@ _STORED = 10
 _UNSAVED = 4
 # How long a full outbox is given to empty before it is looked at again, in seconds.
 _HOLD = 0.02
-# With QoS 0 nothing waits for the store, and it is written this often, in seconds; after a failure, too.
+# With QoS 0 nothing waits for the store, and it is written this often, in seconds; after a failure, too. Where
+# so many groups speak that it takes long, it is written less often, so that judging keeps most of the time.
 _COMMIT_EVERY = 1.0
+_PAUSE_FOR_EACH = 9.0  # seconds of pause for a second of writing
 
 Dump = Callable[[str], bytes | None]
 """Returns what is known of a group, as the store keeps it."""
@@ -118,9 +120,12 @@ class Edge:
         """Write what isn't yet permanent; return whether all is."""
         if not (self._changed or self._outbox.unsaved or self._outbox.gone):
             return True
-        self._next_commit = self._monotonic() + _COMMIT_EVERY
+        began = self._monotonic()
+        self._next_commit = began + _COMMIT_EVERY
         try:
             self._store.save(self._values(), self._outbox, self._wall())
+            ended = self._monotonic()
+            self._next_commit = max(self._next_commit, ended + _PAUSE_FOR_EACH * (ended - began))
             self._commits += 1
             if self._commits % _TRIM_AFTER == 0:
                 self._trim()
