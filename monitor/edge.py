@@ -29,7 +29,7 @@ _STORED = 10
 _UNSAVED = 4
 # How long a full outbox is given to empty before it is looked at again, in seconds.
 _HOLD = 0.02
-# With QoS 0 nothing waits for the store, and it is written this often, in seconds; after a failure, too. Where
+# With QoS 0 nothing waits for the store, and it is written this often, in seconds; after a failure, too. If
 # so many groups speak that it takes long, it is written less often, so that judging keeps most of the time.
 _COMMIT_EVERY = 1.0
 _PAUSE_FOR_EACH = 9.0  # seconds of pause for a second of writing
