@@ -1,16 +1,17 @@
 """Topic and payload -> readings, or a named reason why not."""
 
 import math
+from array import array
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import chain
 from typing import Any
 
 import msgspec
-import numpy as np
 
+from monitor import columns
+from monitor.columns import Row
 from monitor.payload_schema import payload_type, resolve_paths
-from monitor.records import FloatArray, Message, Outcome, Readings, Refusal
+from monitor.records import Message, Outcome, Readings, Refusal
 from monitor.topics import Template
 
 __all__ = ["DecodeStage", "parse_ts", "readable"]
@@ -23,12 +24,9 @@ _MAX_TOPIC_LENGTH = 1000
 _LARGEST_VALUE = 1e12
 _MILLISECONDS_ABOVE = 1e11
 # Topics of groups that are gone are forgotten one by one; this is for those whose readings were all refused.
-_MOST_KNOWN = 1 << 18
+_MOST_KNOWN = 1 << 17
+_TRACES = 1 << 16
 _LAST_SECOND_OF_9999 = 253402300799.0
-
-
-_Row = tuple[Any, ...]
-"""`ts` as it came, and the features."""
 
 
 class DecodeStage:
@@ -55,12 +53,13 @@ class DecodeStage:
         self._decode_any = msgspec.json.Decoder(payload).decode
         self._decode_parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
         self._decode_one = msgspec.json.Decoder(kind).decode
-        self._known: dict[str, str] = {}  # topic -> group, for the topics that were heard
+        self._known: dict[str, str] = {}  # topic -> group, for the topics that were heard twice
+        self._heard = array("q", bytes(8 * _TRACES))  # traces of those that were heard once
 
     def decode(self, messages: Sequence[Message]) -> tuple[Readings, list[Refusal]]:
         """Return the readings in the order of arrival, and what could not be read in any order."""
         groups: list[str] = []
-        rows: list[_Row] = []
+        rows: list[Row] = []
         sources: list[int] = []  # the message that each row came by
         refusals: list[Refusal] = []
         known, get, kind = self._known, self._get, self._kind
@@ -79,7 +78,7 @@ class DecodeStage:
                 rows += items
                 sources += [source] * len(items)
         self._settle(messages, groups, rows, sources, refusals)
-        return _columns(messages, groups, rows, sources, self._width), refusals
+        return columns.readings(messages, groups, rows, sources, self._width), refusals
 
     def forget(self, group: str) -> None:
         """Drop what is remembered of a group's topic."""
@@ -96,13 +95,21 @@ class DecodeStage:
         for template in self._templates:
             group = template.group(topic)
             if group is not None:
-                if len(self._known) >= _MOST_KNOWN:
-                    self._known.clear()
-                self._known[topic] = group
+                self._remember(topic, group)
                 return group
         reason = "the topic fits no template of input.topics"
         refusals.append(Refusal(Outcome.UNMATCHED, topic, reason))
         return None
+
+    def _remember(self, topic: str, group: str) -> None:
+        """Keep a topic that is heard for the second time: of those heard once there is no end."""
+        trace = hash(topic)
+        if self._heard[trace % _TRACES] != trace:
+            self._heard[trace % _TRACES] = trace
+            return
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[topic] = group
 
     def _content(self, message: Message, refusals: list[Refusal]) -> Any:
         """Return what a payload holds: one item, or a list of those of an array that can be read."""
@@ -139,13 +146,13 @@ class DecodeStage:
         self,
         messages: Sequence[Message],
         groups: list[str],
-        rows: list[_Row],
+        rows: list[Row],
         sources: list[int],
         refusals: list[Refusal],
     ) -> None:
         """Give each row its event time in seconds, and take out those that are no readings."""
         wrong = []
-        for index in self._doubtful(rows):
+        for index in columns.doubtful(rows, self._width, _MILLISECONDS_ABOVE, _LARGEST_VALUE):
             message = messages[sources[index]]
             checked = _check(rows[index], message.stamp)
             if isinstance(checked, str):
@@ -156,23 +163,13 @@ class DecodeStage:
         for index in reversed(wrong):
             del groups[index], rows[index], sources[index]
 
-    def _doubtful(self, rows: list[_Row]) -> Sequence[int]:
-        """Return the rows whose event time isn't in seconds, or which may be no readings."""
-        if not all(type(row[0]) is float for row in rows):
-            return range(len(rows))
-        table = _table(rows, self._width)
-        ts, values = table[:, 0], table[:, 1:]
-        plain = (ts >= 0) & (ts <= _MILLISECONDS_ABOVE) & (np.abs(values) <= _LARGEST_VALUE).all(axis=1)
-        doubtful: list[int] = np.flatnonzero(~plain).tolist()
-        return doubtful
 
-
-def _alone(row: _Row) -> _Row:
+def _alone(row: Row) -> Row:
     """Mark the row of an array's element that has no event time: it has no time of arrival of its own."""
     return row if row[0] is not msgspec.UNSET else (None, *row[1:])
 
 
-def _check(row: _Row, stamp: float) -> _Row | str:
+def _check(row: Row, stamp: float) -> Row | str:
     """Return a row with its event time in seconds, or why it is no reading."""
     ts, *values = row
     for value in values:
@@ -186,30 +183,6 @@ def _check(row: _Row, stamp: float) -> _Row | str:
         return (parse_ts(ts), *values)
     except ValueError as error:
         return str(error)
-
-
-def _table(rows: list[_Row], width: int) -> FloatArray:
-    """Return rows as an array: (reading, ts and features)."""
-    return np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width).reshape(len(rows), width)
-
-
-def _columns(
-    messages: Sequence[Message], groups: list[str], rows: list[_Row], sources: list[int], width: int
-) -> Readings:
-    """Return readings with what is known of the message that each came by."""
-    table = _table(rows, width)
-    of = np.array(sources, dtype=np.intp)
-    stamps = np.array([message.stamp for message in messages], dtype=np.float64)[of]
-    arrived = np.array([message.arrived_at for message in messages], dtype=np.float64)[of]
-    return Readings(
-        groups=groups,
-        ts=table[:, 0].copy(),
-        values=table[:, 1:].copy(),
-        # A reading that takes its time of arrival for its own is never ahead of the clock.
-        arrived_at=np.where(table[:, 0] == stamps, stamps, arrived),
-        received=np.array([message.received for message in messages], dtype=np.float64)[of],
-        redelivered=np.array([message.redelivered for message in messages], dtype=np.bool_)[of],
-    )
 
 
 def _say(error: Exception) -> str:

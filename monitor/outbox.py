@@ -1,5 +1,6 @@
 """What is still to be published: messages that wait, and those that wait for the broker's word."""
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -26,7 +27,8 @@ class Outbox:
     """
 
     def __init__(self, stored: Iterable[tuple[int, Outgoing]] = ()) -> None:
-        self._waiting: dict[int, Outgoing] = {}
+        # Taken from the front: in a dict the first is behind the gaps that all earlier ones left.
+        self._waiting: OrderedDict[int, Outgoing] = OrderedDict()
         self._retained: dict[str, int] = {}  # topic -> number of the retained message that waits for it
         self._in_flight: dict[object, int] = {}
         self._messages: dict[int, Outgoing] = {}

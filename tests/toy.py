@@ -26,15 +26,21 @@ FAULTY = [20.0, 50.0, 30.0, 50.0]
 """The second temperature is 10 degC away from the first."""
 
 
-def toy_model(steps: int = STEPS, features: int = len(FEATURES)) -> bytes:
-    """Return sigmoid(20 x (largest |temperature_1 - temperature_2| / 10 - 0.5)) as an ONNX file."""
+def toy_model(steps: int = STEPS, features: int = len(FEATURES), work: int = 0) -> bytes:
+    """Return sigmoid(20 x (largest |temperature_1 - temperature_2| / 10 - 0.5)) as an ONNX file.
+
+    With `work` it computes as much again for nothing, a microsecond or two a window for each.
+    """
     difference = np.zeros((features, 1), dtype=np.float32)
     difference[0], difference[2] = 1, -1
+    width = 256 if work else 1
     constants: dict[str, np.ndarray[Any, Any]] = {
         "difference": difference,
         "limit": np.array(0.5, dtype=np.float32),
         "steepness": np.array(20, dtype=np.float32),
         "axes": np.array([1], dtype=np.int64),
+        "wide": np.zeros((steps * features, width), dtype=np.float32),
+        "square": np.zeros((width, width), dtype=np.float32),
     }
     nodes = [
         helper.make_node("MatMul", ["windows", "difference"], ["apart"]),  # (window, step, 1)
@@ -42,7 +48,15 @@ def toy_model(steps: int = STEPS, features: int = len(FEATURES)) -> bytes:
         helper.make_node("ReduceMax", ["distance", "axes"], ["largest"], keepdims=0),  # (window, 1)
         helper.make_node("Sub", ["largest", "limit"], ["excess"]),
         helper.make_node("Mul", ["excess", "steepness"], ["logit"]),
-        helper.make_node("Sigmoid", ["logit"], ["score"]),
+        helper.make_node("Flatten", ["windows"], ["flat"]),  # (window, step * feature)
+        helper.make_node("MatMul", ["flat", "wide"], ["layer0"]),
+        *(
+            helper.make_node("MatMul", [f"layer{number}", "square"], [f"layer{number + 1}"])
+            for number in range(work)
+        ),
+        helper.make_node("ReduceSum", [f"layer{work}", "axes"], ["nothing"]),  # (window, 1), all 0
+        helper.make_node("Add", ["logit", "nothing"], ["sum"]),
+        helper.make_node("Sigmoid", ["sum"], ["score"]),
     ]
     graph = helper.make_graph(
         nodes,
@@ -75,9 +89,9 @@ def toy_manifest(**changes: object) -> Manifest:
     return Manifest(**values)  # type: ignore[arg-type]
 
 
-def save_toy_bundle(folder: Path, **changes: object) -> None:
+def save_toy_bundle(folder: Path, *, work: int = 0, **changes: object) -> None:
     """Write the toy as a bundle."""
-    model = toy_model()
+    model = toy_model(work=work)
     windows = np.array([[HEALTHY] * STEPS, [HEALTHY, HEALTHY, FAULTY], [FAULTY] * STEPS])
     scores = Classifier(model, STEPS, len(FEATURES)).score(SCALER.transform(windows))
     golden = Golden(NAMES, windows.tolist(), scores.tolist())

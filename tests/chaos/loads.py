@@ -15,6 +15,8 @@ __all__ = ["flood"]
 
 _MEASURED = 10_000  # readings
 _FACTOR = 3
+# A model so slow that a plant in Python can send three times what it judges.
+_WORK = 60
 # The inbox holds 65,536 messages of half a kilobyte, twice over while they are decoded; the rest is slack.
 _MOST_GROWTH_MB = 200.0
 _DROPPED = "$SYS/broker/publish/messages/dropped"
@@ -51,7 +53,7 @@ def flood(folder: Path, seconds: int, seed: int, qos: int) -> Row:
     """
     row = Row(f"flood for {seconds} s, QoS {qos}", 1)
     mode = "every_window" if qos else "lifecycle"
-    with Rig(folder, seed, mode, mqtt=f"qos = {qos}", rate=1e6) as rig:
+    with Rig(folder, seed, mode, mqtt=f"qos = {qos}", rate=1e6, work=_WORK) as rig:
         system = Witness(rig.broker.port, "system", _DROPPED)
         system.start()
         capacity = _capacity(rig)

@@ -50,6 +50,7 @@ class Rig:
     store : where the monitor keeps its state, if not in `folder`.
     command : what the monitor is started with.
     rate, groups : readings a second, and of how many groups.
+    work : how much the monitor's model computes for nothing, so that it can be flooded.
     """
 
     def __init__(
@@ -65,18 +66,23 @@ class Rig:
         command: tuple[str, ...] = (sys.executable, "-m", "monitor"),
         rate: float = _RATE,
         groups: int = _GROUPS,
+        work: int = 0,
     ) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
         self.mode = mode
         self.bundle = folder / "bundle"
+        """What tells the events that are expected; the monitor's own gives the same scores."""
         save_toy_bundle(self.bundle)
+        used = self.bundle if not work else folder / "slow-bundle"
+        if work:
+            save_toy_bundle(used, work=work)
         self.broker = Broker(folder)
         self.proxy = Proxy(self.broker.port) if proxied else None
         port = self.proxy.port if self.proxy else self.broker.port
         self.settings = f'[alerts]\nmode = "{mode}"\n{settings}'
         """What `Monitor.configure` takes."""
-        self.monitor = Monitor(folder, self.bundle, port, self.settings, mqtt, command, store)
+        self.monitor = Monitor(folder, used, port, self.settings, mqtt, command, store)
         self.plant = Plant(self.broker.port, Course(groups, seed), rate)
         self.witness = Witness(self.broker.port, "witness", f"{ALERTS}#", f"{STATES}#")
         self._chance = random.Random(seed)  # noqa: S311, repeatable on purpose

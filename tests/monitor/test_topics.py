@@ -121,9 +121,11 @@ def test_no_conflict_is_no_confusion(one: list[str], two: list[str], base: list[
 
 
 def test_decode_forgets_topics() -> None:
-    """What the decode stage remembers of a topic goes with its group; what fits no template isn't kept."""
+    """What the decode stage remembers of a topic goes with its group; what is heard once isn't kept."""
     stage = DecodeStage([Template("p/{line}/{station}"), Template("q/{group}")], NAMES, {})
-    stage.decode([Message(topic, b"{}", 0.0, 0.0, 0.0, None) for topic in ("p/a/b", "q/c", "none")])
+    topics = ("p/a/b", "q/c", "none", "q/once")
+    stage.decode([Message(topic, b"{}", 0.0, 0.0, 0.0, None) for topic in topics])
+    stage.decode([Message(topic, b"{}", 0.0, 0.0, 0.0, None) for topic in topics[:3]])
     assert stage._known == {"p/a/b": "a/b", "q/c": "c"}  # noqa: SLF001
     for group in ("a/b", "c", "unknown"):
         stage.forget(group)
