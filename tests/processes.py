@@ -181,6 +181,10 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
+        self.keeps = False
+        """Whether `told` is kept, for connections from now on."""
+        self.told: list[bytearray] = []
+        """All bytes that the target sent, by connection."""
         self._untold: set[socket.socket] = set()
         self._flowing = threading.Event()
         self._flowing.set()
@@ -198,14 +202,21 @@ class Proxy:
                 for end in (near, far):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._pairs.append((near, far))
-                for source, sink in ((near, far), (far, near)):
-                    threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+                if self.keeps:
+                    self.told.append(bytearray())
+                for source, sink, kept in (
+                    (near, far, None),
+                    (far, near, self.told[-1] if self.keeps else None),
+                ):
+                    threading.Thread(target=self._pump, args=(source, sink, kept), daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, kept: bytearray | None) -> None:
         """Hand on all that one side says, to its last byte, also where the other side is gone."""
         with suppress(OSError):
             while data := source.recv(65536):
                 self._flowing.wait()
+                if kept is not None:
+                    kept += data
                 with suppress(OSError):
                     sink.sendall(data)
         if sink not in self._untold:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
-__all__ = ["PUBACK", "PUBLISH", "SUBACK", "Link", "Packet", "publish"]
+__all__ = ["PUBACK", "PUBLISH", "SUBACK", "Link", "Packet", "packets", "publish"]
 
 PUBLISH, PUBACK, SUBACK = 3, 4, 9
 _CONNACK = 2
@@ -80,7 +80,7 @@ class Link:
         if not data:
             raise ConnectionError("the broker closed the connection")
         self._buffer += data
-        return list(self._packets())
+        return list(packets(self._buffer))
 
     def close(self, *, politely: bool = True) -> None:
         """End the connection."""
@@ -100,30 +100,31 @@ class Link:
 
     def _next(self) -> Packet:
         while True:
-            for packet in self._packets():
+            for packet in packets(self._buffer):
                 return packet
             data = self._socket.recv(_CHUNK)
             if not data:
                 raise ConnectionError("the broker closed the connection")
             self._buffer += data
 
-    def _packets(self) -> Iterator[Packet]:
-        buffer = self._buffer
-        while len(buffer) >= _SMALLEST:
-            length, shift, start = 0, 0, 1
-            while start < len(buffer):
-                byte = buffer[start]
-                length |= (byte & 0x7F) << shift
-                start, shift = start + 1, shift + 7
-                if not byte & _MORE:
-                    break
-            else:
-                return
-            if len(buffer) < start + length:
-                return
-            first, body = buffer[0], bytes(buffer[start : start + length])
-            del buffer[: start + length]
-            yield _parse(first, body)
+
+def packets(buffer: bytearray) -> Iterator[Packet]:
+    """Take whole packets from the beginning of what was received; yield them."""
+    while len(buffer) >= _SMALLEST:
+        length, shift, start = 0, 0, 1
+        while start < len(buffer):
+            byte = buffer[start]
+            length |= (byte & 0x7F) << shift
+            start, shift = start + 1, shift + 7
+            if not byte & _MORE:
+                break
+        else:
+            return
+        if len(buffer) < start + length:
+            return
+        first, body = buffer[0], bytes(buffer[start : start + length])
+        del buffer[: start + length]
+        yield _parse(first, body)
 
 
 def publish(topic: bytes, payload: bytes, number: int, *, qos: int = 1, again: bool = False) -> bytes:
