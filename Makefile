@@ -18,7 +18,7 @@ TESTS ?= tests
 test: $(VENV)/installed
 	$(BIN)/python -m pytest $(TESTS)
 
-# Kills, cuts, floods and lies at full length, several hours of it; prints a table and fails where a figure
+# Kills, cuts, floods and lies at full length, half an hour of it; prints a table and fails where a figure
 # that must be 0 isn't. ROWS="kill broker" runs the rows whose names have one of these words, SCALE=0.1 a tenth.
 SEED ?= 1
 SCALE ?= 1
