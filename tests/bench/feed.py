@@ -8,10 +8,12 @@ import msgspec
 
 from tests.chaos.wire import publish
 
-__all__ = ["FILTER", "KEEPALIVE", "Feed"]
+__all__ = ["FILTER", "KEEPALIVE", "LINES", "Feed"]
 
 FILTER = "plant/+/+/reading"
 """Subscribes to all of it."""
+LINES = 2
+"""The groups stand in so many lines by turns."""
 KEEPALIVE = 300
 """Seconds: at QoS 0 the broker's answer to a ping stands behind all that was sent before it."""
 _PERIOD = 5.0
@@ -112,7 +114,7 @@ class Feed:
 
 def _group_name(number: int) -> str:
     """Return what a group is called."""
-    return f"line/s{number:05}"
+    return f"line{number % LINES}/s{number:05}"
 
 
 def _event_time(number: int) -> float:

@@ -7,13 +7,22 @@ from tests.bench import latency
 from tests.bench.figures import Figure
 from tests.bench.setting import Setting
 from tests.bench.stages import SUBJECT, stages
-from tests.bench.throughput import RESIDENT, flood_ceiling, flood_ours, flood_rival, flood_sub, paho
+from tests.bench.throughput import (
+    RESIDENT,
+    flood_ceiling,
+    flood_lines,
+    flood_ours,
+    flood_rival,
+    flood_sub,
+    paho,
+)
 
 __all__ = ["BYTES", "PLANS", "Plan", "arrays", "bytes_a_group", "groups"]
 
 BYTES = "bytes a group"
 _CEILING = "raw socket, QoS 0, the broker's ceiling"
 _SUB = "mosquitto_sub, QoS 0"
+_LINES = "two of ours, a line each, QoS 0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,7 @@ PLANS = (
     _ours(groups(10_000), 200_000, groups=10_000),
     _ours(groups(100_000), 300_000, groups=100_000),
     _ours(groups(1_000, 1), 150_000, qos=1),
+    Plan(_LINES, lambda setting: flood_lines(setting, _LINES, 300_000)),
     _ours(arrays(10), 50_000, array=10),
     _ours(arrays(100), 8_000, array=100),
     Plan("echo, latency", latency.echo),

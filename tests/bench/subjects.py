@@ -5,14 +5,17 @@ import subprocess
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench.feed import FILTER, KEEPALIVE
+from tests.bench.feed import FILTER, KEEPALIVE, LINES
 from tests.bench.processes import Broker, Speaker, await_rest, cpu_seconds
+from tests.chaos.memory import resident_mb
 from tests.conftest import PATIENCE, wait_until
 from tests.processes import Monitor
 
-__all__ = ["MosquittoSub", "Ours", "Subject", "Told"]
+__all__ = ["MosquittoSub", "Ours", "OursByLine", "Subject", "Told"]
 
 _LOOKS = (0.02, 0.5)
 """Seconds between two looks at the monitor's counters: each costs it 2 ms, so there are few until the end."""
@@ -33,6 +36,10 @@ class Subject(ABC):
     def cpu_seconds(self) -> float:
         """Return how long it has computed."""
         return cpu_seconds(self.pid)
+
+    def resident_mb(self) -> float:
+        """Return how much memory it has now, in MiB."""
+        return resident_mb(self.pid)
 
     @abstractmethod
     def start(self) -> None:
@@ -122,17 +129,32 @@ class Ours(Subject):
     qos : what it subscribes with.
     mode : of its alerts.
     array : readings in a message: what finds no room is counted by messages.
+    line : the only one that it subscribes to, with names of its own for all that it publishes; "" for all.
     """
 
     def __init__(
-        self, broker: Broker, folder: Path, bundle: Path, qos: int, *, mode: str = "lifecycle", array: int = 1
+        self,
+        broker: Broker,
+        folder: Path,
+        bundle: Path,
+        qos: int,
+        *,
+        mode: str = "lifecycle",
+        array: int = 1,
+        line: str = "",
     ) -> None:
         settings, mqtt = _TOML.format(mode=mode), f"qos = {qos}\nkeepalive = {KEEPALIVE}"
+        self._environment = dict(os.environ)
+        if line:
+            settings += f'[input]\ntopics = ["plant/{line}/{{station}}/reading"]\n'
+            self._environment["MONITOR_MQTT__BASE_TOPIC"] = f"sensor-monitor-{line}"
+            self._environment["MONITOR_MQTT__CLIENT_ID"] = f"monitor-{line}"
         self._monitor = Monitor(folder, bundle.absolute(), broker.port, settings, mqtt)
         self._array = array
 
     def start(self) -> None:
-        self._monitor.start_ready()
+        self._monitor.start(environment=self._environment)
+        wait_until(lambda: self._monitor.get("/readyz")[0] == 200, "the monitor is ready")
         assert self._monitor.process is not None
         self.pid = self._monitor.process.pid
 
@@ -151,22 +173,68 @@ class Ours(Subject):
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
     def await_count(self, total: int) -> float:
-        pause = threading.Event()
-        began = changed = time.monotonic()
-        first = last = self._count()
-        while last < total:
-            rate = (last - first) / (time.monotonic() - began)
-            left = (total - last) / rate if rate else 0.0
-            pause.wait(min(max(left / 2, _LOOKS[0]), _LOOKS[1]))
-            now = self._count()
-            assert now > last or time.monotonic() - changed < _GIVES_UP, f"{now} of {total} readings counted"
-            if now > last:
-                last, changed = now, time.monotonic()
-        return time.monotonic()
+        return _await(self.count, total)
 
-    def _count(self) -> int:
+    def count(self) -> int:
+        """Return how many readings it has dealt with."""
         outcomes = self.outcomes()
         return sum(outcomes.values()) + (self._array - 1) * outcomes["overflow"]
 
     def close(self) -> None:
         self._monitor.kill()
+
+
+class OursByLine(Subject):
+    """Several of them, each with a line of the plant."""
+
+    def __init__(self, broker: Broker, folder: Path, bundle: Path) -> None:
+        self._each = []
+        for number in range(LINES):
+            own = folder / str(number)
+            own.mkdir()
+            self._each.append(Ours(broker, own, bundle, 0, line=f"line{number}"))
+
+    def start(self) -> None:
+        for one in self._each:
+            one.start()
+
+    def cpu_seconds(self) -> float:
+        return sum(one.cpu_seconds() for one in self._each)
+
+    def resident_mb(self) -> float:
+        return sum(one.resident_mb() for one in self._each)
+
+    def peak_mb(self) -> float:
+        """Return the most memory they ever had, in MiB."""
+        return sum(one.peak_mb() for one in self._each)
+
+    def outcomes(self) -> dict[str, int]:
+        """Return how many readings had each outcome."""
+        return dict(sum((Counter(one.outcomes()) for one in self._each), Counter()))
+
+    def await_count(self, total: int) -> float:
+        return _await(lambda: sum(one.count() for one in self._each), total)
+
+    def await_rest(self) -> None:
+        for one in self._each:
+            one.await_rest()
+
+    def close(self) -> None:
+        for one in self._each:
+            one.close()
+
+
+def _await(count: Callable[[], int], total: int) -> float:
+    """Wait for a count, looking the more seldom the farther it is; return when, monotonic seconds."""
+    pause = threading.Event()
+    began = changed = time.monotonic()
+    first = last = count()
+    while last < total:
+        rate = (last - first) / (time.monotonic() - began)
+        left = (total - last) / rate if rate else 0.0
+        pause.wait(min(max(left / 2, _LOOKS[0]), _LOOKS[1]))
+        now = count()
+        assert now > last or time.monotonic() - changed < _GIVES_UP, f"{now} of {total} readings counted"
+        if now > last:
+            last, changed = now, time.monotonic()
+    return time.monotonic()

@@ -11,8 +11,7 @@ from tests.bench.feed import Feed
 from tests.bench.figures import Figure
 from tests.bench.processes import Broker, sender
 from tests.bench.setting import STEPS, Setting
-from tests.bench.subjects import MosquittoSub, Ours, Subject, Told
-from tests.chaos.memory import resident_mb
+from tests.bench.subjects import MosquittoSub, Ours, OursByLine, Subject, Told
 
 __all__ = [
     "CPU",
@@ -21,6 +20,7 @@ __all__ = [
     "RESIDENT",
     "WINDOWS",
     "flood_ceiling",
+    "flood_lines",
     "flood_ours",
     "flood_rival",
     "flood_sub",
@@ -97,11 +97,23 @@ def flood_ours(
 ) -> list[Figure]:
     """Flood the monitor, its windows full before the clock starts."""
     feed = setting.feed(messages, groups, qos=qos, array=array, first=STEPS)
+    return _judged(
+        setting, name, feed, lambda broker, folder: Ours(broker, folder, setting.bundle, qos, array=array)
+    )
+
+
+def flood_lines(setting: Setting, name: str, messages: int, *, groups: int = 1000) -> list[Figure]:
+    """Flood several monitors, each of which has a line of the plant."""
+    feed = setting.feed(messages, groups, first=STEPS)
+    return _judged(setting, name, feed, lambda broker, folder: OursByLine(broker, folder, setting.bundle))
+
+
+def _judged(
+    setting: Setting, name: str, feed: Feed, make: Callable[[Broker, Path], Ours | OursByLine]
+) -> list[Figure]:
+    groups = feed.groups
     warm_up = replace(feed, messages=groups, array=STEPS, first=0, qos=1)
-    with _flooded(
-        setting.fresh(name), warm_up, feed,
-        lambda broker, folder: Ours(broker, folder, setting.bundle, qos, array=array),
-    ) as (subject, flood):  # fmt: skip
+    with _flooded(setting.fresh(name), warm_up, feed, make) as (subject, flood):
         judged = subject.outcomes()["judged"] - groups  # each group's window was full once before
         return [
             *_figures(name, WINDOWS, judged, flood, feed),
@@ -135,7 +147,7 @@ def _flooded(
         before = _warm_up(broker.port, subject, warm_up, folder) if warm_up else 0
         with sender(broker.port, feed, folder) as speaker:
             subject.await_rest()
-            resident, computed = resident_mb(subject.pid), subject.cpu_seconds()
+            resident, computed = subject.resident_mb(), subject.cpu_seconds()
             speaker.tell()
             sent = float(speaker.hear())
             ended = subject.await_count(before + feed.readings)
@@ -148,7 +160,7 @@ def _flooded(
 
 def _warm_up(port: int, subject: Subject, feed: Feed, folder: Path) -> int:
     """Send a feed by handfuls, each when the last one is dealt with; return how many readings that were."""
-    handful = _HANDFUL if isinstance(subject, Ours) else feed.messages
+    handful = _HANDFUL if isinstance(subject, Ours | OursByLine) else feed.messages
     with sender(port, feed, folder, handful) as speaker:
         for sent in range(0, feed.messages, handful):
             speaker.tell()
