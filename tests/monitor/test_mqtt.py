@@ -10,13 +10,14 @@ from tests.monitor.ear import Ear, ready, scripted_broker, session
 from tests.processes import Proxy, client
 
 
+@pytest.mark.parametrize("bulk", [True, False])
 @pytest.mark.parametrize("version", ["5", "3.1.1", "auto"])
-def test_versions(mosquitto: Mosquitto, version: str) -> None:
-    """A message comes in and goes out in each version of the protocol."""
+def test_versions(mosquitto: Mosquitto, version: str, *, bulk: bool) -> None:
+    """A message comes in and goes out in each version of the protocol, read in bulk or by paho."""
     ear = Ear()
     with (
         client(mosquitto.port, "out") as other,
-        session(mosquitto.port, ear, filters=["in/+"], version=version) as own,
+        session(mosquitto.port, ear, filters=["in/+"], version=version, bulk=bulk) as own,
     ):
         ready(own)
         other.publish("in/a", b"hello")
