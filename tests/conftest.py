@@ -16,7 +16,7 @@ from tests.toy import save_toy_bundle
 for variable in [name for name in os.environ if name.startswith(("MONITOR_", "TRAINING_"))]:
     del os.environ[variable]  # what somebody set for a plant of theirs must not reach the tests
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until a test gives up on a condition: generous, for nobody waits for it unless it fails."""
 
 
@@ -86,13 +86,30 @@ class Mosquitto:
             self._process.wait(PATIENCE)
 
 
+NewBroker = Callable[..., Mosquitto]
+"""Builds a broker with these lines in its configuration, or one that lets everybody in."""
+
+
 @pytest.fixture
-def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+def new_broker(tmp_path: Path) -> Iterator[NewBroker]:
+    """Brokers that a test starts when it likes, and that don't outlive it."""
+    built: list[Mosquitto] = []
+
+    def build(*lines: str) -> Mosquitto:
+        built.append(Mosquitto(tmp_path, *lines))
+        return built[-1]
+
+    yield build
+    for broker in built:
+        broker.stop()
+
+
+@pytest.fixture
+def mosquitto(new_broker: NewBroker) -> Mosquitto:
     """A broker that lets everybody in."""
-    broker = Mosquitto(tmp_path)
+    broker = new_broker()
     broker.start()
-    yield broker
-    broker.stop()
+    return broker
 
 
 @pytest.fixture(scope="session")

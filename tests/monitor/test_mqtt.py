@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from monitor.demo.broker import EmbeddedBroker
-from tests.conftest import Mosquitto, free_port, wait_until
+from tests.conftest import Mosquitto, NewBroker, free_port, wait_until
 from tests.monitor.ear import Ear, ready, scripted_broker, session
 from tests.processes import Proxy, client
 
@@ -39,9 +39,9 @@ def test_falls_back() -> None:
     assert ear.problems == []
 
 
-def test_network_error_is_no_reason_to_fall_back(tmp_path: Path) -> None:
+def test_network_error_is_no_reason_to_fall_back(tmp_path: Path, new_broker: NewBroker) -> None:
     """A broker that was absent first is spoken to in MQTT 5 all the same."""
-    broker = Mosquitto(tmp_path)
+    broker = new_broker()
     ear = Ear()
     with session(broker.port, ear, filters=["in/+"]) as own:
         wait_until(lambda: ear.problems, "the attempt fails")
@@ -49,7 +49,6 @@ def test_network_error_is_no_reason_to_fall_back(tmp_path: Path) -> None:
         broker.start()
         ready(own)
         assert "p5" in (tmp_path / "mosquitto.log").read_text()
-    broker.stop()
 
 
 def test_problem_is_said_once() -> None:
@@ -61,9 +60,9 @@ def test_problem_is_said_once() -> None:
         assert len([text for text in ear.problems if text == ear.problems[-1]]) == 1
 
 
-def test_subscriptions_come_back(tmp_path: Path) -> None:
+def test_subscriptions_come_back(new_broker: NewBroker) -> None:
     """A broker that was restarted and forgot everything is subscribed to again."""
-    broker = Mosquitto(tmp_path)
+    broker = new_broker()
     broker.start()
     ear = Ear()
     with session(broker.port, ear, filters=["in/+"], births=[("born", b"online")]) as own:
@@ -77,7 +76,6 @@ def test_subscriptions_come_back(tmp_path: Path) -> None:
             wait_until(lambda: ear.messages, "the message comes in")
             wait_until(lambda: other.texts("born") == ["online"], "the birth message is there again")
     assert ear.connections == 2
-    broker.stop()
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
@@ -124,17 +122,16 @@ def test_will(mosquitto: Mosquitto) -> None:
         proxy.close()
 
 
-def test_wrong_password(tmp_path: Path) -> None:
+def test_wrong_password(tmp_path: Path, new_broker: NewBroker) -> None:
     """A refused login is told with the broker's word and without the password."""
     (tmp_path / "passwords").write_text("")
-    broker = Mosquitto(tmp_path, "allow_anonymous false", f"password_file {tmp_path / 'passwords'}")
+    broker = new_broker("allow_anonymous false", f"password_file {tmp_path / 'passwords'}")
     broker.start()
     ear = Ear()
     with session(broker.port, ear, username="monitor", secret="geheim") as own:  # noqa: S106
         wait_until(lambda: ear.problems, "the broker refuses")
         assert own.problem == "the broker refuses the connection: Not authorized"
         assert not own.ready
-    broker.stop()
 
 
 def test_refused_subscription() -> None:

@@ -1,10 +1,9 @@
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from monitor.mqtt.client import pauses
-from tests.conftest import Mosquitto, wait_until
+from tests.conftest import Mosquitto, NewBroker, wait_until
 from tests.monitor.ear import Ear, ready, scripted_broker, session
 from tests.processes import client
 
@@ -133,9 +132,9 @@ def test_packet_that_is_too_large(mosquitto: Mosquitto) -> None:
         assert [(topic, len(payload)) for topic, payload, _ in ear.messages] == [("in/small", MIB + 1)]
 
 
-def test_queue_has_an_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_queue_has_an_end(new_broker: NewBroker, caplog: pytest.LogCaptureFixture) -> None:
     """Without a broker 2,000 messages wait, what is beyond is told; all that wait arrive later."""
-    broker = Mosquitto(tmp_path)
+    broker = new_broker()
     with session(broker.port, Ear(), version="5") as own:
         numbers = {own.publish("out/a", b"") for _ in range(2000)}
         assert "dropped" not in caplog.text
@@ -143,7 +142,6 @@ def test_queue_has_an_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> N
         assert "dropped a message for 'out/b'" in caplog.text
         broker.start()
         wait_until(lambda: not numbers.difference_update(own.delivered()) and not numbers, "all arrive")
-    broker.stop()
 
 
 def test_pauses_differ() -> None:

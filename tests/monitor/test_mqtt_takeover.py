@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from monitor.mqtt.claim import outranks
-from tests.conftest import PATIENCE, Mosquitto, wait_until
+from tests.conftest import PATIENCE, Mosquitto, NewBroker, wait_until
 from tests.monitor.ear import Ear, ready, session
 from tests.processes import Monitor, Proxy, client
 from tests.toy import HEALTHY, NAMES
@@ -130,17 +130,16 @@ def test_newcomer_takes_over(mosquitto: Mosquitto) -> None:
     assert ear.messages == []
 
 
-def test_info_that_nobody_may_read(tmp_path: Path) -> None:
+def test_info_that_nobody_may_read(tmp_path: Path, new_broker: NewBroker) -> None:
     """Where the broker shows us no info, all else works."""
     (tmp_path / "acl").write_text(f"topic write {INFO}\ntopic readwrite in/#\n")
-    broker = Mosquitto(tmp_path, "allow_anonymous true", f"acl_file {tmp_path / 'acl'}")
+    broker = new_broker("allow_anonymous true", f"acl_file {tmp_path / 'acl'}")
     broker.start()
     ear = Ear()
     with contend(broker.port, ear, OURS) as own, client(broker.port) as other:
         ready(own)
         other.publish("in/a", b"hello")
         wait_until(lambda: ear.messages, "the message comes in")
-    broker.stop()
 
 
 @pytest.mark.parametrize(

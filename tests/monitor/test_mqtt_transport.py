@@ -14,7 +14,7 @@ import pytest
 from monitor.configuration import load
 from monitor.errors import ConfigurationError
 from monitor.settings import Tls
-from tests.conftest import Mosquitto, answers, free_port, require, wait_until
+from tests.conftest import Mosquitto, NewBroker, answers, free_port, require, wait_until
 from tests.monitor.ear import Ear, ready, session
 from tests.processes import Monitor
 
@@ -149,11 +149,11 @@ def test_key_with_a_password(keys: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["auto", "5", "3.1.1"])
-def test_websockets(tmp_path: Path, version: str) -> None:
+def test_websockets(new_broker: NewBroker, version: str) -> None:
     """Messages go over websockets both ways, in each version of the protocol."""
     port = free_port()
     lines = (f"listener {port} 127.0.0.1", "protocol websockets", "allow_anonymous true")
-    broker = Mosquitto(tmp_path, "allow_anonymous true", *lines)
+    broker = new_broker("allow_anonymous true", *lines)
     broker.start()
     wait_until(lambda: answers(port), "mosquitto answers there, too")
     ear = Ear()
@@ -163,7 +163,6 @@ def test_websockets(tmp_path: Path, version: str) -> None:
         own.publish("in/a", b"hello")
         wait_until(lambda: ear.messages, "the message comes back")
         assert ear.messages[0][:2] == ("in/a", b"hello")
-    broker.stop()
 
 
 def test_path_of_websockets() -> None:

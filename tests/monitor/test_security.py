@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import Mosquitto, require, wait_until
+from tests.conftest import Mosquitto, NewBroker, require, wait_until
 from tests.monitor.test_run import reading
 from tests.processes import Monitor, client, running
 from tests.toy import FAULTY
@@ -38,34 +38,31 @@ def test_reads_only(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, meth
             assert httpx.request(method, monitor.address + path).status_code == 405
 
 
-def test_secrets_stay_secret(tmp_path: Path, toy_bundle: Path) -> None:
+def test_secrets_stay_secret(tmp_path: Path, new_broker: NewBroker, toy_bundle: Path) -> None:
     """The password appears in no log, info, page, metric, error or file of the monitor's."""
     program = shutil.which("mosquitto_passwd") or require("mosquitto", "mosquitto_passwd is not installed")
     passwords = tmp_path / "passwords"
     subprocess.run([str(program), "-c", "-b", passwords, "monitor", SECRET], check=True)
-    broker = Mosquitto(tmp_path, "allow_anonymous false", f"password_file {passwords}")
+    broker = new_broker("allow_anonymous false", f"password_file {passwords}")
     broker.start()
     login = f'username = "monitor"\npassword = "{SECRET}"'
     monitor = Monitor(tmp_path, toy_bundle, broker.port, '[log]\nlevel = "debug"', mqtt=login)
-    try:
-        with (
-            running(monitor),
-            client(broker.port, "#", username="monitor", password=SECRET) as other,
-        ):
-            other.publish("plant/a/b/reading", [reading(1000 + 5 * number, FAULTY) for number in range(3)])
-            wait_until(lambda: other.payloads("sensor-monitor/alerts/"), "an alert comes")
-            for path in ("/", "/metrics", "/livez", "/readyz"):
-                assert SECRET not in monitor.get(path)[1]
-            for _, payload, _ in other.messages:
-                assert SECRET.encode() not in payload
-            broker.stop()
-            wait_until(lambda: monitor.get("/readyz")[0] == 503, "it notices the end of the broker")
-            assert monitor.terminate() == 0
-        assert SECRET not in monitor.log()
-        for path in tmp_path.glob("state.db*"):
-            assert SECRET.encode() not in path.read_bytes()
-    finally:
+    with (
+        running(monitor),
+        client(broker.port, "#", username="monitor", password=SECRET) as other,
+    ):
+        other.publish("plant/a/b/reading", [reading(1000 + 5 * number, FAULTY) for number in range(3)])
+        wait_until(lambda: other.payloads("sensor-monitor/alerts/"), "an alert comes")
+        for path in ("/", "/metrics", "/livez", "/readyz"):
+            assert SECRET not in monitor.get(path)[1]
+        for _, payload, _ in other.messages:
+            assert SECRET.encode() not in payload
         broker.stop()
+        wait_until(lambda: monitor.get("/readyz")[0] == 503, "it notices the end of the broker")
+        assert monitor.terminate() == 0
+    assert SECRET not in monitor.log()
+    for path in tmp_path.glob("state.db*"):
+        assert SECRET.encode() not in path.read_bytes()
 
 
 def test_names_from_the_wire(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
