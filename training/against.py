@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.bundle import Bundle
 from monitor.classifier import Classifier
-from training import compare, contenders, export
+from training import compare, contenders, graph
 from training.backend import keras
 from training.compare import Parts, Standing, Table
 from training.contenders import CANDIDATES, Candidate, Score
@@ -133,7 +133,7 @@ def _network(
         progress.part((epoch + 1) / settings.epochs)
 
     trained = train(prepared, settings, [keras.callbacks.LambdaCallback(on_epoch_end=advance)])
-    return Classifier(export.to_onnx(trained.network), STEPS, len(NAMES)).score
+    return Classifier(graph.to_onnx(trained.network), STEPS, len(NAMES)).score
 
 
 def _named(paths: Sequence[Path]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import monitor
 from monitor import bundle
 from monitor.classifier import Classifier
-from training import evaluate, explain, export, network, report, weights
+from training import evaluate, explain, export, graph, network, report, weights
 from training.dataset import STEPS, Dataset
 from training.evaluate import Evaluation
 from training.explain import Importance
@@ -31,7 +31,7 @@ _WINDOWS_TO_EXPLAIN = 2000
 def write(folder: Path, prepared: Prepared, trained: Trained, settings: FitSettings) -> bundle.Manifest:
     """Measure the network on the test part as the monitor runs it, and write the bundle."""
     scaler, test = prepared.scaler, prepared.test
-    onnx = export.to_onnx(trained.network)
+    onnx = graph.to_onnx(trained.network)
     judge = Classifier(onnx, STEPS, len(NAMES))
     evaluation = importance = None
     if len(test):

@@ -1,7 +1,5 @@
-"""Network -> the bundle's model: ONNX, with examples that prove it scores as Keras does."""
+"""Network -> what a bundle holds beside the ONNX model: Keras's file, and examples that prove the other."""
 
-import contextlib
-import io
 import tempfile
 from pathlib import Path
 
@@ -15,18 +13,9 @@ from training.network import score
 from training.quiet import quiet
 from training.recordings import NAMES
 
-__all__ = ["golden", "to_keras_file", "to_onnx"]
+__all__ = ["golden", "to_keras_file"]
 
 _GOLDEN_EACH = 32
-
-
-def to_onnx(network: keras.Model) -> bytes:
-    """Return the network as an ONNX file's bytes: any number of windows in, (window, 1) scores out."""
-    with tempfile.TemporaryDirectory() as folder, quiet():
-        path = Path(folder) / "model.onnx"
-        with contextlib.redirect_stdout(io.StringIO()):
-            network.export(path, format="onnx", verbose=False)
-        return path.read_bytes()
 
 
 def to_keras_file(network: keras.Model) -> bytes:

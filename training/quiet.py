@@ -10,7 +10,7 @@ from collections.abc import Iterator
 __all__ = ["quiet"]
 
 _STDERR = 2
-_THEIRS = r"(keras|tensorflow|tf2onnx|onnx)\."
+_THEIRS = r"(keras|tensorflow|onnx)\."
 
 
 @contextlib.contextmanager

@@ -47,7 +47,7 @@ def test_all_are_looked_at() -> None:
 @pytest.mark.parametrize("path", _named([path for path in SOURCES if _name(path).startswith("monitor/")]))
 def test_monitor_without_training(path: Path) -> None:
     """The monitor imports neither training nor what only training needs."""
-    assert not _tops(path) & {"training", "tensorflow", "keras", "sklearn", "pandas", "matplotlib", "tf2onnx"}
+    assert not _tops(path) & {"training", "tensorflow", "keras", "sklearn", "pandas", "matplotlib", "onnx"}
 
 
 @pytest.mark.parametrize("path", _named([path for path in SOURCES if _name(path).startswith("training/")]))

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from monitor import bundle
 from monitor.classifier import Classifier
-from training import export, network
+from training import graph, network
 from training.backend import keras
 from training.quiet import quiet
 from training.recordings import NAMES
@@ -110,4 +110,4 @@ def test_the_dense_network_exports_too() -> None:
     """The other network gives the same scores in ONNX as well."""
     model = _build(network="dense")
     network.score(model, _windows(50))
-    _agree(model, export.to_onnx(model))
+    _agree(model, graph.to_onnx(model))
