@@ -118,6 +118,7 @@ class Inbox:
         with self._changed:
             if not (self._waiting or self._nudged):
                 self._awaited = True
+                self._room.notify_all()  # whoever breathes need not any more
                 self._changed.wait(timeout)
                 self._awaited = False
             self._nudged = False
