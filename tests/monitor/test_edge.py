@@ -1,0 +1,84 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from monitor.edge import Edge
+from monitor.inbox import Inbox
+from monitor.metrics import Metrics
+from monitor.mqtt import Session
+from monitor.settings import Mqtt
+from monitor.store import Store
+from tests.monitor.ear import Ear
+from tests.toy import NAMES, STEPS, toy_manifest
+
+GROUPS = [f"line1/{number:05}" for number in range(10_000)]
+
+
+@dataclass
+class Clock:
+    """A clock that a test sets."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store with its tables."""
+    opened = Store(tmp_path / "state.db")
+    opened.create(NAMES, STEPS)
+    yield opened
+    opened.close()
+
+
+def edge(store: Store, clock: Clock, *, acknowledges: bool) -> Edge:
+    """Return an edge with sessions that never connect."""
+    session = Session(Mqtt(), "edge-under-test", None, Ear())
+    return Edge(
+        Inbox(), session, session, store, lambda name: name.encode(), "sensor-monitor",
+        Metrics(CollectorRegistry(), toy_manifest()), most_groups=len(GROUPS), acknowledges=acknowledges,
+        monotonic=clock,
+    )  # fmt: skip
+
+
+def test_what_is_acknowledged_is_written_at_once(store: Store) -> None:
+    """With QoS 1 each batch is written whole before it is acknowledged."""
+    assert edge(store, Clock(), acknowledges=True).commit(GROUPS, [])
+    assert store.count() == len(GROUPS)
+
+
+def test_what_is_not_acknowledged_is_written_bit_by_bit(store: Store) -> None:
+    """With QoS 0 no commit is long, and in time each changed group is written."""
+    clock = Clock()
+    own = edge(store, clock, acknowledges=False)
+    counts = []
+    for groups in (GROUPS, [], []):
+        assert own.commit(groups, []) == (store.count() == len(GROUPS))
+        counts.append(store.count())
+        clock.now += 0.001
+    assert counts == [4096, 8192, 10_000]
+
+
+def test_a_pause_between_two_rounds(store: Store) -> None:
+    """With QoS 0 a group that changes all the time is written once a second."""
+    clock = Clock()
+    own = edge(store, clock, acknowledges=False)
+    assert own.commit(GROUPS[:1], [])
+    clock.now += 0.5
+    assert not own.commit(GROUPS[1:2], [])
+    clock.now += 0.5
+    assert own.commit(GROUPS[2:3], [])
+    assert store.count() == 3
+
+
+def test_the_end_writes_what_is_left(store: Store) -> None:
+    """A stop writes all that changed, with QoS 0 too."""
+    own = edge(store, Clock(), acknowledges=False)
+    assert not own.commit(GROUPS, [])
+    assert own.flush()
+    assert store.count() == len(GROUPS)
