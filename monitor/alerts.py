@@ -1,12 +1,42 @@
 """Judged windows -> alert events: a state machine driven by event time alone."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
 import msgspec
+import numpy as np
 
 from monitor.records import AlertEvent, Judgements
 
-__all__ = ["AlertStage"]
+__all__ = ["AlertStage", "Rules"]
 
+# Of what is kept for a group. New fields go to the end of `_Group` with a default and leave it as it is: so
+# what an earlier monitor wrote can be read, and the other way round.
 _VERSION = 1
+# Groups whose rules are remembered: matching patterns costs as much as all the rest.
+_KNOWN_RULES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When an incident begins, when it ends, and how often it is said."""
+
+    raise_after: int = 1
+    """Consecutive Faulty windows that begin an incident."""
+    clear_after: int = 3
+    """Consecutive Normal windows that end it."""
+    clear_below: float | None = None
+    """Only windows with a score below this count towards the end; None: all Normal ones do."""
+    min_interval: float = 0.0
+    """Seconds after an incident's end in which none begins; one that is due then begins with the first
+    Faulty window after them."""
+    renotify_after: float = 0.0
+    """Seconds after which an incident that goes on is said again; 0: it is said once."""
+
+
+_EVERY_WINDOW = Rules(clear_after=1)
 
 
 class _Group(msgspec.Struct, array_like=True, gc=False):
@@ -14,10 +44,19 @@ class _Group(msgspec.Struct, array_like=True, gc=False):
 
     faulty_run: int = 0
     normal_run: int = 0
+    """Windows that count towards the end."""
     run_started: float = 0.0
-    """Event time at which the present run of equal predictions began, seconds."""
+    """Event time at which the present of these two runs began, seconds."""
     started_at: float | None = None
     """Event time at which the open incident began, seconds; None if there is none."""
+    said_at: float | None = None
+    """Event time of its last firing event, seconds."""
+    repeat: int = 0
+    """How often it was said again."""
+    acknowledged: bool = False
+    """Whether somebody knows of it, so that it need not be said again."""
+    ended_at: float | None = None
+    """Event time at which the last incident ended, seconds, where that still holds the next one off."""
 
 
 _QUIET = msgspec.msgpack.encode((_VERSION, _Group()))
@@ -28,78 +67,126 @@ class AlertStage:
 
     Parameters
     ----------
-    raise_after : consecutive Faulty windows that begin an incident.
-    clear_after : consecutive Normal windows that end it.
-    every_window : each Faulty window is an event and nothing else is; an incident begins with the first
-        Faulty window and ends with the first Normal one.
+    rules : for all groups.
+    special : pattern of group names and the rules in their place; the first pattern that fits decides. `*`
+        stands for any characters, slashes too, `?` for one.
+    every_window : each Faulty window is an event and nothing else is, whatever the rules; an incident begins
+        with the first Faulty window and ends with the first Normal one.
     """
 
-    def __init__(self, *, raise_after: int = 1, clear_after: int = 3, every_window: bool = False) -> None:
-        self._raise_after = 1 if every_window else raise_after
-        self._clear_after = 1 if every_window else clear_after
+    def __init__(
+        self,
+        rules: Rules = Rules(),
+        special: Sequence[tuple[str, Rules]] = (),
+        *,
+        every_window: bool = False,
+    ) -> None:
+        def find(group: str) -> Rules:
+            return next((other for pattern, other in special if fnmatchcase(group, pattern)), rules)
+
         self._every_window = every_window
+        self._rules = (lambda _: _EVERY_WINDOW) if every_window else lru_cache(_KNOWN_RULES)(find)
         self._groups: dict[str, _Group] = {}
         self.firing = 0
         """Incidents that are open."""
 
     def update(self, judged: Judgements) -> list[AlertEvent]:
         """Take judged windows in the order of their readings; return the events they cause."""
-        events = []
-        newest = judged.ts[:, -1].tolist()
-        for index, (name, ts, faulty) in enumerate(
-            zip(judged.groups, newest, judged.faulty.tolist(), strict=True)
-        ):
-            group = self._groups.get(name)
-            if group is None:
-                if not faulty:
-                    continue
-                group = self._groups[name] = _Group()
-            status, started_at, ended_at = self._step(group, ts, faulty=faulty)
-            if group.started_at is None and not group.faulty_run:
-                del self._groups[name]
-            if status:
-                events.append(self._event(judged, index, status, started_at, ended_at))
-        return events
+        groups, known = judged.groups, self._groups
+        faulty = {groups[row] for row in np.flatnonzero(judged.faulty).tolist()}
+        if not faulty and not known:
+            return []
+        rows = [row for row, name in enumerate(groups) if name in faulty or name in known]
+        # Lists, for an array is dear to look into one by one.
+        ts, scores, verdicts = judged.ts[:, -1].tolist(), judged.scores.tolist(), judged.faulty.tolist()
+        events = (self._take(judged, row, ts[row], scores[row], faulty=verdicts[row]) for row in rows)
+        return [event for event in events if event]
 
-    def _step(self, group: _Group, ts: float, *, faulty: bool) -> tuple[str, float, float | None]:
-        """Advance one group by one window; return the event's status ("" for none), start and end."""
-        if faulty:
-            if group.faulty_run == 0:
-                group.run_started = ts
-            group.faulty_run += 1
+    def _take(
+        self, judged: Judgements, row: int, ts: float, score: float, *, faulty: bool
+    ) -> AlertEvent | None:
+        """Take one window; return the event it causes."""
+        name = judged.groups[row]
+        group = self._groups.get(name)
+        if group is None:
+            if not faulty:
+                return None
+            group = self._groups[name] = _Group()
+        rules = self._rules(name)
+        if group.ended_at is not None and not _within(rules.min_interval, group.ended_at, ts):
+            group.ended_at = None
+        before = group.started_at
+        status = self._faulty(group, rules, ts) if faulty else self._normal(group, rules, ts, score)
+        if group.started_at is None and group.ended_at is None and not group.faulty_run:
+            del self._groups[name]
+        started_at = before if group.started_at is None else group.started_at
+        if not status or started_at is None:
+            return None
+        return AlertEvent(
+            id=_identify(name, started_at),
+            status=status,
+            group=name,
+            score=score,
+            started_at=started_at,
+            ended_at=group.run_started if status == "resolved" else None,
+            window_ts=judged.ts[row].tolist(),
+            window_values=judged.values[row].tolist(),
+            out_of_range=bool(judged.out_of_range[row]),
+            repeat=group.repeat if status == "firing" else 0,
+            row=row,
+        )
+
+    def _faulty(self, group: _Group, rules: Rules, ts: float) -> str:
+        """Advance a group by a Faulty window; return the status of the event that this is, or ""."""
+        if group.faulty_run == 0:
+            group.run_started = ts
+        group.faulty_run += 1
+        group.normal_run = 0
+        if group.started_at is not None:
+            return self._again(group, rules, ts)
+        if group.faulty_run < rules.raise_after or group.ended_at is not None:
+            return ""
+        group.started_at, group.said_at = group.run_started, ts
+        group.repeat, group.acknowledged = 0, False
+        self.firing += 1
+        return "firing"
+
+    def _normal(self, group: _Group, rules: Rules, ts: float, score: float) -> str:
+        """Advance a group by a Normal window; return the status of the event that this is, or ""."""
+        group.faulty_run = 0
+        if rules.clear_below is not None and score >= rules.clear_below:
             group.normal_run = 0
-            if group.started_at is None and group.faulty_run >= self._raise_after:
-                group.started_at = group.run_started
-                self.firing += 1
-                return "firing", group.started_at, None
-            if group.started_at is not None and self._every_window:
-                return "firing", group.started_at, None
-            return "", ts, None
+            return "" if group.started_at is None else self._again(group, rules, ts)
         if group.normal_run == 0:
             group.run_started = ts
         group.normal_run += 1
-        group.faulty_run = 0
-        if group.started_at is None or group.normal_run < self._clear_after:
-            return "", ts, None
-        started_at, group.started_at = group.started_at, None
+        if group.started_at is None or group.normal_run < rules.clear_after:
+            return ""
+        group.started_at = None
+        if _within(rules.min_interval, group.run_started, ts):
+            group.ended_at = group.run_started
         self.firing -= 1
-        return "" if self._every_window else "resolved", started_at, group.run_started
+        return "" if self._every_window else "resolved"
 
-    def _event(
-        self, judged: Judgements, index: int, status: str, started_at: float, ended_at: float | None
-    ) -> AlertEvent:
-        group = judged.groups[index]
-        return AlertEvent(
-            id=_identify(group, started_at),
-            status=status,
-            group=group,
-            score=float(judged.scores[index]),
-            started_at=started_at,
-            ended_at=ended_at,
-            window_ts=judged.ts[index].tolist(),
-            window_values=judged.values[index].tolist(),
-            out_of_range=bool(judged.out_of_range[index]),
-        )
+    def _again(self, group: _Group, rules: Rules, ts: float) -> str:
+        """Say an incident again where it is time to."""
+        if not self._every_window:
+            if group.said_at is None:  # begun under a monitor that didn't keep it
+                group.said_at = ts
+            if group.acknowledged or not rules.renotify_after:
+                return ""
+            if _within(rules.renotify_after, group.said_at, ts):
+                return ""
+        group.said_at = ts
+        group.repeat += 1
+        return "firing"
+
+    def acknowledge(self, group: str) -> str | None:
+        """Stop saying a group's open incident again; return its id, None if there is none."""
+        state = self._groups.get(group)
+        if state is not None and state.started_at is not None:
+            state.acknowledged = True
+        return self.incident(group)
 
     def incident(self, group: str) -> str | None:
         """Return the id of a group's open incident."""
@@ -138,6 +225,11 @@ class AlertStage:
         state = self._groups.pop(group, None)
         if state is not None and state.started_at is not None:
             self.firing -= 1
+
+
+def _within(seconds: float, since: float, ts: float) -> bool:
+    """Say whether less than so many seconds went by; not where the clock of a group was set back."""
+    return 0 <= ts - since < seconds
 
 
 def _identify(group: str, started_at: float) -> str:

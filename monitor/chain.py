@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.alerts import AlertStage
+from monitor.alerting import alert_stage
 from monitor.bundle import Bundle
 from monitor.errors import ConfigurationError
 from monitor.ranges import RangeStage
@@ -51,7 +51,7 @@ class Chain:
 
     Raises
     ------
-    ConfigurationError : with these settings no window would ever fill.
+    ConfigurationError : with these settings no window would ever fill, or `clear_below` makes no sense.
     """
 
     def __init__(
@@ -70,11 +70,7 @@ class Chain:
             max_skew=windows.max_skew,
             stride=windows.stride,
         )
-        self.alerts = AlertStage(
-            raise_after=alerts.raise_after,
-            clear_after=alerts.clear_after,
-            every_window=alerts.mode == "every_window",
-        )
+        self.alerts = alert_stage(alerts, manifest.threshold)
         self._ranges = RangeStage(manifest.names, manifest.ranges)
         self._scaler = bundle.scaler
         self._scorer: Scorer = scorer or bundle.classifier

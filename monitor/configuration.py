@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -161,8 +161,8 @@ def _rule(problem: ErrorDetails) -> str:
 def _siblings(problem: ErrorDetails) -> set[str]:
     """Return the names that are known where an unknown one stands."""
     model: Any = FileSettings
-    for part in problem["loc"][:-1]:
-        model = model.model_fields[str(part)].annotation
+    for part in problem["loc"][:-1]:  # a number where it is one of several
+        model = get_args(model)[0] if isinstance(part, int) else model.model_fields[part].annotation
     return set(model.model_fields)
 
 

@@ -26,6 +26,7 @@ def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
             "schema": _ALERT_SCHEMA,
             "id": event.id,
             "status": event.status,
+            "repeat": event.repeat,
             "group": event.group,
             "label": FAULTY,
             "score": event.score,

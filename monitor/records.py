@@ -4,7 +4,7 @@ Stages work on batches, so a record here holds the columns of a batch and not on
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
@@ -152,12 +152,16 @@ class AlertEvent:
     started_at: float
     """Event time of the first Faulty window, seconds since the Unix epoch."""
     ended_at: float | None
-    """Event time of the first Normal window after the last Faulty one; None while it fires."""
+    """Event time of the first of the Normal windows that ended it; None while it fires."""
     window_ts: Sequence[float]
     """Event times of the window that caused the event: (step,)."""
     window_values: Sequence[Sequence[float]]
     """(step, feature)"""
     out_of_range: bool
+    repeat: int = 0
+    """How often the incident was said before: 0 where it begins."""
+    row: int = field(default=0, compare=False)
+    """Which window of its batch caused the event."""
 
 
 @dataclass(frozen=True, slots=True)

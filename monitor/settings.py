@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from monitor.topics import Template
 
 __all__ = [
+    "AlertRule",
     "Alerts",
     "FileSettings",
     "Http",
@@ -24,7 +25,9 @@ __all__ = [
 
 Port = Annotated[int, Ge(1), Le(65535)]
 Seconds = Annotated[float, Gt(0), Le(1e9)]
+SecondsOrZero = Annotated[float, Ge(0), Le(1e9)]
 Count = Annotated[int, Ge(1), Le(1_000_000)]
+Score = Annotated[float, Gt(0), Le(1)]
 
 
 def _template(text: str) -> str:
@@ -155,6 +158,18 @@ class WindowSettings(_Section):
     """Seconds."""
 
 
+class AlertRule(_Section):
+    """Other alert settings for some groups; what isn't given is as for all."""
+
+    groups: Annotated[str, AfterValidator(_printable)] = Field(min_length=1)
+    """Pattern of their names: `*` stands for any characters, slashes too."""
+    raise_after: Count | None = None
+    clear_after: Count | None = None
+    clear_below: Score | None = None
+    min_interval: SecondsOrZero | None = None
+    renotify_after: SecondsOrZero | None = None
+
+
 class Alerts(_Section):
     """How scores become alerts."""
 
@@ -163,6 +178,14 @@ class Alerts(_Section):
     """Consecutive Faulty windows that raise an alert."""
     clear_after: Count = 3
     """Consecutive Normal windows that resolve it."""
+    clear_below: Score | None = None
+    """A window counts towards that only with a score below this; None: each Normal one does."""
+    min_interval: SecondsOrZero = 0.0
+    """Seconds after an incident in which its group begins no other."""
+    renotify_after: SecondsOrZero = 0.0
+    """Seconds after which an incident that goes on is published again; 0: never."""
+    rules: tuple[AlertRule, ...] = ()
+    """The first whose pattern fits a group decides for it."""
 
 
 class Store(_Section):

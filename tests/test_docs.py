@@ -1,7 +1,7 @@
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -17,9 +17,12 @@ def names_in_settings(model: type[BaseModel], prefix: str = "") -> set[str]:
     found = set()
     for name, field in model.model_fields.items():
         kind: Any = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            found |= names_in_settings(kind, f"{prefix}{name}.")
-        else:
+        tables = [
+            one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, BaseModel)
+        ]
+        for table in tables:
+            found |= names_in_settings(table, f"{prefix}{name}.")
+        if not tables:
             found.add(prefix + name)
     return found
 
@@ -28,7 +31,7 @@ def names_in_file(text: str) -> set[str]:
     """Return every dotted name in a TOML text, those in comments that look like settings too."""
     found, section = set(), ""
     for line in text.splitlines():
-        if header := re.fullmatch(r"\[([\w.]+)\].*", line):
+        if header := re.fullmatch(r"(?:# \[)?\[([\w.]+)\].*", line):
             section = header[1] + "."
             if section == "input.fields.":
                 found.add("input.fields")
@@ -49,5 +52,5 @@ def test_defaults_are_documented() -> None:
 
 def test_commented_settings_are_usable() -> None:
     """What is commented out in config/monitor.toml parses when it is not."""
-    text = re.sub(r"^# (\w+ = )", r"\1", CONFIG.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"^# (\w+ = |\[\[)", r"\1", CONFIG.read_text(), flags=re.MULTILINE)
     tomllib.loads(text)

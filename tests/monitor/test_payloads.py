@@ -33,6 +33,7 @@ def test_alert() -> None:
         "schema": 1,
         "id": "line1/station7:1700000000250",
         "status": "firing",
+        "repeat": 0,
         "group": "line1/station7",
         "label": "Faulty",
         "score": 0.75,

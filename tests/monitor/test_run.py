@@ -29,6 +29,7 @@ def test_incident_end_to_end(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: P
             "schema": 1,
             "id": "line1/station7:1020000",
             "status": "firing",
+            "repeat": 0,
             "group": "line1/station7",
             "label": "Faulty",
             "score": pytest.approx(1.0, abs=1e-3),

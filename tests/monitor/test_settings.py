@@ -259,3 +259,17 @@ def test_systemd_may_say_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONITOR_UNIT", "other.service")
     monkeypatch.setenv("MONITOR_EXIT_CODE", "exited")
     assert load(None).mqtt.port == 1883
+
+
+def test_alert_rules(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules for some groups are tables in the file and JSON in the environment, with exact names."""
+    file.write_text('[[alerts.rules]]\ngroups = "line1/*"\nraise_after = 3')
+    (rule,) = load(file).alerts.rules
+    assert (rule.groups, rule.raise_after, rule.clear_after) == ("line1/*", 3, None)
+    file.write_text('[[alerts.rules]]\ngroups = "line1/*"\nraise_aftr = 3')
+    expected = "alerts.rules.0.raise_aftr is an unknown setting; did you mean 'raise_after'?"
+    assert _refusal(file) == f"{file}: {expected}"
+    file.write_text("[[alerts.rules]]\nraise_after = 3")
+    assert _refusal(file) == f"{file}: alerts.rules.0.groups: Field required"
+    monkeypatch.setenv("MONITOR_ALERTS__RULES", '[{"groups": "a", "clear_below": 0.25}]')
+    assert load(None).alerts.rules[0].clear_below == 0.25
