@@ -3,7 +3,7 @@
 The daemon and `backtest` both judge with this and nothing else, so a file says what the plant would.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from monitor.alerting import alert_stage
 from monitor.bundle import Bundle
+from monitor.contributions import Occlusion
 from monitor.errors import ConfigurationError
 from monitor.ranges import RangeStage
+from monitor.reasons import reason
 from monitor.records import AlertEvent, FloatArray, Judgements, Readings, Windows
 from monitor.settings import Alerts, WindowSettings
 from monitor.windows import WindowStage
@@ -75,11 +77,14 @@ class Chain:
         self._scaler = bundle.scaler
         self._scorer: Scorer = scorer or bundle.classifier
         self._threshold = manifest.threshold
+        self._features = manifest.features
+        self._occlusion = Occlusion(manifest.steps, len(manifest.features), bundle.classifier.score)
 
     def judge(self, readings: Readings) -> Verdicts:
         """Run one batch through all stages."""
         windows = self.windows.push(readings)
-        scores = self._scorer.score(self._scaler.transform(windows.values))  # (window,)
+        scaled = self._scaler.transform(windows.values)  # (window, step, feature)
+        scores = self._scorer.score(scaled)  # (window,)
         judged = Judgements(
             groups=[readings.groups[row] for row in windows.rows],
             ts=windows.ts,
@@ -88,4 +93,19 @@ class Chain:
             faulty=scores > self._threshold,
             out_of_range=self._ranges.flag(windows.values),
         )
-        return Verdicts(windows, judged, self.alerts.update(judged))
+        events = [
+            self._explain(event, scaled[event.row]) if event.begins else event
+            for event in self.alerts.update(judged)
+        ]
+        return Verdicts(windows, judged, events)
+
+    def _explain(self, event: AlertEvent, scaled: NDArray[np.float32]) -> AlertEvent:
+        """Add to an incident's first event why it began, from its scaled window (step, feature)."""
+        found = self._occlusion.explain(scaled)
+        by_feature, by_step = found.by_feature, found.by_step
+        return replace(
+            event,
+            contributions=None if by_feature is None else by_feature.tolist(),
+            contributions_by_step=None if by_step is None else by_step.tolist(),
+            reason=reason(self._features, np.array(event.window_values), scaled, found),
+        )

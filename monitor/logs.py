@@ -118,6 +118,8 @@ class PipelineLog:
             )
         for event in events[:room]:
             level = logging.WARNING if event.status == "firing" else logging.INFO
+            words = f"{event.status} again ({event.repeat})" if event.repeat else event.status
+            why = f"{event.reason}; " if event.reason else ""
             _log.log(
-                level, "%s %s: score %.3f, incident %s", event.status, event.group, event.score, event.id
+                level, "%s %s: %sscore %.3f, incident %s", words, event.group, why, event.score, event.id
             )

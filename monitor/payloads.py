@@ -34,8 +34,10 @@ def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
             "started_at": iso(event.started_at),
             "ended_at": None if event.ended_at is None else iso(event.ended_at),
             "window": {"ts": event.window_ts, "values": event.window_values},
-            "contributions": None,
-            "contributions_by_step": None,
+            "contributions": event.contributions
+            and dict(zip(manifest.names, event.contributions, strict=True)),
+            "contributions_by_step": event.contributions_by_step,
+            "reason": event.reason or None,
             "out_of_range": event.out_of_range,
             "bundle": manifest.id,
         }

@@ -160,8 +160,19 @@ class AlertEvent:
     out_of_range: bool
     repeat: int = 0
     """How often the incident was said before: 0 where it begins."""
+    contributions: Sequence[float] | None = None
+    """Each feature's share in the score, where the incident begins, see `Contributions`: (feature,)."""
+    contributions_by_step: Sequence[Sequence[float]] | None = None
+    """(step, feature)"""
+    reason: str = ""
+    """The same in words; "" where the incident doesn't begin."""
     row: int = field(default=0, compare=False)
     """Which window of its batch caused the event."""
+
+    @property
+    def begins(self) -> bool:
+        """Whether it is its incident's first."""
+        return self.status == "firing" and not self.repeat
 
 
 @dataclass(frozen=True, slots=True)

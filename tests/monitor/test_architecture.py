@@ -7,7 +7,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "monitor").rglob("*.py")) + sorted((ROOT / "training").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
-STAGES = ("decode", "windows", "scaler", "classifier", "alerts", "ranges", "chain")
+STAGES = (
+    "decode", "windows", "scaler", "classifier", "alerts", "alerting", "contributions", "reasons", "ranges",
+    "chain",
+)  # fmt: skip
 FOR_TRAINING = {"records", "windows", "baseline", "scaler", "classifier", "alerts", "bundle"}
 NO_STAGE = {
     "logging", "time", "threading", "asyncio", "socket", "os", "io", "pathlib", "paho", "prometheus_client",

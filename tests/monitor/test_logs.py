@@ -1,6 +1,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -92,10 +93,17 @@ def test_nonsense_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_each_alert_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    """Each alert event is said with status, group and incident."""
+    """Each alert event is said with status, group and incident, and why where that is known."""
+    caplog.set_level(logging.INFO)
     event = AlertEvent("g:1000", "firing", "g", 0.75, 1.0, None, [1.0], [[1.0]], out_of_range=False)
-    PipelineLog().alerted([event, event])
-    assert caplog.messages == ["firing g: score 0.750, incident g:1000"] * 2
+    events = [event, replace(event, repeat=2), replace(event, reason="it is odd")]
+    PipelineLog().alerted([*events, replace(event, status="resolved")])
+    assert caplog.messages == [
+        "firing g: score 0.750, incident g:1000",
+        "firing again (2) g: score 0.750, incident g:1000",
+        "firing g: it is odd; score 0.750, incident g:1000",
+        "resolved g: score 0.750, incident g:1000",
+    ]
 
 
 NASTY = "p/\n2026-01-01 forged\r\x1b[2J\u2028\x85\0end"

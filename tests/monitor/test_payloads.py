@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -46,9 +47,27 @@ def test_alert() -> None:
         },
         "contributions": None,
         "contributions_by_step": None,
+        "reason": None,
         "out_of_range": True,
         "bundle": MANIFEST.id,
     }
+
+
+def test_why() -> None:
+    """The first event tells each feature's share by name, and the reason in words; a reminder its number."""
+    by_step = [[0.0] * 4, [0.0] * 4, [0.25, 0.0, 0.75, 0.0]]
+    event = replace(
+        _event("firing", None), contributions=by_step[2], contributions_by_step=by_step, reason="it is odd"
+    )
+    content = json.loads(alert_payload(event, MANIFEST))
+    assert content["contributions"] == {
+        "temperature_1": 0.25,
+        "humidity_1": 0.0,
+        "temperature_2": 0.75,
+        "humidity_2": 0.0,
+    }
+    assert (content["contributions_by_step"], content["reason"]) == (by_step, "it is odd")
+    assert json.loads(alert_payload(replace(event, repeat=2), MANIFEST))["repeat"] == 2
 
 
 def test_resolved_alert() -> None:

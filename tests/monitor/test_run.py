@@ -37,13 +37,15 @@ def test_incident_end_to_end(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: P
             "started_at": "1970-01-01T00:17:00.000Z",
             "ended_at": None,
             "window": {"ts": [1010.0, 1015.0, 1020.0], "values": [HEALTHY, HEALTHY, FAULTY]},
-            "contributions": None,
-            "contributions_by_step": None,
+            "contributions": {name: float(name == "temperature_2") for name in NAMES},
+            "contributions_by_step": [[0.0] * 4, [0.0] * 4, [0.0, 0.0, 1.0, 0.0]],
+            "reason": "temperature_2 reads 30 degC, its neighbour temperature_1 20",
             "out_of_range": False,
             "bundle": other.payloads("sensor-monitor/info")[0]["bundle"],
         }
         assert (resolved["id"], resolved["status"]) == (firing["id"], "resolved")
         assert resolved["ended_at"] == "1970-01-01T00:17:20.000Z"
+        assert (resolved["contributions"], resolved["reason"]) == (None, None)
         wait_until(lambda: monitor.outcomes() == {"filling": 2, "judged": 10}, "all are counted")
         assert monitor.metric("predictions_total", label="Faulty") == 4
         assert monitor.metric("predictions_total", label="Normal") == 6

@@ -1,0 +1,84 @@
+"""Why an incident began, in words: `temperature_2 reads 55.2 degC, its neighbour temperature_1 27.5`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.contributions import Contributions
+from monitor.manifest import Feature
+from monitor.records import FloatArray
+
+__all__ = ["neighbours", "reason"]
+
+_UNCLEAR = "no value alone accounts for it"
+
+
+def neighbours(features: Sequence[Feature], index: int) -> list[int]:
+    """Return which features measure the same beside one: their names differ after the last `_` only."""
+    quantity, _, _ = features[index].name.rpartition("_")
+    return [
+        other
+        for other, feature in enumerate(features)
+        if other != index
+        and quantity
+        and feature.name.rpartition("_")[0] == quantity
+        and feature.unit == features[index].unit
+    ]
+
+
+def reason(
+    features: Sequence[Feature],
+    values: FloatArray,
+    scaled: NDArray[np.float32],
+    contributions: Contributions,
+) -> str:
+    """Say what contributed most to a window's score, and what is measured beside it.
+
+    Parameters
+    ----------
+    features : what the columns are.
+    values, scaled : the window, raw and scaled: (step, feature).
+    contributions : to its score.
+    """
+    apart = [_apart(scaled, index, neighbours(features, index)) for index in range(len(features))]
+    if contributions.by_feature is not None:
+        index = int(contributions.by_feature.argmax())
+        step = _newest_peak(apart[index])
+        if contributions.by_step is not None and not apart[index].any():  # it has no neighbour, or all agree
+            step = _newest_peak(contributions.by_step[:, index])
+        return _compare(features, values[step], index)
+    # Of two that are equally far from each other, the odder one.
+    _, _, index = max((gaps.max(), abs(scaled[-1, index]), index) for index, gaps in enumerate(apart))
+    if not apart[index].any():
+        return _UNCLEAR
+    return f"{_UNCLEAR}; {_compare(features, values[_newest_peak(apart[index])], index)}"
+
+
+def _apart(scaled: NDArray[np.float32], index: int, beside: list[int]) -> NDArray[np.float32]:
+    """Return how far a feature is from its neighbours in each reading of a scaled window: (step,)."""
+    others = scaled[:, beside].mean(axis=1) if beside else scaled[:, index]
+    return np.abs(scaled[:, index] - others)
+
+
+def _newest_peak(values: NDArray[np.floating[Any]]) -> int:
+    """Return the step at which values (step,) are highest, the newest of equal ones."""
+    return len(values) - 1 - int(values[::-1].argmax())
+
+
+def _compare(features: Sequence[Feature], reading: FloatArray, index: int) -> str:
+    """Say one value of a reading (feature,), and those of its neighbours."""
+    unit = f" {features[index].unit}" if features[index].unit else ""
+    said = f"{features[index].name} reads {_number(reading[index])}{unit}"
+    beside = neighbours(features, index)
+    if not beside:
+        return said
+    if len(beside) == 1:
+        return f"{said}, its neighbour {features[beside[0]].name} {_number(reading[beside[0]])}"
+    others = reading[beside]
+    return f"{said}, its neighbours {_number(others.min())} to {_number(others.max())}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004, three digits at least
