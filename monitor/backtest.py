@@ -15,9 +15,10 @@ from monitor.bundle import Bundle
 from monitor.chain import Chain, Verdicts
 from monitor.errors import FailedError, UnusableError
 from monitor.payloads import alert_payload
+from monitor.proposal import Proposal
 from monitor.recording import Recording, Row
 from monitor.records import FAULTY, NORMAL, Outcome, Readings
-from monitor.settings import Settings
+from monitor.settings import Alerts, Settings
 
 __all__ = ["Report", "backtest"]
 
@@ -38,35 +39,53 @@ class Report:
     """What is wrong with the first reading that can't be judged."""
     spans: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Group -> first and last event time, seconds since the Unix epoch."""
+    repeated: int = 0
+    """Firing events of incidents that were published before."""
+    proposal: Proposal | None = None
+    """Other alert settings, where some were proposed."""
 
     def __str__(self) -> str:
         """Say it in the lines that `sensor-monitor backtest` prints."""
         days = sum(last - first for first, last in self.spans.values()) / _DAY
         alerts = self.events["firing"]
         rate = f"{alerts / days:.2f} a day and group" if days > 0 else "too short for a rate"
+        over = f"{len(self.spans)} group(s), {days:.2f} group-days"
+        again = f", {self.repeated:,} of them repeated" if self.repeated else ""
         return "\n".join(
             [
                 f"readings     {self.outcomes.total():>9,}   {_list(self.outcomes)}",
                 *([f"malformed              first: {self.malformed}"] if self.malformed else []),
                 f"windows      {self.predictions.total():>9,}   {_list(self.predictions)}",
-                f"alerts       {alerts:>9,}   {rate} ({len(self.spans)} group(s), {days:.2f} group-days)",
+                f"alerts       {alerts:>9,}   {rate} ({over}){again}",
+                *(["", self.proposal.table(self.spans)] if self.proposal else []),
             ]
         )
 
 
 def backtest(
-    bundle: Bundle, settings: Settings, recording: Recording, out: Path, alerts_out: Path | None
+    bundle: Bundle,
+    settings: Settings,
+    recording: Recording,
+    out: Path,
+    alerts_out: Path | None,
+    proposed: Alerts | None = None,
 ) -> Report:
     """Judge a recording; write a row a reading to `out`, and each alert event to `alerts_out` as JSON lines.
 
+    Parameters
+    ----------
+    proposed : alert settings to compare with those in `settings`, which decide what is written.
+
     Raises
     ------
-    UnusableError : the recording can't be read, or an output names it.
+    UnusableError : the recording can't be read, an output names it, or the proposed settings make no sense.
     FailedError : an output can't be written.
     """
     _check_paths(recording.path, out, alerts_out)
     chain = Chain(bundle, settings.windows, settings.alerts)
     report = Report()
+    if proposed:
+        report.proposal = Proposal(settings.alerts, proposed, bundle.manifest.threshold)
     rows = recording.rows(list(bundle.manifest.names))
     with ExitStack() as stack:
         table = csv.writer(stack.enter_context(_draft(out)))
@@ -152,6 +171,9 @@ def _add(report: Report, batch: list[Row], good: list[Row], verdicts: Verdicts) 
     faulty = int(np.count_nonzero(verdicts.judged.faulty))
     report.predictions.update({FAULTY: faulty, NORMAL: len(verdicts.judged.faulty) - faulty})
     report.events.update(event.status for event in verdicts.events)
+    report.repeated += sum(event.repeat > 0 for event in verdicts.events)
+    if report.proposal:
+        report.proposal.take(verdicts)
     for row in good:
         assert row.ts is not None  # noqa: S101, `good` has only such
         first, last = report.spans.get(row.group, (row.ts, row.ts))

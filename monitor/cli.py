@@ -103,16 +103,18 @@ def _replay(arguments: argparse.Namespace) -> int:
 def _backtest(arguments: argparse.Namespace) -> int:
     from monitor import bundle
     from monitor.backtest import backtest
-    from monitor.configuration import load
+    from monitor.configuration import load, propose
     from monitor.recording import Recording
 
     settings = load(arguments.config, _flags(arguments))
+    proposed = propose(settings.alerts, arguments.propose) if arguments.propose else None
     report = backtest(
         bundle.load(settings.bundle),
         settings,
         Recording(arguments.recording),
         arguments.out,
         arguments.alerts_out,
+        proposed,
     )
     print(report)
     return _DONE
@@ -190,6 +192,14 @@ def _parser() -> argparse.ArgumentParser:
     backtest.add_argument("--recording", type=Path, required=True, metavar="F")
     backtest.add_argument("--out", type=Path, required=True, metavar="SCORES.CSV", help="one row a reading")
     backtest.add_argument("--alerts-out", type=Path, metavar="EVENTS.JSONL", help="one line an alert event")
+
+    backtest.add_argument(
+        "--propose",
+        nargs="+",
+        action="extend",
+        metavar="NAME=VALUE",
+        help="other alert settings, such as raise_after=3: what would change with them",
+    )
 
     demo = add("demo", _demo, "Run broker, replayed plant and monitor in one process, and keep score.")
     demo.add_argument("--bundle", type=Path, default=Path("var/demo/bundle"), metavar="DIR")

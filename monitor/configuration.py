@@ -13,10 +13,10 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsError
 
 from monitor.errors import ConfigurationError
-from monitor.settings import FileSettings, Mqtt, Settings
+from monitor.settings import Alerts, FileSettings, Mqtt, Settings
 from monitor.topics import Template, conflict
 
-__all__ = ["load", "password"]
+__all__ = ["load", "password", "propose"]
 
 _PREFIX = "MONITOR_"
 # systemd sets these for a unit that another one triggers; they are no settings of ours.
@@ -68,6 +68,31 @@ def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
     if reason:
         raise ConfigurationError(f"{_where(('input', 'topics'), file, os.environ)}input.topics: {reason}")
     return settings
+
+
+def propose(alerts: Alerts, words: Sequence[str]) -> Alerts:
+    """Change alert settings by words such as `raise_after=3`, values as in TOML.
+
+    Raises
+    ------
+    ConfigurationError : a word is no setting of alerts, or its value is impossible.
+    """
+    changes: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--propose {word}: expected NAME=VALUE, such as raise_after=3")
+        try:
+            changes[name] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            changes[name] = text  # a word without its quotes, which a shell takes off
+    content = json.dumps({"alerts": alerts.model_dump() | changes}, default=str)
+    try:
+        return FileSettings.model_validate_json(content, strict=True).alerts
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"--propose: {_explain(error, None, {}).removeprefix('settings: ')}"
+        ) from None
 
 
 def password(mqtt: Mqtt) -> str | None:
