@@ -77,6 +77,21 @@ def trained(lwsndr: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     return Trained(bundle, healthy, unseen)
 
 
+LIFECYCLE = '[alerts]\nmode = "lifecycle"'
+EVERY_WINDOW = '[alerts]\nmode = "every_window"'
+WITH_RULES = """
+[alerts]
+raise_after = 50
+[[alerts.rules]]
+groups = "lwsndr/*"
+raise_after = 2
+clear_after = 2
+clear_below = 0.2
+min_interval = 60.0
+renotify_after = 15.0
+"""
+
+
 @dataclass(frozen=True)
 class Backtest:
     """What `backtest` wrote."""
@@ -85,22 +100,22 @@ class Backtest:
     events: list[dict[str, Any]]
 
 
-def backtest(folder: Path, trained: Trained, mode: str) -> Backtest:
+def backtest(folder: Path, trained: Trained, alerts: str = "") -> Backtest:
     """Judge the unseen part without a broker."""
-    config, out, events = folder / f"{mode}.toml", folder / f"{mode}.csv", folder / f"{mode}.jsonl"
-    config.write_text(f'[alerts]\nmode = "{mode}"\n')
+    config, out, events = folder / "backtest.toml", folder / "scores.csv", folder / "events.jsonl"
+    config.write_text(alerts)
     options = ["--config", config, "--bundle", trained.bundle, "--recording", trained.unseen]
     command("monitor", "backtest", *options, "--out", out, "--alerts-out", events)
     return Backtest(read(out), [json.loads(line) for line in events.read_text().splitlines()])
 
 
-@pytest.mark.parametrize("mode", ["lifecycle", "every_window"])
+@pytest.mark.parametrize("alerts", [LIFECYCLE, EVERY_WINDOW, WITH_RULES])
 def test_daemon_does_what_backtest_says(
-    tmp_path: Path, mosquitto: Mosquitto, trained: Trained, mode: str
+    tmp_path: Path, mosquitto: Mosquitto, trained: Trained, alerts: str
 ) -> None:
     """Every reading is counted, and alerts and scores over MQTT are those of `backtest`."""
-    expected = backtest(tmp_path, trained, mode)
-    monitor = Monitor(tmp_path, trained.bundle, mosquitto.port, f'[alerts]\nmode = "{mode}"')
+    expected = backtest(tmp_path, trained, alerts)
+    monitor = Monitor(tmp_path, trained.bundle, mosquitto.port, alerts)
     with client(mosquitto.port, "sensor-monitor/alerts/#") as subscriber, running(monitor):
         config = tmp_path / "replay.toml"
         config.write_text(f"[mqtt]\nport = {mosquitto.port}\n")
@@ -121,7 +136,10 @@ def test_daemon_does_what_backtest_says(
         expected_scores = [event.pop("score") for event in expected.events]
         assert events == expected.events
         assert scores == pytest.approx(expected_scores, abs=1e-6)
-        if mode == "every_window":
+        if alerts == WITH_RULES:
+            assert any(event["repeat"] for event in events)
+        assert any(event["contributions"] for event in events)
+        if alerts == EVERY_WINDOW:
             table = {float(row["ts"]): row for row in expected.scores}
             in_table = [table[event["window"]["ts"][-1]] for event in events]
             assert scores == pytest.approx([float(row["score"]) for row in in_table], abs=1e-6)
@@ -132,7 +150,7 @@ def test_quality(tmp_path: Path, trained: Trained) -> None:
     """F1 over the windows of the unseen part is at least 0.95."""
     labels = [row["label"] == "-1" for row in read(trained.unseen)]
     hits = Counter[tuple[bool, bool]]()
-    for index, row in enumerate(backtest(tmp_path, trained, "lifecycle").scores):
+    for index, row in enumerate(backtest(tmp_path, trained).scores):
         if row["outcome"] == "judged":
             hits[any(labels[index - 2 : index + 1]), row["prediction"] == "Faulty"] += 1
     found, missed, false = hits[True, True], hits[True, False], hits[False, True]

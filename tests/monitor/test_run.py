@@ -61,6 +61,28 @@ def test_incident_end_to_end(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: P
         wait_until(lambda: other.texts("sensor-monitor/status") == ["online", "offline"], "it says offline")
 
 
+def test_rules_for_some_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """A group with rules of its own is said again while its incident goes on, any other once."""
+    rules = '[[alerts.rules]]\ngroups = "line1/*"\nraise_after = 2\nrenotify_after = 10'
+    monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, rules)
+    with client(mosquitto.port, "sensor-monitor/#") as other, running(monitor):
+        for number, values in enumerate([HEALTHY] * 2 + [FAULTY] * 6):
+            for line in (1, 2):
+                other.publish(f"plant/line{line}/a/reading", reading(1000 + 5 * number, values))
+        wait_until(lambda: len(other.payloads("sensor-monitor/alerts/")) >= 4, "the events come")
+        assert monitor.terminate() == 0
+        said = [
+            (event["id"], event["window"]["ts"][-1], event["repeat"])
+            for event in sorted(other.payloads("sensor-monitor/alerts/"), key=lambda event: event["group"])
+        ]
+        assert said == [
+            ("line1/a:1010000", 1015, 0),
+            ("line1/a:1010000", 1025, 1),
+            ("line1/a:1010000", 1035, 2),
+            ("line2/a:1010000", 1010, 0),
+        ]
+
+
 def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """Who comes later reads state, status and info, for they are retained; alerts are not."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
