@@ -30,8 +30,8 @@ class Rules:
     clear_below: float | None = None
     """Only windows with a score below this count towards the end; None: all Normal ones do."""
     min_interval: float = 0.0
-    """Seconds after an incident's end in which none begins; one that is due then begins with the first
-    Faulty window after them."""
+    """Seconds after an incident's end in which none is published; the first Faulty window after them
+    publishes one that goes on, dated from its own first Faulty window."""
     renotify_after: float = 0.0
     """Seconds after which an incident that goes on is said again; 0: it is said once."""
 
