@@ -1,8 +1,10 @@
 """What somebody on the network, or with a look at what the monitor writes, can't do."""
 
 import ast
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -83,3 +85,14 @@ def test_names_from_the_wire(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: P
             assert "line1" not in monitor.get(path)[1]
         assert "\u202e" not in monitor.log()
         assert sorted(tmp_path.iterdir()) == before
+
+
+def test_no_telemetry(tmp_path: Path, toy_bundle: Path) -> None:
+    """The runtime that scores keeps no id of the machine at home, and speaks to nobody of it."""
+    for name in ("home", "cache"):
+        (tmp_path / name).mkdir()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
+    environment |= {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "monitor", "check", "--bundle", toy_bundle]
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
