@@ -1,13 +1,11 @@
 """The broker's files that ship, on a real mosquitto: who may do what, and that nothing waiting is lost."""
 
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Mosquitto, NewBroker, require, wait_until
+from tests.conftest import Mosquitto, NewBroker, wait_until
 from tests.monitor.test_run import reading
 from tests.processes import Monitor, client, running
 from tests.toy import FAULTY
@@ -23,18 +21,8 @@ PLANT = {topic for topic in TOPICS if topic.startswith("plant/")}
 OURS = {topic for topic in TOPICS if topic.startswith("sensor-monitor/")}
 
 
-@pytest.fixture(scope="session")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that docker/secrets.sh fills."""
-    if shutil.which("mosquitto_passwd") is None:
-        require("mosquitto", "mosquitto_passwd is not installed")
-    folder = tmp_path_factory.mktemp("stack")
-    subprocess.run([shutil.copy(ROOT / "docker" / "secrets.sh", folder)], check=True)
-    return folder / "secrets"
-
-
 @pytest.fixture
-def broker(new_broker: NewBroker, tmp_path: Path, secrets: Path) -> Iterator[Mosquitto]:
+def broker(new_broker: NewBroker, tmp_path: Path, secrets: Path) -> Mosquitto:
     """The shipped broker, with one more login that may do everything, to see by."""
     started = new_broker()
     witness = tmp_path / "witness"

@@ -1,0 +1,34 @@
+# The monitor, without TensorFlow. From the root of the repository:
+#   docker build --file docker/monitor.Dockerfile --tag sensor-monitor:0.1.0 .
+FROM python:3.11.14-slim-bookworm AS build
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md ./
+COPY monitor monitor
+COPY training training
+RUN python -m venv /opt/sensor-monitor
+RUN /opt/sensor-monitor/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt .
+
+FROM python:3.11.14-slim-bookworm
+LABEL org.opencontainers.image.title="sensor-monitor" \
+      org.opencontainers.image.description="Says which of a plant's sensors can still be believed" \
+      org.opencontainers.image.version="0.1.0"
+COPY --from=build /opt/sensor-monitor /opt/sensor-monitor
+RUN mkdir -p /var/lib/sensor-monitor && chown 10001:10001 /var/lib/sensor-monitor
+
+# The environment beats a file, so these hold with any monitor.toml. Loopback in a container is nobody's.
+ENV PATH=/opt/sensor-monitor/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    MONITOR_BUNDLE=/data/bundle \
+    MONITOR_STORE__PATH=/var/lib/sensor-monitor/state.db \
+    MONITOR_HTTP__HOST=0.0.0.0 \
+    MONITOR_HTTP__PORT=9108
+
+USER 10001:10001
+WORKDIR /var/lib/sensor-monitor
+VOLUME /var/lib/sensor-monitor
+EXPOSE 9108
+# Whether the pipeline works. Whether the broker is there is asked on /readyz: a restart wouldn't bring it back.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+  CMD ["python", "-c", "import os, http.client as h; c = h.HTTPConnection('127.0.0.1', int(os.environ['MONITOR_HTTP__PORT']), timeout=4); c.request('GET', '/livez'); raise SystemExit(c.getresponse().status != 200)"]
+ENTRYPOINT ["sensor-monitor"]
+CMD ["run"]

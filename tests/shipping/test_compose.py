@@ -1,0 +1,95 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from monitor import __version__
+
+ROOT = Path(__file__).parents[2]
+FILE = ROOT / "docker" / "compose.yaml"
+STACK: dict[str, Any] = yaml.safe_load(FILE.read_text())
+SERVICES: dict[str, dict[str, Any]] = STACK["services"]
+
+
+@pytest.fixture(params=SERVICES)
+def service(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Each service of the stack."""
+    return SERVICES[request.param]
+
+
+def test_schema() -> None:
+    """The file is what the Compose specification's schema says."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", FILE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_pinned(service: dict[str, Any]) -> None:
+    """Each image has its version, and ours is that of the package."""
+    name, tag = service["image"].split(":")
+    assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag)
+    if name.startswith("sensor-"):
+        assert tag == __version__
+
+
+def test_locked_down(service: dict[str, Any]) -> None:
+    """Nobody is root, gains rights, writes outside its volumes or shares the host's namespaces."""
+    user, group = service["user"].split(":")
+    assert int(user) > 0
+    assert int(group) >= 0
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    forbidden = {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc", "userns_mode"}
+    assert not forbidden & set(service)
+
+
+def test_ports(service: dict[str, Any]) -> None:
+    """Nothing answers to another machine unless somebody decides that it should."""
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_health(service: dict[str, Any]) -> None:
+    """What lasts has a health check, here or in its image; who waits for it waits until it is healthy."""
+    for name, wish in service.get("depends_on", {}).items():
+        other = SERVICES[name]
+        ends = other["restart"] == "no"
+        assert wish["condition"] == ("service_completed_successfully" if ends else "service_healthy")
+        if not ends:
+            ours = "HEALTHCHECK" in _dockerfile(other)
+            assert ours or other["healthcheck"]["test"][0] == "CMD"
+    if service["restart"] != "no":
+        assert "healthcheck" in service or "HEALTHCHECK" in _dockerfile(service)
+
+
+def test_mounts(service: dict[str, Any], secrets: Path) -> None:
+    """What is mounted is there, read-only; volumes and secrets are those that the stack names."""
+    for mount in service.get("volumes", []):
+        source, _, *mode = mount.split(":")
+        if not source.startswith("."):
+            assert source in STACK["volumes"]
+            continue
+        assert mode == ["ro"]
+        made = source.startswith("./secrets/")
+        assert (secrets.parent / source if made else FILE.parent / source).exists(), source
+    for name in service.get("secrets", []):
+        assert (secrets.parent / STACK["secrets"][name]["file"]).exists()
+
+
+def test_no_secret_is_told() -> None:
+    """No password stands in the file: each comes from a file that docker/secrets.sh makes."""
+    for service in SERVICES.values():
+        for name in service.get("environment", {}):
+            assert "PASSWORD" not in name or name.endswith("_FILE")
+
+
+def _dockerfile(service: dict[str, Any]) -> str:
+    """Return the Dockerfile that makes the service's image; "" where it is somebody else's."""
+    for other in SERVICES.values():
+        if other["image"] == service["image"] and "build" in other:
+            return (ROOT / other["build"]["dockerfile"]).read_text()
+    return ""
