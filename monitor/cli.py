@@ -7,9 +7,9 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from monitor import __version__
+from monitor.arguments import Command, parser
 from monitor.errors import FailedError, UnusableError
 
 if TYPE_CHECKING:
@@ -26,8 +26,9 @@ _INTERRUPTED = 128 + signal.SIGINT
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 failed while running, 2 can't be used as given."""
-    arguments = _parser().parse_args(argv)
-    command: Callable[[argparse.Namespace], int] = arguments.command
+    commands = {"run": _run, "check": _check, "replay": _replay, "backtest": _backtest, "demo": _demo}
+    arguments = parser(commands).parse_args(argv)
+    command: Command = arguments.command
     try:
         return command(arguments)
     except (UnusableError, FailedError) as error:
@@ -145,73 +146,3 @@ def _on_signal(act: Callable[[], object], *numbers: signal.Signals) -> None:
     """
     for number in numbers or (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=act).start())
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(_UNUSABLE, f"{self.prog}: {message}; see {self.prog} --help\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser("sensor-monitor", description="Says which of a plant's sensors can still be believed.")
-    parser.add_argument("--version", action="version", version=f"sensor-monitor {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    def add(name: str, command: Callable[[argparse.Namespace], int], help_: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=help_, description=help_)
-        added.set_defaults(command=command)
-        return added
-
-    def add_settings(command: argparse.ArgumentParser, *, bundle: bool = True) -> None:
-        command.add_argument("--config", type=Path, metavar="F", help="TOML file with settings")
-        if bundle:
-            command.add_argument("--bundle", type=Path, metavar="DIR", help="instead of the settings' bundle")
-
-    run = add("run", _run, "Judge what arrives over MQTT until stopped.")
-    add_settings(run)
-
-    check = add("check", _check, "Verify settings and bundle without starting.")
-    add_settings(check)
-    check.add_argument("--connect", action="store_true", help="try the broker too")
-
-    replay = add("replay", _replay, "Publish a recording as if the plant sent it now.")
-    replay.add_argument("recording", type=Path, metavar="RECORDING")
-    add_settings(replay, bundle=False)
-    replay.add_argument(
-        "--speed",
-        type=_not_negative,
-        default=1.0,
-        metavar="X",
-        help="times real speed; 0 is flat out (default: 1)",
-    )
-
-    backtest = add("backtest", _backtest, "Judge a recording with the daemon's own stages.")
-    add_settings(backtest)
-    backtest.add_argument("--recording", type=Path, required=True, metavar="F")
-    backtest.add_argument("--out", type=Path, required=True, metavar="SCORES.CSV", help="one row a reading")
-    backtest.add_argument("--alerts-out", type=Path, metavar="EVENTS.JSONL", help="one line an alert event")
-
-    backtest.add_argument(
-        "--propose",
-        nargs="+",
-        action="extend",
-        metavar="NAME=VALUE",
-        help="other alert settings, such as raise_after=3: what would change with them",
-    )
-
-    demo = add("demo", _demo, "Run broker, replayed plant and monitor in one process, and keep score.")
-    demo.add_argument("--bundle", type=Path, default=Path("var/demo/bundle"), metavar="DIR")
-    demo.add_argument("--recording", type=Path, default=Path("var/demo/plant.csv"), metavar="F")
-    demo.add_argument(
-        "--seconds", type=_not_negative, metavar="N", help="stop after this long (default: Ctrl-C)"
-    )
-    return parser
-
-
-def _not_negative(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be 0 or more, not {text}")
-    return value

@@ -71,7 +71,9 @@ def test_build_context(tmp_path: Path) -> None:
 
 def test_monitor_image(image: Image, tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """As the stack runs it, with its volume alone to write to, the monitor judges, is healthy, and ends."""
-    state = Path(image.environment()["MONITOR_STORE__PATH"]).parent
+    volume = image.final.one("VOLUME")
+    assert f"state:{volume}" in SERVICES["monitor"]["volumes"]
+    state = Path(image.here(volume))
     port = free_port()
     environment = image.environment() | SERVICES["monitor"]["environment"]
     del environment["MONITOR_MQTT__PASSWORD_FILE"], environment["MONITOR_MQTT__USERNAME"]

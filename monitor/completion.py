@@ -1,0 +1,46 @@
+"""Completion for shells: `--print-completion bash`."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+__all__ = ["add_completion"]
+
+
+def add_completion(parser: argparse.ArgumentParser) -> None:
+    """Add `--print-completion`, which prints what a shell needs and ends."""
+    parser.add_argument(
+        "--print-completion",
+        action=_Print,
+        choices=["bash", "zsh"],
+        help='print the completion for this shell: eval "$(%(prog)s --print-completion bash)"',
+    )
+
+
+class _Print(argparse.Action):
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,  # noqa: ARG002
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        import shtab  # noqa: PLC0415 - nobody else waits for it
+
+        for action in _actions(parser):
+            if action.type is Path:
+                folder = action.metavar == "DIR"
+                action.complete = shtab.DIRECTORY if folder else shtab.FILE  # type: ignore[attr-defined]
+        sys.stdout.write(shtab.complete(parser, str(values)))
+        parser.exit()
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield what the parser and the parsers of its commands take."""
+    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
+        yield action
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            for command in action.choices.values():
+                yield from _actions(command)
