@@ -1,6 +1,7 @@
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 from monitor.systemd import Systemd
@@ -15,6 +16,10 @@ def _listen(address: str) -> socket.socket:
     return listener
 
 
+def _microseconds() -> int:
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+
+
 def test_life_of_a_service(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """The service manager hears of start, life, reload and stop, in this order."""
     with _listen(str(tmp_path / "notify")) as listener:
@@ -25,12 +30,15 @@ def test_life_of_a_service(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Pat
             assert listener.recv(999) == b"READY=1"
             assert [listener.recv(999) for _ in range(3)] == [b"WATCHDOG=1"] * 3
             assert monitor.process is not None
+            before = _microseconds()
             monitor.process.send_signal(signal.SIGHUP)
             heard = [listener.recv(999)]
             while heard[-1] != b"READY=1":
                 heard.append(listener.recv(999))
             begun = [text for text in heard if text.startswith(b"RELOADING=1\nMONOTONIC_USEC=")]
             assert len(begun) == 1
+            # By this systemd knows a reload that began after its signal from one that was under way before.
+            assert before <= int(begun[0].split(b"=")[-1]) <= _microseconds()
             wait_until(lambda: "reloaded: bundle" in monitor.log(), "the log says so")
             assert monitor.terminate() == 0
             while heard[-1] != b"STOPPING=1":
