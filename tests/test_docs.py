@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from monitor import __version__
 from monitor.configuration import load
 from monitor.settings import FileSettings, Settings
 
@@ -54,3 +55,21 @@ def test_commented_settings_are_usable() -> None:
     """What is commented out in config/monitor.toml parses when it is not."""
     text = re.sub(r"^# (\w+ = |\[\[)", r"\1", CONFIG.read_text(), flags=re.MULTILINE)
     tomllib.loads(text)
+
+
+def test_every_make_target_is_told() -> None:
+    """CONTRIBUTING.md has each target of the Makefile, and none that isn't there."""
+    (targets,) = re.findall(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    told = re.findall(r"^\| `make (\w+)", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE)
+    assert sorted(told) == sorted(targets.split())
+
+
+def test_one_version() -> None:
+    """Images, stack, README and the newest entry of the changelog name the version of the package."""
+    files = [ROOT / "README.md", *(ROOT / "docker").glob("*.Dockerfile"), ROOT / "docker" / "compose.yaml"]
+    named = [re.findall(r"\bsensor-(?:monitor|training):(\d[\w.]*)", file.read_text()) for file in files]
+    assert all(named)
+    assert {version for found in named for version in found} == {__version__}
+    assert (
+        re.findall(r"^## (\S+),", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[0] == __version__
+    )

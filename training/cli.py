@@ -26,6 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(130)
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ModuleNotFoundError as error:
+        _leave(2, f"training needs {error.name}: install sensor-monitor[training]")
     except InputError as error:
         _leave(2, str(error))
     except Exception as error:  # noqa: BLE001 - whatever went wrong is told in one line
