@@ -80,11 +80,38 @@ def test_mounts(service: dict[str, Any], secrets: Path) -> None:
         assert (secrets.parent / STACK["secrets"][name]["file"]).exists()
 
 
+def test_who_watches_whom() -> None:
+    """Prometheus has the rules and jobs of config/prometheus, and speaks to services that are in the stack."""
+    stack = yaml.safe_load((FILE.parent / "prometheus.yml").read_text())
+    config = yaml.safe_load((ROOT / "config" / "prometheus" / "prometheus.yml").read_text())
+    (alertmanager,) = stack.pop("alerting")["alertmanagers"]
+    addresses = [*_targets(stack["scrape_configs"]), *_targets([alertmanager])]
+    addresses.append(SERVICES["grafana"]["environment"]["PROMETHEUS_URL"].removeprefix("http://"))
+    for address in addresses:
+        name, port = address.split(":")
+        assert f"127.0.0.1:{port}:{port}" in SERVICES[name]["ports"]
+    for job in [*stack["scrape_configs"], *config["scrape_configs"]]:
+        del job["static_configs"]
+    assert stack == config
+
+
+def test_grafana_finds_the_dashboard() -> None:
+    """The dashboards are mounted where Grafana is told to look for them."""
+    file = ROOT / "config" / "grafana" / "provisioning" / "dashboards" / "sensor-monitor.yml"
+    (provider,) = yaml.safe_load(file.read_text())["providers"]
+    path = provider["options"]["path"]
+    assert f"../config/grafana/dashboards:{path}:ro" in SERVICES["grafana"]["volumes"]
+
+
 def test_no_secret_is_told() -> None:
     """No password stands in the file: each comes from a file that docker/secrets.sh makes."""
     for service in SERVICES.values():
         for name in service.get("environment", {}):
             assert "PASSWORD" not in name or name.endswith("_FILE")
+
+
+def _targets(parts: list[dict[str, Any]]) -> list[str]:
+    return [target for part in parts for static in part["static_configs"] for target in static["targets"]]
 
 
 def _dockerfile(service: dict[str, Any]) -> str:
