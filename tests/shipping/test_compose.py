@@ -81,7 +81,7 @@ def test_mounts(service: dict[str, Any], secrets: Path) -> None:
 
 
 def test_who_watches_whom() -> None:
-    """Prometheus has the rules and jobs of config/prometheus, and speaks to services that are in the stack."""
+    """Prometheus has the rules and jobs of config/prometheus, and speaks to services of the stack."""
     stack = yaml.safe_load((FILE.parent / "prometheus.yml").read_text())
     config = yaml.safe_load((ROOT / "config" / "prometheus" / "prometheus.yml").read_text())
     (alertmanager,) = stack.pop("alerting")["alertmanagers"]

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ FILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
 SERVICES = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())["services"]
 MONITOR = ROOT / "docker" / "monitor.Dockerfile"
 TRAINING = ROOT / "docker" / "training.Dockerfile"
+Lock = Callable[..., tuple[str, ...]]
 
 
 @pytest.fixture(scope="session")
@@ -30,11 +32,12 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     return made
 
 
-@pytest.fixture(autouse=True)
-def _read_only_root() -> None:
-    """These tests want to make all files read-only to a process, as a container has them."""
+@pytest.fixture
+def lock() -> Lock:
+    """Makes a command find all files read-only but for some folders, as a container has them."""
     if subprocess.run(locked(["true"]), capture_output=True, check=False).returncode:
         require("unshare", "mount namespaces are not to be had here")
+    return locked
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
@@ -69,7 +72,9 @@ def test_build_context(tmp_path: Path) -> None:
     assert not [path for path in seen if "__pycache__" in path or path.startswith((".", "var", "docker"))]
 
 
-def test_monitor_image(image: Image, tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+def test_monitor_image(
+    image: Image, lock: Lock, tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path
+) -> None:
     """As the stack runs it, with its volume alone to write to, the monitor judges, is healthy, and ends."""
     volume = image.final.one("VOLUME")
     assert f"state:{volume}" in SERVICES["monitor"]["volumes"]
@@ -86,12 +91,12 @@ def test_monitor_image(image: Image, tmp_path: Path, mosquitto: Mosquitto, toy_b
     check = image.final.command("HEALTHCHECK")
 
     def healthy() -> bool:
-        done = subprocess.run(locked(check), env=environment, capture_output=True, check=False)
+        done = subprocess.run(lock(check), env=environment, capture_output=True, check=False)
         return done.returncode == 0
 
     assert not healthy()
     with (tmp_path / "log").open("wb") as log, client(mosquitto.port, "sensor-monitor/#") as other:
-        process = subprocess.Popen(locked(words, state), env=environment, cwd=state, stderr=log)
+        process = subprocess.Popen(lock(words, state), env=environment, cwd=state, stderr=log)
         try:
             wait_until(healthy, "it is healthy")
             wait_until(lambda: other.texts("sensor-monitor/status") == ["online"], "it is online")
@@ -119,7 +124,7 @@ def test_image_is_light(image: Image) -> None:
     assert done.stdout.strip() == f"sensor-monitor {__version__}"
 
 
-def test_what_the_stack_shows(tmp_path: Path, mosquitto: Mosquitto) -> None:
+def test_what_the_stack_shows(lock: Lock, tmp_path: Path, mosquitto: Mosquitto) -> None:
     """The stack's first service makes a bundle that the monitor takes, and a plant that can be replayed."""
     data = tmp_path / "data"
     data.mkdir()
@@ -136,7 +141,7 @@ def test_what_the_stack_shows(tmp_path: Path, mosquitto: Mosquitto) -> None:
         "TMPDIR": str(temporary),
     }
     script = ROOT / "docker" / "prepare.sh"
-    prepare = locked(["/bin/sh", script], data, temporary)
+    prepare = lock(["/bin/sh", script], data, temporary)
     subprocess.run(prepare, cwd=data, env=environment, check=True, stdout=subprocess.DEVNULL)
 
     settings = ["--config", str(ROOT / "config" / "monitor.toml")]
