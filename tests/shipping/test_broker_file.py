@@ -103,7 +103,8 @@ def test_a_plant_is_judged(tmp_path: Path, broker: Mosquitto, secrets: Path, toy
         wait_until(lambda: operator.texts(STATUS) == ["online"], "it says that it is there")
         operator.publish(RELOAD, b"")
         wait_until(lambda: operator.payloads("sensor-monitor/response/reload"), "it answers")
-        assert operator.payloads("sensor-monitor/response/reload") == [{"status": "ok"}]
+        (answer,) = operator.payloads("sensor-monitor/response/reload")
+        assert answer["status"] == "ok"
 
 
 def test_nothing_that_waits_is_lost(broker: Mosquitto, secrets: Path) -> None:
