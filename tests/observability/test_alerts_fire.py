@@ -1,0 +1,105 @@
+import resource
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import Mosquitto, wait_until
+from tests.observability.server import prometheus
+from tests.processes import Client, Monitor, client, running
+from tests.toy import FAULTY, HEALTHY, NAMES, save_toy_bundle
+
+_SETTINGS = "[windows]\nstale_after = 1\n[alerts]\nclear_after = 1\n"
+_ROOM = 4096
+"""Bytes that a file may have where the store is to fail: enough for the log, not for the store."""
+
+
+def readings(first: int, values: list[list[float]]) -> list[dict[str, float]]:
+    """Return readings 5 s apart, as a plant sends them in one message."""
+    return [
+        {"ts": 1000.0 + 5 * (first + number), **dict(zip(NAMES, row, strict=True))}
+        for number, row in enumerate(values)
+    ]
+
+
+class Plant:
+    """Sends what a plant sends that is well, or that has about everything wrong with it."""
+
+    def __init__(self, sender: Client, monitor: Monitor) -> None:
+        self._sender = sender
+        self._monitor = monitor
+        self._rounds = 0
+
+    def be_well(self) -> None:
+        """Send one healthy reading."""
+        self._send("well", readings(self._rounds, [HEALTHY]))
+        self._rounds += 1
+
+    def be_troubled(self) -> None:
+        """Flicker, break, send late, unreadable and too much at once; once the last of it is taken."""
+        if self._monitor.metric("queue_readings") > 0:
+            return
+        self._send("flickers", readings(16 * self._rounds, [FAULTY, HEALTHY, HEALTHY, HEALTHY] * 4))
+        self._send("broken", readings(1000 * self._rounds, [FAULTY] * 1000))
+        self._send("broken", readings(0, [HEALTHY] * 200))
+        self._send("broken", [{"ts": 1000.0}] * 50)
+        self._rounds += 1
+
+    def flood(self) -> None:
+        """Keep the monitor busy for a moment, and send more meanwhile than it holds."""
+        self._send("busy", readings(0, [FAULTY] * 5000))
+        for _ in range(100):
+            self._send("busy", bytes(900_000), qos=0)
+
+    def _send(self, station: str, payload: Any, qos: int = 1) -> None:
+        self._sender.publish(f"plant/line1/{station}/reading", payload, qos)
+
+
+def let_files_grow(monitor: Monitor, most: int) -> None:
+    """Set how long a file may be that the monitor writes."""
+    assert monitor.process is not None
+    _, hard = resource.prlimit(monitor.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(monitor.process.pid, resource.RLIMIT_FSIZE, (most, hard))
+
+
+def test_alerts(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Each alert rule fires when its fault is really there."""
+    save_toy_bundle(tmp_path / "bundle", work=200)
+    monitor = Monitor(tmp_path, tmp_path / "bundle", mosquitto.port, _SETTINGS, mqtt="qos = 0")
+    with (
+        prometheus(tmp_path / "prometheus") as server,
+        client(mosquitto.port) as sender,
+        running(monitor),
+    ):
+        plant = Plant(sender, monitor)
+        instance = monitor.address.removeprefix("http://")
+        not_a_monitor = f"127.0.0.1:{server.port}"
+        seen: set[str] = set()
+
+        def fires(*names: str, of: str | None = instance) -> bool:
+            seen.update(server.firing(of))
+            return {f"SensorMonitor{name}" for name in names} <= seen
+
+        wait_until(lambda: fires("Absent", of=None), "nothing is scraped")
+
+        server.scrape(instance, not_a_monitor)
+        wait_until(lambda: plant.be_well() or server.query(f'up{{instance="{instance}"}} == 1'), "it is up")
+        wait_until(lambda: fires("BundleMissing", of=not_a_monitor), "what is scraped is no monitor")
+        assert seen == {"SensorMonitorAbsent", "SensorMonitorBundleMissing"}
+
+        plant.flood()
+        let_files_grow(monitor, _ROOM)
+        troubles = (
+            "FalseAlarmStorm", "MostlyFaulty", "Unreadable", "WrongTimes", "Overflow", "Slow", "StoreFailing",
+        )  # fmt: skip
+        wait_until(lambda: plant.be_troubled() or fires(*troubles), "the plant is troubled")
+        let_files_grow(monitor, resource.RLIM_INFINITY)
+
+        wait_until(lambda: fires("NoReadings", "GroupsSilent"), "the plant stands still")
+
+        mosquitto.stop()
+        wait_until(lambda: fires("Disconnected"), "the broker is gone")
+
+        monitor.kill()
+        wait_until(lambda: fires("Down"), "the monitor is dead")
+
+        rules = {rule["alert"] for group in server.rules["groups"] for rule in group["rules"]}
+        assert seen == rules, "no rule is left that nothing here makes fire"

@@ -1,0 +1,133 @@
+import json
+import re
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from config.grafana.dashboard import PATH, text
+from config.grafana.panels import HERE
+from tests.observability.server import CONFIG
+
+BOARD: dict[str, Any] = json.loads(PATH.read_text())
+ROWS = [panel for panel in BOARD["panels"] if panel["type"] == "row"]
+PANELS = [panel for panel in BOARD["panels"] if panel["type"] != "row"]
+each_panel = pytest.mark.parametrize("panel", [pytest.param(panel, id=panel["title"]) for panel in PANELS])
+
+
+def unit_of(expr: str) -> set[str]:
+    """Return the units that fit what an expression yields, in Grafana's words."""
+    if "histogram_quantile" in expr:
+        return {"s"}
+    if expr.startswith("time()"):
+        return {"s"}
+    if "process_cpu_seconds_total" in expr or re.search(r"\) / ", expr):
+        return {"percentunit"}
+    if "_bytes" in expr:
+        return {"bytes"}
+    if "_bucket" in expr:  # the cells of a heat map
+        return {"short"}
+    return {"cps"} if "rate(" in expr else {"none"}
+
+
+def test_up_to_date() -> None:
+    """The committed JSON is what the program writes; `python -m config.grafana.dashboard` brings it up to date."""
+    assert PATH.read_text() == text()
+
+
+def test_can_be_imported() -> None:
+    """It has what Grafana asks of a dashboard: a name, an id of its own choice, a schema that it knows."""
+    assert BOARD["title"] == BOARD["uid"] == "sensor-monitor"
+    assert 36 <= BOARD["schemaVersion"] <= 42
+    assert "id" not in BOARD, "Grafana gives the number"
+    assert {panel["type"] for panel in BOARD["panels"]} == {"row", "stat", "timeseries", "heatmap"}
+
+
+def test_ids() -> None:
+    """No two panels share an id or a title."""
+    for key in ("id", "title"):
+        found = [panel[key] for panel in BOARD["panels"]]
+        assert len(set(found)) == len(found)
+
+
+def test_layout() -> None:
+    """No two panels overlap, none leaves the grid of 24 columns, and the first row is one of large values."""
+    places = [panel["gridPos"] for panel in BOARD["panels"]]
+    for place in places:
+        assert 0 <= place["x"] < place["x"] + place["w"] <= 24
+        assert place["h"] > 0
+    for one, two in combinations(places, 2):
+        beside = one["x"] + one["w"] <= two["x"] or two["x"] + two["w"] <= one["x"]
+        above = one["y"] + one["h"] <= two["y"] or two["y"] + two["h"] <= one["y"]
+        assert beside or above, (one, two)
+    top = [panel for panel in PANELS if panel["gridPos"]["y"] == 1]
+    assert {panel["type"] for panel in top} == {"stat"}
+    assert sum(panel["gridPos"]["w"] for panel in top) == 24
+
+
+@each_panel
+def test_panel_is_explained(panel: dict[str, Any]) -> None:
+    """Each panel says in a sentence or two what it shows, and takes the data source that was chosen."""
+    assert panel["description"].endswith(".")
+    assert len(panel["description"]) > 20
+    assert panel["datasource"] == {"type": "prometheus", "uid": "$datasource"}
+
+
+@each_panel
+def test_unit_fits(panel: dict[str, Any]) -> None:
+    """Each panel's unit is that of what its queries yield."""
+    unit = panel["fieldConfig"]["defaults"]["unit"]
+    for target in panel["targets"]:
+        assert unit in unit_of(target["expr"]), target["expr"]
+    if panel["type"] == "heatmap":
+        seconds = "_seconds" in panel["targets"][0]["expr"]
+        assert panel["options"]["yAxis"]["unit"] == ("s" if seconds else "none")
+
+
+@each_panel
+def test_queries_are_of_the_instance(panel: dict[str, Any]) -> None:
+    """Each query looks at the chosen instance only, and panels with lines take the interval that fits the zoom."""
+    for target in panel["targets"]:
+        series = re.findall(r"\b(?:sensor_monitor_|process_|up\b)\w*(\{[^}]*\})?", target["expr"])
+        assert series
+        assert all(HERE in braces for braces in series), target["expr"]
+        assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
+        assert target["instant"] == (panel["type"] == "stat")
+
+
+@each_panel
+def test_thresholds(panel: dict[str, Any]) -> None:
+    """Limits of colours rise, from one that has none."""
+    steps = panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", [{"value": None}])
+    values = [step["value"] for step in steps]
+    assert values[0] is None
+    assert values[1:] == sorted(values[1:])
+    if panel["type"] == "stat":
+        assert {step["color"] for step in steps} <= {"green", "yellow", "red", "blue"}
+
+
+def test_variables() -> None:
+    """One variable chooses the data source, one the instance; with several instances all are shown at first."""
+    source, instance = BOARD["templating"]["list"]
+    assert (source["name"], source["type"], source["query"]) == ("datasource", "datasource", "prometheus")
+    assert (instance["name"], instance["type"]) == ("instance", "query")
+    assert instance["datasource"]["uid"] == "$datasource"
+    assert instance["multi"]
+    assert instance["includeAll"]
+
+
+def test_latency_target_is_the_rules() -> None:
+    """The red line of the latency is where SensorMonitorSlow begins."""
+    (panel,) = (panel for panel in PANELS if panel["title"] == "Latency")
+    limit = panel["fieldConfig"]["defaults"]["thresholds"]["steps"][1]["value"]
+    assert f") > {limit}\n" in (CONFIG / "rules.yml").read_text()
+
+
+def test_rules_name_panels_that_are_there() -> None:
+    """A panel that a rule sends somebody to is on the dashboard."""
+    named = re.findall(
+        r'panels? "([\w ]+)"|see "([\w ]+)"|[Ii]f "([\w ]+)"', (CONFIG / "rules.yml").read_text()
+    )
+    names = {"".join(match) for match in named}
+    assert names
+    assert names <= {panel["title"] for panel in PANELS}
