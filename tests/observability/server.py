@@ -121,10 +121,12 @@ class Prometheus:
         ]
         return [sample for sample in found if not math.isnan(sample.value)]
 
-    def firing(self, instance: str | None = None) -> set[str]:
-        """Return the names of the alerts that fire, for one instance or in all."""
+    def firing(self, instance: str | None = None) -> dict[str, str]:
+        """Return the alerts that fire, for one instance or in all: name -> what they say."""
         return {
-            alert["labels"]["alertname"]
+            alert["labels"][
+                "alertname"
+            ]: f"{alert['annotations']['summary']}: {alert['annotations']['description']}"
             for alert in self._ask("alerts")["alerts"]
             if alert["state"] == "firing" and instance in (None, alert["labels"].get("instance"))
         }

@@ -1,9 +1,11 @@
 import json
 import re
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from config.grafana.dashboard import PATH, text
 from config.grafana.panels import HERE
@@ -31,7 +33,7 @@ def unit_of(expr: str) -> set[str]:
 
 
 def test_up_to_date() -> None:
-    """The committed JSON is what the program writes; `python -m config.grafana.dashboard` brings it up to date."""
+    """The committed JSON is what `python -m config.grafana.dashboard` writes."""
     assert PATH.read_text() == text()
 
 
@@ -86,7 +88,7 @@ def test_unit_fits(panel: dict[str, Any]) -> None:
 
 @each_panel
 def test_queries_are_of_the_instance(panel: dict[str, Any]) -> None:
-    """Each query looks at the chosen instance only, and panels with lines take the interval that fits the zoom."""
+    """Each query looks at the chosen instance only, once for a single value and over time for lines."""
     for target in panel["targets"]:
         series = re.findall(r"\b(?:sensor_monitor_|process_|up\b)\w*(\{[^}]*\})?", target["expr"])
         assert series
@@ -107,7 +109,7 @@ def test_thresholds(panel: dict[str, Any]) -> None:
 
 
 def test_variables() -> None:
-    """One variable chooses the data source, one the instance; with several instances all are shown at first."""
+    """One variable chooses the data source, another one the instance, or several."""
     source, instance = BOARD["templating"]["list"]
     assert (source["name"], source["type"], source["query"]) == ("datasource", "datasource", "prometheus")
     assert (instance["name"], instance["type"]) == ("instance", "query")
@@ -125,9 +127,20 @@ def test_latency_target_is_the_rules() -> None:
 
 def test_rules_name_panels_that_are_there() -> None:
     """A panel that a rule sends somebody to is on the dashboard."""
-    named = re.findall(
-        r'panels? "([\w ]+)"|see "([\w ]+)"|[Ii]f "([\w ]+)"', (CONFIG / "rules.yml").read_text()
-    )
-    names = {"".join(match) for match in named}
-    assert names
+    rules = yaml.safe_load((CONFIG / "rules.yml").read_text())["groups"][0]["rules"]
+    texts = " ".join(rule["annotations"]["description"] for rule in rules)
+    names = set(re.findall(r'"([A-Z][a-z ]+)"', texts))
+    assert len(names) > 2
     assert names <= {panel["title"] for panel in PANELS}
+
+
+def test_provisioning() -> None:
+    """Grafana is given a Prometheus, and the folder in which the dashboard is."""
+    folder = PATH.parents[1] / "provisioning"
+    (source,) = yaml.safe_load((folder / "datasources" / "prometheus.yml").read_text())["datasources"]
+    assert (source["type"], source["access"], source["isDefault"]) == ("prometheus", "proxy", True)
+    scrape = yaml.safe_load((CONFIG / "prometheus.yml").read_text())["global"]["scrape_interval"]
+    assert source["jsonData"]["timeInterval"] == scrape, "Grafana reckons $__rate_interval from it"
+    (provider,) = yaml.safe_load((folder / "dashboards" / "sensor-monitor.yml").read_text())["providers"]
+    assert provider["type"] == "file"
+    assert Path(provider["options"]["path"]).is_absolute()

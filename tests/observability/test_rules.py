@@ -1,0 +1,67 @@
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.observability.server import CONFIG, program, quicker_rules
+
+RULES: list[dict[str, Any]] = [
+    rule for group in yaml.safe_load((CONFIG / "rules.yml").read_text())["groups"] for rule in group["rules"]
+]
+
+
+def promtool(*arguments: str | Path) -> None:
+    """Run promtool, and fail with what it says."""
+    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_them() -> None:
+    """Prometheus accepts the scrape settings and the rules that they name."""
+    promtool("check", "config", CONFIG / "prometheus.yml")
+    promtool("check", "rules", "--lint=all", "--lint-fatal", CONFIG / "rules.yml")
+
+
+def test_rules_as_they_ship() -> None:
+    """On made-up series each rule fires when it should, and not a minute before."""
+    promtool("test", "rules", CONFIG / "rules_test.yml")
+
+
+def test_every_rule_has_its_example() -> None:
+    """Each rule fires in one of the examples and is quiet in another."""
+    checks = [
+        check
+        for example in yaml.safe_load((CONFIG / "rules_test.yml").read_text())["tests"]
+        for check in example["promql_expr_test"]
+    ]
+    for fires in (True, False):
+        seen = {
+            name
+            for check in checks
+            if bool(check["exp_samples"]) == fires
+            for name in re.findall(r'alertname="(\w+)"', check["expr"])
+        }
+        assert seen == {rule["alert"] for rule in RULES}
+
+
+@pytest.mark.parametrize("rule", [pytest.param(rule, id=rule["alert"]) for rule in RULES])
+def test_rule_tells_what_to_do(rule: dict[str, Any]) -> None:
+    """Each alert says how bad it is, where, and what to do about it."""
+    assert rule["labels"]["severity"] in {"critical", "warning"}
+    summary, description = rule["annotations"]["summary"], rule["annotations"]["description"]
+    assert "$labels.instance" in summary or rule["expr"].startswith("absent(")
+    assert len(summary) < 110
+    assert len(description) > 150
+
+
+def test_quicker_rules() -> None:
+    """Only durations are divided, those of windows and of `for`."""
+    (group,) = quicker_rules(
+        "groups: [{name: n, rules: [{alert: A, expr: 'increase(x_total[1h]) > 10 * sum(y5m)', for: 5m}]}]"
+    )["groups"]
+    assert group["rules"] == [
+        {"alert": "A", "expr": "increase(x_total[36000ms]) > 10 * sum(y5m)", "for": "3000ms"}
+    ]
