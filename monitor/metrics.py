@@ -74,7 +74,7 @@ class Metrics:
         )
         self.last_reading = Gauge(
             f"{_P}last_reading_timestamp_seconds",
-            "When the last message arrived, Unix time.",
+            "When the last readable reading arrived, Unix time.",
             registry=registry,
         )
         self._info = Gauge(

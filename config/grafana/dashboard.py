@@ -50,7 +50,7 @@ def _at_a_glance() -> Iterator[Panel]:
     )
     yield stat_panel(
         "Last reading",
-        "How long ago a usable reading arrived. Growing: the plant stands still or its gateway does.",
+        "How long ago a readable reading arrived. Growing: the plant stands still or its gateway does.",
         "s",
         {
             "{{instance}}": (

@@ -1,9 +1,11 @@
+import json
 import resource
 from pathlib import Path
 from typing import Any
 
+from config.grafana.dashboard import PATH
 from tests.conftest import Mosquitto, wait_until
-from tests.observability.server import prometheus
+from tests.observability.server import expand, prometheus
 from tests.processes import Client, Monitor, client, running
 from tests.toy import FAULTY, HEALTHY, NAMES, save_toy_bundle
 
@@ -53,15 +55,22 @@ class Plant:
         self._sender.publish(f"plant/line1/{station}/reading", payload, qos)
 
 
-def let_files_grow(monitor: Monitor, most: int) -> None:
-    """Set how long a file may be that the monitor writes."""
+def limit_files(monitor: Monitor, most: int | None) -> None:
+    """Set how long a file may be that the monitor writes, in bytes; None: as long as before."""
     assert monitor.process is not None
     _, hard = resource.prlimit(monitor.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(monitor.process.pid, resource.RLIMIT_FSIZE, (most, hard))
+    resource.prlimit(monitor.process.pid, resource.RLIMIT_FSIZE, (hard if most is None else most, hard))
+
+
+def connection() -> tuple[str, dict[str, str]]:
+    """Return the query of the dashboard's first panel, and its words for what it yields."""
+    panel = next(panel for panel in json.loads(PATH.read_text())["panels"] if panel["title"] == "Connection")
+    words = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
+    return panel["targets"][0]["expr"], {value: word["text"] for value, word in words.items()}
 
 
 def test_alerts(tmp_path: Path, mosquitto: Mosquitto) -> None:
-    """Each alert rule fires when its fault is really there."""
+    """Each alert rule fires when its fault is really there, and the dashboard shows the connection."""
     save_toy_bundle(tmp_path / "bundle", work=200)
     monitor = Monitor(tmp_path, tmp_path / "bundle", mosquitto.port, _SETTINGS, mqtt="qos = 0")
     with (
@@ -78,28 +87,36 @@ def test_alerts(tmp_path: Path, mosquitto: Mosquitto) -> None:
             seen.update(server.firing(of))
             return {f"SensorMonitor{name}" for name in names} <= seen.keys()
 
+        expr, words = connection()
+
+        def shows(word: str) -> bool:
+            return [words[f"{value:.0f}"] for _, value in server.query(expand(expr, instance))] == [word]
+
         wait_until(lambda: fires("Absent", of=None), "nothing is scraped")
 
         server.scrape(instance, not_a_monitor)
         wait_until(lambda: plant.be_well() or server.query(f'up{{instance="{instance}"}} == 1'), "it is up")
         wait_until(lambda: fires("BundleMissing", of=not_a_monitor), "what is scraped is no monitor")
+        wait_until(lambda: plant.be_well() or shows("connected"), "the dashboard says so")
         assert seen.keys() == {"SensorMonitorAbsent", "SensorMonitorBundleMissing"}
 
         plant.flood()
-        let_files_grow(monitor, _ROOM)
+        limit_files(monitor, _ROOM)
         troubles = (
             "FalseAlarmStorm", "MostlyFaulty", "Unreadable", "WrongTimes", "Overflow", "Slow", "StoreFailing",
         )  # fmt: skip
         wait_until(lambda: plant.be_troubled() or fires(*troubles), "the plant is troubled")
-        let_files_grow(monitor, resource.RLIM_INFINITY)
+        limit_files(monitor, None)
 
         wait_until(lambda: fires("NoReadings", "GroupsSilent"), "the plant stands still")
 
         mosquitto.stop()
         wait_until(lambda: fires("Disconnected"), "the broker is gone")
+        wait_until(lambda: shows("no broker"), "the dashboard says so")
 
         monitor.kill()
         wait_until(lambda: fires("Down"), "the monitor is dead")
+        wait_until(lambda: shows("down"), "the dashboard says so")
 
         rules = {rule["alert"] for group in server.rules["groups"] for rule in group["rules"]}
         assert seen.keys() == rules, "no rule is left that nothing here makes fire"

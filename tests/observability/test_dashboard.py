@@ -6,10 +6,14 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 
 from config.grafana.dashboard import PATH, text
 from config.grafana.panels import HERE
+from monitor.inbox import CAPACITY
+from monitor.metrics import Metrics
 from tests.observability.server import CONFIG
+from tests.toy import toy_manifest
 
 BOARD: dict[str, Any] = json.loads(PATH.read_text())
 ROWS = [panel for panel in BOARD["panels"] if panel["type"] == "row"]
@@ -118,11 +122,23 @@ def test_variables() -> None:
     assert instance["includeAll"]
 
 
-def test_latency_target_is_the_rules() -> None:
-    """The red line of the latency is where SensorMonitorSlow begins."""
-    (panel,) = (panel for panel in PANELS if panel["title"] == "Latency")
-    limit = panel["fieldConfig"]["defaults"]["thresholds"]["steps"][1]["value"]
-    assert f") > {limit}\n" in (CONFIG / "rules.yml").read_text()
+def limit(title: str) -> float:
+    """Return where a panel's background turns red."""
+    (panel,) = (panel for panel in PANELS if panel["title"] == title)
+    found: float = panel["fieldConfig"]["defaults"]["thresholds"]["steps"][1]["value"]
+    return found
+
+
+def test_latency_target() -> None:
+    """The latency's red line is where SensorMonitorSlow begins, and an edge of the histogram."""
+    assert f") > {limit('Latency')}\n" in (CONFIG / "rules.yml").read_text()
+    name, edge = "sensor_monitor_reading_latency_seconds_bucket", {"le": str(limit("Latency"))}
+    assert Metrics(CollectorRegistry(), toy_manifest()).registry.get_sample_value(name, edge) == 0
+
+
+def test_room_for_messages() -> None:
+    """The red line of what waits is where there is no more room."""
+    assert limit("Waiting messages") == CAPACITY
 
 
 def test_rules_name_panels_that_are_there() -> None:
