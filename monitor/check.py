@@ -8,7 +8,7 @@ from monitor.chain import Chain
 from monitor.daemon import decoder
 from monitor.errors import ConfigurationError
 from monitor.link import client_id
-from monitor.listener import Delivery
+from monitor.listener import Asked, Delivery
 from monitor.mqtt import Session
 from monitor.settings import Settings
 from monitor.topics import Template
@@ -63,9 +63,7 @@ class _Visit:
     def received(self, messages: Sequence[Delivery]) -> None:
         """Leave what comes to the daemon."""
 
-    def requested(
-        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
-    ) -> None:
+    def requested(self, asked: Asked) -> None:
         """Hear nothing: no requests are subscribed to."""
 
 

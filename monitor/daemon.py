@@ -11,8 +11,10 @@ from prometheus_client import CollectorRegistry
 from monitor import __version__, bundle, reload
 from monitor.chain import Chain
 from monitor.decode import DecodeStage
+from monitor.desk import Desk
 from monitor.edge import Edge
 from monitor.errors import ConfigurationError, UnusableError
+from monitor.false_alarms import FalseAlarms
 from monitor.inbox import Inbox
 from monitor.link import Link
 from monitor.logs import PipelineLog
@@ -67,10 +69,13 @@ class Daemon:
         self._memory = memory
         now, most = time.monotonic(), settings.input.max_groups
         self._store = restore(settings.store, memory, manifest.names, manifest.steps, most=most, now=now)
+        false_alarms = FalseAlarms(settings.alerts.false_alarms, manifest.names, manifest.steps)
+        self._desk = Desk(memory, self._store.mutes(), false_alarms)
         try:
             self._link = Link(
-                settings, manifest, self._store.filters(), self._inbox, self._metrics, self.reload, self._end
-            )
+                settings, manifest, self._store.filters(), self._inbox, self._metrics, self.reload,
+                self._desk.ask, self._end,
+            )  # fmt: skip
             self._server = Server(
                 build(self.registry, self._not_alive, self._not_ready, self._summary),
                 settings.http.host,
@@ -84,11 +89,12 @@ class Daemon:
         memory.board.expect(settings.input.groups, now, time.time())
         self._edge = Edge(
             self._inbox, self._link.session, self._link.outgoing, self._store, memory.dump,
-            settings.mqtt.base_topic, self._metrics, most_groups=most, acknowledges=settings.mqtt.qos > 0,
+            self._desk.mutes, settings.mqtt.base_topic, self._metrics, most_groups=most,
+            acknowledges=settings.mqtt.qos > 0,
         )  # fmt: skip
         self._pipeline = Pipeline(
-            self._edge, decode, memory, manifest, most, self._metrics, PipelineLog(), self._systemd.alive,
-            forgotten=self._link.forgotten,
+            self._edge, decode, memory, self._desk, manifest, most, self._metrics, PipelineLog(),
+            self._systemd.alive, forgotten=self._link.forgotten,
         )  # fmt: skip
         self.address = self._server.address
         """Where HTTP is answered, e.g. `http://127.0.0.1:9108`."""
@@ -189,6 +195,7 @@ class Daemon:
         replacement = self._pipeline.replace(chain, loaded.manifest, settings.windows.stale_after)
         self._inbox.nudge()
         replacement.done.wait(_HANGS_AFTER)
+        self._desk.false_alarms.path = settings.alerts.false_alarms
         self._bundle = loaded
         self._metrics.show_bundle(loaded.manifest)
         self._link.change_to(settings, loaded.manifest)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from monitor.inbox import Inbox, Taken
 from monitor.metrics import Metrics
 from monitor.mqtt import Session
+from monitor.mutes import Mutes
 from monitor.outbox import Outgoing
 from monitor.records import Message
 from monitor.store import Store
@@ -50,6 +51,7 @@ class Edge:
     outgoing : the connection that messages go out by.
     store : keeps state and the outbox.
     dump : tells the state of a group.
+    mutes : is kept in the store as well.
     base_topic : all output goes below it.
     most_groups : how many groups memory holds; the store keeps ten times as many.
     acknowledges : whether readings come with QoS 1 or 2, so that each batch is written before it is
@@ -65,6 +67,7 @@ class Edge:
         outgoing: Session,
         store: Store,
         dump: Dump,
+        mutes: Mutes,
         base_topic: str,
         metrics: Metrics,
         *,
@@ -79,6 +82,7 @@ class Edge:
         self._store = store
         self._outbox = store.outbox()
         self._dump = dump
+        self._mutes = mutes
         self._base_topic = base_topic
         self._metrics = metrics
         self._most_groups = most_groups
@@ -133,12 +137,12 @@ class Edge:
 
     def _write(self, names: list[str]) -> bool:
         """Write these groups and the outbox; return whether nothing is left to write."""
-        if not (names or self._outbox.unsaved or self._outbox.gone):
+        if not (names or self._outbox.unsaved or self._outbox.gone or self._mutes.unsaved):
             return True
         began = self._monotonic()
         self._next_commit = began + _COMMIT_EVERY
         try:
-            self._store.save(self._values(names), self._outbox, self._wall())
+            self._store.save(self._values(names), self._outbox, self._wall(), self._mutes)
             ended = self._monotonic()
             pause = _PAUSE_FOR_EACH * (ended - began)
             # The rest of what was due needs no second's wait.

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from monitor import __version__, configuration, requests
+from monitor.desk import Respond
 from monitor.inbox import Inbox
-from monitor.listener import Delivery
+from monitor.listener import Asked, Delivery
 from monitor.manifest import Manifest
 from monitor.metrics import Metrics
 from monitor.mqtt import Session
@@ -20,8 +21,6 @@ from monitor.topics import Template
 __all__ = ["Link", "client_id"]
 
 _log = logging.getLogger(__name__)
-
-_RELOAD = "reload"
 
 
 class _Outgoing:
@@ -47,9 +46,7 @@ class _Outgoing:
     def received(self, messages: Sequence[Delivery]) -> None:
         """Nothing is subscribed to."""
 
-    def requested(
-        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
-    ) -> None:
+    def requested(self, asked: Asked) -> None:
         """Nothing is subscribed to."""
 
 
@@ -63,6 +60,7 @@ class Link:
     inbox : where readings go.
     metrics : looks on.
     reload : does what the request of that name asks for; returns why not, or "".
+    ask : takes all other requests, to be answered once they are done; returns False where too many wait.
     end : ends the daemon with an exit code.
 
     Raises
@@ -78,19 +76,21 @@ class Link:
         inbox: Inbox,
         metrics: Metrics,
         reload: Callable[[], str],
+        ask: Callable[[requests.Request, Respond], bool],
         end: Callable[[int], None],
     ) -> None:
         self._settings = settings
         self._inbox = inbox
         self._metrics = metrics
         self._reload = reload
+        self._ask = ask
         self._end = end
         self._base = settings.mqtt.base_topic
         self._filters = [Template(text).filter for text in settings.input.topics]
         self._started_at = time.time()
         self._instance = secrets.token_hex(8)
         self._was_connected = False
-        self._answering = threading.Lock()
+        self._reloading = threading.Lock()
         self.forgotten = threading.Event()
         """Set when the broker may have lost what it retained."""
         name, password = client_id(settings), configuration.password(settings.mqtt)
@@ -170,32 +170,41 @@ class Link:
         self._inbox.put(messages)
         self._inbox.breathe()
 
-    def requested(
-        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
-    ) -> None:
-        """Take a request from the session: work on it elsewhere, for this is the network's thread."""
-        name = topic.removeprefix(f"{self._base}/request/")
-        answer_to = response_topic or f"{self._base}/response/{name}"
+    def requested(self, asked: Asked) -> None:
+        """Take a request from the session: it is worked on elsewhere, for this is the network's thread."""
+        name = asked.topic.removeprefix(f"{self._base}/request/")
+        answer_to = asked.answer_to or f"{self._base}/response/{name}"
 
-        def work() -> None:
-            answer = self._answer(name, payload)
-            self._answering.release()
-            self.session.publish(answer_to, answer, correlation=correlation)
+        def respond(answer: bytes) -> None:
+            self.session.publish(answer_to, answer, correlation=asked.correlation)
+            self.session.acknowledge([asked.receipt])
 
-        if self._answering.acquire(blocking=False):
-            threading.Thread(target=work, name="request").start()
-        else:
-            busy = requests.answer(None, "another request is being worked on; expected one at a time")
-            self.session.publish(answer_to, busy, correlation=correlation)
-
-    def _answer(self, name: str, payload: bytes) -> bytes:
         try:
-            asked = requests.transaction(payload)
-        except ValueError as error:
-            return requests.answer(None, str(error))
-        if name != _RELOAD:
-            return requests.answer(asked, f"there is no request {name!r}; expected {_RELOAD}")
-        return requests.answer(asked, self._reload())
+            self._begin(requests.read(name, asked.payload, retained=asked.retained), respond)
+        except requests.Refusal as refusal:
+            respond(requests.answer(refusal.transaction, str(refusal)))
+
+    def _begin(self, request: requests.Request, respond: Respond) -> None:
+        """See that a request is worked on and answered.
+
+        Raises
+        ------
+        Refusal : too many wait already.
+        """
+        if isinstance(request, requests.Reload):
+            begun = self._reloading.acquire(blocking=False)
+            if begun:
+                threading.Thread(target=self._reload_for, args=(request, respond), name="request").start()
+        else:
+            begun = self._ask(request, respond)
+            self.nudge()
+        if not begun:
+            raise requests.Refusal("too many requests are being worked on; expected fewer at a time", request)
+
+    def _reload_for(self, request: requests.Request, respond: Respond) -> None:
+        answer = requests.answer(request.transaction, self._reload())
+        self._reloading.release()
+        respond(answer)
 
     def _births(self, manifest: Manifest) -> list[tuple[str, bytes]]:
         info = info_payload(

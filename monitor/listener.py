@@ -1,13 +1,30 @@
 """What a session with the broker tells its owner."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Delivery", "Listener"]
+__all__ = ["Asked", "Delivery", "Listener"]
 
 Delivery = tuple[str, bytes, object, bool]
 """A message: its topic, its payload, the receipt that acknowledges it (None where nothing is to be
 acknowledged), and whether the broker sent it before and nobody acknowledged it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as it came from the broker."""
+
+    topic: str
+    payload: bytes
+    receipt: object
+    """What acknowledges it: until then it comes again with the next process."""
+    retained: bool
+    """Whether the broker keeps it and sends it with each subscription."""
+    answer_to: str | None
+    """Where its answer goes, as MQTT 5 says; None where nothing is said."""
+    correlation: bytes | None
+    """What the answer must bear; None as above."""
 
 
 class Listener(Protocol):
@@ -25,10 +42,5 @@ class Listener(Protocol):
     def received(self, messages: Sequence[Delivery]) -> None:
         """Take messages in their order."""
 
-    def requested(
-        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
-    ) -> None:
-        """Take a request, which is acknowledged already.
-
-        MQTT 5 says where its answer goes and what the answer must bear; None where nothing is said.
-        """
+    def requested(self, asked: Asked) -> None:
+        """Take a request; it is to be acknowledged once it is done."""

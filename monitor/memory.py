@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from monitor.chain import Chain
+from monitor.incidents import Incidents
 from monitor.states import StateBoard
 
 __all__ = ["Memory"]
@@ -27,6 +28,7 @@ class Memory:
 
     def __init__(self, chain: Chain, stale_after: float) -> None:
         self.chain = chain
+        self.incidents = Incidents()
         self.board = StateBoard(stale_after, self._incident)
         self.fetch: Fetch = lambda _: {}
         """Finds groups that were set aside."""
@@ -38,7 +40,9 @@ class Memory:
         line = self.board.dump(group)
         if line is None:
             return None
-        return msgspec.msgpack.encode((line, self.chain.windows.dump(group), self.chain.alerts.dump(group)))
+        chain = self.chain
+        parts = (line, chain.windows.dump(group), chain.alerts.dump(group), self.incidents.dump(group))
+        return msgspec.msgpack.encode(parts)
 
     def load(self, group: str, value: bytes, now: float) -> None:
         """Put back what `dump` returned, as heard at `now` (monotonic seconds).
@@ -48,11 +52,14 @@ class Memory:
         ValueError : the value is damaged, of another version or of another shape.
         """
         try:
-            line, windows, alerts = msgspec.msgpack.decode(value, type=tuple[bytes, bytes, bytes])
+            line, windows, alerts, incident = msgspec.msgpack.decode(
+                value, type=tuple[bytes, bytes, bytes, bytes]
+            )
         except msgspec.DecodeError as error:
             raise ValueError(f"state of {group!r} can't be read: {error}") from error
         self.chain.windows.load(group, windows)
         self.chain.alerts.load(group, alerts)
+        self.incidents.load(group, incident)
         self.board.load(group, line, now)
 
     def recall(self, groups: Iterable[str], now: float) -> None:
@@ -71,9 +78,14 @@ class Memory:
         for group in names:
             self.chain.windows.forget(group)
             self.chain.alerts.forget(group)
+            self.incidents.forget(group)
             self.board.forget(group)
         self.elsewhere = self.elsewhere or bool(names)
         return names
+
+    def start_over(self, group: str) -> None:
+        """Let the stages judge a group as one that never was Faulty: what brought up a false alarm goes."""
+        self.chain.alerts.forget(group)
 
     def _incident(self, group: str) -> str | None:
         return self.chain.alerts.incident(group)  # of the chain that is in use now

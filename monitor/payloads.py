@@ -9,7 +9,7 @@ import msgspec
 from monitor.manifest import Manifest
 from monitor.records import FAULTY, AlertEvent, GroupState
 
-__all__ = ["alert_payload", "info_payload", "iso", "state_payload"]
+__all__ = ["alert_payload", "info_payload", "iso", "muted_payload", "state_payload"]
 
 _ALERT_SCHEMA = 1
 
@@ -44,8 +44,8 @@ def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
     )
 
 
-def state_payload(state: GroupState) -> bytes:
-    """Return a group's state as it is retained."""
+def state_payload(state: GroupState, *, acknowledged: bool = False) -> bytes:
+    """Return a group's state as it is retained, with whether somebody takes care of its incident."""
     return msgspec.json.encode(
         {
             "group": state.group,
@@ -54,7 +54,15 @@ def state_payload(state: GroupState) -> bytes:
             "score": state.score,
             "out_of_range": state.out_of_range,
             "incident": state.incident,
+            "acknowledged": acknowledged,
         }
+    )
+
+
+def muted_payload(lines: Sequence[tuple[str, float]]) -> bytes:
+    """Return the patterns of muted groups, each with its end, as they are retained."""
+    return msgspec.json.encode(
+        {"muted": [{"group": pattern, "until": iso(until)} for pattern, until in lines]}
     )
 
 

@@ -12,12 +12,13 @@ import numpy as np
 
 from monitor.chain import Chain, Verdicts
 from monitor.decode import DecodeStage
+from monitor.desk import Decisions, Desk
 from monitor.inbox import Taken
 from monitor.manifest import Manifest
 from monitor.memory import Memory
 from monitor.metrics import Metrics
 from monitor.outbox import Outgoing
-from monitor.payloads import alert_payload, state_payload
+from monitor.payloads import alert_payload, muted_payload, state_payload
 from monitor.records import FAULTY, NORMAL, AlertEvent, GroupState, Message, Outcome, Readings, Refusal
 
 __all__ = ["Pipeline", "Replacement", "Surroundings"]
@@ -88,6 +89,7 @@ class Pipeline:
     surroundings : where readings come from and events go.
     decode : the first stage.
     memory : the others, and what is known of each group.
+    desk : does what operators ask for.
     manifest : of the bundle in use.
     most_groups : how many groups are held in memory; the least recently heard beyond it are set aside.
     metrics, watcher : look on.
@@ -101,6 +103,7 @@ class Pipeline:
         surroundings: Surroundings,
         decode: DecodeStage,
         memory: Memory,
+        desk: Desk,
         manifest: Manifest,
         most_groups: int,
         metrics: Metrics,
@@ -112,6 +115,7 @@ class Pipeline:
         self._surroundings = surroundings
         self._decode = decode
         self._memory = memory
+        self._desk = desk
         self._manifest = manifest
         self._most_groups = most_groups
         self._metrics = metrics
@@ -156,26 +160,33 @@ class Pipeline:
         verdicts = memory.chain.judge(readings)
         decided = self._monotonic()
         changed = memory.board.update(readings, verdicts, self.last_turn)
+        decisions = self._desk.work(verdicts.events, self.last_turn)
+        changed += memory.board.look_again(decisions.shown)
         if self._forgotten.is_set():
             self._forgotten.clear()
             changed = memory.board.lines()
+            decisions.muted = True
         saved = self._surroundings.commit(
-            dict.fromkeys([*(line.group for line in silent), *readings.groups]),
-            self._outgoing(verdicts.events, [*silent, *changed]),
+            dict.fromkeys([*(line.group for line in silent), *readings.groups, *decisions.groups]),
+            self._outgoing(decisions, [*silent, *changed]),
         )
         self._surroundings.emit()
         self._surroundings.acknowledge(taken.messages)
+        if saved:
+            self._desk.answer()
         # What isn't permanent yet is held longer, though not without end.
         self._set_aside(self._most_groups * (1 if saved else 2))
         self._count(taken, refusals, verdicts)
+        for event in decisions.events:
+            self._metrics.by_status[event.status].inc()
         self._time(readings, verdicts, decided)
         refusals += _out_of_step(readings, verdicts)
         if refusals:
             self._watcher.refused(refusals)
         if taken.overflowed:
             self._watcher.overflowed(taken.overflowed)
-        if verdicts.events:
-            self._watcher.alerted(verdicts.events)
+        if decisions.events:
+            self._watcher.alerted(decisions.events)
         return bool(taken.messages)
 
     def _change_over(self) -> None:
@@ -192,11 +203,17 @@ class Pipeline:
         for name in names:
             self._decode.forget(name)
 
-    def _outgoing(self, events: Sequence[AlertEvent], lines: Sequence[GroupState]) -> Iterator[Outgoing]:
-        for event in events:
+    def _outgoing(self, decisions: Decisions, lines: Sequence[GroupState]) -> Iterator[Outgoing]:
+        for event in decisions.events:
             yield Outgoing(f"alerts/{event.group}", alert_payload(event, self._manifest), retain=False)
         for line in lines:
-            yield Outgoing(f"state/{line.group}", state_payload(line), retain=True)
+            acknowledged = bool(line.incident) and self._memory.incidents.acknowledged(
+                line.incident, line.group
+            )
+            payload = state_payload(line, acknowledged=acknowledged)
+            yield Outgoing(f"state/{line.group}", payload, retain=True)
+        if decisions.muted:
+            yield Outgoing("muted", muted_payload(self._desk.mutes.lines()), retain=True)
 
     def _count(self, taken: Taken, refusals: Sequence[Refusal], verdicts: Verdicts) -> None:
         metrics = self._metrics
@@ -205,8 +222,6 @@ class Pipeline:
         outcomes[Outcome.OVERFLOW] += taken.overflowed
         metrics.count_outcomes(outcomes)
         self._show()
-        for event in verdicts.events:
-            metrics.by_status[event.status].inc()
         windows = len(verdicts.judged.groups)
         if not windows:
             return

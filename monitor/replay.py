@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from monitor.errors import FailedError, RecordingError
-from monitor.listener import Delivery
+from monitor.listener import Asked, Delivery
 from monitor.mqtt import Session
 from monitor.payload_schema import TS
 from monitor.recording import Recording, Row
@@ -107,9 +107,7 @@ class Replayer:
     def received(self, messages: Sequence[Delivery]) -> None:
         """Nothing is subscribed to."""
 
-    def requested(
-        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
-    ) -> None:
+    def requested(self, asked: Asked) -> None:
         """Nothing is subscribed to."""
 
     def _topic(self, group: str, number: int) -> str:

@@ -1,39 +1,128 @@
 """What may be asked over MQTT below `request/`, and the answers below `response/`."""
 
+from collections.abc import Mapping
+from typing import Annotated
+
 import msgspec
 
-__all__ = ["answer", "transaction"]
+__all__ = ["Acknowledge", "FalseAlarm", "Refusal", "Reload", "Request", "Silence", "answer", "read"]
+
+# Far beyond what a request needs; what is asked stands in the answer and in the log.
+_MOST_BYTES = 4096
+_MOST_MINUTES = 43_200  # 30 days
+
+_Name = Annotated[str, msgspec.Meta(min_length=1)]
+_Minutes = Annotated[float, msgspec.Meta(ge=0, le=_MOST_MINUTES)]
 
 
-def transaction(payload: bytes) -> object:
-    """Return what the asker wants to find in the answer; None where it gave nothing.
+class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all requests have."""
+
+    transaction: object = None
+    """What the asker wants to find in the answer."""
+
+
+class Refusal(Exception):  # noqa: N818, it is an answer
+    """A request that isn't done: the text says why.
+
+    Parameters
+    ----------
+    reason : the text.
+    request : what was asked, as far as it could be read.
+    """
+
+    def __init__(self, reason: str, request: Request | None = None) -> None:
+        super().__init__(reason)
+        self.transaction = None if request is None else request.transaction
+        """What the asker wants to find in the answer."""
+
+
+class Reload(Request, frozen=True, kw_only=True):
+    """Go on with bundle and settings as they are now."""
+
+
+class Acknowledge(Request, frozen=True, kw_only=True):
+    """Somebody takes care of the open incidents of the groups that fit, or of one."""
+
+    group: _Name | None = None
+    """A pattern."""
+    incident: _Name | None = None
+
+
+class Silence(Request, frozen=True, kw_only=True):
+    """Mute the alerts of the groups that fit."""
+
+    group: _Name
+    """A pattern."""
+    minutes: _Minutes
+    """From now on; 0 drops the pattern."""
+
+
+class FalseAlarm(Request, frozen=True, kw_only=True):
+    """A group's latest incident, or the one named, was none."""
+
+    group: _Name | None = None
+    incident: _Name | None = None
+
+
+_KINDS: dict[str, type[Request]] = {
+    "acknowledge": Acknowledge,
+    "silence": Silence,
+    "false-alarm": FalseAlarm,
+    "reload": Reload,
+}
+
+
+def read(name: str, payload: bytes, *, retained: bool) -> Request:
+    """Return what is asked.
+
+    Parameters
+    ----------
+    name : the last part of the topic.
+    payload : a JSON object, or nothing.
+    retained : whether the broker keeps it.
 
     Raises
     ------
-    ValueError : the payload is neither empty nor a JSON object.
+    Refusal : there is no such request, or it can't be read.
     """
-    if not payload:
-        return None
+    if len(payload) > _MOST_BYTES:
+        raise Refusal(f"the request has {len(payload)} bytes, expected at most {_MOST_BYTES}")
     try:
-        content = msgspec.json.decode(payload)
+        content = msgspec.json.decode(payload or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"the request can't be read: {error}") from error
+        raise Refusal(f"the request can't be read: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError("the request is no JSON object; expected one, or nothing")  # noqa: TRY004
-    return content.get("transaction")
+        raise Refusal("the request is no JSON object; expected one, or nothing")
+    bare = Request(transaction=content.get("transaction"))
+    if retained:
+        raise Refusal("the request is retained, so each connection would bring it again; expected none", bare)
+    kind = _KINDS.get(name)
+    if kind is None:
+        raise Refusal(f"there is no request {name[:100]!r}; expected {', '.join(_KINDS)}", bare)
+    try:
+        request = msgspec.convert(content, kind)
+    except msgspec.ValidationError as error:
+        raise Refusal(f"the request can't be used: {error}", bare) from error
+    if isinstance(request, Acknowledge | FalseAlarm) and (request.group is None) == (
+        request.incident is None
+    ):
+        raise Refusal("the request names no group and no incident, or both; expected one of them", bare)
+    return request
 
 
-def answer(asked: object, error: str = "") -> bytes:
+def answer(transaction: object, error: str = "", found: Mapping[str, object] | None = None) -> bytes:
     """Return the answer to a request.
 
     Parameters
     ----------
-    asked : the request's `transaction`, or None.
-    error : why it was refused; "" if it wasn't.
+    transaction : the request's, or None.
+    error : why it wasn't done; "" if it was.
+    found : what came of it, beside that.
     """
-    content: dict[str, object] = {"status": "error" if error else "ok"}
+    content: dict[str, object] = {"status": "error" if error else "ok", **(found or {})}
     if error:
         content["error"] = error
-    if asked is not None:
-        content["transaction"] = asked
+    if transaction is not None:
+        content["transaction"] = transaction
     return msgspec.json.encode(content)

@@ -99,8 +99,8 @@ def _set_aside(path: Path, reason: str) -> None:
         if part.exists():
             part.rename(kept.with_name(kept.name + ending))
     _log.error(
-        "STORE SET ASIDE: store.path %s %s. It is kept as %s; its windows, open incidents and unsent alerts "
-        "are not used, and all groups begin afresh", path, reason, kept.name,
+        "STORE SET ASIDE: store.path %s %s. It is kept as %s; its windows, open incidents, mutes and unsent "
+        "alerts are not used, and all groups begin afresh", path, reason, kept.name,
     )  # fmt: skip
 
 

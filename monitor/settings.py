@@ -186,6 +186,8 @@ class Alerts(_Section):
     """Seconds after which an incident that goes on is published again; 0: never."""
     rules: tuple[AlertRule, ...] = ()
     """The first whose pattern fits a group decides for it."""
+    false_alarms: Path = Path("var/false-alarms.csv")
+    """Where windows of incidents that were none are appended, labelled Normal."""
 
 
 class Store(_Section):

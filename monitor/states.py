@@ -64,6 +64,21 @@ class StateBoard:
         """Return how many groups there are."""
         return len(self._groups)
 
+    def names(self) -> Iterable[str]:
+        """Return the names of all groups."""
+        return self._groups.keys()
+
+    def last_ts(self, name: str) -> float:
+        """Return the event time of a group's last reading, seconds since the Unix epoch."""
+        return self._groups[name].last_ts
+
+    def look_again(self, names: Iterable[str]) -> list[GroupState]:
+        """Return the lines of these groups, whose incident may have changed without a reading."""
+        known = [name for name in names if name in self._groups]
+        for name in known:
+            self._groups[name].incident = self._incident(name)
+        return self.lines(known)
+
     def expect(self, names: Iterable[str], now: float, ts: float) -> None:
         """Know of groups that haven't spoken: they are `filling`, and `silent` if they stay so.
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from monitor.mutes import Mutes
 from monitor.outbox import Outbox, Outgoing
 
 __all__ = ["SCHEMA", "Store"]
@@ -18,6 +19,7 @@ _TABLES = """
 CREATE TABLE shape (features TEXT NOT NULL, steps INTEGER NOT NULL);
 CREATE TABLE filters (filter TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE groups (name TEXT PRIMARY KEY, value BLOB NOT NULL, heard REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE mutes (pattern TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE outbox (number INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, retain INTEGER NOT NULL);
 """  # noqa: E501
 # Four times as fast as REPLACE among 100,000 groups: that one deletes the row and inserts it elsewhere.
@@ -136,14 +138,21 @@ class Store:
         """Remember that these are subscribed."""
         self._database.executemany("INSERT OR IGNORE INTO filters VALUES (?)", [(text,) for text in filters])
 
-    def save(self, groups: Iterable[tuple[str, bytes]], outbox: Outbox, now: float) -> None:
-        """Write changed groups and the outbox in one transaction: all of it, or on an error nothing.
+    def mutes(self) -> Mutes:
+        """Return whose alerts are held back."""
+        return Mutes(self._ask("SELECT pattern, until FROM mutes ORDER BY until"))
+
+    def save(
+        self, groups: Iterable[tuple[str, bytes]], outbox: Outbox, now: float, mutes: Mutes | None = None
+    ) -> None:
+        """Write what changed in one transaction: all of it, or on an error nothing.
 
         Parameters
         ----------
         groups : names and state.
         outbox : what is `unsaved` and what is `gone`; its `saved` is called.
         now : Unix seconds.
+        mutes : written whole where they are `unsaved`; their `saved` is called.
 
         Raises
         ------
@@ -158,11 +167,16 @@ class Store:
                 "INSERT INTO outbox VALUES (?, ?, ?, ?)",
                 [(number, m.topic, m.payload, m.retain) for number, m in outbox.unsaved.items()],
             )
+            if mutes is not None and mutes.unsaved:
+                self._ask("DELETE FROM mutes")
+                many("INSERT INTO mutes VALUES (?, ?)", mutes.lines())
             self._ask("COMMIT")
         except sqlite3.Error:
             self._roll_back()
             raise
         outbox.saved()
+        if mutes is not None:
+            mutes.saved()
 
     def close(self) -> None:
         """Give the file back to others."""

@@ -144,10 +144,10 @@ class Client:
             self._client.subscribe([(text, 1) for text in filters])
             assert self._subscribed.wait(PATIENCE)
 
-    def publish(self, topic: str, payload: Any, qos: int = 1) -> None:
+    def publish(self, topic: str, payload: Any, qos: int = 1, *, retain: bool = False) -> None:
         """Publish, and wait until the broker has it."""
         content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self._client.publish(topic, content, qos=qos).wait_for_publish(PATIENCE)
+        self._client.publish(topic, content, qos=qos, retain=retain).wait_for_publish(PATIENCE)
 
     def payloads(self, prefix: str) -> list[Any]:
         """Return what came on topics that begin so, decoded."""

@@ -1,4 +1,7 @@
-"""Labelled windows in a CSV file: 12 columns, oldest reading first, and `Label` 1 (Normal) or -1 (Faulty)."""
+"""Labelled windows in a CSV file: 12 columns, oldest reading first, and `Label` 1 (Normal) or -1 (Faulty).
+
+The monitor's file of false alarms is one as well, and says of each window where it comes from.
+"""
 
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from training.recordings import FAULTY, HEALTHY, NAMES
 __all__ = ["read"]
 
 _LABEL = "Label"
+_ORIGIN = {"incident", "ts"}
 _WIDTH = STEPS * len(NAMES)
 
 
@@ -28,7 +32,7 @@ def read(path: Path, sample_period: float) -> Dataset:
         counted from 1, without the header.
     """
     table = _load(path)
-    columns = [name for name in table.columns if name != _LABEL]
+    columns = [name for name in table.columns if name not in {_LABEL, *_ORIGIN}]
     if _LABEL not in table.columns or len(columns) != _WIDTH:
         raise InputError(
             f"{path}: has the columns {', '.join(map(str, table.columns))}; expected {_LABEL} and {_WIDTH} "

@@ -17,7 +17,7 @@ from monitor.daemon import Daemon
 from monitor.demo.broker import EmbeddedBroker
 from monitor.demo.scorecard import ScoreCard, faults, incidents, score
 from monitor.errors import ConfigurationError, FailedError, UnusableError
-from monitor.listener import Delivery
+from monitor.listener import Asked, Delivery
 from monitor.logs import set_up
 from monitor.mqtt import Session
 from monitor.payloads import iso
@@ -152,9 +152,7 @@ class _Spectator:
             f"score {event['score']:.3f} {latest}"
         )
 
-    def requested(
-        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
-    ) -> None:
+    def requested(self, asked: Asked) -> None:
         """Hear nothing: no requests are subscribed to."""
 
 

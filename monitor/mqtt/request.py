@@ -1,4 +1,4 @@
-"""What MQTT 5 says beside a message about its answer."""
+"""Requests: what the broker brings of them, and what MQTT 5 says beside a message about its answer."""
 
 from typing import Any
 
@@ -6,19 +6,22 @@ import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-__all__ = ["about_answer", "correlated"]
+from monitor.listener import Asked
+
+__all__ = ["asked", "correlated"]
 
 
-def about_answer(message: paho.MQTTMessage) -> tuple[str | None, bytes | None]:
-    """Return where the answer goes and what it must bear, each None where nothing is said.
+def asked(message: paho.MQTTMessage, topic: str, receipt: object) -> Asked:
+    """Return a request as it came.
 
     A response topic that nobody can publish to counts as none: it comes from the wire.
     """
     properties: Any = message.properties
-    topic: str | None = getattr(properties, "ResponseTopic", None)
-    if topic is not None and (not topic or any(mark in topic for mark in "+#\0")):
-        topic = None
-    return topic, getattr(properties, "CorrelationData", None)
+    answer_to: str | None = getattr(properties, "ResponseTopic", None)
+    if answer_to is not None and (not answer_to or any(mark in answer_to for mark in "+#\0")):
+        answer_to = None
+    correlation: bytes | None = getattr(properties, "CorrelationData", None)
+    return Asked(topic, bytes(message.payload), receipt, message.retain, answer_to, correlation)
 
 
 def correlated(correlation: bytes) -> Properties:

@@ -18,7 +18,7 @@ from monitor.mqtt.client import V5, V311, build, connect, hang_up
 from monitor.mqtt.packets import Publish
 from monitor.mqtt.question import ask_version
 from monitor.mqtt.receipts import Receipts
-from monitor.mqtt.request import about_answer, correlated
+from monitor.mqtt.request import asked, correlated
 from monitor.mqtt.subscriptions import Subscriptions
 from monitor.settings import Mqtt
 
@@ -269,8 +269,7 @@ class Session:
         if topic == self._claim:
             self._heed(message)
         elif self._request_prefix and f"{topic}/".startswith(self._request_prefix):
-            self.acknowledge([receipt])
-            self._listener.requested(topic, bytes(message.payload), *about_answer(message))
+            self._listener.requested(asked(message, topic, receipt))
         else:
             self._listener.received([(topic, bytes(message.payload), receipt, message.dup)])
 

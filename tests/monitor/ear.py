@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.listener import Delivery
+from monitor.listener import Asked, Delivery
 from monitor.mqtt import Session
 from monitor.settings import Mqtt
 from tests.conftest import wait_until
@@ -22,6 +22,8 @@ class Ear:
     messages: list[tuple[str, bytes, Any]] = field(default_factory=list)
     redelivered: list[bool] = field(default_factory=list)
     requests: list[tuple[str, bytes, str | None, bytes | None]] = field(default_factory=list)
+    receipts: list[object] = field(default_factory=list)
+    """Of the requests."""
     connections: int = 0
     problems: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -35,10 +37,9 @@ class Ear:
     def taken_over(self) -> None:
         self.ended.set()
 
-    def requested(
-        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
-    ) -> None:
-        self.requests.append((topic, payload, response_topic, correlation))
+    def requested(self, asked: Asked) -> None:
+        self.requests.append((asked.topic, asked.payload, asked.answer_to, asked.correlation))
+        self.receipts.append(asked.receipt)
 
     def received(self, messages: Sequence[Delivery]) -> None:
         for topic, payload, receipt, redelivered in messages:

@@ -9,7 +9,7 @@ SOURCES = sorted((ROOT / "monitor").rglob("*.py")) + sorted((ROOT / "training").
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 STAGES = (
     "decode", "windows", "scaler", "classifier", "alerts", "alerting", "contributions", "reasons", "ranges",
-    "chain",
+    "chain", "incidents", "mutes",
 )  # fmt: skip
 FOR_TRAINING = {"records", "windows", "baseline", "scaler", "classifier", "alerts", "bundle"}
 NO_STAGE = {

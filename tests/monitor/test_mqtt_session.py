@@ -49,7 +49,7 @@ def test_receipts_of_another_session_lapse(mosquitto: Mosquitto) -> None:
 
 
 def test_requests(mosquitto: Mosquitto) -> None:
-    """A request comes as one and not as a reading, once, and with MQTT 5 says where its answer goes."""
+    """A request comes as one and not as a reading, and again until it is acknowledged."""
     ear, asker = Ear(), Ear()
     options: dict[str, Any] = {"filters": ["in/+"], "requests": "base/request/#", "durable": True}
     with session(mosquitto.port, asker, "asker", filters=["answers"]), client(mosquitto.port) as other:
@@ -58,10 +58,14 @@ def test_requests(mosquitto: Mosquitto) -> None:
             other.publish("base/request/reload", b"plain")
             wait_until(lambda: len(ear.requests) == 1, "the request comes")
         with session(mosquitto.port, ear, **options) as own:
+            wait_until(lambda: len(ear.requests) == 2, "it wasn't acknowledged, so it comes again")
+            own.acknowledge(ear.receipts[-1:])
+        with session(mosquitto.port, ear, **options) as own:
             ready(own)
             other.publish("base/request", b"bare")
-            wait_until(lambda: len(ear.requests) == 2, "the next one comes, and the first is done with")
+            wait_until(lambda: len(ear.requests) == 3, "the next one comes, and the first is done with")
     assert ear.requests == [
+        ("base/request/reload", b"plain", None, None),
         ("base/request/reload", b"plain", None, None),
         ("base/request", b"bare", None, None),
     ]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.payloads import alert_payload, info_payload, iso, state_payload
+from monitor.payloads import alert_payload, info_payload, iso, muted_payload, state_payload
 from monitor.records import AlertEvent, GroupState, State
 from tests.toy import FAULTY, HEALTHY, toy_manifest
 
@@ -79,16 +79,25 @@ def test_resolved_alert() -> None:
 
 @pytest.mark.parametrize(("state", "word"), [(state, state.value) for state in State])
 def test_state(state: State, word: str) -> None:
-    """A state has exactly the design's fields."""
+    """A state has the fields that others rely on, and whether somebody takes care of its incident."""
     line = GroupState("line1/station7", state, 1.7e9, 0.25, out_of_range=False, incident="line1/station7:1")
-    assert json.loads(state_payload(line)) == {
+    assert json.loads(state_payload(line, acknowledged=True)) == {
         "group": "line1/station7",
         "state": word,
         "since": "2023-11-14T22:13:20.000Z",
         "score": 0.25,
         "out_of_range": False,
         "incident": "line1/station7:1",
+        "acknowledged": True,
     }
+
+
+def test_muted() -> None:
+    """What is muted is a list of patterns with their ends."""
+    assert json.loads(muted_payload([("line1/*", 1.7e9)])) == {
+        "muted": [{"group": "line1/*", "until": "2023-11-14T22:13:20.000Z"}]
+    }
+    assert json.loads(muted_payload([])) == {"muted": []}
 
 
 def test_state_without_verdict() -> None:

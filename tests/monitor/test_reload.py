@@ -112,7 +112,10 @@ def test_answers(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None
         other.publish("sensor-monitor/request/nonsense", {"transaction": 1})
         wait_until(lambda: other.payloads("sensor-monitor/response/nonsense"), "that is answered too")
         (answer,) = other.payloads("sensor-monitor/response/nonsense")
-        assert answer["error"] == "there is no request 'nonsense'; expected reload"
+        assert (
+            answer["error"]
+            == "there is no request 'nonsense'; expected acknowledge, silence, false-alarm, reload"
+        )
         assert monitor.outcomes() == {}, "a request is no reading"
 
 

@@ -94,7 +94,7 @@ def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
             "the broker has the state",
         )
         with client(mosquitto.port, "sensor-monitor/#") as late:
-            wait_until(lambda: len(late.messages) >= 3, "the retained messages come")
+            wait_until(lambda: len(late.messages) >= 4, "the retained messages come")
             assert all(retained for _, _, retained in late.messages)
             assert late.texts("sensor-monitor/status") == ["online"]
             (state,) = late.payloads("sensor-monitor/state/line1/station7")
@@ -105,7 +105,9 @@ def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
                 "score": pytest.approx(1.0, abs=1e-3),
                 "out_of_range": False,
                 "incident": "line1/station7:1010000",
+                "acknowledged": False,
             }
+            assert late.payloads("sensor-monitor/muted") == [{"muted": []}]
             (info,) = late.payloads("sensor-monitor/info")
             assert set(info) == {"version", "bundle", "topics", "started_at", "client_id", "instance"}
 

@@ -11,9 +11,12 @@ from prometheus_client import CollectorRegistry
 from monitor import bundle
 from monitor.chain import Chain
 from monitor.decode import DecodeStage
+from monitor.desk import Desk
+from monitor.false_alarms import FalseAlarms
 from monitor.inbox import Taken
 from monitor.memory import Memory
 from monitor.metrics import Metrics
+from monitor.mutes import Mutes
 from monitor.outbox import Outgoing
 from monitor.pipeline import Pipeline
 from monitor.records import AlertEvent, Message, Outcome, Refusal
@@ -29,7 +32,9 @@ FAR = [20.0, 50.0, 20.5, 300.0]
 class World:
     """The surroundings in memory: gives what a test says, and keeps what it is given."""
 
-    def __init__(self, folder: Path, most_groups: int = 1000, **window_settings: Any) -> None:
+    def __init__(
+        self, folder: Path, most_groups: int = 1000, false_alarms: Path | None = None, **window_settings: Any
+    ) -> None:
         loaded = bundle.load(folder)
         self.clock = 0.0
         self.calls: list[str] = []
@@ -39,6 +44,8 @@ class World:
         self.refusals: list[Refusal] = []
         self.events: list[AlertEvent] = []
         self.broken = False
+        self.saves = True
+        """Whether what is committed is permanent at once."""
         self.dropped = 0
         self._script: list[tuple[float, Taken]] = []
         self._stop = threading.Event()
@@ -47,8 +54,10 @@ class World:
         chain = Chain(loaded, windows, Alerts(clear_after=1))
         decode = DecodeStage([Template("p/{group}")], NAMES, {})
         self.memory = Memory(chain, 60.0)
+        kept = FalseAlarms(false_alarms or folder / "unused.csv", NAMES, 3)
+        self.desk = Desk(self.memory, Mutes(), kept, wall=lambda: NOW + self.clock)
         self.pipeline = Pipeline(
-            self, decode, self.memory, loaded.manifest, most_groups, self.metrics, self,
+            self, decode, self.memory, self.desk, loaded.manifest, most_groups, self.metrics, self,
             monotonic=lambda: self.clock,
         )  # fmt: skip
 
@@ -73,7 +82,7 @@ class World:
         self.calls.append("commit")
         self.groups.append(list(groups))
         self.sent.extend(messages)
-        return True
+        return self.saves
 
     def emit(self) -> bool:
         self.calls.append("emit")

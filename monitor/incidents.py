@@ -1,0 +1,146 @@
+"""Each group's latest incident: how it began, whether it was told, and what operators said of it."""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from monitor.records import AlertEvent
+
+__all__ = ["Incidents", "Latest"]
+
+_VERSION = 1
+
+Muted = Callable[[str], bool]
+"""Says whether a group's alerts are held back."""
+
+
+class Latest(msgspec.Struct, array_like=True):
+    """A group's latest incident."""
+
+    event: AlertEvent
+    """The event that began it."""
+    told: bool = False
+    """Whether that event was let through."""
+    owed: AlertEvent | None = None
+    """A `resolved` that was held back: of this incident, or of an earlier one that was told."""
+    acknowledged: bool = False
+    """Whether somebody takes care of it."""
+    false_alarm: bool = False
+    """Whether somebody said that there was nothing."""
+
+
+class Incidents:
+    """Stands between the alert stage and those who are told.
+
+    Events of muted groups are held back. When that ends, an incident that is still open is told then, and the
+    end of one that was told before; one that came and went in the meantime is never told.
+    """
+
+    def __init__(self) -> None:
+        # As the store has them: few are looked at twice, and there may be as many as groups.
+        self._latest: dict[str, bytes] = {}
+        self._held: dict[str, None] = {}  # groups with something held back
+        self.recalled = False
+        """Whether a group with something held back came in since the last `release`."""
+
+    def pass_on(self, events: Iterable[AlertEvent], muted: Muted) -> list[AlertEvent]:
+        """Take events in their order; return those that are to be told now."""
+        told = []
+        for event in events:
+            name = event.group
+            known = self.latest(name)
+            latest = known if known is not None and known.event.id == event.id else Latest(event)
+            if known is not None and latest is not known:
+                latest.owed = known.owed
+            before = (latest.told, latest.owed)
+            if event.status == "resolved" and not latest.told:
+                continue
+            if muted(name):
+                latest.owed = event if event.status == "resolved" else latest.owed
+                self._held[name] = None
+            else:
+                latest.told = True
+                told.append(event)
+            if latest is not known or (latest.told, latest.owed) != before:
+                self.keep(latest)
+        return told
+
+    def release(self, muted: Muted, open_incident: Callable[[str], str | None]) -> list[AlertEvent]:
+        """Return what was held back of groups that are no longer muted.
+
+        Parameters
+        ----------
+        muted : says it of a group.
+        open_incident : returns the id of a group's open incident.
+        """
+        self.recalled = False
+        told: list[AlertEvent] = []
+        for name in [name for name in self._held if not muted(name)]:
+            del self._held[name]
+            latest = self.latest(name)
+            if latest is None:
+                continue
+            if latest.owed is not None:
+                told.append(latest.owed)
+                latest.owed = None
+            if not latest.told and open_incident(name) == latest.event.id:
+                told.append(latest.event)
+                latest.told = True
+            self.keep(latest)
+        return told
+
+    def latest(self, group: str) -> Latest | None:
+        """Return a group's latest incident, as a copy; None if there was none.
+
+        Raises
+        ------
+        ValueError : what is kept is of another version or damaged.
+        """
+        value = self._latest.get(group)
+        if value is None:
+            return None
+        try:
+            version, latest = msgspec.msgpack.decode(value, type=tuple[int, Latest])
+        except msgspec.DecodeError as error:
+            raise ValueError(f"latest incident of {group!r} can't be read: {error}") from error
+        if version != _VERSION:
+            raise ValueError(f"latest incident of {group!r} is version {version}, expected {_VERSION}")
+        return latest
+
+    def acknowledged(self, incident: str | None, group: str) -> bool:
+        """Say whether somebody takes care of this incident of a group, if it is one."""
+        latest = self.latest(group) if incident else None
+        return latest is not None and latest.event.id == incident and latest.acknowledged
+
+    def keep(self, latest: Latest) -> None:
+        """Put back what `latest` returned, changed."""
+        self._latest[latest.event.group] = msgspec.msgpack.encode((_VERSION, latest))
+
+    def dump(self, group: str) -> bytes:
+        """Return what is kept for a group as a value that `load` takes; nothing before its first one."""
+        return self._latest.get(group, b"")
+
+    def load(self, group: str, value: bytes) -> None:
+        """Put back what `dump` returned, here or in another instance.
+
+        Raises
+        ------
+        ValueError : the value is of another version or none at all.
+        """
+        self.forget(group)
+        if not value:
+            return
+        self._latest[group] = value
+        try:
+            latest = self.latest(group)
+        except ValueError:
+            del self._latest[group]
+            raise
+        if latest is not None and (latest.owed is not None or not latest.told):
+            self._held[group] = None
+            self.recalled = True
+
+    def forget(self, group: str) -> None:
+        """Drop a group."""
+        self._latest.pop(group, None)
+        self._held.pop(group, None)

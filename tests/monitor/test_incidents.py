@@ -1,0 +1,124 @@
+import pytest
+
+from monitor.incidents import Incidents
+from monitor.records import AlertEvent
+
+
+def _event(number: int, status: str = "firing", group: str = "g") -> AlertEvent:
+    ended_at = None if status == "firing" else number + 0.5
+    window = [[20.0] * 4] * 3
+    return AlertEvent(
+        f"{group}:{number}", status, group, 0.9, float(number), ended_at, [1.0, 2.0, 3.0], window,
+        out_of_range=False,
+    )  # fmt: skip
+
+
+class _Gate:
+    """Incidents of one group, muted on demand."""
+
+    def __init__(self) -> None:
+        self.incidents = Incidents()
+        self.muted = False
+        self.open: str | None = None
+
+    def take(self, *events: AlertEvent) -> list[tuple[str, str]]:
+        for event in events:
+            self.open = event.id if event.status == "firing" else None
+        return self._told(self.incidents.pass_on(events, lambda _: self.muted))
+
+    def release(self) -> list[tuple[str, str]]:
+        return self._told(self.incidents.release(lambda _: self.muted, lambda _: self.open))
+
+    def restart(self) -> None:
+        value = self.incidents.dump("g")
+        self.incidents = Incidents()
+        self.incidents.load("g", value)
+
+    @staticmethod
+    def _told(events: list[AlertEvent]) -> list[tuple[str, str]]:
+        return [(event.id, event.status) for event in events]
+
+
+@pytest.fixture
+def gate() -> _Gate:
+    """No incident yet."""
+    return _Gate()
+
+
+def test_nobody_muted(gate: _Gate) -> None:
+    """Events of groups that aren't muted pass in their order, repeated ones too."""
+    events = [_event(1), _event(1), _event(1, "resolved"), _event(2)]
+    assert gate.take(*events) == [(event.id, event.status) for event in events]
+    assert gate.release() == []
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_still_open(gate: _Gate, *, restart: bool) -> None:
+    """An incident that began muted and is still open is told when that ends, and then its end as well."""
+    gate.muted = True
+    assert gate.take(_event(1), _event(1)) == []
+    assert gate.release() == []
+    gate.muted = False
+    if restart:
+        gate.restart()
+        assert gate.incidents.recalled
+    assert gate.release() == [("g:1", "firing")]
+    assert gate.release() == []
+    assert gate.take(_event(1, "resolved")) == [("g:1", "resolved")]
+
+
+def test_came_and_went(gate: _Gate) -> None:
+    """Of an incident that came and went while muted nothing is ever told."""
+    gate.muted = True
+    assert gate.take(_event(1), _event(1, "resolved")) == []
+    gate.muted = False
+    assert gate.release() == []
+    assert gate.take(_event(2)) == [("g:2", "firing")]
+
+
+def test_went_while_muted_told_unmuted(gate: _Gate) -> None:
+    """The end of an incident that came muted isn't told after that either."""
+    gate.muted = True
+    gate.take(_event(1))
+    gate.muted = False
+    assert gate.take(_event(1, "resolved")) == []
+    assert gate.release() == []
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_end_that_is_owed(gate: _Gate, *, restart: bool) -> None:
+    """The end of an incident that was told waits while muted, and comes before what is open then."""
+    assert gate.take(_event(1)) == [("g:1", "firing")]
+    gate.muted = True
+    assert gate.take(_event(1, "resolved"), _event(2), _event(2, "resolved"), _event(3)) == []
+    if restart:
+        gate.restart()
+    gate.muted = False
+    assert gate.release() == [("g:1", "resolved"), ("g:3", "firing")]
+    assert gate.take(_event(3, "resolved")) == [("g:3", "resolved")]
+
+
+def test_acknowledged(gate: _Gate) -> None:
+    """An acknowledgement is of one incident, and of none that follows."""
+    gate.take(_event(1))
+    latest = gate.incidents.latest("g")
+    assert latest is not None
+    latest.acknowledged = True
+    gate.incidents.keep(latest)
+    gate.take(_event(1))
+    gate.restart()
+    assert gate.incidents.acknowledged("g:1", "g")
+    assert not gate.incidents.acknowledged(None, "g")
+    gate.take(_event(1, "resolved"), _event(2))
+    assert not gate.incidents.acknowledged("g:2", "g")
+
+
+def test_values() -> None:
+    """What is kept of a group is a value; one that can't be read is refused, and nothing is left of it."""
+    incidents = Incidents()
+    assert incidents.dump("g") == b""
+    incidents.load("g", b"")
+    for value in (b"nonsense", b"\x92\x63\x90"):
+        with pytest.raises(ValueError, match="latest incident of 'g'"):
+            incidents.load("g", value)
+        assert incidents.latest("g") is None

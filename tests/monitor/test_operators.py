@@ -1,0 +1,224 @@
+"""What operators ask over MQTT, seen from outside: real brokers, real processes, really killed."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from tests.conftest import Mosquitto, wait_until
+from tests.monitor.test_run import TOPIC, reading
+from tests.processes import Client, Monitor, client, running
+from tests.toy import FAULTY, HEALTHY
+from training import windows_file
+
+ALERTS, ANSWERS, GROUP = "sensor-monitor/alerts/", "sensor-monitor/response/", "line1/station7"
+
+
+def plant(folder: Path, bundle: Path, port: int, **options: Any) -> Monitor:
+    """Return a monitor that keeps its false alarms in a folder of the test."""
+    return Monitor(folder, bundle, port, f'[alerts]\nfalse_alarms = "{folder / "false.csv"}"', **options)
+
+
+def ask(other: Client, name: str, **content: Any) -> dict[str, Any]:
+    """Send a request; return the answer to it."""
+    topic = f"sensor-monitor/response/{name}"
+    before = len(other.payloads(topic))
+    other.publish(f"sensor-monitor/request/{name}", content)
+    wait_until(lambda: len(other.payloads(topic)) > before, "an answer comes")
+    answer: dict[str, Any] = other.payloads(topic)[-1]
+    return answer
+
+
+def hear(other: Client, begin: float, *rows: list[float]) -> None:
+    """Let the group send readings."""
+    other.publish(TOPIC, [reading(begin + 5 * number, row) for number, row in enumerate(rows)])
+
+
+def told(other: Client) -> list[tuple[str, str]]:
+    """Return the alert events, without those that a kill brought twice."""
+    return list(dict.fromkeys((event["id"], event["status"]) for event in other.payloads(ALERTS)))
+
+
+def state(other: Client) -> dict[str, Any]:
+    """Return the group's newest state."""
+    found: list[dict[str, Any]] = other.payloads(f"sensor-monitor/state/{GROUP}")
+    return found[-1] if found else {}
+
+
+def test_acknowledge(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """An acknowledgement names the incident, is in the retained state, and outlives a kill."""
+    monitor = plant(tmp_path, toy_bundle, mosquitto.port)
+    with client(mosquitto.port, "sensor-monitor/#") as other:
+        with running(monitor):
+            hear(other, 1000, FAULTY, FAULTY, FAULTY)
+            wait_until(lambda: told(other), "it fires")
+            (incident, _) = told(other)[0]
+            assert ask(other, "acknowledge", group="line1/*") == {
+                "status": "ok", "count": 1, "incidents": [incident],
+            }  # fmt: skip
+            monitor.kill()
+        other.messages.clear()
+        with running(monitor):
+            wait_until(lambda: state(other).get("acknowledged"), "it still says so")
+            assert state(other)["incident"] == incident
+            hear(other, 1015, HEALTHY, HEALTHY, HEALTHY, HEALTHY, HEALTHY)
+            wait_until(lambda: state(other)["incident"] is None, "the incident ends")
+            assert state(other)["acknowledged"] is False
+
+
+def test_silence_outlives_a_kill(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """A muted group stays muted in the next process; ended early, what is open is told, and then resolved."""
+    monitor = plant(tmp_path, toy_bundle, mosquitto.port)
+    with client(mosquitto.port, "sensor-monitor/#") as other:
+        with running(monitor):
+            hear(other, 1000, HEALTHY, HEALTHY, HEALTHY)
+            wait_until(lambda: state(other), "the group is known")
+            assert ask(other, "silence", group=GROUP, minutes=30, transaction="a")["transaction"] == "a"
+            monitor.kill()
+        hear(other, 1015, FAULTY, FAULTY)
+        with running(monitor):
+            wait_until(lambda: state(other)["incident"], "an incident begins")
+            monitor.kill()
+        with running(monitor):
+            wait_until(lambda: other.payloads("sensor-monitor/muted")[-1]["muted"], "it says what is muted")
+            assert told(other) == []
+            assert ask(other, "silence", group=GROUP, minutes=0) == {"status": "ok"}
+            hear(other, 1025, *[HEALTHY] * 5)
+            incident = f"{GROUP}:1015000"
+            wait_until(lambda: len(told(other)) == 2, "both events come")
+            assert told(other) == [(incident, "firing"), (incident, "resolved")]
+            wait_until(
+                lambda: other.payloads("sensor-monitor/muted")[-1] == {"muted": []}, "nothing is muted"
+            )
+
+
+def test_silence_ends_while_away(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """A time that is over by the wall clock is over, also where the monitor was dead then."""
+    monitor = plant(tmp_path, toy_bundle, mosquitto.port)
+    with client(mosquitto.port, "sensor-monitor/#") as other:
+        with running(monitor):
+            hear(other, 1000, HEALTHY, HEALTHY, HEALTHY)
+            wait_until(lambda: state(other), "the group is known")
+            ask(other, "silence", group="*", minutes=0.001)
+            monitor.kill()
+        with running(monitor):
+            hear(other, 1015, FAULTY)
+            wait_until(lambda: told(other), "it fires")
+
+
+def test_false_alarm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """A false alarm ends the incident and is a row to train with: one, also after a kill and asked twice."""
+    monitor = plant(tmp_path, toy_bundle, mosquitto.port)
+    with client(mosquitto.port, "sensor-monitor/#") as other:
+        with running(monitor):
+            hear(other, 1000, HEALTHY, HEALTHY, FAULTY)
+            wait_until(lambda: told(other), "it fires")
+            incident = told(other)[0][0]
+            assert ask(other, "false-alarm", group=GROUP) == {"status": "ok", "incident": incident}
+            wait_until(lambda: told(other) == [(incident, "firing"), (incident, "resolved")], "it ends")
+            monitor.kill()
+        with running(monitor):
+            assert monitor.metric("alerts_firing") == 0
+            assert ask(other, "false-alarm", incident=incident)["status"] == "ok"
+    assert len((tmp_path / "false.csv").read_text().splitlines()) == 2
+    assert windows_file.read(tmp_path / "false.csv", 5.0).windows.tolist() == [[HEALTHY, HEALTHY, FAULTY]]
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_killed_before_it_is_done(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, qos: int) -> None:
+    """A request that the process died over comes again, is done and answered, whatever QoS readings have."""
+    monitor = plant(tmp_path, toy_bundle, mosquitto.port, mqtt=f"qos = {qos}")
+    with client(mosquitto.port, "sensor-monitor/#") as other:
+        with running(monitor):
+            hear(other, 1000, HEALTHY, HEALTHY, HEALTHY)
+            wait_until(lambda: state(other), "the group is known")
+            assert ask(other, "silence", group=GROUP, minutes=1)["status"] == "ok"
+            assert monitor.process is not None
+            monitor.process.send_signal(signal.SIGSTOP)
+            other.publish(
+                "sensor-monitor/request/silence", {"group": GROUP, "minutes": 600, "transaction": 1}
+            )
+            monitor.kill()
+        with running(monitor):
+            wait_until(
+                lambda: other.payloads("sensor-monitor/response/silence")[-1].get("transaction") == 1,
+                "the answer comes",
+            )
+            assert other.payloads("sensor-monitor/response/silence")[-1]["status"] == "ok"
+
+
+def test_bad_requests(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """What can't be done is answered with an error, changes nothing, and no byte of it is raw in the log."""
+    monitor = plant(tmp_path, toy_bundle, mosquitto.port)
+    wild = "\x1b[31mline1/\nstation7\u202e"
+    with client(mosquitto.port, "sensor-monitor/#") as other, running(monitor):
+        hear(other, 1000, FAULTY, FAULTY, FAULTY)
+        wait_until(lambda: state(other).get("incident"), "it fires")
+        before = state(other)
+        for number, (name, payload) in enumerate(
+            [
+                ("silence", {"group": wild, "minutes": 5}),
+                ("silence", {"group": GROUP, "minutes": "5"}),
+                ("silence", {"group": GROUP, "minutes": 5, wild: 1}),
+                ("acknowledge", {"group": "nobody/*"}),
+                ("acknowledge", {"incident": f"{GROUP}:7"}),
+                ("false-alarm", {"group": wild}),
+                ("false-alarm", {"group": "line1/*"}),
+                ("false-alarm", {"group": GROUP, "transaction": "x" * 1_000_000}),
+            ]
+        ):
+            other.publish(f"sensor-monitor/request/{name}", payload)
+            wait_until(lambda n=number: len(other.payloads(ANSWERS)) > n, f"{payload} is answered")  # type: ignore[misc]
+            assert other.payloads(ANSWERS)[-1]["status"] == "error", payload
+        ask(other, "silence", group="*\x1b[31m*\u202e*?*", minutes=1)
+        ask(other, "silence", group="*[!\x1b\n]*", minutes=1)
+        assert state(other) == before
+        assert not (tmp_path / "false.csv").exists()
+        assert not {"\x1b", "\u202e"} & set(monitor.log())
+        assert "are muted until" in monitor.log()
+
+
+def test_retained_request(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """A request that the broker would bring with each connection is refused."""
+    with client(mosquitto.port, "sensor-monitor/#") as other:
+        other.publish("sensor-monitor/request/silence", {"group": "*", "minutes": 5}, retain=True)
+        with running(plant(tmp_path, toy_bundle, mosquitto.port)):
+            wait_until(lambda: other.payloads("sensor-monitor/response/silence"), "an answer comes")
+            assert "is retained" in other.payloads("sensor-monitor/response/silence")[0]["error"]
+
+
+@pytest.mark.parametrize("version", [MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311])
+@pytest.mark.parametrize("monitors", ["5", "3.1.1"])
+def test_where_the_answer_goes(
+    tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: MQTTProtocolVersion, monitors: str
+) -> None:
+    """With MQTT 5 at both ends an answer goes where the asker says, with its correlation."""
+    monitor = plant(tmp_path, toy_bundle, mosquitto.port, mqtt=f'version = "{monitors}"')
+    asker = paho.Client(CallbackAPIVersion.VERSION2, protocol=version)
+    came: list[paho.MQTTMessage] = []
+    asker.on_message = lambda _, __, message: came.append(message)
+    properties = None
+    if version == MQTTProtocolVersion.MQTTv5:
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        properties.ResponseTopic, properties.CorrelationData = "panel/answers", b"\x00\x01"
+    with running(monitor):
+        asker.connect("127.0.0.1", mosquitto.port)
+        asker.loop_start()
+        asker.subscribe([("panel/answers", 1), ("sensor-monitor/response/#", 1)])
+        asker.publish(
+            "sensor-monitor/request/acknowledge",
+            b'{"group":"nobody","transaction":3}', qos=1, properties=properties,
+        )  # fmt: skip
+        wait_until(lambda: came, "the answer comes")
+        asker.disconnect()
+        asker.loop_stop()
+    both = version == MQTTProtocolVersion.MQTTv5 and monitors == "5"
+    assert came[0].topic == ("panel/answers" if both else "sensor-monitor/response/acknowledge")
+    assert getattr(came[0].properties, "CorrelationData", None) == (b"\x00\x01" if both else None)
+    assert json.loads(came[0].payload)["transaction"] == 3
