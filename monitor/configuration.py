@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from monitor.errors import ConfigurationError
 from monitor.settings import Alerts, FileSettings, Mqtt, Settings
-from monitor.topics import Template, conflict
+from monitor.topics import Template, conflict, own_output
 
 __all__ = ["load", "password", "propose"]
 
@@ -64,7 +64,10 @@ def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
         raise ConfigurationError(f"environment: {error}; lists and tables are written as JSON") from error
     except ValidationError as error:
         raise ConfigurationError(_explain(error, file, os.environ)) from None
-    reason = conflict([Template(text) for text in settings.input.topics], settings.mqtt.base_topic)
+    templates = [Template(text) for text in settings.input.topics]
+    reason = conflict(templates, settings.mqtt.base_topic)
+    if not reason and settings.homeassistant.discovery:
+        reason = own_output(templates, "discovery_prefix", settings.homeassistant.discovery_prefix)
     if reason:
         raise ConfigurationError(f"{_where(('input', 'topics'), file, os.environ)}input.topics: {reason}")
     return settings

@@ -15,6 +15,8 @@ from monitor.desk import Desk
 from monitor.edge import Edge
 from monitor.errors import ConfigurationError, UnusableError
 from monitor.false_alarms import FalseAlarms
+from monitor.herald import Herald
+from monitor.homeassistant import Discovery
 from monitor.inbox import Inbox
 from monitor.link import Link
 from monitor.logs import PipelineLog
@@ -93,8 +95,8 @@ class Daemon:
             acknowledges=settings.mqtt.qos > 0,
         )  # fmt: skip
         self._pipeline = Pipeline(
-            self._edge, decode, memory, self._desk, manifest, most, self._metrics, PipelineLog(),
-            self._systemd.alive, forgotten=self._link.forgotten,
+            self._edge, decode, memory, self._desk, self._herald(memory, now), most, self._metrics,
+            PipelineLog(), self._systemd.alive,
         )  # fmt: skip
         self.address = self._server.address
         """Where HTTP is answered, e.g. `http://127.0.0.1:9108`."""
@@ -179,6 +181,14 @@ class Daemon:
             finally:
                 self._systemd.ready()
             return ""
+
+    def _herald(self, memory: Memory, now: float) -> Herald:
+        wanted, link = self._settings.homeassistant, self._link
+        discovery = Discovery(wanted.discovery_prefix, self._settings.mqtt.base_topic)
+        return Herald(
+            memory, self._desk.mutes, self._bundle.manifest, discovery if wanted.discovery else None,
+            link.forgotten, link.reborn, now,
+        )  # fmt: skip
 
     def _chain(self, loaded: bundle.Bundle) -> Chain:
         scorer = TimedScorer(loaded.classifier, self._metrics.inference_seconds)

@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from monitor.about import about
 from monitor.inbox import Inbox, Taken
 from monitor.metrics import Metrics
 from monitor.mqtt import Session
@@ -171,8 +172,9 @@ class Edge:
             message = outbox.first()
             if message is None:
                 break
+            topic = message.topic if message.whole else f"{self._base_topic}/{message.topic}"
             number = self._outgoing.publish(
-                f"{self._base_topic}/{message.topic}", message.payload, retain=message.retain
+                topic, message.payload, retain=message.retain, about=about(message)
             )
             outbox.sent(number)
         return len(outbox) == 0

@@ -6,9 +6,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from monitor import __version__, configuration, requests
+from monitor.about import JSON, TEXT, About
 from monitor.desk import Respond
+from monitor.homeassistant import BORN
 from monitor.inbox import Inbox
 from monitor.listener import Asked, Delivery
 from monitor.manifest import Manifest
@@ -47,7 +50,11 @@ class _Outgoing:
         """Nothing is subscribed to."""
 
     def requested(self, asked: Asked) -> None:
-        """Nothing is subscribed to."""
+        """Hear of Home Assistant, if that is wanted."""
+        self._link.outgoing.acknowledge([asked.receipt])
+        if asked.payload == BORN:
+            self._link.reborn.set()
+            self._link.nudge()
 
 
 class Link:
@@ -93,8 +100,12 @@ class Link:
         self._reloading = threading.Lock()
         self.forgotten = threading.Event()
         """Set when the broker may have lost what it retained."""
+        self.reborn = threading.Event()
+        """Set when Home Assistant begins."""
         name, password = client_id(settings), configuration.password(settings.mqtt)
-        self.outgoing = Session(settings.mqtt, f"{name}-out", password, _Outgoing(self))
+        self.outgoing = Session(
+            settings.mqtt, f"{name}-out", password, _Outgoing(self), requests=_births_of_others(settings)
+        )
         """The connection by which alerts and states go out."""
         self.session = Session(
             settings.mqtt,
@@ -176,7 +187,7 @@ class Link:
         answer_to = asked.answer_to or f"{self._base}/response/{name}"
 
         def respond(answer: bytes) -> None:
-            self.session.publish(answer_to, answer, correlation=asked.correlation)
+            self.session.publish(answer_to, answer, about=replace(JSON, correlation=asked.correlation))
             self.session.acknowledge([asked.receipt])
 
         try:
@@ -206,12 +217,18 @@ class Link:
         self._reloading.release()
         respond(answer)
 
-    def _births(self, manifest: Manifest) -> list[tuple[str, bytes]]:
+    def _births(self, manifest: Manifest) -> list[tuple[str, bytes, About]]:
         info = info_payload(
             __version__, manifest, self._settings.input.topics, self._started_at, client_id(self._settings),
             self._instance,
         )  # fmt: skip
-        return [(f"{self._base}/status", b"online"), (f"{self._base}/info", info)]
+        return [(f"{self._base}/status", b"online", TEXT), (f"{self._base}/info", info, JSON)]
+
+
+def _births_of_others(settings: Settings) -> str:
+    """Return the filter of what Home Assistant says of itself; "" where nobody wants to know."""
+    wanted = settings.homeassistant
+    return f"{wanted.discovery_prefix}/status/#" if wanted.discovery else ""
 
 
 def client_id(settings: Settings) -> str:

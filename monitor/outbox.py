@@ -16,6 +16,10 @@ class Outgoing:
     payload: bytes
     retain: bool
     """A retained message stands for now: a newer one on its topic replaces it while it waits."""
+    bundle: str = ""
+    """Id of the bundle whose verdict it tells; "" where it tells none."""
+    whole: bool = False
+    """Whether `topic` is all of it, and not what stands below `base_topic`."""
 
 
 class Outbox:

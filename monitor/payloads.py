@@ -9,9 +9,10 @@ import msgspec
 from monitor.manifest import Manifest
 from monitor.records import FAULTY, AlertEvent, GroupState
 
-__all__ = ["alert_payload", "info_payload", "iso", "muted_payload", "state_payload"]
+__all__ = ["SCHEMA", "alert_payload", "info_payload", "iso", "muted_payload", "state_payload"]
 
-_ALERT_SCHEMA = 1
+SCHEMA = 1
+"""Version of alert events and states."""
 
 
 def iso(ts: float) -> str:
@@ -23,7 +24,7 @@ def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
     """Return an alert event as its subscribers read it."""
     return msgspec.json.encode(
         {
-            "schema": _ALERT_SCHEMA,
+            "schema": SCHEMA,
             "id": event.id,
             "status": event.status,
             "repeat": event.repeat,

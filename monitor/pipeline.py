@@ -4,7 +4,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -12,14 +12,14 @@ import numpy as np
 
 from monitor.chain import Chain, Verdicts
 from monitor.decode import DecodeStage
-from monitor.desk import Decisions, Desk
+from monitor.desk import Desk
+from monitor.herald import Herald
 from monitor.inbox import Taken
 from monitor.manifest import Manifest
 from monitor.memory import Memory
 from monitor.metrics import Metrics
 from monitor.outbox import Outgoing
-from monitor.payloads import alert_payload, muted_payload, state_payload
-from monitor.records import FAULTY, NORMAL, AlertEvent, GroupState, Message, Outcome, Readings, Refusal
+from monitor.records import FAULTY, NORMAL, AlertEvent, Message, Outcome, Readings, Refusal
 
 __all__ = ["Pipeline", "Replacement", "Surroundings"]
 
@@ -90,11 +90,10 @@ class Pipeline:
     decode : the first stage.
     memory : the others, and what is known of each group.
     desk : does what operators ask for.
-    manifest : of the bundle in use.
+    herald : puts into messages what is to be said.
     most_groups : how many groups are held in memory; the least recently heard beyond it are set aside.
     metrics, watcher : look on.
     alive : is called at each turn.
-    forgotten : is set when the broker may have lost what it retained: all states are published anew.
     monotonic : returns monotonic seconds.
     """
 
@@ -104,19 +103,18 @@ class Pipeline:
         decode: DecodeStage,
         memory: Memory,
         desk: Desk,
-        manifest: Manifest,
+        herald: Herald,
         most_groups: int,
         metrics: Metrics,
         watcher: Watcher,
         alive: Callable[[], None] = lambda: None,
-        forgotten: threading.Event | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._surroundings = surroundings
         self._decode = decode
         self._memory = memory
         self._desk = desk
-        self._manifest = manifest
+        self._herald = herald
         self._most_groups = most_groups
         self._metrics = metrics
         self._watcher = watcher
@@ -125,7 +123,6 @@ class Pipeline:
         self._next: queue.SimpleQueue[Replacement] = queue.SimpleQueue()
         self.last_turn = monotonic()
         """When the loop last came round, monotonic seconds: it is alive if this is recent."""
-        self._forgotten = forgotten or threading.Event()
 
     def replace(self, chain: Chain, manifest: Manifest, stale_after: float) -> Replacement:
         """Let other stages judge from the next turn on, with the same windows and incidents."""
@@ -162,13 +159,9 @@ class Pipeline:
         changed = memory.board.update(readings, verdicts, self.last_turn)
         decisions = self._desk.work(verdicts.events, self.last_turn)
         changed += memory.board.look_again(decisions.shown)
-        if self._forgotten.is_set():
-            self._forgotten.clear()
-            changed = memory.board.lines()
-            decisions.muted = True
         saved = self._surroundings.commit(
             dict.fromkeys([*(line.group for line in silent), *readings.groups, *decisions.groups]),
-            self._outgoing(decisions, [*silent, *changed]),
+            self._herald.say(decisions, [*silent, *changed], self.last_turn),
         )
         self._surroundings.emit()
         self._surroundings.acknowledge(taken.messages)
@@ -194,26 +187,15 @@ class Pipeline:
             replacement = self._next.get()
             self._memory.move_to(replacement.chain)
             self._memory.board.stale_after = replacement.stale_after
-            self._manifest = replacement.manifest
+            self._herald.manifest = replacement.manifest
             replacement.done.set()
 
     def _set_aside(self, most: int) -> None:
         names = self._memory.set_aside(most)
         self._metrics.set_aside.inc(len(names))
+        self._herald.gone(names)
         for name in names:
             self._decode.forget(name)
-
-    def _outgoing(self, decisions: Decisions, lines: Sequence[GroupState]) -> Iterator[Outgoing]:
-        for event in decisions.events:
-            yield Outgoing(f"alerts/{event.group}", alert_payload(event, self._manifest), retain=False)
-        for line in lines:
-            acknowledged = bool(line.incident) and self._memory.incidents.acknowledged(
-                line.incident, line.group
-            )
-            payload = state_payload(line, acknowledged=acknowledged)
-            yield Outgoing(f"state/{line.group}", payload, retain=True)
-        if decisions.muted:
-            yield Outgoing("muted", muted_payload(self._desk.mutes.lines()), retain=True)
 
     def _count(self, taken: Taken, refusals: Sequence[Refusal], verdicts: Verdicts) -> None:
         metrics = self._metrics

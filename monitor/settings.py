@@ -13,6 +13,7 @@ __all__ = [
     "AlertRule",
     "Alerts",
     "FileSettings",
+    "HomeAssistant",
     "Http",
     "Input",
     "Log",
@@ -198,6 +199,13 @@ class Store(_Section):
     """Whether each commit waits for the disk, so that it outlives a power cut too."""
 
 
+class HomeAssistant(_Section):
+    """Whether Home Assistant is told of each group, so that it needs no settings for them."""
+
+    discovery: bool = False
+    discovery_prefix: Annotated[str, AfterValidator(_output_topic)] = "homeassistant"
+
+
 class Http(_Section):
     """The server of /metrics, /livez, /readyz and the page."""
 
@@ -222,6 +230,7 @@ class FileSettings(_Section):
     windows: WindowSettings = WindowSettings()
     alerts: Alerts = Alerts()
     store: Store = Store()
+    homeassistant: HomeAssistant = HomeAssistant()
     http: Http = Http()
     log: Log = Log()
 

@@ -53,6 +53,8 @@ class StateBoard:
         # Both in the order in which they were last heard, the silent ones before the others.
         self._silent: dict[str, None] = {}
         self._speaking: dict[str, None] = {}
+        self.arrived: list[str] = []
+        """Groups that came since whoever reads this emptied it."""
         self.counts = Counter[State]()
         """How many groups are in each state."""
 
@@ -127,6 +129,7 @@ class StateBoard:
 
     def _add(self, name: str, now: float, ts: float) -> _Group:
         group = self._groups[name] = _Group(now, ts, State.FILLING, ts)
+        self.arrived.append(name)
         self.counts[State.FILLING] += 1
         self._speaking[name] = None
         return group
@@ -189,6 +192,7 @@ class StateBoard:
         self.forget(name)
         group = _Group(now, last_ts, state, since, score, far, self._incident(name))
         self._groups[name] = group
+        self.arrived.append(name)
         self.counts[group.state] += 1
         (self._silent if group.state is State.SILENT else self._speaking)[name] = None
 

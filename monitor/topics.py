@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-__all__ = ["Template", "conflict"]
+__all__ = ["Template", "conflict", "own_output"]
 
 _NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -88,15 +88,24 @@ class Template:
 
 def conflict(templates: Sequence[Template], base_topic: str) -> str | None:
     """Return why these templates can't stand together, or None if they can."""
+    reason = own_output(templates, "base_topic", base_topic)
+    if reason:
+        return reason
     for index, template in enumerate(templates):
-        if template.reaches_below(base_topic):
-            return (
-                f"{template.text!r} matches topics under base_topic {base_topic!r}: "
-                "the monitor would read its own output"
-            )
         for other in templates[:index]:
             if template.overlaps(other):
                 return f"{other.text!r} and {template.text!r} match the same topic"
             if len(template.names) == len(other.names):
                 return f"{other.text!r} and {template.text!r} yield the same group"
+    return None
+
+
+def own_output(templates: Sequence[Template], name: str, topic: str) -> str | None:
+    """Return why these templates can't stand where output goes below a topic, or None if they can."""
+    for template in templates:
+        if template.reaches_below(topic):
+            return (
+                f"{template.text!r} matches topics under {name} {topic!r}: "
+                "the monitor would read its own output"
+            )
     return None

@@ -1,14 +1,12 @@
-"""Requests: what the broker brings of them, and what MQTT 5 says beside a message about its answer."""
+"""A request, with what MQTT 5 says beside it about its answer."""
 
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from monitor.listener import Asked
 
-__all__ = ["asked", "correlated"]
+__all__ = ["asked"]
 
 
 def asked(message: paho.MQTTMessage, topic: str, receipt: object) -> Asked:
@@ -22,10 +20,3 @@ def asked(message: paho.MQTTMessage, topic: str, receipt: object) -> Asked:
         answer_to = None
     correlation: bytes | None = getattr(properties, "CorrelationData", None)
     return Asked(topic, bytes(message.payload), receipt, message.retain, answer_to, correlation)
-
-
-def correlated(correlation: bytes) -> Properties:
-    """Return the properties of an answer that bears `correlation`."""
-    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    properties.CorrelationData = correlation
-    return properties

@@ -10,15 +10,17 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from monitor.about import TEXT, About
 from monitor.listener import Listener
 from monitor.mqtt import words
 from monitor.mqtt.bulk import BulkClient
 from monitor.mqtt.claim import outranks
 from monitor.mqtt.client import V5, V311, build, connect, hang_up
 from monitor.mqtt.packets import Publish
+from monitor.mqtt.properties import of_message, of_will
 from monitor.mqtt.question import ask_version
 from monitor.mqtt.receipts import Receipts
-from monitor.mqtt.request import asked, correlated
+from monitor.mqtt.request import asked
 from monitor.mqtt.subscriptions import Subscriptions
 from monitor.settings import Mqtt
 
@@ -27,6 +29,9 @@ __all__ = ["Session"]
 _log = logging.getLogger(__name__)
 
 _TAKEN_OVER = 142
+
+Birth = tuple[str, bytes, About]
+"""Topic, payload, and what it says of itself."""
 
 
 class Session:
@@ -40,11 +45,11 @@ class Session:
     listener : is told what happens.
     filters : subscriptions, made after every connect.
     former : subscriptions of an earlier session with this id; the broker is told to end those not made again.
-    births : (topic, payload) published retained after every connect, once the subscriptions are answered.
+    births : published retained after every connect, once the subscriptions are answered.
     claim : topic of the birth that tells this process from others with the same client id. Of two that throw
         each other out the one that began earlier sees the other's there, and leaves. "" where nobody asks.
     requests : filter, ending in `/#`, of messages that are requests and no input; "" where there are none.
-    will : (topic, payload) published retained: by the broker when this client dies, by `stop` when it leaves.
+    will : (topic, text) published retained: by the broker when this client dies, by `stop` when it leaves.
     durable : whether the broker keeps the session, with what arrives in the meantime.
 
     Raises
@@ -61,7 +66,7 @@ class Session:
         *,
         filters: Sequence[str] = (),
         former: Sequence[str] = (),
-        births: Iterable[tuple[str, bytes]] = (),
+        births: Iterable[Birth] = (),
         claim: str = "",
         requests: str = "",
         will: tuple[str, bytes] | None = None,
@@ -107,7 +112,7 @@ class Session:
         else:
             connect(self._client, self._settings, durable=self._durable)
 
-    def announce(self, births: Iterable[tuple[str, bytes]]) -> None:
+    def announce(self, births: Iterable[Birth]) -> None:
         """Publish these births in the place of the former ones: now, and after every connect."""
         self._births = tuple(births)
         if self.ready:
@@ -129,16 +134,14 @@ class Session:
         *,
         retain: bool = False,
         qos: int = 1,
-        correlation: bytes | None = None,
+        about: About | None = None,
     ) -> int:
         """Hand over a message; return its number, which `delivered` returns once the broker has it.
 
-        `correlation` tells whoever asked which request it answers; MQTT 3.1.1 has no place for it. Where 2000
-        messages are unconfirmed already it is dropped, and the log says so.
+        MQTT 3.1.1 has no place for what it says `about` itself. Where 2000 messages are unconfirmed already it
+        is dropped, and the log says so.
         """
-        properties = None
-        if correlation is not None and self._client.protocol == V5:
-            properties = correlated(correlation)
+        properties = of_message(about) if about is not None and self._client.protocol == V5 else None
         handed = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         if handed.rc == paho.MQTT_ERR_QUEUE_SIZE:
             _log.warning("dropped a message for %r: the broker confirms too few of those before it", topic)
@@ -156,7 +159,8 @@ class Session:
         """Publish the will's message, wait for the broker to have it at most `timeout` seconds, and leave."""
         connected, self._leaving = self.ready, True
         if connected and self._will:
-            farewell = self._client.publish(*self._will, qos=1, retain=True)
+            properties = of_message(TEXT) if self._client.protocol == V5 else None
+            farewell = self._client.publish(*self._will, qos=1, retain=True, properties=properties)
             if farewell.rc == paho.MQTT_ERR_SUCCESS:
                 farewell.wait_for_publish(timeout)
         self._question.disconnect()
@@ -176,7 +180,8 @@ class Session:
         client.on_publish = self._on_publish
         client.on_socket_close = self._on_socket_close
         if self._will:
-            client.will_set(*self._will, qos=1, retain=True)
+            properties = of_will(TEXT) if version == V5 else None
+            client.will_set(*self._will, qos=1, retain=True, properties=properties)
         return client
 
     def _build_bare(self, version: MQTTProtocolVersion, name: str) -> BulkClient:
@@ -223,8 +228,8 @@ class Session:
         self._listener.connected()
 
     def _publish_births(self) -> None:
-        for topic, payload in self._births:
-            self._client.publish(topic, payload, qos=1, retain=True)
+        for topic, payload, about in self._births:
+            self.publish(topic, payload, retain=True, about=about)
 
     def _fail(self, problem: str) -> None:
         was_ready, self.ready = self.ready, False
@@ -281,8 +286,11 @@ class Session:
     def _heed(self, message: paho.MQTTMessage) -> None:
         """Give up where a claim says that another began after us; a newcomer always takes over."""
         newcomer = self._admissions == 1
-        if not newcomer and outranks(bytes(message.payload), dict(self._births)[self._claim]):
+        if not newcomer and outranks(bytes(message.payload), self._own_claim()):
             self._give_up()
+
+    def _own_claim(self) -> bytes:
+        return next(payload for topic, payload, _ in self._births if topic == self._claim)
 
     def _on_publish(self, _: Any, __: Any, number: int, ___: Any, ____: Any) -> None:
         self._delivered.append(number)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from monitor.about import TEXT
 from monitor.demo.broker import EmbeddedBroker
 from tests.conftest import Mosquitto, NewBroker, free_port, wait_until
 from tests.monitor.ear import Ear, ready, scripted_broker, session
@@ -65,7 +66,7 @@ def test_subscriptions_come_back(new_broker: NewBroker) -> None:
     broker = new_broker()
     broker.start()
     ear = Ear()
-    with session(broker.port, ear, filters=["in/+"], births=[("born", b"online")]) as own:
+    with session(broker.port, ear, filters=["in/+"], births=[("born", b"online", TEXT)]) as own:
         ready(own)
         broker.stop()
         wait_until(lambda: not own.ready, "the break is noticed")
@@ -111,7 +112,7 @@ def test_will(mosquitto: Mosquitto) -> None:
     """Whoever leaves says so, and the broker says it for whoever can't."""
     with client(mosquitto.port, "status") as other:
         proxy = Proxy(mosquitto.port)
-        options: dict[str, Any] = {"births": [("status", b"online")], "will": ("status", b"offline")}
+        options: dict[str, Any] = {"births": [("status", b"online", TEXT)], "will": ("status", b"offline")}
         with session(proxy.port, Ear(), **options) as own:
             ready(own)
             wait_until(lambda: other.texts("status") == ["online"], "it says online")

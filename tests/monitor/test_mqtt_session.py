@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from monitor.about import About
 from monitor.mqtt.client import pauses
 from tests.conftest import Mosquitto, NewBroker, wait_until
 from tests.monitor.ear import Ear, ready, scripted_broker, session
@@ -100,7 +101,7 @@ def test_answer_bears_correlation(mosquitto: Mosquitto) -> None:
         for version in ("5", "3.1.1"):
             with session(mosquitto.port, Ear(), version=version) as own:
                 ready(own)
-                own.publish(f"answers/{version}", b"", correlation=b"\x00\xff")
+                own.publish(f"answers/{version}", b"", about=About(correlation=b"\x00\xff"))
                 wait_until(lambda: [r for r in ear.requests if r[0].endswith(version)], "the answer comes")  # noqa: B023
     assert {topic: correlation for topic, _, _, correlation in ear.requests} == {
         "answers/5": b"\x00\xff",

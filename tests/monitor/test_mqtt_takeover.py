@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from monitor.about import JSON
 from monitor.mqtt.claim import outranks
 from tests.conftest import PATIENCE, Mosquitto, NewBroker, wait_until
 from tests.monitor.ear import Ear, ready, session
@@ -68,7 +69,7 @@ def test_one_goes_one_stays(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Pa
 
 def contend(port: int, ear: Ear, info: dict[str, Any], **options: Any) -> Any:
     """Run a session that claims its client id with `info`."""
-    return session(port, ear, filters=["in/+"], births=[(INFO, text(info))], claim=INFO, **options)
+    return session(port, ear, filters=["in/+"], births=[(INFO, text(info), JSON)], claim=INFO, **options)
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])

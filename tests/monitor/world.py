@@ -13,6 +13,8 @@ from monitor.chain import Chain
 from monitor.decode import DecodeStage
 from monitor.desk import Desk
 from monitor.false_alarms import FalseAlarms
+from monitor.herald import Herald
+from monitor.homeassistant import Discovery
 from monitor.inbox import Taken
 from monitor.memory import Memory
 from monitor.metrics import Metrics
@@ -33,7 +35,12 @@ class World:
     """The surroundings in memory: gives what a test says, and keeps what it is given."""
 
     def __init__(
-        self, folder: Path, most_groups: int = 1000, false_alarms: Path | None = None, **window_settings: Any
+        self,
+        folder: Path,
+        most_groups: int = 1000,
+        false_alarms: Path | None = None,
+        discovery: Discovery | None = None,
+        **window_settings: Any,
     ) -> None:
         loaded = bundle.load(folder)
         self.clock = 0.0
@@ -56,8 +63,12 @@ class World:
         self.memory = Memory(chain, 60.0)
         kept = FalseAlarms(false_alarms or folder / "unused.csv", NAMES, 3)
         self.desk = Desk(self.memory, Mutes(), kept, wall=lambda: NOW + self.clock)
+        self.forgotten, self.reborn = threading.Event(), threading.Event()
+        herald = Herald(
+            self.memory, self.desk.mutes, loaded.manifest, discovery, self.forgotten, self.reborn, self.clock
+        )
         self.pipeline = Pipeline(
-            self, decode, self.memory, self.desk, loaded.manifest, most_groups, self.metrics, self,
+            self, decode, self.memory, self.desk, herald, most_groups, self.metrics, self,
             monotonic=lambda: self.clock,
         )  # fmt: skip
 
