@@ -138,8 +138,8 @@ class Session:
     ) -> int:
         """Hand over a message; return its number, which `delivered` returns once the broker has it.
 
-        MQTT 3.1.1 has no place for what it says `about` itself. Where 2000 messages are unconfirmed already it
-        is dropped, and the log says so.
+        What it says `about` itself is lost in MQTT 3.1.1. Where 2000 messages are unconfirmed already it is
+        dropped, and the log says so.
         """
         properties = of_message(about) if about is not None and self._client.protocol == V5 else None
         handed = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)

@@ -36,7 +36,7 @@ def test_reload_loses_no_window(tmp_path: Path, mosquitto: Mosquitto) -> None:
         firing, resolved = other.payloads(ALERTS)
         assert firing["id"] == resolved["id"]
         assert resolved["bundle"] == "0123456789abcdef"
-        assert monitor.outcomes() == {"filling": 2, "judged": 4}
+        wait_until(lambda: monitor.outcomes() == {"filling": 2, "judged": 4}, "all are counted")
         assert "0123456789abcdef" in monitor.get("/metrics")[1]
         assert monitor.get("/metrics")[1].count("bundle_info{") == 1
         wait_until(
