@@ -60,6 +60,8 @@ class Desk:
         self._wall = wall
         self._asked: queue.SimpleQueue[tuple[Request, Respond]] = queue.SimpleQueue()
         self._answers: list[tuple[Respond, bytes]] = []
+        self.waiting: dict[str, None] | None = None
+        """Groups whose change is to be permanent before it is answered; None where nobody waits."""
 
     def ask(self, request: Request, respond: Respond) -> bool:
         """Take a request, from any thread, that is answered once it is done; False where too many wait."""
@@ -89,6 +91,8 @@ class Desk:
             except Refusal as refusal:
                 said = answer(request.transaction, str(refusal))
             self._answers.append((respond, said))
+        if self._answers:
+            self.waiting = {**(self.waiting or {}), **dict.fromkeys(decided.groups)}
         return decided
 
     def answer(self) -> None:
@@ -96,6 +100,7 @@ class Desk:
         for respond, said in self._answers:
             respond(said)
         self._answers.clear()
+        self.waiting = None
 
     def _do(self, request: Request, decided: Decisions, now: float) -> dict[str, object]:
         """Do what is asked; return what the answer tells of it.

@@ -128,6 +128,19 @@ class Edge:
         """Write what isn't yet permanent; return whether all is."""
         return self._write(list(self._changed))
 
+    def secure(self, groups: Iterable[str]) -> bool:
+        """Write these groups now, with all messages; return whether they are permanent.
+
+        With QoS 0 the store is always behind, and who asked for something would wait without end.
+        """
+        if self.problem:
+            return False
+        due = self._next_commit
+        if not self._save([name for name in groups if name in self._changed]):
+            return False
+        self._next_commit = due  # all others wait no longer for it
+        return True
+
     def _portion(self) -> list[str]:
         """Return some of the changed groups, in turn."""
         if not self._next_portions:
@@ -137,7 +150,11 @@ class Edge:
         return names
 
     def _write(self, names: list[str]) -> bool:
-        """Write these groups and the outbox; return whether nothing is left to write."""
+        """Write these groups and all messages; return whether nothing is left to write."""
+        return self._save(names) and not self._changed
+
+    def _save(self, names: list[str]) -> bool:
+        """Write these groups and all messages; return whether that worked."""
         if not (names or self._outbox.unsaved or self._outbox.gone or self._mutes.unsaved):
             return True
         began = self._monotonic()
@@ -161,7 +178,7 @@ class Edge:
         if self.problem:
             self.problem = ""
             _log.info("the store can be written again")
-        return not self._changed
+        return True
 
     def emit(self) -> bool:
         """Publish what the outbox holds, as far as the connection takes it; return whether it is empty."""

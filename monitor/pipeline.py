@@ -49,6 +49,9 @@ class Surroundings(Protocol):
     def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> bool:
         """Make the changed groups' state and the messages to send permanent; return whether all is."""
 
+    def secure(self, groups: Iterable[str]) -> bool:
+        """Make these groups' state permanent now; return whether it is."""
+
     def emit(self) -> bool:
         """Publish what is committed and not yet sent; return whether all of it is confirmed."""
 
@@ -165,7 +168,7 @@ class Pipeline:
         )
         self._surroundings.emit()
         self._surroundings.acknowledge(taken.messages)
-        if saved:
+        if self._desk.waiting is not None and (saved or self._surroundings.secure(self._desk.waiting)):
             self._desk.answer()
         # What isn't permanent yet is held longer, though not without end.
         self._set_aside(self._most_groups * (1 if saved else 2))

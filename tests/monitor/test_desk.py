@@ -139,15 +139,19 @@ def test_false_alarm_that_has_no_place(office: _Office) -> None:
 def test_answer_waits_for_the_store(office: _Office) -> None:
     """Nothing is answered before the store has it, and only so many wait."""
     office.hear(3, HEALTHY, HEALTHY, FAULTY)
-    office.world.saves = False
+    office.world.saves = office.world.secures = False
     for _ in range(50):
         office.ask("acknowledge", group="g")
     office.world.run((4, []))
     assert office.answers == []
     assert not office.world.desk.ask(read("acknowledge", b'{"group":"g"}', retained=False), print)
-    office.world.saves = True
+    office.world.secures = True
     office.world.run((5, []))
     assert [answer["status"] for answer in office.answers] == ["ok"] * 50
+    assert set(office.world.secured[-1]) == {"g"}
+    count = len(office.world.secured)
+    office.world.run((6, [message(4)]))
+    assert len(office.world.secured) == count, "nobody waits any more"
 
 
 @pytest.mark.parametrize("name", ["acknowledge", "silence", "false-alarm"])

@@ -9,6 +9,7 @@ from monitor.edge import Edge
 from monitor.inbox import Inbox
 from monitor.metrics import Metrics
 from monitor.mqtt import Session
+from monitor.mutes import Mutes
 from monitor.settings import Mqtt
 from monitor.store import Store
 from tests.monitor.ear import Ear
@@ -36,13 +37,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def edge(store: Store, clock: Clock, *, acknowledges: bool) -> Edge:
+def edge(store: Store, clock: Clock, *, acknowledges: bool, mutes: Mutes | None = None) -> Edge:
     """Return an edge with sessions that never connect."""
     session = Session(Mqtt(), "edge-under-test", None, Ear())
     return Edge(
-        Inbox(), session, session, store, lambda name: name.encode(), "sensor-monitor",
-        Metrics(CollectorRegistry(), toy_manifest()), most_groups=len(GROUPS), acknowledges=acknowledges,
-        monotonic=clock,
+        Inbox(), session, session, store, lambda name: name.encode(), mutes or Mutes(),
+        "sensor-monitor", Metrics(CollectorRegistry(), toy_manifest()), most_groups=len(GROUPS),
+        acknowledges=acknowledges, monotonic=clock,
     )  # fmt: skip
 
 
@@ -74,6 +75,30 @@ def test_a_pause_between_two_rounds(store: Store) -> None:
     clock.now += 0.5
     assert own.commit(GROUPS[2:3], [])
     assert store.count() == 3
+
+
+def test_what_is_asked_for_is_written_now(store: Store) -> None:
+    """What somebody waits for is written between two rounds, and the rounds don't wait for it."""
+    clock = Clock()
+    mutes = store.mutes()
+    own = edge(store, clock, acknowledges=False, mutes=mutes)
+    assert not own.commit(GROUPS, [])
+    mutes.mute("line1/*", 2000.0)
+    assert own.secure([GROUPS[-1], "unchanged"])
+    assert (store.count(), store.fetch(GROUPS[-1:])) == (4097, {GROUPS[-1]: GROUPS[-1].encode()})
+    assert store.mutes().lines() == [("line1/*", 2000.0)]
+    clock.now += 0.001
+    assert not own.commit([], [])
+    assert store.count() == 8193
+
+
+def test_what_is_asked_for_while_the_disk_is_full(store: Store) -> None:
+    """Where nothing can be written nothing is permanent."""
+    own = edge(store, Clock(), acknowledges=False)
+    store._ask("PRAGMA max_page_count = 20")  # noqa: SLF001, as if there were no more room
+    assert not own.secure(GROUPS[:1]) or not own.commit(GROUPS, [])
+    assert own.problem
+    assert not own.secure(GROUPS[:1])
 
 
 def test_the_end_writes_what_is_left(store: Store) -> None:

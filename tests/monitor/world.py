@@ -51,8 +51,9 @@ class World:
         self.refusals: list[Refusal] = []
         self.events: list[AlertEvent] = []
         self.broken = False
-        self.saves = True
-        """Whether what is committed is permanent at once."""
+        self.saves = self.secures = True
+        """Whether what is committed is permanent at once, and whether what is asked for is."""
+        self.secured: list[list[str]] = []
         self.dropped = 0
         self._script: list[tuple[float, Taken]] = []
         self._stop = threading.Event()
@@ -94,6 +95,10 @@ class World:
         self.groups.append(list(groups))
         self.sent.extend(messages)
         return self.saves
+
+    def secure(self, groups: Iterable[str]) -> bool:
+        self.secured.append(list(groups))
+        return self.secures
 
     def emit(self) -> bool:
         self.calls.append("emit")
