@@ -171,6 +171,20 @@ def test_unknown_group(office: _Office, name: str, group: str) -> None:
     assert office.world.desk.mutes.lines() == []
 
 
+def test_muted_group_that_was_set_aside(toy_bundle: Path) -> None:
+    """What was held back of a group comes with the group where its mute is over by then."""
+    world = World(toy_bundle, most_groups=1)
+    values: dict[str, bytes] = {}
+    world.memory.fetch = lambda names: {name: values[name] for name in names if name in values}
+    world.desk.mutes.mute("a", NOW + 10)
+    world.run((3, [message(ts, FAULTY, "p/a") for ts in range(3)]))
+    values["a"] = world.memory.dump("a") or b""
+    world.run((4, [message(3, topic="p/b")]), (20, []))
+    assert "a" not in world.memory.board
+    world.run((21, [message(5, FAULTY, "p/a")]))
+    assert [event["id"] for event in world.said("alerts/")] == [_id(2, "a")]
+
+
 def test_group_that_was_set_aside(toy_bundle: Path) -> None:
     """A group that memory had no room for is found in the store."""
     world = World(toy_bundle, most_groups=1)

@@ -78,7 +78,7 @@ def test_a_pause_between_two_rounds(store: Store) -> None:
 
 
 def test_what_is_asked_for_is_written_now(store: Store) -> None:
-    """What somebody waits for is written between two rounds, and the rounds don't wait for it."""
+    """What somebody waits for is written between two portions of what changed."""
     clock = Clock()
     mutes = store.mutes()
     own = edge(store, clock, acknowledges=False, mutes=mutes)
@@ -87,9 +87,20 @@ def test_what_is_asked_for_is_written_now(store: Store) -> None:
     assert own.secure([GROUPS[-1], "unchanged"])
     assert (store.count(), store.fetch(GROUPS[-1:])) == (4097, {GROUPS[-1]: GROUPS[-1].encode()})
     assert store.mutes().lines() == [("line1/*", 2000.0)]
-    clock.now += 0.001
-    assert not own.commit([], [])
-    assert store.count() == 8193
+    assert not own.commit([], []), "there is more"
+
+
+def test_rounds_wait_for_nobody(store: Store) -> None:
+    """Whoever asks again and again doesn't keep all others from being written."""
+    clock = Clock()
+    own = edge(store, clock, acknowledges=False)
+    assert own.commit(GROUPS[:1], [])
+    clock.now += 0.9
+    assert not own.commit(GROUPS[1:3], [])
+    assert own.secure(GROUPS[1:2])
+    clock.now += 0.1
+    assert own.commit(GROUPS[3:4], [])
+    assert store.count() == 4
 
 
 def test_what_is_asked_for_while_the_disk_is_full(store: Store) -> None:

@@ -1,6 +1,7 @@
 """What operators ask over MQTT, seen from outside: real brokers, real processes, really killed."""
 
 import json
+import resource
 import signal
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,27 @@ def test_killed_before_it_is_done(tmp_path: Path, mosquitto: Mosquitto, toy_bund
             )
             answer = other.payloads("sensor-monitor/response/silence")[0]
             assert (answer["status"], answer["transaction"]) == ("ok", 1)
+
+
+def test_killed_before_it_is_permanent(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """A request that was done and couldn't be stored isn't answered: it comes again with the next process."""
+    monitor = plant(tmp_path, toy_bundle, mosquitto.port)
+    with client(mosquitto.port, "sensor-monitor/#") as other:
+        with running(monitor):
+            hear(other, 1000, HEALTHY, HEALTHY, FAULTY)
+            wait_until(lambda: told(other), "it fires")
+            assert monitor.process is not None
+            resource.prlimit(monitor.process.pid, resource.RLIMIT_FSIZE, (8192, 8192))
+            other.publish("sensor-monitor/request/false-alarm", {"group": GROUP})
+            wait_until(lambda: monitor.metric("store_failures_total") > 0, "the store can't be written")
+            assert len((tmp_path / "false.csv").read_text().splitlines()) == 2
+            assert other.payloads(ANSWERS) == []
+            monitor.kill()
+        with running(monitor):
+            wait_until(lambda: other.payloads(ANSWERS), "it is answered")
+            assert other.payloads(ANSWERS) == [{"status": "ok", "incident": told(other)[0][0]}]
+            wait_until(lambda: len(told(other)) == 2, "the incident ends")
+    assert len((tmp_path / "false.csv").read_text().splitlines()) == 2
 
 
 def test_bad_requests(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
