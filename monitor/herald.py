@@ -1,7 +1,7 @@
 """Puts into messages what is to be said of groups, and says it again before the broker forgets it."""
 
 import threading
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
 from monitor.about import STATE_EXPIRY
@@ -54,7 +54,7 @@ class Herald:
         self._reborn = reborn
         self.manifest = manifest
         self._withdrawn: list[str] = []
-        self._again: deque[str] = deque()  # groups whose turn it is to be said again
+        self._again: OrderedDict[str, None] = OrderedDict()  # groups that are to be said again
         self._next_round = now + _AGAIN_AFTER
         self._next_portion = now
 
@@ -100,10 +100,12 @@ class Herald:
         arrived, board.arrived = board.arrived, []
         if self._discovery is None:
             return []
-        self._again.extend(arrived)
+        self._again.update(dict.fromkeys(arrived))
+        if len(self._again) > 2 * len(board):  # under more groups than max_groups some are gone again
+            self._again = OrderedDict((name, None) for name in self._again if name in board)
         if self._reborn.is_set():
             self._reborn.clear()
-            self._again = deque(board.names())
+            self._again = OrderedDict.fromkeys(board.names())
         withdrawn, self._withdrawn = self._withdrawn, []
         return [self._discovery.withdraw(group) for group in withdrawn if group not in board]
 
@@ -112,11 +114,11 @@ class Herald:
         board = self._memory.board
         if now >= self._next_round:
             self._next_round = now + _AGAIN_AFTER
-            self._again = deque(board.names())
+            self._again = OrderedDict.fromkeys(board.names())
         if not self._again or now < self._next_portion:
             return []
         self._next_portion = now + _PAUSE
-        names = [self._again.popleft() for _ in range(min(_PORTION, len(self._again)))]
+        names = [self._again.popitem(last=False)[0] for _ in range(min(_PORTION, len(self._again)))]
         lines = board.lines(name for name in names if name in board)
         messages = [self._state(line) for line in lines]
         if self._discovery is not None:

@@ -72,6 +72,16 @@ def test_announced_when_known(toy_bundle: Path) -> None:
     assert not world.reborn.is_set()
 
 
+def test_ever_new_groups(toy_bundle: Path) -> None:
+    """Of groups that come and go faster than they can be announced no more wait than memory has room for."""
+    world = World(toy_bundle, most_groups=300, discovery=Discovery("ha", "base"))
+    batches = [[message(0, topic=f"p/{10 * turn}{number}") for number in range(10)] for turn in range(200)]
+    world.run(*[(1 + turn / 1e6, batch) for turn, batch in enumerate(batches)])
+    assert len(world.herald._again) <= 700  # noqa: SLF001, what isn't said yet is seen nowhere else
+    world.run(*[(2 + turn, []) for turn in range(5)])
+    assert len([payload for payload in _announced(world).values() if payload]) == 300
+
+
 def test_withdrawn_when_gone(toy_bundle: Path) -> None:
     """A group that is set aside is taken back, and announced again when it comes back."""
     world = World(toy_bundle, most_groups=1, discovery=Discovery("ha", "base"))

@@ -65,11 +65,11 @@ class World:
         kept = FalseAlarms(false_alarms or folder / "unused.csv", NAMES, 3)
         self.desk = Desk(self.memory, Mutes(), kept, wall=lambda: NOW + self.clock)
         self.forgotten, self.reborn = threading.Event(), threading.Event()
-        herald = Herald(
+        self.herald = Herald(
             self.memory, self.desk.mutes, loaded.manifest, discovery, self.forgotten, self.reborn, self.clock
         )
         self.pipeline = Pipeline(
-            self, decode, self.memory, self.desk, herald, most_groups, self.metrics, self,
+            self, decode, self.memory, self.desk, self.herald, most_groups, self.metrics, self,
             monotonic=lambda: self.clock,
         )  # fmt: skip
 
