@@ -14,7 +14,7 @@ def alert_stage(alerts: Alerts, threshold: float) -> AlertStage:
     ------
     ConfigurationError : a window that is Faulty would count towards the end of an incident.
     """
-    usual = alerts.model_dump(exclude={"mode", "rules"})
+    usual = alerts.model_dump(exclude={"mode", "rules", "false_alarms"})
     special = []
     for rule in alerts.rules:
         own = rule.model_dump(exclude={"groups"}, exclude_none=True)
