@@ -188,6 +188,16 @@ class AlertStage:
             state.acknowledged = True
         return self.incident(group)
 
+    def end(self, group: str, ts: float) -> None:
+        """End a group's open incident at `ts` (event time, seconds) without an event, whatever it reads.
+
+        The next one begins as after any other: a Faulty window counts anew, and `min_interval` from here.
+        """
+        if self.incident(group) is not None:
+            self.forget(group)
+            if self._rules(group).min_interval:
+                self._groups[group] = _Group(ended_at=ts)
+
     def incident(self, group: str) -> str | None:
         """Return the id of a group's open incident."""
         state = self._groups.get(group)

@@ -83,6 +83,18 @@ def test_acknowledged_incident() -> None:
     ]
 
 
+@pytest.mark.parametrize(("min_interval", "next_one"), [(0, ("g:2000", 3)), (4, ("g:2000", 5))])
+def test_end_from_outside(min_interval: float, next_one: tuple[str, int]) -> None:
+    """An incident that somebody ends is over; the next one counts anew, and `min_interval` from there."""
+    stage = AlertStage(Rules(raise_after=2, min_interval=min_interval))
+    stage.end("g", 0)
+    stage.update(judged([Window("g", 0, 0.9), Window("g", 1, 0.9)]))
+    stage.end("g", 1)
+    assert (stage.incident("g"), stage.firing) == (None, 0)
+    said = say(stage.update(judged([Window("g", ts, 0.9) for ts in range(2, 9)])))
+    assert [(one.id, one.at) for one in said] == [next_one]
+
+
 def test_interval_that_is_over_leaves_nothing() -> None:
     """A group is looked at until its interval is over, and no longer."""
     stage = AlertStage(Rules(clear_after=2, min_interval=3))
