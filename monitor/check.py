@@ -31,6 +31,7 @@ def check_files(settings: Settings) -> str:
     decoder(settings, found.names)
     Chain(loaded, settings.windows, settings.alerts)
     _session(settings, _Visit())
+    configuration.token(settings.http)
     quality = ", ".join(
         f"{name} {value:.3f}" for name, value in found.quality.items() if isinstance(value, float)
     )

@@ -13,10 +13,10 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsError
 
 from monitor.errors import ConfigurationError
-from monitor.settings import Alerts, FileSettings, Mqtt, Settings
+from monitor.settings import Alerts, FileSettings, Http, Mqtt, Settings, check_token
 from monitor.topics import Template, conflict, own_output
 
-__all__ = ["load", "password", "propose"]
+__all__ = ["load", "password", "propose", "token"]
 
 _PREFIX = "MONITOR_"
 # systemd sets these for a unit that another one triggers; they are no settings of ours.
@@ -107,16 +107,34 @@ def password(mqtt: Mqtt) -> str | None:
     """
     if mqtt.password_file is None:
         return mqtt.password.get_secret_value() if mqtt.password else None
-    try:
-        text = mqtt.password_file.read_text().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ConfigurationError(
-            f"mqtt.password_file: {mqtt.password_file} can't be read: {reason}"
-        ) from error
+    text = _secret("mqtt.password_file", mqtt.password_file)
     if not text:
         raise ConfigurationError(f"mqtt.password_file: {mqtt.password_file} is empty; expected a password")
     return text
+
+
+def token(http: Http) -> str | None:
+    """Return what one has to know to read over HTTP, from the settings or from `token_file`.
+
+    Raises
+    ------
+    ConfigurationError : the file can't be read, or holds no token.
+    """
+    if http.token_file is None:
+        return http.token.get_secret_value() if http.token else None
+    try:
+        return check_token(_secret("http.token_file", http.token_file))
+    except ValueError as error:
+        raise ConfigurationError(f"http.token_file: {http.token_file}: the token {error}") from None
+
+
+def _secret(name: str, file: Path) -> str:
+    """Return what stands in a file, without its last newline."""
+    try:
+        return file.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigurationError(f"{name}: {file} can't be read: {reason}") from error
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -180,7 +198,7 @@ def _rule(problem: ErrorDetails) -> str:
         .replace("should", "must")
     )
     value = problem["input"]
-    secret = "password" in problem["loc"]
+    secret = {"password", "token"} & set(problem["loc"])
     if problem["type"] == "value_error" or secret or not isinstance(value, (str, int, float, bool)):
         return text
     return f"{text}, not {value!r}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from monitor import __version__, bundle, reload
+from monitor import __version__, bundle, configuration, reload
 from monitor.chain import Chain
 from monitor.decode import DecodeStage
 from monitor.desk import Desk
@@ -28,8 +28,10 @@ from monitor.settings import Settings
 from monitor.systemd import Systemd
 from monitor.topics import Template
 from monitor.web.app import build
+from monitor.web.live import Live
 from monitor.web.server import Server
-from monitor.web.summary import summary
+from monitor.web.status import Status
+from monitor.web.stream import Stream
 
 __all__ = ["Daemon", "decoder"]
 
@@ -38,6 +40,8 @@ _log = logging.getLogger(__name__)
 # A pipeline that didn't come round for this many seconds hangs: its turns take half a second when idle,
 # and a full batch a tenth.
 _HANGS_AFTER = 10.0
+# Seconds of event time between two points of a group's history on the page: so it shows five minutes.
+_POINT = 5.0
 # How long `stop` waits for the pipeline to finish, in seconds: to drain and say farewell it takes 3 at most.
 _PIPELINE_STOPS_WITHIN = 4.0
 
@@ -78,17 +82,14 @@ class Daemon:
                 settings, manifest, self._store.filters(), self._inbox, self._metrics, self.reload,
                 self._desk.ask, self._end,
             )  # fmt: skip
-            self._server = Server(
-                build(self.registry, self._not_alive, self._not_ready, self._summary),
-                settings.http.host,
-                settings.http.port,
-            )
+            self._server, self._live = self._web(settings)
         except UnusableError:
             self._store.close()
             raise
         self._store.add_filters(self._link.session.subscriptions)
         memory.fetch = self._store.fetch
         memory.board.expect(settings.input.groups, now, time.time())
+        self._live.know(memory.board.lines())
         self._edge = Edge(
             self._inbox, self._link.session, self._link.outgoing, self._store, memory.dump,
             self._desk.mutes, settings.mqtt.base_topic, self._metrics, most_groups=most,
@@ -96,7 +97,7 @@ class Daemon:
         )  # fmt: skip
         self._pipeline = Pipeline(
             self._edge, decode, memory, self._desk, self._herald(memory, now), most, self._metrics,
-            PipelineLog(), self._systemd.alive,
+            PipelineLog(), self._systemd.alive, onlooker=self._live,
         )  # fmt: skip
         self.address = self._server.address
         """Where HTTP is answered, e.g. `http://127.0.0.1:9108`."""
@@ -190,6 +191,17 @@ class Daemon:
             link.forgotten, link.reborn, now,
         )  # fmt: skip
 
+    def _web(self, settings: Settings) -> tuple[Server, Live]:
+        manifest = self._bundle.manifest
+        live = Live(len(manifest.features), spacing=max(_POINT, manifest.sample_period))
+        status = Status(self.registry, lambda: (self._settings, self._bundle.manifest), self._not_ready)
+        stream = Stream(live, status.look)
+        app = build(
+            self.registry, self._not_alive, self._not_ready, stream, lambda: self._settings.bundle,
+            configuration.token(settings.http),
+        )  # fmt: skip
+        return Server(app, settings.http.host, settings.http.port, stream.stop), live
+
     def _chain(self, loaded: bundle.Bundle) -> Chain:
         scorer = TimedScorer(loaded.classifier, self._metrics.inference_seconds)
         return Chain(loaded, self._settings.windows, self._settings.alerts, scorer)
@@ -234,9 +246,6 @@ class Daemon:
 
     def _not_ready(self) -> str:
         return "; ".join(filter(None, [self._link.problem, self._edge.problem]))
-
-    def _summary(self) -> dict[str, str]:
-        return summary(self.registry, self._settings, self._bundle.manifest, self._not_ready())
 
 
 def decoder(settings: Settings, features: tuple[str, ...]) -> DecodeStage:

@@ -19,7 +19,7 @@ from monitor.manifest import Manifest
 from monitor.memory import Memory
 from monitor.metrics import Metrics
 from monitor.outbox import Outgoing
-from monitor.records import FAULTY, NORMAL, AlertEvent, Message, Outcome, Readings, Refusal
+from monitor.records import FAULTY, NORMAL, AlertEvent, GroupState, Message, Outcome, Readings, Refusal
 
 __all__ = ["Pipeline", "Replacement", "Surroundings"]
 
@@ -72,6 +72,24 @@ class Watcher(Protocol):
         """Take note of incidents that began or ended."""
 
 
+class Onlooker(Protocol):
+    """Is shown each batch while the pipeline waits: it looks at it later, and elsewhere."""
+
+    def saw(self, readings: Readings, verdicts: Verdicts, lines: Sequence[GroupState]) -> None:
+        """Take a batch, what came of it, and the lines that changed."""
+
+    def forgot(self, names: Sequence[str]) -> None:
+        """Hear of groups that were set aside."""
+
+
+class _Nobody:
+    def saw(self, readings: Readings, verdicts: Verdicts, lines: Sequence[GroupState]) -> None:
+        pass
+
+    def forgot(self, names: Sequence[str]) -> None:
+        pass
+
+
 @dataclass(frozen=True, slots=True)
 class Replacement:
     """Stages that take over from those in use."""
@@ -97,6 +115,7 @@ class Pipeline:
     most_groups : how many groups are held in memory; the least recently heard beyond it are set aside.
     metrics, watcher : look on.
     alive : is called at each turn.
+    onlooker : is shown each batch.
     monotonic : returns monotonic seconds.
     """
 
@@ -111,6 +130,7 @@ class Pipeline:
         metrics: Metrics,
         watcher: Watcher,
         alive: Callable[[], None] = lambda: None,
+        onlooker: Onlooker | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._surroundings = surroundings
@@ -122,6 +142,7 @@ class Pipeline:
         self._metrics = metrics
         self._watcher = watcher
         self._alive = alive
+        self._onlooker = onlooker or _Nobody()
         self._monotonic = monotonic
         self._next: queue.SimpleQueue[Replacement] = queue.SimpleQueue()
         self.last_turn = monotonic()
@@ -170,6 +191,8 @@ class Pipeline:
         self._surroundings.acknowledge(taken.messages)
         if self._desk.waiting is not None and (saved or self._surroundings.secure(self._desk.waiting)):
             self._desk.answer()
+        if taken.messages or silent or changed:
+            self._onlooker.saw(readings, verdicts, [*silent, *changed])
         # What isn't permanent yet is held longer, though not without end.
         self._set_aside(self._most_groups * (1 if saved else 2))
         self._count(taken, refusals, verdicts)
@@ -199,6 +222,8 @@ class Pipeline:
         self._herald.gone(names)
         for name in names:
             self._decode.forget(name)
+        if names:
+            self._onlooker.forgot(names)
 
     def _count(self, taken: Taken, refusals: Sequence[Refusal], verdicts: Verdicts) -> None:
         metrics = self._metrics

@@ -22,6 +22,7 @@ __all__ = [
     "Store",
     "Tls",
     "WindowSettings",
+    "check_token",
 ]
 
 Port = Annotated[int, Ge(1), Le(65535)]
@@ -29,6 +30,9 @@ Seconds = Annotated[float, Gt(0), Le(1e9)]
 SecondsOrZero = Annotated[float, Ge(0), Le(1e9)]
 Count = Annotated[int, Ge(1), Le(1_000_000)]
 Score = Annotated[float, Gt(0), Le(1)]
+
+# With 16 letters and digits drawn at random, there is nothing to gain by trying.
+_SHORTEST_TOKEN = 16
 
 
 def _template(text: str) -> str:
@@ -66,6 +70,22 @@ def _host(text: str) -> str:
 def _path(text: str) -> str:
     if not text.startswith("/") or not text.isprintable() or " " in text:
         raise ValueError(f"must begin with a slash and hold no spaces, not {text!r}")
+    return text
+
+
+def _token(secret: SecretStr) -> SecretStr:
+    return SecretStr(check_token(secret.get_secret_value()))
+
+
+def check_token(text: str) -> str:
+    """Return a token that nobody guesses and that every header can carry.
+
+    Raises
+    ------
+    ValueError : it is another one; the text doesn't tell which.
+    """
+    if len(text) < _SHORTEST_TOKEN or not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError(f"must have at least {_SHORTEST_TOKEN} characters, of ASCII and without spaces")
     return text
 
 
@@ -212,6 +232,15 @@ class Http(_Section):
     host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
     port: Annotated[int, Ge(0), Le(65535)] = 9108
     """0: any free port; the log says which."""
+    token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    """What one has to know to read anything but /livez and /readyz."""
+    token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("token and token_file must not both be set")
+        return self
 
 
 class Log(_Section):

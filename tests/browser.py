@@ -6,6 +6,7 @@ import select
 import shutil
 import subprocess
 import time
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,8 @@ class Browser:
         self._session = ""
         self.requests: list[str] = []
         """The address of every request since the browser was started."""
+        self.complaints: list[str] = []
+        """Whatever its console shows as an error or a warning since the browser was started."""
         self._events: list[str] = []
 
     def start(self) -> None:
@@ -61,6 +64,8 @@ class Browser:
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._call("Network.enable")
         self._call("Page.enable")
+        self._call("Runtime.enable")
+        self._call("Log.enable")
 
     def stop(self) -> None:
         """End the browser."""
@@ -87,6 +92,25 @@ class Browser:
         """Be somebody who prefers a `light` or `dark` page."""
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
+    def resize(self, width: int, height: int) -> None:
+        """Be a screen of so many pixels."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+
+    def photograph(self, file: Path) -> None:
+        """Write what is on the screen as a PNG."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b64decode(self._call("Page.captureScreenshot")["data"]))
+
+    def forget_visits(self) -> None:
+        """Forget all cookies."""
+        self._call("Network.clearBrowserCookies")
+
     def _call(self, method: str, **parameters: Any) -> Any:
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
@@ -106,6 +130,12 @@ class Browser:
         self._events.append(name)
         if name == "Network.requestWillBeSent":
             self.requests.append(event["params"]["request"]["url"])
+        elif name == "Runtime.exceptionThrown":
+            self.complaints.append(str(event["params"]["exceptionDetails"]))
+        elif name == "Log.entryAdded" and event["params"]["entry"]["level"] in {"error", "warning"}:
+            self.complaints.append(str(event["params"]["entry"]))
+        elif name == "Runtime.consoleAPICalled" and event["params"]["type"] in {"error", "warning", "assert"}:
+            self.complaints.append(str(event["params"]["args"]))
 
     def _next(self) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE

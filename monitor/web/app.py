@@ -1,31 +1,51 @@
 """The routes. Everything they show comes in as an argument; nothing here changes anything."""
 
-from collections.abc import Awaitable, Callable
-from html import escape
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from monitor.web import files
+from monitor.web.guard import Guard
+from monitor.web.stream import MOST_CLIENTS, Stream
 
 __all__ = ["build"]
+
+_log = logging.getLogger(__name__)
 
 Check = Callable[[], str]
 """Returns "" if all is well, else what isn't."""
 
+# Who watches over the process knows no secret, and what the page that asks for one is made of is no secret.
+_UNGUARDED = {"/livez", "/readyz", "/token.css", "/icon.svg"}
+
 
 def build(
-    registry: CollectorRegistry, alive: Check, ready: Check, summary: Callable[[], dict[str, str]]
-) -> Starlette:
+    registry: CollectorRegistry,
+    alive: Check,
+    ready: Check,
+    stream: Stream,
+    bundle: Callable[[], Path],
+    token: str | None = None,
+) -> ASGIApp:
     """Return the web application.
 
     Parameters
     ----------
     registry : what /metrics shows.
     alive, ready : answer /livez and /readyz.
-    summary : label -> text, what the page shows.
+    stream : what the page shows.
+    bundle : returns the folder of the bundle in use, for its report.
+    token : what one has to know; None lets everybody in.
     """
 
     # Coroutines that never wait: all is quickly said, and a thread for each request would keep memory.
@@ -40,36 +60,54 @@ def build(
 
         return answer
 
-    async def page(_: Request) -> Response:
-        rows = "".join(f"<tr><th>{escape(name)}<td>{escape(text)}" for name, text in summary().items())
-        return HTMLResponse(_PAGE.replace("ROWS", rows))
+    async def events(request: Request) -> Response:
+        if stream.full:
+            return PlainTextResponse(f"{MOST_CLIENTS} pages are open already\n", status_code=503)
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        if request.method == "HEAD":
+            return Response(headers=headers, media_type="text/event-stream")
+        return _Events(stream, headers)
 
-    return Starlette(
+    async def report(_: Request) -> Response:
+        return files.send_report(bundle())
+
+    app = Starlette(
         routes=[
-            Route("/", page),
+            *files.routes(),
+            Route("/events", events),
+            Route("/report", report),
             Route("/metrics", metrics),
             Route("/livez", check(alive)),
             Route("/readyz", check(ready)),
-        ]
+        ],
+        lifespan=lambda _: _running(stream),
     )
+    return Guard(app, token, _UNGUARDED, files.refusal()) if token else app
 
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta http-equiv="refresh" content="2">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
-<title>sensor-monitor</title>
-<style>
-body { font: 1.25rem/1.5 system-ui, sans-serif; max-width: 46rem; margin: 3rem auto; padding: 0 1rem }
-table { border-collapse: collapse; width: 100% }
-th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid #8884 }
-th { white-space: nowrap }
-td { font-variant-numeric: tabular-nums }
-</style>
-<h1>sensor-monitor</h1>
-<table>ROWS</table>
-<p><a href="/metrics">/metrics</a> <a href="/livez">/livez</a> <a href="/readyz">/readyz</a></p>
-</html>
-"""
+class _Events(StreamingResponse):
+    """Events for one page, which is counted as long as it is there."""
+
+    def __init__(self, stream: Stream, headers: Mapping[str, str]) -> None:
+        super().__init__(stream.events(), headers=headers, media_type="text/event-stream")
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._stream.client():
+            await super().__call__(scope, receive, send)
+
+
+@asynccontextmanager
+async def _running(stream: Stream) -> AsyncIterator[None]:
+    task = asyncio.create_task(stream.run())
+    task.add_done_callback(_say_why)
+    yield
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _say_why(task: asyncio.Task[None]) -> None:
+    """Log what ended it: a page that stands still is no reason to stop the monitor, but to be told."""
+    if not task.cancelled() and task.exception():
+        _log.error("the page stands still", exc_info=task.exception())

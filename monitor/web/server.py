@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+from collections.abc import Callable
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -10,6 +11,12 @@ from starlette.types import ASGIApp
 from monitor.errors import ConfigurationError
 
 __all__ = ["Server"]
+
+# A client that doesn't take what it is sent for so long, in milliseconds, is cut by the kernel: a page in a
+# laptop that was closed must not keep memory here.
+_STALLS_AFTER = 15_000
+# How long requests may take to end once the server stops, in seconds.
+_ENDS_WITHIN = 1
 
 
 class Server:
@@ -19,13 +26,16 @@ class Server:
     ----------
     app : the application.
     host, port : where to listen; port 0 takes any free one.
+    before_stop : ends the answers that have no end.
 
     Raises
     ------
     ConfigurationError : the address is in use or not this machine's.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, before_stop: Callable[[], None] = lambda: None
+    ) -> None:
         try:
             self._socket = socket.create_server((host, port), family=_family(host))
         except OSError as error:
@@ -34,8 +44,15 @@ class Server:
             raise ConfigurationError(
                 f"http: can't listen on {host}:{port}: {reason}; expected a free port of this machine"
             ) from error
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # not outside of Linux; what is accepted inherits it
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLS_AFTER)
         self.address = f"http://{host}:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
+        # No access log: an address may have a token in it.
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="on", ws="none", server_header=False,
+            timeout_graceful_shutdown=_ENDS_WITHIN,
+        )  # fmt: skip
+        self._before_stop = before_stop
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
 
@@ -48,6 +65,7 @@ class Server:
 
     def stop(self) -> None:
         """Stop answering and give the port back."""
+        self._before_stop()
         self._server.should_exit = True
         self._thread.join(timeout=2)
         self._socket.close()

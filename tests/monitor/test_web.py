@@ -1,4 +1,7 @@
 import asyncio
+import re
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -7,21 +10,34 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.metrics import Metrics
 from monitor.web.app import build
+from monitor.web.live import Live
+from monitor.web.stream import Stream
 from tests.toy import toy_manifest
+
+STATIC = Path(__file__).parents[2] / "monitor" / "web" / "static"
+TOKEN = "a-token-of-a-test-0123"  # noqa: S105
 
 
 def _ask(
-    path: str, *, method: str = "GET", alive: str = "", ready: str = "", summary: dict[str, str] | None = None
+    path: str,
+    *,
+    method: str = "GET",
+    alive: str = "",
+    ready: str = "",
+    bundle: Path = Path("nowhere"),
+    token: str | None = None,
+    **how: Any,
 ) -> httpx.Response:
     """Ask an application of its own, without a socket."""
     registry = CollectorRegistry()
     Metrics(registry, toy_manifest()).by_label["Faulty"].inc(3)
-    app = build(registry, lambda: alive, lambda: ready, lambda: summary or {})
+    stream = Stream(Live(4, spacing=5.0), dict)
+    app = build(registry, lambda: alive, lambda: ready, stream, lambda: bundle, token)
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://monitor") as client:
-            return await client.request(method, path)
+            return await client.request(method, path, **how)
 
     return asyncio.run(ask())
 
@@ -58,26 +74,44 @@ def test_not_well(path: str, live_status: int, ready_status: int) -> None:
     assert (unready.text == "not connected\n") == (ready_status == 503)
 
 
-def test_page() -> None:
-    """The page shows each line of the summary and leads to the other addresses."""
-    response = _ask("/", summary={"Broker": "connected to plant:1883", "Windows judged": "1,234"})
+@pytest.mark.parametrize("path", ["/", "/page.js", "/page.css", "/icon.svg"])
+def test_page(path: str) -> None:
+    """The page is there, its files too, and none of it may load or run anything of another host."""
+    response = _ask(path)
     assert response.status_code == 200
-    assert response.headers["content-type"] == "text/html; charset=utf-8"
-    for text in ("Broker", "connected to plant:1883", "Windows judged", "1,234"):
-        assert text in response.text
-    for path in ("/metrics", "/livez", "/readyz"):
-        assert f'href="{path}"' in response.text
+    assert response.content
+    policy = response.headers["content-security-policy"]
+    assert "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';" in policy
+    assert "unsafe" not in policy
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_page_escapes() -> None:
-    """What comes from outside is text on the page and never markup."""
-    response = _ask("/", summary={"<b>": '<script>alert("x")</script> ROWS & more'})
-    assert "<script>" not in response.text
-    assert "<b>" not in response.text
-    assert "&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt; ROWS &amp; more" in response.text
+def test_page_stands_alone() -> None:
+    """No file of the page holds an address of another host, a script in its HTML, or HTML in its scripts."""
+    for file in STATIC.iterdir():
+        text = file.read_text().replace("http://www.w3.org/2000/svg", "")
+        assert "//" not in re.sub(r"(^|\s)//.*", "", text, flags=re.MULTILINE), file.name
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", text), (
+            file.name
+        )
+        assert not re.search(
+            r"<script(?! type=\"module\" src=\"/\w+\.js\"></script>)|\son\w+=|\sstyle=", text
+        )
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics", "/livez", "/readyz"])
+def test_report(tmp_path: Path) -> None:
+    """The bundle's report can be read, and whatever stands in it runs nothing and asks for nothing."""
+    assert _ask("/report", bundle=tmp_path).status_code == 404
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.html").write_text("<script>alert(1)</script>")
+    response = _ask("/report", bundle=tmp_path)
+    assert (response.status_code, response.text) == (200, "<script>alert(1)</script>")
+    policy = response.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline';")
+    assert policy.endswith("sandbox")
+
+
+@pytest.mark.parametrize("path", ["/", "/events", "/report", "/page.js", "/metrics", "/livez", "/readyz"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_nothing_can_be_changed(method: str, path: str) -> None:
     """Whoever tries to change something is refused."""
@@ -87,3 +121,54 @@ def test_nothing_can_be_changed(method: str, path: str) -> None:
 def test_unknown_path() -> None:
     """Any other path is not found."""
     assert _ask("/etc/passwd").status_code == 404
+
+
+def test_head_of_events() -> None:
+    """Who asks for the head of the events is answered, and that's it."""
+    response = _ask("/events", method="HEAD")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/event-stream")
+
+
+@pytest.mark.parametrize("path", ["/", "/events", "/page.js", "/report", "/metrics", "/nothing"])
+def test_token_is_asked_for(path: str) -> None:
+    """Where there is a token, who doesn't know it reads nothing, nor learns what there is."""
+    for how in (
+        {},
+        {"headers": {"authorization": f"Bearer {TOKEN}x"}},
+        {"headers": {"authorization": f"Basic {TOKEN}"}},
+        {"headers": {"authorization": "Bearer \xe9".encode("latin-1")}},
+        {"params": {"token": TOKEN[:-1]}},
+        {"params": {"token": "\u2603"}},
+        {"headers": {"cookie": f"sensor-monitor={TOKEN}"}},
+    ):
+        response = _ask(path, token=TOKEN, **how)
+        assert response.status_code == 401
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert TOKEN not in response.text
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/token.css", "/icon.svg"])
+def test_health_needs_no_token(path: str) -> None:
+    """Who watches over the process need not know the token."""
+    assert _ask(path, token=TOKEN).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics", "/page.js"])
+def test_token_as_a_header(path: str) -> None:
+    """A program sends the token as a header."""
+    assert _ask(path, token=TOKEN, headers={"authorization": f"bearer {TOKEN}"}).status_code == 200
+
+
+def test_token_of_a_browser() -> None:
+    """A browser gives the token once, is led away from the address with it, and a cookie lets it in."""
+    first = _ask("/", token=TOKEN, params={"token": TOKEN})
+    assert (first.status_code, first.headers["location"]) == (303, "/")
+    cookie = first.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=lax" in cookie
+    assert TOKEN not in cookie
+    (name, value), *_ = first.cookies.items()
+    back = {"cookie": f"{name}={value}"}
+    assert _ask("/", token=TOKEN, headers=back).status_code == 200
+    assert _ask("/", token=f"{TOKEN}x", headers=back).status_code == 401

@@ -1,0 +1,102 @@
+"""What is known of groups and alerts, as the page's script takes it."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.manifest import Feature
+from monitor.records import AlertEvent
+from monitor.web.live import Live
+
+__all__ = ["alerts", "groups", "histories"]
+
+# Enough for a sensor, and a third of the bytes of a number with all its digits.
+_DIGITS = 5
+# Alerts that are spelled out; there is no screen for more, and the groups' table shows all.
+_MOST_ALERTS = 50
+
+
+def groups(live: Live, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return where groups stand, with the newest point of each one's history, or all where there are more."""
+    jumped = [name for name in names if live.trends.jumped[live.row(name)]]
+    if jumped:
+        rest = [name for name in names if not live.trends.jumped[live.row(name)]]
+        return histories(live, jumped) + (groups(live, rest) if rest else [])
+    begins, worst, values = live.trends.newest([live.row(name) for name in names])
+    return [
+        {**_line(live, name), "point": [begin, score, *reading]}
+        for name, begin, score, reading in zip(
+            names, begins.tolist(), _short(worst), _short(values), strict=True
+        )
+    ]
+
+
+def histories(live: Live, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return where groups stand, with all of each one's history."""
+    begins, worst, values = live.trends.all([live.row(name) for name in names])
+    lines = []
+    for name, *columns in zip(names, begins.tolist(), _short(worst), _short(values), strict=True):
+        points = [
+            [begin, score, *reading]
+            for begin, score, reading in zip(*columns, strict=True)
+            if not math.isnan(begin)
+        ]
+        lines.append({**_line(live, name), "points": points})
+    return lines
+
+
+def alerts(live: Live, features: Sequence[Feature]) -> dict[str, Any]:
+    """Return the incidents that are open, the newest first, and those that ended last."""
+    newest = list(live.alerts.items())[: -_MOST_ALERTS - 1 : -1]
+    return {
+        "firing": [_alert(live, group, event, features) for group, event in newest],
+        "ended": [
+            {"group": event.group, "since": event.started_at, "until": event.ended_at}
+            for event in reversed(live.ended)
+        ],
+    }
+
+
+def _line(live: Live, name: str) -> dict[str, Any]:
+    line, row = live.lines[name], live.row(name)
+    score = float(live.trends.scores[row])
+    return {
+        "group": name,
+        "state": line.state.value,
+        "since": line.since,
+        "far": line.out_of_range,
+        "firing": line.incident is not None,
+        "ts": float(live.trends.ts[row]),
+        "score": line.score if math.isnan(score) else score,
+    }
+
+
+def _alert(live: Live, group: str, event: AlertEvent | None, features: Sequence[Feature]) -> dict[str, Any]:
+    incident = live.lines[group].incident or ""
+    if event is None:  # an earlier process sent it; the id tells when it began
+        return {"group": group, "since": int(incident.rpartition(":")[2]) / 1000, "score": None, "reason": ""}
+    return {
+        "group": group,
+        "since": event.started_at,
+        "score": event.score,
+        "reason": _reason(event, features),
+    }
+
+
+def _reason(event: AlertEvent, features: Sequence[Feature]) -> str:
+    """Say in words what the window looks like: the values of its last reading."""
+    values = zip(features, event.window_values[-1], strict=True)
+    return ", ".join(f"{feature.name} {value:.{_DIGITS}g} {feature.unit}" for feature, value in values)
+
+
+def _short(numbers: NDArray[np.float32]) -> list[Any]:
+    """Return numbers with so many digits as anybody reads, as nested lists."""
+    exact = numbers.astype(np.float64)
+    size = np.abs(exact)
+    size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
+    scale = 10.0 ** (_DIGITS - 1 - np.floor(np.log10(size)))
+    shortened: list[Any] = (np.round(exact * scale) / scale).tolist()
+    return shortened

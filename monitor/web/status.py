@@ -1,0 +1,90 @@
+"""What the page shows of the monitor as a whole."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from monitor import __version__
+from monitor.manifest import Manifest
+from monitor.records import State
+from monitor.settings import Settings
+
+__all__ = ["Status"]
+
+_P = "sensor_monitor_"
+_TOTALS = tuple(
+    f"{_P}{name}"
+    for name in ("readings_total", "predictions_total", "alerts_firing", "groups", "queue_readings")
+)
+# Rates are taken over so many looks, one a second: steady enough to be read.
+_LOOKS = 6
+
+
+class Status:
+    """Reads the metrics, and how fast they rise.
+
+    Parameters
+    ----------
+    registry : the metrics.
+    in_use : returns the settings and the manifest that are in use now.
+    problem : returns why the monitor isn't ready; "" if it is.
+    monotonic : returns monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        in_use: Callable[[], tuple[Settings, Manifest]],
+        problem: Callable[[], str],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        # Only these are asked: all others, as those of the process, would take most of the time.
+        self._registry = registry.restricted_registry(_TOTALS)
+        self._in_use = in_use
+        self._problem = problem
+        self._monotonic = monotonic
+        self._looks: deque[tuple[float, float, float]] = deque(maxlen=_LOOKS)  # when, readings, windows
+        self._started_at = time.time()
+
+    def look(self) -> dict[str, Any]:
+        """Return all of it, ready for JSON; called once a second."""
+        totals: dict[tuple[str, str], float] = {}
+        for family in self._registry.collect():
+            for sample in family.samples:
+                label = next(iter(sample.labels.values()), "")
+                totals[sample.name.removeprefix(_P), label] = sample.value
+        readings = sum(value for (name, _), value in totals.items() if name == "readings_total")
+        faulty = totals["predictions_total", "Faulty"]
+        windows = totals["predictions_total", "Normal"] + faulty
+        self._looks.append((self._monotonic(), readings, windows))
+        settings, manifest = self._in_use()
+        return {
+            "now": time.time(),
+            "problem": self._problem(),
+            "broker": f"{settings.mqtt.host}:{settings.mqtt.port}",
+            "topics": settings.input.topics,
+            "readings": readings,
+            "readings_rate": self._rate(1),
+            "windows": windows,
+            "windows_rate": self._rate(2),
+            "faulty": faulty,
+            "waiting": totals["queue_readings", ""],
+            "firing": totals["alerts_firing", ""],
+            "states": {state.value: totals["groups", state.value] for state in State},
+            "features": manifest.features,
+            "threshold": manifest.threshold,
+            "bundle": manifest.id,
+            "created": manifest.created,
+            "report": (settings.bundle / "report" / "report.html").is_file(),
+            "version": __version__,
+            "started_at": self._started_at,
+        }
+
+    def _rate(self, column: int) -> float | None:
+        """Return by how much a column rises a second; None where it was looked at once."""
+        first, last = self._looks[0], self._looks[-1]
+        passed = last[0] - first[0]
+        return (last[column] - first[column]) / passed if passed > 0 else None
