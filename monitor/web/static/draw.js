@@ -3,6 +3,7 @@
 export const WIDTH = 100;
 export const HEIGHT = 30;
 const SVG = "http://www.w3.org/2000/svg";
+const HOUR = 3600e3; // milliseconds
 const UNITS = { degC: "°C", "%RH": "% RH" };
 
 export const unit = (name) => UNITS[name] ?? name;
@@ -29,11 +30,17 @@ export const whole = (value) => Math.round(value).toLocaleString("en");
 
 export function rate(value) {
   if (value === null) return "–";
-  return value >= 10 || value === 0 ? whole(value) : value.toFixed(1);
+  return value >= 10 ? whole(value) : String(Number(value.toFixed(1)));
 }
 
+// A time of day, or the day where it isn't today's: who reads "14:22" takes it for today's.
 export function clock(ts) {
-  return ts === null ? "–" : new Date(ts * 1000).toLocaleTimeString("en-GB");
+  if (ts === null) return "–";
+  const date = new Date(ts * 1000), away = Math.abs(Date.now() - date);
+  if (away < 18 * HOUR) return date.toLocaleTimeString("en-GB");
+  const day = { day: "numeric", month: "short" };
+  if (away > 300 * 24 * HOUR) return date.toLocaleDateString("en-GB", { ...day, year: "numeric" });
+  return date.toLocaleString("en-GB", { ...day, hour: "2-digit", minute: "2-digit" });
 }
 
 export function duration(seconds) {

@@ -1,7 +1,7 @@
 // The groups' table. Only the rows that are in sight exist, so that a thousand groups cost what twenty do.
 
 import { STATES } from "./model.js";
-import { clock, element, number, redraw, sparkline, unit, write } from "./draw.js";
+import { clock, element, number, redraw, sparkline, unit, whole, write } from "./draw.js";
 
 const ROW = 52; // pixels, as in page.css
 const find = (id) => document.getElementById(id);
@@ -44,7 +44,7 @@ export class Table {
   #count(wanted) {
     const known = this.#model.groups.size;
     const total = Object.values(this.#model.status.states).reduce((sum, count) => sum + count, 0);
-    const all = total > known ? `the ${known} worst of ${total} groups` : `${known} group${known === 1 ? "" : "s"}`;
+    const all = total > known ? `the ${whole(known)} worst of ${whole(total)} groups` : `${whole(known)} group${known === 1 ? "" : "s"}`;
     write(find("count"), this.#shown.length < known ? `${this.#shown.length} of ${all}` : all);
     const { problem, broker, topics } = this.#model.status;
     const why = known
@@ -52,7 +52,7 @@ export class Table {
       : problem
         ? `No readings yet: ${problem}. The monitor tries again by itself; see [mqtt] in its settings.`
         : `No readings yet: publish some on ${topics.join(" or ")} at ${broker}, or set input.topics to where they come.`;
-    write(find("empty"), why);
+    write(find("empty"), known || !total ? why : "loading");
     find("empty").hidden = this.#shown.length > 0;
     find("table").hidden = this.#shown.length === 0;
   }
