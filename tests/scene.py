@@ -1,16 +1,14 @@
 """Readings of a plant that looks like one, for pages that are looked at."""
 
-import json
 import random
 from collections.abc import Iterator
 from math import cos, sin
 
 from tests.toy import NAMES
 
-__all__ = ["PERIOD", "group", "messages"]
+__all__ = ["courses", "group"]
 
-PERIOD = 5.0
-"""Seconds between two readings of a group."""
+_PERIOD = 5.0  # seconds between two readings of a group
 _POINTS = 62
 
 
@@ -19,10 +17,10 @@ def group(number: int) -> str:
     return f"line{number // 10 + 1}/station{number % 10 + 1}"
 
 
-def messages(
+def courses(
     groups: int, until: float, faulty: tuple[int, ...] = (), far: tuple[int, ...] = ()
-) -> Iterator[tuple[str, bytes]]:
-    """Yield topic and payload of five minutes of each group, one message a group.
+) -> Iterator[tuple[str, list[dict[str, float]]]]:
+    """Yield the topic and five minutes of readings of each group.
 
     Parameters
     ----------
@@ -46,6 +44,6 @@ def messages(
                 values[2] += 8 + number % 5
             if number in far and step >= _POINTS - 2:
                 values[3] = 300
-            ts = until - (_POINTS - 1 - step) * PERIOD
+            ts = until - (_POINTS - 1 - step) * _PERIOD
             readings.append({"ts": ts, **{name: round(v, 2) for name, v in zip(NAMES, values, strict=True)}})
-        yield f"plant/{group(number)}/reading", json.dumps(readings).encode()
+        yield f"plant/{group(number)}/reading", readings

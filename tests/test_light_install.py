@@ -103,6 +103,8 @@ def test_monitor_alone(
         with client(mosquitto.port, "sensor-monitor/alerts/#") as other:
             other.publish("plant/a/b/reading", [reading(1000 + 5 * number, FAULTY) for number in range(3)])
             wait_until(lambda: other.payloads("sensor-monitor/alerts/"), "an alert comes")
+        for path in ("/", "/page.js", "/table.js", "/page.css", "/icon.svg"):
+            assert monitor.get(path)[0] == 200
         assert monitor.terminate() == 0
     finally:
         monitor.kill()

@@ -82,8 +82,8 @@ def cells(browser: Browser, group: str) -> list[str]:
 
 def publish_scene(plant: Client, groups: int, faulty: tuple[int, ...], far: tuple[int, ...]) -> None:
     """Publish five minutes of so many groups that end now."""
-    for topic, payload in scene.messages(groups, time.time(), faulty, far):
-        plant.publish(topic, payload)
+    for topic, readings in scene.courses(groups, time.time(), faulty, far):
+        plant.publish(topic, readings)
 
 
 def test_values_move(monitor: Monitor, plant: Client, browser: Browser) -> None:
