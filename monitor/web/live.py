@@ -4,23 +4,42 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from itertools import chain, repeat
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.chain import Verdicts
-from monitor.records import AlertEvent, GroupState, Outcome, Readings, State
+from monitor.records import AlertEvent, FloatArray, GroupState, Outcome, Readings, State
 from monitor.web.trends import Trends
 
 __all__ = ["Live"]
 
 _MOST_GROUPS = 2000
 # Readings that wait to be looked at. Beyond that, a picture of the last minutes may miss some.
-_MOST_WAITING = 100_000
+_MOST_WAITING = 50_000
 # Events that wait to be looked at. An alert whose event is missed is shown without its window.
 _MOST_EVENTS = 2000
 _MOST_ENDED = 5
 _REFUSED = {Outcome.DUPLICATE, Outcome.LATE, Outcome.FUTURE}
 _QUIET = {State.NORMAL, State.FILLING, State.WARMING}
+
+
+class _Batch(NamedTuple):
+    """What is kept of a batch: keeping all of it would make the pipeline's memory cold."""
+
+    groups: Sequence[str]
+    """(reading,)"""
+    ts: FloatArray
+    """(reading,)"""
+    values: FloatArray
+    """(reading, feature)"""
+    outcomes: Sequence[Outcome]
+    """(reading,)"""
+    rows: NDArray[np.intp]
+    """The reading that completed each window: (window,)."""
+    scores: FloatArray
+    """(window,)"""
 
 
 class Live:
@@ -38,7 +57,7 @@ class Live:
 
     def __init__(self, features: int, spacing: float, most: int = _MOST_GROUPS) -> None:
         self._lock = threading.Lock()
-        self._batches: deque[tuple[Readings, Verdicts]] = deque()
+        self._batches: deque[_Batch] = deque()
         self._waiting = 0
         self._changed: dict[str, GroupState | None] = {}
         self._events: deque[AlertEvent] = deque(maxlen=_MOST_EVENTS)
@@ -68,14 +87,23 @@ class Live:
 
     def saw(self, readings: Readings, verdicts: Verdicts, lines: Sequence[GroupState]) -> None:
         """Take a batch, what came of it, and the lines that changed."""
+        windows = verdicts.windows
+        batch = _Batch(
+            readings.groups,
+            readings.ts,
+            readings.values,
+            windows.outcomes,
+            windows.rows,
+            verdicts.judged.scores,
+        )
         with self._lock:
             for line in lines:
                 self._changed[line.group] = line
             self._events.extend(verdicts.events)
-            self._batches.append((readings, verdicts))
-            self._waiting += len(readings.groups)
+            self._batches.append(batch)
+            self._waiting += len(batch.groups)
             while self._waiting > _MOST_WAITING:
-                self._waiting -= len(self._batches.popleft()[0].groups)
+                self._waiting -= len(self._batches.popleft().groups)
 
     def forgot(self, names: Sequence[str]) -> None:
         """Hear of groups that were set aside."""
@@ -157,26 +185,25 @@ class Live:
             self.alerts[event.group] = event
             self.alerts_turn = self.turn
 
-    def _look(self, batches: Sequence[tuple[Readings, Verdicts]]) -> None:
+    def _look(self, batches: Sequence[_Batch]) -> None:
         """Add readings to the histories, all at once: batches are many where readings come one by one."""
         if not batches:
             self.trends.jumped[:] = False
             return
-        names = chain.from_iterable(readings.groups for readings, _ in batches)
-        count = sum(len(readings.groups) for readings, _ in batches)
+        names = chain.from_iterable(batch.groups for batch in batches)
+        count = sum(len(batch.groups) for batch in batches)
         rows = np.fromiter(map(self._rows.get, names, repeat(-1)), np.intp, count)  # (reading,)
         known = rows >= 0
         scores = np.full(count, np.nan)
         begin = 0
-        for readings, verdicts in batches:
-            end = begin + len(readings.groups)
-            windows = verdicts.windows
-            scores[begin:end][windows.rows] = verdicts.judged.scores
-            if len(windows.rows) < end - begin:
-                known[begin:end] &= [outcome not in _REFUSED for outcome in windows.outcomes]
+        for batch in batches:
+            end = begin + len(batch.groups)
+            scores[begin:end][batch.rows] = batch.scores
+            if len(batch.rows) < end - begin:
+                known[begin:end] &= [outcome not in _REFUSED for outcome in batch.outcomes]
             begin = end
         rows = rows[known]
-        ts = np.concatenate([readings.ts for readings, _ in batches])[known]
-        values = np.concatenate([readings.values for readings, _ in batches])[known]
+        ts = np.concatenate([batch.ts for batch in batches])[known]
+        values = np.concatenate([batch.values for batch in batches])[known]
         self.trends.add(rows, ts, values, scores[known])
         self._touched[rows] = self.turn

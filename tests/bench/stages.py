@@ -27,6 +27,7 @@ from monitor.payloads import alert_payload, state_payload
 from monitor.records import FloatArray
 from monitor.restore import restore
 from monitor.settings import Alerts, Settings, Store
+from monitor.web.live import Live
 from tests.bench.feed import Feed
 from tests.bench.figures import Figure
 from tests.bench.setting import STEPS, Setting
@@ -37,6 +38,8 @@ __all__ = ["SUBJECT", "main", "stages"]
 SUBJECT = "ours by stage, 1 % alerts"
 _MESSAGES = 100_000
 _BATCH = 1024
+_DIGEST_EVERY = 16
+"""Batches between two looks of the page: a second apart, at the speed that a shared core reaches."""
 _GROUPS, _FAULTY_GROUPS = 1000, 10
 _WARM_UP = STEPS * _GROUPS
 """Messages until every window is full."""
@@ -108,6 +111,8 @@ class _Line:
             now=0.0,
         )
         self._outbox = self._store.outbox()
+        self._live = Live(len(loaded.manifest.names), spacing=loaded.manifest.sample_period)
+        self._batches = 0
 
     def take(self, contents: list[tuple[str, bytes]]) -> None:
         """Do with a batch, topics and payloads, what session and pipeline do."""
@@ -139,11 +144,16 @@ class _Line:
             self._store.save(((name, dump) for name, dump in dumps if dump), self._outbox, time.time())
         with on("publish"):
             _publish(self._outbox)
+        with on("page"):
+            self._live.saw(readings, verdicts, changed)
+            self._batches += 1
+            if self._batches % _DIGEST_EVERY == 0:
+                self._live.digest()
 
     def spent(self) -> dict[str, float]:
         """Return CPU seconds by stage, in the order of the stages."""
         stages = (
-            "inbox", "decode", "window", "scale", "classify", "decide", "board", "publish", "commit",
+            "inbox", "decode", "window", "scale", "classify", "decide", "board", "publish", "commit", "page",
         )  # fmt: skip
         return {stage: self.clock.spent[stage] for stage in stages}
 

@@ -154,7 +154,7 @@ def test_nobody_looks(world: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.web.live._MOST_WAITING", 50)
     for number in range(40):
         world.send(f"g{number}", *[HEALTHY] * 3)
-    assert sum(len(readings.groups) for readings, _ in world.live._batches) <= 50  # noqa: SLF001
+    assert sum(len(batch.groups) for batch in world.live._batches) <= 50  # noqa: SLF001
     world.live.digest()
     assert {line.state for line in world.live.lines.values()} == {State.NORMAL}
     assert len(world.live.lines) == 40
