@@ -88,6 +88,21 @@ def test_a_fault_is_told_within_two_seconds(monitor: Monitor, mosquitto: Mosquit
         assert told_at - counted <= 1
 
 
+def test_what_an_earlier_process_knew(monitor: Monitor, mosquitto: Mosquitto) -> None:
+    """A monitor that was restarted tells what it knew and what fires, also while there is no broker."""
+    with client(mosquitto.port) as plant:
+        plant.publish(TOPIC, [reading(1000 + 5 * n, FAULTY) for n in range(3)])
+        wait_until(lambda: monitor.metric("alerts_firing") == 1, "it fires")
+    assert monitor.terminate() == 0
+    mosquitto.stop()
+    monitor.start()
+    with events(monitor) as told:
+        _, content = next(told)
+        assert [alert["group"] for alert in content["alerts"]["firing"]] == ["line1/station7"]
+        _, (line,) = next(told)
+        assert (line["group"], line["state"], line["firing"]) == ("line1/station7", "faulty", True)
+
+
 def test_so_many_pages(monitor: Monitor) -> None:
     """No more than so many pages are told; who leaves makes room, and leaves nothing behind."""
     assert monitor.process is not None

@@ -12,6 +12,7 @@ from monitor.metrics import Metrics
 from monitor.web.app import build
 from monitor.web.live import Live
 from monitor.web.stream import Stream
+from tests.conftest import PATIENCE
 from tests.toy import toy_manifest
 
 STATIC = Path(__file__).parents[2] / "monitor" / "web" / "static"
@@ -37,7 +38,7 @@ def _ask(
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://monitor") as client:
-            return await client.request(method, path, **how)
+            return await asyncio.wait_for(client.request(method, path, **how), PATIENCE)  # events have no end
 
     return asyncio.run(ask())
 
