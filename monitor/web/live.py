@@ -13,7 +13,7 @@ from monitor.chain import Verdicts
 from monitor.records import AlertEvent, FloatArray, GroupState, Outcome, Readings, State
 from monitor.web.trends import Trends
 
-__all__ = ["Live"]
+__all__ = ["REMEMBERED", "Live"]
 
 _MOST_GROUPS = 2000
 # Readings that wait to be looked at. Beyond that, a picture of the last minutes may miss some.
@@ -21,6 +21,8 @@ _MOST_WAITING = 50_000
 # Events that wait to be looked at. An alert whose event is missed is shown without its window.
 _MOST_EVENTS = 2000
 _MOST_ENDED = 5
+REMEMBERED = 60
+"""Turns for which it is known which groups were dropped."""
 _REFUSED = {Outcome.DUPLICATE, Outcome.LATE, Outcome.FUTURE}
 _QUIET = {State.NORMAL, State.FILLING, State.WARMING}
 
@@ -127,7 +129,7 @@ class Live:
             events, self._events = self._events, deque(maxlen=_MOST_EVENTS)
             self._waiting = 0
         self.turn += 1
-        self.gone = {name: turn for name, turn in self.gone.items() if turn >= self.turn - 1}
+        self.gone = {name: turn for name, turn in self.gone.items() if turn > self.turn - REMEMBERED}
         for name, line in changed.items():
             if line is None:
                 self._drop(name)

@@ -75,21 +75,19 @@ def _line(live: Live, name: str) -> dict[str, Any]:
 
 
 def _alert(live: Live, group: str, event: AlertEvent | None, features: Sequence[Feature]) -> dict[str, Any]:
-    incident = live.lines[group].incident or ""
     if event is None:  # an earlier process sent it; the id tells when it began
-        return {"group": group, "since": int(incident.rpartition(":")[2]) / 1000, "score": None, "reason": ""}
+        began = int((live.lines[group].incident or "").rpartition(":")[2]) / 1000
+        return {"group": group, "since": began, "score": None, "reason": "", "values": ""}
+    values = zip(features, event.window_values[-1], strict=True)
     return {
         "group": group,
         "since": event.started_at,
         "score": event.score,
-        "reason": _reason(event, features),
+        "reason": event.reason,
+        "values": ", ".join(
+            f"{feature.name} {value:.{_DIGITS}g} {feature.unit}" for feature, value in values
+        ),
     }
-
-
-def _reason(event: AlertEvent, features: Sequence[Feature]) -> str:
-    """Say in words what the window looks like: the values of its last reading."""
-    values = zip(features, event.window_values[-1], strict=True)
-    return ", ".join(f"{feature.name} {value:.{_DIGITS}g} {feature.unit}" for feature, value in values)
 
 
 def _short(numbers: NDArray[np.float32]) -> list[Any]:

@@ -9,7 +9,7 @@ import msgspec
 
 from monitor.records import State
 from monitor.web import news
-from monitor.web.live import Live
+from monitor.web.live import REMEMBERED, Live
 
 __all__ = ["MOST_CLIENTS", "Stream"]
 
@@ -41,7 +41,7 @@ class Stream:
         self._next = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = False
-        self._told: tuple[int, bytes] = -1, b""
+        self._told: tuple[int, int, bytes] = -1, -1, b""
         self.clients = 0
         """Pages that are open."""
 
@@ -86,8 +86,8 @@ class Stream:
             turn = self._live.turn
             if not turn or told == turn:
                 await self._next.wait()
-            elif told == turn - 1:
-                yield self._news()
+            elif told > turn - REMEMBERED and told >= 0:
+                yield self._news(told)
                 told = turn
             else:
                 for piece in self._all():
@@ -105,20 +105,20 @@ class Stream:
             piece = [name for name in names[begin : begin + _PIECE] if name in live.lines]
             yield _event("groups", news.histories(live, piece))
 
-    def _news(self) -> bytes:
-        """Return what this turn brought: the same for all, so it is put into words once."""
+    def _news(self, since: int) -> bytes:
+        """Return what is new after a turn: the same for all who heard of it, so it is put into words once."""
         live = self._live
-        if self._told[0] != live.turn:
-            since = live.turn - 1
+        if self._told[:2] != (since, live.turn):
+            tell = news.groups if since == live.turn - 1 else news.histories  # who was slow missed points
             content = {
                 "status": self._status,
-                "groups": news.groups(live, live.touched(since)),
+                "groups": tell(live, live.touched(since)),
                 "gone": [name for name, turn in live.gone.items() if turn > since],
             }
             if live.alerts_turn > since:
                 content["alerts"] = self._alerts()
-            self._told = live.turn, _event("news", content)
-        return self._told[1]
+            self._told = since, live.turn, _event("news", content)
+        return self._told[2]
 
     def _alerts(self) -> dict[str, Any]:
         return news.alerts(self._live, self._status["features"])

@@ -6,7 +6,7 @@ import pytest
 
 from monitor.records import State
 from monitor.web import news
-from monitor.web.live import Live
+from monitor.web.live import REMEMBERED, Live
 from tests.monitor.world import NOW, World, message
 from tests.toy import FAULTY, FEATURES, HEALTHY
 
@@ -76,8 +76,9 @@ def test_an_alert_from_its_begin_to_its_end(world: Watched) -> None:
     world.live.digest()
     (firing,) = news.alerts(world.live, FEATURES)["firing"]
     assert (firing["group"], firing["since"]) == ("a", NOW + 10)
+    assert "temperature_2" in firing["reason"]
     assert (
-        firing["reason"]
+        firing["values"]
         == "temperature_1 20 degC, humidity_1 50 %RH, temperature_2 30 degC, humidity_2 50 %RH"
     )
     turn = world.live.alerts_turn
@@ -98,7 +99,7 @@ def test_an_alert_of_an_earlier_process(world: Watched) -> None:
     later.know(world.memory.board.lines())
     later.digest()
     (firing,) = news.alerts(later, FEATURES)["firing"]
-    assert firing == {"group": "a", "since": NOW + 10, "score": None, "reason": ""}
+    assert firing == {"group": "a", "since": NOW + 10, "score": None, "reason": "", "values": ""}
 
 
 def test_silence(world: Watched) -> None:
@@ -135,6 +136,19 @@ def test_a_group_in_anothers_place(toy_bundle: Path) -> None:
     world.live.digest()
     world.send("b", HEALTHY, HEALTHY, FAULTY)
     assert [point[2:] for point in world.look()["b"]["points"]] == [HEALTHY, HEALTHY, FAULTY]
+
+
+def test_what_is_gone_is_forgotten_at_last(toy_bundle: Path) -> None:
+    """It is known for a while which groups were dropped, and not for ever."""
+    world = Watched(toy_bundle, most_groups=1)
+    world.send("a", *[HEALTHY] * 3)
+    world.live.digest()
+    world.send("b", *[HEALTHY] * 3)
+    for _ in range(REMEMBERED):
+        world.live.digest()
+        assert set(world.live.gone) == {"a"}
+    world.live.digest()
+    assert not world.live.gone
 
 
 def test_groups_that_are_set_aside(toy_bundle: Path) -> None:

@@ -1,5 +1,6 @@
 """The events of a real monitor, read by clients that come, go, sleep and stay."""
 
+import asyncio
 import json
 import socket
 import threading
@@ -9,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from monitor.web import server
-from monitor.web.stream import MOST_CLIENTS
+from monitor.web.stream import MOST_CLIENTS, Stream
 from tests.conftest import PATIENCE, Mosquitto, wait_until
 from tests.monitor.test_daemon import build
+from tests.monitor.test_live import Watched
 from tests.monitor.test_run import TOPIC, reading
+from tests.monitor.world import NOW
 from tests.processes import Monitor, client, running
-from tests.toy import FAULTY, HEALTHY
+from tests.toy import FAULTY, FEATURES, HEALTHY
 
 Event = tuple[str, Any]
 
@@ -101,6 +105,37 @@ def test_what_an_earlier_process_knew(monitor: Monitor, mosquitto: Mosquitto) ->
         assert [alert["group"] for alert in content["alerts"]["firing"]] == ["line1/station7"]
         _, (line,) = next(told)
         assert (line["group"], line["state"], line["firing"]) == ("line1/station7", "faulty", True)
+
+
+def test_who_was_slow_is_told_all_that_he_missed(toy_bundle: Path) -> None:
+    """Who takes the news seldom is told of each group with all points that came meanwhile, and what went."""
+    world = Watched(toy_bundle, most_groups=2)
+    status = {"features": FEATURES}
+    stream = Stream(world.live, lambda: status)
+
+    async def listen() -> list[Any]:
+        ticking = asyncio.create_task(stream.run())
+        told = stream.events()
+        assert b"retry" in await anext(told)
+        for name in ("a", "b"):
+            world.send(name, *[HEALTHY] * 3)
+        assert (await anext(told)).startswith(b"event: all")
+        pieces = []
+        for turn in range(3):  # three looks, and nobody asks for the news
+            world.send("b", HEALTHY, begin=15.0 + 5 * turn)
+            world.live.digest()
+        world.send("c", HEALTHY, begin=30.0)
+        world.live.digest()
+        while not pieces or b"news" not in pieces[-1]:
+            pieces.append(await anext(told))
+        ticking.cancel()
+        return [msgspec.json.decode(piece.split(b"data: ")[1]) for piece in pieces]
+
+    *_, content = asyncio.run(listen())
+    lines = {line["group"]: line for line in content["groups"]}
+    assert [point[0] - NOW for point in lines["b"]["points"]] == [0, 5, 10, 15, 20, 25]
+    assert content["gone"] == ["a"]
+    assert set(lines) == {"b", "c"}
 
 
 def test_so_many_pages(monitor: Monitor) -> None:

@@ -95,7 +95,7 @@ function makeStates() {
 
 function showAlerts({ firing, ended }) {
   const place = find("alerts");
-  const key = JSON.stringify([firing.map((alert) => [alert.group, alert.since, alert.reason]), ended]);
+  const key = JSON.stringify([firing.map((alert) => [alert.group, alert.since, alert.values]), ended]);
   if (place.dataset.key !== key) {
     place.dataset.key = key; // drawn anew only where it differs: what somebody reads or marks stays
     place.replaceChildren(...firing.map(card), element("p", "calm"));
@@ -110,7 +110,8 @@ function card(alert) {
   made.append(
     element("h3", "", alert.group),
     element("p", "when"),
-    element("p", "reason", alert.reason || "It began before the monitor's last start."),
+    element("p", "reason", alert.reason),
+    element("p", "values", alert.values || "It began before the monitor's last start."),
   );
   return made;
 }
