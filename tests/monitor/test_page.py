@@ -184,6 +184,14 @@ def test_thousand_groups(monitor: Monitor, plant: Client, browser: Browser) -> N
     wait_until(lambda: scene.group(999) in browser.ask(NAMES_SHOWN), "the last one is reached")
 
 
+def test_report_opens(monitor: Monitor, browser: Browser) -> None:
+    """The page leads to the report of the bundle, and a browser shows it though it lets it do nothing."""
+    browser.open(monitor.address)
+    wait_until(lambda: shows(browser, "#report", "Report"), "the link")
+    browser.ask("document.querySelector('#report').click()")
+    wait_until(lambda: browser.ask("document.body?.innerText") == "toy", "the report")
+
+
 def test_nothing_yet(monitor: Monitor, browser: Browser) -> None:
     """Where nothing came yet, the page says where it listens."""
     browser.open(monitor.address)
