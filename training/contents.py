@@ -111,7 +111,7 @@ def _count(part: Dataset) -> dict[str, int]:
 
 
 def _versions() -> dict[str, str]:
-    libraries = ("keras", "numpy", "onnxruntime", "pandas", "scikit-learn", "tensorflow", "tf2onnx")
+    libraries = ("keras", "numpy", "onnxruntime", "pandas", "scikit-learn", "tensorflow", "onnx")
     return {
         "sensor-monitor": monitor.__version__,
         "python": python_version(),
