@@ -25,7 +25,10 @@ _LARGEST_VALUE = 1e12
 _MILLISECONDS_ABOVE = 1e11
 # Topics of groups that are gone are forgotten one by one; this is for those whose readings were all refused.
 _MOST_KNOWN = 1 << 17
-_TRACES = 1 << 16
+# Ten times the groups of a large plant: with fewer, most topics find their trace wiped out by another's, and
+# each costs 0.8 µs more. It is 4 MB, of which as much is taken as is used.
+_TRACES = 1 << 20
+_TRACE_SHIFT = 33  # the upper half of the hash, with its sign: what the place doesn't tell
 _LAST_SECOND_OF_9999 = 253402300799.0
 
 
@@ -54,7 +57,7 @@ class DecodeStage:
         self._decode_parts = msgspec.json.Decoder(list[msgspec.Raw]).decode
         self._decode_one = msgspec.json.Decoder(kind).decode
         self._known: dict[str, str] = {}  # topic -> group, for the topics that were heard twice
-        self._heard = array("q", bytes(8 * _TRACES))  # traces of those that were heard once
+        self._heard = array("i", bytes(4 * _TRACES))  # traces of those that were heard once
 
     def decode(self, messages: Sequence[Message]) -> tuple[Readings, list[Refusal]]:
         """Return the readings in the order of arrival, and what could not be read in any order."""
@@ -103,9 +106,9 @@ class DecodeStage:
 
     def _remember(self, topic: str, group: str) -> None:
         """Keep a topic that is heard for the second time: of those heard once there is no end."""
-        trace = hash(topic)
-        if self._heard[trace % _TRACES] != trace:
-            self._heard[trace % _TRACES] = trace
+        place, trace = hash(topic) % _TRACES, hash(topic) >> _TRACE_SHIFT
+        if self._heard[place] != trace:
+            self._heard[place] = trace
             return
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()

@@ -1,26 +1,22 @@
 """What each group sent last, in an array with a record for each: the memory of the window stage."""
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.records import FloatArray
+from monitor.rows import Rows
 
-__all__ = ["NEVER", "Histories", "IndexArray"]
-
-IndexArray = NDArray[np.intp]
+__all__ = ["NEVER", "Histories"]
 
 NEVER = -np.inf
 """In the place of the event time of a reading that isn't there."""
 
 _VERSION = 2
-_SMALLEST = 1024  # records
 _HEAD = 6  # bytes that tell version and shape
 
 
-class Histories:
-    """Finds each group's record, and makes room for more: `find` may put others in the arrays' place.
+class Histories(Rows):
+    """What is kept of each group; `find` may put other arrays in these ones' place.
 
     Parameters
     ----------
@@ -42,16 +38,14 @@ class Histories:
             ],
             align=True,
         )
-        self._blank = np.zeros((), dtype=kind)
-        self._blank["version"], self._blank["steps"], self._blank["features"] = _VERSION, steps, features
-        self._blank["ts"] = NEVER
-        self._rows: dict[str, int] = {}
-        self._free: list[int] = []
-        self._records = np.empty(0, dtype=kind)
+        blank = np.zeros((), dtype=kind)
+        blank["version"], blank["steps"], blank["features"] = _VERSION, steps, features
+        blank["ts"] = NEVER
+        super().__init__(blank)
         self._show()
 
     def _show(self) -> None:
-        records = self._records
+        records = self.records
         self.ts: FloatArray = records["ts"]
         """Event times, oldest first, behind as many `NEVER` as are missing: (row, step)."""
         self.values: FloatArray = records["values"]
@@ -61,24 +55,10 @@ class Histories:
         self.rests: NDArray[np.bool_] = records["rests"]
         """Whether the group is silent, so that whatever comes new is a fresh start: (row,)."""
 
-    def names(self) -> list[str]:
-        """Return the names of all groups."""
-        return list(self._rows)
-
-    def row(self, name: str) -> int | None:
-        """Return where a group's record is, None where it has none."""
-        return self._rows.get(name)
-
-    def find(self, names: Iterable[str]) -> IndexArray:
-        """Return where each group's record is, an empty one where it is new: (name,)."""
-        rows = self._rows
-        found = [rows[name] if name in rows else self._add(name) for name in names]
-        return np.array(found, dtype=np.intp)
-
     def dump(self, name: str) -> bytes:
         """Return a group's record as a value; an empty one where it has none."""
-        row = self._rows.get(name)
-        return (self._blank if row is None else self._records[row]).tobytes()
+        row = self.row(name)
+        return (self._blank if row is None else self.records[row]).tobytes()
 
     def load(self, name: str, value: bytes) -> None:
         """Put back what `dump` returned.
@@ -99,26 +79,8 @@ class Histories:
         if len(value) != blank.nbytes:
             raise ValueError(f"window state of {name!r} has {len(value)} bytes, expected {blank.nbytes}")
         row = int(self.find([name])[0])  # before the records are taken hold of
-        self._records[row] = np.frombuffer(value, blank.dtype)[0]
-
-    def forget(self, name: str) -> None:
-        """Drop a group."""
-        row = self._rows.pop(name, None)
-        if row is not None:
-            self._records[row] = self._blank
-            self._free.append(row)
-
-    def _add(self, name: str) -> int:
-        if not self._free:
-            self._grow()
-        row = self._rows[name] = self._free.pop()
-        return row
+        self.records[row] = np.frombuffer(value, blank.dtype)[0]
 
     def _grow(self) -> None:
-        before = len(self._records)
-        after = max(_SMALLEST, 2 * before)
-        records = np.full(after, self._blank)
-        records[:before] = self._records
-        self._records = records
+        super()._grow()
         self._show()
-        self._free.extend(range(after - 1, before - 1, -1))

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.histories import NEVER, Histories, IndexArray
+from monitor.histories import NEVER, Histories
 from monitor.records import FloatArray, Outcome, Readings, Windows
+from monitor.rows import IndexArray
 
 __all__ = ["WindowStage"]
 

@@ -1,3 +1,5 @@
+import random
+
 import numpy as np
 import pytest
 
@@ -148,3 +150,44 @@ def test_counts(plant: _Plant) -> None:
     assert plant.count() == {"filling": 1, "normal": 2, "faulty": 1}
     plant.board.silence(60.0)
     assert plant.count() == {"filling": 1, "normal": 1, "silent": 2}
+
+
+def test_batches_say_what_single_readings_say(plant: _Plant) -> None:
+    """A board that gets readings in large batches ends with the lines of one that gets them one by one."""
+    chance, alone = random.Random(5), _Plant()  # noqa: S311, repeatable on purpose
+    kinds = ["Normal"] * 60 + ["Normal!", "Faulty", "Faulty!", "gap", "filling", "late", "skipped", "warming"]
+    names = [f"g{number}" for number in range(20)]
+    for turn in range(30):
+        rows = [(name, 100.0 * turn + k, chance.choice(kinds)) for k, name in enumerate(2 * names)]
+        for board in (plant, alone):
+            board.incidents.clear()
+            board.incidents.update(
+                {name: f"{name}:{turn // 3}" for name, _, kind in rows if "Faulty" in kind}
+            )
+        before = {line.group: _shown(line) for line in alone.board.lines()}
+        for row in rows:
+            alone.hear(row, now=turn)
+        lines = alone.board.lines()
+        changed = [line for line in lines if _shown(line) != before.get(line.group)]
+        assert sorted(plant.hear(*rows, now=turn), key=str) == sorted(changed, key=str)
+        assert sorted(plant.board.lines(), key=str) == sorted(lines, key=str)
+        assert plant.count() == alone.count()
+
+
+def _shown(line: GroupState) -> tuple[State, bool, str | None]:
+    """Return what a line is published for when it changes."""
+    return line.state, line.out_of_range, line.incident
+
+
+def test_least_recent(plant: _Plant) -> None:
+    """The silent groups come before the others, and within both those that were heard first."""
+    plant.hear(*((name, 1.0, "Normal") for name in "abcd"), now=0.0)
+    plant.hear(("c", 2.0, "Normal"), ("a", 2.0, "Normal"), now=50.0)
+    plant.board.silence(60.0)
+    plant.hear(("d", 2.0, "filling"), now=61.0)
+    assert [plant.board.least_recent(count) for count in range(5)] == [
+        [], ["b"], ["b", "c"], ["b", "c", "a"], ["b", "c", "a", "d"],
+    ]  # fmt: skip
+    assert plant.board.least_recent(9) == ["b", "c", "a", "d"]
+    plant.board.forget("b")
+    assert plant.board.least_recent(1) == ["c"]
