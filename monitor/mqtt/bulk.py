@@ -5,11 +5,13 @@ hundreds of packets, and a reading costs 0.6 µs. Connection, subscriptions, kee
 out of the ordinary remain paho's: it reads what is left of the stream as if nothing else had been in it.
 """
 
+import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import MQTTProtocolVersion
+from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 
 from monitor.mqtt.packets import Publish, Splitter
 
@@ -19,6 +21,8 @@ __all__ = ["BulkClient", "Peeler"]
 # gets slower itself.
 _CHUNK = 1 << 18
 _PINGREQ, _PINGRESP, _PUBACK = b"\xc0\x00", b"\xd0\x00", b"\x40\x02"
+# Types of packet, as the first four bits: what may go past paho's queue.
+_TYPE, _AT_ONCE = 0xF0, {0x30, 0x40}
 
 Deliver = Callable[[list[Publish]], None]
 """Takes what was peeled off; on the network thread."""
@@ -92,17 +96,32 @@ class Peeler:
 
 
 class BulkClient(paho.Client):
-    """A paho client whose readings go past it.
+    """A paho client whose readings go past it, and whose messages and acknowledgements needn't wait for it.
 
-    What it uses of paho's inside is `_create_socket` and `_packet_queue`, the same in 2.1 and 2.2.
+    Paho's thread writes what others hand it once it has been woken and has Python's lock, which the one that
+    woke it still holds: 0.1 ms of an alert's 0.6. So whoever publishes writes, where nothing stands in line.
+
+    What it uses of paho's inside is `_create_socket`, `_sock_close`, `_packet_queue`, `_packet_write`,
+    `_out_packet` and `_sockpairW`, the same in 2.1 and 2.2.
     """
 
     _deliver: Deliver | None = None
     _left: tuple[bytes, ...] = ()
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        # Held while the socket is written to or closed. Who finds it taken leaves the packet to paho's thread
+        # and waits for nothing, so that no order of locks matters.
+        self._writing = threading.RLock()
+        self._at_once = False
+
     def peel(self, deliver: Deliver, left: tuple[bytes, ...]) -> None:
         """From the next connection on hand packets to `deliver`, unless their topics begin so."""
         self._deliver, self._left = deliver, left
+
+    def write_at_once(self) -> None:
+        """Write on the caller's thread, if it can be; not with TLS, whose object is for one thread alone."""
+        self._at_once = True
 
     def _create_socket(self) -> Any:
         below = super()._create_socket()
@@ -110,6 +129,51 @@ class BulkClient(paho.Client):
             return below
         splitter = Splitter(properties=self.protocol == MQTTProtocolVersion.MQTTv5, left=self._left)
         return Peeler(below, splitter, self._deliver)
+
+    def _sock_close(self) -> None:
+        with self._writing:
+            super()._sock_close()
+
+    def _packet_write(self) -> MQTTErrorCode:
+        with self._writing:
+            return super()._packet_write()
+
+    def _packet_queue(self, command: int, packet: Any, mid: int, qos: int, info: Any = None) -> MQTTErrorCode:
+        # A message of QoS 0 means more work to paho once it is written, so that one stays with it.
+        if self._at_once and command & _TYPE in _AT_ONCE and qos and self._writing.acquire(blocking=False):
+            try:
+                if self._write(command, packet, mid, qos):
+                    return MQTTErrorCode.MQTT_ERR_SUCCESS
+            finally:
+                self._writing.release()
+        return super()._packet_queue(command, packet, mid, qos, info)
+
+    def _write(self, command: int, packet: Any, mid: int, qos: int) -> bool:
+        """Write a packet, if it is its turn; return whether paho needn't be given it."""
+        below = self.socket()
+        if below is None or self._out_packet:
+            return False
+        try:
+            sent = below.send(packet)
+        except OSError:  # there is no room, or paho's thread is about to find out what is wrong
+            return False
+        left = len(packet) - sent
+        if left:  # ahead of whatever was put in line meanwhile
+            self._out_packet.appendleft(
+                {
+                    "command": command,
+                    "mid": mid,
+                    "qos": qos,
+                    "pos": sent,
+                    "to_process": left,
+                    "packet": packet,
+                    "info": None,
+                }
+            )
+            if self._sockpairW is not None:
+                with suppress(BlockingIOError):  # it has been woken often enough
+                    self._sockpairW.send(b"0")
+        return True
 
     def acknowledge(self, numbers: Iterable[int]) -> None:
         """Acknowledge QoS 1 packets in one write."""

@@ -173,6 +173,8 @@ class Session:
         if self._settings.bulk and self._settings.transport == "tcp":
             special = (self._claim, self._request_prefix.removesuffix("/"))
             client.peel(self._on_publishes, tuple(topic.encode() for topic in special if topic))
+            if not self._settings.tls.on:
+                client.write_at_once()
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
