@@ -32,7 +32,7 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value, heard = excluded.heard
 # SQLite's own size is enough for a group's row.
 _PAGE = 2048
 # The log is brought into the file once it is so large, in bytes, and nothing is judged for the 5 to 10 ms
-# that the disk needs. With 1,000 pages of 4,096, as SQLite has it, that was twice a second at 1,000 readings/s,
+# that the disk needs. With 1,000 pages of 4,096, SQLite's own, that was twice a second at 1,000 readings/s,
 # and one in sixty waited; so it is every other second.
 _LOG = 8 << 20
 # SQLite takes at most 32,766 values in one statement.
