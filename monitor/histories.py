@@ -55,6 +55,10 @@ class Histories(Rows):
         self.rests: NDArray[np.bool_] = records["rests"]
         """Whether the group is silent, so that whatever comes new is a fresh start: (row,)."""
 
+    def clear(self, row: int) -> None:
+        """Let a group begin afresh."""
+        self.records[row] = self._blank
+
     def dump(self, name: str) -> bytes:
         """Return a group's record as a value; an empty one where it has none."""
         row = self.row(name)
