@@ -51,9 +51,18 @@ class Rows:
 
     def find(self, names: Iterable[str]) -> IndexArray:
         """Return where each group's record is, a blank one where it is new: (name,)."""
-        rows = self._rows
-        found = [rows[name] if name in rows else self._add(name) for name in names]
-        return np.array(found, dtype=np.intp)
+        rows, add = self._rows, self.add
+        return np.array([rows[name] if name in rows else add(name) for name in names], dtype=np.intp)
+
+    def add(self, name: str) -> int:
+        """Return where a group's record is, a blank one where it is new."""
+        row = self._rows.get(name)
+        if row is None:
+            if not self._free:
+                self._grow()
+            row = self._rows[name] = self._free.pop()
+            self._names[row] = name
+        return row
 
     def forget(self, name: str) -> None:
         """Drop a group."""
@@ -62,13 +71,6 @@ class Rows:
             self.records[row] = self._blank
             self._names[row] = ""
             self._free.append(row)
-
-    def _add(self, name: str) -> int:
-        if not self._free:
-            self._grow()
-        row = self._rows[name] = self._free.pop()
-        self._names[row] = name
-        return row
 
     def _grow(self) -> None:
         before = len(self.records)

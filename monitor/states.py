@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.chain import Verdicts
-from monitor.records import FloatArray, GroupState, Outcome, Readings, State
+from monitor.records import GroupState, Outcome, Readings, State
 from monitor.rows import IndexArray, Rows
 
 __all__ = ["StateBoard"]
@@ -30,13 +30,16 @@ _OF_OUTCOME = dict.fromkeys(Outcome, _STAYS) | {
 }
 # The state of a line that says nothing yet.
 _NONE = -1
-# Readings of a batch, beyond which it pays to look first which of them may change a line: alone, a reading is
-# looked at in 2 µs, and that look takes 20.
+# Readings of a batch beyond which it pays to look first which of them may change a line: that look takes
+# 25 µs however few they are.
 _FEW = 16
 
 
 # Version, last event time, state, since when, score, whether out of range.
 _Line = tuple[int, float, State, float, float | None, bool]
+
+_Shown = tuple[int, bool, str | None]
+"""What `state/<group>` is published for when it changes: state, whether out of range, incident."""
 
 _LINE = np.dtype(
     [
@@ -112,62 +115,72 @@ class StateBoard:
         """
         for name in names:
             if name not in self._rows:
-                rows = self._rows.find([name])
-                self._hear(rows, np.array([ts]), now)
-                self.arrived.append(name)
-                self._move(int(rows[0]), _FILLING, ts)
+                self._move(self._hear(name, now, ts), _FILLING, ts)
 
     def update(self, readings: Readings, verdicts: Verdicts, now: float) -> list[GroupState]:
         """Take in what a batch brought at `now` (monotonic seconds); return the lines that changed."""
-        states, flags = _columns(verdicts)
-        heard = np.flatnonzero(states != _REFUSED)  # (reading,)
-        names = readings.groups
-        if len(heard) < len(states):
-            names = [names[index] for index in heard.tolist()]
-        rows = self._rows.find(names)
-        ts, states, flags = readings.ts[heard], states[heard], flags[heard]
-        self._hear(rows, ts, now)
-        windows = verdicts.windows.rows
-        if len(windows):
-            of = rows if len(windows) == len(rows) else rows[np.searchsorted(heard, windows)]
-            self._rows.records["score"][of] = verdicts.judged.scores
-        before: dict[str, tuple[int, bool, str | None]] = {}  # of groups that may have changed
-        for index in self._doubtful(rows, states, flags).tolist():
-            name, row = names[index], int(rows[index])
-            if name not in before:
-                before[name] = self._shown(name)
-                if before[name][0] == _NONE:
-                    self.arrived.append(name)
-            self._move(row, int(states[index]), float(ts[index]))
-            if flags[index] != _STAYS:
-                self._rows.records["far"][row] = flags[index]
-        for name in before:
-            self._look_up(name)
-        return self.lines(name for name, was in before.items() if self._shown(name) != was)
-
-    def _hear(self, rows: IndexArray, ts: FloatArray, now: float) -> None:
-        """Note that these groups, in this order, were heard."""
-        lines = self._rows.records
-        lines["heard"][rows] = now
-        lines["last_ts"][rows] = ts
-        lines["turn"][rows] = np.arange(self._turn, self._turn + len(rows))
-        self._turn += len(rows)
+        windows, judged = verdicts.windows, verdicts.judged
+        if len(windows.outcomes) <= _FEW:
+            doubtful = np.arange(len(windows.outcomes))
+        else:
+            doubtful = self._take_in(readings, verdicts, now)
+        before: dict[str, _Shown] = {}
+        after: dict[str, _Shown] = {}
+        places = np.searchsorted(windows.rows, doubtful)  # of the window that a reading completed, if it did
+        for index, place in zip(doubtful.tolist(), places.tolist(), strict=True):
+            name, outcome = readings.groups[index], windows.outcomes[index]
+            state = _OF_OUTCOME[outcome]
+            if state == _REFUSED:
+                continue
+            row = self._rows.add(name)
+            _, _, _, since, score, old, far, busy = self._rows.records[row].item()
+            if old == _NONE:
+                self.arrived.append(name)
+            before.setdefault(name, (old, far, self._incidents.get(name)))
+            if outcome is Outcome.JUDGED:
+                state = _FAULTY if judged.faulty[place] else _NORMAL
+                score, far = judged.scores[place], bool(judged.out_of_range[place])
+            ts = readings.ts[index]
+            state = self._counted(old, state)
+            since = ts if state != old else since
+            self._rows.records[row] = now, self._turn + index, ts, since, score, state, far, busy
+            after[name] = state, far, None
+        self._turn += len(windows.outcomes)
         self._earliest = min(self._earliest, now)
+        return self.lines(
+            name
+            for name, (state, far, _) in after.items()
+            if (state, far, self._look_up(name)) != before[name]
+        )
 
-    def _doubtful(self, rows: IndexArray, states: NDArray[np.int8], flags: NDArray[np.int8]) -> IndexArray:
-        """Return the readings of all groups whose line one of them may change: most change nothing."""
-        if len(rows) <= _FEW:
-            return np.arange(len(rows))
-        lines = self._rows.records[rows]  # (reading,)
-        moves = (states != lines["state"]) & (states != _STAYS)
-        turns = (flags != lines["far"]) & (flags != _STAYS)
+    def _take_in(self, readings: Readings, verdicts: Verdicts, now: float) -> IndexArray:
+        """Note that groups were heard and how they score; return the readings that may change a line.
+
+        Those are all of a group's where one of them is.
+        """
+        windows, judged = verdicts.windows, verdicts.judged
+        states = np.array([_OF_OUTCOME[outcome] for outcome in windows.outcomes], dtype=np.int8)  # (reading,)
+        scores, flags = np.full(len(states), np.nan), np.zeros(len(states), dtype=np.bool_)  # (reading,)
+        states[windows.rows] = np.where(judged.faulty, _FAULTY, _NORMAL)
+        scores[windows.rows], flags[windows.rows] = judged.scores, judged.out_of_range
+        heard = np.flatnonzero(states != _REFUSED)  # (heard,)
+        rows = self._rows.find([readings.groups[index] for index in heard.tolist()])
+        states, scores, flags = states[heard], scores[heard], flags[heard]
+        lines = self._rows.records
+        before = lines[rows]
+        is_judged = ~np.isnan(scores)
+        moves = (states != before["state"]) & (states != _STAYS)
+        turns = (flags != before["far"]) & is_judged
         # An incident opens with a Faulty window.
-        doubtful = moves | turns | lines["busy"] | (lines["state"] == _NONE) | (states == _FAULTY)
+        doubtful = moves | turns | before["busy"] | (before["state"] == _NONE) | (states == _FAULTY)
+        lines["heard"][rows], lines["turn"][rows] = now, self._turn + heard
+        lines["last_ts"][rows] = readings.ts[heard]
+        lines["score"][rows[is_judged]] = scores[is_judged]
         if not doubtful.any():
             return np.empty(0, dtype=np.intp)
-        marks = np.zeros(len(self._rows.records), dtype=np.bool_)  # (row,)
+        marks = np.zeros(len(lines), dtype=np.bool_)  # (row,)
         marks[rows[doubtful]] = True
-        return np.flatnonzero(marks[rows])
+        return heard[marks[rows]]
 
     def silence(self, now: float) -> list[GroupState]:
         """Turn groups silent that weren't heard for too long at `now` (monotonic seconds); return them."""
@@ -226,12 +239,10 @@ class StateBoard:
         if version != _VERSION:
             raise ValueError(f"state of {name!r} is version {version}, expected {_VERSION}")
         self.forget(name)
-        rows = self._rows.find([name])
-        self._hear(rows, np.array([last_ts]), now)
-        self.arrived.append(name)
-        self._move(int(rows[0]), _STATES.index(state), since)
+        row = self._hear(name, now, last_ts)
+        self._move(row, _STATES.index(state), since)
         lines = self._rows.records
-        lines["score"][rows], lines["far"][rows] = np.nan if score is None else score, far
+        lines["score"][row], lines["far"][row] = np.nan if score is None else score, far
         self._look_up(name)
 
     def lines(self, names: Iterable[str] | None = None) -> list[GroupState]:
@@ -242,41 +253,41 @@ class StateBoard:
         _, _, _, since, score, state, far, _ = self._rows.records[self._rows.row(name)].item()
         return GroupState(name, _STATES[state], since, _score(score), far, self._incidents.get(name))
 
-    def _shown(self, name: str) -> tuple[int, bool, str | None]:
-        """Return what `state/<group>` is published for when it changes."""
-        line = self._rows.records[self._rows.row(name)]
-        return int(line["state"]), bool(line["far"]), self._incidents.get(name)
+    def _hear(self, name: str, now: float, ts: float) -> int:
+        """Note that a group was heard, that isn't known; return where its line is."""
+        self.arrived.append(name)
+        row = self._rows.add(name)
+        lines = self._rows.records
+        lines["heard"][row], lines["turn"][row], lines["last_ts"][row] = now, self._turn, ts
+        self._turn += 1
+        self._earliest = min(self._earliest, now)
+        return row
 
-    def _look_up(self, name: str) -> None:
-        """See whether a group has an open incident."""
+    def _look_up(self, name: str) -> str | None:
+        """Return the id of a group's open incident, and keep it."""
         incident = self._incident(name)
-        self._rows.records["busy"][self._rows.row(name)] = incident is not None
-        if incident is None:
-            self._incidents.pop(name, None)
-        else:
-            self._incidents[name] = incident
+        if incident != self._incidents.get(name):
+            self._rows.records["busy"][self._rows.row(name)] = incident is not None
+            if incident is None:
+                del self._incidents[name]
+            else:
+                self._incidents[name] = incident
+        return incident
+
+    def _counted(self, old: int, state: int) -> int:
+        """Count a group that was in one state as in another; return which that is."""
+        if state == _STAYS:
+            state = _FILLING if old == _NONE else old
+        if state != old:
+            if old != _NONE:
+                self.counts[_STATES[old]] -= 1
+            self.counts[_STATES[state]] += 1
+        return state
 
     def _move(self, row: int, state: int, ts: float) -> None:
         lines = self._rows.records
-        before = int(lines["state"][row])
-        if state == _STAYS:
-            state = _FILLING if before == _NONE else before
-        if state == before:
-            return
-        if before != _NONE:
-            self.counts[_STATES[before]] -= 1
-        self.counts[_STATES[state]] += 1
+        self._counted(int(lines["state"][row]), state)
         lines["state"][row], lines["since"][row] = state, ts
-
-
-def _columns(verdicts: Verdicts) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
-    """Return each reading's state, or what else it makes of it, and its flag or that this stays."""
-    windows, judged = verdicts.windows, verdicts.judged
-    states = np.array([_OF_OUTCOME[outcome] for outcome in windows.outcomes], dtype=np.int8)  # (reading,)
-    flags = np.full(len(states), _STAYS, dtype=np.int8)  # (reading,)
-    states[windows.rows] = np.where(judged.faulty, _FAULTY, _NORMAL)
-    flags[windows.rows] = judged.out_of_range
-    return states, flags
 
 
 def _least(rows: IndexArray, turns: NDArray[np.int64], count: int) -> tuple[IndexArray, NDArray[np.int64]]:
