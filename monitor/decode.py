@@ -11,7 +11,7 @@ import msgspec
 from monitor import columns
 from monitor.columns import Row
 from monitor.payload_schema import payload_type, resolve_paths
-from monitor.records import Message, Outcome, Readings, Refusal
+from monitor.records import FloatArray, Message, Outcome, Readings, Refusal
 from monitor.topics import Template
 
 __all__ = ["DecodeStage", "parse_ts", "readable"]
@@ -80,8 +80,8 @@ class DecodeStage:
                 groups += [group] * len(items)
                 rows += items
                 sources += [source] * len(items)
-        self._settle(messages, groups, rows, sources, refusals)
-        return columns.readings(messages, groups, rows, sources, self._width), refusals
+        table = self._settle(messages, groups, rows, sources, refusals)
+        return columns.readings(messages, groups, table, sources), refusals
 
     def forget(self, group: str) -> None:
         """Drop what is remembered of a group's topic."""
@@ -152,10 +152,16 @@ class DecodeStage:
         rows: list[Row],
         sources: list[int],
         refusals: list[Refusal],
-    ) -> None:
-        """Give each row its event time in seconds, and take out those that are no readings."""
+    ) -> FloatArray:
+        """Give each row its event time in seconds, take out what is no reading, and return a table."""
+        doubtful: Sequence[int] = range(len(rows))
+        if not {type(row[0]) for row in rows} - {float}:
+            table = columns.table(rows, self._width)
+            doubtful = columns.doubtful(table, _MILLISECONDS_ABOVE, _LARGEST_VALUE)
+            if not doubtful:
+                return table
         wrong = []
-        for index in columns.doubtful(rows, self._width, _MILLISECONDS_ABOVE, _LARGEST_VALUE):
+        for index in doubtful:
             message = messages[sources[index]]
             checked = _check(rows[index], message.stamp)
             if isinstance(checked, str):
@@ -165,6 +171,7 @@ class DecodeStage:
                 rows[index] = checked
         for index in reversed(wrong):
             del groups[index], rows[index], sources[index]
+        return columns.table(rows, self._width)
 
 
 def _alone(row: Row) -> Row:
