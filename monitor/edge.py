@@ -29,7 +29,7 @@ _TRIM_AFTER = 1000
 _STORED = 10
 # How many times the groups in memory may have a name among those to be saved.
 _UNSAVED = 4
-# How long a full outbox is given to empty before it is looked at again, in seconds.
+# How long the broker is given to confirm before it is looked at again what can be published now, in seconds.
 _HOLD = 0.02
 # With QoS 0 nothing waits for the store, and it is written this often, in seconds; after a failure, too. If
 # so many groups speak that it takes long, it is written less often, so that judging keeps most of the time.
@@ -107,6 +107,9 @@ class Edge:
         """Return all that waits; wait for something at most `timeout` seconds."""
         if len(self._outbox) >= _LARGEST_OUTBOX:
             return self._inbox.hold(min(timeout, _HOLD))
+        if self._outgoing.ready and self._outbox.first():
+            # 100,000 states take a minute otherwise, for a thousand are under way at a time.
+            timeout = min(timeout, _HOLD)
         return self._inbox.take(timeout)
 
     def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> bool:

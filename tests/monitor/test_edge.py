@@ -6,13 +6,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from monitor.edge import Edge
-from monitor.inbox import Inbox
+from monitor.inbox import Inbox, Taken
 from monitor.metrics import Metrics
 from monitor.mqtt import Session
 from monitor.mutes import Mutes
+from monitor.outbox import Outgoing
 from monitor.settings import Mqtt
 from monitor.store import Store
-from tests.monitor.ear import Ear
+from tests.conftest import Mosquitto, wait_until
+from tests.monitor.ear import Ear, ready, session
 from tests.toy import NAMES, STEPS, toy_manifest
 
 GROUPS = [f"line1/{number:05}" for number in range(10_000)]
@@ -37,11 +39,32 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def edge(store: Store, clock: Clock, *, acknowledges: bool, mutes: Mutes | None = None) -> Edge:
-    """Return an edge with sessions that never connect."""
-    session = Session(Mqtt(), "edge-under-test", None, Ear())
+class Waits(Inbox):
+    """An inbox where nothing comes, and that writes down how long it was to wait."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.timeouts: list[float] = []
+
+    def take(self, timeout: float) -> Taken:
+        self.timeouts.append(timeout)
+        return Taken([], 0)
+
+
+def edge(
+    store: Store,
+    clock: Clock,
+    *,
+    acknowledges: bool,
+    session: Session | None = None,
+    inbox: Inbox | None = None,
+    mutes: Mutes | None = None,
+) -> Edge:
+    """Return an edge, whose session never connects unless it is given one."""
+    session = session or Session(Mqtt(), "edge-under-test", None, Ear())
+    inbox = Inbox() if inbox is None else inbox
     return Edge(
-        Inbox(), session, session, store, lambda name: name.encode(), mutes or Mutes(),
+        inbox, session, session, store, lambda name: name.encode(), mutes or Mutes(),
         "sensor-monitor", Metrics(CollectorRegistry(), toy_manifest()), most_groups=len(GROUPS),
         acknowledges=acknowledges, monotonic=clock,
     )  # fmt: skip
@@ -118,3 +141,23 @@ def test_the_end_writes_what_is_left(store: Store) -> None:
     assert not own.commit(GROUPS, [])
     assert own.flush()
     assert store.count() == len(GROUPS)
+
+
+def test_what_waits_needs_no_reading(store: Store, mosquitto: Mosquitto) -> None:
+    """While messages wait to be published nothing else is waited for long."""
+    messages = [Outgoing(f"alerts/{number}", b"", retain=False) for number in range(3000)]
+    inbox = Waits()
+    unconnected = edge(store, Clock(), acknowledges=True, inbox=inbox)
+    unconnected.commit([], messages)
+    unconnected.take(60.0)  # waiting is all that it can do
+    with session(mosquitto.port, Ear()) as outgoing:
+        ready(outgoing)
+        own = edge(store, Clock(), acknowledges=True, session=outgoing, inbox=inbox)
+        while own.waiting > 1000:  # that many may be under way at a time
+            own.take(60.0)
+            own.emit()
+        wait_until(own.emit, "the rest is confirmed")
+        own.take(60.0)
+    first, *others, last = inbox.timeouts
+    assert first == last == 60.0
+    assert max(others) < 0.1
