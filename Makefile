@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO := var/demo
 EXTRAS := training,demo,dev
 
-.PHONY: demo test chaos bench lint format quality constraints clean
+.PHONY: demo test chaos bench lint format quality unseen constraints clean
 
 # Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends by itself.
 demo: $(VENV)/installed $(DEMO)/bundle/SHA256SUMS $(DEMO)/plant.csv
@@ -70,11 +70,23 @@ quality: $(VENV)/installed
 	  $(RECORDINGS)/lwsndr/multihop_outdoor_moteid2_data.txt --out $(QUALITY)/healthy.csv
 	for seed in 0 1 2 3 4; do \
 	  $(BIN)/sensor-training inject $(QUALITY)/healthy.csv --out $(QUALITY)/$$seed.csv --seed $$seed && \
-	  $(BIN)/sensor-training fit --recording $(QUALITY)/$$seed.csv --bundle $(QUALITY)/bundle-$$seed && \
+	  $(BIN)/sensor-training fit --recording $(QUALITY)/$$seed.csv --bundle $(QUALITY)/bundle-$$seed \
+	    --baseline none && \
 	  $(BIN)/sensor-training evaluate --bundle $(QUALITY)/bundle-$$seed --recording $(QUALITY)/$$seed.csv \
 	    --against --out $(QUALITY)/report-$$seed || exit 1; \
 	done
 	$(BIN)/python tests/quality.py $(QUALITY)/report-*/evaluation.json
+
+# Sites that no model has seen: the two real ones and a simulated one, each left out in turn, without and with a
+# baseline; faults of every kind, faults that last, staged events. Takes about ten minutes.
+UNSEEN := var/unseen
+unseen: $(VENV)/installed
+	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/multihop_outdoor_moteid1_data.txt \
+	  $(RECORDINGS)/lwsndr/multihop_outdoor_moteid2_data.txt --out $(UNSEEN)/motes1-2.csv
+	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid3_data.txt \
+	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out $(UNSEEN)/motes3-4.csv
+	$(BIN)/sensor-training simulate --out $(UNSEEN)/simulated.csv --groups 2 --hours 8 --seed 3
+	$(BIN)/python -m tests.unseen $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv $(UNSEEN)/simulated.csv
 
 # Pins every version, from a fresh environment with the newest that pyproject.toml allows.
 constraints:

@@ -11,9 +11,19 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from monitor import baseline
 from monitor.classifier import Classifier
 from monitor.errors import BundleError
-from monitor.manifest import Feature, Golden, Manifest, ScalerFile, golden_windows, identify, parse
+from monitor.manifest import (
+    Feature,
+    Golden,
+    Manifest,
+    ScalerFile,
+    golden_normals,
+    golden_windows,
+    identify,
+    parse,
+)
 from monitor.scaler import Scaler
 
 __all__ = ["Bundle", "BundleError", "Feature", "Golden", "Manifest", "identify", "load", "save"]
@@ -44,7 +54,7 @@ def load(folder: Path) -> Bundle:
         files = _read_verified(folder)
         manifest, scaler, golden = parse(files["manifest.json"], files["scaler.json"], files["golden.json"])
         classifier = Classifier(files["model.onnx"], manifest.steps, len(manifest.features))
-        _check_golden(golden, scaler, classifier)
+        _check_golden(golden, manifest, scaler, classifier)
     except BundleError as error:
         raise BundleError(f"bundle {folder}: {error}") from error
     return Bundle(manifest, scaler, classifier)
@@ -133,9 +143,11 @@ def _read(folder: Path, name: str) -> bytes:
         raise BundleError(f"{name}: can't be read: {error.strerror}") from error
 
 
-def _check_golden(golden: Golden, scaler: Scaler, classifier: Classifier) -> None:
+def _check_golden(golden: Golden, manifest: Manifest, scaler: Scaler, classifier: Classifier) -> None:
+    stage = baseline.build(manifest.names, manifest.baseline)
     try:
-        scores = classifier.score(scaler.transform(golden_windows(golden)))
+        shown = stage.show(golden_windows(golden), golden_normals(golden))
+        scores = classifier.score(scaler.transform(shown))
     except Exception as error:  # the runtime's errors share no base class of their own
         raise BundleError(f"model.onnx: can't score the golden windows: {error}".splitlines()[0]) from error
     worst = float(np.abs(scores - np.array(golden.scores)).max())

@@ -1,4 +1,4 @@
-"""The stages in their order: readings -> windows -> scores -> judgements -> alert events.
+"""The stages in their order: readings -> windows -> in their normals -> scores -> judgements -> alert events.
 
 The daemon and `backtest` both judge with this and nothing else, so a file says what the plant would.
 """
@@ -9,13 +9,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor import baseline
 from monitor.alerting import alert_stage
 from monitor.bundle import Bundle
 from monitor.contributions import Occlusion
 from monitor.errors import ConfigurationError
 from monitor.ranges import RangeStage
 from monitor.reasons import reason
-from monitor.records import AlertEvent, FloatArray, Judgements, Readings, Windows
+from monitor.records import AlertEvent, FloatArray, Judgements, Outcome, Readings, Windows
 from monitor.settings import Alerts, WindowSettings
 from monitor.windows import WindowStage
 
@@ -72,6 +73,7 @@ class Chain:
             max_skew=windows.max_skew,
             stride=windows.stride,
         )
+        self.baseline = baseline.build(manifest.names, manifest.baseline)
         self.alerts = alert_stage(alerts, manifest.threshold)
         self._ranges = RangeStage(manifest.names, manifest.ranges)
         self._scaler = bundle.scaler
@@ -83,15 +85,21 @@ class Chain:
     def judge(self, readings: Readings) -> Verdicts:
         """Run one batch through all stages."""
         windows = self.windows.push(readings)
-        scaled = self._scaler.transform(windows.values)  # (window, step, feature)
+        groups = [readings.groups[row] for row in windows.rows.tolist()]
+        normals, ready = self.baseline.push(groups, windows.values)
+        if not ready.all():
+            windows = _without(windows, ready)
+            groups, normals = [readings.groups[row] for row in windows.rows.tolist()], normals[ready]
+        shown = self.baseline.show(windows.values, normals)  # (window, step, feature)
+        scaled = self._scaler.transform(shown)
         scores = self._scorer.score(scaled)  # (window,)
         judged = Judgements(
-            groups=[readings.groups[row] for row in windows.rows],
+            groups=groups,
             ts=windows.ts,
             values=windows.values,
             scores=scores,
             faulty=scores > self._threshold,
-            out_of_range=self._ranges.flag(windows.values),
+            out_of_range=self._ranges.flag(shown),
         )
         events = [
             self._explain(event, scaled[event.row]) if event.begins else event
@@ -109,3 +117,17 @@ class Chain:
             contributions_by_step=None if by_step is None else by_step.tolist(),
             reason=reason(self._features, np.array(event.window_values), scaled, found),
         )
+
+
+def _without(windows: Windows, ready: NDArray[np.bool_]) -> Windows:
+    """Leave out the windows whose group has no normal yet: their readings are `warming`."""
+    outcomes = list(windows.outcomes)
+    for row in windows.rows[~ready].tolist():
+        outcomes[row] = Outcome.WARMING
+    return replace(
+        windows,
+        outcomes=outcomes,
+        rows=windows.rows[ready],
+        ts=windows.ts[ready],
+        values=windows.values[ready],
+    )

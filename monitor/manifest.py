@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.baseline import Baseline
 from monitor.errors import BundleError
 from monitor.records import FloatArray
 from monitor.scaler import Scaler
@@ -43,9 +44,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds between two readings of a group."""
     threshold: float
     """A window is Faulty where its score is above this."""
-    baseline: dict[str, Any] | None = None
+    baseline: Baseline | None = None
+    """How a group's own normal is found; None where windows are judged as they come."""
     ranges: dict[str, tuple[float, float]]
-    """Feature -> lowest and highest healthy value seen in training, in the feature's unit."""
+    """Feature -> lowest and highest healthy value seen in training: in the feature's unit, or with a baseline
+    in units of the group's normal."""
     data: dict[str, Any]
     """What it was trained and tested on."""
     quality: dict[str, Any]
@@ -75,7 +78,8 @@ class Golden(msgspec.Struct, frozen=True):
     """Raw values: (window, step, feature)."""
     scores: list[float]
     """(window,)."""
-    baselines: list[list[float]] | None = None
+    baselines: list[list[list[float]]] | None = None
+    """What was the normal of each, see `monitor.baseline`: (window, 3, feature); None without one."""
 
 
 def identify(
@@ -84,7 +88,7 @@ def identify(
     features: Sequence[Feature],
     steps: int,
     threshold: float,
-    baseline: dict[str, Any] | None = None,
+    baseline: Baseline | None = None,
 ) -> str:
     """Return the bundle's id: 16 hex digits that change with anything that decides a score.
 
@@ -98,7 +102,7 @@ def identify(
         "features": [[feature.name, feature.unit] for feature in features],
         "steps": steps,
         "threshold": threshold,
-        "baseline": baseline,
+        "baseline": msgspec.to_builtins(baseline),
     }
     digest.update(json.dumps(rest, sort_keys=True).encode())
     return digest.hexdigest()[:16]
@@ -137,6 +141,7 @@ def parse(manifest: bytes, scaler: bytes, golden: bytes) -> tuple[Manifest, Scal
         raise BundleError(
             f"golden.json: expected windows of {head.steps} x {len(head.features)} numbers, each with a score"
         )
+    _check_normals(head, examples)
     return head, fitted, examples
 
 
@@ -146,6 +151,27 @@ def golden_windows(golden: Golden) -> FloatArray:
         return np.array(golden.windows, dtype=np.float64)
     except ValueError:
         return np.empty(0)
+
+
+def golden_normals(golden: Golden) -> FloatArray:
+    """Return the golden windows' normals as an array (window, 3, feature); empty if there are none."""
+    try:
+        return np.array(golden.baselines or [], dtype=np.float64)
+    except ValueError:
+        return np.empty(0)
+
+
+def _check_normals(manifest: Manifest, golden: Golden) -> None:
+    if manifest.baseline is None:
+        if golden.baselines is not None:
+            raise BundleError("golden.json: has baselines, expected none as in manifest.json")
+        return
+    normals = golden_normals(golden)
+    if normals.shape != (len(golden.scores), 3, len(manifest.features)) or not (normals[:, 1] > 0).all():
+        raise BundleError(
+            f"golden.json: expected for each window its baseline: 3 x {len(manifest.features)} numbers, "
+            "levels, units above 0, and where the last block was"
+        )
 
 
 def _decode(name: str, content: bytes, kind: type[_T]) -> _T:
@@ -173,7 +199,14 @@ def _check_manifest(manifest: Manifest) -> None:
         (manifest.steps >= 2, f"steps must be at least 2, not {manifest.steps}"),  # noqa: PLR2004
         (manifest.sample_period > 0, f"sample_period must be above 0 s, not {manifest.sample_period}"),
         (0 < manifest.threshold < 1, f"threshold must lie between 0 and 1, not {manifest.threshold}"),
-        (manifest.baseline is None, "this monitor knows no baseline, expected null"),
+        (
+            manifest.baseline is None
+            or (
+                len(manifest.baseline.floors) == len(names)
+                and all(0 < floor < math.inf for floor in manifest.baseline.floors)
+            ),
+            f"baseline.floors must be {len(names)} numbers above 0, one each feature",
+        ),
         (set(manifest.ranges) == set(names), f"ranges must name {list(names)}, not {list(manifest.ranges)}"),
         (
             all(low < high and math.isfinite(high - low) for low, high in manifest.ranges.values()),

@@ -41,7 +41,13 @@ class Memory:
         if line is None:
             return None
         chain = self.chain
-        parts = (line, chain.windows.dump(group), chain.alerts.dump(group), self.incidents.dump(group))
+        parts = (
+            line,
+            chain.windows.dump(group),
+            chain.baseline.dump(group),
+            chain.alerts.dump(group),
+            self.incidents.dump(group),
+        )
         return msgspec.msgpack.encode(parts)
 
     def load(self, group: str, value: bytes, now: float) -> None:
@@ -52,12 +58,13 @@ class Memory:
         ValueError : the value is damaged, of another version or of another shape.
         """
         try:
-            line, windows, alerts, incident = msgspec.msgpack.decode(
-                value, type=tuple[bytes, bytes, bytes, bytes]
+            line, windows, baseline, alerts, incident = msgspec.msgpack.decode(
+                value, type=tuple[bytes, bytes, bytes, bytes, bytes]
             )
         except msgspec.DecodeError as error:
             raise ValueError(f"state of {group!r} can't be read: {error}") from error
         self.chain.windows.load(group, windows)
+        self.chain.baseline.load(group, baseline)
         self.chain.alerts.load(group, alerts)
         self.incidents.load(group, incident)
         self.board.load(group, line, now)
@@ -77,6 +84,7 @@ class Memory:
         names = self.board.least_recent(len(self.board) - most)
         for group in names:
             self.chain.windows.forget(group)
+            self.chain.baseline.forget(group)
             self.chain.alerts.forget(group)
             self.incidents.forget(group)
             self.board.forget(group)
@@ -91,7 +99,7 @@ class Memory:
         return self.chain.alerts.incident(group)  # of the chain that is in use now
 
     def move_to(self, chain: Chain) -> None:
-        """Carry windows and incidents over to stages that were built with other settings.
+        """Carry windows, normals and incidents over to stages that were built with other settings.
 
         Raises
         ------
@@ -99,6 +107,8 @@ class Memory:
         """
         for group in self.chain.windows.groups():
             chain.windows.load(group, self.chain.windows.dump(group))
+        for group in self.chain.baseline.groups():
+            chain.baseline.load(group, self.chain.baseline.dump(group))
         for group in self.chain.alerts.groups():
             chain.alerts.load(group, self.chain.alerts.dump(group))
         self.chain = chain

@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from monitor import baseline
 from monitor.bundle import Feature, Golden, Manifest, identify, save
 from monitor.classifier import Classifier
 from monitor.scaler import Scaler
@@ -93,6 +94,11 @@ def save_toy_bundle(folder: Path, *, work: int = 0, **changes: object) -> None:
     """Write the toy as a bundle."""
     model = toy_model(work=work)
     windows = np.array([[HEALTHY] * STEPS, [HEALTHY, HEALTHY, FAULTY], [FAULTY] * STEPS])
-    scores = Classifier(model, STEPS, len(FEATURES)).score(SCALER.transform(windows))
-    golden = Golden(NAMES, windows.tolist(), scores.tolist())
-    save(folder, toy_manifest(**changes), model, SCALER, golden, {"report/report.html": b"<p>toy</p>"})
+    manifest = toy_manifest(**changes)
+    normals = np.tile(np.array([HEALTHY, [1.0] * len(FEATURES), HEALTHY]), (len(windows), 1, 1))
+    shown = baseline.build(NAMES, manifest.baseline).show(windows, normals)
+    scores = Classifier(model, STEPS, len(FEATURES)).score(SCALER.transform(shown))
+    golden = Golden(
+        NAMES, windows.tolist(), scores.tolist(), normals.tolist() if manifest.baseline is not None else None
+    )
+    save(folder, manifest, model, SCALER, golden, {"report/report.html": b"<p>toy</p>"})

@@ -18,7 +18,7 @@ from training.countdown import Countdown
 from training.dataset import STEPS
 from training.errors import InputError
 from training.learn import train
-from training.moves import Moves
+from training.moves import change
 from training.prepare import Prepared, prepare
 from training.recordings import NAMES
 from training.settings import FitSettings
@@ -31,8 +31,8 @@ _TITLES = {"lstm": "LSTM", "dense": "dense network"}
 
 def tasks(settings: FitSettings) -> int:
     """Return how many classifiers `against` trains."""
-    moves = Moves(settings.joint_shift, np.ones(len(NAMES))) if settings.joint_shift else None
-    others = len(contenders.classic(settings.seed, moves)) + len(_TITLES) - 1
+    changed = change(settings, np.ones(len(NAMES)))
+    others = len(contenders.classic(settings.seed, changed)) + len(_TITLES) - 1
     # The bundle's own network is trained anew for the split that the bundle wasn't trained on.
     return len(SPLITS) * others * CANDIDATES + len(SPLITS) - 1
 
@@ -88,10 +88,10 @@ def _standings(
 ) -> list[Standing]:
     parts = Parts(prepared.train, prepared.validation, prepared.test, prepared.scaler, prepared.sample_period)
     field = {_TITLES[name]: _candidates(name, prepared, settings, progress) for name in _TITLES}
-    moves = Moves(settings.joint_shift, prepared.scaler.scale) if settings.joint_shift else None
+    changed = change(settings, prepared.scaler.scale)
     title = _TITLES[settings.network]
     standings = []
-    for name, candidates in {**field, **contenders.classic(settings.seed, moves)}.items():
+    for name, candidates in {**field, **contenders.classic(settings.seed, changed)}.items():
         if name == title and own is not None:
             threshold, theirs = own.manifest.threshold, own.classifier.score
             standings.append(compare.judge(name, "the bundle's", 1, theirs, parts, threshold))

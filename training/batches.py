@@ -1,4 +1,4 @@
-"""Training windows in batches, each moved as a plant moves."""
+"""Training windows in batches, each changed in a way that doesn't change its label."""
 
 import math
 
@@ -7,22 +7,22 @@ from numpy.typing import NDArray
 
 from monitor.records import FloatArray
 from training.backend import keras
-from training.moves import Moves
+from training.moves import Change
 
 __all__ = ["Batches"]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Shuffled batches, anew in each epoch, each window moved and its label kept.
+    """Shuffled batches, anew in each epoch, each window changed and its label kept.
 
     Parameters
     ----------
     scaled : scaled windows (window, step, feature).
     faulty : their truth (window,).
     weights : how much each counts (window,).
-    moves : how windows are moved.
+    change : how windows are changed; None for not at all.
     size : windows in a batch.
-    seed : of order and moves.
+    seed : of order and changes.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         faulty: NDArray[np.bool_],
         weights: FloatArray,
         *,
-        moves: Moves,
+        change: Change | None,
         size: int,
         seed: int,
     ) -> None:
@@ -39,7 +39,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._scaled = scaled
         self._faulty = faulty.astype(np.float32)
         self._weights = weights.astype(np.float32)
-        self._moves = moves
+        self._change = change
         self._size = size
         self._rng = np.random.default_rng(seed)
         self._order = self._rng.permutation(len(scaled))
@@ -51,7 +51,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self, number: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         rows = self._order[number * self._size : (number + 1) * self._size]
-        moved = self._moves.move(self._scaled[rows], self._rng)
+        scaled = self._scaled[rows]
+        moved = self._change.move(scaled, self._faulty[rows] > 0, self._rng) if self._change else scaled
         return moved, self._faulty[rows], self._weights[rows]  # (window, step, feature), (window,) twice
 
     def on_epoch_end(self) -> None:

@@ -80,8 +80,8 @@ class CleaningReport:
 def clean(train: Dataset, settings: FitSettings) -> tuple[Dataset, CleaningReport]:
     """Remove windows with an outlier, as the settings say, and report it.
 
-    Quartiles are each group's own: a group in a colder place is no outlier. A column that is the same in
-    most windows of a group has no interquartile range to measure by, and no outliers.
+    Quartiles are of raw values and each group's own: a group in a colder place is no outlier. A column that
+    is the same in most windows of a group has no interquartile range to measure by, and no outliers.
     """
     factor, scope = settings.cleaning_factor, settings.cleaning_scope
     looked_at = {
@@ -89,7 +89,7 @@ def clean(train: Dataset, settings: FitSettings) -> tuple[Dataset, CleaningRepor
         "normal": ~train.faulty,
         "all": np.ones(len(train), dtype=bool),
     }[scope]
-    flat = train.windows.reshape(len(train), len(COLUMNS))  # (window, column)
+    flat = train.raw.reshape(len(train), len(COLUMNS))  # (window, column)
     outlying = np.zeros_like(flat, dtype=bool)
     for stretch in np.unique(train.stretches[looked_at]):
         rows = looked_at & (train.stretches == stretch)

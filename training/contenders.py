@@ -20,7 +20,7 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
 from monitor.records import FloatArray
-from training.moves import Moves
+from training.moves import Change
 
 __all__ = ["CANDIDATES", "Candidate", "Score", "Train", "classic"]
 
@@ -44,13 +44,13 @@ class Candidate:
     train: Train
 
 
-def classic(seed: int, moves: Moves | None) -> dict[str, list[Candidate]]:
+def classic(seed: int, change: Change | None) -> dict[str, list[Candidate]]:
     """Return the candidates of each classifier, by its name.
 
     Parameters
     ----------
     seed : of all that is random in them.
-    moves : how the networks' training moves windows; None where it doesn't.
+    change : how the networks' training changes windows; None where it doesn't.
     """
     forest = partial(RandomForestClassifier, n_estimators=200, class_weight="balanced", random_state=seed)
     svm = partial(SVC, class_weight="balanced", cache_size=500)
@@ -67,22 +67,22 @@ def classic(seed: int, moves: Moves | None) -> dict[str, list[Candidate]]:
         for margin in (0.0, 0.1, 0.25, 0.5)
     ]
     moved = {
-        f"{name}, + moves": [Candidate(one.settings, partial(_on_moved, one, moves, seed)) for one in ones]
+        f"{name}, + moves": [Candidate(one.settings, partial(_on_moved, one, change, seed)) for one in ones]
         for name, ones in learners.items()
-        if moves is not None
+        if change is not None
     }
     return {**learners, **moved, "range check": ranges}
 
 
 def _on_moved(
     candidate: Candidate,
-    moves: Moves,
+    change: Change,
     seed: int,
     scaled: NDArray[np.float32],
     faulty: NDArray[np.bool_],
 ) -> Score:
     rng = np.random.default_rng(seed)
-    copies = [moves.move(scaled, rng) for _ in range(_COPIES)]
+    copies = [change.move(scaled, faulty, rng) for _ in range(_COPIES)]
     return candidate.train(np.concatenate(copies), np.tile(faulty, _COPIES))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import monitor
 from monitor import bundle
 from monitor.classifier import Classifier
-from training import evaluate, explain, export, graph, network, report, weights
+from training import evaluate, explain, export, graph, network, normals, report, weights
 from training.dataset import STEPS, Dataset
 from training.evaluate import Evaluation
 from training.explain import Importance
@@ -52,7 +52,7 @@ def write(folder: Path, prepared: Prepared, trained: Trained, settings: FitSetti
         evaluation=evaluation,
         importance=importance,
     )
-    golden = export.golden(trained.network, scaler, prepared.train)
+    golden = export.golden(trained.network, scaler, prepared.train, manifest.baseline)
     extra = {"model.keras": export.to_keras_file(trained.network), **report.build(findings)}
     bundle.save(folder, manifest, onnx, scaler, golden, extra)
     return bundle.load(folder).manifest
@@ -75,13 +75,15 @@ def _manifest(
     prepared: Prepared, trained: Trained, settings: FitSettings, evaluation: Evaluation | None
 ) -> bundle.Manifest:
     arrays = network.weights(trained.network)
+    baseline = normals.described(settings)
     return bundle.Manifest(
-        id=bundle.identify(arrays, prepared.scaler, FEATURES, STEPS, THRESHOLD),
+        id=bundle.identify(arrays, prepared.scaler, FEATURES, STEPS, THRESHOLD, baseline),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         features=FEATURES,
         steps=STEPS,
         sample_period=prepared.sample_period,
         threshold=THRESHOLD,
+        baseline=baseline,
         ranges={
             name: (float(column.min()), float(column.max()))
             for name, column in zip(NAMES, prepared.healthy.T, strict=True)
@@ -102,6 +104,9 @@ def _describe(prepared: Prepared, trained: Trained, settings: FitSettings) -> di
         "cleaning": prepared.cleaning.as_dict(),
         "epochs": len(losses),
         "best_epoch": int(np.argmin(losses)) + 1,
+        "normal": np.median(
+            prepared.train.normals, axis=0
+        ).tolist(),  # levels and units, where one is asked for
         "settings": settings.model_dump(mode="json"),
     }
 

@@ -29,16 +29,34 @@ class Dataset:
     ts: FloatArray
     """Event times, oldest first, seconds: (window, step)."""
     windows: FloatArray
-    """Raw values: (window, step, feature)."""
+    """What the network learns from: raw values, or those in their group's normal: (window, step, feature)."""
     faulty: NDArray[np.bool_]
     """Whether any of its readings is: (window,)."""
     kinds: NDArray[np.str_]
     """The kind of fault of the last reading, "" where that is healthy: (window,)."""
+    raw: FloatArray
+    """Raw values: (window, step, feature)."""
+    normals: FloatArray
+    """Each one's normal, as `monitor.baseline` has it: (window, 3, feature)."""
+
+    @classmethod
+    def of(
+        cls,
+        stretches: NDArray[np.intp],
+        ts: FloatArray,
+        windows: FloatArray,
+        faulty: NDArray[np.bool_],
+        kinds: NDArray[np.str_],
+    ) -> "Dataset":
+        """Build one from raw windows, in no normal."""
+        normals = np.zeros((len(windows), 3, windows.shape[2]))
+        normals[:, 1] = 1
+        return cls(stretches, ts, windows, faulty, kinds, windows, normals)
 
     def __len__(self) -> int:
         return len(self.faulty)
 
-    def __getitem__(self, which: NDArray[np.bool_] | slice) -> "Dataset":
+    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> "Dataset":
         return Dataset(*(getattr(self, field.name)[which] for field in fields(self)))
 
 
@@ -78,7 +96,7 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
         ts.append(windows.ts)
         stretches += [groups[row] for row in windows.rows]
     values = np.concatenate(cut)  # (window, step, feature + 2)
-    return Dataset(
+    return Dataset.of(
         stretches=np.unique(stretches, return_inverse=True)[1],
         ts=np.concatenate(ts),
         windows=np.ascontiguousarray(values[:, :, :-2]),

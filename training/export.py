@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from monitor.baseline import Baseline
 from monitor.bundle import Golden
 from monitor.scaler import Scaler
 from training.backend import keras
-from training.dataset import Dataset
+from training.dataset import Dataset, concat
 from training.network import score
 from training.quiet import quiet
 from training.recordings import NAMES
@@ -26,12 +27,13 @@ def to_keras_file(network: keras.Model) -> bytes:
         return path.read_bytes()
 
 
-def golden(network: keras.Model, scaler: Scaler, data: Dataset) -> Golden:
+def golden(network: keras.Model, scaler: Scaler, data: Dataset, baseline: Baseline | None) -> Golden:
     """Return up to 32 Normal and 32 Faulty windows from all over the data, with Keras's scores."""
     chosen = [
         rows[np.unique(np.linspace(0, len(rows) - 1, _GOLDEN_EACH).astype(int))]
         for rows in (np.flatnonzero(~data.faulty), np.flatnonzero(data.faulty))
     ]
-    windows = data.windows[np.concatenate(chosen)]  # (window, step, feature)
-    scores = score(network, scaler.transform(windows))
-    return Golden(tuple(NAMES), windows.tolist(), scores.tolist())
+    examples = concat([data[rows] for rows in chosen])
+    scores = score(network, scaler.transform(examples.windows))
+    normals = None if baseline is None else examples.normals.tolist()
+    return Golden(tuple(NAMES), examples.raw.tolist(), scores.tolist(), normals)

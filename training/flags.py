@@ -33,6 +33,7 @@ _HELP = {
     "batch_size": "windows between two updates",
     "learning_rate": "Adam's, at the start",
     "class_weight": "balanced, none, or two numbers for Normal and Faulty",
+    "baseline": "group (judge by each group's own normal) or none",
     "joint_shift": "how far both sensors of a pair are moved together in training, in spreads",
     "split": "time (the end of each group's time) or random (shares readings with the test)",
     "test_share": "share of the windows that is kept for the test",

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
-from training import network
+from training import moves, network
 from training.backend import keras
 from training.batches import Batches
 from training.dataset import STEPS
-from training.moves import Moves
 from training.prepare import Prepared
 from training.quiet import quiet
 from training.recordings import NAMES
@@ -69,7 +68,7 @@ def _batches(prepared: Prepared, settings: FitSettings) -> Batches:
         scaler.transform(data.windows),
         data.faulty,
         np.where(data.faulty, weights[1], weights[0]),
-        moves=Moves(settings.joint_shift, scaler.scale),
+        change=moves.change(settings, scaler.scale),
         size=settings.batch_size,
         seed=settings.seed,
     )

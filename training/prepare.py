@@ -9,7 +9,7 @@ import pandas as pd
 
 from monitor.records import FloatArray
 from monitor.scaler import Scaler
-from training import dataset, recordings, windows_file
+from training import dataset, normals, recordings, windows_file
 from training.cleaning import CleaningReport, clean
 from training.dataset import Dataset
 from training.errors import InputError
@@ -45,12 +45,12 @@ class Prepared:
 
     @property
     def healthy(self) -> FloatArray:
-        """Readings of the Normal windows of `train`: (reading, feature); those in several windows repeat."""
+        """Readings of the Normal windows of `train`, as the network sees them: (reading, feature)."""
         return self.train.windows[~self.train.faulty].reshape(-1, len(NAMES))
 
 
 def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) -> Prepared:
-    """Read, cut into windows, split, clean and scale.
+    """Read, cut into windows, show them in their normals, split, clean and scale.
 
     Parameters
     ----------
@@ -70,11 +70,12 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
     parts = [_cut(path, frame, period) for path, frame in zip(paths, frames, strict=True)]
     if windows is not None:
         parts.append(windows_file.read(windows, period))
-    rest, test = dataset.split(dataset.concat(parts), settings.test_share, settings.split, settings.seed)
+    data = normals.shown(dataset.concat(parts), normals.described(settings))
+    rest, test = dataset.split(data, settings.test_share, settings.split, settings.seed)
     train, validation = dataset.hold_out(rest, settings.validation_share, settings.split, settings.seed)
     train, report = clean(train, settings)
     _check(train, validation, where, report)
-    fitted = _fit_scaler(train)
+    fitted = _fit_scaler(train, together=settings.baseline != "none")
     sources: dict[str, object] = {
         "recordings": [path.name for path in paths],
         "windows_file": windows.name if windows else None,
@@ -119,16 +120,19 @@ def _check(train: Dataset, validation: Dataset, where: str, report: CleaningRepo
         raise InputError(
             f"{where}: all windows to train on are {only}{cleaned}, expected both Normal and Faulty"
         )
-    varies = np.ptp(train.windows[~train.faulty], axis=(0, 1)) > 0  # (feature,)
+    varies = np.ptp(train.raw[~train.faulty], axis=(0, 1)) > 0  # (feature,)
     if not varies.all():
         name = NAMES[int(np.argmin(varies))]
         raise InputError(f"{where}: {name} has one value in all healthy readings, expected it to vary")
 
 
-def _fit_scaler(train: Dataset) -> Scaler:
+def _fit_scaler(train: Dataset, *, together: bool) -> Scaler:
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415 - `--help` has no use for scikit-learn
 
     # Of the healthy readings only: a sensor that reads 0 or 300 would stretch the scale until all that a
     # healthy one does is a sliver of it.
-    fitted = StandardScaler().fit(train.windows[~train.faulty].reshape(-1, len(NAMES)))
+    healthy = train.windows[~train.faulty].reshape(-1, len(NAMES))
+    if together:  # all features are in units of what is usual for them, which one scale must not undo
+        healthy = np.tile(healthy.reshape(-1, 1), len(NAMES))
+    fitted = StandardScaler().fit(healthy)
     return Scaler.of(fitted.mean_.tolist(), fitted.scale_.tolist())

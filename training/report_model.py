@@ -14,6 +14,8 @@ OVERLAP = (
     "training part, and the results look better than they will be on later readings. Split by time to know."
 )
 
+_UNITS = {False: "values as they come", True: "each group's own normal"}
+
 
 def data(findings: Findings) -> str:
     """Say what it learnt from: files, parts, ranges, kinds of fault."""
@@ -32,6 +34,7 @@ def data(findings: Findings) -> str:
                 ("groups", ", ".join(told.get("groups", [])) or "not known"),
                 ("readings", f"{told.get('readings', 0):,}"),
                 ("sample period", f"{manifest.sample_period:g} s"),
+                ("judged by", _UNITS[manifest.baseline is not None]),
             ],
         ),
         table(
@@ -39,9 +42,13 @@ def data(findings: Findings) -> str:
             [_part(name, part, timed=timed) for name, part in parts],
         ),
         table(
-            ["feature", "unit", "lowest healthy value", "highest healthy value"],
+            ["feature", "in", "lowest healthy value", "highest healthy value"],
             [
-                (f.name, f.unit, *(f"{value:g}" for value in manifest.ranges[f.name]))
+                (
+                    f.name,
+                    f.unit if manifest.baseline is None else "units of its normal",
+                    *(f"{value:g}" for value in manifest.ranges[f.name]),
+                )
                 for f in manifest.features
             ],
         ),

@@ -60,9 +60,13 @@ class FitSettings(BaseModel):
         "balanced"
     )
     """How much a window of each class counts: by its rarity, the same, or as given for (Normal, Faulty)."""
+    baseline: Literal["group", "none"] = "group"
+    """Whether windows are judged by their group's own normal, so that the model holds on plants that it has
+    never seen, or as they come."""
     joint_shift: Annotated[float, Ge(0), Le(100)] = 2.0
     """How far a training window is moved, both sensors of a pair alike, as the plant itself moves them: a
-    standard deviation, in the pair's spreads. 0 for not at all."""
+    standard deviation, in the pair's spreads. 0 for not at all. With a baseline there is none: what a pair
+    does together is taken off anyway."""
     split: Literal["time", "random"] = "time"
     """The test is the end of each group's time and the validation five blocks of the rest, no reading on both
     sides; or both are drawn at random. Windows overlap, so what is drawn at random shares readings with what

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from monitor.bundle import Bundle, Golden
-from training import dataset, recordings
+from training import dataset, normals, recordings
 from training.dataset import Dataset
 from training.errors import InputError
 from training.prepare import prepare
@@ -45,7 +45,8 @@ def unseen(paths: Sequence[Path], folder: Path, judge: Bundle) -> tuple[Dataset,
         raise InputError(f"{folder}: judges {list(judge.manifest.names)}, expected {recordings.NAMES}")
     where = ", ".join(map(str, paths))
     frames = [_read(path) for path in paths]
-    data = dataset.build(frames, _MAX_GAP_PERIODS * judge.manifest.sample_period)
+    cut = dataset.build(frames, _MAX_GAP_PERIODS * judge.manifest.sample_period)
+    data = normals.shown(cut, judge.manifest.baseline)
     if not _is_known(data, folder):
         return data, f"all {len(data):,} windows of {where}"
     chosen = settings(judge)
@@ -72,5 +73,5 @@ def _read(path: Path) -> pd.DataFrame:
 def _is_known(data: Dataset, folder: Path) -> bool:
     examples = msgspec.json.decode((folder / "golden.json").read_bytes(), type=Golden)
     learnt = {np.array(window).tobytes() for window in examples.windows}
-    found = learnt & {window.tobytes() for window in data.windows}
+    found = learnt & {window.tobytes() for window in data.raw}
     return len(found) >= _KNOWN * len(learnt)

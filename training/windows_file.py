@@ -46,7 +46,7 @@ def read(path: Path, sample_period: float) -> Dataset:
     if unknown.any():
         raise _refusal(path, table[_LABEL], int(np.argmax(unknown)), "is neither 1 (Normal) nor -1 (Faulty)")
     begin = np.arange(len(table), dtype=np.float64)
-    return Dataset(
+    return Dataset.of(
         stretches=np.zeros(len(table), dtype=np.intp),
         ts=(begin[:, None] + np.arange(STEPS)) * sample_period,  # (window, step)
         windows=flat.reshape(-1, STEPS, len(NAMES)),

@@ -25,7 +25,8 @@ _VALUES = 997
 """Different sets of values: enough that no two neighbours are equal, and made only once."""
 _SPREAD = 0.1
 _APART = 10.0
-"""What makes a reading faulty: the third value is so far, in its own unit, from where it should be."""
+"""What makes a reading faulty: the third value is so far, in its own unit, from where it should be, above in
+one reading and below in the next, which no baseline gets used to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +68,16 @@ class Feed:
         """Yield topic and payload of each message."""
         chance = random.Random(1)  # noqa: S311, repeatable on purpose
         healthy = [self._values(chance, 0.0) for _ in range(_VALUES)]
-        faulty = [self._values(chance, _APART) for _ in range(_VALUES)]
+        faulty = [[self._values(chance, apart) for _ in range(_VALUES)] for apart in (-_APART, _APART)]
         order = self._order()
         topics = [f"plant/{_group_name(number)}/reading".encode() for number in range(self.groups)]
         for index in range(self.messages):
             turn, place = divmod(index, self.groups)
             group = order[place]
-            values = faulty if group < self.faulty_groups else healthy
             start = self.first + turn * self.array
+            kinds = faulty if group < self.faulty_groups else [healthy, healthy]
             parts = [
-                f'{{"ts":{_event_time(start + k)},{values[(index + k) % _VALUES]}}}'
+                f'{{"ts":{_event_time(start + k)},{kinds[(start + k) % 2][(index + k) % _VALUES]}}}'
                 for k in range(self.array)
             ]
             payload = parts[0] if self.array == 1 else f"[{','.join(parts)}]"

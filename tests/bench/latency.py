@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.bench.feed import Feed
 from tests.bench.figures import Figure
 from tests.bench.processes import Broker, Speaker, sender
-from tests.bench.setting import STEPS, Setting
+from tests.bench.setting import WARM_UP, Setting
 from tests.bench.subjects import Ours, Subject, Told
 
 __all__ = ["ECHO", "OURS", "echo", "ours", "quantity"]
@@ -20,7 +20,7 @@ _RATES = (100, 1000, 5000, 10_000)
 _SECONDS = 6
 _SHARES = ("p50", "p99", "p99.9")
 _GROUPS = 100
-_WARM_UP = STEPS * _GROUPS
+_FIRST = WARM_UP * _GROUPS
 """Messages until every window is full."""
 
 
@@ -33,7 +33,7 @@ def echo(setting: Setting) -> list[Figure]:
     """Measure a paho client that publishes each message back."""
     return _measure(
         setting, ECHO, "echo/#",
-        lambda broker, folder: Told("rivals", ["echo", broker.port, 1, setting.bundle, _WARM_UP], folder),
+        lambda broker, folder: Told("rivals", ["echo", broker.port, 1, setting.bundle, _FIRST], folder),
     )  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def _measure(
     folder = setting.fresh(name)
     broker = Broker(folder)
     broker.start()
-    warm_up = replace(setting.feed(_WARM_UP, _GROUPS, qos=1, faulty_groups=faulty_groups), messages=_WARM_UP)
+    warm_up = replace(setting.feed(_FIRST, _GROUPS, qos=1, faulty_groups=faulty_groups), messages=_FIRST)
     subject = make(broker, folder)
     figures = []
     try:
@@ -67,8 +67,8 @@ def _measure(
         with sender(broker.port, warm_up, folder) as speaker:
             speaker.tell()
             speaker.hear()
-        subject.await_count(_WARM_UP)
-        first = STEPS
+        subject.await_count(_FIRST)
+        first = WARM_UP
         for rate in _RATES:
             feed = setting.feed(rate * _SECONDS, _GROUPS, qos=1, faulty_groups=faulty_groups, first=first)
             first += math.ceil(feed.messages / _GROUPS)

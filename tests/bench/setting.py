@@ -9,10 +9,12 @@ import msgspec
 
 from tests.bench.feed import Feed
 
-__all__ = ["STEPS", "Setting"]
+__all__ = ["STEPS", "WARM_UP", "Setting"]
 
 STEPS = 3
 """Readings in a window."""
+WARM_UP = 9
+"""Readings of a group until its next is judged, with a baseline too."""
 _FEWEST = 100
 
 

@@ -30,7 +30,7 @@ from monitor.settings import Alerts, Settings, Store
 from monitor.web.live import Live
 from tests.bench.feed import Feed
 from tests.bench.figures import Figure
-from tests.bench.setting import STEPS, Setting
+from tests.bench.setting import STEPS, WARM_UP, Setting
 from tests.bench.throughput import CPU, paho
 
 __all__ = ["SUBJECT", "main", "stages"]
@@ -41,8 +41,8 @@ _BATCH = 1024
 _DIGEST_EVERY = 16
 """Batches between two looks of the page: a second apart, at the speed that a shared core reaches."""
 _GROUPS, _FAULTY_GROUPS = 1000, 10
-_WARM_UP = STEPS * _GROUPS
-"""Messages until every window is full."""
+_WARM_UP = WARM_UP * _GROUPS
+"""Messages until every group is judged."""
 _MILLION = 1e6
 
 
@@ -124,8 +124,12 @@ class _Line:
             readings, _ = self._decode.decode(messages)
         with on("window"):
             windows = self._beside.windows.push(readings)
+        with on("baseline"):
+            groups = [readings.groups[row] for row in windows.rows.tolist()]
+            normals, ready = self._beside.baseline.push(groups, windows.values)
+            shown = self._beside.baseline.show(windows.values[ready], normals[ready])
         with on("scale"):
-            self._bundle.scaler.transform(windows.values)
+            self._bundle.scaler.transform(shown)
         verdicts = memory.chain.judge(readings)
         with on("decide"):
             self._beside.alerts.update(verdicts.judged)
@@ -153,7 +157,8 @@ class _Line:
     def spent(self) -> dict[str, float]:
         """Return CPU seconds by stage, in the order of the stages."""
         stages = (
-            "inbox", "decode", "window", "scale", "classify", "decide", "board", "publish", "commit", "page",
+            "inbox", "decode", "window", "baseline", "scale", "classify", "decide", "board", "publish",
+            "commit", "page",
         )  # fmt: skip
         return {stage: self.clock.spent[stage] for stage in stages}
 

@@ -10,7 +10,7 @@ from typing import TypeVar
 from tests.bench.feed import Feed
 from tests.bench.figures import Figure
 from tests.bench.processes import Broker, sender
-from tests.bench.setting import STEPS, Setting
+from tests.bench.setting import WARM_UP, Setting
 from tests.bench.subjects import MosquittoSub, Ours, OursByLine, Subject, Told
 
 __all__ = [
@@ -63,8 +63,8 @@ def flood_rival(
     setting: Setting, name: str, kind: str, messages: int, *, qos: int = 0, groups: int = 1000
 ) -> list[Figure]:
     """Flood one of `rivals.KINDS`."""
-    feed = setting.feed(messages, groups, qos=qos, first=STEPS)
-    warm_up = replace(feed, messages=STEPS * groups, first=0, qos=1)
+    feed = setting.feed(messages, groups, qos=qos, first=WARM_UP)
+    warm_up = replace(feed, messages=WARM_UP * groups, first=0, qos=1)
     totals = [warm_up.messages, warm_up.messages + feed.messages]
     with _flooded(
         setting.fresh(name), warm_up, feed,
@@ -96,7 +96,7 @@ def flood_ours(
     setting: Setting, name: str, messages: int, *, qos: int = 0, groups: int = 1000, array: int = 1
 ) -> list[Figure]:
     """Flood the monitor, its windows full before the clock starts."""
-    feed = setting.feed(messages, groups, qos=qos, array=array, first=STEPS)
+    feed = setting.feed(messages, groups, qos=qos, array=array, first=WARM_UP)
     return _judged(
         setting, name, feed, lambda broker, folder: Ours(broker, folder, setting.bundle, qos, array=array)
     )
@@ -104,7 +104,7 @@ def flood_ours(
 
 def flood_lines(setting: Setting, name: str, messages: int, *, groups: int = 1000) -> list[Figure]:
     """Flood several monitors, each of which has a line of the plant."""
-    feed = setting.feed(messages, groups, first=STEPS)
+    feed = setting.feed(messages, groups, first=WARM_UP)
     return _judged(setting, name, feed, lambda broker, folder: OursByLine(broker, folder, setting.bundle))
 
 
@@ -112,7 +112,7 @@ def _judged(
     setting: Setting, name: str, feed: Feed, make: Callable[[Broker, Path], Ours | OursByLine]
 ) -> list[Figure]:
     groups = feed.groups
-    warm_up = replace(feed, messages=groups, array=STEPS, first=0, qos=1)
+    warm_up = replace(feed, messages=groups, array=WARM_UP, first=0, qos=1)
     with _flooded(setting.fresh(name), warm_up, feed, make) as (subject, flood):
         judged = subject.outcomes()["judged"] - groups  # each group's window was full once before
         return [

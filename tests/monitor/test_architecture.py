@@ -8,8 +8,8 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "monitor").rglob("*.py")) + sorted((ROOT / "training").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 STAGES = (
-    "decode", "windows", "scaler", "classifier", "alerts", "alerting", "contributions", "reasons", "ranges",
-    "chain", "incidents", "mutes",
+    "decode", "windows", "baseline", "scaler", "classifier", "alerts", "alerting", "contributions", "reasons",
+    "ranges", "chain", "incidents", "mutes",
 )  # fmt: skip
 FOR_TRAINING = {"records", "windows", "baseline", "scaler", "classifier", "alerts", "bundle"}
 NO_STAGE = {

@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from monitor.baseline import Baseline
 from monitor.bundle import Bundle, BundleError, Feature, Golden, identify, load, save
 from monitor.scaler import Scaler
 from tests.toy import FAULTY, FEATURES, HEALTHY, NAMES, SCALER, STEPS, toy_manifest, toy_model
@@ -164,7 +165,7 @@ def _swap_features(content: Any) -> None:
         ("manifest.json", lambda m: m.update(steps=1), "steps must be at least 2, not 1"),
         ("manifest.json", lambda m: m.update(threshold=1.5), "threshold must lie between 0 and 1, not 1.5"),
         ("manifest.json", lambda m: m.update(sample_period=0), "sample_period must be above 0"),
-        ("manifest.json", lambda m: m.update(baseline={"hours": 24}), "no baseline"),
+        ("manifest.json", lambda m: m.update(baseline={"floors": [1.0]}), "floors must be 4 numbers above 0"),
         ("manifest.json", lambda m: m["ranges"].pop("humidity_1"), "ranges must name"),
         ("manifest.json", lambda m: m["ranges"].update(humidity_1=[9, 1]), "lowest below highest"),
         ("manifest.json", lambda m: m["features"].append(m["features"][0]), "must be distinct names"),
@@ -283,7 +284,7 @@ def test_id_changes_with_all_else_that_decides() -> None:
         identify(WEIGHTS, SCALER, (Feature("temperature_1", "degF"), *FEATURES[1:]), STEPS, 0.5),
         identify(WEIGHTS, SCALER, FEATURES, 4, 0.5),
         identify(WEIGHTS, SCALER, FEATURES, STEPS, 0.51),
-        identify(WEIGHTS, SCALER, FEATURES, STEPS, 0.5, {"hours": 24}),
+        identify(WEIGHTS, SCALER, FEATURES, STEPS, 0.5, Baseline(floors=(1.0,) * 4)),
     }
     assert len(ids) == 9
 

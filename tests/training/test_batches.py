@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from training.batches import Batches
-from training.moves import Moves, pairs
+from training.moves import Moves, Variations, pairs
 from training.recordings import NAMES
 
 SCALE = np.array([2.0, 10.0, 4.0, 5.0])
@@ -11,8 +11,9 @@ SCALE = np.array([2.0, 10.0, 4.0, 5.0])
 def build(shift: float = 1.0, seed: int = 0) -> Batches:
     """Cut 100 windows, each of a value of its own, into batches of 32."""
     scaled = np.repeat(np.arange(100, dtype=np.float32), 12).reshape(100, 3, 4)
-    moves = Moves(shift, SCALE)
-    return Batches(scaled, np.arange(100) % 3 == 0, np.ones(100), moves=moves, size=32, seed=seed)
+    return Batches(
+        scaled, np.arange(100) % 3 == 0, np.ones(100), change=Moves(shift, SCALE), size=32, seed=seed
+    )
 
 
 def epoch(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
@@ -54,3 +55,35 @@ def test_seed_decides() -> None:
     """The same seed gives the same batches, another seed others."""
     assert (epoch(build(seed=1))[0] == epoch(build(seed=1))[0]).all()
     assert (epoch(build(seed=1))[0] != epoch(build(seed=2))[0]).any()
+
+
+def _varied(windows: np.ndarray, *, faulty: bool, unit: float = 1.0) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return Variations(unit).move(windows.astype(np.float32), np.full(len(windows), faulty), rng)
+
+
+def test_sensors_change_places() -> None:
+    """Pairs stay pairs in every order, the three readings of a window have the same, and all orders come."""
+    windows = np.tile(np.array([1.0, 2.0, -1.0, -2.0]), (400, 3, 1)) * 1.5  # 3 units: stays as far as it is
+    varied = _varied(windows, faulty=False)
+    assert (varied[:, :1] == varied).all()
+    assert varied[:, 0, 0] == pytest.approx(-varied[:, 0, 2])
+    assert varied[:, 0, 1] == pytest.approx(-varied[:, 0, 3])
+    assert len(np.unique(varied[:, 0], axis=0)) == 8
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.25])
+def test_normal_windows_are_stretched_and_faulty_ones_shrunk(unit: float) -> None:
+    """A Normal window strays up to 3 units and never less than it did, a Faulty one 3.8 units or more."""
+    rng = np.random.default_rng(1)
+    normal = (
+        np.abs(_varied(rng.normal(0, 0.5, (2000, 3, 4)) * unit, faulty=False, unit=unit)).max(axis=(1, 2))
+        / unit
+    )
+    faulty = (
+        np.abs(_varied(rng.normal(0, 30, (2000, 3, 4)) * unit, faulty=True, unit=unit)).max(axis=(1, 2))
+        / unit
+    )
+    assert 2.9 < normal.max() <= 3.001
+    assert 3.799 <= faulty.min() < 4
+    assert faulty.max() > 60

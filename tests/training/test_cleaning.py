@@ -14,7 +14,7 @@ def _data(count: int, faulty: list[int], stretches: list[int] | None = None) -> 
     rng = np.random.default_rng(0)
     label = np.zeros(count, dtype=bool)
     label[faulty] = True
-    return Dataset(
+    return Dataset.of(
         np.array(stretches or [0] * count),
         np.zeros((count, 3)),
         rng.uniform(-1, 1, (count, 3, 4)),

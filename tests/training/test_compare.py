@@ -21,7 +21,7 @@ MOVES = Moves(2.0, np.ones(4))
 
 def _data(values: list[float], faulty: list[bool]) -> Dataset:
     count = len(values)
-    return Dataset(
+    return Dataset.of(
         stretches=np.zeros(count, dtype=np.intp),
         ts=5.0 * (np.arange(count)[:, None] + np.arange(3)),
         windows=np.broadcast_to(np.array(values)[:, None, None], (count, 3, 4)).copy(),

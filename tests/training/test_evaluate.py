@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import matthews_corrcoef
 
-from monitor import bundle
+from monitor import baseline, bundle
 from training import curves, recordings
 from training.cli import main
 from training.dataset import Dataset
@@ -20,7 +20,7 @@ HEALTHY = "20,55,20,55," * 2 + "20,55,20,55"
 
 def _data(faulty: list[bool], kinds: list[str] | None = None) -> Dataset:
     count = len(faulty)
-    return Dataset(
+    return Dataset.of(
         np.zeros(count, dtype=np.intp),
         5.0 * (np.arange(count)[:, None] + np.arange(3)),
         np.zeros((count, 3, 4)),
@@ -149,12 +149,12 @@ def test_what_was_learnt_is_not_measured(
 def test_a_new_recording_is_measured_whole(
     bundle_folder: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Readings that training hasn't seen are all judged."""
+    """Readings that training hasn't seen are all judged, but for each group's first nine."""
     frame = recordings.read(labelled)
     frame["temperature_1"] += 0.01
     recordings.write(frame, tmp_path / "new.csv")
     main(["evaluate", "--bundle", str(bundle_folder), "--recording", str(tmp_path / "new.csv")])
-    assert f"all {len(frame) - 4:,} windows" in capsys.readouterr().out
+    assert f"all {len(frame) - 2 * 9:,} windows" in capsys.readouterr().out
 
 
 def test_one_window_gets_score_and_label(bundle_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,7 +163,7 @@ def test_one_window_gets_score_and_label(bundle_folder: Path, capsys: pytest.Cap
     word, score, label, *_ = capsys.readouterr().out.split()
     assert (word, label) == ("score", "Faulty" if float(score) > 0.5 else "Normal")
     judge = bundle.load(bundle_folder)
-    window = np.array([[[20, 55, 80, 55]] * 3])
+    window = _in_training(judge, np.array([[[20.0, 55, 80, 55]] * 3]))
     assert float(score) == pytest.approx(judge.classifier.score(judge.scaler.transform(window))[0], abs=1e-6)
 
 
@@ -173,7 +173,8 @@ def test_the_threshold_is_the_bundles(
     """The same score is Faulty in a bundle with a lower threshold and Normal in one with a higher."""
     labels = []
     judge = bundle.load(bundle_folder)
-    scaled = judge.scaler.transform(np.array([float(v) for v in HEALTHY.split(",")]).reshape(1, 3, 4))
+    window = _in_training(judge, np.array([float(v) for v in HEALTHY.split(",")]).reshape(1, 3, 4))
+    scaled = judge.scaler.transform(window)
     score = float(judge.classifier.score(scaled)[0])
     for threshold in (score / 2, (1 + score) / 2):
         folder = shutil.copytree(bundle_folder, tmp_path / f"{threshold:.5f}")
@@ -181,6 +182,12 @@ def test_the_threshold_is_the_bundles(
         main(["evaluate", "--bundle", str(folder), "--window", HEALTHY])
         labels.append(capsys.readouterr().out.split()[2])
     assert labels == ["Faulty", "Normal"]
+
+
+def _in_training(judge: bundle.Bundle, window: np.ndarray) -> np.ndarray:
+    """Show a window in the normal that groups had in training."""
+    stage = baseline.build(judge.manifest.names, judge.manifest.baseline)
+    return stage.show(window, np.array([judge.manifest.data["normal"]]))
 
 
 def _set_threshold(folder: Path, threshold: float) -> None:

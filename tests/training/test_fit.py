@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from monitor import bundle
+from monitor.baseline import Baseline
 from monitor.cli import main as monitor_main
 from training import recordings
 from training.cli import main
@@ -46,7 +47,8 @@ def test_the_bundle_is_one_the_monitor_takes(
     assert manifest.data["readings"] == len(plant)
     assert manifest.data["settings"]["epochs"] == 6
     low, high = manifest.ranges["temperature_1"]
-    assert plant["temperature_1"].min() <= low < high <= plant["temperature_1"].max()
+    assert -4 < low < 0 < high < 4  # in units of a group's normal
+    assert manifest.baseline == Baseline(floors=(0.08, 0.5, 0.08, 0.5))
 
 
 def test_the_model_has_learnt(bundle_folder: Path) -> None:

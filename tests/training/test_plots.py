@@ -20,7 +20,7 @@ KINDS = ["bounds", "drift", "gain", "loss", "noise", "offset", "spike", "stuck"]
 def _evaluation(count: int, *, both: bool = True) -> Evaluation:
     rng = np.random.default_rng(0)
     faulty = rng.random(count) < (0.3 if both else 0)
-    data = Dataset(
+    data = Dataset.of(
         stretches=np.zeros(count, dtype=np.intp),
         ts=5.0 * (np.arange(count)[:, None] + np.arange(3)),
         windows=np.zeros((count, 3, 4)),

@@ -112,7 +112,7 @@ def test_the_network_of_another_bundle_is_refused(
         whole.manifest,
         (bundle_folder / "model.onnx").read_bytes(),
         whole.scaler,
-        bundle.Golden(NAMES, windows.tolist(), scores.tolist()),
+        bundle.Golden(NAMES, windows.tolist(), scores.tolist(), [[[0.0] * 4, [1.0] * 4, [0.0] * 4]]),
         {"model.keras": (tmp_path / "model.keras").read_bytes()},
     )
     with pytest.raises(SystemExit) as left:

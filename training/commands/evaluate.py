@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monitor import bundle
+from monitor import baseline, bundle
 from monitor.bundle import Bundle, BundleError
 from monitor.records import FAULTY, NORMAL
 from training import folder
@@ -32,7 +32,8 @@ def configure(command: argparse.ArgumentParser) -> None:
         "--window",
         type=_numbers,
         metavar="V,V,...",
-        help="judge one window, oldest reading first, as in --window=27.49,67.81,... (12 values)",
+        help="judge one window, oldest reading first, as in --window=27.49,67.81,... (12 values); with a "
+        "baseline, as if its group's normal were what was normal in training",
     )
     command.add_argument(
         "--against",
@@ -65,7 +66,11 @@ def _window(values: list[float], judge: Bundle) -> str:
             f"--window: {len(values)} values, expected {math.prod(shape)}: {manifest.steps} readings of "
             f"{', '.join(manifest.names)}, oldest first"
         )
-    scaled = judge.scaler.transform(np.array(values).reshape(shape))  # (1, step, feature)
+    window = np.array(values).reshape(shape)  # (1, step, feature)
+    if manifest.baseline is not None:
+        stage = baseline.build(manifest.names, manifest.baseline)
+        window = stage.show(window, np.array([manifest.data["normal"]]))
+    scaled = judge.scaler.transform(window)
     score = float(judge.classifier.score(scaled)[0])
     label = FAULTY if score > manifest.threshold else NORMAL
     return f"score {score:.6f}  {label}  (threshold {manifest.threshold:g})"
