@@ -94,6 +94,7 @@ class Memory:
     def start_over(self, group: str) -> None:
         """Let the stages judge a group as one that never was Faulty: what brought up a false alarm goes."""
         self.chain.alerts.end(group, self.board.last_ts(group))
+        self.chain.baseline.forget(group)  # what it does now is its normal
 
     def _incident(self, group: str) -> str | None:
         return self.chain.alerts.incident(group)  # of the chain that is in use now

@@ -178,6 +178,29 @@ def main(paths: list[str]) -> None:
                 lines.append({"baseline": name, "model": model, "unseen": left_out.name, **line})
                 print(f"{name}, {model}, {left_out.name}: F1 {line['F1']:.3f}", file=sys.stderr, flush=True)
     table = pd.DataFrame(lines)
+    _print(table)
+    print()
+    _print(summary(table))
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a line for each baseline and model: F1 by site, and the worst of all sites."""
+    kinds = [name for name in table.columns if name in KINDS]
+    lines = []
+    for (name, model), part in table.groupby(["baseline", "model"], sort=False):
+        f1 = {f"F1 {site}": score for site, score in zip(part["unseen"], part["F1"], strict=True)}
+        worst = {
+            "least recall": part[kinds].min(axis=None),
+            "false": part["false"].max(),
+            "alerts": part["alerts"].sum(),
+            "lasting": part["lasting"].min(),
+            "after": part["after"].max(),
+        }
+        lines.append({"baseline": name, "model": model, **f1, **worst})
+    return pd.DataFrame(lines)
+
+
+def _print(table: pd.DataFrame) -> None:
     columns = list(table.columns)
     print("| " + " | ".join(columns) + " |")
     print("|---" * len(columns) + "|")

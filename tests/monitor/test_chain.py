@@ -91,7 +91,7 @@ def test_alerts_hold_raw_values(folder: Path) -> None:
 
 
 def _messages(values: FloatArray, first: int = 0) -> list:  # type: ignore[type-arg]
-    return [message(first + at, list(row), "p/a") for at, row in enumerate(values)]
+    return [message((first + at) / 5, list(row), "p/a") for at, row in enumerate(values)]
 
 
 def test_state_and_metrics(folder: Path) -> None:
@@ -140,6 +140,18 @@ def test_change_of_bundle(folder: Path, toy_bundle: Path) -> None:
     assert world.memory.dump("a") is not None
     world.memory.move_to(_chain(folder))
     assert world.memory.chain.baseline.dump("a") != known
+
+
+def test_false_alarm(folder: Path) -> None:
+    """After a false alarm the group's normal is what it does now, and no longer Faulty."""
+    world = World(folder)
+    values = _course()
+    values[-50:, 2] += 10  # it stays so
+    world.run((1.0, _messages(values[:250])))
+    world.memory.start_over("a")
+    world.run((2.0, _messages(values[250:], 250)))
+    assert world.outcomes()["warming"] == 14
+    assert [said["state"] for said in world.said("state/")][-1] == "normal"
 
 
 def test_store_of_a_bundle_without(folder: Path, toy_bundle: Path) -> None:
