@@ -213,9 +213,8 @@ def _say(name: str, value: object) -> str:
         return str(value)
     if np.isnan(value):
         return ""
-    return (
-        f"{value:.0f}" if name == "alerts" else f"{value:.4f}" if name in {"false", "F1"} else f"{value:.2f}"
-    )
+    digits = {"alerts": 0, "false": 4, "F1": 3}
+    return f"{value:.{digits.get(name.partition(' ')[0], 2)}f}"
 
 
 if __name__ == "__main__":
