@@ -11,7 +11,7 @@ from monitor.outbox import Outbox, Outgoing
 
 __all__ = ["SCHEMA", "Store"]
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the tables, in the file's `user_version`."""
 
 # `heard` is when a group's row was last written, Unix seconds: the least recently heard go first.

@@ -11,7 +11,7 @@ from monitor.memory import Memory
 from monitor.restore import open_store, restore
 from monitor.settings import Alerts, WindowSettings
 from monitor.settings import Store as StoreSettings
-from monitor.store import Store
+from monitor.store import SCHEMA, Store
 from tests.toy import NAMES
 
 
@@ -86,10 +86,10 @@ def test_newer_version(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
     """A store of a newer monitor is kept for it."""
     _fill(tmp_path / "s.db")
     with sqlite3.connect(tmp_path / "s.db") as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
     database.close()
     _open(tmp_path / "s.db").close()
-    assert "has schema version 2, and this monitor writes version 1" in caplog.text
+    assert f"has schema version {SCHEMA + 1}, and this monitor writes version {SCHEMA}" in caplog.text
     with sqlite3.connect(tmp_path / _aside(tmp_path)[0]) as database:
         assert database.execute("SELECT name FROM groups").fetchall() == [("g",)]
     database.close()

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from monitor.outbox import Outbox, Outgoing
-from monitor.store import Store
+from monitor.store import SCHEMA, Store
 
 FEATURES, STEPS = ["a", "b"], 3
 
@@ -42,7 +42,7 @@ def test_comes_back(tmp_path: Path, sync: str) -> None:
     assert dict(store.groups(10)) == {"g": b"state", "h": b"\0"}
     assert _left(store.outbox()) == [b"1", b"2"]
     assert sorted(store.filters()) == ["p/+", "q/#"]
-    assert (store.schema, store.shape, store.damage) == (1, (FEATURES, STEPS), "")
+    assert (store.schema, store.shape, store.damage) == (SCHEMA, (FEATURES, STEPS), "")
     store.close()
 
 
