@@ -137,6 +137,17 @@ class BaselineStage:
             normals[:, 1:2] + _MORE_ON_THE_MOVE * moves
         )
 
+    def usual(self, window: FloatArray, normal: FloatArray) -> FloatArray:
+        """Return what the sensors would read if they did as the one of their quantity that moved least.
+
+        Parameters
+        ----------
+        window : raw values (step, feature).
+        normal : of its group (2, feature).
+        """
+        usual: FloatArray = normal[0] + self._quantities.quietest(window - normal[0])
+        return usual
+
     def _add(self, rows: IndexArray, slots: IndexArray, windows: FloatArray) -> None:
         """Put windows into the open blocks of groups: (window,), (window,), (window, step, feature)."""
         records = self._kept.records
@@ -235,6 +246,9 @@ class NoBaseline:
     def show(self, windows: FloatArray, normals: FloatArray) -> FloatArray:  # noqa: ARG002 - as the stage's
         """Return the windows as they are."""
         return windows
+
+    def usual(self, window: FloatArray, normal: FloatArray) -> None:
+        """Return nothing: what is usual is the training mean."""
 
     def groups(self) -> list[str]:
         """Return none."""

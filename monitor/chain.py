@@ -80,7 +80,8 @@ class Chain:
         self._scorer: Scorer = scorer or bundle.classifier
         self._threshold = manifest.threshold
         self._features = manifest.features
-        self._occlusion = Occlusion(manifest.steps, len(manifest.features), bundle.classifier.score)
+        self._occlusion = Occlusion(manifest.steps, len(manifest.features))
+        self._classifier = bundle.classifier
 
     def judge(self, readings: Readings) -> Verdicts:
         """Run one batch through all stages."""
@@ -102,20 +103,33 @@ class Chain:
             out_of_range=self._ranges.flag(shown),
         )
         events = [
-            self._explain(event, scaled[event.row]) if event.begins else event
+            self._explain(event, normals[event.row], scaled[event.row]) if event.begins else event
             for event in self.alerts.update(judged)
         ]
         return Verdicts(windows, judged, events)
 
-    def _explain(self, event: AlertEvent, scaled: NDArray[np.float32]) -> AlertEvent:
-        """Add to an incident's first event why it began, from its scaled window (step, feature)."""
-        found = self._occlusion.explain(scaled)
+    def _explain(self, event: AlertEvent, normal: FloatArray, scaled: NDArray[np.float32]) -> AlertEvent:
+        """Add to an incident's first event why it began.
+
+        Parameters
+        ----------
+        normal : of its group (2, feature).
+        scaled : its window (step, feature).
+        """
+        window = np.array(event.window_values)  # (step, feature)
+        usual = self.baseline.usual(window, normal)
+
+        def score(variants: FloatArray) -> FloatArray:
+            shown = self.baseline.show(variants, np.repeat(normal[None], len(variants), axis=0))
+            return self._classifier.score(self._scaler.transform(shown))
+
+        found = self._occlusion.explain(window, self._scaler.mean if usual is None else usual, score)
         by_feature, by_step = found.by_feature, found.by_step
         return replace(
             event,
             contributions=None if by_feature is None else by_feature.tolist(),
             contributions_by_step=None if by_step is None else by_step.tolist(),
-            reason=reason(self._features, np.array(event.window_values), scaled, found),
+            reason=reason(self._features, window, scaled, found),
         )
 
 

@@ -1,14 +1,13 @@
 """Why a window is Faulty: what its score owes to each of its values, by taking them away.
 
-A value is taken away by putting the training mean in its place (0, once scaled); what it contributes is how
-far that brings the score down, as a difference of logits. What brings the score up contributes nothing.
+A value is taken away by putting what is usual in its place; what it contributes is how far that brings the
+score down, as a difference of logits. What brings the score up contributes nothing.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.records import FloatArray
 
@@ -35,28 +34,34 @@ class Occlusion:
     Parameters
     ----------
     steps, features : the shape of a window.
-    score : gives scaled windows (window, step, feature) their scores (window,).
     """
 
-    def __init__(self, steps: int, features: int, score: Callable[[NDArray[np.float32]], FloatArray]) -> None:
-        self._score = score
+    def __init__(self, steps: int, features: int) -> None:
         cells = steps * features
         single = ~np.eye(cells, dtype=bool).reshape(cells, steps, features)
         whole = np.repeat(~np.eye(features, dtype=bool)[:, None], steps, axis=1)
         nothing = np.ones((1, steps, features), dtype=bool)
         self._kept = np.concatenate([nothing, single, whole])  # (variant, step, feature)
 
-    def explain(self, scaled: NDArray[np.float32]) -> Contributions:
-        """Explain the score of one scaled window (step, feature).
+    def explain(
+        self, window: FloatArray, usual: FloatArray, score: Callable[[FloatArray], FloatArray]
+    ) -> Contributions:
+        """Explain the score of one window.
 
         Its variants are always one call of their own, so that the answer does not depend on the batch.
+
+        Parameters
+        ----------
+        window : raw values (step, feature).
+        usual : what stands in the place of each (step, feature).
+        score : gives raw windows of this group (window, step, feature) their scores (window,).
         """
-        scores = self._score(np.where(self._kept, scaled, np.float32(0)))  # (variant,)
+        scores = score(np.where(self._kept, window, usual))  # (variant,)
         clipped = np.clip(scores, _NEAREST, 1 - _NEAREST)
         logits = np.log(clipped / (1 - clipped))
         drops = np.maximum(logits[0] - logits[1:], 0)
-        single = drops[: scaled.size].reshape(scaled.shape)  # (step, feature)
-        whole = drops[scaled.size :]  # (feature,)
+        single = drops[: window.size].reshape(window.shape)  # (step, feature)
+        whole = drops[window.size :]  # (feature,)
         by_step = _shares(single)
         return Contributions(_shares(whole) if by_step is None else by_step.sum(axis=0), by_step)
 

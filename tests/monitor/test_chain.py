@@ -90,6 +90,19 @@ def test_alerts_hold_raw_values(folder: Path) -> None:
     np.testing.assert_array_equal(firing.window_values, values[-102:-99])
 
 
+@pytest.mark.parametrize("column", [0, 2])
+def test_who_is_to_blame(folder: Path, column: int) -> None:
+    """Of two sensors that differ, the one that left its own normal has contributed, and not its neighbour."""
+    values = _course()
+    values[-100:-50, 2] -= 10
+    values[-100:-50, column] += 10
+    firing = _chain(folder).judge(_readings(values)).events[0]
+    assert firing.contributions is not None
+    assert int(np.argmax(firing.contributions)) == column
+    assert firing.contributions[column] > 0.99
+    assert firing.reason.startswith(f"temperature_{1 + column // 2} reads")
+
+
 def _messages(values: FloatArray, first: int = 0) -> list:  # type: ignore[type-arg]
     return [message((first + at) / 5, list(row), "p/a") for at, row in enumerate(values)]
 
