@@ -63,6 +63,7 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     _add_run(add)
     _add_check(add)
     _add_replay(add)
+    _add_record(add)
     _add_backtest(add)
     _add_demo(add)
     return whole
@@ -114,6 +115,22 @@ def _add_replay(add: _Add) -> None:
         default=1.0,
         metavar="X",
         help="times real speed; 0 is flat out (default: 1)",
+    )
+
+
+def _add_record(add: _Add) -> None:
+    record = add(
+        "record",
+        "Write what the plant sends into a recording, beside a running monitor.",
+        "Listens as a client of its own, publishes nothing, and writes what a monitor with\n"
+        "these settings would take in. Ctrl-C ends it; whenever it ends, the file is whole.",
+        "sensor-monitor record --out plant.csv --config config/monitor.toml",
+        "sensor-monitor record --out plant.csv --seconds 1800",
+    )
+    record.add_argument("--out", type=Path, required=True, metavar="F.csv", help="a file that isn't there yet")
+    _add_settings(record)
+    record.add_argument(
+        "--seconds", type=_not_negative, metavar="N", help="stop after this long (default: Ctrl-C)"
     )
 
 

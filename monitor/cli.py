@@ -26,7 +26,9 @@ _INTERRUPTED = 128 + signal.SIGINT
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 failed while running, 2 can't be used as given."""
-    commands = {"run": _run, "check": _check, "replay": _replay, "backtest": _backtest, "demo": _demo}
+    commands = {
+        "run": _run, "check": _check, "replay": _replay, "record": _record, "backtest": _backtest, "demo": _demo,
+    }  # fmt: skip
     arguments = parser(commands).parse_args(argv)
     command: Command = arguments.command
     try:
@@ -99,6 +101,37 @@ def _replay(arguments: argparse.Namespace) -> int:
     if replayer.unreadable:
         print(f"not all of them can be judged; the first: {replayer.unreadable}")
     return _INTERRUPTED if stop.is_set() else _DONE
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    import secrets
+
+    from monitor import bundle
+    from monitor.configuration import load, password
+    from monitor.daemon import decoder
+    from monitor.logs import set_up
+    from monitor.mqtt import Session
+    from monitor.progress import ProgressLine
+    from monitor.record import Recorder
+    from monitor.topics import Template
+
+    settings = load(arguments.config, _flags(arguments))
+    set_up(settings.log)
+    features = bundle.load(settings.bundle).manifest.names
+    stop = threading.Event()
+    _on_signal(stop.set)
+    line = ProgressLine(sys.stderr)
+    decode = decoder(settings, features)
+    recorder = Recorder(arguments.out, decode, features, max_skew=settings.windows.max_skew, tell=line.show)
+    filters = [Template(text).filter for text in settings.input.topics]
+    name = f"sensor-record-{secrets.token_hex(4)}"  # never the monitor's, whose session would be taken
+    session = Session(settings.mqtt, name, password(settings.mqtt), recorder, filters=filters)
+    try:
+        in_time = recorder.run(session, stop, arguments.seconds)
+    finally:
+        line.close()
+    print(f"{arguments.out}: {recorder}")
+    return _DONE if in_time or arguments.seconds is None else _INTERRUPTED
 
 
 def _backtest(arguments: argparse.Namespace) -> int:
