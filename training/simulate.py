@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 
 from monitor.records import FloatArray
+from training.kinds import DEFAULT_KIND, PLANT_KINDS, Air, Sensors
 from training.recordings import HEALTHY, NAMES
 
-__all__ = ["DEFAULT_START", "SAMPLE_PERIOD_S", "Plant", "simulate"]
+__all__ = ["DEFAULT_START", "Plant", "simulate"]
 
-SAMPLE_PERIOD_S = 5.0
 DEFAULT_START = datetime.fromisoformat("2026-06-01T06:00:00+00:00")
 
 _STATIONS_A_LINE = 3
 _HOUR_S = 3600.0
 _DAY_S = 24 * _HOUR_S
 _WARMEST_S = 15 * _HOUR_S
-_DECIMALS = 2  # as the SHT11 of a TelosB mote reports
-# %RH lost per degree: about what a fixed amount of water in the air makes at 20 degC.
-_HUMIDITY_PER_DEGREE = -2.8
+# A batch's programme: hours since its begin, and the share of its heat.
+_BATCH = ((0, 2, 6, 8), (0, 1, 1, 0))
+_DOOR_EVERY_S, _DOOR_MEMORY_S = 10, 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Plant:
     """The same seed gives the same plant and the same weather."""
     start: datetime
     """When its hour 0 is."""
+    kind: str = DEFAULT_KIND
+    """One of `PLANT_KINDS`."""
 
 
 def simulate(plant: Plant, from_hour: float, hours: float) -> pd.DataFrame:
@@ -43,15 +45,16 @@ def simulate(plant: Plant, from_hour: float, hours: float) -> pd.DataFrame:
     A stretch doesn't depend on where it is cut: hours 0 to 6 and 6 to 8 are the first and the second part
     of hours 0 to 8, so what was trained on the one has not seen the other.
     """
-    end = round((from_hour + hours) * _HOUR_S / SAMPLE_PERIOD_S)
-    begin = round(from_hour * _HOUR_S / SAMPLE_PERIOD_S)
-    seconds: FloatArray = np.arange(end, dtype=np.float64) * SAMPLE_PERIOD_S  # (reading,)
+    air, sensors = PLANT_KINDS[plant.kind]
+    end = round((from_hour + hours) * _HOUR_S / sensors.sample_period)
+    begin = round(from_hour * _HOUR_S / sensors.sample_period)
+    seconds: FloatArray = np.arange(end, dtype=np.float64) * sensors.sample_period  # (reading,)
     ts = plant.start.timestamp() + seconds
     rngs = _rngs(plant.seed)
     weather = _wander(next(rngs), seconds, every_s=1800, memory_s=6 * _HOUR_S)
     frames = []
     for number in range(plant.groups):
-        values = _pair(rngs, ts, seconds, weather)[begin:]  # (reading, feature)
+        values = _pair(rngs, ts, seconds, weather, air, sensors)[begin:]  # (reading, feature)
         frame = pd.DataFrame(values, columns=NAMES)
         line, station = divmod(number, _STATIONS_A_LINE)
         frame.insert(0, "ts", ts[begin:])
@@ -62,22 +65,58 @@ def simulate(plant: Plant, from_hour: float, hours: float) -> pd.DataFrame:
 
 
 def _pair(
-    rngs: Iterator[np.random.Generator], ts: FloatArray, seconds: FloatArray, weather: FloatArray
+    rngs: Iterator[np.random.Generator],
+    ts: FloatArray,
+    seconds: FloatArray,
+    weather: FloatArray,
+    air: Air,
+    sensors: Sensors,
 ) -> FloatArray:
     """Return the readings of two motes side by side: (reading, feature)."""
     place = next(rngs)
     day = np.cos(2 * np.pi * (ts % _DAY_S - _WARMEST_S) / _DAY_S)
     draught = _wander(next(rngs), seconds, every_s=60, memory_s=1200)
-    warmth = place.uniform(1.0, 2.0) * day + 0.4 * weather + 0.2 * draught
+    warmth = place.uniform(*air.day) * day + air.weather * weather + air.draught * draught
     damp = _wander(next(rngs), seconds, every_s=300, memory_s=2 * _HOUR_S)
-    temperature = place.uniform(19, 24) + warmth
-    humidity = place.uniform(48, 58) + _HUMIDITY_PER_DEGREE * warmth + 2.0 * damp
-    columns = []
+    warmth += _controlled(rngs, seconds, air)
+    temperature = place.uniform(*air.temperature) + warmth
+    humidity = place.uniform(*air.humidity) + air.humidity_per_degree * warmth + air.damp * damp
+    columns: list[FloatArray] = []
     for _ in range(2):
         mote = next(rngs)
-        columns.append(temperature + mote.normal(0, 0.06) + _own(rngs, seconds, drift=0.04, noise=0.012))
-        columns.append(humidity + mote.normal(0, 0.3) + _own(rngs, seconds, drift=0.15, noise=0.04))
-    return np.column_stack([np.round(column, _DECIMALS) for column in columns])
+        for number, true in enumerate((temperature, humidity)):
+            beside = mote.normal(0, sensors.offset[number])
+            columns.append(true + beside + _own(rngs, seconds, sensors.drift[number], sensors.noise[number]))
+    readings = np.column_stack([np.round(column, sensors.decimals) for column in columns])
+    readings[:, 1::2] = np.clip(readings[:, 1::2], 0, 100)  # humidity; more than dew there is not
+    return readings
+
+
+def _controlled(rngs: Iterator[np.random.Generator], seconds: FloatArray, air: Air) -> FloatArray:
+    """Return what people and their machines do to the temperature: (reading,)."""
+    warmth = np.zeros(len(seconds))
+    if air.cycle:
+        period, height = air.cycle
+        phase = next(rngs).uniform(0, 2 * np.pi)
+        # No controller keeps its own time: load and weather make its cycles longer and shorter.
+        late = _wander(next(rngs), seconds, every_s=300, memory_s=_HOUR_S)
+        warmth += height * np.sin(2 * np.pi * seconds / period + phase + late)
+    if air.door:
+        an_hour, height = air.door
+        warmth += height * _openings(next(rngs), seconds, an_hour)
+    if air.programme:
+        hours = (seconds / _HOUR_S + next(rngs).uniform(0, _BATCH[0][-1])) % _BATCH[0][-1]
+        warmth += air.programme * np.interp(hours, *_BATCH)
+    return warmth
+
+
+def _openings(rng: np.random.Generator, seconds: FloatArray, an_hour: float) -> FloatArray:
+    """Return jumps by 1 at random times that are forgotten within minutes: (reading,)."""
+    keep = float(np.exp(-_DOOR_EVERY_S / _DOOR_MEMORY_S))
+    opened = rng.random(int(seconds[-1] // _DOOR_EVERY_S) + 2) < an_hour * _DOOR_EVERY_S / _HOUR_S
+    course = list(accumulate(opened.astype(float), lambda before, now: max(keep * before, now)))
+    jumps: FloatArray = np.interp(seconds, np.arange(len(course)) * _DOOR_EVERY_S, course)
+    return jumps
 
 
 def _own(rngs: Iterator[np.random.Generator], seconds: FloatArray, drift: float, noise: float) -> FloatArray:

@@ -3,14 +3,22 @@
 import argparse
 
 from training import flags, recordings
+from training.kinds import DEFAULT_KIND, PLANT_KINDS
 from training.simulate import DEFAULT_START, Plant, simulate
 
 __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the plant's size, time and seed."""
+    """Add the plant's kind, size, time and seed."""
     flags.add_out(command)
+    command.add_argument(
+        "--kind",
+        choices=list(PLANT_KINDS),
+        default=DEFAULT_KIND,
+        metavar="KIND",
+        help=f"one of: {' '.join(PLANT_KINDS)} (default: %(default)s)",
+    )
     command.add_argument(
         "--groups", type=flags.count, default=6, help="pairs of motes (default: %(default)s)"
     )
@@ -35,7 +43,7 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> str:
     """Write the recording; return how long it is."""
-    plant = Plant(arguments.groups, arguments.seed, arguments.start)
+    plant = Plant(arguments.groups, arguments.seed, arguments.start, arguments.kind)
     frame = simulate(plant, arguments.from_hour, arguments.hours)
     recordings.write(frame, arguments.out)
     return f"{arguments.out}: {len(frame)} readings of {arguments.groups} groups"
