@@ -15,6 +15,7 @@ from training.dataset import STEPS, Dataset
 from training.evaluate import Evaluation
 from training.explain import Importance
 from training.findings import Findings
+from training.healthy import Healthy
 from training.learn import Trained
 from training.prepare import Prepared
 from training.quiet import quiet
@@ -28,7 +29,13 @@ THRESHOLD = 0.5
 _WINDOWS_TO_EXPLAIN = 2000
 
 
-def write(folder: Path, prepared: Prepared, trained: Trained, settings: FitSettings) -> bundle.Manifest:
+def write(
+    folder: Path,
+    prepared: Prepared,
+    trained: Trained,
+    settings: FitSettings,
+    healthy: Healthy | None = None,
+) -> bundle.Manifest:
     """Measure the network on the test part as the monitor runs it, and write the bundle."""
     scaler, test = prepared.scaler, prepared.test
     onnx = graph.to_onnx(trained.network)
@@ -38,7 +45,7 @@ def write(folder: Path, prepared: Prepared, trained: Trained, settings: FitSetti
         scores = judge.score(scaler.transform(test.windows))
         evaluation = evaluate.evaluate(test, scores, THRESHOLD, prepared.sample_period)
         importance = _importance(judge, prepared, settings.seed) if evaluation.quality.found else None
-    manifest = _manifest(prepared, trained, settings, evaluation)
+    manifest = _manifest(prepared, trained, settings, evaluation, healthy)
     with quiet():
         layers = weights.layers(trained.network)
     findings = Findings(
@@ -51,6 +58,7 @@ def write(folder: Path, prepared: Prepared, trained: Trained, settings: FitSetti
         history=trained.history,
         evaluation=evaluation,
         importance=importance,
+        healthy=healthy,
     )
     golden = export.golden(trained.network, scaler, prepared.train, manifest.baseline)
     extra = {"model.keras": export.to_keras_file(trained.network), **report.build(findings)}
@@ -72,7 +80,11 @@ def _importance(judge: Classifier, prepared: Prepared, seed: int) -> Importance:
 
 
 def _manifest(
-    prepared: Prepared, trained: Trained, settings: FitSettings, evaluation: Evaluation | None
+    prepared: Prepared,
+    trained: Trained,
+    settings: FitSettings,
+    evaluation: Evaluation | None,
+    healthy: Healthy | None,
 ) -> bundle.Manifest:
     arrays = network.weights(trained.network)
     baseline = normals.described(settings)
@@ -88,7 +100,10 @@ def _manifest(
             name: (float(column.min()), float(column.max()))
             for name, column in zip(NAMES, prepared.healthy.T, strict=True)
         },
-        data=_describe(prepared, trained, settings),
+        data={
+            **_describe(prepared, trained, settings),
+            **({"healthy": healthy.as_dict()} if healthy else {}),
+        },
         quality=evaluation.quality.as_dict() if evaluation else {},
         versions=_versions(),
     )

@@ -33,15 +33,15 @@ import numpy as np
 
 from monitor.records import FloatArray
 
-__all__ = ["DEFAULT_KINDS", "KINDS", "Kind", "Sensor", "shows"]
+__all__ = ["DEFAULT_KINDS", "KINDS", "LEAST_SPREAD", "LIMITS", "Kind", "Sensor", "shows"]
 
 # What a mote can report at all, by unit. Only `bounds` goes beyond.
-_LIMITS = {"degC": (-40.0, 125.0), "%RH": (0.0, 100.0)}
+LIMITS = {"degC": (-40.0, 125.0), "%RH": (0.0, 100.0)}
 # Each faulty reading is at least this many spreads from the true one.
 _LEAST = 0.5
 # Twice the accuracy of a mote's sensor (Sensirion SHT11: 0.4 degC, 3 %RH), so that the least fault is no
 # less than what the maker allows a healthy one.
-_LEAST_SPREAD = {"degC": 0.8, "%RH": 6.0}
+LEAST_SPREAD = {"degC": 0.8, "%RH": 6.0}
 
 _WANDER_READINGS = 12
 _MOST_DECIMALS = 6
@@ -72,9 +72,9 @@ class Sensor:
         """
         low, first, third, high = np.percentile(values, [1, 25, 75, 99]).tolist()
         wander = np.abs(values[_WANDER_READINGS:] - values[:-_WANDER_READINGS])
-        spread = max((third - first) / 1.349, 3 * float(np.percentile(wander, 95)), _LEAST_SPREAD[unit])
+        spread = max((third - first) / 1.349, 3 * float(np.percentile(wander, 95)), LEAST_SPREAD[unit])
         rounded = (d for d in range(_MOST_DECIMALS) if np.array_equal(np.round(values, d), values))
-        return cls(spread, low, high, _LIMITS[unit], next(rounded, _MOST_DECIMALS))
+        return cls(spread, low, high, LIMITS[unit], next(rounded, _MOST_DECIMALS))
 
 
 def _offset(true: FloatArray, size: float, sensor: Sensor, _rng: np.random.Generator) -> FloatArray:

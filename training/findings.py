@@ -8,6 +8,7 @@ from training.cleaning import CleaningReport
 from training.dataset import Dataset
 from training.evaluate import Evaluation
 from training.explain import Importance
+from training.healthy import Healthy
 from training.weights import Layer
 
 __all__ = ["Findings"]
@@ -31,3 +32,5 @@ class Findings:
     """On the test part; None where that is empty."""
     importance: Importance | None
     """On the test part; None where it wasn't measured."""
+    healthy: Healthy | None = None
+    """The recordings, where they came without labels."""

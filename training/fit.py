@@ -9,6 +9,7 @@ from monitor import bundle
 from training import contents, progress, target
 from training.contents import THRESHOLD
 from training.errors import InputError
+from training.healthy import Healthy
 from training.learn import Trained, train
 from training.prepare import Prepared
 from training.settings import FitSettings
@@ -16,7 +17,13 @@ from training.settings import FitSettings
 __all__ = ["THRESHOLD", "Trained", "fit", "train"]
 
 
-def fit(prepared: Prepared, folder: Path, settings: FitSettings, console: Console) -> bundle.Manifest:
+def fit(
+    prepared: Prepared,
+    folder: Path,
+    settings: FitSettings,
+    console: Console,
+    healthy: Healthy | None = None,
+) -> bundle.Manifest:
     """Train, measure and write the bundle.
 
     Parameters
@@ -25,6 +32,7 @@ def fit(prepared: Prepared, folder: Path, settings: FitSettings, console: Consol
     folder : the bundle's; replaced whole if it is there.
     settings : how to train.
     console : where progress is shown.
+    healthy : the recordings, where they came without labels.
 
     Raises
     ------
@@ -38,7 +46,7 @@ def fit(prepared: Prepared, folder: Path, settings: FitSettings, console: Consol
         raise InputError(
             f"learning_rate {settings.learning_rate:g} lets the weights grow without end, expected less"
         )
-    return contents.write(folder, prepared, trained, settings)
+    return contents.write(folder, prepared, trained, settings, healthy)
 
 
 def _told(prepared: Prepared) -> str:

@@ -1,6 +1,13 @@
 """What was found while training -> a model card that somebody can open to see whether to trust the model."""
 
-from training import plots, plots_model, report_model, report_results
+from training import (
+    plots,
+    plots_model,
+    plots_suspects,
+    report_model,
+    report_recording,
+    report_results,
+)
 from training.findings import Findings
 from training.page import Picture, page
 
@@ -40,6 +47,7 @@ def build(findings: Findings) -> dict[str, bytes]:
         f"sensor-monitor {manifest.versions.get('sensor-monitor', '')}.",
         [
             report_results.summary(findings),
+            report_recording.recording(findings.healthy, pictures),
             report_model.data(findings),
             report_model.cleaning(findings, pictures),
             report_model.split(findings),
@@ -64,6 +72,12 @@ def _pictures(findings: Findings) -> dict[str, Picture]:
             "Dropout and class weights act on the training part's loss only, so it can lie above the other.",
         )
     }
+    if findings.healthy and findings.healthy.stretches:
+        drawn["suspects.png"] = Picture(
+            plots_suspects.stretches(findings.healthy.frames, findings.healthy.stretches),
+            "Readings around the most suspicious stretches of the recording",
+            "The shaded stretch looks like a fault of the sensor in orange: its partner says something else.",
+        )
     if cleaning.before:
         png = plots.boxes(cleaning.before, cleaning.after, manifest.features, cleaning.factor)
         drawn["boxes.png"] = Picture(
