@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO := var/demo
 EXTRAS := training,demo,dev
 
-.PHONY: demo test chaos bench lint format quality unseen constraints clean
+.PHONY: demo bundle test chaos bench lint format quality unseen constraints clean
 
 # Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends by itself.
 demo: $(VENV)/installed $(DEMO)/bundle/SHA256SUMS $(DEMO)/plant.csv
@@ -87,6 +87,20 @@ unseen: $(VENV)/installed
 	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out $(UNSEEN)/motes3-4.csv
 	$(BIN)/sensor-training simulate --out $(UNSEEN)/simulated.csv --groups 2 --hours 8 --seed 3
 	$(BIN)/python -m tests.unseen $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv $(UNSEEN)/simulated.csv
+
+# The bundle that comes with the monitor, in about ten minutes: a day of simulated plants of every kind, and
+# recordings of real ones at rest where some are given (REAL="a.csv b.csv"). Its report stays in var/default.
+DEFAULT := var/default
+KINDS := mild outdoor indoor cold-room kiln greenhouse
+REAL ?=
+bundle: $(KINDS:%=$(DEFAULT)/%.csv)
+	$(BIN)/sensor-training fit --healthy $^ $(REAL) --bundle $(DEFAULT)/bundle --epochs $(EPOCHS) --batch-size 256
+	mkdir -p monitor/default_bundle
+	cd $(DEFAULT)/bundle && cp manifest.json model.onnx scaler.json golden.json SHA256SUMS $(CURDIR)/monitor/default_bundle
+EPOCHS ?= 40
+
+$(DEFAULT)/%.csv: | $(VENV)/installed
+	$(BIN)/sensor-training simulate --kind $* --groups 2 --hours 24 --out $@
 
 # Pins every version, from a fresh environment with the newest that pyproject.toml allows.
 constraints:

@@ -127,7 +127,9 @@ def _add_record(add: _Add) -> None:
         "sensor-monitor record --out plant.csv --config config/monitor.toml",
         "sensor-monitor record --out plant.csv --seconds 1800",
     )
-    record.add_argument("--out", type=Path, required=True, metavar="F.csv", help="a file that isn't there yet")
+    record.add_argument(
+        "--out", type=Path, required=True, metavar="F.csv", help="a file that isn't there yet"
+    )
     _add_settings(record)
     record.add_argument(
         "--seconds", type=_not_negative, metavar="N", help="stop after this long (default: Ctrl-C)"

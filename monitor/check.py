@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 
-from monitor import bundle, configuration
+from monitor import bundle, configuration, packaged
 from monitor.chain import Chain
 from monitor.daemon import decoder
 from monitor.errors import ConfigurationError
@@ -26,7 +26,8 @@ def check_files(settings: Settings) -> str:
     ------
     UnusableError : something can't be used.
     """
-    loaded = bundle.load(settings.bundle)
+    folder = packaged.choose(settings.bundle)
+    loaded = bundle.load(folder)
     found = loaded.manifest
     decoder(settings, found.names)
     Chain(loaded, settings.windows, settings.alerts)
@@ -37,9 +38,10 @@ def check_files(settings: Settings) -> str:
     )
     features = ", ".join(f"{feature.name} ({feature.unit})" for feature in found.features)
     return (
-        f"bundle {settings.bundle}: ok: {found.id}, made {found.created}\n"
+        f"bundle {folder}: ok: {found.id}, made {found.created}\n"
         f"  windows of {found.steps} readings of {features}\n"
         f"  measured in training: {quality or 'nothing'}"
+        + (f"\n  {note}" if (note := packaged.note(folder)) else "")
     )
 
 

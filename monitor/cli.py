@@ -27,7 +27,8 @@ _INTERRUPTED = 128 + signal.SIGINT
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code: 0 done, 1 failed while running, 2 can't be used as given."""
     commands = {
-        "run": _run, "check": _check, "replay": _replay, "record": _record, "backtest": _backtest, "demo": _demo,
+        "run": _run, "check": _check, "replay": _replay, "record": _record, "backtest": _backtest,
+        "demo": _demo,
     }  # fmt: skip
     arguments = parser(commands).parse_args(argv)
     command: Command = arguments.command
@@ -106,7 +107,7 @@ def _replay(arguments: argparse.Namespace) -> int:
 def _record(arguments: argparse.Namespace) -> int:
     import secrets
 
-    from monitor import bundle
+    from monitor import bundle, packaged
     from monitor.configuration import load, password
     from monitor.daemon import decoder
     from monitor.logs import set_up
@@ -117,7 +118,7 @@ def _record(arguments: argparse.Namespace) -> int:
 
     settings = load(arguments.config, _flags(arguments))
     set_up(settings.log)
-    features = bundle.load(settings.bundle).manifest.names
+    features = bundle.load(packaged.choose(settings.bundle)).manifest.names
     stop = threading.Event()
     _on_signal(stop.set)
     line = ProgressLine(sys.stderr)
@@ -135,7 +136,7 @@ def _record(arguments: argparse.Namespace) -> int:
 
 
 def _backtest(arguments: argparse.Namespace) -> int:
-    from monitor import bundle
+    from monitor import bundle, packaged
     from monitor.backtest import backtest
     from monitor.configuration import load, propose
     from monitor.recording import Recording
@@ -143,7 +144,7 @@ def _backtest(arguments: argparse.Namespace) -> int:
     settings = load(arguments.config, _flags(arguments))
     proposed = propose(settings.alerts, arguments.propose) if arguments.propose else None
     report = backtest(
-        bundle.load(settings.bundle),
+        bundle.load(packaged.choose(settings.bundle)),
         settings,
         Recording(arguments.recording),
         arguments.out,
@@ -168,7 +169,8 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _flags(arguments: argparse.Namespace) -> dict[str, Path]:
     """Return the settings that the command line gives."""
-    return {"bundle": arguments.bundle} if arguments.bundle else {}
+    # As a whole path it is no settings' default, in whose place another may stand.
+    return {"bundle": arguments.bundle.absolute()} if arguments.bundle else {}
 
 
 def _on_signal(act: Callable[[], object], *numbers: signal.Signals) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from monitor import __version__, bundle, configuration, reload
+from monitor import __version__, bundle, configuration, packaged, reload
 from monitor.chain import Chain
 from monitor.decode import DecodeStage
 from monitor.desk import Desk
@@ -63,7 +63,7 @@ class Daemon:
     def __init__(self, settings: Settings, read_settings: Callable[[], Settings] | None = None) -> None:
         self._settings = settings
         self._read_settings = read_settings or (lambda: settings)
-        self._bundle = bundle.load(settings.bundle)
+        self._bundle = bundle.load(packaged.choose(settings.bundle))
         manifest = self._bundle.manifest
         self.registry = CollectorRegistry()
         self._metrics = Metrics(self.registry, manifest)
@@ -113,10 +113,13 @@ class Daemon:
         """Answer HTTP, connect, and judge what comes."""
         self._excepthook_before, threading.excepthook = threading.excepthook, self._crashed
         manifest = self._bundle.manifest
+        folder = packaged.choose(self._settings.bundle)
         _log.info(
-            "sensor-monitor %s: bundle %s from %s judges %s", __version__, manifest.id, self._settings.bundle,
+            "sensor-monitor %s: bundle %s from %s judges %s", __version__, manifest.id, folder,
             ", ".join(manifest.names),
         )  # fmt: skip
+        if note := packaged.note(folder):
+            _log.info(note)
         _log.info(
             "store %s: restored %s groups, %s open incidents and %s messages to send",
             self._settings.store.path, len(self._memory.board), self._memory.chain.alerts.firing,
@@ -221,7 +224,7 @@ class Daemon:
         self._bundle = loaded
         self._metrics.show_bundle(loaded.manifest)
         self._link.change_to(settings, loaded.manifest)
-        _log.info("reloaded: bundle %s from %s", loaded.manifest.id, settings.bundle)
+        _log.info("reloaded: bundle %s from %s", loaded.manifest.id, packaged.choose(settings.bundle))
 
     def _work(self) -> None:
         self._pipeline.run(self._stopping)

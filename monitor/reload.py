@@ -1,6 +1,6 @@
 """What a running daemon can change over to, and what needs a restart."""
 
-from monitor import bundle
+from monitor import bundle, packaged
 from monitor.bundle import Bundle
 from monitor.errors import ConfigurationError
 from monitor.manifest import Manifest
@@ -26,14 +26,15 @@ def load(old: Settings, new: Settings, running: Manifest) -> Bundle:
             f"{', '.join(fixed)} changed; expected a restart for that: a reload takes bundle, windows, "
             "alerts, mqtt.host and mqtt.port"
         )
-    loaded = bundle.load(new.bundle)
+    folder = packaged.choose(new.bundle)
+    loaded = bundle.load(folder)
     for what, theirs, ours in (
         ("features", loaded.manifest.names, running.names),
         ("steps", loaded.manifest.steps, running.steps),
     ):
         if theirs != ours:
             raise ConfigurationError(
-                f"bundle {new.bundle}: its {what} are {theirs}, and the running one's {ours}; expected the "
+                f"bundle {folder}: its {what} are {theirs}, and the running one's {ours}; expected the "
                 "same, or a restart"
             )
     return loaded

@@ -1,12 +1,13 @@
 """Settings: flags over environment over TOML file over default, checked before any socket opens."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from monitor import packaged
 from monitor.topics import Template
 
 __all__ = [
@@ -33,6 +34,10 @@ Score = Annotated[float, Gt(0), Le(1)]
 
 # With 16 letters and digits drawn at random, there is nothing to gain by trying.
 _SHORTEST_TOKEN = 16
+
+
+def _bundle(value: Any) -> Any:
+    return str(packaged.FOLDER) if value == "" else value
 
 
 def _template(text: str) -> str:
@@ -253,7 +258,8 @@ class Log(_Section):
 class FileSettings(_Section):
     """All that may stand in the TOML file."""
 
-    bundle: Path = Path("var/bundle")
+    bundle: Annotated[Path, BeforeValidator(_bundle)] = packaged.OWN
+    """The folder to load; see `packaged.choose`. Empty stands for the one that comes with the monitor."""
     mqtt: Mqtt = Mqtt()
     input: Input = Input()
     windows: WindowSettings = WindowSettings()

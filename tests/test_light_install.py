@@ -53,7 +53,11 @@ def test_wheel(built: Path) -> None:
         entries = wheel.read(f"{about}/entry_points.txt").decode()
     assert {name.split("/", maxsplit=1)[0] for name in names} == {"monitor", "training", about}
     for package in ("monitor", "training"):
-        sources = {str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py")}
+        sources = {
+            str(path.relative_to(ROOT))
+            for path in (ROOT / package).rglob("*")
+            if path.is_file() and path.parent.name != "__pycache__"
+        }
         assert sources <= set(names)
     assert (metadata["Name"], metadata["Version"]) == ("sensor-monitor", __version__)
     assert metadata["Requires-Python"] == ">=3.11"

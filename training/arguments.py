@@ -50,6 +50,7 @@ _COMMANDS = {
         (
             "sensor-training simulate --out plant.csv",
             "sensor-training simulate --out plant.parquet --groups 2 --hours 24 --seed 7",
+            "sensor-training simulate --out store.csv --kind cold-room",
         ),
     ),
     "inject": _Command(
@@ -65,9 +66,12 @@ _COMMANDS = {
         "fit",
         "train on recordings and write the bundle",
         "The end of each group's time is kept for a test, and the bundle says how the\n"
-        "network did there; its report/report.html tells whether to trust it.",
+        "network did there; its report/report.html tells whether to trust it. --healthy takes\n"
+        "a plant at rest without labels, says what in it looks like a fault, and whether the\n"
+        "bundle beats the one that comes with the monitor.",
         (
             "sensor-training fit --recording faulty.csv --bundle var/bundle",
+            "sensor-training fit --healthy plant.csv --bundle var/bundle",
             "sensor-training fit --windows labelled.csv --bundle var/bundle --epochs 100",
         ),
     ),

@@ -77,7 +77,7 @@ class Trial:
 def packaged() -> Path | None:
     """Return the bundle that comes with the monitor, if there is one."""
     folder = Path(str(resources.files("monitor"))) / "default_bundle"
-    return folder if (folder / "manifest.json").is_file() else None
+    return folder if folder.is_dir() else None
 
 
 @contextmanager

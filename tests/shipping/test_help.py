@@ -16,7 +16,7 @@ from tests.conftest import require
 from training.arguments import parser as training_parser
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("run", "check", "replay", "backtest", "demo")
+NAMES = ("run", "check", "replay", "record", "backtest", "demo")
 MODULES = {"sensor-monitor": "monitor", "sensor-training": "training"}
 
 
