@@ -13,6 +13,7 @@ from monitor import baseline
 from monitor.alerting import alert_stage
 from monitor.bundle import Bundle
 from monitor.contributions import Occlusion
+from monitor.drift import DriftStage
 from monitor.errors import ConfigurationError
 from monitor.ranges import RangeStage
 from monitor.reasons import reason
@@ -75,6 +76,7 @@ class Chain:
         )
         self.baseline = baseline.build(manifest.names, manifest.baseline)
         self.alerts = alert_stage(alerts, manifest.threshold)
+        self.drift = DriftStage(manifest.names, manifest.distribution)
         self._ranges = RangeStage(manifest.names, manifest.ranges)
         self._scaler = bundle.scaler
         self._scorer: Scorer = scorer or bundle.classifier
@@ -93,6 +95,7 @@ class Chain:
             groups, normals = [readings.groups[row] for row in windows.rows.tolist()], normals[ready]
         shown = self.baseline.show(windows.values, normals)  # (window, step, feature)
         scaled = self._scaler.transform(shown)
+        self.drift.add(shown[:, -1])
         scores = self._scorer.score(scaled)  # (window,)
         judged = Judgements(
             groups=groups,

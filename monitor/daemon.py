@@ -12,6 +12,7 @@ from monitor import __version__, bundle, configuration, packaged, reload
 from monitor.chain import Chain
 from monitor.decode import DecodeStage
 from monitor.desk import Desk
+from monitor.drift import DriftStage
 from monitor.edge import Edge
 from monitor.errors import ConfigurationError, UnusableError
 from monitor.false_alarms import FalseAlarms
@@ -73,6 +74,7 @@ class Daemon:
         decode = decoder(settings, manifest.names)
         memory = Memory(self._chain(self._bundle), settings.windows.stale_after)
         self._memory = memory
+        self._metrics.watch_drift(self._drift)
         now, most = time.monotonic(), settings.input.max_groups
         self._store = restore(settings.store, memory, manifest.names, manifest.steps, most=most, now=now)
         false_alarms = FalseAlarms(settings.alerts.false_alarms, manifest.names, manifest.steps)
@@ -223,8 +225,12 @@ class Daemon:
         self._desk.false_alarms.path = settings.alerts.false_alarms
         self._bundle = loaded
         self._metrics.show_bundle(loaded.manifest)
+        self._metrics.watch_drift(self._drift)
         self._link.change_to(settings, loaded.manifest)
         _log.info("reloaded: bundle %s from %s", loaded.manifest.id, packaged.choose(settings.bundle))
+
+    def _drift(self) -> DriftStage:
+        return self._memory.chain.drift
 
     def _work(self) -> None:
         self._pipeline.run(self._stopping)

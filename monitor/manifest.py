@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.baseline import Baseline
+from monitor.drift import Distribution
 from monitor.errors import BundleError
 from monitor.records import FloatArray
 from monitor.scaler import Scaler
@@ -49,6 +50,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     ranges: dict[str, tuple[float, float]]
     """Feature -> lowest and highest healthy value seen in training: in the feature's unit, or with a baseline
     in units of the group's normal."""
+    distribution: dict[str, Distribution] | None = None
+    """Feature -> its healthy values in training as they enter the scaler; None where it isn't known."""
     data: dict[str, Any]
     """What it was trained and tested on."""
     quality: dict[str, Any]
@@ -216,3 +219,14 @@ def _check_manifest(manifest: Manifest) -> None:
     for holds, rule in rules:
         if not holds:
             raise BundleError(f"manifest.json: {rule}")
+    _check_distribution(names, manifest.distribution)
+
+
+def _check_distribution(names: Sequence[str], distribution: Mapping[str, Distribution] | None) -> None:
+    if distribution is None:
+        return
+    if set(distribution) != set(names):
+        raise BundleError(f"manifest.json: distribution must name {list(names)}, not {list(distribution)}")
+    for name, one in distribution.items():
+        if one.problem:
+            raise BundleError(f"manifest.json: distribution.{name}: {one.problem}")

@@ -100,7 +100,7 @@ class Memory:
         return self.chain.alerts.incident(group)  # of the chain that is in use now
 
     def move_to(self, chain: Chain) -> None:
-        """Carry windows, normals and incidents over to stages that were built with other settings.
+        """Carry what is known over to stages that were built with other settings or another bundle.
 
         Raises
         ------
@@ -112,4 +112,5 @@ class Memory:
             chain.baseline.load(group, self.chain.baseline.dump(group))
         for group in self.chain.alerts.groups():
             chain.alerts.load(group, self.chain.alerts.dump(group))
+        chain.drift.follow(self.chain.drift)
         self.chain = chain

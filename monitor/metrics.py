@@ -3,12 +3,14 @@
 import time
 from collections import Counter as Counts
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from monitor.chain import Scorer
+from monitor.drift import DriftStage
 from monitor.histogram import BatchHistogram
 from monitor.manifest import Manifest
 from monitor.records import FAULTY, NORMAL, FloatArray, Outcome, State
@@ -77,6 +79,18 @@ class Metrics:
             "When the last readable reading arrived, Unix time.",
             registry=registry,
         )
+        self._drift_psi = Gauge(
+            f"{_P}drift_psi",
+            "Population stability index of the newest readings against training.",
+            ["feature"],
+            registry=registry,
+        )
+        self._beyond_training = Gauge(
+            f"{_P}beyond_training_ratio",
+            "Share of the newest readings beyond all that training saw.",
+            ["feature"],
+            registry=registry,
+        )
         self._info = Gauge(
             f"{_P}bundle_info",
             "The bundle in use.",
@@ -99,6 +113,13 @@ class Metrics:
         """Read the length of the queue when somebody asks."""
         self.queue_readings.set_function(length)
 
+    def watch_drift(self, drift: Callable[[], DriftStage]) -> None:
+        """Read the drift of each feature that is compared when somebody asks."""
+        for gauge, read in ((self._drift_psi, DriftStage.psi), (self._beyond_training, DriftStage.beyond)):
+            gauge.clear()
+            for number, name in enumerate(drift().names):
+                gauge.labels(name).set_function(partial(_one, read, drift, number))
+
     def count_outcomes(self, counts: Counts[Outcome]) -> None:
         """Add a batch's outcomes."""
         for outcome, count in counts.items():
@@ -108,6 +129,12 @@ class Metrics:
         """Set how many groups are in each state."""
         for state, gauge in self.by_state.items():
             gauge.set(counts[state])
+
+
+def _one(read: Callable[[DriftStage], FloatArray], drift: Callable[[], DriftStage], number: int) -> float:
+    values = read(drift())
+    # Between two bundles the one asked for may compare fewer.
+    return float(values[number]) if number < len(values) else 0.0
 
 
 class TimedScorer:

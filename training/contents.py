@@ -8,7 +8,7 @@ from platform import python_version
 import numpy as np
 
 import monitor
-from monitor import bundle
+from monitor import bundle, drift
 from monitor.classifier import Classifier
 from training import evaluate, explain, export, graph, network, normals, report, weights
 from training.dataset import STEPS, Dataset
@@ -99,6 +99,9 @@ def _manifest(
         ranges={
             name: (float(column.min()), float(column.max()))
             for name, column in zip(NAMES, prepared.healthy.T, strict=True)
+        },
+        distribution={
+            name: drift.learn(column) for name, column in zip(NAMES, prepared.healthy.T, strict=True)
         },
         data={
             **_describe(prepared, trained, settings),

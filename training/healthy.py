@@ -28,7 +28,8 @@ _MOST_COPIES = 10
 _MOST_SHOWN = 10
 # Half an hour of readings every 5 s: enough for a few faults of each kind on each group in each part.
 _WANTED_READINGS = 360
-_DAY_S = 86400.0
+# A day less what a recording may begin too late or end too early.
+_DAY_S = 23.5 * 3600
 _HOUR_S = 3600.0
 
 
@@ -46,7 +47,7 @@ class Healthy:
     left_out: int
     """Readings that lack a value."""
     sample_period: float
-    """Seconds between two readings of a group."""
+    """Seconds between two readings of a group, in the slowest recording."""
     stretches: tuple[Stretch, ...]
     """What looks like faults, the most suspicious first."""
     shortest: tuple[str, int]
@@ -135,7 +136,7 @@ def labelled(paths: Sequence[Path]) -> Iterator[Healthy]:
             frames=frames,
             injected=tuple(injected),
             left_out=sum(map(len, read)) - readings,
-            sample_period=dataset.sample_period(frames),
+            sample_period=max(dataset.sample_period([frame]) for frame in frames),
             stretches=tuple(sorted(found, key=lambda stretch: -stretch.size)),
             shortest=(str(counts.idxmin()), int(counts.min())),
             hours=max(float(frame["ts"].max() - frame["ts"].min()) for frame in frames) / _HOUR_S,

@@ -67,7 +67,10 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
     where = ", ".join(map(str, [*paths, *([windows] if windows else [])]))
     frames = [_read(path) for path in paths]
     period = dataset.sample_period(frames) if frames else settings.sample_period
-    parts = [_cut(path, frame, period) for path, frame in zip(paths, frames, strict=True)]
+    # Plants of another pace may stand beside each other.
+    parts = [
+        _cut(path, frame, dataset.sample_period([frame])) for path, frame in zip(paths, frames, strict=True)
+    ]
     if windows is not None:
         parts.append(windows_file.read(windows, period))
     data = normals.shown(dataset.concat(parts), normals.described(settings))

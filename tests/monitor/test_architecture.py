@@ -9,9 +9,9 @@ SOURCES = sorted((ROOT / "monitor").rglob("*.py")) + sorted((ROOT / "training").
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 STAGES = (
     "decode", "windows", "baseline", "scaler", "classifier", "alerts", "alerting", "contributions", "reasons",
-    "ranges", "chain", "incidents", "mutes",
+    "ranges", "drift", "chain", "incidents", "mutes",
 )  # fmt: skip
-FOR_TRAINING = {"records", "windows", "baseline", "scaler", "classifier", "alerts", "bundle"}
+FOR_TRAINING = {"records", "windows", "baseline", "scaler", "classifier", "alerts", "bundle", "drift"}
 NO_STAGE = {
     "logging", "time", "threading", "asyncio", "socket", "os", "io", "pathlib", "paho", "prometheus_client",
 }  # fmt: skip

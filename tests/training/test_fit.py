@@ -49,6 +49,9 @@ def test_the_bundle_is_one_the_monitor_takes(
     low, high = manifest.ranges["temperature_1"]
     assert -4 < low < 0 < high < 4  # in units of a group's normal
     assert manifest.baseline == Baseline(floors=(0.08, 0.5, 0.08, 0.5))
+    assert manifest.distribution is not None
+    spread = manifest.distribution["temperature_1"]
+    assert (spread.low, spread.high) == (low, high)
 
 
 def test_the_model_has_learnt(bundle_folder: Path) -> None:
