@@ -18,7 +18,7 @@ import numpy as np
 from monitor.decode import DecodeStage
 from monitor.errors import FailedError, UnusableError
 from monitor.inbox import Inbox
-from monitor.listener import Delivery
+from monitor.listener import Asked, Delivery
 from monitor.logs import PipelineLog
 from monitor.mqtt import Session
 from monitor.records import FloatArray, Outcome, Readings, Refusal, Windows
@@ -145,9 +145,7 @@ class Recorder:
         """Take messages from the session."""
         self._inbox.put(messages)
 
-    def requested(
-        self, topic: str, payload: bytes, response_topic: str | None, correlation: bytes | None
-    ) -> None:
+    def requested(self, asked: Asked) -> None:
         """Hear nothing: no requests are subscribed to."""
 
     def _raise_problem(self) -> None:

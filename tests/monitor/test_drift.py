@@ -1,5 +1,3 @@
-import shutil
-import subprocess
 from pathlib import Path
 
 import msgspec
@@ -10,8 +8,10 @@ from monitor import bundle
 from monitor.bundle import BundleError
 from monitor.drift import Distribution, DriftStage, learn
 from monitor.records import FloatArray
-from tests.conftest import Mosquitto, require, wait_until
+from tests.conftest import Mosquitto, wait_until
 from tests.monitor.world import World, message
+from tests.observability.server import CONFIG
+from tests.observability.test_rules import promtool
 from tests.processes import Monitor, client, running
 from tests.toy import HEALTHY, NAMES, save_toy_bundle
 
@@ -207,9 +207,5 @@ def test_a_daemon_and_its_next_bundle(tmp_path: Path, mosquitto: Mosquitto) -> N
 
 def test_the_rule() -> None:
     """Prometheus fires a day after an index has passed 0.25, and doesn't for what passes with the hour."""
-    program = shutil.which("promtool")
-    if program is None:
-        require("promtool", "promtool is not installed")
-    tests = Path(__file__).parents[2] / "config" / "prometheus" / "drift_test.yml"
-    done = subprocess.run([str(program), "test", "rules", tests], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    promtool("check", "rules", "--lint=all", "--lint-fatal", CONFIG / "drift.yml")
+    promtool("test", "rules", CONFIG / "drift_test.yml")
