@@ -30,7 +30,7 @@ class Record:
     def __init__(self, folder: Path, bundle: Path, port: int, *more: str) -> None:
         self.out = folder / "recordings" / "plant.csv"
         config = folder / "record.toml"
-        config.write_text(f'bundle = "{bundle}"\n[mqtt]\nport = {port}\n')
+        config.write_text(f'bundle = "{bundle}"\n[mqtt]\nport = {port}\nclient_id = "monitor-under-test"\n')
         words = ["record", "--out", self.out, "--config", config, *more]
         self._errors = folder / "record.err"
         with self._errors.open("wb") as errors:
