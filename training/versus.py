@@ -29,6 +29,9 @@ from training.recordings import FAULTY, NAMES
 __all__ = ["Standing", "Trial", "packaged", "standing", "trial", "verdict"]
 
 _MAX_GAP_PERIODS = 3
+# A group's first readings are in no window, or in none that is shown in its normal, so the split by windows
+# is up to so many readings later than one by readings.
+_MARGIN = 12
 Flags = NDArray[np.bool_]
 
 
@@ -133,7 +136,7 @@ def _held_back(frame: pd.DataFrame, share: float) -> Flags:
     """Return which readings come after all windows that were trained on: (reading,)."""
     place = frame.groupby("group").cumcount()
     count = frame.groupby("group")["ts"].transform("size")
-    late: Flags = (place >= np.ceil(count * (1 - share)) + STEPS).to_numpy(dtype=np.bool_)
+    late: Flags = (place >= np.ceil(count * (1 - share)) + _MARGIN).to_numpy(dtype=np.bool_)
     return late
 
 

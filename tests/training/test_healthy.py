@@ -134,7 +134,7 @@ def test_what_is_compared_was_not_trained_on(at_rest: Path) -> None:
             ts = pd.read_csv(trial.path)["ts"].to_numpy()
         learnt = max(prepared.train.ts.max(), prepared.validation.ts.max())
         assert ts[trial.counts].min() > learnt
-        assert trial.counts.mean() > share - 0.02
+        assert trial.counts.mean() > share - 0.04
         assert trial.undisturbed.sum() == found.readings
 
 
@@ -160,10 +160,10 @@ def test_a_standing_is_what_the_monitor_says(toy_bundle: Path, tmp_path: Path) -
         found = versus.standing(toy_bundle, "toy", trial)
     # Each faulty reading is in three windows. 150 is found, 180 is missed; of 191 nothing shows.
     assert found.recall == pytest.approx(3 / 9)
-    assert found.false_share == pytest.approx(3 / (97 - 9))
+    assert found.false_share == pytest.approx(3 / (88 - 9))
     assert found.f1 == pytest.approx(2 * 3 / (2 * 3 + 3 + 6))
-    assert found.undisturbed == pytest.approx(6 / 97)
-    assert found.judged == pytest.approx(95 / 97)
+    assert found.undisturbed == pytest.approx(6 / 88)
+    assert found.judged == pytest.approx(86 / 88)
 
 
 def test_who_beats_whom() -> None:
