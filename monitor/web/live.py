@@ -16,8 +16,9 @@ from monitor.web.trends import Trends
 __all__ = ["REMEMBERED", "Live"]
 
 _MOST_GROUPS = 2000
-# Readings that wait to be looked at. Beyond that, a picture of the last minutes may miss some.
-_MOST_WAITING = 50_000
+# Readings that wait to be looked at, once a second, 70 bytes each. Where more come, a picture of the last
+# minutes may miss some.
+_MOST_WAITING = 20_000
 # Events that wait to be looked at. An alert whose event is missed is shown without its window.
 _MOST_EVENTS = 2000
 _MOST_ENDED = 5
