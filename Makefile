@@ -62,7 +62,7 @@ $(DEMO)/plant.csv: | $(VENV)/installed
 	$(BIN)/sensor-training inject $(DEMO)/later.csv --out $@ --rate 0.05 --seed 1
 
 # The README's table: the network beside other classifiers on real recordings, for five draws of faults. Takes
-# about half an hour; RECORDINGS is the folder with lwsndr/ in it.
+# 50 minutes; RECORDINGS is the folder with lwsndr/ in it.
 RECORDINGS ?= $(SENSOR_MONITOR_RECORDINGS)
 QUALITY := var/quality
 quality: $(VENV)/installed

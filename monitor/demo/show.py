@@ -69,8 +69,7 @@ def _show(bundle: Path, plant: Recording, seconds: float | None, stop: threading
     )
     console.print(f"[bold]page[/]     {daemon.address}/")
     console.print(f"[bold]metrics[/]  {daemon.address}/metrics")
-    console.print("Ctrl-C ends it and shows the score card. Times below are the plant's; values are")
-    console.print(", ".join(plant.features) + ".\n")
+    console.print("Ctrl-C ends it and shows the score card. Times below are the plant's.\n")
     _watch(console, daemon, replaying, seconds, stop)
 
     stop.set()
@@ -146,10 +145,10 @@ class _Spectator:
         self.events.append(event)
         colour, sign = ("red", "!") if event["status"] == "firing" else ("green", "-")
         moment = iso(event["window"]["ts"][-1])[11:19]
-        latest = " ".join(f"{value:7.2f}" for value in event["window"]["values"][-1])
+        latest = " ".join(f"{value:.2f}" for value in event["window"]["values"][-1])
         self._console.print(
             f"{moment}  [{colour}]{sign} {event['status']:<8}[/] {event['group']:<16} "
-            f"score {event['score']:.3f} {latest}"
+            f"score {event['score']:.3f}  {event['reason'] or latest}"
         )
 
     def requested(self, asked: Asked) -> None:

@@ -17,8 +17,10 @@ __all__ = ["Status"]
 _P = "sensor_monitor_"
 _TOTALS = tuple(
     f"{_P}{name}"
-    for name in ("readings_total", "predictions_total", "alerts_firing", "groups", "queue_readings")
-)
+    for name in (
+        "readings_total", "predictions_total", "alerts_firing", "groups", "queue_readings", "drift_psi",
+    )
+)  # fmt: skip
 # Rates are taken over so many looks, one a second: steady enough to be read.
 _LOOKS = 6
 
@@ -73,6 +75,10 @@ class Status:
             "faulty": faulty,
             "waiting": totals["queue_readings", ""],
             "firing": totals["alerts_firing", ""],
+            "drift": max(
+                ((value, label) for (name, label), value in totals.items() if name == "drift_psi"),
+                default=None,
+            ),
             "states": {state.value: totals["groups", state.value] for state in State},
             "features": manifest.features,
             "threshold": manifest.threshold,

@@ -1,13 +1,15 @@
 from pathlib import Path
 
 import msgspec
+import numpy as np
 from prometheus_client import CollectorRegistry
 
+from monitor.drift import DriftStage, learn
 from monitor.metrics import Metrics
 from monitor.records import Outcome
 from monitor.settings import Settings
 from monitor.web.status import Status
-from tests.toy import toy_manifest
+from tests.toy import NAMES, toy_manifest
 
 
 class Clock:
@@ -38,6 +40,21 @@ def test_rates_and_totals(tmp_path: Path) -> None:
     assert look["windows_rate"] == 2
     assert look["readings"] == 9 * 1000 + 10 * 10 + 19 * 5
     assert (look["windows"], look["faulty"]) == (38, 38)
+
+
+def test_drift(tmp_path: Path) -> None:
+    """The feature that drifted most is told, with how far; nothing where the bundle can't tell."""
+    registry = CollectorRegistry()
+    metrics = Metrics(registry, toy_manifest())
+    status = Status(registry, lambda: (Settings(bundle=tmp_path), toy_manifest()), str)
+    assert status.look()["drift"] is None
+    values = np.linspace(0, 1, 2000)[:, None] * np.ones(len(NAMES))  # (reading, feature)
+    stage = DriftStage(NAMES, {name: learn(values[:, 0]) for name in NAMES})
+    metrics.watch_drift(lambda: stage)
+    stage.add(values + np.array([0, 0, 0.5, 0.1]))
+    index, feature = status.look()["drift"]
+    assert feature == NAMES[2]
+    assert index == stage.psi()[2] > 1
 
 
 def test_it_is_json(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import { Table } from "./table.js";
 
 const LATE = 3500; // milliseconds without news until the page says so: the monitor speaks once a second
 const AGAIN = 2000; // milliseconds until a refused page asks once more
+const RETRAIN = 0.25; // of the drift index, as in config/prometheus/drift.yml
 const find = (id) => document.getElementById(id);
 const model = new Model();
 const table = new Table(model);
@@ -60,6 +61,8 @@ function pill(id, mood, text) {
 
 function showStatus(status) {
   pill("broker", status.problem ? "bad" : "good", status.problem || `connected to ${status.broker}`);
+  find("drift").hidden = !status.drift;
+  if (status.drift) showDrift(...status.drift);
   write(find("firing"), whole(status.firing));
   find("firing").parentElement.classList.toggle("none", status.firing === 0);
   write(find("readings"), rate(status.readings_rate));
@@ -69,6 +72,11 @@ function showStatus(status) {
   write(find("bundle"), `bundle ${status.bundle} of ${status.created.slice(0, 10)} · version ${status.version}`);
   find("report").hidden = !status.report;
   document.title = status.problem ? "(!) sensor-monitor" : status.firing ? `(${status.firing}) sensor-monitor` : "sensor-monitor";
+}
+
+function showDrift(index, feature) {
+  if (index > RETRAIN) pill("drift", "bad", `${feature} drifts (${index.toFixed(2)}): train again`);
+  else pill("drift", "good", `drift ${index.toFixed(2)}`);
 }
 
 function showStates() {
