@@ -125,7 +125,7 @@ def _add_record(add: _Add) -> None:
         "Listens as a client of its own, publishes nothing, and writes what a monitor with\n"
         "these settings would take in. Ctrl-C ends it; whenever it ends, the file is whole.",
         "sensor-monitor record --out plant.csv --config config/monitor.toml",
-        "sensor-monitor record --out plant.csv --seconds 1800",
+        "sensor-monitor record --out plant.csv --seconds 1860",
     )
     record.add_argument(
         "--out", type=Path, required=True, metavar="F.csv", help="a file that isn't there yet"

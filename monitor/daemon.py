@@ -47,6 +47,9 @@ _POINT = 5.0
 _PIPELINE_STOPS_WITHIN = 4.0
 
 
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
 class Daemon:
     """Everything that `sensor-monitor run` runs.
 
@@ -121,13 +124,16 @@ class Daemon:
             ", ".join(manifest.names),
         )  # fmt: skip
         if note := packaged.note(folder):
-            _log.info(note)
+            _log.warning(note)
         _log.info(
             "store %s: restored %s groups, %s open incidents and %s messages to send",
             self._settings.store.path, len(self._memory.board), self._memory.chain.alerts.firing,
             self._edge.waiting,
         )  # fmt: skip
         _log.info("answering on %s", self.address)
+        http = self._settings.http
+        if http.host not in _LOOPBACK and not (http.token or http.token_file):
+            _log.warning("http.host: whoever reaches %s sees all of it; expected http.token", http.host)
         self._server.start()
         self._thread.start()
         self._link.start()

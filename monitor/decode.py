@@ -124,7 +124,8 @@ class DecodeStage:
         try:
             content = self._decode_any(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return self._parts(message, _say(error), refusals)
+            reason = _say(error) if payload else "the payload is empty; expected a JSON object"
+            return self._parts(message, reason, refusals)
         if content == []:
             reason = "an empty array; expected at least one reading"
             refusals.append(Refusal(Outcome.MALFORMED, message.topic, reason))

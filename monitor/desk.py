@@ -180,7 +180,10 @@ class Desk:
         memory.incidents.keep(latest)
         if memory.chain.alerts.incident(name) == event.id:
             memory.start_over(name)
-            ended = replace(event, status="resolved", ended_at=memory.board.last_ts(name))
+            ended = replace(
+                event, status="resolved", ended_at=memory.board.last_ts(name), repeat=0,
+                contributions=None, contributions_by_step=None, reason="",
+            )  # fmt: skip
             decided.events += memory.incidents.pass_on([ended], self.mutes.muted)
         decided.groups.append(name)
         decided.shown.append(name)

@@ -183,8 +183,9 @@ class Link:
 
     def requested(self, asked: Asked) -> None:
         """Take a request from the session: it is worked on elsewhere, for this is the network's thread."""
-        name = asked.topic.removeprefix(f"{self._base}/request/")
-        answer_to = asked.answer_to or f"{self._base}/response/{name}"
+        # The filter `request/#` matches its parent too, which names no request.
+        name = f"{asked.topic}/".removeprefix(f"{self._base}/request/").removesuffix("/")
+        answer_to = asked.answer_to or f"{self._base}/response/{name}".removesuffix("/")
 
         def respond(answer: bytes) -> None:
             self.session.publish(answer_to, answer, about=replace(JSON, correlation=asked.correlation))
@@ -202,15 +203,15 @@ class Link:
         ------
         Refusal : too many wait already.
         """
-        if isinstance(request, requests.Reload):
-            begun = self._reloading.acquire(blocking=False)
-            if begun:
-                threading.Thread(target=self._reload_for, args=(request, respond), name="request").start()
-        else:
+        if not isinstance(request, requests.Reload):
             begun = self._ask(request, respond)
             self.nudge()
-        if not begun:
-            raise requests.Refusal("too many requests are being worked on; expected fewer at a time", request)
+            if not begun:
+                raise requests.Refusal("too many requests wait; expected fewer at a time", request)
+        elif self._reloading.acquire(blocking=False):
+            threading.Thread(target=self._reload_for, args=(request, respond), name="request").start()
+        else:
+            raise requests.Refusal("a reload is being worked on; expected one at a time", request)
 
     def _reload_for(self, request: requests.Request, respond: Respond) -> None:
         answer = requests.answer(request.transaction, self._reload())

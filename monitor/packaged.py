@@ -24,6 +24,6 @@ def note(folder: Path) -> str:
     if folder != FOLDER:
         return ""
     return (
-        f"THIS IS THE DEFAULT BUNDLE, for there is none in {OWN}: it has never seen this plant. "
+        "THIS IS THE DEFAULT BUNDLE, for the settings name none that is there: it has never seen this plant. "
         "`sensor-monitor record` for half an hour, then `sensor-training fit --healthy`, makes one that has"
     )

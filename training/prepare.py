@@ -63,7 +63,7 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
     InputError : the data can't train a model, with the reason.
     """
     if not paths and windows is None:
-        raise InputError("nothing to train on; expected --recording or --windows")
+        raise InputError("nothing to train on; expected --recording, --windows or --healthy")
     where = ", ".join(map(str, [*paths, *([windows] if windows else [])]))
     frames = [_read(path) for path in paths]
     period = dataset.sample_period(frames) if frames else settings.sample_period

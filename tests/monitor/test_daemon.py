@@ -2,6 +2,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from monitor.daemon import Daemon
 from monitor.settings import Http, Mqtt, Settings, Store
@@ -49,3 +50,22 @@ def test_start_and_stop(toy_bundle: Path, mosquitto: Mosquitto) -> None:
     assert daemon.run() == 0
     daemon.stop()
     assert not daemon._thread.is_alive()  # noqa: SLF001
+
+
+@pytest.mark.parametrize(
+    ("http", "said"),
+    [
+        (Http(port=0), False),
+        (Http(host="127.0.0.2", port=0), True),
+        (Http(host="127.0.0.2", port=0, token=SecretStr("sixteen-letters.")), False),
+    ],
+)
+def test_open_to_others(
+    toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture, http: Http, *, said: bool
+) -> None:
+    """A page on an address other than the usual one of this machine, without a token, is warned of."""
+    store = Store(path=mosquitto.folder / "state.db")
+    daemon = Daemon(Settings(bundle=toy_bundle, mqtt=Mqtt(port=mosquitto.port), http=http, store=store))
+    daemon.start()
+    daemon.stop()
+    assert ("expected http.token" in caplog.text) == said

@@ -202,6 +202,11 @@ def test_unreadable(payload: bytes) -> None:
     assert _reason(payload)
 
 
+def test_empty() -> None:
+    """Of a payload with nothing in it the reason says so."""
+    assert _reason(b"") == "the payload is empty; expected a JSON object"
+
+
 def test_payload_too_large() -> None:
     """A payload of more than a megabyte is malformed, however good its content."""
     payload = json.dumps(GOOD).encode()

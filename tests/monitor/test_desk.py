@@ -105,6 +105,7 @@ def test_false_alarm(office: _Office) -> None:
     assert office.events() == [(_id(4), "firing"), (_id(4), "resolved")]
     (ended,) = [event for event in office.world.said("alerts/") if event["status"] == "resolved"]
     assert ended["ended_at"].endswith(":25.000Z")
+    assert (ended["reason"], ended["contributions"], ended["contributions_by_step"]) == (None, None, None)
     assert office.world.value("alerts_firing") == 0
     assert office.world.said("state/")[-1]["incident"] is None
     assert office.tell(7, "false-alarm", incident=_id(4)) == {"status": "ok", "incident": _id(4)}

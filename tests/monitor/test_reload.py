@@ -116,6 +116,10 @@ def test_answers(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None
             answer["error"]
             == "there is no request 'nonsense'; expected acknowledge, silence, false-alarm, reload"
         )
+        other.publish("sensor-monitor/request", b"")
+        wait_until(lambda: other.payloads("sensor-monitor/response")[-1] != answer, "so is no name at all")
+        assert other.messages[-1][0] == "sensor-monitor/response"
+        assert "there is no request ''" in other.payloads("sensor-monitor/response")[-1]["error"]
         assert monitor.outcomes() == {}, "a request is no reading"
 
 

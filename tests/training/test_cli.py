@@ -60,7 +60,7 @@ def test_import_makes_a_recording(tmp_path: Path) -> None:
         (["inject", "none.csv", "--out", "x.csv", "--kinds", "rust"], "invalid choice: 'rust'"),
         (["import", "lwsndr", "a.txt", "b.txt", "--out", "x.csv"], "a.txt: no such file"),
         (["fit", "--recording", "none.csv"], "--bundle"),
-        (["fit", "--bundle", "b"], "nothing to train on; expected --recording or --windows"),
+        (["fit", "--bundle", "b"], "nothing to train on; expected --recording, --windows or --healthy"),
         (["fit", "--windows", "none.csv", "--bundle", "b"], "none.csv: no such file"),
     ],
 )

@@ -153,7 +153,7 @@ def test_data_that_cannot_train_is_refused(
 
 def test_nothing_is_nothing() -> None:
     """Without a file there is nothing to train on."""
-    with pytest.raises(InputError, match="expected --recording or --windows"):
+    with pytest.raises(InputError, match="expected --recording, --windows or --healthy"):
         prepare([], None, FitSettings())
 
 
