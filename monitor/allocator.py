@@ -9,7 +9,7 @@ import ctypes
 import gc
 from contextlib import suppress
 
-__all__ = ["steady"]
+__all__ = ["settle", "steady"]
 
 # From <malloc.h>.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
@@ -30,3 +30,9 @@ def steady() -> None:
             mallopt(option, _LIMIT)
         # One heap for all threads: they take turns anyway, and each of its own would have holes of its own.
         mallopt(_M_ARENA_MAX, 1)
+
+
+def settle() -> None:
+    """Leave all that there is now out of every look for cycles: it stays as long as the process."""
+    gc.collect()
+    gc.freeze()

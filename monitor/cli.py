@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from monitor.allocator import steady
+    from monitor.allocator import settle, steady
 
     steady()  # before all that takes memory
 
@@ -61,6 +61,7 @@ def _run(arguments: argparse.Namespace) -> int:
     daemon = Daemon(settings, read_settings)
     _on_signal(daemon.request_stop)
     _on_signal(daemon.reload, signal.SIGHUP)
+    settle()
     daemon.start()
     exit_code = daemon.run()
     daemon.stop()

@@ -1,7 +1,6 @@
 """The routes. Everything they show comes in as an argument; nothing here changes anything."""
 
 import asyncio
-import gc
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -51,8 +50,6 @@ def build(
 
     # Coroutines that never wait: all is quickly said, and a thread for each request would keep memory.
     async def metrics(request: Request) -> Response:
-        # A connection that ended is a cycle, and thousands of them would wait for the next look for such.
-        gc.collect(0)
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"content-type": content_type})
 
