@@ -234,4 +234,5 @@ def _births_of_others(settings: Settings) -> str:
 
 def client_id(settings: Settings) -> str:
     """Return the id that the daemon has with the broker: the same at each start, so the session stays."""
-    return settings.mqtt.client_id or f"sensor-monitor-{socket.gethostname()}"
+    topic = settings.mqtt.base_topic.replace("/", "-")  # of several monitors on a machine each has its own
+    return settings.mqtt.client_id or f"{topic}-{socket.gethostname()}"

@@ -79,6 +79,8 @@ def settings(arguments: argparse.Namespace) -> FitSettings:
     InputError : a setting is unknown or can't be what it is said to be.
     """
     flags = {name: getattr(arguments, name) for name in _HELP if getattr(arguments, name) is not None}
+    if not (arguments.recording or getattr(arguments, "healthy", None)):
+        flags.setdefault("baseline", "none")  # windows of their own have no past to learn a normal from
     return configuration.load(arguments.config, flags)
 
 

@@ -64,6 +64,11 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
     """
     if not paths and windows is None:
         raise InputError("nothing to train on; expected --recording, --windows or --healthy")
+    if windows is not None and settings.baseline != "none":
+        raise InputError(
+            f"{windows}: windows without the readings before them have no normal of their group; expected "
+            "recordings alone, or --baseline none"
+        )
     where = ", ".join(map(str, [*paths, *([windows] if windows else [])]))
     frames = [_read(path) for path in paths]
     period = dataset.sample_period(frames) if frames else settings.sample_period

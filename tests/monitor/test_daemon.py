@@ -5,6 +5,7 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.daemon import Daemon
+from monitor.link import client_id
 from monitor.settings import Http, Mqtt, Settings, Store
 from tests.conftest import Mosquitto, wait_until
 
@@ -50,6 +51,14 @@ def test_start_and_stop(toy_bundle: Path, mosquitto: Mosquitto) -> None:
     assert daemon.run() == 0
     daemon.stop()
     assert not daemon._thread.is_alive()  # noqa: SLF001
+
+
+def test_client_ids() -> None:
+    """Monitors on one machine that differ in their base topic don't take each other for one."""
+    first, second = (client_id(Settings(mqtt=Mqtt(base_topic=topic))) for topic in ("sensor-monitor", "a/b"))
+    assert first.removeprefix("sensor-monitor-") == second.removeprefix("a-b-")
+    assert first != second
+    assert client_id(Settings(mqtt=Mqtt(client_id="mine"))) == "mine"
 
 
 @pytest.mark.parametrize(

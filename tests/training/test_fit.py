@@ -94,6 +94,7 @@ def test_labelled_windows_make_a_bundle(prepared: Prepared, tmp_path: Path) -> N
     main(["fit", *words, *SMALL, "--network", "dense", "--test-share", "0"])
     manifest = bundle.load(tmp_path / "bundle").manifest
     assert manifest.data["windows_file"] == "windows.csv"
+    assert manifest.baseline is None
     assert manifest.data["train"]["faulty"] < manifest.data["train"]["windows"] / 2
     assert manifest.quality == {}
     assert manifest.data["test"]["windows"] == 0

@@ -106,8 +106,8 @@ def test_windows_and_recordings_go_together(labelled: Path, tmp_path: Path) -> N
     table = pd.DataFrame(data.raw.reshape(len(data), 12)).assign(Label=np.where(data.faulty, -1, 1))
     path = tmp_path / "windows.csv"
     table.to_csv(path, index=False)
-    alone = prepare([], path, FitSettings(sample_period=2))
-    both = prepare([labelled], path, FitSettings())
+    alone = prepare([], path, FitSettings(sample_period=2, baseline="none"))
+    both = prepare([labelled], path, FitSettings(baseline="none"))
     assert alone.sample_period == 2
     assert both.sample_period == 5
     assert alone.frames == []
@@ -155,6 +155,12 @@ def test_nothing_is_nothing() -> None:
     """Without a file there is nothing to train on."""
     with pytest.raises(InputError, match="expected --recording, --windows or --healthy"):
         prepare([], None, FitSettings())
+
+
+def test_windows_have_no_past(labelled: Path) -> None:
+    """Windows of their own are refused where a baseline is to be learnt of what came before them."""
+    with pytest.raises(InputError, match=r"windows\.csv: windows without .* or --baseline none"):
+        prepare([labelled], Path("windows.csv"), FitSettings())
 
 
 def test_cleaning_that_takes_all_is_told(labelled: Path) -> None:
