@@ -28,8 +28,6 @@ _KEEP = """
 INSERT INTO groups VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, heard = excluded.heard
 """
-# Of a new file, in bytes. With half of it a commit takes twice as long, for a group's row is 600 bytes.
-_PAGE = 4096
 # The log is brought into the file once it is so large, in bytes, and nothing is judged for the 5 to 10 ms
 # that the disk needs. With 1,000 pages of 4,096, SQLite's own, that was twice a second at 1,000 readings/s,
 # and one in sixty waited; so it is every other second.
@@ -62,7 +60,6 @@ class Store:
         try:
             # Before the first access: the lock is then held until the end, and needs no shared memory.
             self._ask("PRAGMA locking_mode = EXCLUSIVE")
-            self._ask(f"PRAGMA page_size = {_PAGE}")
             self._ask("PRAGMA journal_mode = WAL")
             self._ask(f"PRAGMA wal_autocheckpoint = {_LOG // self._one('PRAGMA page_size')}")
             self._ask(f"PRAGMA synchronous = {sync.upper()}")
