@@ -29,6 +29,9 @@ _TRIM_AFTER = 1000
 _STORED = 10
 # How many times the groups in memory may have a name among those to be saved.
 _UNSAVED = 4
+# As many states may be there while readings wait to be judged: to publish one costs twelve times what judging
+# a reading does, and a newer one takes the place of one that waits.
+_STATES_WHEN_BUSY = 50
 # How long the broker is given to confirm before it is looked at again what can be published now, in seconds.
 _HOLD = 0.02
 # With QoS 0 nothing waits for the store, and it is written this often, in seconds; after a failure, too. If
@@ -95,6 +98,7 @@ class Edge:
         self._next_portions: list[str] = []  # of the changed groups, last name first
         self._next_commit = 0.0
         self._commits = 0
+        self._more = False  # whether so much is on its way that more may wait
         self.problem = ""
         """Why nothing can be written, for people; "" while it can."""
 
@@ -107,7 +111,7 @@ class Edge:
         """Return all that waits; wait for something at most `timeout` seconds."""
         if len(self._outbox) >= _LARGEST_OUTBOX:
             return self._inbox.hold(min(timeout, _HOLD))
-        if self._outgoing.ready and self._outbox.first():
+        if self._outgoing.ready and (self._more or self._outbox.first()):
             # 100,000 states take a minute otherwise, for a thousand are under way at a time.
             timeout = min(timeout, _HOLD)
         return self._inbox.take(timeout)
@@ -183,21 +187,26 @@ class Edge:
             _log.info("the store can be written again")
         return True
 
-    def emit(self) -> bool:
-        """Publish what the outbox holds, as far as the connection takes it; return whether it is empty."""
-        outbox = self._outbox
-        for number in self._outgoing.delivered():
+    def emit(self, states: Iterator[Outgoing]) -> bool:
+        """Publish what the outbox holds, then states, as far as there is room; return if all is confirmed.
+
+        States only for as long as the connection lasts: paho sends them again after a break, and the next
+        process says all of them.
+        """
+        outbox, outgoing = self._outbox, self._outgoing
+        for number in outgoing.delivered():
             outbox.delivered(number)
-        while self._outgoing.ready and outbox.in_flight < _LARGEST_IN_FLIGHT:
-            message = outbox.first()
-            if message is None:
-                break
-            topic = message.topic if message.whole else f"{self._base_topic}/{message.topic}"
-            number = self._outgoing.publish(
-                topic, message.payload, retain=message.retain, about=about(message)
-            )
-            outbox.sent(number)
-        return len(outbox) == 0
+        while outgoing.ready and outbox.in_flight < _LARGEST_IN_FLIGHT and (message := outbox.first()):
+            outbox.sent(self._publish(message))
+        most = _STATES_WHEN_BUSY if len(self._inbox) else _LARGEST_IN_FLIGHT
+        while outgoing.ready and outbox.in_flight < most and (message := next(states, None)):
+            outbox.passed_by(self._publish(message))
+        self._more = outbox.in_flight >= most
+        return len(outbox) == 0 and outbox.in_flight == 0
+
+    def _publish(self, message: Outgoing) -> int:
+        topic = message.topic if message.whole else f"{self._base_topic}/{message.topic}"
+        return self._outgoing.publish(topic, message.payload, retain=message.retain, about=about(message))
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Tell the broker that these messages are dealt with, as soon as the store knows."""

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from monitor.about import STATE_EXPIRY
 from monitor.desk import Decisions
@@ -25,6 +25,9 @@ _PAUSE = 0.5
 
 class Herald:
     """Says what came of a turn.
+
+    Of a state only the newest counts. So it is put into words when it can be published, and until then all
+    that is kept is whose it is: when 100,000 groups change theirs at once, that costs little.
 
     Parameters
     ----------
@@ -53,13 +56,17 @@ class Herald:
         self._forgotten = forgotten
         self._reborn = reborn
         self.manifest = manifest
-        self._withdrawn: list[str] = []
-        self._again: OrderedDict[str, None] = OrderedDict()  # groups that are to be said again
+        self._due: OrderedDict[str, None] = OrderedDict()  # groups whose state is to be said
+        self._unknown: OrderedDict[str, None] = OrderedDict()  # groups that are to be announced
+        # Groups that are to be said again. At first all: what the broker was still to be told when the
+        # process before ended is kept nowhere.
+        self._again = OrderedDict.fromkeys(memory.board.names())
+        self._parting: list[Outgoing] = []  # last words of groups that are gone
         self._next_round = now + _AGAIN_AFTER
         self._next_portion = now
 
     def say(self, decisions: Decisions, lines: Sequence[GroupState], now: float) -> list[Outgoing]:
-        """Return the messages of a turn.
+        """Return what each is to hear of a turn, once and surely; take note of the states to be said.
 
         Parameters
         ----------
@@ -68,59 +75,77 @@ class Herald:
         now : monotonic seconds.
         """
         muted = decisions.muted
+        self._due.update((line.group, None) for line in lines)
         if self._forgotten.is_set():
             self._forgotten.clear()
             self._reborn.set()
-            lines, muted = self._memory.board.lines(), True
-        messages = [self._alert(event) for event in decisions.events]
-        messages += map(self._state, lines)
+            self._due.update(dict.fromkeys(self._memory.board.names()))
+            muted = True
+        messages, self._parting = self._parting, []
+        messages += map(self._alert, decisions.events)
         if muted:
             messages.append(Outgoing("muted", muted_payload(self._mutes.lines()), retain=True))
-        messages += self._introduce()
-        messages += self._repeat(now)
+        self._introduce()
+        self._remind(now)
         return messages
 
-    def gone(self, groups: Iterable[str]) -> None:
-        """Take note of groups that were set aside."""
-        if self._discovery is not None:
-            self._withdrawn += groups
+    def states(self) -> Iterator[Outgoing]:
+        """Yield what is to be said of groups, as it is by then, as long as somebody can publish it."""
+        board = self._memory.board
+        while self._due:
+            name, _ = self._due.popitem(last=False)
+            if name in board:
+                yield self._state(name)
+        if self._discovery is None:
+            return
+        while self._unknown:
+            name, _ = self._unknown.popitem(last=False)
+            if name in board:
+                yield self._discovery.announce(name)
+
+    def part(self, groups: Iterable[str]) -> None:
+        """Take the last words of groups that are about to be set aside."""
+        for name in groups:
+            if name in self._due:
+                del self._due[name]
+                self._parting.append(self._state(name))
+            if self._discovery is not None:
+                self._unknown.pop(name, None)
+                self._parting.append(self._discovery.withdraw(name))
 
     def _alert(self, event: AlertEvent) -> Outgoing:
         payload = alert_payload(event, self.manifest)
         return Outgoing(f"alerts/{event.group}", payload, retain=False, bundle=self.manifest.id)
 
-    def _state(self, line: GroupState) -> Outgoing:
-        acknowledged = self._memory.incidents.acknowledged(line.incident, line.group)
+    def _state(self, group: str) -> Outgoing:
+        (line,) = self._memory.board.lines([group])
+        acknowledged = self._memory.incidents.acknowledged(line.incident, group)
         payload = state_payload(line, acknowledged=acknowledged)
-        return Outgoing(f"state/{line.group}", payload, retain=True, bundle=self.manifest.id)
+        return Outgoing(f"state/{group}", payload, retain=True, bundle=self.manifest.id)
 
-    def _introduce(self) -> list[Outgoing]:
-        """Take back groups that are gone, and see that those that came are announced."""
+    def _introduce(self) -> None:
+        """See that groups that came are announced."""
         board = self._memory.board
         arrived, board.arrived = board.arrived, []
         if self._discovery is None:
-            return []
+            return
         self._again.update(dict.fromkeys(arrived))
         if len(self._again) > 2 * len(board):  # under more groups than max_groups some are gone again
             self._again = OrderedDict((name, None) for name in self._again if name in board)
         if self._reborn.is_set():
             self._reborn.clear()
             self._again = OrderedDict.fromkeys(board.names())
-        withdrawn, self._withdrawn = self._withdrawn, []
-        return [self._discovery.withdraw(group) for group in withdrawn if group not in board]
 
-    def _repeat(self, now: float) -> list[Outgoing]:
-        """Return the messages of the groups whose turn it is."""
-        board = self._memory.board
+    def _remind(self, now: float) -> None:
+        """See that the groups whose turn it is are said again."""
         if now >= self._next_round:
             self._next_round = now + _AGAIN_AFTER
-            self._again = OrderedDict.fromkeys(board.names())
+            self._again = OrderedDict.fromkeys(self._memory.board.names())
         if not self._again or now < self._next_portion:
-            return []
+            return
         self._next_portion = now + _PAUSE
-        names = [self._again.popitem(last=False)[0] for _ in range(min(_PORTION, len(self._again)))]
-        lines = board.lines(name for name in names if name in board)
-        messages = [self._state(line) for line in lines]
-        if self._discovery is not None:
-            messages += [self._discovery.announce(line.group) for line in lines]
-        return messages
+        for _ in range(min(_PORTION, len(self._again))):
+            name, _ = self._again.popitem(last=False)
+            self._due[name] = None
+            if self._discovery is not None:
+                self._unknown[name] = None

@@ -1,7 +1,7 @@
 """All that is known of each group: the state of the stages and its line on the board, as one value."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -79,9 +79,12 @@ class Memory:
                 except ValueError as error:  # one lost group is no reason to stop judging all others
                     _log.error("a group that was set aside can't come back and begins afresh: %s", error)
 
-    def set_aside(self, most: int) -> list[str]:
-        """Drop the least recently heard groups beyond so many; return which those were."""
-        names = self.board.least_recent(len(self.board) - most)
+    def excess(self, most: int) -> list[str]:
+        """Return the least recently heard groups beyond so many."""
+        return self.board.least_recent(len(self.board) - most)
+
+    def set_aside(self, names: Sequence[str]) -> None:
+        """Drop groups, which may be brought back."""
         for group in names:
             self.chain.windows.forget(group)
             self.chain.baseline.forget(group)
@@ -89,7 +92,6 @@ class Memory:
             self.incidents.forget(group)
             self.board.forget(group)
         self.elsewhere = self.elsewhere or bool(names)
-        return names
 
     def start_over(self, group: str) -> None:
         """Let the stages judge a group as one that never was Faulty: what brought up a false alarm goes."""

@@ -34,7 +34,7 @@ class Outbox:
         # Taken from the front: in a dict the first is behind the gaps that all earlier ones left.
         self._waiting: OrderedDict[int, Outgoing] = OrderedDict()
         self._retained: dict[str, int] = {}  # topic -> number of the retained message that waits for it
-        self._in_flight: dict[object, int] = {}
+        self._in_flight: dict[object, int | None] = {}
         self._messages: dict[int, Outgoing] = {}
         self._last = 0
         self.unsaved: dict[int, Outgoing] = {}
@@ -45,7 +45,7 @@ class Outbox:
             self._enter(number, message)
 
     def __len__(self) -> int:
-        """Return how many messages the broker has not confirmed yet."""
+        """Return how many messages of these the broker has not confirmed yet."""
         return len(self._messages)
 
     @property
@@ -70,6 +70,10 @@ class Outbox:
         if message.retain:
             del self._retained[message.topic]
         self._in_flight[token] = number
+
+    def passed_by(self, token: object) -> None:
+        """Note that a message that isn't kept here is on its way under this token."""
+        self._in_flight[token] = None
 
     def delivered(self, token: object) -> None:
         """Note the broker's confirmation; an unknown token is somebody else's."""

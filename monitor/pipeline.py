@@ -4,7 +4,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -52,8 +52,8 @@ class Surroundings(Protocol):
     def secure(self, groups: Iterable[str]) -> bool:
         """Make these groups' state permanent now; return whether it is."""
 
-    def emit(self) -> bool:
-        """Publish what is committed and not yet sent; return whether all of it is confirmed."""
+    def emit(self, states: Iterator[Outgoing]) -> bool:
+        """Publish what is committed, then as many states as there is room for; return if all is confirmed."""
 
     def acknowledge(self, messages: Sequence[Message]) -> None:
         """Say that these messages need not come again."""
@@ -163,7 +163,7 @@ class Pipeline:
         while self._turn(0.0) and self._monotonic() < deadline:
             pass
         deadline = self._monotonic() + _FAREWELL
-        while not self._surroundings.emit() and self._monotonic() < deadline:
+        while not self._surroundings.emit(self._herald.states()) and self._monotonic() < deadline:
             time.sleep(_FAREWELL_STEP)
 
     def _turn(self, timeout: float) -> bool:
@@ -187,7 +187,7 @@ class Pipeline:
             dict.fromkeys([*(line.group for line in silent), *readings.groups, *decisions.groups]),
             self._herald.say(decisions, [*silent, *changed], self.last_turn),
         )
-        self._surroundings.emit()
+        self._surroundings.emit(self._herald.states())
         self._surroundings.acknowledge(taken.messages)
         if self._desk.waiting is not None and (saved or self._surroundings.secure(self._desk.waiting)):
             self._desk.answer()
@@ -217,9 +217,10 @@ class Pipeline:
             replacement.done.set()
 
     def _set_aside(self, most: int) -> None:
-        names = self._memory.set_aside(most)
+        names = self._memory.excess(most)
+        self._herald.part(names)
+        self._memory.set_aside(names)
         self._metrics.set_aside.inc(len(names))
-        self._herald.gone(names)
         for name in names:
             self._decode.forget(name)
         if names:

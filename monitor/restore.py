@@ -45,7 +45,7 @@ def restore(
             memory.load(group, value, now)
     except ValueError as error:
         store.close()
-        memory.set_aside(0)
+        memory.set_aside(memory.excess(0))
         _set_aside(settings.path, f"is damaged ({error})")
         store, rows = open_store(settings, features, steps), []
     memory.elsewhere = store.count() > len(rows)

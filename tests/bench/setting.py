@@ -13,8 +13,8 @@ __all__ = ["STEPS", "WARM_UP", "Setting"]
 
 STEPS = 3
 """Readings in a window."""
-WARM_UP = 9
-"""Readings of a group until its next is judged, with a baseline too."""
+WARM_UP = 10
+"""Readings of a group until one was judged, with a baseline too."""
 _FEWEST = 100
 
 

@@ -140,9 +140,8 @@ class _Line:
                 Outgoing(f"alerts/{event.group}", alert_payload(event, self._bundle.manifest), retain=False)
                 for event in verdicts.events
             )
-            self._outbox.add(
-                Outgoing(f"state/{line.group}", state_payload(line), retain=True) for line in changed
-            )
+            for line in changed:
+                state_payload(line)
         with on("commit"):
             dumps = ((name, memory.dump(name)) for name in dict.fromkeys(readings.groups))
             self._store.save(((name, dump) for name, dump in dumps if dump), self._outbox, time.time())

@@ -5,7 +5,6 @@ import subprocess
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,6 +150,7 @@ class Ours(Subject):
             self._environment["MONITOR_MQTT__CLIENT_ID"] = f"monitor-{line}"
         self._monitor = Monitor(folder, bundle.absolute(), broker.port, settings, mqtt)
         self._array = array
+        self._judged = 0  # when it was last at rest
 
     def start(self) -> None:
         self._monitor.start(environment=self._environment)
@@ -158,7 +158,15 @@ class Ours(Subject):
         assert self._monitor.process is not None
         self.pid = self._monitor.process.pid
 
-    def outcomes(self) -> dict[str, int]:
+    def await_rest(self) -> None:
+        super().await_rest()
+        self._judged = self._outcomes()["judged"]
+
+    def judged(self) -> int:
+        """Return how many readings it has judged since it was last waited for to be at rest."""
+        return self._outcomes()["judged"] - self._judged
+
+    def _outcomes(self) -> dict[str, int]:
         """Return how many readings had each outcome."""
         found = {}
         for line in self._monitor.get("/metrics")[1].splitlines():
@@ -177,7 +185,7 @@ class Ours(Subject):
 
     def count(self) -> int:
         """Return how many readings it has dealt with."""
-        outcomes = self.outcomes()
+        outcomes = self._outcomes()
         return sum(outcomes.values()) + (self._array - 1) * outcomes["overflow"]
 
     def close(self) -> None:
@@ -208,9 +216,9 @@ class OursByLine(Subject):
         """Return the most memory they ever had, in MiB."""
         return sum(one.peak_mb() for one in self._each)
 
-    def outcomes(self) -> dict[str, int]:
-        """Return how many readings had each outcome."""
-        return dict(sum((Counter(one.outcomes()) for one in self._each), Counter()))
+    def judged(self) -> int:
+        """Return how many readings they have judged since they were last waited for to be at rest."""
+        return sum(one.judged() for one in self._each)
 
     def await_count(self, total: int) -> float:
         return _await(lambda: sum(one.count() for one in self._each), total)

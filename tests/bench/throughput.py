@@ -95,7 +95,7 @@ def flood_ceiling(setting: Setting, name: str, messages: int) -> list[Figure]:
 def flood_ours(
     setting: Setting, name: str, messages: int, *, qos: int = 0, groups: int = 1000, array: int = 1
 ) -> list[Figure]:
-    """Flood the monitor, its windows full before the clock starts."""
+    """Flood the monitor, once each group has been judged and its state is published."""
     feed = setting.feed(messages, groups, qos=qos, array=array, first=WARM_UP)
     return _judged(
         setting, name, feed, lambda broker, folder: Ours(broker, folder, setting.bundle, qos, array=array)
@@ -114,7 +114,7 @@ def _judged(
     groups = feed.groups
     warm_up = replace(feed, messages=groups, array=WARM_UP, first=0, qos=1)
     with _flooded(setting.fresh(name), warm_up, feed, make) as (subject, flood):
-        judged = subject.outcomes()["judged"] - groups  # each group's window was full once before
+        judged = subject.judged()
         return [
             *_figures(name, WINDOWS, judged, flood, feed),
             Figure(name, _PEAK, subject.peak_mb()),

@@ -155,9 +155,30 @@ def test_what_waits_needs_no_reading(store: Store, mosquitto: Mosquitto) -> None
         own = edge(store, Clock(), acknowledges=True, session=outgoing, inbox=inbox)
         while own.waiting > 1000:  # that many may be under way at a time
             own.take(60.0)
-            own.emit()
-        wait_until(own.emit, "the rest is confirmed")
+            own.emit(iter(()))
+        wait_until(lambda: own.emit(iter(())), "the rest is confirmed")
         own.take(60.0)
     first, *others, last = inbox.timeouts
     assert first == last == 60.0
     assert max(others) < 0.1
+
+
+def test_readings_go_before_states(store: Store, mosquitto: Mosquitto) -> None:
+    """While readings wait few states are published, and all alerts; the other states follow."""
+    alerts = [Outgoing(f"alerts/{number}", b"", retain=False) for number in range(300)]
+    states = iter([Outgoing(f"state/{number}", b"", retain=True) for number in range(300)])
+    inbox = Inbox()
+    with session(mosquitto.port, Ear()) as outgoing:
+        ready(outgoing)
+        own = edge(store, Clock(), acknowledges=True, session=outgoing, inbox=inbox)
+        inbox.put([("p/g", b"", None, False)])
+        own.commit([], alerts)
+        assert not own.emit(states)
+        wait_until(lambda: own.waiting == 0 or own.emit(iter(())), "the alerts are confirmed")
+        own.emit(states)
+        left = list(states)
+        assert 300 - len(left) <= 2 * 50
+        inbox.take(0)
+        states = iter(left)
+        own.emit(states)
+        assert next(states, None) is None

@@ -32,6 +32,44 @@ def test_states_are_said_again(toy_bundle: Path) -> None:
     assert not any(sent.whole for sent in world.sent)
 
 
+def test_newest_state_counts(toy_bundle: Path) -> None:
+    """A state that nobody could publish yet is said as it is by then, and once."""
+    world = World(toy_bundle)
+    world.room = 0
+    world.run((1, [message(0)]), (2, [message(1), message(2)]), (3, [message(3, FAULTY)]))
+    assert _states(world) == []
+    world.room = None
+    world.run((4, []))
+    assert [(line["group"], line["state"]) for line in world.said("state/")] == [("g", "faulty")]
+
+
+def test_states_go_out_one_by_one(toy_bundle: Path) -> None:
+    """Those for which there is no room come later, each in its turn, and none twice."""
+    world = World(toy_bundle)
+    world.room = 2
+    topics = [f"p/{number}" for number in range(5)]
+    world.run((1, [message(0, topic=topic) for topic in topics]), (2, []), (3, []), (4, []))
+    assert _states(world) == [f"state/{number}" for number in range(5)]
+
+
+def test_last_word(toy_bundle: Path) -> None:
+    """The state of a group that is set aside before it was said is said all the same."""
+    world = World(toy_bundle, most_groups=1)
+    world.room = 0
+    world.run((1, [message(0, topic="p/a")]), (2, [message(0, topic="p/b")]), (3, []))
+    assert [(line["group"], line["state"]) for line in world.said("state/")] == [("a", "filling")]
+
+
+def test_states_are_said_at_the_start(toy_bundle: Path) -> None:
+    """A process begins with the states of all groups that it knows: the one before may have owed some."""
+    before = World(toy_bundle)
+    before.room = 0
+    before.run((1, [message(ts) for ts in range(3)]))
+    world = World(toy_bundle, known={"g": before.memory.dump("g") or b""})
+    world.run((1, []), (2, []))
+    assert [(line["group"], line["state"]) for line in world.said("state/")] == [("g", "normal")]
+
+
 def test_portions(toy_bundle: Path) -> None:
     """Many states are said again in portions, each group once a round."""
     world = World(toy_bundle)

@@ -73,3 +73,12 @@ def test_state_in_flight_is_not_replaced() -> None:
     assert len(outbox) == 1
     outbox.delivered(2)
     assert (len(outbox), outbox.first()) == (0, None)
+
+
+def test_what_passes_by() -> None:
+    """A message that isn't kept here counts as under way until it is confirmed, and leaves nothing behind."""
+    outbox = Outbox()
+    outbox.passed_by(17)
+    assert (len(outbox), outbox.in_flight) == (0, 1)
+    outbox.delivered(17)
+    assert (outbox.in_flight, outbox.unsaved, outbox.gone) == (0, {}, set())

@@ -133,7 +133,7 @@ def test_states_are_published(world: World) -> None:
 
 def test_silent_group_takes_any_time(world: World) -> None:
     """A silent group takes an earlier event time as a fresh start, but none in the future."""
-    world.run((1, [message(-10)]), (60.9, [message(-20)]), (61, [message(-20), message(61)]))
+    world.run((1, [message(-10)]), (60.9, [message(-20)]), (61, []), (61, [message(-20), message(61)]))
     assert world.outcomes() == {"filling": 2, "late": 1, "future": 1}
     assert [line["state"] for line in world.said("state/")] == ["filling", "silent", "filling"]
 
