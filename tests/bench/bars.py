@@ -24,7 +24,7 @@ class _Bar:
     """Whether it is to be at least the limit, and not at most."""
 
 
-_OURS = groups(1_000)
+_OURS, _PLAIN = groups(1_000), groups(1_000, baseline=False)
 _P50, _P99 = latency.quantity("p50", 1000), latency.quantity("p99", 1000)
 _BARS = (
     _Bar(
@@ -32,6 +32,18 @@ _BARS = (
         (_OURS, WINDOWS),
         1.5,
         (paho(0), MESSAGES),
+    ),
+    _Bar(
+        "the same without a baseline",
+        (_PLAIN, WINDOWS),
+        1.5,
+        (paho(0), MESSAGES),
+    ),
+    _Bar(
+        "with a baseline over without one",
+        (_OURS, WINDOWS),
+        0.9,
+        (_PLAIN, WINDOWS),
     ),
     _Bar(
         "QoS 1, durable: windows/s over bare paho's messages/s at QoS 1",
@@ -63,7 +75,12 @@ _BARS = (
         "100,000 groups: windows/s over those with 1,000", (groups(100_000), WINDOWS), 0.7, (_OURS, WINDOWS)
     ),
     _Bar("resident memory with 10,000 groups, MiB", (groups(10_000), RESIDENT), 200, least=False),
-    _Bar("bytes a group from 10,000 to 100,000 groups", (groups(100_000), BYTES), 1000, least=False),
+    _Bar(
+        "bytes a group from 10,000 to 100,000 groups, no baseline",
+        (groups(100_000, baseline=False), BYTES),
+        1000,
+        least=False,
+    ),
     _Bar("start to /readyz, s", (_OURS, READY), 2.0, least=False),
 )
 

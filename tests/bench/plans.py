@@ -1,10 +1,11 @@
 """The rows of the table, in the order in which each round runs them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.bench import latency
 from tests.bench.figures import Figure
+from tests.bench.plain import plain
 from tests.bench.setting import Setting
 from tests.bench.stages import SUBJECT, stages
 from tests.bench.throughput import (
@@ -38,9 +39,9 @@ class Plan:
         return self.name.lower().replace(",", "").split()
 
 
-def groups(count: int, qos: int = 0) -> str:
+def groups(count: int, qos: int = 0, *, baseline: bool = True) -> str:
     """Return what the monitor is called where it hears so many groups."""
-    return f"ours, QoS {qos}, {count:,} groups"
+    return f"ours, QoS {qos}, {count:,} groups{'' if baseline else ', no baseline'}"
 
 
 def arrays(readings: int) -> str:
@@ -50,6 +51,17 @@ def arrays(readings: int) -> str:
 
 def _ours(name: str, messages: int, **more: int) -> Plan:
     return Plan(name, lambda setting: flood_ours(setting, name, messages, **more))
+
+
+def _plain(count: int, messages: int) -> Plan:
+    """Return the row of a bundle that has no baseline."""
+    name = groups(count, baseline=False)
+
+    def run(setting: Setting) -> list[Figure]:
+        bundle = plain(setting.bundle, setting.folder / "plain")
+        return flood_ours(replace(setting, bundle=bundle), name, messages, groups=count)
+
+    return Plan(name, run)
 
 
 def _rival(name: str, kind: str, messages: int, **more: int) -> Plan:
@@ -68,6 +80,9 @@ PLANS = (
     _ours(groups(1_000), 300_000),
     _ours(groups(10_000), 200_000, groups=10_000),
     _ours(groups(100_000), 300_000, groups=100_000),
+    _plain(1_000, 300_000),
+    _plain(10_000, 20_000),
+    _plain(100_000, 100_000),
     _ours(groups(1_000, 1), 150_000, qos=1),
     Plan(_LINES, lambda setting: flood_lines(setting, _LINES, 300_000)),
     _ours(arrays(10), 50_000, array=10),
@@ -81,7 +96,10 @@ PLANS = (
 def bytes_a_group(figures: list[Figure]) -> list[Figure]:
     """Return what a group takes, as 90,000 more of them show it; nothing where that wasn't measured."""
     resident = {figure.subject: figure.value for figure in figures if figure.quantity == RESIDENT}
-    few, many = resident.get(groups(10_000)), resident.get(groups(100_000))
-    if few is None or many is None:
-        return []
-    return [Figure(groups(100_000), BYTES, (many - few) * (1 << 20) / 90_000)]
+    found = []
+    for baseline in (True, False):
+        few, many = (resident.get(groups(count, baseline=baseline)) for count in (10_000, 100_000))
+        if few is not None and many is not None:
+            value = (many - few) * (1 << 20) / 90_000
+            found.append(Figure(groups(100_000, baseline=baseline), BYTES, value))
+    return found

@@ -1,0 +1,28 @@
+"""A bundle without its baseline: the same model for readings that come as the baseline would show them."""
+
+from pathlib import Path
+
+import msgspec
+
+from monitor import baseline, bundle
+from monitor.manifest import golden_normals, golden_windows, parse
+
+__all__ = ["plain"]
+
+
+def plain(folder: Path, into: Path) -> Path:
+    """Write such a bundle, whose work is the other's but for the baseline; return where it is."""
+    manifest, scaler, golden = parse(
+        *((folder / name).read_bytes() for name in ("manifest.json", "scaler.json", "golden.json"))
+    )
+    shown = baseline.build(manifest.names, manifest.baseline).show(
+        golden_windows(golden), golden_normals(golden)
+    )
+    bundle.save(
+        into,
+        msgspec.structs.replace(manifest, id=f"{manifest.id}-plain", baseline=None),
+        (folder / "model.onnx").read_bytes(),
+        scaler,
+        msgspec.structs.replace(golden, windows=shown.tolist(), baselines=None),
+    )
+    return into
