@@ -20,8 +20,9 @@ settings:
 """
 _EXIT_CODES = """
 exit codes:
-  0 done, 1 failed while running, 2 wrong usage, settings or bundle, with one line
-  on stderr that says what, where, and what was expected; 130 interrupted.
+  0 done, 1 failed for what may pass, such as a port in use, 2 wrong usage, settings
+  or bundle, with one line on stderr that says what, where, and what was expected;
+  130 interrupted.
 """
 
 
@@ -88,9 +89,9 @@ def _add_run(add: _Add) -> None:
 def _add_check(add: _Add) -> None:
     check = add(
         "check",
-        "Verify settings and bundle without starting.",
+        "Verify settings, bundle, store and port without starting.",
         "Says what is wrong with them, as `run` would, and opens no connection unless\n"
-        "--connect asks for it.",
+        "--connect asks for it. What a running monitor uses is left alone.",
         "sensor-monitor check --config config/monitor.toml",
         "sensor-monitor check --config config/monitor.toml --connect",
     )

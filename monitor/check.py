@@ -3,15 +3,17 @@
 import threading
 from collections.abc import Sequence
 
-from monitor import bundle, configuration, packaged
+from monitor import bundle, configuration, packaged, restore
 from monitor.chain import Chain
 from monitor.daemon import decoder
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, InUseError
 from monitor.link import client_id
 from monitor.listener import Asked, Delivery
+from monitor.manifest import Manifest
 from monitor.mqtt import Session
 from monitor.settings import Settings
 from monitor.topics import Template
+from monitor.web.server import listen
 
 __all__ = ["check_connection", "check_files"]
 
@@ -20,11 +22,12 @@ _PATIENCE = 10.0
 
 
 def check_files(settings: Settings) -> str:
-    """Verify the bundle and that the settings fit it; return what was found.
+    """Verify the bundle, that the settings fit it, and that store and port can be had; return what was found.
 
     Raises
     ------
     UnusableError : something can't be used.
+    FailedError : something can't be used now.
     """
     folder = packaged.choose(settings.bundle)
     loaded = bundle.load(folder)
@@ -42,7 +45,32 @@ def check_files(settings: Settings) -> str:
         f"  windows of {found.steps} readings of {features}\n"
         f"  measured in training: {quality or 'nothing'}"
         + (f"\n  {note}" if (note := packaged.note(folder)) else "")
+        + f"\n{_places(settings, found)}"
     )
+
+
+def _places(settings: Settings, manifest: Manifest) -> str:
+    """Return whether store and port can be had, or are a running monitor's.
+
+    Raises
+    ------
+    UnusableError : one can't be used.
+    FailedError : one can't be used now.
+    """
+    store, http = settings.store.path, settings.http
+    try:
+        found = restore.look(settings.store, manifest.names, manifest.steps)
+        runs = False
+    except InUseError:
+        found, runs = "in use, as by a running monitor", True
+    lines = f"store {store}: {found}\nhttp {http.host}:{http.port}: "
+    try:
+        listen(http.host, http.port).close()
+    except InUseError:
+        if not runs:
+            raise
+        return f"{lines}in use, as the store is"
+    return f"{lines}ok"
 
 
 class _Visit:

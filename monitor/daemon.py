@@ -14,7 +14,7 @@ from monitor.decode import DecodeStage
 from monitor.desk import Desk
 from monitor.drift import DriftStage
 from monitor.edge import Edge
-from monitor.errors import ConfigurationError, UnusableError
+from monitor.errors import ConfigurationError, FailedError, UnusableError
 from monitor.false_alarms import FalseAlarms
 from monitor.herald import Herald
 from monitor.homeassistant import Discovery
@@ -61,7 +61,7 @@ class Daemon:
     Raises
     ------
     UnusableError : something given can't be used. No connection to the broker has been tried then.
-    FailedError : the store can't be opened now.
+    FailedError : the store can't be opened now, or the port is in use.
     """
 
     def __init__(self, settings: Settings, read_settings: Callable[[], Settings] | None = None) -> None:
@@ -88,7 +88,7 @@ class Daemon:
                 self._desk.ask, self._end,
             )  # fmt: skip
             self._server, self._live = self._web(settings)
-        except UnusableError:
+        except (UnusableError, FailedError):
             self._store.close()
             raise
         self._store.add_filters(self._link.session.subscriptions)

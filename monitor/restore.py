@@ -1,5 +1,6 @@
 """The start from the store: it is opened, read back, or set aside where it can't be trusted."""
 
+import errno
 import logging
 import os
 import sqlite3
@@ -8,18 +9,20 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from monitor.errors import ConfigurationError, FailedError
+from monitor.errors import ConfigurationError, FailedError, InUseError
 from monitor.memory import Memory
 from monitor.settings import Store as StoreSettings
 from monitor.store import SCHEMA, Store
 
-__all__ = ["open_store", "restore"]
+__all__ = ["look", "open_store", "restore"]
 
 _log = logging.getLogger(__name__)
 
 # What SQLite calls a file that isn't sound.
 _DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 _IN_USE = {"SQLITE_BUSY", "SQLITE_LOCKED"}
+# What the system says of a disk that may take it later.
+_MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 def restore(
@@ -36,7 +39,7 @@ def restore(
 
     Raises
     ------
-    ConfigurationError, FailedError : as `open_store`.
+    ConfigurationError, InUseError, FailedError : as `open_store`.
     """
     store = open_store(settings, features, steps)
     rows = store.groups(most)
@@ -62,17 +65,16 @@ def open_store(settings: StoreSettings, features: Sequence[str], steps: int) -> 
 
     Raises
     ------
-    ConfigurationError : the path can't be used, or another process has the store open.
+    ConfigurationError : the path can't be used.
+    InUseError : another process has the store open.
     FailedError : the disk doesn't take it now.
     """
     path = settings.path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"store.path: {path.parent}: {error.strerror}; expected a folder") from error
-    if path.exists() and not path.is_file():
-        raise ConfigurationError(f"store.path: {path} is no file")
-    reason = _unfit(settings, features, steps) if path.exists() else ""
+        raise _refused(path.parent, error, "a folder") from error
+    reason = _unfit(settings, features, steps) if _is_there(path) else ""
     if reason:
         _set_aside(path, reason)
     try:
@@ -88,6 +90,23 @@ def open_store(settings: StoreSettings, features: Sequence[str], steps: int) -> 
     return store
 
 
+def look(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
+    """Return what `open_store` would find there, for people, and make nothing.
+
+    Raises
+    ------
+    ConfigurationError, InUseError, FailedError : as `open_store`.
+    """
+    path = settings.path
+    if not _is_there(path):
+        folder = next(parent for parent in path.resolve().parents if parent.exists())
+        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+            raise ConfigurationError(f"store.path: {folder} can't be written; expected a folder that can")
+        return "ok: will be made"
+    reason = _unfit(settings, features, steps)
+    return f"will be set aside: it {reason}" if reason else "ok"
+
+
 def _set_aside(path: Path, reason: str) -> None:
     """Rename a store that can't be used, and say so; nothing is ever deleted."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -96,8 +115,11 @@ def _set_aside(path: Path, reason: str) -> None:
         number += 1
     for ending in ("", "-wal", "-shm"):
         part = path.with_name(path.name + ending)
-        if part.exists():
-            part.rename(kept.with_name(kept.name + ending))
+        try:
+            if part.exists():
+                part.rename(kept.with_name(kept.name + ending))
+        except OSError as error:
+            raise _refused(path, error, f"permission to rename it, for it {reason}") from error
     _log.error(
         "STORE SET ASIDE: store.path %s %s. It is kept as %s; its windows, open incidents, mutes and unsent "
         "alerts are not used, and all groups begin afresh", path, reason, kept.name,
@@ -135,9 +157,31 @@ def _name(error: sqlite3.Error) -> str:
 
 def _explain(path: Path, error: sqlite3.Error) -> ConfigurationError | FailedError:
     if _name(error) in _IN_USE:
-        return ConfigurationError(
+        return InUseError(
             f"store.path: {path} is in use by another process; expected a file of its own for each monitor"
         )
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         return ConfigurationError(f"store.path: {path} can't be written; expected permission to")
+    if path.is_symlink() and not path.exists():
+        return ConfigurationError(f"store.path: {path} leads to {path.readlink()}; expected a file there")
     return FailedError(f"store.path: {path}: {error}")
+
+
+def _is_there(path: Path) -> bool:
+    """Say whether there is a file.
+
+    Raises
+    ------
+    ConfigurationError : something else is there, or nothing can be.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise ConfigurationError(f"store.path: {path} is no file; expected one, or a name for it")
+        return path.exists()
+    except OSError as error:
+        raise _refused(path, error, "a file that can be reached") from error
+
+
+def _refused(path: Path, error: OSError, expected: str) -> ConfigurationError | FailedError:
+    text = f"store.path: {path}: {error.strerror}; expected {expected}"
+    return FailedError(text) if error.errno in _MAY_PASS else ConfigurationError(text)

@@ -16,7 +16,7 @@ from monitor import configuration
 from monitor.daemon import Daemon
 from monitor.demo.broker import EmbeddedBroker
 from monitor.demo.scorecard import ScoreCard, faults, incidents, score
-from monitor.errors import ConfigurationError, FailedError, UnusableError
+from monitor.errors import FailedError, InUseError, UnusableError
 from monitor.listener import Asked, Delivery
 from monitor.logs import set_up
 from monitor.mqtt import Session
@@ -99,9 +99,8 @@ def _daemon(bundle: Path, broker: EmbeddedBroker, store: Path) -> tuple[Daemon, 
     set_up(settings.log)
     try:
         return Daemon(settings), settings
-    except ConfigurationError as error:
-        if not str(error).startswith("http"):
-            raise
+    except InUseError:  # of its port: the store is new
+        pass
     settings = configuration.load(None, {**flags, "http": {"port": 0}})
     return Daemon(settings), settings
 

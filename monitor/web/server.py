@@ -1,5 +1,6 @@
 """The HTTP server in a thread of its own."""
 
+import errno
 import gc
 import os
 import socket
@@ -9,9 +10,9 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, InUseError
 
-__all__ = ["Server"]
+__all__ = ["Server", "listen"]
 
 # A client that doesn't take what it is sent for so long, in milliseconds, is cut by the kernel: a page in a
 # laptop that was closed must not keep memory here.
@@ -34,20 +35,13 @@ class Server:
 
     Raises
     ------
-    ConfigurationError : the address is in use or not this machine's.
+    ConfigurationError, InUseError : as `listen`.
     """
 
     def __init__(
         self, app: ASGIApp, host: str, port: int, before_stop: Callable[[], None] = lambda: None
     ) -> None:
-        try:
-            self._socket = socket.create_server((host, port), family=_family(host))
-        except OSError as error:
-            number = error.errno or 0
-            reason = os.strerror(number).lower() if number > 0 else str(error.strerror)  # a resolver's is not
-            raise ConfigurationError(
-                f"http: can't listen on {host}:{port}: {reason}; expected a free port of this machine"
-            ) from error
+        self._socket = listen(host, port)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # not outside of Linux; what is accepted inherits it
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLS_AFTER)
         self.address = f"http://{host}:{self._socket.getsockname()[1]}"
@@ -73,6 +67,23 @@ class Server:
         self._server.should_exit = True
         self._thread.join(timeout=2)
         self._socket.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there; port 0 takes any free one.
+
+    Raises
+    ------
+    ConfigurationError : the address is not this machine's, or not for us to take.
+    InUseError : another process has it.
+    """
+    try:
+        return socket.create_server((host, port), family=_family(host))
+    except OSError as error:
+        number = error.errno or 0
+        reason = os.strerror(number).lower() if number > 0 else str(error.strerror)  # a resolver's is not
+        text = f"http: can't listen on {host}:{port}: {reason}; expected a free port of this machine"
+        raise (InUseError if number == errno.EADDRINUSE else ConfigurationError)(text) from error
 
 
 async def _tidy() -> None:

@@ -1,7 +1,9 @@
 import re
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,14 @@ def test_missing_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     """Without a bundle the demo says what makes one."""
     assert main(["demo", "--bundle", str(tmp_path / "none")]) == 2
     assert "none is missing; `make demo` makes both" in capsys.readouterr().err
+
+
+def test_usual_port_in_use(tmp_path: Path, toy_bundle: Path) -> None:
+    """Where another process has the usual port, the demo answers on another."""
+    with ExitStack() as taken:
+        with suppress(OSError):  # somebody else may have it already
+            taken.enter_context(socket.create_server(("127.0.0.1", 9108)))
+        said, errors = start(toy_bundle, plant(tmp_path, 20)).communicate(timeout=PATIENCE)
+    assert errors == ""
+    assert re.search(r"page +http://127\.0\.0\.1:\d+/", said)
+    assert "127.0.0.1:9108" not in said

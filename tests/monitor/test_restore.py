@@ -6,7 +6,7 @@ import pytest
 
 from monitor import bundle
 from monitor.chain import Chain
-from monitor.errors import ConfigurationError
+from monitor.errors import ConfigurationError, InUseError
 from monitor.memory import Memory
 from monitor.restore import open_store, restore
 from monitor.settings import Alerts, WindowSettings
@@ -108,7 +108,7 @@ def test_damaged_group(tmp_path: Path, toy_bundle: Path, caplog: pytest.LogCaptu
 def test_in_use(tmp_path: Path) -> None:
     """A store that another process has open is neither used nor set aside."""
     store = _open(tmp_path / "s.db")
-    with pytest.raises(ConfigurationError, match="is in use by another process; expected a file of its own"):
+    with pytest.raises(InUseError, match="is in use by another process; expected a file of its own"):
         _open(tmp_path / "s.db")
     store.close()
     assert _aside(tmp_path) == []

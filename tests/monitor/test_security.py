@@ -93,6 +93,7 @@ def test_no_telemetry(tmp_path: Path, toy_bundle: Path) -> None:
         (tmp_path / name).mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
     environment |= {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment["MONITOR_HTTP__PORT"] = "0"
     command = [sys.executable, "-m", "monitor", "check", "--bundle", toy_bundle]
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -146,7 +146,8 @@ def test_what_the_stack_shows(lock: Lock, tmp_path: Path, mosquitto: Mosquitto) 
 
     settings = ["--config", str(ROOT / "config" / "monitor.toml")]
     check = [sys.executable, "-m", "monitor", "check", *settings, "--bundle", data / "bundle"]
-    subprocess.run(check, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    any_port = {**os.environ, "MONITOR_HTTP__PORT": "0"}
+    subprocess.run(check, check=True, stdout=subprocess.DEVNULL, cwd=ROOT, env=any_port)
     words = [sys.executable, "-m", "monitor", *SERVICES["plant"]["command"]]
     words[words.index("/data/plant.csv")] = str(data / "plant.csv")
     words[words.index("--config") : words.index("--config") + 2] = settings

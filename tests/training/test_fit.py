@@ -37,7 +37,7 @@ def test_the_bundle_is_one_the_monitor_takes(
 ) -> None:
     """What `fit` writes is accepted by `sensor-monitor check`, and its manifest describes the training."""
     config = tmp_path / "monitor.toml"
-    config.write_text(f"bundle = {json.dumps(str(bundle_folder))}\n")
+    config.write_text(f"bundle = {json.dumps(str(bundle_folder))}\n[http]\nport = 0\n")
     assert monitor_main(["check", "--config", str(config)]) == 0
     manifest = bundle.load(bundle_folder).manifest
     assert manifest.id in capsys.readouterr().out
