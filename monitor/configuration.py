@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from monitor.errors import ConfigurationError
 from monitor.settings import Alerts, FileSettings, Http, Mqtt, Settings, check_token
-from monitor.topics import Template, conflict, own_output
+from monitor.topics import Template, conflict, homeless, own_output
 
 __all__ = ["load", "password", "propose", "token"]
 
@@ -70,6 +70,8 @@ def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
         reason = own_output(templates, "discovery_prefix", settings.homeassistant.discovery_prefix)
     if reason:
         raise ConfigurationError(f"{_where(('input', 'topics'), file, os.environ)}input.topics: {reason}")
+    if reason := homeless(templates, settings.input.groups):
+        raise ConfigurationError(f"{_where(('input', 'groups'), file, os.environ)}input.groups: {reason}")
     return settings
 
 

@@ -111,9 +111,8 @@ class Replayer:
         """Nothing is subscribed to."""
 
     def _topic(self, group: str, number: int) -> str:
-        parts = group.count("/") + 1
         for template in self._templates:
-            if len(template.names) == parts and "" not in group.split("/") and not set("+#\0") & set(group):
+            if template.takes(group):
                 return template.topic(group)
         raise RecordingError(
             f"{self._recording.path}: row {number}: group {group!r} fits no template of input.topics; "

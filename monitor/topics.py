@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-__all__ = ["Template", "conflict", "own_output"]
+__all__ = ["Template", "conflict", "homeless", "own_output"]
 
 _NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -56,6 +56,11 @@ class Template:
                 return None
         return "/".join(named)
 
+    def takes(self, group: str) -> bool:
+        """Say whether readings of a group can arrive here: it has a part for each name, and none is empty."""
+        parts = group.split("/")
+        return len(parts) == len(self.names) and "" not in parts and not set("+#\0") & set(group)
+
     def topic(self, group: str) -> str:
         """Return the topic on which a group's readings arrive.
 
@@ -97,6 +102,15 @@ def conflict(templates: Sequence[Template], base_topic: str) -> str | None:
                 return f"{other.text!r} and {template.text!r} match the same topic"
             if len(template.names) == len(other.names):
                 return f"{other.text!r} and {template.text!r} yield the same group"
+    return None
+
+
+def homeless(templates: Sequence[Template], groups: Sequence[str]) -> str | None:
+    """Return which of these groups no template can yield, and what was expected, or None."""
+    for group in groups:
+        if not any(template.takes(group) for template in templates):
+            expected = " or ".join(f"{len(t.names)} for {t.text!r}" for t in templates)
+            return f"{group!r} fits no template; expected so many parts, none empty: {expected}"
     return None
 
 

@@ -185,6 +185,23 @@ def test_templates_that_confuse(file: Path, topics: list[str], reason: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("groups", "reason"),
+    [
+        (["a/b", "c"], "'c' fits no template; expected so many parts, none empty: 2 for 'x/{a}/{b}' or "),
+        (["a/b/c/d"], "'a/b/c/d' fits no template"),
+        (["a//b"], "'a//b' fits no template"),
+    ],
+)
+def test_expected_group_that_cannot_come(file: Path, groups: list[str], reason: str) -> None:
+    """A group that must speak, and that no topic can yield, is refused with what was expected."""
+    topics = ["x/{a}/{b}", "y/{a}/{b}/{c}"]
+    file.write_text(f"[input]\ntopics = {topics}\ngroups = {groups}")
+    assert _refusal(file).startswith(f"{file}: input.groups: {reason}")
+    file.write_text(f"[input]\ntopics = {topics}\ngroups = ['a/b', 'a/b/c']")
+    assert load(file).input.groups == ("a/b", "a/b/c")
+
+
+@pytest.mark.parametrize(
     ("content", "reason"),
     [(b"mqtt = [", "is not TOML"), (b"a = 1\na = 2", "is not TOML"), (b'a = "\xff"', "is not UTF-8 text")],
 )
