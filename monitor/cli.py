@@ -132,6 +132,9 @@ def _record(arguments: argparse.Namespace) -> int:
         in_time = recorder.run(session, stop, arguments.seconds)
     finally:
         line.close()
+    if not recorder.written:
+        print(f"{arguments.out}: not written, for it was stopped before there was a connection")
+        return _INTERRUPTED
     print(f"{arguments.out}: {recorder}")
     return _DONE if in_time or arguments.seconds is None else _INTERRUPTED
 

@@ -95,6 +95,8 @@ class Recorder:
     def run(self, session: Session, stop: threading.Event, seconds: float | None) -> bool:
         """Record until `stop` is set or so many seconds after the subscription; return whether they passed.
 
+        Where it is stopped before there is a connection, nothing is written.
+
         Raises
         ------
         UnusableError : the file is there already, or can't be made. Nothing was connected to then.
@@ -104,8 +106,9 @@ class Recorder:
         try:
             self._write(file, [self._header])
             session.start()
-            while not self._connected.wait(_STEP) and not stop.is_set():
-                pass
+            while not self._connected.wait(_STEP):
+                if stop.is_set():
+                    return False
             self._raise_problem()
             end = math.inf if seconds is None else self._monotonic() + seconds
             while not stop.is_set() and self._monotonic() < end:

@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 _LARGEST_IN_FLIGHT = 1000
 # How often confirmations are looked for where there is nothing to do but wait, in seconds.
 _STEP = 0.005
+# The same while there is no connection yet.
+_PAUSE = 0.1
 
 
 class Replayer:
@@ -61,7 +63,8 @@ class Replayer:
         """
         session.start()
         try:
-            self._connected.wait()
+            while not self._connected.wait(_PAUSE) and not stop.is_set():
+                pass
             if self._problem:
                 raise FailedError(self._problem)
             self._publish(session, qos, stop)

@@ -173,6 +173,32 @@ def client(port: int, *filters: str, **login: str) -> Iterator[Client]:
         connected.close()
 
 
+@contextmanager
+def mute_broker() -> Iterator[tuple[int, threading.Event]]:
+    """Take one connection and never answer; yield the port, and what is set once something was asked."""
+    asked = threading.Event()
+
+    def listen() -> None:
+        with suppress(OSError):
+            near, _ = listener.accept()
+            with near:
+                near.recv(1)
+                asked.set()
+                ended.wait(PATIENCE)
+
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=listen)
+        thread.start()
+        try:
+            yield listener.getsockname()[1], asked
+        finally:
+            ended.set()
+            with suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # where nobody came
+            thread.join()
+
+
 class Proxy:
     """Stands between a client and a broker, and cuts, stalls or drops what goes through on demand."""
 

@@ -11,7 +11,7 @@ import pytest
 from monitor.cli import main
 from monitor.recording import Recording
 from tests.conftest import PATIENCE, Mosquitto, free_port, wait_until
-from tests.processes import Monitor, Proxy, client, running
+from tests.processes import Monitor, Proxy, client, mute_broker, running
 from tests.toy import HEALTHY, NAMES
 from training import recordings
 
@@ -161,6 +161,17 @@ def test_seconds_end_it(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
     with recording(tmp_path, toy_bundle, mosquitto.port, "--seconds", "9999") as record:
         assert record.finish()[0] == 130
         assert record.whole()
+
+
+def test_stopped_while_it_connects(tmp_path: Path, toy_bundle: Path) -> None:
+    """Ctrl-C before the broker has answered ends it at once with 130, and leaves no file."""
+    with mute_broker() as (port, asked):
+        record = Record(tmp_path, toy_bundle, port)
+        assert asked.wait(PATIENCE)
+        code, said = record.finish()
+    assert (code, record.errors()) == (130, "")
+    assert "not written, for it was stopped before there was a connection" in said
+    assert not record.out.exists()
 
 
 def _main(folder: Path, bundle: Path, port: int, out: Path, *more: str) -> int:

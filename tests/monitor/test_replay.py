@@ -1,10 +1,13 @@
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from monitor.cli import main
-from tests.conftest import Mosquitto, free_port, wait_until
-from tests.processes import Monitor, client, running
+from tests.conftest import PATIENCE, Mosquitto, free_port, wait_until
+from tests.processes import Monitor, client, mute_broker, running
 from tests.toy import NAMES
 
 HEADER = f"ts,group,{','.join(NAMES)},label"
@@ -70,6 +73,20 @@ def test_no_broker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = settings(tmp_path, free_port())
     assert main(["replay", recording(tmp_path, "5,a/b,1,2,3,4,1"), "--config", config]) == 1
     assert "no connection to 127.0.0.1" in capsys.readouterr().err
+
+
+def test_stopped_while_it_connects(tmp_path: Path) -> None:
+    """Ctrl-C before the broker has answered ends it at once with 130."""
+    with mute_broker() as (port, asked):
+        command = ["replay", recording(tmp_path, "5,a/b,1,2,3,4,1"), "--config", settings(tmp_path, port)]
+        replay = subprocess.Popen(
+            [sys.executable, "-m", "monitor", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert asked.wait(PATIENCE)
+        replay.send_signal(signal.SIGINT)
+        said, errors = replay.communicate(timeout=PATIENCE)
+    assert (replay.returncode, errors) == (130, b"")
+    assert said == b"published 0 readings\n"
 
 
 @pytest.mark.parametrize("group", ["alone", "a/b/c", "a/+"])
