@@ -96,7 +96,9 @@ class Memory:
     def start_over(self, group: str) -> None:
         """Let the stages judge a group as one that never was Faulty: what brought up a false alarm goes."""
         self.chain.alerts.end(group, self.board.last_ts(group))
-        self.chain.baseline.forget(group)  # what it does now is its normal
+        if self.chain.baseline.dump(group):  # empty where the bundle has none
+            self.chain.baseline.forget(group)  # what it does now is its normal
+            self.board.warm(group)
 
     def _incident(self, group: str) -> str | None:
         return self.chain.alerts.incident(group)  # of the chain that is in use now

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.chain import Verdicts
 from monitor.records import GroupState, Outcome, Readings, State
@@ -195,6 +194,12 @@ class StateBoard:
         self._earliest = lines["heard"][speak[~late]].min(initial=np.inf)
         return self.lines([self._rows.name(row) for row in rows.tolist()])
 
+    def warm(self, name: str) -> None:
+        """Turn a group `warming` that was judged: what is its normal is no longer known."""
+        row = self._rows.add(name)
+        if self._rows.records["state"][row] in {_NORMAL, _FAULTY}:
+            self._move(row, _WARMING, self.last_ts(name))
+
     def least_recent(self, count: int) -> list[str]:
         """Return the names of so many groups, those that were heard longest ago, the silent ones first."""
         if count <= 0:
@@ -205,7 +210,8 @@ class StateBoard:
             lines["state"][rows] == _SILENT, lines["turn"][rows] - self._turn, lines["turn"][rows]
         )
         if count < len(rows):
-            rows, turns = _least(rows, turns, count)
+            least = np.argpartition(turns, count - 1)[:count]
+            rows, turns = rows[least], turns[least]
         return [self._rows.name(row) for row in rows[np.argsort(turns)].tolist()]
 
     def forget(self, name: str) -> None:
@@ -288,12 +294,6 @@ class StateBoard:
         lines = self._rows.records
         self._counted(int(lines["state"][row]), state)
         lines["state"][row], lines["since"][row] = state, ts
-
-
-def _least(rows: IndexArray, turns: NDArray[np.int64], count: int) -> tuple[IndexArray, NDArray[np.int64]]:
-    """Return those with the least turns, so many, in any order."""
-    found = np.argpartition(turns, count - 1)[:count]
-    return rows[found], turns[found]
 
 
 def _score(kept: float) -> float | None:

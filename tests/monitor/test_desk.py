@@ -4,9 +4,14 @@ from typing import Any
 
 import pytest
 
+from monitor.manifest import Baseline
+from monitor.payloads import iso
 from monitor.requests import Refusal, read
 from tests.monitor.world import NOW, World, message
-from tests.toy import FAULTY, HEALTHY
+from tests.toy import FAULTY, HEALTHY, save_toy_bundle
+
+BASELINE = Baseline(floors=(0.08, 0.5, 0.08, 0.5))
+APART = [20.0, 50.0, 80.0, 50.0]
 
 
 class _Office:
@@ -116,6 +121,24 @@ def test_false_alarm(office: _Office) -> None:
     )
     office.tell(10, "false-alarm", group="g")
     assert [line.split(",")[0] for line in office.file.read_text().splitlines()[1:]] == [_id(4), _id(8)]
+
+
+def test_false_alarm_with_a_baseline(tmp_path: Path) -> None:
+    """Where what is normal begins afresh, so does the state: a group isn't Faulty whose incident was none."""
+    save_toy_bundle(tmp_path / "bundle", baseline=BASELINE)
+    office = _Office(tmp_path / "bundle", tmp_path)
+    for group in "gh":
+        office.hear(40, *[HEALTHY] * 39, APART, group=group)
+    assert office.world.said("state/")[-1]["state"] == "faulty"
+    office.tell(41, "false-alarm", group="g")
+    (*_, line) = office.world.said("state/")
+    assert (line["state"], line["incident"], line["since"]) == ("warming", None, iso(NOW + 40))
+    office.world.run((200, []))
+    assert office.world.said("state/")[-1]["state"] == "silent"
+    office.tell(201, "false-alarm", group="h")
+    (*_, line) = office.world.said("state/")
+    assert (line["state"], line["incident"]) == ("silent", None)
+    assert office.world.value("groups", state="silent") == 2
 
 
 def test_false_alarm_while_muted(office: _Office) -> None:
