@@ -204,7 +204,10 @@ class Daemon:
 
     def _web(self, settings: Settings) -> tuple[Server, Live]:
         manifest = self._bundle.manifest
-        live = Live(len(manifest.features), spacing=max(_POINT, manifest.sample_period))
+        live = Live(
+            len(manifest.features), max(_POINT, manifest.sample_period), self._memory.incidents.acknowledged,
+            self._desk.mutes.muted,
+        )  # fmt: skip
         status = Status(self.registry, lambda: (self._settings, self._bundle.manifest), self._not_ready)
         stream = Stream(live, status.look)
         app = build(

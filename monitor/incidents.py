@@ -108,7 +108,7 @@ class Incidents:
         return latest
 
     def acknowledged(self, incident: str | None, group: str) -> bool:
-        """Say whether somebody takes care of this incident of a group, if it is one."""
+        """Say whether somebody takes care of this incident of a group, if it is one; any thread may ask."""
         latest = self.latest(group) if incident else None
         return latest is not None and latest.event.id == incident and latest.acknowledged
 

@@ -29,6 +29,7 @@ class Mutes:
 
     def __init__(self, stored: Iterable[tuple[str, float]] = ()) -> None:
         self._ends = dict(stored)
+        # Never changed but replaced, for the page asks from another thread.
         self._fits = {pattern: matcher(pattern) for pattern in self._ends}
         self.unsaved = False
         """Whether the store holds others."""
@@ -47,14 +48,14 @@ class Mutes:
         if pattern not in self._ends and len(self._ends) >= _MOST:
             raise ValueError(f"{_MOST} patterns are muted already; expected fewer, or a wider pattern")
         self._ends[pattern] = until
-        self._fits[pattern] = matcher(pattern)
+        self._fits = {**self._fits, pattern: matcher(pattern)}
         self.unsaved = True
 
     def unmute(self, pattern: str) -> bool:
         """Drop a pattern, as it was given; return whether it was there."""
         if self._ends.pop(pattern, None) is None:
             return False
-        del self._fits[pattern]
+        self._fits = {kept: fits for kept, fits in self._fits.items() if kept != pattern}
         self.unsaved = True
         return True
 
@@ -66,7 +67,7 @@ class Mutes:
         return bool(over)
 
     def muted(self, group: str) -> bool:
-        """Say whether a group's alerts are held back."""
+        """Say whether a group's alerts are held back; any thread may ask."""
         return any(fits(group) for fits in self._fits.values())
 
     def saved(self) -> None:

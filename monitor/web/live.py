@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, repeat
 from typing import NamedTuple
 
@@ -55,10 +55,21 @@ class Live:
     ----------
     features : values in a reading.
     spacing : seconds of event time between two points of a group's history.
+    acknowledged : says whether somebody takes care of an incident of a group.
+    muted : says whether a group's alerts are held back.
     most : groups that are followed.
     """
 
-    def __init__(self, features: int, spacing: float, most: int = _MOST_GROUPS) -> None:
+    def __init__(
+        self,
+        features: int,
+        spacing: float,
+        acknowledged: Callable[[str | None, str], bool] = lambda _, __: False,
+        muted: Callable[[str], bool] = lambda _: False,
+        most: int = _MOST_GROUPS,
+    ) -> None:
+        self._acknowledged = acknowledged
+        self._muted = muted
         self._lock = threading.Lock()
         self._batches: deque[_Batch] = deque()
         self._waiting = 0
@@ -76,10 +87,12 @@ class Live:
         it."""
         self.ended: deque[AlertEvent] = deque(maxlen=_MOST_ENDED)
         """The incidents that ended last."""
+        self.marks: dict[str, list[str]] = {}
+        """What operators said of open incidents, by group."""
         self.turn = 0
         """How often `digest` was called."""
         self.alerts_turn = 0
-        """The turn in which `alerts` or `ended` changed last."""
+        """The turn in which `alerts`, `ended` or `marks` changed last."""
         self._touched = np.zeros(most, dtype=np.int64)
         self.gone: dict[str, int] = {}
         """Groups that were dropped lately -> the turn."""
@@ -138,6 +151,7 @@ class Live:
                 self._follow(line)
         for event in events:
             self._hear(event)
+        self._ask()
         self._look(batches)
 
     def _follow(self, line: GroupState) -> None:
@@ -187,6 +201,17 @@ class Live:
         elif line is not None and line.incident == event.id and self.alerts[event.group] is None:
             self.alerts[event.group] = event
             self.alerts_turn = self.turn
+
+    def _ask(self) -> None:
+        """Look what operators said of what is open: that changes without a reading."""
+        marks: dict[str, list[str]] = {}
+        for name in self.alerts:
+            if self._acknowledged(self.lines[name].incident, name):
+                marks.setdefault(name, []).append("acknowledged")
+            if self._muted(name):
+                marks.setdefault(name, []).append("muted")
+        if marks != self.marks:
+            self.marks, self.alerts_turn = marks, self.turn
 
     def _look(self, batches: Sequence[_Batch]) -> None:
         """Add readings to the histories, all at once: batches are many where readings come one by one."""

@@ -49,7 +49,7 @@ def histories(live: Live, names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def alerts(live: Live, features: Sequence[Feature]) -> dict[str, Any]:
-    """Return the incidents that are open, the newest first, and those that ended last."""
+    """Return the open incidents, the newest first, those that ended last, and what operators said."""
     newest = list(live.alerts.items())[: -_MOST_ALERTS - 1 : -1]
     return {
         "firing": [_alert(live, group, event, features) for group, event in newest],
@@ -57,6 +57,7 @@ def alerts(live: Live, features: Sequence[Feature]) -> dict[str, Any]:
             {"group": event.group, "since": event.started_at, "until": event.ended_at}
             for event in reversed(live.ended)
         ],
+        "marks": live.marks,
     }
 
 

@@ -99,7 +99,9 @@ class Stream:
         """Yield everything, alerts and the groups that aren't well first."""
         live = self._live
         yield _event("all", {"status": self._status, "alerts": self._alerts()})
-        names = sorted(live.lines, key=lambda name: live.lines[name].state is State.NORMAL)
+        names = sorted(
+            live.lines, key=lambda name: live.lines[name].state is State.NORMAL and name not in live.alerts
+        )
         for begin in range(0, len(names), _PIECE):
             # Meanwhile a group may have gone.
             piece = [name for name in names[begin : begin + _PIECE] if name in live.lines]

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from monitor.records import State
+from monitor.requests import Acknowledge, Silence
 from monitor.web import news
 from monitor.web.live import REMEMBERED, Live
 from tests.monitor.world import NOW, World, message
@@ -18,7 +19,7 @@ class Watched(World):
 
     def __init__(self, folder: Path, most: int = 100, **settings: Any) -> None:
         super().__init__(folder, **settings)
-        self.live = Live(4, spacing=5.0, most=most)
+        self.live = Live(4, 5.0, self.memory.incidents.acknowledged, self.desk.mutes.muted, most=most)
         self.pipeline._onlooker = self.live  # noqa: SLF001
 
     def send(self, name: str, *course: list[float], begin: float = 0.0, at: float = 0.0) -> None:
@@ -89,6 +90,7 @@ def test_an_alert_from_its_begin_to_its_end(world: Watched) -> None:
     assert news.alerts(world.live, FEATURES) == {
         "firing": [],
         "ended": [{"group": "a", "since": NOW + 10, "until": NOW + 30}],
+        "marks": {},
     }
 
 
@@ -100,6 +102,26 @@ def test_an_alert_of_an_earlier_process(world: Watched) -> None:
     later.digest()
     (firing,) = news.alerts(later, FEATURES)["firing"]
     assert firing == {"group": "a", "since": NOW + 10, "score": None, "reason": "", "values": ""}
+
+
+def test_what_operators_said(world: Watched) -> None:
+    """An open incident that somebody takes care of, or that is muted, is marked so until it ends."""
+    world.send("a", HEALTHY, HEALTHY, FAULTY)
+    world.send("b", HEALTHY, HEALTHY, HEALTHY)
+    world.look()
+    assert news.alerts(world.live, FEATURES)["marks"] == {}
+    for request in (Acknowledge(group="a"), Silence(group="*", minutes=1)):
+        world.desk.ask(request, lambda _: None)
+    world.run((1.0, []))
+    world.look()
+    assert news.alerts(world.live, FEATURES)["marks"] == {"a": ["acknowledged", "muted"]}
+    assert world.live.alerts_turn == world.live.turn
+    world.run((62.0, []))
+    world.look()
+    assert news.alerts(world.live, FEATURES)["marks"] == {"a": ["acknowledged"]}
+    world.send("a", *[HEALTHY] * 3, begin=15.0, at=63.0)
+    world.look()
+    assert news.alerts(world.live, FEATURES)["marks"] == {}
 
 
 def test_silence(world: Watched) -> None:

@@ -119,6 +119,33 @@ def test_fault(monitor: Monitor, plant: Client, browser: Browser) -> None:
     assert not shows(browser, ".alert", "")
 
 
+def test_what_operators_said(
+    tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, plant: Client, browser: Browser
+) -> None:
+    """An alert is marked, in words, as acknowledged and muted; its group, now silent, is so everywhere."""
+    with running(Monitor(tmp_path, toy_bundle, mosquitto.port, "[windows]\nstale_after = 1")) as monitor:
+        publish_scene(plant, 6, faulty=(1, 3), far=())
+        browser.open(monitor.address)
+        tiles = "[...document.querySelectorAll('#states b')].map(e => +e.textContent)"
+        wait_until(lambda: browser.ask(tiles) == [0, 0, 6, 0, 0], "all are silent")
+        wait_until(lambda: shows(browser, ".alert h3", "line1/station4"), "the alert")
+        assert browser.ask(NAMES_SHOWN)[:3] == [scene.group(number) for number in (1, 3, 0)]
+        assert not shows(browser, ".row .badge", "faulty")
+        assert not shows(browser, ".mark", "acknowledged")
+        browser.ask("document.querySelector('button[data-kind=silent]').click()")
+        assert len(browser.ask(NAMES_SHOWN)) == 6
+        plant.publish("sensor-monitor/request/acknowledge", {"group": scene.group(1)})
+        wait_until(lambda: shows(browser, ".alert .mark", "acknowledged"), "it is marked")
+        plant.publish("sensor-monitor/request/silence", {"group": "*", "minutes": 5})
+        wait_until(lambda: shows(browser, ".alert .mark", "acknowledged, muted"), "it is marked twice")
+        marks = browser.ask("[...document.querySelectorAll('.row .mark')].map(e => e.textContent)")
+        assert marks[:3] == ["alert open, acknowledged, muted", "alert open, muted", ""]
+        for scheme in ("light", "dark"):
+            browser.prefer(scheme)
+            browser.photograph(PICTURES / f"marks-{scheme}.png")
+        browser.open("about:blank")
+
+
 def test_evil_name(monitor: Monitor, plant: Client, browser: Browser) -> None:
     """A group whose name is markup is shown as it is written, and does nothing."""
     plant.publish(f"plant/line1/{EVIL}/reading", [reading(1000 + 5 * n, FAULTY) for n in range(3)])

@@ -60,7 +60,7 @@ def test_first_all_then_what_is_new(monitor: Monitor, mosquitto: Mosquitto) -> N
         with events(monitor) as told:
             name, content = next(told)
             assert name == "all"
-            assert content["alerts"] == {"firing": [], "ended": []}
+            assert content["alerts"] == {"firing": [], "ended": [], "marks": {}}
             known: dict[str, Any] = {}
             for name, content in told:
                 lines = content if name == "groups" else content["groups"]

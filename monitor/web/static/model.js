@@ -7,7 +7,7 @@ const collator = new Intl.Collator(undefined, { numeric: true });
 
 export class Model {
   status = null;
-  alerts = { firing: [], ended: [] };
+  alerts = { firing: [], ended: [], marks: {} };
   groups = new Map();
   #ordered = null;
 
@@ -44,10 +44,10 @@ export class Model {
   }
 }
 
+// A group is of one kind and counted as that; an incident may be open whatever its newest window is.
 function withKind(group) {
   group.kind =
-    group.state === "faulty" || group.firing ? "faulty"
-    : group.far && group.state !== "silent" ? "out of range"
+    group.state === "normal" && group.far ? "out of range"
     : group.state === "warming" ? "filling"
     : group.state;
   return group;

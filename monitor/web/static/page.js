@@ -82,7 +82,9 @@ function showDrift(index, feature) {
 function showStates() {
   const { states } = model.status;
   const far = [...model.groups.values()].filter((group) => group.kind === "out of range").length;
-  const counts = { ...states, "out of range": far, filling: states.filling + states.warming };
+  const counts = {
+    ...states, "out of range": far, normal: Math.max(0, states.normal - far), filling: states.filling + states.warming,
+  };
   for (const state of STATES) write(find("states").querySelector(`[data-kind="${state}"] b`), whole(counts[state]));
 }
 
@@ -101,14 +103,19 @@ function makeStates() {
   }
 }
 
-function showAlerts({ firing, ended }) {
+function showAlerts({ firing, ended, marks }) {
   const place = find("alerts");
   const key = JSON.stringify([firing.map((alert) => [alert.group, alert.since, alert.values]), ended]);
   if (place.dataset.key !== key) {
     place.dataset.key = key; // drawn anew only where it differs: what somebody reads or marks stays
     place.replaceChildren(...firing.map(card), element("p", "calm"));
   }
-  firing.forEach((alert, index) => write(place.children[index].querySelector(".when"), when(alert)));
+  firing.forEach((alert, index) => {
+    const shown = place.children[index];
+    write(shown.querySelector(".when"), when(alert));
+    write(shown.querySelector(".mark"), (marks[alert.group] ?? []).join(", "));
+    shown.classList.toggle("marked", alert.group in marks);
+  });
   const more = model.status.firing - firing.length;
   write(place.lastChild, firing.length ? (more > 0 ? `and ${whole(more)} more, in the table below` : "") : quiet(ended));
 }
@@ -116,6 +123,7 @@ function showAlerts({ firing, ended }) {
 function card(alert) {
   const made = element("article", "alert");
   made.append(
+    element("p", "mark"),
     element("h3", "", alert.group),
     element("p", "when"),
     element("p", "reason", alert.reason),

@@ -7,7 +7,7 @@ const ROW = 52; // pixels, as in page.css
 const find = (id) => document.getElementById(id);
 const [view, space, head] = ["view", "space", "head"].map(find);
 const ORDERS = {
-  worst: (a, b) => STATES.indexOf(a.kind) - STATES.indexOf(b.kind),
+  worst: (a, b) => b.firing - a.firing || STATES.indexOf(a.kind) - STATES.indexOf(b.kind),
   score: (a, b) => (b.score ?? -1) - (a.score ?? -1),
   name: () => 0,
   quiet: (a, b) => (a.ts ?? 0) - (b.ts ?? 0),
@@ -81,7 +81,7 @@ export class Table {
     }
     this.#rows.forEach((row, index) => {
       row.element.hidden = index >= shown.length;
-      if (index < shown.length) row.show(shown[index], (first + index) * ROW, this.#model.status);
+      if (index < shown.length) row.show(shown[index], (first + index) * ROW, this.#model);
     });
   }
 }
@@ -91,7 +91,10 @@ class Row {
     this.element = element("div", "row");
     this.element.setAttribute("role", "row");
     this.state = this.#cell("badge");
-    this.name = this.#cell("name");
+    const cell = this.#cell("name");
+    this.name = element("span");
+    this.mark = element("small", "mark");
+    cell.append(this.name, this.mark);
     this.score = this.#chart("score", sparkline(true), "");
     this.values = features.map((feature) => this.#chart("value", sparkline(), unit(feature.unit)));
     this.ts = this.#cell("ts");
@@ -111,10 +114,12 @@ class Row {
     return { value, svg };
   }
 
-  show(group, top, { features, threshold }) {
+  show(group, top, { status: { features, threshold }, alerts: { marks } }) {
     this.element.style.transform = `translateY(${top}px)`;
     this.element.dataset.kind = group.kind;
     this.element.dataset.group = group.group;
+    this.element.classList.toggle("open", group.firing);
+    write(this.mark, [group.firing && group.kind !== "faulty" ? "alert open" : "", ...(marks[group.group] ?? [])].filter(Boolean).join(", "));
     write(this.state, group.state === "warming" ? "warming" : group.kind);
     write(this.name, group.group);
     this.name.title = group.group;
