@@ -186,7 +186,12 @@ def _add_demo(add: _Add) -> None:
 def _add_settings(command: argparse.ArgumentParser, *, bundle: bool = True) -> None:
     command.add_argument("--config", type=Path, metavar="F", help="TOML file with settings")
     if bundle:
-        command.add_argument("--bundle", type=Path, metavar="DIR", help="instead of the settings' bundle")
+        # As text: an empty one is no folder but means what it means in the settings.
+        command.add_argument(
+            "--bundle",
+            metavar="DIR",
+            help="instead of the settings' bundle; an empty one is the bundle that comes with the monitor",
+        )
     command.epilog = f"{command.epilog}{_SETTINGS}"
 
 

@@ -171,10 +171,12 @@ def _demo(arguments: argparse.Namespace) -> int:
     return _DONE
 
 
-def _flags(arguments: argparse.Namespace) -> dict[str, Path]:
+def _flags(arguments: argparse.Namespace) -> dict[str, Path | str]:
     """Return the settings that the command line gives."""
+    if arguments.bundle is None:
+        return {}
     # As a whole path it is no settings' default, in whose place another may stand.
-    return {"bundle": arguments.bundle.absolute()} if arguments.bundle else {}
+    return {"bundle": Path(arguments.bundle).absolute() if arguments.bundle else ""}
 
 
 def _on_signal(act: Callable[[], object], *numbers: signal.Signals) -> None:

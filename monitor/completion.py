@@ -30,8 +30,8 @@ class _Print(argparse.Action):
         import shtab  # noqa: PLC0415 - nobody else waits for it
 
         for action in _actions(parser):
-            if action.type is Path:
-                folder = action.metavar == "DIR"
+            folder = action.metavar == "DIR"
+            if action.type is Path or folder:
                 action.complete = shtab.DIRECTORY if folder else shtab.FILE  # type: ignore[attr-defined]
         sys.stdout.write(shtab.complete(parser, str(values)))
         parser.exit()

@@ -61,7 +61,10 @@ def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
     try:
         settings = Merged(**(flags or {}))
     except SettingsError as error:
-        raise ConfigurationError(f"environment: {error}; lists and tables are written as JSON") from error
+        raise ConfigurationError(
+            f"environment {_unreadable(error)}: is not JSON; expected it there for lists and tables, such as "
+            '["a/{x}"] or {"a": 1}'
+        ) from error
     except ValidationError as error:
         raise ConfigurationError(_explain(error, file, os.environ)) from None
     templates = [Template(text) for text in settings.input.topics]
@@ -178,6 +181,12 @@ def _explain(error: ValidationError, file: Path | None, environment: Mapping[str
     return f"{where}{name}{between}{rule}{more}"
 
 
+def _unreadable(error: SettingsError) -> str:
+    """Return the variable whose text is no JSON: the error tells the section and, as its cause, the text."""
+    text = getattr(error.__cause__, "doc", None)
+    return next(key for key, value in os.environ.items() if key.upper().startswith(_PREFIX) and value == text)
+
+
 def _where(location: Sequence[int | str], file: Path | None, environment: Mapping[str, str]) -> str:
     """Return what gave a setting: an environment variable, for it alone or its whole table, or the file."""
     given = {key.upper() for key in environment}
@@ -191,6 +200,8 @@ def _where(location: Sequence[int | str], file: Path | None, environment: Mappin
 def _rule(problem: ErrorDetails) -> str:
     if problem["type"] == "extra_forbidden":
         return "is an unknown setting" + _suggest(str(problem["loc"][-1]), _siblings(problem))
+    if problem["type"] == "missing":
+        return "is missing"
     if problem["type"] in {"too_short", "string_too_short"}:
         return "must not be empty"
     text = (

@@ -23,6 +23,8 @@ from training.settings import FitSettings
 __all__ = ["load"]
 
 _PREFIX = "TRAINING_"
+# What pydantic calls more or fewer numbers than a setting has.
+_LENGTHS = {"missing", "too_long", "tuple_type"}
 
 
 def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> FitSettings:
@@ -102,8 +104,10 @@ def _problem(error: ValidationError) -> str:
     first = error.errors()[0]
     # What a union tried comes after the setting's name, and tells a user nothing.
     parts = [str(part) for part in first["loc"] if isinstance(part, int) or part in FitSettings.model_fields]
-    name = ".".join(parts) or str(first["loc"][0])
     rule = _rule(first)
+    if first["type"] in _LENGTHS:
+        parts = parts[:1]
+    name = ".".join(parts) or str(first["loc"][0])
     return f"{name} {rule}" if rule.startswith(("must ", "is ")) else f"{name}: {rule}"
 
 
@@ -113,6 +117,9 @@ def _rule(problem: ErrorDetails) -> str:
         return "is an unknown setting" + _suggest(name, set(FitSettings.model_fields))
     if name == "class_weight":
         return "must be balanced, none, or two numbers above 0, for Normal and Faulty"
+    if problem["type"] in _LENGTHS:
+        usual = FitSettings.model_fields[name].default
+        return f"must be {len(usual)} numbers, such as {','.join(map(str, usual))}"
     text = problem["msg"].replace("Input should", "must")
     value = problem["input"]
     return f"{text}, not {value!r}" if isinstance(value, (str, int, float, bool)) else text

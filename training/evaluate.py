@@ -158,7 +158,20 @@ def text(result: Evaluation) -> str:
         f"recall of {kind:<18}{_say(share)}   of {quality.windows_by_kind[kind]:,} windows"
         for kind, share in quality.recall_by_kind.items()
     ]
-    return "\n".join([*lines, "", str(seen)])
+    return "\n".join([*_one_sided(quality), *lines, "", str(seen)])
+
+
+def _one_sided(quality: Quality) -> list[str]:
+    """Return what is the matter where the truth is all of one class."""
+    if not quality.found + quality.missed:
+        return [
+            "All windows are Normal: this tells how many are called Faulty, and nothing of faults missed;",
+            "expected some, as `sensor-training inject` puts them into a copy of a recording.",
+            "",
+        ]
+    if not quality.passed + quality.false_alarms:
+        return ["All windows are Faulty: this says nothing of false alarms. Expected Normal ones, too.", ""]
+    return []
 
 
 def _mcc(found: int, missed: int, false_alarms: int, passed: int) -> float | None:

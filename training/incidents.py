@@ -96,12 +96,14 @@ class Incidents:
 
     def __str__(self) -> str:
         """Say it in lines for a terminal."""
-        median, late = self.delay(0.5), self.delay(0.95)
         own = len(self.delays)
+        delay = (
+            f"{self.delay(0.5)} readings to the first alert (median), {self.delay(0.95)} (95 %), "
+            f"of the {own:,} with an alert of their own"
+        )
         return (
             f"faults     {self.found:,} of {len(self.episodes):,} found\n"
-            f"delay      {median} readings to the first alert (median), {late} (95 %), "
-            f"of the {own:,} with an alert of their own\n"
+            f"delay      {delay if own else 'none, for no fault had an alert of its own'}\n"
             f"alerts     {self.alerts:,}, {self.false_alarms:,} of them false: "
             f"{self.false_alarms_a_day:.2f} a day and group ({self.group_days:.3f} group-days)"
         )

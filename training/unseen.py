@@ -66,7 +66,10 @@ def unseen(paths: Sequence[Path], folder: Path, judge: Bundle) -> tuple[Dataset,
 def _read(path: Path) -> pd.DataFrame:
     frame = recordings.read(path)
     if "label" not in frame.columns:
-        raise InputError(f"{path}: has no column label; expected 1 (Normal) or -1 (Faulty) in each row")
+        raise InputError(
+            f"{path}: has no column label; expected 1 (Normal) or -1 (Faulty) in each row, as "
+            "`sensor-training inject` writes them"
+        )
     return frame[recordings.complete(frame)]
 
 

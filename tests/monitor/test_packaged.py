@@ -25,6 +25,7 @@ def default(toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(packaged, "FOLDER", folder)
     (tmp_path / "plant").mkdir()
     monkeypatch.chdir(tmp_path / "plant")
+    monkeypatch.setenv("MONITOR_HTTP__PORT", "0")  # the usual one may be somebody's here
     return folder
 
 
@@ -47,6 +48,9 @@ def test_a_plant_has_its_own(default: Path, toy_bundle: Path, capsys: pytest.Cap
     assert "DEFAULT BUNDLE" not in said
     Path("monitor.toml").write_text('bundle = ""\n')
     assert f"bundle {default}: ok" in check_files(load(Path("monitor.toml")))
+    capsys.readouterr()
+    assert main(["check", "--bundle", ""]) == 0
+    assert f"bundle {default}: ok" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("default")

@@ -146,13 +146,16 @@ def test_environment_is_named(
     assert rest in refusal
 
 
-def test_list_in_the_environment_is_json(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list that isn't written as JSON in the environment is refused with the way to write it."""
-    monkeypatch.setenv("MONITOR_INPUT__TOPICS", "a/{x}")
+@pytest.mark.parametrize(
+    "variable", ["MONITOR_INPUT__TOPICS", "MONITOR_MQTT__TLS", "monitor_input", "MONITOR_MQTT"]
+)
+def test_list_in_the_environment_is_json(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list or table that isn't JSON is refused with the variable's own name and the way to write it."""
+    monkeypatch.setenv("MONITOR_INPUT__FIELDS", "{}")
+    monkeypatch.setenv("OTHER", "a/{x}")
+    monkeypatch.setenv(variable, "a/{x}")
     refusal = _refusal(None)
-    assert refusal.startswith("environment")
-    assert "input" in refusal
-    assert "JSON" in refusal
+    assert refusal.startswith(f"environment {variable}: is not JSON; expected it there")
 
 
 def test_file_is_blamed_for_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,6 +290,6 @@ def test_alert_rules(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = "alerts.rules.0.raise_aftr is an unknown setting; did you mean 'raise_after'?"
     assert _refusal(file) == f"{file}: {expected}"
     file.write_text("[[alerts.rules]]\nraise_after = 3")
-    assert _refusal(file) == f"{file}: alerts.rules.0.groups: Field required"
+    assert _refusal(file) == f"{file}: alerts.rules.0.groups is missing"
     monkeypatch.setenv("MONITOR_ALERTS__RULES", '[{"groups": "a", "clear_below": 0.25}]')
     assert load(None).alerts.rules[0].clear_below == 0.25

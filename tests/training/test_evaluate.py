@@ -11,7 +11,7 @@ from monitor import baseline, bundle
 from training import curves, recordings
 from training.cli import main
 from training.dataset import Dataset
-from training.evaluate import Evaluation, evaluate, measure
+from training.evaluate import Evaluation, evaluate, measure, text
 from training.prepare import prepare
 from training.unseen import settings
 
@@ -155,6 +155,17 @@ def test_a_new_recording_is_measured_whole(
     recordings.write(frame, tmp_path / "new.csv")
     main(["evaluate", "--bundle", str(bundle_folder), "--recording", str(tmp_path / "new.csv")])
     assert f"all {len(frame) - 2 * 9:,} windows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("faulty", "told"), [(False, "All windows are Normal"), (True, "All windows are Faulty")]
+)
+def test_one_class_alone_is_told(faulty: bool, told: str) -> None:  # noqa: FBT001, a parameter
+    """Where there is nothing to find, or nothing else, a sentence says what the figures don't tell."""
+    said = text(evaluate(_data([faulty] * 9), np.full(9, 0.1), 0.5, 5.0))
+    assert said.startswith(told)
+    assert "None" not in said
+    assert "All windows" not in text(_evaluation())
 
 
 def test_one_window_gets_score_and_label(bundle_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
