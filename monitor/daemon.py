@@ -189,9 +189,11 @@ class Daemon:
                 self._change_to(settings, loaded)
             except UnusableError as error:
                 _log.error("reload refused, all stays as it was: %s", error)
+                self._metrics.by_result["refused"].inc()
                 return str(error)
             finally:
                 self._systemd.ready()
+            self._metrics.by_result["done"].inc()
             return ""
 
     def _herald(self, memory: Memory, now: float) -> Herald:

@@ -65,6 +65,7 @@ class Metrics:
         self.store_failures = Counter(
             f"{_P}store_failures", "Attempts to write the store that failed.", registry=registry
         )
+        self.reloads = Counter(f"{_P}reloads", "Reloads by what came of them.", ["result"], registry=registry)
         self.queue_readings = Gauge(
             f"{_P}queue_readings", "Messages that arrived and wait to be decoded.", registry=registry
         )
@@ -101,6 +102,7 @@ class Metrics:
         self.by_outcome = {outcome: self.readings.labels(outcome.value) for outcome in Outcome}
         self.by_label = {label: self.predictions.labels(label) for label in (NORMAL, FAULTY)}
         self.by_status = {status: self.alerts.labels(status) for status in ("firing", "resolved")}
+        self.by_result = {result: self.reloads.labels(result) for result in ("done", "refused")}
         self.by_state = {state: self.groups.labels(state.value) for state in State}
 
     def show_bundle(self, manifest: Manifest) -> None:

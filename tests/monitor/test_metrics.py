@@ -41,6 +41,7 @@ def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
         ],
         *[("alerts_total", {"status": status}) for status in ("firing", "resolved")],
         ("alerts_firing", {}),
+        *[("reloads_total", {"result": result}) for result in ("done", "refused")],
         *[("groups", {"state": state}) for state in ("filling", "warming", "normal", "faulty", "silent")],
         ("queue_readings", {}),
         ("mqtt_connected", {}),
@@ -74,10 +75,12 @@ def test_bundle_info(metrics: Metrics) -> None:
 
 
 def test_no_label_carries_a_group(metrics: Metrics) -> None:
-    """Only outcome, label, status, state and the bundle's fields are labels."""
+    """Only outcome, label, status, state, result and the bundle's fields are labels."""
     families = [family for family in metrics.registry.collect() if family.name.startswith("sensor_monitor")]
     labels = {label for family in families for sample in family.samples for label in sample.labels}
-    assert labels == {"outcome", "label", "status", "state", "le", "id", "created", "features", "steps"}
+    assert labels == {
+        "outcome", "label", "status", "state", "result", "le", "id", "created", "features", "steps",
+    }  # fmt: skip
 
 
 def test_registries_share_nothing() -> None:

@@ -87,6 +87,8 @@ def test_bad_reload_is_refused(
         assert (answer["status"], answer["transaction"]) == ("error", 7)
         assert says in answer["error"]
         assert f"reload refused, all stays as it was: {answer['error']}" in monitor.log()
+        wait_until(lambda: monitor.metric("reloads_total", result="refused") == 1, "it is counted")
+        assert monitor.metric("reloads_total", result="done") == 0
         other.publish(TOPIC, reading(1010, HEALTHY))
         wait_until(lambda: monitor.outcomes() == {"filling": 2, "judged": 1}, "it judges as before")
 
@@ -105,6 +107,7 @@ def test_answers(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None
     with client(mosquitto.port, "sensor-monitor/response/#") as other, running(monitor):
         assert ask(other, b"", 1) == {"status": "ok"}
         assert ask(other, b'{"transaction": "a"}', 2) == {"status": "ok", "transaction": "a"}
+        assert monitor.metric("reloads_total", result="done") == 2
         for number, payload in enumerate((b"[1]", b"\xff", b"{")):
             answer = ask(other, payload, 3 + number)
             assert answer["status"] == "error"

@@ -45,6 +45,10 @@ class Plant:
         self._send("broken", [{"ts": 1000.0}] * 50)
         self._rounds += 1
 
+    def be_changed(self) -> None:
+        """Let somebody ask for a reload."""
+        self._sender.publish("sensor-monitor/request/reload", b"")
+
     def flood(self) -> None:
         """Keep the monitor busy for a moment, and send more meanwhile than it holds."""
         self._send("busy", readings(0, [FAULTY] * 5000))
@@ -109,6 +113,9 @@ def test_alerts(tmp_path: Path, mosquitto: Mosquitto) -> None:
         limit_files(monitor, None)
 
         wait_until(lambda: fires("NoReadings", "GroupsSilent"), "the plant stands still")
+
+        monitor.configure("[alerts]\nclear_after = 0")
+        wait_until(lambda: plant.be_changed() or fires("ReloadRefused"), "a reload is refused")
 
         mosquitto.stop()
         wait_until(lambda: fires("Disconnected"), "the broker is gone")
