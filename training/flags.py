@@ -17,6 +17,7 @@ __all__ = [
     "add_settings",
     "at_least_zero",
     "count",
+    "folder",
     "settings",
     "share",
     "time",
@@ -94,6 +95,13 @@ def add_out(command: argparse.ArgumentParser) -> None:
 def add_seed(command: argparse.ArgumentParser, meaning: str) -> None:
     """Add `--seed`, 0 unless told."""
     command.add_argument("--seed", type=_seed_number, default=0, help=f"{meaning} (default: %(default)s)")
+
+
+def folder(text: str) -> Path:
+    """Return a folder's path; an empty text, as of a variable that isn't set, would be the one we are in."""
+    if not text:
+        raise argparse.ArgumentTypeError("must name a folder, not ''")
+    return Path(text)
 
 
 def time(text: str) -> datetime:

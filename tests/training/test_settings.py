@@ -133,6 +133,7 @@ def test_a_wrong_variable_is_told(
         ("--dropout", "0,0,0", "--dropout must be 2 numbers, such as 0.3,0.3"),
         ("--class-weight", "-1,2", "--class-weight must be balanced, none, or two numbers above 0"),
         ("--config", "none.toml", "none.toml: can't be read"),
+        ("--bundle", "", "--bundle: must name a folder, not ''"),
     ],
 )
 def test_a_wrong_flag_is_one_line_and_exit_2(

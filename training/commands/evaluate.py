@@ -10,7 +10,7 @@ import numpy as np
 from monitor import baseline, bundle
 from monitor.bundle import Bundle, BundleError
 from monitor.records import FAULTY, NORMAL
-from training import folder
+from training import flags, folder
 from training.errors import InputError
 
 __all__ = ["configure", "run"]
@@ -18,7 +18,9 @@ __all__ = ["configure", "run"]
 
 def configure(command: argparse.ArgumentParser) -> None:
     """Add the bundle, and what to judge with it."""
-    command.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="bundle to evaluate")
+    command.add_argument(
+        "--bundle", type=flags.folder, required=True, metavar="DIR", help="bundle to evaluate"
+    )
     command.add_argument(
         "--recording",
         type=Path,

@@ -19,7 +19,9 @@ __all__ = ["configure", "run"]
 
 def configure(command: argparse.ArgumentParser) -> None:
     """Add the bundle, the readings to judge, and how often to shuffle."""
-    command.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="bundle to explain")
+    command.add_argument(
+        "--bundle", type=flags.folder, required=True, metavar="DIR", help="bundle to explain"
+    )
     command.add_argument(
         "--recording",
         type=Path,

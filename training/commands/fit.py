@@ -33,7 +33,7 @@ def configure(command: argparse.ArgumentParser) -> None:
         help="with --healthy: the bundle to beat on the held-back part (default: the one that comes with the "
         "monitor)",
     )
-    command.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="folder to write")
+    command.add_argument("--bundle", type=flags.folder, required=True, metavar="DIR", help="folder to write")
     flags.add_settings(command)
 
 

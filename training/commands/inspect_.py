@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from monitor.bundle import BundleError, Manifest
-from training import folder
+from training import flags, folder
 from training.errors import InputError
 
 __all__ = ["configure", "run"]
@@ -16,7 +16,9 @@ __all__ = ["configure", "run"]
 
 def configure(command: argparse.ArgumentParser) -> None:
     """Add the bundle, and where table and pictures go."""
-    command.add_argument("--bundle", type=Path, required=True, metavar="DIR", help="bundle with model.keras")
+    command.add_argument(
+        "--bundle", type=flags.folder, required=True, metavar="DIR", help="bundle with model.keras"
+    )
     command.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for weights.csv and a picture a layer"
     )
