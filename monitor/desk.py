@@ -176,8 +176,6 @@ class Desk:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise Refusal(f"alerts.false_alarms: {self.false_alarms.path}: {reason}") from error
-        latest.false_alarm = True
-        memory.incidents.keep(latest)
         if memory.chain.alerts.incident(name) == event.id:
             memory.start_over(name)
             ended = replace(

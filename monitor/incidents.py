@@ -1,6 +1,8 @@
 """Each group's latest incident: how it began, whether it was told, and what operators said of it."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 
 import msgspec
 
@@ -8,25 +10,34 @@ from monitor.records import AlertEvent
 
 __all__ = ["Incidents", "Latest"]
 
-_VERSION = 1
+_VERSION = 2
 
 Muted = Callable[[str], bool]
 """Says whether a group's alerts are held back."""
 
+# An event as it is kept: its fields without their names, for there may be one of each group.
+_fields = attrgetter(*(field.name for field in fields(AlertEvent) if field.compare))
+_Steps = list[list[float]]
+_Fields = tuple[
+    str, str, str, float, float, float | None, list[float], _Steps, bool, int, list[float] | None,
+    _Steps | None, str,
+]  # fmt: skip
+# Version, and what `Latest` has.
+_Kept = tuple[int, _Fields, bool, _Fields | None, bool]
 
-class Latest(msgspec.Struct, array_like=True):
+
+@dataclass(slots=True)
+class Latest:
     """A group's latest incident."""
 
     event: AlertEvent
-    """The event that began it."""
+    """The event that began it; once it was told, without its reasons: nobody asks for them again."""
     told: bool = False
     """Whether that event was let through."""
     owed: AlertEvent | None = None
     """A `resolved` that was held back: of this incident, or of an earlier one that was told."""
     acknowledged: bool = False
     """Whether somebody takes care of it."""
-    false_alarm: bool = False
-    """Whether somebody said that there was nothing."""
 
 
 class Incidents:
@@ -37,7 +48,7 @@ class Incidents:
     """
 
     def __init__(self) -> None:
-        # As the store has them: few are looked at twice, and there may be as many as groups.
+        # As the store has them: few are looked at twice, and there may be as many as groups. 250 bytes each.
         self._latest: dict[str, bytes] = {}
         self._held: dict[str, None] = {}  # groups with something held back
         self.recalled = False
@@ -100,12 +111,12 @@ class Incidents:
         if value is None:
             return None
         try:
-            version, latest = msgspec.msgpack.decode(value, type=tuple[int, Latest])
+            version, event, told, owed, acknowledged = msgspec.msgpack.decode(value, type=_Kept)
         except msgspec.DecodeError as error:
             raise ValueError(f"latest incident of {group!r} can't be read: {error}") from error
         if version != _VERSION:
             raise ValueError(f"latest incident of {group!r} is version {version}, expected {_VERSION}")
-        return latest
+        return Latest(AlertEvent(*event), told, AlertEvent(*owed) if owed else None, acknowledged)
 
     def acknowledged(self, incident: str | None, group: str) -> bool:
         """Say whether somebody takes care of this incident of a group, if it is one; any thread may ask."""
@@ -114,7 +125,11 @@ class Incidents:
 
     def keep(self, latest: Latest) -> None:
         """Put back what `latest` returned, changed."""
-        self._latest[latest.event.group] = msgspec.msgpack.encode((_VERSION, latest))
+        event, owed = latest.event, latest.owed
+        if latest.told:
+            event = replace(event, contributions=None, contributions_by_step=None, reason="")
+        kept = (_VERSION, _fields(event), latest.told, owed and _fields(owed), latest.acknowledged)
+        self._latest[event.group] = msgspec.msgpack.encode(kept)
 
     def dump(self, group: str) -> bytes:
         """Return what is kept for a group as a value that `load` takes; nothing before its first one."""

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from monitor.incidents import Incidents
@@ -111,6 +113,49 @@ def test_acknowledged(gate: _Gate) -> None:
     assert not gate.incidents.acknowledged(None, "g")
     gate.take(_event(1, "resolved"), _event(2))
     assert not gate.incidents.acknowledged("g:2", "g")
+
+
+# No two fields alike, so that none can take another's place.
+EXPLAINED = AlertEvent(
+    "line1/station7:1500", "firing", "line1/station7", 0.875, 1.5, None, [0.5, 1.0, 1.5],
+    [[20.0, 50.0, 20.5, 51.0], [21.0, 52.0, 21.5, 53.0], [22.0, 54.0, 32.5, 55.0]], out_of_range=True,
+    contributions=[0.25, 0.0, 0.625, 0.125], contributions_by_step=[[0.1] * 4, [0.2] * 4, [0.3] * 4],
+    reason="temperature_2 is far above temperature_1",
+)  # fmt: skip
+
+
+def _restarted(incidents: Incidents, group: str) -> Incidents:
+    other = Incidents()
+    other.load(group, incidents.dump(group))
+    return other
+
+
+def test_untold_stays_whole() -> None:
+    """An incident that is told later is told with all that is known of it, after a restart as well."""
+    incidents = Incidents()
+    assert incidents.pass_on([EXPLAINED], lambda _: True) == []
+    incidents = _restarted(incidents, EXPLAINED.group)
+    assert incidents.release(lambda _: False, lambda _: EXPLAINED.id) == [EXPLAINED]
+
+
+def test_owed_stays_whole() -> None:
+    """So is an end that was held back."""
+    incidents = Incidents()
+    incidents.pass_on([EXPLAINED], lambda _: False)
+    end = replace(EXPLAINED, status="resolved", ended_at=7.5, score=0.25)
+    assert incidents.pass_on([end], lambda _: True) == []
+    incidents = _restarted(incidents, EXPLAINED.group)
+    assert incidents.release(lambda _: False, lambda _: None) == [end]
+
+
+def test_told_is_small() -> None:
+    """Of an incident that was told there is kept what a false alarm needs, and in little room."""
+    incidents = Incidents()
+    assert incidents.pass_on([EXPLAINED], lambda _: False) == [EXPLAINED]
+    assert len(incidents.dump(EXPLAINED.group)) < 250
+    latest = _restarted(incidents, EXPLAINED.group).latest(EXPLAINED.group)
+    assert latest is not None
+    assert latest.event == replace(EXPLAINED, contributions=None, contributions_by_step=None, reason="")
 
 
 def test_values() -> None:
