@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -15,8 +14,6 @@ __all__ = ["AlertStage", "Rules"]
 # Of what is kept for a group. New fields go to the end of `_Group` with a default and leave it as it is: so
 # what an earlier monitor wrote can be read, and the other way round.
 _VERSION = 1
-# Groups whose rules are remembered: matching patterns costs as much as all the rest.
-_KNOWN_RULES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +78,12 @@ class AlertStage:
         *,
         every_window: bool = False,
     ) -> None:
-        def find(group: str) -> Rules:
-            return next((other for pattern, other in special if fnmatchcase(group, pattern)), rules)
-
         self._every_window = every_window
-        self._rules = (lambda _: _EVERY_WINDOW) if every_window else lru_cache(_KNOWN_RULES)(find)
+        self._rules = _EVERY_WINDOW if every_window else rules
+        self._special = () if every_window else tuple(special)
         self._groups: dict[str, _Group] = {}
+        # Their rules, once they were looked for: matching patterns costs as much as all the rest.
+        self._found: dict[str, Rules] = {}
         self.firing = 0
         """Incidents that are open."""
 
@@ -112,13 +109,13 @@ class AlertStage:
             if not faulty:
                 return None
             group = self._groups[name] = _Group()
-        rules = self._rules(name)
+        rules = self._find(name)
         if group.ended_at is not None and not _within(rules.min_interval, group.ended_at, ts):
             group.ended_at = None
         before = group.started_at
         status = self._faulty(group, rules, ts) if faulty else self._normal(group, rules, ts, score)
         if group.started_at is None and group.ended_at is None and not group.faulty_run:
-            del self._groups[name]
+            del self._groups[name], self._found[name]
         started_at = before if group.started_at is None else group.started_at
         if not status or started_at is None:
             return None
@@ -135,6 +132,14 @@ class AlertStage:
             repeat=group.repeat if status == "firing" else 0,
             row=row,
         )
+
+    def _find(self, name: str) -> Rules:
+        """Return the rules of a group that has state here."""
+        rules = self._found.get(name)
+        if rules is None:
+            matching = (own for pattern, own in self._special if fnmatchcase(name, pattern))
+            rules = self._found[name] = next(matching, self._rules)
+        return rules
 
     def _faulty(self, group: _Group, rules: Rules, ts: float) -> str:
         """Advance a group by a Faulty window; return the status of the event that this is, or ""."""
@@ -194,8 +199,9 @@ class AlertStage:
         The next one begins as after any other: a Faulty window counts anew, and `min_interval` from here.
         """
         if self.incident(group) is not None:
+            rules = self._find(group)
             self.forget(group)
-            if self._rules(group).min_interval:
+            if rules.min_interval:
                 self._groups[group] = _Group(ended_at=ts)
 
     def incident(self, group: str) -> str | None:
@@ -232,6 +238,7 @@ class AlertStage:
 
     def forget(self, group: str) -> None:
         """Drop a group and its open incident."""
+        self._found.pop(group, None)
         state = self._groups.pop(group, None)
         if state is not None and state.started_at is not None:
             self.firing -= 1

@@ -1,3 +1,5 @@
+import weakref
+
 import numpy as np
 import pytest
 
@@ -122,3 +124,20 @@ def test_load_refuses(damage: bytes) -> None:
     """State of another version, or none at all, is refused with the group's name."""
     with pytest.raises(ValueError, match="alert state of 'g'"):
         AlertStage().load("g", damage)
+
+
+class _Name(str):
+    """A group's name that tells when nobody holds it any more."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.parametrize("special", [(), [("g*", Rules(1, 1))]])
+def test_quiet_groups_leave_nothing(special: list[tuple[str, Rules]]) -> None:
+    """Of a group whose incident is over nothing is kept, not even its name: of such there is no end."""
+    stage = AlertStage(Rules(1, 1), special)
+    name = _Name("group")
+    held = weakref.ref(name)
+    assert len(stage.update(_judged([(name, True), (name, False)]))) == 2
+    del name
+    assert held() is None
