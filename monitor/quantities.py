@@ -20,29 +20,30 @@ class Quantities:
         self._members = [np.flatnonzero([kind == other for other in kinds]) for kind in dict.fromkeys(kinds)]
         self.shared: NDArray[np.bool_] = np.array([kinds.count(kind) > 1 for kind in kinds])
         """Whether a feature has another beside it: (feature,)."""
+        # Nearly all are pairs, and what is left of a pair is half its difference: in one product that is done
+        # in 1 µs in place of 10, and is the same to the bit, for halves and zeros round nothing.
+        self._halves = np.eye(len(names))  # (feature, feature)
+        for one, other in (members for members in self._members if len(members) == _PAIR):
+            self._halves[np.ix_([one, other], [one, other])] = [[0.5, -0.5], [-0.5, 0.5]]
 
     def apart(self, values: FloatArray) -> FloatArray:
         """Take off what the features of a quantity have in common: their median (..., feature)."""
-        left = values.copy()
+        # As rows: an array of small matrices would be a product for each of them.
+        left: FloatArray = (values.reshape(-1, len(self._halves)) @ self._halves).reshape(values.shape)
         for members in self._members:
-            if len(members) == _PAIR:  # nearly all are, and this is what each window costs
-                one, other = members
-                half = (values[..., one] - values[..., other]) / 2
-                left[..., one], left[..., other] = half, -half
-            elif len(members) > _PAIR:
+            if len(members) > _PAIR:
                 left[..., members] -= np.median(values[..., members], axis=-1, keepdims=True)
         return left
 
     def shared_size(self, values: FloatArray) -> FloatArray:
         """Return how far from 0 all of a quantity are at least; 0 where one is alone (..., feature)."""
-        found = np.zeros_like(values)
+        sizes, found = np.abs(values), np.zeros_like(values)
         for members in self._members:
             if len(members) == _PAIR:
                 one, other = members
-                sizes = np.minimum(np.abs(values[..., one]), np.abs(values[..., other]))
-                found[..., one] = found[..., other] = sizes
+                found[..., one] = found[..., other] = np.minimum(sizes[..., one], sizes[..., other])
             elif len(members) > _PAIR:
-                found[..., members] = np.abs(values[..., members]).min(axis=-1, keepdims=True)
+                found[..., members] = sizes[..., members].min(axis=-1, keepdims=True)
         return found
 
     def quietest(self, values: FloatArray) -> FloatArray:
