@@ -42,6 +42,8 @@ class Verdicts:
     windows: Windows
     judged: Judgements
     events: list[AlertEvent]
+    newest: FloatArray
+    """Each window's last reading as it enters the scaler: (window, feature)."""
 
 
 class Chain:
@@ -95,7 +97,6 @@ class Chain:
             groups, normals = [readings.groups[row] for row in windows.rows.tolist()], normals[ready]
         shown = self.baseline.show(windows.values, normals)  # (window, step, feature)
         scaled = self._scaler.transform(shown)
-        self.drift.add(shown[:, -1])
         scores = self._scorer.score(scaled)  # (window,)
         judged = Judgements(
             groups=groups,
@@ -109,7 +110,11 @@ class Chain:
             self._explain(event, normals[event.row], scaled[event.row]) if event.begins else event
             for event in self.alerts.update(judged)
         ]
-        return Verdicts(windows, judged, events)
+        return Verdicts(windows, judged, events, shown[:, -1])
+
+    def count(self, verdicts: Verdicts) -> None:
+        """Compare what came with training: 25 µs that no alert needs to wait for."""
+        self.drift.add(verdicts.newest)
 
     def _explain(self, event: AlertEvent, normal: FloatArray, scaled: NDArray[np.float32]) -> AlertEvent:
         """Add to an incident's first event why it began.

@@ -36,7 +36,7 @@ class _Plant:
         groups = [rows[index][0] for index in judged]
         judgements = Judgements(groups, ts, values, np.where(faulty, 0.9, 0.1), faulty, flags)
         windows = Windows(outcomes, np.array(judged, dtype=np.intp), ts, values)
-        return self.board.update(readings, Verdicts(windows, judgements, []), now)
+        return self.board.update(readings, Verdicts(windows, judgements, [], values[:, -1]), now)
 
     def count(self) -> dict[str, int]:
         return {state.value: count for state, count in self.board.counts.items() if count}
