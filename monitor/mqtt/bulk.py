@@ -26,6 +26,8 @@ _TYPE, _AT_ONCE = 0xF0, {0x30, 0x40}
 
 Deliver = Callable[[list[Publish]], None]
 """Takes what was peeled off; on the network thread."""
+Confirmed = Callable[[int], bool]
+"""Hears the identifier of a packet that the broker has; returns whether paho needn't hear of it."""
 
 
 class Peeler:
@@ -102,10 +104,11 @@ class BulkClient(paho.Client):
     woke it still holds: 0.1 ms of an alert's 0.6. So whoever publishes writes, where nothing stands in line.
 
     What it uses of paho's inside is `_create_socket`, `_sock_close`, `_packet_queue`, `_packet_write`,
-    `_out_packet` and `_sockpairW`, the same in 2.1 and 2.2.
+    `_out_packet`, `_sockpairW` and `_mid_generate`, the same in 2.1 and 2.2.
     """
 
     _deliver: Deliver | None = None
+    _confirmed: Confirmed
     _left: tuple[bytes, ...] = ()
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -115,9 +118,12 @@ class BulkClient(paho.Client):
         self._writing = threading.RLock()
         self._at_once = False
 
-    def peel(self, deliver: Deliver, left: tuple[bytes, ...]) -> None:
-        """From the next connection on hand packets to `deliver`, unless their topics begin so."""
-        self._deliver, self._left = deliver, left
+    def peel(self, deliver: Deliver, left: tuple[bytes, ...], confirmed: Confirmed = lambda _: False) -> None:
+        """From the next connection on hand packets to `deliver`, unless their topics begin so.
+
+        Whether a packet of our own arrived is told to `confirmed` first.
+        """
+        self._deliver, self._left, self._confirmed = deliver, left, confirmed
 
     def write_at_once(self) -> None:
         """Write on the caller's thread, if it can be; not with TLS, whose object is for one thread alone."""
@@ -127,7 +133,11 @@ class BulkClient(paho.Client):
         below = super()._create_socket()
         if self._deliver is None:
             return below
-        splitter = Splitter(properties=self.protocol == MQTTProtocolVersion.MQTTv5, left=self._left)
+        splitter = Splitter(
+            properties=self.protocol == MQTTProtocolVersion.MQTTv5,
+            left=self._left,
+            confirmed=self._confirmed,
+        )
         return Peeler(below, splitter, self._deliver)
 
     def _sock_close(self) -> None:
@@ -174,6 +184,14 @@ class BulkClient(paho.Client):
                 with suppress(BlockingIOError):  # it has been woken often enough
                     self._sockpairW.send(b"0")
         return True
+
+    def next_identifier(self) -> int:
+        """Return the identifier of the next packet: all that we send share them."""
+        return self._mid_generate()
+
+    def send(self, packet: bytes) -> None:
+        """Write a PUBLISH packet of QoS 1, or put it in line; after a break it is gone."""
+        self._packet_queue(packet[0], packet, 0, 1)
 
     def acknowledge(self, numbers: Iterable[int]) -> None:
         """Acknowledge QoS 1 packets in one write."""

@@ -10,11 +10,23 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from monitor.about import About
 from monitor.mqtt.bulk import BulkClient
+from monitor.mqtt.properties import of_message
 from monitor.mqtt.tls import encrypt
 from monitor.settings import Mqtt
 
-__all__ = ["V5", "V311", "build", "connect", "hang_up", "pauses"]
+__all__ = [
+    "LARGEST_IN_FLIGHT",
+    "LARGEST_QUEUE",
+    "V5",
+    "V311",
+    "build",
+    "connect",
+    "hand_over",
+    "hang_up",
+    "pauses",
+]
 
 V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 
@@ -25,11 +37,11 @@ _RECEIVE_MAXIMUM = 4096
 _LARGEST_PACKET = 4 * 1024 * 1024  # bytes
 # A weekend and a holiday: how long the broker keeps the session of a monitor that is away, in seconds.
 _SESSION_EXPIRY = 4 * 24 * 3600
-# Published and not confirmed. Callers stop at 1000 by themselves; the rest is for births, answers, farewell.
-_LARGEST_QUEUE = 2000
-# Of these on the line at once. Paho doesn't heed the Receive Maximum in CONNACK, and a broker may hang up on
-# whoever exceeds it: mosquitto allows 20, the smallest default seen is 10.
-_LARGEST_IN_FLIGHT = 10
+LARGEST_QUEUE = 2000
+"""Published and not confirmed. Callers stop at 1000 by themselves; the rest is for births and answers."""
+LARGEST_IN_FLIGHT = 10
+"""Of these on the line at once. Paho doesn't heed the Receive Maximum in CONNACK, and a broker may hang up on
+whoever exceeds it: mosquitto allows 20, the smallest default seen is 10."""
 
 
 def build(
@@ -52,8 +64,8 @@ def build(
     if settings.transport == "websockets":
         client.ws_set_options(settings.path)
     client.reconnect_delay_set(*pauses())  # type: ignore[arg-type] # paho only adds and compares them
-    client.max_queued_messages_set(_LARGEST_QUEUE)
-    client.max_inflight_messages_set(_LARGEST_IN_FLIGHT)
+    client.max_queued_messages_set(LARGEST_QUEUE)
+    client.max_inflight_messages_set(LARGEST_IN_FLIGHT)
     if settings.username is not None:
         client.username_pw_set(settings.username, password)
     if settings.tls.on:
@@ -91,6 +103,15 @@ def connect(client: paho.Client, settings: Mqtt, *, durable: bool) -> None:
     else:
         client.connect_async(settings.host, settings.port, settings.keepalive)
     client.loop_start()  # does nothing where its thread runs already: that one takes the new address
+
+
+def hand_over(
+    client: paho.Client, topic: str, payload: bytes, about: About | None, *, qos: int, retain: bool
+) -> int | None:
+    """Have paho publish a message; return its number, None where it holds too many already."""
+    properties = of_message(about) if about is not None and client.protocol == V5 else None
+    handed = client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
+    return None if handed.rc == paho.MQTT_ERR_QUEUE_SIZE else handed.mid
 
 
 def hang_up(client: paho.Client) -> None:

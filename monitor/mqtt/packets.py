@@ -1,5 +1,6 @@
 """A connection's bytes -> PUBLISH packets, and the bytes of all others. No I/O."""
 
+from collections.abc import Callable
 from itertools import count
 
 __all__ = ["Publish", "Splitter"]
@@ -12,6 +13,7 @@ _MORE = 0x80
 _LONGEST_LENGTH = 4  # bytes of the field "remaining length"
 # The first byte's bits: four of type, one "sent before", two of QoS, one "retained".
 _TYPE_AND_QOS_2, _PUBLISH, _QOS_1, _AGAIN = 0xF4, 0x30, 0x02, 0x08
+_PUBACK = 0x40
 _UNREADABLE = "\ufffd"
 """In the place of a topic that is no UTF-8; it fits no template."""
 
@@ -26,11 +28,15 @@ class Splitter:
     ----------
     properties : whether packets have MQTT 5's properties.
     left : topics that begin with one of these stay in the stream.
+    confirmed : is told the identifier of each PUBACK; returns whether that one is taken out as well.
     """
 
-    def __init__(self, *, properties: bool, left: tuple[bytes, ...]) -> None:
+    def __init__(
+        self, *, properties: bool, left: tuple[bytes, ...], confirmed: Callable[[int], bool] = lambda _: False
+    ) -> None:
         self._properties = properties
         self._left = left
+        self._confirmed = confirmed
         self._held = bytearray()  # of a packet that isn't whole yet
         self._needed = 0
         self.lost = False
@@ -55,10 +61,10 @@ class Splitter:
             if after > end:
                 break
             publish = self._publish(data, position, body, after)
-            if publish is None:
-                rest.append(data[position:after])
-            else:
+            if publish is not None:
                 publishes.append(publish)
+            elif not self._is_confirmation(data[position:after], body - position):
+                rest.append(data[position:after])
             position = after
         self._keep(data[position:], after - position, rest)
         return publishes, b"".join(rest)
@@ -82,6 +88,11 @@ class Splitter:
                 return length, index + 1
         self.lost = True
         return 0, len(data) + 1
+
+    def _is_confirmation(self, packet: bytes, body: int) -> bool:
+        """Say whether a packet is a PUBACK that is taken out, whatever its reason."""
+        identifier = packet[body : body + 2]
+        return packet[0] == _PUBACK and len(identifier) == 2 and self._confirmed(int.from_bytes(identifier))  # noqa: PLR2004
 
     def _publish(self, data: bytes, position: int, body: int, after: int) -> Publish | None:
         """Return a packet's content; None where it stays in the stream."""

@@ -7,12 +7,18 @@ from paho.mqtt.properties import Properties
 
 from monitor.about import About
 
-__all__ = ["of_message", "of_will"]
+__all__ = ["of_message", "of_will", "packed"]
 
 
 def of_message(about: About) -> Properties:
     """Return the properties of a PUBLISH packet."""
     return _make(about, PacketTypes.PUBLISH)
+
+
+@lru_cache(maxsize=64)
+def packed(about: About | None) -> bytes:
+    """Return the same as they stand in the packet, with their length before them."""
+    return b"\0" if about is None else bytes(of_message(about).pack())  # type: ignore[no-untyped-call]
 
 
 def of_will(about: About) -> Properties:

@@ -15,12 +15,13 @@ from monitor.listener import Listener
 from monitor.mqtt import words
 from monitor.mqtt.bulk import BulkClient
 from monitor.mqtt.claim import outranks
-from monitor.mqtt.client import V5, V311, build, connect, hang_up
+from monitor.mqtt.client import LARGEST_IN_FLIGHT, LARGEST_QUEUE, V5, V311, build, connect, hand_over, hang_up
 from monitor.mqtt.packets import Publish
 from monitor.mqtt.properties import of_message, of_will
 from monitor.mqtt.question import ask_version
 from monitor.mqtt.receipts import Receipts
 from monitor.mqtt.request import asked
+from monitor.mqtt.sending import Sending
 from monitor.mqtt.subscriptions import Subscriptions
 from monitor.settings import Mqtt
 
@@ -84,6 +85,8 @@ class Session:
         self._request_prefix = requests.removesuffix("#")
         self._delivered: deque[int] = deque()
         self._receipts = Receipts()
+        self._peels = settings.bulk and settings.transport == "tcp"
+        self._sending = Sending(LARGEST_QUEUE, LARGEST_IN_FLIGHT, self._delivered.append)
         self._refused = False
         self._leaving = False
         self._admissions = 0  # how often the broker took us in
@@ -128,24 +131,20 @@ class Session:
         hang_up(self._client)
 
     def publish(
-        self,
-        topic: str,
-        payload: bytes,
-        *,
-        retain: bool = False,
-        qos: int = 1,
-        about: About | None = None,
+        self, topic: str, payload: bytes, *, retain: bool = False, qos: int = 1, about: About | None = None
     ) -> int:
         """Hand over a message; return its number, which `delivered` returns once the broker has it.
 
         What it says `about` itself is lost in MQTT 3.1.1. Where 2000 messages are unconfirmed already it is
         dropped, and the log says so.
         """
-        properties = of_message(about) if about is not None and self._client.protocol == V5 else None
-        handed = self._client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
-        if handed.rc == paho.MQTT_ERR_QUEUE_SIZE:
+        if self._peels and qos == 1:
+            number = self._sending.publish(topic, payload, about, retain=retain)
+        else:
+            number = hand_over(self._client, topic, payload, about, qos=qos, retain=retain)
+        if number is None:
             _log.warning("dropped a message for %r: the broker confirms too few of those before it", topic)
-        return handed.mid
+        return number or 0
 
     def delivered(self) -> list[int]:
         """Return the numbers of the messages that the broker confirmed since the last call."""
@@ -170,9 +169,10 @@ class Session:
 
     def _build(self, version: MQTTProtocolVersion) -> BulkClient:
         client = self._build_bare(version, self._client_id)
-        if self._settings.bulk and self._settings.transport == "tcp":
+        if self._peels:
             special = (self._claim, self._request_prefix.removesuffix("/"))
-            client.peel(self._on_publishes, tuple(topic.encode() for topic in special if topic))
+            left = tuple(topic.encode() for topic in special if topic)
+            client.peel(self._on_publishes, left, self._sending.confirmed)
             if not self._settings.tls.on:
                 client.write_at_once()
         client.on_connect = self._on_connect
@@ -201,12 +201,14 @@ class Session:
         if not self._leaving:
             connect(self._client, self._settings, durable=self._durable)
 
-    def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: ReasonCode, ___: Any) -> None:
+    def _on_connect(self, _: Any, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
         self._refused = reason.is_failure
         if self._refused:
             self._fail(f"the broker refuses the connection: {reason}")
             return
         self._admissions += 1
+        client = self._client
+        self._sending.connected(client.send, client.next_identifier, properties=client.protocol == V5)
         self.problem = "waiting for the subscriptions"
         self._subscriptions.ask(client)
         self._look_at_answers()
@@ -264,6 +266,7 @@ class Session:
 
     def _on_socket_close(self, _: Any, __: Any, ___: Any) -> None:
         self._receipts.lapse()
+        self._sending.disconnected()
 
     def _on_message(self, _: Any, __: Any, message: paho.MQTTMessage) -> None:
         if self._leaving:
@@ -288,11 +291,9 @@ class Session:
     def _heed(self, message: paho.MQTTMessage) -> None:
         """Give up where a claim says that another began after us; a newcomer always takes over."""
         newcomer = self._admissions == 1
-        if not newcomer and outranks(bytes(message.payload), self._own_claim()):
+        own = next(payload for topic, payload, _ in self._births if topic == self._claim)
+        if not newcomer and outranks(bytes(message.payload), own):
             self._give_up()
-
-    def _own_claim(self) -> bytes:
-        return next(payload for topic, payload, _ in self._births if topic == self._claim)
 
     def _on_publish(self, _: Any, __: Any, number: int, ___: Any, ____: Any) -> None:
         self._delivered.append(number)

@@ -1,0 +1,150 @@
+"""Messages with QoS 1 go out as paho would send them, in their order, and again until they arrived."""
+
+from itertools import count, pairwise
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from monitor.about import JSON, TEXT, About
+from monitor.mqtt.properties import of_message
+from monitor.mqtt.sending import Sending
+from tests.conftest import Mosquitto, wait_until
+from tests.monitor.ear import Ear, ready, session
+from tests.processes import Proxy, client
+
+V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
+
+
+class Line:
+    """A connection that keeps what is sent on it."""
+
+    def __init__(self, sending: Sending, first: int = 1) -> None:
+        self.packets: list[bytes] = []
+        sending.connected(self.packets.append, count(first).__next__, properties=False)
+
+    def texts(self) -> list[bytes]:
+        """Return the payloads, behind the topic `t`: each is one byte."""
+        return [packet[-1:] for packet in self.packets]
+
+    def identifiers(self) -> list[int]:
+        return [int.from_bytes(packet[5:7]) for packet in self.packets]
+
+    def repeated(self) -> list[bool]:
+        return [packet[0] & 8 != 0 for packet in self.packets]
+
+
+def _sending(at_once: int = 10) -> tuple[Sending, list[int]]:
+    delivered: list[int] = []
+    return Sending(20, at_once, delivered.append), delivered
+
+
+def _publish(sending: Sending, *texts: bytes) -> list[int | None]:
+    return [sending.publish("t", text, None, retain=False) for text in texts]
+
+
+def test_one_waits_for_another() -> None:
+    """No more are on the line at once than may be; with each confirmation the next one follows."""
+    sending, delivered = _sending(at_once=2)
+    line = Line(sending)
+    numbers = _publish(sending, b"a", b"b", b"c", b"d")
+    assert line.texts() == [b"a", b"b"]
+    assert sending.confirmed(2)
+    assert sending.confirmed(1)
+    assert line.texts() == [b"a", b"b", b"c", b"d"]
+    assert delivered == [numbers[1], numbers[0]]
+    assert line.repeated() == [False] * 4
+
+
+def test_confirmations_of_others() -> None:
+    """A packet that isn't one of these is somebody else's, as is one that was confirmed before."""
+    sending, delivered = _sending()
+    Line(sending)
+    _publish(sending, b"a")
+    assert [sending.confirmed(identifier) for identifier in (7, 1, 1)] == [False, True, False]
+    assert len(delivered) == 1
+
+
+def test_after_a_break() -> None:
+    """What isn't confirmed goes out again as the same packets, marked, before all others."""
+    sending, delivered = _sending(at_once=3)
+    first = Line(sending)
+    numbers = _publish(sending, b"a", b"b", b"c", b"d")
+    assert sending.confirmed(2)
+    sending.disconnected()
+    numbers += _publish(sending, b"e")
+    assert not sending.confirmed(9)
+    second = Line(sending, first=40)
+    assert first.texts() == [b"a", b"b", b"c", b"d"]
+    assert (second.texts(), second.identifiers()) == ([b"a", b"c", b"d"], [1, 3, 4])
+    assert second.repeated() == [True] * 3
+    for identifier in (1, 3, 4, 40):
+        assert sending.confirmed(identifier)
+    assert second.texts()[3:] == [b"e"]
+    assert sorted(delivered) == numbers
+
+
+def test_no_two_packets_alike() -> None:
+    """An identifier that stands for a packet on the line is given to no other."""
+    sending, _ = _sending()
+    line = Line(sending)
+    _publish(sending, b"a", b"b")
+    sending.connected(line.packets.append, count(1).__next__, properties=False)
+    _publish(sending, b"c")
+    assert line.identifiers() == [1, 2, 1, 2, 3]
+
+
+def test_room_has_an_end() -> None:
+    """Beyond so many nothing is taken, until one is confirmed."""
+    sending, _ = _sending()
+    Line(sending)
+    assert all(a < b for a, b in pairwise(_publish(sending, *[b"x"] * 20)))  # type: ignore[operator]
+    assert _publish(sending, b"y") == [None]
+    assert sending.confirmed(1)
+    assert _publish(sending, b"z") != [None]
+
+
+@pytest.mark.parametrize("protocol", [V5, V311])
+@pytest.mark.parametrize("size", [0, 100, 200, 20_000, 3_000_000])
+@pytest.mark.parametrize("about", [None, JSON, About(TEXT.content_type, 60, (("schema", "1"),), b"x" * 200)])
+def test_as_paho_does(protocol: MQTTProtocolVersion, size: int, about: About | None) -> None:
+    """A packet is what paho makes of the same message, byte for byte."""
+    theirs: list[bytes] = []
+
+    class Plain(paho.Client):
+        def _packet_queue(self, command: int, packet: Any, *_: Any) -> Any:  # noqa: ARG002, paho's
+            theirs.append(bytes(packet))
+            return paho.MQTT_ERR_SUCCESS
+
+    plain = Plain(CallbackAPIVersion.VERSION2, protocol=protocol)
+    plain._sock = object()  # type: ignore[assignment] # noqa: SLF001, it only asks whether there is one
+    properties = of_message(about) if about and protocol == V5 else None
+    plain.publish("a/ä", b"x" * size, 1, retain=True, properties=properties)
+    plain._sock = None  # noqa: SLF001
+    ours: list[bytes] = []
+    sending, _ = _sending()
+    sending.connected(ours.append, count(1).__next__, properties=protocol == V5)
+    sending.publish("a/ä", b"x" * size, about, retain=True)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_connection_that_breaks(mosquitto: Mosquitto, version: str) -> None:
+    """What was published before a break and during it arrives after it, and is told once."""
+    proxy = Proxy(mosquitto.port)
+    texts = [str(number) for number in range(100)]
+    with client(mosquitto.port, "out") as other, session(proxy.port, Ear(), version=version) as own:
+        ready(own)
+        proxy.stall()
+        numbers = [own.publish("out", text.encode()) for text in texts[:50]]
+        proxy.cut()
+        proxy.flow()
+        wait_until(lambda: not own.ready, "the break is seen")
+        numbers += [own.publish("out", text.encode()) for text in texts[50:]]
+        told: list[int] = []
+        wait_until(lambda: told.extend(own.delivered()) or len(told) >= len(texts), "all arrive")
+        assert told == numbers
+        wait_until(lambda: other.texts("out")[-1:] == texts[-1:], "all come")
+        assert list(dict.fromkeys(other.texts("out"))) == texts
+    proxy.close()
