@@ -18,7 +18,7 @@ __all__ = ["Edge"]
 
 _log = logging.getLogger(__name__)
 
-# What paho may hold unconfirmed; the rest waits in the outbox, so that paho's own queue stays bounded.
+# What the session may hold unconfirmed; the rest waits in the outbox, so that its queue stays bounded.
 _LARGEST_IN_FLIGHT = 1000
 # Messages that may wait to be published. Beyond it no reading is taken: with QoS 1 the broker keeps them,
 # with QoS 0 they overflow.
@@ -190,8 +190,8 @@ class Edge:
     def emit(self, states: Iterator[Outgoing]) -> bool:
         """Publish what the outbox holds, then states, as far as there is room; return if all is confirmed.
 
-        States only for as long as the connection lasts: paho sends them again after a break, and the next
-        process says all of them.
+        States only for as long as the connection lasts: the session sends them again after a break, and the
+        next process says all of them.
         """
         outbox, outgoing = self._outbox, self._outgoing
         for number in outgoing.delivered():
