@@ -14,13 +14,14 @@ followed: nothing tells its fault from the plant.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.grouped import Grouped
+from monitor.medians import median, median_of_first
 from monitor.quantities import Quantities
 from monitor.records import FloatArray
 from monitor.rows import IndexArray
@@ -173,11 +174,11 @@ class BaselineStage:
     def _add(self, rows: IndexArray, slots: IndexArray, windows: FloatArray) -> None:
         """Put windows into the open blocks of groups: (window,), (window,), (window, step, feature)."""
         records = self._kept.records
-        medians = _median(windows, axis=1)  # (window, feature)
+        medians = median(windows, axis=1)  # (window, feature)
         levels = np.where(records["blocks"][rows, None] > 0, records["normal"][rows, 0], medians)
         distances = np.abs(self._quantities.apart(windows - levels[:, None]))  # (window, step, feature)
         records["open"][rows, 0, slots] = medians
-        records["open"][rows, 1, slots] = _median(distances, axis=1)
+        records["open"][rows, 1, slots] = median(distances, axis=1)
         coarse = records["step"][rows].any(axis=1)  # of most there is nothing more to learn
         self._refine(rows[coarse], windows[coarse])
 
@@ -195,7 +196,7 @@ class BaselineStage:
             return
         records = self._kept.records
         blocks = records["blocks"][rows].astype(np.intp)
-        medians, distances = np.moveaxis(_median(records["open"][rows], axis=2), 1, 0)  # (group, feature)
+        medians, distances = np.moveaxis(median(records["open"][rows], axis=2), 1, 0)  # (group, feature)
         first = blocks[:, None] == 0
         usual = np.where(first, distances, records["usual"][rows]).astype(np.float64)
         level = np.where(first, medians, records["normal"][rows, 0]).astype(np.float64)
@@ -213,7 +214,7 @@ class BaselineStage:
         usual = np.where(suspect, usual, grown)
         records["usual"][rows] = usual
         records["blocks"][rows] = blocks + 1
-        records["normal"][rows, 0] = _median_of_first(records["ring"][rows], blocks + 1)
+        records["normal"][rows, 0] = median_of_first(records["ring"][rows], blocks + 1)
         units = np.maximum(_MORE_THAN_USUAL * usual, self._floors)
         records["normal"][rows, 1] = np.maximum(units, _STEP_UNIT * step)
 
@@ -290,21 +291,3 @@ class NoBaseline:
 def build(names: Sequence[str], baseline: Baseline | None) -> BaselineStage | NoBaseline:
     """Return the stage for features `names`, as a manifest describes it."""
     return NoBaseline() if baseline is None else BaselineStage(names, baseline)
-
-
-def _median(values: NDArray[Any], axis: int) -> NDArray[Any]:
-    """Return what `np.median` does, which takes ten times as long for a few numbers."""
-    ordered = np.sort(values, axis=axis)
-    count = values.shape[axis]
-    middle: NDArray[Any] = ordered.take(count // 2, axis)
-    return middle if count % 2 else (ordered.take(count // 2 - 1, axis) + middle) / 2
-
-
-def _median_of_first(rings: FloatArray, counts: IndexArray) -> FloatArray:
-    """Return the median of the blocks that rings (group, block, feature) hold so far: (group, feature)."""
-    filled = np.minimum(counts, _BLOCKS)
-    there = np.arange(_BLOCKS) < filled[:, None]  # (group, block)
-    ordered = np.sort(np.where(there[:, :, None], rings, np.inf), axis=1)
-    every = np.arange(len(rings))
-    medians: FloatArray = (ordered[every, (filled - 1) // 2] + ordered[every, filled // 2]) / 2
-    return medians
