@@ -63,8 +63,10 @@ class Stream:
         """Look once a second, until cancelled."""
         self._loop = asyncio.get_running_loop()
         while True:
-            self._live.digest()
+            # Each holds Python's lock for a millisecond or more: in between, readings get their turn.
             self._status = self._look()
+            await asyncio.sleep(0)
+            self._live.digest()
             self._wake()
             await asyncio.sleep(_PERIOD)
 
