@@ -162,7 +162,7 @@ def alerts(data: Dataset, faulty: NDArray[np.bool_]) -> float:
     scores: FloatArray = faulty.astype(np.float64)
     groups = [str(stretch) for stretch in data.stretches]
     judged = Judgements(groups, data.ts, data.raw, scores, faulty, np.zeros(len(data), dtype=np.bool_))
-    events = AlertStage(raise_after=1, clear_after=3, every_window=False).update(judged)
+    events = AlertStage().update(judged)
     return float(sum(event.status == "firing" for event in events))
 
 
