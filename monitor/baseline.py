@@ -6,11 +6,12 @@ the last `_` only) stray from what they have in common, beyond how far they alwa
 this group's do at rest. What they do together is the plant, and is taken off.
 
 What is normal is learnt from what comes, in blocks of three windows that share no reading, and a level is the
-median of the last twelve blocks: windows of three readings have a verdict from a group's tenth reading on,
-and 108 readings make the memory. Once that is full, a sensor that has come apart from the others since the
-last block teaches nothing: its level follows theirs until it comes back, however long that takes. When all
-move together the plant has moved, and the levels follow. A sensor without another beside it is always
-followed: nothing tells its fault from the plant.
+median of the last eleven blocks: windows of three readings have a verdict from a group's tenth reading on,
+and 99 readings make the memory. A sensor that has come apart from the others since the last block teaches
+nothing: its level follows theirs until it comes back, however long that takes. While the memory fills, less
+is known: they must come further apart, and further than they stood before, for what comes together is a fault
+that ends. When all move together the plant has moved, and the levels follow. A sensor without another beside
+it is always followed: nothing tells its fault from the plant.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.grouped import Grouped
-from monitor.medians import median, median_of_first
+from monitor.medians import middle, middles
 from monitor.quantities import Quantities
 from monitor.records import FloatArray
 from monitor.rows import IndexArray
@@ -30,19 +31,22 @@ __all__ = ["Baseline", "BaselineStage", "NoBaseline", "build"]
 
 _Mask = NDArray[np.bool_]
 
-_VERSION = 1
+_VERSION = 2
 _WINDOWS = 3  # in a block
-_BLOCKS = 12  # in the memory
+_BLOCKS = 11  # in the memory
 # The unit is so many times the distance that sensors usually keep: a noisy group is given more room.
-_MORE_THAN_USUAL = 1.4
+_MORE_THAN_USUAL = 1.8
+# Of one block it is so many times more: little is known of what is usual.
+_MORE_WHILE_YOUNG = 2.0
 # Where the plant moves, one of its sensors is there before the other: the unit grows by this share of the way
 # that all have gone since the last block.
-_MORE_ON_THE_MOVE = 0.25
+_MORE_ON_THE_MOVE = 0.3
 # Sensors have come apart beyond so many times their usual distance, or 1.5 times the floor.
 _APART, _APART_FLOORS = 3.0, 1.5
 # What a sensor reports in coarse steps jumps by a step for nothing: in steps, of a unit and of coming apart.
 _STEP_UNIT, _STEP_APART = 0.3, 0.7
-_COARSE_STEPS = (0.1, 0.2, 0.5, 1.0)
+# Fine ones count as none; a group that nothing is known of has the coarsest.
+_COARSE_STEPS = np.array([0.0, 0.1, 0.2, 0.5, 1.0, np.inf])
 _ROUNDING = 1e-4
 # How much one block counts for the usual distance: it grows faster than it shrinks, twofold a block at most.
 _SLOW, _FAST, _AT_MOST = 1 / 32, 1 / 10, 2.0
@@ -55,7 +59,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     floors: tuple[float, ...]
     """The least unit of each feature, in its own: healthy sensors may differ by a few of them (feature,)."""
-    version: Literal[1] = 1
+    version: Literal[2] = 2
     """Of this module's rules."""
 
 
@@ -71,21 +75,23 @@ class BaselineStage:
     def __init__(self, names: Sequence[str], baseline: Baseline) -> None:
         self._quantities = Quantities(names)
         self._floors = np.array(baseline.floors, dtype=np.float64)
-        count = len(names)
+        count, told = len(names), len(self._quantities.telling)
         self._kept = Grouped(
             "baseline",
             (_VERSION, count, _BLOCKS),
             [
-                ("phase", "u1"),  # windows since the last one that was taken, modulo steps
-                ("held", "u1"),  # windows in the block that isn't full yet
-                ("blocks", "<u4"),  # how many there have been
-                ("open", "<f4", (2, _WINDOWS, count)),  # medians and distances of its windows
-                ("ring", "<f4", (_BLOCKS, count)),  # medians of the last blocks
-                ("usual", "<f4", (count,)),  # distance at rest
-                ("step", "<f4", (count,)),  # in which it reports, where coarse
-                ("normal", "<f4", (3, count)),  # levels, units, and the last block
+                ("seen", "<u4"),  # windows
+                (
+                    "open",
+                    "<f4",
+                    (_WINDOWS - 1, count),
+                ),  # medians of its windows, while a block isn't full yet
+                ("ring", "<f4", (_BLOCKS, told)),  # how far sensors stood apart in the last blocks
+                ("usual", "<f4", (told,)),  # how far they stray from that at rest
+                ("normal", "<f4", (3, count)),  # how far they stand apart, units, and the last block
+                ("coarse", "u1", (count,)),  # in which of the coarse steps they report
             ],
-            {"step": np.inf},
+            {"coarse": len(_COARSE_STEPS) - 1},
         )
 
     def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, _Mask]:
@@ -98,7 +104,8 @@ class BaselineStage:
 
         Returns
         -------
-        normals : levels, units and where the last block was, learnt of earlier windows: (window, 3, feature).
+        normals : how far sensors of a quantity stand apart (one that is alone: from 0), units, and where the
+            last block was, learnt of earlier windows: (window, 3, feature).
         ready : (window,)
         """
         rows = self._kept.find(groups)
@@ -130,27 +137,21 @@ class BaselineStage:
         rows = found[order]
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         sizes = np.diff(starts, append=count)
-        phases = np.repeat(records["phase"][rows[starts]].astype(np.intp), sizes)
-        places = phases + np.arange(count) - np.repeat(starts, sizes)  # (window,)
-        taken = places % steps == 0
-        # Windows that the group's block holds before each window, those of blocks filled on the way included.
-        held = np.repeat(records["held"][rows[starts]].astype(np.intp), sizes)
-        held += -(-places // steps) - -(-phases // steps)
-        lasts = starts + sizes - 1
-        records["phase"][rows[lasts]] = (places[lasts] + 1) % steps
-        records["held"][rows[lasts]] = (held[lasts] + taken[lasts]) % _WINDOWS
-        normals = np.empty((count, 3, windows.shape[2]))
+        firsts = rows[starts]
+        seen = records["seen"][firsts].astype(np.intp)
+        records["seen"][firsts] = seen + sizes
+        places = np.repeat(seen - starts, sizes) + np.arange(count)  # of each window in its group's life
+        takes = places % steps == 0
+        taken = -(-places // steps)  # before it
+        blocks = taken // _WINDOWS  # that were full before it
         ready = np.empty(count, dtype=np.bool_)
-        block = held // _WINDOWS
-        by_block = np.argsort(block, kind="stable")
-        ends = np.cumsum(np.bincount(block)) if count else ()
-        for part in np.split(by_block, ends)[:-1]:  # one block at a time, of all groups
-            ready[order[part]] = records["blocks"][rows[part]] > 0
+        ready[order] = blocks > 0
+        normals = np.empty((count, 3, windows.shape[2]))
+        for part in _turns(blocks - np.repeat(blocks[starts], sizes)):  # a block at a time, of all groups
             normals[order[part]] = records["normal"][rows[part]]
-            new = part[taken[part]]
-            slots = held[new] % _WINDOWS
-            self._add(rows[new], slots, windows[order[new]])
-            self._close(rows[new[slots == _WINDOWS - 1]])
+            new = part[takes[part]]
+            if len(new):
+                self._take(rows[new], taken[new], windows[order[new]])
         return normals, ready
 
     def show(self, windows: FloatArray, normals: FloatArray) -> FloatArray:
@@ -166,71 +167,83 @@ class BaselineStage:
         Parameters
         ----------
         window : raw values (step, feature).
-        normal : of its group (2, feature).
+        normal : of its group (3, feature).
         """
-        usual: FloatArray = normal[0] + self._quantities.quietest(window - normal[0])
+        moved = window - normal[0]
+        usual: FloatArray = normal[0] + self._quantities.quietest(window - normal[2], moved)
         return usual
 
-    def _add(self, rows: IndexArray, slots: IndexArray, windows: FloatArray) -> None:
-        """Put windows into the open blocks of groups: (window,), (window,), (window, step, feature)."""
+    def _take(self, rows: IndexArray, taken: IndexArray, windows: FloatArray) -> None:
+        """Learn from windows (window, step, feature) of groups that took so many before: (window,) each."""
         records = self._kept.records
-        medians = median(windows, axis=1)  # (window, feature)
-        levels = np.where(records["blocks"][rows, None] > 0, records["normal"][rows, 0], medians)
-        distances = np.abs(self._quantities.apart(windows - levels[:, None]))  # (window, step, feature)
-        records["open"][rows, 0, slots] = medians
-        records["open"][rows, 1, slots] = median(distances, axis=1)
-        coarse = records["step"][rows].any(axis=1)  # of most there is nothing more to learn
-        self._refine(rows[coarse], windows[coarse])
+        medians = middle(windows)  # (window, feature)
+        coarse = records["coarse"][rows].any(axis=1)  # of most there is nothing more to learn
+        if coarse.any():
+            self._refine(rows[coarse], windows[coarse])
+        slots = taken % _WINDOWS
+        last = slots == _WINDOWS - 1
+        records["open"][rows[~last], slots[~last]] = medians[~last]
+        if last.any():
+            self._close(rows[last], taken[last] // _WINDOWS, medians[last])
 
     def _refine(self, rows: IndexArray, windows: FloatArray) -> None:
         """Learn in which steps sensors report: (window,), (window, step, feature)."""
-        steps = np.zeros((len(windows), windows.shape[2]))
-        for step in _COARSE_STEPS:
+        found = np.zeros((len(windows), windows.shape[2]), dtype=np.uint8)
+        for number, step in enumerate(_COARSE_STEPS[1:-1], 1):
             counts = windows / step
-            steps[(np.abs(counts - np.rint(counts)) < _ROUNDING).all(axis=1)] = step
-        np.minimum.at(self._kept.records["step"], rows, self._quantities.largest(steps))
+            found[(np.abs(counts - np.rint(counts)) < _ROUNDING).all(axis=1)] = number
+        np.minimum.at(self._kept.records["coarse"], rows, self._quantities.largest(found))
 
-    def _close(self, rows: IndexArray) -> None:
-        """Learn from blocks that are full: (group,)."""
-        if not len(rows):
-            return
-        records = self._kept.records
-        blocks = records["blocks"][rows].astype(np.intp)
-        medians, distances = np.moveaxis(median(records["open"][rows], axis=2), 1, 0)  # (group, feature)
-        first = blocks[:, None] == 0
-        usual = np.where(first, distances, records["usual"][rows]).astype(np.float64)
-        level = np.where(first, medians, records["normal"][rows, 0]).astype(np.float64)
-        last = np.where(first, medians, records["ring"][rows, (blocks - 1) % _BLOCKS]).astype(np.float64)
-        step = records["step"][rows]
-        moved = medians - level
-        suspect = self._came_apart(moved, last - level, usual, step) & (blocks[:, None] >= _BLOCKS)
-        others = self._quantities.quietest(moved)
-        astray = suspect & (np.abs(moved) > np.abs(others))
-        records["normal"][rows, 2] = np.where(astray, level + others, medians)
-        records["ring"][rows, blocks % _BLOCKS] = records["normal"][rows, 2]
-        weight = np.maximum(1 / (blocks[:, None] + 1), np.where(distances > usual, _FAST, _SLOW))
-        most = _AT_MOST * np.maximum(usual, _NEGLIGIBLE * self._floors)
-        grown = usual + (np.clip(distances, usual / _AT_MOST, most) - usual) * weight
-        usual = np.where(suspect, usual, grown)
+    def _close(self, rows: IndexArray, full: IndexArray, newest: FloatArray) -> None:
+        """Learn from blocks that are full: (group,), blocks before (group,), medians (group, feature)."""
+        records, of = self._kept.records, self._quantities
+        before = full[:, None]
+        windows = np.concatenate([records["open"][rows], newest[:, None]], axis=1)  # (group, window, feature)
+        block = middle(windows)  # (group, feature)
+        last = np.where(before > 0, records["normal"][rows, 2], block)
+        apart = of.apart(block)[:, of.telling]  # (group, told), as all that follow
+        level = np.where(before > 0, records["normal"][rows, 0][:, of.telling], apart)
+        taught = np.where(before > 0, records["ring"][rows, (full - 1) % _BLOCKS], apart)
+        distances = middle(np.abs(of.apart(windows)[..., of.telling] - level[:, None]))
+        usual = np.where(before > 0, records["usual"][rows], distances)
+        step = _COARSE_STEPS[records["coarse"][rows]][:, of.telling]
+        bound = self._bound(usual, step, of.shared_size(block - last)[:, of.telling], before)
+        # What leaves slowly is followed, as when the sun comes round to one of two sensors.
+        left = of.shared[of.telling] & (np.abs(apart - level) > bound) & (np.abs(apart - taught) > bound)
+        suspect = left & ((before >= _BLOCKS) | (np.abs(apart) > np.abs(level)))
+        records["ring"][rows, full % _BLOCKS] = np.where(suspect, level, apart)
+        usual = np.where(left, usual, self._grown(usual, distances, before))
         records["usual"][rows] = usual
-        records["blocks"][rows] = blocks + 1
-        records["normal"][rows, 0] = median_of_first(records["ring"][rows], blocks + 1)
-        units = np.maximum(_MORE_THAN_USUAL * usual, self._floors)
-        records["normal"][rows, 1] = np.maximum(units, _STEP_UNIT * step)
+        low, high = middles(records["ring"][rows], full + 1)
+        room = _MORE_THAN_USUAL * (1 + _MORE_WHILE_YOUNG / (before + 1))
+        unit = np.maximum(room * usual, _STEP_UNIT * step)
+        stands = of.everywhere(level)  # (group, feature)
+        expected = stands + of.quietest(block - last, block - stands)
+        # Where there are two in the middle, never between them, where no block may have been.
+        records["normal"][rows, 0] = of.everywhere(np.clip(level, low, high))
+        records["normal"][rows, 1] = np.maximum(unit[:, of.told_by], self._floors)
+        records["normal"][rows, 2] = np.where(suspect[:, of.told_by], expected, block)
 
-    def _came_apart(
-        self, moved: FloatArray, before: FloatArray, usual: FloatArray, step: FloatArray
-    ) -> _Mask:
-        """Return which features' blocks left the others' of their quantity, at once: (group, feature).
+    def _bound(self, usual: FloatArray, step: FloatArray, moved: FloatArray, full: IndexArray) -> FloatArray:
+        """Return how far sensors may come apart from one block to the next (group, told).
 
-        What leaves slowly is followed, as when the sun comes round to one of two sensors.
+        Parameters
+        ----------
+        usual, step, moved : distance at rest, in which they report, and how far all have moved (group, told).
+        full : blocks before (group, 1).
         """
-        apart = self._quantities.apart(moved)
-        jump = apart - self._quantities.apart(before)
-        bound = np.maximum(np.maximum(_APART * usual, _APART_FLOORS * self._floors), _STEP_APART * step)
-        bound += _MORE_ON_THE_MOVE * self._quantities.shared_size(moved - before)
-        found: _Mask = (np.abs(apart) > bound) & (np.abs(jump) > bound) & self._quantities.shared
-        return found
+        floors = _APART_FLOORS * self._floors[self._quantities.telling]
+        bound = np.maximum(np.maximum(_APART * usual, floors), _STEP_APART * step)
+        # What half a memory says is half believed.
+        grown: FloatArray = bound * np.maximum(1, _BLOCKS / np.maximum(full, 1)) + _MORE_ON_THE_MOVE * moved
+        return grown
+
+    def _grown(self, usual: FloatArray, distances: FloatArray, full: IndexArray) -> FloatArray:
+        """Return the distance at rest after a block with these: (group, told), (group, told), (group, 1)."""
+        most = _AT_MOST * np.maximum(usual, _NEGLIGIBLE * self._floors[self._quantities.telling])
+        weight = np.maximum(1 / (full + 1), np.where(distances > usual, _FAST, _SLOW))
+        grown: FloatArray = usual + (np.clip(distances, usual / _AT_MOST, most) - usual) * weight
+        return grown
 
     def groups(self) -> list[str]:
         """Return the names of all groups that have state here."""
@@ -291,3 +304,11 @@ class NoBaseline:
 def build(names: Sequence[str], baseline: Baseline | None) -> BaselineStage | NoBaseline:
     """Return the stage for features `names`, as a manifest describes it."""
     return NoBaseline() if baseline is None else BaselineStage(names, baseline)
+
+
+def _turns(filled: IndexArray) -> list[IndexArray]:
+    """Return which windows come after so many blocks that their batch filled, from 0 on: (window,) each."""
+    if not filled.any():
+        return [np.arange(len(filled))]
+    order = np.argsort(filled, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(filled))[:-1])

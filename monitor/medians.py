@@ -1,30 +1,35 @@
-"""Medians of a few numbers at a time, of many groups at once."""
-
-from typing import Any
+"""Medians of few values, for many rows at once."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.records import FloatArray
 from monitor.rows import IndexArray
 
-__all__ = ["median", "median_of_first"]
+__all__ = ["middle", "middles"]
+
+_EASY = 3
 
 
-def median(values: NDArray[Any], axis: int) -> NDArray[Any]:
-    """Return what `np.median` does, which takes ten times as long for a few numbers."""
-    ordered = np.sort(values, axis=axis)
-    count = values.shape[axis]
-    middle: NDArray[Any] = ordered.take(count // 2, axis)
-    return middle if count % 2 else (ordered.take(count // 2 - 1, axis) + middle) / 2
+def middle(values: FloatArray) -> FloatArray:
+    """Return the median of values (row, one of them, feature), the greater where two are: (row, feature)."""
+    if values.shape[1] != _EASY:
+        found: FloatArray = np.sort(values, axis=1)[:, values.shape[1] // 2]
+        return found
+    one, two, three = values[:, 0], values[:, 1], values[:, 2]
+    # A fifth of the time that sorting takes.
+    return np.maximum(np.minimum(one, two), np.minimum(np.maximum(one, two), three))
 
 
-def median_of_first(rings: FloatArray, counts: IndexArray) -> FloatArray:
-    """Return the median of the blocks that rings (group, block, feature) hold so far: (group, feature)."""
-    most = rings.shape[1]
-    filled = np.minimum(counts, most)
-    there = np.arange(most) < filled[:, None]  # (group, block)
+def middles(rings: FloatArray, counts: IndexArray) -> tuple[FloatArray, FloatArray]:
+    """Return the two in the middle, which may be one, of the first values in each ring: (row, feature) each.
+
+    Parameters
+    ----------
+    rings : (row, place, feature).
+    counts : how many places are filled, the first ones, at least one; more than there are is all (row,).
+    """
+    filled = np.minimum(counts, rings.shape[1])
+    there = np.arange(rings.shape[1]) < filled[:, None]  # (row, place)
     ordered = np.sort(np.where(there[:, :, None], rings, np.inf), axis=1)
     every = np.arange(len(rings))
-    medians: FloatArray = (ordered[every, (filled - 1) // 2] + ordered[every, filled // 2]) / 2
-    return medians
+    return ordered[every, (filled - 1) // 2], ordered[every, filled // 2]
