@@ -15,7 +15,6 @@ it is always followed: nothing tells its fault from the plant.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -27,11 +26,13 @@ from monitor.quantities import Quantities
 from monitor.records import FloatArray
 from monitor.rows import IndexArray
 
-__all__ = ["Baseline", "BaselineStage", "NoBaseline", "build"]
+__all__ = ["VERSION", "Baseline", "BaselineStage", "NoBaseline", "build"]
 
 _Mask = NDArray[np.bool_]
 
-_VERSION = 2
+VERSION = 2
+"""Of the rules here: what another version's showed of windows is nothing for this one's."""
+
 _WINDOWS = 3  # in a block
 _BLOCKS = 11  # in the memory
 # The unit is so many times the distance that sensors usually keep: a noisy group is given more room.
@@ -59,7 +60,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     floors: tuple[float, ...]
     """The least unit of each feature, in its own: healthy sensors may differ by a few of them (feature,)."""
-    version: Literal[2] = 2
+    version: int = VERSION
     """Of this module's rules."""
 
 
@@ -78,7 +79,7 @@ class BaselineStage:
         count, told = len(names), len(self._quantities.telling)
         self._kept = Grouped(
             "baseline",
-            (_VERSION, count, _BLOCKS),
+            (VERSION, count, _BLOCKS),
             [
                 ("seen", "<u4"),  # windows
                 (

@@ -20,6 +20,8 @@ _SPAN = 100_000
 # Fewer say nothing: of so many, chance alone makes a PSI of about 0.01.
 _ENOUGH = 1000
 _DECILES = np.arange(0.1, 0.95, 0.1)
+# One reading mustn't decide what is far, so this share at either end doesn't.
+_ENDS = 0.001
 # In the place of an empty bin's share, for there is no logarithm of 0.
 _NEARLY_NONE = 1e-4
 _SUMS_TO_1 = 1e-6
@@ -33,9 +35,9 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The healthy values of one feature in training, as they enter the scaler."""
 
     low: float
-    """The least."""
+    """A thousandth of them is below."""
     high: float
-    """The greatest."""
+    """A thousandth of them is above."""
     edges: tuple[float, ...]
     """Between the bins, increasing; a value that equals one belongs above it."""
     shares: tuple[float, ...]
@@ -59,9 +61,10 @@ def learn(values: FloatArray) -> Distribution:
     deciles = np.unique(np.quantile(values, _DECILES))
     edges = deciles[deciles > values.min()]  # below the least value no bin would ever be filled
     shares = _count(values, edges) / len(values)
-    return Distribution(
-        float(values.min()), float(values.max()), tuple(edges.tolist()), tuple(shares.tolist())
-    )
+    low, high = np.quantile(values, [_ENDS, 1 - _ENDS]).tolist()
+    if low == high:  # it hardly ever changes, and what it changed to is part of it
+        low, high = float(values.min()), float(values.max())
+    return Distribution(low, high, tuple(edges.tolist()), tuple(shares.tolist()))
 
 
 class DriftStage:
@@ -116,7 +119,7 @@ class DriftStage:
         return index
 
     def beyond(self) -> FloatArray:
-        """Return the share of readings beyond all of training, of each feature; 0 before there are enough."""
+        """Return the share of readings outside `low` to `high`, of each feature; 0 while they are few."""
         _, beyond, total = self.counted
         return beyond / total if total >= _ENOUGH else np.zeros(len(self.trained))
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.baseline import Baseline
+from monitor.baseline import VERSION, Baseline
 from monitor.drift import Distribution
 from monitor.errors import BundleError
 from monitor.records import FloatArray
@@ -48,8 +48,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     baseline: Baseline | None = None
     """How a group's own normal is found; None where windows are judged as they come."""
     ranges: dict[str, tuple[float, float]]
-    """Feature -> lowest and highest healthy value seen in training: in the feature's unit, or with a baseline
-    in units of the group's normal."""
+    """Feature -> lowest and highest healthy value in training, but for a thousandth at either end: in the
+    feature's unit, or with a baseline in units of the group's normal."""
     distribution: dict[str, Distribution] | None = None
     """Feature -> its healthy values in training as they enter the scaler; None where it isn't known."""
     data: dict[str, Any]
@@ -202,6 +202,10 @@ def _check_manifest(manifest: Manifest) -> None:
         (manifest.steps >= 2, f"steps must be at least 2, not {manifest.steps}"),  # noqa: PLR2004
         (manifest.sample_period > 0, f"sample_period must be above 0 s, not {manifest.sample_period}"),
         (0 < manifest.threshold < 1, f"threshold must lie between 0 and 1, not {manifest.threshold}"),
+        (
+            manifest.baseline is None or manifest.baseline.version == VERSION,
+            f"baseline.version must be {VERSION}, of the rules that this monitor knows; train the bundle again",
+        ),
         (
             manifest.baseline is None
             or (

@@ -88,7 +88,7 @@ class Metrics:
         )
         self._beyond_training = Gauge(
             f"{_P}beyond_training_ratio",
-            "Share of the newest readings beyond all that training saw.",
+            "Share of the newest readings beyond all but a thousandth, at either end, of what training saw.",
             ["feature"],
             registry=registry,
         )

@@ -27,7 +27,7 @@ class Quantities:
         self._more = [members for members in self._members if len(members) > _PAIR]
         second = {other: one for one, other in pairs}
         self.telling: IndexArray = np.array([n for n in range(len(kinds)) if n not in second])
-        """The features whose `apart` tells all: the other of a pair has the same with the other sign (told,)."""
+        """The features whose `apart` tells all; the other of a pair has the opposite: (told,)."""
         told = [second.get(n, n) for n in range(len(kinds))]
         self.told_by: IndexArray = np.searchsorted(self.telling, told)
         """Which of `telling` tells each feature's: (feature,)."""

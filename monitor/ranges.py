@@ -20,7 +20,7 @@ class RangeStage:
     Parameters
     ----------
     features : the feature names in order.
-    ranges : feature -> lowest and highest healthy value seen in training, in the feature's unit.
+    ranges : feature -> lowest and highest value that a healthy one has in training, in what is flagged.
     """
 
     def __init__(self, features: Sequence[str], ranges: Mapping[str, tuple[float, float]]) -> None:

@@ -88,6 +88,7 @@ def _manifest(
 ) -> bundle.Manifest:
     arrays = network.weights(trained.network)
     baseline = normals.described(settings)
+    distribution = {name: drift.learn(column) for name, column in zip(NAMES, prepared.healthy.T, strict=True)}
     return bundle.Manifest(
         id=bundle.identify(arrays, prepared.scaler, FEATURES, STEPS, THRESHOLD, baseline),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -96,13 +97,8 @@ def _manifest(
         sample_period=prepared.sample_period,
         threshold=THRESHOLD,
         baseline=baseline,
-        ranges={
-            name: (float(column.min()), float(column.max()))
-            for name, column in zip(NAMES, prepared.healthy.T, strict=True)
-        },
-        distribution={
-            name: drift.learn(column) for name, column in zip(NAMES, prepared.healthy.T, strict=True)
-        },
+        ranges={name: (one.low, one.high) for name, one in distribution.items()},
+        distribution=distribution,
         data={
             **_describe(prepared, trained, settings),
             **({"healthy": healthy.as_dict()} if healthy else {}),

@@ -42,7 +42,7 @@ def data(findings: Findings) -> str:
             [_part(name, part, timed=timed) for name, part in parts],
         ),
         table(
-            ["feature", "in", "lowest healthy value", "highest healthy value"],
+            ["feature", "in", "healthy values from (0.1 %)", "to (99.9 %)"],
             [
                 (
                     f.name,

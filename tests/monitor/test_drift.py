@@ -36,10 +36,17 @@ def stage() -> DriftStage:
 
 
 def test_deciles_hold_a_tenth_each() -> None:
-    """Of continuous values each bin holds a tenth, and the least and greatest are kept."""
+    """Of continuous values each bin holds a tenth, and a thousandth is beyond either end."""
     found = NAMED["a"]
     assert found.shares == pytest.approx([0.1] * 10, abs=1e-3)
-    assert (found.low, found.high) == (TRAINED.min(), TRAINED.max())
+    assert np.mean(found.low > TRAINED) == pytest.approx(1e-3, abs=1e-4)
+    assert np.mean(found.high < TRAINED) == pytest.approx(1e-3, abs=1e-4)
+
+
+def test_one_reading_is_no_end() -> None:
+    """One odd value among thousands doesn't make the range; where all others are equal it does."""
+    assert learn(np.array([*range(9999), 1e6])).high < 9999
+    assert learn(np.array([5.0] * 9999 + [7.0])).high == 7
 
 
 @pytest.mark.parametrize(
@@ -60,11 +67,11 @@ def test_values_that_repeat(values: list[float], edges: tuple[float, ...], share
 
 
 def test_more_of_the_same_is_no_drift() -> None:
-    """What comes from the same plant has next to no index, in whole numbers too, and is never beyond it."""
+    """What comes from the same plant has next to no index, in whole numbers too, and hardly any is beyond."""
     same = stage()
     same.add(draw(20_000))
     assert same.psi() == pytest.approx([0, 0], abs=0.01)
-    assert same.beyond() == pytest.approx([0, 0], abs=1e-3)
+    assert same.beyond().max() < 0.004
 
 
 def test_a_plant_that_moved_is_drift() -> None:
