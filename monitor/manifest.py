@@ -204,7 +204,7 @@ def _check_manifest(manifest: Manifest) -> None:
         (0 < manifest.threshold < 1, f"threshold must lie between 0 and 1, not {manifest.threshold}"),
         (
             manifest.baseline is None or manifest.baseline.version == VERSION,
-            f"baseline.version must be {VERSION}, of the rules that this monitor knows; train the bundle again",
+            f"baseline.version must be {VERSION}, as this monitor's rules are; train the bundle again",
         ),
         (
             manifest.baseline is None

@@ -14,7 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from monitor import drift
 from monitor.alerts import AlertStage
+from monitor.ranges import RangeStage
 from monitor.records import FloatArray, Judgements
 from monitor.scaler import Scaler
 from training import dataset, evaluate, learn, network, normals, recordings
@@ -31,7 +33,7 @@ SETTINGS = FitSettings(epochs=15, batch_size=256, learning_rate=3e-3, test_share
 DRAWS = (11, 12)  # of faults, to train with
 TEST_DRAW = 1
 MEDIAN_OF, MEDIAN_AGE = 240, 3  # readings
-LASTING, BEFORE, AFTER = 5000, 400, 300  # readings; a shorter site has a shorter fault
+LASTING, BEFORE, AFTER = 5000, 400, 300  # readings; a site with fewer than their sum has a shorter fault
 RECOVERY = 30  # readings
 THRESHOLD = 0.5
 
@@ -127,6 +129,8 @@ def models(prepared: Prepared, settings: FitSettings) -> Iterator[tuple[str, Sco
 
 def measure(site: Site, show: Show, prepared: Prepared, score: Score) -> dict[str, float]:
     """Return a line of the table."""
+    known = {name: drift.learn(column) for name, column in zip(NAMES, prepared.healthy.T, strict=True)}
+    ranges = RangeStage(NAMES, {name: (one.low, one.high) for name, one in known.items()})
 
     def called(data: Dataset) -> NDArray[np.bool_]:
         return score(prepared.scaler.transform(data.windows)) > THRESHOLD
@@ -137,13 +141,15 @@ def measure(site: Site, show: Show, prepared: Prepared, score: Score) -> dict[st
     quality = evaluate.measure(data, called(data))
     rest = show(site.cut(site.healthy))
     wrong, calm = called(rest), site.calm(site.healthy, rest)
+    flagged = ranges.flag(rest.windows)
     found = {
         "F1": quality.f1 or 0.0,
         **quality.recall_by_kind,
         "false": float(wrong[calm].mean()),
         "alerts": alerts(rest[calm], wrong[calm]),
+        "out of range": float(flagged[calm].mean()),
         "judged": len(rest) / len(site.healthy),
-        "events Faulty": float(wrong[~calm].mean()) if not calm.all() else np.nan,
+        **staged(wrong[~calm], flagged[~calm]),
     }
     lasting, after = [], []
     for _, frame, begin, end in site.lasting():
@@ -155,6 +161,17 @@ def measure(site: Site, show: Show, prepared: Prepared, score: Score) -> dict[st
         calm = site.calm(frame, data)
         after.append(faults[calm & (ends > end + RECOVERY * period)].mean())
     return {**found, "lasting": float(min(lasting)), "after": float(max(after))}
+
+
+def staged(faulty: NDArray[np.bool_], flagged: NDArray[np.bool_]) -> dict[str, float]:
+    """Return how many windows with a staged event there are, and how many are called what."""
+    counts = {
+        "staged": len(faulty),
+        "staged Faulty": faulty.sum(),
+        "staged out of range": flagged.sum(),
+        "staged Normal, in range": (~faulty & ~flagged).sum(),
+    }
+    return {name: float(count) for name, count in counts.items()}
 
 
 def alerts(data: Dataset, faulty: NDArray[np.bool_]) -> float:
@@ -192,6 +209,7 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         worst = {
             "least recall": part[kinds].min(axis=None),
             "false": part["false"].max(),
+            "out of range": part["out of range"].max(),
             "alerts": part["alerts"].sum(),
             "lasting": part["lasting"].min(),
             "after": part["after"].max(),
@@ -213,7 +231,7 @@ def _say(name: str, value: object) -> str:
         return str(value)
     if np.isnan(value):
         return ""
-    digits = {"alerts": 0, "false": 4, "F1": 3}
+    digits = {"alerts": 0, "staged": 0, "false": 4, "out": 4, "F1": 3}
     return f"{value:.{digits.get(name.partition(' ')[0], 2)}f}"
 
 

@@ -127,9 +127,11 @@ def standing(folder: Path, name: str, tried_on: Trial) -> Standing:
 
 
 def verdict(new: Standing, other: Standing) -> str:
-    """Return how the two compare."""
-    said = "it beats" if new.beats(other) else "IT DOES NOT BEAT"
-    return f"on the held-back part:\n  {new}\n  {other}\n{said} {other.name} on the held-back part"
+    """Return how the two compare, and what to do where the new one is no better."""
+    beats = new.beats(other)
+    said = f"{'it beats' if beats else 'IT DOES NOT BEAT'} {other.name} on the held-back part"
+    advice = f": go on with {other.name}, and fit again to a longer recording, a day or more"
+    return f"on the held-back part:\n  {new}\n  {other}\n{said}{'' if beats else advice}"
 
 
 def _held_back(frame: pd.DataFrame, share: float) -> Flags:

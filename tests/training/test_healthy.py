@@ -172,5 +172,7 @@ def test_who_beats_whom() -> None:
     assert good.beats(replace(good, f1=0.8))
     assert not good.beats(good)
     assert not good.beats(replace(good, f1=0.8, undisturbed=0.0))
-    assert "IT DOES NOT BEAT good" in versus.verdict(good, good)
+    said = versus.verdict(good, good)
+    assert "IT DOES NOT BEAT good" in said
+    assert "go on with good, and fit again to a longer recording" in said
     assert "it beats good" in versus.verdict(replace(good, f1=0.95), good)
