@@ -81,6 +81,7 @@ class BaselineStage:
             "baseline",
             (VERSION, count, _BLOCKS),
             [
+                ("held", "?", (told,)),  # whether they came apart and haven't come back
                 ("seen", "<u4"),  # windows
                 (
                     "open",
@@ -208,10 +209,19 @@ class BaselineStage:
         distances = middle(np.abs(of.apart(windows)[..., of.telling] - level[:, None]))
         usual = np.where(before > 0, records["usual"][rows], distances)
         step = _COARSE_STEPS[records["coarse"][rows]][:, of.telling]
-        bound = self._bound(usual, step, of.shared_size(block - last)[:, of.telling], before)
+        bound = np.maximum(
+            np.maximum(_APART * usual, _APART_FLOORS * self._floors[of.telling]), _STEP_APART * step
+        )
+        # What half a memory says is half believed.
+        wide = bound * np.maximum(1, _BLOCKS / np.maximum(before, 1))
+        wide += _MORE_ON_THE_MOVE * of.shared_size(block - last)[:, of.telling]
+        gone = np.abs(apart - level)
         # What leaves slowly is followed, as when the sun comes round to one of two sensors.
-        left = of.shared[of.telling] & (np.abs(apart - level) > bound) & (np.abs(apart - taught) > bound)
-        suspect = left & ((before >= _BLOCKS) | (np.abs(apart) > np.abs(level)))
+        leaves = of.shared[of.telling] & (gone > wide) & (np.abs(apart - taught) > wide)
+        held = records["held"][rows]
+        suspect = held & (gone > bound) | leaves & ((before >= _BLOCKS) | (np.abs(apart) > np.abs(level)))
+        left = leaves | suspect
+        records["held"][rows] = suspect
         records["ring"][rows, full % _BLOCKS] = np.where(suspect, level, apart)
         usual = np.where(left, usual, self._grown(usual, distances, before))
         records["usual"][rows] = usual
@@ -224,20 +234,6 @@ class BaselineStage:
         records["normal"][rows, 0] = of.everywhere(np.clip(level, low, high))
         records["normal"][rows, 1] = np.maximum(unit[:, of.told_by], self._floors)
         records["normal"][rows, 2] = np.where(suspect[:, of.told_by], expected, block)
-
-    def _bound(self, usual: FloatArray, step: FloatArray, moved: FloatArray, full: IndexArray) -> FloatArray:
-        """Return how far sensors may come apart from one block to the next (group, told).
-
-        Parameters
-        ----------
-        usual, step, moved : distance at rest, in which they report, and how far all have moved (group, told).
-        full : blocks before (group, 1).
-        """
-        floors = _APART_FLOORS * self._floors[self._quantities.telling]
-        bound = np.maximum(np.maximum(_APART * usual, floors), _STEP_APART * step)
-        # What half a memory says is half believed.
-        grown: FloatArray = bound * np.maximum(1, _BLOCKS / np.maximum(full, 1)) + _MORE_ON_THE_MOVE * moved
-        return grown
 
     def _grown(self, usual: FloatArray, distances: FloatArray, full: IndexArray) -> FloatArray:
         """Return the distance at rest after a block with these: (group, told), (group, told), (group, 1)."""

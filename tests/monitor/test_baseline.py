@@ -177,6 +177,17 @@ def test_lasting_fault_of_a_new_group(begin: int) -> None:
     assert strays[end:].max() < 2
 
 
+def test_lasting_fault_while_doors_open() -> None:
+    """Nor does the plant teach it by moving as far as the fault goes, time and again."""
+    values = _plant(MEMORY + NEVER_SEEN + 400)
+    begin, end = MEMORY + 50, MEMORY + 50 + NEVER_SEEN
+    values[:, [0, 2]] += 4 * np.exp(-(np.arange(len(values)) % 200) / 40)[:, None]
+    values[begin:end, 0] += 1
+    strays = _strays(values)[:, 0]
+    assert np.mean(strays[begin:end] > 2.5) > 0.8
+    assert strays[end + 30 :].max() < 2
+
+
 @pytest.mark.parametrize("sensor", [0, 2])
 def test_who_is_to_blame(sensor: int) -> None:
     """What is usual for a sensor at fault is what the other says, wherever the plant has gone meanwhile."""
