@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from monitor.grouped import Grouped
 from monitor.medians import middle, middles
+from monitor.no_baseline import NoBaseline
 from monitor.quantities import Quantities
 from monitor.records import FloatArray
 from monitor.rows import IndexArray
@@ -205,23 +206,14 @@ class BaselineStage:
         last = np.where(before > 0, records["normal"][rows, 2], block)
         apart = of.apart(block)[:, of.telling]  # (group, told), as all that follow
         level = np.where(before > 0, records["normal"][rows, 0][:, of.telling], apart)
-        taught = np.where(before > 0, records["ring"][rows, (full - 1) % _BLOCKS], apart)
         distances = middle(np.abs(of.apart(windows)[..., of.telling] - level[:, None]))
         usual = np.where(before > 0, records["usual"][rows], distances)
         step = _COARSE_STEPS[records["coarse"][rows]][:, of.telling]
         bound = np.maximum(
             np.maximum(_APART * usual, _APART_FLOORS * self._floors[of.telling]), _STEP_APART * step
         )
-        # What half a memory says is half believed.
-        wide = bound * np.maximum(1, _BLOCKS / np.maximum(before, 1))
-        wide += _MORE_ON_THE_MOVE * of.shared_size(block - last)[:, of.telling]
-        gone = np.abs(apart - level)
-        # What leaves slowly is followed, as when the sun comes round to one of two sensors.
-        leaves = of.shared[of.telling] & (gone > wide) & (np.abs(apart - taught) > wide)
-        held = records["held"][rows]
-        suspect = held & (gone > bound) | leaves & ((before >= _BLOCKS) | (np.abs(apart) > np.abs(level)))
-        left = leaves | suspect
-        records["held"][rows] = suspect
+        moved = of.shared_size(block - last)[:, of.telling]
+        left, suspect = self._came_apart(rows, full, apart, level, bound, moved)
         records["ring"][rows, full % _BLOCKS] = np.where(suspect, level, apart)
         usual = np.where(left, usual, self._grown(usual, distances, before))
         records["usual"][rows] = usual
@@ -234,6 +226,36 @@ class BaselineStage:
         records["normal"][rows, 0] = of.everywhere(np.clip(level, low, high))
         records["normal"][rows, 1] = np.maximum(unit[:, of.told_by], self._floors)
         records["normal"][rows, 2] = np.where(suspect[:, of.told_by], expected, block)
+
+    def _came_apart(
+        self,
+        rows: IndexArray,
+        full: IndexArray,
+        apart: FloatArray,
+        level: FloatArray,
+        bound: FloatArray,
+        moved: FloatArray,
+    ) -> tuple[_Mask, _Mask]:
+        """Return which sensors' blocks are no rest to learn from, and which of those are held: (group, told).
+
+        Parameters
+        ----------
+        rows, full : records, and blocks before (group,).
+        apart, level, bound, moved : how far they stand apart, did so far, may from that, and how far all have
+            moved since the last block (group, told).
+        """
+        records, before = self._kept.records, full[:, None]
+        taught = np.where(before > 0, records["ring"][rows, (full - 1) % _BLOCKS], apart)
+        # What half a memory says is half believed.
+        wide = bound * np.maximum(1, _BLOCKS / np.maximum(before, 1)) + _MORE_ON_THE_MOVE * moved
+        gone = np.abs(apart - level)
+        # What leaves slowly is followed, as when the sun comes round to one of two sensors.
+        leaves = (gone > wide) & (np.abs(apart - taught) > wide)
+        leaves &= self._quantities.shared[self._quantities.telling]
+        further = (before >= _BLOCKS) | (np.abs(apart) > np.abs(level))
+        suspect = records["held"][rows] & (gone > bound) | leaves & further
+        records["held"][rows] = suspect
+        return leaves | suspect, suspect
 
     def _grown(self, usual: FloatArray, distances: FloatArray, full: IndexArray) -> FloatArray:
         """Return the distance at rest after a block with these: (group, told), (group, told), (group, 1)."""
@@ -265,37 +287,6 @@ class BaselineStage:
     def forget(self, group: str) -> None:
         """Drop a group: what comes next is its normal."""
         self._kept.forget(group)
-
-
-class NoBaseline:
-    """In the stage's place where a bundle has none: windows are judged as they come."""
-
-    def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, _Mask]:
-        """Return levels 0 and units 1 for each, and that all are ready."""
-        normals = np.zeros((len(groups), 3, windows.shape[2]))
-        normals[:, 1] = 1
-        return normals, np.ones(len(groups), dtype=np.bool_)
-
-    def show(self, windows: FloatArray, normals: FloatArray) -> FloatArray:  # noqa: ARG002 - as the stage's
-        """Return the windows as they are."""
-        return windows
-
-    def usual(self, window: FloatArray, normal: FloatArray) -> None:
-        """Return nothing: what is usual is the training mean."""
-
-    def groups(self) -> list[str]:
-        """Return none."""
-        return []
-
-    def dump(self, group: str) -> bytes:  # noqa: ARG002 - as the stage's
-        """Return nothing."""
-        return b""
-
-    def load(self, group: str, value: bytes) -> None:
-        """Let go of what a bundle with a baseline knew."""
-
-    def forget(self, group: str) -> None:
-        """Know nothing."""
 
 
 def build(names: Sequence[str], baseline: Baseline | None) -> BaselineStage | NoBaseline:
