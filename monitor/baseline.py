@@ -43,8 +43,8 @@ _MORE_WHILE_YOUNG = 2.0
 # Where the plant moves, one of its sensors is there before the other: the unit grows by this share of the way
 # that all have gone since the last block.
 _MORE_ON_THE_MOVE = 0.3
-# Sensors have come apart beyond so many times their usual distance, or 1.5 times the floor.
-_APART, _APART_FLOORS = 3.0, 1.5
+# Sensors have come apart beyond so many times their usual distance, or twice the floor.
+_APART, _APART_FLOORS = 3.0, 2.0
 # What a sensor reports in coarse steps jumps by a step for nothing: in steps, of a unit and of coming apart.
 _STEP_UNIT, _STEP_APART = 0.3, 0.7
 # Fine ones count as none; a group that nothing is known of has the coarsest.
