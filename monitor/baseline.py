@@ -245,15 +245,16 @@ class BaselineStage:
             moved since the last block (group, told).
         """
         records, before = self._kept.records, full[:, None]
-        taught = np.where(before > 0, records["ring"][rows, (full - 1) % _BLOCKS], apart)
+        there = (np.arange(_BLOCKS) < before)[:, :, None]
+        ring = np.where(there, records["ring"][rows], level[:, None])  # (group, block, told)
         # What half a memory says is half believed.
         wide = bound * np.maximum(1, _BLOCKS / np.maximum(before, 1)) + _MORE_ON_THE_MOVE * moved
-        gone = np.abs(apart - level)
-        # What leaves slowly is followed, as when the sun comes round to one of two sensors.
-        leaves = (gone > wide) & (np.abs(apart - taught) > wide)
+        # What leaves slowly is followed, as when the sun comes round to one of two sensors, and what goes where
+        # it was a while ago comes back.
+        leaves = (apart < ring.min(axis=1) - wide) | (apart > ring.max(axis=1) + wide)
         leaves &= self._quantities.shared[self._quantities.telling]
         further = (before >= _BLOCKS) | (np.abs(apart) > np.abs(level))
-        suspect = records["held"][rows] & (gone > bound) | leaves & further
+        suspect = records["held"][rows] & (np.abs(apart - level) > bound) | leaves & further
         records["held"][rows] = suspect
         return leaves | suspect, suspect
 

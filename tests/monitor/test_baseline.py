@@ -216,6 +216,13 @@ def test_slow_parting_is_followed() -> None:
     assert _strays(values)[1600:].max() < 2
 
 
+def test_return_from_a_slow_fault() -> None:
+    """A sensor that parts slowly, is followed for a while and jumps back is soon what it was before."""
+    values = _plant(800)
+    values[300:390, 0] += np.linspace(0.1, 1.5, 90)
+    assert _strays(values)[470:].max() < 2
+
+
 @pytest.mark.parametrize("rise", [0, 3])
 def test_faults_from_the_start(rise: float) -> None:
     """A fault in a group's first readings is outvoted once most blocks are healthy, and then has no say."""
