@@ -249,8 +249,8 @@ class BaselineStage:
         ring = np.where(there, records["ring"][rows], level[:, None])  # (group, block, told)
         # What half a memory says is half believed.
         wide = bound * np.maximum(1, _BLOCKS / np.maximum(before, 1)) + _MORE_ON_THE_MOVE * moved
-        # What leaves slowly is followed, as when the sun comes round to one of two sensors, and what goes where
-        # it was a while ago comes back.
+        # What leaves slowly is followed, as when the sun comes round to one of two sensors. So is
+        # what goes where it was a while ago: it comes back.
         leaves = (apart < ring.min(axis=1) - wide) | (apart > ring.max(axis=1) + wide)
         leaves &= self._quantities.shared[self._quantities.telling]
         further = (before >= _BLOCKS) | (np.abs(apart) > np.abs(level))
