@@ -117,20 +117,16 @@ class BaselineStage:
         return self._push_repeatedly(rows, windows)
 
     def _push_once(self, rows: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
-        """Take in one window of each group (window,): as the other does, in 10 µs in place of 75."""
-        records = self._kept.records
-        ready = records["blocks"][rows] > 0
+        """Take in one window of each group (window,), as the other does, at a fraction of its price."""
+        records, steps = self._kept.records, windows.shape[1]
+        seen = records["seen"][rows].astype(np.intp)
+        records["seen"][rows] = seen + 1
+        taken = -(-seen // steps)  # before this one
         normals = records["normal"][rows].astype(np.float64)
-        phases = records["phase"][rows]
-        records["phase"][rows] = (phases + 1) % windows.shape[1]
-        new = np.flatnonzero(phases == 0)
+        new = np.flatnonzero(seen % steps == 0)
         if len(new):
-            taken = rows[new]
-            slots = records["held"][taken]
-            records["held"][taken] = (slots + 1) % _WINDOWS
-            self._add(taken, slots, windows[new])
-            self._close(taken[slots == _WINDOWS - 1])
-        return normals, ready
+            self._take(rows[new], taken[new], windows[new])
+        return normals, taken >= _WINDOWS
 
     def _push_repeatedly(self, found: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
         """Take in any number of windows of each group (window,), in order."""
