@@ -37,7 +37,7 @@ _HOLD = 0.02
 # With QoS 0 nothing waits for the store, and it is written this often, in seconds; after a failure, too. If
 # so many groups speak that it takes long, it is written less often, so that judging keeps most of the time.
 _COMMIT_EVERY = 1.0
-_PAUSE_FOR_EACH = 9.0  # seconds of pause for a second of writing
+_PAUSE_FOR_EACH = 19.0  # seconds of pause for a second of writing
 # Groups of one such commit, 50 ms of work: 100,000 at once take a second, and meanwhile readings overflow.
 _PORTION = 4096
 

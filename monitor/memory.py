@@ -12,6 +12,7 @@ from monitor.states import StateBoard
 __all__ = ["Memory"]
 
 _log = logging.getLogger(__name__)
+_encode = msgspec.msgpack.Encoder().encode
 
 Fetch = Callable[[list[str]], Mapping[str, bytes]]
 """Returns what is kept elsewhere of those of these groups that it knows."""
@@ -48,7 +49,7 @@ class Memory:
             chain.alerts.dump(group),
             self.incidents.dump(group),
         )
-        return msgspec.msgpack.encode(parts)
+        return _encode(parts)
 
     def load(self, group: str, value: bytes, now: float) -> None:
         """Put back what `dump` returned, as heard at `now` (monotonic seconds).

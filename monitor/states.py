@@ -4,16 +4,16 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-import msgspec
 import numpy as np
 
 from monitor.chain import Verdicts
+from monitor.grouped import Grouped
 from monitor.records import GroupState, Outcome, Readings, State
-from monitor.rows import IndexArray, Rows
+from monitor.rows import IndexArray
 
 __all__ = ["StateBoard"]
 
-_VERSION = 1
+_VERSION = 2
 
 _STATES = tuple(State)
 _FILLING, _WARMING, _NORMAL, _FAULTY, _SILENT = range(len(_STATES))
@@ -34,26 +34,19 @@ _NONE = -1
 _FEW = 16
 
 
-# Version, last event time, state, since when, score, whether out of range.
-_Line = tuple[int, float, State, float, float | None, bool]
-
 _Shown = tuple[int, bool, str | None]
 """What `state/<group>` is published for when it changes: state, whether out of range, incident."""
 
-_LINE = np.dtype(
-    [
-        ("heard", "f8"),  # when a reading was last accepted, monotonic seconds
-        ("turn", "i8"),  # the same as a number that is another for each reading
-        ("last_ts", "f8"),  # its event time, seconds since the Unix epoch
-        ("since", "f8"),
-        ("score", "f8"),  # NaN where there is none
-        ("state", "i1"),
-        ("far", "?"),  # out of range
-        ("busy", "?"),  # with an open incident
-    ]
-)
-_BLANK = np.zeros((), dtype=_LINE)
-_BLANK["score"], _BLANK["state"] = np.nan, _NONE
+_FIELDS = [
+    ("heard", "f8"),  # when a reading was last accepted, monotonic seconds
+    ("turn", "i8"),  # the same as a number that is another for each reading
+    ("last_ts", "f8"),  # its event time, seconds since the Unix epoch
+    ("since", "f8"),
+    ("score", "f8"),  # NaN where there is none
+    ("state", "i1"),
+    ("far", "?"),  # out of range
+    ("busy", "?"),  # with an open incident
+]
 
 
 class StateBoard:
@@ -71,7 +64,7 @@ class StateBoard:
     def __init__(self, stale_after: float, incident: Callable[[str], str | None]) -> None:
         self.stale_after = stale_after
         self._incident = incident
-        self._rows = Rows(_BLANK)
+        self._rows = Grouped("board", (_VERSION, len(_STATES)), _FIELDS, {"score": np.nan, "state": _NONE})
         self._incidents: dict[str, str] = {}  # the open ones
         self._turn = 0
         self._earliest = np.inf  # no group that speaks was last heard before
@@ -132,7 +125,7 @@ class StateBoard:
             if state == _REFUSED:
                 continue
             row = self._rows.add(name)
-            _, _, _, since, score, old, far, busy = self._rows.records[row].item()
+            head, _, _, _, since, score, old, far, busy = self._rows.records[row].item()
             if old == _NONE:
                 self.arrived.append(name)
             before.setdefault(name, (old, far, self._incidents.get(name)))
@@ -142,7 +135,7 @@ class StateBoard:
             ts = readings.ts[index]
             state = self._counted(old, state)
             since = ts if state != old else since
-            self._rows.records[row] = now, self._turn + index, ts, since, score, state, far, busy
+            self._rows.records[row] = head, now, self._turn + index, ts, since, score, state, far, busy
             after[name] = state, far, None
         self._turn += len(windows.outcomes)
         self._earliest = min(self._earliest, now)
@@ -224,31 +217,25 @@ class StateBoard:
 
     def dump(self, name: str) -> bytes | None:
         """Return a group's line as a value that `load` takes; None if there is none."""
-        row = self._rows.row(name)
-        if row is None:
-            return None
-        _, _, last_ts, since, score, state, far, _ = self._rows.records[row].item()
-        line = (_VERSION, last_ts, _STATES[state], since, _score(score), far)
-        return msgspec.msgpack.encode(line)
+        return self._rows.dump(name) if name in self._rows else None
 
     def load(self, name: str, value: bytes, now: float) -> None:
         """Put back what `dump` returned; a group that spoke counts as heard at `now` (monotonic seconds).
 
         Raises
         ------
-        ValueError : the value is of another version or none at all.
+        ValueError : the value is damaged, of another version or none at all.
         """
-        try:
-            version, last_ts, state, since, score, far = msgspec.msgpack.decode(value, type=_Line)
-        except msgspec.DecodeError as error:
-            raise ValueError(f"state of {name!r} can't be read: {error}") from error
-        if version != _VERSION:
-            raise ValueError(f"state of {name!r} is version {version}, expected {_VERSION}")
         self.forget(name)
-        row = self._hear(name, now, last_ts)
-        self._move(row, _STATES.index(state), since)
-        lines = self._rows.records
-        lines["score"][row], lines["far"][row] = np.nan if score is None else score, far
+        self._rows.load(name, value)
+        lines, row = self._rows.records, self._rows.add(name)
+        state = int(lines["state"][row])
+        if not 0 <= state < len(_STATES):
+            self._rows.forget(name)
+            raise ValueError(f"state of {name!r} is number {state}, expected one of {len(_STATES)}")
+        lines["state"][row], lines["busy"][row] = _NONE, False
+        self._hear(name, now, float(lines["last_ts"][row]))
+        self._move(row, state, float(lines["since"][row]))
         self._look_up(name)
 
     def lines(self, names: Iterable[str] | None = None) -> list[GroupState]:
@@ -256,7 +243,7 @@ class StateBoard:
         return [self._line(name) for name in (self._rows.names() if names is None else names)]
 
     def _line(self, name: str) -> GroupState:
-        _, _, _, since, score, state, far, _ = self._rows.records[self._rows.row(name)].item()
+        _, _, _, _, since, score, state, far, _ = self._rows.records[self._rows.row(name)].item()
         return GroupState(name, _STATES[state], since, _score(score), far, self._incidents.get(name))
 
     def _hear(self, name: str, now: float, ts: float) -> int:

@@ -81,7 +81,7 @@ PLANS = (
     _ours(groups(10_000), 200_000, groups=10_000),
     _ours(groups(100_000), 300_000, groups=100_000),
     _plain(1_000, 300_000),
-    _plain(10_000, 20_000),
+    _plain(10_000, 200_000),
     _plain(100_000, 100_000),
     _ours(groups(1_000, 1), 150_000, qos=1),
     Plan(_LINES, lambda setting: flood_lines(setting, _LINES, 300_000)),
