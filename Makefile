@@ -54,7 +54,7 @@ $(DEMO)/training.csv: | $(VENV)/installed
 	$(BIN)/sensor-training simulate --out $(DEMO)/healthy.csv --hours 6
 	$(BIN)/sensor-training inject $(DEMO)/healthy.csv --out $@
 
-$(DEMO)/bundle/SHA256SUMS: $(DEMO)/training.csv monitor/baseline.py
+$(DEMO)/bundle/SHA256SUMS: $(DEMO)/training.csv $(wildcard monitor/baseline.py)
 	$(BIN)/sensor-training fit --recording $< --bundle $(DEMO)/bundle --epochs 8 --batch-size 256 --learning-rate 0.002
 
 $(DEMO)/plant.csv: | $(VENV)/installed

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 __all__ = ["Template", "conflict", "homeless", "own_output"]
 
+_NO_NAME = re.compile("[+#\0]")
 _NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -44,13 +45,17 @@ class Template:
         return "/".join("+" if level is None else level for level in self.levels)
 
     def group(self, topic: str) -> str | None:
-        """Return the group that a topic belongs to, or None if it doesn't fit. No name is empty."""
+        """Return the group that a topic belongs to, or None if it doesn't fit.
+
+        No name is empty, or has in it what no topic may have: a broker that sends such a thing is out of order,
+        and nothing could be published for that group.
+        """
         levels = topic.split("/")
         if len(levels) != len(self.levels):
             return None
         named = []
         for found, wanted in zip(levels, self.levels, strict=True):
-            if wanted is None and found:
+            if wanted is None and _can_be_level(found):
                 named.append(found)
             elif found != wanted:
                 return None
@@ -59,7 +64,7 @@ class Template:
     def takes(self, group: str) -> bool:
         """Say whether readings of a group can arrive here: it has a part for each name, and none is empty."""
         parts = group.split("/")
-        return len(parts) == len(self.names) and "" not in parts and not set("+#\0") & set(group)
+        return len(parts) == len(self.names) and all(map(_can_be_level, parts))
 
     def topic(self, group: str) -> str:
         """Return the topic on which a group's readings arrive.
@@ -89,6 +94,11 @@ class Template:
         return len(self.levels) >= len(base) and all(
             mine is None or mine == theirs for mine, theirs in zip(self.levels, base, strict=False)
         )
+
+
+def _can_be_level(text: str) -> bool:
+    """Say whether a name can stand in a topic that is published."""
+    return text != "" and not _NO_NAME.search(text)
 
 
 def conflict(templates: Sequence[Template], base_topic: str) -> str | None:

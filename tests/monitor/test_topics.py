@@ -24,6 +24,10 @@ QUICK = settings(derandomize=True, deadline=None, max_examples=100)
         ("plant/{line}/{station}/reading", "plant/line1/station7/reading/more", None),
         ("plant/{station}", "Plant/station7", None),
         ("plant/{station}", "", None),
+        ("p/{station}", "p/", None),
+        ("p/{station}", "p/a\0b", None),
+        ("p/{station}", "p/a+", None),
+        ("p/{station}", "p/#", None),
     ],
 )
 def test_group(template: str, topic: str, group: str | None) -> None:
