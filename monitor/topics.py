@@ -47,8 +47,8 @@ class Template:
     def group(self, topic: str) -> str | None:
         """Return the group that a topic belongs to, or None if it doesn't fit.
 
-        No name is empty, or has in it what no topic may have: a broker that sends such a thing is out of order,
-        and nothing could be published for that group.
+        No name is empty, or has in it what no topic may have: a broker that sends such a thing is out of
+        order, and nothing could be published for that group.
         """
         levels = topic.split("/")
         if len(levels) != len(self.levels):
