@@ -102,7 +102,7 @@ def _add_check(add: _Add) -> None:
 def _add_replay(add: _Add) -> None:
     replay = add(
         "replay",
-        "Publish a recording as if the plant sent it now.",
+        "Publish a recording as a plant would send it.",
         "Each reading goes to the topic that the settings read its group from, with the\n"
         "recording's own times.",
         "sensor-monitor replay plant.csv --config config/monitor.toml",

@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Sequence
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 
 from monitor import bundle, configuration, packaged, restore
 from monitor.chain import Chain
@@ -17,7 +19,7 @@ from monitor.web.server import listen
 
 __all__ = ["check_connection", "check_files"]
 
-# How long the broker may take to answer, in seconds.
+# How long the broker, or who has our port, may take to answer, in seconds.
 _PATIENCE = 10.0
 
 
@@ -67,10 +69,22 @@ def _places(settings: Settings, manifest: Manifest) -> str:
     try:
         listen(http.host, http.port).close()
     except InUseError:
-        if not runs:
+        if not (runs and _is_monitor(http.host, http.port)):
             raise
-        return f"{lines}in use, as the store is"
+        return f"{lines}in use, by a running monitor"
     return f"{lines}ok"
+
+
+def _is_monitor(host: str, port: int) -> bool:
+    """Say whether who has a port answers as a monitor that is alive."""
+    connection = HTTPConnection(host, port, timeout=_PATIENCE)
+    try:
+        connection.request("GET", "/livez")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 class _Visit:

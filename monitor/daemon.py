@@ -93,7 +93,7 @@ class Daemon:
             raise
         self._store.add_filters(self._link.session.subscriptions)
         memory.fetch = self._store.fetch
-        memory.board.expect(settings.input.groups, now, time.time())
+        memory.expect(settings.input.groups, now, time.time())
         self._live.know(memory.board.lines())
         self._edge = Edge(
             self._inbox, self._link.session, self._link.outgoing, self._store, memory.dump,

@@ -189,7 +189,10 @@ class Desk:
         return {"incident": event.id}
 
     def _group_of(self, incident: str, now: float) -> str:
-        return self._recall(incident.rpartition(":")[0], now)
+        try:
+            return self._recall(incident.rpartition(":")[0], now)
+        except Refusal:
+            raise Refusal(f"there is no incident {incident!r}") from None
 
     def _recall(self, name: str | None, now: float) -> str:
         """Return a group's name, if there is such a group."""

@@ -80,6 +80,7 @@ class Herald:
             self._forgotten.clear()
             self._reborn.set()
             self._due.update(dict.fromkeys(self._memory.board.names()))
+            self._again.clear()
             muted = True
         messages, self._parting = self._parting, []
         messages += map(self._alert, decisions.events)

@@ -80,6 +80,11 @@ class Memory:
                 except ValueError as error:  # one lost group is no reason to stop judging all others
                     _log.error("a group that was set aside can't come back and begins afresh: %s", error)
 
+    def expect(self, groups: Sequence[str], now: float, ts: float) -> None:
+        """Know of groups that must speak, as the board does; those that were set aside come back."""
+        self.recall(groups, now)
+        self.board.expect(groups, now, ts)
+
     def excess(self, most: int) -> list[str]:
         """Return the least recently heard groups beyond so many."""
         return self.board.least_recent(len(self.board) - most)

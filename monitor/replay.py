@@ -1,4 +1,4 @@
-"""Publishes a recording as if the plant sent it now; event times stay as they are."""
+"""Publishes a recording as a plant would send it; event times stay as they are."""
 
 import logging
 import threading

@@ -34,8 +34,8 @@ _NONE = -1
 _FEW = 16
 
 
-_Shown = tuple[int, bool, str | None]
-"""What `state/<group>` is published for when it changes: state, whether out of range, incident."""
+_Shown = tuple[int, bool, float, str | None]
+"""What `state/<group>` is published for when it changes: state, whether out of range, since, incident."""
 
 _FIELDS = [
     ("heard", "f8"),  # when a reading was last accepted, monotonic seconds
@@ -117,7 +117,7 @@ class StateBoard:
         else:
             doubtful = self._take_in(readings, verdicts, now)
         before: dict[str, _Shown] = {}
-        after: dict[str, _Shown] = {}
+        after: dict[str, tuple[int, bool, float]] = {}
         places = np.searchsorted(windows.rows, doubtful)  # of the window that a reading completed, if it did
         for index, place in zip(doubtful.tolist(), places.tolist(), strict=True):
             name, outcome = readings.groups[index], windows.outcomes[index]
@@ -128,7 +128,7 @@ class StateBoard:
             head, _, _, _, since, score, old, far, busy = self._rows.records[row].item()
             if old == _NONE:
                 self.arrived.append(name)
-            before.setdefault(name, (old, far, self._incidents.get(name)))
+            before.setdefault(name, (old, far, since, self._incidents.get(name)))
             if outcome is Outcome.JUDGED:
                 state = _FAULTY if judged.faulty[place] else _NORMAL
                 score, far = judged.scores[place], bool(judged.out_of_range[place])
@@ -136,13 +136,11 @@ class StateBoard:
             state = self._counted(old, state)
             since = ts if state != old else since
             self._rows.records[row] = head, now, self._turn + index, ts, since, score, state, far, busy
-            after[name] = state, far, None
+            after[name] = state, far, since
         self._turn += len(windows.outcomes)
         self._earliest = min(self._earliest, now)
         return self.lines(
-            name
-            for name, (state, far, _) in after.items()
-            if (state, far, self._look_up(name)) != before[name]
+            name for name, shown in after.items() if (*shown, self._look_up(name)) != before[name]
         )
 
     def _take_in(self, readings: Readings, verdicts: Verdicts, now: float) -> IndexArray:
@@ -192,6 +190,7 @@ class StateBoard:
         row = self._rows.add(name)
         if self._rows.records["state"][row] in {_NORMAL, _FAULTY}:
             self._move(row, _WARMING, self.last_ts(name))
+            self._rows.records["score"][row], self._rows.records["far"][row] = np.nan, False
 
     def least_recent(self, count: int) -> list[str]:
         """Return the names of so many groups, those that were heard longest ago, the silent ones first."""

@@ -97,7 +97,18 @@ def test_stages_change(toy_bundle: Path) -> None:
 def test_expected_group(toy_bundle: Path) -> None:
     """A group that must speak and never did is silent after stale_after, since it was first expected."""
     world = World(toy_bundle)
-    world.memory.board.expect(["mute", "g"], 0.0, NOW)
+    world.memory.expect(["mute", "g"], 0.0, NOW)
     world.run((1.0, [message(0)]), (60.0, []))
     (line,) = [line for line in world.said("state/") if line["group"] == "mute"]
     assert (line["state"], line["since"]) == ("silent", "2023-11-14T22:13:20.000Z")
+
+
+def test_expected_group_that_was_set_aside(toy_bundle: Path) -> None:
+    """A group that must speak and was set aside is known at the start as it was, with its incident."""
+    before = World(toy_bundle)
+    before.run((1.0, [message(ts, FAULTY) for ts in range(3)]))
+    kept = before.memory.dump("g") or b""
+    world = World(toy_bundle)
+    world.memory.fetch, world.memory.elsewhere = lambda names: {"g": kept} if "g" in names else {}, True
+    world.memory.expect(["g"], 0.0, NOW)
+    assert world.memory.board.lines(["g"]) == before.memory.board.lines(["g"])

@@ -131,6 +131,14 @@ def test_states_are_published(world: World) -> None:
     assert (world.value("groups", state="faulty"), world.value("groups", state="normal")) == (1, 0)
 
 
+def test_state_that_comes_back(world: World) -> None:
+    """A state that left and came back within one batch is published: it is so since another time."""
+    batches = [range(-100, -97), (-97, -50, -49, -48)]
+    world.run(*[(at, [message(ts) for ts in batch]) for at, batch in enumerate(batches, 1)])
+    states = [(line["state"], line["since"][11:19]) for line in world.said("state/")]
+    assert states == [("normal", "22:11:42"), ("normal", "22:12:32")]
+
+
 def test_silent_group_takes_any_time(world: World) -> None:
     """A silent group takes an earlier event time as a fresh start, but none in the future."""
     world.run((1, [message(-10)]), (60.9, [message(-20)]), (61, []), (61, [message(-20), message(61)]))

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -120,6 +122,13 @@ def test_check_beside_a_running_monitor(
         assert main(["check", "--config", str(config)]) == 0
         said = capsys.readouterr().out
         assert "state.db: in use, as by a running monitor\n" in said
-        assert f"http 127.0.0.1:{port}: in use, as the store is\n" in said
+        assert f"http 127.0.0.1:{port}: in use, by a running monitor\n" in said
+        with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as stranger:
+            threading.Thread(target=stranger.serve_forever).start()
+            text = config.read_text().replace(f"port = {port}", f"port = {stranger.server_port}")
+            config.write_text(text)
+            assert main(["check", "--config", str(config)]) == 1
+            assert f"127.0.0.1:{stranger.server_port}: " in capsys.readouterr().err
+            stranger.shutdown()
         assert monitor.get("/readyz")[0] == 200
         assert monitor.terminate() == 0

@@ -174,9 +174,9 @@ def test_batches_say_what_single_readings_say(plant: _Plant) -> None:
         assert plant.count() == alone.count()
 
 
-def _shown(line: GroupState) -> tuple[State, bool, str | None]:
+def _shown(line: GroupState) -> tuple[State, bool, float, str | None]:
     """Return what a line is published for when it changes."""
-    return line.state, line.out_of_range, line.incident
+    return line.state, line.out_of_range, line.since, line.incident
 
 
 def test_least_recent(plant: _Plant) -> None:
