@@ -14,7 +14,7 @@ from monitor.payload_schema import payload_type, resolve_paths
 from monitor.records import FloatArray, Message, Outcome, Readings, Refusal
 from monitor.topics import Template
 
-__all__ = ["DecodeStage", "parse_ts", "readable"]
+__all__ = ["LAST_SECOND", "DecodeStage", "parse_ts", "readable"]
 
 # An array of several thousand readings fits; what is larger is no plant's message.
 _MAX_PAYLOAD_BYTES = 1 << 20
@@ -29,7 +29,8 @@ _MOST_KNOWN = 1 << 17
 # each costs 0.8 µs more. It is 4 MB, of which as much is taken as is used.
 _TRACES = 1 << 20
 _TRACE_SHIFT = 33  # the upper half of the hash, with its sign: what the place doesn't tell
-_LAST_SECOND_OF_9999 = 253402300799.0
+LAST_SECOND = 253402300799.0
+"""Of the year 9999, and the last time that a reading can have, seconds since the Unix epoch."""
 
 _Decoded = tuple[list[str], list[Row], list[int]]
 """Of each row: its group, what it holds, and the message that it came by."""
@@ -255,6 +256,6 @@ def parse_ts(ts: float | str) -> float:
         seconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
     else:
         seconds = ts / 1000 if ts > _MILLISECONDS_ABOVE else ts
-    if not (math.isfinite(seconds) and 0 <= seconds <= _LAST_SECOND_OF_9999):
+    if not (math.isfinite(seconds) and 0 <= seconds <= LAST_SECOND):
         raise ValueError(f"ts is {ts!r}; expected a time between 1970 and 9999")
     return seconds

@@ -199,7 +199,12 @@ class Edge:
         while outgoing.ready and outbox.in_flight < _LARGEST_IN_FLIGHT and (message := outbox.first()):
             outbox.sent(self._publish(message))
         most = _STATES_WHEN_BUSY if len(self._inbox) else _LARGEST_IN_FLIGHT
-        while outgoing.ready and outbox.in_flight < most and (message := next(states, None)):
+        while (
+            outbox.first() is None  # what is said of one group stays in order
+            and outgoing.ready
+            and outbox.in_flight < most
+            and (message := next(states, None))
+        ):
             outbox.passed_by(self._publish(message))
         self._more = outbox.in_flight >= most
         return len(outbox) == 0 and outbox.in_flight == 0

@@ -107,8 +107,8 @@ class Herald:
     def part(self, groups: Iterable[str]) -> None:
         """Take the last words of groups that are about to be set aside."""
         for name in groups:
-            if name in self._due:
-                del self._due[name]
+            if name in self._due or name in self._again:
+                self._due.pop(name, None)
                 self._parting.append(self._state(name))
             if self._discovery is not None:
                 self._unknown.pop(name, None)

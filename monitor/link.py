@@ -25,6 +25,9 @@ __all__ = ["Link", "client_id"]
 
 _log = logging.getLogger(__name__)
 
+# Of a request's name, what its answer's topic has of it: a longer one is no request of ours, in characters.
+_LONGEST_NAME = 100
+
 
 class _Outgoing:
     """Listens to the connection by which alerts and states go out.
@@ -185,7 +188,7 @@ class Link:
         """Take a request from the session: it is worked on elsewhere, for this is the network's thread."""
         # The filter `request/#` matches its parent too, which names no request.
         name = f"{asked.topic}/".removeprefix(f"{self._base}/request/").removesuffix("/")
-        answer_to = asked.answer_to or f"{self._base}/response/{name}".removesuffix("/")
+        answer_to = asked.answer_to or f"{self._base}/response/{name[:_LONGEST_NAME]}".removesuffix("/")
 
         def respond(answer: bytes) -> None:
             self.session.publish(answer_to, answer, about=replace(JSON, correlation=asked.correlation))

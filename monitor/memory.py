@@ -64,11 +64,15 @@ class Memory:
             )
         except msgspec.DecodeError as error:
             raise ValueError(f"state of {group!r} can't be read: {error}") from error
-        self.chain.windows.load(group, windows)
-        self.chain.baseline.load(group, baseline)
-        self.chain.alerts.load(group, alerts)
-        self.incidents.load(group, incident)
-        self.board.load(group, line, now)
+        try:
+            self.chain.windows.load(group, windows)
+            self.chain.baseline.load(group, baseline)
+            self.chain.alerts.load(group, alerts)
+            self.incidents.load(group, incident)
+            self.board.load(group, line, now)
+        except ValueError:
+            self._drop(group)  # half of it is worse than nothing
+            raise
 
     def recall(self, groups: Iterable[str], now: float) -> None:
         """Bring back those of these groups that were set aside, at `now` (monotonic seconds)."""
@@ -92,12 +96,15 @@ class Memory:
     def set_aside(self, names: Sequence[str]) -> None:
         """Drop groups, which may be brought back."""
         for group in names:
-            self.chain.windows.forget(group)
-            self.chain.baseline.forget(group)
-            self.chain.alerts.forget(group)
-            self.incidents.forget(group)
-            self.board.forget(group)
+            self._drop(group)
         self.elsewhere = self.elsewhere or bool(names)
+
+    def _drop(self, group: str) -> None:
+        self.chain.windows.forget(group)
+        self.chain.baseline.forget(group)
+        self.chain.alerts.forget(group)
+        self.incidents.forget(group)
+        self.board.forget(group)
 
     def start_over(self, group: str) -> None:
         """Let the stages judge a group as one that never was Faulty: what brought up a false alarm goes."""

@@ -75,7 +75,8 @@ class Rows:
     def _grow(self) -> None:
         before = len(self.records)
         after = max(_SMALLEST, 2 * before)
-        records = np.full(after, self._blank)
+        records = np.zeros(after, self._blank.dtype)  # its padding too: a record is dumped whole
+        records[:] = self._blank
         records[:before] = self.records
         self.records = records
         self._names.extend([""] * (after - before))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from monitor.chain import Verdicts
+from monitor.decode import LAST_SECOND
 from monitor.grouped import Grouped
 from monitor.records import GroupState, Outcome, Readings, State
 from monitor.rows import IndexArray
@@ -229,12 +230,13 @@ class StateBoard:
         self._rows.load(name, value)
         lines, row = self._rows.records, self._rows.add(name)
         state = int(lines["state"][row])
-        if not 0 <= state < len(_STATES):
+        since, last_ts = float(lines["since"][row]), float(lines["last_ts"][row])
+        if not (0 <= state < len(_STATES) and 0 <= since <= LAST_SECOND and 0 <= last_ts <= LAST_SECOND):
             self._rows.forget(name)
-            raise ValueError(f"state of {name!r} is number {state}, expected one of {len(_STATES)}")
+            raise ValueError(f"state of {name!r} is number {state}, since {since}, last heard {last_ts}")
         lines["state"][row], lines["busy"][row] = _NONE, False
-        self._hear(name, now, float(lines["last_ts"][row]))
-        self._move(row, state, float(lines["since"][row]))
+        self._hear(name, now, last_ts)
+        self._move(row, state, since)
         self._look_up(name)
 
     def lines(self, names: Iterable[str] | None = None) -> list[GroupState]:

@@ -12,7 +12,7 @@ from monitor.outbox import Outbox, Outgoing
 
 __all__ = ["SCHEMA", "Store"]
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the tables, in the file's `user_version`."""
 
 # `heard` is when a group's row was last written, Unix seconds: the least recently heard go first.

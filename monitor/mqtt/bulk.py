@@ -26,12 +26,12 @@ _TYPE, _AT_ONCE = 0xF0, {0x30, 0x40}
 
 Deliver = Callable[[list[Publish]], None]
 """Takes what was peeled off; on the network thread."""
-Confirmed = Callable[[int], bool]
-"""Hears the identifier of a packet that the broker has; returns whether paho needn't hear of it."""
+Confirmed = Callable[[int, int], bool]
+"""Hears identifier and reason of a packet that the broker has; returns whether paho needn't hear of it."""
 
 
 class Peeler:
-    """Stands between paho and its socket, and lets through all but the PUBLISH packets that it delivers.
+    """Stands between paho and its socket, and lets through all but what it delivers and what isn't paho's.
 
     Parameters
     ----------
@@ -118,7 +118,9 @@ class BulkClient(paho.Client):
         self._writing = threading.RLock()
         self._at_once = False
 
-    def peel(self, deliver: Deliver, left: tuple[bytes, ...], confirmed: Confirmed = lambda _: False) -> None:
+    def peel(
+        self, deliver: Deliver, left: tuple[bytes, ...], confirmed: Confirmed = lambda _, __: False
+    ) -> None:
         """From the next connection on hand packets to `deliver`, unless their topics begin so.
 
         Whether a packet of our own arrived is told to `confirmed` first.

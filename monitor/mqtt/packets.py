@@ -1,4 +1,4 @@
-"""A connection's bytes -> PUBLISH packets, and the bytes of all others. No I/O."""
+"""A connection's bytes -> PUBLISH packets, confirmations of ours, and the bytes of all others. No I/O."""
 
 from collections.abc import Callable
 from itertools import count
@@ -14,6 +14,7 @@ _LONGEST_LENGTH = 4  # bytes of the field "remaining length"
 # The first byte's bits: four of type, one "sent before", two of QoS, one "retained".
 _TYPE_AND_QOS_2, _PUBLISH, _QOS_1, _AGAIN = 0xF4, 0x30, 0x02, 0x08
 _PUBACK = 0x40
+_IDENTIFIER = 2  # bytes
 _UNREADABLE = "\ufffd"
 """In the place of a topic that is no UTF-8; it fits no template."""
 
@@ -28,11 +29,15 @@ class Splitter:
     ----------
     properties : whether packets have MQTT 5's properties.
     left : topics that begin with one of these stay in the stream.
-    confirmed : is told the identifier of each PUBACK; returns whether that one is taken out as well.
+    confirmed : is told identifier and reason of each PUBACK; returns whether that one is taken out as well.
     """
 
     def __init__(
-        self, *, properties: bool, left: tuple[bytes, ...], confirmed: Callable[[int], bool] = lambda _: False
+        self,
+        *,
+        properties: bool,
+        left: tuple[bytes, ...],
+        confirmed: Callable[[int, int], bool] = lambda _, __: False,
     ) -> None:
         self._properties = properties
         self._left = left
@@ -90,9 +95,12 @@ class Splitter:
         return 0, len(data) + 1
 
     def _is_confirmation(self, packet: bytes, body: int) -> bool:
-        """Say whether a packet is a PUBACK that is taken out, whatever its reason."""
-        identifier = packet[body : body + 2]
-        return packet[0] == _PUBACK and len(identifier) == 2 and self._confirmed(int.from_bytes(identifier))  # noqa: PLR2004
+        """Say whether a packet is a PUBACK that is taken out."""
+        identifier = packet[body : body + _IDENTIFIER]
+        if packet[0] != _PUBACK or len(identifier) < _IDENTIFIER:
+            return False
+        reason = packet[body + _IDENTIFIER : body + _IDENTIFIER + 1]  # MQTT 5 leaves it out where all is well
+        return self._confirmed(int.from_bytes(identifier), int.from_bytes(reason))
 
     def _publish(self, data: bytes, position: int, body: int, after: int) -> Publish | None:
         """Return a packet's content; None where it stays in the stream."""

@@ -5,7 +5,9 @@ readings a second that is more than there is. Here it is 20 and 3. What it promi
 out in their order, each waits for its PUBACK, and after a break those without one go out again before others.
 """
 
+import logging
 import threading
+import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,8 +16,16 @@ from itertools import count
 from monitor.about import About
 from monitor.mqtt.properties import packed
 
-__all__ = ["Sending"]
+__all__ = ["LONGEST_TOPIC", "Sending"]
 
+_log = logging.getLogger(__name__)
+
+LONGEST_TOPIC = 65_535
+"""Bytes."""
+# How often it is said that the broker refuses what it is sent, in seconds.
+_SAY_EVERY = 60.0
+_REFUSED = 0x80
+"""From here on the reason of a PUBACK says that the message went nowhere."""
 _PUBLISH, _AGAIN, _QOS_1 = 0x30, 0x08, 0x02
 _MORE = 0x80
 
@@ -50,6 +60,8 @@ class Sending:
         self._at_once = at_once
         self._delivered = delivered
         self._lock = threading.Lock()
+        self._fewer = threading.Condition(self._lock)  # messages, or no connection
+        self._said_at = -_SAY_EVERY  # when it was last said that something was refused, monotonic seconds
         self._numbers = count(1 << 16)  # none that paho would give
         self._messages: OrderedDict[int, _Message] = OrderedDict()
         self._waiting: deque[int] = deque()
@@ -59,8 +71,15 @@ class Sending:
         self._properties = False
 
     def publish(self, topic: str, payload: bytes, about: About | None, *, retain: bool) -> int | None:
-        """Send a message, or keep it until it can be; return its number, None where too many wait."""
+        """Send a message, or keep it until it can be; return its number, None where too many wait.
+
+        Raises
+        ------
+        ValueError : no message can have this topic.
+        """
         message = _Message(topic.encode(), payload, retain, about)
+        if len(message.topic) > LONGEST_TOPIC or set(b"+#\0") & set(message.topic):
+            raise ValueError(f"nothing can be published to {topic[:100]!r}")
         with self._lock:
             if len(self._messages) >= self._most:
                 return None
@@ -82,17 +101,39 @@ class Sending:
         """Keep what comes until there is another connection."""
         with self._lock:
             self._send = None
+            self._fewer.notify_all()
 
-    def confirmed(self, identifier: int) -> bool:
-        """Hear of a packet that the broker has; return whether it is one of these."""
+    def finish(self, timeout: float) -> None:
+        """Wait until all is confirmed, at most `timeout` seconds, and send nothing more after that."""
+        with self._lock:
+            self._fewer.wait_for(lambda: not self._messages or self._send is None, timeout)
+            self._send = None
+
+    def confirmed(self, identifier: int, reason: int) -> bool:
+        """Hear of a packet that the broker has, or refuses; return whether it is one of these.
+
+        What it refuses once it refuses again, so that is not sent anew: the log says what is wrong.
+        """
         with self._lock:
             number = self._on_line.pop(identifier, None)
             if number is None:
                 return False
-            del self._messages[number]
+            message = self._messages.pop(number)
             self._go_on()
+            self._fewer.notify_all()
+        if reason >= _REFUSED:
+            self._complain(message, reason)
         self._delivered(number)
         return True
+
+    def _complain(self, message: _Message, reason: int) -> None:
+        now = time.monotonic()
+        if now - self._said_at >= _SAY_EVERY:
+            self._said_at = now
+            _log.error(
+                "the broker refuses what is published to %r (reason %s), and nobody gets it; "
+                "expected the right to write there", message.topic.decode()[:200], reason,
+            )  # fmt: skip
 
     def _go_on(self) -> None:
         while self._send is not None and self._waiting and len(self._on_line) < self._at_once:

@@ -83,7 +83,7 @@ class Session:
         self._will = will
         self._durable = durable
         self._request_prefix = requests.removesuffix("#")
-        self._delivered: deque[int] = deque()
+        self._delivered: deque[int] = deque(maxlen=2 * LARGEST_QUEUE)  # not every caller asks
         self._receipts = Receipts()
         self._peels = settings.bulk and settings.transport == "tcp"
         self._sending = Sending(LARGEST_QUEUE, LARGEST_IN_FLIGHT, self._delivered.append)
@@ -155,13 +155,14 @@ class Session:
         self._receipts.take(receipts, self._client)
 
     def stop(self, timeout: float) -> None:
-        """Publish the will's message, wait for the broker to have it at most `timeout` seconds, and leave."""
+        """Publish the will's message last, wait for the broker at most `timeout` seconds, and leave."""
         connected, self._leaving = self.ready, True
         if connected and self._will:
             properties = of_message(TEXT) if self._client.protocol == V5 else None
+            self._sending.finish(timeout / 2)  # nothing may follow the farewell
             farewell = self._client.publish(*self._will, qos=1, retain=True, properties=properties)
             if farewell.rc == paho.MQTT_ERR_SUCCESS:
-                farewell.wait_for_publish(timeout)
+                farewell.wait_for_publish(timeout / 2)
         self._question.disconnect()
         self._client.disconnect()
         if connected:  # otherwise its thread may be deep in an attempt to connect, and ends by itself

@@ -75,6 +75,7 @@ _BARS = (
         "100,000 groups: windows/s over those with 1,000", (groups(100_000), WINDOWS), 0.7, (_OURS, WINDOWS)
     ),
     _Bar("resident memory with 10,000 groups, MiB", (groups(10_000), RESIDENT), 200, least=False),
+    _Bar("bytes a group from 10,000 to 100,000 groups", (groups(100_000), BYTES), 1000, least=False),
     _Bar(
         "bytes a group from 10,000 to 100,000 groups, no baseline",
         (groups(100_000, baseline=False), BYTES),

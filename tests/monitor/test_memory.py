@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,6 +42,21 @@ def test_damaged_value(toy_bundle: Path, value: bytes) -> None:
     """What isn't a group's state is refused, not taken for one."""
     with pytest.raises(ValueError, match="'g'"):
         World(toy_bundle).memory.load("g", value, 0.0)
+
+
+@pytest.mark.parametrize("field", ["since", "last_ts", "state"])
+def test_damaged_line(toy_bundle: Path, field: str) -> None:
+    """A state whose numbers can't be is refused whole: nothing of the group is left anywhere."""
+    world = World(toy_bundle)
+    world.run((1.0, [message(ts, FAULTY) for ts in range(3)]))
+    parts = list(msgspec.msgpack.decode(world.memory.dump("g") or b""))
+    line = np.frombuffer(parts[0], world.memory.board._rows.records.dtype).copy()  # noqa: SLF001, as on disk
+    line[field] = {"state": 99}.get(field, np.nan)
+    parts[0] = line.tobytes()
+    other = World(toy_bundle)
+    with pytest.raises(ValueError, match="'g'"):
+        other.memory.load("g", msgspec.msgpack.encode(parts), 0.0)
+    assert (other.memory.chain.windows.groups(), other.memory.chain.alerts.firing) == ([], 0)
 
 
 def test_least_recently_heard_is_set_aside(toy_bundle: Path) -> None:

@@ -246,3 +246,24 @@ def test_where_the_answer_goes(
     assert came[0].topic == ("panel/answers" if both else "sensor-monitor/response/acknowledge")
     assert getattr(came[0].properties, "CorrelationData", None) == (b"\x00\x01" if both else None)
     assert json.loads(came[0].payload)["transaction"] == 3
+
+
+def test_answer_that_no_broker_takes(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """A response topic for which the broker would hang up counts as none; a name beyond all reason is cut."""
+    requests = "sensor-monitor/request/"
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.ResponseTopic = "a/" * 300
+    asker = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    came: list[str] = []
+    asker.on_message = lambda _, __, message: came.append(message.topic)
+    with running(plant(tmp_path, toy_bundle, mosquitto.port)) as monitor:
+        asker.connect("127.0.0.1", mosquitto.port)
+        asker.loop_start()
+        asker.subscribe("sensor-monitor/response/#", 1)
+        asker.publish(f"{requests}acknowledge", b"{}", qos=1, properties=properties)
+        asker.publish(requests + "x" * (65_535 - len(requests)), b"{}", qos=1)
+        wait_until(lambda: len(came) >= 2, "both are answered")
+        asker.disconnect()
+        asker.loop_stop()
+        assert monitor.metric("mqtt_reconnects_total") == 0
+    assert came == ["sensor-monitor/response/acknowledge", "sensor-monitor/response/" + "x" * 100]

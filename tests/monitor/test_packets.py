@@ -171,19 +171,20 @@ def test_confirmations(protocol: MQTTProtocolVersion, data: st.DataObject) -> No
     """Of the packets that say that one of ours arrived those are taken out that somebody knows of."""
     numbers = data.draw(st.lists(st.integers(1, 65535), max_size=20))
     tails = st.sampled_from([b"", b"\x10", b"\x97\0"] if protocol == V5 else [b""])
-    pubacks = [_packet(0x40, number.to_bytes(2) + data.draw(tails)) for number in numbers]
+    reasons = [data.draw(tails) for _ in numbers]
+    pubacks = [_packet(0x40, n.to_bytes(2) + reason) for n, reason in zip(numbers, reasons, strict=True)]
     others = data.draw(st.lists(publishes(protocol), max_size=3))
     stream = b"".join([*pubacks[:10], *others, *pubacks[10:]])
-    heard: list[int] = []
+    heard: list[tuple[int, int]] = []
 
-    def confirmed(number: int) -> bool:
-        heard.append(number)
+    def confirmed(number: int, reason: int) -> bool:
+        heard.append((number, reason))
         return number % 2 == 0
 
     splitter = Splitter(properties=protocol == V5, left=(), confirmed=confirmed)
     pieces = _split(stream, data.draw(st.lists(st.integers(0, 1 << 16), max_size=20)))
     left = b"".join(splitter.feed(piece)[1] for piece in pieces)
-    assert heard == numbers
+    assert heard == [(n, int.from_bytes(reason[:1])) for n, reason in zip(numbers, reasons, strict=True)]
     odd = [puback for puback, number in zip(pubacks, numbers, strict=True) if number % 2]
     assert [packet for packet in odd if packet not in left] == []
     assert len(left) == sum(map(len, odd)) + sum(len(p) for p in others if p[0] & 6 == 4)
@@ -191,7 +192,7 @@ def test_confirmations(protocol: MQTTProtocolVersion, data: st.DataObject) -> No
 
 def test_broken_confirmation_reaches_paho() -> None:
     """A confirmation of nothing is paho's to complain of."""
-    splitter = Splitter(properties=True, left=(), confirmed=lambda _: True)
+    splitter = Splitter(properties=True, left=(), confirmed=lambda _, __: True)
     assert splitter.feed(b"\x40\1\1\x40\0") == ([], b"\x40\1\1\x40\0")
 
 

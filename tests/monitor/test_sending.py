@@ -1,5 +1,6 @@
 """Messages with QoS 1 go out as paho would send them, in their order, and again until they arrived."""
 
+import threading
 from itertools import count, pairwise
 from typing import Any
 
@@ -10,7 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from monitor.about import JSON, TEXT, About
 from monitor.mqtt.properties import of_message
 from monitor.mqtt.sending import Sending
-from tests.conftest import Mosquitto, wait_until
+from tests.conftest import PATIENCE, Mosquitto, wait_until
 from tests.monitor.ear import Ear, ready, session
 from tests.processes import Proxy, client
 
@@ -50,11 +51,50 @@ def test_one_waits_for_another() -> None:
     line = Line(sending)
     numbers = _publish(sending, b"a", b"b", b"c", b"d")
     assert line.texts() == [b"a", b"b"]
-    assert sending.confirmed(2)
-    assert sending.confirmed(1)
+    assert sending.confirmed(2, 0)
+    assert sending.confirmed(1, 0)
     assert line.texts() == [b"a", b"b", b"c", b"d"]
     assert delivered == [numbers[1], numbers[0]]
     assert line.repeated() == [False] * 4
+
+
+def test_what_the_broker_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    """A message that the broker refuses isn't sent again, and the log says so, once a minute at most."""
+    sending, delivered = _sending()
+    line = Line(sending)
+    numbers = _publish(sending, b"a", b"b", b"c")
+    assert all(sending.confirmed(*told) for told in ((1, 0x87), (2, 0x87), (3, 0x10)))
+    assert delivered == numbers
+    assert [record.getMessage()[:60] for record in caplog.records] == [
+        "the broker refuses what is published to 't' (reason 135), an"
+    ]
+    assert len(line.packets) == 3
+
+
+def test_topics_that_cannot_be() -> None:
+    """What no packet can say is refused at once, and nothing of it stays."""
+    sending, _ = _sending()
+    line = Line(sending)
+    for topic in ("a/+", "#", "a\0b", "x" * 65_536):
+        with pytest.raises(ValueError, match="nothing can be published"):
+            sending.publish(topic, b"", None, retain=False)
+    _publish(sending, b"a")
+    assert line.texts() == [b"a"]
+
+
+def test_finish() -> None:
+    """Before the farewell all is confirmed, if it can be; nothing is sent after it."""
+    sending, _ = _sending(at_once=1)
+    line = Line(sending)
+    _publish(sending, b"a", b"b")
+    ended = threading.Thread(target=sending.finish, args=(PATIENCE,))
+    ended.start()
+    assert sending.confirmed(1, 0)
+    assert sending.confirmed(2, 0)
+    ended.join(PATIENCE)
+    assert not ended.is_alive()
+    _publish(sending, b"c")
+    assert line.texts() == [b"a", b"b"]
 
 
 def test_confirmations_of_others() -> None:
@@ -62,7 +102,7 @@ def test_confirmations_of_others() -> None:
     sending, delivered = _sending()
     Line(sending)
     _publish(sending, b"a")
-    assert [sending.confirmed(identifier) for identifier in (7, 1, 1)] == [False, True, False]
+    assert [sending.confirmed(identifier, 0) for identifier in (7, 1, 1)] == [False, True, False]
     assert len(delivered) == 1
 
 
@@ -71,15 +111,15 @@ def test_after_a_break() -> None:
     sending, delivered = _sending(at_once=4)
     first = Line(sending)
     numbers = _publish(sending, b"a", b"b", b"c", b"d")
-    assert sending.confirmed(2)
+    assert sending.confirmed(2, 0)
     sending.disconnected()
     numbers += _publish(sending, b"e")
-    assert not sending.confirmed(9)
+    assert not sending.confirmed(9, 0)
     second = Line(sending, first=40)
     assert first.texts() == [b"a", b"b", b"c", b"d"]
     assert (second.texts(), second.identifiers()) == ([b"a", b"c", b"d", b"e"], [1, 3, 4, 40])
     assert second.repeated() == [True, True, True, False]
-    assert all(sending.confirmed(identifier) for identifier in (1, 3, 4, 40))
+    assert all(sending.confirmed(identifier, 0) for identifier in (1, 3, 4, 40))
     assert sorted(delivered) == numbers
 
 
@@ -99,7 +139,7 @@ def test_room_has_an_end() -> None:
     Line(sending)
     assert all(a < b for a, b in pairwise(_publish(sending, *[b"x"] * 20)))  # type: ignore[operator]
     assert _publish(sending, b"y") == [None]
-    assert sending.confirmed(1)
+    assert sending.confirmed(1, 0)
     assert _publish(sending, b"z") != [None]
 
 
