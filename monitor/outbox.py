@@ -15,8 +15,8 @@ class Outgoing:
     """Below `base_topic`."""
     payload: bytes
     retain: bool
-    """A retained message stands for now: a newer one on its topic replaces it while it waits. Most states never
-    wait here: see `Outbox.passed_by`."""
+    """A retained message stands for now: a newer one on its topic replaces it while it waits. Most states
+    never wait here: see `Outbox.passed_by`."""
     bundle: str = ""
     """Id of the bundle whose verdict it tells; "" where it tells none."""
     whole: bool = False
