@@ -73,9 +73,11 @@ class Classifier:
         if not count:
             return np.empty(0)
         shares = max(-(-count // _LARGEST_CALL), min(count // _SMALLEST_SHARE, self._cores), 1)
-        parts = np.array_split(scaled, shares)
-        found = self._pool.map(self._run, parts) if shares > 1 else map(self._run, parts)
-        scores = np.concatenate(list(found), dtype=np.float64)
+        if shares == 1:
+            scores = self._run(scaled).astype(np.float64)
+        else:
+            found = self._pool.map(self._run, np.array_split(scaled, shares))
+            scores = np.concatenate(list(found), dtype=np.float64)
         if not np.isfinite(scores).all():
             raise FloatingPointError("the model gave a score that is not a number")
         return scores
