@@ -92,12 +92,12 @@ class Daemon:
             self._store.close()
             raise
         self._store.add_filters(self._link.session.subscriptions)
-        memory.fetch = self._store.fetch
+        memory.fetch, memory.fetch_incident = self._store.fetch, self._store.incident
         memory.expect(settings.input.groups, now, time.time())
         self._live.know(memory.board.lines())
         self._edge = Edge(
             self._inbox, self._link.session, self._link.outgoing, self._store, memory.dump,
-            self._desk.mutes, settings.mqtt.base_topic, self._metrics, most_groups=most,
+            self._desk.mutes, memory.incidents, settings.mqtt.base_topic, self._metrics, most_groups=most,
             acknowledges=settings.mqtt.qos > 0,
         )  # fmt: skip
         self._pipeline = Pipeline(

@@ -10,7 +10,7 @@ from monitor.false_alarms import FalseAlarms
 from monitor.memory import Memory
 from monitor.mutes import Mutes, matcher
 from monitor.payloads import iso
-from monitor.records import AlertEvent
+from monitor.records import AlertEvent, GroupState
 from monitor.requests import Acknowledge, FalseAlarm, Refusal, Request, Silence, answer
 
 __all__ = ["Decisions", "Desk", "Respond"]
@@ -70,12 +70,13 @@ class Desk:
         self._asked.put((request, respond))
         return True
 
-    def work(self, events: Sequence[AlertEvent], now: float) -> Decisions:
+    def work(self, events: Sequence[AlertEvent], lines: Sequence[GroupState], now: float) -> Decisions:
         """Take a batch's events and do what was asked.
 
         Parameters
         ----------
         events : what the stages say.
+        lines : those that changed on the board.
         now : monotonic seconds.
         """
         incidents = self._memory.incidents
@@ -93,6 +94,9 @@ class Desk:
             self._answers.append((respond, said))
         if self._answers:
             self.waiting = {**(self.waiting or {}), **dict.fromkeys(decided.groups)}
+        # By its line, for with `every_window` an incident ends without an event.
+        ended = [line.group for line in lines if line.incident is None]
+        incidents.settle([*ended, *decided.groups], self._memory.chain.alerts.incident)
         return decided
 
     def answer(self) -> None:
@@ -165,7 +169,11 @@ class Desk:
     def _dismiss(self, request: FalseAlarm, decided: Decisions, now: float) -> dict[str, object]:
         memory = self._memory
         name = self._group_of(request.incident, now) if request.incident else self._recall(request.group, now)
-        latest = memory.incidents.latest(name)
+        try:
+            latest = memory.last_incident(name)
+        except ValueError as error:
+            _log.error("%s; the request is refused", error)
+            raise Refusal(str(error)) from error
         if latest is None:
             raise Refusal(f"{name!r} had no incident")
         event = latest.event

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from monitor.about import about
 from monitor.inbox import Inbox, Taken
+from monitor.incidents import Incidents
 from monitor.metrics import Metrics
 from monitor.mqtt import Session
 from monitor.mutes import Mutes
@@ -56,6 +57,7 @@ class Edge:
     store : keeps state and the outbox.
     dump : tells the state of a group.
     mutes : is kept in the store as well.
+    incidents : gives away those that are over, each with its group's state.
     base_topic : all output goes below it.
     most_groups : how many groups memory holds; the store keeps ten times as many.
     acknowledges : whether readings come with QoS 1 or 2, so that each batch is written before it is
@@ -72,6 +74,7 @@ class Edge:
         store: Store,
         dump: Dump,
         mutes: Mutes,
+        incidents: Incidents,
         base_topic: str,
         metrics: Metrics,
         *,
@@ -87,6 +90,7 @@ class Edge:
         self._outbox = store.outbox()
         self._dump = dump
         self._mutes = mutes
+        self._incidents = incidents
         self._base_topic = base_topic
         self._metrics = metrics
         self._most_groups = most_groups
@@ -162,12 +166,15 @@ class Edge:
 
     def _save(self, names: list[str]) -> bool:
         """Write these groups and all messages; return whether that worked."""
-        if not (names or self._outbox.unsaved or self._outbox.gone or self._mutes.unsaved):
+        outbox, mutes, past = self._outbox, self._mutes, self._incidents.past
+        if not (names or outbox.unsaved or outbox.gone or mutes.unsaved):
             return True
+        names = sorted(names)  # as they lie in the file: each of its pages is written once
         began = self._monotonic()
         self._next_commit = began + _COMMIT_EVERY
         try:
-            self._store.save(self._values(names), self._outbox, self._wall(), self._mutes)
+            over = [(name, past[name]) for name in names if name in past]
+            self._store.save(self._values(names), outbox, self._wall(), mutes, over)
             ended = self._monotonic()
             pause = _PAUSE_FOR_EACH * (ended - began)
             # The rest of what was due needs no second's wait.
@@ -182,6 +189,7 @@ class Edge:
             return False
         for name in names:
             self._changed.pop(name, None)
+            past.pop(name, None)
         if self.problem:
             self.problem = ""
             _log.info("the store can be written again")
@@ -221,7 +229,7 @@ class Edge:
             self._held.clear()
 
     def _values(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
-        for group in sorted(names):  # as they lie in the file: each of its pages is written once
+        for group in names:
             value = self._dump(group)
             if value is not None:
                 yield group, value

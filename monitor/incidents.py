@@ -1,4 +1,4 @@
-"""Each group's latest incident: how it began, whether it was told, and what operators said of it."""
+"""Each group's incident: how it began, whether it was told, and what operators said of it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
@@ -28,7 +28,7 @@ _Kept = tuple[int, _Fields, bool, _Fields | None, bool]
 
 @dataclass(slots=True)
 class Latest:
-    """A group's latest incident."""
+    """A group's incident."""
 
     event: AlertEvent
     """The event that began it; once it was told, without its reasons: nobody asks for them again."""
@@ -45,6 +45,9 @@ class Incidents:
 
     Events of muted groups are held back. When that ends, an incident that is still open is told then, and the
     end of one that was told before; one that came and went in the meantime is never told.
+
+    An incident that is over is wanted only where somebody calls it a false alarm. So it is left to the store:
+    in memory each group that ever had one would cost 350 bytes, for ever.
     """
 
     def __init__(self) -> None:
@@ -53,6 +56,8 @@ class Incidents:
         self._held: dict[str, None] = {}  # groups with something held back
         self.recalled = False
         """Whether a group with something held back came in since the last `release`."""
+        self.past: dict[str, bytes] = {}
+        """Group -> its last incident that is over, until who stores the group takes it out; for `read`."""
 
     def pass_on(self, events: Iterable[AlertEvent], muted: Muted) -> list[AlertEvent]:
         """Take events in their order; return those that are to be told now."""
@@ -100,16 +105,41 @@ class Incidents:
             self.keep(latest)
         return told
 
+    def settle(self, groups: Iterable[str], open_incident: Callable[[str], str | None]) -> None:
+        """Make what is over `past`: nothing of the group is open, and no end is owed.
+
+        Parameters
+        ----------
+        groups : those of which something may have ended or been told.
+        open_incident : as for `release`.
+        """
+        for name in groups:
+            if name not in self._latest or open_incident(name) is not None:
+                continue
+            if name in self._held and (latest := self.latest(name)) and latest.owed is not None:
+                continue
+            self.past[name] = self._latest[name]
+            del self._latest[name]
+            self._held.pop(name, None)
+
     def latest(self, group: str) -> Latest | None:
-        """Return a group's latest incident, as a copy; None if there was none.
+        """Return a group's latest incident, as a copy; None if there was none, or it is over.
 
         Raises
         ------
         ValueError : what is kept is of another version or damaged.
         """
         value = self._latest.get(group)
-        if value is None:
-            return None
+        return None if value is None else self.read(group, value)
+
+    @staticmethod
+    def read(group: str, value: bytes) -> Latest:
+        """Return the incident of a group that a value holds.
+
+        Raises
+        ------
+        ValueError : the value is of another version or damaged.
+        """
         try:
             version, event, told, owed, acknowledged = msgspec.msgpack.decode(value, type=_Kept)
         except msgspec.DecodeError as error:
@@ -132,7 +162,7 @@ class Incidents:
         self._latest[event.group] = msgspec.msgpack.encode(kept)
 
     def dump(self, group: str) -> bytes:
-        """Return what is kept for a group as a value that `load` takes; nothing before its first one."""
+        """Return what is kept for a group as a value that `load` takes; nothing where it is over."""
         return self._latest.get(group, b"")
 
     def load(self, group: str, value: bytes) -> None:
@@ -159,3 +189,4 @@ class Incidents:
         """Drop a group."""
         self._latest.pop(group, None)
         self._held.pop(group, None)
+        self.past.pop(group, None)

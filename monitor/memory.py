@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import msgspec
 
 from monitor.chain import Chain
-from monitor.incidents import Incidents
+from monitor.incidents import Incidents, Latest
 from monitor.states import StateBoard
 
 __all__ = ["Memory"]
@@ -33,6 +33,11 @@ class Memory:
         self.board = StateBoard(stale_after, self._incident)
         self.fetch: Fetch = lambda _: {}
         """Finds groups that were set aside."""
+        self.fetch_incident: Callable[[str], bytes | None] = lambda _: None
+        """Finds the incident of a group that was the last one to end, where the store holds it.
+
+        It raises ValueError where that can't be read.
+        """
         self.elsewhere = False
         """Whether there may be groups that were set aside."""
 
@@ -83,6 +88,20 @@ class Memory:
                     self.load(group, value, now)
                 except ValueError as error:  # one lost group is no reason to stop judging all others
                     _log.error("a group that was set aside can't come back and begins afresh: %s", error)
+
+    def last_incident(self, group: str) -> Latest | None:
+        """Return a group's latest incident, as a copy, also where it is over; None if there was none.
+
+        Raises
+        ------
+        ValueError : it can't be read.
+        """
+        incidents = self.incidents
+        latest = incidents.latest(group)
+        if latest is not None:
+            return latest
+        value = incidents.past.get(group) or self.fetch_incident(group)
+        return None if value is None else incidents.read(group, value)
 
     def expect(self, groups: Sequence[str], now: float, ts: float) -> None:
         """Know of groups that must speak, as the board does; those that were set aside come back."""

@@ -181,7 +181,7 @@ class Pipeline:
         verdicts = memory.chain.judge(readings)
         decided = self._monotonic()
         changed = memory.board.update(readings, verdicts, self.last_turn)
-        decisions = self._desk.work(verdicts.events, self.last_turn)
+        decisions = self._desk.work(verdicts.events, changed, self.last_turn)
         changed += memory.board.look_again(decisions.shown)
         saved = self._surroundings.commit(
             dict.fromkeys([*(line.group for line in silent), *readings.groups, *decisions.groups]),

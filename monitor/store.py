@@ -1,4 +1,4 @@
-"""What must outlive the process: each group's state and the outbox, in one SQLite file."""
+"""What must outlive the process: each group's state, its last incident and the outbox, in one SQLite file."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -12,14 +12,16 @@ from monitor.outbox import Outbox, Outgoing
 
 __all__ = ["SCHEMA", "Store"]
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the tables, in the file's `user_version`."""
 
-# `heard` is when a group's row was last written, Unix seconds: the least recently heard go first.
+# `heard` is when a group's row was last written, Unix seconds: the least recently heard go first. An incident
+# is in the group's row until it is over; of those that are, each group's last one is in `incidents`.
 _TABLES = """
 CREATE TABLE shape (features TEXT NOT NULL, steps INTEGER NOT NULL);
 CREATE TABLE filters (filter TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE groups (name TEXT PRIMARY KEY, value BLOB NOT NULL, heard REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE incidents (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE mutes (pattern TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE outbox (number INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, retain INTEGER NOT NULL,
     bundle TEXT NOT NULL, whole INTEGER NOT NULL);
@@ -29,6 +31,7 @@ _KEEP = """
 INSERT INTO groups VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, heard = excluded.heard
 """
+_KEEP_INCIDENT = "INSERT INTO incidents VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 # The log is brought into the file once it is so large, in bytes, and meanwhile nothing is judged. At 1,000
 # readings/s, each an alert, that is every 0.7 s.
 _LOG = 8 << 20
@@ -134,13 +137,27 @@ class Store:
         return int(self._one("SELECT count(*) FROM groups"))
 
     def trim(self, most: int) -> int:
-        """Delete the least recently heard groups beyond so many; return how many those were."""
+        """Delete the least recently heard groups beyond so many, incidents and all; return how many."""
         excess = max(0, self.count() - most)
         if excess:
             self._ask(
                 "DELETE FROM groups WHERE name IN (SELECT name FROM groups ORDER BY heard LIMIT ?)", (excess,)
             )
+            self._ask("DELETE FROM incidents WHERE name NOT IN (SELECT name FROM groups)")
         return excess
+
+    def incident(self, name: str) -> bytes | None:
+        """Return a group's last incident that is over; None if there is none.
+
+        Raises
+        ------
+        ValueError : it can't be read.
+        """
+        try:
+            rows = self._ask("SELECT value FROM incidents WHERE name = ?", (name,)).fetchall()
+        except sqlite3.Error as error:
+            raise ValueError(f"latest incident of {name!r} can't be read: {error}") from error
+        return rows[0][0] if rows else None
 
     def outbox(self) -> Outbox:
         """Return the messages that are still to be published."""
@@ -163,7 +180,12 @@ class Store:
         return Mutes(self._ask("SELECT pattern, until FROM mutes ORDER BY until"))
 
     def save(
-        self, groups: Iterable[tuple[str, bytes]], outbox: Outbox, now: float, mutes: Mutes | None = None
+        self,
+        groups: Iterable[tuple[str, bytes]],
+        outbox: Outbox,
+        now: float,
+        mutes: Mutes | None = None,
+        incidents: Iterable[tuple[str, bytes]] = (),
     ) -> None:
         """Write what changed in one transaction: all of it, or on an error nothing.
 
@@ -173,6 +195,7 @@ class Store:
         outbox : what is `unsaved` and what is `gone`; its `saved` is called.
         now : Unix seconds.
         mutes : written whole where they are `unsaved`; their `saved` is called.
+        incidents : groups and their last incident that is over.
 
         Raises
         ------
@@ -190,6 +213,7 @@ class Store:
                     for number, m in outbox.unsaved.items()
                 ],
             )
+            many(_KEEP_INCIDENT, incidents)
             if mutes is not None and mutes.unsaved:
                 self._ask("DELETE FROM mutes")
                 many("INSERT INTO mutes VALUES (?, ?)", mutes.lines())

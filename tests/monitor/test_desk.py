@@ -1,12 +1,12 @@
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from monitor.manifest import Baseline
 from monitor.payloads import iso
 from monitor.requests import Refusal, read
+from tests.monitor.office import Office, identify
 from tests.monitor.world import NOW, World, message
 from tests.toy import FAULTY, HEALTHY, save_toy_bundle
 
@@ -14,83 +14,51 @@ BASELINE = Baseline(floors=(0.08, 0.5, 0.08, 0.5))
 APART = [20.0, 50.0, 80.0, 50.0]
 
 
-class _Office:
-    """A world whose operators ask."""
-
-    def __init__(self, bundle: Path, folder: Path) -> None:
-        self.file = folder / "false-alarms.csv"
-        self.world = World(bundle, false_alarms=self.file)
-        self.answers: list[dict[str, Any]] = []
-
-    def ask(self, name: str, **content: Any) -> None:
-        request = read(name, json.dumps(content).encode(), retained=False)
-        assert self.world.desk.ask(request, lambda said: self.answers.append(json.loads(said)))
-
-    def tell(self, at: float, name: str, **content: Any) -> dict[str, Any]:
-        """Ask, let a turn pass at this time, and return the answer."""
-        self.ask(name, **content)
-        self.world.run((at, []))
-        return self.answers[-1]
-
-    def hear(self, at: float, *rows: list[float], group: str = "g") -> None:
-        """Let a group send readings up to this time, one a second."""
-        begin = at - len(rows) + 1
-        messages = [message(begin + number, row, f"p/{group}") for number, row in enumerate(rows)]
-        self.world.run((at, messages))
-
-    def events(self) -> list[tuple[str, str]]:
-        return [(event["id"], event["status"]) for event in self.world.said("alerts/")]
-
-
-def _id(ts: float, group: str = "g") -> str:
-    return f"{group}:{int(NOW + ts) * 1000}"
-
-
 @pytest.fixture
-def office(toy_bundle: Path, tmp_path: Path) -> _Office:
+def office(toy_bundle: Path, tmp_path: Path) -> Office:
     """Nothing has happened yet."""
-    return _Office(toy_bundle, tmp_path)
+    return Office(toy_bundle, tmp_path)
 
 
-def test_acknowledge(office: _Office) -> None:
+def test_acknowledge(office: Office) -> None:
     """Open incidents are acknowledged by group, pattern or id; the state says so until they end."""
     for group in "abc":
         office.hear(3, HEALTHY, HEALTHY, HEALTHY if group == "c" else FAULTY, group=group)
     assert office.tell(4, "acknowledge", group="?", transaction=[1]) == {
-        "status": "ok", "count": 2, "incidents": [_id(3, "a"), _id(3, "b")], "transaction": [1],
+        "status": "ok", "count": 2, "incidents": [identify(3, "a"), identify(3, "b")], "transaction": [1],
     }  # fmt: skip
     assert [line["acknowledged"] for line in office.world.said("state/")[-2:]] == [True, True]
     assert ["a", "b"] in office.world.groups, "it is committed"
-    assert office.tell(5, "acknowledge", incident=_id(3, "a"))["incidents"] == [_id(3, "a")]
-    for name, content in {"incident": _id(9, "a"), "group": "c"}.items():
+    assert office.tell(5, "acknowledge", incident=identify(3, "a"))["incidents"] == [identify(3, "a")]
+    for name, content in {"incident": identify(9, "a"), "group": "c"}.items():
         assert office.tell(6, "acknowledge", **{name: content})["status"] == "error"
     office.hear(9, HEALTHY, HEALTHY, HEALTHY, group="a")
     office.hear(12, FAULTY, group="a")
     assert [(line["incident"], line["acknowledged"]) for line in office.world.said("state/a")[-2:]] == [
-        (None, False), (_id(12, "a"), False),
+        (None, False), (identify(12, "a"), False),
     ]  # fmt: skip
 
 
-def test_silence(office: _Office) -> None:
+def test_silence(office: Office) -> None:
     """While a group is muted its state is published and no event is; what is open at the end comes then."""
     office.hear(3, HEALTHY, HEALTHY, HEALTHY)
     assert office.tell(4, "silence", group="g", minutes=0.5)["until"].endswith(":54.000Z")
     office.hear(5, FAULTY)
     office.world.run((33.9, []))
     assert (office.events(), office.world.events) == ([], [])
-    assert office.world.said("state/")[-1]["incident"] == _id(5)
+    assert office.world.said("state/")[-1]["incident"] == identify(5)
     assert office.world.value("alerts_firing") == 1
     office.world.run((34, []))
-    assert office.events() == [(_id(5), "firing")]
-    assert [event.id for event in office.world.events] == [_id(5)]
+    assert office.events() == [(identify(5), "firing")]
+    assert [event.id for event in office.world.events] == [identify(5)]
     assert office.world.value("alerts_total", status="firing") == 1
     assert office.world.groups[-3:].count(["g"]) == 1, "it is committed"
     office.hear(40, HEALTHY, HEALTHY, HEALTHY)
-    assert office.events() == [(_id(5), "firing"), (_id(5), "resolved")]
+    assert office.events() == [(identify(5), "firing"), (identify(5), "resolved")]
     assert [len(line["muted"]) for line in office.world.said("muted")] == [1, 0]
 
 
-def test_silence_that_ends_early(office: _Office) -> None:
+def test_silence_that_ends_early(office: Office) -> None:
     """With 0 minutes a pattern is dropped; one that isn't there is refused."""
     office.hear(3, HEALTHY, HEALTHY, HEALTHY)
     office.tell(4, "silence", group="*", minutes=60)
@@ -100,33 +68,36 @@ def test_silence_that_ends_early(office: _Office) -> None:
     }  # fmt: skip
     assert office.events() == []
     assert office.tell(7, "silence", group="*", minutes=0) == {"status": "ok"}
-    assert office.events() == [(_id(5), "firing")]
+    assert office.events() == [(identify(5), "firing")]
 
 
-def test_false_alarm(office: _Office) -> None:
+def test_false_alarm(office: Office) -> None:
     """A false alarm ends the incident and leaves one row, whoever says so again; the next one is another."""
     office.hear(5, HEALTHY, HEALTHY, FAULTY, FAULTY)
-    assert office.tell(6, "false-alarm", group="g") == {"status": "ok", "incident": _id(4)}
-    assert office.events() == [(_id(4), "firing"), (_id(4), "resolved")]
+    assert office.tell(6, "false-alarm", group="g") == {"status": "ok", "incident": identify(4)}
+    assert office.events() == [(identify(4), "firing"), (identify(4), "resolved")]
     (ended,) = [event for event in office.world.said("alerts/") if event["status"] == "resolved"]
     assert ended["ended_at"].endswith(":25.000Z")
     assert (ended["reason"], ended["contributions"], ended["contributions_by_step"]) == (None, None, None)
     assert office.world.value("alerts_firing") == 0
     assert office.world.said("state/")[-1]["incident"] is None
-    assert office.tell(7, "false-alarm", incident=_id(4)) == {"status": "ok", "incident": _id(4)}
+    assert office.tell(7, "false-alarm", incident=identify(4)) == {"status": "ok", "incident": identify(4)}
     office.hear(8, FAULTY)
-    assert office.events()[2:] == [(_id(8), "firing")]
-    assert office.tell(9, "false-alarm", incident=_id(4))["error"] == (
-        f"incident {_id(4)!r} is not known any more; the latest is {_id(8)!r}"
+    assert office.events()[2:] == [(identify(8), "firing")]
+    assert office.tell(9, "false-alarm", incident=identify(4))["error"] == (
+        f"incident {identify(4)!r} is not known any more; the latest is {identify(8)!r}"
     )
     office.tell(10, "false-alarm", group="g")
-    assert [line.split(",")[0] for line in office.file.read_text().splitlines()[1:]] == [_id(4), _id(8)]
+    assert [line.split(",")[0] for line in office.file.read_text().splitlines()[1:]] == [
+        identify(4),
+        identify(8),
+    ]
 
 
 def test_false_alarm_with_a_baseline(tmp_path: Path) -> None:
     """Where what is normal begins afresh, so does the state: a group isn't Faulty whose incident was none."""
     save_toy_bundle(tmp_path / "bundle", baseline=BASELINE)
-    office = _Office(tmp_path / "bundle", tmp_path)
+    office = Office(tmp_path / "bundle", tmp_path)
     for group in "gh":
         office.hear(40, *[HEALTHY] * 39, APART, group=group)
     assert office.world.said("state/")[-1]["state"] == "faulty"
@@ -141,7 +112,7 @@ def test_false_alarm_with_a_baseline(tmp_path: Path) -> None:
     assert office.world.value("groups", state="silent") == 2
 
 
-def test_false_alarm_while_muted(office: _Office) -> None:
+def test_false_alarm_while_muted(office: Office) -> None:
     """Of an incident that nobody was told of the end isn't told either."""
     office.hear(3, HEALTHY, HEALTHY, HEALTHY)
     office.tell(4, "silence", group="g", minutes=1)
@@ -151,16 +122,16 @@ def test_false_alarm_while_muted(office: _Office) -> None:
     assert office.events() == []
 
 
-def test_false_alarm_that_has_no_place(office: _Office) -> None:
+def test_false_alarm_that_has_no_place(office: Office) -> None:
     """Where the row can't be written the answer says why, and the incident stays open."""
     office.hear(3, HEALTHY, HEALTHY, FAULTY)
     office.file.mkdir()
     answer = office.tell(4, "false-alarm", group="g")
     assert answer["error"] == f"alerts.false_alarms: {office.file}: Is a directory"
-    assert office.world.said("state/")[-1]["incident"] == _id(3)
+    assert office.world.said("state/")[-1]["incident"] == identify(3)
 
 
-def test_answer_waits_for_the_store(office: _Office) -> None:
+def test_answer_waits_for_the_store(office: Office) -> None:
     """Nothing is answered before the store has it, and only so many wait."""
     office.hear(3, HEALTHY, HEALTHY, FAULTY)
     office.world.saves = office.world.secures = False
@@ -180,7 +151,7 @@ def test_answer_waits_for_the_store(office: _Office) -> None:
 
 @pytest.mark.parametrize("name", ["acknowledge", "silence", "false-alarm"])
 @pytest.mark.parametrize("group", ["nobody", "nobody/*", "g\n", "\ud7ff", "", "x" * 1000])
-def test_unknown_group(office: _Office, name: str, group: str) -> None:
+def test_unknown_group(office: Office, name: str, group: str) -> None:
     """A group that isn't there is refused with its name, and nothing changes."""
     office.hear(3, HEALTHY, HEALTHY, FAULTY)
     before = office.world.memory.dump("g")
@@ -206,7 +177,7 @@ def test_muted_group_that_was_set_aside(toy_bundle: Path) -> None:
     world.run((4, [message(3, topic="p/b")]), (20, []))
     assert "a" not in world.memory.board
     world.run((21, [message(5, FAULTY, "p/a")]))
-    assert [event["id"] for event in world.said("alerts/")] == [_id(2, "a")]
+    assert [event["id"] for event in world.said("alerts/")] == [identify(2, "a")]
 
 
 def test_group_that_was_set_aside(toy_bundle: Path) -> None:
@@ -221,4 +192,4 @@ def test_group_that_was_set_aside(toy_bundle: Path) -> None:
     assert "a" not in world.memory.board
     world.desk.ask(read("acknowledge", b'{"group":"a"}', retained=False), answers.append)
     world.run((5, []))
-    assert json.loads(answers[0])["incidents"] == [_id(2, "a")]
+    assert json.loads(answers[0])["incidents"] == [identify(2, "a")]

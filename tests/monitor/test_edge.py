@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from monitor.edge import Edge
 from monitor.inbox import Inbox, Taken
+from monitor.incidents import Incidents
 from monitor.metrics import Metrics
 from monitor.mqtt import Session
 from monitor.mutes import Mutes
@@ -59,14 +60,15 @@ def edge(
     session: Session | None = None,
     inbox: Inbox | None = None,
     mutes: Mutes | None = None,
+    incidents: Incidents | None = None,
 ) -> Edge:
     """Return an edge, whose session never connects unless it is given one."""
     session = session or Session(Mqtt(), "edge-under-test", None, Ear())
     inbox = Inbox() if inbox is None else inbox
     return Edge(
         inbox, session, session, store, lambda name: name.encode(), mutes or Mutes(),
-        "sensor-monitor", Metrics(CollectorRegistry(), toy_manifest()), most_groups=len(GROUPS),
-        acknowledges=acknowledges, monotonic=clock,
+        incidents or Incidents(), "sensor-monitor", Metrics(CollectorRegistry(), toy_manifest()),
+        most_groups=len(GROUPS), acknowledges=acknowledges, monotonic=clock,
     )  # fmt: skip
 
 
@@ -113,6 +115,19 @@ def test_what_is_asked_for_is_written_now(store: Store) -> None:
     assert not own.commit([], []), "there is more"
 
 
+def test_incident_that_is_over(store: Store) -> None:
+    """It is written with its group, as whose open incident it would come back otherwise, and let go of."""
+    incidents = Incidents()
+    first, last = GROUPS[0], GROUPS[-1]
+    own = edge(store, Clock(), acknowledges=False, incidents=incidents)
+    incidents.past.update({first: b"over", last: b"over"})
+    assert not own.commit(GROUPS, [])
+    assert [store.incident(first), store.incident(last)] == [b"over", None]
+    assert incidents.past.keys() == {last}
+    assert own.flush()
+    assert (store.incident(last), incidents.past) == (b"over", {})
+
+
 def test_rounds_wait_for_nobody(store: Store) -> None:
     """Whoever asks again and again doesn't keep all others from being written."""
     clock = Clock()
@@ -127,12 +142,17 @@ def test_rounds_wait_for_nobody(store: Store) -> None:
 
 
 def test_what_is_asked_for_while_the_disk_is_full(store: Store) -> None:
-    """Where nothing can be written nothing is permanent."""
-    own = edge(store, Clock(), acknowledges=False)
+    """Where nothing can be written nothing is permanent, until it can."""
+    incidents = Incidents()
+    own = edge(store, Clock(), acknowledges=False, incidents=incidents)
+    incidents.past[GROUPS[-1]] = b"over"
     store._ask("PRAGMA max_page_count = 20")  # noqa: SLF001, as if there were no more room
     assert not own.secure(GROUPS[:1]) or not own.commit(GROUPS, [])
     assert own.problem
     assert not own.secure(GROUPS[:1])
+    store._ask("PRAGMA max_page_count = 10000")  # noqa: SLF001
+    assert own.flush()
+    assert (store.count(), store.incident(GROUPS[-1])) == (len(GROUPS), b"over")
 
 
 def test_the_end_writes_what_is_left(store: Store) -> None:

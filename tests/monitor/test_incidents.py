@@ -31,6 +31,12 @@ class _Gate:
     def release(self) -> list[tuple[str, str]]:
         return self._told(self.incidents.release(lambda _: self.muted, lambda _: self.open))
 
+    def past(self) -> str | None:
+        """Settle; return the id of the incident that is over, if the store is still to take it."""
+        self.incidents.settle(["g", "unknown"], lambda _: self.open)
+        value = self.incidents.past.get("g")
+        return None if value is None else self.incidents.read("g", value).event.id
+
     def restart(self) -> None:
         value = self.incidents.dump("g")
         self.incidents = Incidents()
@@ -113,6 +119,55 @@ def test_acknowledged(gate: _Gate) -> None:
     assert not gate.incidents.acknowledged(None, "g")
     gate.take(_event(1, "resolved"), _event(2))
     assert not gate.incidents.acknowledged("g:2", "g")
+
+
+def test_over(gate: _Gate) -> None:
+    """An incident whose end was told isn't kept once the store has it; it can be read back from there."""
+    gate.take(_event(1))
+    assert gate.past() is None
+    assert gate.incidents.latest("g")
+    gate.take(_event(1, "resolved"))
+    assert gate.past() == "g:1"
+    assert (gate.incidents.latest("g"), gate.incidents.dump("g")) == (None, b"")
+    del gate.incidents.past["g"]
+    assert gate.past() is None
+    assert gate.take(_event(2)) == [("g:2", "firing")]
+    assert gate.past() is None
+
+
+def test_over_without_an_event(gate: _Gate) -> None:
+    """So it is where only the alert stage knows that it ended."""
+    gate.take(_event(1), _event(1))
+    gate.open = None
+    assert gate.past() == "g:1"
+
+
+@pytest.mark.parametrize("restart", [True, False])
+def test_over_while_muted(gate: _Gate, *, restart: bool) -> None:
+    """While its end is owed an incident is kept; one that came and went, of which nothing is told, is not."""
+    gate.take(_event(1))
+    gate.muted = True
+    gate.take(_event(1, "resolved"))
+    assert gate.past() is None
+    if restart:
+        gate.restart()
+        assert gate.past() is None
+    gate.muted = False
+    assert gate.release() == [("g:1", "resolved")]
+    assert gate.past() == "g:1"
+    gate.muted = True
+    gate.take(_event(2), _event(2, "resolved"))
+    assert gate.past() == "g:2"
+    gate.muted = False
+    assert gate.release() == []
+
+
+def test_forgotten(gate: _Gate) -> None:
+    """Of a group that is dropped nothing is left, over or not."""
+    gate.take(_event(1), _event(1, "resolved"))
+    assert gate.past() == "g:1"
+    gate.incidents.forget("g")
+    assert gate.past() is None
 
 
 # No two fields alike, so that none can take another's place.

@@ -21,9 +21,10 @@ from training import windows_file
 ALERTS, ANSWERS, GROUP = "sensor-monitor/alerts/", "sensor-monitor/response/", "line1/station7"
 
 
-def plant(folder: Path, bundle: Path, port: int, **options: Any) -> Monitor:
+def plant(folder: Path, bundle: Path, port: int, more: str = "", **options: Any) -> Monitor:
     """Return a monitor that keeps its false alarms in a folder of the test."""
-    return Monitor(folder, bundle, port, f'[alerts]\nfalse_alarms = "{folder / "false.csv"}"', **options)
+    place = f'[alerts]\nfalse_alarms = "{folder / "false.csv"}"\n'
+    return Monitor(folder, bundle, port, place + more, **options)
 
 
 def ask(other: Client, name: str, **content: Any) -> dict[str, Any]:
@@ -129,6 +130,24 @@ def test_false_alarm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> 
             assert ask(other, "false-alarm", incident=incident)["status"] == "ok"
     assert len((tmp_path / "false.csv").read_text().splitlines()) == 2
     assert windows_file.read(tmp_path / "false.csv", 5.0).windows.tolist() == [[HEALTHY, HEALTHY, FAULTY]]
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_false_alarm_that_is_over(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, qos: int) -> None:
+    """An incident that ended by itself can be called a false alarm, after a kill and of a group set aside."""
+    more = "[input]\nmax_groups = 1"
+    monitor = plant(tmp_path, toy_bundle, mosquitto.port, more, mqtt=f"qos = {qos}")
+    with client(mosquitto.port, "sensor-monitor/#") as other:
+        with running(monitor):
+            hear(other, 1000, FAULTY, FAULTY, FAULTY, *[HEALTHY] * 5)
+            wait_until(lambda: len(told(other)) == 2, "it fires and ends")
+            assert monitor.terminate() == 0 if qos == 0 else not monitor.kill()
+        with running(monitor):
+            other.publish("plant/line1/other/reading", reading(1000, HEALTHY))
+            wait_until(lambda: monitor.metric("groups_set_aside_total") == 1, "it is set aside")
+            incident = told(other)[0][0]
+            assert ask(other, "false-alarm", group=GROUP) == {"status": "ok", "incident": incident}
+    assert windows_file.read(tmp_path / "false.csv", 5.0).windows.tolist() == [[FAULTY] * 3]
 
 
 @pytest.mark.parametrize("qos", [0, 1])

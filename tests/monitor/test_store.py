@@ -100,12 +100,26 @@ def test_all_or_nothing(tmp_path: Path) -> None:
     store.close()
 
 
+def test_incidents(tmp_path: Path) -> None:
+    """Of each group's incidents that are over the last one is kept, for the next process as well."""
+    store = _open(tmp_path / "s.db")
+    outbox = store.outbox()
+    store.save([], outbox, 1.0, incidents=[("g", b"1"), ("h", b"2")])
+    store.save([], outbox, 2.0, incidents=[("g", b"3")])
+    store.close()
+    store = _open(tmp_path / "s.db")
+    assert [store.incident(name) for name in "ghi"] == [b"3", b"2", None]
+    store.close()
+    with pytest.raises(ValueError, match=r"latest incident of 'g' can't be read: .*closed"):
+        store.incident("g")
+
+
 def test_least_recently_heard(tmp_path: Path) -> None:
-    """Groups come in the order in which they were heard; those heard longest ago are trimmed first."""
+    """Groups come in the order in which they were heard; those heard longest ago are trimmed first, whole."""
     store = _open(tmp_path / "s.db")
     outbox = store.outbox()
     for now, name in enumerate("cabd"):
-        store.save([(name, name.encode())], outbox, float(now))
+        store.save([(name, name.encode())], outbox, float(now), incidents=[(name, b"over")])
     store.save([("c", b"again")], outbox, 9.0)
     assert [name for name, _ in store.groups(10)] == ["a", "b", "d", "c"]
     assert [name for name, _ in store.groups(2)] == ["d", "c"]
@@ -113,6 +127,7 @@ def test_least_recently_heard(tmp_path: Path) -> None:
     assert store.trim(3) == 0
     assert store.fetch(["a", "b", "c"]) == {"b": b"b", "c": b"again"}
     assert store.count() == 3
+    assert [store.incident(name) for name in "abcd"] == [None, b"over", b"over", b"over"]
     store.close()
 
 

@@ -42,6 +42,7 @@ class World:
         false_alarms: Path | None = None,
         discovery: Discovery | None = None,
         known: Mapping[str, bytes] | None = None,
+        alerts: Alerts | None = None,
         **window_settings: Any,
     ) -> None:
         loaded = bundle.load(folder)
@@ -63,7 +64,7 @@ class World:
         self._stop = threading.Event()
         self.metrics = Metrics(CollectorRegistry(), loaded.manifest)
         windows = WindowSettings(stale_after=60, **window_settings)
-        chain = Chain(loaded, windows, Alerts(clear_after=1))
+        chain = Chain(loaded, windows, alerts or Alerts(clear_after=1))
         decode = DecodeStage([Template("p/{group}")], NAMES, {})
         self.memory = Memory(chain, 60.0)
         for group, value in (known or {}).items():
