@@ -103,3 +103,14 @@ def test_no_room_at_all(ends: tuple[_Line, socket.socket]) -> None:
     client.acknowledge([8])
     assert not client.want_write(), "with room it is written at once"
     assert broker.hear(client, 4) == PUBACK + b"\x08"
+
+
+def test_nothing_waits_for_what_went_before() -> None:
+    """What is small goes out at once too, and not with what comes next."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = BulkClient(CallbackAPIVersion.VERSION2)
+        client.connect(*server.getsockname())
+        line = client.socket()
+        assert line is not None
+        with line:
+            assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
