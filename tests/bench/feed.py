@@ -25,8 +25,9 @@ _VALUES = 997
 """Different sets of values: enough that no two neighbours are equal, and made only once."""
 _SPREAD = 0.1
 _APART = 10.0
-"""What makes a reading faulty: the third value is so far, in its own unit, from where it should be, above in
-one reading and below in the next, which no baseline gets used to."""
+"""What makes a reading faulty: the third value is so far, in its own unit, above where it should be."""
+_HEALTHY = 10
+"""Readings of a group before the first such one: if it was healthy once, it stays Faulty for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Feed:
     """How many readings each group has sent before."""
     qos: int = 0
     faulty_groups: int = 0
-    """So many of the groups send faulty readings and nothing else."""
+    """So many of the groups send faulty readings, after a few healthy ones."""
 
     @property
     def readings(self) -> int:
@@ -68,16 +69,16 @@ class Feed:
         """Yield topic and payload of each message."""
         chance = random.Random(1)  # noqa: S311, repeatable on purpose
         healthy = [self._values(chance, 0.0) for _ in range(_VALUES)]
-        faulty = [[self._values(chance, apart) for _ in range(_VALUES)] for apart in (-_APART, _APART)]
+        faulty = [self._values(chance, _APART) for _ in range(_VALUES)]
         order = self._order()
         topics = [f"plant/{_group_name(number)}/reading".encode() for number in range(self.groups)]
         for index in range(self.messages):
             turn, place = divmod(index, self.groups)
             group = order[place]
             start = self.first + turn * self.array
-            kinds = faulty if group < self.faulty_groups else [healthy, healthy]
+            values = faulty if group < self.faulty_groups and start >= _HEALTHY else healthy
             parts = [
-                f'{{"ts":{_event_time(start + k)},{kinds[(start + k) % 2][(index + k) % _VALUES]}}}'
+                f'{{"ts":{_event_time(start + k)},{values[(index + k) % _VALUES]}}}'
                 for k in range(self.array)
             ]
             payload = parts[0] if self.array == 1 else f"[{','.join(parts)}]"
