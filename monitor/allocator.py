@@ -17,7 +17,7 @@ __all__ = ["settle", "steady"]
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 # A batch of 4,096 readings fits with all its arrays, and what it leaves at the heap's end stays for the next:
 # to give pages back and have them zeroed anew was 1.1 of the 14 µs that a reading takes.
-_LIMITS = {_M_MMAP_THRESHOLD: 1 << 20, _M_TRIM_THRESHOLD: 1 << 24, _M_TOP_PAD: 1 << 20}
+_LIMITS = {_M_MMAP_THRESHOLD: 1 << 20, _M_TRIM_THRESHOLD: 1 << 22, _M_TOP_PAD: 1 << 20}
 # Objects made until Python looks for cycles, in place of 700: a batch makes tens of thousands, and no cycle.
 _LOOK_FOR_CYCLES_AFTER = 50_000
 
