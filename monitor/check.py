@@ -105,6 +105,9 @@ class _Visit:
     def taken_over(self) -> None:
         self.disconnected("another client has taken over the client id")
 
+    def publish_refused(self) -> None:
+        """Hear nothing: nothing is published."""
+
     def received(self, messages: Sequence[Delivery]) -> None:
         """Leave what comes to the daemon."""
 

@@ -49,6 +49,9 @@ class _Outgoing:
     def taken_over(self) -> None:
         self._link.taken_over()
 
+    def publish_refused(self) -> None:
+        self._link.publish_refused()
+
     def received(self, messages: Sequence[Delivery]) -> None:
         """Nothing is subscribed to."""
 
@@ -178,6 +181,10 @@ class Link:
             client_id(self._settings),
         )
         self._end(2)
+
+    def publish_refused(self) -> None:
+        """Hear from either session that nobody gets a message."""
+        self._metrics.messages_refused.inc()
 
     def received(self, messages: Sequence[Delivery]) -> None:
         """Take messages from the session."""

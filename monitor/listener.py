@@ -39,6 +39,9 @@ class Listener(Protocol):
     def taken_over(self) -> None:
         """Hear that another client has our id; the session is over."""
 
+    def publish_refused(self) -> None:
+        """Hear that the broker refused a message that was published: nobody gets it, and the log says why."""
+
     def received(self, messages: Sequence[Delivery]) -> None:
         """Take messages in their order."""
 

@@ -75,6 +75,11 @@ class Metrics:
         self.mqtt_reconnects = Counter(
             f"{_P}mqtt_reconnects", "Connections made after the first.", registry=registry
         )
+        self.messages_refused = Counter(
+            f"{_P}messages_refused",
+            "Messages that the broker refused to take, so that nobody gets them.",
+            registry=registry,
+        )
         self.last_reading = Gauge(
             f"{_P}last_reading_timestamp_seconds",
             "When the last readable reading arrived, Unix time.",

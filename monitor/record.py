@@ -144,6 +144,9 @@ class Recorder:
         self._problem = "another client has taken over the client id"
         self._connected.set()
 
+    def publish_refused(self) -> None:
+        """Hear nothing: nothing is published."""
+
     def received(self, messages: Sequence[Delivery]) -> None:
         """Take messages from the session."""
         self._inbox.put(messages)

@@ -107,6 +107,9 @@ class Replayer:
         """Hear that another client has our id, which is random, so this is all but impossible."""
         self.disconnected("another client has taken over the client id")
 
+    def publish_refused(self) -> None:
+        """Leave it to the log."""
+
     def received(self, messages: Sequence[Delivery]) -> None:
         """Nothing is subscribed to."""
 

@@ -198,11 +198,12 @@ def _speed() -> Iterator[Panel]:
 def _house() -> Iterator[Panel]:
     yield lines(
         "Connections and the store",
-        "Reconnections, failed writes and refused reloads in the last 5 minutes; 0 is right for all.",
+        "Reconnections, and what failed or was refused, in the last 5 minutes; 0 is right for all.",
         "none",
         {
             "reconnections {{instance}}": f"increase({_P}mqtt_reconnects_total{{{HERE}}}[5m])",
             "failed writes {{instance}}": f"increase({_P}store_failures_total{{{HERE}}}[5m])",
+            "refused messages {{instance}}": f"increase({_P}messages_refused_total{{{HERE}}}[5m])",
             "refused reloads {{instance}}": f'increase({_P}reloads_total{{{HERE},result="refused"}}[5m])',
             "groups set aside {{instance}}": f"increase({_P}groups_set_aside_total{{{HERE}}}[5m])",
         },

@@ -132,6 +132,9 @@ class _Spectator:
     def taken_over(self) -> None:
         self.disconnected("another client has taken over the client id")
 
+    def publish_refused(self) -> None:
+        """Hear nothing: nothing is published."""
+
     def received(self, messages: Sequence[Delivery]) -> None:
         for topic, payload, receipt, _ in messages:
             self._session.acknowledge([receipt])

@@ -105,7 +105,7 @@ class BulkClient(paho.Client):
     woke it still holds: 0.1 ms of an alert's 0.6. So whoever publishes writes, where nothing stands in line.
 
     What it uses of paho's inside is `_create_socket`, `_create_socket_connection`, `_sock_close`,
-    `_packet_queue`, `_packet_write`, `_out_packet`, `_sockpairW` and `_mid_generate`, the same
+    `_packet_queue`, `_packet_write`, `_out_packet`, `_out_messages`, `_sockpairW` and `_mid_generate`, the same
     in 2.1 and 2.2.
     """
 
@@ -198,6 +198,10 @@ class BulkClient(paho.Client):
     def next_identifier(self) -> int:
         """Return the identifier of the next packet: all that we send share them."""
         return self._mid_generate()
+
+    def topic_of(self, number: int) -> str:
+        """Return the topic of a message that paho publishes, until its `on_publish` returns."""
+        return self._out_messages[number].topic
 
     def send(self, packet: bytes) -> None:
         """Write a PUBLISH packet of QoS 1, or put it in line; after a break it is gone."""

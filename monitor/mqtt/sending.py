@@ -5,9 +5,7 @@ readings a second that is more than there is. Here it is 20 and 3. What it promi
 out in their order, each waits for its PUBACK, and after a break those without one go out again before others.
 """
 
-import logging
 import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,12 +16,8 @@ from monitor.mqtt.properties import packed
 
 __all__ = ["LONGEST_TOPIC", "Sending"]
 
-_log = logging.getLogger(__name__)
-
 LONGEST_TOPIC = 65_535
 """Bytes."""
-# How often it is said that the broker refuses what it is sent, in seconds.
-_SAY_EVERY = 60.0
 _REFUSED = 0x80
 """From here on the reason of a PUBACK says that the message went nowhere."""
 _PUBLISH, _AGAIN, _QOS_1 = 0x30, 0x08, 0x02
@@ -52,16 +46,23 @@ class Sending:
     ----------
     most : how many there may be.
     at_once : how many of them may be on the line.
-    delivered : is told the number of each that is confirmed.
+    delivered : is told the number of each that is confirmed, and of each that is refused.
+    refused : is told topic and reason of each that the broker refuses, before `delivered` is.
     """
 
-    def __init__(self, most: int, at_once: int, delivered: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        most: int,
+        at_once: int,
+        delivered: Callable[[int], None],
+        refused: Callable[[str, int], None],
+    ) -> None:
         self._most = most
         self._at_once = at_once
         self._delivered = delivered
+        self._refused = refused
         self._lock = threading.Lock()
         self._fewer = threading.Condition(self._lock)  # messages, or no connection
-        self._said_at = -_SAY_EVERY  # when it was last said that something was refused, monotonic seconds
         self._numbers = count(1 << 16)  # none that paho would give
         self._messages: OrderedDict[int, _Message] = OrderedDict()
         self._waiting: deque[int] = deque()
@@ -112,7 +113,7 @@ class Sending:
     def confirmed(self, identifier: int, reason: int) -> bool:
         """Hear of a packet that the broker has, or refuses; return whether it is one of these.
 
-        What it refuses once it refuses again, so that is not sent anew: the log says what is wrong.
+        What it refuses once it refuses again, so that is not sent anew.
         """
         with self._lock:
             number = self._on_line.pop(identifier, None)
@@ -122,18 +123,9 @@ class Sending:
             self._go_on()
             self._fewer.notify_all()
         if reason >= _REFUSED:
-            self._complain(message, reason)
+            self._refused(message.topic.decode(), reason)
         self._delivered(number)
         return True
-
-    def _complain(self, message: _Message, reason: int) -> None:
-        now = time.monotonic()
-        if now - self._said_at >= _SAY_EVERY:
-            self._said_at = now
-            _log.error(
-                "the broker refuses what is published to %r (reason %s), and nobody gets it; "
-                "expected the right to write there", message.topic.decode()[:200], reason,
-            )  # fmt: skip
 
     def _go_on(self) -> None:
         while self._send is not None and self._waiting and len(self._on_line) < self._at_once:

@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from monitor.mqtt import words
 from monitor.mqtt.bulk import BulkClient
 from monitor.mqtt.claim import outranks
 from monitor.mqtt.client import LARGEST_IN_FLIGHT, LARGEST_QUEUE, V5, V311, build, connect, hand_over, hang_up
+from monitor.mqtt.confirmations import Confirmations
 from monitor.mqtt.packets import Publish
 from monitor.mqtt.properties import of_message, of_will
 from monitor.mqtt.question import ask_version
@@ -83,10 +83,10 @@ class Session:
         self._will = will
         self._durable = durable
         self._request_prefix = requests.removesuffix("#")
-        self._delivered: deque[int] = deque(maxlen=2 * LARGEST_QUEUE)  # not every caller asks
+        self._told = Confirmations(listener.publish_refused)
         self._receipts = Receipts()
         self._peels = settings.bulk and settings.transport == "tcp"
-        self._sending = Sending(LARGEST_QUEUE, LARGEST_IN_FLIGHT, self._delivered.append)
+        self._sending = Sending(LARGEST_QUEUE, LARGEST_IN_FLIGHT, self._told.add, self._told.refuse)
         self._refused = False
         self._leaving = False
         self._admissions = 0  # how often the broker took us in
@@ -147,8 +147,8 @@ class Session:
         return number or 0
 
     def delivered(self) -> list[int]:
-        """Return the numbers of the messages that the broker confirmed since the last call."""
-        return [self._delivered.popleft() for _ in range(len(self._delivered))]
+        """Return the numbers of the messages that the broker confirmed, or refused, since the last call."""
+        return self._told.take()
 
     def acknowledge(self, receipts: Iterable[object]) -> None:
         """Tell the broker that these messages are dealt with; receipts of another connection lapse."""
@@ -180,7 +180,7 @@ class Session:
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        client.on_publish = self._on_publish
+        client.on_publish = self._told.on_publish
         client.on_socket_close = self._on_socket_close
         if self._will:
             properties = of_will(TEXT) if version == V5 else None
@@ -295,6 +295,3 @@ class Session:
         own = next(payload for topic, payload, _ in self._births if topic == self._claim)
         if not newcomer and outranks(bytes(message.payload), own):
             self._give_up()
-
-    def _on_publish(self, _: Any, __: Any, number: int, ___: Any, ____: Any) -> None:
-        self._delivered.append(number)

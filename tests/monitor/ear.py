@@ -27,6 +27,7 @@ class Ear:
     connections: int = 0
     problems: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
+    refusals: int = 0
 
     def connected(self) -> None:
         self.connections += 1
@@ -36,6 +37,9 @@ class Ear:
 
     def taken_over(self) -> None:
         self.ended.set()
+
+    def publish_refused(self) -> None:
+        self.refusals += 1
 
     def requested(self, asked: Asked) -> None:
         self.requests.append((asked.topic, asked.payload, asked.answer_to, asked.correlation))

@@ -46,6 +46,7 @@ def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
         ("queue_readings", {}),
         ("mqtt_connected", {}),
         ("mqtt_reconnects_total", {}),
+        ("messages_refused_total", {}),
         ("last_reading_timestamp_seconds", {}),
     ],
 )

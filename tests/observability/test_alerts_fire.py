@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from config.grafana.dashboard import PATH
-from tests.conftest import Mosquitto, wait_until
+from tests.conftest import NewBroker, wait_until
 from tests.observability.server import expand, prometheus
 from tests.processes import Client, Monitor, client, running
 from tests.toy import FAULTY, HEALTHY, NAMES, save_toy_bundle
@@ -73,8 +73,11 @@ def connection() -> tuple[str, dict[str, str]]:
     return panel["targets"][0]["expr"], {value: word["text"] for value, word in words.items()}
 
 
-def test_alerts(tmp_path: Path, mosquitto: Mosquitto) -> None:
+def test_alerts(tmp_path: Path, new_broker: NewBroker) -> None:
     """Each alert rule fires when its fault is really there, and the dashboard shows the connection."""
+    (tmp_path / "acl").write_text("topic readwrite #\ntopic deny sensor-monitor/alerts/line1/broken\n")
+    mosquitto = new_broker("allow_anonymous true", f"acl_file {tmp_path / 'acl'}")
+    mosquitto.start()
     save_toy_bundle(tmp_path / "bundle", work=200)
     monitor = Monitor(tmp_path, tmp_path / "bundle", mosquitto.port, _SETTINGS, mqtt="qos = 0")
     with (
@@ -108,6 +111,7 @@ def test_alerts(tmp_path: Path, mosquitto: Mosquitto) -> None:
         limit_files(monitor, _ROOM)
         troubles = (
             "FalseAlarmStorm", "MostlyFaulty", "Unreadable", "WrongTimes", "Overflow", "Slow", "StoreFailing",
+            "MessagesRefused",
         )  # fmt: skip
         wait_until(lambda: plant.be_troubled() or fires(*troubles), "the plant is troubled")
         limit_files(monitor, None)
