@@ -26,6 +26,7 @@ from monitor.metrics import Metrics, TimedScorer
 from monitor.pipeline import Pipeline
 from monitor.restore import restore
 from monitor.settings import Settings
+from monitor.shared_scorer import SharedScorer
 from monitor.systemd import Systemd
 from monitor.topics import Template
 from monitor.web.app import build
@@ -219,7 +220,7 @@ class Daemon:
         return Server(app, settings.http.host, settings.http.port, stream.stop), live
 
     def _chain(self, loaded: bundle.Bundle) -> Chain:
-        scorer = TimedScorer(loaded.classifier, self._metrics.inference_seconds)
+        scorer = TimedScorer(SharedScorer(loaded.classifier), self._metrics.inference_seconds)
         return Chain(loaded, self._settings.windows, self._settings.alerts, scorer)
 
     def _change_to(self, settings: Settings, loaded: bundle.Bundle) -> None:

@@ -105,8 +105,8 @@ class BulkClient(paho.Client):
     woke it still holds: 0.1 ms of an alert's 0.6. So whoever publishes writes, where nothing stands in line.
 
     What it uses of paho's inside is `_create_socket`, `_create_socket_connection`, `_sock_close`,
-    `_packet_queue`, `_packet_write`, `_out_packet`, `_out_messages`, `_sockpairW` and `_mid_generate`, the same
-    in 2.1 and 2.2.
+    `_packet_queue`, `_packet_write`, `_out_packet`, `_out_messages`, `_sockpairW` and `_mid_generate`, the
+    same in 2.1 and 2.2.
     """
 
     _deliver: Deliver | None = None

@@ -70,17 +70,6 @@ def test_batch_is_as_good_as_one_by_one(classifier: Classifier, count: int) -> N
     np.testing.assert_allclose(classifier.score(windows)[picks], alone, atol=1e-6)
 
 
-@pytest.mark.parametrize("cores", [1, 2, 3])
-@pytest.mark.parametrize("count", [63, 64, 127, 128, 129, 511, 1000])
-def test_several_cores(monkeypatch: pytest.MonkeyPatch, cores: int, count: int) -> None:
-    """Each window gets its own score, however many cores share them."""
-    monkeypatch.setattr("monitor.classifier._cores", lambda: cores)
-    windows = RANDOM.normal(scale=0.3, size=(count, STEPS, 4)).astype(np.float32)
-    apart = np.abs(windows[:, :, 0] - windows[:, :, 2]).max(axis=1)  # (window,)
-    scores = Classifier(toy_model(), STEPS, 4).score(windows)
-    np.testing.assert_allclose(scores, 1 / (1 + np.exp(-20 * (apart - 0.5))), atol=1e-5)
-
-
 def test_no_windows(classifier: Classifier) -> None:
     """No windows have no scores."""
     assert classifier.score(np.empty((0, STEPS, 4), dtype=np.float32)).shape == (0,)
