@@ -1,48 +1,29 @@
 """What the page knows of each group: filled by the pipeline, made sense of by the HTTP thread."""
 
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from itertools import chain, repeat
-from typing import NamedTuple
+from itertools import repeat
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.chain import Verdicts
-from monitor.records import AlertEvent, FloatArray, GroupState, Outcome, Readings, State
+from monitor.records import AlertEvent, FloatArray, GroupState, Readings, State
+from monitor.web.recent import Recent
 from monitor.web.trends import Trends
 
 __all__ = ["REMEMBERED", "Live"]
 
 _MOST_GROUPS = 2000
-# Readings that wait to be looked at, once a second, 70 bytes each. Where more come, a picture of the last
-# minutes may miss some.
+# Readings that wait to be looked at, once a second. Where more come, a picture of the last minutes may miss
+# some.
 _MOST_WAITING = 20_000
 # Events that wait to be looked at. An alert whose event is missed is shown without its window.
 _MOST_EVENTS = 2000
 _MOST_ENDED = 5
 REMEMBERED = 60
 """Turns for which it is known which groups were dropped."""
-_REFUSED = {Outcome.DUPLICATE, Outcome.LATE, Outcome.FUTURE}
 _QUIET = {State.NORMAL, State.FILLING, State.WARMING}
-
-
-class _Batch(NamedTuple):
-    """What is kept of a batch: keeping all of it would make the pipeline's memory cold."""
-
-    groups: Sequence[str]
-    """(reading,)"""
-    ts: FloatArray
-    """(reading,)"""
-    values: FloatArray
-    """(reading, feature)"""
-    outcomes: Sequence[Outcome]
-    """(reading,)"""
-    rows: NDArray[np.intp]
-    """The reading that completed each window: (window,)."""
-    scores: FloatArray
-    """(window,)"""
 
 
 class Live:
@@ -71,10 +52,11 @@ class Live:
         self._acknowledged = acknowledged
         self._muted = muted
         self._lock = threading.Lock()
-        self._batches: deque[_Batch] = deque()
-        self._waiting = 0
+        self._recent = Recent(_MOST_WAITING, features)
         self._changed: dict[str, GroupState | None] = {}
-        self._events: deque[AlertEvent] = deque(maxlen=_MOST_EVENTS)
+        # The first of each kind and incident: where each window is an event, a thousand a second would be
+        # kept for no more than this, and freeing them takes a millisecond at a time.
+        self._events: OrderedDict[tuple[str, str], AlertEvent] = OrderedDict()
         self._free = list(range(most))
         self._quiet: dict[str, None] = {}
         self._rows: dict[str, int] = {}
@@ -103,23 +85,14 @@ class Live:
 
     def saw(self, readings: Readings, verdicts: Verdicts, lines: Sequence[GroupState]) -> None:
         """Take a batch, what came of it, and the lines that changed."""
-        windows = verdicts.windows
-        batch = _Batch(
-            readings.groups,
-            readings.ts,
-            readings.values,
-            windows.outcomes,
-            windows.rows,
-            verdicts.judged.scores,
-        )
         with self._lock:
             for line in lines:
                 self._changed[line.group] = line
-            self._events.extend(verdicts.events)
-            self._batches.append(batch)
-            self._waiting += len(batch.groups)
-            while self._waiting > _MOST_WAITING:
-                self._waiting -= len(self._batches.popleft().groups)
+            for event in verdicts.events:
+                self._events.setdefault((event.id, event.status), event)
+            while len(self._events) > _MOST_EVENTS:
+                self._events.popitem(last=False)
+            self._recent.add(readings, verdicts)
 
     def forgot(self, names: Sequence[str]) -> None:
         """Hear of groups that were set aside."""
@@ -138,10 +111,9 @@ class Live:
     def digest(self) -> None:
         """Take in what the pipeline put aside."""
         with self._lock:
-            batches, self._batches = self._batches, deque()
+            recent = self._recent.take()
             changed, self._changed = self._changed, {}
-            events, self._events = self._events, deque(maxlen=_MOST_EVENTS)
-            self._waiting = 0
+            events, self._events = self._events, OrderedDict()
         self.turn += 1
         self.gone = {name: turn for name, turn in self.gone.items() if turn > self.turn - REMEMBERED}
         for name, line in changed.items():
@@ -149,10 +121,10 @@ class Live:
                 self._drop(name)
             else:
                 self._follow(line)
-        for event in events:
+        for event in events.values():
             self._hear(event)
         self._ask()
-        self._look(batches)
+        self._look(*recent)
 
     def _follow(self, line: GroupState) -> None:
         name, quiet = line.group, line.state in _QUIET and not line.out_of_range and line.incident is None
@@ -213,25 +185,10 @@ class Live:
         if marks != self.marks:
             self.marks, self.alerts_turn = marks, self.turn
 
-    def _look(self, batches: Sequence[_Batch]) -> None:
-        """Add readings to the histories, all at once: batches are many where readings come one by one."""
-        if not batches:
-            self.trends.jumped[:] = False
-            return
-        names = chain.from_iterable(batch.groups for batch in batches)
-        count = sum(len(batch.groups) for batch in batches)
-        rows = np.fromiter(map(self._rows.get, names, repeat(-1)), np.intp, count)  # (reading,)
+    def _look(self, names: list[str], ts: FloatArray, values: FloatArray, scores: FloatArray) -> None:
+        """Add readings to the histories of the groups that are followed."""
+        rows = np.fromiter(map(self._rows.get, names, repeat(-1)), np.intp, len(names))  # (reading,)
         known = rows >= 0
-        scores = np.full(count, np.nan)
-        begin = 0
-        for batch in batches:
-            end = begin + len(batch.groups)
-            scores[begin:end][batch.rows] = batch.scores
-            if len(batch.rows) < end - begin:
-                known[begin:end] &= [outcome not in _REFUSED for outcome in batch.outcomes]
-            begin = end
         rows = rows[known]
-        ts = np.concatenate([batch.ts for batch in batches])[known]
-        values = np.concatenate([batch.values for batch in batches])[known]
-        self.trends.add(rows, ts, values, scores[known])
+        self.trends.add(rows, ts[known], values[known], scores[known])
         self._touched[rows] = self.turn

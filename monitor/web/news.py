@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.manifest import Feature
-from monitor.records import AlertEvent
+from monitor.records import AlertEvent, FloatArray
 from monitor.web.live import Live
+from monitor.web.trends import Points
 
 __all__ = ["alerts", "groups", "histories"]
 
@@ -25,27 +26,18 @@ def groups(live: Live, names: Sequence[str]) -> list[dict[str, Any]]:
     if jumped:
         rest = [name for name in names if not live.trends.jumped[live.row(name)]]
         return histories(live, jumped) + (groups(live, rest) if rest else [])
-    begins, worst, values = live.trends.newest([live.row(name) for name in names])
-    return [
-        {**_line(live, name), "point": [begin, score, *reading]}
-        for name, begin, score, reading in zip(
-            names, begins.tolist(), _short(worst), _short(values), strict=True
-        )
-    ]
+    points = _listed(live.trends.newest([live.row(name) for name in names]))
+    return [{**_line(live, name), "point": point} for name, point in zip(names, points, strict=True)]
 
 
 def histories(live: Live, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return where groups stand, with all of each one's history."""
-    begins, worst, values = live.trends.all([live.row(name) for name in names])
-    lines = []
-    for name, *columns in zip(names, begins.tolist(), _short(worst), _short(values), strict=True):
-        points = [
-            [begin, score, *reading]
-            for begin, score, reading in zip(*columns, strict=True)
-            if not math.isnan(begin)
-        ]
-        lines.append({**_line(live, name), "points": points})
-    return lines
+    points = live.trends.all([live.row(name) for name in names])
+    missing = np.count_nonzero(np.isnan(points[0]), axis=1)  # they come first: (group,)
+    return [
+        {**_line(live, name), "points": listed[first:]}
+        for name, listed, first in zip(names, _listed(points), missing.tolist(), strict=True)
+    ]
 
 
 def alerts(live: Live, features: Sequence[Feature]) -> dict[str, Any]:
@@ -91,11 +83,18 @@ def _alert(live: Live, group: str, event: AlertEvent | None, features: Sequence[
     }
 
 
-def _short(numbers: NDArray[np.float32]) -> list[Any]:
-    """Return numbers with so many digits as anybody reads, as nested lists."""
+def _listed(points: Points) -> list[Any]:
+    """Return points as lists, each of when it began, score and values."""
+    begins, worst, values = points
+    table = np.concatenate([begins[..., None], _short(worst)[..., None], _short(values)], axis=-1)
+    listed: list[Any] = table.tolist()
+    return listed
+
+
+def _short(numbers: NDArray[np.float32]) -> FloatArray:
+    """Return numbers with so many digits as anybody reads."""
     exact = numbers.astype(np.float64)
     size = np.abs(exact)
     size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
     scale = 10.0 ** (_DIGITS - 1 - np.floor(np.log10(size)))
-    shortened: list[Any] = (np.round(exact * scale) / scale).tolist()
-    return shortened
+    return np.round(exact * scale) / scale

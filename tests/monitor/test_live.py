@@ -1,10 +1,10 @@
+import math
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from monitor.records import State
 from monitor.requests import Acknowledge, Silence
 from monitor.web import news
 from monitor.web.live import REMEMBERED, Live
@@ -185,15 +185,16 @@ def test_groups_that_are_set_aside(toy_bundle: Path) -> None:
     assert not world.live.alerts
 
 
-def test_nobody_looks(world: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While nobody looks, no more than so many readings wait, and no state is missed."""
+def test_nobody_looks(toy_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nobody looks, no more than so many readings wait, the newest, and no state is missed."""
     monkeypatch.setattr("monitor.web.live._MOST_WAITING", 50)
+    world = Watched(toy_bundle)
     for number in range(40):
         world.send(f"g{number}", *[HEALTHY] * 3)
-    assert sum(len(batch.groups) for batch in world.live._batches) <= 50  # noqa: SLF001
-    world.live.digest()
-    assert {line.state for line in world.live.lines.values()} == {State.NORMAL}
-    assert len(world.live.lines) == 40
+    lines = world.look()
+    assert {name: line["state"] for name, line in lines.items()} == {f"g{n}": "normal" for n in range(40)}
+    shown = [name for name, line in lines.items() if not math.isnan(line["ts"])]
+    assert sorted(shown) == [f"g{number}" for number in range(23, 40)]
 
 
 def test_two_threads(world: Watched) -> None:
