@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.grouped import Grouped
-from monitor.medians import middle, middles
+from monitor.learning import BLOCKS, COARSEST, MORE_ON_THE_MOVE, WINDOWS, Learning
+from monitor.medians import middle
 from monitor.no_baseline import NoBaseline
 from monitor.quantities import Quantities
 from monitor.records import FloatArray
@@ -33,27 +34,6 @@ _Mask = NDArray[np.bool_]
 
 VERSION = 2
 """Of the rules here: what another version's showed of windows is nothing for this one's."""
-
-_WINDOWS = 3  # in a block
-_BLOCKS = 11  # in the memory
-# The unit is so many times the distance that sensors usually keep: a noisy group is given more room.
-_MORE_THAN_USUAL = 1.8
-# Of one block it is so many times more: little is known of what is usual.
-_MORE_WHILE_YOUNG = 2.0
-# Where the plant moves, one of its sensors is there before the other: the unit grows by this share of the way
-# that all have gone since the last block.
-_MORE_ON_THE_MOVE = 0.3
-# Sensors have come apart beyond so many times their usual distance, or twice the floor.
-_APART, _APART_FLOORS = 3.0, 2.0
-# What a sensor reports in coarse steps jumps by a step for nothing: in steps, of a unit and of coming apart.
-_STEP_UNIT, _STEP_APART = 0.3, 0.7
-# Fine ones count as none; a group that nothing is known of has the coarsest.
-_COARSE_STEPS = np.array([0.0, 0.1, 0.2, 0.5, 1.0, np.inf])
-_ROUNDING = 1e-4
-# How much one block counts for the usual distance: it grows faster than it shrinks, twofold a block at most.
-_SLOW, _FAST, _AT_MOST = 1 / 32, 1 / 10, 2.0
-# Below this share of the floor a distance is none.
-_NEGLIGIBLE = 0.25
 
 
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,25 +56,21 @@ class BaselineStage:
 
     def __init__(self, names: Sequence[str], baseline: Baseline) -> None:
         self._quantities = Quantities(names)
-        self._floors = np.array(baseline.floors, dtype=np.float64)
+        self._learning = Learning(self._quantities, np.array(baseline.floors, dtype=np.float64))
         count, told = len(names), len(self._quantities.telling)
         self._kept = Grouped(
             "baseline",
-            (VERSION, count, _BLOCKS),
+            (VERSION, count, BLOCKS),
             [
                 ("held", "?", (told,)),  # whether they came apart and haven't come back
                 ("seen", "<u4"),  # windows
-                (
-                    "open",
-                    "<f4",
-                    (_WINDOWS - 1, count),
-                ),  # medians of its windows, while a block isn't full yet
-                ("ring", "<f4", (_BLOCKS, told)),  # how far sensors stood apart in the last blocks
+                ("open", "<f4", (WINDOWS - 1, count)),  # medians of its windows, while a block isn't full yet
+                ("ring", "<f4", (BLOCKS, told)),  # how far sensors stood apart in the last blocks
                 ("usual", "<f4", (told,)),  # how far they stray from that at rest
                 ("normal", "<f4", (3, count)),  # how far they stand apart, units, and the last block
                 ("coarse", "u1", (count,)),  # in which of the coarse steps they report
             ],
-            {"coarse": len(_COARSE_STEPS) - 1},
+            {"coarse": COARSEST},
         )
 
     def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, _Mask]:
@@ -126,7 +102,7 @@ class BaselineStage:
         new = np.flatnonzero(seen % steps == 0)
         if len(new):
             self._take(rows[new], taken[new], windows[new])
-        return normals, taken >= _WINDOWS
+        return normals, taken >= WINDOWS
 
     def _push_repeatedly(self, found: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
         """Take in any number of windows of each group (window,), in order."""
@@ -142,7 +118,7 @@ class BaselineStage:
         places = np.repeat(seen - starts, sizes) + np.arange(count)  # of each window in its group's life
         takes = places % steps == 0
         taken = -(-places // steps)  # before it
-        blocks = taken // _WINDOWS  # that were full before it
+        blocks = taken // WINDOWS  # that were full before it
         ready = np.empty(count, dtype=np.bool_)
         ready[order] = blocks > 0
         normals = np.empty((count, 3, windows.shape[2]))
@@ -156,9 +132,7 @@ class BaselineStage:
     def show(self, windows: FloatArray, normals: FloatArray) -> FloatArray:
         """Show raw windows (window, step, feature) in their normals (window, 3, feature); the shape stays."""
         moves = self._quantities.shared_size(windows - normals[:, 2:])  # (window, step, feature)
-        return self._quantities.apart(windows - normals[:, :1]) / (
-            normals[:, 1:2] + _MORE_ON_THE_MOVE * moves
-        )
+        return self._quantities.apart(windows - normals[:, :1]) / (normals[:, 1:2] + MORE_ON_THE_MOVE * moves)
 
     def usual(self, window: FloatArray, normal: FloatArray) -> FloatArray:
         """Return what the sensors would read if they did as the one of their quantity that moved least.
@@ -178,88 +152,12 @@ class BaselineStage:
         medians = middle(windows)  # (window, feature)
         coarse = records["coarse"][rows].any(axis=1)  # of most there is nothing more to learn
         if coarse.any():
-            self._refine(rows[coarse], windows[coarse])
-        slots = taken % _WINDOWS
-        last = slots == _WINDOWS - 1
+            self._learning.refine(records, rows[coarse], windows[coarse])
+        slots = taken % WINDOWS
+        last = slots == WINDOWS - 1
         records["open"][rows[~last], slots[~last]] = medians[~last]
         if last.any():
-            self._close(rows[last], taken[last] // _WINDOWS, medians[last])
-
-    def _refine(self, rows: IndexArray, windows: FloatArray) -> None:
-        """Learn in which steps sensors report: (window,), (window, step, feature)."""
-        found = np.zeros((len(windows), windows.shape[2]), dtype=np.uint8)
-        for number, step in enumerate(_COARSE_STEPS[1:-1], 1):
-            counts = windows / step
-            found[(np.abs(counts - np.rint(counts)) < _ROUNDING).all(axis=1)] = number
-        np.minimum.at(self._kept.records["coarse"], rows, self._quantities.largest(found))
-
-    def _close(self, rows: IndexArray, full: IndexArray, newest: FloatArray) -> None:
-        """Learn from blocks that are full: (group,), blocks before (group,), medians (group, feature)."""
-        records, of = self._kept.records, self._quantities
-        before = full[:, None]
-        windows = np.concatenate([records["open"][rows], newest[:, None]], axis=1)  # (group, window, feature)
-        block = middle(windows)  # (group, feature)
-        last = np.where(before > 0, records["normal"][rows, 2], block)
-        apart = of.apart(block)[:, of.telling]  # (group, told), as all that follow
-        level = np.where(before > 0, records["normal"][rows, 0][:, of.telling], apart)
-        distances = middle(np.abs(of.apart(windows)[..., of.telling] - level[:, None]))
-        usual = np.where(before > 0, records["usual"][rows], distances)
-        step = _COARSE_STEPS[records["coarse"][rows]][:, of.telling]
-        bound = np.maximum(
-            np.maximum(_APART * usual, _APART_FLOORS * self._floors[of.telling]), _STEP_APART * step
-        )
-        moved = of.shared_size(block - last)[:, of.telling]
-        left, suspect = self._came_apart(rows, full, apart, level, bound, moved)
-        records["ring"][rows, full % _BLOCKS] = np.where(suspect, level, apart)
-        usual = np.where(left, usual, self._grown(usual, distances, before))
-        records["usual"][rows] = usual
-        low, high = middles(records["ring"][rows], full + 1)
-        room = _MORE_THAN_USUAL * (1 + _MORE_WHILE_YOUNG / (before + 1))
-        unit = np.maximum(room * usual, _STEP_UNIT * step)
-        stands = of.everywhere(level)  # (group, feature)
-        expected = stands + of.quietest(block - last, block - stands)
-        # Where there are two in the middle, never between them, where no block may have been.
-        records["normal"][rows, 0] = of.everywhere(np.clip(level, low, high))
-        records["normal"][rows, 1] = np.maximum(unit[:, of.told_by], self._floors)
-        records["normal"][rows, 2] = np.where(suspect[:, of.told_by], expected, block)
-
-    def _came_apart(
-        self,
-        rows: IndexArray,
-        full: IndexArray,
-        apart: FloatArray,
-        level: FloatArray,
-        bound: FloatArray,
-        moved: FloatArray,
-    ) -> tuple[_Mask, _Mask]:
-        """Return which sensors' blocks are no rest to learn from, and which of those are held: (group, told).
-
-        Parameters
-        ----------
-        rows, full : records, and blocks before (group,).
-        apart, level, bound, moved : how far they stand apart, did so far, may from that, and how far all have
-            moved since the last block (group, told).
-        """
-        records, before = self._kept.records, full[:, None]
-        there = (np.arange(_BLOCKS) < before)[:, :, None]
-        ring = np.where(there, records["ring"][rows], level[:, None])  # (group, block, told)
-        # What half a memory says is half believed.
-        wide = bound * np.maximum(1, _BLOCKS / np.maximum(before, 1)) + _MORE_ON_THE_MOVE * moved
-        # What leaves slowly is followed, as when the sun comes round to one of two sensors. So is
-        # what goes where it was a while ago: it comes back.
-        leaves = (apart < ring.min(axis=1) - wide) | (apart > ring.max(axis=1) + wide)
-        leaves &= self._quantities.shared[self._quantities.telling]
-        further = (before >= _BLOCKS) | (np.abs(apart) > np.abs(level))
-        suspect = records["held"][rows] & (np.abs(apart - level) > bound) | leaves & further
-        records["held"][rows] = suspect
-        return leaves | suspect, suspect
-
-    def _grown(self, usual: FloatArray, distances: FloatArray, full: IndexArray) -> FloatArray:
-        """Return the distance at rest after a block with these: (group, told), (group, told), (group, 1)."""
-        most = _AT_MOST * np.maximum(usual, _NEGLIGIBLE * self._floors[self._quantities.telling])
-        weight = np.maximum(1 / (full + 1), np.where(distances > usual, _FAST, _SLOW))
-        grown: FloatArray = usual + (np.clip(distances, usual / _AT_MOST, most) - usual) * weight
-        return grown
+            self._learning.close(records, rows[last], taken[last] // WINDOWS, medians[last])
 
     def groups(self) -> list[str]:
         """Return the names of all groups that have state here."""
