@@ -20,10 +20,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.grouped import Grouped
-from monitor.learning import BLOCKS, COARSEST, MORE_ON_THE_MOVE, WINDOWS, Learning
+from monitor.learning import MORE_ON_THE_MOVE, WINDOWS, Learning
 from monitor.medians import middle
 from monitor.no_baseline import NoBaseline
+from monitor.normals import Normals
 from monitor.quantities import Quantities
 from monitor.records import FloatArray
 from monitor.rows import IndexArray
@@ -57,21 +57,7 @@ class BaselineStage:
     def __init__(self, names: Sequence[str], baseline: Baseline) -> None:
         self._quantities = Quantities(names)
         self._learning = Learning(self._quantities, np.array(baseline.floors, dtype=np.float64))
-        count, told = len(names), len(self._quantities.telling)
-        self._kept = Grouped(
-            "baseline",
-            (VERSION, count, BLOCKS),
-            [
-                ("held", "?", (told,)),  # whether they came apart and haven't come back
-                ("seen", "<u4"),  # windows
-                ("open", "<f4", (WINDOWS - 1, count)),  # medians of its windows, while a block isn't full yet
-                ("ring", "<f4", (BLOCKS, told)),  # how far sensors stood apart in the last blocks
-                ("usual", "<f4", (told,)),  # how far they stray from that at rest
-                ("normal", "<f4", (3, count)),  # how far they stand apart, units, and the last block
-                ("coarse", "u1", (count,)),  # in which of the coarse steps they report
-            ],
-            {"coarse": COARSEST},
-        )
+        self._kept = Normals(VERSION, len(names), len(self._quantities.telling))
 
     def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, _Mask]:
         """Take windows in, each group's in order; return each one's normal, and whether there is one yet.
@@ -94,27 +80,26 @@ class BaselineStage:
 
     def _push_once(self, rows: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
         """Take in one window of each group (window,), as the other does, at a fraction of its price."""
-        records, steps = self._kept.records, windows.shape[1]
-        seen = records["seen"][rows].astype(np.intp)
-        records["seen"][rows] = seen + 1
-        taken = -(-seen // steps)  # before this one
-        normals = records["normal"][rows].astype(np.float64)
-        new = np.flatnonzero(seen % steps == 0)
+        kept, steps = self._kept, windows.shape[1]
+        seen = kept.seen[rows]
+        kept.seen[rows] = seen + 1
+        normals = kept.normal[rows].astype(np.float64)
+        new = (seen % steps == 0).nonzero()[0]
         if len(new):
-            self._take(rows[new], taken[new], windows[new])
-        return normals, taken >= WINDOWS
+            self._take(rows[new], seen[new].astype(np.intp) // steps, windows.take(new, axis=0))
+        return normals, seen > (WINDOWS - 1) * steps
 
     def _push_repeatedly(self, found: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
         """Take in any number of windows of each group (window,), in order."""
         count, steps = windows.shape[:2]
-        records = self._kept.records
+        kept = self._kept
         order = np.argsort(found, kind="stable")
         rows = found[order]
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         sizes = np.diff(starts, append=count)
         firsts = rows[starts]
-        seen = records["seen"][firsts].astype(np.intp)
-        records["seen"][firsts] = seen + sizes
+        seen = kept.seen[firsts].astype(np.intp)
+        kept.seen[firsts] = seen + sizes
         places = np.repeat(seen - starts, sizes) + np.arange(count)  # of each window in its group's life
         takes = places % steps == 0
         taken = -(-places // steps)  # before it
@@ -123,7 +108,7 @@ class BaselineStage:
         ready[order] = blocks > 0
         normals = np.empty((count, 3, windows.shape[2]))
         for part in _turns(blocks - np.repeat(blocks[starts], sizes)):  # a block at a time, of all groups
-            normals[order[part]] = records["normal"][rows[part]]
+            normals[order[part]] = kept.normal[rows[part]]
             new = part[takes[part]]
             if len(new):
                 self._take(rows[new], taken[new], windows[order[new]])
@@ -131,8 +116,10 @@ class BaselineStage:
 
     def show(self, windows: FloatArray, normals: FloatArray) -> FloatArray:
         """Show raw windows (window, step, feature) in their normals (window, 3, feature); the shape stays."""
-        moves = self._quantities.shared_size(windows - normals[:, 2:])  # (window, step, feature)
-        return self._quantities.apart(windows - normals[:, :1]) / (normals[:, 1:2] + MORE_ON_THE_MOVE * moves)
+        of = self._quantities
+        moves = of.each(of.shared_size(windows - normals[:, 2:]))  # (window, step, feature)
+        apart = of.everywhere(of.apart(windows - normals[:, :1]))
+        return apart / (normals[:, 1:2] + MORE_ON_THE_MOVE * moves)
 
     def usual(self, window: FloatArray, normal: FloatArray) -> FloatArray:
         """Return what the sensors would read if they did as the one of their quantity that moved least.
@@ -142,22 +129,28 @@ class BaselineStage:
         window : raw values (step, feature).
         normal : of its group (3, feature).
         """
-        moved = window - normal[0]
-        usual: FloatArray = normal[0] + self._quantities.quietest(window - normal[2], moved)
+        of, moved = self._quantities, window - normal[0]
+        usual: FloatArray = normal[0] + of.each(of.quietest(window - normal[2], moved))
         return usual
 
     def _take(self, rows: IndexArray, taken: IndexArray, windows: FloatArray) -> None:
         """Learn from windows (window, step, feature) of groups that took so many before: (window,) each."""
-        records = self._kept.records
-        medians = middle(windows)  # (window, feature)
-        coarse = records["coarse"][rows].any(axis=1)  # of most there is nothing more to learn
-        if coarse.any():
-            self._learning.refine(records, rows[coarse], windows[coarse])
+        kept, learning = self._kept, self._learning
+        medians = middle(windows.swapaxes(0, 1))  # (window, feature)
+        coarse = kept.coarse[rows]
+        if np.count_nonzero(coarse):  # of most there is nothing more to learn
+            some = coarse.any(axis=1)
+            np.minimum.at(kept.coarse, rows[some], learning.steps(windows[some]))
         slots = taken % WINDOWS
-        last = slots == WINDOWS - 1
-        records["open"][rows[~last], slots[~last]] = medians[~last]
-        if last.any():
-            self._learning.close(records, rows[last], taken[last] // WINDOWS, medians[last])
+        fill = (slots == WINDOWS - 1).nonzero()[0]
+        if len(fill) < len(rows):
+            leave = (slots < WINDOWS - 1).nonzero()[0]
+            kept.open[rows[leave], slots[leave]] = medians.take(leave, axis=0)
+        if len(fill):
+            rows = rows[fill]
+            records = kept.records.take(rows)
+            learning.close(records, taken[fill] // WINDOWS, medians.take(fill, axis=0))
+            kept.records.put(rows, records)
 
     def groups(self) -> list[str]:
         """Return the names of all groups that have state here."""

@@ -27,17 +27,24 @@ MORE_ON_THE_MOVE = 0.3
 way that all have gone since the last block."""
 # Sensors have come apart beyond so many times their usual distance, or twice the floor.
 _APART, _APART_FLOORS = 3.0, 2.0
-# What a sensor reports in coarse steps jumps by a step for nothing: in steps, of a unit and of coming apart.
-_STEP_UNIT, _STEP_APART = 0.3, 0.7
 # Fine ones count as none; a group that nothing is known of has the coarsest.
 _COARSE_STEPS = np.array([0.0, 0.1, 0.2, 0.5, 1.0, np.inf])
 COARSEST = len(_COARSE_STEPS) - 1
 """Which of the coarse steps a group that nothing is known of reports in."""
+_NUMBERS = np.arange(1, COARSEST, dtype=np.uint8)[:, None, None]  # of those that there are
+# What a sensor reports in coarse steps jumps by a step for nothing: so many of them are the least that counts
+# as coming apart, and the least unit (2, coarse step).
+_LEAST_STEPS = np.array([[0.7], [0.3]]) * _COARSE_STEPS
 _ROUNDING = 1e-4
-# How much one block counts for the usual distance: it grows faster than it shrinks, twofold a block at most.
-_SLOW, _FAST, _AT_MOST = 1 / 32, 1 / 10, 2.0
+# How much one block counts for the usual distance, as that shrinks and as it grows; twofold a block at most.
+_WEIGHTS = np.array([1 / 32, 1 / 10])
+_AT_LEAST, _AT_MOST = 0.5, 2.0
 # Below this share of the floor a distance is none.
 _NEGLIGIBLE = 0.25
+# By how many blocks the memory holds: which of its places are empty (blocks, place), and how much further
+# than it says a sensor must go, for what half a memory says is half believed (blocks,).
+_EMPTY = np.arange(BLOCKS) >= np.arange(BLOCKS + 1)[:, None]
+_FURTHER = BLOCKS / np.maximum(np.arange(BLOCKS + 1), 1)
 
 
 class Learning:
@@ -51,60 +58,78 @@ class Learning:
 
     def __init__(self, quantities: Quantities, floors: FloatArray) -> None:
         self._of = quantities
-        self._floors = floors
+        self._floors = floors[None]  # (1, feature), for NumPy is quickest with what has one shape
+        told = self._floors[:, quantities.telling]
+        # One that is alone never comes apart.
+        self._apart = np.where(quantities.shared, _APART_FLOORS * told, np.inf)
+        self._negligible = _NEGLIGIBLE * told
 
-    def refine(self, records: NDArray[Any], rows: IndexArray, windows: FloatArray) -> None:
-        """Learn in which steps sensors report: (window,), (window, step, feature)."""
-        found = np.zeros((len(windows), windows.shape[2]), dtype=np.uint8)
-        for number, step in enumerate(_COARSE_STEPS[1:-1], 1):
-            counts = windows / step
-            found[(np.abs(counts - np.rint(counts)) < _ROUNDING).all(axis=1)] = number
-        np.minimum.at(records["coarse"], rows, self._of.largest(found))
+    def steps(self, windows: FloatArray) -> NDArray[np.uint8]:
+        """Return in which of the coarse steps the sensors in windows may report: (window, feature)."""
+        # Of what stands side by side `all` takes a tenth of the time: (coarse step, step, window, feature).
+        counts = windows.swapaxes(0, 1).copy() / _COARSE_STEPS[1:-1, None, None, None]
+        fit = (np.abs(counts - np.rint(counts)) < _ROUNDING).all(axis=1)
+        coarsest: NDArray[np.uint8] = (fit * _NUMBERS).max(axis=0)  # (window, feature)
+        return self._of.each(self._of.largest(coarsest))
 
-    def close(self, records: NDArray[Any], rows: IndexArray, full: IndexArray, newest: FloatArray) -> None:
+    def close(self, kept: NDArray[Any], full: IndexArray, newest: FloatArray) -> None:
         """Learn from blocks that are full.
+
+        When readings come one by one, a block costs what its calls of NumPy do, of however little. So there
+        are few: of all windows at once, of what is told and not of all features, of records copied whole.
 
         Parameters
         ----------
-        records : of all groups, which are changed.
-        rows, full : which of them, and blocks before (group,).
-        newest : medians of the windows that filled the blocks (group, feature).
+        kept : the groups' records, which are changed (group,).
+        full : blocks before these (group,).
+        newest : medians of the windows that filled them (group, feature).
         """
-        of = self._of
-        before = full[:, None]
-        windows = np.concatenate([records["open"][rows], newest[:, None]], axis=1)  # (group, window, feature)
-        block = middle(windows)  # (group, feature)
-        last = np.where(before > 0, records["normal"][rows, 2], block)
-        apart = of.apart(block)[:, of.telling]  # (group, told), as all that follow
-        level = np.where(before > 0, records["normal"][rows, 0][:, of.telling], apart)
-        distances = middle(np.abs(of.apart(windows)[..., of.telling] - level[:, None]))
-        usual = np.where(before > 0, records["usual"][rows], distances)
-        step = _COARSE_STEPS[records["coarse"][rows]][:, of.telling]
-        bound = np.maximum(
-            np.maximum(_APART * usual, _APART_FLOORS * self._floors[of.telling]), _STEP_APART * step
-        )
-        moved = of.shared_size(block - last)[:, of.telling]
-        left, suspect = self._came_apart(records, rows, full, apart, level, bound, moved)
-        records["ring"][rows, full % BLOCKS] = np.where(suspect, level, apart)
-        usual = np.where(left, usual, self._grown(usual, distances, before))
-        records["usual"][rows] = usual
-        low, high = middles(records["ring"][rows], full + 1)
-        room = _MORE_THAN_USUAL * (1 + _MORE_WHILE_YOUNG / (before + 1))
-        unit = np.maximum(room * usual, _STEP_UNIT * step)
-        stands = of.everywhere(level)  # (group, feature)
-        expected = stands + of.quietest(block - last, block - stands)
-        # Where there are two in the middle, never between them, where no block may have been.
-        records["normal"][rows, 0] = of.everywhere(np.clip(level, low, high))
-        records["normal"][rows, 1] = np.maximum(unit[:, of.told_by], self._floors)
-        records["normal"][rows, 2] = np.where(suspect[:, of.told_by], expected, block)
+        of, young = self._of, _young(full)
+        windows = np.empty((WINDOWS + 1, *newest.shape))  # their medians, and last their block's
+        windows[:-2] = kept["open"].swapaxes(0, 1)
+        windows[-2] = newest
+        windows[-1] = block = middle(windows[:-1])  # (group, feature)
+        aparts = of.apart(windows)
+        apart = aparts[-1]  # (group, told), as all that follow
+        normal, usual = kept["normal"].astype(np.float64), kept["usual"].astype(np.float64)
+        level, last = normal[:, 0].take(of.telling, axis=1), normal[:, 2]
+        if young is not None:  # a group was before its first block as it is in it
+            first = full[:, None] == 0
+            np.copyto(level, apart, where=first)
+            np.copyto(last, block, where=first)
+        strays, moves = np.abs(aparts - level), block - last
+        distances = middle(strays[:-1])
+        if young is not None:
+            np.copyto(usual, distances, where=first)
+        apart_steps, unit_steps = _LEAST_STEPS.take(kept["coarse"].take(of.telling, axis=1), axis=1)
+        bound = np.maximum(np.maximum(_APART * usual, self._apart), apart_steps)
+        moved = of.shared_size(moves)
+        left, suspect = self._came_apart(kept, full, young, apart, level, strays[-1], bound, moved)
+        kept["held"] = suspect
+        share = (1 / (full + 1.0))[:, None]  # of all blocks
+        grown = self._grown(usual, distances, share)
+        np.copyto(grown, usual, where=left)
+        kept["usual"] = grown
+        if np.count_nonzero(suspect):  # it teaches nothing, and is expected to go where the others do
+            stands = of.everywhere(level)  # (group, feature)
+            expected = stands + of.each(of.quietest(moves, block - stands))
+            np.copyto(block, expected, where=of.each(suspect))
+            np.copyto(apart, level, where=suspect)
+        kept["ring"][np.arange(len(kept)), full % BLOCKS] = apart
+        unit = np.maximum(_MORE_THAN_USUAL * (1 + _MORE_WHILE_YOUNG * share) * grown, unit_steps)
+        learnt = kept["normal"]
+        learnt[:, 0] = of.everywhere(_level(kept["ring"], full, young, level))
+        learnt[:, 1] = np.maximum(of.each(unit), self._floors)
+        learnt[:, 2] = block
 
     def _came_apart(
         self,
-        records: NDArray[Any],
-        rows: IndexArray,
+        kept: NDArray[Any],
         full: IndexArray,
+        young: _Mask | None,
         apart: FloatArray,
         level: FloatArray,
+        stray: FloatArray,
         bound: FloatArray,
         moved: FloatArray,
     ) -> tuple[_Mask, _Mask]:
@@ -112,27 +137,62 @@ class Learning:
 
         Parameters
         ----------
-        records, rows, full : of all, which of them, and blocks before (group,).
-        apart, level, bound, moved : how far they stand apart, did so far, may from that, and how far all have
-            moved since the last block (group, told).
+        kept, full, young : records, blocks before (group,), and those that `_young` found.
+        apart, level, stray, bound, moved : how far they stand apart, did so far, how far that is from there,
+            may be, and how far all have moved since the last block (group, told).
         """
-        before = full[:, None]
-        there = (np.arange(BLOCKS) < before)[:, :, None]
-        ring = np.where(there, records["ring"][rows], level[:, None])  # (group, block, told)
-        # What half a memory says is half believed.
-        wide = bound * np.maximum(1, BLOCKS / np.maximum(before, 1)) + MORE_ON_THE_MOVE * moved
+        ring, wide = kept["ring"].astype(np.float64), MORE_ON_THE_MOVE * moved
+        if young is None:
+            wide += bound
+        else:
+            blocks = np.minimum(full, BLOCKS)
+            np.copyto(ring, level[:, None], where=_EMPTY.take(blocks, axis=0)[:, :, None])
+            wide += bound * _FURTHER.take(blocks)[:, None]
+        ring.sort(axis=1)  # where there are few, sooner done than to look for both ends
         # What leaves slowly is followed, as when the sun comes round to one of two sensors. So is
         # what goes where it was a while ago: it comes back.
-        leaves = (apart < ring.min(axis=1) - wide) | (apart > ring.max(axis=1) + wide)
-        leaves &= self._of.shared[self._of.telling]
-        further = (before >= BLOCKS) | (np.abs(apart) > np.abs(level))
-        suspect = records["held"][rows] & (np.abs(apart - level) > bound) | leaves & further
-        records["held"][rows] = suspect
+        leaves = further = (apart < ring[:, 0] - wide) | (apart > ring[:, -1] + wide)
+        if young is not None:
+            further = leaves & (~young | (np.abs(apart) > np.abs(level)))
+        suspect = further | kept["held"] & (stray > bound)
         return leaves | suspect, suspect
 
-    def _grown(self, usual: FloatArray, distances: FloatArray, full: IndexArray) -> FloatArray:
-        """Return the distance at rest after a block with these: (group, told), (group, told), (group, 1)."""
-        most = _AT_MOST * np.maximum(usual, _NEGLIGIBLE * self._floors[self._of.telling])
-        weight = np.maximum(1 / (full + 1), np.where(distances > usual, _FAST, _SLOW))
-        grown: FloatArray = usual + (np.clip(distances, usual / _AT_MOST, most) - usual) * weight
+    def _grown(self, usual: FloatArray, distances: FloatArray, share: FloatArray) -> FloatArray:
+        """Return the distance at rest after a block.
+
+        Parameters
+        ----------
+        usual, distances : before it, and in it (group, told).
+        share : of all blocks that this one is (group, 1).
+        """
+        most = _AT_MOST * np.maximum(usual, self._negligible)
+        bounded = np.minimum(np.maximum(distances, _AT_LEAST * usual), most)
+        grown: FloatArray = usual + (bounded - usual) * np.maximum(share, _WEIGHTS.take(distances > usual))
         return grown
+
+
+def _young(full: IndexArray) -> _Mask | None:
+    """Return whose memory has room, by the blocks before (group,): (group, 1); None, most often, if nobody's.
+
+    To learn of the others takes half the time.
+    """
+    young = full[:, None] < BLOCKS
+    return young if np.count_nonzero(young) else None
+
+
+def _level(ring: FloatArray, full: IndexArray, young: _Mask | None, before: FloatArray) -> FloatArray:
+    """Return how far sensors stand apart by the last blocks (group, block, told): (group, told).
+
+    Parameters
+    ----------
+    full, young : blocks before the newest one (group,), and those that `_young` found.
+    before : how far they stood apart before it (group, told).
+    """
+    ring = ring.astype(np.float64)
+    if young is None:
+        ring.sort(axis=1)
+        middle_one: FloatArray = ring[:, BLOCKS // 2]
+        return middle_one
+    low, high = middles(ring, full + 1)
+    # Where there are two in the middle, never between them, where no block may have been.
+    return np.minimum(np.maximum(before, low), high)

@@ -5,19 +5,29 @@ import numpy as np
 from monitor.records import FloatArray
 from monitor.rows import IndexArray
 
-__all__ = ["middle", "middles"]
+__all__ = ["median", "middle", "middles"]
 
 _EASY = 3
 
 
+def median(values: FloatArray) -> FloatArray:
+    """Return NumPy's median of the last axis, which it leaves (..., 1), at a fraction of its price."""
+    ordered, last = np.sort(values), values.shape[-1] - 1
+    low, high = last // 2, last - last // 2
+    found: FloatArray = (ordered[..., low : low + 1] + ordered[..., high : high + 1]) / 2
+    return found
+
+
 def middle(values: FloatArray) -> FloatArray:
-    """Return the median of values (row, one of them, feature), the greater where two are: (row, feature)."""
-    if values.shape[1] != _EASY:
-        found: FloatArray = np.sort(values, axis=1)[:, values.shape[1] // 2]
-        return found
-    one, two, three = values[:, 0], values[:, 1], values[:, 2]
-    # A fifth of the time that sorting takes.
-    return np.maximum(np.minimum(one, two), np.minimum(np.maximum(one, two), three))
+    """Return the median of values (one of them, row, feature), the greater where two are: (row, feature)."""
+    found: FloatArray
+    if len(values) == _EASY:
+        one, two, three = values[0], values[1], values[2]
+        # A fifth of the time that sorting takes.
+        found = np.maximum(np.minimum(one, two), np.minimum(np.maximum(one, two), three))
+    else:
+        found = np.sort(values, axis=0)[len(values) // 2]
+    return found
 
 
 def middles(rings: FloatArray, counts: IndexArray) -> tuple[FloatArray, FloatArray]:

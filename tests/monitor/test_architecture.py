@@ -9,7 +9,7 @@ SOURCES = sorted((ROOT / "monitor").rglob("*.py")) + sorted((ROOT / "training").
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 STAGES = (
     "decode", "windows", "baseline", "scaler", "classifier", "alerts", "alerting", "contributions", "reasons",
-    "ranges", "drift", "chain", "incidents", "mutes", "medians", "learning",
+    "ranges", "drift", "chain", "incidents", "mutes", "medians", "learning", "normals",
 )  # fmt: skip
 FOR_TRAINING = {"records", "windows", "baseline", "scaler", "classifier", "alerts", "bundle", "drift"}
 NO_STAGE = {
