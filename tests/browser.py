@@ -78,8 +78,13 @@ class Browser:
         """Open a page, and return when all of it is loaded."""
         self._events.clear()
         self._call("Page.navigate", url=url)
-        while "Page.loadEventFired" not in self._events:
-            self._take(self._next())
+        self._await_load()
+
+    def follow(self, link: str) -> None:
+        """Click on what a selector finds, and return when all of the page that it leads to is loaded."""
+        self._events.clear()
+        self.ask(f"document.querySelector('{link}').click()")
+        self._await_load()
 
     def ask(self, expression: str) -> Any:
         """Return the value of an expression in the page."""
@@ -124,6 +129,10 @@ class Browser:
                     pytest.fail(f"{method}: {answer['error']}")
                 return answer["result"]
             self._take(answer)
+
+    def _await_load(self) -> None:
+        while "Page.loadEventFired" not in self._events:
+            self._take(self._next())
 
     def _take(self, event: dict[str, Any]) -> None:
         name = event.get("method", "")
