@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from monitor.requests import Acknowledge, Silence
+from monitor.settings import Alerts
 from monitor.web import news
 from monitor.web.live import REMEMBERED, Live
 from tests.monitor.world import NOW, World, message
@@ -195,6 +196,32 @@ def test_nobody_looks(toy_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert {name: line["state"] for name, line in lines.items()} == {f"g{n}": "normal" for n in range(40)}
     shown = [name for name, line in lines.items() if not math.isnan(line["ts"])]
     assert sorted(shown) == [f"g{number}" for number in range(23, 40)]
+
+
+def test_events_that_wait(toy_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nobody looks, no more than so many events wait, the newest; all alerts are told."""
+    monkeypatch.setattr("monitor.web.live._MOST_EVENTS", 2)
+    world = Watched(toy_bundle)
+    for name in "abc":
+        world.send(name, HEALTHY, HEALTHY, FAULTY)
+    world.live.digest()
+    assert {name: event is not None for name, event in world.live.alerts.items()} == {
+        "a": False,
+        "b": True,
+        "c": True,
+    }
+
+
+def test_an_alert_that_is_said_again(toy_bundle: Path) -> None:
+    """Where each window is an event, an alert is told with the window that began it."""
+    world = Watched(toy_bundle, alerts=Alerts(mode="every_window"))
+    world.send("a", HEALTHY, HEALTHY, *[FAULTY] * 3)
+    world.live.digest()
+    world.send("a", FAULTY, begin=25.0)
+    world.live.digest()
+    event = world.live.alerts["a"]
+    assert event is not None
+    assert event.window_ts[-1] == NOW + 10
 
 
 def test_two_threads(world: Watched) -> None:
