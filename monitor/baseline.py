@@ -33,7 +33,7 @@ __all__ = ["VERSION", "Baseline", "BaselineStage", "NoBaseline", "build"]
 _Mask = NDArray[np.bool_]
 
 VERSION = 2
-"""Of the rules here: what another version's showed of windows is nothing for this one's."""
+"""Of the rules here and in `learning`: what another version's showed of windows is nothing for this one's."""
 
 
 class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +42,7 @@ class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     floors: tuple[float, ...]
     """The least unit of each feature, in its own: healthy sensors may differ by a few of them (feature,)."""
     version: int = VERSION
-    """Of this module's rules."""
+    """Of the rules."""
 
 
 class BaselineStage:
@@ -148,7 +148,7 @@ class BaselineStage:
             kept.open[rows[leave], slots[leave]] = medians.take(leave, axis=0)
         if len(fill):
             rows = rows[fill]
-            records = kept.records.take(rows)
+            records = kept.records.take(rows)  # whole, for as much as one field alone
             learning.close(records, taken[fill] // WINDOWS, medians.take(fill, axis=0))
             kept.records.put(rows, records)
 
