@@ -32,6 +32,10 @@ __all__ = ["VERSION", "Baseline", "BaselineStage", "NoBaseline", "build"]
 
 _Mask = NDArray[np.bool_]
 
+# So many full blocks are learnt as soon as nobody waits. Where a plant's groups are in step and each learnt
+# its own, readings queued up: alone one takes 0.09 ms, and 0.5 with cold caches, and 32 together take 0.11.
+_MANY = 32
+
 VERSION = 2
 """Of the rules here and in `learning`: what another version's showed of windows is nothing for this one's."""
 
@@ -58,6 +62,7 @@ class BaselineStage:
         self._quantities = Quantities(names)
         self._learning = Learning(self._quantities, np.array(baseline.floors, dtype=np.float64))
         self._kept = Normals(VERSION, len(names), len(self._quantities.telling))
+        self._full: list[IndexArray] = []  # rows of groups whose block is full and not learnt yet
 
     def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, _Mask]:
         """Take windows in, each group's in order; return each one's normal, and whether there is one yet.
@@ -81,6 +86,8 @@ class BaselineStage:
     def _push_once(self, rows: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
         """Take in one window of each group (window,), as the other does, at a fraction of its price."""
         kept, steps = self._kept, windows.shape[1]
+        if self._full and np.count_nonzero(kept.full[rows]):
+            self._learn()
         seen = kept.seen[rows]
         kept.seen[rows] = seen + 1
         normals = kept.normal[rows].astype(np.float64)
@@ -108,6 +115,7 @@ class BaselineStage:
         ready[order] = blocks > 0
         normals = np.empty((count, 3, windows.shape[2]))
         for part in _turns(blocks - np.repeat(blocks[starts], sizes)):  # a block at a time, of all groups
+            self._learn()
             normals[order[part]] = kept.normal[rows[part]]
             new = part[takes[part]]
             if len(new):
@@ -142,15 +150,26 @@ class BaselineStage:
             some = coarse.any(axis=1)
             np.minimum.at(kept.coarse, rows[some], learning.steps(windows[some]))
         slots = taken % WINDOWS
-        fill = (slots == WINDOWS - 1).nonzero()[0]
-        if len(fill) < len(rows):
-            leave = (slots < WINDOWS - 1).nonzero()[0]
-            kept.open[rows[leave], slots[leave]] = medians.take(leave, axis=0)
-        if len(fill):
-            rows = rows[fill]
-            records = kept.records.take(rows)  # whole, for as much as one field alone
-            learning.close(records, taken[fill] // WINDOWS, medians.take(fill, axis=0))
-            kept.records.put(rows, records)
+        kept.open[rows, slots] = medians
+        last = (slots == WINDOWS - 1).nonzero()[0]
+        if len(last):
+            full = rows[last]
+            kept.full[full] = taken[last] // WINDOWS + 1
+            self._full.append(full)
+
+    def catch_up(self) -> None:
+        """Learn from full blocks, once there are many: none waits longer than to its group's next window."""
+        if sum(map(len, self._full)) >= _MANY:
+            self._learn()
+
+    def _learn(self) -> None:
+        if not self._full:
+            return
+        kept, rows = self._kept, np.concatenate(self._full)
+        self._full.clear()
+        records = kept.records.take(rows)  # whole, for as much as one field alone
+        self._learning.close(records)
+        kept.records.put(rows, records)
 
     def groups(self) -> list[str]:
         """Return the names of all groups that have state here."""
@@ -167,13 +186,18 @@ class BaselineStage:
         ------
         ValueError : the value is damaged, of another version or of another shape.
         """
-        if value:
-            self._kept.load(group, value)
-        else:
-            self._kept.forget(group)
+        if not value:
+            self.forget(group)
+            return
+        self._learn()
+        self._kept.load(group, value)
+        row = self._kept.find([group])
+        if self._kept.full[row[0]]:
+            self._full.append(row)
 
     def forget(self, group: str) -> None:
         """Drop a group: what comes next is its normal."""
+        self._learn()  # its row is another group's soon
         self._kept.forget(group)
 
 

@@ -112,9 +112,10 @@ class Chain:
         ]
         return Verdicts(windows, judged, events, shown[:, -1])
 
-    def count(self, verdicts: Verdicts) -> None:
-        """Compare what came with training: 25 µs that no alert needs to wait for."""
+    def catch_up(self, verdicts: Verdicts) -> None:
+        """Do what no alert needs to wait for: compare what came with training, and learn from full blocks."""
         self.drift.add(verdicts.newest)
+        self.baseline.catch_up()
 
     def _explain(self, event: AlertEvent, normal: FloatArray, scaled: NDArray[np.float32]) -> AlertEvent:
         """Add to an incident's first event why it began.

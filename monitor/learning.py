@@ -72,22 +72,18 @@ class Learning:
         coarsest: NDArray[np.uint8] = (fit * _NUMBERS).max(axis=0)  # (window, feature)
         return self._of.each(self._of.largest(coarsest))
 
-    def close(self, kept: NDArray[Any], full: IndexArray, newest: FloatArray) -> None:
-        """Learn from blocks that are full.
+    def close(self, kept: NDArray[Any]) -> None:
+        """Learn from the block that is full in each of these records (group,), which are changed.
 
         When readings come one by one, a block costs what its calls of NumPy do, of however little. So there
         are few: of all windows at once, of what is told and not of all features, of records copied whole.
-
-        Parameters
-        ----------
-        kept : the groups' records, which are changed (group,).
-        full : blocks before these (group,).
-        newest : medians of the windows that filled them (group, feature).
         """
+        full = kept["full"].astype(np.intp) - 1  # blocks before these (group,)
+        kept["full"] = 0
         of, young = self._of, _young(full)
-        windows = np.empty((WINDOWS + 1, *newest.shape))  # their medians, and last their block's
-        windows[:-2] = kept["open"].swapaxes(0, 1)
-        windows[-2] = newest
+        opened = kept["open"].swapaxes(0, 1)  # (window, group, feature)
+        windows = np.empty((WINDOWS + 1, *opened.shape[1:]))  # their medians, and last their block's
+        windows[:-1] = opened
         windows[-1] = block = middle(windows[:-1])  # (group, feature)
         aparts = of.apart(windows)
         apart = aparts[-1]  # (group, told), as all that follow

@@ -19,6 +19,9 @@ class NoBaseline:
         normals[:, 1] = 1
         return normals, np.ones(len(groups), dtype=np.bool_)
 
+    def catch_up(self) -> None:
+        """Learn nothing."""
+
     def show(self, windows: FloatArray, normals: FloatArray) -> FloatArray:  # noqa: ARG002 - as the stage's
         """Return the windows as they are."""
         return windows

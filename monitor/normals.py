@@ -24,7 +24,8 @@ class Normals(Grouped):
         fields = [
             ("held", "?", (told,)),  # whether they came apart and haven't come back
             ("seen", "<u4"),
-            ("open", "<f4", (WINDOWS - 1, features)),
+            ("full", "<u4"),
+            ("open", "<f4", (WINDOWS, features)),
             ("ring", "<f4", (BLOCKS, told)),  # how far sensors stood apart in the last blocks
             ("usual", "<f4", (told,)),  # how far they stray from that at rest
             ("normal", "<f4", (3, features)),
@@ -37,8 +38,10 @@ class Normals(Grouped):
         records = self.records
         self.seen: NDArray[np.uint32] = records["seen"]
         """Windows: (row,)."""
+        self.full: NDArray[np.uint32] = records["full"]
+        """Which block is full and isn't learnt yet, from 1 on; 0 where none is: (row,)."""
         self.open: FloatArray = records["open"]
-        """Medians of the windows of a block that isn't full yet: (row, window, feature)."""
+        """Medians of the windows of the block: (row, window, feature)."""
         self.normal: FloatArray = records["normal"]
         """How far sensors stand apart, units, and the last block: (row, 3, feature)."""
         self.coarse: NDArray[np.uint8] = records["coarse"]

@@ -195,7 +195,7 @@ class Pipeline:
             self._onlooker.saw(readings, verdicts, [*silent, *changed])
         # What isn't permanent yet is held longer, though not without end.
         self._set_aside(self._most_groups * (1 if saved else 2))
-        memory.chain.count(verdicts)
+        memory.chain.catch_up(verdicts)
         self._count(taken, refusals, verdicts)
         for event in decisions.events:
             self._metrics.by_status[event.status].inc()

@@ -87,7 +87,7 @@ def test_groups_mix_in_a_batch() -> None:
     np.testing.assert_array_equal(mixed[1::2][7:], apart.push(["b"] * len(other), other)[0][7:])
 
 
-@pytest.mark.parametrize("moment", [1, 5, 9, 40, 130, 250])
+@pytest.mark.parametrize("moment", [1, 5, 7, 9, 16, 40, 130, 250])
 def test_move(moment: int) -> None:
     """A group that moves to another instance in mid-stream goes on as if it hadn't."""
     windows = _windows(_plant(400))
@@ -117,15 +117,15 @@ def test_forget() -> None:
 
 
 def test_small() -> None:
-    """What is kept of a group is less than 200 bytes: a commit writes it, and memory holds it."""
-    assert len(_stage().dump("g")) < 200
+    """What is kept of a group is less than 220 bytes: a commit writes it, and memory holds it."""
+    assert len(_stage().dump("g")) < 220
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
         (b"\1", "1 bytes"),
-        (_stage().dump("g")[:-1], "191 bytes, expected 192"),
+        (_stage().dump("g")[:-1], "211 bytes, expected 212"),
         (bytes([9, 0]) + _stage().dump("g")[2:], "version 9"),
         (_stage(NAMES[:2], (1, 1)).dump("g"), "2 x 11 values; expected version 2 with 4 x 11"),
     ],
