@@ -1,6 +1,8 @@
 import threading
 from itertools import pairwise
 
+import pytest
+
 from monitor.inbox import CAPACITY, CAPACITY_BYTES, LARGEST_BATCH, LARGEST_BATCH_BYTES, Inbox
 
 
@@ -98,6 +100,26 @@ def test_closed() -> None:
     inbox.close()
     sender.join()
     assert len(inbox) == CAPACITY
+
+
+def test_breath(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has put something leaves the pipeline alone until that is dealt with."""
+    monkeypatch.setattr("monitor.inbox._BREATH", 60.0)
+    inbox, told = _inbox(), []
+
+    def work() -> None:
+        while inbox.take(60).messages:
+            told.append("worked")
+
+    pipeline = threading.Thread(target=work)
+    pipeline.start()
+    for _ in range(50):
+        inbox.put([("t", b"", None, False)])
+        inbox.breathe()
+        told.append("breathed")
+    inbox.nudge()
+    pipeline.join()
+    assert told == ["worked", "breathed"] * 50
 
 
 def test_nudge() -> None:
