@@ -182,15 +182,22 @@ def test_series(toy_bundle: Path, tmp_path: Path) -> None:
 
 
 def test_windows_are_counted_as_they_are_judged(tmp_path: Path) -> None:
-    """The newest reading of each judged window counts once, and readings without a window don't."""
+    """The newest reading of each judged window counts once, with others if it is alone; no other counts."""
     save_toy_bundle(tmp_path / "bundle", distribution=AROUND)
     world = World(tmp_path / "bundle")
     world.metrics.watch_drift(lambda: world.memory.chain.drift)
     far = [*HEALTHY[:3], HEALTHY[3] + 5]
-    world.run((1.0, [message(5 * number) for number in range(-1102, -1)]), (2.0, [message(-5, far)]))
-    assert world.value("beyond_training_ratio", feature=NAMES[3]) == pytest.approx(1 / 1100, rel=0.02)
+    turns = [
+        (2.0 + number / 100, [message(5 * (number - 64), far if number % 2 else HEALTHY)])
+        for number in range(64)
+    ]
+    world.run((1.0, [message(5 * number) for number in range(-1166, -64)]), *turns[:-1])
+    assert world.memory.chain.drift.counted[2] == pytest.approx(1100, rel=0.001)
+    assert world.value("beyond_training_ratio", feature=NAMES[3]) == 0
+    world.run(turns[-1])
+    assert world.memory.chain.drift.counted[2] == pytest.approx(1164, rel=0.02)
+    assert world.value("beyond_training_ratio", feature=NAMES[3]) == pytest.approx(32 / 1164, rel=0.02)
     assert world.value("beyond_training_ratio", feature=NAMES[0]) == 0
-    assert world.memory.chain.drift.counted[2] == pytest.approx(1100, rel=0.02)
 
 
 def test_a_daemon_and_its_next_bundle(tmp_path: Path, mosquitto: Mosquitto) -> None:
