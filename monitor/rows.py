@@ -1,6 +1,7 @@
 """A record for each group, in one array that grows with them."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ __all__ = ["IndexArray", "Rows"]
 
 IndexArray = NDArray[np.intp]
 
-_SMALLEST = 1024  # records
+_STEP = 1024  # records by which there are more
 
 
 class Rows:
@@ -26,7 +27,7 @@ class Rows:
         self._rows: dict[str, int] = {}
         self._names: list[str] = []  # (row,)
         self._free: list[int] = []
-        self.records = np.empty(0, dtype=blank.dtype)
+        self._room = self.records = np.empty(0, dtype=blank.dtype)
         """(row,)"""
 
     def __contains__(self, name: str) -> bool:
@@ -74,10 +75,20 @@ class Rows:
 
     def _grow(self) -> None:
         before = len(self.records)
-        after = max(_SMALLEST, 2 * before)
-        records = np.zeros(after, self._blank.dtype)  # its padding too: a record is dumped whole
-        records[:] = self._blank
-        records[:before] = self.records
-        self.records = records
-        self._names.extend([""] * (after - before))
-        self._free.extend(range(after - 1, before - 1, -1))
+        after = before + _STEP
+        if after > len(self._room):
+            # Twice as much, for all of it is moved. What isn't written yet takes no memory where the array is
+            # so large that the kernel gives it by the page: full of blanks it took 90 bytes a group.
+            room = np.zeros(2 * after, self._blank.dtype)  # its padding too: a record is dumped whole
+            room[:before] = self.records
+            self._room = room
+        self._room[before:after] = self._blank
+        self.records = self._room[:after]
+        self._names.extend([""] * _STEP)
+        self._free.extend(reversed(_numbers(before)))
+
+
+@cache
+def _numbers(first: int) -> tuple[int, ...]:
+    """Return the numbers of the rows that a step adds, the same objects for all stages: 32 bytes each."""
+    return tuple(range(first, first + _STEP))
