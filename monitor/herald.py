@@ -56,6 +56,7 @@ class Herald:
         self._forgotten = forgotten
         self._reborn = reborn
         self.manifest = manifest
+        # These are cleared once they are empty: else what all groups were in keeps 60 bytes for each of them.
         self._due: OrderedDict[str, None] = OrderedDict()  # groups whose state is to be said
         self._unknown: OrderedDict[str, None] = OrderedDict()  # groups that are to be announced
         # Groups that are to be said again. At first all: what the broker was still to be told when the
@@ -97,12 +98,14 @@ class Herald:
             name, _ = self._due.popitem(last=False)
             if name in board:
                 yield self._state(name)
+        self._due.clear()
         if self._discovery is None:
             return
         while self._unknown:
             name, _ = self._unknown.popitem(last=False)
             if name in board:
                 yield self._discovery.announce(name)
+        self._unknown.clear()
 
     def part(self, groups: Iterable[str]) -> None:
         """Take the last words of groups that are about to be set aside."""
@@ -150,3 +153,5 @@ class Herald:
             self._due[name] = None
             if self._discovery is not None:
                 self._unknown[name] = None
+        if not self._again:
+            self._again.clear()
