@@ -78,7 +78,8 @@ class Rows:
         after = before + _STEP
         if after > len(self._room):
             # Twice as much, for all of it is moved. What isn't written yet takes no memory where the array is
-            # so large that the kernel gives it by the page: full of blanks it took 90 bytes a group.
+            # so large that the kernel gives it by the page; full of blanks, 100,000 groups took as much as
+            # 131,072.
             room = np.zeros(2 * after, self._blank.dtype)  # its padding too: a record is dumped whole
             room[:before] = self.records
             self._room = room
