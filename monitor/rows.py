@@ -79,8 +79,8 @@ class Rows:
         if after > len(self._room):
             # Twice as much, for all of it is moved. What isn't written yet takes no memory where the array is
             # so large that the kernel gives it by the page; full of blanks, 100,000 groups took as much as
-            # 131,072.
-            room = np.zeros(2 * after, self._blank.dtype)  # its padding too: a record is dumped whole
+            # 131,072. Zeros in its padding too: a record is dumped whole.
+            room = np.zeros(max(after, 2 * len(self._room)), self._blank.dtype)
             room[:before] = self.records
             self._room = room
         self._room[before:after] = self._blank
