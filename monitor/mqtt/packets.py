@@ -1,7 +1,6 @@
 """A connection's bytes -> PUBLISH packets, confirmations of ours, and the bytes of all others. No I/O."""
 
 from collections.abc import Callable
-from itertools import count
 
 __all__ = ["Publish", "Splitter"]
 
@@ -14,7 +13,10 @@ _LONGEST_LENGTH = 4  # bytes of the field "remaining length"
 # The first byte's bits: four of type, one "sent before", two of QoS, one "retained".
 _TYPE_AND_QOS_2, _PUBLISH, _QOS_1, _AGAIN = 0xF4, 0x30, 0x02, 0x08
 _PUBACK = 0x40
-_IDENTIFIER = 2  # bytes
+_TOPIC_LENGTH, _IDENTIFIER = 2, 2  # bytes
+# So many topics, none longer than so many bytes, are kept as text: any other costs 0.25 µs more each time.
+# They stay: of more groups than these, by turns, each would be thrown out again, at another 0.15.
+_MOST_NAMES, _LONGEST_NAME = 4096, 200
 _UNREADABLE = "\ufffd"
 """In the place of a topic that is no UTF-8; it fits no template."""
 
@@ -44,6 +46,7 @@ class Splitter:
         self._confirmed = confirmed
         self._held = bytearray()  # of a packet that isn't whole yet
         self._needed = 0
+        self._names: dict[bytes, str] = {}
         self.lost = False
         """Whether the stream made no sense any more: from there on all of it is returned as it is."""
 
@@ -55,19 +58,40 @@ class Splitter:
                 return [], b""
             data = bytes(self._held)
             self._held.clear()
+        return self._split(data)
+
+    def _split(self, data: bytes) -> tuple[list[Publish], bytes]:
         publishes: list[Publish] = []
         rest: list[bytes] = []
-        position, end, after = 0, len(data), 0
-        while end - position >= _SMALLEST and not self.lost:
-            length, body = data[position + 1], position + 2
+        names, properties = self._names, self._properties
+        position, after, end = 0, 0, 0 if self.lost else len(data)
+        # All that an ordinary reading needs stands here: with a call for each of its parts, a packet of 130
+        # bytes takes 1.1 µs and not 0.6.
+        while end - position >= _SMALLEST:
+            first, length, body = data[position], data[position + 1], position + 2
             if length >= _MORE:
-                length, body = self._long_length(data, position)
+                if body < end and data[body] < _MORE:
+                    length += (data[body] << 7) - _MORE
+                    body += 1
+                else:
+                    length, body = self._long_length(data, position)
             after = body + length
             if after > end:
                 break
-            publish = self._publish(data, position, body, after)
-            if publish is not None:
-                publishes.append(publish)
+            name = ""
+            if first & _TYPE_AND_QOS_2 == _PUBLISH and length >= _TOPIC_LENGTH:
+                start = body + _TOPIC_LENGTH
+                stop = start + (data[body] << 8 | data[body + 1])
+                content = stop + _IDENTIFIER if first & _QOS_1 else stop
+                if properties:  # of most there are none
+                    plain = content < after and not data[content]
+                    content = content + 1 if plain else _skip_properties(data, content, after)
+                if content <= after:
+                    topic = data[start:stop]
+                    name = names.get(topic) or self._name(topic)
+            if name:
+                number = data[stop] << 8 | data[stop + 1] if first & _QOS_1 else 0
+                publishes.append((name, data[content:after], number, first & _AGAIN != 0))
             elif not self._is_confirmation(data[position:after], body - position):
                 rest.append(data[position:after])
             position = after
@@ -102,37 +126,25 @@ class Splitter:
         reason = packet[body + _IDENTIFIER : body + _IDENTIFIER + 1]  # MQTT 5 leaves it out where all is well
         return self._confirmed(int.from_bytes(identifier), int.from_bytes(reason))
 
-    def _publish(self, data: bytes, position: int, body: int, after: int) -> Publish | None:
-        """Return a packet's content; None where it stays in the stream."""
-        first, number = data[position], 0
-        if first & _TYPE_AND_QOS_2 != _PUBLISH:
-            return None
-        try:
-            start = body + 2
-            stop = start + (data[body] << 8 | data[body + 1])
-            topic = data[start:stop]
-            if first & _QOS_1:
-                number = data[stop] << 8 | data[stop + 1]
-                stop += 2
-            if self._properties:
-                # Of most there are none, and the call takes half as long as all the rest.
-                stop = _skip_properties(data, stop) if data[stop] else stop + 1
-        except IndexError:
-            return None
-        if stop > after or topic.startswith(self._left) or not topic:
-            return None
+    def _name(self, topic: bytes) -> str:
+        """Return a topic as text; "" where its packet stays in the stream."""
+        if topic.startswith(self._left) or not topic:
+            return ""
         try:
             name = topic.decode()
         except UnicodeDecodeError:
             name = _UNREADABLE
-        return name, data[stop:after], number, first & _AGAIN != 0
+        if len(self._names) < _MOST_NAMES and len(topic) <= _LONGEST_NAME:
+            self._names[topic] = name
+        return name
 
 
-def _skip_properties(data: bytes, position: int) -> int:
+def _skip_properties(data: bytes, position: int, after: int) -> int:
+    """Return where properties end; beyond `after`, the end of their packet, where they are none."""
     length = 0
-    for index in count():
+    for index in range(after - position):
         byte = data[position + index]
         length |= (byte & ~_MORE) << 7 * index
         if byte < _MORE:
-            break
-    return position + index + 1 + length
+            return position + index + 1 + length
+    return after + 1
