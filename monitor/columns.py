@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from itertools import chain
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
-from monitor.records import FloatArray, Message, Readings
+from monitor.listener import Delivery
+from monitor.records import Arrivals, FloatArray, Readings
 
 __all__ = ["Row", "doubtful", "readings", "table"]
 
 Row = tuple[Any, ...]
 """`ts` as it came, and the features."""
-
-# Of a message: what its readings get from it.
-_OF_MESSAGE = attrgetter("stamp", "arrived_at", "received", "redelivered")
 
 
 def table(rows: list[Row], width: int) -> FloatArray:
@@ -42,26 +39,31 @@ def doubtful(rows: FloatArray, largest_ts: float, largest_value: float) -> Seque
 
 
 def readings(
-    messages: Sequence[Message], groups: list[str], rows: FloatArray, sources: list[int]
+    messages: Sequence[Delivery],
+    arrivals: Arrivals,
+    groups: list[str],
+    rows: FloatArray,
+    sources: Sequence[int],
 ) -> Readings:
     """Return rows, whose `ts` is in seconds, with what is known of the message that each came by.
 
     Parameters
     ----------
     messages : the batch.
+    arrivals : when each of them arrived.
     groups : the group of each row.
     rows : (reading, ts and features).
     sources : the message of each row, as an index.
     """
-    told = table(list(map(_OF_MESSAGE, messages)), 4)  # (message, what it tells)
-    stamps, arrived, received, redelivered = told[sources].T if sources else np.empty((4, 0))
-    ts = rows[:, 0].copy()
+    places = np.array(sources, np.intp)
+    ts, stamps = rows[:, 0].copy(), arrivals.stamps[places]
+    redelivered = np.array([again for _, _, _, again in messages], np.bool_)
     return Readings(
         groups=groups,
         ts=ts,
         values=rows[:, 1:].copy(),
         # A reading that takes its time of arrival for its own is never ahead of the clock.
-        arrived_at=np.where(ts == stamps, stamps, arrived),
-        received=received,
-        redelivered=redelivered != 0,
+        arrived_at=np.where(ts == stamps, stamps, arrivals.arrived_at[places]),
+        received=arrivals.received[places],
+        redelivered=redelivered[places],
     )

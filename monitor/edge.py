@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from monitor.about import about
 from monitor.inbox import Inbox, Taken
 from monitor.incidents import Incidents
+from monitor.listener import Delivery
 from monitor.metrics import Metrics
 from monitor.mqtt import Session
 from monitor.mutes import Mutes
 from monitor.outbox import Outgoing
-from monitor.records import Message
 from monitor.store import Store
 
 __all__ = ["Edge"]
@@ -221,9 +221,9 @@ class Edge:
         topic = message.topic if message.whole else f"{self._base_topic}/{message.topic}"
         return self._outgoing.publish(topic, message.payload, retain=message.retain, about=about(message))
 
-    def acknowledge(self, messages: Sequence[Message]) -> None:
+    def acknowledge(self, messages: Sequence[Delivery]) -> None:
         """Tell the broker that these messages are dealt with, as soon as the store knows."""
-        self._held += [m.receipt for m in messages if m.receipt is not None]
+        self._held += [receipt for _, _, receipt, _ in messages if receipt is not None]
         if self._held and not self._changed:
             self._session.acknowledge(self._held)
             self._held.clear()

@@ -3,11 +3,13 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from monitor.listener import Delivery
-from monitor.records import Message
+from monitor.records import Arrivals
 
 __all__ = ["Inbox", "Taken"]
 
@@ -27,11 +29,16 @@ _BREATH = 0.002
 _TICK = 1e-6
 
 
+_Put = tuple[int, float, float, float]
+"""So many messages, when they arrived by the wall clock, the stamp of the first, and by the monotonic one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Taken:
     """What was waiting."""
 
-    messages: list[Message]
+    messages: list[Delivery]
+    arrivals: Arrivals
     overflowed: int
     """Messages dropped for want of room since the last time."""
 
@@ -50,7 +57,8 @@ class Inbox:
     ) -> None:
         self._wall = wall
         self._monotonic = monotonic
-        self._waiting: deque[Message] = deque()
+        self._waiting: deque[Delivery] = deque()
+        self._puts: deque[_Put] = deque()  # when those that wait arrived
         self._bytes = 0  # of payload that waits
         self._overflowed = 0
         self._nudged = False
@@ -66,37 +74,50 @@ class Inbox:
         """Return how many messages wait."""
         return len(self._waiting)
 
-    def put(self, messages: Iterable[Delivery]) -> None:
+    def put(self, messages: Sequence[Delivery]) -> None:
         """Append messages. Where there is no room, one without a receipt is dropped and counted.
 
         One with a receipt is waited with: its sender stops reading, so that the broker holds back the next.
         Receive Maximum alone doesn't see to that, for mosquitto 2.0 exceeds it once some are acknowledged.
         """
         with self._changed:
-            arrived_at, received = self._wall(), self._monotonic()
-            waiting = self._waiting
-            for topic, payload, receipt, redelivered in messages:
-                size = len(payload)
-                if self._is_full(size):
-                    if receipt is None:
-                        self._overflowed += 1
-                        continue
-                    self._await_room(size)
-                if self._closed:
-                    return  # it isn't acknowledged, so it comes again
-                self._last_stamp = stamp = max(arrived_at, self._last_stamp + _TICK)
-                waiting.append(Message(topic, payload, arrived_at, stamp, received, receipt, redelivered))
-                self._bytes += size
+            now = self._wall(), self._monotonic()
+            size = sum([len(payload) for _, payload, _, _ in messages])
+            if self._is_full(len(messages), size):
+                self._squeeze_in(messages, *now)
+            elif messages and not self._closed:  # what isn't taken isn't acknowledged, so it comes again
+                self._append(messages, size, *now)
             self._awaited = False  # it is at work from now on, though it may have yet to wake up
             self._changed.notify()
 
-    def _is_full(self, size: int) -> bool:
+    def _squeeze_in(self, messages: Sequence[Delivery], arrived_at: float, received: float) -> None:
+        for message in messages:
+            _, payload, receipt, _ = message
+            if self._is_full(1, len(payload)):
+                if receipt is None:
+                    self._overflowed += 1
+                    continue
+                self._await_room(len(payload))
+            if self._closed:
+                return
+            self._append([message], len(payload), arrived_at, received)
+
+    def _append(self, messages: Sequence[Delivery], size: int, arrived_at: float, received: float) -> None:
+        """Append messages with `size` bytes of payload in all."""
+        stamp = max(arrived_at, self._last_stamp + _TICK)
+        self._last_stamp = stamp + (len(messages) - 1) * _TICK
+        self._waiting.extend(messages)
+        self._puts.append((len(messages), arrived_at, stamp, received))
+        self._bytes += size
+
+    def _is_full(self, count: int, size: int) -> bool:
+        waiting = len(self._waiting)
         # One that is larger than all room there is still goes, alone.
-        return len(self._waiting) >= CAPACITY or (self._bytes + size > CAPACITY_BYTES and bool(self._waiting))
+        return waiting + count > CAPACITY or (self._bytes + size > CAPACITY_BYTES and waiting + count > 1)
 
     def _await_room(self, size: int) -> None:
         self._changed.notify()
-        self._room.wait_for(lambda: self._closed or not self._is_full(size))
+        self._room.wait_for(lambda: self._closed or not self._is_full(1, size))
 
     def breathe(self) -> None:
         """Wait while the pipeline has work, at most a moment: more need not hurry."""
@@ -137,16 +158,32 @@ class Inbox:
             return self._take(0)
 
     def _take(self, most: int) -> Taken:
-        messages: list[Message] = []
-        size = 0
-        if len(self._waiting) <= most and self._bytes <= LARGEST_BATCH_BYTES:
-            messages, size = list(self._waiting), self._bytes
-            self._waiting.clear()
-        while self._waiting and len(messages) < most and size < LARGEST_BATCH_BYTES:
-            message = self._waiting.popleft()
-            messages.append(message)
-            size += len(message.payload)
+        waiting = self._waiting
+        messages = [waiting.popleft() for _ in range(min(most, len(waiting)))]
+        size = sum([len(payload) for _, payload, _, _ in messages])
+        while messages and size - len(messages[-1][1]) >= LARGEST_BATCH_BYTES:
+            waiting.appendleft(messages.pop())
+            size -= len(waiting[0][1])
         self._bytes -= size
         self._room.notify_all()
         overflowed, self._overflowed = self._overflowed, 0
-        return Taken(messages, overflowed)
+        return Taken(messages, self._arrivals(len(messages)), overflowed)
+
+    def _arrivals(self, count: int) -> Arrivals:
+        """Take out when the first so many messages arrived."""
+        puts: list[_Put] = []
+        left = count
+        while left:
+            size, arrived_at, stamp, received = self._puts.popleft()
+            if size > left:
+                self._puts.appendleft((size - left, arrived_at, stamp + left * _TICK, received))
+                size = left
+            puts.append((size, arrived_at, stamp, received))
+            left -= size
+        columns = np.array(puts, np.float64).reshape(len(puts), 4)  # (put, what it tells)
+        if len(puts) == count:
+            return Arrivals(*columns.T[1:])
+        sizes = columns[:, 0].astype(np.intp)
+        _, arrived_at, stamps, received = columns.repeat(sizes, axis=0).T  # each (message,)
+        places = np.arange(count) - (sizes.cumsum() - sizes).repeat(sizes)  # of each among those put at once
+        return Arrivals(arrived_at, stamps + places * _TICK, received)

@@ -15,11 +15,12 @@ from monitor.decode import DecodeStage
 from monitor.desk import Desk
 from monitor.herald import Herald
 from monitor.inbox import Taken
+from monitor.listener import Delivery
 from monitor.manifest import Manifest
 from monitor.memory import Memory
 from monitor.metrics import Metrics
 from monitor.outbox import Outgoing
-from monitor.records import FAULTY, NORMAL, AlertEvent, GroupState, Message, Outcome, Readings, Refusal
+from monitor.records import FAULTY, NORMAL, AlertEvent, GroupState, Outcome, Readings, Refusal
 
 __all__ = ["Pipeline", "Replacement", "Surroundings"]
 
@@ -55,7 +56,7 @@ class Surroundings(Protocol):
     def emit(self, states: Iterator[Outgoing]) -> bool:
         """Publish what is committed, then as many states as there is room for; return if all is confirmed."""
 
-    def acknowledge(self, messages: Sequence[Message]) -> None:
+    def acknowledge(self, messages: Sequence[Delivery]) -> None:
         """Say that these messages need not come again."""
 
 
@@ -176,7 +177,7 @@ class Pipeline:
         silent = memory.board.silence(self.last_turn)
         for line in silent:
             memory.chain.windows.rest(line.group)
-        readings, refusals = self._decode.decode(taken.messages)
+        readings, refusals = self._decode.decode(taken.messages, taken.arrivals)
         memory.recall(readings.groups, self.last_turn)
         verdicts = memory.chain.judge(readings)
         decided = self._monotonic()

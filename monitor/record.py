@@ -162,11 +162,11 @@ class Recorder:
         """Write one batch, if there is any."""
         taken = self._inbox.take(timeout)
         self._raise_problem()
-        readings, refusals = self._decode.decode(taken.messages)
+        readings, refusals = self._decode.decode(taken.messages, taken.arrivals)
         accepted = self._taken_in.push(readings)
         refusals += _out_of_step(readings, accepted.outcomes)
         self._keep(file, readings, accepted)
-        session.acknowledge([message.receipt for message in taken.messages if message.receipt is not None])
+        session.acknowledge([receipt for _, _, receipt, _ in taken.messages if receipt is not None])
         self.refused.update(refusal.outcome for refusal in refusals)
         self._log.refused(refusals)
         if taken.overflowed:

@@ -119,9 +119,9 @@ class _Line:
         on, memory = self.clock.on, self._memory
         with on("inbox"):
             self._inbox.put([(topic, payload, None, False) for topic, payload in contents])
-            messages = self._inbox.take(0.0).messages
+            taken = self._inbox.take(0.0)
         with on("decode"):
-            readings, _ = self._decode.decode(messages)
+            readings, _ = self._decode.decode(taken.messages, taken.arrivals)
         with on("window"):
             windows = self._beside.windows.push(readings)
         with on("baseline"):

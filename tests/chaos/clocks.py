@@ -12,8 +12,8 @@ from unittest.mock import patch
 import numpy as np
 
 from monitor.chain import Chain, Verdicts
-from monitor.inbox import Inbox
-from monitor.records import Message, Readings
+from monitor.inbox import Inbox, Taken
+from monitor.records import Readings
 from tests.chaos.reference import Model, Sent
 from tests.monitor.world import NOW, World
 from tests.toy import NAMES, STEPS
@@ -142,9 +142,9 @@ def compare(bundle: Path, count: int, seed: int, *, groups: int = 30, stride: in
             size = chance.randint(1, _LONGEST_BATCH)
             plant.pass_time(size)
             elements = _arrive(plant, inbox, chance, size)
-            messages = inbox.take(0).messages
-            world.run((plant.turn, messages))
-            _check(found, model, list(zip(messages, elements, strict=True)), verdicts, world)
+            taken = inbox.take(0)
+            world.run((plant.turn, taken))
+            _check(found, model, taken, elements, verdicts, world)
     return found
 
 
@@ -163,18 +163,20 @@ def _arrive(plant: _Plant, inbox: Inbox, chance: random.Random, size: int) -> li
 def _check(
     found: Comparison,
     model: Model,
-    batch: list[tuple[Message, list[Element]]],
+    taken: Taken,
+    batch: list[list[Element]],
     verdicts: list[Verdicts],
     world: World,
 ) -> None:
     """Let the model judge one batch, and note the first differences."""
     expected = []
-    for message, elements in batch:
-        group = message.topic.removeprefix("p/") if message.topic.startswith("p/") else ""
+    arrivals = zip(taken.arrivals.arrived_at.tolist(), taken.arrivals.stamps.tolist(), strict=True)
+    for (topic, _, _, again), (arrived_at, stamp), elements in zip(
+        taken.messages, arrivals, batch, strict=True
+    ):
+        group = topic.removeprefix("p/") if topic.startswith("p/") else ""
         for ts, values in elements if group else [(None, None)]:
-            sent = Sent(
-                group, ts, values, message.arrived_at, message.stamp, world.clock, message.redelivered
-            )
+            sent = Sent(group, ts, values, arrived_at, stamp, world.clock, again)
             expected.append(model.take(sent))
     dropped = ("unmatched", "malformed")
     real = [str(outcome) for verdict in verdicts for outcome in verdict.windows.outcomes]

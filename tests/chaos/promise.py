@@ -32,7 +32,8 @@ class Decoder:
         AssertionError : an element has no outcome or two, or a reading is no reading.
         """
         self._inbox.put([(topic, payload, None, False)])
-        readings, refusals = self._stage.decode(self._inbox.take(0).messages)
+        taken = self._inbox.take(0)
+        readings, refusals = self._stage.decode(taken.messages, taken.arrivals)
         count = len(readings.groups)
         assert count + len(refusals) == _elements(payload) if count else refusals, "one outcome an element"
         assert readings.values.shape == (count, len(NAMES))

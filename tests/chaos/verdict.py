@@ -84,8 +84,8 @@ def expect(folder: Path, mode: str, readings: Iterable[Reading]) -> list[AlertEv
     for batch in _batches(readings):
         for reading in batch:
             inbox.put([(reading.topic.decode(), reading.payload, None, False)])
-        while messages := inbox.take(0).messages:
-            found, refusals = decode.decode(messages)
+        while (taken := inbox.take(0)).messages:
+            found, refusals = decode.decode(taken.messages, taken.arrivals)
             assert not refusals, refusals[0]
             events += chain.judge(found).events
     return events

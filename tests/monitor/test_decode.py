@@ -5,12 +5,14 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.decode import DecodeStage
-from monitor.records import Message, Outcome, Readings, Refusal
+from monitor.listener import Delivery
+from monitor.records import Arrivals, Outcome, Readings, Refusal
 from monitor.topics import Template
 from tests.toy import NAMES
 
@@ -24,15 +26,19 @@ def _stage(fields: Mapping[str, str] | None = None) -> DecodeStage:
     return DecodeStage([Template("plant/{line}/{station}/reading")], NAMES, fields or {})
 
 
-def _message(payload: bytes, topic: str = TOPIC) -> Message:
-    return Message(topic, payload, ARRIVED, ARRIVED, 7.0, None)
+def _message(payload: bytes, topic: str = TOPIC) -> Delivery:
+    return topic, payload, None, False
+
+
+def _arrivals(count: int, wall: float = ARRIVED) -> Arrivals:
+    return Arrivals(np.full(count, wall), np.full(count, ARRIVED), np.full(count, 7.0))
 
 
 def _decode(
     payload: Any, fields: Mapping[str, str] | None = None, topic: str = TOPIC
 ) -> tuple[Readings, list[Refusal]]:
     content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return _stage(fields).decode([_message(content, topic)])
+    return _stage(fields).decode([_message(content, topic)], _arrivals(1))
 
 
 def _reason(payload: Any) -> str:
@@ -59,9 +65,7 @@ def test_clock_set_back() -> None:
     """After the clock is set back, a reading without ts isn't ahead of it, and one with ts may be."""
     bare = {name: value for name, value in GOOD.items() if name != "ts"}
     payloads = [json.dumps(payload).encode() for payload in (bare, GOOD)]
-    readings, _ = _stage().decode(
-        [Message(TOPIC, each, ARRIVED - 3600, ARRIVED, 0.0, None) for each in payloads]
-    )
+    readings, _ = _stage().decode([_message(each) for each in payloads], _arrivals(2, ARRIVED - 3600))
     assert readings.ts.tolist() == [ARRIVED, GOOD["ts"]]
     assert readings.arrived_at.tolist() == [ARRIVED, ARRIVED - 3600]
 
@@ -72,14 +76,14 @@ def test_order_of_a_batch() -> None:
     messages = [_message(payload) for payload in payloads]
     messages.insert(1, _message(payloads[0], "other"))
     messages.insert(3, _message(b"{}"))
-    readings, refusals = _stage().decode(messages)
+    readings, refusals = _stage().decode(messages, _arrivals(5))
     assert readings.ts.tolist() == [3, 1, 2]
     assert [refusal.outcome for refusal in refusals] == [Outcome.UNMATCHED, Outcome.MALFORMED]
 
 
 def test_no_messages() -> None:
     """An empty batch has readings of the right shape and none of them."""
-    readings, refusals = _stage().decode([])
+    readings, refusals = _stage().decode([], _arrivals(0))
     assert (readings.values.shape, refusals) == ((0, 4), [])
 
 
@@ -279,10 +283,9 @@ PAYLOADS = st.one_of(ELEMENTS, st.lists(ELEMENTS, max_size=5))
 STAGE = _stage()
 
 
-def _count_honestly(messages: list[Message]) -> int:
-    readings, refusals = STAGE.decode(messages)
-    assert all(math.isfinite(ts) for ts in readings.ts)
-    assert all(math.isfinite(value) for row in readings.values for value in row)
+def _count_honestly(messages: list[Delivery]) -> int:
+    readings, refusals = STAGE.decode(messages, _arrivals(len(messages)))
+    assert all(map(math.isfinite, [*readings.ts, *readings.values.flat]))
     assert all(refusal.reason for refusal in refusals)
     assert len(readings.groups) == len(readings.ts) == len(readings.values) == len(readings.received)
     return len(readings.groups) + len(refusals)

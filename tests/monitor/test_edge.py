@@ -16,6 +16,7 @@ from monitor.settings import Mqtt
 from monitor.store import Store
 from tests.conftest import Mosquitto, wait_until
 from tests.monitor.ear import Ear, ready, session
+from tests.monitor.world import taken
 from tests.toy import NAMES, STEPS, toy_manifest
 
 GROUPS = [f"line1/{number:05}" for number in range(10_000)]
@@ -49,7 +50,7 @@ class Waits(Inbox):
 
     def take(self, timeout: float) -> Taken:
         self.timeouts.append(timeout)
-        return Taken([], 0)
+        return taken([])
 
 
 def edge(

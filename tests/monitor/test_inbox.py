@@ -1,9 +1,10 @@
 import threading
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
-from monitor.inbox import CAPACITY, CAPACITY_BYTES, LARGEST_BATCH, LARGEST_BATCH_BYTES, Inbox
+from monitor.inbox import CAPACITY, CAPACITY_BYTES, LARGEST_BATCH, LARGEST_BATCH_BYTES, Inbox, Taken
 
 
 def _inbox(wall: float = 100.0, monotonic: float = 7.0) -> Inbox:
@@ -16,10 +17,10 @@ def test_all_that_waits() -> None:
     inbox.put([("a", b"1", None, False)])
     inbox.put([("b", b"2", "receipt", False)])
     assert len(inbox) == 2
-    first, second = inbox.take(0).messages
-    assert (first.topic, first.payload, first.receipt) == ("a", b"1", None)
-    assert (second.topic, second.payload, second.receipt) == ("b", b"2", "receipt")
-    assert (first.arrived_at, first.received) == (100.0, 7.0)
+    taken = inbox.take(0)
+    assert taken.messages == [("a", b"1", None, False), ("b", b"2", "receipt", False)]
+    arrivals = taken.arrivals
+    assert (arrivals.arrived_at.tolist(), arrivals.received.tolist()) == ([100.0] * 2, [7.0] * 2)
     assert len(inbox) == 0
     assert inbox.take(0).messages == []
 
@@ -31,11 +32,37 @@ def test_stamps_increase() -> None:
     for step in (0.0, 0.0, 0.001, -3600.0, 0.0, 7200.0):
         clock[0] += step
         inbox.put([("t", b"", None, False)])
-    messages = inbox.take(0).messages
-    times = [message.stamp for message in messages]
+    arrivals = inbox.take(0).arrivals
+    times = arrivals.stamps.tolist()
     assert all(earlier < later for earlier, later in pairwise(times))
     assert (times[0], times[2], times[-1]) == (1.8e9, 1.8e9 + 0.001, clock[0])
-    assert messages[3].arrived_at == 1.8e9 + 0.001 - 3600
+    assert arrivals.arrived_at[3] == 1.8e9 + 0.001 - 3600
+
+
+def test_many_at_once() -> None:
+    """Of messages put at once each has its time and its stamp, however they are taken."""
+    clock = [1.8e9]
+    inbox = Inbox(lambda: clock[0], lambda: clock[0] - 1.7e9)
+    sizes = (1, 3000, 2, 3000, 3000, 1)
+    for number, size in enumerate(sizes):
+        clock[0] = 1.8e9 + number / 1000  # 3,000 stamps take longer
+        inbox.put([(f"{number}", b"", None, False)] * size)
+    inbox.put([])
+    times: list[list[float]] = []
+    topics: list[str] = []
+    while (taken := inbox.take(0)).messages:
+        arrivals = taken.arrivals
+        columns = (arrivals.arrived_at, arrivals.stamps, arrivals.received)
+        times += np.array(columns).T.tolist()  # (message, each of its times)
+        topics += [topic for topic, *_ in taken.messages]
+    expected = [number for number, size in enumerate(sizes) for _ in range(size)]
+    assert topics == [str(number) for number in expected]
+    assert [wall for wall, _, _ in times] == [1.8e9 + number / 1000 for number in expected]
+    assert [received for *_, received in times] == [1.8e9 + number / 1000 - 1.7e9 for number in expected]
+    stamps = [stamp for _, stamp, _ in times]
+    assert stamps[:2] == [1.8e9, 1.8e9 + 0.001]
+    assert all(2.4e-7 < later - earlier < 0.002 for earlier, later in pairwise(stamps))
+    assert all(0 <= stamp - wall < 0.02 for wall, stamp, _ in times)
 
 
 def test_batches_are_bounded() -> None:
@@ -43,8 +70,8 @@ def test_batches_are_bounded() -> None:
     inbox = _inbox()
     for number in range(LARGEST_BATCH + 1):
         inbox.put([(str(number), b"", number, False)])
-    assert [message.topic for message in inbox.take(0).messages] == [str(n) for n in range(LARGEST_BATCH)]
-    assert [message.topic for message in inbox.take(0).messages] == [str(LARGEST_BATCH)]
+    assert [topic for topic, *_ in inbox.take(0).messages] == [str(n) for n in range(LARGEST_BATCH)]
+    assert [topic for topic, *_ in inbox.take(0).messages] == [str(LARGEST_BATCH)]
 
 
 def test_large_payloads() -> None:
@@ -57,11 +84,11 @@ def test_large_payloads() -> None:
     assert len(inbox) == room
     sizes = []
     while taken := inbox.take(0).messages:
-        sizes.append([len(message.payload) for message in taken])
+        sizes.append([len(payload) for _, payload, _, _ in taken])
     assert sizes == [[len(payload)] * 2] * (room // 2)
     inbox.put([("larger than all room", bytes(CAPACITY_BYTES + 1), None, False)])
     inbox.put([("t", b"1", None, False)])
-    assert [message.topic for message in inbox.take(0).messages] == ["larger than all room"]
+    assert [topic for topic, *_ in inbox.take(0).messages] == ["larger than all room"]
 
 
 def test_overflow() -> None:
@@ -76,6 +103,22 @@ def test_overflow() -> None:
     assert len(inbox) == CAPACITY + 1 - 2 * LARGEST_BATCH
 
 
+def test_some_find_room() -> None:
+    """Of messages put at once those that find no room are dropped, and the others have their times."""
+    inbox = _inbox()
+    inbox.put([("t", b"", None, False)] * (CAPACITY - 2))
+    inbox.put([(str(number), b"", None, False) for number in range(5)])
+    inbox.close()
+    inbox.put([("too late", b"", "receipt", False)])
+    assert inbox.take(0).overflowed == 3
+    last: list[Taken] = []
+    while (taken := inbox.take(0)).messages:
+        last.append(taken)
+    assert [topic for topic, *_ in last[-1].messages[-3:]] == ["t", "0", "1"]
+    assert last[-1].arrivals.received[-3:].tolist() == [7.0] * 3
+    assert np.diff(last[-1].arrivals.stamps).min() > 0
+
+
 def test_message_that_must_not_be_lost_waits() -> None:
     """A message with a receipt finds room as soon as there is some: its sender waits meanwhile."""
     inbox = _inbox()
@@ -85,7 +128,7 @@ def test_message_that_must_not_be_lost_waits() -> None:
     sender.start()
     seen: list[str] = []
     while "last" not in seen:
-        seen += [message.topic for message in inbox.take(0).messages]
+        seen += [topic for topic, *_ in inbox.take(0).messages]
     sender.join()
     assert seen == [*map(str, range(CAPACITY)), "last"]
 
@@ -134,5 +177,5 @@ def test_message_wakes_the_waiting() -> None:
     inbox = _inbox()
     network = threading.Thread(target=inbox.put, args=([("t", b"", None, False)],))
     network.start()
-    assert [message.topic for message in inbox.take(60).messages] == ["t"]
+    assert [topic for topic, *_ in inbox.take(60).messages] == ["t"]
     network.join()

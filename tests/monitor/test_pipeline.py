@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.inbox import Taken
-from monitor.records import Message
-from tests.monitor.world import FAR, NOW, World, message
+from tests.monitor.world import FAR, NOW, World, message, taken
 from tests.toy import FAULTY, HEALTHY
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
@@ -41,7 +39,7 @@ def test_commit_that_fails(world: World) -> None:
 def test_stop_judges_what_waits(world: World) -> None:
     """What still waits when the stop comes is judged before the end."""
     world._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
-    world._script = [(0, Taken([message(0), message(1)], 0)), (0, Taken([message(2, FAULTY)], 0))]  # noqa: SLF001
+    world._script = [(0, taken([message(0), message(1)])), (0, taken([message(2, FAULTY)]))]  # noqa: SLF001
     world.pipeline.run(world._stop)  # noqa: SLF001
     assert world.outcomes() == {"filling": 2, "judged": 1}
     assert [event["status"] for event in world.said("alerts/")] == ["firing"]
@@ -50,7 +48,7 @@ def test_stop_judges_what_waits(world: World) -> None:
 def test_stop_comes_to_an_end(world: World) -> None:
     """Under a flood the stop doesn't wait for the end of it: what is left is not acknowledged."""
     world._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
-    world._script = [(number, Taken([message(number)], 0)) for number in range(1000)]  # noqa: SLF001
+    world._script = [(number, taken([message(number)])) for number in range(1000)]  # noqa: SLF001
     world.pipeline.run(world._stop)  # noqa: SLF001
     assert len(world.acknowledged) == 2
 
@@ -66,7 +64,7 @@ def test_each_reading_under_one_outcome(world: World) -> None:
         message(30),
         message(4, ["20.0", 1, 2, 3]),
         message(4, topic="elsewhere"),
-        Message("p/g", array, NOW, NOW, 0.0, None),
+        ("p/g", array, None, False),
     ]
     world.run((1, messages), overflowed=5)
     assert world.outcomes() == {

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.decode import DecodeStage
-from monitor.records import Message
 from monitor.topics import Template, conflict
+from tests.monitor.world import taken
 from tests.toy import NAMES
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=100)
@@ -128,8 +128,9 @@ def test_decode_forgets_topics() -> None:
     """What the decode stage remembers of a topic goes with its group; what is heard once isn't kept."""
     stage = DecodeStage([Template("p/{line}/{station}"), Template("q/{group}")], NAMES, {})
     topics = ("p/a/b", "q/c", "none", "q/once")
-    stage.decode([Message(topic, b"{}", 0.0, 0.0, 0.0, None) for topic in topics])
-    stage.decode([Message(topic, b"{}", 0.0, 0.0, 0.0, None) for topic in topics[:3]])
+    for heard in (topics, topics[:3]):
+        batch = taken([(topic, b"{}", None, False) for topic in heard])
+        stage.decode(batch.messages, batch.arrivals)
     assert stage._known == {"p/a/b": "a/b", "q/c": "c"}  # noqa: SLF001
     for group in ("a/b", "c", "unknown"):
         stage.forget(group)

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from prometheus_client import CollectorRegistry
 
 from monitor import bundle
@@ -17,12 +18,13 @@ from monitor.false_alarms import FalseAlarms
 from monitor.herald import Herald
 from monitor.homeassistant import Discovery
 from monitor.inbox import Taken
+from monitor.listener import Delivery
 from monitor.memory import Memory
 from monitor.metrics import Metrics
 from monitor.mutes import Mutes
 from monitor.outbox import Outgoing
 from monitor.pipeline import Pipeline
-from monitor.records import AlertEvent, Message, Outcome, Refusal
+from monitor.records import AlertEvent, Arrivals, Outcome, Refusal
 from monitor.settings import Alerts, WindowSettings
 from monitor.topics import Template
 from tests.toy import HEALTHY, NAMES
@@ -50,7 +52,7 @@ class World:
         self.calls: list[str] = []
         self.groups: list[list[str]] = []
         self.sent: list[Outgoing] = []
-        self.acknowledged: list[Message] = []
+        self.acknowledged: list[Delivery] = []
         self.refusals: list[Refusal] = []
         self.events: list[AlertEvent] = []
         self.broken = False
@@ -80,9 +82,11 @@ class World:
             monotonic=lambda: self.clock,
         )  # fmt: skip
 
-    def run(self, *batches: tuple[float, list[Message]], overflowed: int = 0) -> None:
+    def run(self, *batches: tuple[float, list[Delivery] | Taken], overflowed: int = 0) -> None:
         """Let the pipeline take each batch at its monotonic time, and then stop."""
-        self._script = [(at, Taken(messages, overflowed)) for at, messages in batches]
+        self._script = [
+            (at, batch if isinstance(batch, Taken) else taken(batch, overflowed)) for at, batch in batches
+        ]
         self._stop.clear()
         self.pipeline.run(self._stop)
 
@@ -90,10 +94,10 @@ class World:
         assert timeout >= 0
         if not self._script:
             self._stop.set()
-            return Taken([], 0)
+            return taken([])
         self.calls.append("take")
-        self.clock, taken = self._script.pop(0)
-        return taken
+        self.clock, batch = self._script.pop(0)
+        return batch
 
     def commit(self, groups: Iterable[str], messages: Iterable[Outgoing]) -> bool:
         if self.broken:
@@ -112,7 +116,7 @@ class World:
         self.sent.extend(islice(states, self.room))
         return True
 
-    def acknowledge(self, messages: Sequence[Message]) -> None:
+    def acknowledge(self, messages: Sequence[Delivery]) -> None:
         self.calls.append("acknowledge")
         self.acknowledged.extend(messages)
 
@@ -136,7 +140,13 @@ class World:
         return [json.loads(message.payload) for message in self.sent if message.topic.startswith(kind)]
 
 
-def message(ts: float, values: Sequence[object] = HEALTHY, topic: str = "p/g") -> Message:
+def message(ts: float, values: Sequence[object] = HEALTHY, topic: str = "p/g") -> Delivery:
     """Return a message with one reading, `ts` seconds after NOW."""
     payload = json.dumps({"ts": NOW + ts, **dict(zip(NAMES, values, strict=True))}).encode()
-    return Message(topic, payload, NOW, NOW, 0.0, object())
+    return topic, payload, object(), False
+
+
+def taken(messages: list[Delivery], overflowed: int = 0) -> Taken:
+    """Return messages that arrived NOW, at the monotonic time 0."""
+    now = np.full(len(messages), NOW)
+    return Taken(messages, Arrivals(now, now, np.zeros(len(messages))), overflowed)
