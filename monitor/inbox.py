@@ -158,9 +158,13 @@ class Inbox:
             return self._take(0)
 
     def _take(self, most: int) -> Taken:
-        waiting = self._waiting
-        messages = [waiting.popleft() for _ in range(min(most, len(waiting)))]
-        size = sum([len(payload) for _, payload, _, _ in messages])
+        waiting, size = self._waiting, self._bytes
+        if len(waiting) <= most and size <= LARGEST_BATCH_BYTES:
+            messages = list(waiting)
+            waiting.clear()
+        else:
+            messages = [waiting.popleft() for _ in range(min(most, len(waiting)))]
+            size = sum([len(payload) for _, payload, _, _ in messages])
         while messages and size - len(messages[-1][1]) >= LARGEST_BATCH_BYTES:
             waiting.appendleft(messages.pop())
             size -= len(waiting[0][1])

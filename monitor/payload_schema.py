@@ -37,9 +37,13 @@ def payload_type(
     A type and not a walk through dictionaries: it says exactly what is wrong and where, takes a number
     for a number only, and decodes several times as fast.
     """
-    kind, attributes = _struct(_tree(paths), "payload")
+    order = (TS, *features)
+    kind, attributes = _struct(_tree({name: paths[name] for name in order}), "payload")
     payload = kind | GenericAlias(list, (kind,))
-    return kind, payload, attrgetter(*(attributes[name] for name in (TS, *features)))
+    wanted = tuple(attributes[name] for name in order)
+    if wanted == kind.__struct_fields__:  # none is within another
+        return kind, payload, msgspec.structs.astuple  # in 0.03 µs and not in 0.08
+    return kind, payload, attrgetter(*wanted)
 
 
 def _tree(paths: Mapping[str, str]) -> Tree:
