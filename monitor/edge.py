@@ -223,6 +223,8 @@ class Edge:
 
     def acknowledge(self, messages: Sequence[Delivery]) -> None:
         """Tell the broker that these messages are dealt with, as soon as the store knows."""
+        if not self._acknowledges:
+            return
         self._held += [receipt for _, _, receipt, _ in messages if receipt is not None]
         if self._held and not self._changed:
             self._session.acknowledge(self._held)

@@ -1,6 +1,6 @@
 """A record for each group, in one array that grows with them."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -50,10 +50,12 @@ class Rows:
         """Return where a group's record is, None where it has none."""
         return self._rows.get(name)
 
-    def find(self, names: Iterable[str]) -> IndexArray:
+    def find(self, names: Sequence[str]) -> IndexArray:
         """Return where each group's record is, a blank one where it is new: (name,)."""
-        rows, add = self._rows, self.add
-        return np.array([rows[name] if name in rows else add(name) for name in names], dtype=np.intp)
+        try:
+            return np.fromiter(map(self._rows.__getitem__, names), np.intp, len(names))
+        except KeyError:
+            return np.array([self.add(name) for name in names], dtype=np.intp)
 
     def add(self, name: str) -> int:
         """Return where a group's record is, a blank one where it is new."""

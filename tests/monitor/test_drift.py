@@ -188,15 +188,15 @@ def test_windows_are_counted_as_they_are_judged(tmp_path: Path) -> None:
     world.metrics.watch_drift(lambda: world.memory.chain.drift)
     far = [*HEALTHY[:3], HEALTHY[3] + 5]
     turns = [
-        (2.0 + number / 100, [message(5 * (number - 64), far if number % 2 else HEALTHY)])
-        for number in range(64)
+        (2.0 + number / 100, [message(5 * (number - 256), far if number % 2 else HEALTHY)])
+        for number in range(256)
     ]
-    world.run((1.0, [message(5 * number) for number in range(-1166, -64)]), *turns[:-1])
+    world.run((1.0, [message(5 * number) for number in range(-1358, -256)]), *turns[:-1])
     assert world.memory.chain.drift.counted[2] == pytest.approx(1100, rel=0.001)
     assert world.value("beyond_training_ratio", feature=NAMES[3]) == 0
     world.run(turns[-1])
-    assert world.memory.chain.drift.counted[2] == pytest.approx(1164, rel=0.02)
-    assert world.value("beyond_training_ratio", feature=NAMES[3]) == pytest.approx(32 / 1164, rel=0.02)
+    assert world.memory.chain.drift.counted[2] == pytest.approx(1356, rel=0.02)
+    assert world.value("beyond_training_ratio", feature=NAMES[3]) == pytest.approx(128 / 1356, rel=0.02)
     assert world.value("beyond_training_ratio", feature=NAMES[0]) == 0
 
 
