@@ -12,8 +12,8 @@ from monitor.outbox import Outbox, Outgoing
 
 __all__ = ["SCHEMA", "Store"]
 
-SCHEMA = 4
-"""Version of the tables, in the file's `user_version`."""
+SCHEMA = 5
+"""Version of the tables and of what the values in them hold, in the file's `user_version`."""
 
 # `heard` is when a group's row was last written, Unix seconds: the least recently heard go first. An incident
 # is in the group's row until it is over; of those that are, each group's last one is in `incidents`.
