@@ -189,7 +189,7 @@ class BaselineStage:
         if not value:
             self.forget(group)
             return
-        self._learn()
+        self._learn_before_it_goes(group)
         self._kept.load(group, value)
         row = self._kept.find([group])
         if self._kept.full[row[0]]:
@@ -197,8 +197,14 @@ class BaselineStage:
 
     def forget(self, group: str) -> None:
         """Drop a group: what comes next is its normal."""
-        self._learn()  # its row is another group's soon
+        self._learn_before_it_goes(group)
         self._kept.forget(group)
+
+    def _learn_before_it_goes(self, group: str) -> None:
+        """See that no block waits in a group's row, which is about to hold something else."""
+        row = self._kept.row(group)
+        if row is not None and self._kept.full[row]:
+            self._learn()
 
 
 def build(names: Sequence[str], baseline: Baseline | None) -> BaselineStage | NoBaseline:
