@@ -43,7 +43,7 @@ def readings(
     arrivals: Arrivals,
     groups: list[str],
     rows: FloatArray,
-    sources: Sequence[int],
+    sources: list[int],
 ) -> Readings:
     """Return rows, whose `ts` is in seconds, with what is known of the message that each came by.
 

@@ -67,8 +67,8 @@ class Inbox:
         self._awaited = False  # whether the pipeline waits for what comes next
         lock = threading.Lock()
         self._changed = threading.Condition(lock)
-        self._room = threading.Condition(lock)
-        self._rest = threading.Condition(lock)
+        self._room = threading.Condition(lock)  # who puts more than fits waits for it
+        self._rest = threading.Condition(lock)  # who breathes waits for it
 
     def __len__(self) -> int:
         """Return how many messages wait."""

@@ -27,7 +27,8 @@ class Rows:
         self._rows: dict[str, int] = {}
         self._names: list[str] = []  # (row,)
         self._free: list[int] = []
-        self._room = self.records = np.empty(0, dtype=blank.dtype)
+        self._room = np.empty(0, dtype=blank.dtype)  # the array that `records` is the first part of
+        self.records = self._room
         """(row,)"""
 
     def __contains__(self, name: str) -> bool:

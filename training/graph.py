@@ -3,7 +3,7 @@
 An LSTM begins with nothing to remember: what it would multiply by its recurrent weights is 0, and its forget
 gate has nothing to forget. So its first step is written out without both, and the operator goes on from
 there. On windows of three steps that takes a fifth off the model's time, and changes no bit of a score.
-Nodes are few: a window alone takes 64 µs, and each of them 0.7.
+Nodes are few, for each costs 0.4 µs of the 37 that a window alone takes.
 """
 
 from collections.abc import Iterable, Sequence
