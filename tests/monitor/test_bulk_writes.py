@@ -114,3 +114,16 @@ def test_nothing_waits_for_what_went_before() -> None:
         assert line is not None
         with line:
             assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_kernel_holds_the_same_all_the_time() -> None:
+    """Under a flood the broker's kernel gathers messages, for ours doesn't make ever more room for them."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
+        client = BulkClient(CallbackAPIVersion.VERSION2)
+        client.connect(*server.getsockname())
+        line = client.socket()
+        assert isinstance(line, socket.socket)
+        with line:
+            room = socket.SOL_SOCKET, socket.SO_RCVBUF
+            assert line.getsockopt(*room) == other.getsockopt(*room)

@@ -165,6 +165,17 @@ def test_breath(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told == ["worked", "breathed"] * 50
 
 
+def test_large_put_is_no_reason_to_breathe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has put much reads on, though the pipeline is at work."""
+    monkeypatch.setattr("monitor.inbox._BREATH", 60.0)
+    inbox = _inbox()
+    inbox.put([("t", bytes(1000), None, False)] * 200)
+    reader = threading.Thread(target=inbox.breathe, daemon=True)
+    reader.start()
+    reader.join(30.0)
+    assert not reader.is_alive()
+
+
 def test_nudge() -> None:
     """A nudge makes the next take return at once with nothing."""
     inbox = _inbox()
