@@ -26,8 +26,8 @@ LARGEST_BATCH_BYTES = 4 << 20
 # the pipeline would wait for Python's lock wherever it lets go of it: a turn of 0.55 ms took 1.0. This is
 # half a turn of a full batch: by then a flood has filled the kernel's room, which spares the broker work.
 _BREATH = 0.02
-# Who brought so many bytes of payload at once left more in the kernel, and reads on: large messages would
-# come in batches too small for two cores.
+# Who brought so many bytes of payload at once left more in the kernel, and reads on until a full batch waits:
+# large messages would come in batches too small for two cores.
 _MORE_TO_COME = 1 << 17
 # Stamps increase by at least this, in seconds: a float of today's Unix time can tell steps of 2.4e-7 apart.
 _TICK = 1e-6
@@ -127,7 +127,8 @@ class Inbox:
     def breathe(self) -> None:
         """Wait while the pipeline has work, at most a moment: what comes next need not hurry."""
         with self._changed:
-            if not self._awaited and self._brought < _MORE_TO_COME:
+            much = self._brought >= _MORE_TO_COME and len(self._waiting) < LARGEST_BATCH
+            if not (self._awaited or much):
                 self._rest.wait(_BREATH)
 
     def close(self) -> None:
