@@ -176,6 +176,17 @@ def test_large_put_is_no_reason_to_breathe(monkeypatch: pytest.MonkeyPatch) -> N
     assert not reader.is_alive()
 
 
+@pytest.mark.parametrize(("waiting", "breaths"), [(LARGEST_BATCH - 1, 0), (LARGEST_BATCH, 1)])
+def test_full_batch_is_reason_to_breathe(monkeypatch: pytest.MonkeyPatch, waiting: int, breaths: int) -> None:
+    """Who has put much reads on only until a full batch waits: more would overflow for nothing."""
+    taken: list[float] = []
+    monkeypatch.setattr(threading.Condition, "wait", lambda _, timeout: taken.append(timeout))
+    inbox = _inbox()
+    inbox.put([("t", bytes(100), None, False)] * waiting)
+    inbox.breathe()
+    assert len(taken) == breaths
+
+
 def test_nudge() -> None:
     """A nudge makes the next take return at once with nothing."""
     inbox = _inbox()
