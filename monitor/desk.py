@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from monitor.false_alarms import FalseAlarms
+from monitor.logs import RequestLog
 from monitor.memory import Memory
 from monitor.mutes import Mutes, matcher
 from monitor.payloads import iso
@@ -58,6 +59,7 @@ class Desk:
         self.mutes = mutes
         self.false_alarms = false_alarms
         self._wall = wall
+        self._refused = RequestLog()
         self._asked: queue.SimpleQueue[tuple[Request, Respond]] = queue.SimpleQueue()
         self._answers: list[tuple[Respond, bytes]] = []
         self.waiting: dict[str, None] | None = None
@@ -91,6 +93,7 @@ class Desk:
                 said = answer(request.transaction, found=self._do(request, decided, now))
             except Refusal as refusal:
                 said = answer(request.transaction, str(refusal))
+                self._refused.refused(request.name, str(refusal))
             self._answers.append((respond, said))
         if self._answers:
             self.waiting = {**(self.waiting or {}), **dict.fromkeys(decided.groups)}

@@ -14,6 +14,7 @@ from monitor.desk import Respond
 from monitor.homeassistant import BORN
 from monitor.inbox import Inbox
 from monitor.listener import Asked, Delivery
+from monitor.logs import RequestLog
 from monitor.manifest import Manifest
 from monitor.metrics import Metrics
 from monitor.mqtt import Session
@@ -103,6 +104,7 @@ class Link:
         self._started_at = time.time()
         self._instance = secrets.token_hex(8)
         self._was_connected = False
+        self._refused = RequestLog()
         self._reloading = threading.Lock()
         self.forgotten = threading.Event()
         """Set when the broker may have lost what it retained."""
@@ -204,6 +206,7 @@ class Link:
         try:
             self._begin(requests.read(name, asked.payload, retained=asked.retained), respond)
         except requests.Refusal as refusal:
+            self._refused.refused(name[:_LONGEST_NAME], str(refusal))
             respond(requests.answer(refusal.transaction, str(refusal)))
 
     def _begin(self, request: requests.Request, respond: Respond) -> None:

@@ -1,28 +1,21 @@
-"""What the log looks like, and how often it may repeat itself."""
+"""What the log looks like, and what it says of readings, alerts and requests."""
 
 import json
 import logging
-import re
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 
 from monitor.records import AlertEvent, Outcome, Refusal
+from monitor.seldom import EVERY, Seldom
 from monitor.settings import Log
 
-__all__ = ["PipelineLog", "set_up"]
+__all__ = ["PipelineLog", "RequestLog", "set_up"]
 
 _log = logging.getLogger("monitor.pipeline")
-# A reason is said once in this many seconds; what came in between is counted.
-_REPEAT_AFTER = 60.0
-# What differs from one case of the same reason to the next: numbers and quoted text.
-_DETAIL = re.compile(r"'[^']*'|[-+.\d]+")
-# Alert events written in that time; a plant-wide fault would fill the disk.
+_request_log = logging.getLogger("monitor.requests")
+# Alert events written within `EVERY`; a plant-wide fault would fill the disk.
 _MOST_ALERTS = 1000
-# Reasons told apart; a sender of ever new nonsense must not fill log and memory.
-_MOST_REASONS = 100
-_OTHER = "other"
 
 
 def set_up(settings: Log) -> None:
@@ -74,27 +67,16 @@ class PipelineLog:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._said_at: dict[str, float] = {}
-        self._unsaid = Counter[str]()
+        self._refusals = Seldom(monotonic)
         self._alerts_since = float("-inf")
         self._alerts = 0
 
     def refused(self, refusals: Sequence[Refusal]) -> None:
         """Say each reason once, with how many more there were since it was said last."""
-        now = self._monotonic()
         for refusal in refusals:
-            kind = refusal.outcome.value + _DETAIL.sub("", refusal.reason)
-            if kind not in self._said_at and len(self._said_at) >= _MOST_REASONS:
-                kind = _OTHER
-            self._unsaid[kind] += 1
-            if now - self._said_at.get(kind, float("-inf")) < _REPEAT_AFTER:
-                continue
-            others = self._unsaid.pop(kind) - 1
-            self._said_at[kind] = now
-            more = f" (and {others} more since the last such line)" if others else ""
-            _log.warning(
-                "%s reading of %s: %s%s", refusal.outcome.value, refusal.source, refusal.reason, more
-            )
+            said = self._refusals.pass_on(refusal.outcome.value, refusal.reason)
+            if said is not None:
+                _log.warning("%s reading of %s: %s", refusal.outcome.value, refusal.source, said)
 
     def overflowed(self, count: int) -> None:
         """Say that messages found no room."""
@@ -104,7 +86,7 @@ class PipelineLog:
     def alerted(self, events: Sequence[AlertEvent]) -> None:
         """Say each alert event, and of a flood of them the first of a minute and how many more there were."""
         now = self._monotonic()
-        if now - self._alerts_since >= _REPEAT_AFTER:
+        if now - self._alerts_since >= EVERY:
             if self._alerts > _MOST_ALERTS:
                 _log.warning(
                     "%s more alert events were published than written here", self._alerts - _MOST_ALERTS
@@ -123,3 +105,22 @@ class PipelineLog:
             _log.log(
                 level, "%s %s: %sscore %.3f, incident %s", words, event.group, why, event.score, event.id
             )
+
+
+class RequestLog:
+    """Writes why requests were refused, each reason once a minute. Belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._refusals = Seldom()
+
+    def refused(self, name: str, reason: str) -> None:
+        """Say that a request was refused.
+
+        Parameters
+        ----------
+        name : of the request, as in its topic.
+        reason : as in its answer.
+        """
+        said = self._refusals.pass_on(name, reason)
+        if said is not None:
+            _request_log.warning("request %r is refused: %s", name, said)

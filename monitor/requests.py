@@ -21,6 +21,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     transaction: object = None
     """What the asker wants to find in the answer."""
 
+    @property
+    def name(self) -> str:
+        """What it is called in its topic."""
+        return next(name for name, kind in _KINDS.items() if kind is type(self))
+
 
 class Refusal(Exception):  # noqa: N818, it is an answer
     """A request that isn't done: the text says why.

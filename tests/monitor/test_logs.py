@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.logs import PipelineLog, set_up
+from monitor.logs import PipelineLog, RequestLog, set_up
 from monitor.records import AlertEvent, Outcome, Refusal
 from monitor.settings import Log
 
@@ -89,6 +89,20 @@ def test_nonsense_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     log.refused([_refusal(reason=f"new {word}") for word in letters])
     assert caplog.messages[101:] == [
         "malformed reading of p/g: new aa (and 199 more since the last such line)"
+    ]
+
+
+def test_refused_requests(caplog: pytest.LogCaptureFixture) -> None:
+    """A request's refusal is said with its name, and soon after only another request's or reason's is."""
+    log = RequestLog()
+    log.refused("silence", "no 'a'")
+    log.refused("silence", "no 'b'")
+    log.refused("reload", "no 'a'")
+    log.refused("silence", "bad")
+    assert caplog.messages == [
+        "request 'silence' is refused: no 'a'",
+        "request 'reload' is refused: no 'a'",
+        "request 'silence' is refused: bad",
     ]
 
 

@@ -197,7 +197,7 @@ def test_killed_before_it_is_permanent(tmp_path: Path, mosquitto: Mosquitto, toy
 
 
 def test_bad_requests(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """What can't be done is answered with an error, changes nothing, and no byte of it is raw in the log."""
+    """What can't be done is answered with an error and logged, without a raw byte; it changes nothing."""
     monitor = plant(tmp_path, toy_bundle, mosquitto.port)
     wild = "\x1b[31mline1/\nstation7\u202e"
     with client(mosquitto.port, "sensor-monitor/#") as other, running(monitor):
@@ -225,6 +225,11 @@ def test_bad_requests(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) ->
         assert not (tmp_path / "false.csv").exists()
         assert not {"\x1b", "\u202e"} & set(monitor.log())
         assert "are muted until" in monitor.log()
+        for name, reason in {
+            "acknowledge": "there is no group 'nobody/*', and none that fits it",
+            "silence": "the request can't be used: Expected `float`, got `str` - at `$.minutes`",
+        }.items():
+            assert f"request '{name}' is refused: {reason}\n" in monitor.log()
 
 
 def test_retained_request(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
