@@ -20,8 +20,8 @@ settings:
 """
 _EXIT_CODES = """
 exit codes:
-  0 done, 1 failed for what may pass, such as a port in use, 2 wrong usage, settings
-  or bundle, with one line on stderr that says what, where, and what was expected;
+  0 done, 1 failed for what may pass, such as a port in use or no broker, 2 wrong usage,
+  settings or bundle, with one line on stderr that says what, where, and what was expected;
   130 interrupted.
 """
 
@@ -201,7 +201,10 @@ def _epilog(*examples: str) -> str:
 
 
 def _not_negative(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be 0 or more, not {text}")
+        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, not {text!r}")
     return value

@@ -8,7 +8,7 @@ from http.client import HTTPConnection, HTTPException
 from monitor import bundle, configuration, packaged, restore
 from monitor.chain import Chain
 from monitor.daemon import decoder
-from monitor.errors import ConfigurationError, InUseError
+from monitor.errors import FailedError, InUseError
 from monitor.link import client_id
 from monitor.listener import Asked, Delivery
 from monitor.manifest import Manifest
@@ -120,7 +120,8 @@ def check_connection(settings: Settings) -> None:
 
     Raises
     ------
-    ConfigurationError : the broker doesn't answer or refuses us, or a secret can't be read.
+    FailedError : the broker doesn't answer or refuses us.
+    ConfigurationError : a secret can't be read.
     """
     visit = _Visit()
     session = _session(settings, visit)
@@ -129,9 +130,9 @@ def check_connection(settings: Settings) -> None:
     session.stop(timeout=1.0)
     if not answered:
         broker = f"{settings.mqtt.host}:{settings.mqtt.port}"
-        raise ConfigurationError(f"mqtt: {broker} doesn't answer within {_PATIENCE:.0f} s")
+        raise FailedError(f"mqtt: {broker} doesn't answer within {_PATIENCE:.0f} s")
     if visit.problem:
-        raise ConfigurationError(f"mqtt: {visit.problem}")
+        raise FailedError(f"mqtt: {visit.problem}")
 
 
 def _session(settings: Settings, visit: _Visit) -> Session:

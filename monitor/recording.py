@@ -106,7 +106,9 @@ class Recording:
                 with self.path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
                     yield from filter(None, csv.reader(file))  # a blank line is no reading
         except OSError as error:
-            raise RecordingError(f"{self.path}: can't be read: {error.strerror or error}") from error
+            raise RecordingError(
+                f"{self.path}: can't be read: {error.strerror or error}; expected a CSV or Parquet file"
+            ) from error
         except (UnicodeDecodeError, csv.Error) as error:
             raise RecordingError(f"{self.path}: is no CSV file: {error}") from error
 
