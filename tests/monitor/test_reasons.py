@@ -45,6 +45,21 @@ def test_no_single_value() -> None:
     assert _reason([alike, alike], None) == "no value alone accounts for it"
 
 
+def test_one_that_moved() -> None:
+    """Of two that came apart in the window the one that moved is named, though the other has the share."""
+    before = [23.1, 51.4, 23.2, 51.2]
+    said = _reason([before, before, [23.1, 51.4, 25.5, 41.4]], np.array([0.0, 1.0, 0.0, 0.0]))
+    assert said == "humidity_2 reads 41.4 %RH, its neighbour humidity_1 51.4"
+    said = _reason([before, before, [23.1, 51.4, 25.5, 41.4]], None)
+    assert said == "no value alone accounts for it; humidity_2 reads 41.4 %RH, its neighbour humidity_1 51.4"
+
+
+def test_apart_all_the_time() -> None:
+    """Of two that are apart in the whole window the one with the share is named, however the other moves."""
+    said = _reason([[20.0, 50.0, 30.0, 50.0], [22.0, 50.0, 30.0, 50.0]], TEMPERATURE_2)
+    assert said == "temperature_2 reads 30 degC, its neighbour temperature_1 20"
+
+
 def test_any_features() -> None:
     """A feature alone has no neighbour, and several neighbours are told by their span."""
     bar = [Feature(f"pressure_{place}", "bar") for place in ("in", "mid", "out")]
