@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import msgspec
-import numpy as np
 
 from monitor.records import AlertEvent, Judgements
 
@@ -90,7 +89,7 @@ class AlertStage:
     def update(self, judged: Judgements) -> list[AlertEvent]:
         """Take judged windows in the order of their readings; return the events they cause."""
         groups, known = judged.groups, self._groups
-        faulty = {groups[row] for row in np.flatnonzero(judged.faulty).tolist()}
+        faulty = {groups[row] for row in judged.faulty.nonzero()[0].tolist()}
         if not faulty and not known:
             return []
         rows = [row for row, name in enumerate(groups) if name in faulty or name in known]

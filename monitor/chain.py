@@ -96,7 +96,7 @@ class Chain:
         windows = self.windows.push(readings)
         groups = [readings.groups[row] for row in windows.rows.tolist()]
         normals, ready = self.baseline.push(groups, windows.values)
-        if not ready.all():
+        if np.count_nonzero(ready) < len(ready):
             windows = _without(windows, ready)
             groups, normals = [readings.groups[row] for row in windows.rows.tolist()], normals[ready]
         shown = self.baseline.show(windows.values, normals)  # (window, step, feature)

@@ -1,5 +1,7 @@
 """Scaled windows -> scores: the LSTM in ONNX Runtime. The only module that imports the runtime."""
 
+import math
+
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
@@ -48,6 +50,7 @@ class Classifier:
                 f"model.onnx: gives {[o.shape for o in outputs]}, expected one output (window, 1)"
             )
         self._input: str = inputs[0].name
+        self._outputs: list[str] = [outputs[0].name]
 
     def score(self, scaled: NDArray[np.float32]) -> FloatArray:
         """Return P(Faulty) of scaled windows (window, step, feature): (window,).
@@ -59,9 +62,9 @@ class Classifier:
         scores = np.empty(len(scaled), dtype=np.float64)
         for start in range(0, len(scaled), _LARGEST_CALL):
             part = scaled[start : start + _LARGEST_CALL]
-            (result,) = self._session.run(None, {self._input: part})  # (window, 1)
+            (result,) = self._session.run(self._outputs, {self._input: part})  # (window, 1)
             scores[start : start + len(part)] = result[:, 0]
-        if not np.isfinite(scores).all():
+        if not math.isfinite(scores.sum()):  # what is finite lies between 0 and 1
             raise FloatingPointError("the model gave a score that is not a number")
         return scores
 

@@ -43,7 +43,7 @@ def readings(
     arrivals: Arrivals,
     groups: list[str],
     rows: FloatArray,
-    sources: list[int],
+    sources: Sequence[int],
 ) -> Readings:
     """Return rows, whose `ts` is in seconds, with what is known of the message that each came by.
 
@@ -55,7 +55,8 @@ def readings(
     rows : (reading, ts and features).
     sources : the message of each row, as an index.
     """
-    places = np.array(sources, np.intp)
+    # Nearly always each message is one row, and nothing needs to be gathered.
+    places = slice(None) if isinstance(sources, range) else np.array(sources, np.intp)
     ts, stamps = rows[:, 0].copy(), arrivals.stamps[places]
     redelivered = np.array([again for _, _, _, again in messages], np.bool_)
     return Readings(

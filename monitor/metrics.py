@@ -109,6 +109,7 @@ class Metrics:
         self.by_status = {status: self.alerts.labels(status) for status in ("firing", "resolved")}
         self.by_result = {result: self.reloads.labels(result) for result in ("done", "refused")}
         self.by_state = {state: self.groups.labels(state.value) for state in State}
+        self._shown = dict.fromkeys(State, 0)
 
     def show_bundle(self, manifest: Manifest) -> None:
         """Tell which bundle is in use."""
@@ -134,8 +135,10 @@ class Metrics:
 
     def show_states(self, counts: Counts[State]) -> None:
         """Set how many groups are in each state."""
-        for state, gauge in self.by_state.items():
-            gauge.set(counts[state])
+        for state, shown in self._shown.items():
+            if counts[state] != shown:  # seldom, and to set one takes 3 µs
+                self._shown[state] = counts[state]
+                self.by_state[state].set(counts[state])
 
 
 def _one(read: Callable[[DriftStage], FloatArray], drift: Callable[[], DriftStage], number: int) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ SCHEMA = 1
 """Version of alert events and states."""
 
 
+@lru_cache(maxsize=1024)  # when an incident began is said with each of its events
 def iso(ts: float) -> str:
     """Return seconds since the Unix epoch as ISO 8601, UTC, to the millisecond."""
     return datetime.fromtimestamp(round(ts, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

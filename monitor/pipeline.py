@@ -220,28 +220,34 @@ class Pipeline:
 
     def _set_aside(self, most: int) -> None:
         names = self._memory.excess(most)
+        if not names:
+            return
         self._herald.part(names)
         self._memory.set_aside(names)
         self._metrics.set_aside.inc(len(names))
         for name in names:
             self._decode.forget(name)
-        if names:
-            self._onlooker.forgot(names)
+        self._onlooker.forgot(names)
 
     def _count(self, taken: Taken, refusals: Sequence[Refusal], verdicts: Verdicts) -> None:
         metrics = self._metrics
         outcomes = Counter(verdicts.windows.outcomes)
-        outcomes.update(refusal.outcome for refusal in refusals)
-        outcomes[Outcome.OVERFLOW] += taken.overflowed
+        if refusals or taken.overflowed:
+            outcomes.update(refusal.outcome for refusal in refusals)
+            outcomes[Outcome.OVERFLOW] += taken.overflowed
         metrics.count_outcomes(outcomes)
         self._show()
         windows = len(verdicts.judged.groups)
         if not windows:
             return
         faulty = int(np.count_nonzero(verdicts.judged.faulty))
-        metrics.by_label[FAULTY].inc(faulty)
-        metrics.by_label[NORMAL].inc(windows - faulty)
-        metrics.out_of_range.inc(int(np.count_nonzero(verdicts.judged.out_of_range)))
+        if faulty:
+            metrics.by_label[FAULTY].inc(faulty)
+        if faulty < windows:
+            metrics.by_label[NORMAL].inc(windows - faulty)
+        out_of_range = int(np.count_nonzero(verdicts.judged.out_of_range))
+        if out_of_range:
+            metrics.out_of_range.inc(out_of_range)
         metrics.batch_windows.observe(windows)
 
     def _show(self) -> None:

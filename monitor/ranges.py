@@ -33,5 +33,6 @@ class RangeStage:
     def flag(self, windows: FloatArray) -> NDArray[np.bool_]:
         """Flag raw windows (window, step, feature): (window,)."""
         outside = (windows < self._low) | (windows > self._high)  # (window, step, feature)
-        flags: NDArray[np.bool_] = outside.any(axis=(1, 2))
+        # Along one axis, for along two a window alone costs twice as much.
+        flags: NDArray[np.bool_] = outside.reshape(len(outside), windows[:1].size).any(axis=1)
         return flags

@@ -119,7 +119,7 @@ class StateBoard:
             doubtful = self._take_in(readings, verdicts, now)
         before: dict[str, _Shown] = {}
         after: dict[str, tuple[int, bool, float]] = {}
-        places = np.searchsorted(windows.rows, doubtful)  # of the window that a reading completed, if it did
+        places = windows.rows.searchsorted(doubtful)  # of the window that a reading completed, if it did
         for index, place in zip(doubtful.tolist(), places.tolist(), strict=True):
             name, outcome = readings.groups[index], windows.outcomes[index]
             state = _OF_OUTCOME[outcome]

@@ -5,6 +5,7 @@ it sent last, so that every window is a piece of the line. Where all readings of
 which is nearly always, no reading is looked at by itself. A reading that comes alone is, and needs no line.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,36 +84,38 @@ class WindowStage:
 
     def push(self, readings: Readings) -> Windows:
         """Take a batch of readings in; return the windows they completed and each reading's outcome."""
+        if len(readings.ts) <= _FEW:
+            few, (judged, ts, values) = self._one_by_one(readings, range(len(readings.ts)))
+            return Windows([_OUTCOMES[code] for code in few], judged, ts, values)
         codes = np.full(len(readings.ts), _FUTURE, dtype=np.int8)  # (reading,)
         rows = np.flatnonzero(readings.ts <= readings.arrived_at + self._max_skew)
         found = self._kept.find([readings.groups[row] for row in rows.tolist()])
-        if len(rows) <= _FEW:
-            windows = self._one_by_one(readings, rows, found, codes)
-        else:
-            order = np.argsort(found, kind="stable")
-            rows, found = rows[order], found[order]  # by group, and by arrival within it
-            strays = self._strays(found, readings.ts[rows])
-            windows = self._in_line(readings, rows[~strays], found[~strays], codes)
-            if strays.any():
-                windows = _joined(windows, self._one_by_one(readings, rows[strays], found[strays], codes))
+        order = np.argsort(found, kind="stable")
+        rows, found = rows[order], found[order]  # by group, and by arrival within it
+        strays = self._strays(found, readings.ts[rows])
+        windows = self._in_line(readings, rows[~strays], found[~strays], codes)
+        if strays.any():
+            apart = rows[strays]
+            codes[apart], others = self._one_by_one(readings, apart.tolist())
+            windows = _joined(windows, others)
         judged, ts, values = windows
         return Windows([_OUTCOMES[code] for code in codes.tolist()], judged, ts, values)
 
-    def _one_by_one(
-        self, readings: Readings, rows: IndexArray, found: IndexArray, codes: NDArray[np.int8]
-    ) -> _Judged:
-        """Take readings in as they come, and say in `codes` what became of them."""
-        judged, ts, values = [], [], []
-        for row, group in zip(rows.tolist(), found.tolist(), strict=True):
-            code = self._take(
-                group, float(readings.ts[row]), readings.values[row], again=bool(readings.redelivered[row])
-            )
-            codes[row] = code
+    def _one_by_one(self, readings: Readings, rows: Sequence[int]) -> tuple[list[int], _Judged]:
+        """Take readings in as they come; return what became of them, and their windows."""
+        codes, judged, ts, values = [], [], [], []
+        for row in rows:
+            code, moment = _FUTURE, float(readings.ts[row])
+            if moment <= readings.arrived_at[row] + self._max_skew:
+                group = self._kept.add(readings.groups[row])
+                again = bool(readings.redelivered[row])
+                code = self._take(group, moment, readings.values[row], again=again)
+            codes.append(code)
             if code == _JUDGED:
                 judged.append(row)
                 ts.append(self._kept.ts[group].copy())
                 values.append(self._kept.values[group].copy())
-        return (
+        return codes, (
             np.array(judged, dtype=np.intp),
             np.array(ts).reshape(-1, self._steps),
             np.array(values).reshape(-1, self._steps, self._features),
