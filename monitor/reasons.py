@@ -49,44 +49,46 @@ def reason(
     values, scaled : the window, raw and scaled: (step, feature).
     contributions : to its score.
     """
-    apart = [_apart(scaled, index, neighbours(features, index)) for index in range(len(features))]
-    if contributions.by_feature is not None:
-        index = _mover(features, values, apart, int(contributions.by_feature.argmax()))
-        step = _newest_peak(apart[index])
-        if contributions.by_step is not None and not apart[index].any():  # it has no neighbour, or all agree
-            step = _newest_peak(contributions.by_step[:, index])
-        return _compare(features, values[step], index)
-    # Of two that are equally far from each other, the odder one.
-    _, _, index = max((gaps.max(), abs(scaled[-1, index]), index) for index, gaps in enumerate(apart))
-    index = _mover(features, values, apart, index)
-    if not apart[index].any():
-        return _UNCLEAR
-    return f"{_UNCLEAR}; {_compare(features, values[_newest_peak(apart[index])], index)}"
+    found = contributions.by_feature
+    index = _furthest_apart(features, scaled) if found is None else int(found.argmax())
+    index = _mover(values, _apart(features, scaled, index), [index, *neighbours(features, index)])
+    apart = _apart(features, scaled, index)  # (step,)
+    step = _newest_peak(apart)
+    if found is None:
+        return f"{_UNCLEAR}; {_compare(features, values[step], index)}" if apart.any() else _UNCLEAR
+    if contributions.by_step is not None and not apart.any():  # it has no neighbour, or all agree
+        step = _newest_peak(contributions.by_step[:, index])
+    return _compare(features, values[step], index)
 
 
-def _apart(scaled: NDArray[np.float32], index: int, beside: list[int]) -> NDArray[np.float32]:
-    """Return how far a feature is from its neighbours in each reading of a scaled window: (step,)."""
-    others = scaled[:, beside].mean(axis=1) if beside else scaled[:, index]
-    return np.abs(scaled[:, index] - others)
+def _furthest_apart(features: Sequence[Feature], scaled: NDArray[np.float32]) -> int:
+    """Return the feature that is furthest from its neighbours; of two equally far ones, the odder one."""
+    gaps = [_apart(features, scaled, index).max() for index in range(len(features))]
+    return max(range(len(features)), key=lambda index: (gaps[index], abs(scaled[-1, index]), index))
 
 
-def _mover(
-    features: Sequence[Feature], values: FloatArray, apart: Sequence[NDArray[np.float32]], index: int
-) -> int:
-    """Return which sensor of a quantity moved most since they agreed; the one given if they didn't agree.
+def _mover(values: FloatArray, apart: NDArray[np.float32], sensors: Sequence[int]) -> int:
+    """Return which of a quantity's sensors moved most since they agreed; the first if they never did.
 
     Parameters
     ----------
-    features, values : as above.
-    apart : of each feature, as `_apart` returns it.
-    index : one of the sensors.
+    values : the window, raw (step, feature).
+    apart : the first, from the others (step,).
+    sensors : features.
     """
-    step = _newest_peak(apart[index])
-    agreed = apart[index] < _AGREED * apart[index][step]  # (step,)
-    if not agreed.any():
-        return index
-    moved = np.abs(values[step] - np.median(values[agreed], axis=0))  # (feature,)
-    return max([index, *neighbours(features, index)], key=lambda one: moved[one])
+    step = _newest_peak(apart)
+    agreed = np.flatnonzero(apart < _AGREED * apart[step])
+    if not len(agreed):
+        return sensors[0]
+    moved = np.abs(values[step] - values[agreed[-1]])  # (feature,)
+    return max(sensors, key=lambda index: moved[index])
+
+
+def _apart(features: Sequence[Feature], scaled: NDArray[np.float32], index: int) -> NDArray[np.float32]:
+    """Return how far a feature is from its neighbours in each reading of a scaled window: (step,)."""
+    beside = neighbours(features, index)
+    others = scaled[:, beside].mean(axis=1) if beside else scaled[:, index]
+    return np.abs(scaled[:, index] - others)
 
 
 def _newest_peak(values: NDArray[np.floating[Any]]) -> int:
