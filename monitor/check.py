@@ -10,7 +10,7 @@ from monitor.chain import Chain
 from monitor.daemon import decoder
 from monitor.errors import FailedError, InUseError
 from monitor.link import client_id
-from monitor.listener import Asked, Delivery
+from monitor.listener import Asked, Delivery, Read
 from monitor.manifest import Manifest
 from monitor.mqtt import Session
 from monitor.settings import Settings
@@ -108,7 +108,7 @@ class _Visit:
     def publish_refused(self) -> None:
         """Hear nothing: nothing is published."""
 
-    def received(self, messages: Sequence[Delivery]) -> None:
+    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:
         """Leave what comes to the daemon."""
 
     def requested(self, asked: Asked) -> None:

@@ -13,7 +13,7 @@ from monitor.about import JSON, TEXT, About
 from monitor.desk import Respond
 from monitor.homeassistant import BORN
 from monitor.inbox import Inbox
-from monitor.listener import Asked, Delivery
+from monitor.listener import Asked, Delivery, Read
 from monitor.logs import RequestLog
 from monitor.manifest import Manifest
 from monitor.metrics import Metrics
@@ -53,7 +53,7 @@ class _Outgoing:
     def publish_refused(self) -> None:
         self._link.publish_refused()
 
-    def received(self, messages: Sequence[Delivery]) -> None:
+    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:
         """Nothing is subscribed to."""
 
     def requested(self, asked: Asked) -> None:
@@ -188,10 +188,11 @@ class Link:
         """Hear from either session that nobody gets a message."""
         self._metrics.messages_refused.inc()
 
-    def received(self, messages: Sequence[Delivery]) -> None:
-        """Take messages from the session."""
+    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:
+        """Take messages from the session, and leave the pipeline alone while it works."""
         self._inbox.put(messages)
-        self._inbox.breathe()
+        if read:
+            self._inbox.breathe(read)
 
     def requested(self, asked: Asked) -> None:
         """Take a request from the session: it is worked on elsewhere, for this is the network's thread."""

@@ -1,14 +1,18 @@
 """What a session with the broker tells its owner."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Asked", "Delivery", "Listener"]
+__all__ = ["Asked", "Delivery", "Listener", "Read"]
 
 Delivery = tuple[str, bytes, object, bool]
 """A message: its topic, its payload, the receipt that acknowledges it (None where nothing is to be
 acknowledged), and whether the broker sent it before and nobody acknowledged it."""
+
+Read = Callable[[float], bool]
+"""Reads in the network thread's place what is there, or comes within so many seconds, and has it `received`;
+returns whether it may be called again, or that thread is needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,8 @@ class Listener(Protocol):
     def publish_refused(self) -> None:
         """Hear that the broker refused a message that was published: nobody gets it, and the log says why."""
 
-    def received(self, messages: Sequence[Delivery]) -> None:
-        """Take messages in their order."""
+    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:
+        """Take messages in their order. Until this returns another thread may `read`, if there is that."""
 
     def requested(self, asked: Asked) -> None:
         """Take a request; it is to be acknowledged once it is done."""

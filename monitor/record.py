@@ -18,7 +18,7 @@ import numpy as np
 from monitor.decode import DecodeStage
 from monitor.errors import FailedError, UnusableError
 from monitor.inbox import Inbox
-from monitor.listener import Asked, Delivery
+from monitor.listener import Asked, Delivery, Read
 from monitor.logs import PipelineLog
 from monitor.mqtt import Session
 from monitor.records import FloatArray, Outcome, Readings, Refusal, Windows
@@ -147,7 +147,7 @@ class Recorder:
     def publish_refused(self) -> None:
         """Hear nothing: nothing is published."""
 
-    def received(self, messages: Sequence[Delivery]) -> None:
+    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:  # noqa: ARG002, it never waits
         """Take messages from the session."""
         self._inbox.put(messages)
 

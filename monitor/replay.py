@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from monitor.errors import FailedError, RecordingError
-from monitor.listener import Asked, Delivery
+from monitor.listener import Asked, Delivery, Read
 from monitor.mqtt import Session
 from monitor.payload_schema import TS
 from monitor.recording import Recording, Row
@@ -110,7 +110,7 @@ class Replayer:
     def publish_refused(self) -> None:
         """Leave it to the log."""
 
-    def received(self, messages: Sequence[Delivery]) -> None:
+    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:
         """Nothing is subscribed to."""
 
     def requested(self, asked: Asked) -> None:

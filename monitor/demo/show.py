@@ -17,7 +17,7 @@ from monitor.daemon import Daemon
 from monitor.demo.broker import EmbeddedBroker
 from monitor.demo.scorecard import ScoreCard, faults, incidents, score
 from monitor.errors import FailedError, InUseError, UnusableError
-from monitor.listener import Asked, Delivery
+from monitor.listener import Asked, Delivery, Read
 from monitor.logs import set_up
 from monitor.mqtt import Session
 from monitor.payloads import iso
@@ -135,7 +135,7 @@ class _Spectator:
     def publish_refused(self) -> None:
         """Hear nothing: nothing is published."""
 
-    def received(self, messages: Sequence[Delivery]) -> None:
+    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:  # noqa: ARG002, it never waits
         for topic, payload, receipt, _ in messages:
             self._session.acknowledge([receipt])
             self._show(topic, payload)

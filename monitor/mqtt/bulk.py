@@ -5,7 +5,9 @@ hundreds of packets, and a reading costs 0.6 µs. Connection, subscriptions, kee
 out of the ordinary remain paho's: it reads what is left of the stream as if nothing else had been in it.
 """
 
+import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -14,6 +16,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 
+from monitor.listener import Read
 from monitor.mqtt.packets import Publish, Splitter
 
 __all__ = ["BulkClient", "Peeler"]
@@ -30,8 +33,9 @@ _PINGREQ, _PINGRESP, _PUBACK = b"\xc0\x00", b"\xd0\x00", b"\x40\x02"
 # Types of packet, as the first four bits: what may go past paho's queue.
 _TYPE, _AT_ONCE = 0xF0, {0x30, 0x40}
 
-Deliver = Callable[[list[Publish]], None]
-"""Takes what was peeled off; on the network thread."""
+Deliver = Callable[[list[Publish], Read | None], None]
+"""Takes what was peeled off, on the network thread: until it returns, another one may read. What that one
+brings is taken on that one, and nobody else may read meanwhile."""
 Confirmed = Callable[[int, int], bool]
 """Hears identifier and reason of a packet that the broker has; returns whether paho needn't hear of it."""
 
@@ -75,15 +79,30 @@ class Peeler:
             size_read = self._below.recv_into(self._room)
             if not size_read:
                 return b""
-            self._take(bytes(self._room[:size_read]))
+            self._take(size_read, self._read_on)
         if not self._left:
             raise BlockingIOError
         part = bytes(self._left[:size])
         del self._left[:size]
         return part
 
-    def _take(self, data: bytes) -> None:
-        publishes, rest = self._splitter.feed(data)
+    def _read_on(self, timeout: float) -> bool:
+        """Read in the place of paho's thread, which waits; return whether this may be called again."""
+        if self._left:
+            return False
+        try:
+            size_read: int = self._below.recv_into(self._room)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return bool(timeout > 0 and select.select([self._below], [], [], timeout)[0]) and self._read_on(0)
+        except OSError:  # that the connection broke is for paho to find out
+            return False
+        if size_read:
+            self._take(size_read)
+        return size_read > 0
+
+    def _take(self, size: int, read: Read | None = None) -> None:
+        """Split what stands in the room, and deliver it."""
+        publishes, rest = self._splitter.feed(bytes(self._room[:size]))
         self._left += rest
         if self._probing and not self._splitter.lost:
             # In a flood the broker's answer stands behind a minute of readings, and paho would hang up; but
@@ -92,7 +111,7 @@ class Peeler:
             self._probing = False
         if publishes:
             try:
-                self._deliver(publishes)
+                self._deliver(publishes, read)
             except Exception as error:  # paho takes some errors for those of the socket, and would go on
                 raise RuntimeError("a batch of messages could not be taken") from error
 

@@ -10,7 +10,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.about import TEXT, About
-from monitor.listener import Listener
+from monitor.listener import Listener, Read
 from monitor.mqtt import words
 from monitor.mqtt.bulk import BulkClient
 from monitor.mqtt.claim import outranks
@@ -282,12 +282,12 @@ class Session:
         elif self._request_prefix and f"{topic}/".startswith(self._request_prefix):
             self._listener.requested(asked(message, topic, receipt))
         else:
-            self._listener.received([(topic, bytes(message.payload), receipt, message.dup)])
+            self._listener.received([(topic, bytes(message.payload), receipt, message.dup)], None)
 
-    def _on_publishes(self, publishes: list[Publish]) -> None:
+    def _on_publishes(self, publishes: list[Publish], read: Read | None) -> None:
         """Take what went past paho."""
         if not self._leaving:
-            self._listener.received(self._receipts.deliveries(publishes))
+            self._listener.received(self._receipts.deliveries(publishes), read)
 
     def _heed(self, message: paho.MQTTMessage) -> None:
         """Give up where a claim says that another began after us; a newcomer always takes over."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.listener import Asked, Delivery
+from monitor.listener import Asked, Delivery, Read
 from monitor.mqtt import Session
 from monitor.settings import Mqtt
 from tests.conftest import wait_until
@@ -45,7 +45,7 @@ class Ear:
         self.requests.append((asked.topic, asked.payload, asked.answer_to, asked.correlation))
         self.receipts.append(asked.receipt)
 
-    def received(self, messages: Sequence[Delivery]) -> None:
+    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:  # noqa: ARG002, it never waits
         for topic, payload, receipt, redelivered in messages:
             self.redelivered.append(redelivered)
             self.messages.append((topic, payload, receipt))

@@ -1,10 +1,16 @@
 import threading
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from monitor.inbox import CAPACITY, CAPACITY_BYTES, LARGEST_BATCH, LARGEST_BATCH_BYTES, Inbox, Taken
+from tests.conftest import wait_until
+
+
+def _nothing(_: float) -> bool:
+    return False
 
 
 def _inbox(wall: float = 100.0, monotonic: float = 7.0) -> Inbox:
@@ -158,11 +164,92 @@ def test_breath(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline.start()
     for _ in range(50):
         inbox.put([("t", b"", None, False)])
-        inbox.breathe()
+        inbox.breathe(_nothing)
         told.append("breathed")
     inbox.nudge()
     pipeline.join()
     assert told == ["worked", "breathed"] * 50
+
+
+class _Reader:
+    """A network thread that has put a message and breathes."""
+
+    def __init__(self, inbox: Inbox, brings: Sequence[int], *, again: bool) -> None:
+        self._inbox = inbox
+        self._brings = list(brings)
+        self._again = again
+        self.threads: list[threading.Thread] = []
+        """Those that read."""
+        inbox.put([("t", b"", None, False)])
+        self.thread = threading.Thread(target=inbox.breathe, args=[self.read], daemon=True)
+        self.thread.start()
+
+    def read(self, timeout: float) -> bool:
+        assert 0 <= timeout <= 60
+        self.threads.append(threading.current_thread())
+        if self._brings:
+            self._inbox.put([("t", bytes(self._brings.pop(0)), None, False)])
+        return self._again
+
+    def await_breath(self) -> None:
+        wait_until(lambda: self._inbox._lent is not None, "it breathes")  # noqa: SLF001
+
+
+def test_pipeline_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the network thread breathes, a pipeline that has nothing left reads in its place."""
+    monkeypatch.setattr("monitor.inbox._BREATH", 60.0)
+    inbox = _inbox()
+    reader = _Reader(inbox, [1, 1, 1], again=True)
+    reader.await_breath()
+    assert [len(inbox.take(60).messages) for _ in range(4)] == [1] * 4
+    assert reader.threads == [threading.current_thread()] * 3, "not while something waits"
+    assert reader.thread.is_alive()
+    inbox.close()
+    reader.thread.join()
+
+
+@pytest.mark.parametrize(("size", "again"), [(1, False), (1 << 17, True)])
+def test_pipeline_reads_no_more(monkeypatch: pytest.MonkeyPatch, size: int, *, again: bool) -> None:
+    """The network thread goes on where it is needed, and where so much comes that both have work."""
+    monkeypatch.setattr("monitor.inbox._BREATH", 60.0)
+    inbox = _inbox()
+    reader = _Reader(inbox, [size], again=again)
+    reader.await_breath()
+    assert [len(inbox.take(60).messages) for _ in range(2)] == [1, 1]
+    reader.thread.join()
+    assert inbox.take(0).messages == []
+    assert len(reader.threads) == 1, "its place is its own again"
+
+
+def test_breath_ends_while_the_pipeline_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two never read at a time: who has breathed waits until the other one is done."""
+    monkeypatch.setattr("monitor.inbox._BREATH", 60.0)
+    inbox, told = _inbox(), []
+    reading, done = threading.Event(), threading.Event()
+
+    def read(_: float) -> bool:
+        reading.set()
+        done.wait()
+        told.append("read")
+        return True
+
+    def breathe() -> None:
+        inbox.breathe(read)
+        told.append("breathed")
+
+    inbox.put([("t", b"", None, False)])
+    network = threading.Thread(target=breathe)
+    network.start()
+    wait_until(lambda: inbox._lent is not None, "it breathes")  # noqa: SLF001
+    pipeline = threading.Thread(target=lambda: [inbox.take(0) for _ in range(2)])
+    pipeline.start()
+    reading.wait()
+    inbox.close()
+    wait_until(lambda: inbox._lent is None, "it has breathed")  # noqa: SLF001
+    done.set()
+    network.join()
+    pipeline.join()
+    assert told == ["read", "breathed"]
 
 
 def test_large_put_is_no_reason_to_breathe(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +257,7 @@ def test_large_put_is_no_reason_to_breathe(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("monitor.inbox._BREATH", 60.0)
     inbox = _inbox()
     inbox.put([("t", bytes(1000), None, False)] * 200)
-    reader = threading.Thread(target=inbox.breathe, daemon=True)
+    reader = threading.Thread(target=inbox.breathe, args=[_nothing], daemon=True)
     reader.start()
     reader.join(30.0)
     assert not reader.is_alive()
@@ -183,7 +270,7 @@ def test_full_batch_is_reason_to_breathe(monkeypatch: pytest.MonkeyPatch, waitin
     monkeypatch.setattr(threading.Condition, "wait", lambda _, timeout: taken.append(timeout))
     inbox = _inbox()
     inbox.put([("t", bytes(100), None, False)] * waiting)
-    inbox.breathe()
+    inbox.breathe(_nothing)
     assert len(taken) == breaths
 
 

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 
-from monitor.listener import Delivery
+from monitor.listener import Delivery, Read
 from tests.conftest import PATIENCE, Mosquitto, wait_until
 from tests.monitor.ear import Ear, ready, session
 from tests.processes import Proxy, client
@@ -16,8 +16,8 @@ class _Busy(Ear):
         super().__init__()
         self.go_on = threading.Event()
 
-    def received(self, messages: Sequence[Delivery]) -> None:
-        super().received(messages)
+    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:
+        super().received(messages, read)
         self.go_on.wait(PATIENCE)
 
 

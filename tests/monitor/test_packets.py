@@ -1,6 +1,7 @@
 """What is peeled off a connection is what paho would have read, however the bytes are split."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -14,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from monitor.mqtt.bulk import BulkClient
-from monitor.mqtt.packets import Splitter
+from monitor.listener import Read
+from monitor.mqtt.bulk import BulkClient, Peeler
+from monitor.mqtt.packets import Publish, Splitter
 from tests.conftest import require
 
 V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
@@ -109,7 +111,7 @@ class Heard:
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
         if peels:
-            client.peel(self.messages.extend, (LEFT,))
+            client.peel(lambda found, _: self.messages.extend(found), (LEFT,))
         client.connect("nowhere")
         for _ in range(100_000):
             code = client.loop_read()
@@ -220,7 +222,7 @@ def test_flood_is_a_sign_of_life() -> None:
     client = _Wired(CallbackAPIVersion.VERSION2, protocol=V5)
     client.wire = Wire([reading, reading])
     got: list[Any] = []
-    client.peel(got.extend, ())
+    client.peel(lambda found, _: got.extend(found), ())
     client.connect("nowhere")
     connection: Any = client.socket()
     connection.send(b"\xc0\0")
@@ -230,12 +232,39 @@ def test_flood_is_a_sign_of_life() -> None:
     assert len(got) == 2
 
 
+def test_another_thread_reads_on() -> None:
+    """While paho's thread pauses another one reads, until something is there that is paho's."""
+    ours, theirs = socket.socketpair()
+    reading, ping = _packet(0x30, b"\0\1ax"), b"\xd0\0"
+    got: list[Any] = []
+    told: list[tuple[bool, int]] = []
+
+    def deliver(publishes: list[Publish], read: Read | None) -> None:
+        got.extend(publishes)
+        for sent in (b"", reading, reading[:3], reading[3:] + ping, reading) if read else ():
+            theirs.send(sent)
+            told.append((read(0.0), len(got)))
+
+    with ours, theirs:
+        ours.settimeout(0.0)
+        theirs.send(reading)
+        peeler = Peeler(ours, Splitter(properties=False, left=()), deliver)
+        assert peeler.recv(2) == ping
+        # Nothing there, a reading, half of one, the rest and what is paho's; and then nothing is touched.
+        assert told == [(False, 1), (True, 2), (True, 2), (True, 3), (False, 3)]
+        assert peeler._read_on(60.0), "a reading ends the wait for one"  # noqa: SLF001
+        assert len(got) == 4
+        theirs.close()
+        assert not peeler._read_on(60.0), "the end of the stream does"  # noqa: SLF001
+        assert peeler.recv(2) == b""
+
+
 def test_failure_is_no_lost_connection() -> None:
     """What fails in whoever takes the messages is no error of the socket that paho would pass over."""
     client = _Wired(CallbackAPIVersion.VERSION2, protocol=V311)
     client.wire = Wire([_packet(0x30, b"\0\1ax")])
 
-    def fail(_: object) -> None:
+    def fail(_: object, __: object) -> None:
         raise AttributeError("a mistake of ours")
 
     client.peel(fail, ())
