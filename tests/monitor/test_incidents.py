@@ -106,6 +106,22 @@ def test_end_that_is_owed(gate: _Gate, *, restart: bool) -> None:
     assert gate.take(_event(3, "resolved")) == [("g:3", "resolved")]
 
 
+def test_said_again(gate: _Gate) -> None:
+    """An incident that goes on is told again, but not while muted, also where it was never told before."""
+    again = [("g:1", "firing")]
+    assert gate.take(_event(1), replace(_event(1), repeat=1)) == 2 * again
+    gate.muted = True
+    assert gate.take(replace(_event(1), repeat=2)) == []
+    gate.muted = False
+    assert gate.take(replace(_event(1), repeat=3)) == again
+    assert gate.take(replace(_event(1), repeat=4)) == again
+    gate.muted = True
+    assert gate.take(_event(1, "resolved"), _event(2), replace(_event(2), repeat=1)) == []
+    gate.muted = False
+    assert gate.release() == [("g:1", "resolved"), ("g:2", "firing")]
+    assert gate.take(replace(_event(2), repeat=2)) == [("g:2", "firing")]
+
+
 def test_acknowledged(gate: _Gate) -> None:
     """An acknowledgement is of one incident, and of none that follows."""
     gate.take(_event(1))

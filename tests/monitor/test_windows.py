@@ -69,6 +69,15 @@ def test_future() -> None:
     assert third.outcomes == [Outcome.FILLING, Outcome.FUTURE]
 
 
+@pytest.mark.parametrize("there", [0, 1])
+def test_all_but_future(there: int) -> None:
+    """So it is in a large batch that is all or nearly all ahead of the clock."""
+    ahead = [(f"{number}", 99.0) for number in range(30)]
+    windows = _stage().push(_readings([("g", 1.0)][:there] + ahead, 0, arrived_at=3))
+    assert windows.outcomes == [Outcome.FILLING][:there] + [Outcome.FUTURE] * 30
+    assert len(windows.ts) == 0
+
+
 def test_window_holds_the_newest_readings() -> None:
     """A window holds the last readings of its group alone, oldest first, dropped ones left out."""
     rows = [("a", 1), ("b", 1), ("a", 2), ("a", 2), ("b", 2), ("a", 1.5), ("a", 3), ("a", 4)]
