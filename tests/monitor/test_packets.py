@@ -1,7 +1,6 @@
 """What is peeled off a connection is what paho would have read, however the bytes are split."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -15,9 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from monitor.listener import Read
-from monitor.mqtt.bulk import BulkClient, Peeler
-from monitor.mqtt.packets import Publish, Splitter
+from monitor.mqtt.bulk import BulkClient
+from monitor.mqtt.packets import Splitter
 from tests.conftest import require
 
 V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
@@ -230,33 +228,6 @@ def test_flood_is_a_sign_of_life() -> None:
     with pytest.raises(BlockingIOError):
         connection.recv(2)
     assert len(got) == 2
-
-
-def test_another_thread_reads_on() -> None:
-    """While paho's thread pauses another one reads, until something is there that is paho's."""
-    ours, theirs = socket.socketpair()
-    reading, ping = _packet(0x30, b"\0\1ax"), b"\xd0\0"
-    got: list[Any] = []
-    told: list[tuple[bool, int]] = []
-
-    def deliver(publishes: list[Publish], read: Read | None) -> None:
-        got.extend(publishes)
-        for sent in (b"", reading, reading[:3], reading[3:] + ping, reading) if read else ():
-            theirs.send(sent)
-            told.append((read(0.0), len(got)))
-
-    with ours, theirs:
-        ours.settimeout(0.0)
-        theirs.send(reading)
-        peeler = Peeler(ours, Splitter(properties=False, left=()), deliver)
-        assert peeler.recv(2) == ping
-        # Nothing there, a reading, half of one, the rest and what is paho's; and then nothing is touched.
-        assert told == [(False, 1), (True, 2), (True, 2), (True, 3), (False, 3)]
-        assert peeler._read_on(60.0), "a reading ends the wait for one"  # noqa: SLF001
-        assert len(got) == 4
-        theirs.close()
-        assert not peeler._read_on(60.0), "the end of the stream does"  # noqa: SLF001
-        assert peeler.recv(2) == b""
 
 
 def test_failure_is_no_lost_connection() -> None:
