@@ -53,9 +53,9 @@ def readings(
     arrivals : when each of them arrived.
     groups : the group of each row.
     rows : (reading, ts and features).
-    sources : the message of each row, as an index.
+    sources : the message of each row, as an index; a `range` where each message is one row.
     """
-    # Nearly always each message is one row, and nothing needs to be gathered.
+    # With a range, as nearly always, nothing needs to be gathered.
     places = slice(None) if isinstance(sources, range) else np.array(sources, np.intp)
     ts, stamps = rows[:, 0].copy(), arrivals.stamps[places]
     redelivered = np.array([again for _, _, _, again in messages], np.bool_)

@@ -37,7 +37,7 @@ LAST_SECOND = 253402300799.0
 """Of the year 9999, and the last time that a reading can have, seconds since the Unix epoch."""
 
 _Decoded = tuple[list[str], list[Row], Sequence[int]]
-"""Of each row: its group, what it holds, and the message that it came by."""
+"""Of each row: its group, what it holds, and the message that it came by, a `range` where each is one row."""
 
 
 class DecodeStage:

@@ -241,13 +241,13 @@ class Pipeline:
         if not windows:
             return
         faulty = int(np.count_nonzero(verdicts.judged.faulty))
-        if faulty:
-            metrics.by_label[FAULTY].inc(faulty)
-        if faulty < windows:
-            metrics.by_label[NORMAL].inc(windows - faulty)
-        out_of_range = int(np.count_nonzero(verdicts.judged.out_of_range))
-        if out_of_range:
-            metrics.out_of_range.inc(out_of_range)
+        for counter, count in (
+            (metrics.by_label[FAULTY], faulty),
+            (metrics.by_label[NORMAL], windows - faulty),
+            (metrics.out_of_range, int(np.count_nonzero(verdicts.judged.out_of_range))),
+        ):
+            if count:  # to add takes 2 µs, and of a reading alone two of these are 0
+                counter.inc(count)
         metrics.batch_windows.observe(windows)
 
     def _show(self) -> None:

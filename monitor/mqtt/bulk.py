@@ -93,7 +93,8 @@ class Peeler:
         try:
             size_read: int = self._below.recv_into(self._room)
         except (BlockingIOError, ssl.SSLWantReadError):
-            return bool(timeout > 0 and select.select([self._below], [], [], timeout)[0]) and self._read_on(0)
+            came = timeout > 0 and select.select([self._below], [], [], timeout)[0]
+            return bool(came) and self._read_on(0.0)
         except OSError:  # that the connection broke is for paho to find out
             return False
         if size_read:

@@ -183,6 +183,7 @@ class _Reader:
         inbox.put([("t", b"", None, False)])
         self.thread = threading.Thread(target=inbox.breathe, args=[self.read], daemon=True)
         self.thread.start()
+        wait_until(lambda: inbox._lent is not None, "it breathes")  # noqa: SLF001
 
     def read(self, timeout: float) -> bool:
         assert 0 <= timeout <= 60
@@ -191,16 +192,12 @@ class _Reader:
             self._inbox.put([("t", bytes(self._brings.pop(0)), None, False)])
         return self._again
 
-    def await_breath(self) -> None:
-        wait_until(lambda: self._inbox._lent is not None, "it breathes")  # noqa: SLF001
-
 
 def test_pipeline_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """While the network thread breathes, a pipeline that has nothing left reads in its place."""
     monkeypatch.setattr("monitor.inbox._BREATH", 60.0)
     inbox = _inbox()
     reader = _Reader(inbox, [1, 1, 1], again=True)
-    reader.await_breath()
     assert [len(inbox.take(60).messages) for _ in range(4)] == [1] * 4
     assert reader.threads == [threading.current_thread()] * 3, "not while something waits"
     assert reader.thread.is_alive()
@@ -214,7 +211,6 @@ def test_pipeline_reads_no_more(monkeypatch: pytest.MonkeyPatch, size: int, *, a
     monkeypatch.setattr("monitor.inbox._BREATH", 60.0)
     inbox = _inbox()
     reader = _Reader(inbox, [size], again=again)
-    reader.await_breath()
     assert [len(inbox.take(60).messages) for _ in range(2)] == [1, 1]
     reader.thread.join()
     assert inbox.take(0).messages == []
