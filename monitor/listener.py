@@ -44,7 +44,10 @@ class Listener(Protocol):
         """Hear that another client has our id; the session is over."""
 
     def publish_refused(self) -> None:
-        """Hear that the broker refused a message that was published: nobody gets it, and the log says why."""
+        """Hear that nobody gets a message that was published, and the log says why.
+
+        The broker refused it, or confirmed too few before it; of that one hears on the publisher's thread.
+        """
 
     def received(self, messages: Sequence[Delivery], read: Read | None) -> None:
         """Take messages in their order. Until this returns another thread may `read`, if there is that."""

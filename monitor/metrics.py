@@ -77,7 +77,7 @@ class Metrics:
         )
         self.messages_refused = Counter(
             f"{_P}messages_refused",
-            "Messages that the broker refused to take, so that nobody gets them.",
+            "Messages that nobody gets: the broker refused them, or confirmed too few of those before.",
             registry=registry,
         )
         self.last_reading = Gauge(

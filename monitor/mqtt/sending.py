@@ -45,7 +45,6 @@ class Sending:
     Parameters
     ----------
     most : how many there may be.
-    at_once : how many of them may be on the line.
     delivered : is told the number of each that is confirmed, and of each that is refused.
     refused : is told topic and reason of each that the broker refuses, before `delivered` is.
     """
@@ -53,12 +52,11 @@ class Sending:
     def __init__(
         self,
         most: int,
-        at_once: int,
         delivered: Callable[[int], None],
         refused: Callable[[str, int], None],
     ) -> None:
         self._most = most
-        self._at_once = at_once
+        self._at_once = 0
         self._delivered = delivered
         self._refused = refused
         self._lock = threading.Lock()
@@ -90,10 +88,17 @@ class Sending:
             self._go_on()
         return number
 
-    def connected(self, send: Send, next_identifier: Number, *, properties: bool) -> None:
-        """Send what is not confirmed by another connection, with the properties of MQTT 5 or without."""
+    def connected(self, send: Send, next_identifier: Number, *, at_once: int, properties: bool) -> None:
+        """Send what is not confirmed by another connection.
+
+        Parameters
+        ----------
+        at_once : how many messages may be on the line.
+        properties : whether packets have those of MQTT 5.
+        """
         with self._lock:
-            self._send, self._next, self._properties = send, next_identifier, properties
+            self._send, self._next = send, next_identifier
+            self._at_once, self._properties = at_once, properties
             self._on_line.clear()
             self._waiting = deque(self._messages)
             self._go_on()

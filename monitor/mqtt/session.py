@@ -14,7 +14,7 @@ from monitor.listener import Listener, Read
 from monitor.mqtt import words
 from monitor.mqtt.bulk import BulkClient
 from monitor.mqtt.claim import outranks
-from monitor.mqtt.client import LARGEST_IN_FLIGHT, LARGEST_QUEUE, V5, V311, build, connect, hand_over, hang_up
+from monitor.mqtt.client import LARGEST_QUEUE, V5, V311, build, connect, hand_over, hang_up, in_flight
 from monitor.mqtt.confirmations import Confirmations
 from monitor.mqtt.packets import Publish
 from monitor.mqtt.properties import of_message, of_will
@@ -86,7 +86,7 @@ class Session:
         self._told = Confirmations(listener.publish_refused)
         self._receipts = Receipts()
         self._peels = settings.bulk and settings.transport == "tcp"
-        self._sending = Sending(LARGEST_QUEUE, LARGEST_IN_FLIGHT, self._told.add, self._told.refuse)
+        self._sending = Sending(LARGEST_QUEUE, self._told.add, self._told.refuse)
         self._refused = False
         self._leaving = False
         self._admissions = 0  # how often the broker took us in
@@ -136,13 +136,14 @@ class Session:
         """Hand over a message; return its number, which `delivered` returns once the broker has it.
 
         What it says `about` itself is lost in MQTT 3.1.1. Where 2000 messages are unconfirmed already it is
-        dropped, and the log says so.
+        dropped; the log says so, and the listener hears of it as of one that the broker refuses.
         """
         if self._peels and qos == 1:
             number = self._sending.publish(topic, payload, about, retain=retain)
         else:
             number = hand_over(self._client, topic, payload, about, qos=qos, retain=retain)
         if number is None:
+            self._listener.publish_refused()
             _log.warning("dropped a message for %r: the broker confirms too few of those before it", topic)
         return number or 0
 
@@ -202,14 +203,15 @@ class Session:
         if not self._leaving:
             connect(self._client, self._settings, durable=self._durable)
 
-    def _on_connect(self, _: Any, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
+    def _on_connect(self, _: Any, __: Any, ___: Any, reason: ReasonCode, connack: Any) -> None:
         self._refused = reason.is_failure
         if self._refused:
             self._fail(f"the broker refuses the connection: {reason}")
             return
         self._admissions += 1
         client = self._client
-        self._sending.connected(client.send, client.next_identifier, properties=client.protocol == V5)
+        at_once, properties = in_flight(client.protocol, connack), client.protocol == V5
+        self._sending.connected(client.send, client.next_identifier, at_once=at_once, properties=properties)
         self.problem = "waiting for the subscriptions"
         self._subscriptions.ask(client)
         self._look_at_answers()

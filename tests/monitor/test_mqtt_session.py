@@ -138,13 +138,15 @@ def test_packet_that_is_too_large(mosquitto: Mosquitto) -> None:
 
 
 def test_queue_has_an_end(new_broker: NewBroker, caplog: pytest.LogCaptureFixture) -> None:
-    """Without a broker 2,000 messages wait, what is beyond is told; all that wait arrive later."""
+    """Without a broker 2,000 messages wait, and arrive later; what is beyond is told and counted."""
     broker = new_broker()
-    with session(broker.port, Ear(), version="5") as own:
+    ear = Ear()
+    with session(broker.port, ear, version="5") as own:
         numbers = {own.publish("out/a", b"") for _ in range(2000)}
-        assert "dropped" not in caplog.text
+        assert ("dropped" in caplog.text, ear.refusals) == (False, 0)
         own.publish("out/b", b"")
         assert "dropped a message for 'out/b'" in caplog.text
+        assert ear.refusals == 1
         broker.start()
         wait_until(lambda: not numbers.difference_update(own.delivered()) and not numbers, "all arrive")
 

@@ -12,18 +12,19 @@ from monitor.about import JSON, TEXT, About
 from monitor.mqtt.properties import of_message
 from monitor.mqtt.sending import Sending
 from tests.conftest import PATIENCE, Mosquitto, wait_until
-from tests.monitor.ear import Ear, ready, session
+from tests.monitor.ear import Ear, ready, scripted_broker, session
 from tests.processes import Proxy, client
 
 V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
+PUBLISH_AT_QOS_1, DISCONNECT = 0x32, 0xE0
 
 
 class Line:
     """A connection that keeps what is sent on it."""
 
-    def __init__(self, sending: Sending, first: int = 1) -> None:
+    def __init__(self, sending: Sending, first: int = 1, at_once: int = 10) -> None:
         self.packets: list[bytes] = []
-        sending.connected(self.packets.append, count(first).__next__, properties=False)
+        sending.connected(self.packets.append, count(first).__next__, at_once=at_once, properties=False)
 
     def texts(self) -> list[bytes]:
         """Return the payloads, behind the topic `t`: each is one byte."""
@@ -36,11 +37,9 @@ class Line:
         return [packet[0] & 8 != 0 for packet in self.packets]
 
 
-def _sending(at_once: int = 10) -> tuple[Sending, list[int]]:
+def _sending() -> tuple[Sending, list[int]]:
     delivered: list[int] = []
-    return Sending(
-        20, at_once, delivered.append, lambda topic, reason: pytest.fail(f"{topic}: {reason}")
-    ), delivered
+    return Sending(20, delivered.append, lambda topic, reason: pytest.fail(f"{topic}: {reason}")), delivered
 
 
 def _publish(sending: Sending, *texts: bytes) -> list[int | None]:
@@ -49,8 +48,8 @@ def _publish(sending: Sending, *texts: bytes) -> list[int | None]:
 
 def test_one_waits_for_another() -> None:
     """No more are on the line at once than may be; with each confirmation the next one follows."""
-    sending, delivered = _sending(at_once=2)
-    line = Line(sending)
+    sending, delivered = _sending()
+    line = Line(sending, at_once=2)
     numbers = _publish(sending, b"a", b"b", b"c", b"d")
     assert line.texts() == [b"a", b"b"]
     assert sending.confirmed(2, 0)
@@ -64,7 +63,7 @@ def test_what_the_broker_refuses() -> None:
     """A message that the broker refuses isn't sent again, and is told as such: each one."""
     delivered: list[int] = []
     refused: list[tuple[str, int]] = []
-    sending = Sending(20, 10, delivered.append, lambda topic, reason: refused.append((topic, reason)))
+    sending = Sending(20, delivered.append, lambda topic, reason: refused.append((topic, reason)))
     line = Line(sending)
     numbers = _publish(sending, b"a", b"b", b"c")
     assert all(sending.confirmed(*told) for told in ((1, 0x87), (2, 0x87), (3, 0x10)))
@@ -86,8 +85,8 @@ def test_topics_that_cannot_be() -> None:
 
 def test_finish() -> None:
     """Before the farewell all is confirmed, if it can be; nothing is sent after it."""
-    sending, _ = _sending(at_once=1)
-    line = Line(sending)
+    sending, _ = _sending()
+    line = Line(sending, at_once=1)
     _publish(sending, b"a", b"b")
     ended = threading.Thread(target=sending.finish, args=(PATIENCE,))
     ended.start()
@@ -110,8 +109,8 @@ def test_confirmations_of_others() -> None:
 
 def test_after_a_break() -> None:
     """What isn't confirmed goes out again as the same packets, marked, before all others."""
-    sending, delivered = _sending(at_once=4)
-    first = Line(sending)
+    sending, delivered = _sending()
+    first = Line(sending, at_once=4)
     numbers = _publish(sending, b"a", b"b", b"c", b"d")
     assert sending.confirmed(2, 0)
     sending.disconnected()
@@ -130,7 +129,7 @@ def test_no_two_packets_alike() -> None:
     sending, _ = _sending()
     line = Line(sending)
     _publish(sending, b"a", b"b")
-    sending.connected(line.packets.append, count(1).__next__, properties=False)
+    sending.connected(line.packets.append, count(1).__next__, at_once=10, properties=False)
     _publish(sending, b"c")
     assert line.identifiers() == [1, 2, 1, 2, 3]
 
@@ -143,6 +142,34 @@ def test_room_has_an_end() -> None:
     assert _publish(sending, b"y") == [None]
     assert sending.confirmed(1, 0)
     assert _publish(sending, b"z") != [None]
+
+
+@pytest.mark.parametrize(
+    ("version", "connack", "most"),
+    [
+        ("5", b"\x20\x06\x00\x00\x03\x21\x00\x06", 5),
+        ("5", b"\x20\x06\x00\x00\x03\x21\x00\x01", 1),
+        ("5", b"\x20\x03\x00\x00\x00", 200),
+        ("3.1.1", b"\x20\x02\x00\x00", 10),
+    ],
+)
+def test_as_many_as_the_broker_takes(version: str, connack: bytes, most: int) -> None:
+    """So many messages go out unconfirmed as the broker says that it takes, but for one, and no more."""
+    packets: list[int] = []
+
+    def hear(packet: bytes) -> bytes:
+        packets.append(packet[0])
+        return b""
+
+    answers = [lambda _: connack, *[hear] * (most + 1)]
+    with scripted_broker(*answers) as port:
+        with session(port, Ear(), version=version) as own:
+            ready(own)
+            for _ in range(300):
+                own.publish("out", b"")
+            wait_until(lambda: len(packets) >= most, "as many as may be go out")
+        wait_until(lambda: len(packets) > most, "the session ends")
+    assert packets == [PUBLISH_AT_QOS_1] * most + [DISCONNECT]
 
 
 @pytest.mark.parametrize("protocol", [V5, V311])
@@ -164,7 +191,7 @@ def test_as_paho_does(protocol: MQTTProtocolVersion, size: int, about: About | N
     plain._sock = None  # noqa: SLF001
     ours: list[bytes] = []
     sending, _ = _sending()
-    sending.connected(ours.append, count(1).__next__, properties=protocol == V5)
+    sending.connected(ours.append, count(1).__next__, at_once=1, properties=protocol == V5)
     sending.publish("a/ä", b"x" * size, about, retain=True)
     assert ours == theirs
 
