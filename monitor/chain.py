@@ -25,8 +25,7 @@ __all__ = ["Chain", "Scorer", "Verdicts"]
 
 # A reading or two may be lost on the way without the window losing its meaning.
 _DEFAULT_GAP_PERIODS = 3
-# So many readings at a time are compared with training: one takes as long as all of them, 70 µs. Fewer are
-# forgotten with their chain, of the 100,000 that count.
+# So many readings at a time are compared with training: one takes as long as all of them, 70 µs.
 _COMPARED_AT_ONCE = 256
 
 
@@ -120,9 +119,14 @@ class Chain:
         """Do what no alert needs to wait for: compare what came with training, and learn from full blocks."""
         self._newest.append(verdicts.newest)
         if sum(map(len, self._newest)) >= _COMPARED_AT_ONCE:
+            self.compare()
+        self.baseline.catch_up()
+
+    def compare(self) -> None:
+        """Compare with training what came since that was last done."""
+        if self._newest:
             self.drift.add(np.concatenate(self._newest))
             self._newest.clear()
-        self.baseline.catch_up()
 
     def _explain(self, event: AlertEvent, normal: FloatArray, scaled: NDArray[np.float32]) -> AlertEvent:
         """Add to an incident's first event why it began.

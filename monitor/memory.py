@@ -148,5 +148,6 @@ class Memory:
             chain.baseline.load(group, self.chain.baseline.dump(group))
         for group in self.chain.alerts.groups():
             chain.alerts.load(group, self.chain.alerts.dump(group))
+        self.chain.compare()
         chain.drift.follow(self.chain.drift)
         self.chain = chain

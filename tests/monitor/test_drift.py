@@ -6,8 +6,10 @@ import pytest
 
 from monitor import bundle
 from monitor.bundle import BundleError
+from monitor.chain import Chain
 from monitor.drift import Distribution, DriftStage, learn
 from monitor.records import FloatArray
+from monitor.settings import Alerts, WindowSettings
 from tests.conftest import Mosquitto, wait_until
 from tests.monitor.world import World, message
 from tests.observability.server import CONFIG
@@ -198,6 +200,17 @@ def test_windows_are_counted_as_they_are_judged(tmp_path: Path) -> None:
     assert world.memory.chain.drift.counted[2] == pytest.approx(1356, rel=0.02)
     assert world.value("beyond_training_ratio", feature=NAMES[3]) == pytest.approx(128 / 1356, rel=0.02)
     assert world.value("beyond_training_ratio", feature=NAMES[0]) == 0
+
+
+def test_every_window_counts_over_a_reload(tmp_path: Path) -> None:
+    """What was judged and not counted yet is counted before another chain goes on."""
+    save_toy_bundle(tmp_path / "bundle", distribution=AROUND)
+    world = World(tmp_path / "bundle")
+    world.run((1.0, [message(5 * number) for number in range(10)]))
+    former = world.memory.chain
+    world.memory.move_to(Chain(bundle.load(tmp_path / "bundle"), WindowSettings(), Alerts()))
+    assert world.memory.chain is not former
+    assert world.memory.chain.drift.counted[2] == 8
 
 
 def test_a_daemon_and_its_next_bundle(tmp_path: Path, mosquitto: Mosquitto) -> None:
