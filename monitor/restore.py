@@ -6,13 +6,13 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from monitor.errors import ConfigurationError, FailedError, InUseError
 from monitor.memory import Memory
 from monitor.settings import Store as StoreSettings
-from monitor.store import SCHEMA, Store
+from monitor.store import SCHEMA, Store, is_foreign
 
 __all__ = ["look", "open_store", "restore"]
 
@@ -128,6 +128,7 @@ def _set_aside(path: Path, reason: str) -> None:
 
 def _unfit(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
     """Return why the store that is there can't be used; "" if it can."""
+    _leave_alone(settings.path)
     try:
         with closing(Store(settings.path, settings.sync)) as store:
             if store.damage:
@@ -147,6 +148,15 @@ def _unfit(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
         if _name(error) not in _DAMAGED:
             raise _explain(settings.path, error) from error
         return f"is damaged ({error})"
+
+
+def _leave_alone(path: Path) -> None:
+    """Refuse a file that is somebody else's: a slip in a path must not move it away."""
+    with suppress(OSError):  # SQLite's own words say more
+        if is_foreign(path):
+            raise ConfigurationError(
+                f"store.path: {path} is no store of a monitor; expected one, or a new name"
+            )
 
 
 def _name(error: sqlite3.Error) -> str:

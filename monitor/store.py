@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from monitor.log_sync import LogSync
 from monitor.mutes import Mutes
 from monitor.outbox import Outbox, Outgoing
 
-__all__ = ["SCHEMA", "Store"]
+__all__ = ["SCHEMA", "Store", "is_foreign"]
 
 SCHEMA = 5
 """Version of the tables and of what the values in them hold, in the file's `user_version`."""
@@ -43,6 +43,29 @@ _MOST_NAMES = 1000
 # Statements that are kept ready, in place of 128: a dozen come again and again, but one that asks for 200
 # groups is another than one that asks for 201, and each takes tens of kB.
 _STATEMENTS = 16
+
+
+_HEADER = b"SQLite format 3\0"
+
+
+def is_foreign(path: Path) -> bool:
+    """Say whether a file was never a store, nor the beginning of one. It stays as it is.
+
+    Raises
+    ------
+    OSError : it can't be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(len(_HEADER))
+    if not _HEADER.startswith(head):
+        return any(head)  # a power cut may leave nothing but zeros
+    try:
+        # All tables come with one transaction. While they are in the log alone, no table is seen here.
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as database:
+            names = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
+    except sqlite3.Error:
+        return False  # damaged
+    return bool(names) and "shape" not in names
 
 
 class Store:

@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     closed, readable = tmp_path / "closed", tmp_path / "readable"
     closed.mkdir()
     readable.mkdir()
-    (readable / "damaged.db").write_text("something else altogether" * 9)
+    (readable / "damaged.db").write_bytes(bytes(16) + b"something else altogether" * 9)
     (tmp_path / "mine.db").touch(0o400)
     (tmp_path / "elsewhere.db").symlink_to(tmp_path / "nowhere" / "s.db")
     closed.chmod(0o000)

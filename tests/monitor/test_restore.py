@@ -1,5 +1,6 @@
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from monitor import bundle
 from monitor.chain import Chain
 from monitor.errors import ConfigurationError, InUseError
 from monitor.memory import Memory
-from monitor.restore import open_store, restore
+from monitor.restore import look, open_store, restore
 from monitor.settings import Alerts, WindowSettings
 from monitor.settings import Store as StoreSettings
 from monitor.store import SCHEMA, Store
@@ -55,12 +56,29 @@ def test_truncated(tmp_path: Path, caplog: pytest.LogCaptureFixture, length: int
         assert kept in caplog.text
 
 
-def test_no_database(tmp_path: Path) -> None:
-    """A file that is something else is kept under a new name too, a second one beside the first."""
+@pytest.mark.parametrize("begins", [bytes(16), b"SQLite format 3\0"])
+def test_no_database(tmp_path: Path, begins: bytes) -> None:
+    """What may have been a store is kept under a new name too, a second one beside the first."""
     for _ in range(2):
-        (tmp_path / "s.db").write_text("something else altogether, longer than a header of SQLite" * 9)
+        (tmp_path / "s.db").write_bytes(begins + b"something else altogether, longer than a header" * 9)
         _open(tmp_path / "s.db").close()
     assert len(_aside(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("kind", ["text", "database"])
+def test_file_of_somebody_else(tmp_path: Path, kind: str) -> None:
+    """What never was a store is refused and stays as it is: the path is a slip."""
+    path = tmp_path / "s.db"
+    if kind == "text":
+        path.write_text("# sensor-monitor")
+    else:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("CREATE TABLE dashboards (name TEXT)")
+    content = path.read_bytes()
+    for open_it in (open_store, look):
+        with pytest.raises(ConfigurationError, match="is no store of a monitor; expected one, or a new name"):
+            open_it(StoreSettings(path=path), NAMES, 3)
+    assert (path.read_bytes(), [file.name for file in tmp_path.iterdir()]) == (content, ["s.db"])
 
 
 @pytest.mark.parametrize(
