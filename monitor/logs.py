@@ -58,7 +58,7 @@ _VISIBLE = {code: repr(chr(code))[1:-1] for code in _HIDDEN}
 
 
 class PipelineLog:
-    """Writes what the pipeline met: each alert, and each reason of a refusal once a minute.
+    """Writes what the pipeline met: each alert, and why readings are refused, once a minute for each topic.
 
     Parameters
     ----------
@@ -72,9 +72,9 @@ class PipelineLog:
         self._alerts = 0
 
     def refused(self, refusals: Sequence[Refusal]) -> None:
-        """Say each reason once, with how many more there were since it was said last."""
+        """Say each reason, with how many more there were since it was said last."""
         for refusal in refusals:
-            said = self._refusals.pass_on(refusal.outcome.value, refusal.reason)
+            said = self._refusals.pass_on(refusal.outcome.value, refusal.reason, refusal.source)
             if said is not None:
                 _log.warning("%s reading of %s: %s", refusal.outcome.value, refusal.source, said)
 
@@ -108,7 +108,7 @@ class PipelineLog:
 
 
 class RequestLog:
-    """Writes why requests were refused, each reason once a minute. Belongs to one thread."""
+    """Writes why requests were refused, the same words once a minute. Belongs to one thread."""
 
     def __init__(self) -> None:
         self._refusals = Seldom()
@@ -121,6 +121,6 @@ class RequestLog:
         name : of the request, as in its topic.
         reason : as in its answer.
         """
-        said = self._refusals.pass_on(name, reason)
+        said = self._refusals.pass_on(name, reason, reason)
         if said is not None:
             _request_log.warning("request %r is refused: %s", name, said)

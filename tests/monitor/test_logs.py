@@ -46,15 +46,27 @@ def test_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     log.refused([_refusal()])
     assert caplog.messages == ["malformed reading of p/g: no ts"]
     clock.now += 0.5
-    log.refused([_refusal(topic="p/h"), _refusal()])
-    clock.now += 60
     log.refused([_refusal()])
     clock.now += 60
     log.refused([_refusal()])
     assert caplog.messages[1:] == [
-        "malformed reading of p/h: no ts (and 2 more since the last such line)",
-        "malformed reading of p/g: no ts (and 1 more since the last such line)",
+        "malformed reading of p/g: no ts (and 2 more since the last such line)",
         "malformed reading of p/g: no ts",
+    ]
+
+
+def test_a_few_topics_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    """Of stations that go wrong at once five have a line each minute, and the others are counted."""
+    clock = _Clock()
+    log = PipelineLog(clock)
+    plant = [_refusal(topic=f"p/{number}") for number in range(9)]
+    log.refused([*plant, *plant])
+    clock.now += 60
+    log.refused(plant[:1:-1])
+    assert caplog.messages == [
+        *(f"malformed reading of p/{number}: no ts" for number in range(5)),
+        "malformed reading of p/8: no ts (and 13 more since the last such line)",
+        *(f"malformed reading of p/{number}: no ts" for number in (7, 6, 5, 4)),
     ]
 
 
@@ -93,14 +105,16 @@ def test_nonsense_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_refused_requests(caplog: pytest.LogCaptureFixture) -> None:
-    """A request's refusal is said with its name, and soon after only another request's or reason's is."""
+    """A request's refusal is said with its name, and the same one soon after isn't said again."""
     log = RequestLog()
     log.refused("silence", "no 'a'")
     log.refused("silence", "no 'b'")
+    log.refused("silence", "no 'a'")
     log.refused("reload", "no 'a'")
     log.refused("silence", "bad")
     assert caplog.messages == [
         "request 'silence' is refused: no 'a'",
+        "request 'silence' is refused: no 'b'",
         "request 'reload' is refused: no 'a'",
         "request 'silence' is refused: bad",
     ]
