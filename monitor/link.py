@@ -199,6 +199,10 @@ class Link:
         # The filter `request/#` matches its parent too, which names no request.
         name = f"{asked.topic}/".removeprefix(f"{self._base}/request/").removesuffix("/")
         answer_to = asked.answer_to or f"{self._base}/response/{name[:_LONGEST_NAME]}".removesuffix("/")
+        if asked.retained and not asked.payload:
+            _log.info("%s: nothing is retained there any more", asked.topic)
+            self.session.acknowledge([asked.receipt])
+            return
 
         def respond(answer: bytes) -> None:
             self.session.publish(answer_to, answer, about=replace(JSON, correlation=asked.correlation))

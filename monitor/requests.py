@@ -101,7 +101,10 @@ def read(name: str, payload: bytes, *, retained: bool) -> Request:
         raise Refusal("the request is no JSON object; expected one, or nothing")
     bare = Request(transaction=content.get("transaction"))
     if retained:
-        raise Refusal("the request is retained, so each connection would bring it again; expected none", bare)
+        raise Refusal(
+            "the request is retained, so each connection brings it again; expected one that isn't: an empty "
+            "retained message on its topic ends this one", bare,
+        )  # fmt: skip
     kind = _KINDS.get(name)
     if kind is None:
         raise Refusal(f"there is no request {name[:100]!r}; expected {', '.join(_KINDS)}", bare)

@@ -233,12 +233,16 @@ def test_bad_requests(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) ->
 
 
 def test_retained_request(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A request that the broker would bring with each connection is refused."""
+    """A request that the broker would bring with each connection is refused, at once and later."""
+    topic, answers = "sensor-monitor/request/silence", "sensor-monitor/response/silence"
     with client(mosquitto.port, "sensor-monitor/#") as other:
-        other.publish("sensor-monitor/request/silence", {"group": "*", "minutes": 5}, retain=True)
-        with running(plant(tmp_path, toy_bundle, mosquitto.port)):
-            wait_until(lambda: other.payloads("sensor-monitor/response/silence"), "an answer comes")
-            assert "is retained" in other.payloads("sensor-monitor/response/silence")[0]["error"]
+        other.publish(topic, {"group": "*", "minutes": 5}, retain=True)
+        with running(plant(tmp_path, toy_bundle, mosquitto.port)) as monitor:
+            wait_until(lambda: other.payloads(answers), "an answer comes")
+            other.publish(topic, {"group": "*", "minutes": 5}, retain=True)
+            other.publish(topic, b"", retain=True)
+            wait_until(lambda: f"{topic}: nothing is retained there any more" in monitor.log(), "it is over")
+            assert ["is retained" in told["error"] for told in other.payloads(answers)] == [True, True]
 
 
 @pytest.mark.parametrize("version", [MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311])
