@@ -162,11 +162,19 @@ def _check_file(file: Path, content: dict[str, Any]) -> None:
 
 
 def _check_environment() -> None:
-    known = {f"{_PREFIX}{name}".upper() for name in FileSettings.model_fields}
+    sections = {name.upper(): field.annotation for name, field in FileSettings.model_fields.items()}
+    known = {*sections} | {
+        f"{section}__{name.upper()}"
+        for section, kind in sections.items()
+        for name in getattr(kind, "model_fields", ())
+    }
     for variable in os.environ:
-        section = variable.upper().split("__")[0]
-        if section.startswith(_PREFIX) and section not in known | _SYSTEMD:
-            raise ConfigurationError(f"environment {variable}: unknown setting{_suggest(section, known)}")
+        name = variable.upper().removeprefix(_PREFIX)
+        if name == variable.upper() or variable.upper() in _SYSTEMD or name.split("__")[0] in sections:
+            continue
+        close = difflib.get_close_matches(name, sorted(known), n=1)
+        hint = f"did you mean {_PREFIX + close[0]!r}?" if close else f"expected one like {_PREFIX}MQTT__HOST"
+        raise ConfigurationError(f"environment {variable}: unknown setting; {hint}")
 
 
 def _explain(error: ValidationError, file: Path | None, environment: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -87,9 +88,10 @@ class Session:
         self._receipts = Receipts()
         self._peels = settings.bulk and settings.transport == "tcp"
         self._sending = Sending(LARGEST_QUEUE, self._told.add, self._told.refuse)
-        self._refused = False
+        self._explained = False  # whether it was said why the connection ends before it does
         self._leaving = False
         self._admissions = 0  # how often the broker took us in
+        self._admitted_at = 0.0  # when it last did, monotonic seconds
         self._client = self._build(V311 if settings.version == "3.1.1" else V5)
         self._question = self._client
         self.ready = False
@@ -124,10 +126,12 @@ class Session:
     def move(self, settings: Mqtt) -> None:
         """Go to the broker at another address: now, or with the next attempt to connect."""
         self._settings = settings
+        self._fail(f"the connection moves to {words.address(settings)}")
         if self._question.on_disconnect is not None and self._question is not self._client:
             self._ask()
         else:
             connect(self._client, settings, durable=self._durable)
+        self._explained = self._client.socket() is not None
         hang_up(self._client)
 
     def publish(
@@ -204,11 +208,11 @@ class Session:
             connect(self._client, self._settings, durable=self._durable)
 
     def _on_connect(self, _: Any, __: Any, ___: Any, reason: ReasonCode, connack: Any) -> None:
-        self._refused = reason.is_failure
-        if self._refused:
+        self._explained = reason.is_failure
+        if self._explained:
             self._fail(f"the broker refuses the connection: {reason}")
             return
-        self._admissions += 1
+        self._admissions, self._admitted_at = self._admissions + 1, time.monotonic()
         client = self._client
         at_once, properties = in_flight(client.protocol, connack), client.protocol == V5
         self._sending.connected(client.send, client.next_identifier, at_once=at_once, properties=properties)
@@ -222,17 +226,12 @@ class Session:
             self._look_at_answers()
 
     def _look_at_answers(self) -> None:
-        if not self._subscriptions.answered:
-            return
-        if self._subscriptions.problem:
+        if self._subscriptions.answered and self._subscriptions.problem:
             self._fail(self._subscriptions.problem)
-        else:
-            self._become_ready()
-
-    def _become_ready(self) -> None:
-        self._publish_births()
-        self.ready, self.problem = True, ""
-        self._listener.connected()
+        elif self._subscriptions.answered:
+            self._publish_births()
+            self.ready, self.problem = True, ""
+            self._listener.connected()
 
     def _publish_births(self) -> None:
         for topic, payload, about in self._births:
@@ -264,8 +263,10 @@ class Session:
             return
         if reason.value == _TAKEN_OVER:
             self._give_up()
-        elif not self._refused:  # else the refusal says more than the end of the connection
-            self._fail(words.broken(self._settings, reason, admitted=self._admissions > 0))
+        elif not self._explained:
+            lasted = time.monotonic() - self._admitted_at if self._admissions else None
+            self._fail(words.broken(self._settings, reason, lasted))
+        self._explained = False
 
     def _on_socket_close(self, _: Any, __: Any, ___: Any) -> None:
         self._receipts.lapse()
@@ -293,7 +294,6 @@ class Session:
 
     def _heed(self, message: paho.MQTTMessage) -> None:
         """Give up where a claim says that another began after us; a newcomer always takes over."""
-        newcomer = self._admissions == 1
         own = next(payload for topic, payload, _ in self._births if topic == self._claim)
-        if not newcomer and outranks(bytes(message.payload), own):
+        if self._admissions > 1 and outranks(bytes(message.payload), own):
             self._give_up()

@@ -7,6 +7,8 @@ from monitor.settings import Mqtt
 __all__ = ["address", "broken", "mute", "unreachable"]
 
 _UNSPECIFIED = "Unspecified error"  # paho's name for an end without a word
+# Two clients with one id throw each other out as soon as either is back: after a second or two.
+_BRIEF = 5.0
 _CERTIFICATE = "does the broker want a client certificate?"
 
 
@@ -26,12 +28,20 @@ def mute(settings: Mqtt) -> str:
     return f"{address(settings)} takes the connection and doesn't answer as an MQTT broker does{doubt}"
 
 
-def broken(settings: Mqtt, reason: ReasonCode, *, admitted: bool) -> str:
-    """Return how to call the end of a connection; `admitted` is whether the broker ever took us in."""
+def broken(settings: Mqtt, reason: ReasonCode, lasted: float | None) -> str:
+    """Return how to call the end of a connection.
+
+    Parameters
+    ----------
+    lasted : how long ago the broker took us in, in seconds; None if it never did.
+    """
     why = str(reason)
     if why == _UNSPECIFIED:
-        missing = not admitted and _certificate_is_missing(settings)
-        why = f"without a reason; {_CERTIFICATE if missing else 'is the client id used twice?'}"
+        why = "without a reason"
+        if lasted is None and _certificate_is_missing(settings):
+            why += f"; {_CERTIFICATE}"
+        elif lasted is None or lasted < _BRIEF:
+            why += "; is the client id used twice?"
     return f"the connection to {address(settings)} broke: {why}"
 
 
