@@ -210,7 +210,8 @@ class Desk:
         group = name or ""
         self._memory.recall([group], now)
         if group not in self._memory.board:
-            raise Refusal(f"there is no group {group!r}")
+            hint = "; expected one group's name, and no pattern" if {"*", "?"} & set(group) else ""
+            raise Refusal(f"there is no group {group!r}{hint}")
         return group
 
     def _find(self, pattern: str, now: float) -> Callable[[str], bool]:

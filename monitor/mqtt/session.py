@@ -210,7 +210,7 @@ class Session:
     def _on_connect(self, _: Any, __: Any, ___: Any, reason: ReasonCode, connack: Any) -> None:
         self._explained = reason.is_failure
         if self._explained:
-            self._fail(f"the broker refuses the connection: {reason}")
+            self._fail(words.refused(self._settings, reason))
             return
         self._admissions, self._admitted_at = self._admissions + 1, time.monotonic()
         client = self._client

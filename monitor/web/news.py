@@ -41,10 +41,14 @@ def histories(live: Live, names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def alerts(live: Live, features: Sequence[Feature]) -> dict[str, Any]:
-    """Return the open incidents, the newest first, those that ended last, and what operators said."""
-    newest = list(live.alerts.items())[: -_MOST_ALERTS - 1 : -1]
+    """Return the open incidents, those that ended last, and what operators said.
+
+    Of the open ones those that nobody takes care of come first, and of these the newest.
+    """
+    newest = list(live.alerts.items())[::-1]
+    ordered = sorted(newest, key=lambda alert: alert[0] in live.marks)
     return {
-        "firing": [_alert(live, group, event, features) for group, event in newest],
+        "firing": [_alert(live, group, event, features) for group, event in ordered[:_MOST_ALERTS]],
         "ended": [
             {"group": event.group, "since": event.started_at, "until": event.ended_at}
             for event in reversed(live.ended)

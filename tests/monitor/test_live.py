@@ -125,6 +125,17 @@ def test_what_operators_said(world: Watched) -> None:
     assert news.alerts(world.live, FEATURES)["marks"] == {}
 
 
+def test_what_nobody_attends_comes_first(world: Watched) -> None:
+    """Alerts that somebody takes care of, or muted, come behind all others, and the newest comes first."""
+    for group in "abcd":
+        world.send(group, HEALTHY, HEALTHY, FAULTY)
+    for request in (Acknowledge(group="d"), Silence(group="b", minutes=1)):
+        world.desk.ask(request, lambda _: None)
+    world.run((1.0, []))
+    world.look()
+    assert [alert["group"] for alert in news.alerts(world.live, FEATURES)["firing"]] == ["c", "a", "d", "b"]
+
+
 def test_silence(world: Watched) -> None:
     """A group that falls silent is told though nothing was read."""
     world.send("a", *[HEALTHY] * 3)

@@ -123,15 +123,22 @@ def test_will(mosquitto: Mosquitto) -> None:
         proxy.close()
 
 
-def test_wrong_password(tmp_path: Path, new_broker: NewBroker) -> None:
-    """A refused login is told with the broker's word and without the password."""
+@pytest.mark.parametrize(
+    ("login", "expected"),
+    [({"username": "monitor", "secret": "geheim"}, "are right for 'monitor'"), ({}, "are set")],
+)
+def test_wrong_password(tmp_path: Path, new_broker: NewBroker, login: dict[str, str], expected: str) -> None:
+    """A refused login is told with the broker's word, what to look at, and without the password."""
     (tmp_path / "passwords").write_text("")
     broker = new_broker("allow_anonymous false", f"password_file {tmp_path / 'passwords'}")
     broker.start()
     ear = Ear()
-    with session(broker.port, ear, username="monitor", secret="geheim") as own:  # noqa: S106
+    with session(broker.port, ear, **login) as own:
         wait_until(lambda: ear.problems, "the broker refuses")
-        assert own.problem == "the broker refuses the connection: Not authorized"
+        assert own.problem == (
+            f"the broker at 127.0.0.1:{broker.port} refuses the connection: Not authorized; "
+            f"expected that mqtt.username and its password {expected}"
+        )
         assert not own.ready
 
 

@@ -1,6 +1,8 @@
 import json
+import re
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -51,6 +53,15 @@ def test_alert() -> None:
         "out_of_range": True,
         "bundle": MANIFEST.id,
     }
+
+
+def test_examples() -> None:
+    """What the README shows of an event and of a state has the fields of real ones, in their order."""
+    readme = Path(__file__).parents[2] / "README.md"
+    event, state = map(json.loads, re.findall(r"```json\n(.*?)```", readme.read_text(), flags=re.DOTALL))
+    line = GroupState("g", State.FAULTY, 1.0, 0.75, out_of_range=True, incident="g:1000")
+    assert list(event) == list(json.loads(alert_payload(_event("firing", None), MANIFEST)))
+    assert list(state) == list(json.loads(state_payload(line)))
 
 
 def test_why() -> None:
