@@ -162,19 +162,23 @@ def _check_file(file: Path, content: dict[str, Any]) -> None:
 
 
 def _check_environment() -> None:
-    sections = {name.upper(): field.annotation for name, field in FileSettings.model_fields.items()}
-    known = {*sections} | {
-        f"{section}__{name.upper()}"
-        for section, kind in sections.items()
-        for name in getattr(kind, "model_fields", ())
-    }
+    sections = {name.upper() for name in FileSettings.model_fields}
     for variable in os.environ:
         name = variable.upper().removeprefix(_PREFIX)
         if name == variable.upper() or variable.upper() in _SYSTEMD or name.split("__")[0] in sections:
             continue
-        close = difflib.get_close_matches(name, sorted(known), n=1)
-        hint = f"did you mean {_PREFIX + close[0]!r}?" if close else f"expected one like {_PREFIX}MQTT__HOST"
+        close = _closest(name, sections | _inner_variables())
+        hint = f"did you mean {_PREFIX + close!r}?" if close else f"expected one like {_PREFIX}MQTT__HOST"
         raise ConfigurationError(f"environment {variable}: unknown setting; {hint}")
+
+
+def _inner_variables() -> set[str]:
+    """Return what the variables of the settings in a section are called, behind what all begin with."""
+    return {
+        f"{section}__{name}".upper()
+        for section, field in FileSettings.model_fields.items()
+        for name in getattr(field.annotation, "model_fields", ())
+    }
 
 
 def _explain(error: ValidationError, file: Path | None, environment: Mapping[str, str]) -> str:
@@ -234,5 +238,10 @@ def _siblings(problem: ErrorDetails) -> set[str]:
 
 
 def _suggest(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, sorted(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
+    close = _closest(name, known)
+    return f"; did you mean {close!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
+
+
+def _closest(name: str, known: set[str]) -> str:
+    """Return the one of these names that is most like another; "" where none is."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), "")

@@ -43,8 +43,7 @@ _MOST_NAMES = 1000
 # Statements that are kept ready, in place of 128: a dozen come again and again, but one that asks for 200
 # groups is another than one that asks for 201, and each takes tens of kB.
 _STATEMENTS = 16
-
-
+# What each file of SQLite begins with.
 _HEADER = b"SQLite format 3\0"
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTProtocolVersion
@@ -32,9 +33,13 @@ class Subscriptions:
         self._input = tuple(filters)
         # A packet each, so that its message comes before we publish ours and one refusal is one filter's. The
         # claim is first, and without a guarantee: so no backlog of readings is ahead of it.
-        self._requests = (requests,)
-        packets = [((claim,), 0), (self._requests, 1), (self._input, qos)]
-        self._packets = [(packet, level) for packet, level in packets if any(packet)]
+        packets: list[tuple[tuple[str, ...], Any]] = [
+            ((claim,), SubscribeOptions(0)),
+            # Otherwise a retained request looks like any other while we are there, and comes again later.
+            ((requests,), SubscribeOptions(1, retainAsPublished=True)),
+            (self._input, SubscribeOptions(qos)),
+        ]
+        self._packets = [(packet, options) for packet, options in packets if any(packet)]
         self.all = tuple(text for packet, _ in self._packets for text in packet)
         """Every filter."""
         self._former = [text for text in former if text not in self.all]
@@ -53,15 +58,11 @@ class Subscriptions:
         self.problem = ""
         if self._former:
             client.unsubscribe(self._former)
-        self._unanswered = {self._subscribe(client, packet, qos): packet for packet, qos in self._packets}
-
-    def _subscribe(self, client: paho.Client, packet: tuple[str, ...], qos: int) -> int | None:
-        """Send a packet; return its identifier."""
-        if client.protocol != MQTTProtocolVersion.MQTTv5:
-            return client.subscribe([(text, qos) for text in packet])[1]
-        # Otherwise a retained request looks like any other while we are there, and comes again later.
-        options = SubscribeOptions(qos, retainAsPublished=packet == self._requests)
-        return client.subscribe([(text, options) for text in packet])[1]
+        speaks_5 = client.protocol == MQTTProtocolVersion.MQTTv5  # before it there is nothing but the QoS
+        self._unanswered = {
+            client.subscribe([(text, options if speaks_5 else options.QoS) for text in packet])[1]: packet
+            for packet, options in self._packets
+        }
 
     def take(self, number: int, reasons: Sequence[ReasonCode]) -> None:
         """Take the broker's answer to packet `number`."""
