@@ -54,7 +54,7 @@ $(DEMO)/training.csv: | $(VENV)/installed
 	$(BIN)/sensor-training simulate --out $(DEMO)/healthy.csv --hours 6
 	$(BIN)/sensor-training inject $(DEMO)/healthy.csv --out $@
 
-$(DEMO)/bundle/SHA256SUMS: $(DEMO)/training.csv $(wildcard monitor/baseline.py)
+$(DEMO)/bundle/SHA256SUMS: $(DEMO)/training.csv $(wildcard monitor/detect/baseline/*.py)
 	$(BIN)/sensor-training fit --recording $< --bundle $(DEMO)/bundle --epochs 8 --batch-size 256 --learning-rate 0.002
 
 $(DEMO)/plant.csv: | $(VENV)/installed
@@ -75,7 +75,7 @@ quality: $(VENV)/installed
 	  $(BIN)/sensor-training evaluate --bundle $(QUALITY)/bundle-$$seed --recording $(QUALITY)/$$seed.csv \
 	    --against --out $(QUALITY)/report-$$seed || exit 1; \
 	done
-	$(BIN)/python tests/quality.py $(QUALITY)/report-*/evaluation.json
+	$(BIN)/python tests/quality/summary.py $(QUALITY)/report-*/evaluation.json
 
 # Sites that no model has seen: the two real ones and a simulated one, each left out in turn, without and with a
 # baseline; faults of every kind, faults that last, staged events. Takes about ten minutes.
@@ -86,7 +86,7 @@ unseen: $(VENV)/installed
 	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid3_data.txt \
 	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out $(UNSEEN)/motes3-4.csv
 	$(BIN)/sensor-training simulate --out $(UNSEEN)/simulated.csv --groups 2 --hours 8 --seed 3
-	$(BIN)/python -m tests.unseen $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv $(UNSEEN)/simulated.csv
+	$(BIN)/python -m tests.quality.unseen_sites $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv $(UNSEEN)/simulated.csv
 
 # The bundle that comes with the monitor, in a minute or two: a day of simulated plants of every kind, and
 # recordings of real ones at rest where some are given (REAL="a.csv b.csv"). Its report stays in var/default.
@@ -94,10 +94,10 @@ DEFAULT := var/default
 KINDS := mild outdoor indoor cold-room kiln greenhouse
 REAL ?=
 bundle: $(KINDS:%=$(DEFAULT)/%.csv)
-	rm -rf monitor/default_bundle  # the new one would be compared with it, which one of other rules can't be
+	rm -rf monitor/bundle/default  # the new one would be compared with it, which one of other rules can't be
 	$(BIN)/sensor-training fit --healthy $^ $(REAL) --bundle $(DEFAULT)/bundle --epochs $(EPOCHS) --batch-size 256
-	mkdir -p monitor/default_bundle
-	cd $(DEFAULT)/bundle && cp manifest.json model.onnx scaler.json golden.json SHA256SUMS $(CURDIR)/monitor/default_bundle
+	mkdir -p monitor/bundle/default
+	cd $(DEFAULT)/bundle && cp manifest.json model.onnx scaler.json golden.json SHA256SUMS $(CURDIR)/monitor/bundle/default
 # More fit the simulated plants better and real ones no better: besides the steam that was staged there, two real
 # sites had one alert after 6 epochs, and two after 10.
 EPOCHS ?= 6

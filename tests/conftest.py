@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.toy import save_toy_bundle
+from tests.support.toy_bundle import save_toy_bundle
 
 for variable in [name for name in os.environ if name.startswith(("MONITOR_", "TRAINING_"))]:
     del os.environ[variable]  # what somebody set for a plant of theirs must not reach the tests
 
+ROOT = Path(__file__).parent.parent
+"""Of the checkout."""
 PATIENCE = 60.0
 """Seconds until a test gives up on a condition: generous, for nobody waits for it unless it fails."""
 

@@ -1,5 +1,5 @@
 """`python -m training` is `sensor-training`."""
 
-from training.cli import main
+from training.cli.main import main
 
 main()

@@ -10,11 +10,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from monitor.about import About
-from monitor.mqtt.bulk import BulkClient
+from monitor.config.settings import Mqtt
+from monitor.mqtt.bulk_client import BulkClient
 from monitor.mqtt.properties import of_message
 from monitor.mqtt.tls import encrypt
-from monitor.settings import Mqtt
+from monitor.publish.message_properties import About
 
 __all__ = [
     "LARGEST_QUEUE",

@@ -4,9 +4,9 @@ import itertools
 import threading
 from collections.abc import Iterable
 
-from monitor.listener import Delivery
-from monitor.mqtt.bulk import BulkClient
-from monitor.mqtt.packets import Publish
+from monitor.core.messages import Delivery
+from monitor.mqtt.bulk_client import BulkClient
+from monitor.mqtt.packet_parser import Publish
 
 __all__ = ["Receipts"]
 

@@ -10,21 +10,21 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.about import TEXT, About
-from monitor.listener import Listener, Read
-from monitor.mqtt import words
-from monitor.mqtt.bulk import BulkClient
-from monitor.mqtt.claim import outranks
+from monitor.config.settings import Mqtt
+from monitor.core.messages import Listener, Read
+from monitor.mqtt import error_messages
+from monitor.mqtt.bulk_client import BulkClient
 from monitor.mqtt.client import LARGEST_QUEUE, V5, V311, build, connect, hand_over, hang_up, in_flight
 from monitor.mqtt.confirmations import Confirmations
-from monitor.mqtt.packets import Publish
+from monitor.mqtt.packet_parser import Publish
 from monitor.mqtt.properties import of_message, of_will
-from monitor.mqtt.question import ask_version
+from monitor.mqtt.publish_queue import Sending
 from monitor.mqtt.receipts import Receipts
-from monitor.mqtt.request import asked
-from monitor.mqtt.sending import Sending
+from monitor.mqtt.request_message import asked
 from monitor.mqtt.subscriptions import Subscriptions
-from monitor.settings import Mqtt
+from monitor.mqtt.takeover import outranks
+from monitor.mqtt.version_probe import ask_version
+from monitor.publish.message_properties import TEXT, About
 
 __all__ = ["Session"]
 
@@ -109,7 +109,7 @@ class Session:
         if self._settings.tls.insecure:
             _log.warning(
                 "mqtt.tls.insecure: WHOEVER ANSWERS AT %s IS TRUSTED, its certificate is not verified",
-                words.address(self._settings),
+                error_messages.address(self._settings),
             )
         if self._settings.version == "auto":
             self._question = self._build_bare(V5, f"{self._client_id}-version")
@@ -126,7 +126,7 @@ class Session:
     def move(self, settings: Mqtt) -> None:
         """Go to the broker at another address: now, or with the next attempt to connect."""
         self._settings = settings
-        self._fail(f"the connection moves to {words.address(settings)}")
+        self._fail(f"the connection moves to {error_messages.address(settings)}")
         if self._question.on_disconnect is not None and self._question is not self._client:
             self._ask()
         else:
@@ -210,7 +210,7 @@ class Session:
     def _on_connect(self, _: Any, __: Any, ___: Any, reason: ReasonCode, connack: Any) -> None:
         self._explained = reason.is_failure
         if self._explained:
-            self._fail(words.refused(self._settings, reason))
+            self._fail(error_messages.refused(self._settings, reason))
             return
         self._admissions, self._admitted_at = self._admissions + 1, time.monotonic()
         client = self._client
@@ -252,11 +252,11 @@ class Session:
 
     def _on_connect_fail(self, _: Any, __: Any) -> None:
         error = sys.exc_info()[1]  # paho calls this where it catches the error, and doesn't pass it on
-        self._fail(words.unreachable(self._settings, error))
+        self._fail(error_messages.unreachable(self._settings, error))
 
     def _on_silence(self) -> None:
         if not self._leaving:
-            self._fail(words.mute(self._settings))
+            self._fail(error_messages.mute(self._settings))
 
     def _on_disconnect(self, _: Any, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
         if self._leaving:
@@ -265,7 +265,7 @@ class Session:
             self._give_up()
         elif not self._explained:
             lasted = time.monotonic() - self._admitted_at if self._admissions else None
-            self._fail(words.broken(self._settings, reason, lasted))
+            self._fail(error_messages.broken(self._settings, reason, lasted))
         self._explained = False
 
     def _on_socket_close(self, _: Any, __: Any, ___: Any) -> None:

@@ -4,8 +4,8 @@ import ssl
 
 import paho.mqtt.client as paho
 
-from monitor.errors import ConfigurationError
-from monitor.settings import Tls
+from monitor.config.settings import Tls
+from monitor.core.errors import ConfigurationError
 
 __all__ = ["encrypt"]
 

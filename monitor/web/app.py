@@ -14,9 +14,9 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from monitor.web import files
-from monitor.web.guard import Guard
+from monitor.web import static_files
 from monitor.web.stream import MOST_CLIENTS, Stream
+from monitor.web.token_auth import Guard
 
 __all__ = ["build"]
 
@@ -69,11 +69,11 @@ def build(
         return _Events(stream, headers)
 
     async def report(_: Request) -> Response:
-        return files.send_report(bundle())
+        return static_files.send_report(bundle())
 
     app = Starlette(
         routes=[
-            *files.routes(),
+            *static_files.routes(),
             Route("/events", events),
             Route("/report", report),
             Route("/metrics", metrics),
@@ -82,7 +82,7 @@ def build(
         ],
         lifespan=lambda _: _running(stream),
     )
-    return Guard(app, token, _UNGUARDED, files.refusal()) if token else app
+    return Guard(app, token, _UNGUARDED, static_files.refusal()) if token else app
 
 
 class _Events(StreamingResponse):

@@ -7,9 +7,9 @@ from itertools import repeat
 
 import numpy as np
 
-from monitor.chain import Verdicts
-from monitor.records import AlertEvent, FloatArray, GroupState, Readings, State
-from monitor.web.recent import Recent
+from monitor.core.records import AlertEvent, FloatArray, GroupState, Readings, State
+from monitor.detect.scoring import Verdicts
+from monitor.web.recent_readings import Recent
 from monitor.web.trends import Trends
 
 __all__ = ["REMEMBERED", "Live"]

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import uvicorn
 from starlette.types import ASGIApp
 
-from monitor.errors import ConfigurationError, InUseError
+from monitor.core.errors import ConfigurationError, InUseError
 
 __all__ = ["Server", "listen"]
 

@@ -8,9 +8,9 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from monitor import __version__
-from monitor.manifest import Manifest
-from monitor.records import State
-from monitor.settings import Settings
+from monitor.bundle.manifest import Manifest
+from monitor.config.settings import Settings
+from monitor.core.records import State
 
 __all__ = ["Status"]
 

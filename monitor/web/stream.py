@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from monitor.records import State
-from monitor.web import news
+from monitor.core.records import State
+from monitor.web import page_data
 from monitor.web.live import REMEMBERED, Live
 
 __all__ = ["MOST_CLIENTS", "Stream"]
@@ -107,13 +107,15 @@ class Stream:
         for begin in range(0, len(names), _PIECE):
             # Meanwhile a group may have gone.
             piece = [name for name in names[begin : begin + _PIECE] if name in live.lines]
-            yield _event("groups", news.histories(live, piece))
+            yield _event("groups", page_data.histories(live, piece))
 
     def _news(self, since: int) -> bytes:
         """Return what is new after a turn: the same for all who heard of it, so it is put into words once."""
         live = self._live
         if self._told[:2] != (since, live.turn):
-            tell = news.groups if since == live.turn - 1 else news.histories  # who was slow missed points
+            tell = (
+                page_data.groups if since == live.turn - 1 else page_data.histories
+            )  # who was slow missed points
             content = {
                 "status": self._status,
                 "groups": tell(live, live.touched(since)),
@@ -125,7 +127,7 @@ class Stream:
         return self._told[2]
 
     def _alerts(self) -> dict[str, Any]:
-        return news.alerts(self._live, self._status["features"])
+        return page_data.alerts(self._live, self._status["features"])
 
 
 def _event(name: str, content: object) -> bytes:

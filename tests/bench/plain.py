@@ -4,8 +4,9 @@ from pathlib import Path
 
 import msgspec
 
-from monitor import baseline, bundle
-from monitor.manifest import golden_normals, golden_windows, parse
+from monitor import bundle
+from monitor.bundle.manifest import golden_normals, golden_windows, parse
+from monitor.detect import baseline
 
 __all__ = ["plain"]
 

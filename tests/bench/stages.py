@@ -18,15 +18,15 @@ from numpy import float32
 from numpy.typing import NDArray
 
 from monitor import bundle
-from monitor.chain import Chain, Scorer
-from monitor.daemon import decoder
-from monitor.inbox import Inbox
-from monitor.memory import Memory
-from monitor.outbox import Outbox, Outgoing
-from monitor.payloads import alert_payload, state_payload
-from monitor.records import FloatArray
-from monitor.restore import restore
-from monitor.settings import Alerts, Settings, Store
+from monitor.config.settings import Alerts, Settings, Store
+from monitor.core.records import FloatArray
+from monitor.detect.scoring import Chain, Scorer
+from monitor.groups.state import Memory
+from monitor.mqtt.receive_queue import Inbox
+from monitor.publish.payloads import alert_payload, state_payload
+from monitor.service.daemon import decoder
+from monitor.storage.outbox import Outbox, Outgoing
+from monitor.storage.restore import restore
 from monitor.web.live import Live
 from tests.bench.feed import Feed
 from tests.bench.figures import Figure

@@ -12,7 +12,7 @@ from tests.bench.feed import FILTER, KEEPALIVE, LINES
 from tests.bench.processes import Broker, Speaker, await_rest, cpu_seconds
 from tests.chaos.memory import resident_mb
 from tests.conftest import PATIENCE, wait_until
-from tests.processes import Monitor
+from tests.support.processes import Monitor
 
 __all__ = ["MosquittoSub", "Ours", "OursByLine", "Subject", "Told"]
 

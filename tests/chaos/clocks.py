@@ -11,12 +11,12 @@ from unittest.mock import patch
 
 import numpy as np
 
-from monitor.chain import Chain, Verdicts
-from monitor.inbox import Inbox, Taken
-from monitor.records import Readings
+from monitor.core.records import Readings
+from monitor.detect.scoring import Chain, Verdicts
+from monitor.mqtt.receive_queue import Inbox, Taken
 from tests.chaos.reference import Model, Sent
-from tests.monitor.world import NOW, World
-from tests.toy import NAMES, STEPS
+from tests.monitor.service.pipeline_fixture import NOW, World
+from tests.support.toy_bundle import NAMES, STEPS
 
 __all__ = ["Comparison", "compare"]
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.toy import NAMES
+from tests.support.toy_bundle import NAMES
 
 __all__ = ["Course", "Reading"]
 

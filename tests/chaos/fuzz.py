@@ -12,13 +12,15 @@ from pathlib import Path
 import atheris
 
 # Imported before, so not instrumented: atheris keeps what each comparison gave, and here that is an array.
-import monitor.columns  # noqa: F401
+import monitor.ingest.columns  # noqa: F401
 
-with atheris.instrument_imports(include=["monitor.decode", "monitor.payload_schema", "monitor.topics"]):
+with atheris.instrument_imports(
+    include=["monitor.ingest.decode", "monitor.ingest.formats.json_object", "monitor.core.topics"]
+):
     from tests.chaos.promise import Decoder
 
 from tests.chaos.memory import resident_mb
-from tests.toy import HEALTHY, NAMES
+from tests.support.toy_bundle import HEALTHY, NAMES
 
 __all__ = ["main"]
 

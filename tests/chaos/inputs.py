@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.chaos.clocks import compare
 from tests.chaos.verdict import Row
-from tests.toy import save_toy_bundle
+from tests.support.toy_bundle import save_toy_bundle
 
 __all__ = ["fuzz_decode", "lie_about_time"]
 

@@ -9,7 +9,7 @@ from tests.chaos.memory import resident_mb
 from tests.chaos.rig import Rig, await_progress
 from tests.chaos.verdict import Row
 from tests.chaos.witness import Witness
-from tests.processes import Monitor
+from tests.support.processes import Monitor
 
 __all__ = ["flood"]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.chaos.rig import MODES, Rig, await_progress, by_mode
 from tests.chaos.verdict import Row
 from tests.conftest import free_port, wait_until
-from tests.processes import Monitor
+from tests.support.processes import Monitor
 
 __all__ = ["absent_broker", "kill_monitor", "two_monitors", "wrong_address"]
 

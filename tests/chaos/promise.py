@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from monitor.decode import DecodeStage
-from monitor.inbox import Inbox
-from monitor.records import Outcome
-from monitor.topics import Template
-from tests.toy import NAMES
+from monitor.core.records import Outcome
+from monitor.core.topics import Template
+from monitor.ingest.decode import DecodeStage
+from monitor.mqtt.receive_queue import Inbox
+from tests.support.toy_bundle import NAMES
 
 __all__ = ["Decoder"]
 

@@ -17,8 +17,8 @@ from tests.chaos.plant import Plant
 from tests.chaos.verdict import ALERTS, STATES, Row, expect, last_states, read_events, weigh
 from tests.chaos.witness import Witness
 from tests.conftest import wait_until
-from tests.processes import Monitor, Proxy, client
-from tests.toy import save_toy_bundle
+from tests.support.processes import Monitor, Proxy, client
+from tests.support.toy_bundle import save_toy_bundle
 
 __all__ = ["MODES", "Rig", "await_progress", "by_mode"]
 

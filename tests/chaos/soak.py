@@ -10,8 +10,8 @@ from tests.chaos.memory import resident_mb
 from tests.chaos.rig import await_progress
 from tests.chaos.verdict import Row
 from tests.chaos.wire import PUBACK, Link, publish
-from tests.processes import Monitor
-from tests.toy import FAULTY, HEALTHY, NAMES, save_toy_bundle
+from tests.support.processes import Monitor
+from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES, save_toy_bundle
 
 __all__ = ["soak"]
 

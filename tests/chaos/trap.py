@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from monitor.cli import main
-from monitor.store import Store
+from monitor.cli.main import main
+from monitor.storage.store import Store
 
 __all__ = ["PLACES"]
 

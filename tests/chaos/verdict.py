@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from monitor import bundle
-from monitor.chain import Chain
-from monitor.decode import DecodeStage
-from monitor.inbox import CAPACITY, Inbox
-from monitor.records import AlertEvent
-from monitor.settings import Alerts, WindowSettings
-from monitor.topics import Template
+from monitor.config.settings import Alerts, WindowSettings
+from monitor.core.records import AlertEvent
+from monitor.core.topics import Template
+from monitor.detect.scoring import Chain
+from monitor.ingest.decode import DecodeStage
+from monitor.mqtt.receive_queue import CAPACITY, Inbox
 from tests.chaos.course import Reading
 from tests.chaos.wire import Packet
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT
+
 SOURCES = sorted((ROOT / "monitor").rglob("*.py")) + sorted((ROOT / "training").rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 STAGES = (
@@ -22,7 +23,7 @@ def _name(path: Path) -> str:
 
 
 def _imports(path: Path) -> Iterator[str]:
-    """Yield the full name of all that a file imports, wherever in it: `monitor.bundle.Golden`."""
+    """Yield the full name of all that a file imports, wherever in it: `monitor.bundle.load.Golden`."""
     package = list(path.relative_to(ROOT).with_suffix("").parts[:-1])
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):

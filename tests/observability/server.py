@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from tests.conftest import PATIENCE, free_port, require, wait_until
+from tests.conftest import PATIENCE, ROOT, free_port, require, wait_until
 
-CONFIG = Path(__file__).parents[2] / "config" / "prometheus"
+CONFIG = ROOT / "config" / "prometheus"
 SCALE = 100
 """An hour of the rules takes 36 s in a test."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600}

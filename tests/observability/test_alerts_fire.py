@@ -6,8 +6,8 @@ from typing import Any
 from config.grafana.dashboard import PATH
 from tests.conftest import NewBroker, wait_until
 from tests.observability.server import expand, prometheus
-from tests.processes import Client, Monitor, client, running
-from tests.toy import FAULTY, HEALTHY, NAMES, save_toy_bundle
+from tests.support.processes import Client, Monitor, client, running
+from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES, save_toy_bundle
 
 _SETTINGS = "[windows]\nstale_after = 1\n[alerts]\nclear_after = 1\n"
 _ROOM = 4096

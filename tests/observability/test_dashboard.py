@@ -10,10 +10,10 @@ from prometheus_client import CollectorRegistry
 
 from config.grafana.dashboard import PATH, text
 from config.grafana.panels import HERE
-from monitor.inbox import CAPACITY
-from monitor.metrics import Metrics
+from monitor.mqtt.receive_queue import CAPACITY
+from monitor.telemetry.metrics import Metrics
 from tests.observability.server import CONFIG
-from tests.toy import toy_manifest
+from tests.support.toy_bundle import toy_manifest
 
 BOARD: dict[str, Any] = json.loads(PATH.read_text())
 ROWS = [panel for panel in BOARD["panels"] if panel["type"] == "row"]

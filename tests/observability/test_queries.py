@@ -12,8 +12,8 @@ import pytest
 from config.grafana.dashboard import PATH
 from tests.conftest import Mosquitto, wait_until
 from tests.observability.server import Prometheus, expand, prometheus
-from tests.processes import Monitor, running
-from tests.toy import FAULTY, HEALTHY, NAMES
+from tests.support.processes import Monitor, running
+from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
 SECONDS = 300
 """Of the replay, longer than any test."""

@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import require
-
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT, require
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.conftest import require
-
-ROOT = Path(__file__).parents[2]
+from tests.conftest import ROOT, require
 
 
 @dataclass(frozen=True)

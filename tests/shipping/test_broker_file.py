@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Mosquitto, NewBroker, wait_until
-from tests.monitor.test_run import reading
-from tests.processes import Monitor, client, running
-from tests.toy import FAULTY
+from tests.conftest import ROOT, Mosquitto, NewBroker, wait_until
+from tests.monitor.cli.test_run import reading
+from tests.support.processes import Monitor, client, running
+from tests.support.toy_bundle import FAULTY
 
-ROOT = Path(__file__).parents[2]
 LOGINS = ("monitor", "operator", "plant")
 READING = "plant/line1/station7/reading"
 STATUS = "sensor-monitor/status"

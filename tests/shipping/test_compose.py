@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from monitor import __version__
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[2]
 FILE = ROOT / "docker" / "compose.yaml"
 STACK: dict[str, Any] = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = STACK["services"]

@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from monitor import __version__, arguments
-from tests.conftest import require
-from training.arguments import parser as training_parser
+from monitor import __version__
+from monitor.cli.parser import parser as monitor_parser
+from tests.conftest import ROOT, require
+from training.cli.parser import parser as training_parser
 
-ROOT = Path(__file__).parents[2]
 NAMES = ("run", "check", "replay", "record", "backtest", "demo")
 MODULES = {"sensor-monitor": "monitor", "sensor-training": "training"}
 
 
 def wholes() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of each program."""
-    ours = arguments.parser(dict.fromkeys(NAMES, lambda _: 0))
+    ours = monitor_parser(dict.fromkeys(NAMES, lambda _: 0))
     return {"sensor-monitor": ours, "sensor-training": training_parser()}
 
 

@@ -12,10 +12,10 @@ import yaml
 
 from monitor import __version__
 from tests.conftest import Mosquitto, free_port, require, wait_until
-from tests.monitor.test_run import reading
-from tests.processes import client
+from tests.monitor.cli.test_run import reading
 from tests.shipping.images import ROOT, Image, context, locked, stages
-from tests.toy import FAULTY
+from tests.support.processes import client
+from tests.support.toy_bundle import FAULTY
 
 FILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
 SERVICES = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())["services"]

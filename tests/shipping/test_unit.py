@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import require
+from tests.conftest import ROOT, require
 
-ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "config" / "systemd" / "sensor-monitor.service"
 
 

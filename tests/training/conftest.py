@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training import recordings
-from training.cli import main
-from training.inject import inject
-from training.simulate import DEFAULT_START, Plant, simulate
+from training.cli.main import main
+from training.data import recordings
+from training.data.simulate import DEFAULT_START, Plant, simulate
+from training.faults.inject import inject
 
 
 @pytest.fixture(scope="session")

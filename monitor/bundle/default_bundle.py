@@ -1,0 +1,29 @@
+"""The bundle that comes with the monitor, for a plant that has none of its own yet."""
+
+from importlib import resources
+from pathlib import Path
+
+__all__ = ["FOLDER", "OWN", "choose", "note"]
+
+FOLDER = Path(str(resources.files("monitor.bundle"))) / "default"
+"""Where it is, in the installed package."""
+OWN = Path("var/bundle")
+"""Where a plant's own is looked for unless the settings say otherwise."""
+
+
+def choose(named: Path) -> Path:
+    """Return the folder to load: the one that the settings name, or `FOLDER` where they name none.
+
+    A folder other than `OWN` was meant by somebody, so it is never replaced.
+    """
+    return FOLDER if named == OWN and not named.exists() and FOLDER.exists() else named
+
+
+def note(folder: Path) -> str:
+    """Return what to say of the folder in use; "" unless it is the default bundle."""
+    if folder != FOLDER:
+        return ""
+    return (
+        "THIS IS THE DEFAULT BUNDLE, for the settings name none that is there: it has never seen this plant. "
+        "`sensor-monitor record` for half an hour, then `sensor-training fit --healthy`, makes one that has"
+    )

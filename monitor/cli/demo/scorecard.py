@@ -1,0 +1,103 @@
+"""Compares the alerts that came over MQTT with the faults that the recording says it holds."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+from monitor.recordings.reader import Row
+
+__all__ = ["Fault", "Incident", "ScoreCard", "faults", "incidents", "score"]
+
+
+@dataclass(slots=True)
+class Fault:
+    """An uninterrupted run of faulty readings of one group."""
+
+    group: str
+    started_at: float
+    """Event time of its first reading, seconds since the Unix epoch."""
+    ended_at: float
+    """Event time at which no window holds any of its readings any more."""
+
+
+@dataclass(slots=True)
+class Incident:
+    """What the monitor reported."""
+
+    group: str
+    started_at: float
+    ended_at: float
+    """Infinite while it fires."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCard:
+    """How the monitor did."""
+
+    injected: int
+    found: int
+    false_alarms: int
+    delay: float | None
+    """Median event time from a fault to its incident, seconds; None if none was found."""
+
+    @property
+    def missed(self) -> int:
+        """Faults without an incident."""
+        return self.injected - self.found
+
+
+def faults(rows: Iterable[Row], steps: int) -> list[Fault]:
+    """Return the faults in a labelled recording; `steps` is the number of readings in a window."""
+    open_: dict[str, Fault] = {}
+    healthy: dict[str, int] = {}
+    found = []
+    for row in rows:
+        if row.ts is None:
+            continue
+        fault = open_.get(row.group)
+        if row.faulty:
+            healthy[row.group] = 0
+            if fault is None:
+                fault = open_[row.group] = Fault(row.group, row.ts, row.ts)
+                found.append(fault)
+            fault.ended_at = row.ts
+        elif fault is not None:
+            healthy[row.group] += 1
+            if healthy[row.group] < steps:
+                fault.ended_at = row.ts  # the window of this reading still holds a faulty one
+            else:
+                del open_[row.group]
+    return found
+
+
+def incidents(events: Iterable[dict[str, Any]]) -> list[Incident]:
+    """Return the incidents that alert events tell of."""
+    known: dict[str, Incident] = {}
+    for event in events:
+        started_at = datetime.fromisoformat(event["started_at"]).timestamp()
+        incident = known.setdefault(event["id"], Incident(event["group"], started_at, float("inf")))
+        if event["ended_at"] is not None:
+            incident.ended_at = datetime.fromisoformat(event["ended_at"]).timestamp()
+    return list(known.values())
+
+
+def score(faults: Iterable[Fault], incidents: Iterable[Incident]) -> ScoreCard:
+    """Match faults and incidents that overlap in time: one incident may cover several faults."""
+    faults, incidents = list(faults), list(incidents)
+    delays = []
+    for fault in faults:
+        hits = [incident.started_at for incident in incidents if _overlap(fault, incident)]
+        if hits:
+            delays.append(max(0.0, min(hits) - fault.started_at))
+    false_alarms = sum(not any(_overlap(fault, incident) for fault in faults) for incident in incidents)
+    return ScoreCard(len(faults), len(delays), false_alarms, median(delays) if delays else None)
+
+
+def _overlap(fault: Fault, incident: Incident) -> bool:
+    return (
+        fault.group == incident.group
+        and incident.started_at <= fault.ended_at
+        and fault.started_at < incident.ended_at
+    )

@@ -1,0 +1,247 @@
+"""Reads the settings from file, environment and flags, and says in one line what is wrong with them."""
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsError
+
+from monitor.config.settings import Alerts, FileSettings, Http, Mqtt, Settings, check_token
+from monitor.core.errors import ConfigurationError
+from monitor.core.topics import Template, conflict, homeless, own_output
+
+__all__ = ["load", "password", "propose", "token"]
+
+_PREFIX = "MONITOR_"
+# systemd sets these for a unit that another one triggers; they are no settings of ours.
+_SYSTEMD = {
+    "MONITOR_SERVICE_RESULT",
+    "MONITOR_EXIT_CODE",
+    "MONITOR_EXIT_STATUS",
+    "MONITOR_INVOCATION_ID",
+    "MONITOR_UNIT",
+}
+
+
+def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
+    """Merge flags over environment over file over defaults.
+
+    Parameters
+    ----------
+    file : the TOML file, or None to do without.
+    flags : settings given on the command line, by top-level name.
+
+    Raises
+    ------
+    ConfigurationError : a file is missing, a key unknown, a value of the wrong type or impossible.
+    """
+    content = _read_toml(file) if file else {}
+    if file:
+        _check_file(file, content)
+    _check_environment()
+
+    class Merged(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, InitSettingsSource(settings_cls, content)
+
+    try:
+        settings = Merged(**(flags or {}))
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"environment {_unreadable(error)}: is not JSON; expected it there for lists and tables, such as "
+            '["a/{x}"] or {"a": 1}'
+        ) from error
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, file, os.environ)) from None
+    templates = [Template(text) for text in settings.input.topics]
+    reason = conflict(templates, settings.mqtt.base_topic)
+    if not reason and settings.homeassistant.discovery:
+        reason = own_output(templates, "discovery_prefix", settings.homeassistant.discovery_prefix)
+    if reason:
+        raise ConfigurationError(f"{_where(('input', 'topics'), file, os.environ)}input.topics: {reason}")
+    if reason := homeless(templates, settings.input.groups):
+        raise ConfigurationError(f"{_where(('input', 'groups'), file, os.environ)}input.groups: {reason}")
+    return settings
+
+
+def propose(alerts: Alerts, words: Sequence[str]) -> Alerts:
+    """Change alert settings by words such as `raise_after=3`, values as in TOML.
+
+    Raises
+    ------
+    ConfigurationError : a word is no setting of alerts, or its value is impossible.
+    """
+    changes: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise ConfigurationError(f"--propose {word}: expected NAME=VALUE, such as raise_after=3")
+        try:
+            changes[name] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            changes[name] = text  # a word without its quotes, which a shell takes off
+    content = json.dumps({"alerts": alerts.model_dump() | changes}, default=str)
+    try:
+        return FileSettings.model_validate_json(content, strict=True).alerts
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"--propose: {_explain(error, None, {}).removeprefix('settings: ')}"
+        ) from None
+
+
+def password(mqtt: Mqtt) -> str | None:
+    """Return the broker's password, from the settings or from `password_file` (without its last newline).
+
+    Raises
+    ------
+    ConfigurationError : the file can't be read.
+    """
+    if mqtt.password_file is None:
+        return mqtt.password.get_secret_value() if mqtt.password else None
+    text = _secret("mqtt.password_file", mqtt.password_file)
+    if not text:
+        raise ConfigurationError(f"mqtt.password_file: {mqtt.password_file} is empty; expected a password")
+    return text
+
+
+def token(http: Http) -> str | None:
+    """Return what one has to know to read over HTTP, from the settings or from `token_file`.
+
+    Raises
+    ------
+    ConfigurationError : the file can't be read, or holds no token.
+    """
+    if http.token_file is None:
+        return http.token.get_secret_value() if http.token else None
+    try:
+        return check_token(_secret("http.token_file", http.token_file))
+    except ValueError as error:
+        raise ConfigurationError(f"http.token_file: {http.token_file}: the token {error}") from None
+
+
+def _secret(name: str, file: Path) -> str:
+    """Return what stands in a file, without its last newline."""
+    try:
+        return file.read_text().rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise ConfigurationError(f"{name}: {file} can't be read: {reason}") from error
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text())
+    except OSError as error:
+        raise ConfigurationError(f"{file}: can't be read: {error.strerror}; expected a TOML file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{file}: is not UTF-8 text; expected a TOML file") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{file}: is not TOML: {error}") from error
+
+
+def _check_file(file: Path, content: dict[str, Any]) -> None:
+    """Hold the file to exact types: the environment may say "1883", a file must say 1883."""
+    try:
+        FileSettings.model_validate_json(json.dumps(content, default=str), strict=True)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, file, {})) from None
+
+
+def _check_environment() -> None:
+    sections = {name.upper() for name in FileSettings.model_fields}
+    for variable in os.environ:
+        name = variable.upper().removeprefix(_PREFIX)
+        if name == variable.upper() or variable.upper() in _SYSTEMD or name.split("__")[0] in sections:
+            continue
+        close = _closest(name, sections | _inner_variables())
+        hint = f"did you mean {_PREFIX + close!r}?" if close else f"expected one like {_PREFIX}MQTT__HOST"
+        raise ConfigurationError(f"environment {variable}: unknown setting; {hint}")
+
+
+def _inner_variables() -> set[str]:
+    """Return what the variables of the settings in a section are called, behind what all begin with."""
+    return {
+        f"{section}__{name}".upper()
+        for section, field in FileSettings.model_fields.items()
+        for name in getattr(field.annotation, "model_fields", ())
+    }
+
+
+def _explain(error: ValidationError, file: Path | None, environment: Mapping[str, str]) -> str:
+    """Say the first problem: where it stands, the rule, the offending value."""
+    problems = error.errors()
+    first = problems[0]
+    name = ".".join(str(part) for part in first["loc"])
+    where = _where(first["loc"], file, environment)
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    rule = _rule(first)
+    between = "" if not name else " " if rule.startswith(("must ", "is ")) else ": "
+    return f"{where}{name}{between}{rule}{more}"
+
+
+def _unreadable(error: SettingsError) -> str:
+    """Return the variable whose text is no JSON: the error tells the section and, as its cause, the text."""
+    text = getattr(error.__cause__, "doc", None)
+    return next(key for key, value in os.environ.items() if key.upper().startswith(_PREFIX) and value == text)
+
+
+def _where(location: Sequence[int | str], file: Path | None, environment: Mapping[str, str]) -> str:
+    """Return what gave a setting: an environment variable, for it alone or its whole table, or the file."""
+    given = {key.upper() for key in environment}
+    for length in range(len(location), 0, -1):
+        variable = _PREFIX + "__".join(str(part) for part in location[:length]).upper()
+        if variable in given:
+            return f"environment {variable}: "
+    return f"{file}: " if file else "settings: "
+
+
+def _rule(problem: ErrorDetails) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "is an unknown setting" + _suggest(str(problem["loc"][-1]), _siblings(problem))
+    if problem["type"] == "missing":
+        return "is missing"
+    if problem["type"] in {"too_short", "string_too_short"}:
+        return "must not be empty"
+    text = (
+        problem["msg"]
+        .replace("Input should", "should")
+        .replace("Value error, ", "")
+        .replace("should", "must")
+    )
+    value = problem["input"]
+    secret = {"password", "token"} & set(problem["loc"])
+    if problem["type"] == "value_error" or secret or not isinstance(value, (str, int, float, bool)):
+        return text
+    return f"{text}, not {value!r}"
+
+
+def _siblings(problem: ErrorDetails) -> set[str]:
+    """Return the names that are known where an unknown one stands."""
+    model: Any = FileSettings
+    for part in problem["loc"][:-1]:  # a number where it is one of several
+        model = get_args(model)[0] if isinstance(part, int) else model.model_fields[part].annotation
+    return set(model.model_fields)
+
+
+def _suggest(name: str, known: set[str]) -> str:
+    close = _closest(name, known)
+    return f"; did you mean {close!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
+
+
+def _closest(name: str, known: set[str]) -> str:
+    """Return the one of these names that is most like another; "" where none is."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), "")

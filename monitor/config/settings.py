@@ -1,0 +1,278 @@
+"""Settings: flags over environment over TOML file over default, checked before any socket opens."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from annotated_types import Ge, Gt, Le
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from monitor.bundle import default_bundle
+from monitor.core.topics import Template
+
+__all__ = [
+    "AlertRule",
+    "Alerts",
+    "FileSettings",
+    "HomeAssistant",
+    "Http",
+    "Input",
+    "Log",
+    "Mqtt",
+    "Settings",
+    "Store",
+    "Tls",
+    "WindowSettings",
+    "check_token",
+]
+
+Port = Annotated[int, Ge(1), Le(65535)]
+Seconds = Annotated[float, Gt(0), Le(1e9)]
+SecondsOrZero = Annotated[float, Ge(0), Le(1e9)]
+Count = Annotated[int, Ge(1), Le(1_000_000)]
+Score = Annotated[float, Gt(0), Le(1)]
+
+# With 16 letters and digits drawn at random, there is nothing to gain by trying.
+_SHORTEST_TOKEN = 16
+
+
+def _bundle(value: Any) -> Any:
+    return str(default_bundle.FOLDER) if value == "" else value
+
+
+def _template(text: str) -> str:
+    Template(text)
+    return text
+
+
+def _output_topic(text: str) -> str:
+    if (
+        not text
+        or not text.isprintable()
+        or text.startswith(("/", "$"))
+        or text.endswith("/")
+        or any(mark in text for mark in "+#\0")
+    ):
+        raise ValueError(
+            f"must be a topic without wildcards, control characters, '$' in front or a slash at either end, "
+            f"not {text!r}"
+        )
+    return text
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(f"must not hold control characters, as {text!r} does")
+    return text
+
+
+def _host(text: str) -> str:
+    if not text or not text.isprintable() or any(mark in text for mark in " /"):
+        raise ValueError(f"must be a host name or an address, not {text!r}")
+    return text
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/") or not text.isprintable() or " " in text:
+        raise ValueError(f"must begin with a slash and hold no spaces, not {text!r}")
+    return text
+
+
+def _token(secret: SecretStr) -> SecretStr:
+    return SecretStr(check_token(secret.get_secret_value()))
+
+
+def check_token(text: str) -> str:
+    """Return a token that nobody guesses and that every header can carry.
+
+    Raises
+    ------
+    ValueError : it is another one; the text doesn't tell which.
+    """
+    if len(text) < _SHORTEST_TOKEN or not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError(f"must have at least {_SHORTEST_TOKEN} characters, of ASCII and without spaces")
+    return text
+
+
+def _qos(value: int) -> int:
+    if value not in {0, 1, 2}:
+        raise ValueError(f"must be 0, 1 or 2, not {value}")
+    return value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class Tls(_Section):
+    """Encryption to the broker; on when `ca_file` or `certfile` is given, or `enabled` is true."""
+
+    enabled: bool = False
+    ca_file: Path | None = None
+    certfile: Path | None = None
+    keyfile: Path | None = None
+    insecure: bool = False
+    """Whether the broker's certificate is taken for good whoever shows it."""
+
+    @property
+    def on(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.enabled or self.ca_file is not None or self.certfile is not None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.keyfile is not None and self.certfile is None:
+            raise ValueError("a keyfile needs a certfile")
+        if self.insecure and not self.on:
+            raise ValueError("insecure needs enabled = true: without encryption there is no certificate")
+        return self
+
+
+class Mqtt(_Section):
+    """The broker, and how to be its client."""
+
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    port: Port = 1883
+    transport: Literal["tcp", "websockets"] = "tcp"
+    path: Annotated[str, AfterValidator(_path)] = "/mqtt"
+    """Where the broker answers websockets."""
+    version: Literal["auto", "5", "3.1.1"] = "auto"
+    client_id: Annotated[str, AfterValidator(_printable)] = Field(default="", max_length=200)
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    tls: Tls = Tls()
+    keepalive: Annotated[int, Ge(5), Le(65535)] = 30
+    """Seconds of quiet until the connection is probed."""
+    qos: Annotated[int, AfterValidator(_qos)] = 1
+    bulk: bool = True
+    """Whether readings are taken off the connection many at a time, past paho; not with websockets."""
+    base_topic: Annotated[str, AfterValidator(_output_topic)] = "sensor-monitor"
+
+    @model_validator(mode="after")
+    def _one_password(self) -> Self:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("password and password_file must not both be set")
+        if (self.password or self.password_file) and self.username is None:
+            raise ValueError("a password needs a username")
+        return self
+
+
+class Input(_Section):
+    """Where readings come from and where their numbers stand in the payload."""
+
+    topics: Annotated[
+        tuple[Annotated[str, AfterValidator(_template)], ...], Field(min_length=1, max_length=100)
+    ] = ("plant/{line}/{station}/reading",)
+    fields: dict[str, str] = {}
+    """Feature (or `ts`) -> dotted path in the payload; what isn't named stands under its own name."""
+    groups: tuple[Annotated[str, AfterValidator(_output_topic)], ...] = ()
+    """Groups that must speak: `silent` after `stale_after`, also where they never did."""
+    max_groups: Count = 100_000
+    """Groups that are held in memory; the least recently heard beyond it are set aside in the store."""
+
+
+class WindowSettings(_Section):
+    """How readings become windows."""
+
+    stride: Count = 1
+    max_gap: Seconds | None = None
+    """Seconds; None stands for 3 sample periods of the bundle."""
+    max_skew: Seconds = 60.0
+    """Seconds."""
+    stale_after: Seconds = 60.0
+    """Seconds."""
+
+
+class AlertRule(_Section):
+    """Other alert settings for some groups; what isn't given is as for all."""
+
+    groups: Annotated[str, AfterValidator(_printable)] = Field(min_length=1)
+    """Pattern of their names: `*` stands for any characters, slashes too."""
+    raise_after: Count | None = None
+    clear_after: Count | None = None
+    clear_below: Score | None = None
+    min_interval: SecondsOrZero | None = None
+    renotify_after: SecondsOrZero | None = None
+
+
+class Alerts(_Section):
+    """How scores become alerts."""
+
+    mode: Literal["lifecycle", "every_window"] = "lifecycle"
+    raise_after: Count = 1
+    """Consecutive Faulty windows that raise an alert."""
+    clear_after: Count = 3
+    """Consecutive Normal windows that resolve it."""
+    clear_below: Score | None = None
+    """A window counts towards that only with a score below this; None: each Normal one does."""
+    min_interval: SecondsOrZero = 0.0
+    """Seconds after an incident in which its group begins no other."""
+    renotify_after: SecondsOrZero = 0.0
+    """Seconds after which an incident that goes on is published again; 0: never."""
+    rules: tuple[AlertRule, ...] = ()
+    """The first whose pattern fits a group decides for it."""
+    false_alarms: Path = Path("var/false-alarms.csv")
+    """Where windows of incidents that were none are appended, labelled Normal."""
+
+
+class Store(_Section):
+    """Where windows, incidents and unsent alerts outlive the process."""
+
+    path: Path = Path("var/state.db")
+    sync: Literal["normal", "full"] = "normal"
+    """Whether each commit waits for the disk, so that it outlives a power cut too."""
+
+
+class HomeAssistant(_Section):
+    """Whether Home Assistant is told of each group, so that it needs no settings for them."""
+
+    discovery: bool = False
+    discovery_prefix: Annotated[str, AfterValidator(_output_topic)] = "homeassistant"
+
+
+class Http(_Section):
+    """The server of /metrics, /livez, /readyz and the page."""
+
+    host: Annotated[str, AfterValidator(_host)] = "127.0.0.1"
+    port: Annotated[int, Ge(0), Le(65535)] = 9108
+    """0: any free port; the log says which."""
+    token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    """What one has to know to read anything but /livez and /readyz."""
+    token_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one_token(self) -> Self:
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("token and token_file must not both be set")
+        return self
+
+
+class Log(_Section):
+    """What the log looks like."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class FileSettings(_Section):
+    """All that may stand in the TOML file."""
+
+    bundle: Annotated[Path, BeforeValidator(_bundle)] = default_bundle.OWN
+    """The folder to load; see `packaged.choose`. Empty stands for the one that comes with the monitor."""
+    mqtt: Mqtt = Mqtt()
+    input: Input = Input()
+    windows: WindowSettings = WindowSettings()
+    alerts: Alerts = Alerts()
+    store: Store = Store()
+    homeassistant: HomeAssistant = HomeAssistant()
+    http: Http = Http()
+    log: Log = Log()
+
+
+class Settings(FileSettings, BaseSettings):
+    """The settings as the daemon uses them, merged from all sources; see `configuration.load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MONITOR_", env_nested_delimiter="__", env_ignore_empty=False
+    )

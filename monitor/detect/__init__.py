@@ -1,0 +1,1 @@
+"""Readings -> verdicts. Pure: no I/O, no clock, no log, no settings."""

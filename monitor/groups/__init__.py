@@ -1,0 +1,1 @@
+"""All that is known of each group: state, silence, incidents, mutes."""

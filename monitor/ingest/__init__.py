@@ -1,0 +1,1 @@
+"""Messages -> readings. Pure: no I/O, no clock, no log, no settings."""

@@ -1,0 +1,42 @@
+"""Asks a broker which version of the protocol it speaks."""
+
+from collections.abc import Callable
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.reasoncodes import ReasonCode
+
+from monitor.config.settings import Mqtt
+
+__all__ = ["ask_version"]
+
+_PATIENCE = 10  # seconds until a peer that doesn't answer is given up
+_UNSUPPORTED_VERSION = 132
+
+
+def ask_version(
+    client: paho.Client, settings: Mqtt, answered: Callable[[bool], None], silent: Callable[[], None]
+) -> None:
+    """Find out whether the broker speaks MQTT 5 by a connection for that alone.
+
+    It is MQTT 5 without properties, which an old broker reads far enough to refuse: with properties some take
+    their length for another field's, and wait for bytes that never come.
+
+    Parameters
+    ----------
+    client : an MQTT 5 client with an id of its own, because a connection without a session expiry would end
+        the stored session.
+    settings : the broker.
+    answered : called once, with whether it does.
+    silent : called each time the peer ends the connection without an answer.
+    """
+
+    def answer(_: Any, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
+        client.on_disconnect = None
+        client.disconnect()
+        answered(reason.value != _UNSUPPORTED_VERSION)
+
+    client.on_connect = answer
+    client.on_disconnect = lambda *_: silent()
+    client.connect_async(settings.host, settings.port, _PATIENCE, clean_start=True)
+    client.loop_start()

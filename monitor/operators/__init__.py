@@ -1,0 +1,1 @@
+"""What operators ask for: acknowledge, mute, false alarm, reload."""

@@ -1,0 +1,106 @@
+"""Windows that were called Faulty and weren't: a file of labelled windows to train with."""
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from monitor.core.records import AlertEvent
+
+__all__ = ["FalseAlarms"]
+
+_NORMAL = "1"
+
+
+class FalseAlarms:
+    """Appends a row for each false alarm: incident, time, window flat with the oldest reading first, label.
+
+    An incident stands there percent-encoded, as in a URL, so that no group's name can break a row or be taken
+    for a formula.
+
+    Parameters
+    ----------
+    path : of the file; made with the first row.
+    features, steps : the shape of the windows.
+    """
+
+    def __init__(self, path: Path, features: Sequence[str], steps: int) -> None:
+        self.path = path
+        flat = [f"t{step}_{name}" for step in range(steps) for name in features]
+        self._header = _line(["incident", "ts", *flat, "Label"])
+
+    def append(self, event: AlertEvent) -> bool:
+        """Put an incident's window on the disk; return whether it wasn't there yet.
+
+        Parameters
+        ----------
+        event : the one that began the incident.
+
+        Raises
+        ------
+        OSError : the file can't be read or written, and is as it was.
+        ValueError : it has other columns.
+        """
+        incident = quote(event.id, safe="/:")
+        values = [value for step in event.window_values for value in step]
+        row = _line([incident, event.window_ts[-1], *values, _NORMAL])
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+b", buffering=0) as file:
+            file.seek(0)
+            content = file.readall()
+            found = content.partition(b"\n")[0].rstrip(b"\r")
+            if content and found != self._header.rstrip(b"\n"):
+                raise ValueError(
+                    f"begins with {found.decode(errors='replace')[:200]!r}; expected the columns "
+                    f"{self._header.decode().strip()}"
+                )
+            whole, missing = _whole(content, row.count(b","))
+            if f"\n{incident},".encode() in content[:whole]:
+                return False
+            try:
+                file.truncate(whole)
+                _write(file, missing + row if content else self._header + row)
+            except OSError:
+                with suppress(OSError):
+                    file.truncate(len(content))
+                raise
+        if not content:
+            _sync_folder(self.path.parent)
+        return True
+
+
+def _line(cells: Iterable[object]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
+
+
+def _whole(content: bytes, commas: int) -> tuple[int, bytes]:
+    """Return how long the whole rows are, and what the last one of them lacks.
+
+    A power cut may have left a part of a row; somebody's editor may have left a whole one without its end.
+    """
+    last = content.rpartition(b"\n")[2]
+    if not last:
+        return len(content), b""
+    if last.count(b",") == commas and not last.endswith(b","):
+        return len(content), b"\n"
+    return len(content) - len(last), b""
+
+
+def _write(file: io.FileIO, data: bytes) -> None:
+    if file.write(data) != len(data):
+        raise OSError("no room for the row")
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """See that the name of a new file outlives a power cut too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,1 @@
+"""What is published for others: alert events, states, births, Home Assistant."""

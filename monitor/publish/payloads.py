@@ -1,0 +1,84 @@
+"""What the monitor publishes, as JSON: alert events, states, info."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from monitor.bundle.manifest import Manifest
+from monitor.core.records import FAULTY, AlertEvent, GroupState
+
+__all__ = ["SCHEMA", "alert_payload", "info_payload", "iso", "muted_payload", "state_payload"]
+
+SCHEMA = 1
+"""Version of alert events and states."""
+
+
+@lru_cache(maxsize=1024)  # when an incident began is said with each of its events
+def iso(ts: float) -> str:
+    """Return seconds since the Unix epoch as ISO 8601, UTC, to the millisecond."""
+    return datetime.fromtimestamp(round(ts, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
+    """Return an alert event as its subscribers read it."""
+    return msgspec.json.encode(
+        {
+            "schema": SCHEMA,
+            "id": event.id,
+            "status": event.status,
+            "repeat": event.repeat,
+            "group": event.group,
+            "label": FAULTY,
+            "score": event.score,
+            "threshold": manifest.threshold,
+            "started_at": iso(event.started_at),
+            "ended_at": None if event.ended_at is None else iso(event.ended_at),
+            "window": {"ts": event.window_ts, "values": event.window_values},
+            "contributions": event.contributions
+            and dict(zip(manifest.names, event.contributions, strict=True)),
+            "contributions_by_step": event.contributions_by_step,
+            "reason": event.reason or None,
+            "out_of_range": event.out_of_range,
+            "bundle": manifest.id,
+        }
+    )
+
+
+def state_payload(state: GroupState, *, acknowledged: bool = False) -> bytes:
+    """Return a group's state as it is retained, with whether somebody takes care of its incident."""
+    return msgspec.json.encode(
+        {
+            "group": state.group,
+            "state": state.state.value,
+            "since": iso(state.since),
+            "score": state.score,
+            "out_of_range": state.out_of_range,
+            "incident": state.incident,
+            "acknowledged": acknowledged,
+        }
+    )
+
+
+def muted_payload(lines: Sequence[tuple[str, float]]) -> bytes:
+    """Return the patterns of muted groups, each with its end, as they are retained."""
+    return msgspec.json.encode(
+        {"muted": [{"group": pattern, "until": iso(until)} for pattern, until in lines]}
+    )
+
+
+def info_payload(
+    version: str, manifest: Manifest, topics: Sequence[str], started_at: float, client_id: str, instance: str
+) -> bytes:
+    """Return what this process is, without secrets; `instance` is another with each process."""
+    info: dict[str, Any] = {
+        "version": version,
+        "bundle": manifest.id,
+        "topics": topics,
+        "started_at": iso(started_at),
+        "client_id": client_id,
+        "instance": instance,
+    }
+    return msgspec.json.encode(info)

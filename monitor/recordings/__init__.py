@@ -1,0 +1,1 @@
+"""Recordings: files with one reading a row."""

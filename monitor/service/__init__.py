@@ -1,0 +1,1 @@
+"""The daemon: building its parts, their life, and the loop that judges."""

@@ -1,0 +1,55 @@
+"""What a running daemon can change over to, and what needs a restart."""
+
+from monitor import bundle
+from monitor.bundle import Bundle, default_bundle
+from monitor.bundle.manifest import Manifest
+from monitor.config.settings import Settings
+from monitor.core.errors import ConfigurationError
+
+__all__ = ["load"]
+
+# The rest decides what the parts are built of, and they are built once.
+_CHANGEABLE = {"bundle", "windows", "alerts"}
+_ADDRESS = {"host", "port"}
+
+
+def load(old: Settings, new: Settings, running: Manifest) -> Bundle:
+    """Load the bundle that changed settings name.
+
+    Raises
+    ------
+    UnusableError : they change what can't change while the daemon runs, or the bundle can't be used.
+    """
+    fixed = [f"{section}.{name}" for section, name in _changes(old, new)]
+    if fixed:
+        raise ConfigurationError(
+            f"{', '.join(fixed)} changed; expected a restart for that: a reload takes bundle, windows, "
+            "alerts, mqtt.host and mqtt.port"
+        )
+    folder = default_bundle.choose(new.bundle)
+    loaded = bundle.load(folder)
+    for what, theirs, ours in (
+        ("features", loaded.manifest.names, running.names),
+        ("steps", loaded.manifest.steps, running.steps),
+    ):
+        if theirs != ours:
+            raise ConfigurationError(
+                f"bundle {folder}: its {what} are {theirs}, and the running one's {ours}; expected the "
+                "same, or a restart"
+            )
+    return loaded
+
+
+def _changes(old: Settings, new: Settings) -> list[tuple[str, str]]:
+    """Return section and name of each setting that changed and can't."""
+    changes = []
+    for section in type(old).model_fields:
+        if section in _CHANGEABLE:
+            continue
+        before, after = getattr(old, section), getattr(new, section)
+        for name in type(before).model_fields:
+            if section == "mqtt" and name in _ADDRESS:
+                continue
+            if getattr(before, name) != getattr(after, name):
+                changes.append((section, name))
+    return changes

@@ -1,0 +1,197 @@
+"""The start from the store: it is opened, read back, or set aside where it can't be trusted."""
+
+import errno
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+from monitor.config.settings import Store as StoreSettings
+from monitor.core.errors import ConfigurationError, FailedError, InUseError
+from monitor.groups.state import Memory
+from monitor.storage.store import SCHEMA, Store, is_foreign
+
+__all__ = ["look", "open_store", "restore"]
+
+_log = logging.getLogger(__name__)
+
+# What SQLite calls a file that isn't sound.
+_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+_IN_USE = {"SQLITE_BUSY", "SQLITE_LOCKED"}
+# What the system says of a disk that may take it later.
+_MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+
+
+def restore(
+    settings: StoreSettings, memory: Memory, features: Sequence[str], steps: int, *, most: int, now: float
+) -> Store:
+    """Open the store and bring back what an earlier process knew.
+
+    Parameters
+    ----------
+    settings, features, steps : as for `open_store`.
+    memory : where it goes.
+    most : groups to bring back at most, those heard last.
+    now : when they count as heard, monotonic seconds.
+
+    Raises
+    ------
+    ConfigurationError, InUseError, FailedError : as `open_store`.
+    """
+    store = open_store(settings, features, steps)
+    rows = store.groups(most)
+    try:
+        for group, value in rows:
+            memory.load(group, value, now)
+    except ValueError as error:
+        store.close()
+        memory.set_aside(memory.excess(0))
+        _set_aside(settings.path, f"is damaged ({error})")
+        store, rows = open_store(settings, features, steps), []
+    memory.elsewhere = store.count() > len(rows)
+    return store
+
+
+def open_store(settings: StoreSettings, features: Sequence[str], steps: int) -> Store:
+    """Open the store; begin a new one where there is none, or where the one that is there doesn't fit.
+
+    Parameters
+    ----------
+    settings : where it is.
+    features, steps : the shape of the bundle's windows.
+
+    Raises
+    ------
+    ConfigurationError : the path can't be used.
+    InUseError : another process has the store open.
+    FailedError : the disk doesn't take it now.
+    """
+    path = settings.path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(path.parent, error, "a folder") from error
+    reason = _unfit(settings, features, steps) if _is_there(path) else ""
+    if reason:
+        _set_aside(path, reason)
+    try:
+        store = Store(path, settings.sync)
+    except sqlite3.Error as error:
+        raise _explain(path, error) from error
+    try:
+        if store.is_new:
+            store.create(features, steps)
+    except sqlite3.Error as error:
+        store.close()
+        raise _explain(path, error) from error
+    return store
+
+
+def look(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
+    """Return what `open_store` would find there, for people, and make nothing.
+
+    Raises
+    ------
+    ConfigurationError, InUseError, FailedError : as `open_store`.
+    """
+    path = settings.path
+    if not _is_there(path):
+        folder = next(parent for parent in path.resolve().parents if parent.exists())
+        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+            raise ConfigurationError(f"store.path: {folder} can't be written; expected a folder that can")
+        return "ok: will be made"
+    reason = _unfit(settings, features, steps)
+    return f"will be set aside: it {reason}" if reason else "ok"
+
+
+def _set_aside(path: Path, reason: str) -> None:
+    """Rename a store that can't be used, and say so; nothing is ever deleted."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    number = 0
+    while (kept := path.with_name(f"{path.name}.{stamp}{f'-{number}' if number else ''}")).exists():
+        number += 1
+    for ending in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + ending)
+        try:
+            if part.exists():
+                part.rename(kept.with_name(kept.name + ending))
+        except OSError as error:
+            raise _refused(path, error, f"permission to rename it, for it {reason}") from error
+    _log.error(
+        "STORE SET ASIDE: store.path %s %s. It is kept as %s; its windows, open incidents, mutes and unsent "
+        "alerts are not used, and all groups begin afresh", path, reason, kept.name,
+    )  # fmt: skip
+
+
+def _unfit(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
+    """Return why the store that is there can't be used; "" if it can."""
+    _leave_alone(settings.path)
+    try:
+        with closing(Store(settings.path, settings.sync)) as store:
+            if store.damage:
+                return f"is damaged ({store.damage})"
+            if store.is_new:
+                return ""
+            if store.schema != SCHEMA:
+                return f"has schema version {store.schema}, and this monitor writes version {SCHEMA}"
+            theirs, held = store.shape
+            if (theirs, held) != (list(features), steps):
+                return (
+                    f"holds windows of {held} x ({', '.join(theirs)}), and the bundle's are "
+                    f"{steps} x ({', '.join(features)})"
+                )
+            return ""
+    except sqlite3.Error as error:
+        if _name(error) not in _DAMAGED:
+            raise _explain(settings.path, error) from error
+        return f"is damaged ({error})"
+
+
+def _leave_alone(path: Path) -> None:
+    """Refuse a file that is somebody else's: a slip in a path must not move it away."""
+    with suppress(OSError):  # SQLite's own words say more
+        if is_foreign(path):
+            raise ConfigurationError(
+                f"store.path: {path} is no store of a monitor; expected one, or a new name"
+            )
+
+
+def _name(error: sqlite3.Error) -> str:
+    # An extended code's name begins with its primary one's: SQLITE_IOERR_WRITE.
+    full = getattr(error, "sqlite_errorname", "")
+    return "_".join(full.split("_")[:2])
+
+
+def _explain(path: Path, error: sqlite3.Error) -> ConfigurationError | FailedError:
+    if _name(error) in _IN_USE:
+        return InUseError(
+            f"store.path: {path} is in use by another process; expected a file of its own for each monitor"
+        )
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        return ConfigurationError(f"store.path: {path} can't be written; expected permission to")
+    if path.is_symlink() and not path.exists():
+        return ConfigurationError(f"store.path: {path} leads to {path.readlink()}; expected a file there")
+    return FailedError(f"store.path: {path}: {error}")
+
+
+def _is_there(path: Path) -> bool:
+    """Say whether there is a file.
+
+    Raises
+    ------
+    ConfigurationError : something else is there, or nothing can be.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise ConfigurationError(f"store.path: {path} is no file; expected one, or a name for it")
+        return path.exists()
+    except OSError as error:
+        raise _refused(path, error, "a file that can be reached") from error
+
+
+def _refused(path: Path, error: OSError, expected: str) -> ConfigurationError | FailedError:
+    text = f"store.path: {path}: {error.strerror}; expected {expected}"
+    return FailedError(text) if error.errno in _MAY_PASS else ConfigurationError(text)

@@ -1,0 +1,1 @@
+"""What is told of the monitor itself: metrics and logs."""

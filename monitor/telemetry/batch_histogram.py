@@ -1,0 +1,52 @@
+"""A Prometheus histogram that takes a batch of observations at once."""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics_core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from monitor.core.records import FloatArray
+
+__all__ = ["BatchHistogram"]
+
+
+class BatchHistogram(Collector):
+    """Counts observations by bucket. The library's own takes them one by one, 0.4 µs each.
+
+    Parameters
+    ----------
+    name, documentation : as they are shown.
+    edges : upper edges of the buckets, in order; one without an edge is added.
+    registry : where it is registered.
+    """
+
+    def __init__(
+        self, name: str, documentation: str, edges: Sequence[float], registry: CollectorRegistry
+    ) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._edges = np.array(edges)
+        self._counts = np.zeros(len(edges) + 1, dtype=np.int64)
+        self._sum = 0.0
+        self._changing = threading.Lock()
+        registry.register(self)
+
+    def observe(self, values: FloatArray) -> None:
+        """Add observations (value,)."""
+        buckets = self._edges.searchsorted(values)  # an edge belongs to the bucket below it
+        with self._changing:
+            np.add.at(self._counts, buckets, 1)
+            self._sum += float(values.sum())
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metric as it is now."""
+        with self._changing:
+            totals, total = np.cumsum(self._counts).tolist(), self._sum
+        names = [floatToGoString(edge) for edge in [*self._edges.tolist(), np.inf]]  # type: ignore[no-untyped-call]
+        family = HistogramMetricFamily(self._name, self._documentation)
+        family.add_metric([], list(zip(names, totals, strict=True)), total)
+        yield family

@@ -1,0 +1,126 @@
+"""What the log looks like, and what it says of readings, alerts and requests."""
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from monitor.config.settings import Log
+from monitor.core.records import AlertEvent, Outcome, Refusal
+from monitor.telemetry.log_throttle import EVERY, Seldom
+
+__all__ = ["PipelineLog", "RequestLog", "set_up"]
+
+_log = logging.getLogger("monitor.pipeline")
+_request_log = logging.getLogger("monitor.requests")
+# Alert events written within `EVERY`; a plant-wide fault would fill the disk.
+_MOST_ALERTS = 1000
+
+
+def set_up(settings: Log) -> None:
+    """Send the log to stderr, one line a record."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonFormatter() if settings.format == "json" else _TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.level.upper())
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # our own line says where HTTP is answered
+
+
+class _TextFormatter(logging.Formatter):
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)-7s %(message)s", "%Y-%m-%dT%H:%M:%S")
+        self.converter = time.gmtime
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the library's name
+        """Keep what came from the wire on one line: a topic may hold any character."""
+        record.message = record.message.translate(_VISIBLE)
+        return super().formatMessage(record)
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "ts": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+# Control characters, ends of line, and what turns the direction of writing.
+_HIDDEN = [*range(32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+_VISIBLE = {code: repr(chr(code))[1:-1] for code in _HIDDEN}
+
+
+class PipelineLog:
+    """Writes what the pipeline met: each alert, and why readings are refused, once a minute for each topic.
+
+    Parameters
+    ----------
+    monotonic : returns monotonic seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._refusals = Seldom(monotonic)
+        self._alerts_since = float("-inf")
+        self._alerts = 0
+
+    def refused(self, refusals: Sequence[Refusal]) -> None:
+        """Say each reason, with how many more there were since it was said last."""
+        for refusal in refusals:
+            said = self._refusals.pass_on(refusal.outcome.value, refusal.reason, refusal.source)
+            if said is not None:
+                _log.warning("%s reading of %s: %s", refusal.outcome.value, refusal.source, said)
+
+    def overflowed(self, count: int) -> None:
+        """Say that messages found no room."""
+        reason = f"{count} messages of QoS 0 found no room; expected fewer, or qos = 1"
+        self.refused([Refusal(Outcome.OVERFLOW, "all topics", reason)])
+
+    def alerted(self, events: Sequence[AlertEvent]) -> None:
+        """Say each alert event, and of a flood of them the first of a minute and how many more there were."""
+        now = self._monotonic()
+        if now - self._alerts_since >= EVERY:
+            if self._alerts > _MOST_ALERTS:
+                _log.warning(
+                    "%s more alert events were published than written here", self._alerts - _MOST_ALERTS
+                )
+            self._alerts_since, self._alerts = now, 0
+        room = max(0, _MOST_ALERTS - self._alerts)
+        self._alerts += len(events)
+        if room and self._alerts > _MOST_ALERTS:
+            _log.warning(
+                "more than %s alert events within a minute: the rest are counted, not written", _MOST_ALERTS
+            )
+        for event in events[:room]:
+            level = logging.WARNING if event.status == "firing" else logging.INFO
+            words = f"{event.status} again ({event.repeat})" if event.repeat else event.status
+            why = f"{event.reason}; " if event.reason else ""
+            _log.log(
+                level, "%s %s: %sscore %.3f, incident %s", words, event.group, why, event.score, event.id
+            )
+
+
+class RequestLog:
+    """Writes why requests were refused, the same words once a minute. Belongs to one thread."""
+
+    def __init__(self) -> None:
+        self._refusals = Seldom()
+
+    def refused(self, name: str, reason: str) -> None:
+        """Say that a request was refused.
+
+        Parameters
+        ----------
+        name : of the request, as in its topic.
+        reason : as in its answer.
+        """
+        said = self._refusals.pass_on(name, reason, reason)
+        if said is not None:
+            _request_log.warning("request %r is refused: %s", name, said)

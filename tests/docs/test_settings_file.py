@@ -1,0 +1,74 @@
+import re
+import tomllib
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from monitor import __version__
+from monitor.config.loading import load
+from monitor.config.settings import FileSettings, Settings
+from tests.conftest import ROOT
+
+CONFIG = ROOT / "config" / "monitor.toml"
+
+
+def names_in_settings(model: type[BaseModel], prefix: str = "") -> set[str]:
+    """Return every setting's dotted name."""
+    found = set()
+    for name, field in model.model_fields.items():
+        kind: Any = field.annotation
+        tables = [
+            one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, BaseModel)
+        ]
+        for table in tables:
+            found |= names_in_settings(table, f"{prefix}{name}.")
+        if not tables:
+            found.add(prefix + name)
+    return found
+
+
+def names_in_file(text: str) -> set[str]:
+    """Return every dotted name in a TOML text, those in comments that look like settings too."""
+    found, section = set(), ""
+    for line in text.splitlines():
+        if header := re.fullmatch(r"(?:# \[)?\[([\w.]+)\].*", line):
+            section = header[1] + "."
+            if section == "input.fields.":
+                found.add("input.fields")
+        elif (setting := re.match(r"(?:# )?(\w+) = ", line)) and section != "input.fields.":
+            found.add(section + setting[1])
+    return found
+
+
+def test_every_setting_is_documented() -> None:
+    """Each setting stands in config/monitor.toml, and nothing else does."""
+    assert names_in_file(CONFIG.read_text()) == names_in_settings(FileSettings)
+
+
+def test_defaults_are_documented() -> None:
+    """The values in config/monitor.toml are the defaults."""
+    assert load(CONFIG).model_dump() == Settings().model_dump()
+
+
+def test_commented_settings_are_usable() -> None:
+    """What is commented out in config/monitor.toml parses when it is not."""
+    text = re.sub(r"^# (\w+ = |\[\[)", r"\1", CONFIG.read_text(), flags=re.MULTILINE)
+    tomllib.loads(text)
+
+
+def test_every_make_target_is_told() -> None:
+    """CONTRIBUTING.md has each target of the Makefile, and none that isn't there."""
+    (targets,) = re.findall(r"^\.PHONY: (.*)", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    told = re.findall(r"^\| `make (\w+)", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE)
+    assert sorted(told) == sorted(targets.split())
+
+
+def test_one_version() -> None:
+    """Images, stack, README and the newest entry of the changelog name the version of the package."""
+    files = [ROOT / "README.md", *(ROOT / "docker").glob("*.Dockerfile"), ROOT / "docker" / "compose.yaml"]
+    named = [re.findall(r"\bsensor-(?:monitor|training):(\d[\w.]*)", file.read_text()) for file in files]
+    assert all(named)
+    assert {version for found in named for version in found} == {__version__}
+    assert (
+        re.findall(r"^## (\S+),", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[0] == __version__
+    )

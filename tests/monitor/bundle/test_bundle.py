@@ -1,0 +1,298 @@
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from monitor.bundle import Bundle, BundleError, Feature, Golden, identify, load, save
+from monitor.bundle.scaler import Scaler
+from monitor.detect.baseline import Baseline
+from tests.support.toy_bundle import FAULTY, FEATURES, HEALTHY, NAMES, SCALER, STEPS, toy_manifest, toy_model
+
+REQUIRED = ["manifest.json", "model.onnx", "scaler.json", "golden.json"]
+
+
+@pytest.fixture
+def folder(toy_bundle: Path, tmp_path: Path) -> Path:
+    """A good bundle that a test may damage."""
+    copy = tmp_path / "bundle"
+    shutil.copytree(toy_bundle, copy)
+    return copy
+
+
+def _refusal(folder: Path) -> str:
+    with pytest.raises(BundleError) as error:
+        load(folder)
+    text = str(error.value)
+    assert text.startswith(f"bundle {folder}: ")
+    assert "\n" not in text
+    return text.removeprefix(f"bundle {folder}: ")
+
+
+def _reseal(folder: Path) -> None:
+    """Write the sums anew, so that what lies deeper is looked at."""
+    names = [line.partition("  ")[2] for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    (folder / "SHA256SUMS").write_text("".join(sums))
+
+
+def _edit(folder: Path, name: str, change: Callable[[Any], object]) -> None:
+    content = json.loads((folder / name).read_text())
+    change(content)
+    (folder / name).write_text(json.dumps(content))
+    _reseal(folder)
+
+
+def _write_model(folder: Path, change: Callable[[onnx.ModelProto], object]) -> None:
+    model = onnx.load_from_string((folder / "model.onnx").read_bytes())
+    change(model)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    _reseal(folder)
+
+
+def _set_limit(folder: Path, value: float) -> None:
+    limit = numpy_helper.from_array(np.array(value, dtype=np.float32), "limit")
+    _write_model(folder, lambda model: model.graph.initializer[1].CopyFrom(limit))
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def _judge(bundle: Bundle) -> list[float]:
+    windows = np.array([[HEALTHY] * STEPS, [FAULTY] * STEPS])
+    scores: list[float] = bundle.classifier.score(bundle.scaler.transform(windows)).round(3).tolist()
+    return scores
+
+
+def test_load(toy_bundle: Path) -> None:
+    """A good bundle loads with its manifest, its scaler, and a model that judges."""
+    bundle = load(toy_bundle)
+    assert (bundle.manifest.names, bundle.manifest.steps, bundle.manifest.threshold) == (NAMES, STEPS, 0.5)
+    assert bundle.scaler.mean.tolist() == SCALER.mean.tolist()
+    assert _judge(bundle) == [0.0, 1.0]
+
+
+def test_sums_cover_every_file(toy_bundle: Path) -> None:
+    """SHA256SUMS has a line for every other file of the bundle, in sha256sum's form."""
+    files = _files(toy_bundle)
+    lines = files.pop("SHA256SUMS").decode().splitlines()
+    expected = {f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in files.items()}
+    assert set(lines) == expected
+    assert set(REQUIRED) < set(files)
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    """A bundle that isn't there is refused with what was expected."""
+    assert "no such folder; expected one that `sensor-training fit" in _refusal(tmp_path / "none")
+
+
+@pytest.mark.parametrize("name", [*REQUIRED, "SHA256SUMS"])
+def test_missing(folder: Path, name: str) -> None:
+    """A missing file is named."""
+    (folder / name).unlink()
+    assert _refusal(folder) == f"{name}: is missing"
+
+
+@pytest.mark.parametrize("length", [0, 5, -1])
+@pytest.mark.parametrize("name", [*REQUIRED, "report/report.html"])
+def test_truncated(folder: Path, name: str, length: int) -> None:
+    """A file that was cut short is named, optional ones included."""
+    (folder / name).write_bytes((folder / name).read_bytes()[:length])
+    assert _refusal(folder).startswith(f"{name}: its SHA-256 is ")
+
+
+@pytest.mark.parametrize("place", [0, 0.5, 0.999])
+@pytest.mark.parametrize("name", [*REQUIRED, "report/report.html"])
+def test_one_byte_changed(folder: Path, name: str, place: float) -> None:
+    """A file with one other byte is named, optional ones included."""
+    content = bytearray((folder / name).read_bytes())
+    content[int(place * len(content))] ^= 1
+    (folder / name).write_bytes(content)
+    assert _refusal(folder).startswith(f"{name}: its SHA-256 is ")
+
+
+@pytest.mark.parametrize("place", ["digest", "separator", "name"])
+@pytest.mark.parametrize("line", range(5))
+def test_sums_changed(folder: Path, line: int, place: str) -> None:
+    """SHA256SUMS with one other byte is refused, in whichever line it is."""
+    lines = (folder / "SHA256SUMS").read_text().splitlines()
+    at = {"digest": 10, "separator": 64, "name": 70}[place]
+    lines[line] = lines[line][:at] + chr(ord(lines[line][at]) ^ 1) + lines[line][at + 1 :]
+    (folder / "SHA256SUMS").write_text("\n".join(lines))
+    assert _refusal(folder)
+
+
+@pytest.mark.parametrize("length", [0, 60, 200])
+def test_sums_truncated(folder: Path, length: int) -> None:
+    """SHA256SUMS that was cut short is refused."""
+    (folder / "SHA256SUMS").write_bytes((folder / "SHA256SUMS").read_bytes()[:length])
+    assert _refusal(folder).startswith("SHA256SUMS: ")
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "report/../../outside"])
+def test_sums_stay_inside(folder: Path, name: str) -> None:
+    """SHA256SUMS can't make the monitor read a file outside the bundle."""
+    with (folder / "SHA256SUMS").open("a") as file:
+        file.write(f"{'0' * 64}  {name}\n")
+    assert _refusal(folder).startswith("SHA256SUMS: line 6 ")
+
+
+def test_optional_files_may_be_absent(folder: Path) -> None:
+    """A bundle without its report loads and judges the same."""
+    shutil.rmtree(folder / "report")
+    assert _judge(load(folder)) == [0.0, 1.0]
+
+
+def _swap_features(content: Any) -> None:
+    content["features"][0], content["features"][1] = content["features"][1], content["features"][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason"),
+    [
+        ("manifest.json", lambda m: m.update(schema=2), "schema version 2, this monitor reads version 1"),
+        ("manifest.json", lambda m: m.update(schema=0), "schema version 0"),
+        ("manifest.json", lambda m: m.pop("schema"), "schema"),
+        ("manifest.json", lambda m: m.pop("threshold"), "threshold"),
+        ("manifest.json", lambda m: m.update(steps="3"), "steps"),
+        ("manifest.json", lambda m: m.update(steps=1), "steps must be at least 2, not 1"),
+        ("manifest.json", lambda m: m.update(threshold=1.5), "threshold must lie between 0 and 1, not 1.5"),
+        ("manifest.json", lambda m: m.update(sample_period=0), "sample_period must be above 0"),
+        ("manifest.json", lambda m: m.update(baseline={"floors": [1.0]}), "floors must be 4 numbers above 0"),
+        ("manifest.json", lambda m: m.update(baseline={"floors": [1.0], "version": 1}), "version must be 2"),
+        ("manifest.json", lambda m: m["ranges"].pop("humidity_1"), "ranges must name"),
+        ("manifest.json", lambda m: m["ranges"].update(humidity_1=[9, 1]), "lowest below highest"),
+        ("manifest.json", lambda m: m["features"].append(m["features"][0]), "must be distinct names"),
+        ("manifest.json", _swap_features, "expected manifest.json's ['humidity_1', 'temperature_1'"),
+        ("scaler.json", _swap_features, "features are ['humidity_1', 'temperature_1'"),
+        ("golden.json", _swap_features, "features are ['humidity_1', 'temperature_1'"),
+        ("scaler.json", lambda s: s.update(scale=[1, 1, 0, 1]), "scales must be above 0, not 0.0"),
+        ("scaler.json", lambda s: s.update(mean=[1, 1], scale=[1, 1]), "2 means, expected 4"),
+        ("scaler.json", lambda s: s.update(mean=[1, 1]), "2 means and 4 scales"),
+        ("scaler.json", lambda s: s.update(mean=[20.0, 50.0, 20.1, 50.0]), "scores differ from training's"),
+        ("golden.json", lambda g: g.update(windows=[], scores=[]), "expected windows of 3 x 4 numbers"),
+        ("golden.json", lambda g: g["scores"].pop(), "expected windows of 3 x 4 numbers"),
+        ("golden.json", lambda g: g["windows"][1].pop(), "expected windows of 3 x 4 numbers"),
+        ("golden.json", lambda g: g.update(windows=[w[:2] for w in g["windows"]]), "expected windows of 3"),
+        ("golden.json", lambda g: g["windows"][1][0].__setitem__(0, "x"), "golden.json"),
+    ],
+)
+def test_rules_behind_the_sums(folder: Path, name: str, change: Callable[[Any], object], reason: str) -> None:
+    """A file that has its sum right and its content wrong is refused with the rule it breaks."""
+    _edit(folder, name, change)
+    assert reason in _refusal(folder)
+
+
+@pytest.mark.parametrize(("shift", "good"), [(0.9e-5, True), (1.1e-5, False), (-1.1e-5, False), (0.5, False)])
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_golden_scores(folder: Path, index: int, shift: float, *, good: bool) -> None:
+    """A model that scores any golden window by more than 1e-5 off what training saw is refused."""
+    _edit(folder, "golden.json", lambda g: g["scores"].__setitem__(index, g["scores"][index] + shift))
+    assert load(folder) if good else _refusal(folder).startswith("golden.json: the model's scores differ")
+
+
+def test_other_weights(folder: Path) -> None:
+    """A model whose weights differ from the trained ones is refused by its golden scores."""
+    _set_limit(folder, 0.6)
+    assert _refusal(folder).startswith("golden.json: the model's scores differ")
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [(toy_model()[:200], "can't be loaded"), (toy_model(steps=4), "expected one input (window, 3, 4)")],
+)
+def test_no_model_for_these_windows(folder: Path, model: bytes, reason: str) -> None:
+    """A model that the runtime can't load, or one for other windows, is refused though its sum is right."""
+    (folder / "model.onnx").write_bytes(model)
+    _reseal(folder)
+    refusal = _refusal(folder)
+    assert refusal.startswith("model.onnx: ")
+    assert reason in refusal
+
+
+def test_model_that_scores_nothing(folder: Path) -> None:
+    """A model whose golden scores are not numbers is refused as a bundle that can't be trusted."""
+    _set_limit(folder, np.nan)
+    assert _refusal(folder)
+
+
+def test_model_for_single_windows(folder: Path) -> None:
+    """A model that takes one window at a time only is refused as a bundle that can't be trusted."""
+    one = helper.make_tensor_value_info("windows", TensorProto.FLOAT, [1, STEPS, len(FEATURES)])
+    _write_model(folder, lambda model: model.graph.input[0].CopyFrom(one))
+    assert _refusal(folder)
+
+
+def test_saving_replaces(folder: Path) -> None:
+    """Saving over a bundle replaces it whole: what the old one had and the new one hasn't is gone."""
+    save(folder, toy_manifest(threshold=0.7), toy_model(), SCALER, _golden(folder))
+    assert load(folder).manifest.threshold == 0.7
+    assert set(_files(folder)) == {*REQUIRED, "SHA256SUMS"}
+    assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_failing_save_leaves_nothing_behind(folder: Path, *, existing: bool) -> None:
+    """A save that fails leaves an old bundle whole, and no trace of the new one."""
+    golden, before = _golden(folder), _files(folder)
+    target = folder if existing else folder.parent / "other"
+    blocked = {"model.onnx/no-folder": b"for model.onnx is a file"}
+    with pytest.raises(OSError, match=r"model\.onnx"):
+        save(target, toy_manifest(threshold=0.7), toy_model(), SCALER, golden, blocked)
+    assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
+    assert _files(folder) == before
+
+
+def _golden(folder: Path) -> Golden:
+    content = json.loads((folder / "golden.json").read_text())
+    return Golden(tuple(content["features"]), content["windows"], content["scores"])
+
+
+WEIGHTS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.ones(3, dtype=np.float32)]
+ID = identify(WEIGHTS, SCALER, FEATURES, STEPS, 0.5)
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        [WEIGHTS[0] + np.float32(1e-6), WEIGHTS[1]],
+        [WEIGHTS[0].reshape(3, 2), WEIGHTS[1]],
+        [WEIGHTS[0].astype(np.float64), WEIGHTS[1]],
+        WEIGHTS[::-1],
+        WEIGHTS[:1],
+    ],
+)
+def test_id_changes_with_the_weights(weights: list[np.ndarray]) -> None:
+    """The id changes with any weight, and with the weights' shapes, types, order and number."""
+    assert identify(weights, SCALER, FEATURES, STEPS, 0.5) != ID
+
+
+def test_id_changes_with_all_else_that_decides() -> None:
+    """The id changes with scaler, features, units, steps, threshold and baseline."""
+    ids = {
+        ID,
+        identify(WEIGHTS, Scaler(SCALER.mean + 1e-9, SCALER.scale), FEATURES, STEPS, 0.5),
+        identify(WEIGHTS, Scaler(SCALER.mean, SCALER.scale + 1e-9), FEATURES, STEPS, 0.5),
+        identify(WEIGHTS, SCALER, FEATURES[::-1], STEPS, 0.5),
+        identify(WEIGHTS, SCALER, (Feature("t1", "degC"), *FEATURES[1:]), STEPS, 0.5),
+        identify(WEIGHTS, SCALER, (Feature("temperature_1", "degF"), *FEATURES[1:]), STEPS, 0.5),
+        identify(WEIGHTS, SCALER, FEATURES, 4, 0.5),
+        identify(WEIGHTS, SCALER, FEATURES, STEPS, 0.51),
+        identify(WEIGHTS, SCALER, FEATURES, STEPS, 0.5, Baseline(floors=(1.0,) * 4)),
+    }
+    assert len(ids) == 9
+
+
+def test_id_stays() -> None:
+    """The id is the same 16 hex digits for the same numbers, however they lie in memory."""
+    weights = [np.asfortranarray(WEIGHTS[0]), WEIGHTS[1].copy()]
+    scaler = Scaler.of(SCALER.mean.tolist(), SCALER.scale.tolist())
+    assert identify(weights, scaler, list(FEATURES), STEPS, 0.5) == ID
+    assert (len(ID), int(ID, 16) > 0) == (16, True)

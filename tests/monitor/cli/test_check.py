@@ -1,0 +1,134 @@
+"""What `run` needs on its machine, and what `check` says of it: the store's file and the port."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from monitor.cli.main import main
+from monitor.config.settings import Store as StoreSettings
+from monitor.storage.restore import open_store
+from tests.conftest import PATIENCE, Mosquitto
+from tests.support.processes import Monitor, running
+from tests.support.toy_bundle import NAMES
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder with much in it that can't be a store."""
+    closed, readable = tmp_path / "closed", tmp_path / "readable"
+    closed.mkdir()
+    readable.mkdir()
+    (readable / "damaged.db").write_bytes(bytes(16) + b"something else altogether" * 9)
+    (tmp_path / "mine.db").touch(0o400)
+    (tmp_path / "elsewhere.db").symlink_to(tmp_path / "nowhere" / "s.db")
+    closed.chmod(0o000)
+    readable.chmod(0o500)
+    yield tmp_path
+    closed.chmod(0o700)
+    readable.chmod(0o700)
+
+
+def _without_rights(command: str, store: Path, bundle: Path) -> tuple[int, str]:
+    """Run a command as somebody who may do what the files' modes say, also where root runs the tests."""
+    drop = ["setpriv", "--securebits", "+noroot", "--bounding-set", "-all", "--inh-caps", "-all"]
+    environment = {"MONITOR_STORE__PATH": str(store), "MONITOR_HTTP__PORT": "0"}
+    done = subprocess.run(
+        [*(drop if os.geteuid() == 0 else []), sys.executable, "-m", "monitor", command, "--bundle", bundle],
+        env=os.environ | environment, capture_output=True, text=True, check=False, timeout=PATIENCE,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("closed/s.db", "Permission denied; expected a file that can be reached"),
+        ("closed/more/s.db", "Permission denied; expected a "),
+        ("readable/s.db", "can't be written; expected "),
+        ("mine.db", "can't be written; expected permission to"),
+        ("readable", "is no file; expected one"),
+        ("x" * 300, "File name too long; expected a file"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_store_that_cannot_be(folder: Path, toy_bundle: Path, command: str, name: str, says: str) -> None:
+    """A store that can't be opened, and won't be by itself, is a wrong setting: exit code 2 and one line."""
+    code, said = _without_rights(command, folder / name, toy_bundle)
+    assert (code, said.count("\n")) == (2, 1), said
+    assert said.startswith("sensor-monitor: store.path: ")
+    assert says in said
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("readable/damaged.db", "Permission denied; expected permission to rename it, for it is damaged"),
+        ("elsewhere.db", "nowhere/s.db; expected a file there"),
+    ],
+)
+def test_store_that_cannot_begin(folder: Path, toy_bundle: Path, name: str, says: str) -> None:
+    """Nor is one that can't be set aside or made anything else than a wrong setting."""
+    code, said = _without_rights("run", folder / name, toy_bundle)
+    assert code == 2
+    assert says in said.splitlines()[-1]
+
+
+@pytest.fixture
+def config(tmp_path: Path, toy_bundle: Path) -> Path:
+    """Settings with a store in a folder of its own, and any port."""
+    file = tmp_path / "monitor.toml"
+    store = tmp_path / "var" / "s.db"
+    file.write_text(f'bundle = "{toy_bundle}"\n[store]\npath = "{store}"\n[http]\nport = 0\n')
+    return file
+
+
+def test_check_leaves_nothing_behind(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`check` says that a store will be made, and makes neither it nor its folder."""
+    assert main(["check", "--config", str(config)]) == 0
+    said = capsys.readouterr().out
+    assert "s.db: ok: will be made\n" in said
+    assert "http 127.0.0.1:0: ok\n" in said
+    assert list(config.parent.iterdir()) == [config]
+
+
+def test_check_of_a_store_that_does_not_fit(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`check` says that `run` would set the store aside, and why, and leaves it as it is."""
+    store = config.parent / "var" / "s.db"
+    settings = StoreSettings(path=store)
+    open_store(settings, NAMES, 4).close()
+    before = store.read_bytes()
+    assert main(["check", "--config", str(config)]) == 0
+    assert "s.db: will be set aside: it holds windows of 4 x" in capsys.readouterr().out
+    assert [file.read_bytes() for file in store.parent.iterdir()] == [before]
+    open_store(settings, NAMES, 3).close()
+    assert main(["check", "--config", str(config)]) == 0
+    assert "s.db: ok\n" in capsys.readouterr().out
+
+
+def test_check_beside_a_running_monitor(
+    tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a running monitor has is no mistake, and `check` doesn't disturb it."""
+    with running(Monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
+        port = int(monitor.address.rpartition(":")[2])
+        config = tmp_path / "monitor.toml"
+        config.write_text(config.read_text().replace("[http]\nport = 0", f"[http]\nport = {port}"))
+        assert main(["check", "--config", str(config)]) == 0
+        said = capsys.readouterr().out
+        assert "state.db: in use, as by a running monitor\n" in said
+        assert f"http 127.0.0.1:{port}: in use, by a running monitor\n" in said
+        with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as stranger:
+            threading.Thread(target=stranger.serve_forever).start()
+            text = config.read_text().replace(f"port = {port}", f"port = {stranger.server_port}")
+            config.write_text(text)
+            assert main(["check", "--config", str(config)]) == 1
+            assert f"127.0.0.1:{stranger.server_port}: " in capsys.readouterr().err
+            stranger.shutdown()
+        assert monitor.get("/readyz")[0] == 200
+        assert monitor.terminate() == 0

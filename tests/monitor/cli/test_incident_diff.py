@@ -1,0 +1,70 @@
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.cli.incident_diff import Change, Incident, Ledger, compare
+from monitor.detect.alerts import AlertStage, Rules
+from tests.monitor.detect.alert_sequences import SCORES, Window, update
+
+QUICK = settings(derandomize=True, deadline=None, max_examples=200)
+
+
+def _ledger(verdicts: str, rules: Rules, *, every_window: bool = False) -> Ledger:
+    """Keep the account of one group, fed at seconds 0, 1, 2..."""
+    ledger = Ledger(every_window=every_window)
+    windows = [Window("g", at, SCORES[verdict]) for at, verdict in enumerate(verdicts)]
+    ledger.add(update(AlertStage(rules, every_window=every_window), windows))
+    return ledger
+
+
+def test_incidents_of_a_lifecycle() -> None:
+    """An incident lasts from its first Faulty window to its end, and reminders are counted with it."""
+    ledger = _ledger("FFFFNNFF", Rules(raise_after=2, clear_after=2, renotify_after=2))
+    assert ledger.by_group == {"g": [Incident(0, 4, said_at=1), Incident(6, math.inf, said_at=7)]}
+    assert ledger.firing["g"] == 3
+
+
+def test_incidents_of_every_window() -> None:
+    """In every_window an incident lasts to its last Faulty window, for nothing tells its end."""
+    ledger = _ledger("FFNNF", Rules(), every_window=True)
+    first, second = ledger.by_group["g"]
+    assert (first.started_at, second.started_at) == (0, 4)
+    assert 1 < first.ended_at < 1.001
+    assert ledger.firing["g"] == 3
+
+
+def test_compare() -> None:
+    """What overlaps belongs together: so many before, so many after, and how much later."""
+    a, b, c = Incident(0, 10, 0), Incident(20, 30, 20), Incident(40, 50, 40)
+    long, late, open_ = Incident(5, 25, 7), Incident(45, 47, 46), Incident(60, math.inf, 60)
+    changes = compare([a, b, c], [long, late, open_])
+    assert changes == [Change((a, b), (long,)), Change((c,), (late,)), Change((), (open_,))]
+    assert [change.delay for change in changes] == [7, 6, None]
+    assert [change.started_at for change in changes] == [0, 40, 60]
+    assert compare([Incident(0, 10, 0)], [Incident(10, 20, 10)])[0].after == ()
+
+
+SPANS = st.lists(st.integers(0, 50), unique=True, max_size=20).map(sorted)
+
+
+def _incidents(edges: list[int]) -> list[Incident]:
+    return [Incident(begin, end, begin) for begin, end in zip(edges[::2], edges[1::2], strict=False)]
+
+
+@QUICK
+@given(SPANS, SPANS)
+def test_nothing_is_lost(before: list[int], after: list[int]) -> None:
+    """Each incident is in one change, with all that it overlaps."""
+    old, new = _incidents(before), _incidents(after)
+    changes = compare(old, new)
+    assert [one for change in changes for one in change.before] == old
+    assert [one for change in changes for one in change.after] == new
+    for one in old:
+        for other in new:
+            overlap = one.started_at < other.ended_at and other.started_at < one.ended_at
+            together = any(one in change.before and other in change.after for change in changes)
+            assert together or not overlap
+    for change in changes:  # and with nothing else: each of several touches one of the other account
+        many, few = sorted([change.before, change.after], key=len, reverse=True)
+        assert len(many) <= 1 or few

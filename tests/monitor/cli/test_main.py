@@ -1,0 +1,189 @@
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from monitor.cli.main import main
+from tests.conftest import Mosquitto, free_port
+
+
+def cut_short(file: Path) -> None:
+    """Keep the first half of a file."""
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+
+
+def change_one_byte(file: Path) -> None:
+    """Flip a bit in the middle of a file."""
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return what stands on stderr, which must be one line and no traceback."""
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1, text
+    assert "Traceback" not in text
+    return text
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, cut_short, change_one_byte])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "model.onnx", "scaler.json", "golden.json", "SHA256SUMS", "report/report.html"]
+)
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_damaged_bundle(
+    tmp_path: Path,
+    toy_bundle: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    name: str,
+    damage: Callable[[Path], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever happened to a file of the bundle, it is refused with the file's name."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(toy_bundle, bundle)
+    damage(bundle / name)
+    monkeypatch.setenv("MONITOR_HTTP__PORT", "0")  # the usual one may be somebody's here
+    if name.startswith("report/") and damage is Path.unlink:
+        assert main(["check", "--bundle", str(bundle)]) == 0  # the report may be left behind
+        return
+    assert main([command, "--bundle", str(bundle)]) == 2
+    text = one_line(capsys)
+    assert str(bundle) in text
+    assert name in text or name == "SHA256SUMS"
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("[mqtt]\nprot = 1", "mqtt.prot is an unknown setting; did you mean 'port'?"),
+        ("[mqtt]\nqos = 7", "mqtt.qos must be 0, 1 or 2, not 7"),
+        ('[mqtt]\nport = "1883"', "mqtt.port must be a valid integer, not '1883'"),
+        ("[windows]\nmax_gap = -1", "windows.max_gap must be greater than 0, not -1"),
+        ("[mqtt", "is not TOML"),
+        ('[input]\ntopics = ["{a}/{b}/{c}"]', "the monitor would read its own output"),
+        ('[input]\ntopics = ["a/{b}/c", "d/{e}/f"]', "yield the same group"),
+        ('[input.fields]\npressure = "p"', "'pressure' is no feature of the bundle"),
+        ('[mqtt]\nusername = "u"\npassword_file = "nowhere"', "mqtt.password_file: nowhere can't be read"),
+        ('[mqtt.tls]\nca_file = "nowhere"', "mqtt.tls.ca_file: there is no file nowhere"),
+        ('[mqtt.tls]\nca_file = "/etc/passwd"', "mqtt.tls: a certificate or key can't be used"),
+        ('[mqtt.tls]\nkeyfile = "k"', "mqtt.tls: a keyfile needs a certfile"),
+        ('[mqtt]\nhost = "mqtt://broker"', "mqtt.host must be a host name or an address"),
+        ('[mqtt]\nclient_id = "a\\u0000b"', "mqtt.client_id must not hold control characters"),
+        ('[mqtt]\nbase_topic = "a\\nb"', "mqtt.base_topic must be a topic without"),
+        ('[input]\ntopics = ["$share/g/plant/{a}"]', "must not begin with '$'"),
+        ("[windows]\nmax_gap = 1", "no window would ever fill"),
+        ('[mqtt]\nusername = "u"\npassword_file = "/dev/null"', "/dev/null is empty"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_bad_settings(
+    tmp_path: Path,
+    toy_bundle: Path,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    settings: str,
+    says: str,
+) -> None:
+    """Settings that can't be used end both commands with what is wrong and what was expected."""
+    config = tmp_path / "monitor.toml"
+    config.write_text(settings)
+    assert main([command, "--config", str(config), "--bundle", str(toy_bundle)]) == 2
+    assert says in one_line(capsys)
+
+
+def test_output_is_no_input(tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`backtest` never writes over its recording, nor two outputs into one file."""
+    recording = tmp_path / "r.csv"
+    recording.write_text("ts,group,temperature_1,humidity_1,temperature_2,humidity_2\n1,a/b,1,2,3,4\n")
+    before = recording.read_bytes()
+    common = ["backtest", "--bundle", str(toy_bundle), "--recording", str(recording), "--out"]
+    assert main([*common, str(recording)]) == 2
+    assert "is what --recording names too" in one_line(capsys)
+    out = str(tmp_path / "o")
+    assert main([*common, out, "--alerts-out", out]) == 2
+    assert "is what --out names too" in one_line(capsys)
+    assert recording.read_bytes() == before
+
+
+def test_output_to_a_device(tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An output that is no regular file is written to and stays what it is."""
+    recording = tmp_path / "r.csv"
+    recording.write_text("ts,group,temperature_1,humidity_1,temperature_2,humidity_2\n1,a/b,1,x,3,4\n")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: lines.extend(pipe.read_text().splitlines()))
+    lines: list[str] = []
+    reader.start()
+    command = ["backtest", "--bundle", str(toy_bundle), "--recording", str(recording), "--out", str(pipe)]
+    assert main(command) == 0
+    reader.join()
+    assert pipe.is_fifo()
+    assert lines[1:] == ["1,a/b,malformed,,,"]
+    assert "first: row 1: humidity_1 is 'x'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["run", "check", "replay x.csv", "backtest --recording x --out y"])
+def test_missing_config(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    """A settings file that isn't there is said by its name."""
+    assert main([*command.split(), "--config", "nowhere.toml"]) == 2
+    assert "nowhere.toml: can't be read: No such file" in one_line(capsys)
+
+
+@pytest.mark.parametrize("arguments", [[], ["fly"], ["run", "--fly"], ["demo", "--seconds", "-1"]])
+def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    """Wrong usage is one line and exit code 2."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "--help" in one_line(capsys)
+
+
+@pytest.mark.parametrize("seconds", ["abc", "-1", "inf", "nan"])
+def test_no_number(capsys: pytest.CaptureFixture[str], seconds: str) -> None:
+    """What is no number is refused in words for people, with what was expected."""
+    with pytest.raises(SystemExit):
+        main(["demo", f"--seconds={seconds}"])
+    assert f"argument --seconds: expected a number, 0 or more, not {seconds!r};" in one_line(capsys)
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_port_in_use(
+    toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """A port that is taken is said before the broker is tried; it may pass, so it is no wrong setting."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = tmp_path / "monitor.toml"
+        store = f'[store]\npath = "{tmp_path / "state.db"}"'
+        config.write_text(f"[http]\nport = {taken.getsockname()[1]}\n{store}")
+        assert main([command, "--config", str(config), "--bundle", str(toy_bundle)]) == 1
+    assert "address already in use; expected a free port of this machine" in one_line(capsys)
+
+
+def test_check(
+    toy_bundle: Path, mosquitto: Mosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`check` says what it found, and with --connect that the broker takes us in."""
+    config = tmp_path / "monitor.toml"
+    store = f'[store]\npath = "{tmp_path / "state.db"}"'
+    config.write_text(f'bundle = "{toy_bundle}"\n[mqtt]\nport = {mosquitto.port}\n[http]\nport = 0\n{store}')
+    assert main(["check", "--config", str(config), "--connect"]) == 0
+    said = capsys.readouterr().out
+    assert "windows of 3 readings of temperature_1 (degC)" in said
+    assert f"broker 127.0.0.1:{mosquitto.port}: ok" in said
+
+
+def test_check_without_broker(toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`check --connect` says that the broker doesn't answer, which may pass."""
+    port = free_port()
+    config = tmp_path / "monitor.toml"
+    config.write_text(f'bundle = "{toy_bundle}"\n[mqtt]\nport = {port}\n[http]\nport = 0')
+    assert main(["check", "--config", str(config), "--connect"]) == 1
+    assert f"no connection to 127.0.0.1:{port}" in one_line(capsys)

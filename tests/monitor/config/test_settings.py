@@ -1,0 +1,298 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from monitor.config.loading import load, password
+from monitor.config.settings import Mqtt
+from monitor.core.errors import ConfigurationError
+
+SECRET = "hunter2"  # noqa: S105, a test's
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("MONITOR_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """An empty file of settings."""
+    path = tmp_path / "monitor.toml"
+    path.write_text("")
+    return path
+
+
+def _refusal(file: Path | None) -> str:
+    with pytest.raises(ConfigurationError) as error:
+        load(file)
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+def test_flag_over_environment_over_file_over_default(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flag beats the environment, which beats the file, which beats the default."""
+    assert load(file).bundle == Path("var/bundle")
+    file.write_text('bundle = "of-the-file"')
+    assert load(file).bundle == Path("of-the-file")
+    monkeypatch.setenv("MONITOR_BUNDLE", "of-the-environment")
+    assert load(file).bundle == Path("of-the-environment")
+    assert load(file, {"bundle": Path("of-the-flag")}).bundle == Path("of-the-flag")
+
+
+def test_sections_merge(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that sets one key of a section leaves the section's other keys to the next source."""
+    file.write_text('[mqtt]\nhost = "broker"\nport = 1884')
+    monkeypatch.setenv("MONITOR_MQTT__PORT", "1885")
+    mqtt = load(file).mqtt
+    assert (mqtt.host, mqtt.port, mqtt.keepalive) == ("broker", 1885, 30)
+
+
+def test_defaults_need_no_file() -> None:
+    """Without file, environment and flags the design's defaults hold."""
+    settings = load(None)
+    assert settings.input.topics == ("plant/{line}/{station}/reading",)
+    assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.qos) == ("127.0.0.1", 1883, 1)
+    assert (settings.mqtt.version, settings.mqtt.base_topic) == ("auto", "sensor-monitor")
+    windows = settings.windows
+    assert (windows.stride, windows.max_gap, windows.max_skew, windows.stale_after) == (1, None, 60, 60)
+    alerts = settings.alerts
+    assert (alerts.mode, alerts.raise_after, alerts.clear_after) == ("lifecycle", 1, 3)
+    assert (settings.http.host, settings.http.port) == ("127.0.0.1", 9108)
+    assert (settings.log.level, settings.log.format) == ("info", "text")
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "section", "key", "value"),
+    [
+        ("MONITOR_MQTT__PORT", "1884", "mqtt", "port", 1884),
+        ("MONITOR_MQTT__QOS", "2", "mqtt", "qos", 2),
+        ("MONITOR_WINDOWS__MAX_GAP", "7.5", "windows", "max_gap", 7.5),
+        ("MONITOR_INPUT__TOPICS", '["a/{x}"]', "input", "topics", ("a/{x}",)),
+        ("MONITOR_INPUT__FIELDS", '{"ts": "a.b"}', "input", "fields", {"ts": "a.b"}),
+        ("MONITOR_ALERTS__MODE", "every_window", "alerts", "mode", "every_window"),
+        ("monitor_log__level", "debug", "log", "level", "debug"),
+    ],
+)
+def test_environment_speaks_in_text(
+    variable: str, text: str, section: str, key: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the environment all is text, and a number or a list in it is taken for what it says."""
+    monkeypatch.setenv(variable, text)
+    assert getattr(getattr(load(None), section), key) == value
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "rest"),
+    [
+        ('[mqtt]\nport = "1883"', "mqtt.port", "must be a valid integer, not '1883'"),
+        ("[mqtt]\nport = true", "mqtt.port", "not True"),
+        ("[mqtt]\nqos = true", "mqtt.qos", "not True"),
+        ("[mqtt]\nqos = 7", "mqtt.qos", "must be 0, 1 or 2, not 7"),
+        ("[mqtt]\nport = 70000", "mqtt.port", "must be less than or equal to 65535, not 70000"),
+        ('[mqtt]\nhost = ""', "mqtt.host", "not ''"),
+        ('[mqtt]\nversion = "4"', "mqtt.version", "must be 'auto', '5' or '3.1.1', not '4'"),
+        ('[mqtt]\nbase_topic = "a/#"', "mqtt.base_topic", "a/#"),
+        ('[mqtt]\nbase_topic = "/a"', "mqtt.base_topic", "/a"),
+        ("[mqtt]\nhsot = 1", "mqtt.hsot", "unknown setting; did you mean 'host'?"),
+        ("[mqtt.tls]\nenabld = true", "mqtt.tls.enabld", "did you mean 'enabled'?"),
+        ("[zork]", "zork", "unknown setting; expected one of alerts, bundle"),
+        ("mqtt = 3", "mqtt", "not 3"),
+        ("[windows]\nstride = 0", "windows.stride", "must be greater than or equal to 1, not 0"),
+        ("[windows]\nstride = 1.5", "windows.stride", "not 1.5"),
+        ("[windows]\nmax_gap = 0", "windows.max_gap", "must be greater than 0, not 0"),
+        ("[windows]\nmax_gap = nan", "windows.max_gap", "must be a finite number, not nan"),
+        ("[windows]\nstale_after = inf", "windows.stale_after", "not inf"),
+        ("[alerts]\nraise_after = 0", "alerts.raise_after", "not 0"),
+        ('[alerts]\nmode = "often"', "alerts.mode", "not 'often'"),
+        ('[log]\nlevel = "INFO"', "log.level", "not 'INFO'"),
+        ("[input]\ntopics = []", "input.topics", "must not be empty"),
+        ('[input]\ntopics = "a/{x}"', "input.topics", "not 'a/{x}'"),
+        ('[input]\ntopics = ["a/+"]', "input.topics", "'+' must be plain text or one {name}"),
+    ],
+)
+def test_file_is_held_to_types_and_rules(file: Path, content: str, key: str, rest: str) -> None:
+    """What is wrong in the file is named by file, key, rule and offending value."""
+    file.write_text(content)
+    refusal = _refusal(file)
+    assert refusal.startswith(f"{file}: {key}")
+    assert rest in refusal
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "rest"),
+    [
+        ("MONITOR_MQTT__PORT", "many", "mqtt.port must be a valid integer"),
+        ("MONITOR_MQTT__PORT", "many", "not 'many'"),
+        ("MONITOR_MQTT__QOS", "7", "mqtt.qos must be 0, 1 or 2, not 7"),
+        ("MONITOR_MQTT__HSOT", "x", "mqtt.hsot is an unknown setting; did you mean 'host'?"),
+        ("MONITOR_MQTTT__HOST", "x", "unknown setting; did you mean 'MONITOR_MQTT__HOST'?"),
+        ("MONITOR_MQTT_HOST", "x", "unknown setting; did you mean 'MONITOR_MQTT__HOST'?"),
+        ("MONITOR_INPUT_MAX_GROUPS", "x", "unknown setting; did you mean 'MONITOR_INPUT__MAX_GROUPS'?"),
+        ("MONITOR_FOO", "1", "unknown setting; expected one like MONITOR_MQTT__HOST"),
+        ("MONITOR_WINDOWS__MAX_GAP", "nan", "windows.max_gap must be a finite number, not 'nan'"),
+        ("MONITOR_INPUT__TOPICS", '["a/+"]', "'+' must be plain text or one {name}"),
+        ("MONITOR_INPUT__TOPICS", '["sensor-monitor/{x}"]', "base_topic 'sensor-monitor'"),
+        ("MONITOR_MQTT", '{"port": "many"}', "mqtt.port must be a valid integer"),
+    ],
+)
+def test_environment_is_named(
+    variable: str, text: str, rest: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong in the environment is blamed on the variable and not on the file."""
+    monkeypatch.setenv(variable, text)
+    refusal = _refusal(file)
+    assert refusal.startswith(f"environment {variable}: ")
+    assert rest in refusal
+
+
+@pytest.mark.parametrize(
+    "variable", ["MONITOR_INPUT__TOPICS", "MONITOR_MQTT__TLS", "monitor_input", "MONITOR_MQTT"]
+)
+def test_list_in_the_environment_is_json(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list or table that isn't JSON is refused with the variable's own name and the way to write it."""
+    monkeypatch.setenv("MONITOR_INPUT__FIELDS", "{}")
+    monkeypatch.setenv("OTHER", "a/{x}")
+    monkeypatch.setenv(variable, "a/{x}")
+    refusal = _refusal(None)
+    assert refusal.startswith(f"environment {variable}: is not JSON; expected it there")
+
+
+def test_file_is_blamed_for_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong type in the file is blamed on the file, also where the environment sets the same key well."""
+    file.write_text('[mqtt]\nport = "1883"')
+    monkeypatch.setenv("MONITOR_MQTT__PORT", "1884")
+    assert _refusal(file).startswith(f"{file}: mqtt.port")
+
+
+def test_all_problems_are_counted(file: Path) -> None:
+    """Where several settings are wrong, the first is said and the others are counted."""
+    file.write_text("[mqtt]\nport = 0\nqos = 7\nkeepalive = 1")
+    assert _refusal(file).endswith("(and 2 more)")
+
+
+@pytest.mark.parametrize(
+    ("topics", "reason"),
+    [
+        (["sensor-monitor/{a}"], "base_topic 'sensor-monitor'"),
+        (["{a}/{b}"], "base_topic 'sensor-monitor'"),
+        (["x/{a}", "y/{a}"], "yield the same group"),
+    ],
+)
+def test_templates_that_confuse(file: Path, topics: list[str], reason: str) -> None:
+    """Input templates that match base_topic, or two that yield the same group, are refused."""
+    file.write_text(f"[input]\ntopics = {topics}")
+    refusal = _refusal(file)
+    assert refusal.startswith(f"{file}: input.topics: ")
+    assert reason in refusal
+
+
+@pytest.mark.parametrize(
+    ("groups", "reason"),
+    [
+        (["a/b", "c"], "'c' fits no template; expected so many parts, none empty: 2 for 'x/{a}/{b}' or "),
+        (["a/b/c/d"], "'a/b/c/d' fits no template"),
+        (["a//b"], "'a//b' fits no template"),
+    ],
+)
+def test_expected_group_that_cannot_come(file: Path, groups: list[str], reason: str) -> None:
+    """A group that must speak, and that no topic can yield, is refused with what was expected."""
+    topics = ["x/{a}/{b}", "y/{a}/{b}/{c}"]
+    file.write_text(f"[input]\ntopics = {topics}\ngroups = {groups}")
+    assert _refusal(file).startswith(f"{file}: input.groups: {reason}")
+    file.write_text(f"[input]\ntopics = {topics}\ngroups = ['a/b', 'a/b/c']")
+    assert load(file).input.groups == ("a/b", "a/b/c")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"mqtt = [", "is not TOML"), (b"a = 1\na = 2", "is not TOML"), (b'a = "\xff"', "is not UTF-8 text")],
+)
+def test_no_toml(file: Path, content: bytes, reason: str) -> None:
+    """A file that isn't TOML is refused by name."""
+    file.write_bytes(content)
+    assert _refusal(file).startswith(f"{file}: {reason}")
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    """A missing file is named, with what was expected."""
+    path = tmp_path / "none.toml"
+    assert _refusal(path) == f"{path}: can't be read: No such file or directory; expected a TOML file"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f'[mqtt]\npassword = "{SECRET}"',
+        f'[mqtt]\nusername = "u"\npassword = ["{SECRET}"]',
+        f'[mqtt]\nusername = "u"\npassword = "{SECRET}"\npassword_file = "f"',
+        f'[mqtt]\nusername = "u"\npasword = "{SECRET}"',
+        f'[mqtt]\nusername = "u"\npassword = "{SECRET}"\nport = 0',
+        f'[mqtt]\nusername = "u"\npassword = "{SECRET}',
+    ],
+)
+def test_secret_in_the_file(file: Path, content: str) -> None:
+    """No refusal of a file shows the password in it."""
+    file.write_text(content)
+    assert SECRET not in _refusal(file)
+
+
+@pytest.mark.parametrize("variable", ["MONITOR_MQTT__PASSWORD", "MONITOR_MQTT__PASWORD", "MONITOR_MQTT"])
+def test_secret_in_the_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No refusal of the environment shows the password in it."""
+    monkeypatch.setenv(variable, SECRET)
+    assert SECRET not in _refusal(None)
+
+
+def test_secret_that_is_a_number(file: Path) -> None:
+    """A password that was written as a number is refused without being shown."""
+    file.write_text('[mqtt]\nusername = "u"\npassword = 31415')
+    refusal = _refusal(file)
+    assert "mqtt.password must be a valid string" in refusal
+    assert "31415" not in refusal
+
+
+def test_secret_in_print(file: Path) -> None:
+    """Settings that are printed don't show the password."""
+    file.write_text(f'[mqtt]\nusername = "u"\npassword = "{SECRET}"')
+    settings = load(file)
+    assert SECRET not in f"{settings!r} {settings} {settings.model_dump_json()}"
+    assert password(settings.mqtt) == SECRET
+
+
+def test_password_file(tmp_path: Path) -> None:
+    """A password file gives the password without its last newline."""
+    path = tmp_path / "secret"
+    path.write_text(f" {SECRET} \n")
+    assert password(Mqtt(username="u", password_file=path)) == f" {SECRET} "
+
+
+def test_password_file_missing(tmp_path: Path) -> None:
+    """A password file that can't be read is refused by key and name."""
+    path = tmp_path / "none"
+    with pytest.raises(ConfigurationError, match=f"mqtt.password_file: {path} can't be read: No such file"):
+        password(Mqtt(username="u", password_file=path))
+
+
+def test_systemd_may_say_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables that systemd sets under our prefix are no unknown settings."""
+    monkeypatch.setenv("MONITOR_UNIT", "other.service")
+    monkeypatch.setenv("MONITOR_EXIT_CODE", "exited")
+    assert load(None).mqtt.port == 1883
+
+
+def test_alert_rules(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules for some groups are tables in the file and JSON in the environment, with exact names."""
+    file.write_text('[[alerts.rules]]\ngroups = "line1/*"\nraise_after = 3')
+    (rule,) = load(file).alerts.rules
+    assert (rule.groups, rule.raise_after, rule.clear_after) == ("line1/*", 3, None)
+    file.write_text('[[alerts.rules]]\ngroups = "line1/*"\nraise_aftr = 3')
+    expected = "alerts.rules.0.raise_aftr is an unknown setting; did you mean 'raise_after'?"
+    assert _refusal(file) == f"{file}: {expected}"
+    file.write_text("[[alerts.rules]]\nraise_after = 3")
+    assert _refusal(file) == f"{file}: alerts.rules.0.groups is missing"
+    monkeypatch.setenv("MONITOR_ALERTS__RULES", '[{"groups": "a", "clear_below": 0.25}]')
+    assert load(None).alerts.rules[0].clear_below == 0.25

@@ -1,0 +1,137 @@
+from itertools import product
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core.topics import Template, conflict
+from monitor.ingest.decode import DecodeStage
+from tests.monitor.service.pipeline_fixture import taken
+from tests.support.toy_bundle import NAMES
+
+QUICK = settings(derandomize=True, deadline=None, max_examples=100)
+
+
+@pytest.mark.parametrize(
+    ("template", "topic", "group"),
+    [
+        ("plant/{line}/{station}/reading", "plant/line1/station7/reading", "line1/station7"),
+        ("{site}/x/{station}", "a/x/b", "a/b"),
+        ("{station}", "station7", "station7"),
+        ("p/{station}", "p/ä b", "ä b"),
+        ("plant/{line}/{station}/reading", "plant/line1/station7/status", None),
+        ("plant/{line}/{station}/reading", "plant/line1/reading", None),
+        ("plant/{line}/{station}/reading", "plant/line1/station7/reading/more", None),
+        ("plant/{station}", "Plant/station7", None),
+        ("plant/{station}", "", None),
+        ("p/{station}", "p/", None),
+        ("p/{station}", "p/a\0b", None),
+        ("p/{station}", "p/a+", None),
+        ("p/{station}", "p/#", None),
+    ],
+)
+def test_group(template: str, topic: str, group: str | None) -> None:
+    """The named levels of a topic make the group; a topic that differs elsewhere fits not."""
+    assert Template(template).group(topic) == group
+
+
+@pytest.mark.parametrize(
+    ("template", "subscription"),
+    [("plant/{line}/{station}/reading", "plant/+/+/reading"), ("{a}", "+"), ("x/{a}/y", "x/+/y")],
+)
+def test_filter(template: str, subscription: str) -> None:
+    """A template subscribes with one single-level wildcard for each name."""
+    assert Template(template).filter == subscription
+
+
+def test_topic_of_a_group() -> None:
+    """A group's topic is the one from which the same group is read."""
+    template = Template("plant/{line}/{station}/reading")
+    topic = template.topic("line1/station7")
+    assert topic == "plant/line1/station7/reading"
+    assert template.group(topic) == "line1/station7"
+
+
+def test_topic_needs_all_parts() -> None:
+    """A group with too few parts has no topic, and the message says how many are needed."""
+    with pytest.raises(ValueError, match=r"'station7' has 1 part\(s\), expected 2"):
+        Template("plant/{line}/{station}").topic("station7")
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("plant/reading", "at least one {name}"),
+        ("", "at least one {name}"),
+        ("plant/{a}/{a}", "must not use a name twice"),
+        ("plant/x{a}", "fills the whole level"),
+        ("plant/{a}{b}", "fills the whole level"),
+        ("plant/{a b}", "fills the whole level"),
+        ("plant/{}", "fills the whole level"),
+        ("plant/{1}", "fills the whole level"),
+        ("plant/+/{a}", "fills the whole level"),
+        ("{a}/#", "fills the whole level"),
+        ("{a}/\0", "fills the whole level"),
+    ],
+)
+def test_no_template(text: str, rule: str) -> None:
+    """A text that is no template is refused with the rule that it breaks."""
+    with pytest.raises(ValueError, match="must") as error:
+        Template(text)
+    assert rule in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("texts", "reason"),
+    [
+        (["plant/{a}", "plant/{a}/{b}"], None),
+        (["sensor-monitor-2/{a}"], None),
+        (["{a}"], "read its own output"),
+        (["{a}/status"], "read its own output"),
+        (["sensor-monitor/{a}"], "read its own output"),
+        (["plant/{a}", "sensor-monitor/x/{a}/{b}"], "read its own output"),
+        (["x/{a}", "y/{a}"], "yield the same group"),
+        (["x/{a}/y", "{b}"], "read its own output"),
+        (["x/{a}", "x/y/{c}"], "yield the same group"),
+        (["x/{a}/{b}", "x/y/{c}"], "match the same topic"),
+    ],
+)
+def test_conflict(texts: list[str], reason: str | None) -> None:
+    """Templates that read the monitor's own output, or that say one group in two ways, can't stand."""
+    found = conflict([Template(text) for text in texts], "sensor-monitor")
+    assert (found is None) == (reason is None)
+    assert (reason or "") in (found or "")
+
+
+LEVELS = st.lists(st.sampled_from(["a", "b", "{x}", "{y}", "{z}"]), min_size=1, max_size=3).filter(
+    lambda levels: any("{" in level for level in levels) and len(set(levels)) == len(levels)
+)
+ALL_TOPICS = ["/".join(levels) for depth in (1, 2, 3) for levels in product("abc", repeat=depth)]
+
+
+@QUICK
+@given(LEVELS, LEVELS, st.lists(st.sampled_from("ab"), min_size=1, max_size=2))
+def test_no_conflict_is_no_confusion(one: list[str], two: list[str], base: list[str]) -> None:
+    """Templates without a conflict never match output, and never give one group to two topics."""
+    templates, base_topic = [Template("/".join(one)), Template("/".join(two))], "/".join(base)
+    confused = False
+    seen: set[str] = set()
+    for topic in ALL_TOPICS:
+        groups = [group for template in templates if (group := template.group(topic)) is not None]
+        own = topic == base_topic or topic.startswith(f"{base_topic}/")
+        confused |= bool(groups) and (own or len(groups) > 1 or groups[0] in seen)
+        seen.update(groups)
+    assert (conflict(templates, base_topic) is not None) == confused
+
+
+def test_decode_forgets_topics() -> None:
+    """What the decode stage remembers of a topic goes with its group; what is heard once isn't kept."""
+    stage = DecodeStage([Template("p/{line}/{station}"), Template("q/{group}")], NAMES, {})
+    topics = ("p/a/b", "q/c", "none", "q/once")
+    for heard in (topics, topics[:3]):
+        batch = taken([(topic, b"{}", None, False) for topic in heard])
+        stage.decode(batch.messages, batch.arrivals)
+    assert stage._known == {"p/a/b": "a/b", "q/c": "c"}  # noqa: SLF001
+    for group in ("a/b", "c", "unknown"):
+        stage.forget(group)
+    assert stage._known == {}  # noqa: SLF001

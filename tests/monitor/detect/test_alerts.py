@@ -1,0 +1,143 @@
+import weakref
+
+import numpy as np
+import pytest
+
+from monitor.core.records import AlertEvent, Judgements
+from monitor.detect.alerts import AlertStage, Rules
+
+Said = tuple[str, str, float | None]
+"""Status, id, end."""
+
+
+def _judged(stream: list[tuple[str, bool]], first: int = 0) -> Judgements:
+    """Build windows whose newest event time is their number in the stream."""
+    count = len(stream)
+    ts = np.arange(first, first + count, dtype=np.float64)[:, None] + [-2.0, -1.0, 0.0]  # (window, step)
+    faulty = np.array([is_faulty for _, is_faulty in stream], dtype=bool)
+    return Judgements(
+        groups=[group for group, _ in stream],
+        ts=ts,
+        values=np.repeat(ts[:, :, None], 4, axis=2),
+        scores=np.where(faulty, 0.9, 0.1),
+        faulty=faulty,
+        out_of_range=ts[:, 2] % 2 == 1,
+    )
+
+
+def _say(events: list[AlertEvent]) -> list[Said]:
+    return [(event.status, event.id, event.ended_at) for event in events]
+
+
+def _run(verdicts: str, stage: AlertStage) -> list[Said]:
+    """Feed one group with F and N at seconds 0, 1, 2..."""
+    return _say(stage.update(_judged([("g", verdict == "F") for verdict in verdicts])))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "raise_after", "clear_after", "events"),
+    [
+        ("NNN", 1, 1, []),
+        ("NF", 1, 3, [("firing", "g:1000", None)]),
+        ("FFFF", 1, 3, [("firing", "g:0", None)]),
+        ("FNN", 1, 3, [("firing", "g:0", None)]),
+        ("FNNN", 1, 3, [("firing", "g:0", None), ("resolved", "g:0", 1)]),
+        ("FFNNN", 1, 3, [("firing", "g:0", None), ("resolved", "g:0", 2)]),
+        ("FNNFNNN", 1, 3, [("firing", "g:0", None), ("resolved", "g:0", 4)]),
+        ("FNF", 1, 1, [("firing", "g:0", None), ("resolved", "g:0", 1), ("firing", "g:2000", None)]),
+        ("FFNFF", 3, 1, []),
+        ("FFNFFF", 3, 1, [("firing", "g:3000", None)]),
+        ("NFFNN", 2, 2, [("firing", "g:1000", None), ("resolved", "g:1000", 3)]),
+    ],
+)
+def test_lifecycle(verdicts: str, raise_after: int, clear_after: int, events: list[Said]) -> None:
+    """An incident fires once after raise_after Faulty windows and resolves once after clear_after Normal."""
+    assert _run(verdicts, AlertStage(Rules(raise_after, clear_after))) == events
+
+
+def test_every_window() -> None:
+    """In every_window each Faulty window fires with its incident's id, which the first Normal one ends."""
+    stage = AlertStage(Rules(5, 5), every_window=True)
+    assert _run("FFNNF", stage) == [
+        ("firing", "g:0", None),
+        ("firing", "g:0", None),
+        ("firing", "g:4000", None),
+    ]
+    assert (stage.firing, stage.incident("g")) == (1, "g:4000")
+    stage.update(_judged([("g", False)], 5))
+    assert (stage.firing, stage.incident("g")) == (0, None)
+
+
+def test_event_tells_its_window() -> None:
+    """An event holds score, flag, times and raw values of the window that caused it."""
+    stage = AlertStage(Rules(raise_after=2, clear_after=1))
+    firing, resolved = stage.update(_judged([("g", True), ("g", True), ("g", False)]))
+    assert firing == AlertEvent(
+        id="g:0",
+        status="firing",
+        group="g",
+        score=0.9,
+        started_at=0.0,
+        ended_at=None,
+        window_ts=[-1.0, 0.0, 1.0],
+        window_values=[[-1.0] * 4, [0.0] * 4, [1.0] * 4],
+        out_of_range=True,
+    )
+    assert (resolved.score, resolved.started_at, resolved.ended_at) == (0.1, 0.0, 2.0)
+    assert (resolved.window_ts, resolved.out_of_range) == ([0.0, 1.0, 2.0], False)
+
+
+def test_id_is_in_milliseconds() -> None:
+    """An incident's id is its group and the millisecond at which it began."""
+    judged = _judged([("line1/station7", True)])
+    judged.ts[0, 2] = 1700000000.1234
+    (event,) = AlertStage().update(judged)
+    assert event.id == "line1/station7:1700000000123"
+
+
+def test_open_incidents() -> None:
+    """Open incidents are counted and known by group; a quiet group leaves no state behind."""
+    stage = AlertStage(Rules(clear_after=2))
+    stage.update(_judged([("a", True), ("b", True), ("c", False), ("b", False)]))
+    assert (stage.firing, stage.incident("a"), stage.incident("b")) == (2, "a:0", "b:1000")
+    assert stage.incident("c") is None
+    assert sorted(stage.groups()) == ["a", "b"]
+    stage.update(_judged([("b", False)], 4))
+    assert (stage.firing, stage.groups()) == (1, ["a"])
+    stage.forget("a")
+    stage.forget("unknown")
+    assert (stage.firing, stage.groups(), stage.incident("a")) == (0, [], None)
+
+
+def test_loading_twice_counts_once() -> None:
+    """State that is loaded over itself doesn't count an incident twice, and a quiet one takes it off."""
+    stage = AlertStage()
+    stage.update(_judged([("g", True)]))
+    stage.load("g", stage.dump("g"))
+    assert (stage.firing, stage.incident("g")) == (1, "g:0")
+    stage.load("g", stage.dump("unknown"))
+    assert (stage.firing, stage.groups()) == (0, [])
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x92", b"\x92\x63\x94\x00\x00\xca\x00\x00\x00\x00\xc0", b"{}"])
+def test_load_refuses(damage: bytes) -> None:
+    """State of another version, or none at all, is refused with the group's name."""
+    with pytest.raises(ValueError, match="alert state of 'g'"):
+        AlertStage().load("g", damage)
+
+
+class _Name(str):
+    """A group's name that tells when nobody holds it any more."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.parametrize("special", [(), [("g*", Rules(1, 1))]])
+def test_quiet_groups_leave_nothing(special: list[tuple[str, Rules]]) -> None:
+    """Of a group whose incident is over nothing is kept, not even its name: of such there is no end."""
+    stage = AlertStage(Rules(1, 1), special)
+    name = _Name("group")
+    held = weakref.ref(name)
+    assert len(stage.update(_judged([(name, True), (name, False)]))) == 2
+    del name
+    assert held() is None

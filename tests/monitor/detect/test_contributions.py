@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_numpy
+from numpy.typing import NDArray
+
+from monitor.core.records import FloatArray
+from monitor.detect.contributions import Contributions, Occlusion
+
+QUICK = settings(derandomize=True, deadline=None, max_examples=150)
+SHAPE = 3, 4
+NOTHING = np.zeros(SHAPE)
+
+
+def _explain(logit: FloatArray, window: NDArray[np.float32]) -> Contributions:
+    """Explain a score whose logit is a sum of these weights (step, feature) times the values, plus 1."""
+
+    def score(windows: FloatArray) -> FloatArray:
+        return 1 / (1 + np.exp(-(windows * logit).sum(axis=(1, 2)) - 1))  # type: ignore[no-any-return]
+
+    return Occlusion(*SHAPE).explain(window, NOTHING, score)
+
+
+VALUES = st_numpy.arrays(np.float32, SHAPE, elements=st.integers(-8, 8).map(lambda n: n / 8))
+
+
+@QUICK
+@given(VALUES, VALUES)
+def test_what_a_sum_is_made_of(logit: NDArray[np.float32], window: NDArray[np.float32]) -> None:
+    """Where a logit is a sum, each value's share is its own part of it, and what speaks against has none."""
+    parts = np.maximum(logit.astype(np.float64) * window, 0)
+    found = _explain(logit.astype(np.float64), window)
+    if not parts.any():
+        assert (found.by_feature, found.by_step) == (None, None)
+        return
+    assert found.by_step is not None
+    assert found.by_feature is not None
+    np.testing.assert_allclose(found.by_step, parts / parts.sum(), atol=1e-6)
+    np.testing.assert_allclose(found.by_feature, parts.sum(axis=0) / parts.sum(), atol=1e-6)
+    assert found.by_step.sum() == pytest.approx(1)
+
+
+def _largest(windows: FloatArray) -> FloatArray:
+    """Return 1 where any value is above 1, else 0: as sure as a 32-bit score gets."""
+    return (windows > 1).any(axis=(1, 2)).astype(np.float64)
+
+
+def test_sure_of_one_value() -> None:
+    """Scores of exactly 1 and 0 have finite shares."""
+    window = np.zeros(SHAPE)
+    window[2, 1] = 5
+    found = Occlusion(*SHAPE).explain(window, NOTHING, _largest)
+    assert found.by_feature is not None
+    assert found.by_step is not None
+    assert found.by_feature.tolist() == [0, 1, 0, 0]
+    assert found.by_step.tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0, 0]]
+
+
+def test_fault_that_fills_the_window() -> None:
+    """Where each step is bad enough alone, no value has a share, but the feature as a whole does."""
+    window = np.zeros(SHAPE)
+    window[:, 1] = 5
+    found = Occlusion(*SHAPE).explain(window, NOTHING, _largest)
+    assert found.by_step is None
+    assert found.by_feature is not None
+    assert found.by_feature.tolist() == [0, 1, 0, 0]
+
+
+def test_two_faults_at_once() -> None:
+    """Where each of two features is bad enough alone, nothing has a share."""
+    found = Occlusion(*SHAPE).explain(np.full(SHAPE, 5.0), NOTHING, _largest)
+    assert (found.by_feature, found.by_step) == (None, None)

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from monitor.bundle.manifest import Feature
+from monitor.detect.contributions import Contributions
+from monitor.detect.explanation import neighbours, reason
+from tests.support.toy_bundle import FAULTY, FEATURES, HEALTHY, SCALER
+
+TEMPERATURE_2 = np.array([0.1, 0.0, 0.9, 0.0])
+
+
+def _reason(
+    window: list[list[float]],
+    by_feature: np.ndarray | None,
+    by_step: np.ndarray | None = None,
+    features: tuple[Feature, ...] = FEATURES,
+) -> str:
+    values = np.array(window)
+    scaled = (values - SCALER.mean[0]) / SCALER.scale[0]
+    if features is FEATURES:
+        scaled = SCALER.transform(values)
+    return reason(features, values, scaled.astype(np.float32), Contributions(by_feature, by_step))
+
+
+def test_value_and_its_neighbour() -> None:
+    """The feature with the largest share is named with its value and unit, and what its neighbour reads."""
+    said = _reason([[27.49, 67.81, 27.6, 67.78], [27.49, 67.81, 55.2, 67.78]], TEMPERATURE_2)
+    assert said == "temperature_2 reads 55.2 degC, its neighbour temperature_1 27.5"
+
+
+def test_reading_that_shows_it() -> None:
+    """The reading is told in which the neighbours are furthest apart, the newest of equal ones."""
+    assert "reads 30 degC" in _reason([HEALTHY, FAULTY, HEALTHY], TEMPERATURE_2)
+    same = [[20.0, 50.0, value, 50.0] for value in (30.0, 10.0)]
+    assert "reads 10 degC" in _reason(same, TEMPERATURE_2)
+
+
+def test_no_single_value() -> None:
+    """Where nothing has a share, the neighbours that are furthest apart are told, the odder one first."""
+    said = _reason([HEALTHY, [21.0, 55.0, 12.0, 12.5]], None)
+    assert said == "no value alone accounts for it; humidity_2 reads 12.5 %RH, its neighbour humidity_1 55"
+    said = _reason([HEALTHY, [21.0, 92.5, 12.0, 55.0]], None)
+    assert said == "no value alone accounts for it; humidity_1 reads 92.5 %RH, its neighbour humidity_2 55"
+    alike = [20.0, 50.0, 20.0, 50.0]
+    assert _reason([alike, alike], None) == "no value alone accounts for it"
+
+
+def test_one_that_moved() -> None:
+    """Of two that came apart in the window the one that moved is named, though the other has the share."""
+    before = [23.1, 51.4, 23.2, 51.2]
+    said = _reason([before, before, [23.1, 51.4, 25.5, 41.4]], np.array([0.0, 1.0, 0.0, 0.0]))
+    assert said == "humidity_2 reads 41.4 %RH, its neighbour humidity_1 51.4"
+    said = _reason([before, before, [23.1, 51.4, 25.5, 41.4]], None)
+    assert said == "no value alone accounts for it; humidity_2 reads 41.4 %RH, its neighbour humidity_1 51.4"
+
+
+def test_apart_all_the_time() -> None:
+    """Of two that are apart in the whole window the one with the share is named, however the other moves."""
+    said = _reason([[20.0, 50.0, 30.0, 50.0], [22.0, 50.0, 30.0, 50.0]], TEMPERATURE_2)
+    assert said == "temperature_2 reads 30 degC, its neighbour temperature_1 20"
+
+
+def test_any_features() -> None:
+    """A feature alone has no neighbour, and several neighbours are told by their span."""
+    bar = [Feature(f"pressure_{place}", "bar") for place in ("in", "mid", "out")]
+    features = (*bar, Feature("pressure_abs", "kPa"), Feature("flow", ""))
+    window = [[1.234, 5.0, 1.0, 1013.25, 0.5], [1.235, 5.1, 1.05, 1013.3, 0.25]]
+    shares = np.eye(5)
+    assert (
+        _reason(window, shares[0], features=features)
+        == "pressure_in reads 1.24 bar, its neighbours 1.05 to 5.1"
+    )
+    assert _reason(window, shares[3], features=features) == "pressure_abs reads 1013.3 kPa"
+    by_step = np.array([[0, 0, 0, 0, 0.8], [0, 0, 0, 0, 0.2]])
+    assert _reason(window, shares[4], by_step, features) == "flow reads 0.5"
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["temperature_1", "temperature_2", "humidity_1"], [1]),
+        (["a_b_1", "a_b_2", "a_c_1"], [1]),
+        (["one", "two"], []),
+        (["_1", "_2"], []),
+    ],
+)
+def test_neighbours(names: list[str], expected: list[int]) -> None:
+    """Neighbours have a name that differs after its last underscore only."""
+    assert neighbours([Feature(name, "u") for name in names], 0) == expected

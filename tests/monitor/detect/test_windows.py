@@ -1,0 +1,277 @@
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core.records import Outcome, Readings, Windows
+from monitor.detect.windows import WindowStage
+
+QUICK = settings(derandomize=True, deadline=None, max_examples=150)
+STEPS, FEATURES, MAX_GAP, MAX_SKEW = 3, 2, 5.0, 10.0
+Row = tuple[str, float]
+
+
+def _stage(stride: int = 1) -> WindowStage:
+    return WindowStage(STEPS, FEATURES, max_gap=MAX_GAP, max_skew=MAX_SKEW, stride=stride)
+
+
+def _readings(
+    rows: list[Row], first: int = 0, arrived_at: float = inf, *, redelivered: bool = False
+) -> Readings:
+    """Build readings whose values tell their number in the stream."""
+    numbers = np.arange(first, first + len(rows), dtype=np.float64)
+    return Readings(
+        groups=[group for group, _ in rows],
+        ts=np.array([ts for _, ts in rows], dtype=np.float64),
+        values=np.stack([numbers, -numbers], axis=1),
+        arrived_at=np.full(len(rows), arrived_at),
+        received=np.zeros(len(rows)),
+        redelivered=np.full(len(rows), redelivered),
+    )
+
+
+def _outcomes(ts: list[float], stride: int = 1, arrived_at: float = inf) -> str:
+    """Say what becomes of one group's readings, by the outcomes' first letters."""
+    rows = [("g", at) for at in ts]
+    return "".join(outcome[0] for outcome in _stage(stride).push(_readings(rows, 0, arrived_at)).outcomes)
+
+
+@pytest.mark.parametrize(
+    ("ts", "outcomes"),
+    [
+        ([1, 2, 3, 4], "ffjj"),
+        ([1, 1, 2, 2, 3, 3], "fdfdjd"),
+        ([1, 2, 3, 2.5, 0, 4], "ffjllj"),
+        ([1, 2, 3, 8, 9, 10], "ffjjjj"),
+        ([1, 2, 3, 8.001, 9, 10, 11], "ffjgfjj"),
+        ([1, 7, 13, 14, 15], "fggfj"),
+        ([1, 2, 8, 7, 8, 9, 10], "ffgldfj"),
+    ],
+)
+def test_outcomes(ts: list[float], outcomes: str) -> None:
+    """Two readings fill, the third is judged; equal is duplicate, before is late, far after is a gap."""
+    assert _outcomes(ts) == outcomes
+
+
+def test_future() -> None:
+    """A reading ahead of the clock by more than max_skew is dropped and doesn't touch the window."""
+    stage = _stage()
+    first = stage.push(_readings([("g", 1), ("g", 2)], 0, arrived_at=2))
+    assert first.outcomes == [Outcome.FILLING, Outcome.FILLING]
+    second = stage.push(_readings([("g", 13.001), ("g", 3), ("h", 99)], 2, arrived_at=3))
+    assert second.outcomes == [Outcome.FUTURE, Outcome.JUDGED, Outcome.FUTURE]
+    assert stage.groups() == ["g"]
+    third = stage.push(_readings([("h", 13), ("h", 13.5)], 5, arrived_at=3))
+    assert third.outcomes == [Outcome.FILLING, Outcome.FUTURE]
+
+
+@pytest.mark.parametrize("there", [0, 1])
+def test_all_but_future(there: int) -> None:
+    """So it is in a large batch that is all or nearly all ahead of the clock."""
+    ahead = [(f"{number}", 99.0) for number in range(30)]
+    windows = _stage().push(_readings([("g", 1.0)][:there] + ahead, 0, arrived_at=3))
+    assert windows.outcomes == [Outcome.FILLING][:there] + [Outcome.FUTURE] * 30
+    assert len(windows.ts) == 0
+
+
+def test_window_holds_the_newest_readings() -> None:
+    """A window holds the last readings of its group alone, oldest first, dropped ones left out."""
+    rows = [("a", 1), ("b", 1), ("a", 2), ("a", 2), ("b", 2), ("a", 1.5), ("a", 3), ("a", 4)]
+    windows = _stage().push(_readings(rows))
+    assert windows.rows.tolist() == [6, 7]
+    assert windows.ts.tolist() == [[1, 2, 3], [2, 3, 4]]
+    assert windows.values.tolist() == [[[0, 0], [2, -2], [6, -6]], [[2, -2], [6, -6], [7, -7]]]
+
+
+def test_gap_starts_afresh() -> None:
+    """A gap starts the window afresh: no window spans it, and its reading is the first of the next."""
+    windows = _stage().push(_readings([("g", ts) for ts in (1, 2, 3, 9, 10, 11)]))
+    assert windows.ts.tolist() == [[1, 2, 3], [9, 10, 11]]
+
+
+@pytest.mark.parametrize(
+    ("stride", "outcomes"), [(1, "ffjjjjjgfjjj"), (2, "ffjsjsjgfjsj"), (4, "ffjsssjgfjss")]
+)
+def test_stride(stride: int, outcomes: str) -> None:
+    """Stride judges the first window after a fresh start and each stride-th after that."""
+    assert _outcomes([1, 2, 3, 4, 5, 6, 7, 20, 21, 22, 23, 24], stride) == outcomes
+
+
+@pytest.mark.parametrize("way", ["rest", "forget"])
+def test_group_that_rests_takes_any_time(way: str) -> None:
+    """A group that rests or is forgotten takes any event time as a fresh start; others don't notice."""
+    stage = _stage()
+    stage.push(_readings([("g", 100), ("g", 101), ("h", 1), ("h", 2)]))
+    getattr(stage, way)("g")
+    getattr(stage, way)("unknown")
+    assert ("g" in stage.groups()) == (way == "rest")
+    windows = stage.push(_readings([("g", 1), ("g", 2), ("g", 3), ("h", 3)], 4))
+    assert [outcome[0] for outcome in windows.outcomes] == ["f", "f", "j", "j"]
+
+
+def test_redelivery_to_a_group_that_rests() -> None:
+    """What the broker sends a second time is no fresh start: it may have been judged before the silence."""
+    stage = _stage()
+    stage.push(_readings([("g", 100), ("g", 101), ("g", 102)]))
+    stage.rest("g")
+    moved = _stage()
+    moved.load("g", stage.dump("g"))
+    again = moved.push(_readings([("g", 101), ("g", 102), ("g", 103), ("g", 104)], redelivered=True))
+    assert [outcome[0] for outcome in again.outcomes] == ["l", "d", "f", "f"]
+
+
+def test_unknown_group_is_an_empty_value() -> None:
+    """A group that was forgotten moves like any other: as one without readings."""
+    other = _stage()
+    other.load("g", _stage().dump("g"))
+    assert other.push(_readings([("g", 5.0)])).outcomes == [Outcome.FILLING]
+
+
+def test_no_readings() -> None:
+    """An empty batch completes no window, in the right shape."""
+    nothing = np.empty(0)
+    readings = Readings([], nothing, np.empty((0, FEATURES)), nothing, nothing, np.empty(0, dtype=np.bool_))
+    windows = _stage().push(readings)
+    assert (windows.outcomes, windows.ts.shape) == ([], (0, STEPS))
+    assert windows.values.shape == (0, STEPS, FEATURES)
+
+
+def _dump() -> bytes:
+    stage = _stage()
+    stage.push(_readings([("g", 1), ("g", 2)]))
+    return stage.dump("g")
+
+
+@pytest.mark.parametrize(("steps", "features"), [(STEPS, FEATURES + 1), (1, FEATURES)])
+def test_load_refuses_other_shapes(steps: int, features: int) -> None:
+    """State of another shape is refused and leaves no group behind."""
+    stage = WindowStage(steps, features, max_gap=MAX_GAP)
+    with pytest.raises(ValueError, match=f"expected version 2 with {steps} x {features}"):
+        stage.load("g", _dump())
+    assert stage.groups() == []
+
+
+def test_load_refuses_other_versions() -> None:
+    """State of another version is refused with both versions."""
+    with pytest.raises(ValueError, match=r"is version 99 .* expected version 2"):
+        _stage().load("g", bytes([99]) + _dump()[1:])
+
+
+@pytest.mark.parametrize("length", [0, 3, 9, -9, -8, -1])
+def test_load_refuses_a_piece(length: int) -> None:
+    """State that was cut short is refused with a ValueError and leaves no group behind."""
+    stage = _stage()
+    with pytest.raises(ValueError):  # noqa: PT011, any text will do
+        stage.load("g", _dump()[:length])
+    assert stage.groups() == []
+
+
+@dataclass
+class _Model:
+    """The rules again, told the slow way: every reading since the last fresh start is kept."""
+
+    stride: int
+    runs: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+
+    def push(self, number: int, group: str, ts: float, now: float) -> tuple[Outcome, list[tuple[float, int]]]:
+        run = self.runs.get(group, [])
+        if ts - now > MAX_SKEW:
+            return Outcome.FUTURE, []
+        fresh = Outcome.FILLING
+        if run and ts <= run[-1][0]:
+            return (Outcome.DUPLICATE if ts == run[-1][0] else Outcome.LATE), []
+        if run and ts - run[-1][0] > MAX_GAP:
+            run, fresh = [], Outcome.GAP
+        self.runs[group] = run = [*run, (ts, number)]
+        if len(run) < STEPS:
+            return fresh, []
+        judged = (len(run) - STEPS) % self.stride == 0
+        return (Outcome.JUDGED, run[-STEPS:]) if judged else (Outcome.SKIPPED, [])
+
+
+STREAMS = st.lists(
+    st.tuples(st.sampled_from("ab"), st.sampled_from([1, 1, 1, 1, 2, 5, 6, 0, -1, -9, 40])), max_size=40
+)
+STRIDES = st.integers(1, 3)
+NOW = 50.0
+
+
+def _stream(jumps: list[tuple[str, int]]) -> list[Row]:
+    """Turn jumps from each group's newest event time into event times."""
+    newest: dict[str, int] = {}
+    rows: list[Row] = []
+    for group, jump in jumps:
+        ts = newest.get(group, 0) + jump
+        rows.append((group, float(ts)))
+        if ts <= NOW + MAX_SKEW:
+            newest[group] = max(ts, newest.get(group, 0))
+    return rows
+
+
+def _push_one_by_one(
+    stages: list[WindowStage], rows: list[Row], hosts: list[int]
+) -> list[tuple[Outcome, list[list[float]], list[list[list[float]]]]]:
+    """Push each reading into the instance that its host names, moving its group there before."""
+    home: dict[str, int] = {}
+    results = []
+    for number, row in enumerate(rows):
+        group, host = row[0], hosts[number % len(hosts)] if hosts else 0
+        here, there = stages[home.get(group, host)], stages[host]
+        if here is not there and group in here.groups():
+            there.load(group, here.dump(group))
+            here.forget(group)
+        home[group] = host
+        windows = there.push(_readings([row], number, NOW))
+        results.append((windows.outcomes[0], windows.ts.tolist(), windows.values.tolist()))
+    return results
+
+
+@QUICK
+@given(STREAMS, STRIDES)
+def test_same_as_the_model(jumps: list[tuple[str, int]], stride: int) -> None:
+    """Outcomes and windows are those of the rules, for any order, duplicates, gaps and stride."""
+    rows, model = _stream(jumps), _Model(stride)
+    expected = []
+    for number, (group, ts) in enumerate(rows):
+        outcome, window = model.push(number, group, ts, NOW)
+        times = [[ts for ts, _ in window]] if window else []
+        values = [[[float(n), float(-n)] for _, n in window]] if window else []
+        expected.append((outcome, times, values))
+    assert _push_one_by_one([_stage(stride)], rows, []) == expected
+
+
+@QUICK
+@given(STREAMS, STRIDES, st.lists(st.integers(0, 1), min_size=1, max_size=40))
+def test_moving_groups_makes_no_difference(
+    jumps: list[tuple[str, int]], stride: int, hosts: list[int]
+) -> None:
+    """Groups that move between two instances in mid-stream give the same windows as if they stayed."""
+    rows = _stream(jumps)
+    moved = _push_one_by_one([_stage(stride), _stage(stride)], rows, hosts)
+    assert moved == _push_one_by_one([_stage(stride)], rows, [])
+
+
+@QUICK
+@given(STREAMS, STRIDES, st.sets(st.integers(0, 40)))
+def test_batches_make_no_difference(jumps: list[tuple[str, int]], stride: int, cuts: set[int]) -> None:
+    """A stream gives the same windows however it is cut into batches."""
+    rows = _stream(jumps)
+    edges = [0, *sorted(cut for cut in cuts if cut < len(rows)), len(rows)]
+    stage, parts = _stage(stride), []
+    for begin, end in pairwise(edges):
+        windows = stage.push(_readings(rows[begin:end], begin, NOW))
+        parts.append((windows, begin))
+    assert _joined(parts) == _joined([(_stage(stride).push(_readings(rows, 0, NOW)), 0)])
+
+
+def _joined(parts: list[tuple[Windows, int]]) -> tuple[list[object], ...]:
+    return (
+        [outcome for windows, _ in parts for outcome in windows.outcomes],
+        [row + begin for windows, begin in parts for row in windows.rows.tolist()],
+        [ts for windows, _ in parts for ts in windows.ts.tolist()],
+        [values for windows, _ in parts for values in windows.values.tolist()],
+    )

@@ -1,0 +1,50 @@
+import pytest
+
+from monitor.groups.mutes import Mutes, matcher
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "others"),
+    [
+        ("line1/a", ["line1/a"], ["line1/ab", "xline1/a", "line1/A"]),
+        ("line1/*", ["line1/a", "line1/a/b", "line1/\n"], ["line1", "line2/a"]),
+        ("a?", ["ab", "a/"], ["a", "abc"]),
+        ("a[1]", ["a[1]", "a1"], ["a2"]),
+        ("*", ["a", "a/b"], []),
+    ],
+)
+def test_patterns(pattern: str, fits: list[str], others: list[str]) -> None:
+    """A pattern fits whole names, and always the group that is called so."""
+    said = matcher(pattern)
+    assert [name for name in [*fits, *others] if said(name)] == fits
+
+
+def test_costly_pattern() -> None:
+    """No pattern of a request's length takes long, however it is made."""
+    assert not matcher("*a" * 1000)("a" * 999 + "b")
+
+
+def test_until() -> None:
+    """A group is muted until the end of the last pattern that fits it, and a new end replaces the old one."""
+    mutes = Mutes()
+    mutes.mute("a/*", 10.0)
+    mutes.mute("*/b", 20.0)
+    mutes.mute("a/*", 15.0)
+    assert not mutes.expire(14.9)
+    assert mutes.expire(15.0)
+    assert (mutes.muted("a/b"), mutes.muted("a/c")) == (True, False)
+    assert mutes.lines() == [("*/b", 20.0)]
+    assert mutes.unmute("*/b")
+    assert not mutes.unmute("*/b")
+    assert not mutes.muted("a/b")
+
+
+def test_bounded() -> None:
+    """There is a limit to the number of patterns; one that is there can always get another end."""
+    mutes = Mutes()
+    for number in range(100):
+        mutes.mute(str(number), 1.0)
+    with pytest.raises(ValueError, match="100 patterns are muted already"):
+        mutes.mute("one more", 1.0)
+    mutes.mute("7", 2.0)
+    assert not mutes.muted("one more")

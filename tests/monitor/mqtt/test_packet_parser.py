@@ -1,0 +1,76 @@
+"""Packets taken out of a stream one by one: where they end, what stays, and what is known again."""
+
+import pytest
+
+from monitor.mqtt.packet_parser import Splitter
+
+LEFT = b"base/"
+
+
+def _packet(first: int, body: bytes) -> bytes:
+    length, size = bytearray(), len(body)
+    while size >= 0x80:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([first, *length, size]) + body
+
+
+@pytest.mark.parametrize("size", [100, 127, 128, 129, 16_383, 16_384])
+def test_cut_anywhere(size: int) -> None:
+    """A packet whose length takes one, two or three bytes may end in the middle of anything."""
+    packet = _packet(0x32, b"\0\1a\1\2" + bytes(size - 5))
+    for cut in [*range(10), size - 1, size, size + 1]:
+        splitter = Splitter(properties=False, left=())
+        found = [splitter.feed(piece) for piece in (packet[:cut], packet[cut:] + packet)]
+        both = [publish for publishes, _ in found for publish in publishes]
+        assert both == [("a", bytes(size - 5), 0x102, False)] * 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\0",
+        b"\0\1",
+        b"\0\1a",  # no identifier
+        b"\0\1a\1",
+        b"\0\1a\1\2",  # no properties
+        b"\0\1a\1\2\1",  # more of them than there is
+        b"\0\1a\1\2\x80",
+        b"\0\1a\1\2\xff\xff\xff\xff",
+        b"\0\0\1\2\0",  # no topic
+        b"\0\x09base/info\1\2\0",
+        b"\1\1a\1\2\0",
+    ],
+)
+@pytest.mark.parametrize("known", [True, False])
+def test_no_reading_stays(body: bytes, *, known: bool) -> None:
+    """What is no whole PUBLISH packet, or not for us, stays in the stream, whatever follows it."""
+    splitter = Splitter(properties=True, left=(LEFT,))
+    good = _packet(0x32, b"\0\1a\1\2\0")
+    for tail in (b"", good, bytes(300)):
+        if known:
+            assert splitter.feed(good) == ([("a", b"", 0x102, False)], b"")
+        packet = _packet(0x32, body)
+        publishes, rest = splitter.feed(packet + tail)
+        assert rest[: len(packet)] == packet
+        assert len(publishes) == (tail == good)
+
+
+def test_topics_are_known_again() -> None:
+    """A topic is the same text each time; of topics without end only some are kept."""
+    splitter = Splitter(properties=False, left=())
+    packets = [_packet(0x30, b"\0\5%05d" % number) for number in range(10_000)]
+    first, second = ([topic for topic, *_ in splitter.feed(b"".join(packets))[0]] for _ in range(2))
+    assert first == second == [f"{number:05}" for number in range(10_000)]
+    same = sum(one is other for one, other in zip(first, second, strict=True))
+    assert 1000 < same < 5000
+
+
+def test_long_topics() -> None:
+    """Long topics are not kept: thousands of them would take hundreds of megabytes."""
+    splitter = Splitter(properties=False, left=())
+    packet = _packet(0x30, b"\xff\xff" + b"t" * 65_535)
+    [(first, *_)], [(second, *_)] = (splitter.feed(packet)[0] for _ in range(2))
+    assert first == second == "t" * 65_535
+    assert first is not second

@@ -1,0 +1,82 @@
+import os
+import resource
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from monitor.core.records import AlertEvent
+from monitor.operators.false_alarms import FalseAlarms
+from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
+from training.data import windows_file
+
+EVENT = AlertEvent(
+    "line1/a:1000", "firing", "line1/a", 0.9, 1.0, None, [1.0, 2.0, 3.0], [HEALTHY, HEALTHY, FAULTY],
+    out_of_range=False,
+)  # fmt: skip
+WILD = '=HYPERLINK("x"),\n\'%41é'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> FalseAlarms:
+    """A file that isn't there yet, in a folder that isn't either."""
+    return FalseAlarms(tmp_path / "var" / "false.csv", NAMES, 3)
+
+
+def test_trains(file: FalseAlarms) -> None:
+    """What is written is what training reads: Normal windows, oldest reading first, in their order."""
+    assert file.append(EVENT)
+    assert file.append(replace(EVENT, id=f"{WILD}:1", group=WILD))
+    data = windows_file.read(file.path, 5.0)
+    assert data.windows.tolist() == [EVENT.window_values] * 2
+    assert not data.faulty.any()
+
+
+def test_once(file: FalseAlarms) -> None:
+    """An incident has one row, whoever asks again; one that only begins like it has its own."""
+    ids = ["a:10", "a:1", f"{WILD}:1", "a:100"]
+    assert [file.append(replace(EVENT, id=name)) for name in [*ids, *ids]] == [True] * 4 + [False] * 4
+    lines = file.path.read_text().splitlines()
+    assert [line.partition(",")[0] for line in lines] == [
+        "incident", "a:10", "a:1", "%3DHYPERLINK%28%22x%22%29%2C%0A%27%2541%C3%A9:1", "a:100",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("left", [1, 5, 60])
+def test_part_of_a_row(file: FalseAlarms, left: int) -> None:
+    """What a power cut left of a row makes way for the next one, also where that is the same again."""
+    file.append(EVENT)
+    file.append(replace(EVENT, id="b:1"))
+    os.truncate(file.path, file.path.stat().st_size - left)
+    before = windows_file.read(file.path, 5.0) if left == 1 else None
+    assert file.append(replace(EVENT, id="b:1")) is (before is None)
+    assert file.append(replace(EVENT, id="c:1"))
+    assert [line.partition(",")[0] for line in file.path.read_text().splitlines()[1:]] == [
+        "line1/a:1000", "b:1", "c:1",
+    ]  # fmt: skip
+    assert len(windows_file.read(file.path, 5.0)) == 3
+
+
+def test_other_columns(file: FalseAlarms) -> None:
+    """A file of something else is left alone."""
+    file.path.parent.mkdir()
+    file.path.write_text("V0,V1,Label\n1,2,1\n")
+    with pytest.raises(
+        ValueError, match="begins with 'V0,V1,Label'; expected the columns incident,ts,t0_temp"
+    ):
+        file.append(EVENT)
+    assert file.path.read_text() == "V0,V1,Label\n1,2,1\n"
+
+
+def test_no_room(file: FalseAlarms) -> None:
+    """Where there is no room for a row the file stays as it was."""
+    file.append(EVENT)
+    before = file.path.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limit[1]))
+    try:
+        with pytest.raises(OSError, match=r"no room|too large"):
+            file.append(replace(EVENT, id="b:1"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert file.path.read_bytes() == before

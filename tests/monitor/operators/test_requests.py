@@ -1,0 +1,60 @@
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.operators.requests import Acknowledge, Refusal, Silence, answer, read
+
+
+def test_what_is_asked() -> None:
+    """A request is read with its transaction, whatever that is."""
+    assert read("silence", b'{"group":"a/*","minutes":1.5,"transaction":{"a":[1]}}', retained=False) == (
+        Silence(group="a/*", minutes=1.5, transaction={"a": [1]})
+    )
+    assert read("acknowledge", b'{"incident":"a:1"}', retained=False) == Acknowledge(incident="a:1")
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "says"),
+    [
+        ("silence", b"", "missing required field `group`"),
+        ("silence", b'{"group":"a"}', "missing required field `minutes`"),
+        ("silence", b'{"group":"a","minutes":-1}', ">= 0"),
+        ("silence", b'{"group":"a","minutes":1e9}', "<= 43200"),
+        ("silence", b'{"group":"a","minutes":"5"}', "Expected `float`, got `str` - at `$.minutes`"),
+        ("silence", b'{"group":"a","minutes":true}', "Expected `float`, got `bool`"),
+        ("silence", b'{"group":["a"],"minutes":1}', "Expected `str`, got `array` - at `$.group`"),
+        ("silence", b'{"group":"a","minutes":1,"hours":1}', "unknown field `hours`"),
+        ("acknowledge", b"{}", "names no group and no incident, or both"),
+        ("false-alarm", b'{"group":"a","incident":"a:1"}', "names no group and no incident, or both"),
+        ("reload", b"7", "no JSON object"),
+        ("reload", b"\xff", "can't be read"),
+        ("reload", b'{"transaction":"\\ud800"}', "can't be read"),
+        ("reload", b"[" * 4000, "can't be read"),
+        ("reload", b" " * 4097, "has 4097 bytes, expected at most 4096"),
+        ("x" * 1000, b"", f"no request {'x' * 100!r}; expected acknowledge, silence, false-alarm, reload"),
+    ],
+)
+def test_refused(name: str, payload: bytes, says: str) -> None:
+    """What can't be done is refused with what is wrong and what was expected."""
+    with pytest.raises(Refusal) as refusal:
+        read(name, payload, retained=False)
+    assert says in str(refusal.value)
+
+
+def test_retained() -> None:
+    """What the broker would bring with each connection is refused, with its transaction."""
+    with pytest.raises(Refusal, match="the request is retained") as refusal:
+        read("reload", b'{"transaction":7}', retained=True)
+    assert refusal.value.transaction == 7
+
+
+@settings(derandomize=True, deadline=None)
+@given(name=st.sampled_from(["silence", "acknowledge", "false-alarm", "reload"]), payload=st.binary())
+def test_any_bytes(name: str, payload: bytes) -> None:
+    """Whatever comes is read or refused, and the refusal can be sent."""
+    try:
+        read(name, payload, retained=False)
+    except Refusal as refusal:
+        assert json.loads(answer(refusal.transaction, str(refusal)))["status"] == "error"  # noqa: PT017

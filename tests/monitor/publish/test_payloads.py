@@ -1,0 +1,155 @@
+import json
+import re
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.core.records import AlertEvent, GroupState, State
+from monitor.publish.payloads import alert_payload, info_payload, iso, muted_payload, state_payload
+from tests.conftest import ROOT
+from tests.support.toy_bundle import FAULTY, HEALTHY, toy_manifest
+
+QUICK = settings(derandomize=True, deadline=None, max_examples=200)
+MANIFEST = toy_manifest()
+
+
+def _event(status: str, ended_at: float | None) -> AlertEvent:
+    return AlertEvent(
+        id="line1/station7:1700000000250",
+        status=status,
+        group="line1/station7",
+        score=0.75,
+        started_at=1700000000.25,
+        ended_at=ended_at,
+        window_ts=[1699999990.25, 1699999995.25, 1700000000.25],
+        window_values=[HEALTHY, HEALTHY, FAULTY],
+        out_of_range=True,
+    )
+
+
+def test_alert() -> None:
+    """A firing event has exactly the design's fields."""
+    assert json.loads(alert_payload(_event("firing", None), MANIFEST)) == {
+        "schema": 1,
+        "id": "line1/station7:1700000000250",
+        "status": "firing",
+        "repeat": 0,
+        "group": "line1/station7",
+        "label": "Faulty",
+        "score": 0.75,
+        "threshold": 0.5,
+        "started_at": "2023-11-14T22:13:20.250Z",
+        "ended_at": None,
+        "window": {
+            "ts": [1699999990.25, 1699999995.25, 1700000000.25],
+            "values": [HEALTHY, HEALTHY, FAULTY],
+        },
+        "contributions": None,
+        "contributions_by_step": None,
+        "reason": None,
+        "out_of_range": True,
+        "bundle": MANIFEST.id,
+    }
+
+
+def test_examples() -> None:
+    """What the README shows of an event and of a state has the fields of real ones, in their order."""
+    readme = ROOT / "README.md"
+    event, state = map(json.loads, re.findall(r"```json\n(.*?)```", readme.read_text(), flags=re.DOTALL))
+    line = GroupState("g", State.FAULTY, 1.0, 0.75, out_of_range=True, incident="g:1000")
+    assert list(event) == list(json.loads(alert_payload(_event("firing", None), MANIFEST)))
+    assert list(state) == list(json.loads(state_payload(line)))
+
+
+def test_why() -> None:
+    """The first event tells each feature's share by name, and the reason in words; a reminder its number."""
+    by_step = [[0.0] * 4, [0.0] * 4, [0.25, 0.0, 0.75, 0.0]]
+    event = replace(
+        _event("firing", None), contributions=by_step[2], contributions_by_step=by_step, reason="it is odd"
+    )
+    content = json.loads(alert_payload(event, MANIFEST))
+    assert content["contributions"] == {
+        "temperature_1": 0.25,
+        "humidity_1": 0.0,
+        "temperature_2": 0.75,
+        "humidity_2": 0.0,
+    }
+    assert (content["contributions_by_step"], content["reason"]) == (by_step, "it is odd")
+    assert json.loads(alert_payload(replace(event, repeat=2), MANIFEST))["repeat"] == 2
+
+
+def test_resolved_alert() -> None:
+    """A resolved event says when the incident ended."""
+    content = json.loads(alert_payload(_event("resolved", 1700000060.0), MANIFEST))
+    assert (content["status"], content["ended_at"]) == ("resolved", "2023-11-14T22:14:20.000Z")
+    assert content["started_at"] == "2023-11-14T22:13:20.250Z"
+
+
+@pytest.mark.parametrize(("state", "word"), [(state, state.value) for state in State])
+def test_state(state: State, word: str) -> None:
+    """A state has the fields that others rely on, and whether somebody takes care of its incident."""
+    line = GroupState("line1/station7", state, 1.7e9, 0.25, out_of_range=False, incident="line1/station7:1")
+    assert json.loads(state_payload(line, acknowledged=True)) == {
+        "group": "line1/station7",
+        "state": word,
+        "since": "2023-11-14T22:13:20.000Z",
+        "score": 0.25,
+        "out_of_range": False,
+        "incident": "line1/station7:1",
+        "acknowledged": True,
+    }
+
+
+def test_muted() -> None:
+    """What is muted is a list of patterns with their ends."""
+    assert json.loads(muted_payload([("line1/*", 1.7e9)])) == {
+        "muted": [{"group": "line1/*", "until": "2023-11-14T22:13:20.000Z"}]
+    }
+    assert json.loads(muted_payload([])) == {"muted": []}
+
+
+def test_state_without_verdict() -> None:
+    """A group that wasn't judged yet and has no incident says null for both."""
+    content = json.loads(state_payload(GroupState("g", State.FILLING, 0.0, None, False, None)))  # noqa: FBT003
+    assert (content["score"], content["incident"], content["since"]) == (
+        None,
+        None,
+        "1970-01-01T00:00:00.000Z",
+    )
+
+
+def test_info() -> None:
+    """The info says version, bundle, topics, start and who it is, and nothing else."""
+    assert json.loads(info_payload("1.2", MANIFEST, ("a/{x}",), 1.7e9, "me", "f00")) == {
+        "version": "1.2",
+        "bundle": MANIFEST.id,
+        "topics": ["a/{x}"],
+        "started_at": "2023-11-14T22:13:20.000Z",
+        "client_id": "me",
+        "instance": "f00",
+    }
+
+
+@pytest.mark.parametrize(("ts", "text"), [(0.0004, "00.000"), (0.0006, "00.001"), (0.9996, "01.000")])
+def test_iso_rounds(ts: float, text: str) -> None:
+    """A time is rounded to the millisecond, as in an incident's id, and not cut off."""
+    assert iso(1699999980 + ts) == f"2023-11-14T22:13:{text}Z"
+
+
+@QUICK
+@given(st.integers(0, 7258118400000))
+def test_iso_keeps_milliseconds(milliseconds: int) -> None:
+    """A time to the millisecond survives the way through text, up to the year 2200."""
+    text = iso(milliseconds / 1000)
+    assert text.endswith("Z")
+    assert round(datetime.fromisoformat(text).timestamp() * 1000) == milliseconds
+
+
+@QUICK
+@given(st.floats(0, 253402300799))
+def test_iso_never_fails(ts: float) -> None:
+    """Any time that decode lets through can be told."""
+    assert datetime.fromisoformat(iso(ts)).timestamp() == pytest.approx(ts, abs=0.002)

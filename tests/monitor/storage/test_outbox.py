@@ -1,0 +1,84 @@
+from monitor.storage.outbox import Outbox, Outgoing
+
+
+def _alert(payload: str, topic: str = "alerts/g") -> Outgoing:
+    return Outgoing(topic, payload.encode(), retain=False)
+
+
+def _state(payload: str, group: str = "g") -> Outgoing:
+    return Outgoing(f"state/{group}", payload.encode(), retain=True)
+
+
+def _send_all(outbox: Outbox) -> list[Outgoing]:
+    sent = []
+    while message := outbox.first():
+        sent.append(message)
+        outbox.sent(len(sent))
+    return sent
+
+
+def test_order() -> None:
+    """Messages leave in the order in which they came."""
+    outbox = Outbox()
+    messages = [_alert("1"), _state("2"), _alert("3"), _state("4", "h")]
+    outbox.add(messages[:2])
+    outbox.add(messages[2:])
+    assert _send_all(outbox) == messages
+
+
+def test_newest_state_replaces() -> None:
+    """A retained message replaces an older one of its topic that waits, and takes the newer one's place."""
+    outbox = Outbox()
+    outbox.add([_state("old"), _alert("1"), _state("other", "h"), _state("new")])
+    assert len(outbox) == 3
+    assert _send_all(outbox) == [_alert("1"), _state("other", "h"), _state("new")]
+
+
+def test_equal_alerts_all_stay() -> None:
+    """Alert events never replace one another, not even equal ones."""
+    outbox = Outbox()
+    outbox.add([_alert("same"), _alert("same")])
+    assert _send_all(outbox) == [_alert("same"), _alert("same")]
+
+
+def test_message_stays_until_delivered() -> None:
+    """A message is in the outbox until the broker has confirmed it."""
+    outbox = Outbox()
+    outbox.add([_alert("1"), _alert("2")])
+    assert (len(outbox), outbox.in_flight) == (2, 0)
+    outbox.sent(17)
+    assert (len(outbox), outbox.in_flight, outbox.first()) == (2, 1, _alert("2"))
+    outbox.delivered(17)
+    assert (len(outbox), outbox.in_flight) == (1, 0)
+
+
+def test_confirmations_of_others() -> None:
+    """A confirmation that belongs to no message here changes nothing."""
+    outbox = Outbox()
+    outbox.add([_alert("1"), _alert("2")])
+    outbox.sent(17)
+    outbox.delivered(18)
+    assert (len(outbox), outbox.in_flight) == (2, 1)
+
+
+def test_state_in_flight_is_not_replaced() -> None:
+    """A state that is on its way is not taken back by a newer one: both are confirmed in turn."""
+    outbox = Outbox()
+    outbox.add([_state("old")])
+    outbox.sent(1)
+    outbox.add([_state("new")])
+    assert (len(outbox), outbox.first()) == (2, _state("new"))
+    outbox.sent(2)
+    outbox.delivered(1)
+    assert len(outbox) == 1
+    outbox.delivered(2)
+    assert (len(outbox), outbox.first()) == (0, None)
+
+
+def test_what_passes_by() -> None:
+    """A message that isn't kept here counts as under way until it is confirmed, and leaves nothing behind."""
+    outbox = Outbox()
+    outbox.passed_by(17)
+    assert (len(outbox), outbox.in_flight) == (0, 1)
+    outbox.delivered(17)
+    assert (outbox.in_flight, outbox.unsaved, outbox.gone) == (0, {}, set())

@@ -1,0 +1,141 @@
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from monitor import bundle
+from monitor.config.settings import Alerts, WindowSettings
+from monitor.config.settings import Store as StoreSettings
+from monitor.core.errors import ConfigurationError, InUseError
+from monitor.detect.scoring import Chain
+from monitor.groups.state import Memory
+from monitor.storage.restore import look, open_store, restore
+from monitor.storage.store import SCHEMA, Store
+from tests.support.toy_bundle import NAMES
+
+
+def _open(path: Path, features: Sequence[str] = NAMES, steps: int = 3) -> Store:
+    return open_store(StoreSettings(path=path), features, steps)
+
+
+def _fill(path: Path, value: bytes = b"state") -> None:
+    store = _open(path)
+    store.save([("g", value)], store.outbox(), 1.0)
+    store.close()
+
+
+def _aside(folder: Path) -> list[str]:
+    """Return the names of stores that were set aside."""
+    return [path.name for path in sorted(folder.iterdir()) if path.name.startswith("s.db.2")]
+
+
+def test_new_store(tmp_path: Path) -> None:
+    """Where there is no store one begins, with its folder; it is used again the next time."""
+    path = tmp_path / "var" / "s.db"
+    _fill(path)
+    store = _open(path)
+    assert store.groups(9) == [("g", b"state")]
+    store.close()
+
+
+@pytest.mark.parametrize("length", [0, 100, 4096, 5000, 12000])
+def test_truncated(tmp_path: Path, caplog: pytest.LogCaptureFixture, length: int) -> None:
+    """A store that lost its end is never silently used: kept under a new name, told loudly, begun anew."""
+    path = tmp_path / "s.db"
+    _fill(path, bytes(20_000))
+    path.write_bytes(path.read_bytes()[:length])
+    store = _open(path)
+    assert store.groups(9) == []
+    store.close()
+    if length:  # an empty file is what SQLite itself begins with: there is nothing to keep
+        (kept,) = _aside(tmp_path)
+        assert (tmp_path / kept).stat().st_size == length
+        assert f"STORE SET ASIDE: store.path {path} is damaged" in caplog.text
+        assert kept in caplog.text
+
+
+@pytest.mark.parametrize("begins", [bytes(16), b"SQLite format 3\0"])
+def test_no_database(tmp_path: Path, begins: bytes) -> None:
+    """What may have been a store is kept under a new name too, a second one beside the first."""
+    for _ in range(2):
+        (tmp_path / "s.db").write_bytes(begins + b"something else altogether, longer than a header" * 9)
+        _open(tmp_path / "s.db").close()
+    assert len(_aside(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("kind", ["text", "database"])
+def test_file_of_somebody_else(tmp_path: Path, kind: str) -> None:
+    """What never was a store is refused and stays as it is: the path is a slip."""
+    path = tmp_path / "s.db"
+    if kind == "text":
+        path.write_text("# sensor-monitor")
+    else:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("CREATE TABLE dashboards (name TEXT)")
+    content = path.read_bytes()
+    for open_it in (open_store, look):
+        with pytest.raises(ConfigurationError, match="is no store of a monitor; expected one, or a new name"):
+            open_it(StoreSettings(path=path), NAMES, 3)
+    assert (path.read_bytes(), [file.name for file in tmp_path.iterdir()]) == (content, ["s.db"])
+
+
+@pytest.mark.parametrize(
+    ("features", "steps", "says"),
+    [
+        (NAMES[::-1], 3, "holds windows of 3 x (temperature_1, humidity_1"),
+        (NAMES, 4, "and the bundle's are 4 x"),
+    ],
+)
+def test_other_shape(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, features: Sequence[str], steps: int, says: str
+) -> None:
+    """Windows of another shape are set aside, for they can't be judged."""
+    _fill(tmp_path / "s.db")
+    store = _open(tmp_path / "s.db", features, steps)
+    assert (store.groups(9), store.shape) == ([], (list(features), steps))
+    store.close()
+    assert len(_aside(tmp_path)) == 1
+    assert says in caplog.text
+
+
+def test_newer_version(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A store of a newer monitor is kept for it."""
+    _fill(tmp_path / "s.db")
+    with sqlite3.connect(tmp_path / "s.db") as database:
+        database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+    database.close()
+    _open(tmp_path / "s.db").close()
+    assert f"has schema version {SCHEMA + 1}, and this monitor writes version {SCHEMA}" in caplog.text
+    with sqlite3.connect(tmp_path / _aside(tmp_path)[0]) as database:
+        assert database.execute("SELECT name FROM groups").fetchall() == [("g",)]
+    database.close()
+
+
+def test_damaged_group(tmp_path: Path, toy_bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """State of a group that can't be read sets the whole store aside: who knows what else is wrong."""
+    _fill(tmp_path / "s.db", b"nonsense")
+    memory = Memory(Chain(bundle.load(toy_bundle), WindowSettings(), Alerts()), 60.0)
+    store = restore(StoreSettings(path=tmp_path / "s.db"), memory, NAMES, 3, most=9, now=0.0)
+    assert (store.count(), len(memory.board)) == (0, 0)
+    store.close()
+    assert "state of 'g' can't be read" in caplog.text
+
+
+def test_in_use(tmp_path: Path) -> None:
+    """A store that another process has open is neither used nor set aside."""
+    store = _open(tmp_path / "s.db")
+    with pytest.raises(InUseError, match="is in use by another process; expected a file of its own"):
+        _open(tmp_path / "s.db")
+    store.close()
+    assert _aside(tmp_path) == []
+
+
+def test_path_that_cannot_be(tmp_path: Path) -> None:
+    """A path that is a folder, or below a file, can't be used."""
+    with pytest.raises(ConfigurationError, match="is no file"):
+        _open(tmp_path)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="expected a folder"):
+        _open(tmp_path / "file" / "s.db")

@@ -1,0 +1,210 @@
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from monitor.config.settings import Log
+from monitor.core.records import AlertEvent, Outcome, Refusal
+from monitor.telemetry.logs import PipelineLog, RequestLog, set_up
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    root, uvicorn = logging.getLogger(), logging.getLogger("uvicorn")
+    handlers, level, quiet = root.handlers[:], root.level, uvicorn.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    uvicorn.setLevel(quiet)
+
+
+def _refusal(outcome: Outcome = Outcome.MALFORMED, reason: str = "no ts", topic: str = "p/g") -> Refusal:
+    return Refusal(outcome, topic, reason)
+
+
+class _Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_reason_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """A refusal is said with its outcome, its topic and its reason."""
+    PipelineLog().refused([_refusal()])
+    assert caplog.messages == ["malformed reading of p/g: no ts"]
+
+
+def test_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """A reason is said once a minute, with how often it came in between."""
+    clock = _Clock()
+    log = PipelineLog(clock)
+    log.refused([_refusal(), _refusal()])
+    clock.now += 59.5
+    log.refused([_refusal()])
+    assert caplog.messages == ["malformed reading of p/g: no ts"]
+    clock.now += 0.5
+    log.refused([_refusal()])
+    clock.now += 60
+    log.refused([_refusal()])
+    assert caplog.messages[1:] == [
+        "malformed reading of p/g: no ts (and 2 more since the last such line)",
+        "malformed reading of p/g: no ts",
+    ]
+
+
+def test_a_few_topics_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    """Of stations that go wrong at once five have a line each minute, and the others are counted."""
+    clock = _Clock()
+    log = PipelineLog(clock)
+    plant = [_refusal(topic=f"p/{number}") for number in range(9)]
+    log.refused([*plant, *plant])
+    clock.now += 60
+    log.refused(plant[:1:-1])
+    assert caplog.messages == [
+        *(f"malformed reading of p/{number}: no ts" for number in range(5)),
+        "malformed reading of p/8: no ts (and 13 more since the last such line)",
+        *(f"malformed reading of p/{number}: no ts" for number in (7, 6, 5, 4)),
+    ]
+
+
+def test_details_make_no_other_reason(caplog: pytest.LogCaptureFixture) -> None:
+    """Reasons that differ only in a number or in a quoted text are one reason."""
+    log = PipelineLog(_Clock())
+    log.refused([_refusal(reason=f"ts is '{word}' at $[{n}]") for n, word in enumerate(("a", "b", "c"))])
+    assert caplog.messages == ["malformed reading of p/g: ts is 'a' at $[0]"]
+
+
+def test_each_reason_for_itself(caplog: pytest.LogCaptureFixture) -> None:
+    """One reason, or one kind of refusal, doesn't keep another from being said."""
+    log = PipelineLog(_Clock())
+    refusals = [_refusal(), _refusal(reason="no number"), _refusal(Outcome.UNMATCHED, "no ts")]
+    log.refused(refusals)
+    log.refused(refusals)
+    assert caplog.messages == [
+        "malformed reading of p/g: no ts",
+        "malformed reading of p/g: no number",
+        "unmatched reading of p/g: no ts",
+    ]
+
+
+def test_nonsense_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    """Ever new reasons fill neither the log nor the memory: beyond a hundred they share a line a minute."""
+    clock = _Clock()
+    log = PipelineLog(clock)
+    letters = [f"{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(300)]
+    log.refused([_refusal(reason=word) for word in letters])
+    assert len(caplog.messages) == 101
+    clock.now += 60
+    log.refused([_refusal(reason=f"new {word}") for word in letters])
+    assert caplog.messages[101:] == [
+        "malformed reading of p/g: new aa (and 199 more since the last such line)"
+    ]
+
+
+def test_refused_requests(caplog: pytest.LogCaptureFixture) -> None:
+    """A request's refusal is said with its name, and the same one soon after isn't said again."""
+    log = RequestLog()
+    log.refused("silence", "no 'a'")
+    log.refused("silence", "no 'b'")
+    log.refused("silence", "no 'a'")
+    log.refused("reload", "no 'a'")
+    log.refused("silence", "bad")
+    assert caplog.messages == [
+        "request 'silence' is refused: no 'a'",
+        "request 'silence' is refused: no 'b'",
+        "request 'reload' is refused: no 'a'",
+        "request 'silence' is refused: bad",
+    ]
+
+
+def test_each_alert_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    """Each alert event is said with status, group and incident, and why where that is known."""
+    caplog.set_level(logging.INFO)
+    event = AlertEvent("g:1000", "firing", "g", 0.75, 1.0, None, [1.0], [[1.0]], out_of_range=False)
+    events = [event, replace(event, repeat=2), replace(event, reason="it is odd")]
+    PipelineLog().alerted([*events, replace(event, status="resolved")])
+    assert caplog.messages == [
+        "firing g: score 0.750, incident g:1000",
+        "firing again (2) g: score 0.750, incident g:1000",
+        "firing g: it is odd; score 0.750, incident g:1000",
+        "resolved g: score 0.750, incident g:1000",
+    ]
+
+
+NASTY = "p/\n2026-01-01 forged\r\x1b[2J\u2028\x85\0end"
+
+
+def test_text_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters in a topic can't forge a line of the log, nor reach a terminal."""
+    set_up(Log())
+    PipelineLog().refused([_refusal(topic=NASTY)])
+    (line,) = capsys.readouterr().err.removesuffix("\n").splitlines()
+    assert line.isprintable()
+    assert r"p/\n2026-01-01 forged\r\x1b[2J\u2028\x85\x00end" in line
+    assert " WARNING malformed reading of " in line
+
+
+def test_arguments_of_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is logged with arguments is put in their places once, percent signs included."""
+    set_up(Log())
+    logging.getLogger("x").info("%s of %s", "100 %s", "é")
+    assert "100 %s of é" in capsys.readouterr().err
+
+
+def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """In JSON each record is an object on a line of its own, with the message as it was."""
+    set_up(Log(format="json"))
+    PipelineLog().refused([_refusal(topic=NASTY)])
+    (line,) = capsys.readouterr().err.removesuffix("\n").splitlines()
+    content = json.loads(line)
+    assert set(content) == {"ts", "level", "logger", "message"}
+    assert (content["level"], content["logger"]) == ("warning", "monitor.pipeline")
+    assert content["message"] == f"malformed reading of {NASTY}: no ts"
+
+
+def test_json_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """In JSON an exception's traceback is a field of its record."""
+    set_up(Log(format="json"))
+    try:
+        raise RuntimeError("broken")  # noqa: TRY301
+    except RuntimeError:
+        logging.getLogger("x").exception("it failed")
+    content = json.loads(capsys.readouterr().err)
+    assert content["traceback"].endswith("RuntimeError: broken")
+
+
+@pytest.mark.parametrize(("level", "said"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_level(level: str, said: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is below the level is not said."""
+    set_up(Log.model_validate({"level": level}))
+    for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+        logging.getLogger("x").log(number, "something")
+    assert len(capsys.readouterr().err.splitlines()) == said
+
+
+def _event(number: int) -> AlertEvent:
+    return AlertEvent(
+        id=f"g:{number}", status="firing", group="g", score=0.9, started_at=0.0, ended_at=None,
+        window_ts=[], window_values=[], out_of_range=False,
+    )  # fmt: skip
+
+
+def test_flood_of_alerts_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
+    """Of more alert events than anybody reads, the first of a minute are written and the rest counted."""
+    clock = _Clock()
+    log = PipelineLog(clock)
+    for begin in (0, 900, 1800):
+        log.alerted([_event(number) for number in range(begin, begin + 900)])
+    written = [text for text in caplog.messages if text.startswith("firing g")]
+    assert len(written) == 1000
+    assert [text for text in caplog.messages if text not in written] == [
+        "more than 1000 alert events within a minute: the rest are counted, not written"
+    ]
+    clock.now += 60
+    caplog.clear()
+    log.alerted([_event(0)])
+    assert caplog.messages[0] == "1700 more alert events were published than written here"
+    assert len(caplog.messages) == 2

@@ -1,0 +1,148 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+
+from monitor.core.records import FloatArray, Outcome, State
+from monitor.telemetry.batch_histogram import BatchHistogram
+from monitor.telemetry.metrics import Metrics, TimedScorer
+from tests.support.toy_bundle import NAMES, toy_manifest
+
+OUTCOMES = (
+    "judged", "filling", "warming", "skipped", "malformed", "unmatched", "duplicate", "late", "gap",
+    "future", "overflow",
+)  # fmt: skip
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    """Metrics on a registry of their own."""
+    return Metrics(CollectorRegistry(), toy_manifest())
+
+
+def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"sensor_monitor_{name}", labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        *[("readings_total", {"outcome": outcome}) for outcome in OUTCOMES],
+        *[("predictions_total", {"label": label}) for label in ("Normal", "Faulty")],
+        ("out_of_range_total", {}),
+        *[
+            (f"{histogram}_{part}", {})
+            for histogram in ("inference_seconds", "reading_latency_seconds", "batch_windows")
+            for part in ("count", "sum")
+        ],
+        *[("alerts_total", {"status": status}) for status in ("firing", "resolved")],
+        ("alerts_firing", {}),
+        *[("reloads_total", {"result": result}) for result in ("done", "refused")],
+        *[("groups", {"state": state}) for state in ("filling", "warming", "normal", "faulty", "silent")],
+        ("queue_readings", {}),
+        ("mqtt_connected", {}),
+        ("mqtt_reconnects_total", {}),
+        ("messages_refused_total", {}),
+        ("last_reading_timestamp_seconds", {}),
+    ],
+)
+def test_there_from_the_start(metrics: Metrics, name: str, labels: dict[str, str]) -> None:
+    """Every known series is there at 0 before anything happens, under the design's name."""
+    assert _value(metrics, name, **labels) == 0
+
+
+def test_histograms_have_buckets(metrics: Metrics) -> None:
+    """Each histogram is a histogram, from the start."""
+    for name in ("inference_seconds", "reading_latency_seconds", "batch_windows"):
+        assert _value(metrics, f"{name}_bucket", le="+Inf") == 0
+
+
+def test_bundle_info(metrics: Metrics) -> None:
+    """The bundle in use is shown as a constant 1 with its id."""
+    samples = [
+        sample
+        for family in metrics.registry.collect()
+        for sample in family.samples
+        if sample.name == "sensor_monitor_bundle_info"
+    ]
+    assert [sample.value for sample in samples] == [1]
+    labels = samples[0].labels
+    assert labels["id"] == toy_manifest().id
+    assert (labels["features"], labels["steps"]) == (",".join(NAMES), "3")
+
+
+def test_no_label_carries_a_group(metrics: Metrics) -> None:
+    """Only outcome, label, status, state, result and the bundle's fields are labels."""
+    families = [family for family in metrics.registry.collect() if family.name.startswith("sensor_monitor")]
+    labels = {label for family in families for sample in family.samples for label in sample.labels}
+    assert labels == {
+        "outcome", "label", "status", "state", "result", "le", "id", "created", "features", "steps",
+    }  # fmt: skip
+
+
+def test_registries_share_nothing() -> None:
+    """Two monitors in one process count apart."""
+    one = Metrics(CollectorRegistry(), toy_manifest())
+    two = Metrics(CollectorRegistry(), toy_manifest())
+    one.out_of_range.inc()
+    assert (_value(one, "out_of_range_total"), _value(two, "out_of_range_total")) == (1, 0)
+
+
+def test_counting(metrics: Metrics) -> None:
+    """Outcomes add up; states are replaced, those that are gone included."""
+    metrics.count_outcomes(Counter({Outcome.JUDGED: 3, Outcome.LATE: 1}))
+    metrics.count_outcomes(Counter({Outcome.JUDGED: 2}))
+    metrics.show_states(Counter({State.NORMAL: 2, State.SILENT: 1}))
+    metrics.show_states(Counter({State.NORMAL: 1}))
+    assert _value(metrics, "readings_total", outcome="judged") == 5
+    assert _value(metrics, "readings_total", outcome="late") == 1
+    assert (_value(metrics, "groups", state="normal"), _value(metrics, "groups", state="silent")) == (1, 0)
+
+
+def test_queue_is_looked_at_when_asked(metrics: Metrics) -> None:
+    """The queue's length is the one at the moment somebody reads it."""
+    waiting: list[int] = []
+    metrics.watch_queue(lambda: len(waiting))
+    waiting.extend([1, 2])
+    assert _value(metrics, "queue_readings") == 2
+
+
+def test_process_metrics(metrics: Metrics) -> None:
+    """The process's own memory and processor time are among the metrics."""
+    assert b"process_resident_memory_bytes" in generate_latest(metrics.registry)
+
+
+class _Half:
+    def score(self, scaled: NDArray[np.float32]) -> FloatArray:
+        return np.full(len(scaled), 0.5)
+
+
+def test_scorer_is_watched(metrics: Metrics) -> None:
+    """A watched scorer scores as before, and each batch with windows is one observation."""
+    scorer = TimedScorer(_Half(), metrics.inference_seconds)
+    assert scorer.score(np.zeros((2, 3, 4), dtype=np.float32)).tolist() == [0.5, 0.5]
+    assert scorer.score(np.zeros((0, 3, 4), dtype=np.float32)).tolist() == []
+    assert _value(metrics, "inference_seconds_count") == 1
+
+
+@given(st.lists(st.lists(st.floats(0, 20), max_size=20), max_size=5))
+def test_batch_histogram(batches: list[list[float]]) -> None:
+    """A batch at once shows what the library's own shows of the same values one by one."""
+    edges, ours, theirs = (0.5, 1.0, 10.0), CollectorRegistry(), CollectorRegistry()
+    batch = BatchHistogram("seconds", "Some.", edges, ours)
+    single = Histogram("seconds", "Some.", buckets=edges, registry=theirs)
+    for values in [[0.5, 10.0], *batches]:
+        batch.observe(np.array(values))
+        for value in values:
+            single.observe(value)
+    for le in ("0.5", "1.0", "10.0", "+Inf"):
+        labels = {"le": le}
+        assert ours.get_sample_value("seconds_bucket", labels) == theirs.get_sample_value(
+            "seconds_bucket", labels
+        )
+    assert ours.get_sample_value("seconds_count") == theirs.get_sample_value("seconds_count")
+    assert ours.get_sample_value("seconds_sum") == pytest.approx(theirs.get_sample_value("seconds_sum"))

@@ -1,0 +1,137 @@
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+from monitor import __version__
+from tests.conftest import ROOT, Mosquitto, require, wait_until
+from tests.monitor.cli.test_run import reading
+from tests.support.processes import Monitor, client
+from tests.support.toy_bundle import FAULTY
+
+HEAVY = {"tensorflow", "keras", "scikit-learn", "pandas", "onnx", "amqtt", "rich", "pyarrow"}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist, and the wheel that was built of it."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--outdir", folder, ROOT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    if done.returncode:
+        require("packages", f"can't build: {done.stdout[-300:]}{done.stderr[-300:]}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment's folder of programs, with the wheel in it and no extras."""
+    folder = tmp_path_factory.mktemp("env")
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    (wheel,) = built.glob("*.whl")
+    command = [*pip, "--constraint", ROOT / "constraints.txt", wheel]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        require("packages", f"can't install packages: {done.stderr[-300:]}")
+    return folder / "bin"
+
+
+def test_wheel(built: Path) -> None:
+    """The wheel holds both packages whole and nothing else, and says what it is."""
+    (file,) = built.glob("*.whl")
+    with zipfile.ZipFile(file) as wheel:
+        names = wheel.namelist()
+        about = f"sensor_monitor-{__version__}.dist-info"
+        metadata = Parser().parsestr(wheel.read(f"{about}/METADATA").decode())
+        entries = wheel.read(f"{about}/entry_points.txt").decode()
+    assert {name.split("/", maxsplit=1)[0] for name in names} == {"monitor", "training", about}
+    for package in ("monitor", "training"):
+        sources = {
+            str(path.relative_to(ROOT))
+            for path in (ROOT / package).rglob("*")
+            if path.is_file() and path.parent.name != "__pycache__"
+        }
+        assert sources <= set(names)
+    assert (metadata["Name"], metadata["Version"]) == ("sensor-monitor", __version__)
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert {"training", "demo"} <= set(metadata.get_all("Provides-Extra", []))
+    assert metadata.get_payload() == (ROOT / "README.md").read_text()
+    assert "sensor-monitor = monitor.cli:main" in entries
+    assert "sensor-training = training.cli:main" in entries
+
+
+def test_sdist(built: Path) -> None:
+    """The sdist is the repository without what machines make."""
+    (file,) = built.glob("*.tar.gz")
+    with tarfile.open(file) as archive:
+        names = {name.split("/", maxsplit=1)[1] for name in archive.getnames()}
+    expected = {"README.md", "CHANGELOG.md", "Makefile", "constraints.txt", "config/monitor.toml"}
+    assert expected | {"docker/compose.yaml", "tests/conftest.py", "pyproject.toml"} <= names
+    assert not [
+        name for name in names if name.startswith((".venv", "var", "docker/secrets/")) or "cache" in name
+    ]
+
+
+def test_monitor_alone(
+    installed: Path,
+    tmp_path: Path,
+    toy_bundle: Path,
+    mosquitto: Mosquitto,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Installed without extras, the monitor needs no training library, and checks, runs and judges."""
+    pip = [installed / "python", "-m", "pip", "--disable-pip-version-check"]
+    listed = subprocess.run([*pip, "list", "--format", "freeze"], capture_output=True, text=True, check=True)
+    there = {line.split("==")[0].lower() for line in listed.stdout.splitlines()}
+    assert "onnxruntime" in there
+    assert not there & HEAVY
+
+    monkeypatch.chdir(tmp_path)  # away from the sources, so that what runs is what was installed
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    program = str(installed / "sensor-monitor")
+    monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, command=(program,))
+    for words, says in (
+        (["--version"], f"sensor-monitor {__version__}"),
+        (["check", "--config", "monitor.toml", "--connect"], f"broker 127.0.0.1:{mosquitto.port}: ok"),
+    ):
+        assert says in subprocess.run([program, *words], capture_output=True, text=True, check=True).stdout
+    try:
+        monitor.start_ready()
+        with client(mosquitto.port, "sensor-monitor/alerts/#") as other:
+            other.publish("plant/a/b/reading", [reading(1000 + 5 * number, FAULTY) for number in range(3)])
+            wait_until(lambda: other.payloads("sensor-monitor/alerts/"), "an alert comes")
+        for path in ("/", "/page.js", "/table.js", "/page.css", "/icon.svg"):
+            assert monitor.get(path)[0] == 200
+        assert monitor.terminate() == 0
+    finally:
+        monitor.kill()
+
+
+def test_training_without_its_libraries(installed: Path, tmp_path: Path) -> None:
+    """Where the extra isn't installed, `sensor-training` says which one it needs."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [installed / "sensor-training", "--version"], capture_output=True, text=True, check=False,
+        cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.endswith("install sensor-monitor[training]\n")
+    assert done.stderr.count("\n") == 1
+
+
+def test_monitor_imports_nothing_heavy() -> None:
+    """Even where the training libraries are there, no module of the daemon imports one."""
+    script = (
+        "import sys, monitor.daemon, monitor.check, monitor.backtest, monitor.replay\n"
+        f"print(*sorted({HEAVY | {'sklearn'}!r} & {{name.split('.')[0] for name in sys.modules}}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert done.stdout.strip() == ""

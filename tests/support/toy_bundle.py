@@ -1,0 +1,104 @@
+"""A bundle without training: a few ONNX operators whose verdict a test can predict."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from monitor.bundle import Feature, Golden, Manifest, identify, save
+from monitor.bundle.model import Classifier
+from monitor.bundle.scaler import Scaler
+from monitor.detect import baseline
+
+FEATURES = (
+    Feature("temperature_1", "degC"),
+    Feature("humidity_1", "%RH"),
+    Feature("temperature_2", "degC"),
+    Feature("humidity_2", "%RH"),
+)
+STEPS = 3
+NAMES = tuple(feature.name for feature in FEATURES)
+SCALER = Scaler.of([20.0, 50.0, 20.0, 50.0], [10.0, 10.0, 10.0, 10.0])
+RANGES = {name: (0.0, 40.0) if name.startswith("temperature") else (20.0, 80.0) for name in NAMES}
+HEALTHY = [20.0, 50.0, 20.5, 50.0]
+FAULTY = [20.0, 50.0, 30.0, 50.0]
+"""The second temperature is 10 degC away from the first."""
+
+
+def toy_model(steps: int = STEPS, features: int = len(FEATURES), work: int = 0) -> bytes:
+    """Return sigmoid(20 x (largest |temperature_1 - temperature_2| / 10 - 0.5)) as an ONNX file.
+
+    With `work` it computes as much again for nothing, a microsecond or two a window for each.
+    """
+    difference = np.zeros((features, 1), dtype=np.float32)
+    difference[0], difference[2] = 1, -1
+    width = 256 if work else 1
+    constants: dict[str, np.ndarray[Any, Any]] = {
+        "difference": difference,
+        "limit": np.array(0.5, dtype=np.float32),
+        "steepness": np.array(20, dtype=np.float32),
+        "axes": np.array([1], dtype=np.int64),
+        "wide": np.zeros((steps * features, width), dtype=np.float32),
+        "square": np.zeros((width, width), dtype=np.float32),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["windows", "difference"], ["apart"]),  # (window, step, 1)
+        helper.make_node("Abs", ["apart"], ["distance"]),
+        helper.make_node("ReduceMax", ["distance", "axes"], ["largest"], keepdims=0),  # (window, 1)
+        helper.make_node("Sub", ["largest", "limit"], ["excess"]),
+        helper.make_node("Mul", ["excess", "steepness"], ["logit"]),
+        helper.make_node("Flatten", ["windows"], ["flat"]),  # (window, step * feature)
+        helper.make_node("MatMul", ["flat", "wide"], ["layer0"]),
+        *(
+            helper.make_node("MatMul", [f"layer{number}", "square"], [f"layer{number + 1}"])
+            for number in range(work)
+        ),
+        helper.make_node("ReduceSum", [f"layer{work}", "axes"], ["nothing"]),  # (window, 1), all 0
+        helper.make_node("Add", ["logit", "nothing"], ["sum"]),
+        helper.make_node("Sigmoid", ["sum"], ["score"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "toy",
+        [helper.make_tensor_value_info("windows", TensorProto.FLOAT, ["window", steps, features])],
+        [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["window", 1])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    opset = [helper.make_opsetid("", 18)]
+    model: bytes = helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
+    onnx.checker.check_model(model)
+    return model
+
+
+def toy_manifest(**changes: object) -> Manifest:
+    """Return the toy's manifest, with some fields changed."""
+    values: dict[str, object] = {
+        "id": identify([], SCALER, FEATURES, STEPS, 0.5),
+        "created": "2026-01-01T00:00:00+00:00",
+        "features": FEATURES,
+        "steps": STEPS,
+        "sample_period": 5.0,
+        "threshold": 0.5,
+        "ranges": RANGES,
+        "data": {},
+        "quality": {"f1": 1.0},
+        "versions": {},
+        **changes,
+    }
+    return Manifest(**values)  # type: ignore[arg-type]
+
+
+def save_toy_bundle(folder: Path, *, work: int = 0, **changes: object) -> None:
+    """Write the toy as a bundle."""
+    model = toy_model(work=work)
+    windows = np.array([[HEALTHY] * STEPS, [HEALTHY, HEALTHY, FAULTY], [FAULTY] * STEPS])
+    manifest = toy_manifest(**changes)
+    normals = np.tile(np.array([HEALTHY, [1.0] * len(FEATURES), HEALTHY]), (len(windows), 1, 1))
+    shown = baseline.build(NAMES, manifest.baseline).show(windows, normals)
+    scores = Classifier(model, STEPS, len(FEATURES)).score(SCALER.transform(shown))
+    golden = Golden(
+        NAMES, windows.tolist(), scores.tolist(), normals.tolist() if manifest.baseline is not None else None
+    )
+    save(folder, manifest, model, SCALER, golden, {"report/report.html": b"<p>toy</p>"})

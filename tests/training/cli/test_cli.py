@@ -1,0 +1,138 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from training.cli.main import main
+from training.data import recordings
+
+
+def test_simulate_and_inject_make_a_labelled_recording(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands take each other's files, CSV or Parquet, and say what they wrote."""
+    healthy, faulty = tmp_path / "healthy.parquet", tmp_path / "new" / "faulty.csv"
+    main(["simulate", "--out", str(healthy), "--groups", "1", "--hours", "0.5"])
+    main(["inject", str(healthy), "--out", str(faulty), "--rate", "0.2", "--kinds", "loss", "stuck"])
+    frame = recordings.read(faulty)
+    assert set(frame["kind"]) == {"", "loss", "stuck"}
+    assert f"{faulty}: 360 readings" in capsys.readouterr().out
+
+
+def test_inject_keeps_its_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The healthy recording is never written over by the faulty one."""
+    healthy = tmp_path / "healthy.csv"
+    main(["simulate", "--out", str(healthy), "--groups", "1", "--hours", "0.5"])
+    before = healthy.read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        main(["inject", str(healthy), "--out", str(healthy)])
+    assert ended.value.code == 2
+    assert "is the recording itself" in capsys.readouterr().err
+    assert healthy.read_bytes() == before
+
+
+def test_import_makes_a_recording(tmp_path: Path) -> None:
+    """Group and start are as asked."""
+    mote = tmp_path / "mote.txt"
+    mote.write_text("header\n1 7 40 20 0\n2 7 41 21 0\n")
+    out = tmp_path / "recording.csv"
+    flags = ["--group", "a/b", "--start", "1970-01-01T00:01:00"]
+    main(["import", "lwsndr", str(mote), str(mote), "--out", str(out), *flags])
+    frame = recordings.read(out)
+    assert frame["ts"].tolist() == [60, 65]
+    assert set(frame["group"]) == {"a/b"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "COMMAND"),
+        (["train"], "invalid choice: 'train'"),
+        (["simulate"], "--out"),
+        (["simulate", "--out", "x.csv", "--hours", "0"], "--hours: must be a number above 0, not '0'"),
+        (["simulate", "--out", "x.csv", "--groups", "-1"], "--groups: must be a whole number from 1"),
+        (["simulate", "--out", "x.csv", "--start", "noon"], "--start: must be an ISO 8601 time, not 'noon'"),
+        (["simulate", "--out", "x.txt", "--hours", "0.1"], "x.txt: a recording's name must end in .csv"),
+        (["inject", "none.csv", "--out", "x.csv"], "none.csv: no such file"),
+        (["inject", "none.csv", "--out", "x.csv", "--rate", "1"], "must be at least 0 and below 1, not '1'"),
+        (["inject", "none.csv", "--out", "x.csv", "--kinds", "rust"], "invalid choice: 'rust'"),
+        (["import", "lwsndr", "a.txt", "b.txt", "--out", "x.csv"], "a.txt: no such file"),
+        (["fit", "--recording", "none.csv"], "--bundle"),
+        (["fit", "--bundle", "b"], "nothing to train on; expected --recording, --windows or --healthy"),
+        (["fit", "--windows", "none.csv", "--bundle", "b"], "none.csv: no such file"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(
+    arguments: list[str],
+    told: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Usage or input that is wrong is told on one line: what, where, what was expected."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("sensor-training")
+    assert told in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What fails while running is told without a traceback."""
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as left:
+        main(["simulate", "--out", str(tmp_path / "file" / "x.csv"), "--hours", "0.1"])
+    assert left.value.code == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_only_what_trains_imports_tensorflow() -> None:
+    """The quick commands, help and mistakes don't wait for libraries that they don't use."""
+    code = (
+        "import sys; from training.arguments import parser; parser()\n"
+        "print(*{'tensorflow', 'keras', 'matplotlib', 'optuna', 'sklearn'} & set(sys.modules))"
+    )
+    root = ROOT
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root)
+    assert done.stdout.strip() == ""
+
+
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """All eight commands are there, each with what it takes."""
+    for command in ("import", "simulate", "inject", "fit", "tune", "evaluate", "explain", "inspect"):
+        with pytest.raises(SystemExit) as left:
+            main([command, "--help"])
+        assert left.value.code == 0
+        assert f"sensor-training {command}" in capsys.readouterr().out
+
+
+def test_a_mistake_in_the_data_is_told_without_tensorflow(tmp_path: Path) -> None:
+    """Who mistypes a file's name doesn't wait for TensorFlow to learn of it."""
+    code = (
+        "import sys; from training.cli.main import main\n"
+        "try: main(['fit', '--recording', 'none.csv', '--bundle', 'b'])\n"
+        "except SystemExit as left: print(left.code, 'tensorflow' in sys.modules)"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path, env=env
+    )
+    assert done.stdout.split() == ["2", "False"]
+
+
+def test_reader_that_has_seen_enough(tmp_path: Path) -> None:
+    """A reader that goes away, as `head` does, is no failure."""
+    words = ["simulate", "--out", tmp_path / "r.csv", "--groups", "1", "--hours", "0.1"]
+    near, far = os.pipe()
+    os.close(near)
+    with os.fdopen(far, "wb") as nobody:
+        ended = subprocess.run(
+            [sys.executable, "-m", "training", *words], stdout=nobody, stderr=subprocess.PIPE, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -1,0 +1,155 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from training.cli.main import main
+from training.config.errors import InputError
+from training.config.loading import load
+from training.config.settings import INITIALIZERS, FitSettings
+
+CONFIG = ROOT / "config" / "training.toml"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Return a settings file that says what none of the defaults is."""
+    path = tmp_path / "training.toml"
+    path.write_text('epochs = 7\nunits = [8, 4, 2]\nnetwork = "dense"\n')
+    return path
+
+
+def test_every_setting_is_documented() -> None:
+    """config/training.toml holds each setting with its default, and nothing else."""
+    named = re.findall(r"^(\w+) = ", CONFIG.read_text(), flags=re.MULTILINE)
+    assert set(named) == set(FitSettings.model_fields)
+    assert load(CONFIG) == FitSettings()
+
+
+def test_every_setting_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    """`fit --help` knows each setting."""
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    told = capsys.readouterr().out
+    for name in FitSettings.model_fields:
+        assert f"--{name.replace('_', '-')} V" in told
+
+
+def test_flag_over_environment_over_file_over_default(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each source beats the next."""
+    assert load(None).epochs == FitSettings().epochs
+    assert load(file).epochs == 7
+    monkeypatch.setenv("TRAINING_EPOCHS", "8")
+    assert load(file).epochs == 8
+    assert load(file, {"epochs": "9"}).epochs == 9
+    assert load(file).network == "dense"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("balanced", "balanced"), ("none", "none"), ("1,10", (1.0, 10.0))]
+)
+def test_flags_and_environment_take_lists(
+    given: str, expected: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`64,32,16` is three numbers, as a flag and in the environment, and a class weight a word or two."""
+    assert load(None, {"units": "64,32,16"}).units == (64, 32, 16)
+    monkeypatch.setenv("TRAINING_CLASS_WEIGHT", given)
+    monkeypatch.setenv("TRAINING_DROPOUT", "0.2,0.1")
+    assert load(None).class_weight == expected
+    assert load(None).dropout == (0.2, 0.1)
+
+
+def test_the_notebooks_initializers_are_there() -> None:
+    """All eight can be set for either kind of weights, and orthogonal for the recurrent ones."""
+    for name in INITIALIZERS:
+        FitSettings(kernel_initializer=name, recurrent_initializer=name)
+    assert len(INITIALIZERS) == 8
+    assert load(None, {"recurrent_initializer": "orthogonal"}).recurrent_initializer == "orthogonal"
+    with pytest.raises(InputError, match="--kernel-initializer"):
+        load(None, {"kernel_initializer": "orthogonal"})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("epoch = 3", "epoch is an unknown setting; did you mean 'epochs'?"),
+        ('epochs = "3"', "epochs must be a valid integer, not '3'"),
+        ("epochs = 0", "epochs must be greater than or equal to 1, not 0"),
+        ("epochs = true", "epochs must be a valid integer, not True"),
+        ("units = [8, 4]", "units must be 3 numbers, such as 128,64,32"),
+        ("dropout = 0.3", "dropout must be 2 numbers, such as 0.3,0.3"),
+        ("dropout = [0.5, 1.0]", "dropout.1 must be less than 1, not 1.0"),
+        ("learning_rate = nan", "learning_rate must"),
+        ("learning_rate = 0", "learning_rate must be greater than 0, not 0"),
+        ('split = "date"', "split must be 'time' or 'random', not 'date'"),
+        ('network = "gru"', "network must be 'lstm' or 'dense', not 'gru'"),
+        ('cleaning_scope = "faulty"', "cleaning_scope must be 'off', 'normal' or 'all'"),
+        ("test_share = 1.0", "test_share must be less than 1"),
+        ("validation_share = 0.0", "validation_share must be greater than 0"),
+        ("class_weight = [1.0, 0.0]", "class_weight must be balanced, none, or two numbers above 0"),
+        ("class_weight = 3", "class_weight must be balanced, none, or two numbers above 0"),
+        ("[fit]\nepochs = 3", "fit is an unknown setting"),
+        ("epochs = ", "is not TOML"),
+    ],
+)
+def test_a_wrong_file_is_told(text: str, told: str, tmp_path: Path) -> None:
+    """What is wrong is told with the file, the setting and the rule."""
+    path = tmp_path / "wrong.toml"
+    path.write_text(text)
+    with pytest.raises(InputError) as error:
+        load(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("TRAINING_EPOCHS", "many", "environment TRAINING_EPOCHS: epochs must be a valid integer"),
+        ("TRAINING_UNITS", "1,2,x", "environment TRAINING_UNITS: units.2 must be a valid integer"),
+        (
+            "TRAINING_EPOCH",
+            "1",
+            "environment TRAINING_EPOCH: unknown setting; did you mean",
+        ),
+    ],
+)
+def test_a_wrong_variable_is_told(
+    variable: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong is told with the variable."""
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(InputError, match=re.escape(told)):
+        load(None)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "told"),
+    [
+        ("--batch-size", "0", "--batch-size must be greater than or equal to 1, not '0'"),
+        ("--units", "3,2", "--units must be 3 numbers, such as 128,64,32"),
+        ("--units", "8", "--units must be 3 numbers, such as 128,64,32"),
+        ("--dropout", "0,0,0", "--dropout must be 2 numbers, such as 0.3,0.3"),
+        ("--class-weight", "-1,2", "--class-weight must be balanced, none, or two numbers above 0"),
+        ("--config", "none.toml", "none.toml: can't be read"),
+        ("--bundle", "", "--bundle: must name a folder, not ''"),
+    ],
+)
+def test_a_wrong_flag_is_one_line_and_exit_2(
+    flag: str, value: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A flag's mistake is told by its own name, before anything is read."""
+    with pytest.raises(SystemExit) as left:
+        main(["fit", "--recording", "none.csv", "--bundle", str(tmp_path / "b"), f"{flag}={value}"])
+    assert left.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+
+
+def test_settings_come_back_from_the_manifest() -> None:
+    """What a manifest keeps of the settings is enough to train again."""
+    settings = FitSettings(class_weight=(1.0, 3.0), units=(8, 4, 2))
+    assert FitSettings.model_validate(settings.model_dump(mode="json")) == settings
+    assert tomllib.loads(CONFIG.read_text())["units"] == [128, 64, 32]

@@ -1,0 +1,100 @@
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from training.cli.main import main
+from training.data import recordings
+from training.data.plant_kinds import DEFAULT_KIND, PLANT_KINDS
+from training.data.simulate import DEFAULT_START, Plant, simulate
+from training.faults.inject import inject
+
+PLANT = Plant(groups=2, seed=5, start=DEFAULT_START)
+
+
+def test_a_stretch_does_not_depend_on_where_it_is_cut() -> None:
+    """Two stretches that follow each other are what one long stretch is."""
+    parts = [simulate(PLANT, 0, 0.5), simulate(PLANT, 0.5, 0.25)]
+    whole = simulate(PLANT, 0, 0.75)
+    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
+
+
+def test_a_seed_is_a_plant() -> None:
+    """The same seed gives the same readings, another one others."""
+    assert simulate(PLANT, 0, 0.1).equals(simulate(PLANT, 0, 0.1))
+    assert not simulate(PLANT, 0, 0.1).equals(simulate(Plant(2, 6, DEFAULT_START), 0, 0.1))
+
+
+def test_the_sensors_of_a_pair_agree() -> None:
+    """Side by side, two motes differ by far less than a fault, and damp air is cool air."""
+    frame = simulate(PLANT, 0, 6)
+    one = frame[frame["group"] == "line1/station2"]
+    assert np.abs(one["temperature_1"] - one["temperature_2"]).max() < 0.4
+    assert np.abs(one["humidity_1"] - one["humidity_2"]).max() < 3
+    assert np.corrcoef(one["temperature_1"], one["humidity_1"])[0, 1] < 0
+
+
+def test_the_form_is_a_recordings() -> None:
+    """Groups take turns every 5 s from the start on, all labelled Normal."""
+    frame = simulate(PLANT, 0, 0.1)
+    assert frame["group"].tolist()[:3] == ["line1/station1", "line1/station2", "line1/station1"]
+    assert frame["ts"].tolist()[:3] == [DEFAULT_START.timestamp() + late for late in (0, 0, 5)]
+    assert len(frame) == 2 * 72
+    assert (frame["label"] == 1).all()
+
+
+def test_the_default_plant_stays_what_it_is() -> None:
+    """What `simulate` makes without `--kind` is, to the last digit, what it has always made."""
+    text = simulate(Plant(6, 0, DEFAULT_START), 0, 6).to_csv(index=False)
+    assert (
+        hashlib.sha256(text.encode()).hexdigest()
+        == "2e6ab4c6166ddcf23acd713079e8e3236b464110159cda5195b7446f440f211b"
+    )
+
+
+@pytest.mark.parametrize("kind", PLANT_KINDS)
+def test_every_kind(kind: str) -> None:
+    """A kind's readings come at its pace, with its digits, in its range, and two motes agree."""
+    air, sensors = PLANT_KINDS[kind]
+    plant = Plant(2, 3, DEFAULT_START, kind)
+    frame = simulate(plant, 0, 8)
+    one = frame[frame["group"] == "line1/station1"]
+    assert (one["ts"].diff().dropna() == sensors.sample_period).all()
+    values = frame[recordings.NAMES].to_numpy()
+    np.testing.assert_array_equal(values, np.round(values, sensors.decimals))
+    temperature = one["temperature_1"]
+    reach = air.day[1] + 4 * (air.weather + air.draught) + air.programme + 3
+    assert air.temperature[0] - reach < temperature.min() < temperature.max() < air.temperature[1] + reach
+    assert frame["humidity_1"].between(0, 100).all()
+    assert np.abs(one["temperature_1"] - one["temperature_2"]).max() < 2
+    assert np.corrcoef(one["temperature_1"], one["temperature_2"])[0, 1] > 0.9
+    parts = pd.concat([simulate(plant, 0, 5), simulate(plant, 5, 3)], ignore_index=True)
+    pd.testing.assert_frame_equal(parts, frame)
+
+
+@pytest.mark.parametrize("kind", PLANT_KINDS)
+def test_every_kind_can_have_faults(kind: str) -> None:
+    """Faults of all kinds show against every kind of plant."""
+    labelled = inject(simulate(Plant(2, 3, DEFAULT_START, kind), 0, 8), 0.3, 0)
+    assert len(set(labelled["kind"])) == 1 + 6
+
+
+def test_humidity_follows_from_the_air() -> None:
+    """The humidity of a kind falls with a degree about as far as the air's saturation pressure rises."""
+    for air, _ in PLANT_KINDS.values():
+        warm = np.mean(air.temperature) + air.programme / 2
+        share = 17.62 * 243.12 / (243.12 + warm) ** 2  # of the saturation pressure, a degree (Magnus)
+        assert air.humidity_per_degree == pytest.approx(-np.mean(air.humidity) * share, rel=0.2)
+
+
+def test_a_kind_can_be_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`simulate --kind` makes another plant than without, and one that doesn't exist is refused."""
+    for kind in (DEFAULT_KIND, "cold-room"):
+        main(["simulate", "--kind", kind, "--hours", "0.5", "--out", str(tmp_path / f"{kind}.csv")])
+    assert recordings.read(tmp_path / "mild.csv")["temperature_1"].min() > 15
+    assert recordings.read(tmp_path / "cold-room.csv")["temperature_1"].max() < 10
+    with pytest.raises(SystemExit):
+        main(["simulate", "--kind", "volcano", "--out", str(tmp_path / "volcano.csv")])
+    assert "cold-room" in capsys.readouterr().err

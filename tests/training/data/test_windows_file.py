@@ -1,0 +1,93 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from training.config.errors import InputError
+from training.data import dataset, windows_file
+
+
+def _table(rows: int) -> pd.DataFrame:
+    """Return windows that slide over readings 0, 1, 2, ... each of whose values tells reading and feature."""
+    reading = np.arange(rows)[:, None] + np.arange(3)  # (window, step)
+    flat = (reading[:, :, None] + np.arange(4) / 10).reshape(rows, 12)
+    table = pd.DataFrame(flat, columns=[f"V{number}" for number in range(12)])
+    return table.assign(Label=np.where(np.arange(rows) % 5 == 0, -1, 1))
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[pd.DataFrame], Path]:
+    """Return what writes a table as a file."""
+
+    def write(table: pd.DataFrame) -> Path:
+        path = tmp_path / "windows.csv"
+        table.to_csv(path, index=False)
+        return path
+
+    return write
+
+
+def test_twelve_columns_are_three_readings(write: Callable[[pd.DataFrame], Path]) -> None:
+    """The flat row is read oldest reading first, -1 is Faulty and 1 Normal, wherever Label stands."""
+    table = _table(20)
+    data = windows_file.read(write(table[["Label", *table.columns[:-1]]]), sample_period=5)
+    assert data.windows[4].tolist() == [[4, 4.1, 4.2, 4.3], [5, 5.1, 5.2, 5.3], [6, 6.1, 6.2, 6.3]]
+    assert np.flatnonzero(data.faulty).tolist() == [0, 5, 10, 15]
+
+
+def test_the_order_stands_for_time(write: Callable[[pd.DataFrame], Path]) -> None:
+    """Rows are one reading apart, so that a split by time leaves no reading on both sides."""
+    data = windows_file.read(write(_table(100)), sample_period=5)
+    assert data.ts[2].tolist() == [10, 15, 20]
+    first, second = dataset.split(data, 0.2)
+    assert (len(first), len(second)) == (80, 18)
+    assert not set(first.windows[:, :, 0].ravel()) & set(second.windows[:, :, 0].ravel())
+
+
+def _cell(row: int, column: str, value: str | float | None) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    def change(table: pd.DataFrame) -> pd.DataFrame:
+        changed = table.astype(object)
+        changed.loc[row, column] = value
+        return changed
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_cell(3, "Label", 0), "row 4, column Label: '0' is neither 1 (Normal) nor -1 (Faulty)"),
+        (_cell(3, "Label", "Faulty"), "row 4, column Label: 'Faulty' is not a finite number"),
+        (_cell(3, "Label", None), "row 4, column Label: '' is not a finite number"),
+        (_cell(7, "V11", "warm"), "row 8, column V11: 'warm' is not a finite number"),
+        (_cell(7, "V0", None), "row 8, column V0: '' is not a finite number"),
+        (_cell(0, "V5", "nan"), "row 1, column V5: 'nan' is not a finite number"),
+        (_cell(9, "V5", "inf"), "row 10, column V5: 'inf' is not a finite number"),
+        (lambda table: table.drop(columns="V5"), "has the columns V0, V1, V2, V3, V4, V6"),
+        (lambda table: table.drop(columns="Label"), "expected Label and 12 of temperature_1"),
+        (lambda table: table.assign(extra=1), "expected Label and 12"),
+        (lambda table: table.head(0), "has no windows"),
+    ],
+)
+def test_a_wrong_cell_is_named(
+    change: Callable[[pd.DataFrame], pd.DataFrame], told: str, write: Callable[[pd.DataFrame], Path]
+) -> None:
+    """An unknown label, a missing column and what is no number are refused with row and column."""
+    path = write(change(_table(20)))
+    with pytest.raises(InputError) as error:
+        windows_file.read(path, 5)
+    assert str(error.value).startswith(f"{path}: ")
+    assert told in str(error.value)
+
+
+def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
+    """No file, an empty one and a binary one are told by name."""
+    with pytest.raises(InputError, match=r"none\.csv: no such file"):
+        windows_file.read(tmp_path / "none.csv", 5)
+    for content in (b"", b"\xff\xfe\x00\x01"):
+        path = tmp_path / "bad.csv"
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"bad\.csv: "):
+            windows_file.read(path, 5)

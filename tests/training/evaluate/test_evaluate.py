@@ -1,0 +1,241 @@
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import matthews_corrcoef
+
+from monitor import bundle
+from monitor.detect import baseline
+from training.cli.main import main
+from training.data import recordings
+from training.data.dataset import Dataset
+from training.data.prepare import prepare
+from training.data.unseen import settings
+from training.evaluate import curves
+from training.evaluate.quality import Evaluation, evaluate, measure, text
+
+HEALTHY = "20,55,20,55," * 2 + "20,55,20,55"
+
+
+def _data(faulty: list[bool], kinds: list[str] | None = None) -> Dataset:
+    count = len(faulty)
+    return Dataset.of(
+        np.zeros(count, dtype=np.intp),
+        5.0 * (np.arange(count)[:, None] + np.arange(3)),
+        np.zeros((count, 3, 4)),
+        np.array(faulty),
+        np.array(kinds or [""] * count),
+    )
+
+
+def test_counts_and_shares() -> None:
+    """Found, missed and false alarms are counted, and recall of a kind by the last reading."""
+    data = _data([True, True, True, False, False], ["spike", "spike", "", "", ""])
+    quality = measure(data, np.array([True, False, True, True, False]))
+    assert (quality.found, quality.missed, quality.false_alarms, quality.passed) == (2, 1, 1, 1)
+    assert quality.f1 == 2 / 3
+    assert quality.false_share == 1 / 2
+    assert quality.recall_by_kind == {"spike": 0.5}
+    assert quality.windows_by_kind == {"spike": 2}
+
+
+def test_a_share_of_nothing_is_none() -> None:
+    """Without a Faulty window there is no recall, rather than a perfect or a hopeless one."""
+    quality = measure(_data([False]), np.array([False]))
+    assert (quality.recall, quality.precision, quality.f1, quality.mcc) == (None, None, None, None)
+
+
+def test_mcc_sees_what_accuracy_does_not() -> None:
+    """Calling all Normal where faults are rare is worth nothing; otherwise MCC is scikit-learn's."""
+    truth = np.arange(1000) % 20 == 0
+    data = _data(truth.tolist())
+    assert measure(data, np.zeros(1000, dtype=bool)).mcc is None
+    called = np.random.default_rng(0).random(1000) < 0.3
+    assert measure(data, called).mcc == pytest.approx(matthews_corrcoef(truth, called))
+    assert measure(data, truth).mcc == 1
+
+
+def test_the_report_has_both_classes() -> None:
+    """Precision, recall and F1 of Normal are counted as if Normal were looked for."""
+    normal, faulty = measure(
+        _data([True, True, False, False, False]), np.array([1, 0, 1, 0, 0]) > 0
+    ).classes()
+    assert (normal.precision, normal.recall, normal.windows) == (2 / 3, 2 / 3, 3)
+    assert (faulty.precision, faulty.recall, faulty.windows) == (1 / 2, 1 / 2, 2)
+
+
+def test_areas_of_a_perfect_and_a_blind_score() -> None:
+    """A score that tells all apart has areas of 1; one that tells nothing, 0.5 and the share of faults."""
+    truth = np.arange(100) % 4 == 0
+    perfect, blind = truth.astype(float), np.full(100, 0.5)
+    for scores, areas in ((perfect, (1, 1)), (blind, (0.5, 0.25))):
+        roc, precision_recall = curves.roc(truth, scores), curves.precision_recall(truth, scores)
+        assert roc is not None
+        assert precision_recall is not None
+        assert (roc.area, precision_recall.area) == pytest.approx(areas)
+
+
+def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
+    """However many windows there are, a curve has at most some hundred points, from 0 to 1."""
+    rng = np.random.default_rng(0)
+    truth = rng.random(20_000) < 0.3
+    curve = curves.roc(truth, rng.random(20_000) + 0.3 * truth)
+    assert curve is not None
+    assert len(curve.x) <= 202
+    assert (curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (0, 0, 1, 1)
+    assert np.trapezoid(curve.y, curve.x) == pytest.approx(curve.area, abs=1e-3)
+
+
+def test_one_class_has_no_curve() -> None:
+    """Where nothing is Faulty there is no curve, and no warning either."""
+    truth = np.zeros(5, dtype=bool)
+    assert curves.roc(truth, np.zeros(5)) is None
+    assert curves.precision_recall(truth, np.zeros(5)) is None
+
+
+def test_calibration_compares_score_and_share() -> None:
+    """Scores of 0.75 that are right half the time are off by 0.25; the highest score has its bin, too."""
+    truth = np.array([True, False, True, False, True, True])
+    found = curves.calibration(truth, np.array([0.75, 0.75, 0.75, 0.75, 1.0, 1.0]))
+    assert found.observed[7] == 0.5
+    assert found.windows[[7, 9]].tolist() == [4, 2]
+    assert found.error == pytest.approx(0.25 * 4 / 6)
+    assert np.isnan(found.observed[0])
+
+
+def _evaluation() -> Evaluation:
+    kinds = [*[""] * 20, *["offset"] * 3, *[""] * 20]
+    faulty = [False] * 20 + [True] * 5 + [False] * 18
+    return evaluate(_data(faulty, kinds), np.where(faulty, 0.9, 0.1), 0.5, 5.0)
+
+
+def test_all_numbers_can_go_to_json() -> None:
+    """Also what an empty bin or a missing delay doesn't have is plain JSON."""
+    found = json.loads(json.dumps(_evaluation().as_dict(), allow_nan=False))
+    assert found["windows"]["f1"] == 1
+    assert found["incidents"]["false_alarms_a_day_and_group"] == 0
+
+
+def test_evaluate_says_and_writes_all(
+    bundle_folder: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command prints report, matrix and incidents, and writes numbers and pictures."""
+    out = tmp_path / "new" / "evaluation"
+    main(["evaluate", "--bundle", str(bundle_folder), "--recording", str(labelled), "--out", str(out)])
+    said = capsys.readouterr().out
+    for part in ("precision", "called Faulty", "MCC", "area under ROC", "recall of spike", "a day and group"):
+        assert part in said
+    found = json.loads((out / "evaluation.json").read_text())
+    assert found["bundle"] == bundle.load(bundle_folder).manifest.id
+    pictures = {"calibration.png", "confusion.png", "curves.png", "delays.png", "recall.png"}
+    assert {path.name for path in out.iterdir()} == {"evaluation.json", *pictures}
+
+
+def test_what_was_learnt_is_not_measured(
+    bundle_folder: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the recording that the bundle was trained on, also under another name, only the test part counts."""
+    renamed = shutil.copy(labelled, tmp_path / "another.csv")
+    main(["evaluate", "--bundle", str(bundle_folder), "--recording", str(renamed), "--out", str(tmp_path)])
+    judge = bundle.load(bundle_folder)
+    test = prepare([labelled], None, settings(judge)).test
+    found = json.loads((tmp_path / "evaluation.json").read_text())["windows"]
+    assert found["found"] + found["missed"] + found["false_alarms"] + found["passed"] == len(test)
+    assert found == judge.manifest.quality
+    assert "it was trained on the rest" in capsys.readouterr().out
+
+
+def test_a_new_recording_is_measured_whole(
+    bundle_folder: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Readings that training hasn't seen are all judged, but for each group's first nine."""
+    frame = recordings.read(labelled)
+    frame["temperature_1"] += 0.01
+    recordings.write(frame, tmp_path / "new.csv")
+    main(["evaluate", "--bundle", str(bundle_folder), "--recording", str(tmp_path / "new.csv")])
+    assert f"all {len(frame) - 2 * 9:,} windows" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("faulty", "told"), [(False, "All windows are Normal"), (True, "All windows are Faulty")]
+)
+def test_one_class_alone_is_told(faulty: bool, told: str) -> None:  # noqa: FBT001, a parameter
+    """Where there is nothing to find, or nothing else, a sentence says what the figures don't tell."""
+    said = text(evaluate(_data([faulty] * 9), np.full(9, 0.1), 0.5, 5.0))
+    assert said.startswith(told)
+    assert "None" not in said
+    assert "All windows" not in text(_evaluation())
+
+
+def test_one_window_gets_score_and_label(bundle_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A window is Faulty where its score is above the bundle's own threshold, else Normal."""
+    main(["evaluate", "--bundle", str(bundle_folder), "--window", HEALTHY.replace("20,55,20", "20,55,80")])
+    word, score, label, *_ = capsys.readouterr().out.split()
+    assert (word, label) == ("score", "Faulty" if float(score) > 0.5 else "Normal")
+    judge = bundle.load(bundle_folder)
+    window = _in_training(judge, np.array([[[20.0, 55, 80, 55]] * 3]))
+    assert float(score) == pytest.approx(judge.classifier.score(judge.scaler.transform(window))[0], abs=1e-6)
+
+
+def test_the_threshold_is_the_bundles(
+    bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same score is Faulty in a bundle with a lower threshold and Normal in one with a higher."""
+    labels = []
+    judge = bundle.load(bundle_folder)
+    window = _in_training(judge, np.array([float(v) for v in HEALTHY.split(",")]).reshape(1, 3, 4))
+    scaled = judge.scaler.transform(window)
+    score = float(judge.classifier.score(scaled)[0])
+    for threshold in (score / 2, (1 + score) / 2):
+        folder = shutil.copytree(bundle_folder, tmp_path / f"{threshold:.5f}")
+        _set_threshold(folder, threshold)
+        main(["evaluate", "--bundle", str(folder), "--window", HEALTHY])
+        labels.append(capsys.readouterr().out.split()[2])
+    assert labels == ["Faulty", "Normal"]
+
+
+def _in_training(judge: bundle.Bundle, window: np.ndarray) -> np.ndarray:
+    """Show a window in the normal that groups had in training."""
+    stage = baseline.build(judge.manifest.names, judge.manifest.baseline)
+    return stage.show(window, np.array([judge.manifest.data["normal"]]))
+
+
+def _set_threshold(folder: Path, threshold: float) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "threshold": threshold}))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    sums = (folder / "SHA256SUMS").read_text().splitlines()
+    lines = [f"{digest}  manifest.json" if line.endswith("  manifest.json") else line for line in sums]
+    (folder / "SHA256SUMS").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ([], "expected either --recording or --window"),
+        (["--window", "1,2"], "--window: 2 values, expected 12: 3 readings of temperature_1"),
+        (["--window", "1,x"], "--window: must be numbers with commas between them, not '1,x'"),
+        (["--window", HEALTHY, "--against"], "--against and --out go with --recording"),
+        (["--recording", "none.csv"], "none.csv: no such file"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_2(
+    bundle_folder: Path, more: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What can't be judged is told on one line: what, where, what was expected."""
+    with pytest.raises(SystemExit) as left:
+        main(["evaluate", "--bundle", str(bundle_folder), *more])
+    assert left.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+
+
+def test_no_bundle_is_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is no bundle is refused with the reason."""
+    with pytest.raises(SystemExit) as left:
+        main(["evaluate", "--bundle", str(tmp_path), "--window", HEALTHY])
+    assert left.value.code == 2
+    assert "SHA256SUMS: is missing" in capsys.readouterr().err

@@ -1,0 +1,147 @@
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from monitor import bundle
+from tests.support.toy_bundle import NAMES, STEPS
+from training.cli.main import main
+from training.data import recordings
+from training.evaluate.permutation_importance import Importance, importance
+
+READINGS = 400
+
+
+def _recording(path: Path) -> Path:
+    """Write a course that both temperatures follow; every 20th reading, the second is 10 degC away."""
+    temperature = 20 + 15 * np.sin(np.arange(READINGS) / 20)
+    faulty = np.arange(READINGS) % 20 == 10
+    frame = pd.DataFrame(
+        {
+            "ts": np.arange(READINGS) * 5.0,
+            "group": "g",
+            "temperature_1": temperature,
+            "humidity_1": 50 + temperature,
+            "temperature_2": temperature + 10 * faulty,
+            "humidity_2": 50 - temperature,
+            "label": np.where(faulty, -1, 1),
+        }
+    )
+    recordings.write(frame, path)
+    return path
+
+
+def _windows() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return windows of such a course, each with a temperature of its own at each step."""
+    rng = np.random.default_rng(0)
+    windows = rng.uniform(0, 40, size=(READINGS, STEPS, 4))  # (window, step, feature)
+    faulty = np.arange(READINGS) % 4 == 0
+    windows[:, :, 2] = windows[:, :, 0]
+    windows[faulty, 1, 2] += 10
+    return windows, faulty
+
+
+def _importance(folder: Path, **changes: int) -> Importance:
+    judge = bundle.load(folder)
+    windows, faulty = _windows()
+    return importance(judge.scaler, judge.classifier, 0.5, windows, faulty, **{"repeats": 3, **changes})
+
+
+def test_only_what_the_model_looks_at_is_important(toy_bundle: Path) -> None:
+    """The toy looks at the two temperatures of each step, and not at humidity."""
+    found = _importance(toy_bundle)
+    assert found.f1 == 1
+    assert found.mean.shape == found.spread.shape == (STEPS, 4)
+    assert (found.mean[:, [0, 2]] > 0.3).all()
+    assert (found.mean[:, [1, 3]] == 0).all()
+    assert (found.feature_mean[[0, 2]] > 0.3).all()
+    assert (found.feature_mean[[1, 3]] == 0).all()
+
+
+def test_a_whole_step_is_shuffled_in_one_piece(toy_bundle: Path) -> None:
+    """Temperatures that agree do so wherever their step goes: only the step with the faults matters."""
+    found = _importance(toy_bundle)
+    assert found.step_mean[1] > 0.3
+    assert (found.step_mean[[0, 2]] == 0).all()
+
+
+def test_the_seed_decides(toy_bundle: Path) -> None:
+    """The same seed gives the same numbers, another gives others."""
+    first, again, other = (_importance(toy_bundle, seed=seed) for seed in (1, 1, 2))
+    for name, value in asdict(first).items():
+        np.testing.assert_array_equal(value, getattr(again, name))
+    assert not np.array_equal(first.mean, other.mean)
+
+
+def test_the_spread_is_over_the_repeats(toy_bundle: Path) -> None:
+    """One shuffle has no spread; several have one, and where nothing matters it is 0."""
+    assert (_importance(toy_bundle, repeats=1).spread == 0).all()
+    several = _importance(toy_bundle, repeats=4)
+    assert (several.spread[:, [0, 2]] > 0).all()
+    assert (several.spread[:, [1, 3]] == 0).all()
+
+
+def test_a_part_of_the_windows_can_be_enough(toy_bundle: Path) -> None:
+    """With a limit so many windows are judged, drawn from all over them."""
+    found = _importance(toy_bundle, at_most=100)
+    assert found.windows == 100
+    assert 10 < found.faulty < 40
+
+
+def test_the_windows_stay_as_they_were(toy_bundle: Path) -> None:
+    """Shuffling leaves the caller's windows alone."""
+    judge = bundle.load(toy_bundle)
+    windows, faulty = _windows()
+    before = windows.copy()
+    importance(judge.scaler, judge.classifier, 0.5, windows, faulty, repeats=1)
+    np.testing.assert_array_equal(windows, before)
+
+
+def test_explain_writes_what_it_says(
+    toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command judges with model.onnx alone, and names steps and features in JSON, picture and table."""
+    assert not (toy_bundle / "model.keras").exists()
+    recording, out = _recording(tmp_path / "r.csv"), tmp_path / "out"
+    arguments = ["--bundle", str(toy_bundle), "--recording", str(recording), "--out", str(out)]
+    main(["explain", *arguments, "--repeats", "2", "--seed", "3"])
+    numbers = json.loads((out / "importance.json").read_text())
+    assert (numbers["features"], numbers["steps"]) == (list(NAMES), ["t-2", "t-1", "t"])
+    assert (numbers["repeats"], numbers["seed"], numbers["windows"]) == (2, 3, READINGS - 2)
+    assert np.shape(numbers["mean"]) == np.shape(numbers["spread"]) == (3, 4)
+    assert (len(numbers["feature_mean"]), len(numbers["step_mean"])) == (4, 3)
+    assert (out / "importance.png").read_bytes().startswith(b"\x89PNG")
+    said = capsys.readouterr().out
+    assert "part 19/19" in said
+    assert all(name in said for name in [*NAMES, "t-2", "whole step", "whole feature"])
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda frame: frame.assign(label=1), "no window is Faulty"),
+        (
+            lambda frame: frame.assign(temperature_2=frame["temperature_1"]),
+            "the model finds none of the Faulty",
+        ),
+        (lambda frame: frame.drop(columns="label"), "has no column label"),
+    ],
+)
+def test_what_has_nothing_to_lose_is_refused(
+    toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: object, told: str
+) -> None:
+    """Without a fault that the model finds there is no importance: exit 2, one line that names the file."""
+    path = _recording(tmp_path / "r.csv")
+    recordings.write(change(recordings.read(path)), path)  # type: ignore[operator]
+    with pytest.raises(SystemExit) as left:
+        main(
+            ["explain", "--bundle", str(toy_bundle), "--recording", str(path), "--out", str(tmp_path / "out")]
+        )
+    assert left.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(path) in line
+    assert told in line

@@ -1,0 +1,180 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from monitor import bundle
+from tests.support.toy_bundle import FAULTY, HEALTHY
+from training.cli.main import main
+from training.config.errors import InputError
+from training.config.settings import FitSettings
+from training.data import recordings
+from training.data.prepare import prepare
+from training.data.recordings import NAMES
+from training.data.simulate import DEFAULT_START, Plant, simulate
+from training.evaluate import against_bundle
+from training.evaluate.against_bundle import Standing
+from training.faults import healthy_recordings
+from training.faults.healthy_recordings import Healthy
+from training.faults.kinds import KINDS
+
+SMALL = ("--units", "8,6,4", "--epochs", "1", "--batch-size", "256")
+
+
+@pytest.fixture(scope="module")
+def at_rest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return half an hour of two groups without labels; a sensor of the second is off for a while."""
+    frame = simulate(Plant(2, 7, DEFAULT_START, "cold-room"), 0, 0.5).drop(columns="label")
+    minutes = (frame["ts"] - frame["ts"].min()) / 60
+    off = (frame["group"] == "line1/station2") & minutes.between(3, 9)
+    path = tmp_path_factory.mktemp("rest") / "rest.csv"
+    recordings.write(frame.assign(humidity_2=frame["humidity_2"] + 9 * off), path)
+    return path
+
+
+def _fit(*words: str) -> None:
+    main(["fit", *words, *SMALL])
+
+
+def test_an_unlabelled_recording_makes_a_bundle(
+    at_rest: Path, bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It trains on it with faults injected, measures on what it held back, and says what it is worth."""
+    folder = tmp_path / "bundle"
+    _fit("--healthy", str(at_rest), "--bundle", str(folder), "--against-bundle", str(bundle_folder))
+    said = capsys.readouterr().out
+    data = bundle.load(folder).manifest.data
+    assert data["healthy"]["copies"] == 10
+    assert data["recordings"] == [f"rest.seed{seed}.csv" for seed in range(10)]
+    assert data["healthy"]["suspicious_stretches"] == 1
+    assert f"bundle {bundle.load(folder).manifest.id}" in said
+    assert "the new bundle: F1 " in said
+    assert f"{bundle_folder}: F1 " in said
+    assert f"BEAT {bundle_folder}" in said or f"beats {bundle_folder}" in said
+    for told in ("It is 0.5 h of a day's 24", "It may hold faults already: 1 stretches"):
+        assert said.count(told) == 2  # before the training and after it
+    assert "line1/station2  2026-06-01 06:03:00  2026-06-01 06:09:00  humidity_2  73  above" in said
+    report = (folder / "report" / "report.html").read_text()
+    assert "above humidity_1 by" in report.partition('<section id="recording">')[2].partition("</section>")[0]
+    assert (folder / "report" / "suspects.png").exists()
+
+
+def test_the_copies_are_what_inject_makes(at_rest: Path, tmp_path: Path) -> None:
+    """Each copy has faults of all kinds, and is `inject`'s with the same seed, to the last digit."""
+    with healthy_recordings.labelled([at_rest]) as found:
+        assert found.copies == 10
+        words = ["inject", str(at_rest), "--seed", "3", "--kinds", *KINDS, "--out", str(tmp_path / "3.csv")]
+        main(words)
+        assert (tmp_path / "3.csv").read_bytes() == found.injected[3].read_bytes()
+        kinds = {kind for path in found.injected for kind in recordings.read(path)["kind"]}
+        assert kinds == {"", *KINDS}
+    assert not found.injected[0].exists()
+
+
+def test_a_long_recording_is_not_copied(tmp_path: Path) -> None:
+    """Where there are readings enough, each counts once."""
+    path = tmp_path / "long.csv"
+    recordings.write(simulate(Plant(6, 0, DEFAULT_START), 0, 3), path)
+    with healthy_recordings.labelled([path]) as found:
+        assert found.copies == 1
+        assert found.notes() == ["It is 3 h of a day's 24: what the plant does at other hours isn't known."]
+
+
+def test_a_short_recording_is_told(tmp_path: Path) -> None:
+    """It says how much there is and how much is wanted, and what was left out."""
+    frame = simulate(Plant(2, 0, DEFAULT_START), 0, 0.2)
+    frame.loc[7, "humidity_2"] = np.nan
+    path = tmp_path / "short.csv"
+    recordings.write(frame, path)
+    with healthy_recordings.labelled([path]) as found:
+        first, *_, last = found.notes()
+    assert first == (
+        "The recording is too short: group line1/station2 has 143 readings, wanted are at least 360 of each "
+        "(0.5 h at 5 s)."
+    )
+    assert last == "1 readings without a value in each feature were left out."
+    recordings.write(frame.head(100), path)
+    with pytest.raises(InputError, match=r"short.csv: group line1/station1: 50 readings, expected at least"):
+        healthy_recordings.labelled([path]).__enter__()
+
+
+def test_what_is_labelled_faulty_is_not_at_rest(labelled: Path) -> None:
+    """A recording with faults that are known is refused."""
+    with pytest.raises(InputError, match="expected healthy readings only"):
+        healthy_recordings.labelled([labelled]).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("--recording", "F"), "goes without --recording"),
+        (("--split", "random"), "holds a part back by time"),
+        (("--test-share", "0"), "holds a part back by time"),
+        (("--against-bundle", "nowhere"), "nowhere"),
+    ],
+)
+def test_wrong_use_is_exit_2(
+    more: tuple[str, ...], told: str, at_rest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What doesn't go together, and a bundle to beat that isn't one, end with one line and no bundle."""
+    with pytest.raises(SystemExit) as left:
+        _fit("--healthy", str(at_rest), "--bundle", str(tmp_path / "bundle"), *more)
+    assert left.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_what_is_compared_was_not_trained_on(at_rest: Path) -> None:
+    """No reading of a training window counts in the comparison, and nearly all of the held-back ones do."""
+    for share in (0.2, 0.33, 0.5):
+        settings = FitSettings(test_share=share)
+        with healthy_recordings.labelled([at_rest]) as found, against_bundle.trial(found, share) as trial:
+            prepared = prepare(found.injected, None, settings)
+            ts = pd.read_csv(trial.path)["ts"].to_numpy()
+        learnt = max(prepared.train.ts.max(), prepared.validation.ts.max())
+        assert ts[trial.counts].min() > learnt
+        assert trial.counts.mean() > share - 0.04
+        assert trial.undisturbed.sum() == found.readings
+
+
+def _trial_of(frame: pd.DataFrame, labels: list[int], tmp_path: Path) -> Healthy:
+    path = tmp_path / "copy.csv"
+    recordings.write(frame.assign(label=labels, kind=""), path)
+    with healthy_recordings.labelled([tmp_path / "frame.csv"]) as found:
+        return replace(found, injected=(path,), frames=(frame,))
+
+
+def test_a_standing_is_what_the_monitor_says(toy_bundle: Path, tmp_path: Path) -> None:
+    """Windows found, missed, wrongly called and not judged are counted as the daemon's stages see them."""
+    values = np.array([HEALTHY] * 200)
+    values[:, 1] += np.arange(200) % 7  # alive
+    values[[150, 160]] = FAULTY
+    frame = pd.DataFrame(values, columns=NAMES)
+    frame.insert(0, "ts", 1e9 + 5.0 * np.arange(200))
+    frame.insert(1, "group", "g")
+    frame.loc[frame.index >= 190, "ts"] += 100  # a gap: the next two windows aren't judged
+    recordings.write(frame.assign(temperature_2=HEALTHY[2]), tmp_path / "frame.csv")
+    labels = [-1 if row in {150, 180, 191} else 1 for row in range(200)]
+    with against_bundle.trial(_trial_of(frame, labels, tmp_path), 0.5) as trial:
+        found = against_bundle.standing(toy_bundle, "toy", trial)
+    # Each faulty reading is in three windows. 150 is found, 180 is missed; of 191 nothing shows.
+    assert found.recall == pytest.approx(3 / 9)
+    assert found.false_share == pytest.approx(3 / (88 - 9))
+    assert found.f1 == pytest.approx(2 * 3 / (2 * 3 + 3 + 6))
+    assert found.undisturbed == pytest.approx(6 / 88)
+    assert found.judged == pytest.approx(86 / 88)
+
+
+def test_who_beats_whom() -> None:
+    """Better is who finds more and raises no more false alarms on the recording as it came."""
+    good = Standing("good", 1.0, 0.9, 0.9, 0.0, 0.001)
+    assert good.beats(replace(good, f1=0.8))
+    assert not good.beats(good)
+    assert not good.beats(replace(good, f1=0.8, undisturbed=0.0))
+    said = against_bundle.verdict(good, good)
+    assert "IT DOES NOT BEAT good" in said
+    assert "go on with good, and fit again to a longer recording" in said
+    assert "it beats good" in against_bundle.verdict(replace(good, f1=0.95), good)

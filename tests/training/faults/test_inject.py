@@ -1,0 +1,149 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from training.config.errors import InputError
+from training.data.recordings import FEATURES, NAMES
+from training.faults.inject import inject
+from training.faults.kinds import DEFAULT_KINDS, KINDS, Kind, Sensor
+
+
+def test_untouched_readings_survive(plant: pd.DataFrame) -> None:
+    """Healthy readings stay as they are bit for bit, and each faulty one differs."""
+    faulty = inject(plant, rate=0.3, seed=0)
+    same = (faulty[NAMES] == plant[NAMES]).all(axis=1)
+    assert (same == (faulty["label"] == 1)).all()
+    assert (same == (faulty["kind"] == "")).all()
+
+
+def test_rate_0_changes_nothing(plant: pd.DataFrame) -> None:
+    """No rate, no fault."""
+    pd.testing.assert_frame_equal(inject(plant, rate=0, seed=0), plant.assign(kind=""), check_dtype=False)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.3, 0.7])
+def test_the_rate_is_met(plant: pd.DataFrame, rate: float) -> None:
+    """About the asked share of each group's readings is faulty."""
+    share = (inject(plant, rate, seed=1)["label"] == -1).groupby(plant["group"]).mean()
+    assert share.between(rate - 0.04, rate + 0.04).all()
+
+
+def test_every_kind_gets_its_share(plant: pd.DataFrame) -> None:
+    """Spikes are short, so there are more of them: each kind has at least a twelfth of the readings."""
+    counts = inject(plant, rate=0.5, seed=0)["kind"].value_counts()
+    assert set(counts.index) == {"", *DEFAULT_KINDS}
+    assert counts[list(DEFAULT_KINDS)].min() > counts[list(DEFAULT_KINDS)].sum() / 12
+
+
+def test_drift_and_noise_come_on_request(plant: pd.DataFrame) -> None:
+    """They are in no recording that didn't ask for them, and in one that did with all others."""
+    assert set(KINDS) - set(DEFAULT_KINDS) == {"drift", "noise"}
+    asked = inject(plant, rate=0.5, seed=0, kinds=["drift", "noise", "loss"])
+    assert set(asked["kind"]) == {"", "drift", "noise", "loss"}
+
+
+def test_a_seed_is_one_set_of_faults(plant: pd.DataFrame) -> None:
+    """The same seed gives the same faults, another one others."""
+    first, again, other = (inject(plant, 0.3, seed) for seed in (3, 3, 4))
+    pd.testing.assert_frame_equal(first, again)
+    assert not first.equals(other)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_no_fault_is_too_small(plant: pd.DataFrame, kind: str) -> None:
+    """Each faulty value is half a spread or more from the true one: less would be noise in the labels."""
+    faulty = inject(plant, 0.3, seed=0, kinds=[kind])
+    for group, rows in plant.groupby("group").indices.items():
+        for name, feature in zip(NAMES, FEATURES, strict=True):
+            true = plant[name].to_numpy()[rows]
+            off = np.abs(faulty[name].to_numpy()[rows] - true)
+            assert off[off > 0].min(initial=np.inf) >= 0.5 * Sensor.of(true, feature.unit).spread - 0.011, (
+                group
+            )
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if KINDS[kind].measurable])
+def test_only_bounds_leaves_what_a_sensor_can_report(plant: pd.DataFrame, kind: str) -> None:
+    """No other kind makes a humidity that can't be."""
+    faulty = inject(plant, 0.5, seed=0, kinds=[kind])
+    assert faulty["humidity_1"].between(0, 100).all()
+    assert faulty["humidity_2"].between(0, 100).all()
+
+
+def test_a_partner_stays_healthy(plant: pd.DataFrame) -> None:
+    """Faults hit one sensor or one mote, never both of a pair: a window tells a fault by the partner."""
+    faulty = inject(plant, 0.5, seed=0)
+    touched = faulty[NAMES] != plant[NAMES]
+    assert not (touched["temperature_1"] & touched["temperature_2"]).any()
+    assert not (touched["humidity_1"] & touched["humidity_2"]).any()
+    assert (touched["temperature_1"] & touched["humidity_1"]).any()
+
+
+def _apply(kind: str, true: list[float], size: float) -> list[float]:
+    sensor = Sensor(spread=2, low=10, high=30, limits=(-40, 125), decimals=2)
+    rules: Kind = KINDS[kind]
+    return list(rules.apply(np.array(true), size, sensor, np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "expected"),
+    [
+        ("offset", -1, [18, 22]),
+        ("gain", 1, [22, 26.4]),
+        ("stuck", 1, [26, 26]),
+        ("stuck", -1, [18, 18]),
+        ("bounds", 5, [38, 42]),
+        ("spike", 3, [26, 30]),
+        ("loss", 1, [0, 0]),
+        ("drift", 2, [21, 28]),
+        ("drift", -2, [19, 20]),
+    ],
+)
+def test_each_kind_is_what_its_source_says(kind: str, size: float, expected: list[float]) -> None:
+    """A constant more, a constant factor, one value, far outside, a jump, nothing."""
+    assert _apply(kind, [20, 24], size) == pytest.approx(expected)
+
+
+def test_a_drift_grows() -> None:
+    """From half a spread, where it begins to be a fault, the error grows evenly to its size."""
+    error = np.array(_apply("drift", [20.0] * 40, 3)) - 20
+    assert (error[0], error[-1]) == pytest.approx((1, 6))
+    assert np.ptp(np.diff(error)) == pytest.approx(0, abs=1e-12)
+
+
+def test_noise_scatters_to_both_sides() -> None:
+    """Errors of changing sign and size, none larger than asked, and none so small that it is no fault."""
+    error = np.array(_apply("noise", [20.0] * 200, 3)) - 20
+    assert 1 <= np.abs(error).min() < 1.2
+    assert 5.8 < np.abs(error).max() <= 6
+    assert 60 < (error > 0).sum() < 140
+    assert np.ptp(error[error > 0]) > 4
+
+
+def test_an_incomplete_reading_is_passed_over(plant: pd.DataFrame) -> None:
+    """A reading with an empty cell stays as it is, and the others get their faults."""
+    holes = plant.copy()
+    holes.loc[::7, "humidity_1"] = np.nan
+    faulty = inject(holes, 0.3, seed=0)
+    assert (faulty.loc[::7, "kind"] == "").all()
+    pd.testing.assert_frame_equal(faulty.loc[::7, NAMES], holes.loc[::7, NAMES])
+
+
+def test_faults_are_not_put_on_faults(plant: pd.DataFrame) -> None:
+    """A recording that has Faulty readings already is refused, with the first of them."""
+    label = np.ones(len(plant), dtype=int)
+    label[4] = -1
+    with pytest.raises(InputError, match="column label, row 5"):
+        inject(plant.assign(label=label), 0.3, seed=0)
+
+
+def test_a_group_needs_enough_readings(plant: pd.DataFrame) -> None:
+    """What a sensor does while it is healthy can't be told from a few readings."""
+    with pytest.raises(InputError, match="line1/station1: 50 readings, expected at least 100"):
+        inject(plant.head(100), 0.3, seed=0)
+
+
+def test_a_kind_that_cannot_show_is_refused(plant: pd.DataFrame) -> None:
+    """Where a sensor reads about 0 anyway, reading 0 is no fault."""
+    with pytest.raises(InputError, match="kind loss doesn't show"):
+        inject(plant.assign(**dict.fromkeys(NAMES, 0.1)), 0.3, seed=0, kinds=["loss"])

@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from monitor import bundle
+from monitor.bundle.model import Classifier
+from training.config.settings import INITIALIZERS, FitSettings
+from training.data.recordings import NAMES
+from training.network import models, onnx_graph
+from training.network.backend import keras
+from training.network.quiet import quiet
+
+STEPS, FEATURES = 3, len(NAMES)
+
+
+def _build(**settings: object) -> keras.Model:
+    models.make_repeatable(0)
+    return models.build(FitSettings(**settings), STEPS, FEATURES, updates=10)  # type: ignore[arg-type]
+
+
+def _windows(count: int) -> NDArray[np.float32]:
+    """Return scaled windows: most as a plant has them, many far outside, some as far as numbers go."""
+    rng = np.random.default_rng(0)
+    windows = rng.standard_normal((count, STEPS, FEATURES))
+    windows[::3] *= 10.0 ** rng.uniform(-3, 4, (len(windows[::3]), 1, 1))
+    windows[1::10] = rng.choice([-1e6, -100, 0, 100, 1e6], (len(windows[1::10]), STEPS, FEATURES))
+    windows[2::50] = 1e30 * rng.choice([-1, 1], (len(windows[2::50]), 1, 1))
+    return windows.astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "dense"])
+def test_one_score_a_window(kind: str) -> None:
+    """Both networks give one P(Faulty) a window; an LSTM that returns sequences would give one a step."""
+    scores = models.score(_build(network=kind), _windows(50)[:5])
+    assert scores.shape == (5,)
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "numbers"),
+    # 4 gates x (inputs + own outputs + bias) x units an LSTM layer; (inputs + bias) x units a dense one
+    [
+        ("lstm", 4 * (4 + 128 + 1) * 128 + 4 * (128 + 64 + 1) * 64 + (64 + 1) * 32 + 33),
+        ("dense", (12 + 1) * 128 + (128 + 1) * 64 + (64 + 1) * 32 + 33),
+    ],
+)
+def test_the_networks_are_the_notebooks(kind: str, numbers: int) -> None:
+    """By default there are as many numbers to train as in the notebook's 128, 64, 32, 1."""
+    assert _build(network=kind).count_params() == numbers
+
+
+def test_sizes_and_dropout_are_settings() -> None:
+    """The layers have the sizes and shares that the settings say."""
+    for kind in ("lstm", "dense"):
+        layers = _build(network=kind, units=(8, 6, 4), dropout=(0.1, 0.25)).layers
+        assert [layer.units for layer in layers if hasattr(layer, "units")] == [8, 6, 4, 1]
+        assert [layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)] == [0.1, 0.25]
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_each_initializer_is_used(name: str) -> None:
+    """Input and recurrent weights begin as the setting says, for both kinds of layers."""
+    spread = {
+        "zeros": 0.0,
+        "ones": 0.0,
+        "random_normal": 0.05,
+        "random_uniform": 0.05 / np.sqrt(3),
+        "he_normal": np.sqrt(2 / 128),
+        "he_uniform": np.sqrt(2 / 128),
+        "glorot_normal": np.sqrt(2 / (128 + 4 * 64)),
+        "glorot_uniform": np.sqrt(2 / (128 + 4 * 64)),
+    }[name]
+    lstm = _build(kernel_initializer=name, recurrent_initializer=name).layers[2]
+    kernel, recurrent, _ = lstm.get_weights()  # (128, 256), (64, 256)
+    assert kernel.std() == pytest.approx(spread, rel=0.1, abs=1e-9)
+    assert kernel.mean() == pytest.approx(float(name == "ones"), abs=0.01)
+    if name in {"zeros", "ones", "random_normal", "random_uniform"}:
+        assert recurrent.std() == pytest.approx(spread, rel=0.1, abs=1e-9)
+    dense = _build(network="dense", kernel_initializer=name).layers[1].get_weights()[0]
+    assert (dense == 0).all() == (name == "zeros")
+
+
+def test_a_seed_is_one_network() -> None:
+    """The same seed begins with the same weights, another one with others."""
+    first, again = (models.weights(_build()) for _ in range(2))
+    for one, other in zip(first, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    models.make_repeatable(1)
+    another = models.weights(models.build(FitSettings(), STEPS, FEATURES, updates=10))
+    assert not np.array_equal(first[0], another[0])
+
+
+def _agree(model: keras.Model, onnx: bytes) -> None:
+    windows = _windows(10_000)
+    scores = Classifier(onnx, STEPS, FEATURES).score(windows)
+    np.testing.assert_allclose(scores, models.score(model, windows), rtol=0, atol=1e-5)
+
+
+def test_onnx_scores_as_keras_does(bundle_folder: Path) -> None:
+    """The trained network agrees to 1e-5 on 10,000 windows, however extreme their values."""
+    bundle.load(bundle_folder)
+    with quiet():
+        model = keras.saving.load_model(bundle_folder / "model.keras")
+    _agree(model, (bundle_folder / "model.onnx").read_bytes())
+
+
+def test_the_dense_network_exports_too() -> None:
+    """The other network gives the same scores in ONNX as well."""
+    model = _build(network="dense")
+    models.score(model, _windows(50))
+    _agree(model, onnx_graph.to_onnx(model))

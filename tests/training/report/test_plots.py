@@ -1,0 +1,91 @@
+import subprocess
+import sys
+from io import BytesIO
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT
+from training.data.cleaning import Box
+from training.data.dataset import Dataset
+from training.data.recordings import FEATURES
+from training.evaluate.comparison_table import Standing, Table
+from training.evaluate.quality import Evaluation, evaluate
+from training.report import plots
+
+KINDS = ["bounds", "drift", "gain", "loss", "noise", "offset", "spike", "stuck"]
+
+
+def _evaluation(count: int, *, both: bool = True) -> Evaluation:
+    rng = np.random.default_rng(0)
+    faulty = rng.random(count) < (0.3 if both else 0)
+    data = Dataset.of(
+        stretches=np.zeros(count, dtype=np.intp),
+        ts=5.0 * (np.arange(count)[:, None] + np.arange(3)),
+        windows=np.zeros((count, 3, 4)),
+        faulty=faulty,
+        kinds=np.where(faulty, rng.choice(KINDS, count), ""),
+    )
+    return evaluate(data, np.clip(0.6 * faulty + rng.normal(0.2, 0.2, count), 0, 1), 0.5, 5.0)
+
+
+def _tables() -> list[Table]:
+    quality = _evaluation(500).quality
+    names = ["LSTM", "dense network", "random forest", "hist. gradient boosting"]
+    return [
+        Table(split, tuple(Standing(name, "", 4, quality, 0.0, 1.0) for name in names))
+        for split in ("time", "random")
+    ]
+
+
+def _all() -> dict[str, bytes]:
+    box = Box(1, 2, 3, 4, 5, tuple(np.linspace(6, 60, 100)))
+    return {
+        **plots.pictures(_evaluation(20_000)),
+        "loss": plots.losses({"loss": [0.5, 0.1, 0.05], "val_loss": [0.4, 0.1, 0.2]}),
+        "boxes": plots.boxes([box] * 12, [box] * 12, FEATURES, 1.5),
+        "standings": plots.standings(_tables()),
+    }
+
+
+def test_every_picture_is_a_small_png() -> None:
+    """Each can be read as a picture, is large enough to read and below 150 KB."""
+    for name, png in _all().items():
+        pixels = matplotlib.image.imread(BytesIO(png), format="png")
+        assert min(pixels.shape[:2]) > 300, name
+        assert len(png) < 150_000, name
+        assert np.ptp(pixels) > 0.5, name
+
+
+def test_pictures_need_no_display() -> None:
+    """Nothing imports pyplot, which would look for a display and keep figures in memory."""
+    code = """
+import sys
+from training.report import plots
+plots.losses({"loss": [0.5], "val_loss": [0.4]})
+sys.exit("matplotlib.pyplot" in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_same_data_is_the_same_file() -> None:
+    """Two runs draw the same bytes, so that a bundle's sums don't change by themselves."""
+    assert _all() == _all()
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_windows_of_one_class(count: int) -> None:
+    """Where there is nothing to find, what can be drawn is drawn and the rest left out."""
+    assert set(plots.pictures(_evaluation(count, both=False))) == {"confusion.png", "calibration.png"}
+
+
+def test_one_epoch() -> None:
+    """A single epoch is a point on the loss curve, not an empty picture."""
+    short = plots.losses({"loss": [0.5], "val_loss": [0.4]})
+    assert matplotlib.image.imread(BytesIO(short), format="png").size
+
+
+def test_a_loss_of_zero_can_be_drawn() -> None:
+    """A loss that reaches 0 has no logarithm, and is no reason to fail."""
+    assert plots.losses({"loss": [0.5, 0.0], "val_loss": [0.0, 0.0]})

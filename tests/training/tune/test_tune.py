@@ -1,0 +1,230 @@
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.cli.main import main
+from training.config import loading
+from training.config.errors import InputError
+from training.config.settings import FitSettings
+from training.data import recordings
+from training.data.prepare import Prepared, prepare
+from training.tune import objective, plots, trials
+from training.tune.trials import Trial
+
+SETTINGS = FitSettings(units=(8, 8, 8), seed=7)
+ABOUT = {"data": ["a"], "settings": SETTINGS.model_dump(mode="json")}
+
+
+def _measure(settings: FitSettings) -> float:
+    """Stand in for a training: more units and a rate near 0.003 are better."""
+    return float(settings.units[0] / 300 - abs(np.log10(settings.learning_rate / 0.003)) / 10)
+
+
+class _Interrupted:
+    """Measures as `_measure`, but Ctrl-C comes in the given trial."""
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+
+    def __call__(self, settings: FitSettings) -> float:
+        self._left -= 1
+        if not self._left:
+            raise KeyboardInterrupt
+        return _measure(settings)
+
+
+def _search(folder: Path, count: int, measure: Callable[[FitSettings], float] = _measure) -> list[Trial]:
+    with trials.opened(folder, "search", ABOUT) as study:
+        trials.run(study, trials.search_plan(SETTINGS, count), SETTINGS, measure, lambda _: None)
+        return [replace(trial, seconds=0) for trial in trials.trials(study)]
+
+
+def _tune(recording: Path, out: Path, *more: str) -> None:
+    main(["tune", "--recording", str(recording), "--out", str(out), *more])
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return [
+            {name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(file)
+        ]
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> list[Prepared]:
+    """Put `_measure` in the place of trainings, and return what data they are handed."""
+    handed: list[Prepared] = []
+
+    def measure(prepared: Prepared, settings: FitSettings, _: object) -> float:
+        handed.append(prepared)
+        return _measure(settings)
+
+    monkeypatch.setattr(objective, "measure", measure)
+    return handed
+
+
+def test_the_notebooks_combinations_come_first(tmp_path: Path) -> None:
+    """Its three, with the settings' learning rate, then as many others as asked for."""
+    tried: list[FitSettings] = []
+    _search(tmp_path, 2, lambda settings: tried.append(settings) or 0.5)  # type: ignore[func-returns-value]
+    notebook = [((128, 64, 32), (0.2, 0.2)), ((128, 64, 32), (0.3, 0.2)), ((64, 32, 32), (0.2, 0.2))]
+    assert [(each.units, each.dropout) for each in tried[:3]] == notebook
+    assert {each.learning_rate for each in tried[:3]} == {SETTINGS.learning_rate}
+    assert len(tried) == 5
+    assert {each.seed for each in tried} == {SETTINGS.seed}
+
+
+def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
+    """Stopped in one of the notebook's trials and in a later one, it comes to those of one that wasn't."""
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    # More than Optuna's ten random trials at the start, so that later ones depend on what it remembers.
+    whole = _search(tmp_path / "whole", 10)
+    for at in (2, 10):
+        with pytest.raises(KeyboardInterrupt):
+            _search(tmp_path / "parts", 10, _Interrupted(at))
+    assert _search(tmp_path / "parts", 10) == whole
+    assert len(whole) == 13
+
+
+def test_more_trials_go_on_and_done_ones_are_not_repeated(tmp_path: Path) -> None:
+    """The same command does nothing twice; a larger number does the rest."""
+    first = _search(tmp_path, 2)
+    assert _search(tmp_path, 2, _Interrupted(1)) == first
+    assert _search(tmp_path, 4)[:5] == first
+
+
+def test_a_search_learns_from_its_trials(tmp_path: Path) -> None:
+    """What it proposes late is better than what it proposes at first."""
+    scores = [trial.f1 for trial in _search(tmp_path, 22)]
+    assert np.mean(scores[-8:]) > np.mean(scores[3:13])
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    """A second search in the same folder is refused while the first one runs, and not after it."""
+    with (
+        trials.opened(tmp_path, "search", ABOUT),
+        pytest.raises(InputError, match="another process is writing there; expected one at a time"),
+        trials.opened(tmp_path, "search", ABOUT),
+    ):
+        pass
+    with trials.opened(tmp_path, "search", ABOUT):
+        pass
+
+
+def test_a_folder_name_is_taken_as_it_is(tmp_path: Path) -> None:
+    """The study lies in the folder, whatever is in its name."""
+    folder = tmp_path / "a?b %41#"
+    folder.mkdir()
+    _search(folder, 1)
+    assert [path.name for path in folder.iterdir()] == ["study.db"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_the_best_goes_to_fit(labelled: Path, tmp_path: Path, untrained: list[Prepared]) -> None:
+    """best.toml is the settings of the best trial, whole, as `fit --config` reads them."""
+    _tune(labelled, tmp_path, "--trials", "4", "--epochs", "5")
+    rows = _rows(tmp_path / "trials.csv")
+    assert len(rows) == len(untrained) == 7
+    best = max(rows, key=lambda row: float(row["f1"]))
+    settings = loading.load(tmp_path / "best.toml")
+    assert settings.units == tuple(int(best[f"units_{layer}"]) for layer in (1, 2, 3))
+    assert settings.dropout == tuple(round(float(best[f"dropout_{layer}"]), 2) for layer in (1, 2))
+    assert settings.learning_rate == float(best["learning_rate"])
+    assert settings.epochs == 5
+    for name in ("history.png", "parallel.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_ctrl_c_leaves_table_and_settings(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An interrupted command ends with 130 and leaves its table; the same command goes on."""
+    measure = _Interrupted(3)
+    monkeypatch.setattr(objective, "measure", lambda _, settings, __: measure(settings))
+    with pytest.raises(SystemExit) as left:
+        _tune(labelled, tmp_path, "--trials", "1")
+    assert left.value.code == 130
+    before = _rows(tmp_path / "trials.csv")
+    assert len(before) == 2
+    assert loading.load(tmp_path / "best.toml").units == (128, 64, 32)
+    _tune(labelled, tmp_path, "--trials", "1")
+    assert _rows(tmp_path / "trials.csv")[:2] == before
+    said = capsys.readouterr().out
+    assert "goes on: 2 of 4 trials are done" in said
+    assert "trial 4/4" in said
+    assert "remaining 0 s" in said
+
+
+def test_the_test_part_is_out_of_reach(labelled: Path, tmp_path: Path, untrained: list[Prepared]) -> None:
+    """What is handed to the trials has no test window and no whole recording in it."""
+    whole = prepare([labelled], None, SETTINGS)
+    _tune(labelled, tmp_path, "--trials", "1")
+    for handed in untrained:
+        assert (len(handed.test), handed.frames) == (0, [])
+        assert not set(handed.train.ts.ravel()) & set(whole.test.ts.ravel())
+        assert not set(handed.validation.ts.ravel()) & set(whole.test.ts.ravel())
+
+
+def test_another_test_part_changes_nothing(labelled: Path, tmp_path: Path) -> None:
+    """With other values and labels in the last fifth of the time, a trial's F1 is the same."""
+    frame = recordings.read(labelled)
+    late = frame["ts"] >= prepare([labelled], None, SETTINGS).test.ts.min()
+    frame.loc[late, recordings.NAMES] += 100
+    frame.loc[late, "label"] *= -1
+    recordings.write(frame, tmp_path / "other.csv")
+    settings = FitSettings(network="dense", epochs=4, units=(32, 16, 8), learning_rate=0.01)
+    first, second = (
+        objective.measure(objective.without_test(prepare([path], None, settings)), settings)
+        for path in (labelled, tmp_path / "other.csv")
+    )
+    assert first == second > 0
+
+
+def test_trials_of_other_data_do_not_mix(
+    labelled: Path, tmp_path: Path, untrained: list[Prepared], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A study of other settings or readings is exit 2, and keeps its trials."""
+    _tune(labelled, tmp_path, "--trials", "1")
+    done = len(untrained)
+    other = tmp_path / "other.csv"
+    recordings.write(recordings.read(labelled).iloc[:-1], other)
+    for recording, more, told in ((labelled, ["--epochs", "9"], "settings"), (other, [], "data")):
+        with pytest.raises(SystemExit) as left:
+            _tune(recording, tmp_path, "--trials", "1", *more)
+        assert left.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"study.db: holds trials with {told}" in line
+    assert len(untrained) == done
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--study", "initializers", "--trials", "3"], "--trials belongs to --study search"),
+        (["--seeds", "3"], "--seeds belongs to --study initializers"),
+        (["--trials", "0"], "--trials: must be a whole number from 1"),
+        (["--epochs", "none"], "--epochs"),
+    ],
+)
+def test_wrong_usage_is_refused(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], told: str
+) -> None:
+    """What can't be meant is exit 2, one line, before a study is begun."""
+    with pytest.raises(SystemExit) as left:
+        _tune(labelled, tmp_path / "out", *more)
+    assert left.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert told in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_pictures_of_one_trial_can_be_drawn() -> None:
+    """A search that has only begun has its pictures, too."""
+    trial = Trial(1, {**trials.NOTEBOOK[0], "learning_rate": 1e-3}, 0.5, 1.0)
+    assert plots.history([trial]).startswith(b"\x89PNG")
+    assert plots.parallel([trial]).startswith(b"\x89PNG")

@@ -1,9 +1,0 @@
-"""Keras and TensorFlow, imported without what they say about the machine. Takes some seconds."""
-
-from training.quiet import quiet
-
-with quiet():
-    import keras
-    import tensorflow as tf
-
-__all__ = ["keras", "tf"]

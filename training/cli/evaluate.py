@@ -1,0 +1,125 @@
+"""`sensor-training evaluate`: say how good a bundle is, and what others would be."""
+
+import argparse
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from monitor import bundle
+from monitor.bundle import Bundle, BundleError
+from monitor.core.records import FAULTY, NORMAL
+from monitor.detect import baseline
+from training.cli import flags
+from training.config.errors import InputError
+from training.data import output_folder
+
+__all__ = ["configure", "run"]
+
+
+def configure(command: argparse.ArgumentParser) -> None:
+    """Add the bundle, and what to judge with it."""
+    command.add_argument(
+        "--bundle", type=flags.folder, required=True, metavar="DIR", help="bundle to evaluate"
+    )
+    command.add_argument(
+        "--recording",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="F",
+        help="labelled recordings; of those that the bundle was trained on, only the test part is judged",
+    )
+    command.add_argument(
+        "--window",
+        type=_numbers,
+        metavar="V,V,...",
+        help="judge one window, oldest reading first, as in --window=27.49,67.81,... (12 values); with a "
+        "baseline, as if its group's normal were what was normal in training",
+    )
+    command.add_argument(
+        "--against",
+        action="store_true",
+        help="train other classifiers on the same training part, split by time and at random; takes minutes",
+    )
+    command.add_argument("--out", type=Path, metavar="DIR", help="folder for evaluation.json and pictures")
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Judge; return the verdict or the report."""
+    if (arguments.window is None) == (not arguments.recording):
+        raise InputError("evaluate: expected either --recording or --window")
+    if arguments.window is not None and (arguments.against or arguments.out):
+        raise InputError("evaluate: --against and --out go with --recording, not with --window")
+    try:
+        judge = bundle.load(arguments.bundle)
+    except BundleError as error:
+        raise InputError(str(error)) from error
+    if arguments.window is not None:
+        return _window(arguments.window, judge)
+    return _recordings(arguments, judge)
+
+
+def _window(values: list[float], judge: Bundle) -> str:
+    manifest = judge.manifest
+    shape = (1, manifest.steps, len(manifest.names))
+    if len(values) != math.prod(shape):
+        raise InputError(
+            f"--window: {len(values)} values, expected {math.prod(shape)}: {manifest.steps} readings of "
+            f"{', '.join(manifest.names)}, oldest first"
+        )
+    window = np.array(values).reshape(shape)  # (1, step, feature)
+    if manifest.baseline is not None:
+        stage = baseline.build(manifest.names, manifest.baseline)
+        window = stage.show(window, np.array([manifest.data["normal"]]))
+    scaled = judge.scaler.transform(window)
+    score = float(judge.classifier.score(scaled)[0])
+    label = FAULTY if score > manifest.threshold else NORMAL
+    return f"score {score:.6f}  {label}  (threshold {manifest.threshold:g})"
+
+
+def _recordings(arguments: argparse.Namespace, judge: Bundle) -> str:
+    # pandas, scikit-learn and matplotlib take seconds, which one window needs not wait for.
+    from training.data import unseen  # noqa: PLC0415
+    from training.evaluate import quality  # noqa: PLC0415
+    from training.report import plots  # noqa: PLC0415
+
+    if arguments.out:
+        output_folder.prepare(arguments.out)
+    data, note = unseen.unseen(arguments.recording, arguments.bundle, judge)
+    manifest = judge.manifest
+    scores = judge.classifier.score(judge.scaler.transform(data.windows))
+    result = quality.evaluate(data, scores, manifest.threshold, manifest.sample_period)
+    found = {"bundle": manifest.id, "windows_of": note, **result.as_dict()}
+    pictures = plots.pictures(result)
+    text = f"bundle {manifest.id} on {note}\n\n{quality.text(result)}"
+    if arguments.against:
+        from rich.console import Console  # noqa: PLC0415
+
+        from training.console import task_progress  # noqa: PLC0415 - TensorFlow
+        from training.evaluate import against_classifiers  # noqa: PLC0415
+
+        settings = unseen.settings(judge)
+        console = Console(highlight=False, markup=False, soft_wrap=True)
+        with task_progress.counted("candidate", against_classifiers.tasks(settings), 0, console) as progress:
+            tables = against_classifiers.against(arguments.recording, judge, settings, progress)
+        found["against"] = [table.as_dict() for table in tables]
+        pictures["against.png"] = plots.standings(tables)
+        text = "\n\n".join([text, *map(str, tables)])
+    if arguments.out:
+        numbers = json.dumps(found, indent=2, allow_nan=False).encode()
+        output_folder.write(arguments.out, {"evaluation.json": numbers, **pictures})
+        text += f"\n\nnumbers and pictures in {arguments.out}"
+    return text
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = [math.nan]
+    if not all(map(math.isfinite, values)):
+        raise argparse.ArgumentTypeError(f"must be numbers with commas between them, not {text!r}")
+    return values

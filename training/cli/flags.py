@@ -1,0 +1,142 @@
+"""Flags that commands share, and what turns their text into values."""
+
+import argparse
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from training.config import loading
+from training.config.settings import FitSettings
+
+__all__ = [
+    "above_zero",
+    "add_data",
+    "add_out",
+    "add_seed",
+    "add_settings",
+    "at_least_zero",
+    "count",
+    "folder",
+    "settings",
+    "share",
+    "time",
+]
+
+_HELP = {
+    "network": "lstm or dense",
+    "units": "of the three hidden layers",
+    "dropout": "after the first and the second hidden layer",
+    "kernel_initializer": "what weights begin with",
+    "recurrent_initializer": "what an LSTM's recurrent weights begin with",
+    "epochs": "most passes over the training part",
+    "patience": "epochs without a lower validation loss until training stops",
+    "batch_size": "windows between two updates",
+    "learning_rate": "Adam's, at the start",
+    "class_weight": "balanced, none, or two numbers for Normal and Faulty",
+    "baseline": "group (judge by each group's own normal) or none",
+    "joint_shift": "how far both sensors of a pair are moved together in training, in spreads",
+    "split": "time (the end of each group's time) or random (shares readings with the test)",
+    "test_share": "share of the windows that is kept for the test",
+    "validation_share": "share of the rest that decides when to stop",
+    "cleaning_factor": "interquartile ranges outside the quartiles that make an outlier",
+    "cleaning_scope": "windows that lose outliers: off, normal or all",
+    "sample_period": "seconds between two readings, for --windows",
+    "seed": "of weights, dropout, order and the random split",
+}
+
+
+def add_data(command: argparse.ArgumentParser) -> None:
+    """Add `--recording` and `--windows`: what there is to learn from."""
+    command.add_argument(
+        "--recording",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="F",
+        help="labelled recordings, as `inject` writes them",
+    )
+    command.add_argument(
+        "--windows", type=Path, metavar="F.csv", help="labelled windows: 12 columns and Label, in time order"
+    )
+
+
+def add_settings(command: argparse.ArgumentParser) -> None:
+    """Add `--config` and a flag for each setting; `settings` reads them."""
+    command.add_argument("--config", type=Path, metavar="F.toml", help="settings, as in config/training.toml")
+    default = FitSettings()
+    for name, meaning in _HELP.items():
+        value = getattr(default, name)
+        shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+        command.add_argument(f"--{name.replace('_', '-')}", metavar="V", help=f"{meaning} (default: {shown})")
+
+
+def settings(arguments: argparse.Namespace) -> FitSettings:
+    """Return the settings of a command that has the flags of `add_settings`.
+
+    Raises
+    ------
+    InputError : a setting is unknown or can't be what it is said to be.
+    """
+    flags = {name: getattr(arguments, name) for name in _HELP if getattr(arguments, name) is not None}
+    if not (arguments.recording or getattr(arguments, "healthy", None)):
+        flags.setdefault("baseline", "none")  # windows of their own have no past to learn a normal from
+    return loading.load(arguments.config, flags)
+
+
+def add_out(command: argparse.ArgumentParser) -> None:
+    """Add `--out`, the recording to write."""
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="F", help="recording to write, .csv or .parquet"
+    )
+
+
+def add_seed(command: argparse.ArgumentParser, meaning: str) -> None:
+    """Add `--seed`, 0 unless told."""
+    command.add_argument("--seed", type=_seed_number, default=0, help=f"{meaning} (default: %(default)s)")
+
+
+def folder(text: str) -> Path:
+    """Return a folder's path; an empty text, as of a variable that isn't set, would be the one we are in."""
+    if not text:
+        raise argparse.ArgumentTypeError("must name a folder, not ''")
+    return Path(text)
+
+
+def time(text: str) -> datetime:
+    """Return an ISO 8601 time, taken for UTC where it has no zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be an ISO 8601 time, not {text!r}") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _number(rule: str, holds: Callable[[float], bool]) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not (math.isfinite(number) and holds(number)):
+            raise argparse.ArgumentTypeError(f"must be {rule}, not {text!r}")
+        return number
+
+    return convert
+
+
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, not {text!r}")
+        return int(text)
+
+    return convert
+
+
+above_zero = _number("a number above 0", lambda number: number > 0)
+at_least_zero = _number("a number of at least 0", lambda number: number >= 0)
+share = _number("at least 0 and below 1", lambda number: 0 <= number < 1)
+count = _whole_number(1, 1_000_000)
+_seed_number = _whole_number(0, 2**32 - 1)

@@ -1,0 +1,35 @@
+"""`sensor-training import`: make a recording of files of another form."""
+
+import argparse
+from pathlib import Path
+
+from training.cli import flags
+from training.data import lwsndr, recordings
+
+__all__ = ["configure", "run"]
+
+
+def configure(command: argparse.ArgumentParser) -> None:
+    """Add the forms, and what each takes."""
+    forms = command.add_subparsers(dest="form", required=True, metavar="FORM")
+    form = forms.add_parser("lwsndr", help="two motes of LWSNDR, joined by reading number")
+    form.add_argument("mote_a", type=Path, metavar="MOTE_A.txt")
+    form.add_argument("mote_b", type=Path, metavar="MOTE_B.txt")
+    flags.add_out(form)
+    form.add_argument("--group", help="the pair's name (default: lwsndr/motes<a>-<b>)")
+    form.add_argument(
+        "--start",
+        type=flags.time,
+        default=lwsndr.DEFAULT_START,
+        help="when reading number 1 was taken, ISO 8601 (default: %(default)s)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Write the recording; return what was joined and what was left out."""
+    imported = lwsndr.join(arguments.mote_a, arguments.mote_b, arguments.group, arguments.start)
+    recordings.write(imported.frame, arguments.out)
+    return (
+        f"{arguments.out}: {len(imported.frame)} readings of {imported.frame['group'].iloc[0]}; "
+        f"left out {imported.left_out} whose number only one of the files has"
+    )

@@ -1,0 +1,49 @@
+"""`sensor-training inject`: put known faults into healthy readings."""
+
+import argparse
+from pathlib import Path
+
+from training.cli import flags
+from training.config.errors import InputError
+from training.data import recordings
+from training.faults.inject import inject
+from training.faults.kinds import DEFAULT_KINDS, KINDS
+
+__all__ = ["configure", "run"]
+
+
+def configure(command: argparse.ArgumentParser) -> None:
+    """Add the recording, and which faults and how many."""
+    command.add_argument("recording", type=Path, metavar="RECORDING")
+    flags.add_out(command)
+    command.add_argument(
+        "--rate",
+        type=flags.share,
+        default=0.3,
+        help="share of the readings to make faulty (default: %(default)s)",
+    )
+    command.add_argument(
+        "--kinds",
+        nargs="+",
+        choices=list(KINDS),
+        default=list(DEFAULT_KINDS),
+        metavar="KIND",
+        help=f"some of: {' '.join(KINDS)} (default: {' '.join(DEFAULT_KINDS)})",
+    )
+    flags.add_seed(command, "the same seed gives the same faults")
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Write the faulty recording; return how many readings of each kind it has."""
+    if arguments.out.resolve() == arguments.recording.resolve():
+        raise InputError(f"--out: {arguments.out} is the recording itself; expected a file of its own")
+    frame = recordings.read(arguments.recording)
+    try:
+        labelled = inject(frame, arguments.rate, arguments.seed, arguments.kinds)
+    except InputError as error:
+        raise InputError(f"{arguments.recording}: {error}") from error
+    recordings.write(labelled, arguments.out)
+    share = (labelled["label"] == recordings.FAULTY).mean()
+    counts = labelled["kind"].value_counts()
+    kinds = ", ".join(f"{kind} {counts.get(kind, 0)}" for kind in arguments.kinds)
+    return f"{arguments.out}: {len(labelled)} readings, {share:.1%} faulty ({kinds})"

@@ -1,0 +1,67 @@
+"""`sensor-training inspect`: show a bundle's network layer by layer."""
+
+import argparse
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from monitor.bundle import BundleError, Manifest
+from training.cli import flags
+from training.config.errors import InputError
+from training.data import output_folder
+
+__all__ = ["configure", "run"]
+
+
+def configure(command: argparse.ArgumentParser) -> None:
+    """Add the bundle, and where table and pictures go."""
+    command.add_argument(
+        "--bundle", type=flags.folder, required=True, metavar="DIR", help="bundle with model.keras"
+    )
+    command.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for weights.csv and a picture a layer"
+    )
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Write table and pictures; return the table."""
+    from training.network import weights  # noqa: PLC0415 - matplotlib takes a while
+    from training.report import model_plots  # noqa: PLC0415
+
+    try:
+        manifest, layers = weights.read(arguments.bundle)
+    except BundleError as error:
+        raise InputError(str(error)) from error
+    frame = pd.DataFrame(weights.table(layers))
+    files = {"weights.csv": _csv(frame)}
+    first = next(number for number, layer in enumerate(layers) if layer.arrays)
+    for number, layer in enumerate(layers):
+        if layer.arrays:
+            inputs = _inputs(manifest, len(next(iter(layer.arrays.values())))) if number == first else ()
+            files[f"{number:02}_{layer.name}.png"] = model_plots.layer(number, layer, inputs)
+    output_folder.prepare(arguments.out)
+    output_folder.write(arguments.out, files)
+    total = int(frame["numbers"].sum())
+    shown = frame.drop(columns=["number", "kind"]).to_string(
+        index=False, na_rep="", float_format=lambda number: f"{number:.3f}"
+    )
+    return (
+        f"{shown}\n{total:,} trained numbers in {len(layers)} layers; table and pictures in {arguments.out}"
+    )
+
+
+def _inputs(manifest: Manifest, count: int) -> Sequence[str]:
+    """Return what the first layer's inputs are: the features, or those of each step where it gets all."""
+    if count == len(manifest.names):
+        return manifest.names
+    from training.report.model_plots import step_names  # noqa: PLC0415
+
+    return [f"{step} {name}" for step in step_names(manifest.steps) for name in manifest.names]
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    file = io.StringIO()
+    frame.to_csv(file, index=False)
+    return file.getvalue().encode()

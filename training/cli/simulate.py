@@ -1,0 +1,50 @@
+"""`sensor-training simulate`: make a recording of a plant that isn't there."""
+
+import argparse
+
+from training.cli import flags
+from training.data import recordings
+from training.data.plant_kinds import DEFAULT_KIND, PLANT_KINDS
+from training.data.simulate import DEFAULT_START, Plant, simulate
+
+__all__ = ["configure", "run"]
+
+
+def configure(command: argparse.ArgumentParser) -> None:
+    """Add the plant's kind, size, time and seed."""
+    flags.add_out(command)
+    command.add_argument(
+        "--kind",
+        choices=list(PLANT_KINDS),
+        default=DEFAULT_KIND,
+        metavar="KIND",
+        help=f"one of: {' '.join(PLANT_KINDS)} (default: %(default)s)",
+    )
+    command.add_argument(
+        "--groups", type=flags.count, default=6, help="pairs of motes (default: %(default)s)"
+    )
+    command.add_argument(
+        "--hours", type=flags.above_zero, default=6.0, help="length of the recording (default: %(default)s)"
+    )
+    command.add_argument(
+        "--from-hour",
+        type=flags.at_least_zero,
+        default=0.0,
+        help="hour of the plant's time at which it begins; from where another recording of the same plant "
+        "ends, it holds what that one hasn't seen (default: %(default)s)",
+    )
+    command.add_argument(
+        "--start",
+        type=flags.time,
+        default=DEFAULT_START,
+        help="when the plant's hour 0 is, ISO 8601 (default: %(default)s)",
+    )
+    flags.add_seed(command, "the same seed is the same plant and weather")
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Write the recording; return how long it is."""
+    plant = Plant(arguments.groups, arguments.seed, arguments.start, arguments.kind)
+    frame = simulate(plant, arguments.from_hour, arguments.hours)
+    recordings.write(frame, arguments.out)
+    return f"{arguments.out}: {len(frame)} readings of {arguments.groups} groups"

@@ -1,0 +1,71 @@
+"""`sensor-training tune`: search for better settings, or compare what weights begin with."""
+
+import argparse
+import hashlib
+from pathlib import Path
+
+from training.cli import flags
+from training.config.errors import InputError
+from training.data import output_folder
+
+__all__ = ["configure", "run"]
+
+_TRIALS = 20
+_SEEDS = 3
+
+
+def configure(command: argparse.ArgumentParser) -> None:
+    """Add what to learn from, the study, and every setting."""
+    flags.add_data(command)
+    command.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for the trials, table, pictures and best.toml; where it holds trials, they go on",
+    )
+    command.add_argument(
+        "--study",
+        choices=["search", "initializers"],
+        default="search",
+        help="search: units, dropouts and learning rate; initializers: a table of all eight "
+        "(default: %(default)s)",
+    )
+    command.add_argument(
+        "--trials",
+        type=flags.count,
+        metavar="N",
+        help=f"of a search, besides the notebook's three combinations (default: {_TRIALS})",
+    )
+    command.add_argument(
+        "--seeds", type=flags.count, metavar="N", help=f"of each initializer (default: {_SEEDS})"
+    )
+    flags.add_settings(command)
+
+
+def run(arguments: argparse.Namespace) -> str:
+    """Do the trials that are still to be done; return the table."""
+    if arguments.trials is not None and arguments.study != "search":
+        raise InputError("--trials belongs to --study search; expected --seeds, or neither")
+    if arguments.seeds is not None and arguments.study != "initializers":
+        raise InputError("--seeds belongs to --study initializers; expected --trials, or neither")
+    settings = flags.settings(arguments)
+    from training.console.epoch_progress import console  # noqa: PLC0415
+    from training.data.prepare import prepare  # noqa: PLC0415
+    from training.tune import studies, trials  # noqa: PLC0415
+    from training.tune.objective import without_test  # noqa: PLC0415
+
+    prepared = without_test(prepare(arguments.recording, arguments.windows, settings))
+    output_folder.prepare(arguments.out)
+    files = [*arguments.recording, *([arguments.windows] if arguments.windows else [])]
+    about = {"data": [_digest(path) for path in files], "settings": settings.model_dump(mode="json")}
+    with trials.opened(arguments.out, arguments.study, about) as study:
+        if arguments.study == "search":
+            plan = trials.search_plan(settings, arguments.trials or _TRIALS)
+            return studies.search(study, plan, prepared, settings, arguments.out, console())
+        plan = trials.initializer_plan(settings, arguments.seeds or _SEEDS)
+        return studies.initializers(study, plan, prepared, settings, arguments.out, console())
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

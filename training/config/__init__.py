@@ -1,0 +1,1 @@
+"""The settings of training and how they are read."""

@@ -1,0 +1,1 @@
+"""Recordings, windows, and what is made of them before training."""

@@ -1,0 +1,22 @@
+"""The folder that a bundle is written to."""
+
+from pathlib import Path
+
+from training.config.errors import InputError
+
+__all__ = ["check"]
+
+
+def check(folder: Path) -> None:
+    """Refuse to replace what is no bundle: the folder's old content is deleted.
+
+    Raises
+    ------
+    InputError : the folder is neither new, empty nor a bundle.
+    """
+    if folder.exists() and not (folder / "manifest.json").exists() and not _is_empty_folder(folder):
+        raise InputError(f"{folder}: is no bundle; expected a new or empty folder, or a bundle to replace")
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not any(path.iterdir())

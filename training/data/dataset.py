@@ -1,0 +1,194 @@
+"""Recordings -> labelled windows, and their split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from monitor.core.records import FloatArray, Readings
+from monitor.detect.windows import WindowStage
+from training.config.errors import InputError
+from training.data.recordings import FAULTY, NAMES
+
+__all__ = ["STEPS", "Dataset", "build", "concat", "hold_out", "sample_period", "split"]
+
+STEPS = 3
+
+_BLOCKS = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """Windows with their truth."""
+
+    stretches: NDArray[np.intp]
+    """Which group of which recording each window is from: (window,)."""
+    ts: FloatArray
+    """Event times, oldest first, seconds: (window, step)."""
+    windows: FloatArray
+    """What the network learns from: raw values, or those in their group's normal: (window, step, feature)."""
+    faulty: NDArray[np.bool_]
+    """Whether any of its readings is: (window,)."""
+    kinds: NDArray[np.str_]
+    """The kind of fault of the last reading, "" where that is healthy: (window,)."""
+    raw: FloatArray
+    """Raw values: (window, step, feature)."""
+    normals: FloatArray
+    """Each one's normal, as `monitor.detect.baseline.stage` has it: (window, 3, feature)."""
+
+    @classmethod
+    def of(
+        cls,
+        stretches: NDArray[np.intp],
+        ts: FloatArray,
+        windows: FloatArray,
+        faulty: NDArray[np.bool_],
+        kinds: NDArray[np.str_],
+    ) -> "Dataset":
+        """Build one from raw windows, in no normal."""
+        normals = np.zeros((len(windows), 3, windows.shape[2]))
+        normals[:, 1] = 1
+        return cls(stretches, ts, windows, faulty, kinds, windows, normals)
+
+    def __len__(self) -> int:
+        return len(self.faulty)
+
+    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> "Dataset":
+        return Dataset(*(getattr(self, field.name)[which] for field in fields(self)))
+
+
+def sample_period(frames: Sequence[pd.DataFrame]) -> float:
+    """Return the median time between two readings of a group that follow each other, s; NaN if none do."""
+    steps = pd.concat([frame.groupby("group")["ts"].diff() for frame in frames])
+    return float(steps[steps > 0].median())
+
+
+def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
+    """Cut recordings into windows with the monitor's own stage.
+
+    Parameters
+    ----------
+    frames : recordings with `label` and perhaps `kind`, every feature a finite number.
+    max_gap : seconds between two readings beyond which a window starts afresh.
+
+    Raises
+    ------
+    InputError : a group has no window at all.
+    """
+    stage = WindowStage(STEPS, len(NAMES) + 2, max_gap=max_gap)
+    names = sorted({name for frame in frames for name in _kind(frame)})
+    cut = []
+    ts = []
+    stretches: list[str] = []
+    for number, frame in enumerate(frames):
+        # Label and kind ride along as two more values, so that they can't drift from their readings.
+        code = np.searchsorted(names, _kind(frame))
+        values = np.column_stack([frame[NAMES], frame["label"] == FAULTY, code])  # (reading, feature + 2)
+        groups = [f"{number}/{group}" for group in frame["group"]]
+        no_clock = np.full(len(frame), np.inf)
+        again = np.zeros(len(frame), dtype=np.bool_)
+        windows = stage.push(Readings(groups, frame["ts"].to_numpy(), values, no_clock, no_clock, again))
+        _check_groups(groups, windows.rows, max_gap)
+        cut.append(windows.values)
+        ts.append(windows.ts)
+        stretches += [groups[row] for row in windows.rows]
+    values = np.concatenate(cut)  # (window, step, feature + 2)
+    return Dataset.of(
+        stretches=np.unique(stretches, return_inverse=True)[1],
+        ts=np.concatenate(ts),
+        windows=np.ascontiguousarray(values[:, :, :-2]),
+        faulty=np.any(values[:, :, -2] > 0, axis=1),
+        kinds=np.array(names, dtype=str)[values[:, -1, -1].astype(int)],
+    )
+
+
+def concat(parts: Sequence[Dataset]) -> Dataset:
+    """Join datasets; what were stretches of their own stay so."""
+    counts = [int(part.stretches.max(initial=-1)) + 1 for part in parts]
+    shifted = [part.stretches + sum(counts[:number]) for number, part in enumerate(parts)]
+    rest = [
+        np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Dataset)
+        if field.name != "stretches"
+    ]
+    return Dataset(np.concatenate(shifted), *rest)
+
+
+def split(
+    data: Dataset, share: float, how: Literal["time", "random"] = "time", seed: int = 0
+) -> tuple[Dataset, Dataset]:
+    """Split off `share` of the windows as a second part; none of them where it is 0.
+
+    By time, it is the last of each stretch, and a window with readings on both sides of the cut is in
+    neither part. At random, it is what `train_test_split(random_state=seed)` draws, and most of its windows
+    share readings with the first part.
+    """
+    if share == 0:
+        return data, data[:0]
+    first, second = _by_time(data, share) if how == "time" else _at_random(data, share, seed)
+    return data[first], data[second]
+
+
+def hold_out(
+    data: Dataset, share: float, how: Literal["time", "random"] = "time", seed: int = 0
+) -> tuple[Dataset, Dataset]:
+    """Hold out `share` of the windows as a second part, to decide about the training with.
+
+    By time, it is five blocks spread evenly over each stretch, and a window with readings inside and outside
+    of one is in neither part. It isn't the end: a day goes on, and a network that hasn't seen the latest
+    readings there are calls all that follow Faulty. At random, it is as in `split`.
+    """
+    first, second = _by_blocks(data, share) if how == "time" else _at_random(data, share, seed)
+    return data[first], data[second]
+
+
+def _by_blocks(data: Dataset, share: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    first = np.zeros(len(data), dtype=bool)
+    second = np.zeros(len(data), dtype=bool)
+    for stretch in np.unique(data.stretches):
+        rows = np.flatnonzero(data.stretches == stretch)
+        place = np.arange(len(rows)) * _BLOCKS / len(rows) % 1  # in its fifth, from 0 to 1
+        inside = np.abs(place - 0.5) < share / 2
+        second[rows] = inside
+        first[rows] = ~np.isin(data.ts[rows], data.ts[rows[inside]]).any(axis=1)
+    return first, second
+
+
+def _by_time(data: Dataset, share: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    first = np.zeros(len(data), dtype=bool)
+    second = np.zeros(len(data), dtype=bool)
+    for stretch in np.unique(data.stretches):
+        rows = np.flatnonzero(data.stretches == stretch)
+        ends = data.ts[rows, -1]
+        cut = ends[min(round(len(rows) * (1 - share)), len(rows) - 1)]
+        first[rows] = ends < cut
+        second[rows] = data.ts[rows, 0] >= cut
+    return first, second
+
+
+def _at_random(data: Dataset, share: float, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    from sklearn.model_selection import train_test_split  # noqa: PLC0415 - most commands split nothing
+
+    second = np.zeros(len(data), dtype=bool)
+    if len(data) > 1:
+        second[train_test_split(np.arange(len(data)), test_size=share, random_state=seed)[1]] = True
+    return ~second, second
+
+
+def _check_groups(groups: Sequence[str], rows: NDArray[np.intp], max_gap: float) -> None:
+    silent = set(groups) - {groups[row] for row in rows}
+    if silent:
+        name = min(silent).partition("/")[2]
+        raise InputError(
+            f"group {name}: no {STEPS} readings follow each other within {max_gap:g} s, so it has no window; "
+            "expected some, or no such group"
+        )
+
+
+def _kind(frame: pd.DataFrame) -> NDArray[np.str_]:
+    if "kind" not in frame.columns:
+        return np.full(len(frame), "", dtype=str)
+    return frame["kind"].fillna("").to_numpy(dtype=str)

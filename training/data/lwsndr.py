@@ -1,0 +1,88 @@
+"""Import LWSNDR: the labelled recordings of pairs of motes by Suthaharan et al. (ISSNIP 2010).
+
+S. Suthaharan, M. Alzahrani, S. Rajasegarar, C. Leckie, M. Palaniswami, "Labelled data collection for
+anomaly detection in wireless sensor networks". A file holds one mote: reading number, mote, humidity,
+temperature, label; readings with the same number are from the same moment. Label 1 is an event that was
+staged (steam), which a healthy sensor reports as it is: it becomes the column `event`, not a fault.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from training.config.errors import InputError
+from training.data.recordings import HEALTHY
+
+__all__ = ["DEFAULT_START", "Imported", "join"]
+
+SAMPLE_PERIOD_S = 5.0
+# The files hold no clock. This is the day of the multi-hop recordings, at an hour that suits six hours of
+# falling temperature.
+DEFAULT_START = datetime.fromisoformat("2010-07-10T12:00:00+00:00")
+
+_COLUMNS = ["number", "mote", "humidity", "temperature", "event"]
+
+
+class Imported(NamedTuple):
+    """A recording made of two motes' files."""
+
+    frame: pd.DataFrame
+    """`ts`, `group`, the features, `label` (1 throughout) and `event` (1 where either mote has one)."""
+    left_out: int
+    """Readings whose number only one of the two files has."""
+
+
+def join(mote_a: Path, mote_b: Path, group: str | None, start: datetime) -> Imported:
+    """Join two motes' files by reading number.
+
+    Parameters
+    ----------
+    mote_a, mote_b : their readings become `temperature_1`, `humidity_1` and `temperature_2`, `humidity_2`.
+    group : the pair's name; None for `lwsndr/motes<a>-<b>` with the motes' numbers in the files.
+    start : when reading number 1 was taken.
+
+    Raises
+    ------
+    InputError : a file isn't one of LWSNDR's, or the two have no reading in common.
+    """
+    first, second = _read(mote_a), _read(mote_b)
+    both = first.merge(second, on="number", suffixes=("_1", "_2")).sort_values("number")
+    if both.empty:
+        raise InputError(f"{mote_a} and {mote_b} have no reading number in common")
+    motes = f"{first['mote'].iloc[0]}-{second['mote'].iloc[0]}"
+    frame = pd.DataFrame(
+        {
+            "ts": start.timestamp() + (both["number"] - 1) * SAMPLE_PERIOD_S,
+            "group": group or f"lwsndr/motes{motes}",
+            "temperature_1": both["temperature_1"],
+            "humidity_1": both["humidity_1"],
+            "temperature_2": both["temperature_2"],
+            "humidity_2": both["humidity_2"],
+            "label": HEALTHY,
+            "event": both[["event_1", "event_2"]].max(axis=1),
+        }
+    )
+    return Imported(frame, len(first) + len(second) - 2 * len(both))
+
+
+def _read(path: Path) -> pd.DataFrame:
+    try:
+        frame = pd.read_csv(path, sep=r"\s+", skiprows=1, header=None, names=_COLUMNS, index_col=False)
+        frame = frame.astype(
+            {"number": int, "mote": int, "humidity": float, "temperature": float, "event": int}
+        )
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+    except ValueError as error:  # wrong column counts and cells that aren't numbers
+        first_line = str(error).splitlines()[0]
+        raise InputError(
+            f"{path}: is not an LWSNDR file ({first_line}); expected a header and rows of "
+            "reading number, mote, humidity, temperature, label"
+        ) from error
+    if frame.empty or frame["number"].duplicated().any():
+        raise InputError(f"{path}: is not an LWSNDR file; expected rows with distinct reading numbers")
+    return frame

@@ -1,0 +1,57 @@
+"""Write a command's results into a folder, each file whole or not at all."""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from training.config.errors import InputError
+
+__all__ = ["alone", "prepare", "write"]
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder if it isn't there.
+
+    Raises
+    ------
+    InputError : something else has that name, or it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: can't be made: {error.strerror}; expected a folder to write to"
+        ) from error
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Work in a folder that no other process works in; the lock goes with the process, however it ends.
+
+    Raises
+    ------
+    InputError : another one does.
+    """
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError as error:
+        raise InputError(
+            f"{folder}: another process is writing there; expected one at a time, or another --out"
+        ) from error
+    finally:
+        os.close(lock)
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files by name; one of the same name is replaced, others are left alone."""
+    for name, content in files.items():
+        draft = folder / f".{name}.{os.getpid()}"
+        try:
+            draft.write_bytes(content)
+            draft.replace(folder / name)
+        finally:
+            draft.unlink(missing_ok=True)

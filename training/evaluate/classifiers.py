@@ -1,0 +1,122 @@
+"""What the LSTM is compared with: classifiers that see the same scaled windows, four candidates of each.
+
+The candidates are the settings that matter most for each, around its library's default. Where the networks'
+training moves windows, each classifier stands there twice: trained on the windows as they were recorded, and
+on copies that were moved in the same way.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+from sklearn.svm import SVC
+
+from monitor.core.records import FloatArray
+from training.network.augmentation import Change
+
+__all__ = ["CANDIDATES", "Candidate", "Score", "Train", "classic"]
+
+# Moved copies of each window: more bring little, and an SVM's time grows with their square.
+_COPIES = 5
+CANDIDATES = 4
+"""Settings that are tried of each classifier."""
+
+Score = Callable[[NDArray[np.float32]], FloatArray]
+"""Scaled windows (window, step, feature) -> scores (window,), Faulty above 0.5."""
+Train = Callable[[NDArray[np.float32], NDArray[np.bool_]], Score]
+"""Scaled windows (window, step, feature), their truth (window,) -> what scores others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One classifier with one choice of its settings."""
+
+    settings: str
+    """What was chosen, for people."""
+    train: Train
+
+
+def classic(seed: int, change: Change | None) -> dict[str, list[Candidate]]:
+    """Return the candidates of each classifier, by its name.
+
+    Parameters
+    ----------
+    seed : of all that is random in them.
+    change : how the networks' training changes windows; None where it doesn't.
+    """
+    forest = partial(RandomForestClassifier, n_estimators=200, class_weight="balanced", random_state=seed)
+    svm = partial(SVC, class_weight="balanced", cache_size=500)
+    boosting = partial(HistGradientBoostingClassifier, class_weight="balanced", random_state=seed)
+    perceptron = partial(MLPClassifier, max_iter=300, random_state=seed)
+    learners = {
+        "random forest": _grid(forest, min_samples_leaf=[1, 3], max_features=["sqrt", 1.0]),
+        "SVM (RBF)": _grid(svm, C=[10.0, 100.0], gamma=["scale", 0.01]),
+        "hist. gradient boosting": _grid(boosting, learning_rate=[0.05, 0.1], max_iter=[100, 300]),
+        "MLP": _grid(perceptron, hidden_layer_sizes=[(100,), (128, 64)], alpha=[1e-4, 1e-2]),
+    }
+    ranges = [
+        Candidate(f"margin {margin:.0%} of the range", partial(_range_check, margin))
+        for margin in (0.0, 0.1, 0.25, 0.5)
+    ]
+    moved = {
+        f"{name}, + moves": [Candidate(one.settings, partial(_on_moved, one, change, seed)) for one in ones]
+        for name, ones in learners.items()
+        if change is not None
+    }
+    return {**learners, **moved, "range check": ranges}
+
+
+def _on_moved(
+    candidate: Candidate,
+    change: Change,
+    seed: int,
+    scaled: NDArray[np.float32],
+    faulty: NDArray[np.bool_],
+) -> Score:
+    rng = np.random.default_rng(seed)
+    copies = [change.move(scaled, faulty, rng) for _ in range(_COPIES)]
+    return candidate.train(np.concatenate(copies), np.tile(faulty, _COPIES))
+
+
+def _grid(make: Callable[..., Any], **choices: list[Any]) -> list[Candidate]:
+    candidates = []
+    for values in product(*choices.values()):
+        chosen = dict(zip(choices, values, strict=True))
+        text = ", ".join(f"{name} {value}" for name, value in chosen.items())
+        candidates.append(Candidate(text, partial(_learn, partial(make, **chosen))))
+    return candidates
+
+
+def _learn(make: Callable[[], Any], scaled: NDArray[np.float32], faulty: NDArray[np.bool_]) -> Score:
+    model = make()
+    with warnings.catch_warnings():
+        # One that stops at its last iteration is a candidate as good as its score.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(_flat(scaled), faulty)
+    if hasattr(model, "predict_proba"):
+        return lambda others: np.asarray(model.predict_proba(_flat(others))[:, 1], dtype=np.float64)
+    # An SVM says how far from the border: the logistic function makes 0.5 of 0 there.
+    return lambda others: np.asarray(
+        0.5 + 0.5 * np.tanh(model.decision_function(_flat(others)) / 2), dtype=np.float64
+    )
+
+
+def _range_check(margin: float, scaled: NDArray[np.float32], faulty: NDArray[np.bool_]) -> Score:
+    """Call a window Faulty when a value leaves what healthy ones had, give or take a share of that range."""
+    healthy = scaled[~faulty]
+    low, high = healthy.min(axis=(0, 1)), healthy.max(axis=(0, 1))  # (feature,)
+    room = margin * (high - low)
+    low, high = low - room, high + room
+    return lambda others: ((others < low) | (others > high)).any(axis=(1, 2)).astype(np.float64)
+
+
+def _flat(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+    return scaled.reshape(len(scaled), -1)  # (window, step * feature)

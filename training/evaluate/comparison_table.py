@@ -1,0 +1,164 @@
+"""Classifiers side by side: same windows, same labels, same split, same effort of tuning.
+
+Each has four candidates; the one with the highest F1 on the validation part is measured on the test part.
+The LSTM has one, its settings: it gets less tuning than the others, not more. Nobody is trained again on
+the validation part, for the LSTM isn't. The LSTM's training moves windows; the others are shown with and
+without that.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from monitor.bundle.scaler import Scaler
+from training.data.dataset import Dataset
+from training.evaluate import incidents, quality
+from training.evaluate.classifiers import Candidate, Score
+
+__all__ = ["Parts", "Standing", "Table", "choose", "judge", "seconds_per_million"]
+
+THRESHOLD = 0.5
+# About what the monitor sees in a burst, often enough to time it.
+_BATCH = 1024
+_TIMED_WINDOWS = 8 * _BATCH
+_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """The split that all share."""
+
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    scaler: Scaler
+    period: float
+    """Seconds between two readings of a group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one classifier did on the test part."""
+
+    name: str
+    settings: str
+    """What was chosen on the validation part."""
+    candidates: int
+    """How many there were to choose from."""
+    quality: quality.Quality
+    false_alarms_a_day: float
+    """Incidents begun on a healthy window, a day and group of judged time. Who calls nearly all Faulty has
+    few, for its one incident never ends: read it with `quality.false_share`."""
+    seconds_per_million: float
+    """Time to score a million windows, one thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """All classifiers on one split."""
+
+    split: str
+    """`time` or `random`."""
+    standings: tuple[Standing, ...]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the same as plain values."""
+        return {"split": self.split, "standings": [asdict(standing) for standing in self.standings]}
+
+    def __str__(self) -> str:
+        """Say it as a Markdown table, which reads well on a terminal as well."""
+        kinds = sorted({kind for one in self.standings for kind in one.quality.recall_by_kind})
+        head = [
+            "split " + self.split,
+            "F1",
+            "MCC",
+            *kinds,
+            "Normal called Faulty",
+            "false alarms/day",
+            "s per million",
+        ]
+        rows = [
+            [
+                one.name,
+                _say(one.quality.f1),
+                _say(one.quality.mcc),
+                *(_say(one.quality.recall_by_kind.get(kind)) for kind in kinds),
+                _say(one.quality.false_share),
+                f"{one.false_alarms_a_day:.1f}",
+                f"{one.seconds_per_million:.2f}",
+            ]
+            for one in self.standings
+        ]
+        return _markdown(head, rows)
+
+
+def choose(
+    candidates: Sequence[Candidate], parts: Parts, done: Callable[[], None] = lambda: None
+) -> tuple[str, Score]:
+    """Train each candidate on the training part; return the settings and the scores of the best.
+
+    Parameters
+    ----------
+    candidates : at least one; of equals, the first is taken.
+    done : called after each.
+    """
+    scaled = parts.scaler.transform(parts.train.windows)
+    ahead = parts.scaler.transform(parts.validation.windows)
+    best: tuple[float, str, Score] | None = None
+    for candidate in candidates:
+        score = candidate.train(scaled, parts.train.faulty)
+        f1 = quality.measure(parts.validation, score(ahead) > THRESHOLD).f1 or 0.0
+        if best is None or f1 > best[0]:
+            best = (f1, candidate.settings, score)
+        done()
+    if best is None:
+        raise ValueError("there must be a candidate")
+    return best[1], best[2]
+
+
+def judge(
+    name: str, settings: str, candidates: int, score: Score, parts: Parts, threshold: float = THRESHOLD
+) -> Standing:
+    """Measure on the test part what was chosen without it."""
+    scaled = parts.scaler.transform(parts.test.windows)
+    called = score(scaled) > threshold
+    return Standing(
+        name=name,
+        settings=settings,
+        candidates=candidates,
+        quality=quality.measure(parts.test, called),
+        false_alarms_a_day=incidents.measure(parts.test, called, parts.period).false_alarms_a_day,
+        seconds_per_million=seconds_per_million(score, scaled),
+    )
+
+
+def seconds_per_million(score: Score, scaled: NDArray[np.float32]) -> float:
+    """Return what scoring a million windows takes on one thread, from the best of three short runs."""
+    rows = np.resize(np.arange(len(scaled)), _TIMED_WINDOWS)
+    batches = np.split(scaled[rows], _TIMED_WINDOWS // _BATCH)
+    fastest = np.inf
+    with threadpool_limits(1):
+        for _ in range(3):
+            began = time.perf_counter()
+            for batch in batches:
+                score(batch)
+            fastest = min(fastest, time.perf_counter() - began)
+    return float(fastest * _MILLION / _TIMED_WINDOWS)
+
+
+def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    lines = [head, rule, *rows]
+    return "\n".join(
+        "| " + " | ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) + " |"
+        for line in lines
+    )
+
+
+def _say(share: float | None) -> str:
+    return "none" if share is None else f"{share:.3f}"

@@ -1,0 +1,101 @@
+"""What scores are worth at every threshold: ROC, precision-recall, calibration."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import metrics
+
+from monitor.core.records import FloatArray
+
+__all__ = ["Calibration", "Curve", "calibration", "precision_recall", "roc"]
+
+_BINS = 10
+# Enough for a smooth line, and little enough to read the JSON file by eye.
+_MOST_POINTS = 200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """Two shares against each other as the threshold moves, and the area under them."""
+
+    x: FloatArray
+    """(point,)"""
+    y: FloatArray
+    """(point,)"""
+    area: float
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the same as plain values."""
+        return {"area": self.area, "x": self.x.round(5).tolist(), "y": self.y.round(5).tolist()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """Whether 0.8 means 8 in 10: windows by score, in bins of equal width."""
+
+    predicted: FloatArray
+    """Mean score of each bin, NaN where it is empty: (bin,)."""
+    observed: FloatArray
+    """Share of its windows that are Faulty, NaN where it is empty: (bin,)."""
+    windows: NDArray[np.intp]
+    """(bin,)"""
+    error: float
+    """Mean distance between the two, weighted by the windows of a bin (expected calibration error)."""
+    brier: float
+    """Mean squared distance between score and truth."""
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the same as plain values; None for what an empty bin doesn't have."""
+        return {
+            "error": self.error,
+            "brier": self.brier,
+            "predicted": [_plain(share) for share in self.predicted],
+            "observed": [_plain(share) for share in self.observed],
+            "windows": self.windows.tolist(),
+        }
+
+
+def roc(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | None:
+    """Return share of Faulty windows found (y) against share of Normal ones called Faulty (x).
+
+    None where the truth (window,) is of one class.
+    """
+    if faulty.all() or not faulty.any():
+        return None
+    false_share, recall, _ = metrics.roc_curve(faulty, scores)
+    return _thin(false_share, recall, float(metrics.roc_auc_score(faulty, scores)))
+
+
+def precision_recall(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | None:
+    """Return precision (y) against recall (x), rising; the area is the average precision.
+
+    None where the truth (window,) is of one class.
+    """
+    if faulty.all() or not faulty.any():
+        return None
+    precision, recall, _ = metrics.precision_recall_curve(faulty, scores, drop_intermediate=True)
+    return _thin(recall[::-1], precision[::-1], float(metrics.average_precision_score(faulty, scores)))
+
+
+def calibration(faulty: NDArray[np.bool_], scores: FloatArray) -> Calibration:
+    """Compare scores (window,), at least one, with how often they were right."""
+    bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)  # (window,)
+    windows = np.bincount(bins, minlength=_BINS)  # (bin,)
+    some = np.where(windows > 0, windows, np.nan)
+    predicted = np.bincount(bins, weights=scores, minlength=_BINS) / some
+    observed = np.bincount(bins, weights=faulty, minlength=_BINS) / some
+    error = np.nansum(windows * np.abs(predicted - observed)) / len(scores)
+    return Calibration(predicted, observed, windows, float(error), float(np.mean((scores - faulty) ** 2)))
+
+
+def _thin(x: FloatArray, y: FloatArray, area: float) -> Curve:
+    """Keep the ends and points at even steps along the curve, where it bends as well as where it is flat."""
+    along = np.cumsum(np.abs(np.diff(x, prepend=x[0])) + np.abs(np.diff(y, prepend=y[0])))
+    wanted = np.linspace(along[0], along[-1], _MOST_POINTS)
+    chosen = np.unique([0, len(x) - 1, *np.minimum(np.searchsorted(along, wanted), len(x) - 1)])
+    return Curve(x[chosen], y[chosen], area)
+
+
+def _plain(share: float) -> float | None:
+    return None if np.isnan(share) else float(share)

@@ -1,0 +1,188 @@
+"""How good scores are on windows that training hasn't seen: windows, curves, incidents."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.records import FAULTY, NORMAL, FloatArray
+from training.data.dataset import Dataset
+from training.evaluate import curves, incidents
+
+__all__ = ["ClassReport", "Evaluation", "Quality", "evaluate", "measure", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Counts of windows, and the shares that follow from them. A share of nothing is None."""
+
+    found: int
+    """Faulty windows called Faulty."""
+    missed: int
+    """Faulty windows called Normal."""
+    false_alarms: int
+    """Normal windows called Faulty."""
+    passed: int
+    """Normal windows called Normal."""
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    mcc: float | None
+    """Matthews correlation: 1 all right, 0 no better than a coin, -1 all wrong."""
+    false_share: float | None
+    """Share of the Normal windows that are called Faulty."""
+    recall_by_kind: dict[str, float]
+    """Kind of fault -> share found of the windows whose last reading has it."""
+    windows_by_kind: dict[str, int]
+    """Kind of fault -> windows whose last reading has it."""
+
+    def classes(self) -> tuple["ClassReport", "ClassReport"]:
+        """Return precision, recall and F1 of Normal and of Faulty, as if each were what is looked for."""
+        wrong = self.missed + self.false_alarms
+        normal = ClassReport(
+            NORMAL,
+            _share(self.passed, self.passed + self.missed),
+            _share(self.passed, self.passed + self.false_alarms),
+            _share(2 * self.passed, 2 * self.passed + wrong),
+            self.passed + self.false_alarms,
+        )
+        faulty = ClassReport(FAULTY, self.precision, self.recall, self.f1, self.found + self.missed)
+        return normal, faulty
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the same as plain values, for the manifest."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassReport:
+    """One line of the classification report."""
+
+    name: str
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    windows: int
+    """How many truly are of this class."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Evaluation:
+    """All that is known of one model on one set of windows."""
+
+    threshold: float
+    """A window is called Faulty where its score is above this."""
+    quality: Quality
+    incidents: incidents.Incidents
+    roc: curves.Curve | None
+    """None where all windows are of one class."""
+    precision_recall: curves.Curve | None
+    calibration: curves.Calibration
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the same as plain values, for a JSON file."""
+        return {
+            "threshold": self.threshold,
+            "windows": self.quality.as_dict(),
+            "incidents": self.incidents.as_dict(),
+            "roc": self.roc.as_dict() if self.roc else None,
+            "precision_recall": self.precision_recall.as_dict() if self.precision_recall else None,
+            "calibration": self.calibration.as_dict(),
+        }
+
+
+def evaluate(data: Dataset, scores: FloatArray, threshold: float, period: float) -> Evaluation:
+    """Compare scores (window,) with the truth.
+
+    Parameters
+    ----------
+    data : at least one window.
+    scores : P(Faulty) of each.
+    threshold : a window is called Faulty where its score is above it.
+    period : seconds between two readings of a group.
+    """
+    called = scores > threshold
+    return Evaluation(
+        threshold=threshold,
+        quality=measure(data, called),
+        incidents=incidents.measure(data, called, period),
+        roc=curves.roc(data.faulty, scores),
+        precision_recall=curves.precision_recall(data.faulty, scores),
+        calibration=curves.calibration(data.faulty, scores),
+    )
+
+
+def measure(data: Dataset, called_faulty: NDArray[np.bool_]) -> Quality:
+    """Compare what the model said of each window (window,) with the truth."""
+    found = int((data.faulty & called_faulty).sum())
+    missed = int((data.faulty & ~called_faulty).sum())
+    false_alarms = int((~data.faulty & called_faulty).sum())
+    passed = int((~data.faulty & ~called_faulty).sum())
+    kinds = [str(kind) for kind in np.unique(data.kinds) if kind]
+    return Quality(
+        found=found,
+        missed=missed,
+        false_alarms=false_alarms,
+        passed=passed,
+        precision=_share(found, found + false_alarms),
+        recall=_share(found, found + missed),
+        f1=_share(2 * found, 2 * found + missed + false_alarms),
+        mcc=_mcc(found, missed, false_alarms, passed),
+        false_share=_share(false_alarms, false_alarms + passed),
+        recall_by_kind={kind: float(called_faulty[data.kinds == kind].mean()) for kind in kinds},
+        windows_by_kind={kind: int((data.kinds == kind).sum()) for kind in kinds},
+    )
+
+
+def text(result: Evaluation) -> str:
+    """Return the classification report, the confusion matrix and the incidents as lines for a terminal."""
+    quality, seen = result.quality, result.incidents
+    precision_area = result.precision_recall.area if result.precision_recall else None
+    lines = [
+        f"{'':<10}{'precision':>10}{'recall':>10}{'F1':>10}{'windows':>10}",
+        *(
+            f"{one.name:<10}{_say(one.precision)}{_say(one.recall)}{_say(one.f1)}{one.windows:>10,}"
+            for one in quality.classes()
+        ),
+        "",
+        f"{'truth':<10}{'called Normal':>15}{'called Faulty':>15}",
+        f"{'Normal':<10}{quality.passed:>15,}{quality.false_alarms:>15,}",
+        f"{'Faulty':<10}{quality.missed:>15,}{quality.found:>15,}",
+        "",
+        f"{'MCC':<28}{_say(quality.mcc)}",
+        f"{'area under ROC':<28}{_say(result.roc.area if result.roc else None)}",
+        f"{'area under precision-recall':<28}{_say(precision_area)}",
+        f"{'calibration error':<28}{_say(result.calibration.error)}",
+    ]
+    lines += [
+        f"recall of {kind:<18}{_say(share)}   of {quality.windows_by_kind[kind]:,} windows"
+        for kind, share in quality.recall_by_kind.items()
+    ]
+    return "\n".join([*_one_sided(quality), *lines, "", str(seen)])
+
+
+def _one_sided(quality: Quality) -> list[str]:
+    """Return what is the matter where the truth is all of one class."""
+    if not quality.found + quality.missed:
+        return [
+            "All windows are Normal: this tells how many are called Faulty, and nothing of faults missed;",
+            "expected some, as `sensor-training inject` puts them into a copy of a recording.",
+            "",
+        ]
+    if not quality.passed + quality.false_alarms:
+        return ["All windows are Faulty: this says nothing of false alarms. Expected Normal ones, too.", ""]
+    return []
+
+
+def _mcc(found: int, missed: int, false_alarms: int, passed: int) -> float | None:
+    whole = (found + missed) * (found + false_alarms) * (passed + missed) * (passed + false_alarms)
+    # In whole numbers until here: the product leaves what a float holds exactly.
+    return (found * passed - missed * false_alarms) / float(whole) ** 0.5 if whole else None
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _say(share: float | None) -> str:
+    return f"{'none' if share is None else f'{share:.4f}':>10}"

@@ -1,0 +1,1 @@
+"""Kinds of faults, faults injected into recordings, and what looks like one."""

@@ -1,0 +1,142 @@
+"""Trained network -> the bundle's contents: model, manifest, golden windows, report."""
+
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from platform import python_version
+
+import numpy as np
+
+import monitor
+from monitor import bundle
+from monitor.bundle.model import Classifier
+from monitor.detect import drift
+from training.config.settings import FitSettings
+from training.data import relative_windows
+from training.data.dataset import STEPS, Dataset
+from training.data.prepare import Prepared
+from training.data.recordings import FEATURES, NAMES
+from training.evaluate import permutation_importance, quality
+from training.evaluate.permutation_importance import Importance
+from training.evaluate.quality import Evaluation
+from training.faults.healthy_recordings import Healthy
+from training.network import export, models, onnx_graph, weights
+from training.network.quiet import quiet
+from training.network.train import Trained
+from training.report import model_card
+from training.report.findings import Findings
+
+__all__ = ["THRESHOLD", "write"]
+
+THRESHOLD = 0.5
+# Enough to rank what the model leans on, within a second or two.
+_WINDOWS_TO_EXPLAIN = 2000
+
+
+def write(
+    folder: Path,
+    prepared: Prepared,
+    trained: Trained,
+    settings: FitSettings,
+    healthy: Healthy | None = None,
+) -> bundle.Manifest:
+    """Measure the network on the test part as the monitor runs it, and write the bundle."""
+    scaler, test = prepared.scaler, prepared.test
+    onnx = onnx_graph.to_onnx(trained.network)
+    judge = Classifier(onnx, STEPS, len(NAMES))
+    evaluation = importance = None
+    if len(test):
+        scores = judge.score(scaler.transform(test.windows))
+        evaluation = quality.evaluate(test, scores, THRESHOLD, prepared.sample_period)
+        importance = _importance(judge, prepared, settings.seed) if evaluation.quality.found else None
+    manifest = _manifest(prepared, trained, settings, evaluation, healthy)
+    with quiet():
+        layers = weights.layers(trained.network)
+    findings = Findings(
+        manifest=manifest,
+        train=prepared.train,
+        validation=prepared.validation,
+        test=test,
+        cleaning=prepared.cleaning,
+        layers=layers,
+        history=trained.history,
+        evaluation=evaluation,
+        importance=importance,
+        healthy=healthy,
+    )
+    golden = export.golden(trained.network, scaler, prepared.train, manifest.baseline)
+    extra = {"model.keras": export.to_keras_file(trained.network), **model_card.build(findings)}
+    bundle.save(folder, manifest, onnx, scaler, golden, extra)
+    return bundle.load(folder).manifest
+
+
+def _importance(judge: Classifier, prepared: Prepared, seed: int) -> Importance:
+    test = prepared.test
+    return permutation_importance.importance(
+        prepared.scaler,
+        judge,
+        THRESHOLD,
+        test.windows,
+        test.faulty,
+        seed=seed,
+        at_most=_WINDOWS_TO_EXPLAIN,
+    )
+
+
+def _manifest(
+    prepared: Prepared,
+    trained: Trained,
+    settings: FitSettings,
+    evaluation: Evaluation | None,
+    healthy: Healthy | None,
+) -> bundle.Manifest:
+    arrays = models.weights(trained.network)
+    baseline = relative_windows.described(settings)
+    distribution = {name: drift.learn(column) for name, column in zip(NAMES, prepared.healthy.T, strict=True)}
+    return bundle.Manifest(
+        id=bundle.identify(arrays, prepared.scaler, FEATURES, STEPS, THRESHOLD, baseline),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        features=FEATURES,
+        steps=STEPS,
+        sample_period=prepared.sample_period,
+        threshold=THRESHOLD,
+        baseline=baseline,
+        ranges={name: (one.low, one.high) for name, one in distribution.items()},
+        distribution=distribution,
+        data={
+            **_describe(prepared, trained, settings),
+            **({"healthy": healthy.as_dict()} if healthy else {}),
+        },
+        quality=evaluation.quality.as_dict() if evaluation else {},
+        versions=_versions(),
+    )
+
+
+def _describe(prepared: Prepared, trained: Trained, settings: FitSettings) -> dict[str, object]:
+    losses = trained.history["val_loss"]
+    return {
+        **prepared.sources,
+        "train": _count(prepared.train),
+        "validation": _count(prepared.validation),
+        "test": _count(prepared.test),
+        "cleaning": prepared.cleaning.as_dict(),
+        "epochs": len(losses),
+        "best_epoch": int(np.argmin(losses)) + 1,
+        "normal": np.median(
+            prepared.train.normals, axis=0
+        ).tolist(),  # levels and units, where one is asked for
+        "settings": settings.model_dump(mode="json"),
+    }
+
+
+def _count(part: Dataset) -> dict[str, int]:
+    return {"windows": len(part), "faulty": int(part.faulty.sum())}
+
+
+def _versions() -> dict[str, str]:
+    libraries = ("keras", "numpy", "onnxruntime", "pandas", "scikit-learn", "tensorflow", "onnx")
+    return {
+        "sensor-monitor": monitor.__version__,
+        "python": python_version(),
+        **{name: metadata.version(name) for name in libraries},
+    }

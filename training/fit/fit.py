@@ -1,0 +1,62 @@
+"""Prepared windows -> bundle. Importing this takes some seconds: it brings TensorFlow."""
+
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from monitor import bundle
+from training.config.errors import InputError
+from training.config.settings import FitSettings
+from training.console import epoch_progress
+from training.data import bundle_folder
+from training.data.prepare import Prepared
+from training.faults.healthy_recordings import Healthy
+from training.fit import bundle_contents
+from training.fit.bundle_contents import THRESHOLD
+from training.network.train import Trained, train
+
+__all__ = ["THRESHOLD", "Trained", "fit", "train"]
+
+
+def fit(
+    prepared: Prepared,
+    folder: Path,
+    settings: FitSettings,
+    console: Console,
+    healthy: Healthy | None = None,
+) -> bundle.Manifest:
+    """Train, measure and write the bundle.
+
+    Parameters
+    ----------
+    prepared : what `prepare` made of recordings or labelled windows, with the same settings.
+    folder : the bundle's; replaced whole if it is there.
+    settings : how to train.
+    console : where progress is shown.
+    healthy : the recordings, where they came without labels.
+
+    Raises
+    ------
+    InputError : the folder holds something else, or these settings can't train a model.
+    """
+    bundle_folder.check(folder)
+    console.print(_told(prepared))
+    with epoch_progress.shown(settings.epochs, console) as callback:
+        trained = train(prepared, settings, [callback])
+    if not np.isfinite(trained.history["val_loss"]).all():
+        raise InputError(
+            f"learning_rate {settings.learning_rate:g} lets the weights grow without end, expected less"
+        )
+    return bundle_contents.write(folder, prepared, trained, settings, healthy)
+
+
+def _told(prepared: Prepared) -> str:
+    cleaning = prepared.cleaning
+    parts = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    return (
+        f"outliers: removed {cleaning.removed} of {cleaning.windows} windows looked at, "
+        f"{cleaning.removed_faulty} of them Faulty\n"
+        "windows: "
+        + ", ".join(f"{name} {len(part)} ({part.faulty.sum()} Faulty)" for name, part in parts.items())
+    )

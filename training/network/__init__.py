@@ -1,0 +1,1 @@
+"""The networks, their training loop, and their export to ONNX."""

@@ -1,0 +1,117 @@
+"""What may happen to a window without changing its label: moves and swaps."""
+
+from itertools import permutations, product
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.records import FloatArray
+from training.config.settings import FitSettings
+from training.data.recordings import NAMES
+
+__all__ = ["Change", "Moves", "Variations", "change", "pairs"]
+
+
+# In units: how far a Normal window may stray on some plant, and how little a Faulty one.
+_MOST_NORMAL, _LEAST_FAULTY = 3.0, 3.8
+_NEARLY_NOTHING = 1e-3
+
+
+class Change(Protocol):
+    """Makes other windows of windows, with the same labels."""
+
+    def move(
+        self, scaled: NDArray[np.float32], faulty: NDArray[np.bool_], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Return scaled windows (window, step, feature), each changed in its own way.
+
+        Parameters
+        ----------
+        faulty : their truth (window,).
+        """
+        ...
+
+
+class Moves:
+    """Moves windows as a plant moves: both sensors of a pair, in all readings of a window, alike.
+
+    A recording of some hours shows only so much of the day, and what comes next is warmer or damper than all
+    that was in it; left alone, a network may call that Faulty. So each window is moved by a random amount
+    that is the same for both sensors of a pair: that is a plant at another hour, while a fault is what one
+    sensor does and its neighbour doesn't.
+
+    Parameters
+    ----------
+    shift : the standard deviation of the moves, in the mean spread of the pair; 0 for none.
+    scale : each feature's spread, in its own unit (feature,).
+    """
+
+    def __init__(self, shift: float, scale: FloatArray) -> None:
+        self._pairs = pairs()
+        # What a move of one mean spread of the pair is in each feature's own spreads.
+        own = np.array([scale[self._pairs == pair].mean() for pair in self._pairs]) / scale
+        self._own = (shift * own).astype(np.float32)  # (feature,)
+
+    def move(
+        self,
+        scaled: NDArray[np.float32],
+        faulty: NDArray[np.bool_],  # noqa: ARG002 - it moves both alike
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
+        """Return scaled windows (window, step, feature), each moved by amounts of its own."""
+        moves = rng.standard_normal((len(scaled), self._pairs.max() + 1), dtype=np.float32)
+        moved: NDArray[np.float32] = scaled + (moves[:, self._pairs] * self._own)[:, np.newaxis, :]
+        return moved
+
+
+class Variations:
+    """Varies windows that their group's normal shows, so that a few plants teach what is so on all.
+
+    There, all sensors are counted in units of what is usual for them, so what is a fault in one is a fault in
+    any other: the two sensors of a pair change places, or the pairs do, in all readings of a window alike.
+    And on another plant a calm window strays farther, or a fault less far: Normal windows are stretched, up
+    to 3 units, and Faulty ones shrunk, down to 3.8.
+
+    Parameters
+    ----------
+    unit : one unit in scaled windows.
+    """
+
+    def __init__(self, unit: float) -> None:
+        members = [np.flatnonzero(pairs() == pair) for pair in np.unique(pairs())]
+        orders = []
+        for outer in permutations(members):
+            for inner in product(*(permutations(pair) for pair in outer)):
+                order = np.empty(len(NAMES), dtype=np.intp)
+                order[np.concatenate(members)] = np.concatenate(inner)
+                orders.append(order)
+        self._orders = np.array(orders)  # (order, feature)
+        self._unit = unit
+
+    def move(
+        self, scaled: NDArray[np.float32], faulty: NDArray[np.bool_], rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Return scaled windows (window, step, feature), each varied in its own way."""
+        chosen = self._orders[rng.integers(len(self._orders), size=len(scaled))]  # (window, feature)
+        swapped = np.take_along_axis(scaled, chosen[:, np.newaxis, :], axis=2)
+        farthest = np.maximum(np.abs(scaled).max(axis=(1, 2)) / self._unit, _NEARLY_NOTHING)  # (window,)
+        limit = np.where(
+            faulty, np.minimum(_LEAST_FAULTY / farthest, 1), np.maximum(_MOST_NORMAL / farthest, 1)
+        )
+        factors = limit ** rng.uniform(size=len(scaled))  # (window,)
+        varied: NDArray[np.float32] = swapped * factors[:, np.newaxis, np.newaxis].astype(np.float32)
+        return varied
+
+
+def change(settings: FitSettings, scale: FloatArray) -> Change | None:
+    """Return how these settings want windows changed in training, if at all."""
+    if settings.baseline != "none":
+        return Variations(1 / float(scale[0]))
+    return Moves(settings.joint_shift, scale) if settings.joint_shift else None
+
+
+def pairs() -> NDArray[np.intp]:
+    """Return which pair each feature belongs to (feature,): those whose names differ in the mote alone."""
+    quantities = [name.rpartition("_")[0] for name in NAMES]
+    return np.array([sorted(set(quantities)).index(quantity) for quantity in quantities])

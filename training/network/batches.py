@@ -1,0 +1,60 @@
+"""Training windows in batches, each changed in a way that doesn't change its label."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.records import FloatArray
+from training.network.augmentation import Change
+from training.network.backend import keras
+
+__all__ = ["Batches"]
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Shuffled batches, anew in each epoch, each window changed and its label kept.
+
+    Parameters
+    ----------
+    scaled : scaled windows (window, step, feature).
+    faulty : their truth (window,).
+    weights : how much each counts (window,).
+    change : how windows are changed; None for not at all.
+    size : windows in a batch.
+    seed : of order and changes.
+    """
+
+    def __init__(
+        self,
+        scaled: NDArray[np.float32],
+        faulty: NDArray[np.bool_],
+        weights: FloatArray,
+        *,
+        change: Change | None,
+        size: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self._scaled = scaled
+        self._faulty = faulty.astype(np.float32)
+        self._weights = weights.astype(np.float32)
+        self._change = change
+        self._size = size
+        self._rng = np.random.default_rng(seed)
+        self._order = self._rng.permutation(len(scaled))
+
+    def __len__(self) -> int:
+        return math.ceil(len(self._scaled) / self._size)
+
+    def __getitem__(
+        self, number: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        rows = self._order[number * self._size : (number + 1) * self._size]
+        scaled = self._scaled[rows]
+        moved = self._change.move(scaled, self._faulty[rows] > 0, self._rng) if self._change else scaled
+        return moved, self._faulty[rows], self._weights[rows]  # (window, step, feature), (window,) twice
+
+    def on_epoch_end(self) -> None:
+        """Shuffle for the next epoch."""
+        self._order = self._rng.permutation(len(self._scaled))

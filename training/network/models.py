@@ -1,0 +1,89 @@
+"""The networks: two LSTM layers and a dense one over a window, or three dense ones over it flat."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.records import FloatArray
+from training.config.settings import FitSettings
+from training.network.backend import keras, tf
+from training.network.quiet import quiet
+
+__all__ = ["build", "make_repeatable", "score", "weights"]
+
+_LARGEST_CALL = 4096
+# Over one, the average still follows each epoch too closely.
+_EPOCHS_TO_AVERAGE = 2
+
+
+def make_repeatable(seed: int) -> None:
+    """Fix what is random in training, so that one seed gives one network on one machine."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def build(settings: FitSettings, steps: int, features: int, updates: int) -> keras.Model:
+    """Return the compiled network: scaled windows (window, step, feature) -> P(Faulty) (window, 1).
+
+    Parameters
+    ----------
+    settings : which network, its sizes, and how it begins.
+    steps, features : the shape of a window.
+    updates : batches of an epoch. Adam also keeps the weights' average over about two epochs, for
+        `keras.callbacks.SwapEMAWeights` to use.
+    """
+    hidden = {"lstm": _lstm, "dense": _dense}[settings.network](settings)
+    output = keras.layers.Dense(1, activation="sigmoid", kernel_initializer=settings.kernel_initializer)
+    network = keras.Sequential([keras.Input((steps, features)), *hidden, output])
+    momentum = 1 - 1 / (_EPOCHS_TO_AVERAGE * updates)
+    adam = keras.optimizers.Adam(settings.learning_rate, use_ema=True, ema_momentum=momentum)
+    network.compile(optimizer=adam, loss="binary_crossentropy")
+    return network
+
+
+def _lstm(settings: FitSettings) -> list[keras.layers.Layer]:
+    """Return layers to (window, units[2]). If the second LSTM gave a sequence too, each step had a score."""
+    initial = {
+        "kernel_initializer": settings.kernel_initializer,
+        "recurrent_initializer": settings.recurrent_initializer,
+    }
+    return [
+        keras.layers.LSTM(settings.units[0], return_sequences=True, **initial),  # (window, step, units[0])
+        keras.layers.Dropout(settings.dropout[0]),
+        keras.layers.LSTM(settings.units[1], **initial),  # (window, units[1])
+        keras.layers.Dropout(settings.dropout[1]),
+        _relu(settings, 2),
+    ]
+
+
+def _dense(settings: FitSettings) -> list[keras.layers.Layer]:
+    """Return layers to (window, units[2]) over the flat window (window, step * feature)."""
+    return [
+        keras.layers.Flatten(),
+        _relu(settings, 0),
+        keras.layers.Dropout(settings.dropout[0]),
+        _relu(settings, 1),
+        keras.layers.Dropout(settings.dropout[1]),
+        _relu(settings, 2),
+    ]
+
+
+def _relu(settings: FitSettings, layer: int) -> keras.layers.Layer:
+    return keras.layers.Dense(
+        settings.units[layer], activation="relu", kernel_initializer=settings.kernel_initializer
+    )
+
+
+def weights(network: keras.Model) -> list[NDArray[np.float32]]:
+    """Return the trained numbers, layer by layer."""
+    with quiet():
+        return list(network.get_weights())
+
+
+def score(network: keras.Model, scaled: NDArray[np.float32]) -> FloatArray:
+    """Return P(Faulty) of scaled windows (window, step, feature): (window,)."""
+    with quiet():
+        parts = [
+            network(scaled[start : start + _LARGEST_CALL], training=False).numpy()[:, 0]
+            for start in range(0, len(scaled), _LARGEST_CALL)
+        ]
+    return np.concatenate(parts).astype(np.float64)

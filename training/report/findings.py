@@ -1,0 +1,36 @@
+"""What was found while training: all that a report is made of."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from monitor.bundle import Manifest
+from training.data.cleaning import CleaningReport
+from training.data.dataset import Dataset
+from training.evaluate.permutation_importance import Importance
+from training.evaluate.quality import Evaluation
+from training.faults.healthy_recordings import Healthy
+from training.network.weights import Layer
+
+__all__ = ["Findings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Findings:
+    """All that a report is made of."""
+
+    manifest: Manifest
+    """The bundle's; its `data["settings"]` says how it was trained."""
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+    cleaning: CleaningReport
+    layers: Sequence[Layer]
+    """From the window to the score."""
+    history: Mapping[str, Sequence[float]]
+    """`loss` and `val_loss` of each epoch: (epoch,)."""
+    evaluation: Evaluation | None
+    """On the test part; None where that is empty."""
+    importance: Importance | None
+    """On the test part; None where it wasn't measured."""
+    healthy: Healthy | None = None
+    """The recordings, where they came without labels."""

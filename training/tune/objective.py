@@ -1,0 +1,57 @@
+"""What a search is after: F1 of Faulty on the validation part. The test part is taken away before."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from training.config.errors import InputError
+from training.config.settings import FitSettings
+from training.data.prepare import Prepared
+from training.evaluate import quality
+from training.fit.bundle_contents import THRESHOLD
+from training.network import models
+from training.network.backend import keras
+from training.network.train import train
+
+__all__ = ["Epochs", "all_faulty_f1", "measure", "without_test"]
+
+
+def without_test(prepared: Prepared) -> Prepared:
+    """Return the same without the readings that the winner will be judged by.
+
+    Raises
+    ------
+    InputError : the validation part has no Faulty window, so its F1 can't tell settings apart.
+    """
+    if not prepared.validation.faulty.any():
+        raise InputError("no window of the validation part is Faulty, expected some to choose settings by")
+    return replace(prepared, test=prepared.train[:0], frames=[])
+
+
+def measure(
+    prepared: Prepared, settings: FitSettings, callbacks: Sequence[keras.callbacks.Callback] = ()
+) -> float:
+    """Train, and return the F1 on the validation part; 0 where no fault is found."""
+    # Keras keeps what earlier trials built until it is told.
+    keras.backend.clear_session()
+    trained = train(prepared, settings, callbacks)
+    scores = models.score(trained.network, prepared.scaler.transform(prepared.validation.windows))
+    return quality.measure(prepared.validation, scores > THRESHOLD).f1 or 0.0
+
+
+def all_faulty_f1(prepared: Prepared) -> float:
+    """Return what a network that has learnt nothing can get: the F1 of calling every window Faulty."""
+    share = float(prepared.validation.faulty.mean())
+    return 2 * share / (1 + share)
+
+
+class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
+    """Tells after each epoch which share of the epochs is done."""
+
+    def __init__(self, epochs: int, told: Callable[[float], None]) -> None:
+        super().__init__()
+        self._epochs = epochs
+        self._told = told
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002 - Keras passes them
+        """Tell."""
+        self._told((epoch + 1) / self._epochs)

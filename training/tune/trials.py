@@ -1,0 +1,198 @@
+"""Search for better settings: trials that are kept in a file, so that an interrupted search goes on.
+
+Optuna proposes (a tree-structured Parzen estimator: Bergstra et al. 2011, "Algorithms for Hyper-Parameter
+Optimization") and its SQLite storage remembers: a process that is killed at any moment leaves a study whose
+finished trials are all there. The seed of each proposal follows from the number of finished trials, so a
+search that was interrupted comes to the same trials as one that wasn't.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import TrialState
+
+from training.config.errors import InputError
+from training.config.settings import INITIALIZERS, FitSettings
+from training.data.output_folder import alone
+
+__all__ = [
+    "NOTEBOOK",
+    "Trial",
+    "best",
+    "initializer_plan",
+    "opened",
+    "run",
+    "search_plan",
+    "trials",
+]
+
+NOTEBOOK: tuple[dict[str, float], ...] = (
+    {"units_1": 128, "units_2": 64, "units_3": 32, "dropout_1": 0.2, "dropout_2": 0.2},
+    {"units_1": 128, "units_2": 64, "units_3": 32, "dropout_1": 0.3, "dropout_2": 0.2},
+    {"units_1": 64, "units_2": 32, "units_3": 32, "dropout_1": 0.2, "dropout_2": 0.2},
+)
+"""The original notebook's combinations. It names no learning rate for them: here it is the settings'."""
+
+_FILE = "study.db"
+
+Plan = Sequence[Mapping[str, Any] | None]
+"""For each trial the parameters it has; None where the search is to propose them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A finished trial."""
+
+    number: int
+    """From 1, in the order in which they were finished."""
+    parameters: dict[str, Any]
+    """What was tried, by the names of `NOTEBOOK`, or `kernel_initializer` and `seed`."""
+    f1: float
+    """Of Faulty, on the validation part."""
+    seconds: float
+
+
+def search_plan(settings: FitSettings, count: int) -> Plan:
+    """Return the notebook's combinations, then `count` trials that the search proposes."""
+    known = [{**each, "learning_rate": settings.learning_rate} for each in NOTEBOOK]
+    return [*known, *[None] * count]
+
+
+def initializer_plan(settings: FitSettings, seeds: int) -> Plan:
+    """Return every initialiser with every seed, seed by seed: more seeds go on where fewer stopped."""
+    return [
+        {"kernel_initializer": name, "seed": (settings.seed + number) % 2**32}
+        for number in range(seeds)
+        for name in INITIALIZERS
+    ]
+
+
+@contextmanager
+def opened(folder: Path, name: str, about: Mapping[str, Any]) -> Iterator[optuna.Study]:
+    """Open a study in a folder, or begin it there.
+
+    Parameters
+    ----------
+    folder : where `study.db` is or is to be.
+    name : the study's; several may share a folder.
+    about : what its trials share, data and settings: plain values. One study can't hold trials of two.
+
+    Raises
+    ------
+    InputError : the file is no study, one of other data or settings, or another process is at it.
+    """
+    with alone(folder):
+        yield from _opened(folder, name, about)
+
+
+def _opened(folder: Path, name: str, about: Mapping[str, Any]) -> Iterator[optuna.Study]:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    path = folder / _FILE
+    if path.exists() and not path.read_bytes()[:16].startswith(b"SQLite format 3"):
+        raise InputError(f"{path}: is no study; expected one that `sensor-training tune` wrote, or none")
+    # Not as part of the URL, where a ? or % in a folder's name would mean something else.
+    storage = optuna.storages.RDBStorage(
+        f"sqlite:///{_FILE}", engine_kwargs={"creator": lambda: sqlite3.connect(path)}
+    )
+    try:
+        study = optuna.create_study(
+            storage=storage, study_name=name, direction="maximize", load_if_exists=True
+        )
+        _check(path, study, about)
+        # What an earlier run was at when it ended.
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            study.tell(trial.number, state=TrialState.FAIL)
+        yield study
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def _check(path: Path, study: optuna.Study, about: Mapping[str, Any]) -> None:
+    for what, now in about.items():
+        before = study.user_attrs.get(what)
+        if before is None:
+            study.set_user_attr(what, now)
+        elif before != now:
+            raise InputError(f"{path}: holds trials with {what} {before}, expected {now}, or another --out")
+
+
+def run(
+    study: optuna.Study,
+    plan: Plan,
+    settings: FitSettings,
+    measure: Callable[[FitSettings], float],
+    finished: Callable[[Trial], None],
+) -> None:
+    """Do what of the plan is not done yet.
+
+    Parameters
+    ----------
+    settings : what each trial has but for its own parameters.
+    measure : trains with the settings and returns the validation F1.
+    finished : called after each trial; it is in the study by then.
+    """
+    space = _space(settings, plan)
+    for number in range(len(trials(study)), len(plan)):
+        fixed = plan[number]
+        study.sampler = optuna.samplers.TPESampler(seed=(settings.seed + number) % 2**32)
+        if fixed is not None and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            study.enqueue_trial(dict(fixed))
+        trial = study.ask(space)
+        study.tell(trial, measure(applied(settings, trial.params)))
+        finished(trials(study)[-1])
+
+
+def trials(study: optuna.Study) -> list[Trial]:
+    """Return the finished trials, in order."""
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return [
+        Trial(number, trial.params, float(trial.values[0]), trial.duration.total_seconds())
+        for number, trial in enumerate(done, start=1)
+        if trial.values and trial.duration
+    ]
+
+
+def best(done: Sequence[Trial]) -> Trial:
+    """Return the trial with the highest F1, the earliest of several."""
+    return max(done, key=lambda trial: trial.f1)
+
+
+def applied(settings: FitSettings, parameters: Mapping[str, Any]) -> FitSettings:
+    """Return settings in which a trial's parameters stand."""
+    changes: dict[str, Any] = {
+        name: value for name, value in parameters.items() if name in FitSettings.model_fields
+    }
+    if "units_1" in parameters:
+        changes["units"] = tuple(parameters[f"units_{layer}"] for layer in (1, 2, 3))
+        # The grid's steps come as 0.15000000000000002.
+        changes["dropout"] = tuple(round(parameters[f"dropout_{layer}"], 2) for layer in (1, 2))
+    return FitSettings(**{**settings.model_dump(), **changes})
+
+
+def _space(settings: FitSettings, plan: Plan) -> dict[str, BaseDistribution]:
+    if plan[0] is not None and "seed" in plan[0]:
+        return {
+            "kernel_initializer": CategoricalDistribution(INITIALIZERS),
+            "seed": IntDistribution(0, 2**32 - 1),
+        }
+    rate = settings.learning_rate
+    return {
+        "units_1": IntDistribution(16, 256, step=16),
+        "units_2": IntDistribution(16, 128, step=16),
+        "units_3": IntDistribution(8, 64, step=8),
+        "dropout_1": FloatDistribution(0, 0.5, step=0.05),
+        "dropout_2": FloatDistribution(0, 0.5, step=0.05),
+        "learning_rate": FloatDistribution(min(1e-4, rate), max(1e-2, rate), log=True),
+    }
