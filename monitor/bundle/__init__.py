@@ -1,7 +1,8 @@
 """The bundle: the folder that training writes and the monitor loads."""
 
-from monitor.bundle.load import Bundle, load, save
+from monitor.bundle.load import Bundle, load
 from monitor.bundle.manifest import Feature, Golden, Manifest, identify
+from monitor.bundle.save import save
 from monitor.core.errors import BundleError
 
 __all__ = ["Bundle", "BundleError", "Feature", "Golden", "Manifest", "identify", "load", "save"]

@@ -1,25 +1,70 @@
-"""What stands in a bundle's JSON files: their schema, and the rules that types can't say."""
+"""What stands in a bundle's JSON files, and the id made of what decides a score."""
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.bundle.scaler import Scaler
-from monitor.core.errors import BundleError
-from monitor.core.records import FloatArray
-from monitor.detect.baseline import VERSION, Baseline
-from monitor.detect.drift import Distribution
 
-__all__ = ["SCHEMA", "Feature", "Golden", "Manifest", "ScalerFile", "identify", "parse"]
+__all__ = [
+    "SCHEMA",
+    "VERSION",
+    "Baseline",
+    "Distribution",
+    "Feature",
+    "Golden",
+    "Manifest",
+    "ScalerFile",
+    "identify",
+]
 
 SCHEMA = 1
-_T = TypeVar("_T")
+
+
+VERSION = 2
+"""Of the rules here and in `learning`: what another version's showed of windows is nothing for this one's."""
+
+
+class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How each group's own normal is found, as the manifest has it."""
+
+    floors: tuple[float, ...]
+    """The least unit of each feature, in its own: healthy sensors may differ by a few of them (feature,)."""
+    version: int = VERSION
+    """Of the rules."""
+
+
+class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The healthy values of one feature in training, as they enter the scaler."""
+
+    low: float
+    """A thousandth of them is below."""
+    high: float
+    """A thousandth of them is above."""
+    edges: tuple[float, ...]
+    """Between the bins, increasing; a value that equals one belongs above it."""
+    shares: tuple[float, ...]
+    """Of the values in each bin: one more than there are edges."""
+
+    @property
+    def problem(self) -> str:
+        """Which rule it breaks; "" if none."""
+        edges = np.array([self.low, *self.edges, self.high])
+        if not (np.isfinite(edges).all() and (np.diff(edges) >= 0).all() and (np.diff(self.edges) > 0).all()):
+            return "low, edges and high must be increasing numbers"
+        if len(self.shares) != len(self.edges) + 1:
+            return f"{len(self.edges)} edges need {len(self.edges) + 1} shares, not {len(self.shares)}"
+        if min(self.shares) < 0 or not abs(sum(self.shares) - 1) < _SUMS_TO_1:
+            return "shares must be at least 0 and sum up to 1"
+        return ""
+
+
+_SUMS_TO_1 = 1e-6
 
 
 class Feature(msgspec.Struct, frozen=True):
@@ -109,128 +154,3 @@ def identify(
     }
     digest.update(json.dumps(rest, sort_keys=True).encode())
     return digest.hexdigest()[:16]
-
-
-def parse(manifest: bytes, scaler: bytes, golden: bytes) -> tuple[Manifest, Scaler, Golden]:
-    """Read the three JSON files and check them against each other.
-
-    Raises
-    ------
-    BundleError : one isn't readable, breaks a rule, or they contradict each other.
-    """
-    _check_schema(manifest)
-    head = _decode("manifest.json", manifest, Manifest)
-    _check_manifest(head)
-    numbers = _decode("scaler.json", scaler, ScalerFile)
-    examples = _decode("golden.json", golden, Golden)
-    for name, features in (("scaler.json", numbers.features), ("golden.json", examples.features)):
-        if features != head.names:
-            raise BundleError(
-                f"{name}: features are {list(features)}, expected manifest.json's {list(head.names)}"
-            )
-    try:
-        fitted = Scaler.of(numbers.mean, numbers.scale)
-    except ValueError as error:
-        raise BundleError(f"scaler.json: {error}") from error
-    if len(fitted.mean) != len(head.features):
-        raise BundleError(
-            f"scaler.json: {len(fitted.mean)} means, expected {len(head.features)}, one each feature"
-        )
-    if not examples.scores or golden_windows(examples).shape != (
-        len(examples.scores),
-        head.steps,
-        len(head.features),
-    ):
-        raise BundleError(
-            f"golden.json: expected windows of {head.steps} x {len(head.features)} numbers, each with a score"
-        )
-    _check_normals(head, examples)
-    return head, fitted, examples
-
-
-def golden_windows(golden: Golden) -> FloatArray:
-    """Return the golden windows as an array (window, step, feature); empty if they are ragged."""
-    try:
-        return np.array(golden.windows, dtype=np.float64)
-    except ValueError:
-        return np.empty(0)
-
-
-def golden_normals(golden: Golden) -> FloatArray:
-    """Return the golden windows' normals as an array (window, 3, feature); empty if there are none."""
-    try:
-        return np.array(golden.baselines or [], dtype=np.float64)
-    except ValueError:
-        return np.empty(0)
-
-
-def _check_normals(manifest: Manifest, golden: Golden) -> None:
-    if manifest.baseline is None:
-        if golden.baselines is not None:
-            raise BundleError("golden.json: has baselines, expected none as in manifest.json")
-        return
-    normals = golden_normals(golden)
-    if normals.shape != (len(golden.scores), 3, len(manifest.features)) or not (normals[:, 1] > 0).all():
-        raise BundleError(
-            f"golden.json: expected for each window its baseline: 3 x {len(manifest.features)} numbers, "
-            "levels, units above 0, and where the last block was"
-        )
-
-
-def _decode(name: str, content: bytes, kind: type[_T]) -> _T:
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.DecodeError as error:
-        raise BundleError(f"{name}: {error}") from error
-
-
-class _SchemaOnly(msgspec.Struct):
-    schema: int
-
-
-def _check_schema(manifest: bytes) -> None:
-    """Look at the version alone first: another schema may have other fields."""
-    version = _decode("manifest.json", manifest, _SchemaOnly).schema
-    if version != SCHEMA:
-        raise BundleError(f"manifest.json: schema version {version}, this monitor reads version {SCHEMA}")
-
-
-def _check_manifest(manifest: Manifest) -> None:
-    names = manifest.names
-    rules = [
-        (len(names) >= 1 and len(set(names)) == len(names), f"features {list(names)} must be distinct names"),
-        (manifest.steps >= 2, f"steps must be at least 2, not {manifest.steps}"),  # noqa: PLR2004
-        (manifest.sample_period > 0, f"sample_period must be above 0 s, not {manifest.sample_period}"),
-        (0 < manifest.threshold < 1, f"threshold must lie between 0 and 1, not {manifest.threshold}"),
-        (
-            manifest.baseline is None or manifest.baseline.version == VERSION,
-            f"baseline.version must be {VERSION}, as this monitor's rules are; train the bundle again",
-        ),
-        (
-            manifest.baseline is None
-            or (
-                len(manifest.baseline.floors) == len(names)
-                and all(0 < floor < math.inf for floor in manifest.baseline.floors)
-            ),
-            f"baseline.floors must be {len(names)} numbers above 0, one each feature",
-        ),
-        (set(manifest.ranges) == set(names), f"ranges must name {list(names)}, not {list(manifest.ranges)}"),
-        (
-            all(low < high and math.isfinite(high - low) for low, high in manifest.ranges.values()),
-            "each range must be [lowest, highest] with lowest below highest",
-        ),
-    ]
-    for holds, rule in rules:
-        if not holds:
-            raise BundleError(f"manifest.json: {rule}")
-    _check_distribution(names, manifest.distribution)
-
-
-def _check_distribution(names: Sequence[str], distribution: Mapping[str, Distribution] | None) -> None:
-    if distribution is None:
-        return
-    if set(distribution) != set(names):
-        raise BundleError(f"manifest.json: distribution must name {list(names)}, not {list(distribution)}")
-    for name, one in distribution.items():
-        if one.problem:
-            raise BundleError(f"manifest.json: distribution.{name}: {one.problem}")

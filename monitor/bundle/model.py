@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from monitor.core.arrays import FloatArray
 from monitor.core.errors import BundleError
-from monitor.core.records import FloatArray
 
 __all__ = ["Classifier"]
 

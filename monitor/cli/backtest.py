@@ -15,7 +15,8 @@ from monitor.bundle import Bundle
 from monitor.cli.proposal import Proposal
 from monitor.config.settings import Alerts, Settings
 from monitor.core.errors import FailedError, UnusableError
-from monitor.core.records import FAULTY, NORMAL, Outcome, Readings
+from monitor.core.readings import Outcome, Readings
+from monitor.core.verdicts import FAULTY, NORMAL
 from monitor.detect.scoring import Chain, Verdicts
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording, Row

@@ -8,15 +8,15 @@ from http.client import HTTPConnection, HTTPException
 from monitor import bundle
 from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
-from monitor.config import loading
+from monitor.config.secrets import password, token
 from monitor.config.settings import Settings
 from monitor.core.errors import FailedError, InUseError
 from monitor.core.messages import Asked, Delivery, Read
 from monitor.core.topics import Template
 from monitor.detect.scoring import Chain
 from monitor.mqtt import Session
-from monitor.service.broker_link import client_id
-from monitor.service.daemon import decoder
+from monitor.mqtt.client_id import client_id
+from monitor.service.stages import decoder
 from monitor.storage import restore
 from monitor.web.server import listen
 
@@ -40,7 +40,7 @@ def check_files(settings: Settings) -> str:
     decoder(settings, found.names)
     Chain(loaded, settings.windows, settings.alerts)
     _session(settings, _Visit())
-    loading.token(settings.http)
+    token(settings.http)
     quality = ", ".join(
         f"{name} {value:.3f}" for name, value in found.quality.items() if isinstance(value, float)
     )
@@ -142,7 +142,7 @@ def _session(settings: Settings, visit: _Visit) -> Session:
     return Session(
         settings.mqtt,
         f"{client_id(settings)}-check",
-        loading.password(settings.mqtt),
+        password(settings.mqtt),
         visit,
         filters=[Template(text).filter for text in settings.input.topics],
     )

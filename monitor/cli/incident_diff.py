@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from monitor.core.records import AlertEvent
+from monitor.core.verdicts import AlertEvent
 
 __all__ = ["Change", "Incident", "Ledger", "compare"]
 

@@ -83,7 +83,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _replay(arguments: argparse.Namespace) -> int:
     from monitor.cli.replay import Replayer
-    from monitor.config.loading import load, password
+    from monitor.config.loading import load
+    from monitor.config.secrets import password
     from monitor.core.topics import Template
     from monitor.mqtt import Session
     from monitor.recordings.reader import Recording
@@ -112,10 +113,11 @@ def _record(arguments: argparse.Namespace) -> int:
     from monitor.bundle import default_bundle
     from monitor.cli.progress_line import ProgressLine
     from monitor.cli.record import Recorder
-    from monitor.config.loading import load, password
+    from monitor.config.loading import load
+    from monitor.config.secrets import password
     from monitor.core.topics import Template
     from monitor.mqtt import Session
-    from monitor.service.daemon import decoder
+    from monitor.service.stages import decoder
     from monitor.telemetry.logs import set_up
 
     settings = load(arguments.config, _flags(arguments))

@@ -7,8 +7,8 @@ from statistics import median
 
 from monitor.cli.incident_diff import Change, Ledger, compare
 from monitor.config.settings import Alerts
+from monitor.core.times import iso
 from monitor.detect.scoring import Verdicts
-from monitor.publish.payloads import iso
 from monitor.service.stages import alert_stage
 
 __all__ = ["Proposal"]

@@ -15,9 +15,10 @@ from typing import BinaryIO
 
 import numpy as np
 
+from monitor.core.arrays import FloatArray
 from monitor.core.errors import FailedError, UnusableError
 from monitor.core.messages import Asked, Delivery, Read
-from monitor.core.records import FloatArray, Outcome, Readings, Refusal, Windows
+from monitor.core.readings import Outcome, Readings, Refusal, Windows
 from monitor.detect.windows import WindowStage
 from monitor.ingest.decode import DecodeStage
 from monitor.mqtt import Session

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsError
 
-from monitor.config.settings import Alerts, FileSettings, Http, Mqtt, Settings, check_token
+from monitor.config.settings import Alerts, FileSettings, Settings
 from monitor.core.errors import ConfigurationError
 from monitor.core.topics import Template, conflict, homeless, own_output
 
-__all__ = ["load", "password", "propose", "token"]
+__all__ = ["load", "propose"]
 
 _PREFIX = "MONITOR_"
 # systemd sets these for a unit that another one triggers; they are no settings of ours.
@@ -101,45 +101,6 @@ def propose(alerts: Alerts, words: Sequence[str]) -> Alerts:
         raise ConfigurationError(
             f"--propose: {_explain(error, None, {}).removeprefix('settings: ')}"
         ) from None
-
-
-def password(mqtt: Mqtt) -> str | None:
-    """Return the broker's password, from the settings or from `password_file` (without its last newline).
-
-    Raises
-    ------
-    ConfigurationError : the file can't be read.
-    """
-    if mqtt.password_file is None:
-        return mqtt.password.get_secret_value() if mqtt.password else None
-    text = _secret("mqtt.password_file", mqtt.password_file)
-    if not text:
-        raise ConfigurationError(f"mqtt.password_file: {mqtt.password_file} is empty; expected a password")
-    return text
-
-
-def token(http: Http) -> str | None:
-    """Return what one has to know to read over HTTP, from the settings or from `token_file`.
-
-    Raises
-    ------
-    ConfigurationError : the file can't be read, or holds no token.
-    """
-    if http.token_file is None:
-        return http.token.get_secret_value() if http.token else None
-    try:
-        return check_token(_secret("http.token_file", http.token_file))
-    except ValueError as error:
-        raise ConfigurationError(f"http.token_file: {http.token_file}: the token {error}") from None
-
-
-def _secret(name: str, file: Path) -> str:
-    """Return what stands in a file, without its last newline."""
-    try:
-        return file.read_text().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ConfigurationError(f"{name}: {file} can't be read: {reason}") from error
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IndexArray", "Rows"]
+from monitor.core.arrays import IndexArray
 
-IndexArray = NDArray[np.intp]
+__all__ = ["Rows"]
+
 
 _STEP = 1024  # records by which there are more
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from monitor.core.group_table import IndexArray
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray, IndexArray
 
 __all__ = ["median", "middle", "middles"]
 

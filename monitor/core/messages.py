@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Asked", "Delivery", "Listener", "Read"]
+from monitor.core.readings import Arrivals
+
+__all__ = ["JSON", "TEXT", "About", "Asked", "Delivery", "Listener", "Outgoing", "Read", "Taken"]
 
 Delivery = tuple[str, bytes, object, bool]
 """A message: its topic, its payload, the receipt that acknowledges it (None where nothing is to be
@@ -54,3 +56,46 @@ class Listener(Protocol):
 
     def requested(self, asked: Asked) -> None:
         """Take a request; it is to be acknowledged once it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message that is to be published with QoS 1."""
+
+    topic: str
+    """Below `base_topic`."""
+    payload: bytes
+    retain: bool
+    """A retained message stands for now: a newer one on its topic replaces it while it waits. Most states
+    never wait here: see `Outbox.passed_by`."""
+    bundle: str = ""
+    """Id of the bundle whose verdict it tells; "" where it tells none."""
+    whole: bool = False
+    """Whether `topic` is all of it, and not what stands below `base_topic`."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The properties of a message; MQTT 3.1.1 has no place for them."""
+
+    content_type: str = ""
+    """A MIME type; "" where there is no content."""
+    expiry: int | None = None
+    """Seconds until the broker forgets it; None: never."""
+    user: tuple[tuple[str, str], ...] = ()
+    """Names and values."""
+    correlation: bytes | None = None
+    """In an answer, what its request asked for."""
+
+
+JSON, TEXT = About("application/json"), About("text/plain")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was waiting."""
+
+    messages: list[Delivery]
+    arrivals: Arrivals
+    overflowed: int
+    """Messages dropped for want of room since the last time."""

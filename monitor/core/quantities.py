@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.group_table import IndexArray
+from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.medians import median
-from monitor.core.records import FloatArray
 
 __all__ = ["Quantities"]
 

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 import msgspec
 
-from monitor.core.records import AlertEvent, Judgements
+from monitor.core.verdicts import AlertEvent, Judgements
 
 __all__ = ["AlertStage", "Rules"]
 

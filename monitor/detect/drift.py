@@ -6,13 +6,13 @@ shares in each bin. By custom below 0.1 is the same, above 0.25 another populati
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.records import FloatArray
+from monitor.bundle.manifest import Distribution
+from monitor.core.arrays import FloatArray
 
-__all__ = ["Distribution", "DriftStage", "learn"]
+__all__ = ["DriftStage", "learn"]
 
 # Older readings count less and less: these many are what counts, a day of six groups every 5 s. Where more
 # groups speak it is a shorter time, of more of them.
@@ -24,36 +24,10 @@ _DECILES = np.arange(0.1, 0.95, 0.1)
 _ENDS = 0.001
 # In the place of an empty bin's share, for there is no logarithm of 0.
 _NEARLY_NONE = 1e-4
-_SUMS_TO_1 = 1e-6
 
 
 _Counts = tuple[FloatArray, FloatArray, float]
 """Readings by feature and bin, those beyond training by feature, and all."""
-
-
-class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The healthy values of one feature in training, as they enter the scaler."""
-
-    low: float
-    """A thousandth of them is below."""
-    high: float
-    """A thousandth of them is above."""
-    edges: tuple[float, ...]
-    """Between the bins, increasing; a value that equals one belongs above it."""
-    shares: tuple[float, ...]
-    """Of the values in each bin: one more than there are edges."""
-
-    @property
-    def problem(self) -> str:
-        """Which rule it breaks; "" if none."""
-        edges = np.array([self.low, *self.edges, self.high])
-        if not (np.isfinite(edges).all() and (np.diff(edges) >= 0).all() and (np.diff(self.edges) > 0).all()):
-            return "low, edges and high must be increasing numbers"
-        if len(self.shares) != len(self.edges) + 1:
-            return f"{len(self.edges)} edges need {len(self.edges) + 1} shares, not {len(self.shares)}"
-        if min(self.shares) < 0 or not abs(sum(self.shares) - 1) < _SUMS_TO_1:
-            return "shares must be at least 0 and sum up to 1"
-        return ""
 
 
 def learn(values: FloatArray) -> Distribution:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.bundle.manifest import Feature
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from monitor.detect.contributions import Contributions
 
 __all__ = ["neighbours", "reason"]

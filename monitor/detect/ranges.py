@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 
 __all__ = ["RangeStage"]
 

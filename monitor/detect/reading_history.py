@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from monitor.core.state_table import Grouped
 
 __all__ = ["NEVER", "Histories"]

@@ -10,9 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.bundle import Bundle
+from monitor.bundle.model_input import model_input
 from monitor.config.settings import Alerts, WindowSettings
+from monitor.core.arrays import FloatArray
 from monitor.core.errors import ConfigurationError
-from monitor.core.records import AlertEvent, FloatArray, Judgements, Outcome, Readings, Windows
+from monitor.core.readings import Outcome, Readings, Windows
+from monitor.core.verdicts import AlertEvent, Judgements
 from monitor.detect import baseline
 from monitor.detect.contributions import Occlusion
 from monitor.detect.drift import DriftStage
@@ -78,6 +81,7 @@ class Chain:
             max_skew=windows.max_skew,
             stride=windows.stride,
         )
+        self._model_input = model_input(manifest.names, has_baseline=manifest.baseline is not None)
         self.baseline = baseline.build(manifest.names, manifest.baseline)
         self.alerts = alert_stage(alerts, manifest.threshold)
         self.drift = DriftStage(manifest.names, manifest.distribution)
@@ -98,7 +102,7 @@ class Chain:
         if np.count_nonzero(ready) < len(ready):
             windows = _without(windows, ready)
             groups, normals = [readings.groups[row] for row in windows.rows.tolist()], normals[ready]
-        shown = self.baseline.show(windows.values, normals)  # (window, step, feature)
+        shown = self._model_input.transform(windows.values, normals)  # (window, step, feature)
         scaled = self._scaler.transform(shown)
         scores = self._scorer.score(scaled)  # (window,)
         judged = Judgements(
@@ -140,7 +144,7 @@ class Chain:
         usual = self.baseline.usual(window, normal)
 
         def score(variants: FloatArray) -> FloatArray:
-            shown = self.baseline.show(variants, np.repeat(normal[None], len(variants), axis=0))
+            shown = self._model_input.transform(variants, np.repeat(normal[None], len(variants), axis=0))
             return self._classifier.score(self._scaler.transform(shown))
 
         found = self._occlusion.explain(window, self._scaler.mean if usual is None else usual, score)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.group_table import IndexArray
-from monitor.core.records import FloatArray, Outcome, Readings, Windows
+from monitor.core.arrays import FloatArray, IndexArray
+from monitor.core.readings import Outcome, Readings, Windows
 from monitor.detect.reading_history import NEVER, Histories
 
 __all__ = ["WindowStage"]

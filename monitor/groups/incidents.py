@@ -6,7 +6,7 @@ from operator import attrgetter
 
 import msgspec
 
-from monitor.core.records import AlertEvent
+from monitor.core.verdicts import AlertEvent
 
 __all__ = ["Incidents", "Latest"]
 

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from monitor.core.group_table import IndexArray
-from monitor.core.records import GroupState, Outcome, Readings, State
+from monitor.core.arrays import IndexArray
+from monitor.core.readings import Outcome, Readings
 from monitor.core.state_table import Grouped
+from monitor.core.times import LAST_SECOND
+from monitor.core.verdicts import GroupState, State
 from monitor.detect.scoring import Verdicts
-from monitor.ingest.decode import LAST_SECOND
 
 __all__ = ["StateBoard"]
 

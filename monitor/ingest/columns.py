@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from monitor.core.arrays import FloatArray
 from monitor.core.messages import Delivery
-from monitor.core.records import Arrivals, FloatArray, Readings
+from monitor.core.readings import Arrivals, Readings
 
 __all__ = ["Row", "doubtful", "readings", "table"]
 

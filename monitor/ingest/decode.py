@@ -1,29 +1,26 @@
 """Topic and payload -> readings, or a named reason why not."""
 
-import math
 from array import array
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, cast
 
 import msgspec
 
+from monitor.core.arrays import FloatArray
 from monitor.core.messages import Delivery
-from monitor.core.records import Arrivals, FloatArray, Outcome, Readings, Refusal
+from monitor.core.readings import _LARGEST_VALUE, Arrivals, Outcome, Readings, Refusal, readable
+from monitor.core.times import _MILLISECONDS_ABOVE, parse_ts
 from monitor.core.topics import Template
 from monitor.ingest import columns
 from monitor.ingest.columns import Row
 from monitor.ingest.formats.json_object import payload_type, resolve_paths
 
-__all__ = ["LAST_SECOND", "DecodeStage", "parse_ts", "readable"]
+__all__ = ["DecodeStage"]
 
 # An array of several thousand readings fits; what is larger is no plant's message.
 _MAX_PAYLOAD_BYTES = 1 << 20
 # The group's name goes into topics of our own, and MQTT ends at 65,535 bytes.
 _MAX_TOPIC_LENGTH = 1000
-# Far beyond any sensor, and still finite in the model's float32 after scaling and weighting.
-_LARGEST_VALUE = 1e12
-_MILLISECONDS_ABOVE = 1e11
 # Rows of a batch up to which they are checked one by one, 1 µs each: the calls for a table take 8 however few
 # they are.
 _FEW = 4
@@ -33,8 +30,6 @@ _MOST_KNOWN = 1 << 17
 # each costs 0.8 µs more. It is 4 MB, of which as much is taken as is used.
 _TRACES = 1 << 20
 _TRACE_SHIFT = 33  # the upper half of the hash, with its sign: what the place doesn't tell
-LAST_SECOND = 253402300799.0
-"""Of the year 9999, and the last time that a reading can have, seconds since the Unix epoch."""
 
 _Decoded = tuple[list[str], list[Row], Sequence[int]]
 """Of each row: its group, what it holds, and the message that it came by, a `range` where each is one row."""
@@ -231,36 +226,3 @@ def _say(error: Exception) -> str:
     """Return the decoder's message, with the name that people have for its commonest cause."""
     text = str(error)
     return f"{text}: a number in quotes?" if "`float`, got `str`" in text else text
-
-
-def readable(value: float) -> bool:
-    """Say whether a number can be a feature's value: finite, and not beyond what the model can take."""
-    return -_LARGEST_VALUE <= value <= _LARGEST_VALUE
-
-
-def parse_ts(ts: float | str) -> float:
-    """Return an event time in seconds since the Unix epoch.
-
-    Parameters
-    ----------
-    ts : seconds, or milliseconds where above 1e11; or ISO 8601, UTC where it names no zone.
-
-    Raises
-    ------
-    ValueError : it is neither, or lies before 1970 or after 9999.
-    """
-    if isinstance(ts, str):
-        if ts.strip().replace(".", "", 1).isdigit():
-            raise ValueError(f"ts is {ts[:40]!r}, a number in quotes; expected a number or ISO 8601")
-        try:
-            moment = datetime.fromisoformat(ts)
-        except ValueError:
-            raise ValueError(f"ts is {ts[:40]!r}; expected a number or ISO 8601") from None
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        seconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
-    else:
-        seconds = ts / 1000 if ts > _MILLISECONDS_ABOVE else ts
-    if not (math.isfinite(seconds) and 0 <= seconds <= LAST_SECOND):
-        raise ValueError(f"ts is {ts!r}; expected a time between 1970 and 9999")
-    return seconds

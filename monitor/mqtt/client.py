@@ -11,10 +11,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from monitor.config.settings import Mqtt
+from monitor.core.messages import About
 from monitor.mqtt.bulk_client import BulkClient
 from monitor.mqtt.properties import of_message
 from monitor.mqtt.tls import encrypt
-from monitor.publish.message_properties import About
 
 __all__ = [
     "LARGEST_QUEUE",

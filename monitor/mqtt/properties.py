@@ -5,7 +5,7 @@ from functools import lru_cache
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from monitor.publish.message_properties import About
+from monitor.core.messages import About
 
 __all__ = ["of_message", "of_will", "packed"]
 

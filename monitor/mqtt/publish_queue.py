@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 
+from monitor.core.messages import About
 from monitor.mqtt.properties import packed
-from monitor.publish.message_properties import About
 
 __all__ = ["LONGEST_TOPIC", "Sending"]
 

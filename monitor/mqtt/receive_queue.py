@@ -4,14 +4,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.core.messages import Delivery, Read
-from monitor.core.records import Arrivals
+from monitor.core.messages import Delivery, Read, Taken
+from monitor.core.readings import Arrivals
 
-__all__ = ["Inbox", "Taken"]
+__all__ = ["Inbox"]
 
 # Half a second of the fastest feed seen; a plant's message is a few hundred bytes, so tens of megabytes.
 CAPACITY = 65_536
@@ -35,16 +34,6 @@ _TICK = 1e-6
 
 _Put = tuple[int, float, float, float]
 """So many messages, when they arrived by the wall clock, the stamp of the first, and by the monotonic one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What was waiting."""
-
-    messages: list[Delivery]
-    arrivals: Arrivals
-    overflowed: int
-    """Messages dropped for want of room since the last time."""
 
 
 class Inbox:

@@ -11,7 +11,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.config.settings import Mqtt
-from monitor.core.messages import Listener, Read
+from monitor.core.messages import TEXT, About, Listener, Read
 from monitor.mqtt import error_messages
 from monitor.mqtt.bulk_client import BulkClient
 from monitor.mqtt.client import LARGEST_QUEUE, V5, V311, build, connect, hand_over, hang_up, in_flight
@@ -24,7 +24,6 @@ from monitor.mqtt.request_message import asked
 from monitor.mqtt.subscriptions import Subscriptions
 from monitor.mqtt.takeover import outranks
 from monitor.mqtt.version_probe import ask_version
-from monitor.publish.message_properties import TEXT, About
 
 __all__ = ["Session"]
 

@@ -4,17 +4,18 @@ import logging
 import queue
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from monitor.core.records import AlertEvent, GroupState
+from monitor.core.times import iso
+from monitor.core.verdicts import AlertEvent, GroupState
+from monitor.groups.decisions import Decisions
 from monitor.groups.mutes import Mutes, matcher
 from monitor.groups.state import Memory
 from monitor.operators.false_alarms import FalseAlarms
 from monitor.operators.requests import Acknowledge, FalseAlarm, Refusal, Request, Silence, answer
-from monitor.publish.payloads import iso
 from monitor.telemetry.logs import RequestLog
 
-__all__ = ["Decisions", "Desk", "Respond"]
+__all__ = ["Desk", "Respond"]
 
 _log = logging.getLogger(__name__)
 
@@ -25,20 +26,6 @@ _MOST_NAMED = 100
 
 Respond = Callable[[bytes], None]
 """Sends an answer."""
-
-
-@dataclass(slots=True)
-class Decisions:
-    """What came of a turn at the desk."""
-
-    events: list[AlertEvent]
-    """To be published."""
-    groups: list[str] = field(default_factory=list)
-    """Whose state, beyond that of the batch, changed."""
-    shown: list[str] = field(default_factory=list)
-    """Groups whose published state changed."""
-    muted: bool = False
-    """Whether other patterns are muted now."""
 
 
 class Desk:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from monitor.core.records import AlertEvent
+from monitor.core.verdicts import AlertEvent
 
 __all__ = ["FalseAlarms"]
 

@@ -6,7 +6,7 @@ from hashlib import sha256
 import msgspec
 
 from monitor import __version__
-from monitor.storage.outbox import Outgoing
+from monitor.core.messages import Outgoing
 
 __all__ = ["BORN", "Discovery"]
 

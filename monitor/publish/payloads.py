@@ -1,25 +1,18 @@
 """What the monitor publishes, as JSON: alert events, states, info."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from monitor.bundle.manifest import Manifest
-from monitor.core.records import FAULTY, AlertEvent, GroupState
+from monitor.core.times import iso
+from monitor.core.verdicts import FAULTY, AlertEvent, GroupState
 
-__all__ = ["SCHEMA", "alert_payload", "info_payload", "iso", "muted_payload", "state_payload"]
+__all__ = ["SCHEMA", "alert_payload", "info_payload", "muted_payload", "state_payload"]
 
 SCHEMA = 1
 """Version of alert events and states."""
-
-
-@lru_cache(maxsize=1024)  # when an incident began is said with each of its events
-def iso(ts: float) -> str:
-    """Return seconds since the Unix epoch as ISO 8601, UTC, to the millisecond."""
-    return datetime.fromtimestamp(round(ts, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:

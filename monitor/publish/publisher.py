@@ -5,14 +5,14 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 
 from monitor.bundle.manifest import Manifest
-from monitor.core.records import AlertEvent, GroupState
+from monitor.core.messages import Outgoing
+from monitor.core.verdicts import AlertEvent, GroupState
+from monitor.groups.decisions import Decisions
 from monitor.groups.mutes import Mutes
 from monitor.groups.state import Memory
-from monitor.operators.commands import Decisions
 from monitor.publish.home_assistant import Discovery
 from monitor.publish.message_properties import STATE_EXPIRY
 from monitor.publish.payloads import alert_payload, muted_payload, state_payload
-from monitor.storage.outbox import Outgoing
 
 __all__ = ["Herald"]
 

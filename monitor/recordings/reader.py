@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from monitor.core.errors import RecordingError
-from monitor.ingest.decode import parse_ts, readable
+from monitor.core.readings import readable
+from monitor.core.times import parse_ts
 
 __all__ = ["Recording", "Row"]
 

@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,21 +9,21 @@ from dataclasses import replace
 
 from monitor import __version__
 from monitor.bundle.manifest import Manifest
-from monitor.config import loading
+from monitor.config.secrets import password
 from monitor.config.settings import Settings
-from monitor.core.messages import Asked, Delivery, Read
+from monitor.core.messages import JSON, TEXT, About, Asked, Delivery, Read
 from monitor.core.topics import Template
 from monitor.mqtt import Session
+from monitor.mqtt.client_id import client_id
 from monitor.mqtt.receive_queue import Inbox
 from monitor.operators import requests
 from monitor.operators.commands import Respond
 from monitor.publish.home_assistant import BORN
-from monitor.publish.message_properties import JSON, TEXT, About
 from monitor.publish.payloads import info_payload
 from monitor.telemetry.logs import RequestLog
 from monitor.telemetry.metrics import Metrics
 
-__all__ = ["Link", "client_id"]
+__all__ = ["Link"]
 
 _log = logging.getLogger(__name__)
 
@@ -112,15 +111,15 @@ class Link:
         """Set when the broker may have lost what it retained."""
         self.reborn = threading.Event()
         """Set when Home Assistant begins."""
-        name, password = client_id(settings), loading.password(settings.mqtt)
+        name, secret = client_id(settings), password(settings.mqtt)
         self.outgoing = Session(
-            settings.mqtt, f"{name}-out", password, _Outgoing(self), requests=_births_of_others(settings)
+            settings.mqtt, f"{name}-out", secret, _Outgoing(self), requests=_births_of_others(settings)
         )
         """The connection by which alerts and states go out."""
         self.session = Session(
             settings.mqtt,
             name,
-            password,
+            secret,
             self,
             filters=self._filters,
             former=former,
@@ -250,9 +249,3 @@ def _births_of_others(settings: Settings) -> str:
     """Return the filter of what Home Assistant says of itself; "" where nobody wants to know."""
     wanted = settings.homeassistant
     return f"{wanted.discovery_prefix}/status/#" if wanted.discovery else ""
-
-
-def client_id(settings: Settings) -> str:
-    """Return the id that the daemon has with the broker: the same at each start, so the session stays."""
-    topic = settings.mqtt.base_topic.replace("/", "-")  # of several monitors on a machine each has its own
-    return settings.mqtt.client_id or f"{topic}-{socket.gethostname()}"

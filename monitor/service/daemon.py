@@ -10,14 +10,12 @@ from prometheus_client import CollectorRegistry
 
 from monitor import __version__, bundle
 from monitor.bundle import default_bundle
-from monitor.config import loading
+from monitor.config.secrets import token
 from monitor.config.settings import Settings
 from monitor.core.errors import ConfigurationError, FailedError, UnusableError
-from monitor.core.topics import Template
 from monitor.detect.drift import DriftStage
 from monitor.detect.scoring import Chain
 from monitor.groups.state import Memory
-from monitor.ingest.decode import DecodeStage
 from monitor.mqtt.receive_queue import Inbox
 from monitor.operators.commands import Desk
 from monitor.operators.false_alarms import FalseAlarms
@@ -28,6 +26,7 @@ from monitor.service.broker_link import Link
 from monitor.service.gateway import Edge
 from monitor.service.parallel_scorer import SharedScorer
 from monitor.service.pipeline import Pipeline
+from monitor.service.stages import decoder
 from monitor.service.systemd import Systemd
 from monitor.storage.restore import restore
 from monitor.telemetry.logs import PipelineLog
@@ -38,7 +37,7 @@ from monitor.web.server import Server
 from monitor.web.status import Status
 from monitor.web.stream import Stream
 
-__all__ = ["Daemon", "decoder"]
+__all__ = ["Daemon"]
 
 _log = logging.getLogger(__name__)
 
@@ -218,7 +217,7 @@ class Daemon:
         stream = Stream(live, status.look)
         app = build(
             self.registry, self._not_alive, self._not_ready, stream, lambda: self._settings.bundle,
-            loading.token(settings.http),
+            token(settings.http),
         )  # fmt: skip
         return Server(app, settings.http.host, settings.http.port, stream.stop), live
 
@@ -270,17 +269,3 @@ class Daemon:
 
     def _not_ready(self) -> str:
         return "; ".join(filter(None, [self._link.problem, self._edge.problem]))
-
-
-def decoder(settings: Settings, features: tuple[str, ...]) -> DecodeStage:
-    """Build the decode stage.
-
-    Raises
-    ------
-    ConfigurationError : `input.fields` doesn't fit the bundle's features.
-    """
-    templates = [Template(text) for text in settings.input.topics]
-    try:
-        return DecodeStage(templates, features, settings.input.fields)
-    except ValueError as error:
-        raise ConfigurationError(f"input.fields: {error}") from error

@@ -5,13 +5,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from monitor.core.messages import Delivery
+from monitor.core.messages import Delivery, Outgoing, Taken
 from monitor.groups.incidents import Incidents
 from monitor.groups.mutes import Mutes
 from monitor.mqtt import Session
-from monitor.mqtt.receive_queue import Inbox, Taken
+from monitor.mqtt.receive_queue import Inbox
 from monitor.publish.message_properties import about
-from monitor.storage.outbox import Outgoing
 from monitor.storage.store import Store
 from monitor.telemetry.metrics import Metrics
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from monitor.detect.scoring import Scorer
 
 __all__ = ["SharedScorer"]

@@ -11,15 +11,14 @@ from typing import Protocol
 import numpy as np
 
 from monitor.bundle.manifest import Manifest
-from monitor.core.messages import Delivery
-from monitor.core.records import FAULTY, NORMAL, AlertEvent, GroupState, Outcome, Readings, Refusal
+from monitor.core.messages import Delivery, Outgoing, Taken
+from monitor.core.readings import Outcome, Readings, Refusal
+from monitor.core.verdicts import FAULTY, NORMAL, AlertEvent, GroupState
 from monitor.detect.scoring import Chain, Verdicts
 from monitor.groups.state import Memory
 from monitor.ingest.decode import DecodeStage
-from monitor.mqtt.receive_queue import Taken
 from monitor.operators.commands import Desk
 from monitor.publish.publisher import Herald
-from monitor.storage.outbox import Outgoing
 from monitor.telemetry.metrics import Metrics
 
 __all__ = ["Pipeline", "Replacement", "Surroundings"]

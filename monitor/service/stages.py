@@ -1,10 +1,12 @@
 """Builds the alert stage from the settings."""
 
-from monitor.config.settings import Alerts
+from monitor.config.settings import Alerts, Settings
 from monitor.core.errors import ConfigurationError
+from monitor.core.topics import Template
 from monitor.detect.alerts import AlertStage, Rules
+from monitor.ingest.decode import DecodeStage
 
-__all__ = ["alert_stage"]
+__all__ = ["alert_stage", "decoder"]
 
 
 def alert_stage(alerts: Alerts, threshold: float) -> AlertStage:
@@ -28,3 +30,17 @@ def alert_stage(alerts: Alerts, threshold: float) -> AlertStage:
                 "expected at most that"
             )
     return AlertStage(rules, special, every_window=alerts.mode == "every_window")
+
+
+def decoder(settings: Settings, features: tuple[str, ...]) -> DecodeStage:
+    """Build the decode stage.
+
+    Raises
+    ------
+    ConfigurationError : `input.fields` doesn't fit the bundle's features.
+    """
+    templates = [Template(text) for text in settings.input.topics]
+    try:
+        return DecodeStage(templates, features, settings.input.fields)
+    except ValueError as error:
+        raise ConfigurationError(f"input.fields: {error}") from error

@@ -2,25 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-__all__ = ["Outbox", "Outgoing"]
+from monitor.core.messages import Outgoing
 
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A message that is to be published with QoS 1."""
-
-    topic: str
-    """Below `base_topic`."""
-    payload: bytes
-    retain: bool
-    """A retained message stands for now: a newer one on its topic replaces it while it waits. Most states
-    never wait here: see `Outbox.passed_by`."""
-    bundle: str = ""
-    """Id of the bundle whose verdict it tells; "" where it tells none."""
-    whole: bool = False
-    """Whether `topic` is all of it, and not what stands below `base_topic`."""
+__all__ = ["Outbox"]
 
 
 class Outbox:

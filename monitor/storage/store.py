@@ -6,8 +6,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from monitor.core.messages import Outgoing
 from monitor.groups.mutes import Mutes
-from monitor.storage.outbox import Outbox, Outgoing
+from monitor.storage.outbox import Outbox
 from monitor.storage.wal_sync import LogSync
 
 __all__ = ["SCHEMA", "Store", "is_foreign"]

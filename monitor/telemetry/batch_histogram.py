@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 
 __all__ = ["BatchHistogram"]
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from monitor.config.settings import Log
-from monitor.core.records import AlertEvent, Outcome, Refusal
+from monitor.core.readings import Outcome, Refusal
+from monitor.core.verdicts import AlertEvent
 from monitor.telemetry.log_throttle import EVERY, Seldom
 
 __all__ = ["PipelineLog", "RequestLog", "set_up"]

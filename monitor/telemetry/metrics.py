@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from monitor.bundle.manifest import Manifest
-from monitor.core.records import FAULTY, NORMAL, FloatArray, Outcome, State
+from monitor.core.arrays import FloatArray
+from monitor.core.readings import Outcome
+from monitor.core.verdicts import FAULTY, NORMAL, State
 from monitor.detect.drift import DriftStage
 from monitor.detect.scoring import Scorer
 from monitor.telemetry.batch_histogram import BatchHistogram

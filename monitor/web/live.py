@@ -7,7 +7,9 @@ from itertools import repeat
 
 import numpy as np
 
-from monitor.core.records import AlertEvent, FloatArray, GroupState, Readings, State
+from monitor.core.arrays import FloatArray
+from monitor.core.readings import Readings
+from monitor.core.verdicts import AlertEvent, GroupState, State
 from monitor.detect.scoring import Verdicts
 from monitor.web.recent_readings import Recent
 from monitor.web.trends import Trends

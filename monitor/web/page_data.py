@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.bundle.manifest import Feature
-from monitor.core.records import AlertEvent, FloatArray
+from monitor.core.arrays import FloatArray
+from monitor.core.verdicts import AlertEvent
 from monitor.web.live import Live
 from monitor.web.trends import Points
 

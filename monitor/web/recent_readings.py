@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from monitor.core.records import FloatArray, Outcome, Readings
+from monitor.core.arrays import FloatArray
+from monitor.core.readings import Outcome, Readings
 from monitor.detect.scoring import Verdicts
 
 __all__ = ["Recent", "Taken"]

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from monitor import __version__
 from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
-from monitor.core.records import State
+from monitor.core.verdicts import State
 
 __all__ = ["Status"]
 

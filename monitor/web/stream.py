@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.records import State
+from monitor.core.verdicts import State
 from monitor.web import page_data
 from monitor.web.live import REMEMBERED, Live
 

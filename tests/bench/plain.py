@@ -5,8 +5,8 @@ from pathlib import Path
 import msgspec
 
 from monitor import bundle
-from monitor.bundle.manifest import golden_normals, golden_windows, parse
-from monitor.detect import baseline
+from monitor.bundle.model_input import model_input
+from monitor.bundle.parse import golden_normals, golden_windows, parse
 
 __all__ = ["plain"]
 
@@ -16,7 +16,7 @@ def plain(folder: Path, into: Path) -> Path:
     manifest, scaler, golden = parse(
         *((folder / name).read_bytes() for name in ("manifest.json", "scaler.json", "golden.json"))
     )
-    shown = baseline.build(manifest.names, manifest.baseline).show(
+    shown = model_input(manifest.names, has_baseline=manifest.baseline is not None).transform(
         golden_windows(golden), golden_normals(golden)
     )
     bundle.save(

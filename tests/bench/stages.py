@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from monitor import bundle
 from monitor.config.settings import Alerts, Settings, Store
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
+from monitor.core.messages import Outgoing
 from monitor.detect.scoring import Chain, Scorer
 from monitor.groups.state import Memory
 from monitor.mqtt.receive_queue import Inbox
 from monitor.publish.payloads import alert_payload, state_payload
-from monitor.service.daemon import decoder
-from monitor.storage.outbox import Outbox, Outgoing
+from monitor.service.stages import decoder
+from monitor.storage.outbox import Outbox
 from monitor.storage.restore import restore
 from monitor.web.live import Live
 from tests.bench.feed import Feed

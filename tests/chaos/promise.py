@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.records import Outcome
+from monitor.core.readings import Outcome
 from monitor.core.topics import Template
 from monitor.ingest.decode import DecodeStage
 from monitor.mqtt.receive_queue import Inbox

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from monitor import bundle
 from monitor.config.settings import Alerts, WindowSettings
-from monitor.core.records import AlertEvent
 from monitor.core.topics import Template
+from monitor.core.verdicts import AlertEvent
 from monitor.detect.scoring import Chain
 from monitor.ingest.decode import DecodeStage
 from monitor.mqtt.receive_queue import CAPACITY, Inbox

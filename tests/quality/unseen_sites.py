@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from monitor.bundle.scaler import Scaler
-from monitor.core.records import FloatArray, Judgements
+from monitor.core.arrays import FloatArray
+from monitor.core.verdicts import Judgements
 from monitor.detect import drift
 from monitor.detect.alerts import AlertStage
 from monitor.detect.ranges import RangeStage

@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from monitor.bundle import Feature, Golden, Manifest, identify, save
 from monitor.bundle.model import Classifier
+from monitor.bundle.model_input import model_input
 from monitor.bundle.scaler import Scaler
-from monitor.detect import baseline
 
 FEATURES = (
     Feature("temperature_1", "degC"),
@@ -96,7 +96,7 @@ def save_toy_bundle(folder: Path, *, work: int = 0, **changes: object) -> None:
     windows = np.array([[HEALTHY] * STEPS, [HEALTHY, HEALTHY, FAULTY], [FAULTY] * STEPS])
     manifest = toy_manifest(**changes)
     normals = np.tile(np.array([HEALTHY, [1.0] * len(FEATURES), HEALTHY]), (len(windows), 1, 1))
-    shown = baseline.build(NAMES, manifest.baseline).show(windows, normals)
+    shown = model_input(NAMES, has_baseline=manifest.baseline is not None).transform(windows, normals)
     scores = Classifier(model, STEPS, len(FEATURES)).score(SCALER.transform(shown))
     golden = Golden(
         NAMES, windows.tolist(), scores.tolist(), normals.tolist() if manifest.baseline is not None else None

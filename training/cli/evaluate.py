@@ -9,8 +9,8 @@ import numpy as np
 
 from monitor import bundle
 from monitor.bundle import Bundle, BundleError
-from monitor.core.records import FAULTY, NORMAL
-from monitor.detect import baseline
+from monitor.bundle.model_input import Deviations
+from monitor.core.verdicts import FAULTY, NORMAL
 from training.cli import flags
 from training.config.errors import InputError
 from training.data import output_folder
@@ -72,8 +72,7 @@ def _window(values: list[float], judge: Bundle) -> str:
         )
     window = np.array(values).reshape(shape)  # (1, step, feature)
     if manifest.baseline is not None:
-        stage = baseline.build(manifest.names, manifest.baseline)
-        window = stage.show(window, np.array([manifest.data["normal"]]))
+        window = Deviations(manifest.names).transform(window, np.array([manifest.data["normal"]]))
     scaled = judge.scaler.transform(window)
     score = float(judge.classifier.score(scaled)[0])
     label = FAULTY if score > manifest.threshold else NORMAL

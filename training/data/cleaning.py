@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from training.config.settings import FitSettings
 from training.data.dataset import STEPS, Dataset
 from training.data.recordings import NAMES

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from monitor.core.records import FloatArray, Readings
+from monitor.core.arrays import FloatArray
+from monitor.core.readings import Readings
 from monitor.detect.windows import WindowStage
 from training.config.errors import InputError
 from training.data.recordings import FAULTY, NAMES

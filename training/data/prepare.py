@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from monitor.bundle.scaler import Scaler
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import dataset, recordings, relative_windows, windows_file

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from monitor.bundle.model_input import model_input
 from monitor.detect import baseline
 from monitor.detect.baseline import Baseline
 from training.config.settings import FitSettings
@@ -29,6 +30,7 @@ def shown(data: Dataset, described: Baseline | None) -> Dataset:
     of the normal is learnt beside them.
     """
     stage = baseline.build(NAMES, described)
+    transform = model_input(NAMES, has_baseline=described is not None).transform
     normals, ready = stage.push([str(stretch) for stretch in data.stretches.tolist()], data.raw)
     kept, normals = data[ready], normals[ready]
-    return replace(kept, windows=stage.show(kept.raw, normals), normals=normals)
+    return replace(kept, windows=transform(kept.raw, normals), normals=normals)

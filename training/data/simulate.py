@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 import pandas as pd
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from training.data.plant_kinds import DEFAULT_KIND, PLANT_KINDS, Air, Sensors
 from training.data.recordings import HEALTHY, NAMES
 

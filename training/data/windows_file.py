@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from training.config.errors import InputError
 from training.data.dataset import STEPS, Dataset
 from training.data.recordings import FAULTY, HEALTHY, NAMES

@@ -19,7 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from training.network.augmentation import Change
 
 __all__ = ["CANDIDATES", "Candidate", "Score", "Train", "classic"]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.records import AlertEvent, Judgements
+from monitor.core.verdicts import AlertEvent, Judgements
 from monitor.detect.alerts import AlertStage
 from training.data.dataset import Dataset
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from monitor.bundle.model import Classifier
 from monitor.bundle.scaler import Scaler
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 
 __all__ = ["Importance", "importance"]
 

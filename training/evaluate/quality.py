@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.records import FAULTY, NORMAL, FloatArray
+from monitor.core.arrays import FloatArray
+from monitor.core.verdicts import FAULTY, NORMAL
 from training.data.dataset import Dataset
 from training.evaluate import curves, incidents
 

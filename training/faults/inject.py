@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from training.config.errors import InputError
 from training.data.recordings import FAULTY, FEATURES, HEALTHY, NAMES, complete
 from training.faults.kinds import DEFAULT_KINDS, KINDS, Sensor, shows

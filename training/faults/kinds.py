@@ -31,7 +31,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 
 __all__ = ["DEFAULT_KINDS", "KINDS", "LEAST_SPREAD", "LIMITS", "Kind", "Sensor", "shows"]
 

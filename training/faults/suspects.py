@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from training.data.recordings import FEATURES, NAMES, complete
 from training.faults.kinds import LEAST_SPREAD, LIMITS
 from training.network.augmentation import pairs

@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from training.config.settings import FitSettings
 from training.data.recordings import NAMES
 

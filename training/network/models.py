@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from training.config.settings import FitSettings
 from training.network.backend import keras, tf
 from training.network.quiet import quiet

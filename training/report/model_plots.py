@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from monitor.bundle import Feature
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from training.evaluate.permutation_importance import Importance
 from training.network.weights import GATES, Array, Layer, split_gates
 from training.report.plots import png

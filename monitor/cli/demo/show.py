@@ -19,9 +19,9 @@ from monitor.config import loading
 from monitor.config.settings import Settings
 from monitor.core.errors import FailedError, InUseError, UnusableError
 from monitor.core.messages import Asked, Delivery, Read
+from monitor.core.times import iso
 from monitor.core.topics import Template
 from monitor.mqtt import Session
-from monitor.publish.payloads import iso
 from monitor.recordings.reader import Recording
 from monitor.service.daemon import Daemon
 from monitor.telemetry.logs import set_up

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.group_table import IndexArray
+from monitor.bundle.model_input import UNIT_GROWTH_PER_MOVE
+from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.medians import middle, middles
 from monitor.core.quantities import Quantities
-from monitor.core.records import FloatArray
 
-__all__ = ["BLOCKS", "COARSEST", "MORE_ON_THE_MOVE", "WINDOWS", "Learning"]
+__all__ = ["BLOCKS", "COARSEST", "WINDOWS", "Learning"]
 
 _Mask = NDArray[np.bool_]
 
@@ -22,9 +22,6 @@ BLOCKS = 11
 _MORE_THAN_USUAL = 1.8
 # Of one block it is so many times more: little is known of what is usual.
 _MORE_WHILE_YOUNG = 2.0
-MORE_ON_THE_MOVE = 0.3
-"""Where the plant moves, one of its sensors is there before the other: the unit grows by this share of the
-way that all have gone since the last block."""
 # Sensors have come apart beyond so many times their usual distance, or twice the floor.
 _APART, _APART_FLOORS = 3.0, 2.0
 # Fine ones count as none; a group that nothing is known of has the coarsest.
@@ -137,7 +134,7 @@ class Learning:
         apart, level, stray, bound, moved : how far they stand apart, did so far, how far that is from there,
             may be, and how far all have moved since the last block (group, told).
         """
-        ring, wide = kept["ring"].astype(np.float64), MORE_ON_THE_MOVE * moved
+        ring, wide = kept["ring"].astype(np.float64), UNIT_GROWTH_PER_MOVE * moved
         if young is None:
             wide += bound
         else:

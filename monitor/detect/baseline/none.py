@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 
 __all__ = ["NoBaseline"]
 
@@ -21,10 +21,6 @@ class NoBaseline:
 
     def catch_up(self) -> None:
         """Learn nothing."""
-
-    def show(self, windows: FloatArray, normals: FloatArray) -> FloatArray:  # noqa: ARG002 - as the stage's
-        """Return the windows as they are."""
-        return windows
 
     def usual(self, window: FloatArray, normal: FloatArray) -> None:
         """Return nothing: what is usual is the training mean."""

@@ -16,37 +16,24 @@ it is always followed: nothing tells its fault from the plant.
 
 from collections.abc import Sequence
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.group_table import IndexArray
+from monitor.bundle.manifest import VERSION, Baseline
+from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.medians import middle
 from monitor.core.quantities import Quantities
-from monitor.core.records import FloatArray
-from monitor.detect.baseline.learning import MORE_ON_THE_MOVE, WINDOWS, Learning
+from monitor.detect.baseline.learning import WINDOWS, Learning
 from monitor.detect.baseline.none import NoBaseline
 from monitor.detect.baseline.state import Normals
 
-__all__ = ["VERSION", "Baseline", "BaselineStage", "NoBaseline", "build"]
+__all__ = ["BaselineStage", "NoBaseline", "build"]
 
 _Mask = NDArray[np.bool_]
 
 # So many full blocks are learnt as soon as nobody waits. Where a plant's groups are in step and each learnt
 # its own, readings queued up: alone one takes 0.09 ms, and 0.5 with cold caches, and 32 together take 0.11.
 _MANY = 32
-
-VERSION = 2
-"""Of the rules here and in `learning`: what another version's showed of windows is nothing for this one's."""
-
-
-class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How each group's own normal is found, as the manifest has it."""
-
-    floors: tuple[float, ...]
-    """The least unit of each feature, in its own: healthy sensors may differ by a few of them (feature,)."""
-    version: int = VERSION
-    """Of the rules."""
 
 
 class BaselineStage:
@@ -121,13 +108,6 @@ class BaselineStage:
             if len(new):
                 self._take(rows[new], taken[new], windows[order[new]])
         return normals, ready
-
-    def show(self, windows: FloatArray, normals: FloatArray) -> FloatArray:
-        """Show raw windows (window, step, feature) in their normals (window, 3, feature); the shape stays."""
-        of = self._quantities
-        moves = of.each(of.shared_size(windows - normals[:, 2:]))  # (window, step, feature)
-        apart = of.everywhere(of.apart(windows - normals[:, :1]))
-        return apart / (normals[:, 1:2] + MORE_ON_THE_MOVE * moves)
 
     def usual(self, window: FloatArray, normal: FloatArray) -> FloatArray:
         """Return what the sensors would read if they did as the one of their quantity that moved least.

@@ -15,7 +15,8 @@ from monitor.cli.backtest import Report, backtest
 from monitor.config.loading import load
 from monitor.config.settings import Alerts, WindowSettings
 from monitor.core.errors import FailedError, RecordingError
-from monitor.core.records import AlertEvent, Readings
+from monitor.core.readings import Readings
+from monitor.core.verdicts import AlertEvent
 from monitor.detect.scoring import Chain
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config.loading import load, password
+from monitor.config.loading import load
+from monitor.config.secrets import password
 from monitor.config.settings import Mqtt
 from monitor.core.errors import ConfigurationError
 

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config.loading import load, token
+from monitor.config.loading import load
+from monitor.config.secrets import token
 from monitor.config.settings import Http
 from monitor.core.errors import ConfigurationError
 

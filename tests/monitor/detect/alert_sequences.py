@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.core.records import AlertEvent, Judgements
+from monitor.core.verdicts import AlertEvent, Judgements
 from monitor.detect.alerts import AlertStage
 
 __all__ = ["SCORES", "THRESHOLD", "Said", "Window", "judged", "say", "update"]

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.records import AlertEvent
+from monitor.core.verdicts import AlertEvent
 from monitor.detect.alerts import AlertStage, Rules
 from tests.monitor.detect.alert_sequences import SCORES, THRESHOLD, Said, Window, say, update
 

@@ -3,7 +3,7 @@ import weakref
 import numpy as np
 import pytest
 
-from monitor.core.records import AlertEvent, Judgements
+from monitor.core.verdicts import AlertEvent, Judgements
 from monitor.detect.alerts import AlertStage, Rules
 
 Said = tuple[str, str, float | None]

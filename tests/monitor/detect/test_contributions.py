@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from numpy.typing import NDArray
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from monitor.detect.contributions import Contributions, Occlusion
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=150)

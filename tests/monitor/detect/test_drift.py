@@ -6,9 +6,10 @@ import pytest
 
 from monitor import bundle
 from monitor.bundle import BundleError
+from monitor.bundle.manifest import Distribution
 from monitor.config.settings import Alerts, WindowSettings
-from monitor.core.records import FloatArray
-from monitor.detect.drift import Distribution, DriftStage, learn
+from monitor.core.arrays import FloatArray
+from monitor.detect.drift import DriftStage, learn
 from monitor.detect.scoring import Chain
 from tests.conftest import Mosquitto, wait_until
 from tests.monitor.service.pipeline_fixture import World, message

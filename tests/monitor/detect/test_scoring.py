@@ -9,7 +9,8 @@ import pytest
 from monitor import bundle
 from monitor.bundle import BundleError
 from monitor.config.settings import Alerts, WindowSettings
-from monitor.core.records import FloatArray, Outcome, Readings
+from monitor.core.arrays import FloatArray
+from monitor.core.readings import Outcome, Readings
 from monitor.detect.baseline import Baseline
 from monitor.detect.scoring import Chain
 from tests.monitor.service.pipeline_fixture import World, message

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.records import Outcome, Readings, Windows
+from monitor.core.readings import Outcome, Readings, Windows
 from monitor.detect.windows import WindowStage
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=150)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.core.records import AlertEvent
+from monitor.core.verdicts import AlertEvent
 from monitor.groups.incidents import Incidents
 
 

@@ -3,7 +3,8 @@ import random
 import numpy as np
 import pytest
 
-from monitor.core.records import GroupState, Judgements, Outcome, Readings, State, Windows
+from monitor.core.readings import Outcome, Readings, Windows
+from monitor.core.verdicts import GroupState, Judgements, State
 from monitor.detect.scoring import Verdicts
 from monitor.groups.status import StateBoard
 

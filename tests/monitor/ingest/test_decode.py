@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.messages import Delivery
-from monitor.core.records import Arrivals, Outcome, Readings, Refusal
+from monitor.core.readings import Arrivals, Outcome, Readings, Refusal
 from monitor.core.topics import Template
 from monitor.ingest.decode import DecodeStage
 from tests.support.toy_bundle import NAMES

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from monitor.cli.demo.broker import EmbeddedBroker
-from monitor.publish.message_properties import TEXT
+from monitor.core.messages import TEXT
 from tests.conftest import Mosquitto, NewBroker, free_port, wait_until
 from tests.monitor.mqtt.recording_listener import Ear, ready, scripted_broker, session
 from tests.support.processes import Proxy, client

@@ -8,9 +8,9 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from monitor.core.messages import JSON, TEXT, About
 from monitor.mqtt.properties import of_message
 from monitor.mqtt.publish_queue import Sending
-from monitor.publish.message_properties import JSON, TEXT, About
 from tests.conftest import PATIENCE, Mosquitto, wait_until
 from tests.monitor.mqtt.recording_listener import Ear, ready, scripted_broker, session
 from tests.support.processes import Proxy, client

@@ -5,14 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from monitor.mqtt.receive_queue import (
-    CAPACITY,
-    CAPACITY_BYTES,
-    LARGEST_BATCH,
-    LARGEST_BATCH_BYTES,
-    Inbox,
-    Taken,
-)
+from monitor.core.messages import Taken
+from monitor.mqtt.receive_queue import CAPACITY, CAPACITY_BYTES, LARGEST_BATCH, LARGEST_BATCH_BYTES, Inbox
 from tests.conftest import wait_until
 
 

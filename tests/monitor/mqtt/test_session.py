@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from monitor.core.messages import About
 from monitor.mqtt.client import pauses
-from monitor.publish.message_properties import About
 from tests.conftest import Mosquitto, NewBroker, wait_until
 from tests.monitor.mqtt.recording_listener import Ear, ready, scripted_broker, session
 from tests.support.processes import client

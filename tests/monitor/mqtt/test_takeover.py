@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from monitor.core.messages import JSON
 from monitor.mqtt.takeover import outranks
-from monitor.publish.message_properties import JSON
 from tests.conftest import PATIENCE, Mosquitto, NewBroker, wait_until
 from tests.monitor.mqtt.recording_listener import Ear, ready, session
 from tests.support.processes import Monitor, Proxy, client

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from monitor.bundle.manifest import Baseline
+from monitor.core.times import iso
 from monitor.operators.requests import Refusal, read
-from monitor.publish.payloads import iso
 from tests.monitor.operators.operator_pipeline import Office, identify
 from tests.monitor.service.pipeline_fixture import NOW, World, message
 from tests.support.toy_bundle import FAULTY, HEALTHY, save_toy_bundle

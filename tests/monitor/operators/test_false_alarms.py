@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.core.records import AlertEvent
+from monitor.core.verdicts import AlertEvent
 from monitor.operators.false_alarms import FalseAlarms
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 from training.data import windows_file

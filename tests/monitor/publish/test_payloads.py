@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.records import AlertEvent, GroupState, State
-from monitor.publish.payloads import alert_payload, info_payload, iso, muted_payload, state_payload
+from monitor.core.times import iso
+from monitor.core.verdicts import AlertEvent, GroupState, State
+from monitor.publish.payloads import alert_payload, info_payload, muted_payload, state_payload
 from tests.conftest import ROOT
 from tests.support.toy_bundle import FAULTY, HEALTHY, toy_manifest
 

@@ -12,20 +12,19 @@ from prometheus_client import CollectorRegistry
 
 from monitor import bundle
 from monitor.config.settings import Alerts, WindowSettings
-from monitor.core.messages import Delivery
-from monitor.core.records import AlertEvent, Arrivals, Outcome, Refusal
+from monitor.core.messages import Delivery, Outgoing, Taken
+from monitor.core.readings import Arrivals, Outcome, Refusal
 from monitor.core.topics import Template
+from monitor.core.verdicts import AlertEvent
 from monitor.detect.scoring import Chain
 from monitor.groups.mutes import Mutes
 from monitor.groups.state import Memory
 from monitor.ingest.decode import DecodeStage
-from monitor.mqtt.receive_queue import Taken
 from monitor.operators.commands import Desk
 from monitor.operators.false_alarms import FalseAlarms
 from monitor.publish.home_assistant import Discovery
 from monitor.publish.publisher import Herald
 from monitor.service.pipeline import Pipeline
-from monitor.storage.outbox import Outgoing
 from monitor.telemetry.metrics import Metrics
 from tests.support.toy_bundle import HEALTHY, NAMES
 

@@ -5,7 +5,7 @@ import pytest
 from pydantic import SecretStr
 
 from monitor.config.settings import Http, Mqtt, Settings, Store
-from monitor.service.broker_link import client_id
+from monitor.mqtt.client_id import client_id
 from monitor.service.daemon import Daemon
 from tests.conftest import Mosquitto, wait_until
 

@@ -6,12 +6,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from monitor.config.settings import Mqtt
+from monitor.core.messages import Outgoing, Taken
 from monitor.groups.incidents import Incidents
 from monitor.groups.mutes import Mutes
 from monitor.mqtt import Session
-from monitor.mqtt.receive_queue import Inbox, Taken
+from monitor.mqtt.receive_queue import Inbox
 from monitor.service.gateway import Edge
-from monitor.storage.outbox import Outgoing
 from monitor.storage.store import Store
 from monitor.telemetry.metrics import Metrics
 from tests.conftest import Mosquitto, wait_until

@@ -1,4 +1,5 @@
-from monitor.storage.outbox import Outbox, Outgoing
+from monitor.core.messages import Outgoing
+from monitor.storage.outbox import Outbox
 
 
 def _alert(payload: str, topic: str = "alerts/g") -> Outgoing:

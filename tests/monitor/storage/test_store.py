@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from monitor.storage.outbox import Outbox, Outgoing
+from monitor.core.messages import Outgoing
+from monitor.storage.outbox import Outbox
 from monitor.storage.store import SCHEMA, Store
 
 FEATURES, STEPS = ["a", "b"], 3

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from monitor.config.settings import Log
-from monitor.core.records import AlertEvent, Outcome, Refusal
+from monitor.core.readings import Outcome, Refusal
+from monitor.core.verdicts import AlertEvent
 from monitor.telemetry.logs import PipelineLog, RequestLog, set_up
 
 

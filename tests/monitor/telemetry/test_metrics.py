@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
-from monitor.core.records import FloatArray, Outcome, State
+from monitor.core.arrays import FloatArray
+from monitor.core.readings import Outcome
+from monitor.core.verdicts import State
 from monitor.telemetry.batch_histogram import BatchHistogram
 from monitor.telemetry.metrics import Metrics, TimedScorer
 from tests.support.toy_bundle import NAMES, toy_manifest

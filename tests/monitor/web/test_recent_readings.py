@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from monitor.core.records import Judgements, Outcome, Readings, Windows
+from monitor.core.readings import Outcome, Readings, Windows
+from monitor.core.verdicts import Judgements
 from monitor.detect.scoring import Verdicts
 from monitor.web.recent_readings import Recent
 

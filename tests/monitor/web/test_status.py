@@ -5,7 +5,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from monitor.config.settings import Settings
-from monitor.core.records import Outcome
+from monitor.core.readings import Outcome
 from monitor.detect.drift import DriftStage, learn
 from monitor.telemetry.metrics import Metrics
 from monitor.web.status import Status

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from monitor.bundle.model_input import Deviations
 from monitor.detect.baseline import Baseline, BaselineStage
 from training.config.errors import InputError
 from training.config.settings import FitSettings
@@ -83,7 +84,8 @@ def test_windows_are_what_the_monitor_shows(labelled: Path) -> None:
     windows = np.lib.stride_tricks.sliding_window_view(own, 3, axis=0).transpose(0, 2, 1)
     stage = BaselineStage(NAMES, Baseline(floors=(0.08, 0.5, 0.08, 0.5)))
     normals, ready = stage.push(["g"] * len(windows), windows)
-    theirs = {raw.tobytes(): shown for raw, shown in zip(windows, stage.show(windows, normals), strict=True)}
+    deviations = Deviations(NAMES).transform(windows, normals)
+    theirs = {raw.tobytes(): shown for raw, shown in zip(windows, deviations, strict=True)}
     part = prepared.train[prepared.train.stretches == 1]
     assert 7 <= ready.argmax() < len(part) > 600
     for raw, shown in zip(part.raw, part.windows, strict=True):

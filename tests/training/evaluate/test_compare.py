@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from monitor import bundle
 from monitor.bundle.scaler import Scaler
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from training.config.errors import InputError
 from training.data import unseen
 from training.data.dataset import Dataset

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import matthews_corrcoef
 
 from monitor import bundle
-from monitor.detect import baseline
+from monitor.bundle.model_input import Deviations
 from training.cli.main import main
 from training.data import recordings
 from training.data.dataset import Dataset
@@ -199,8 +199,7 @@ def test_the_threshold_is_the_bundles(
 
 def _in_training(judge: bundle.Bundle, window: np.ndarray) -> np.ndarray:
     """Show a window in the normal that groups had in training."""
-    stage = baseline.build(judge.manifest.names, judge.manifest.baseline)
-    return stage.show(window, np.array([judge.manifest.data["normal"]]))
+    return Deviations(judge.manifest.names).transform(window, np.array([judge.manifest.data["normal"]]))
 
 
 def _set_threshold(folder: Path, threshold: float) -> None:

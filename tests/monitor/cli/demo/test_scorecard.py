@@ -4,7 +4,7 @@ from math import inf
 import pytest
 
 from monitor.cli.demo.scorecard import Fault, Incident, ScoreCard, faults, incidents, score
-from monitor.core.records import AlertEvent
+from monitor.core.verdicts import AlertEvent
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Row
 from tests.support.toy_bundle import STEPS, toy_manifest

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monitor.core.records import FloatArray
+from monitor.core.arrays import FloatArray
 from monitor.detect.baseline import Baseline, BaselineStage
 
 NAMES = ["t_1", "t_2"]

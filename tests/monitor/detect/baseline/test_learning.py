@@ -5,7 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
-from monitor.core.records import FloatArray
+from monitor.bundle.model_input import Deviations
+from monitor.core.arrays import FloatArray
 from monitor.detect.baseline import VERSION, Baseline, BaselineStage
 
 GROUPS = 12
@@ -55,7 +56,7 @@ def test_to_the_bit(layout: str) -> None:
 
     def push(some: list[str], of_them: FloatArray) -> None:
         normals, ready = stage.push(some, of_them)
-        shown = stage.show(of_them[ready], normals[ready])
+        shown = Deviations(names).transform(of_them[ready], normals[ready])
         for part in (ready, normals[ready] + 0.0, shown + 0.0):  # which makes -0 a 0
             found.update(part.tobytes())
 

@@ -3,7 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.core.records import FloatArray
+from monitor.bundle.model_input import Deviations
+from monitor.core.arrays import FloatArray
 from monitor.detect.baseline import Baseline, BaselineStage
 
 NAMES = ("temperature_1", "humidity_1", "temperature_2", "humidity_2")
@@ -38,7 +39,7 @@ def _strays(values: FloatArray, stage: BaselineStage | None = None) -> FloatArra
     windows = _windows(values)
     normals, ready = stage.push(["g"] * len(windows), windows)
     strays = np.full(values.shape, np.nan)
-    strays[STEPS - 1 :][ready] = stage.show(windows[ready], normals[ready])[:, -1]
+    strays[STEPS - 1 :][ready] = Deviations(NAMES).transform(windows[ready], normals[ready])[:, -1]
     return np.abs(strays)
 
 

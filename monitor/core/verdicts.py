@@ -10,22 +10,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "FAULTY",
-    "NORMAL",
-    "AlertEvent",
-    "Arrivals",
-    "FloatArray",
-    "GroupState",
-    "Judgements",
-    "Outcome",
-    "Readings",
-    "Refusal",
-    "State",
-    "Windows",
-]
+from monitor.core.arrays import FloatArray
 
-FloatArray = NDArray[np.float64]
+__all__ = ["FAULTY", "NORMAL", "AlertEvent", "GroupState", "Judgements", "State"]
+
 
 FAULTY = "Faulty"
 NORMAL = "Normal"
@@ -39,79 +27,6 @@ class State(StrEnum):
     NORMAL = "normal"
     FAULTY = "faulty"
     SILENT = "silent"
-
-
-class Outcome(StrEnum):
-    """What became of a reading. Each reading is counted under exactly one."""
-
-    JUDGED = "judged"
-    FILLING = "filling"
-    WARMING = "warming"
-    SKIPPED = "skipped"
-    MALFORMED = "malformed"
-    UNMATCHED = "unmatched"
-    DUPLICATE = "duplicate"
-    LATE = "late"
-    GAP = "gap"
-    FUTURE = "future"
-    OVERFLOW = "overflow"
-
-
-@dataclass(frozen=True, slots=True)
-class Arrivals:
-    """When the messages of a batch arrived, in columns: all that came at once have much the same."""
-
-    arrived_at: FloatArray
-    """Wall clock, seconds since the Unix epoch: (message,)."""
-    stamps: FloatArray
-    """The same, but strictly increasing from message to message, also where the clock is set back: it
-    stands in for an event time."""
-    received: FloatArray
-    """Monotonic clock, seconds: latency is measured from here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A reading that was dropped, or that began its window afresh."""
-
-    outcome: Outcome
-    source: str
-    """Its topic, or its group once that is known."""
-    reason: str
-    """What was wrong, for the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Readings:
-    """A batch of readings in the order in which they arrived."""
-
-    groups: Sequence[str]
-    """The group of each reading."""
-    ts: FloatArray
-    """Event times, seconds since the Unix epoch, UTC: (reading,)."""
-    values: FloatArray
-    """The features in the bundle's order and units: (reading, feature)."""
-    arrived_at: FloatArray
-    """When each arrived by the wall clock, seconds since the Unix epoch: (reading,). Infinite where
-    there is no clock, as in a recording."""
-    received: FloatArray
-    """When each arrived by the monotonic clock, seconds: (reading,)."""
-    redelivered: NDArray[np.bool_]
-    """Whether the broker may have sent it before: (reading,)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Windows:
-    """The windows that a batch of readings completed, and what became of each reading."""
-
-    outcomes: list[Outcome]
-    """One for each reading of the batch; `judged` where it completed a window."""
-    rows: NDArray[np.intp]
-    """The reading (its index in the batch) that completed each window: (window,)."""
-    ts: FloatArray
-    """Event times, oldest first: (window, step)."""
-    values: FloatArray
-    """(window, step, feature)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,79 @@
+"""Writes a bundle, whole or not at all."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from monitor.bundle.manifest import Golden, Manifest, ScalerFile
+from monitor.bundle.scaler import Scaler
+from monitor.bundle.verify import SUMS
+
+__all__ = ["save"]
+
+
+def save(
+    folder: Path,
+    manifest: Manifest,
+    model: bytes,
+    scaler: Scaler,
+    golden: Golden,
+    extra: Mapping[str, bytes] | None = None,
+) -> None:
+    """Write a bundle so that it is there whole or not at all; one of the same name is replaced.
+
+    Parameters
+    ----------
+    folder : the bundle's folder; its parent is made if needed.
+    manifest, model, scaler, golden : the contents; `model` is the ONNX file's bytes.
+    extra : further files by relative path, e.g. `{"model.keras": ..., "report/report.html": ...}`.
+    """
+    names = manifest.names
+    scaler_file = ScalerFile(names, tuple(scaler.mean.tolist()), tuple(scaler.scale.tolist()))
+    files = {
+        "manifest.json": _pretty(manifest),
+        "model.onnx": model,
+        "scaler.json": _pretty(scaler_file),
+        "golden.json": msgspec.json.encode(golden),
+        **(extra or {}),
+    }
+    sums = "".join(
+        f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items())
+    )
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, content in [*files.items(), (SUMS, sums.encode())]:
+            _write_durably(draft / name, content)
+        draft.chmod(0o755)
+        _swap(draft, folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _pretty(value: msgspec.Struct) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _swap(draft: Path, folder: Path) -> None:
+    """Put the draft in the folder's place. A crash in between leaves the old one beside it, whole."""
+    if not folder.exists():
+        draft.rename(folder)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+    folder.rename(old / folder.name)
+    draft.rename(folder)
+    shutil.rmtree(old)

@@ -1,0 +1,89 @@
+"""Checks that a bundle is whole, and that its model scores here as it did in training."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from monitor.bundle.manifest import Golden, Manifest
+from monitor.bundle.model import Classifier
+from monitor.bundle.model_input import model_input
+from monitor.bundle.parse import golden_normals, golden_windows
+from monitor.bundle.scaler import Scaler
+from monitor.core.errors import BundleError
+
+__all__ = ["GOLDEN_TOLERANCE", "SUMS", "check_golden", "read_verified"]
+
+
+SUMS = "SHA256SUMS"
+
+
+# ONNX Runtime and Keras round differently by about 6e-8; 1e-5 is far above that and far below a real change.
+GOLDEN_TOLERANCE = 1e-5
+
+
+def check_golden(golden: Golden, manifest: Manifest, scaler: Scaler, classifier: Classifier) -> None:
+    """Score the golden windows.
+
+    Raises
+    ------
+    BundleError : the scores are not those that Keras gave.
+    """
+    transform = model_input(manifest.names, has_baseline=manifest.baseline is not None).transform
+    try:
+        deviations = transform(golden_windows(golden), golden_normals(golden))
+        scores = classifier.score(scaler.transform(deviations))
+    except Exception as error:  # the runtime's errors share no base class of their own
+        raise BundleError(f"model.onnx: can't score the golden windows: {error}".splitlines()[0]) from error
+    worst = float(np.abs(scores - np.array(golden.scores)).max())
+    if not worst <= GOLDEN_TOLERANCE:
+        raise BundleError(
+            f"golden.json: the model's scores differ from training's by up to {worst:.2g}, "
+            f"expected at most {GOLDEN_TOLERANCE:g}"
+        )
+
+
+REQUIRED = ("manifest.json", "model.onnx", "scaler.json", "golden.json")
+
+
+def read_verified(folder: Path) -> dict[str, bytes]:
+    """Return each file's content, read once, as SHA256SUMS says it should be."""
+    if not folder.is_dir():
+        raise BundleError("there is no such folder; expected one that `sensor-training fit --bundle` wrote")
+    expected = _parse_sums(_read(folder, SUMS).decode(errors="replace"))
+    for name in REQUIRED:
+        if name not in expected:
+            raise BundleError(f"{SUMS}: has no line for {name}, expected one for every file")
+    for path in [folder / "model.keras", *(folder / "report").rglob("*")]:
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name not in expected:
+            raise BundleError(f"{SUMS}: has no line for {name}, expected one for every file")
+    contents = {}
+    for name, wanted in expected.items():
+        if name not in REQUIRED and not (folder / name).exists():
+            continue  # model.keras and report/ may be left behind
+        contents[name] = _read(folder, name)
+        found = hashlib.sha256(contents[name]).hexdigest()
+        if found != wanted:
+            raise BundleError(f"{name}: its SHA-256 is {found}, expected {wanted} as in {SUMS}")
+    return contents
+
+
+def _parse_sums(text: str) -> dict[str, str]:
+    sums = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        digest, separator, name = line.partition("  ")
+        inside = not (Path(name).is_absolute() or ".." in Path(name).parts)
+        if not separator or len(digest) != 64 or not name or not inside:  # noqa: PLR2004
+            raise BundleError(f"{SUMS}: line {number} is not '<sha-256>  <file>'")
+        sums[name] = digest
+    return sums
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise BundleError(f"{name}: is missing") from None
+    except OSError as error:
+        raise BundleError(f"{name}: can't be read: {error.strerror}") from error

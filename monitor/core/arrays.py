@@ -1,0 +1,12 @@
+"""The types of arrays."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["FloatArray", "IndexArray"]
+
+
+FloatArray = NDArray[np.float64]
+
+
+IndexArray = NDArray[np.intp]
