@@ -11,6 +11,7 @@ RUN /opt/sensor-monitor/bin/pip install --no-cache-dir --disable-pip-version-che
 FROM python:3.11.14-slim-bookworm
 LABEL org.opencontainers.image.title="sensor-monitor" \
       org.opencontainers.image.description="Says which of a plant's sensors can still be believed" \
+      org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="0.1.0"
 COPY --from=build /opt/sensor-monitor /opt/sensor-monitor
 RUN mkdir -p /var/lib/sensor-monitor && chown 10001:10001 /var/lib/sensor-monitor

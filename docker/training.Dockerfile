@@ -11,6 +11,7 @@ RUN /opt/sensor-monitor/bin/pip install --no-cache-dir --disable-pip-version-che
 FROM python:3.11.14-slim-bookworm
 LABEL org.opencontainers.image.title="sensor-training" \
       org.opencontainers.image.description="Makes the bundle that sensor-monitor loads" \
+      org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="0.1.0"
 COPY --from=build /opt/sensor-monitor /opt/sensor-monitor
 RUN mkdir -p /data && chown 10001:10001 /data

@@ -1,6 +1,7 @@
 """The bundle: the folder that training writes and the monitor loads."""
 
-from monitor.bundle.load import Bundle, load
+from monitor.bundle.bundle import Bundle
+from monitor.bundle.load import load
 from monitor.bundle.manifest import Feature, Golden, Manifest, identify
 from monitor.bundle.save import save
 from monitor.core.errors import BundleError

@@ -3,20 +3,26 @@
 from importlib import resources
 from pathlib import Path
 
-__all__ = ["FOLDER", "OWN", "choose", "note"]
+from monitor.core.paths import PLANT_BUNDLE
+
+__all__ = ["FOLDER", "choose", "note"]
 
 FOLDER = Path(str(resources.files("monitor.bundle"))) / "default"
 """Where it is, in the installed package."""
-OWN = Path("var/bundle")
-"""Where a plant's own is looked for unless the settings say otherwise."""
 
 
-def choose(named: Path) -> Path:
+def choose(named: Path | None) -> Path:
     """Return the folder to load: the one that the settings name, or `FOLDER` where they name none.
 
-    A folder other than `OWN` was meant by somebody, so it is never replaced.
+    A folder other than `PLANT_BUNDLE` was meant by somebody, so it is never replaced.
+
+    Parameters
+    ----------
+    named : as in the settings; None: `FOLDER`.
     """
-    return FOLDER if named == OWN and not named.exists() and FOLDER.exists() else named
+    if named is None:
+        return FOLDER
+    return FOLDER if named == PLANT_BUNDLE and not named.exists() and FOLDER.exists() else named
 
 
 def note(folder: Path) -> str:

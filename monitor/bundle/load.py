@@ -1,25 +1,14 @@
 """Loads a bundle, the contract between training and the monitor, after verifying it."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from monitor.bundle.manifest import Manifest
+from monitor.bundle.bundle import Bundle
 from monitor.bundle.model import Classifier
 from monitor.bundle.parse import parse
-from monitor.bundle.scaler import Scaler
 from monitor.bundle.verify import check_golden, read_verified
 from monitor.core.errors import BundleError
 
-__all__ = ["Bundle", "load"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Bundle:
-    """A verified bundle, ready to judge."""
-
-    manifest: Manifest
-    scaler: Scaler
-    classifier: Classifier
+__all__ = ["load"]
 
 
 def load(folder: Path) -> Bundle:

@@ -11,6 +11,7 @@ from monitor.bundle.manifest import SCHEMA, VERSION, Distribution, Golden, Manif
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
 from monitor.core.errors import BundleError
+from monitor.core.quantities import quantity
 
 __all__ = ["golden_normals", "golden_windows", "parse"]
 
@@ -104,8 +105,14 @@ def _check_schema(manifest: bytes) -> None:
 
 def _check_manifest(manifest: Manifest) -> None:
     names = manifest.names
+    units = ", ".join(f"{feature.name} {feature.unit}" for feature in manifest.features)
     rules = [
         (len(names) >= 1 and len(set(names)) == len(names), f"features {list(names)} must be distinct names"),
+        (
+            len({quantity(name) for name in names})
+            == len({(quantity(feature.name), feature.unit) for feature in manifest.features}),
+            f"features of one quantity (names that differ after the last _) must have one unit, not {units}",
+        ),
         (manifest.steps >= 2, f"steps must be at least 2, not {manifest.steps}"),  # noqa: PLR2004
         (manifest.sample_period > 0, f"sample_period must be above 0 s, not {manifest.sample_period}"),
         (0 < manifest.threshold < 1, f"threshold must lie between 0 and 1, not {manifest.threshold}"),

@@ -17,9 +17,10 @@ from monitor.config.settings import Alerts, Settings
 from monitor.core.errors import FailedError, UnusableError
 from monitor.core.readings import Outcome, Readings
 from monitor.core.verdicts import FAULTY, NORMAL
-from monitor.detect.scoring import Chain, Verdicts
+from monitor.detect.scoring import Verdicts
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording, Row
+from monitor.service.stages import build_scoring
 
 __all__ = ["Report", "backtest"]
 
@@ -83,7 +84,7 @@ def backtest(
     FailedError : an output can't be written.
     """
     _check_paths(recording.path, out, alerts_out)
-    chain = Chain(bundle, settings.windows, settings.alerts)
+    chain = build_scoring(bundle, settings.windows, settings.alerts)
     report = Report()
     if proposed:
         report.proposal = Proposal(settings.alerts, proposed, bundle.manifest.threshold)

@@ -13,10 +13,9 @@ from monitor.config.settings import Settings
 from monitor.core.errors import FailedError, InUseError
 from monitor.core.messages import Asked, Delivery, Read
 from monitor.core.topics import Template
-from monitor.detect.scoring import Chain
 from monitor.mqtt import Session
 from monitor.mqtt.client_id import client_id
-from monitor.service.stages import decoder
+from monitor.service.stages import build_scoring, decoder
 from monitor.storage import restore
 from monitor.web.server import listen
 
@@ -38,7 +37,7 @@ def check_files(settings: Settings) -> str:
     loaded = bundle.load(folder)
     found = loaded.manifest
     decoder(settings, found.names)
-    Chain(loaded, settings.windows, settings.alerts)
+    build_scoring(loaded, settings.windows, settings.alerts)
     _session(settings, _Visit())
     token(settings.http)
     quality = ", ".join(

@@ -57,7 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return load(arguments.config, _flags(arguments))
 
     settings = read_settings()
-    set_up(settings.log)
+    set_up(settings.log.level, settings.log.format)
     daemon = Daemon(settings, read_settings)
     _on_signal(daemon.request_stop)
     _on_signal(daemon.reload, signal.SIGHUP)
@@ -91,7 +91,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     from monitor.telemetry.logs import set_up
 
     settings = load(arguments.config)
-    set_up(settings.log)
+    set_up(settings.log.level, settings.log.format)
     stop = threading.Event()
     _on_signal(stop.set)
     templates = [Template(text) for text in settings.input.topics]
@@ -121,7 +121,7 @@ def _record(arguments: argparse.Namespace) -> int:
     from monitor.telemetry.logs import set_up
 
     settings = load(arguments.config, _flags(arguments))
-    set_up(settings.log)
+    set_up(settings.log.level, settings.log.format)
     features = bundle.load(default_bundle.choose(settings.bundle)).manifest.names
     stop = threading.Event()
     _on_signal(stop.set)

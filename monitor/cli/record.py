@@ -19,6 +19,7 @@ from monitor.core.arrays import FloatArray
 from monitor.core.errors import FailedError, UnusableError
 from monitor.core.messages import Asked, Delivery, Read
 from monitor.core.readings import Outcome, Readings, Refusal, Windows
+from monitor.core.rules import WindowRules
 from monitor.detect.windows import WindowStage
 from monitor.ingest.decode import DecodeStage
 from monitor.mqtt import Session
@@ -71,7 +72,7 @@ class Recorder:
         self._tell = tell
         self._monotonic = monotonic
         # Windows of a single reading: what completes one is what a monitor takes in.
-        self._taken_in = WindowStage(1, len(features), max_gap=math.inf, max_skew=max_skew)
+        self._taken_in = WindowStage(1, len(features), WindowRules(math.inf, max_skew))
         self._inbox = Inbox()
         self._log = PipelineLog()
         self._connected = threading.Event()

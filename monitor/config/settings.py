@@ -7,7 +7,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from monitor.bundle import default_bundle
+from monitor.core.paths import PLANT_BUNDLE
+from monitor.core.rules import DEFAULT_ALERT_RULES, WindowRules
 from monitor.core.topics import Template
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "check_token",
 ]
 
+_MAX_SKEW, _STRIDE = WindowRules(max_gap=1).max_skew, WindowRules(max_gap=1).stride
+
 Port = Annotated[int, Ge(1), Le(65535)]
 Seconds = Annotated[float, Gt(0), Le(1e9)]
 SecondsOrZero = Annotated[float, Ge(0), Le(1e9)]
@@ -37,7 +40,7 @@ _SHORTEST_TOKEN = 16
 
 
 def _bundle(value: Any) -> Any:
-    return str(default_bundle.FOLDER) if value == "" else value
+    return None if value == "" else value
 
 
 def _template(text: str) -> str:
@@ -175,10 +178,10 @@ class Input(_Section):
 class WindowSettings(_Section):
     """How readings become windows."""
 
-    stride: Count = 1
+    stride: Count = _STRIDE
     max_gap: Seconds | None = None
     """Seconds; None stands for 3 sample periods of the bundle."""
-    max_skew: Seconds = 60.0
+    max_skew: Seconds = _MAX_SKEW
     """Seconds."""
     stale_after: Seconds = 60.0
     """Seconds."""
@@ -200,15 +203,15 @@ class Alerts(_Section):
     """How scores become alerts."""
 
     mode: Literal["lifecycle", "every_window"] = "lifecycle"
-    raise_after: Count = 1
+    raise_after: Count = DEFAULT_ALERT_RULES.raise_after
     """Consecutive Faulty windows that raise an alert."""
-    clear_after: Count = 3
+    clear_after: Count = DEFAULT_ALERT_RULES.clear_after
     """Consecutive Normal windows that resolve it."""
-    clear_below: Score | None = None
+    clear_below: Score | None = DEFAULT_ALERT_RULES.clear_below
     """A window counts towards that only with a score below this; None: each Normal one does."""
-    min_interval: SecondsOrZero = 0.0
+    min_interval: SecondsOrZero = DEFAULT_ALERT_RULES.min_interval
     """Seconds after an incident in which its group begins no other."""
-    renotify_after: SecondsOrZero = 0.0
+    renotify_after: SecondsOrZero = DEFAULT_ALERT_RULES.renotify_after
     """Seconds after which an incident that goes on is published again; 0: never."""
     rules: tuple[AlertRule, ...] = ()
     """The first whose pattern fits a group decides for it."""
@@ -258,8 +261,8 @@ class Log(_Section):
 class FileSettings(_Section):
     """All that may stand in the TOML file."""
 
-    bundle: Annotated[Path, BeforeValidator(_bundle)] = default_bundle.OWN
-    """The folder to load; see `packaged.choose`. Empty stands for the one that comes with the monitor."""
+    bundle: Annotated[Path | None, BeforeValidator(_bundle)] = PLANT_BUNDLE
+    """The folder to load; None, "" in the file, is the one that comes with the monitor."""
     mqtt: Mqtt = Mqtt()
     input: Input = Input()
     windows: WindowSettings = WindowSettings()

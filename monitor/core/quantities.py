@@ -9,20 +9,37 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.medians import median
 
-__all__ = ["Quantities"]
+__all__ = ["Quantities", "neighbours", "quantity", "quantity_numbers"]
 
 _PAIR = 2
 
 
+def quantity(name: str) -> str:
+    """Return what a feature measures: its name up to the last `_`, or all of a name that has none."""
+    return name.rpartition("_")[0] or name
+
+
+def quantity_numbers(names: Sequence[str]) -> IndexArray:
+    """Return which quantity each feature is of, numbered from 0 in alphabetical order: (feature,)."""
+    numbers = {kind: number for number, kind in enumerate(sorted(set(map(quantity, names))))}
+    return np.array([numbers[quantity(name)] for name in names], dtype=np.intp)
+
+
+def neighbours(names: Sequence[str], index: int) -> list[int]:
+    """Return the other features of a feature's quantity."""
+    numbers = quantity_numbers(names)
+    return [other for other in np.flatnonzero(numbers == numbers[index]).tolist() if other != index]
+
+
 class Quantities:
-    """Which features are of one quantity: those whose names differ after the last `_` only.
+    """Compares the features of each quantity.
 
     What the two of a pair say against each other is told once, by the first, and by a feature that is no
     pair's for itself: (..., told). `each` and `everywhere` make it (..., feature).
     """
 
     def __init__(self, names: Sequence[str]) -> None:
-        kinds = [name.rpartition("_")[0] or name for name in names]
+        kinds = [quantity(name) for name in names]
         members = [np.flatnonzero([kind == other for other in kinds]) for kind in dict.fromkeys(kinds)]
         pairs = [few.tolist() for few in members if len(few) == _PAIR]
         self._one, self._other = (np.array([pair[n] for pair in pairs], dtype=np.intp) for n in range(_PAIR))

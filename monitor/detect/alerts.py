@@ -1,35 +1,18 @@
 """Judged windows -> alert events: a state machine driven by event time alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import msgspec
 
+from monitor.core.rules import DEFAULT_ALERT_RULES, Rules
 from monitor.core.verdicts import AlertEvent, Judgements
 
-__all__ = ["AlertStage", "Rules"]
+__all__ = ["AlertStage"]
 
 # Of what is kept for a group. New fields go to the end of `_Group` with a default and leave it as it is: so
 # what an earlier monitor wrote can be read, and the other way round.
 _VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """When an incident begins, when it ends, and how often it is said."""
-
-    raise_after: int = 1
-    """Consecutive Faulty windows that begin an incident."""
-    clear_after: int = 3
-    """Consecutive Normal windows that end it."""
-    clear_below: float | None = None
-    """Only windows with a score below this count towards the end; None: all Normal ones do."""
-    min_interval: float = 0.0
-    """Seconds after an incident's end in which none is published; the first Faulty window after them
-    publishes one that goes on, dated from its own first Faulty window."""
-    renotify_after: float = 0.0
-    """Seconds after which an incident that goes on is said again; 0: it is said once."""
 
 
 _EVERY_WINDOW = Rules(clear_after=1)
@@ -72,7 +55,7 @@ class AlertStage:
 
     def __init__(
         self,
-        rules: Rules = Rules(),
+        rules: Rules = DEFAULT_ALERT_RULES,
         special: Sequence[tuple[str, Rules]] = (),
         *,
         every_window: bool = False,

@@ -8,27 +8,15 @@ from numpy.typing import NDArray
 
 from monitor.bundle.manifest import Feature
 from monitor.core.arrays import FloatArray
+from monitor.core.quantities import neighbours
 from monitor.detect.contributions import Contributions
 
-__all__ = ["neighbours", "reason"]
+__all__ = ["reason"]
 
 _UNCLEAR = "no value alone accounts for it"
 # Sensors agree where they are less than this part as far apart as at most. It isn't delicate: from a fifth to
 # a half 23 to 25 of the incidents told of below named a healthy sensor.
 _AGREED = 1 / 3
-
-
-def neighbours(features: Sequence[Feature], index: int) -> list[int]:
-    """Return which features measure the same beside one: their names differ after the last `_` only."""
-    quantity, _, _ = features[index].name.rpartition("_")
-    return [
-        other
-        for other, feature in enumerate(features)
-        if other != index
-        and quantity
-        and feature.name.rpartition("_")[0] == quantity
-        and feature.unit == features[index].unit
-    ]
 
 
 def reason(
@@ -51,7 +39,7 @@ def reason(
     """
     found = contributions.by_feature
     index = _furthest_apart(features, scaled) if found is None else int(found.argmax())
-    index = _mover(values, _apart(features, scaled, index), [index, *neighbours(features, index)])
+    index = _mover(values, _apart(features, scaled, index), [index, *_neighbours(features, index)])
     apart = _apart(features, scaled, index)  # (step,)
     step = _newest_peak(apart)
     if found is None:
@@ -59,6 +47,10 @@ def reason(
     if contributions.by_step is not None and not apart.any():  # it has no neighbour, or all agree
         step = _newest_peak(contributions.by_step[:, index])
     return _compare(features, values[step], index)
+
+
+def _neighbours(features: Sequence[Feature], index: int) -> list[int]:
+    return neighbours([feature.name for feature in features], index)
 
 
 def _furthest_apart(features: Sequence[Feature], scaled: NDArray[np.float32]) -> int:
@@ -86,7 +78,7 @@ def _mover(values: FloatArray, apart: NDArray[np.float32], sensors: Sequence[int
 
 def _apart(features: Sequence[Feature], scaled: NDArray[np.float32], index: int) -> NDArray[np.float32]:
     """Return how far a feature is from its neighbours in each reading of a scaled window: (step,)."""
-    beside = neighbours(features, index)
+    beside = _neighbours(features, index)
     others = scaled[:, beside].mean(axis=1) if beside else scaled[:, index]
     return np.abs(scaled[:, index] - others)
 
@@ -100,7 +92,7 @@ def _compare(features: Sequence[Feature], reading: FloatArray, index: int) -> st
     """Say one value of a reading (feature,), and those of its neighbours."""
     unit = f" {features[index].unit}" if features[index].unit else ""
     said = f"{features[index].name} reads {_number(reading[index])}{unit}"
-    beside = neighbours(features, index)
+    beside = _neighbours(features, index)
     if not beside:
         return said
     if len(beside) == 1:

@@ -9,25 +9,22 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.bundle import Bundle
+from monitor.bundle.bundle import Bundle
 from monitor.bundle.model_input import model_input
-from monitor.config.settings import Alerts, WindowSettings
 from monitor.core.arrays import FloatArray
-from monitor.core.errors import ConfigurationError
 from monitor.core.readings import Outcome, Readings, Windows
+from monitor.core.rules import WindowRules
 from monitor.core.verdicts import AlertEvent, Judgements
 from monitor.detect import baseline
+from monitor.detect.alerts import AlertStage
 from monitor.detect.contributions import Occlusion
 from monitor.detect.drift import DriftStage
 from monitor.detect.explanation import reason
 from monitor.detect.ranges import RangeStage
 from monitor.detect.windows import WindowStage
-from monitor.service.stages import alert_stage
 
 __all__ = ["Chain", "Scorer", "Verdicts"]
 
-# A reading or two may be lost on the way without the window losing its meaning.
-_DEFAULT_GAP_PERIODS = 3
 # So many readings at a time are compared with training: one takes as long as all of them, 70 µs.
 _COMPARED_AT_ONCE = 256
 
@@ -57,33 +54,19 @@ class Chain:
     Parameters
     ----------
     bundle : the verified bundle.
-    windows, alerts : the settings of those stages.
+    windows : when a window starts afresh.
+    alerts : turns judged windows into incidents; it belongs to this chain alone.
     scorer : scores in the bundle's place, where somebody wants to watch it work.
-
-    Raises
-    ------
-    ConfigurationError : with these settings no window would ever fill, or `clear_below` makes no sense.
     """
 
     def __init__(
-        self, bundle: Bundle, windows: WindowSettings, alerts: Alerts, scorer: Scorer | None = None
+        self, bundle: Bundle, windows: WindowRules, alerts: AlertStage, scorer: Scorer | None = None
     ) -> None:
         manifest = bundle.manifest
-        if windows.max_gap is not None and windows.max_gap < manifest.sample_period:
-            raise ConfigurationError(
-                f"windows.max_gap is {windows.max_gap:g} s and the bundle's readings come every "
-                f"{manifest.sample_period:g} s: no window would ever fill; expected more"
-            )
-        self.windows = WindowStage(
-            manifest.steps,
-            len(manifest.features),
-            max_gap=windows.max_gap or _DEFAULT_GAP_PERIODS * manifest.sample_period,
-            max_skew=windows.max_skew,
-            stride=windows.stride,
-        )
+        self.windows = WindowStage(manifest.steps, len(manifest.features), windows)
         self._model_input = model_input(manifest.names, has_baseline=manifest.baseline is not None)
         self.baseline = baseline.build(manifest.names, manifest.baseline)
-        self.alerts = alert_stage(alerts, manifest.threshold)
+        self.alerts = alerts
         self.drift = DriftStage(manifest.names, manifest.distribution)
         self._newest: list[FloatArray] = []  # not compared with training yet: (window, feature) each
         self._ranges = RangeStage(manifest.names, manifest.ranges)

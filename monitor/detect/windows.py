@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.readings import Outcome, Readings, Windows
+from monitor.core.rules import WindowRules
 from monitor.detect.reading_history import NEVER, Histories
 
 __all__ = ["WindowStage"]
@@ -67,19 +68,15 @@ class WindowStage:
     ----------
     steps : readings in a window, from the bundle.
     features : values in a reading, from the bundle.
-    max_gap : seconds of event time between two readings beyond which the window starts afresh.
-    max_skew : seconds that a reading's event time may lie ahead of its arrival.
-    stride : every how many readings a complete window is judged; the others are `skipped`.
+    rules : when a window starts afresh, which readings come from the future, and which windows are judged.
     """
 
-    def __init__(
-        self, steps: int, features: int, *, max_gap: float, max_skew: float = 60.0, stride: int = 1
-    ) -> None:
+    def __init__(self, steps: int, features: int, rules: WindowRules) -> None:
         self._steps = steps
         self._features = features
-        self._max_gap = max_gap
-        self._max_skew = max_skew
-        self._stride = stride
+        self._max_gap = rules.max_gap
+        self._max_skew = rules.max_skew
+        self._stride = rules.stride
         self._kept = Histories(steps, features)
 
     def push(self, readings: Readings) -> Windows:

@@ -1,6 +1,5 @@
 """All that is known of each group: the state of the stages and its line on the board, as one value."""
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
@@ -11,7 +10,6 @@ from monitor.groups.status import StateBoard
 
 __all__ = ["Memory"]
 
-_log = logging.getLogger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
 
 Fetch = Callable[[list[str]], Mapping[str, bytes]]
@@ -38,6 +36,8 @@ class Memory:
 
         It raises ValueError where that can't be read.
         """
+        self.unreadable: list[str] = []
+        """Why groups that were set aside begin afresh, until whoever reads this empties it."""
         self.elsewhere = False
         """Whether there may be groups that were set aside."""
 
@@ -87,7 +87,7 @@ class Memory:
                 try:
                     self.load(group, value, now)
                 except ValueError as error:  # one lost group is no reason to stop judging all others
-                    _log.error("a group that was set aside can't come back and begins afresh: %s", error)
+                    self.unreadable.append(str(error))
 
     def last_incident(self, group: str) -> Latest | None:
         """Return a group's latest incident, as a copy, also where it is over; None if there was none.

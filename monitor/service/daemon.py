@@ -26,7 +26,7 @@ from monitor.service.broker_link import Link
 from monitor.service.gateway import Edge
 from monitor.service.parallel_scorer import SharedScorer
 from monitor.service.pipeline import Pipeline
-from monitor.service.stages import decoder
+from monitor.service.stages import build_scoring, decoder
 from monitor.service.systemd import Systemd
 from monitor.storage.restore import restore
 from monitor.telemetry.logs import PipelineLog
@@ -216,14 +216,14 @@ class Daemon:
         status = Status(self.registry, lambda: (self._settings, self._bundle.manifest), self._not_ready)
         stream = Stream(live, status.look)
         app = build(
-            self.registry, self._not_alive, self._not_ready, stream, lambda: self._settings.bundle,
-            token(settings.http),
+            self.registry, self._not_alive, self._not_ready, stream,
+            lambda: default_bundle.choose(self._settings.bundle), token(settings.http),
         )  # fmt: skip
         return Server(app, settings.http.host, settings.http.port, stream.stop), live
 
     def _chain(self, loaded: bundle.Bundle) -> Chain:
         scorer = TimedScorer(SharedScorer(loaded.classifier), self._metrics.inference_seconds)
-        return Chain(loaded, self._settings.windows, self._settings.alerts, scorer)
+        return build_scoring(loaded, self._settings.windows, self._settings.alerts, scorer)
 
     def _change_to(self, settings: Settings, loaded: bundle.Bundle) -> None:
         before = self._settings

@@ -71,6 +71,9 @@ class Watcher(Protocol):
     def alerted(self, events: Sequence[AlertEvent]) -> None:
         """Take note of incidents that began or ended."""
 
+    def unreadable(self, reasons: Sequence[str]) -> None:
+        """Take note of groups whose state in the store can't be read, so that they begin afresh."""
+
 
 class Onlooker(Protocol):
     """Is shown each batch while the pipeline waits: it looks at it later, and elsewhere."""
@@ -207,6 +210,9 @@ class Pipeline:
             self._watcher.overflowed(taken.overflowed)
         if decisions.events:
             self._watcher.alerted(decisions.events)
+        if memory.unreadable:
+            self._watcher.unreadable(memory.unreadable)
+            memory.unreadable.clear()
         return bool(taken.messages)
 
     def _change_over(self) -> None:

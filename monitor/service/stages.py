@@ -1,12 +1,15 @@
-"""Builds the alert stage from the settings."""
+"""Builds the stages from settings and bundle."""
 
-from monitor.config.settings import Alerts, Settings
+from monitor.bundle import Bundle
+from monitor.config.settings import Alerts, Settings, WindowSettings
 from monitor.core.errors import ConfigurationError
+from monitor.core.rules import Rules, WindowRules, default_max_gap
 from monitor.core.topics import Template
-from monitor.detect.alerts import AlertStage, Rules
+from monitor.detect.alerts import AlertStage
+from monitor.detect.scoring import Chain, Scorer
 from monitor.ingest.decode import DecodeStage
 
-__all__ = ["alert_stage", "decoder"]
+__all__ = ["alert_stage", "build_scoring", "decoder", "window_rules"]
 
 
 def alert_stage(alerts: Alerts, threshold: float) -> AlertStage:
@@ -44,3 +47,37 @@ def decoder(settings: Settings, features: tuple[str, ...]) -> DecodeStage:
         return DecodeStage(templates, features, settings.input.fields)
     except ValueError as error:
         raise ConfigurationError(f"input.fields: {error}") from error
+
+
+def window_rules(windows: WindowSettings, sample_period: float) -> WindowRules:
+    """Return the rules for a bundle with this sample period, in seconds.
+
+    Raises
+    ------
+    ConfigurationError : no window would ever fill.
+    """
+    if windows.max_gap is not None and windows.max_gap < sample_period:
+        raise ConfigurationError(
+            f"windows.max_gap is {windows.max_gap:g} s and the bundle's readings come every "
+            f"{sample_period:g} s: no window would ever fill; expected more"
+        )
+    max_gap = windows.max_gap or default_max_gap(sample_period)
+    return WindowRules(max_gap, windows.max_skew, windows.stride)
+
+
+def build_scoring(
+    bundle: Bundle, windows: WindowSettings, alerts: Alerts, scorer: Scorer | None = None
+) -> Chain:
+    """Return the stages with these settings for a bundle.
+
+    Parameters
+    ----------
+    scorer : scores in the bundle's place.
+
+    Raises
+    ------
+    ConfigurationError : with these settings no window would ever fill, or `clear_below` makes no sense.
+    """
+    manifest = bundle.manifest
+    rules = window_rules(windows, manifest.sample_period)
+    return Chain(bundle, rules, alert_stage(alerts, manifest.threshold), scorer)

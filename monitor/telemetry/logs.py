@@ -5,8 +5,8 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import Literal
 
-from monitor.config.settings import Log
 from monitor.core.readings import Outcome, Refusal
 from monitor.core.verdicts import AlertEvent
 from monitor.telemetry.log_throttle import EVERY, Seldom
@@ -19,13 +19,19 @@ _request_log = logging.getLogger("monitor.requests")
 _MOST_ALERTS = 1000
 
 
-def set_up(settings: Log) -> None:
-    """Send the log to stderr, one line a record."""
+def set_up(level: str, style: Literal["text", "json"]) -> None:
+    """Send the log to stderr, one line a record.
+
+    Parameters
+    ----------
+    level : the least that is written: "debug", "info", "warning" or "error".
+    style : how a line looks.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if settings.format == "json" else _TextFormatter())
+    handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.level.upper())
+    root.setLevel(level.upper())
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # our own line says where HTTP is answered
 
 
@@ -106,6 +112,11 @@ class PipelineLog:
             _log.log(
                 level, "%s %s: %sscore %.3f, incident %s", words, event.group, why, event.score, event.id
             )
+
+    def unreadable(self, reasons: Sequence[str]) -> None:
+        """Say which groups begin afresh, for the store's account of them can't be read."""
+        for reason in reasons:
+            _log.error("a group that was set aside can't come back and begins afresh: %s", reason)
 
 
 class RequestLog:

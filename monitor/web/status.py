@@ -8,6 +8,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from monitor import __version__
+from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
 from monitor.core.verdicts import State
@@ -84,7 +85,7 @@ class Status:
             "threshold": manifest.threshold,
             "bundle": manifest.id,
             "created": manifest.created,
-            "report": (settings.bundle / "report" / "report.html").is_file(),
+            "report": (default_bundle.choose(settings.bundle) / "report" / "report.html").is_file(),
             "version": __version__,
             "started_at": self._started_at,
         }

@@ -21,11 +21,11 @@ from monitor import bundle
 from monitor.config.settings import Alerts, Settings, Store
 from monitor.core.arrays import FloatArray
 from monitor.core.messages import Outgoing
-from monitor.detect.scoring import Chain, Scorer
+from monitor.detect.scoring import Scorer
 from monitor.groups.state import Memory
 from monitor.mqtt.receive_queue import Inbox
 from monitor.publish.payloads import alert_payload, state_payload
-from monitor.service.stages import decoder
+from monitor.service.stages import build_scoring, decoder
 from monitor.storage.outbox import Outbox
 from monitor.storage.restore import restore
 from monitor.web.live import Live
@@ -98,11 +98,11 @@ class _Line:
         self._inbox = Inbox()
         self._decode = decoder(settings, loaded.manifest.names)
         self._memory = Memory(
-            Chain(loaded, settings.windows, settings.alerts, _Scorer(loaded.classifier, self.clock)),
+            build_scoring(loaded, settings.windows, settings.alerts, _Scorer(loaded.classifier, self.clock)),
             settings.windows.stale_after,
         )
         # What happens inside of `Chain.judge` is timed by doing it a second time beside it.
-        self._beside = Chain(loaded, settings.windows, settings.alerts)
+        self._beside = build_scoring(loaded, settings.windows, settings.alerts)
         self._store = restore(
             settings.store,
             self._memory,

@@ -11,9 +11,9 @@ from monitor import bundle
 from monitor.config.settings import Alerts, WindowSettings
 from monitor.core.topics import Template
 from monitor.core.verdicts import AlertEvent
-from monitor.detect.scoring import Chain
 from monitor.ingest.decode import DecodeStage
 from monitor.mqtt.receive_queue import CAPACITY, Inbox
+from monitor.service.stages import build_scoring
 from tests.chaos.course import Reading
 from tests.chaos.wire import Packet
 
@@ -77,7 +77,7 @@ def expect(folder: Path, mode: str, readings: Iterable[Reading]) -> list[AlertEv
     readings : as the monitor's stages should have seen them from their first start on.
     """
     loaded = bundle.load(folder)
-    chain = Chain(loaded, WindowSettings(), Alerts.model_validate({"mode": mode}))
+    chain = build_scoring(loaded, WindowSettings(), Alerts.model_validate({"mode": mode}))
     decode = DecodeStage([Template("plant/{line}/{station}/reading")], loaded.manifest.names, {})
     events: list[AlertEvent] = []
     inbox = Inbox()

@@ -16,6 +16,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
+from monitor.core.rules import default_max_gap
 from monitor.core.verdicts import Judgements
 from monitor.detect import drift
 from monitor.detect.alerts import AlertStage
@@ -81,7 +82,7 @@ class Site:
 
     def cut(self, frame: pd.DataFrame) -> Dataset:
         """Return its windows."""
-        return dataset.build([frame], max_gap=3 * dataset.sample_period([frame]))
+        return dataset.build([frame], max_gap=default_max_gap(dataset.sample_period([frame])))
 
     def calm(self, frame: pd.DataFrame, data: Dataset) -> NDArray[np.bool_]:
         """Return which windows no staged event is in (window,)."""

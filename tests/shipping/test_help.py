@@ -145,7 +145,7 @@ def test_completion_in_zsh(tmp_path: Path, program: str) -> None:
 def test_completion_costs_nobody_else() -> None:
     """What makes the completion isn't imported by who doesn't ask for it."""
     code = (
-        "import sys; from monitor.cli import main\n"
+        "import sys; from monitor.cli.main import main\n"
         "try: main(['run', '--help'])\n"
         "except SystemExit: sys.exit('shtab' in sys.modules)"
     )

@@ -62,8 +62,8 @@ def test_wheel(built: Path) -> None:
     assert metadata["Requires-Python"] == ">=3.11"
     assert {"training", "demo"} <= set(metadata.get_all("Provides-Extra", []))
     assert metadata.get_payload() == (ROOT / "README.md").read_text()
-    assert "sensor-monitor = monitor.cli:main" in entries
-    assert "sensor-training = training.cli:main" in entries
+    assert "sensor-monitor = monitor.cli.main:main" in entries
+    assert "sensor-training = training.cli.main:main" in entries
 
 
 def test_sdist(built: Path) -> None:
@@ -128,7 +128,7 @@ def test_training_without_its_libraries(installed: Path, tmp_path: Path) -> None
 def test_monitor_imports_nothing_heavy() -> None:
     """Even where the training libraries are there, no module of the daemon imports one."""
     script = (
-        "import sys, monitor.daemon, monitor.check, monitor.backtest, monitor.replay\n"
+        "import sys, monitor.service.daemon, monitor.cli.check, monitor.cli.backtest, monitor.cli.replay\n"
         f"print(*sorted({HEAVY | {'sklearn'}!r} & {{name.split('.')[0] for name in sys.modules}}))"
     )
     done = subprocess.run(

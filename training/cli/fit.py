@@ -57,8 +57,8 @@ def run(arguments: argparse.Namespace) -> str:
         )
         name = str(arguments.against_bundle or "the default bundle")
         other = against_bundle.standing(rival, name, trial) if trial and rival else None
-        from training.console.epoch_progress import console  # noqa: PLC0415
         from training.fit.fit import fit  # noqa: PLC0415 - TensorFlow takes seconds, and mistakes are told before
+        from training.network.epoch_progress import console  # noqa: PLC0415
 
         where = console()
         if found:

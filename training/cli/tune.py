@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace) -> str:
     if arguments.seeds is not None and arguments.study != "initializers":
         raise InputError("--seeds belongs to --study initializers; expected --trials, or neither")
     settings = flags.settings(arguments)
-    from training.console.epoch_progress import console  # noqa: PLC0415
     from training.data.prepare import prepare  # noqa: PLC0415
+    from training.network.epoch_progress import console  # noqa: PLC0415
     from training.tune import studies, trials  # noqa: PLC0415
     from training.tune.objective import without_test  # noqa: PLC0415
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Readings
+from monitor.core.rules import WindowRules
 from monitor.detect.windows import WindowStage
 from training.config.errors import InputError
 from training.data.recordings import FAULTY, NAMES
@@ -79,7 +80,7 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
     ------
     InputError : a group has no window at all.
     """
-    stage = WindowStage(STEPS, len(NAMES) + 2, max_gap=max_gap)
+    stage = WindowStage(STEPS, len(NAMES) + 2, WindowRules(max_gap))
     names = sorted({name for frame in frames for name in _kind(frame)})
     cut = []
     ts = []

@@ -9,6 +9,7 @@ import pandas as pd
 
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
+from monitor.core.rules import default_max_gap
 from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import dataset, recordings, relative_windows, windows_file
@@ -20,7 +21,6 @@ __all__ = ["Prepared", "prepare"]
 
 # Fewer windows than this hold too few episodes of each kind of fault to learn from.
 _FEWEST_WINDOWS = 300
-_MAX_GAP_PERIODS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +109,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _cut(path: Path, frame: pd.DataFrame, period: float) -> Dataset:
     try:
-        return dataset.build([frame], max_gap=_MAX_GAP_PERIODS * period)
+        return dataset.build([frame], max_gap=default_max_gap(period))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from monitor.bundle import Bundle, Golden
+from monitor.core.rules import default_max_gap
 from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import dataset, recordings, relative_windows
@@ -16,7 +17,6 @@ from training.data.prepare import prepare
 
 __all__ = ["settings", "unseen"]
 
-_MAX_GAP_PERIODS = 3
 # A calm hour may repeat a window by chance; a training part repeats far more of them.
 _KNOWN = 0.1
 
@@ -45,7 +45,7 @@ def unseen(paths: Sequence[Path], folder: Path, judge: Bundle) -> tuple[Dataset,
         raise InputError(f"{folder}: judges {list(judge.manifest.names)}, expected {recordings.NAMES}")
     where = ", ".join(map(str, paths))
     frames = [_read(path) for path in paths]
-    cut = dataset.build(frames, _MAX_GAP_PERIODS * judge.manifest.sample_period)
+    cut = dataset.build(frames, default_max_gap(judge.manifest.sample_period))
     data = relative_windows.shown(cut, judge.manifest.baseline)
     if not _is_known(data, folder):
         return data, f"all {len(data):,} windows of {where}"

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from monitor.core.rules import default_max_gap
 from training.config.errors import InputError
 from training.data import recordings
 from training.data.dataset import STEPS
@@ -28,7 +29,6 @@ from training.faults.healthy_recordings import Healthy
 
 __all__ = ["Standing", "Trial", "packaged", "standing", "trial", "verdict"]
 
-_MAX_GAP_PERIODS = 3
 # A group's first readings are in no window, or in none that is shown in its normal, so the split by windows
 # is up to so many readings later than one by readings.
 _MARGIN = 12
@@ -156,7 +156,7 @@ def _judge(folder: Path, tried_on: Trial) -> tuple[Flags, Flags]:
     words = ["backtest", "--bundle", folder, "--recording", tried_on.path, "--out", out]
     # Settings for a plant of somebody's mustn't decide here, and both are to judge at this plant's pace.
     environment = {name: text for name, text in os.environ.items() if not name.startswith("MONITOR_")}
-    environment["MONITOR_WINDOWS__MAX_GAP"] = str(_MAX_GAP_PERIODS * tried_on.sample_period)
+    environment["MONITOR_WINDOWS__MAX_GAP"] = str(default_max_gap(tried_on.sample_period))
     command = [sys.executable, "-m", "monitor", *map(str, words)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:

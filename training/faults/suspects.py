@@ -18,9 +18,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
+from monitor.core.quantities import quantity_numbers
 from training.data.recordings import FEATURES, NAMES, complete
 from training.faults.kinds import LEAST_SPREAD, LIMITS
-from training.network.augmentation import pairs
 
 __all__ = ["Stretch", "find"]
 
@@ -86,7 +86,7 @@ def _in_group(group: str, ts: FloatArray, values: FloatArray) -> Iterator[Stretc
 
 def _partners() -> list[tuple[int, int]]:
     """Return the columns of each pair."""
-    of = pairs()
+    of = quantity_numbers(NAMES)
     return [
         (int(columns[0]), int(columns[1])) for columns in (np.flatnonzero(of == p) for p in np.unique(of))
     ]

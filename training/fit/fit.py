@@ -8,12 +8,12 @@ from rich.console import Console
 from monitor import bundle
 from training.config.errors import InputError
 from training.config.settings import FitSettings
-from training.console import epoch_progress
 from training.data import bundle_folder
 from training.data.prepare import Prepared
 from training.faults.healthy_recordings import Healthy
 from training.fit import bundle_contents
 from training.fit.bundle_contents import THRESHOLD
+from training.network import epoch_progress
 from training.network.train import Trained, train
 
 __all__ = ["THRESHOLD", "Trained", "fit", "train"]

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
+from monitor.core.quantities import quantity_numbers
 from training.config.settings import FitSettings
 from training.data.recordings import NAMES
 
-__all__ = ["Change", "Moves", "Variations", "change", "pairs"]
+__all__ = ["Change", "Moves", "Variations", "change"]
 
 
 # In units: how far a Normal window may stray on some plant, and how little a Faulty one.
@@ -48,7 +49,7 @@ class Moves:
     """
 
     def __init__(self, shift: float, scale: FloatArray) -> None:
-        self._pairs = pairs()
+        self._pairs = quantity_numbers(NAMES)
         # What a move of one mean spread of the pair is in each feature's own spreads.
         own = np.array([scale[self._pairs == pair].mean() for pair in self._pairs]) / scale
         self._own = (shift * own).astype(np.float32)  # (feature,)
@@ -79,7 +80,8 @@ class Variations:
     """
 
     def __init__(self, unit: float) -> None:
-        members = [np.flatnonzero(pairs() == pair) for pair in np.unique(pairs())]
+        numbers = quantity_numbers(NAMES)
+        members = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
         orders = []
         for outer in permutations(members):
             for inner in product(*(permutations(pair) for pair in outer)):
@@ -109,9 +111,3 @@ def change(settings: FitSettings, scale: FloatArray) -> Change | None:
     if settings.baseline != "none":
         return Variations(1 / float(scale[0]))
     return Moves(settings.joint_shift, scale) if settings.joint_shift else None
-
-
-def pairs() -> NDArray[np.intp]:
-    """Return which pair each feature belongs to (feature,): those whose names differ in the mote alone."""
-    quantities = [name.rpartition("_")[0] for name in NAMES]
-    return np.array([sorted(set(quantities)).index(quantity) for quantity in quantities])

@@ -96,7 +96,7 @@ def _daemon(bundle: Path, broker: EmbeddedBroker, store: Path) -> tuple[Daemon, 
         "log": {"level": "error"},  # the alerts are shown as they come over MQTT
     }
     settings = loading.load(None, flags)
-    set_up(settings.log)
+    set_up(settings.log.level, settings.log.format)
     try:
         return Daemon(settings), settings
     except InUseError:  # of its port: the store is new

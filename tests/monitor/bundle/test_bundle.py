@@ -170,6 +170,7 @@ def _swap_features(content: Any) -> None:
         ("manifest.json", lambda m: m["ranges"].pop("humidity_1"), "ranges must name"),
         ("manifest.json", lambda m: m["ranges"].update(humidity_1=[9, 1]), "lowest below highest"),
         ("manifest.json", lambda m: m["features"].append(m["features"][0]), "must be distinct names"),
+        ("manifest.json", lambda m: m["features"][2].update(unit="degF"), "temperature_2 degF"),
         ("manifest.json", _swap_features, "expected manifest.json's ['humidity_1', 'temperature_1'"),
         ("scaler.json", _swap_features, "features are ['humidity_1', 'temperature_1'"),
         ("golden.json", _swap_features, "features are ['humidity_1', 'temperature_1'"),

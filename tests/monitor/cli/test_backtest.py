@@ -17,9 +17,9 @@ from monitor.config.settings import Alerts, WindowSettings
 from monitor.core.errors import FailedError, RecordingError
 from monitor.core.readings import Readings
 from monitor.core.verdicts import AlertEvent
-from monitor.detect.scoring import Chain
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording
+from monitor.service.stages import build_scoring
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
 QUICK = hypothesis_settings(derandomize=True, deadline=None, max_examples=40)
@@ -138,7 +138,7 @@ def test_events_are_the_daemons(toy_bundle: Path, tmp_path: Path) -> None:
     ]
     _judge(toy_bundle, tmp_path, list(rows))
     loaded = bundle.load(toy_bundle)
-    verdicts = Chain(loaded, WindowSettings(), Alerts()).judge(_readings(rows))
+    verdicts = build_scoring(loaded, WindowSettings(), Alerts()).judge(_readings(rows))
     expected = [alert_payload(event, loaded.manifest).decode() for event in verdicts.events]
     assert (tmp_path / "events.jsonl").read_text().splitlines() == expected
     assert [json.loads(event)["status"] for event in expected].count("firing") == 3
@@ -190,7 +190,7 @@ def test_first_event_says_why(toy_bundle: Path, alerts: Alerts) -> None:
     rows = [
         (5.0 * n, group, values[n]) for n in range(5) for group, values in zip("abc", course, strict=True)
     ]
-    events = Chain(bundle.load(toy_bundle), WindowSettings(), alerts).judge(_readings(rows)).events
+    events = build_scoring(bundle.load(toy_bundle), WindowSettings(), alerts).judge(_readings(rows)).events
     said = [(event.group, event.repeat, event.reason[:23], event.contributions) for event in events]
     assert said == [
         ("b", 0, "temperature_2 reads 30 ", [0, 0, 1, 0]),
@@ -213,7 +213,9 @@ def test_moving_groups_makes_no_difference(
     times = np.cumsum([jump for jump, *_ in jumps]).tolist()
     rows = [(ts, group, values) for ts, (_, group, values) in zip(times, jumps, strict=True)]
     loaded = bundle.load(toy_bundle)
-    whole, here, there = (Chain(loaded, WindowSettings(stride=2), Alerts(clear_after=2)) for _ in range(3))
+    whole, here, there = (
+        build_scoring(loaded, WindowSettings(stride=2), Alerts(clear_after=2)) for _ in range(3)
+    )
     expected = whole.judge(_readings(rows))
     outcomes, scores, events = [], [], []
     for begin, end in pairwise([0, *sorted(cut for cut in cuts if cut < len(rows)), len(rows)]):

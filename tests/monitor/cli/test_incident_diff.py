@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.cli.incident_diff import Change, Incident, Ledger, compare
-from monitor.detect.alerts import AlertStage, Rules
+from monitor.core.rules import Rules
+from monitor.detect.alerts import AlertStage
 from tests.monitor.detect.alert_sequences import SCORES, Window, update
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=200)

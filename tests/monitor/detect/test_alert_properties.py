@@ -7,8 +7,9 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core.rules import Rules
 from monitor.core.verdicts import AlertEvent
-from monitor.detect.alerts import AlertStage, Rules
+from monitor.detect.alerts import AlertStage
 from tests.monitor.detect.alert_sequences import SCORES, THRESHOLD, Said, Window, say, update
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=300)

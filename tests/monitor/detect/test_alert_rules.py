@@ -2,7 +2,8 @@ import pytest
 
 from monitor.config.settings import AlertRule, Alerts
 from monitor.core.errors import ConfigurationError
-from monitor.detect.alerts import AlertStage, Rules
+from monitor.core.rules import Rules
+from monitor.detect.alerts import AlertStage
 from monitor.service.stages import alert_stage
 from tests.monitor.detect.alert_sequences import SCORES, THRESHOLD, Window, judged, say, update
 

@@ -3,8 +3,9 @@ import weakref
 import numpy as np
 import pytest
 
+from monitor.core.rules import Rules
 from monitor.core.verdicts import AlertEvent, Judgements
-from monitor.detect.alerts import AlertStage, Rules
+from monitor.detect.alerts import AlertStage
 
 Said = tuple[str, str, float | None]
 """Status, id, end."""

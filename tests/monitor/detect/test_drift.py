@@ -10,7 +10,7 @@ from monitor.bundle.manifest import Distribution
 from monitor.config.settings import Alerts, WindowSettings
 from monitor.core.arrays import FloatArray
 from monitor.detect.drift import DriftStage, learn
-from monitor.detect.scoring import Chain
+from monitor.service.stages import build_scoring
 from tests.conftest import Mosquitto, wait_until
 from tests.monitor.service.pipeline_fixture import World, message
 from tests.observability.server import CONFIG
@@ -209,7 +209,7 @@ def test_every_window_counts_over_a_reload(tmp_path: Path) -> None:
     world = World(tmp_path / "bundle")
     world.run((1.0, [message(5 * number) for number in range(10)]))
     former = world.memory.chain
-    world.memory.move_to(Chain(bundle.load(tmp_path / "bundle"), WindowSettings(), Alerts()))
+    world.memory.move_to(build_scoring(bundle.load(tmp_path / "bundle"), WindowSettings(), Alerts()))
     assert world.memory.chain is not former
     assert world.memory.chain.drift.counted[2] == 8
 

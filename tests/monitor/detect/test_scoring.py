@@ -13,6 +13,7 @@ from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome, Readings
 from monitor.detect.baseline import Baseline
 from monitor.detect.scoring import Chain
+from monitor.service.stages import build_scoring
 from tests.monitor.service.pipeline_fixture import World, message
 from tests.support.toy_bundle import HEALTHY, save_toy_bundle
 
@@ -43,7 +44,7 @@ def _readings(values: FloatArray, first: int = 0, group: str = "g") -> Readings:
 
 
 def _chain(folder: Path) -> Chain:
-    return Chain(bundle.load(folder), WindowSettings(), Alerts())
+    return build_scoring(bundle.load(folder), WindowSettings(), Alerts())
 
 
 def test_warm_up(folder: Path) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.readings import Outcome, Readings, Windows
+from monitor.core.rules import WindowRules
 from monitor.detect.windows import WindowStage
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=150)
@@ -16,7 +17,7 @@ Row = tuple[str, float]
 
 
 def _stage(stride: int = 1) -> WindowStage:
-    return WindowStage(STEPS, FEATURES, max_gap=MAX_GAP, max_skew=MAX_SKEW, stride=stride)
+    return WindowStage(STEPS, FEATURES, WindowRules(MAX_GAP, MAX_SKEW, stride))
 
 
 def _readings(
@@ -149,7 +150,7 @@ def _dump() -> bytes:
 @pytest.mark.parametrize(("steps", "features"), [(STEPS, FEATURES + 1), (1, FEATURES)])
 def test_load_refuses_other_shapes(steps: int, features: int) -> None:
     """State of another shape is refused and leaves no group behind."""
-    stage = WindowStage(steps, features, max_gap=MAX_GAP)
+    stage = WindowStage(steps, features, WindowRules(MAX_GAP))
     with pytest.raises(ValueError, match=f"expected version 2 with {steps} x {features}"):
         stage.load("g", _dump())
     assert stage.groups() == []

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from monitor import bundle
 from monitor.config.settings import Alerts, WindowSettings
-from monitor.detect.scoring import Chain
+from monitor.service.stages import build_scoring
 from tests.monitor.service.pipeline_fixture import NOW, World, message
 from tests.support.toy_bundle import FAULTY, HEALTHY
 
@@ -83,14 +83,15 @@ def test_least_recently_heard_is_set_aside(toy_bundle: Path) -> None:
     assert [event["id"] for event in world.said("alerts/")] == [incident["id"]] * 2
 
 
-def test_value_that_cannot_come_back(toy_bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_value_that_cannot_come_back(toy_bundle: Path) -> None:
     """A group whose state was damaged meanwhile begins afresh, and the log says so."""
     world = World(toy_bundle, most_groups=1)
     world.memory.fetch = lambda names: dict.fromkeys(names, b"nonsense")
     world.run((1.0, [message(0, topic="p/a")]), (2.0, [message(0, topic="p/b")]))
     world.run((3.0, [message(1, topic="p/a")]))
     assert world.outcomes() == {"filling": 3}
-    assert "'a' can't be read" in caplog.text
+    (reason,) = world.unreadable_groups
+    assert "'a' can't be read" in reason
 
 
 def test_stages_change(toy_bundle: Path) -> None:
@@ -98,7 +99,7 @@ def test_stages_change(toy_bundle: Path) -> None:
     world = World(toy_bundle)
     world.run((1.0, [message(ts, FAULTY) for ts in (0, 1, 2)]))
     loaded = bundle.load(toy_bundle)
-    chain = Chain(loaded, WindowSettings(), Alerts(clear_after=2))
+    chain = build_scoring(loaded, WindowSettings(), Alerts(clear_after=2))
     replaced = world.pipeline.replace(chain, loaded.manifest, stale_after=5.0)
     world.run((2.0, [message(ts, HEALTHY) for ts in (3, 4, 5)]))
     assert replaced.done.is_set()

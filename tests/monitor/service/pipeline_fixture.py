@@ -16,7 +16,6 @@ from monitor.core.messages import Delivery, Outgoing, Taken
 from monitor.core.readings import Arrivals, Outcome, Refusal
 from monitor.core.topics import Template
 from monitor.core.verdicts import AlertEvent
-from monitor.detect.scoring import Chain
 from monitor.groups.mutes import Mutes
 from monitor.groups.state import Memory
 from monitor.ingest.decode import DecodeStage
@@ -25,6 +24,7 @@ from monitor.operators.false_alarms import FalseAlarms
 from monitor.publish.home_assistant import Discovery
 from monitor.publish.publisher import Herald
 from monitor.service.pipeline import Pipeline
+from monitor.service.stages import build_scoring
 from monitor.telemetry.metrics import Metrics
 from tests.support.toy_bundle import HEALTHY, NAMES
 
@@ -54,6 +54,7 @@ class World:
         self.acknowledged: list[Delivery] = []
         self.refusals: list[Refusal] = []
         self.events: list[AlertEvent] = []
+        self.unreadable_groups: list[str] = []
         self.broken = False
         self.saves = self.secures = True
         """Whether what is committed is permanent at once, and whether what is asked for is."""
@@ -65,7 +66,7 @@ class World:
         self._stop = threading.Event()
         self.metrics = Metrics(CollectorRegistry(), loaded.manifest)
         windows = WindowSettings(stale_after=60, **window_settings)
-        chain = Chain(loaded, windows, alerts or Alerts(clear_after=1))
+        chain = build_scoring(loaded, windows, alerts or Alerts(clear_after=1))
         decode = DecodeStage([Template("p/{group}")], NAMES, {})
         self.memory = Memory(chain, 60.0)
         for group, value in (known or {}).items():
@@ -124,6 +125,9 @@ class World:
 
     def overflowed(self, count: int) -> None:
         self.dropped += count
+
+    def unreadable(self, reasons: Sequence[str]) -> None:
+        self.unreadable_groups.extend(reasons)
 
     def alerted(self, events: Sequence[AlertEvent]) -> None:
         self.events.extend(events)

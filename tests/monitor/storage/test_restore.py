@@ -9,8 +9,8 @@ from monitor import bundle
 from monitor.config.settings import Alerts, WindowSettings
 from monitor.config.settings import Store as StoreSettings
 from monitor.core.errors import ConfigurationError, InUseError
-from monitor.detect.scoring import Chain
 from monitor.groups.state import Memory
+from monitor.service.stages import build_scoring
 from monitor.storage.restore import look, open_store, restore
 from monitor.storage.store import SCHEMA, Store
 from tests.support.toy_bundle import NAMES
@@ -116,7 +116,7 @@ def test_newer_version(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
 def test_damaged_group(tmp_path: Path, toy_bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
     """State of a group that can't be read sets the whole store aside: who knows what else is wrong."""
     _fill(tmp_path / "s.db", b"nonsense")
-    memory = Memory(Chain(bundle.load(toy_bundle), WindowSettings(), Alerts()), 60.0)
+    memory = Memory(build_scoring(bundle.load(toy_bundle), WindowSettings(), Alerts()), 60.0)
     store = restore(StoreSettings(path=tmp_path / "s.db"), memory, NAMES, 3, most=9, now=0.0)
     assert (store.count(), len(memory.board)) == (0, 0)
     store.close()

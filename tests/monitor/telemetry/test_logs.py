@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.config.settings import Log
 from monitor.core.readings import Outcome, Refusal
 from monitor.core.verdicts import AlertEvent
 from monitor.telemetry.logs import PipelineLog, RequestLog, set_up
@@ -36,6 +35,14 @@ def test_reason_is_said(caplog: pytest.LogCaptureFixture) -> None:
     """A refusal is said with its outcome, its topic and its reason."""
     PipelineLog().refused([_refusal()])
     assert caplog.messages == ["malformed reading of p/g: no ts"]
+
+
+def test_unreadable_groups(caplog: pytest.LogCaptureFixture) -> None:
+    """A group whose stored state can't be read is named with the reason."""
+    PipelineLog().unreadable(["state of 'a' can't be read"])
+    assert caplog.messages == [
+        "a group that was set aside can't come back and begins afresh: state of 'a' can't be read"
+    ]
 
 
 def test_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
@@ -140,7 +147,7 @@ NASTY = "p/\n2026-01-01 forged\r\x1b[2J\u2028\x85\0end"
 
 def test_text_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Control characters in a topic can't forge a line of the log, nor reach a terminal."""
-    set_up(Log())
+    set_up("info", "text")
     PipelineLog().refused([_refusal(topic=NASTY)])
     (line,) = capsys.readouterr().err.removesuffix("\n").splitlines()
     assert line.isprintable()
@@ -150,14 +157,14 @@ def test_text_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_arguments_of_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """What is logged with arguments is put in their places once, percent signs included."""
-    set_up(Log())
+    set_up("info", "text")
     logging.getLogger("x").info("%s of %s", "100 %s", "é")
     assert "100 %s of é" in capsys.readouterr().err
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     """In JSON each record is an object on a line of its own, with the message as it was."""
-    set_up(Log(format="json"))
+    set_up("info", "json")
     PipelineLog().refused([_refusal(topic=NASTY)])
     (line,) = capsys.readouterr().err.removesuffix("\n").splitlines()
     content = json.loads(line)
@@ -168,7 +175,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_json_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     """In JSON an exception's traceback is a field of its record."""
-    set_up(Log(format="json"))
+    set_up("info", "json")
     try:
         raise RuntimeError("broken")  # noqa: TRY301
     except RuntimeError:
@@ -180,7 +187,7 @@ def test_json_traceback(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(("level", "said"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
 def test_level(level: str, said: int, capsys: pytest.CaptureFixture[str]) -> None:
     """What is below the level is not said."""
-    set_up(Log.model_validate({"level": level}))
+    set_up(level, "text")
     for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         logging.getLogger("x").log(number, "something")
     assert len(capsys.readouterr().err.splitlines()) == said

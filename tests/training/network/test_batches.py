@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from monitor.core.quantities import quantity_numbers
 from training.data.recordings import NAMES
-from training.network.augmentation import Moves, Variations, pairs
+from training.network.augmentation import Moves, Variations
 from training.network.batches import Batches
 
 SCALE = np.array([2.0, 10.0, 4.0, 5.0])
@@ -24,7 +25,7 @@ def epoch(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
 
 def test_pairs_are_of_one_quantity() -> None:
     """Temperatures are one pair and humidities the other."""
-    by_name = dict(zip(NAMES, pairs().tolist(), strict=True))
+    by_name = dict(zip(NAMES, quantity_numbers(NAMES).tolist(), strict=True))
     assert by_name["temperature_1"] == by_name["temperature_2"] != by_name["humidity_1"]
     assert by_name["humidity_1"] == by_name["humidity_2"]
 

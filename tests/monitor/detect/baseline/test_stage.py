@@ -33,13 +33,13 @@ def _windows(values: FloatArray) -> FloatArray:
     return cut.transpose(0, 2, 1)
 
 
-def _strays(values: FloatArray, stage: BaselineStage | None = None) -> FloatArray:
+def _strays(values: FloatArray, names: tuple[str, ...] = NAMES, floor: float | None = None) -> FloatArray:
     """Return how far each reading strays, NaN where nothing can be said: (reading, feature)."""
-    stage = stage or _stage()
+    stage = _stage(names, BASELINE.floors if floor is None else (floor,) * len(names))
     windows = _windows(values)
     normals, ready = stage.push(["g"] * len(windows), windows)
     strays = np.full(values.shape, np.nan)
-    strays[STEPS - 1 :][ready] = Deviations(NAMES).transform(windows[ready], normals[ready])[:, -1]
+    strays[STEPS - 1 :][ready] = Deviations(names).transform(windows[ready], normals[ready])[:, -1]
     return np.abs(strays)
 
 
@@ -262,7 +262,7 @@ def test_three_of_a_kind() -> None:
     rng = np.random.default_rng(0)
     values = 20 + np.sin(np.arange(800) / 300)[:, None] + rng.normal(0, 0.02, (800, 3))
     values[300:, 1] += 2
-    strays = _strays(values, _stage(("t_1", "t_2", "t_3"), (0.09,) * 3))
+    strays = _strays(values, ("t_1", "t_2", "t_3"), 0.09)
     assert strays[300:, 1].min() > 10
     assert strays[300:, [0, 2]].max() < 2
 
@@ -272,7 +272,7 @@ def test_alone() -> None:
     rng = np.random.default_rng(0)
     values = rng.normal(20, 0.02, (600, 1))
     values[300:] += 2
-    strays = _strays(values, _stage(("pressure",), (0.09,)))
+    strays = _strays(values, ("pressure",), 0.09)
     assert strays[300] > 10
     assert strays[300 + MEMORY :].max() < 2
 
