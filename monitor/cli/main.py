@@ -165,7 +165,7 @@ def _backtest(arguments: argparse.Namespace) -> int:
 
 def _demo(arguments: argparse.Namespace) -> int:
     try:
-        from monitor.cli.demo.show import run
+        from monitor.cli.demo.runner import run
     except ModuleNotFoundError as error:
         raise UnusableError(f"the demo needs {error.name}: install sensor-monitor[demo]") from error
 

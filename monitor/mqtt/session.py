@@ -13,13 +13,13 @@ from paho.mqtt.reasoncodes import ReasonCode
 from monitor.config.settings import Mqtt
 from monitor.core.messages import TEXT, About, Listener, Read
 from monitor.mqtt import error_messages
+from monitor.mqtt.acknowledgements import Receipts
 from monitor.mqtt.bulk_client import BulkClient
 from monitor.mqtt.client import LARGEST_QUEUE, V5, V311, build, connect, hand_over, hang_up, in_flight
-from monitor.mqtt.confirmations import Confirmations
 from monitor.mqtt.packet_parser import Publish
 from monitor.mqtt.properties import of_message, of_will
 from monitor.mqtt.publish_queue import Sending
-from monitor.mqtt.receipts import Receipts
+from monitor.mqtt.publish_results import Confirmations
 from monitor.mqtt.request_message import asked
 from monitor.mqtt.subscriptions import Subscriptions
 from monitor.mqtt.takeover import outranks

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from monitor.core.times import iso
 from monitor.core.verdicts import AlertEvent, GroupState
-from monitor.groups.decisions import Decisions
 from monitor.groups.mutes import Mutes, matcher
+from monitor.groups.operator_changes import Decisions
 from monitor.groups.state import Memory
 from monitor.operators.false_alarms import FalseAlarms
 from monitor.operators.requests import Acknowledge, FalseAlarm, Refusal, Request, Silence, answer

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from monitor.bundle.manifest import Manifest
 from monitor.core.messages import Outgoing
 from monitor.core.verdicts import AlertEvent, GroupState
-from monitor.groups.decisions import Decisions
 from monitor.groups.mutes import Mutes
+from monitor.groups.operator_changes import Decisions
 from monitor.groups.state import Memory
 from monitor.publish.home_assistant import Discovery
 from monitor.publish.message_properties import STATE_EXPIRY

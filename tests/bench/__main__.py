@@ -7,11 +7,11 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import bars
-from tests.bench.figures import Figure, number, summarize, table, to_json
+from tests.bench import targets
+from tests.bench.benchmarks import PLANS, bytes_a_group
+from tests.bench.config import Setting
 from tests.bench.machine import describe
-from tests.bench.plans import PLANS, bytes_a_group
-from tests.bench.setting import Setting
+from tests.bench.measurements import Figure, number, summarize, table, to_json
 
 __all__ = ["main"]
 
@@ -52,10 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{round_}. {plan.name}: {text} ({time.monotonic() - began:.0f} s)", flush=True)
         rounds.append([*figures, *bytes_a_group(figures)])
     summaries = summarize(rounds)
-    reached = bars.reached(rounds)
+    reached = targets.reached(rounds)
     about = {**describe(), "rounds": options.rounds, "scale": options.scale, "rows not measured": broken}
     head = ", ".join(f"{name} {value}" for name, value in about.items())
-    text = "\n".join([f"{head}.", "", *table(summaries.values()), "", *bars.table(reached)])
+    text = "\n".join([f"{head}.", "", *table(summaries.values()), "", *targets.table(reached)])
     (options.out / "table.md").write_text(text + "\n", encoding="utf-8")
     (options.out / "bench.json").write_text(to_json(summaries.values(), about=about, bars=reached) + "\n")
     print(f"\n{text}")

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench.feed import Feed
-from tests.bench.figures import Figure
+from tests.bench.config import WARM_UP, Setting
+from tests.bench.measurements import Figure
 from tests.bench.processes import Broker, Speaker, sender
-from tests.bench.setting import WARM_UP, Setting
 from tests.bench.subjects import Ours, Subject, Told
+from tests.bench.workload import Feed
 
 __all__ = ["ECHO", "OURS", "echo", "ours", "quantity"]
 
@@ -33,7 +33,7 @@ def echo(setting: Setting) -> list[Figure]:
     """Measure a paho client that publishes each message back."""
     return _measure(
         setting, ECHO, "echo/#",
-        lambda broker, folder: Told("rivals", ["echo", broker.port, 1, setting.bundle, _FIRST], folder),
+        lambda broker, folder: Told("paho_clients", ["echo", broker.port, 1, setting.bundle, _FIRST], folder),
     )  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def _measure(
 
 
 def _pace(name: str, port: int, feed: Feed, rate: int, filter_: str, folder: Path) -> list[Figure]:
-    speaker = Speaker("pace", [str(port), feed.to_json(), str(rate), filter_], folder / "pace.log")
+    speaker = Speaker("latency_probe", [str(port), feed.to_json(), str(rate), filter_], folder / "pace.log")
     try:
         pace = json.loads(speaker.hear())
         speaker.wait()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.feed import Feed
+from tests.bench.workload import Feed
 from tests.conftest import PATIENCE, Mosquitto
 
 __all__ = ["Broker", "Speaker", "await_rest", "cpu_seconds", "sender"]

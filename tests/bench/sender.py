@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 
-from tests.bench.feed import Feed
-from tests.chaos.wire import Link
+from tests.bench.workload import Feed
+from tests.chaos.raw_mqtt import Link
 
 __all__ = ["main"]
 

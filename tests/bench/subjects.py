@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench.feed import FILTER, KEEPALIVE, LINES
 from tests.bench.processes import Broker, Speaker, await_rest, cpu_seconds
+from tests.bench.workload import FILTER, KEEPALIVE, LINES
 from tests.chaos.memory import resident_mb
 from tests.conftest import PATIENCE, wait_until
 from tests.support.processes import Monitor

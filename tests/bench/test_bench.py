@@ -1,9 +1,9 @@
 import json
 from pathlib import Path
 
-from tests.bench import bars
+from tests.bench import targets
 from tests.bench.__main__ import main
-from tests.bench.figures import Figure
+from tests.bench.measurements import Figure
 
 
 def test_bench(tmp_path: Path, toy_bundle: Path) -> None:
@@ -29,6 +29,6 @@ def test_bar_is_median_of_ratios() -> None:
         ]
         for ours, paho in ((100.0, 50.0), (90.0, 90.0), (60.0, 40.0))
     ]
-    (bar,) = bars.reached(rounds)
+    (bar,) = targets.reached(rounds)
     assert bar["measured"] == 1.5
     assert bar["met"]

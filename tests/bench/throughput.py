@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from tests.bench.feed import Feed
-from tests.bench.figures import Figure
+from tests.bench.config import WARM_UP, Setting
+from tests.bench.measurements import Figure
 from tests.bench.processes import Broker, sender
-from tests.bench.setting import WARM_UP, Setting
 from tests.bench.subjects import MosquittoSub, Ours, OursByLine, Subject, Told
+from tests.bench.workload import Feed
 
 __all__ = [
     "CPU",
@@ -68,7 +68,7 @@ def flood_rival(
     totals = [warm_up.messages, warm_up.messages + feed.messages]
     with _flooded(
         setting.fresh(name), warm_up, feed,
-        lambda broker, folder: Told("rivals", [kind, broker.port, qos, setting.bundle, *totals], folder),
+        lambda broker, folder: Told("paho_clients", [kind, broker.port, qos, setting.bundle, *totals], folder),
     ) as (_, flood):  # fmt: skip
         return _figures(name, MESSAGES, feed.messages, flood, feed)
 
@@ -87,7 +87,7 @@ def flood_ceiling(setting: Setting, name: str, messages: int) -> list[Figure]:
     feed = setting.feed(messages)
     size = sum(map(len, feed.packets()))
     with _flooded(
-        setting.fresh(name), None, feed, lambda broker, folder: Told("ceiling", [broker.port, size], folder)
+        setting.fresh(name), None, feed, lambda broker, folder: Told("raw_subscriber", [broker.port, size], folder)
     ) as (_, flood):
         return _figures(name, MESSAGES, feed.messages, flood, feed)
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.broker_faults import kill_broker, restart_broker
-from tests.chaos.inputs import fuzz_decode, lie_about_time
-from tests.chaos.loads import flood
+from tests.chaos.connection_faults import absent_subscriber, break_connection
+from tests.chaos.input_faults import fuzz_decode, lie_about_time
+from tests.chaos.overload import flood
 from tests.chaos.process_faults import absent_broker, kill_monitor, two_monitors, wrong_address
+from tests.chaos.results import Row
 from tests.chaos.soak import soak
 from tests.chaos.store_faults import fill_disk, kill_in_commit, truncate_store
-from tests.chaos.verdict import Row
-from tests.chaos.wire_faults import absent_subscriber, break_connection
 
 __all__ = ["main"]
 

@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from tests.chaos.course import Reading
-from tests.chaos.rig import Rig, by_mode
-from tests.chaos.verdict import Row
-from tests.chaos.wire import Packet, packets
-from tests.chaos.witness import Witness
+from tests.chaos.harness import Rig, by_mode
+from tests.chaos.raw_mqtt import Packet, packets
+from tests.chaos.reading_generator import Reading
+from tests.chaos.recorder import Witness
+from tests.chaos.results import Row
 
 __all__ = ["kill_broker", "restart_broker"]
 

@@ -17,7 +17,7 @@ import monitor.ingest.columns  # noqa: F401
 with atheris.instrument_imports(
     include=["monitor.ingest.decode", "monitor.ingest.formats.json_object", "monitor.core.topics"]
 ):
-    from tests.chaos.promise import Decoder
+    from tests.chaos.decode_checker import Decoder
 
 from tests.chaos.memory import resident_mb
 from tests.support.toy_bundle import HEALTHY, NAMES

@@ -4,8 +4,8 @@ import signal
 import threading
 from pathlib import Path
 
-from tests.chaos.rig import MODES, Rig, await_progress, by_mode
-from tests.chaos.verdict import Row
+from tests.chaos.harness import MODES, Rig, await_progress, by_mode
+from tests.chaos.results import Row
 from tests.conftest import free_port, wait_until
 from tests.support.processes import Monitor
 

@@ -6,10 +6,10 @@ from itertools import islice
 from pathlib import Path
 
 from tests.chaos.broker import Broker
+from tests.chaos.harness import await_progress
 from tests.chaos.memory import resident_mb
-from tests.chaos.rig import await_progress
-from tests.chaos.verdict import Row
-from tests.chaos.wire import PUBACK, Link, publish
+from tests.chaos.raw_mqtt import PUBACK, Link, publish
+from tests.chaos.results import Row
 from tests.support.processes import Monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES, save_toy_bundle
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from tests.chaos.course import Reading
-from tests.chaos.rig import MODES, Rig, await_progress, by_mode
-from tests.chaos.trap import PLACES
-from tests.chaos.verdict import Row
+from tests.chaos.commit_crash import PLACES
+from tests.chaos.harness import MODES, Rig, await_progress, by_mode
+from tests.chaos.reading_generator import Reading
+from tests.chaos.results import Row
 
 __all__ = ["fill_disk", "kill_in_commit", "may_mount", "truncate_store"]
 
@@ -28,7 +28,9 @@ def kill_in_commit(folder: Path, count: int, seed: int) -> Row:
     total = Row("monitor killed while it commits", count)
     chance = random.Random(seed)  # noqa: S311, repeatable on purpose
     for mode, times in by_mode(count):
-        with Rig(folder / mode, seed, mode, command=(sys.executable, "-m", "tests.chaos.trap")) as rig:
+        with Rig(
+            folder / mode, seed, mode, command=(sys.executable, "-m", "tests.chaos.commit_crash")
+        ) as rig:
             rig.monitor.kill()
             trap = rig.folder / "trap"
             rig.plant.start()

@@ -5,7 +5,7 @@ from typing import Any
 
 from config.grafana.dashboard import PATH
 from tests.conftest import NewBroker, wait_until
-from tests.observability.server import expand, prometheus
+from tests.observability.prometheus_server import expand, prometheus
 from tests.support.processes import Client, Monitor, client, running
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES, save_toy_bundle
 

@@ -12,7 +12,7 @@ from config.grafana.dashboard import PATH, text
 from config.grafana.panels import HERE
 from monitor.mqtt.receive_queue import CAPACITY
 from monitor.telemetry.metrics import Metrics
-from tests.observability.server import CONFIG
+from tests.observability.prometheus_server import CONFIG
 from tests.support.toy_bundle import toy_manifest
 
 BOARD: dict[str, Any] = json.loads(PATH.read_text())

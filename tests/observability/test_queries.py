@@ -11,7 +11,7 @@ import pytest
 
 from config.grafana.dashboard import PATH
 from tests.conftest import Mosquitto, wait_until
-from tests.observability.server import Prometheus, expand, prometheus
+from tests.observability.prometheus_server import Prometheus, expand, prometheus
 from tests.support.processes import Monitor, running
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 

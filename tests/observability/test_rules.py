@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.observability.server import CONFIG, program, quicker_rules
+from tests.observability.prometheus_server import CONFIG, program, quicker_rules
 
 RULES: list[dict[str, Any]] = [
     rule for group in yaml.safe_load((CONFIG / "rules.yml").read_text())["groups"] for rule in group["rules"]

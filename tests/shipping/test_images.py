@@ -13,7 +13,7 @@ import yaml
 from monitor import __version__
 from tests.conftest import Mosquitto, free_port, require, wait_until
 from tests.monitor.cli.test_run import reading
-from tests.shipping.images import ROOT, Image, context, locked, stages
+from tests.shipping.docker_images import ROOT, Image, context, locked, stages
 from tests.support.processes import client
 from tests.support.toy_bundle import FAULTY
 

@@ -98,12 +98,14 @@ def _recordings(arguments: argparse.Namespace, judge: Bundle) -> str:
         from rich.console import Console  # noqa: PLC0415
 
         from training.console import task_progress  # noqa: PLC0415 - TensorFlow
-        from training.evaluate import against_classifiers  # noqa: PLC0415
+        from training.evaluate import classifier_comparison  # noqa: PLC0415
 
         settings = unseen.settings(judge)
         console = Console(highlight=False, markup=False, soft_wrap=True)
-        with task_progress.counted("candidate", against_classifiers.tasks(settings), 0, console) as progress:
-            tables = against_classifiers.against(arguments.recording, judge, settings, progress)
+        with task_progress.counted(
+            "candidate", classifier_comparison.tasks(settings), 0, console
+        ) as progress:
+            tables = classifier_comparison.against(arguments.recording, judge, settings, progress)
         found["against"] = [table.as_dict() for table in tables]
         pictures["against.png"] = plots.standings(tables)
         text = "\n\n".join([text, *map(str, tables)])

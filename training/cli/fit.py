@@ -10,7 +10,7 @@ from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import bundle_folder
 from training.data.prepare import prepare
-from training.evaluate import against_bundle
+from training.evaluate import bundle_comparison
 from training.faults import healthy_recordings
 
 __all__ = ["configure", "run"]
@@ -51,12 +51,14 @@ def run(arguments: argparse.Namespace) -> str:
         )
         paths = list(found.injected) if found else arguments.recording
         prepared = prepare(paths, arguments.windows, settings)
-        rival = arguments.against_bundle or against_bundle.packaged()
+        rival = arguments.against_bundle or bundle_comparison.packaged()
         trial = (
-            stack.enter_context(against_bundle.trial(found, settings.test_share)) if found and rival else None
+            stack.enter_context(bundle_comparison.trial(found, settings.test_share))
+            if found and rival
+            else None
         )
         name = str(arguments.against_bundle or "the default bundle")
-        other = against_bundle.standing(rival, name, trial) if trial and rival else None
+        other = bundle_comparison.standing(rival, name, trial) if trial and rival else None
         from training.fit.fit import fit  # noqa: PLC0415 - TensorFlow takes seconds, and mistakes are told before
         from training.network.epoch_progress import console  # noqa: PLC0415
 
@@ -66,8 +68,8 @@ def run(arguments: argparse.Namespace) -> str:
         manifest = fit(prepared, arguments.bundle, settings, where, found)
         lines = [f"{arguments.bundle}: bundle {manifest.id}", *_quality(manifest)]
         if trial and other:
-            new = against_bundle.standing(arguments.bundle, "the new bundle", trial)
-            lines.append(against_bundle.verdict(new, other))
+            new = bundle_comparison.standing(arguments.bundle, "the new bundle", trial)
+            lines.append(bundle_comparison.verdict(new, other))
         if found:
             lines += [f"note: {note}" for note in found.notes()]
     return "\n".join(lines)

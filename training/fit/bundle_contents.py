@@ -21,7 +21,7 @@ from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import Evaluation
 from training.faults.healthy_recordings import Healthy
 from training.network import export, models, onnx_graph, weights
-from training.network.quiet import quiet
+from training.network.suppress_stderr import quiet
 from training.network.train import Trained
 from training.report import model_card
 from training.report.findings import Findings

@@ -1,6 +1,6 @@
 """Keras and TensorFlow, imported without what they say about the machine. Takes some seconds."""
 
-from training.network.quiet import quiet
+from training.network.suppress_stderr import quiet
 
 with quiet():
     import keras

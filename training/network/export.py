@@ -12,7 +12,7 @@ from training.data.dataset import Dataset, concat
 from training.data.recordings import NAMES
 from training.network.backend import keras
 from training.network.models import score
-from training.network.quiet import quiet
+from training.network.suppress_stderr import quiet
 
 __all__ = ["golden", "to_keras_file"]
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from training.config.settings import FitSettings
 from training.network.backend import keras, tf
-from training.network.quiet import quiet
+from training.network.suppress_stderr import quiet
 
 __all__ = ["build", "make_repeatable", "score", "weights"]
 

@@ -14,7 +14,7 @@ from training.data.recordings import NAMES
 from training.network import augmentation, models
 from training.network.backend import keras
 from training.network.batches import Batches
-from training.network.quiet import quiet
+from training.network.suppress_stderr import quiet
 
 __all__ = ["Trained", "class_weights", "train"]
 

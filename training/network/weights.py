@@ -49,7 +49,7 @@ def read(folder: Path) -> tuple[bundle.Manifest, list[Layer]]:
     if not path.is_file():
         raise InputError(f"{path}: is missing; expected the network as `sensor-training fit` writes it")
     from training.network.backend import keras  # noqa: PLC0415 - what is wrong with the folder is told at once
-    from training.network.quiet import quiet  # noqa: PLC0415
+    from training.network.suppress_stderr import quiet  # noqa: PLC0415
 
     with quiet():
         network = keras.models.load_model(path, compile=False)

@@ -24,7 +24,7 @@ from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.medians import middle
 from monitor.core.quantities import Quantities
 from monitor.detect.baseline.learning import WINDOWS, Learning
-from monitor.detect.baseline.none import NoBaseline
+from monitor.detect.baseline.no_baseline import NoBaseline
 from monitor.detect.baseline.state import Normals
 
 __all__ = ["BaselineStage", "NoBaseline", "build"]

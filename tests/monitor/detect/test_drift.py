@@ -13,7 +13,7 @@ from monitor.detect.drift import DriftStage, learn
 from monitor.service.stages import build_scoring
 from tests.conftest import Mosquitto, wait_until
 from tests.monitor.service.pipeline_fixture import World, message
-from tests.observability.server import CONFIG
+from tests.observability.prometheus_server import CONFIG
 from tests.observability.test_rules import promtool
 from tests.support.processes import Monitor, client, running
 from tests.support.toy_bundle import HEALTHY, NAMES, save_toy_bundle

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.chaos.promise import Decoder
+from tests.chaos.decode_checker import Decoder
 from tests.support.toy_bundle import NAMES
 
 EXAMPLES = 10_000

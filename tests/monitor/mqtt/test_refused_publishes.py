@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.mqtt.confirmations import Confirmations
+from monitor.mqtt.publish_results import Confirmations
 from tests.conftest import Mosquitto, NewBroker, wait_until
 from tests.monitor.cli.test_run import TOPIC, reading
 from tests.monitor.mqtt.recording_listener import Ear, ready, session

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conftest import ROOT, Mosquitto, free_port, wait_until
 from tests.monitor.cli.test_run import reading
-from tests.support import plant_scene
+from tests.support import simulated_plant
 from tests.support.browser import Browser
 from tests.support.processes import Client, Monitor, client, running
 from tests.support.toy_bundle import FAULTY, HEALTHY
@@ -82,7 +82,7 @@ def cells(browser: Browser, group: str) -> list[str]:
 
 def publish_scene(plant: Client, groups: int, faulty: tuple[int, ...], far: tuple[int, ...]) -> None:
     """Publish five minutes of so many groups that end now."""
-    for topic, readings in plant_scene.courses(groups, time.time(), faulty, far):
+    for topic, readings in simulated_plant.courses(groups, time.time(), faulty, far):
         plant.publish(topic, readings)
 
 
@@ -129,12 +129,12 @@ def test_what_operators_said(
         tiles = "[...document.querySelectorAll('#states b')].map(e => +e.textContent)"
         wait_until(lambda: browser.ask(tiles) == [0, 0, 6, 0, 0], "all are silent")
         wait_until(lambda: shows(browser, ".alert h3", "line1/station4"), "the alert")
-        assert browser.ask(NAMES_SHOWN)[:3] == [plant_scene.group(number) for number in (1, 3, 0)]
+        assert browser.ask(NAMES_SHOWN)[:3] == [simulated_plant.group(number) for number in (1, 3, 0)]
         assert not shows(browser, ".row .badge", "faulty")
         assert not shows(browser, ".mark", "acknowledged")
         browser.ask("document.querySelector('button[data-kind=silent]').click()")
         assert len(browser.ask(NAMES_SHOWN)) == 6
-        plant.publish("sensor-monitor/request/acknowledge", {"group": plant_scene.group(1)})
+        plant.publish("sensor-monitor/request/acknowledge", {"group": simulated_plant.group(1)})
         wait_until(lambda: shows(browser, ".alert .mark", "acknowledged"), "it is marked")
         plant.publish("sensor-monitor/request/silence", {"group": "*", "minutes": 5})
         wait_until(lambda: shows(browser, ".alert .mark", "acknowledged, muted"), "it is marked twice")
@@ -162,7 +162,7 @@ def test_scene(monitor: Monitor, plant: Client, browser: Browser) -> None:
     browser.open(monitor.address)
     wait_until(lambda: len(browser.ask(NAMES_SHOWN)) >= 10, "the groups")
     wait_until(lambda: shows(browser, ".alert h3", "line1/station9"), "the alert")
-    assert browser.ask(NAMES_SHOWN)[:4] == [plant_scene.group(number) for number in (3, 8, 5, 0)]
+    assert browser.ask(NAMES_SHOWN)[:4] == [simulated_plant.group(number) for number in (3, 8, 5, 0)]
     assert browser.ask("document.documentElement.scrollHeight") <= 1080
     tone = "getComputedStyle(document.body).{}.match(/\\d+/g).reduce((sum, part) => sum + +part, 0)"
     for scheme in ("light", "dark"):
@@ -183,7 +183,7 @@ def test_thousand_groups(monitor: Monitor, plant: Client, browser: Browser) -> N
     browser.open(monitor.address)
     wait_until(lambda: shows(browser, "#count", "1,000 groups"), "all of them")
     wait_until(lambda: len(browser.ask(NAMES_SHOWN)) >= 10, "the groups")
-    worst = [plant_scene.group(number) for number in (333, 703, 905, 0)]
+    worst = [simulated_plant.group(number) for number in (333, 703, 905, 0)]
     wait_until(lambda: browser.ask(NAMES_SHOWN)[:4] == worst, "worst first")
     assert browser.ask("document.querySelectorAll('.row').length") < 40
     browser.photograph(PICTURES / "thousand.png")
@@ -195,20 +195,20 @@ def test_thousand_groups(monitor: Monitor, plant: Client, browser: Browser) -> N
 
     give("search", "LINE71/", "input")
     assert browser.ask(NAMES_SHOWN) == [
-        plant_scene.group(703),
-        *(plant_scene.group(700 + n) for n in range(10) if n != 3),
+        simulated_plant.group(703),
+        *(simulated_plant.group(700 + n) for n in range(10) if n != 3),
     ]
     assert shows(browser, "#count", "10 of 1,000 groups")
     give("sort", "name", "change")
-    assert browser.ask(NAMES_SHOWN) == [plant_scene.group(700 + number) for number in range(10)]
+    assert browser.ask(NAMES_SHOWN) == [simulated_plant.group(700 + number) for number in range(10)]
     give("search", "nobody", "input")
     assert shows(browser, "#empty", "No group has “nobody” in its name.")
     give("search", "", "input")
     browser.ask("document.querySelector('button[data-kind=\"out of range\"]').click()")
-    assert browser.ask(NAMES_SHOWN) == [plant_scene.group(905)]
+    assert browser.ask(NAMES_SHOWN) == [simulated_plant.group(905)]
     browser.ask("document.querySelector('button[data-kind=\"out of range\"]').click()")
     browser.ask("view.scrollTop = 1e6")
-    wait_until(lambda: plant_scene.group(999) in browser.ask(NAMES_SHOWN), "the last one is reached")
+    wait_until(lambda: simulated_plant.group(999) in browser.ask(NAMES_SHOWN), "the last one is reached")
 
 
 def test_report_opens(monitor: Monitor, browser: Browser) -> None:

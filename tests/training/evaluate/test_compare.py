@@ -12,7 +12,7 @@ from training.config.errors import InputError
 from training.data import unseen
 from training.data.dataset import Dataset
 from training.data.prepare import prepare
-from training.evaluate import against_classifiers, classifiers, comparison_table
+from training.evaluate import classifier_comparison, classifiers, comparison_table
 from training.evaluate.classifiers import CANDIDATES, Candidate, Score
 from training.evaluate.comparison_table import Parts
 from training.network.augmentation import Moves
@@ -130,7 +130,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         return lambda scaled: (np.abs(scaled).max(axis=(1, 2)) > 3).astype(float)
 
     few = {"range check": classifiers.classic(0, None)["range check"]}
-    monkeypatch.setattr(against_classifiers, "_network", network)
+    monkeypatch.setattr(classifier_comparison, "_network", network)
     monkeypatch.setattr(classifiers, "classic", lambda _seed, _moves: few)
     return trained
 
@@ -152,12 +152,12 @@ def test_both_splits_same_windows(bundle_folder: Path, labelled: Path, quick: li
     judge = bundle.load(bundle_folder)
     settings = unseen.settings(judge)
     counted = _Counted()
-    tables = against_classifiers.against([labelled], judge, settings, counted)
+    tables = classifier_comparison.against([labelled], judge, settings, counted)
     assert [table.split for table in tables] == ["time", "random"]
     assert quick.count(("lstm", "time")) == 0
     assert quick.count(("lstm", "random")) == 1
     assert quick.count(("dense", "time")) == CANDIDATES
-    assert counted.tasks == against_classifiers.tasks(settings)
+    assert counted.tasks == classifier_comparison.tasks(settings)
     for table in tables:
         test = prepare([labelled], None, settings.model_copy(update={"split": table.split})).test
         assert table.standings[0].name == "LSTM"
@@ -177,4 +177,4 @@ def test_another_recording_is_no_comparison(bundle_folder: Path, labelled: Path,
     other.write_text("".join(lines[: len(lines) - 100]))
     judge = bundle.load(bundle_folder)
     with pytest.raises(InputError, match=f"isn't that of bundle {judge.manifest.id}"):
-        against_classifiers.against([other], judge, unseen.settings(judge), _Counted())
+        classifier_comparison.against([other], judge, unseen.settings(judge), _Counted())

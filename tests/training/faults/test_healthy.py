@@ -14,8 +14,8 @@ from training.data import recordings
 from training.data.prepare import prepare
 from training.data.recordings import NAMES
 from training.data.simulate import DEFAULT_START, Plant, simulate
-from training.evaluate import against_bundle
-from training.evaluate.against_bundle import Standing
+from training.evaluate import bundle_comparison
+from training.evaluate.bundle_comparison import Standing
 from training.faults import healthy_recordings
 from training.faults.healthy_recordings import Healthy
 from training.faults.kinds import KINDS
@@ -131,7 +131,7 @@ def test_what_is_compared_was_not_trained_on(at_rest: Path) -> None:
     """No reading of a training window counts in the comparison, and nearly all of the held-back ones do."""
     for share in (0.2, 0.33, 0.5):
         settings = FitSettings(test_share=share)
-        with healthy_recordings.labelled([at_rest]) as found, against_bundle.trial(found, share) as trial:
+        with healthy_recordings.labelled([at_rest]) as found, bundle_comparison.trial(found, share) as trial:
             prepared = prepare(found.injected, None, settings)
             ts = pd.read_csv(trial.path)["ts"].to_numpy()
         learnt = max(prepared.train.ts.max(), prepared.validation.ts.max())
@@ -158,8 +158,8 @@ def test_a_standing_is_what_the_monitor_says(toy_bundle: Path, tmp_path: Path) -
     frame.loc[frame.index >= 190, "ts"] += 100  # a gap: the next two windows aren't judged
     recordings.write(frame.assign(temperature_2=HEALTHY[2]), tmp_path / "frame.csv")
     labels = [-1 if row in {150, 180, 191} else 1 for row in range(200)]
-    with against_bundle.trial(_trial_of(frame, labels, tmp_path), 0.5) as trial:
-        found = against_bundle.standing(toy_bundle, "toy", trial)
+    with bundle_comparison.trial(_trial_of(frame, labels, tmp_path), 0.5) as trial:
+        found = bundle_comparison.standing(toy_bundle, "toy", trial)
     # Each faulty reading is in three windows. 150 is found, 180 is missed; of 191 nothing shows.
     assert found.recall == pytest.approx(3 / 9)
     assert found.false_share == pytest.approx(3 / (88 - 9))
@@ -174,7 +174,7 @@ def test_who_beats_whom() -> None:
     assert good.beats(replace(good, f1=0.8))
     assert not good.beats(good)
     assert not good.beats(replace(good, f1=0.8, undisturbed=0.0))
-    said = against_bundle.verdict(good, good)
+    said = bundle_comparison.verdict(good, good)
     assert "IT DOES NOT BEAT good" in said
     assert "go on with good, and fit again to a longer recording" in said
-    assert "it beats good" in against_bundle.verdict(replace(good, f1=0.95), good)
+    assert "it beats good" in bundle_comparison.verdict(replace(good, f1=0.95), good)

@@ -10,7 +10,7 @@ from training.config.settings import INITIALIZERS, FitSettings
 from training.data.recordings import NAMES
 from training.network import models, onnx_graph
 from training.network.backend import keras
-from training.network.quiet import quiet
+from training.network.suppress_stderr import quiet
 
 STEPS, FEATURES = 3, len(NAMES)
 

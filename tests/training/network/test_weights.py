@@ -10,7 +10,7 @@ from tests.support.toy_bundle import NAMES, STEPS
 from training.cli.main import main
 from training.network import weights
 from training.network.backend import keras
-from training.network.quiet import quiet
+from training.network.suppress_stderr import quiet
 
 UNITS = 5
 

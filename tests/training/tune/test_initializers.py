@@ -9,7 +9,7 @@ from training.config.settings import INITIALIZERS, FitSettings
 from training.data.prepare import Prepared
 from training.network import models
 from training.network.backend import keras
-from training.network.quiet import quiet
+from training.network.suppress_stderr import quiet
 from training.tune import objective, plots
 from training.tune.initializers import FORMULAS, results
 from training.tune.trials import Trial

@@ -15,7 +15,7 @@ from monitor.core.messages import Taken
 from monitor.core.readings import Readings
 from monitor.detect.scoring import Chain, Verdicts
 from monitor.mqtt.receive_queue import Inbox
-from tests.chaos.reference import Model, Sent
+from tests.chaos.reference_model import Model, Sent
 from tests.monitor.service.pipeline_fixture import NOW, World
 from tests.support.toy_bundle import NAMES, STEPS
 

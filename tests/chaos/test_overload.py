@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.inputs import fuzz_decode
-from tests.chaos.loads import flood
+from tests.chaos.input_faults import fuzz_decode
+from tests.chaos.overload import flood
 from tests.chaos.soak import soak
 from tests.conftest import require
 

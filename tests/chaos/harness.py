@@ -12,10 +12,10 @@ from typing import Self
 import pytest
 
 from tests.chaos.broker import Broker
-from tests.chaos.course import Course, Reading
-from tests.chaos.plant import Plant
-from tests.chaos.verdict import ALERTS, STATES, Row, expect, last_states, read_events, weigh
-from tests.chaos.witness import Witness
+from tests.chaos.load_generator import Plant
+from tests.chaos.reading_generator import Course, Reading
+from tests.chaos.recorder import Witness
+from tests.chaos.results import ALERTS, STATES, Row, expect, last_states, read_events, weigh
 from tests.conftest import wait_until
 from tests.support.processes import Monitor, Proxy, client
 from tests.support.toy_bundle import save_toy_bundle

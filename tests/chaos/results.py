@@ -14,8 +14,8 @@ from monitor.core.verdicts import AlertEvent
 from monitor.ingest.decode import DecodeStage
 from monitor.mqtt.receive_queue import CAPACITY, Inbox
 from monitor.service.stages import build_scoring
-from tests.chaos.course import Reading
-from tests.chaos.wire import Packet
+from tests.chaos.raw_mqtt import Packet
+from tests.chaos.reading_generator import Reading
 
 __all__ = ["ALERTS", "STATES", "Event", "Row", "expect", "last_states", "read_events", "weigh"]
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
-from tests.bench.feed import Feed
-from tests.chaos.wire import PUBLISH, SUBACK, Link, Packet
+from tests.bench.workload import Feed
+from tests.chaos.raw_mqtt import PUBLISH, SUBACK, Link, Packet
 
 __all__ = ["Pace", "main"]
 

@@ -5,8 +5,8 @@ import threading
 import time
 from contextlib import suppress
 
-from tests.chaos.course import Course, Reading
-from tests.chaos.wire import PUBACK, Link, publish
+from tests.chaos.raw_mqtt import PUBACK, Link, publish
+from tests.chaos.reading_generator import Course, Reading
 from tests.conftest import PATIENCE
 
 __all__ = ["Plant"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench.feed import Feed
+from tests.bench.workload import Feed
 
 __all__ = ["STEPS", "WARM_UP", "Setting"]
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tests.bench import latency
-from tests.bench.figures import Figure
-from tests.bench.plain import plain
-from tests.bench.setting import Setting
-from tests.bench.stages import SUBJECT, stages
+from tests.bench.config import Setting
+from tests.bench.measurements import Figure
+from tests.bench.no_baseline import plain
+from tests.bench.stage_costs import SUBJECT, stages
 from tests.bench.throughput import (
     RESIDENT,
     flood_ceiling,

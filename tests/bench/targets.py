@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from statistics import median
 
 from tests.bench import latency
-from tests.bench.figures import Figure, Key, number
-from tests.bench.plans import BYTES, arrays, groups
+from tests.bench.benchmarks import BYTES, arrays, groups
+from tests.bench.measurements import Figure, Key, number
 from tests.bench.throughput import MESSAGES, READY, RESIDENT, WINDOWS, paho
 
 __all__ = ["reached", "table"]

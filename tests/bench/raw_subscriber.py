@@ -1,4 +1,4 @@
-"""A process that takes all the broker gives and counts its bytes: `python -m tests.bench.ceiling PORT BYTES`.
+"""Counts all bytes that the broker sends: `python -m tests.bench.raw_subscriber PORT BYTES`.
 
 No subscriber is faster than this. It looks only every few milliseconds, for a broker whose every packet wakes
 somebody up is slower.
@@ -9,8 +9,8 @@ import socket
 import sys
 import time
 
-from tests.bench.feed import FILTER
-from tests.chaos.wire import SUBACK, Link
+from tests.bench.workload import FILTER
+from tests.chaos.raw_mqtt import SUBACK, Link
 
 __all__ = ["main"]
 
@@ -22,7 +22,7 @@ _PAUSE = 0.002
 def main() -> None:
     """Subscribe at QoS 0, and say when so many bytes have come (monotonic seconds)."""
     left = int(sys.argv[2])
-    with Link(int(sys.argv[1]), "ceiling") as link, socket.socket(fileno=os.dup(link.fileno())) as raw:
+    with Link(int(sys.argv[1]), "raw-subscriber") as link, socket.socket(fileno=os.dup(link.fileno())) as raw:
         link.subscribe(FILTER, qos=0)
         while not any(packet.kind == SUBACK for packet in link.receive()):
             pass

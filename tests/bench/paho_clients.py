@@ -1,4 +1,4 @@
-"""What the monitor is compared with: `python -m tests.bench.rivals KIND PORT QOS BUNDLE TOTAL...`.
+"""What the monitor is compared with: `python -m tests.bench.paho_clients KIND PORT QOS BUNDLE TOTAL...`.
 
 Each is what one writes first: a paho client whose `on_message` does the work. It says `ready` once it is
 subscribed, and the time (monotonic seconds) when its count reaches each of the totals.
@@ -15,7 +15,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.bench.feed import FILTER, KEEPALIVE
+from tests.bench.workload import FILTER, KEEPALIVE
 
 __all__ = ["KINDS", "main"]
 

@@ -3,8 +3,8 @@
 import random
 from pathlib import Path
 
-from tests.chaos.rig import Rig, by_mode
-from tests.chaos.verdict import Row
+from tests.chaos.harness import Rig, by_mode
+from tests.chaos.results import Row
 
 __all__ = ["absent_subscriber", "break_connection"]
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.clocks import compare
+from tests.chaos.clock_faults import compare
 
 READINGS = 10_000
 

@@ -5,10 +5,10 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from tests.chaos.harness import Rig, await_progress
 from tests.chaos.memory import resident_mb
-from tests.chaos.rig import Rig, await_progress
-from tests.chaos.verdict import Row
-from tests.chaos.witness import Witness
+from tests.chaos.recorder import Witness
+from tests.chaos.results import Row
 from tests.support.processes import Monitor
 
 __all__ = ["flood"]

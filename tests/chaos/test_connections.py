@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from tests.chaos.wire_faults import absent_subscriber, break_connection
+from tests.chaos.connection_faults import absent_subscriber, break_connection
 
 SEED = 1
 

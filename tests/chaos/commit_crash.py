@@ -1,6 +1,6 @@
 """`sensor-monitor` that kills itself in one of its commits.
 
-`python -m tests.chaos.trap run --config F`: a file `trap` beside F holds the number of the commit and the
+`python -m tests.chaos.commit_crash run --config F`: a file `trap` beside F has the number of the commit and the
 place in it; without that file it is the monitor and nothing else.
 A kill from outside hits a commit, which takes a fraction of a millisecond, once in a blue moon.
 """

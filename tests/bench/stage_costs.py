@@ -1,6 +1,6 @@
 """What each stage costs: the daemon's own stages on batches of messages, one after the other.
 
-They run in a process of their own: `python -m tests.bench.stages BUNDLE FOLDER FEED`.
+They run in a process of their own: `python -m tests.bench.stage_costs BUNDLE FOLDER FEED`.
 """
 
 import json
@@ -29,10 +29,10 @@ from monitor.service.stages import build_scoring, decoder
 from monitor.storage.outbox import Outbox
 from monitor.storage.restore import restore
 from monitor.web.live import Live
-from tests.bench.feed import Feed
-from tests.bench.figures import Figure
-from tests.bench.setting import STEPS, WARM_UP, Setting
+from tests.bench.config import STEPS, WARM_UP, Setting
+from tests.bench.measurements import Figure
 from tests.bench.throughput import CPU, paho
+from tests.bench.workload import Feed
 
 __all__ = ["SUBJECT", "main", "stages"]
 
@@ -53,7 +53,7 @@ def stages(setting: Setting) -> list[Figure]:
     feed = replace(feed, messages=_WARM_UP + feed.messages)
     arguments = [str(setting.bundle), str(setting.fresh(SUBJECT)), feed.to_json()]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.bench.stages", *arguments], stdout=subprocess.PIPE, check=True
+        [sys.executable, "-m", "tests.bench.stage_costs", *arguments], stdout=subprocess.PIPE, check=True
     )
     spent = json.loads(done.stdout)
     base = paho(qos=1), CPU

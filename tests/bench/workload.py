@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tests.chaos.wire import publish
+from tests.chaos.raw_mqtt import publish
 
 __all__ = ["FILTER", "KEEPALIVE", "LINES", "Feed"]
 

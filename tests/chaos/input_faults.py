@@ -6,8 +6,8 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.chaos.clocks import compare
-from tests.chaos.verdict import Row
+from tests.chaos.clock_faults import compare
+from tests.chaos.results import Row
 from tests.support.toy_bundle import save_toy_bundle
 
 __all__ = ["fuzz_decode", "lie_about_time"]

@@ -4,7 +4,7 @@ import select
 import threading
 from contextlib import suppress
 
-from tests.chaos.wire import PUBLISH, SUBACK, Link, Packet
+from tests.chaos.raw_mqtt import PUBLISH, SUBACK, Link, Packet
 from tests.conftest import wait_until
 
 __all__ = ["Witness"]
