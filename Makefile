@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 DEMO := var/demo
 EXTRAS := training,demo,dev
 
-.PHONY: demo bundle test chaos bench lint format quality unseen constraints clean
+.PHONY: demo bundle test chaos bench lint format docs quality unseen constraints clean
 
 # Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends by itself.
 demo: $(VENV)/installed $(DEMO)/bundle/SHA256SUMS $(DEMO)/plant.csv
@@ -41,6 +41,10 @@ lint: $(VENV)/installed
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Writes what comes from the code into the pages of docs/reference.
+docs: $(VENV)/installed
+	$(BIN)/python docs/reference/generate.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("sensor-monitor needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'

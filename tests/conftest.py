@@ -18,24 +18,24 @@ for variable in [name for name in os.environ if name.startswith(("MONITOR_", "TR
 
 ROOT = Path(__file__).parent.parent
 """Of the checkout."""
-PATIENCE = 60.0
+TIMEOUT_S = 60.0
 """Seconds until a test gives up on a condition: generous, for nobody waits for it unless it fails."""
 
 
-def require(name: str, reason: str) -> None:
+def skip_or_fail(name: str, reason: str) -> None:
     """Skip for want of something, or fail where SENSOR_MONITOR_REQUIRE says that it must be there."""
     if name in os.environ.get("SENSOR_MONITOR_REQUIRE", "").split(","):
         pytest.fail(f"{name} is required: {reason}")
     pytest.skip(reason)
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
+def wait_until(condition: Callable[[], object], description: str) -> None:
     """Wait for a condition, looking often."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_S
     pause = threading.Event()
     while not condition():
         if time.monotonic() > deadline:
-            pytest.fail(f"not within {PATIENCE:.0f} s: {what}")
+            pytest.fail(f"not within {TIMEOUT_S:.0f} s: {description}")
         pause.wait(0.01)
 
 
@@ -46,7 +46,7 @@ def free_port() -> int:
         return port
 
 
-def answers(port: int) -> bool:
+def is_listening(port: int) -> bool:
     """Say whether somebody listens on a port."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -58,42 +58,42 @@ def answers(port: int) -> bool:
 class Mosquitto:
     """A real broker that a test starts and stops."""
 
-    def __init__(self, folder: Path, *lines: str) -> None:
+    def __init__(self, folder: Path, *config_lines: str) -> None:
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
         if program is None:
-            require("mosquitto", "mosquitto is not installed")
+            skip_or_fail("mosquitto", "mosquitto is not installed")
         self._program = str(program)
         self.folder = folder
         self.port = free_port()
-        self._config = folder / "mosquitto.conf"
+        self._config_file = folder / "mosquitto.conf"
         common = [
             f"listener {self.port} 127.0.0.1",
             "max_queued_messages 100000",
             "set_tcp_nodelay true",
             "user root",
         ]
-        self._config.write_text("\n".join([*common, *(lines or ["allow_anonymous true"])]) + "\n")
+        self._config_file.write_text("\n".join([*common, *(config_lines or ["allow_anonymous true"])]) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        with self._config.with_suffix(".log").open("ab") as log:
-            self._process = subprocess.Popen([self._program, "-c", self._config], stdout=log, stderr=log)
-        wait_until(lambda: answers(self.port), "mosquitto answers")
+        with self._config_file.with_suffix(".log").open("ab") as log:
+            self._process = subprocess.Popen([self._program, "-c", self._config_file], stdout=log, stderr=log)
+        wait_until(lambda: is_listening(self.port), "mosquitto answers")
 
     def stop(self) -> None:
         """Stop as an administrator would."""
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(PATIENCE)
+            self._process.wait(TIMEOUT_S)
 
 
-NewBroker = Callable[..., Mosquitto]
+BrokerFactory = Callable[..., Mosquitto]
 """Builds a broker with these lines in its configuration, or one that lets everybody in."""
 
 
 @pytest.fixture
-def new_broker(tmp_path: Path) -> Iterator[NewBroker]:
+def new_broker(tmp_path: Path) -> Iterator[BrokerFactory]:
     """Brokers that a test starts when it likes, and that don't outlive it."""
     built: list[Mosquitto] = []
 
@@ -107,7 +107,7 @@ def new_broker(tmp_path: Path) -> Iterator[NewBroker]:
 
 
 @pytest.fixture
-def mosquitto(new_broker: NewBroker) -> Mosquitto:
+def mosquitto(new_broker: BrokerFactory) -> Mosquitto:
     """A broker that lets everybody in."""
     broker = new_broker()
     broker.start()
@@ -127,5 +127,5 @@ def lwsndr() -> Path:
     """The folder with the real recordings."""
     folder = os.environ.get("SENSOR_MONITOR_RECORDINGS")
     if not folder or not (Path(folder) / "lwsndr").is_dir():
-        require("recordings", "SENSOR_MONITOR_RECORDINGS names no folder with lwsndr/ in it")
+        skip_or_fail("recordings", "SENSOR_MONITOR_RECORDINGS names no folder with lwsndr/ in it")
     return Path(str(folder)) / "lwsndr"

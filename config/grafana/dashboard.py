@@ -12,7 +12,7 @@ from config.grafana.panels import (
     BLUE,
     GREEN,
     GREY,
-    HERE,
+    INSTANCE_MATCHERS,
     RATE,
     RED,
     SOURCE,
@@ -24,16 +24,16 @@ from config.grafana.panels import (
     stat_panel,
 )
 
-__all__ = ["PATH", "text"]
+__all__ = ["DASHBOARD_FILE", "to_json"]
 
-PATH = Path(__file__).parent / "dashboards" / "sensor-monitor.json"
+DASHBOARD_FILE = Path(__file__).parent / "dashboards" / "sensor-monitor.json"
 
 _P = "sensor_monitor_"
 _LATENCY_TARGET = 0.1
 """Seconds; rules.yml has the same in SensorMonitorSlow."""
 _BY_INSTANCE = "sum by (instance)"
 _FAULTY_SHARE = (
-    f'{_BY_INSTANCE} (rate({_P}predictions_total{{{HERE},label="Faulty"}}[$__rate_interval])) '
+    f'{_BY_INSTANCE} (rate({_P}predictions_total{{{INSTANCE_MATCHERS},label="Faulty"}}[$__rate_interval])) '
     f"/ {_BY_INSTANCE} (rate({_P}predictions_total{RATE}))"
 )
 
@@ -44,7 +44,9 @@ def _at_a_glance() -> Iterator[Panel]:
         "Whether the monitor answers and has its broker. Down: nothing is judged; see SensorMonitorDown.",
         "none",
         # 0 down, 1 no broker, 2 connected; a target that is down has no other metric than `up`.
-        {"{{instance}}": f"up{{{HERE}}} + (up{{{HERE}}} * {_P}mqtt_connected{{{HERE}}} or 0 * up{{{HERE}}})"},
+        {
+            "{{instance}}": f"up{{{INSTANCE_MATCHERS}}} + (up{{{INSTANCE_MATCHERS}}} * {_P}mqtt_connected{{{INSTANCE_MATCHERS}}} or 0 * up{{{INSTANCE_MATCHERS}}})"
+        },
         (None, RED),
         words={"0": ("down", RED), "1": ("no broker", RED), "2": ("connected", GREEN)},
     )
@@ -54,8 +56,8 @@ def _at_a_glance() -> Iterator[Panel]:
         "s",
         {
             "{{instance}}": (
-                f"time() - (({_P}last_reading_timestamp_seconds{{{HERE}}} > 0) "
-                f"or process_start_time_seconds{{{HERE}}})"
+                f"time() - (({_P}last_reading_timestamp_seconds{{{INSTANCE_MATCHERS}}} > 0) "
+                f"or process_start_time_seconds{{{INSTANCE_MATCHERS}}})"
             )
         },
         (None, GREEN),
@@ -66,7 +68,7 @@ def _at_a_glance() -> Iterator[Panel]:
         "Alerts firing",
         "Incidents that are open: groups whose sensors can't be believed now.",
         "none",
-        {"{{instance}}": f"{_P}alerts_firing{{{HERE}}}"},
+        {"{{instance}}": f"{_P}alerts_firing{{{INSTANCE_MATCHERS}}}"},
         (None, GREEN),
         (1, YELLOW),
     )
@@ -76,8 +78,8 @@ def _at_a_glance() -> Iterator[Panel]:
         "percentunit",
         {
             "{{instance}}": (
-                f'{_BY_INSTANCE} (rate({_P}predictions_total{{{HERE},label="Faulty"}}[1h])) '
-                f"/ ({_BY_INSTANCE} (rate({_P}predictions_total{{{HERE}}}[1h])) > 0)"
+                f'{_BY_INSTANCE} (rate({_P}predictions_total{{{INSTANCE_MATCHERS},label="Faulty"}}[1h])) '
+                f"/ ({_BY_INSTANCE} (rate({_P}predictions_total{{{INSTANCE_MATCHERS}}}[1h])) > 0)"
             )
         },
         (None, GREEN),
@@ -88,7 +90,7 @@ def _at_a_glance() -> Iterator[Panel]:
         "Silent groups",
         "Groups without a usable reading for windows.stale_after. `state/#` below base_topic says which.",
         "none",
-        {"{{instance}}": f'{_P}groups{{{HERE},state="silent"}}'},
+        {"{{instance}}": f'{_P}groups{{{INSTANCE_MATCHERS},state="silent"}}'},
         (None, GREEN),
         (1, YELLOW),
     )
@@ -96,7 +98,7 @@ def _at_a_glance() -> Iterator[Panel]:
         "Bundle",
         "The id of the bundle that judges. The same training gives the same id.",
         "none",
-        {"{{id}}": f"{_P}bundle_info{{{HERE}}}"},
+        {"{{id}}": f"{_P}bundle_info{{{INSTANCE_MATCHERS}}}"},
         (None, BLUE),
         by_name=True,
     )
@@ -137,7 +139,7 @@ def _judging() -> Iterator[Panel]:
         "Groups by state",
         "How many groups are in each state. A group that fell silent keeps its incident open.",
         "none",
-        {"{{state}}": f"sum by (state) ({_P}groups{{{HERE}}})"},
+        {"{{state}}": f"sum by (state) ({_P}groups{{{INSTANCE_MATCHERS}}})"},
         colors={"normal": GREEN, "faulty": RED, "silent": YELLOW, "filling|warming": GREY},
         stacked=True,
     )
@@ -146,9 +148,9 @@ def _judging() -> Iterator[Panel]:
         "Incidents that are open, and events sent in the last hour.",
         "none",
         {
-            "open {{instance}}": f"{_P}alerts_firing{{{HERE}}}",
+            "open {{instance}}": f"{_P}alerts_firing{{{INSTANCE_MATCHERS}}}",
             "{{status}} in an hour {{instance}}": (
-                f"sum by (instance, status) (increase({_P}alerts_total{{{HERE}}}[1h]))"
+                f"sum by (instance, status) (increase({_P}alerts_total{{{INSTANCE_MATCHERS}}}[1h]))"
             ),
         },
         colors={"open": RED},
@@ -160,7 +162,7 @@ def _judging() -> Iterator[Panel]:
         {
             "{{outcome}}": (
                 "sum by (outcome) (rate("
-                f'{_P}readings_total{{{HERE},outcome!~"judged|filling|warming|skipped"}}[$__rate_interval]))'
+                f'{_P}readings_total{{{INSTANCE_MATCHERS},outcome!~"judged|filling|warming|skipped"}}[$__rate_interval]))'
             )
         },
         stacked=True,
@@ -201,25 +203,25 @@ def _house() -> Iterator[Panel]:
         "Reconnections, and what failed or was refused, in the last 5 minutes; 0 is right for all.",
         "none",
         {
-            "reconnections {{instance}}": f"increase({_P}mqtt_reconnects_total{{{HERE}}}[5m])",
-            "failed writes {{instance}}": f"increase({_P}store_failures_total{{{HERE}}}[5m])",
-            "refused messages {{instance}}": f"increase({_P}messages_refused_total{{{HERE}}}[5m])",
-            "refused reloads {{instance}}": f'increase({_P}reloads_total{{{HERE},result="refused"}}[5m])',
-            "groups set aside {{instance}}": f"increase({_P}groups_set_aside_total{{{HERE}}}[5m])",
+            "reconnections {{instance}}": f"increase({_P}mqtt_reconnects_total{{{INSTANCE_MATCHERS}}}[5m])",
+            "failed writes {{instance}}": f"increase({_P}store_failures_total{{{INSTANCE_MATCHERS}}}[5m])",
+            "refused messages {{instance}}": f"increase({_P}messages_refused_total{{{INSTANCE_MATCHERS}}}[5m])",
+            "refused reloads {{instance}}": f'increase({_P}reloads_total{{{INSTANCE_MATCHERS},result="refused"}}[5m])',
+            "groups set aside {{instance}}": f"increase({_P}groups_set_aside_total{{{INSTANCE_MATCHERS}}}[5m])",
         },
     )
     yield lines(
         "Waiting messages",
         "Messages that arrived and wait to be decoded. At 65,536, QoS 0 drops and QoS 1 waits at the broker.",
         "none",
-        {"{{instance}}": f"{_P}queue_readings{{{HERE}}}"},
+        {"{{instance}}": f"{_P}queue_readings{{{INSTANCE_MATCHERS}}}"},
         limit=65536,
     )
     yield lines(
         "Memory",
         "Resident memory of the process. It is bounded: steady growth over days is a bug.",
         "bytes",
-        {"{{instance}}": f"process_resident_memory_bytes{{{HERE}}}"},
+        {"{{instance}}": f"process_resident_memory_bytes{{{INSTANCE_MATCHERS}}}"},
     )
     yield lines(
         "Processor",
@@ -269,10 +271,10 @@ def _dashboard() -> build.Dashboard:
     return board
 
 
-def text() -> str:
+def to_json() -> str:
     """Return the dashboard as JSON, as Grafana imports it."""
     return json.dumps(_dashboard().build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
 
 
 if __name__ == "__main__":
-    PATH.write_text(text())
+    DASHBOARD_FILE.write_text(to_json())

@@ -11,15 +11,15 @@ from grafana_foundation_sdk.models import heatmap as heat
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 __all__ = [
-    "BLUE", "GREEN", "GREY", "HERE", "RATE", "RED", "SOURCE", "YELLOW", "Panel", "heat_map", "lines",
+    "BLUE", "GREEN", "GREY", "INSTANCE_MATCHERS", "RATE", "RED", "SOURCE", "YELLOW", "Panel", "heat_map", "lines",
     "quantiles", "stat_panel",
 ]  # fmt: skip
 
 Panel: TypeAlias = stat.Panel | timeseries.Panel | heatmap.Panel
 
 SOURCE = options.DataSourceRef(type_val="prometheus", uid="$datasource")
-HERE = 'job="sensor-monitor",instance=~"$instance"'
-RATE = f"{{{HERE}}}[$__rate_interval]"
+INSTANCE_MATCHERS = 'job="sensor-monitor",instance=~"$instance"'
+RATE = f"{{{INSTANCE_MATCHERS}}}[$__rate_interval]"
 GREEN, YELLOW, RED, BLUE, GREY = "green", "yellow", "red", "blue", "text"
 
 
@@ -94,7 +94,7 @@ def lines(
     stacked: bool = False,
     top: float | None = None,
 ) -> Panel:
-    """Return a panel with lines over time; beyond `limit` the background is red."""
+    """Return a panel with lines over time; beyond `red_threshold` the background is red."""
     panel = (
         timeseries.Panel()
         .title(title)

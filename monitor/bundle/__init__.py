@@ -2,8 +2,8 @@
 
 from monitor.bundle.bundle import Bundle
 from monitor.bundle.load import load
-from monitor.bundle.manifest import Feature, Golden, Manifest, identify
+from monitor.bundle.manifest import Feature, GoldenFile, Manifest, compute_bundle_id
 from monitor.bundle.save import save
 from monitor.core.errors import BundleError
 
-__all__ = ["Bundle", "BundleError", "Feature", "Golden", "Manifest", "identify", "load", "save"]
+__all__ = ["Bundle", "BundleError", "Feature", "GoldenFile", "Manifest", "compute_bundle_id", "load", "save"]

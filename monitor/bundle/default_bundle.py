@@ -5,29 +5,33 @@ from pathlib import Path
 
 from monitor.core.paths import PLANT_BUNDLE
 
-__all__ = ["FOLDER", "choose", "note"]
+__all__ = ["DEFAULT_BUNDLE_FOLDER", "choose_folder", "default_notice"]
 
-FOLDER = Path(str(resources.files("monitor.bundle"))) / "default"
+DEFAULT_BUNDLE_FOLDER = Path(str(resources.files("monitor.bundle"))) / "default"
 """Where it is, in the installed package."""
 
 
-def choose(named: Path | None) -> Path:
-    """Return the folder to load: the one that the settings name, or `FOLDER` where they name none.
+def choose_folder(configured: Path | None) -> Path:
+    """Return the folder to load: the one that the settings name, or `DEFAULT_BUNDLE_FOLDER` where they name none.
 
     A folder other than `PLANT_BUNDLE` was meant by somebody, so it is never replaced.
 
     Parameters
     ----------
-    named : as in the settings; None: `FOLDER`.
+    configured : as in the settings; None: `DEFAULT_BUNDLE_FOLDER`.
     """
-    if named is None:
-        return FOLDER
-    return FOLDER if named == PLANT_BUNDLE and not named.exists() and FOLDER.exists() else named
+    if configured is None:
+        return DEFAULT_BUNDLE_FOLDER
+    return (
+        DEFAULT_BUNDLE_FOLDER
+        if configured == PLANT_BUNDLE and not configured.exists() and DEFAULT_BUNDLE_FOLDER.exists()
+        else configured
+    )
 
 
-def note(folder: Path) -> str:
+def default_notice(folder: Path) -> str:
     """Return what to say of the folder in use; "" unless it is the default bundle."""
-    if folder != FOLDER:
+    if folder != DEFAULT_BUNDLE_FOLDER:
         return ""
     return (
         "THIS IS THE DEFAULT BUNDLE, for the settings name none that is there: it has never seen this plant. "

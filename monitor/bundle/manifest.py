@@ -12,30 +12,30 @@ from numpy.typing import NDArray
 from monitor.bundle.scaler import Scaler
 
 __all__ = [
-    "SCHEMA",
-    "VERSION",
-    "Baseline",
+    "BASELINE_VERSION",
+    "SCHEMA_VERSION",
+    "BaselineSpec",
     "Distribution",
     "Feature",
-    "Golden",
+    "GoldenFile",
     "Manifest",
     "ScalerFile",
-    "identify",
+    "compute_bundle_id",
 ]
 
-SCHEMA = 1
+SCHEMA_VERSION = 1
 
 
-VERSION = 2
+BASELINE_VERSION = 2
 """Of the rules here and in `learning`: what another version's showed of windows is nothing for this one's."""
 
 
-class Baseline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BaselineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How each group's own normal is found, as the manifest has it."""
 
     floors: tuple[float, ...]
     """The least unit of each feature, in its own: healthy sensors may differ by a few of them (feature,)."""
-    version: int = VERSION
+    version: int = BASELINE_VERSION
     """Of the rules."""
 
 
@@ -59,12 +59,12 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return "low, edges and high must be increasing numbers"
         if len(self.shares) != len(self.edges) + 1:
             return f"{len(self.edges)} edges need {len(self.edges) + 1} shares, not {len(self.shares)}"
-        if min(self.shares) < 0 or not abs(sum(self.shares) - 1) < _SUMS_TO_1:
+        if min(self.shares) < 0 or not abs(sum(self.shares) - 1) < _SHARE_SUM_TOLERANCE:
             return "shares must be at least 0 and sum up to 1"
         return ""
 
 
-_SUMS_TO_1 = 1e-6
+_SHARE_SUM_TOLERANCE = 1e-6
 
 
 class Feature(msgspec.Struct, frozen=True):
@@ -77,7 +77,7 @@ class Feature(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """`manifest.json`: what the model expects, and where it comes from."""
 
-    schema: int = SCHEMA
+    schema: int = SCHEMA_VERSION
     id: str
     """A hash of what decides a score, see `identify`."""
     created: str
@@ -90,7 +90,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds between two readings of a group."""
     threshold: float
     """A window is Faulty where its score is above this."""
-    baseline: Baseline | None = None
+    baseline: BaselineSpec | None = None
     """How a group's own normal is found; None where windows are judged as they come."""
     ranges: dict[str, tuple[float, float]]
     """Feature -> lowest and highest healthy value in training, but for a thousandth at either end: in the
@@ -105,7 +105,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The libraries that made it."""
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def feature_names(self) -> tuple[str, ...]:
         """The features' names, in order."""
         return tuple(feature.name for feature in self.features)
 
@@ -118,7 +118,7 @@ class ScalerFile(msgspec.Struct, frozen=True):
     scale: tuple[float, ...]
 
 
-class Golden(msgspec.Struct, frozen=True):
+class GoldenFile(msgspec.Struct, frozen=True):
     """`golden.json`: some windows and the score that Keras gave each."""
 
     features: tuple[str, ...]
@@ -130,13 +130,13 @@ class Golden(msgspec.Struct, frozen=True):
     """What was the normal of each, see `BaselineStage`: (window, 3, feature); None without one."""
 
 
-def identify(
+def compute_bundle_id(
     weights: Sequence[NDArray[Any]],
     scaler: Scaler,
     features: Sequence[Feature],
     steps: int,
     threshold: float,
-    baseline: Baseline | None = None,
+    baseline: BaselineSpec | None = None,
 ) -> str:
     """Return the bundle's id: 16 hex digits that change with anything that decides a score.
 
@@ -146,11 +146,11 @@ def identify(
     for array in [*weights, scaler.mean, scaler.scale]:
         digest.update(repr((array.shape, array.dtype.str)).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
-    rest = {
+    settings = {
         "features": [[feature.name, feature.unit] for feature in features],
         "steps": steps,
         "threshold": threshold,
         "baseline": msgspec.to_builtins(baseline),
     }
-    digest.update(json.dumps(rest, sort_keys=True).encode())
+    digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()[:16]

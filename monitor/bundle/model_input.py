@@ -10,22 +10,22 @@ from collections.abc import Sequence
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import Quantities
 
-__all__ = ["UNIT_GROWTH_PER_MOVE", "Deviations", "RawValues", "model_input"]
+__all__ = ["UNIT_GROWTH_PER_MOVE", "DeviationTransform", "RawTransform", "build_transform"]
 
 UNIT_GROWTH_PER_MOVE = 0.3
 """Where the plant moves, one of its sensors is there before the other: the unit grows by this share of the
 distance that all sensors of the quantity have moved since the last block."""
 
 
-class RawValues:
+class RawTransform:
     """The input of a model without a baseline: windows as they come."""
 
-    def transform(self, windows: FloatArray, baselines: FloatArray) -> FloatArray:  # noqa: ARG002, as `Deviations`
+    def transform(self, windows: FloatArray, baselines: FloatArray) -> FloatArray:  # noqa: ARG002, as `DeviationTransform`
         """Return raw windows (window, step, feature) unchanged."""
         return windows
 
 
-class Deviations:
+class DeviationTransform:
     """The input of a model with a baseline.
 
     Parameters
@@ -45,12 +45,14 @@ class Deviations:
         baselines : usual distance from what the quantity has in common (of a sensor that is alone: from 0),
             unit, and last block, each in the feature's unit: (window, 3, feature).
         """
-        of = self._quantities
-        moves = of.each(of.shared_size(windows - baselines[:, 2:]))  # (window, step, feature)
-        apart = of.everywhere(of.apart(windows - baselines[:, :1]))
-        return apart / (baselines[:, 1:2] + UNIT_GROWTH_PER_MOVE * moves)
+        quantities = self._quantities
+        moves = quantities.expand(
+            quantities.common_magnitude(windows - baselines[:, 2:])
+        )  # (window, step, feature)
+        deviations = quantities.expand_signed(quantities.deviations(windows - baselines[:, :1]))
+        return deviations / (baselines[:, 1:2] + UNIT_GROWTH_PER_MOVE * moves)
 
 
-def model_input(names: Sequence[str], *, has_baseline: bool) -> Deviations | RawValues:
+def build_transform(names: Sequence[str], *, has_baseline: bool) -> DeviationTransform | RawTransform:
     """Return the transform for features `names`, as a manifest describes it."""
-    return Deviations(names) if has_baseline else RawValues()
+    return DeviationTransform(names) if has_baseline else RawTransform()

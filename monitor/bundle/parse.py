@@ -7,56 +7,65 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from monitor.bundle.manifest import SCHEMA, VERSION, Distribution, Golden, Manifest, ScalerFile
+from monitor.bundle.manifest import (
+    BASELINE_VERSION,
+    SCHEMA_VERSION,
+    Distribution,
+    GoldenFile,
+    Manifest,
+    ScalerFile,
+)
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
 from monitor.core.errors import BundleError
-from monitor.core.quantities import quantity
+from monitor.core.quantities import quantity_name
 
-__all__ = ["golden_normals", "golden_windows", "parse"]
+__all__ = ["golden_baselines", "golden_windows", "parse"]
 
 
 _T = TypeVar("_T")
 
 
-def parse(manifest: bytes, scaler: bytes, golden: bytes) -> tuple[Manifest, Scaler, Golden]:
+def parse(
+    manifest_json: bytes, scaler_json: bytes, golden_json: bytes
+) -> tuple[Manifest, Scaler, GoldenFile]:
     """Read the three JSON files and check them against each other.
 
     Raises
     ------
     BundleError : one isn't readable, breaks a rule, or they contradict each other.
     """
-    _check_schema(manifest)
-    head = _decode("manifest.json", manifest, Manifest)
-    _check_manifest(head)
-    numbers = _decode("scaler.json", scaler, ScalerFile)
-    examples = _decode("golden.json", golden, Golden)
-    for name, features in (("scaler.json", numbers.features), ("golden.json", examples.features)):
-        if features != head.names:
+    _check_schema(manifest_json)
+    manifest = _decode("manifest.json", manifest_json, Manifest)
+    _check_manifest(manifest)
+    scaler_file = _decode("scaler.json", scaler_json, ScalerFile)
+    golden_file = _decode("golden.json", golden_json, GoldenFile)
+    for name, features in (("scaler.json", scaler_file.features), ("golden.json", golden_file.features)):
+        if features != manifest.feature_names:
             raise BundleError(
-                f"{name}: features are {list(features)}, expected manifest.json's {list(head.names)}"
+                f"{name}: features are {list(features)}, expected manifest.json's {list(manifest.feature_names)}"
             )
     try:
-        fitted = Scaler.of(numbers.mean, numbers.scale)
+        scaler = Scaler.from_numbers(scaler_file.mean, scaler_file.scale)
     except ValueError as error:
         raise BundleError(f"scaler.json: {error}") from error
-    if len(fitted.mean) != len(head.features):
+    if len(scaler.mean) != len(manifest.features):
         raise BundleError(
-            f"scaler.json: {len(fitted.mean)} means, expected {len(head.features)}, one each feature"
+            f"scaler.json: {len(scaler.mean)} means, expected {len(manifest.features)}, one each feature"
         )
-    if not examples.scores or golden_windows(examples).shape != (
-        len(examples.scores),
-        head.steps,
-        len(head.features),
+    if not golden_file.scores or golden_windows(golden_file).shape != (
+        len(golden_file.scores),
+        manifest.steps,
+        len(manifest.features),
     ):
         raise BundleError(
-            f"golden.json: expected windows of {head.steps} x {len(head.features)} numbers, each with a score"
+            f"golden.json: expected windows of {manifest.steps} x {len(manifest.features)} numbers, each with a score"
         )
-    _check_normals(head, examples)
-    return head, fitted, examples
+    _check_golden_baselines(manifest, golden_file)
+    return manifest, scaler, golden_file
 
 
-def golden_windows(golden: Golden) -> FloatArray:
+def golden_windows(golden: GoldenFile) -> FloatArray:
     """Return the golden windows as an array (window, step, feature); empty if they are ragged."""
     try:
         return np.array(golden.windows, dtype=np.float64)
@@ -64,7 +73,7 @@ def golden_windows(golden: Golden) -> FloatArray:
         return np.empty(0)
 
 
-def golden_normals(golden: Golden) -> FloatArray:
+def golden_baselines(golden: GoldenFile) -> FloatArray:
     """Return the golden windows' normals as an array (window, 3, feature); empty if there are none."""
     try:
         return np.array(golden.baselines or [], dtype=np.float64)
@@ -72,13 +81,13 @@ def golden_normals(golden: Golden) -> FloatArray:
         return np.empty(0)
 
 
-def _check_normals(manifest: Manifest, golden: Golden) -> None:
+def _check_golden_baselines(manifest: Manifest, golden: GoldenFile) -> None:
     if manifest.baseline is None:
         if golden.baselines is not None:
             raise BundleError("golden.json: has baselines, expected none as in manifest.json")
         return
-    normals = golden_normals(golden)
-    if normals.shape != (len(golden.scores), 3, len(manifest.features)) or not (normals[:, 1] > 0).all():
+    baselines = golden_baselines(golden)
+    if baselines.shape != (len(golden.scores), 3, len(manifest.features)) or not (baselines[:, 1] > 0).all():
         raise BundleError(
             f"golden.json: expected for each window its baseline: 3 x {len(manifest.features)} numbers, "
             "levels, units above 0, and where the last block was"
@@ -99,26 +108,28 @@ class _SchemaOnly(msgspec.Struct):
 def _check_schema(manifest: bytes) -> None:
     """Look at the version alone first: another schema may have other fields."""
     version = _decode("manifest.json", manifest, _SchemaOnly).schema
-    if version != SCHEMA:
-        raise BundleError(f"manifest.json: schema version {version}, this monitor reads version {SCHEMA}")
+    if version != SCHEMA_VERSION:
+        raise BundleError(
+            f"manifest.json: schema version {version}, this monitor reads version {SCHEMA_VERSION}"
+        )
 
 
 def _check_manifest(manifest: Manifest) -> None:
-    names = manifest.names
+    names = manifest.feature_names
     units = ", ".join(f"{feature.name} {feature.unit}" for feature in manifest.features)
     rules = [
         (len(names) >= 1 and len(set(names)) == len(names), f"features {list(names)} must be distinct names"),
         (
-            len({quantity(name) for name in names})
-            == len({(quantity(feature.name), feature.unit) for feature in manifest.features}),
+            len({quantity_name(name) for name in names})
+            == len({(quantity_name(feature.name), feature.unit) for feature in manifest.features}),
             f"features of one quantity (names that differ after the last _) must have one unit, not {units}",
         ),
         (manifest.steps >= 2, f"steps must be at least 2, not {manifest.steps}"),  # noqa: PLR2004
         (manifest.sample_period > 0, f"sample_period must be above 0 s, not {manifest.sample_period}"),
         (0 < manifest.threshold < 1, f"threshold must lie between 0 and 1, not {manifest.threshold}"),
         (
-            manifest.baseline is None or manifest.baseline.version == VERSION,
-            f"baseline.version must be {VERSION}, as this monitor's rules are; train the bundle again",
+            manifest.baseline is None or manifest.baseline.version == BASELINE_VERSION,
+            f"baseline.version must be {BASELINE_VERSION}, as this monitor's rules are; train the bundle again",
         ),
         (
             manifest.baseline is None
@@ -145,6 +156,6 @@ def _check_distribution(names: Sequence[str], distribution: Mapping[str, Distrib
         return
     if set(distribution) != set(names):
         raise BundleError(f"manifest.json: distribution must name {list(names)}, not {list(distribution)}")
-    for name, one in distribution.items():
-        if one.problem:
-            raise BundleError(f"manifest.json: distribution.{name}: {one.problem}")
+    for name, entry in distribution.items():
+        if entry.problem:
+            raise BundleError(f"manifest.json: distribution.{name}: {entry.problem}")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from monitor.bundle.manifest import Golden, Manifest, ScalerFile
+from monitor.bundle.manifest import GoldenFile, Manifest, ScalerFile
 from monitor.bundle.scaler import Scaler
-from monitor.bundle.verify import SUMS
+from monitor.bundle.verify import SUMS_FILE
 
 __all__ = ["save"]
 
@@ -21,7 +21,7 @@ def save(
     manifest: Manifest,
     model: bytes,
     scaler: Scaler,
-    golden: Golden,
+    golden: GoldenFile,
     extra: Mapping[str, bytes] | None = None,
 ) -> None:
     """Write a bundle so that it is there whole or not at all; one of the same name is replaced.
@@ -32,12 +32,12 @@ def save(
     manifest, model, scaler, golden : the contents; `model` is the ONNX file's bytes.
     extra : further files by relative path, e.g. `{"model.keras": ..., "report/report.html": ...}`.
     """
-    names = manifest.names
+    names = manifest.feature_names
     scaler_file = ScalerFile(names, tuple(scaler.mean.tolist()), tuple(scaler.scale.tolist()))
     files = {
-        "manifest.json": _pretty(manifest),
+        "manifest.json": _format_json(manifest),
         "model.onnx": model,
-        "scaler.json": _pretty(scaler_file),
+        "scaler.json": _format_json(scaler_file),
         "golden.json": msgspec.json.encode(golden),
         **(extra or {}),
     }
@@ -46,17 +46,17 @@ def save(
     )
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    temp_folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        for name, content in [*files.items(), (SUMS, sums.encode())]:
-            _write_durably(draft / name, content)
-        draft.chmod(0o755)
-        _swap(draft, folder)
+        for name, content in [*files.items(), (SUMS_FILE, sums.encode())]:
+            _write_durably(temp_folder / name, content)
+        temp_folder.chmod(0o755)
+        _replace_folder(temp_folder, folder)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(temp_folder, ignore_errors=True)
 
 
-def _pretty(value: msgspec.Struct) -> bytes:
+def _format_json(value: msgspec.Struct) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
 
 
@@ -68,12 +68,12 @@ def _write_durably(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _swap(draft: Path, folder: Path) -> None:
+def _replace_folder(new_folder: Path, folder: Path) -> None:
     """Put the draft in the folder's place. A crash in between leaves the old one beside it, whole."""
     if not folder.exists():
-        draft.rename(folder)
+        new_folder.rename(folder)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-    folder.rename(old / folder.name)
-    draft.rename(folder)
-    shutil.rmtree(old)
+    old_parent = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
+    folder.rename(old_parent / folder.name)
+    new_folder.rename(folder)
+    shutil.rmtree(old_parent)

@@ -21,7 +21,7 @@ class Scaler:
     """In the feature's own unit, above zero: (feature,)."""
 
     @classmethod
-    def of(cls, mean: Sequence[float], scale: Sequence[float]) -> "Scaler":
+    def from_numbers(cls, mean: Sequence[float], scale: Sequence[float]) -> "Scaler":
         """Build one from plain numbers.
 
         Raises

@@ -5,33 +5,33 @@ from pathlib import Path
 
 import numpy as np
 
-from monitor.bundle.manifest import Golden, Manifest
+from monitor.bundle.manifest import GoldenFile, Manifest
 from monitor.bundle.model import Classifier
-from monitor.bundle.model_input import model_input
-from monitor.bundle.parse import golden_normals, golden_windows
+from monitor.bundle.model_input import build_transform
+from monitor.bundle.parse import golden_baselines, golden_windows
 from monitor.bundle.scaler import Scaler
 from monitor.core.errors import BundleError
 
-__all__ = ["GOLDEN_TOLERANCE", "SUMS", "check_golden", "read_verified"]
+__all__ = ["GOLDEN_TOLERANCE", "SUMS_FILE", "check_golden", "read_verified"]
 
 
-SUMS = "SHA256SUMS"
+SUMS_FILE = "SHA256SUMS"
 
 
 # ONNX Runtime and Keras round differently by about 6e-8; 1e-5 is far above that and far below a real change.
 GOLDEN_TOLERANCE = 1e-5
 
 
-def check_golden(golden: Golden, manifest: Manifest, scaler: Scaler, classifier: Classifier) -> None:
+def check_golden(golden: GoldenFile, manifest: Manifest, scaler: Scaler, classifier: Classifier) -> None:
     """Score the golden windows.
 
     Raises
     ------
     BundleError : the scores are not those that Keras gave.
     """
-    transform = model_input(manifest.names, has_baseline=manifest.baseline is not None).transform
+    transform = build_transform(manifest.feature_names, has_baseline=manifest.baseline is not None).transform
     try:
-        deviations = transform(golden_windows(golden), golden_normals(golden))
+        deviations = transform(golden_windows(golden), golden_baselines(golden))
         scores = classifier.score(scaler.transform(deviations))
     except Exception as error:  # the runtime's errors share no base class of their own
         raise BundleError(f"model.onnx: can't score the golden windows: {error}".splitlines()[0]) from error
@@ -43,29 +43,29 @@ def check_golden(golden: Golden, manifest: Manifest, scaler: Scaler, classifier:
         )
 
 
-REQUIRED = ("manifest.json", "model.onnx", "scaler.json", "golden.json")
+REQUIRED_FILES = ("manifest.json", "model.onnx", "scaler.json", "golden.json")
 
 
 def read_verified(folder: Path) -> dict[str, bytes]:
     """Return each file's content, read once, as SHA256SUMS says it should be."""
     if not folder.is_dir():
         raise BundleError("there is no such folder; expected one that `sensor-training fit --bundle` wrote")
-    expected = _parse_sums(_read(folder, SUMS).decode(errors="replace"))
-    for name in REQUIRED:
+    expected = _parse_sums(_read(folder, SUMS_FILE).decode(errors="replace"))
+    for name in REQUIRED_FILES:
         if name not in expected:
-            raise BundleError(f"{SUMS}: has no line for {name}, expected one for every file")
+            raise BundleError(f"{SUMS_FILE}: has no line for {name}, expected one for every file")
     for path in [folder / "model.keras", *(folder / "report").rglob("*")]:
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name not in expected:
-            raise BundleError(f"{SUMS}: has no line for {name}, expected one for every file")
+            raise BundleError(f"{SUMS_FILE}: has no line for {name}, expected one for every file")
     contents = {}
     for name, wanted in expected.items():
-        if name not in REQUIRED and not (folder / name).exists():
+        if name not in REQUIRED_FILES and not (folder / name).exists():
             continue  # model.keras and report/ may be left behind
         contents[name] = _read(folder, name)
         found = hashlib.sha256(contents[name]).hexdigest()
         if found != wanted:
-            raise BundleError(f"{name}: its SHA-256 is {found}, expected {wanted} as in {SUMS}")
+            raise BundleError(f"{name}: its SHA-256 is {found}, expected {wanted} as in {SUMS_FILE}")
     return contents
 
 
@@ -73,9 +73,9 @@ def _parse_sums(text: str) -> dict[str, str]:
     sums = {}
     for number, line in enumerate(text.splitlines(), start=1):
         digest, separator, name = line.partition("  ")
-        inside = not (Path(name).is_absolute() or ".." in Path(name).parts)
-        if not separator or len(digest) != 64 or not name or not inside:  # noqa: PLR2004
-            raise BundleError(f"{SUMS}: line {number} is not '<sha-256>  <file>'")
+        is_inside = not (Path(name).is_absolute() or ".." in Path(name).parts)
+        if not separator or len(digest) != 64 or not name or not is_inside:  # noqa: PLR2004
+            raise BundleError(f"{SUMS_FILE}: line {number} is not '<sha-256>  <file>'")
         sums[name] = digest
     return sums
 

@@ -8,21 +8,21 @@ from http.client import HTTPConnection, HTTPException
 from monitor import bundle
 from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
-from monitor.config.secrets import password, token
+from monitor.config.secrets import read_password, read_token
 from monitor.config.settings import Settings
-from monitor.core.errors import FailedError, InUseError
-from monitor.core.messages import Asked, Delivery, Read
+from monitor.core.errors import InUseError, OperationError
+from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce
 from monitor.core.topics import Template
 from monitor.mqtt import Session
 from monitor.mqtt.client_id import client_id
-from monitor.service.stages import build_scoring, decoder
+from monitor.service.stages import build_decoder, build_scoring
 from monitor.storage import restore
 from monitor.web.server import listen
 
 __all__ = ["check_connection", "check_files"]
 
 # How long the broker, or who has our port, may take to answer, in seconds.
-_PATIENCE = 10.0
+_TIMEOUT_S = 10.0
 
 
 def check_files(settings: Settings) -> str:
@@ -33,27 +33,27 @@ def check_files(settings: Settings) -> str:
     UnusableError : something can't be used.
     FailedError : something can't be used now.
     """
-    folder = default_bundle.choose(settings.bundle)
+    folder = default_bundle.choose_folder(settings.bundle)
     loaded = bundle.load(folder)
-    found = loaded.manifest
-    decoder(settings, found.names)
+    manifest = loaded.manifest
+    build_decoder(settings, manifest.feature_names)
     build_scoring(loaded, settings.windows, settings.alerts)
-    _session(settings, _Visit())
-    token(settings.http)
+    _build_session(settings, _ConnectionProbe())
+    read_token(settings.http)
     quality = ", ".join(
-        f"{name} {value:.3f}" for name, value in found.quality.items() if isinstance(value, float)
+        f"{name} {value:.3f}" for name, value in manifest.quality.items() if isinstance(value, float)
     )
-    features = ", ".join(f"{feature.name} ({feature.unit})" for feature in found.features)
+    features = ", ".join(f"{feature.name} ({feature.unit})" for feature in manifest.features)
     return (
-        f"bundle {folder}: ok: {found.id}, made {found.created}\n"
-        f"  windows of {found.steps} readings of {features}\n"
+        f"bundle {folder}: ok: {manifest.id}, made {manifest.created}\n"
+        f"  windows of {manifest.steps} readings of {features}\n"
         f"  measured in training: {quality or 'nothing'}"
-        + (f"\n  {note}" if (note := default_bundle.note(folder)) else "")
-        + f"\n{_places(settings, found)}"
+        + (f"\n  {note}" if (note := default_bundle.default_notice(folder)) else "")
+        + f"\n{_check_store_and_port(settings, manifest)}"
     )
 
 
-def _places(settings: Settings, manifest: Manifest) -> str:
+def _check_store_and_port(settings: Settings, manifest: Manifest) -> str:
     """Return whether store and port can be had, or are a running monitor's.
 
     Raises
@@ -63,15 +63,15 @@ def _places(settings: Settings, manifest: Manifest) -> str:
     """
     store, http = settings.store.path, settings.http
     try:
-        found = restore.look(settings.store, manifest.names, manifest.steps)
-        runs = False
+        store_status = restore.inspect_store(settings.store, manifest.feature_names, manifest.steps)
+        monitor_running = False
     except InUseError:
-        found, runs = "in use, as by a running monitor", True
-    lines = f"store {store}: {found}\nhttp {http.host}:{http.port}: "
+        store_status, monitor_running = "in use, as by a running monitor", True
+    lines = f"store {store}: {store_status}\nhttp {http.host}:{http.port}: "
     try:
         listen(http.host, http.port).close()
     except InUseError:
-        if not (runs and _is_monitor(http.host, http.port)):
+        if not (monitor_running and _is_monitor(http.host, http.port)):
             raise
         return f"{lines}in use, by a running monitor"
     return f"{lines}ok"
@@ -79,7 +79,7 @@ def _places(settings: Settings, manifest: Manifest) -> str:
 
 def _is_monitor(host: str, port: int) -> bool:
     """Say whether who has a port answers as a monitor that is alive."""
-    connection = HTTPConnection(host, port, timeout=_PATIENCE)
+    connection = HTTPConnection(host, port, timeout=_TIMEOUT_S)
     try:
         connection.request("GET", "/livez")
         return connection.getresponse().status == HTTPStatus.OK
@@ -89,31 +89,31 @@ def _is_monitor(host: str, port: int) -> bool:
         connection.close()
 
 
-class _Visit:
+class _ConnectionProbe:
     """Connects once and remembers how that went."""
 
     def __init__(self) -> None:
         self.done = threading.Event()
         self.problem = ""
 
-    def connected(self) -> None:
+    def on_connected(self) -> None:
         self.done.set()
 
-    def disconnected(self, reason: str) -> None:
+    def on_disconnected(self, reason: str) -> None:
         if not self.done.is_set():
             self.problem = reason
             self.done.set()
 
-    def taken_over(self) -> None:
-        self.disconnected("another client has taken over the client id")
+    def on_taken_over(self) -> None:
+        self.on_disconnected("another client has taken over the client id")
 
-    def publish_refused(self) -> None:
+    def on_publish_failed(self) -> None:
         """Hear nothing: nothing is published."""
 
-    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:
+    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:
         """Leave what comes to the daemon."""
 
-    def requested(self, asked: Asked) -> None:
+    def on_request(self, request: InboundRequest) -> None:
         """Hear nothing: no requests are subscribed to."""
 
 
@@ -125,23 +125,23 @@ def check_connection(settings: Settings) -> None:
     FailedError : the broker doesn't answer or refuses us.
     ConfigurationError : a secret can't be read.
     """
-    visit = _Visit()
-    session = _session(settings, visit)
+    probe = _ConnectionProbe()
+    session = _build_session(settings, probe)
     session.start()
-    answered = visit.done.wait(_PATIENCE)
+    has_answered = probe.done.wait(_TIMEOUT_S)
     session.stop(timeout=1.0)
-    if not answered:
+    if not has_answered:
         broker = f"{settings.mqtt.host}:{settings.mqtt.port}"
-        raise FailedError(f"mqtt: {broker} doesn't answer within {_PATIENCE:.0f} s")
-    if visit.problem:
-        raise FailedError(f"mqtt: {visit.problem}")
+        raise OperationError(f"mqtt: {broker} doesn't answer within {_TIMEOUT_S:.0f} s")
+    if probe.problem:
+        raise OperationError(f"mqtt: {probe.problem}")
 
 
-def _session(settings: Settings, visit: _Visit) -> Session:
+def _build_session(settings: Settings, listener: _ConnectionProbe) -> Session:
     return Session(
         settings.mqtt,
         f"{client_id(settings)}-check",
-        password(settings.mqtt),
-        visit,
+        read_password(settings.mqtt),
+        listener,
         filters=[Template(text).filter for text in settings.input.topics],
     )

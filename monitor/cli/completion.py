@@ -13,13 +13,13 @@ def add_completion(parser: argparse.ArgumentParser) -> None:
     """Add `--print-completion`, which prints what a shell needs and ends."""
     parser.add_argument(
         "--print-completion",
-        action=_Print,
+        action=_PrintCompletion,
         choices=["bash", "zsh"],
         help='print the completion for this shell: eval "$(%(prog)s --print-completion bash)"',
     )
 
 
-class _Print(argparse.Action):
+class _PrintCompletion(argparse.Action):
     def __call__(
         self,
         parser: argparse.ArgumentParser,
@@ -29,7 +29,7 @@ class _Print(argparse.Action):
     ) -> None:
         import shtab  # noqa: PLC0415 - nobody else waits for it
 
-        for action in _actions(parser):
+        for action in _all_actions(parser):
             folder = action.metavar == "DIR"
             if action.type is Path or folder:
                 action.complete = shtab.DIRECTORY if folder else shtab.FILE  # type: ignore[attr-defined]
@@ -37,10 +37,10 @@ class _Print(argparse.Action):
         parser.exit()
 
 
-def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+def _all_actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
     """Yield what the parser and the parsers of its commands take."""
     for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
         yield action
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for command in action.choices.values():
-                yield from _actions(command)
+                yield from _all_actions(command)

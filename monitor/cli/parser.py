@@ -8,7 +8,7 @@ from typing import NoReturn
 from monitor import __version__
 from monitor.cli.completion import add_completion
 
-__all__ = ["Command", "parser"]
+__all__ = ["Command", "build_parser"]
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -26,32 +26,32 @@ exit codes:
 """
 
 
-class _Parser(argparse.ArgumentParser):
+class _OneLineErrorParser(argparse.ArgumentParser):
     """Says what is wrong in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
+def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     """Return the parser; what it parses has the function that runs the command as `command`.
 
     Parameters
     ----------
     commands : the function of each command, by its name.
     """
-    whole = _Parser(
+    root_parser = _OneLineErrorParser(
         "sensor-monitor",
         description="Says which of a plant's sensors can still be believed.",
         epilog=_epilog("sensor-monitor run --config config/monitor.toml", "sensor-monitor run --help"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    whole.add_argument("--version", action="version", version=f"sensor-monitor {__version__}")
-    add_completion(whole)
-    added = whole.add_subparsers(metavar="COMMAND", required=True)
+    root_parser.add_argument("--version", action="version", version=f"sensor-monitor {__version__}")
+    add_completion(root_parser)
+    subparsers = root_parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(name: str, help_: str, more: str, *examples: str) -> argparse.ArgumentParser:
-        command = added.add_parser(
+        command = subparsers.add_parser(
             name,
             help=help_,
             description=f"{help_}\n\n{more}",
@@ -67,13 +67,13 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     _add_record(add)
     _add_backtest(add)
     _add_demo(add)
-    return whole
+    return root_parser
 
 
-_Add = Callable[..., argparse.ArgumentParser]
+_AddCommand = Callable[..., argparse.ArgumentParser]
 
 
-def _add_run(add: _Add) -> None:
+def _add_run(add: _AddCommand) -> None:
     run = add(
         "run",
         "Judge what arrives over MQTT until stopped.",
@@ -86,7 +86,7 @@ def _add_run(add: _Add) -> None:
     _add_settings(run)
 
 
-def _add_check(add: _Add) -> None:
+def _add_check(add: _AddCommand) -> None:
     check = add(
         "check",
         "Verify settings, bundle, store and port without starting.",
@@ -99,7 +99,7 @@ def _add_check(add: _Add) -> None:
     check.add_argument("--connect", action="store_true", help="try the broker too")
 
 
-def _add_replay(add: _Add) -> None:
+def _add_replay(add: _AddCommand) -> None:
     replay = add(
         "replay",
         "Publish a recording as a plant would send it.",
@@ -112,14 +112,14 @@ def _add_replay(add: _Add) -> None:
     _add_settings(replay, bundle=False)
     replay.add_argument(
         "--speed",
-        type=_not_negative,
+        type=_non_negative_float,
         default=1.0,
         metavar="X",
         help="times real speed; 0 is flat out (default: 1)",
     )
 
 
-def _add_record(add: _Add) -> None:
+def _add_record(add: _AddCommand) -> None:
     record = add(
         "record",
         "Write what the plant sends into a recording, beside a running monitor.",
@@ -133,11 +133,11 @@ def _add_record(add: _Add) -> None:
     )
     _add_settings(record)
     record.add_argument(
-        "--seconds", type=_not_negative, metavar="N", help="stop after this long (default: Ctrl-C)"
+        "--seconds", type=_non_negative_float, metavar="N", help="stop after this long (default: Ctrl-C)"
     )
 
 
-def _add_backtest(add: _Add) -> None:
+def _add_backtest(add: _AddCommand) -> None:
     backtest = add(
         "backtest",
         "Judge a recording with the daemon's own stages.",
@@ -160,7 +160,7 @@ def _add_backtest(add: _Add) -> None:
     )
 
 
-def _add_demo(add: _Add) -> None:
+def _add_demo(add: _AddCommand) -> None:
     demo = add(
         "demo",
         "Run broker, replayed plant and monitor in one process, and keep score.",
@@ -179,7 +179,7 @@ def _add_demo(add: _Add) -> None:
         help="(default: %(default)s)",
     )
     demo.add_argument(
-        "--seconds", type=_not_negative, metavar="N", help="stop after this long (default: Ctrl-C)"
+        "--seconds", type=_non_negative_float, metavar="N", help="stop after this long (default: Ctrl-C)"
     )
 
 
@@ -200,7 +200,7 @@ def _epilog(*examples: str) -> str:
     return f"examples:\n{lines}{_EXIT_CODES}"
 
 
-def _not_negative(text: str) -> float:
+def _non_negative_float(text: str) -> float:
     try:
         value = float(text)
     except ValueError:

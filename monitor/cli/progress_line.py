@@ -19,19 +19,19 @@ class ProgressLine:
     def __init__(self, stream: TextIO, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._monotonic = monotonic
-        self._in_place = stream.isatty()
-        self._next = monotonic()
+        self._is_terminal = stream.isatty()
+        self._next_at = monotonic()
 
     def show(self, text: str) -> None:
         """Show it, if it is time."""
-        if self._monotonic() < self._next:
+        if self._monotonic() < self._next_at:
             return
-        self._next = self._monotonic() + (1.0 if self._in_place else 60.0)
-        self._stream.write(f"\r\x1b[K{text}" if self._in_place else f"{text}\n")
+        self._next_at = self._monotonic() + (1.0 if self._is_terminal else 60.0)
+        self._stream.write(f"\r\x1b[K{text}" if self._is_terminal else f"{text}\n")
         self._stream.flush()
 
     def close(self) -> None:
         """Leave the line to whoever writes next."""
-        if self._in_place:
+        if self._is_terminal:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

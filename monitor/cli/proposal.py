@@ -5,16 +5,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
-from monitor.cli.incident_diff import Change, Ledger, compare
-from monitor.config.settings import Alerts
-from monitor.core.times import iso
-from monitor.detect.scoring import Verdicts
-from monitor.service.stages import alert_stage
+from monitor.cli.incident_diff import Change, IncidentHistory, compare
+from monitor.config.settings import AlertSettings
+from monitor.core.times import format_iso
+from monitor.detect.scoring import ScoredBatch
+from monitor.service.stages import build_alert_stage
 
 __all__ = ["Proposal"]
 
-_DAY = 86400.0  # seconds
-_MOST_CHANGES = 20
+_DAY_S = 86400.0  # seconds
+_MAX_CHANGES = 20
 """Changes that are written out."""
 _COLUMNS = ("today", "a day", "proposed", "a day", "vanish", "merge", "split", "appear", "later")
 
@@ -23,30 +23,32 @@ _COLUMNS = ("today", "a day", "proposed", "a day", "vanish", "merge", "split", "
 class _Row:
     """One group's line, or that of all."""
 
-    firing: tuple[int, int] = (0, 0)
+    firing_counts: tuple[int, int] = (0, 0)
     """Today and proposed."""
-    rates: tuple[float, float] = (0.0, 0.0)
+    rates_per_day: tuple[float, float] = (0.0, 0.0)
     """Of these, a day; not a number where the recording is too short for one."""
     changes: list[Change] = field(default_factory=list)
 
     def __add__(self, other: "_Row") -> "_Row":
         return _Row(
-            (self.firing[0] + other.firing[0], self.firing[1] + other.firing[1]),
-            (self.rates[0] + other.rates[0], self.rates[1] + other.rates[1]),
+            (self.firing_counts[0] + other.firing_counts[0], self.firing_counts[1] + other.firing_counts[1]),
+            (self.rates_per_day[0] + other.rates_per_day[0], self.rates_per_day[1] + other.rates_per_day[1]),
             self.changes + other.changes,
         )
 
     def cells(self) -> list[str]:
-        surplus = [len(one.before) - len(one.after) for one in self.changes if one.before and one.after]
+        count_differences = [
+            len(one.before) - len(one.after) for one in self.changes if one.before and one.after
+        ]
         delays = [one.delay for one in self.changes if one.delay is not None]
         counts = (
             sum(len(one.before) for one in self.changes if not one.after),
-            sum(max(0, more) for more in surplus),
-            sum(max(0, -more) for more in surplus),
+            sum(max(0, more) for more in count_differences),
+            sum(max(0, -more) for more in count_differences),
             sum(len(one.after) for one in self.changes if not one.before),
         )
-        rates = ["-" if math.isnan(rate) else f"{rate:,.2f}" for rate in self.rates]
-        firing = [f"{count:,}" for count in self.firing]
+        rates = ["-" if math.isnan(rate) else f"{rate:,.2f}" for rate in self.rates_per_day]
+        firing = [f"{count:,}" for count in self.firing_counts]
         return [
             *(firing[0], rates[0], firing[1], rates[1]),
             *(f"{count:,}" for count in counts),
@@ -59,7 +61,7 @@ class Proposal:
 
     Parameters
     ----------
-    today, proposed : the settings.
+    current, proposed : the settings.
     threshold : the bundle's.
 
     Raises
@@ -67,57 +69,61 @@ class Proposal:
     ConfigurationError : the proposed settings make no sense.
     """
 
-    def __init__(self, today: Alerts, proposed: Alerts, threshold: float) -> None:
-        self._settings = today, proposed
-        self._stage = alert_stage(proposed, threshold)
-        self._today, self._proposed = (
-            Ledger(every_window=alerts.mode == "every_window") for alerts in (today, proposed)
+    def __init__(self, current: AlertSettings, proposed: AlertSettings, threshold: float) -> None:
+        self._settings = current, proposed
+        self._alert_stage = build_alert_stage(proposed, threshold)
+        self._current_history, self._proposed_history = (
+            IncidentHistory(every_window=alerts.mode == "every_window") for alerts in (current, proposed)
         )
 
-    def take(self, verdicts: Verdicts) -> None:
+    def add(self, scored: ScoredBatch) -> None:
         """Look at a batch that today's settings have judged."""
-        self._today.add(verdicts.events)
-        self._proposed.add(self._stage.update(verdicts.judged))
+        self._current_history.add(scored.events)
+        self._proposed_history.add(self._alert_stage.update(scored.judged_windows))
 
-    def table(self, spans: Mapping[str, tuple[float, float]]) -> str:
+    def format_table(self, spans: Mapping[str, tuple[float, float]]) -> str:
         """Set both beside each other.
 
         Parameters
         ----------
         spans : group -> first and last event time of all groups, seconds.
         """
-        names = {*self._today.by_group, *self._proposed.by_group}
+        names = {*self._current_history.by_group, *self._proposed_history.by_group}
         rows = {name: self._row(name, spans[name]) for name in names}
-        order = sorted(names, key=lambda name: (-max(rows[name].firing), name))
-        lines = [("group", list(_COLUMNS)), *((_visible(name), rows[name].cells()) for name in order)]
+        order = sorted(names, key=lambda name: (-max(rows[name].firing_counts), name))
+        lines = [("group", list(_COLUMNS)), *((_printable(name), rows[name].cells()) for name in order)]
         lines.append((f"all {len(spans):,}", sum(rows.values(), _Row()).cells()))
-        differing = [(one, name) for name in order for one in rows[name].changes if _differs(one)]
+        differing = [(one, name) for name in order for one in rows[name].changes if _has_different_count(one)]
         return "\n".join(
             [
-                *_different(*self._settings),
-                *_align(lines),
-                *_written([_describe(*one) for one in sorted(differing, key=lambda one: one[0].started_at)]),
+                *_describe_settings_changes(*self._settings),
+                *_align_columns(lines),
+                *_limit_changes(
+                    [_describe_change(*one) for one in sorted(differing, key=lambda one: one[0].started_at)]
+                ),
             ]
         )
 
     def _row(self, name: str, span: tuple[float, float]) -> _Row:
-        days = (span[1] - span[0]) / _DAY
-        firing = self._today.firing[name], self._proposed.firing[name]
-        before, after = (ledger.by_group.get(name, []) for ledger in (self._today, self._proposed))
+        days = (span[1] - span[0]) / _DAY_S
+        firing = self._current_history.firing_counts[name], self._proposed_history.firing_counts[name]
+        before, after = (
+            ledger.by_group.get(name, []) for ledger in (self._current_history, self._proposed_history)
+        )
         rates = (firing[0] / days, firing[1] / days) if days > 0 else (math.nan, math.nan)
         return _Row(firing, rates, compare(before, after))
 
 
-def _different(today: Alerts, proposed: Alerts) -> list[str]:
+def _describe_settings_changes(current: AlertSettings, proposed: AlertSettings) -> list[str]:
     """Name the settings that differ."""
-    before, after = (alerts.model_dump(exclude_none=True) for alerts in (today, proposed))
-    names = [name for name in Alerts.model_fields if before.get(name) != after.get(name)]
+    before, after = (alerts.model_dump(exclude_none=True) for alerts in (current, proposed))
+    names = [name for name in AlertSettings.model_fields if before.get(name) != after.get(name)]
     return [
         f"{name}: {before.get(name, 'unset')} today, {after.get(name, 'unset')} proposed" for name in names
     ]
 
 
-def _align(lines: Iterable[tuple[str, list[str]]]) -> list[str]:
+def _align_columns(lines: Iterable[tuple[str, list[str]]]) -> list[str]:
     lines = list(lines)
     first = max(len(name) for name, _ in lines)
     widths = [max(len(cells[at]) for _, cells in lines) for at in range(len(_COLUMNS))]
@@ -129,26 +135,26 @@ def _align(lines: Iterable[tuple[str, list[str]]]) -> list[str]:
     ]
 
 
-def _differs(change: Change) -> bool:
+def _has_different_count(change: Change) -> bool:
     return len(change.before) != len(change.after)
 
 
-def _describe(change: Change, group: str) -> str:
+def _describe_change(change: Change, group: str) -> str:
     before, after = len(change.before), len(change.after)
     if before and after:
-        what = f"{before} incidents become {after}" if before > 1 else f"1 incident becomes {after}"
+        description = f"{before} incidents become {after}" if before > 1 else f"1 incident becomes {after}"
     else:
         (incident,) = change.before or change.after
-        lasts = incident.ended_at - incident.started_at
-        length = "an open incident" if math.isinf(lasts) else f"an incident of {lasts:g} s"
-        what = f"{length} {'vanishes' if before else 'appears'}"
-    return f"{iso(change.started_at)}  {_visible(group)}  {what}"
+        duration_s = incident.ended_at - incident.started_at
+        length = "an open incident" if math.isinf(duration_s) else f"an incident of {duration_s:g} s"
+        description = f"{length} {'vanishes' if before else 'appears'}"
+    return f"{format_iso(change.started_at)}  {_printable(group)}  {description}"
 
 
-def _written(changes: list[str]) -> list[str]:
-    more = len(changes) - _MOST_CHANGES
-    return changes[:_MOST_CHANGES] + ([f"and {more:,} more such changes"] if more > 0 else [])
+def _limit_changes(changes: list[str]) -> list[str]:
+    more = len(changes) - _MAX_CHANGES
+    return changes[:_MAX_CHANGES] + ([f"and {more:,} more such changes"] if more > 0 else [])
 
 
-def _visible(group: str) -> str:
+def _printable(group: str) -> str:
     return group if group.isprintable() else repr(group)

@@ -8,23 +8,23 @@ from typing import Any
 
 import msgspec
 
-from monitor.core.errors import FailedError, RecordingError
-from monitor.core.messages import Asked, Delivery, Read
+from monitor.core.errors import OperationError, RecordingError
+from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce
 from monitor.core.topics import Template
 from monitor.ingest.formats.json_object import TS
 from monitor.mqtt import Session
-from monitor.recordings.reader import Recording, Row
+from monitor.recordings.reader import Recording, RecordingRow
 
 __all__ = ["Replayer"]
 
 _log = logging.getLogger(__name__)
 
 # Published and not confirmed: enough to keep the line busy, little enough to hold.
-_LARGEST_IN_FLIGHT = 1000
+_MAX_IN_FLIGHT = 1000
 # How often confirmations are looked for where there is nothing to do but wait, in seconds.
-_STEP = 0.005
+_POLL_INTERVAL_S = 0.005
 # The same while there is no connection yet.
-_PAUSE = 0.1
+_CONNECT_POLL_INTERVAL_S = 0.1
 
 
 class Replayer:
@@ -47,8 +47,8 @@ class Replayer:
         self._speed = speed
         self._connected = threading.Event()
         self._problem = ""
-        self.published = 0
-        self.unreadable = ""
+        self.published_count = 0
+        self.first_problem = ""
         """What is wrong with the first reading that no monitor can judge."""
         self.last_ts = float("-inf")
         """Event time of the newest reading that was published, seconds since the Unix epoch."""
@@ -63,10 +63,10 @@ class Replayer:
         """
         session.start()
         try:
-            while not self._connected.wait(_PAUSE) and not stop.is_set():
+            while not self._connected.wait(_CONNECT_POLL_INTERVAL_S) and not stop.is_set():
                 pass
             if self._problem:
-                raise FailedError(self._problem)
+                raise OperationError(self._problem)
             self._publish(session, qos, stop)
         finally:
             session.stop(timeout=1.0)
@@ -80,22 +80,22 @@ class Replayer:
                 first_ts = row.ts if first_ts is None else first_ts
                 if self._speed:
                     stop.wait(max(0.0, begin + (row.ts - first_ts) / self._speed - time.monotonic()))
-            while len(unconfirmed) >= _LARGEST_IN_FLIGHT and not stop.wait(_STEP):
-                unconfirmed.difference_update(session.delivered())
+            while len(unconfirmed) >= _MAX_IN_FLIGHT and not stop.wait(_POLL_INTERVAL_S):
+                unconfirmed.difference_update(session.take_delivered())
             if stop.is_set():
                 break
             unconfirmed.add(session.publish(self._topic(row.group, number), self._payload(row), qos=qos))
-            self.published += 1
-            self.unreadable = self.unreadable or row.problem
+            self.published_count += 1
+            self.first_problem = self.first_problem or row.problem
             self.last_ts = max(self.last_ts, row.ts or self.last_ts)
-        while unconfirmed and not stop.wait(_STEP):
-            unconfirmed.difference_update(session.delivered())
+        while unconfirmed and not stop.wait(_POLL_INTERVAL_S):
+            unconfirmed.difference_update(session.take_delivered())
 
-    def connected(self) -> None:
+    def on_connected(self) -> None:
         """Hear from the session that it is ready."""
         self._connected.set()
 
-    def disconnected(self, reason: str) -> None:
+    def on_disconnected(self, reason: str) -> None:
         """Hear from the session why it isn't ready."""
         if self._connected.is_set():
             _log.warning("%s; trying again", reason)
@@ -103,29 +103,29 @@ class Replayer:
             self._problem = reason
             self._connected.set()
 
-    def taken_over(self) -> None:
+    def on_taken_over(self) -> None:
         """Hear that another client has our id, which is random, so this is all but impossible."""
-        self.disconnected("another client has taken over the client id")
+        self.on_disconnected("another client has taken over the client id")
 
-    def publish_refused(self) -> None:
+    def on_publish_failed(self) -> None:
         """Leave it to the log."""
 
-    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:
+    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:
         """Nothing is subscribed to."""
 
-    def requested(self, asked: Asked) -> None:
+    def on_request(self, request: InboundRequest) -> None:
         """Nothing is subscribed to."""
 
-    def _topic(self, group: str, number: int) -> str:
+    def _topic(self, group: str, row_number: int) -> str:
         for template in self._templates:
-            if template.takes(group):
+            if template.can_yield(group):
                 return template.topic(group)
         raise RecordingError(
-            f"{self._recording.path}: row {number}: group {group!r} fits no template of input.topics; "
+            f"{self._recording.path}: row {row_number}: group {group!r} fits no template of input.topics; "
             f"expected as many parts as one of {', '.join(t.text for t in self._templates)} has names"
         )
 
-    def _payload(self, row: Row) -> bytes:
+    def _payload(self, row: RecordingRow) -> bytes:
         """Return the reading as the plant would send it; what can't be read goes out as null."""
         content: dict[str, Any] = {}
         values = [row.ts if row.ts is not None else row.ts_text, *row.values]

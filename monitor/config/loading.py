@@ -12,15 +12,15 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsError
 
-from monitor.config.settings import Alerts, FileSettings, Settings
+from monitor.config.settings import AlertSettings, FileSettings, Settings
 from monitor.core.errors import ConfigurationError
-from monitor.core.topics import Template, conflict, homeless, own_output
+from monitor.core.topics import Template, find_conflict, find_own_output, find_unmatched_group
 
-__all__ = ["load", "propose"]
+__all__ = ["load_settings", "override_alerts"]
 
 _PREFIX = "MONITOR_"
 # systemd sets these for a unit that another one triggers; they are no settings of ours.
-_SYSTEMD = {
+_SYSTEMD_VARIABLES = {
     "MONITOR_SERVICE_RESULT",
     "MONITOR_EXIT_CODE",
     "MONITOR_EXIT_STATUS",
@@ -29,7 +29,7 @@ _SYSTEMD = {
 }
 
 
-def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
+def load_settings(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
     """Merge flags over environment over file over defaults.
 
     Parameters
@@ -62,23 +62,27 @@ def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
         settings = Merged(**(flags or {}))
     except SettingsError as error:
         raise ConfigurationError(
-            f"environment {_unreadable(error)}: is not JSON; expected it there for lists and tables, such as "
+            f"environment {_find_invalid_variable(error)}: is not JSON; expected it there for lists and tables, such as "
             '["a/{x}"] or {"a": 1}'
         ) from error
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, file, os.environ)) from None
+        raise ConfigurationError(_format_error(error, file, os.environ)) from None
     templates = [Template(text) for text in settings.input.topics]
-    reason = conflict(templates, settings.mqtt.base_topic)
+    reason = find_conflict(templates, settings.mqtt.base_topic)
     if not reason and settings.homeassistant.discovery:
-        reason = own_output(templates, "discovery_prefix", settings.homeassistant.discovery_prefix)
+        reason = find_own_output(templates, "discovery_prefix", settings.homeassistant.discovery_prefix)
     if reason:
-        raise ConfigurationError(f"{_where(('input', 'topics'), file, os.environ)}input.topics: {reason}")
-    if reason := homeless(templates, settings.input.groups):
-        raise ConfigurationError(f"{_where(('input', 'groups'), file, os.environ)}input.groups: {reason}")
+        raise ConfigurationError(
+            f"{_format_source(('input', 'topics'), file, os.environ)}input.topics: {reason}"
+        )
+    if reason := find_unmatched_group(templates, settings.input.groups):
+        raise ConfigurationError(
+            f"{_format_source(('input', 'groups'), file, os.environ)}input.groups: {reason}"
+        )
     return settings
 
 
-def propose(alerts: Alerts, words: Sequence[str]) -> Alerts:
+def override_alerts(alerts: AlertSettings, assignments: Sequence[str]) -> AlertSettings:
     """Change alert settings by words such as `raise_after=3`, values as in TOML.
 
     Raises
@@ -86,10 +90,10 @@ def propose(alerts: Alerts, words: Sequence[str]) -> Alerts:
     ConfigurationError : a word is no setting of alerts, or its value is impossible.
     """
     changes: dict[str, Any] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
         if not equals:
-            raise ConfigurationError(f"--propose {word}: expected NAME=VALUE, such as raise_after=3")
+            raise ConfigurationError(f"--propose {assignment}: expected NAME=VALUE, such as raise_after=3")
         try:
             changes[name] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -99,7 +103,7 @@ def propose(alerts: Alerts, words: Sequence[str]) -> Alerts:
         return FileSettings.model_validate_json(content, strict=True).alerts
     except ValidationError as error:
         raise ConfigurationError(
-            f"--propose: {_explain(error, None, {}).removeprefix('settings: ')}"
+            f"--propose: {_format_error(error, None, {}).removeprefix('settings: ')}"
         ) from None
 
 
@@ -119,21 +123,25 @@ def _check_file(file: Path, content: dict[str, Any]) -> None:
     try:
         FileSettings.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, file, {})) from None
+        raise ConfigurationError(_format_error(error, file, {})) from None
 
 
 def _check_environment() -> None:
     sections = {name.upper() for name in FileSettings.model_fields}
     for variable in os.environ:
         name = variable.upper().removeprefix(_PREFIX)
-        if name == variable.upper() or variable.upper() in _SYSTEMD or name.split("__")[0] in sections:
+        if (
+            name == variable.upper()
+            or variable.upper() in _SYSTEMD_VARIABLES
+            or name.split("__")[0] in sections
+        ):
             continue
-        close = _closest(name, sections | _inner_variables())
+        close = _closest_name(name, sections | _nested_variables())
         hint = f"did you mean {_PREFIX + close!r}?" if close else f"expected one like {_PREFIX}MQTT__HOST"
         raise ConfigurationError(f"environment {variable}: unknown setting; {hint}")
 
 
-def _inner_variables() -> set[str]:
+def _nested_variables() -> set[str]:
     """Return what the variables of the settings in a section are called, behind what all begin with."""
     return {
         f"{section}__{name}".upper()
@@ -142,37 +150,37 @@ def _inner_variables() -> set[str]:
     }
 
 
-def _explain(error: ValidationError, file: Path | None, environment: Mapping[str, str]) -> str:
+def _format_error(error: ValidationError, file: Path | None, environment: Mapping[str, str]) -> str:
     """Say the first problem: where it stands, the rule, the offending value."""
     problems = error.errors()
     first = problems[0]
     name = ".".join(str(part) for part in first["loc"])
-    where = _where(first["loc"], file, environment)
-    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    rule = _rule(first)
-    between = "" if not name else " " if rule.startswith(("must ", "is ")) else ": "
-    return f"{where}{name}{between}{rule}{more}"
+    source = _format_source(first["loc"], file, environment)
+    suffix = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    rule = _format_rule(first)
+    separator = "" if not name else " " if rule.startswith(("must ", "is ")) else ": "
+    return f"{source}{name}{separator}{rule}{suffix}"
 
 
-def _unreadable(error: SettingsError) -> str:
+def _find_invalid_variable(error: SettingsError) -> str:
     """Return the variable whose text is no JSON: the error tells the section and, as its cause, the text."""
     text = getattr(error.__cause__, "doc", None)
     return next(key for key, value in os.environ.items() if key.upper().startswith(_PREFIX) and value == text)
 
 
-def _where(location: Sequence[int | str], file: Path | None, environment: Mapping[str, str]) -> str:
+def _format_source(location: Sequence[int | str], file: Path | None, environment: Mapping[str, str]) -> str:
     """Return what gave a setting: an environment variable, for it alone or its whole table, or the file."""
-    given = {key.upper() for key in environment}
+    variables = {key.upper() for key in environment}
     for length in range(len(location), 0, -1):
         variable = _PREFIX + "__".join(str(part) for part in location[:length]).upper()
-        if variable in given:
+        if variable in variables:
             return f"environment {variable}: "
     return f"{file}: " if file else "settings: "
 
 
-def _rule(problem: ErrorDetails) -> str:
+def _format_rule(problem: ErrorDetails) -> str:
     if problem["type"] == "extra_forbidden":
-        return "is an unknown setting" + _suggest(str(problem["loc"][-1]), _siblings(problem))
+        return "is an unknown setting" + _format_suggestion(str(problem["loc"][-1]), _known_names(problem))
     if problem["type"] == "missing":
         return "is missing"
     if problem["type"] in {"too_short", "string_too_short"}:
@@ -190,7 +198,7 @@ def _rule(problem: ErrorDetails) -> str:
     return f"{text}, not {value!r}"
 
 
-def _siblings(problem: ErrorDetails) -> set[str]:
+def _known_names(problem: ErrorDetails) -> set[str]:
     """Return the names that are known where an unknown one stands."""
     model: Any = FileSettings
     for part in problem["loc"][:-1]:  # a number where it is one of several
@@ -198,11 +206,11 @@ def _siblings(problem: ErrorDetails) -> set[str]:
     return set(model.model_fields)
 
 
-def _suggest(name: str, known: set[str]) -> str:
-    close = _closest(name, known)
+def _format_suggestion(name: str, known: set[str]) -> str:
+    close = _closest_name(name, known)
     return f"; did you mean {close!r}?" if close else f"; expected one of {', '.join(sorted(known))}"
 
 
-def _closest(name: str, known: set[str]) -> str:
+def _closest_name(name: str, known: set[str]) -> str:
     """Return the one of these names that is most like another; "" where none is."""
     return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), "")

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from monitor.config.settings import Http, Mqtt, check_token
+from monitor.config.settings import HttpSettings, MqttSettings, check_token
 from monitor.core.errors import ConfigurationError
 
-__all__ = ["password", "token"]
+__all__ = ["read_password", "read_token"]
 
 
-def password(mqtt: Mqtt) -> str | None:
+def read_password(mqtt: MqttSettings) -> str | None:
     """Return the broker's password, from the settings or from `password_file` (without its last newline).
 
     Raises
@@ -17,13 +17,13 @@ def password(mqtt: Mqtt) -> str | None:
     """
     if mqtt.password_file is None:
         return mqtt.password.get_secret_value() if mqtt.password else None
-    text = _secret("mqtt.password_file", mqtt.password_file)
+    text = _read_secret("mqtt.password_file", mqtt.password_file)
     if not text:
         raise ConfigurationError(f"mqtt.password_file: {mqtt.password_file} is empty; expected a password")
     return text
 
 
-def token(http: Http) -> str | None:
+def read_token(http: HttpSettings) -> str | None:
     """Return what one has to know to read over HTTP, from the settings or from `token_file`.
 
     Raises
@@ -33,12 +33,12 @@ def token(http: Http) -> str | None:
     if http.token_file is None:
         return http.token.get_secret_value() if http.token else None
     try:
-        return check_token(_secret("http.token_file", http.token_file))
+        return check_token(_read_secret("http.token_file", http.token_file))
     except ValueError as error:
         raise ConfigurationError(f"http.token_file: {http.token_file}: the token {error}") from None
 
 
-def _secret(name: str, file: Path) -> str:
+def _read_secret(name: str, file: Path) -> str:
     """Return what stands in a file, without its last newline."""
     try:
         return file.read_text().rstrip("\r\n")

@@ -9,27 +9,29 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import IndexArray
 
-__all__ = ["Rows"]
+__all__ = ["GroupTable"]
 
 
-_STEP = 1024  # records by which there are more
+_ROWS_PER_GROWTH = 1024  # records by which there are more
 
 
-class Rows:
+class GroupTable:
     """Finds each group's record, and makes room for more: `find` may put another array in `records`' place.
 
     Parameters
     ----------
-    blank : the record of a group that nothing is known of.
+    default_record : the record of a group that nothing is known of.
     """
 
-    def __init__(self, blank: NDArray[Any]) -> None:
-        self._blank = blank
+    def __init__(self, default_record: NDArray[Any]) -> None:
+        self._default_record = default_record
         self._rows: dict[str, int] = {}
         self._names: list[str] = []  # (row,)
-        self._free: list[int] = []
-        self._room = np.empty(0, dtype=blank.dtype)  # the array that `records` is the first part of
-        self.records = self._room
+        self._free_rows: list[int] = []
+        self._buffer = np.empty(
+            0, dtype=default_record.dtype
+        )  # the array that `records` is the first part of
+        self.records = self._buffer
         """(row,)"""
 
     def __contains__(self, name: str) -> bool:
@@ -52,7 +54,7 @@ class Rows:
         """Return where a group's record is, None where it has none."""
         return self._rows.get(name)
 
-    def find(self, names: Sequence[str]) -> IndexArray:
+    def find_or_add(self, names: Sequence[str]) -> IndexArray:
         """Return where each group's record is, a blank one where it is new: (name,)."""
         try:
             return np.fromiter(map(self._rows.__getitem__, names), np.intp, len(names))
@@ -63,9 +65,9 @@ class Rows:
         """Return where a group's record is, a blank one where it is new."""
         row = self._rows.get(name)
         if row is None:
-            if not self._free:
+            if not self._free_rows:
                 self._grow()
-            row = self._rows[name] = self._free.pop()
+            row = self._rows[name] = self._free_rows.pop()
             self._names[row] = name
         return row
 
@@ -73,27 +75,27 @@ class Rows:
         """Drop a group."""
         row = self._rows.pop(name, None)
         if row is not None:
-            self.records[row] = self._blank
+            self.records[row] = self._default_record
             self._names[row] = ""
-            self._free.append(row)
+            self._free_rows.append(row)
 
     def _grow(self) -> None:
-        before = len(self.records)
-        after = before + _STEP
-        if after > len(self._room):
+        old_size = len(self.records)
+        new_size = old_size + _ROWS_PER_GROWTH
+        if new_size > len(self._buffer):
             # Twice as much, for all of it is moved. What isn't written yet takes no memory where the array is
             # so large that the kernel gives it by the page; full of blanks, 100,000 groups took as much as
             # 131,072. Zeros in its padding too: a record is dumped whole.
-            room = np.zeros(max(after, 2 * len(self._room)), self._blank.dtype)
-            room[:before] = self.records
-            self._room = room
-        self._room[before:after] = self._blank
-        self.records = self._room[:after]
-        self._names.extend([""] * _STEP)
-        self._free.extend(reversed(_numbers(before)))
+            buffer = np.zeros(max(new_size, 2 * len(self._buffer)), self._default_record.dtype)
+            buffer[:old_size] = self.records
+            self._buffer = buffer
+        self._buffer[old_size:new_size] = self._default_record
+        self.records = self._buffer[:new_size]
+        self._names.extend([""] * _ROWS_PER_GROWTH)
+        self._free_rows.extend(reversed(_row_numbers(old_size)))
 
 
 @cache
-def _numbers(first: int) -> tuple[int, ...]:
+def _row_numbers(first_row: int) -> tuple[int, ...]:
     """Return the numbers of the rows that a step adds, the same objects for all stages: 32 bytes each."""
-    return tuple(range(first, first + _STEP))
+    return tuple(range(first_row, first_row + _ROWS_PER_GROWTH))

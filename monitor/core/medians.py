@@ -4,9 +4,9 @@ import numpy as np
 
 from monitor.core.arrays import FloatArray, IndexArray
 
-__all__ = ["median", "middle", "middles"]
+__all__ = ["median", "median_high", "median_low_high"]
 
-_EASY = 3
+_MIN_MAX_SIZE = 3
 
 
 def median(values: FloatArray) -> FloatArray:
@@ -17,10 +17,10 @@ def median(values: FloatArray) -> FloatArray:
     return found
 
 
-def middle(values: FloatArray) -> FloatArray:
+def median_high(values: FloatArray) -> FloatArray:
     """Return the median of values (one of them, row, feature), the greater where two are: (row, feature)."""
     found: FloatArray
-    if len(values) == _EASY:
+    if len(values) == _MIN_MAX_SIZE:
         one, two, three = values[0], values[1], values[2]
         # A fifth of the time that sorting takes.
         found = np.maximum(np.minimum(one, two), np.minimum(np.maximum(one, two), three))
@@ -29,7 +29,7 @@ def middle(values: FloatArray) -> FloatArray:
     return found
 
 
-def middles(rings: FloatArray, counts: IndexArray) -> tuple[FloatArray, FloatArray]:
+def median_low_high(rings: FloatArray, counts: IndexArray) -> tuple[FloatArray, FloatArray]:
     """Return the two in the middle, which may be one, of the first values in each ring: (row, feature) each.
 
     Parameters
@@ -38,7 +38,7 @@ def middles(rings: FloatArray, counts: IndexArray) -> tuple[FloatArray, FloatArr
     counts : how many places are filled, the first ones, at least one; more than there are is all (row,).
     """
     filled = np.minimum(counts, rings.shape[1])
-    there = np.arange(rings.shape[1]) < filled[:, None]  # (row, place)
-    ordered = np.sort(np.where(there[:, :, None], rings, np.inf), axis=1)
-    every = np.arange(len(rings))
-    return ordered[every, (filled - 1) // 2], ordered[every, filled // 2]
+    is_filled = np.arange(rings.shape[1]) < filled[:, None]  # (row, place)
+    ordered = np.sort(np.where(is_filled[:, :, None], rings, np.inf), axis=1)
+    rows = np.arange(len(rings))
+    return ordered[rows, (filled - 1) // 2], ordered[rows, filled // 2]

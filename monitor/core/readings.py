@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
 
-__all__ = ["Arrivals", "Outcome", "Readings", "Refusal", "Windows", "readable"]
+__all__ = ["Arrivals", "Outcome", "Readings", "RejectedReading", "Windows", "is_readable"]
 
 
 class Outcome(StrEnum):
@@ -34,15 +34,15 @@ class Arrivals:
 
     arrived_at: FloatArray
     """Wall clock, seconds since the Unix epoch: (message,)."""
-    stamps: FloatArray
+    substitute_ts: FloatArray
     """The same, but strictly increasing from message to message, also where the clock is set back: it
     stands in for an event time."""
-    received: FloatArray
+    arrived_monotonic: FloatArray
     """Monotonic clock, seconds: latency is measured from here."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RejectedReading:
     """A reading that was dropped, or that began its window afresh."""
 
     outcome: Outcome
@@ -65,7 +65,7 @@ class Readings:
     arrived_at: FloatArray
     """When each arrived by the wall clock, seconds since the Unix epoch: (reading,). Infinite where
     there is no clock, as in a recording."""
-    received: FloatArray
+    arrived_monotonic: FloatArray
     """When each arrived by the monotonic clock, seconds: (reading,)."""
     redelivered: NDArray[np.bool_]
     """Whether the broker may have sent it before: (reading,)."""
@@ -77,7 +77,7 @@ class Windows:
 
     outcomes: list[Outcome]
     """One for each reading of the batch; `judged` where it completed a window."""
-    rows: NDArray[np.intp]
+    reading_indices: NDArray[np.intp]
     """The reading (its index in the batch) that completed each window: (window,)."""
     ts: FloatArray
     """Event times, oldest first: (window, step)."""
@@ -86,9 +86,9 @@ class Windows:
 
 
 # Far beyond any sensor, and still finite in the model's float32 after scaling and weighting.
-_LARGEST_VALUE = 1e12
+MAX_VALUE = 1e12
 
 
-def readable(value: float) -> bool:
+def is_readable(value: float) -> bool:
     """Say whether a number can be a feature's value: finite, and not beyond what the model can take."""
-    return -_LARGEST_VALUE <= value <= _LARGEST_VALUE
+    return -MAX_VALUE <= value <= MAX_VALUE

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_ALERT_RULES", "Rules", "WindowRules", "default_max_gap"]
+__all__ = ["DEFAULT_ALERT_RULES", "AlertRules", "WindowRules", "default_max_gap"]
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class AlertRules:
     """When an incident begins, when it ends, and how often it is said."""
 
     raise_after: int = 1
@@ -22,15 +22,15 @@ class Rules:
     """Seconds after which an incident that goes on is said again; 0: it is said once."""
 
 
-DEFAULT_ALERT_RULES = Rules()
+DEFAULT_ALERT_RULES = AlertRules()
 
 # A reading or two may be lost on the way without the window losing its meaning.
-_GAP_PERIODS = 3
+_DEFAULT_GAP_PERIODS = 3
 
 
 def default_max_gap(sample_period: float) -> float:
     """Return the gap, in seconds, beyond which a window starts afresh where no setting says another."""
-    return _GAP_PERIODS * sample_period
+    return _DEFAULT_GAP_PERIODS * sample_period
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,43 +5,47 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.group_table import Rows
+from monitor.core.group_table import GroupTable
 
-__all__ = ["Grouped"]
+__all__ = ["StateTable"]
 
-_HEAD_BYTES = 2  # of each number in a record's head
+_HEADER_ITEM_BYTES = 2  # of each number in a record's head
 
 
-class Grouped(Rows):
+class StateTable(GroupTable):
     """Records that can be dumped and loaded.
 
     A group's record is its `dump`, byte for byte, so that saving thousands a second costs little.
 
     Parameters
     ----------
-    what : whose state it is, for errors.
-    head : version and shape: numbers below 65,536 that a record must begin with.
+    stage_name : whose state it is, for errors.
+    header : version and shape: numbers below 65,536 that a record must begin with.
     fields : the record's other fields, as `numpy.dtype` takes them.
-    blank : the fields that aren't 0 in a new record.
+    defaults : the fields that aren't 0 in a new record.
     """
 
     def __init__(
-        self, what: str, head: Sequence[int], fields: Sequence[tuple[Any, ...]], blank: dict[str, Any]
+        self,
+        stage_name: str,
+        header: Sequence[int],
+        fields: Sequence[tuple[Any, ...]],
+        defaults: dict[str, Any],
     ) -> None:
-        self._what = what
-        self._head = tuple(head)
-        record = np.zeros((), np.dtype([("head", "<u2", (len(head),)), *fields], align=True))
-        for name, value in {"head": head, **blank}.items():
+        self._stage_name = stage_name
+        self._header = tuple(header)
+        record = np.zeros((), np.dtype([("header", "<u2", (len(header),)), *fields], align=True))
+        for name, value in {"header": header, **defaults}.items():
             record[name] = value
         super().__init__(record)
-        self._show()
+        self._update_views()
 
     def dump(self, name: str) -> bytes:
         """Return a group's record as a value; an empty one where it has none."""
         row = self.row(name)
         if row is None:
-            return self._blank.tobytes()
-        size = self._blank.nbytes
+            return self._default_record.tobytes()
+        size = self._default_record.nbytes
         return bytes(self._bytes[row * size : (row + 1) * size])
 
     def load(self, name: str, value: bytes) -> None:
@@ -51,35 +55,35 @@ class Grouped(Rows):
         ------
         ValueError : the value is damaged, of another version or of another shape.
         """
-        blank = self._blank
-        if len(value) < _HEAD_BYTES * len(self._head):
-            raise ValueError(f"{self._what} state of {name!r} has {len(value)} bytes, expected more")
-        version, *shape = np.frombuffer(value, "<u2", len(self._head)).tolist()
-        if (version, *shape) != self._head:
+        default_record = self._default_record
+        if len(value) < _HEADER_ITEM_BYTES * len(self._header):
+            raise ValueError(f"{self._stage_name} state of {name!r} has {len(value)} bytes, expected more")
+        version, *shape = np.frombuffer(value, "<u2", len(self._header)).tolist()
+        if (version, *shape) != self._header:
             raise ValueError(
-                f"{self._what} state of {name!r} is version {version} with {_by(shape)} values; "
-                f"expected version {self._head[0]} with {_by(self._head[1:])}"
+                f"{self._stage_name} state of {name!r} is version {version} with {_format_shape(shape)} values; "
+                f"expected version {self._header[0]} with {_format_shape(self._header[1:])}"
             )
-        if len(value) != blank.nbytes:
+        if len(value) != default_record.nbytes:
             raise ValueError(
-                f"{self._what} state of {name!r} has {len(value)} bytes, expected {blank.nbytes}"
+                f"{self._stage_name} state of {name!r} has {len(value)} bytes, expected {default_record.nbytes}"
             )
-        row = int(self.find([name])[0])  # before the records are taken hold of
-        self.records[row] = np.frombuffer(value, blank.dtype)[0]
+        row = int(self.find_or_add([name])[0])  # before the records are taken hold of
+        self.records[row] = np.frombuffer(value, default_record.dtype)[0]
 
     def clear(self, row: int) -> None:
         """Let a group begin afresh."""
-        self.records[row] = self._blank
+        self.records[row] = self._default_record
 
     def _grow(self) -> None:
         super()._grow()
-        self._show()
+        self._update_views()
 
-    def _show(self) -> None:
+    def _update_views(self) -> None:
         """Take hold of the array, which may be another one now."""
         # A slice of these takes a third of the time that a record's own `tobytes` does.
         self._bytes = self.records.view(np.uint8).data
 
 
-def _by(shape: Sequence[int]) -> str:
+def _format_shape(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))

@@ -4,13 +4,13 @@ import math
 from datetime import UTC, datetime
 from functools import lru_cache
 
-__all__ = ["LAST_SECOND", "iso", "parse_ts"]
+__all__ = ["MAX_TS", "format_iso", "parse_ts"]
 
 
-_MILLISECONDS_ABOVE = 1e11
+MILLISECONDS_THRESHOLD = 1e11
 
 
-LAST_SECOND = 253402300799.0
+MAX_TS = 253402300799.0
 """Of the year 9999, and the last time that a reading can have, seconds since the Unix epoch."""
 
 
@@ -36,13 +36,13 @@ def parse_ts(ts: float | str) -> float:
             moment = moment.replace(tzinfo=UTC)
         seconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
     else:
-        seconds = ts / 1000 if ts > _MILLISECONDS_ABOVE else ts
-    if not (math.isfinite(seconds) and 0 <= seconds <= LAST_SECOND):
+        seconds = ts / 1000 if ts > MILLISECONDS_THRESHOLD else ts
+    if not (math.isfinite(seconds) and 0 <= seconds <= MAX_TS):
         raise ValueError(f"ts is {ts!r}; expected a time between 1970 and 9999")
     return seconds
 
 
 @lru_cache(maxsize=1024)  # when an incident began is said with each of its events
-def iso(ts: float) -> str:
+def format_iso(ts: float) -> str:
     """Return seconds since the Unix epoch as ISO 8601, UTC, to the millisecond."""
     return datetime.fromtimestamp(round(ts, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

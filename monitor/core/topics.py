@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 
-__all__ = ["Template", "conflict", "homeless", "own_output"]
+__all__ = ["Template", "find_conflict", "find_own_output", "find_unmatched_group"]
 
-_NO_NAME = re.compile("[+#\0]")
-_NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_FORBIDDEN_CHARACTERS = re.compile("[+#\0]")
+_PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Template:
@@ -23,7 +23,7 @@ class Template:
         """Each level's text; None where any text fits."""
         names = []
         for level in text.split("/"):
-            match = _NAME.fullmatch(level)
+            match = _PLACEHOLDER.fullmatch(level)
             if match:
                 names.append(match[1])
                 self.levels.append(None)
@@ -53,18 +53,18 @@ class Template:
         levels = topic.split("/")
         if len(levels) != len(self.levels):
             return None
-        named = []
+        parts = []
         for found, wanted in zip(levels, self.levels, strict=True):
-            if wanted is None and _can_be_level(found):
-                named.append(found)
+            if wanted is None and _is_valid_level(found):
+                parts.append(found)
             elif found != wanted:
                 return None
-        return "/".join(named)
+        return "/".join(parts)
 
-    def takes(self, group: str) -> bool:
+    def can_yield(self, group: str) -> bool:
         """Say whether readings of a group can arrive here: it has a part for each name, and none is empty."""
         parts = group.split("/")
-        return len(parts) == len(self.names) and all(map(_can_be_level, parts))
+        return len(parts) == len(self.names) and all(map(_is_valid_level, parts))
 
     def topic(self, group: str) -> str:
         """Return the topic on which a group's readings arrive.
@@ -78,8 +78,8 @@ class Template:
             raise ValueError(
                 f"group {group!r} has {len(parts)} part(s), expected {len(self.names)} for {self.text!r}"
             )
-        following = iter(parts)
-        return "/".join(next(following) if level is None else level for level in self.levels)
+        remaining = iter(parts)
+        return "/".join(next(remaining) if level is None else level for level in self.levels)
 
     def overlaps(self, other: "Template") -> bool:
         """Say whether some topic fits both."""
@@ -88,7 +88,7 @@ class Template:
             for mine, theirs in zip(self.levels, other.levels, strict=True)
         )
 
-    def reaches_below(self, base_topic: str) -> bool:
+    def overlaps_base(self, base_topic: str) -> bool:
         """Say whether some topic at or below `base_topic` fits."""
         base = base_topic.split("/")
         return len(self.levels) >= len(base) and all(
@@ -96,14 +96,14 @@ class Template:
         )
 
 
-def _can_be_level(text: str) -> bool:
+def _is_valid_level(text: str) -> bool:
     """Say whether a name can stand in a topic that is published."""
-    return text != "" and not _NO_NAME.search(text)
+    return text != "" and not _FORBIDDEN_CHARACTERS.search(text)
 
 
-def conflict(templates: Sequence[Template], base_topic: str) -> str | None:
+def find_conflict(templates: Sequence[Template], base_topic: str) -> str | None:
     """Return why these templates can't stand together, or None if they can."""
-    reason = own_output(templates, "base_topic", base_topic)
+    reason = find_own_output(templates, "base_topic", base_topic)
     if reason:
         return reason
     for index, template in enumerate(templates):
@@ -115,19 +115,19 @@ def conflict(templates: Sequence[Template], base_topic: str) -> str | None:
     return None
 
 
-def homeless(templates: Sequence[Template], groups: Sequence[str]) -> str | None:
+def find_unmatched_group(templates: Sequence[Template], groups: Sequence[str]) -> str | None:
     """Return which of these groups no template can yield, and what was expected, or None."""
     for group in groups:
-        if not any(template.takes(group) for template in templates):
+        if not any(template.can_yield(group) for template in templates):
             expected = " or ".join(f"{len(t.names)} for {t.text!r}" for t in templates)
             return f"{group!r} fits no template; expected so many parts, none empty: {expected}"
     return None
 
 
-def own_output(templates: Sequence[Template], name: str, topic: str) -> str | None:
+def find_own_output(templates: Sequence[Template], name: str, topic: str) -> str | None:
     """Return why these templates can't stand where output goes below a topic, or None if they can."""
     for template in templates:
-        if template.reaches_below(topic):
+        if template.overlaps_base(topic):
             return (
                 f"{template.text!r} matches topics under {name} {topic!r}: "
                 "the monitor would read its own output"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
 
-__all__ = ["FAULTY", "NORMAL", "AlertEvent", "GroupState", "Judgements", "State"]
+__all__ = ["FAULTY", "NORMAL", "AlertEvent", "GroupStatus", "JudgedWindows", "State"]
 
 
 FAULTY = "Faulty"
@@ -30,7 +30,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgements:
+class JudgedWindows:
     """The windows of a batch with what the model says of them."""
 
     groups: Sequence[str]
@@ -75,17 +75,17 @@ class AlertEvent:
     """(step, feature)"""
     reason: str = ""
     """The same in words; "" where the incident doesn't begin."""
-    row: int = field(default=0, compare=False)
+    window_index: int = field(default=0, compare=False)
     """Which window of its batch caused the event."""
 
     @property
-    def begins(self) -> bool:
+    def is_first(self) -> bool:
         """Whether it is its incident's first."""
         return self.status == "firing" and not self.repeat
 
 
 @dataclass(frozen=True, slots=True)
-class GroupState:
+class GroupStatus:
     """What is known of one group, as `state/<group>` says it."""
 
     group: str

@@ -14,7 +14,7 @@ from monitor.core.arrays import FloatArray
 __all__ = ["Contributions", "Occlusion"]
 
 # The nearest that a score, a 32-bit number, comes to 1. Further out logits would be infinite.
-_NEAREST = 2.0**-24
+_CLIP_MARGIN = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,13 +38,15 @@ class Occlusion:
 
     def __init__(self, steps: int, features: int) -> None:
         cells = steps * features
-        single = ~np.eye(cells, dtype=bool).reshape(cells, steps, features)
-        whole = np.repeat(~np.eye(features, dtype=bool)[:, None], steps, axis=1)
-        nothing = np.ones((1, steps, features), dtype=bool)
-        self._kept = np.concatenate([nothing, single, whole])  # (variant, step, feature)
+        without_value = ~np.eye(cells, dtype=bool).reshape(cells, steps, features)
+        without_feature = np.repeat(~np.eye(features, dtype=bool)[:, None], steps, axis=1)
+        unchanged = np.ones((1, steps, features), dtype=bool)
+        self._keep_mask = np.concatenate(
+            [unchanged, without_value, without_feature]
+        )  # (variant, step, feature)
 
     def explain(
-        self, window: FloatArray, usual: FloatArray, score: Callable[[FloatArray], FloatArray]
+        self, window: FloatArray, expected: FloatArray, score: Callable[[FloatArray], FloatArray]
     ) -> Contributions:
         """Explain the score of one window.
 
@@ -53,19 +55,19 @@ class Occlusion:
         Parameters
         ----------
         window : raw values (step, feature).
-        usual : what stands in the place of each (step, feature).
+        expected : what stands in the place of each (step, feature).
         score : gives raw windows of this group (window, step, feature) their scores (window,).
         """
-        scores = score(np.where(self._kept, window, usual))  # (variant,)
-        clipped = np.clip(scores, _NEAREST, 1 - _NEAREST)
+        scores = score(np.where(self._keep_mask, window, expected))  # (variant,)
+        clipped = np.clip(scores, _CLIP_MARGIN, 1 - _CLIP_MARGIN)
         logits = np.log(clipped / (1 - clipped))
         drops = np.maximum(logits[0] - logits[1:], 0)
-        single = drops[: window.size].reshape(window.shape)  # (step, feature)
-        whole = drops[window.size :]  # (feature,)
-        by_step = _shares(single)
-        return Contributions(_shares(whole) if by_step is None else by_step.sum(axis=0), by_step)
+        value_drops = drops[: window.size].reshape(window.shape)  # (step, feature)
+        feature_drops = drops[window.size :]  # (feature,)
+        by_step = _normalize(value_drops)
+        return Contributions(_normalize(feature_drops) if by_step is None else by_step.sum(axis=0), by_step)
 
 
-def _shares(drops: FloatArray) -> FloatArray | None:
+def _normalize(drops: FloatArray) -> FloatArray | None:
     total = drops.sum()
     return drops / total if total > 0 else None

@@ -4,17 +4,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
-from monitor.core.state_table import Grouped
+from monitor.core.state_table import StateTable
 
-__all__ = ["NEVER", "Histories"]
+__all__ = ["NO_TS", "ReadingHistory"]
 
-NEVER = -np.inf
+NO_TS = -np.inf
 """In the place of the event time of a reading that isn't there."""
 
 _VERSION = 2
 
 
-class Histories(Grouped):
+class ReadingHistory(StateTable):
     """What is kept of each group; `find` may put other arrays in these ones' place.
 
     Parameters
@@ -25,21 +25,21 @@ class Histories(Grouped):
 
     def __init__(self, steps: int, features: int) -> None:
         fields = [
-            ("rests", "?"),
-            ("phase", "<i8"),
+            ("is_silent", "?"),
+            ("stride_phase", "<i8"),
             ("ts", "<f8", (steps,)),
             ("values", "<f8", (steps, features)),
         ]
-        super().__init__("window", (_VERSION, steps, features), fields, {"ts": NEVER})
+        super().__init__("window", (_VERSION, steps, features), fields, {"ts": NO_TS})
 
-    def _show(self) -> None:
-        super()._show()
+    def _update_views(self) -> None:
+        super()._update_views()
         records = self.records
         self.ts: FloatArray = records["ts"]
-        """Event times, oldest first, behind as many `NEVER` as are missing: (row, step)."""
+        """Event times, oldest first, behind as many `NO_TS` as are missing: (row, step)."""
         self.values: FloatArray = records["values"]
         """(row, step, feature)"""
-        self.phase: NDArray[np.int64] = records["phase"]
+        self.stride_phase: NDArray[np.int64] = records["stride_phase"]
         """Complete windows since the last fresh start, modulo stride: (row,)."""
-        self.rests: NDArray[np.bool_] = records["rests"]
+        self.is_silent: NDArray[np.bool_] = records["is_silent"]
         """Whether the group is silent, so that whatever comes new is a fresh start: (row,)."""

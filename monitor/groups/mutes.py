@@ -7,13 +7,13 @@ from fnmatch import translate
 __all__ = ["Mutes", "matcher"]
 
 # Each group with an alert is held against all of them.
-_MOST = 100
+_MAX_PATTERNS = 100
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
     """Return what says whether a group's name is `pattern` or fits it: `*` any text, `?` one character."""
-    fits = re.compile(translate(pattern)).match
-    return lambda name: name == pattern or fits(name) is not None
+    match = re.compile(translate(pattern)).match
+    return lambda name: name == pattern or match(name) is not None
 
 
 class Mutes:
@@ -28,15 +28,15 @@ class Mutes:
     """
 
     def __init__(self, stored: Iterable[tuple[str, float]] = ()) -> None:
-        self._ends = dict(stored)
+        self._until = dict(stored)
         # Never changed but replaced, for the page asks from another thread.
-        self._fits = {pattern: matcher(pattern) for pattern in self._ends}
-        self.unsaved = False
+        self._matchers = {pattern: matcher(pattern) for pattern in self._until}
+        self.dirty = False
         """Whether the store holds others."""
 
-    def lines(self) -> list[tuple[str, float]]:
+    def entries(self) -> list[tuple[str, float]]:
         """Return every pattern and its end."""
-        return list(self._ends.items())
+        return list(self._until.items())
 
     def mute(self, pattern: str, until: float) -> None:
         """Hold back alerts of the groups that fit; a pattern that is there already gets the new end.
@@ -45,31 +45,33 @@ class Mutes:
         ------
         ValueError : there are too many.
         """
-        if pattern not in self._ends and len(self._ends) >= _MOST:
-            raise ValueError(f"{_MOST} patterns are muted already; expected fewer, or a wider pattern")
-        self._ends[pattern] = until
-        self._fits = {**self._fits, pattern: matcher(pattern)}
-        self.unsaved = True
+        if pattern not in self._until and len(self._until) >= _MAX_PATTERNS:
+            raise ValueError(
+                f"{_MAX_PATTERNS} patterns are muted already; expected fewer, or a wider pattern"
+            )
+        self._until[pattern] = until
+        self._matchers = {**self._matchers, pattern: matcher(pattern)}
+        self.dirty = True
 
     def unmute(self, pattern: str) -> bool:
         """Drop a pattern, as it was given; return whether it was there."""
-        if self._ends.pop(pattern, None) is None:
+        if self._until.pop(pattern, None) is None:
             return False
-        self._fits = {kept: fits for kept, fits in self._fits.items() if kept != pattern}
-        self.unsaved = True
+        self._matchers = {other: matches for other, matches in self._matchers.items() if other != pattern}
+        self.dirty = True
         return True
 
     def expire(self, now: float) -> bool:
         """Drop the patterns whose end has come; return whether there were any."""
-        over = [pattern for pattern, until in self._ends.items() if until <= now]
-        for pattern in over:
+        expired = [pattern for pattern, until in self._until.items() if until <= now]
+        for pattern in expired:
             self.unmute(pattern)
-        return bool(over)
+        return bool(expired)
 
-    def muted(self, group: str) -> bool:
+    def is_muted(self, group: str) -> bool:
         """Say whether a group's alerts are held back; any thread may ask."""
-        return any(fits(group) for fits in self._fits.values())
+        return any(matches(group) for matches in self._matchers.values())
 
-    def saved(self) -> None:
+    def mark_saved(self) -> None:
         """Note that the store holds all of it."""
-        self.unsaved = False
+        self.dirty = False

@@ -4,18 +4,18 @@ from dataclasses import dataclass, field
 
 from monitor.core.verdicts import AlertEvent
 
-__all__ = ["Decisions"]
+__all__ = ["OperatorChanges"]
 
 
 @dataclass(slots=True)
-class Decisions:
+class OperatorChanges:
     """What came of a turn at the desk."""
 
     events: list[AlertEvent]
     """To be published."""
-    groups: list[str] = field(default_factory=list)
+    changed_groups: list[str] = field(default_factory=list)
     """Whose state, beyond that of the batch, changed."""
-    shown: list[str] = field(default_factory=list)
+    groups_to_publish: list[str] = field(default_factory=list)
     """Groups whose published state changed."""
-    muted: bool = False
+    mutes_changed: bool = False
     """Whether other patterns are muted now."""

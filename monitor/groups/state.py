@@ -4,54 +4,54 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
-from monitor.detect.scoring import Chain
-from monitor.groups.incidents import Incidents, Latest
-from monitor.groups.status import StateBoard
+from monitor.detect.scoring import Scoring
+from monitor.groups.incidents import Incident, Incidents
+from monitor.groups.status import StatusTable
 
-__all__ = ["Memory"]
+__all__ = ["GroupStates"]
 
 _encode = msgspec.msgpack.Encoder().encode
 
-Fetch = Callable[[list[str]], Mapping[str, bytes]]
+FetchStates = Callable[[list[str]], Mapping[str, bytes]]
 """Returns what is kept elsewhere of those of these groups that it knows."""
 
 
-class Memory:
+class GroupStates:
     """Joins what is kept of a group in several places.
 
     Parameters
     ----------
-    chain : the stages.
+    scoring : the stages.
     stale_after : seconds without an accepted reading until a group is silent.
     """
 
-    def __init__(self, chain: Chain, stale_after: float) -> None:
-        self.chain = chain
+    def __init__(self, scoring: Scoring, stale_after: float) -> None:
+        self.scoring = scoring
         self.incidents = Incidents()
-        self.board = StateBoard(stale_after, self._incident)
-        self.fetch: Fetch = lambda _: {}
+        self.status = StatusTable(stale_after, self._open_incident)
+        self.fetch_states: FetchStates = lambda _: {}
         """Finds groups that were set aside."""
-        self.fetch_incident: Callable[[str], bytes | None] = lambda _: None
+        self.fetch_ended_incident: Callable[[str], bytes | None] = lambda _: None
         """Finds the incident of a group that was the last one to end, where the store holds it.
 
         It raises ValueError where that can't be read.
         """
-        self.unreadable: list[str] = []
+        self.load_errors: list[str] = []
         """Why groups that were set aside begin afresh, until whoever reads this empties it."""
-        self.elsewhere = False
+        self.has_evicted = False
         """Whether there may be groups that were set aside."""
 
     def dump(self, group: str) -> bytes | None:
         """Return what is known of a group; None if nothing is."""
-        line = self.board.dump(group)
-        if line is None:
+        status = self.status.dump(group)
+        if status is None:
             return None
-        chain = self.chain
+        scoring = self.scoring
         parts = (
-            line,
-            chain.windows.dump(group),
-            chain.baseline.dump(group),
-            chain.alerts.dump(group),
+            status,
+            scoring.windows.dump(group),
+            scoring.baseline.dump(group),
+            scoring.alerts.dump(group),
             self.incidents.dump(group),
         )
         return _encode(parts)
@@ -64,32 +64,32 @@ class Memory:
         ValueError : the value is damaged, of another version or of another shape.
         """
         try:
-            line, windows, baseline, alerts, incident = msgspec.msgpack.decode(
+            status, windows, baseline, alerts, incident = msgspec.msgpack.decode(
                 value, type=tuple[bytes, bytes, bytes, bytes, bytes]
             )
         except msgspec.DecodeError as error:
             raise ValueError(f"state of {group!r} can't be read: {error}") from error
         try:
-            self.chain.windows.load(group, windows)
-            self.chain.baseline.load(group, baseline)
-            self.chain.alerts.load(group, alerts)
+            self.scoring.windows.load(group, windows)
+            self.scoring.baseline.load(group, baseline)
+            self.scoring.alerts.load(group, alerts)
             self.incidents.load(group, incident)
-            self.board.load(group, line, now)
+            self.status.load(group, status, now)
         except ValueError:
             self._drop(group)  # half of it is worse than nothing
             raise
 
-    def recall(self, groups: Iterable[str], now: float) -> None:
+    def load_evicted(self, groups: Iterable[str], now: float) -> None:
         """Bring back those of these groups that were set aside, at `now` (monotonic seconds)."""
-        if self.elsewhere:
-            missing = [group for group in dict.fromkeys(groups) if group not in self.board]
-            for group, value in self.fetch(missing).items() if missing else ():
+        if self.has_evicted:
+            missing = [group for group in dict.fromkeys(groups) if group not in self.status]
+            for group, value in self.fetch_states(missing).items() if missing else ():
                 try:
                     self.load(group, value, now)
                 except ValueError as error:  # one lost group is no reason to stop judging all others
-                    self.unreadable.append(str(error))
+                    self.load_errors.append(str(error))
 
-    def last_incident(self, group: str) -> Latest | None:
+    def last_incident(self, group: str) -> Incident | None:
         """Return a group's latest incident, as a copy, also where it is over; None if there was none.
 
         Raises
@@ -97,57 +97,57 @@ class Memory:
         ValueError : it can't be read.
         """
         incidents = self.incidents
-        latest = incidents.latest(group)
-        if latest is not None:
-            return latest
-        value = incidents.past.get(group) or self.fetch_incident(group)
-        return None if value is None else incidents.read(group, value)
+        incident = incidents.get(group)
+        if incident is not None:
+            return incident
+        value = incidents.ended.get(group) or self.fetch_ended_incident(group)
+        return None if value is None else incidents.decode(group, value)
 
-    def expect(self, groups: Sequence[str], now: float, ts: float) -> None:
+    def register_expected(self, groups: Sequence[str], now: float, ts: float) -> None:
         """Know of groups that must speak, as the board does; those that were set aside come back."""
-        self.recall(groups, now)
-        self.board.expect(groups, now, ts)
+        self.load_evicted(groups, now)
+        self.status.register_expected(groups, now, ts)
 
-    def excess(self, most: int) -> list[str]:
+    def groups_over_limit(self, limit: int) -> list[str]:
         """Return the least recently heard groups beyond so many."""
-        return self.board.least_recent(len(self.board) - most)
+        return self.status.least_recent(len(self.status) - limit)
 
-    def set_aside(self, names: Sequence[str]) -> None:
+    def evict(self, names: Sequence[str]) -> None:
         """Drop groups, which may be brought back."""
         for group in names:
             self._drop(group)
-        self.elsewhere = self.elsewhere or bool(names)
+        self.has_evicted = self.has_evicted or bool(names)
 
     def _drop(self, group: str) -> None:
-        self.chain.windows.forget(group)
-        self.chain.baseline.forget(group)
-        self.chain.alerts.forget(group)
+        self.scoring.windows.forget(group)
+        self.scoring.baseline.forget(group)
+        self.scoring.alerts.forget(group)
         self.incidents.forget(group)
-        self.board.forget(group)
+        self.status.forget(group)
 
-    def start_over(self, group: str) -> None:
+    def reset_after_false_alarm(self, group: str) -> None:
         """Let the stages judge a group as one that never was Faulty: what brought up a false alarm goes."""
-        self.chain.alerts.end(group, self.board.last_ts(group))
-        if self.chain.baseline.dump(group):  # empty where the bundle has none
-            self.chain.baseline.forget(group)  # what it does now is its normal
-            self.board.warm(group)
+        self.scoring.alerts.end_incident(group, self.status.last_ts(group))
+        if self.scoring.baseline.dump(group):  # empty where the bundle has none
+            self.scoring.baseline.forget(group)  # what it does now is its normal
+            self.status.mark_warming(group)
 
-    def _incident(self, group: str) -> str | None:
-        return self.chain.alerts.incident(group)  # of the chain that is in use now
+    def _open_incident(self, group: str) -> str | None:
+        return self.scoring.alerts.incident_id(group)  # of the chain that is in use now
 
-    def move_to(self, chain: Chain) -> None:
+    def replace_scoring(self, scoring: Scoring) -> None:
         """Carry what is known over to stages that were built with other settings or another bundle.
 
         Raises
         ------
         ValueError : they are of another shape.
         """
-        for group in self.chain.windows.groups():
-            chain.windows.load(group, self.chain.windows.dump(group))
-        for group in self.chain.baseline.groups():
-            chain.baseline.load(group, self.chain.baseline.dump(group))
-        for group in self.chain.alerts.groups():
-            chain.alerts.load(group, self.chain.alerts.dump(group))
-        self.chain.compare()
-        chain.drift.follow(self.chain.drift)
-        self.chain = chain
+        for group in self.scoring.windows.groups():
+            scoring.windows.load(group, self.scoring.windows.dump(group))
+        for group in self.scoring.baseline.groups():
+            scoring.baseline.load(group, self.scoring.baseline.dump(group))
+        for group in self.scoring.alerts.groups():
+            scoring.alerts.load(group, self.scoring.alerts.dump(group))
+        self.scoring.update_drift()
+        scoring.drift.take_over_counts(self.scoring.drift)
+        self.scoring = scoring

@@ -8,50 +8,50 @@ import numpy as np
 
 from monitor.core.arrays import IndexArray
 from monitor.core.readings import Outcome, Readings
-from monitor.core.state_table import Grouped
-from monitor.core.times import LAST_SECOND
-from monitor.core.verdicts import GroupState, State
-from monitor.detect.scoring import Verdicts
+from monitor.core.state_table import StateTable
+from monitor.core.times import MAX_TS
+from monitor.core.verdicts import GroupStatus, State
+from monitor.detect.scoring import ScoredBatch
 
-__all__ = ["StateBoard"]
+__all__ = ["StatusTable"]
 
 _VERSION = 2
 
 _STATES = tuple(State)
 _FILLING, _WARMING, _NORMAL, _FAULTY, _SILENT = range(len(_STATES))
 # What a reading makes of its group's state, other than these: nothing; it isn't even heard.
-_STAYS, _REFUSED = -1, -2
-_OF_OUTCOME = dict.fromkeys(Outcome, _STAYS) | {
+_UNCHANGED, _IGNORED = -1, -2
+_STATE_BY_OUTCOME = dict.fromkeys(Outcome, _UNCHANGED) | {
     Outcome.FILLING: _FILLING,
     Outcome.GAP: _FILLING,
     Outcome.WARMING: _WARMING,
-    Outcome.DUPLICATE: _REFUSED,
-    Outcome.LATE: _REFUSED,
-    Outcome.FUTURE: _REFUSED,
+    Outcome.DUPLICATE: _IGNORED,
+    Outcome.LATE: _IGNORED,
+    Outcome.FUTURE: _IGNORED,
 }
 # The state of a line that says nothing yet.
-_NONE = -1
+_NO_STATE = -1
 # Readings of a batch beyond which it pays to look first which of them may change a line: that look takes
 # 25 µs however few they are.
-_FEW = 16
+_SMALL_BATCH = 16
 
 
-_Shown = tuple[int, bool, float, str | None]
+_PublishedStatus = tuple[int, bool, float, str | None]
 """What `state/<group>` is published for when it changes: state, whether out of range, since, incident."""
 
 _FIELDS = [
-    ("heard", "f8"),  # when a reading was last accepted, monotonic seconds
-    ("turn", "i8"),  # the same as a number that is another for each reading
+    ("last_seen", "f8"),  # when a reading was last accepted, monotonic seconds
+    ("sequence", "i8"),  # the same as a number that is another for each reading
     ("last_ts", "f8"),  # its event time, seconds since the Unix epoch
     ("since", "f8"),
     ("score", "f8"),  # NaN where there is none
     ("state", "i1"),
-    ("far", "?"),  # out of range
-    ("busy", "?"),  # with an open incident
+    ("out_of_range", "?"),  # out of range
+    ("has_incident", "?"),  # with an open incident
 ]
 
 
-class StateBoard:
+class StatusTable:
     """Keeps one line for each group.
 
     A batch is taken in at once, and only where it may change what is said of a group, its readings are looked
@@ -60,45 +60,47 @@ class StateBoard:
     Parameters
     ----------
     stale_after : seconds without an accepted reading until a group is silent.
-    incident : tells the id of a group's open incident.
+    open_incident : tells the id of a group's open incident.
     """
 
-    def __init__(self, stale_after: float, incident: Callable[[str], str | None]) -> None:
+    def __init__(self, stale_after: float, open_incident: Callable[[str], str | None]) -> None:
         self.stale_after = stale_after
-        self._incident = incident
-        self._rows = Grouped("board", (_VERSION, len(_STATES)), _FIELDS, {"score": np.nan, "state": _NONE})
-        self._incidents: dict[str, str] = {}  # the open ones
-        self._turn = 0
-        self._earliest = np.inf  # no group that speaks was last heard before
-        self.arrived: list[str] = []
+        self._find_open_incident = open_incident
+        self._table = StateTable(
+            "board", (_VERSION, len(_STATES)), _FIELDS, {"score": np.nan, "state": _NO_STATE}
+        )
+        self._incident_ids: dict[str, str] = {}  # the open ones
+        self._sequence = 0
+        self._oldest_last_seen = np.inf  # no group that speaks was last heard before
+        self.new_groups: list[str] = []
         """Groups that came since whoever reads this emptied it."""
         self.counts = Counter[State]()
         """How many groups are in each state."""
 
     def __contains__(self, name: str) -> bool:
         """Say whether there is a line for a group."""
-        return name in self._rows
+        return name in self._table
 
     def __len__(self) -> int:
         """Return how many groups there are."""
-        return len(self._rows)
+        return len(self._table)
 
     def names(self) -> Iterable[str]:
         """Return the names of all groups."""
-        return self._rows.names()
+        return self._table.names()
 
     def last_ts(self, name: str) -> float:
         """Return the event time of a group's last reading, seconds since the Unix epoch."""
-        return float(self._rows.records["last_ts"][self._rows.row(name)])
+        return float(self._table.records["last_ts"][self._table.row(name)])
 
-    def look_again(self, names: Iterable[str]) -> list[GroupState]:
+    def refresh(self, names: Iterable[str]) -> list[GroupStatus]:
         """Return the lines of these groups, whose incident may have changed without a reading."""
-        known = [name for name in names if name in self._rows]
+        known = [name for name in names if name in self._table]
         for name in known:
-            self._look_up(name)
-        return self.lines(known)
+            self._refresh_incident(name)
+        return self.statuses(known)
 
-    def expect(self, names: Iterable[str], now: float, ts: float) -> None:
+    def register_expected(self, names: Iterable[str], now: float, ts: float) -> None:
         """Know of groups that haven't spoken: they are `filling`, and `silent` if they stay so.
 
         Parameters
@@ -108,117 +110,143 @@ class StateBoard:
         ts : seconds since the Unix epoch, in the place of an event time.
         """
         for name in names:
-            if name not in self._rows:
-                self._move(self._hear(name, now, ts), _FILLING, ts)
+            if name not in self._table:
+                self._set_state(self._add_row(name, now, ts), _FILLING, ts)
 
-    def update(self, readings: Readings, verdicts: Verdicts, now: float) -> list[GroupState]:
+    def update(self, readings: Readings, scored: ScoredBatch, now: float) -> list[GroupStatus]:
         """Take in what a batch brought at `now` (monotonic seconds); return the lines that changed."""
-        windows, judged = verdicts.windows, verdicts.judged
-        if len(windows.outcomes) <= _FEW:
-            doubtful = np.arange(len(windows.outcomes))
+        windows, judged = scored.windows, scored.judged_windows
+        if len(windows.outcomes) <= _SMALL_BATCH:
+            candidates = np.arange(len(windows.outcomes))
         else:
-            doubtful = self._take_in(readings, verdicts, now)
-        before: dict[str, _Shown] = {}
+            candidates = self._apply_batch(readings, scored, now)
+        before: dict[str, _PublishedStatus] = {}
         after: dict[str, tuple[int, bool, float]] = {}
-        places = windows.rows.searchsorted(doubtful)  # of the window that a reading completed, if it did
-        for index, place in zip(doubtful.tolist(), places.tolist(), strict=True):
+        window_indices = windows.reading_indices.searchsorted(
+            candidates
+        )  # of the window that a reading completed, if it did
+        for index, window_index in zip(candidates.tolist(), window_indices.tolist(), strict=True):
             name, outcome = readings.groups[index], windows.outcomes[index]
-            state = _OF_OUTCOME[outcome]
-            if state == _REFUSED:
+            state = _STATE_BY_OUTCOME[outcome]
+            if state == _IGNORED:
                 continue
-            row = self._rows.add(name)
-            head, _, _, _, since, score, old, far, busy = self._rows.records[row].item()
-            if old == _NONE:
-                self.arrived.append(name)
-            before.setdefault(name, (old, far, since, self._incidents.get(name)))
+            row = self._table.add(name)
+            header, _, _, _, since, score, old_state, out_of_range, has_incident = self._table.records[
+                row
+            ].item()
+            if old_state == _NO_STATE:
+                self.new_groups.append(name)
+            before.setdefault(name, (old_state, out_of_range, since, self._incident_ids.get(name)))
             if outcome is Outcome.JUDGED:
-                state = _FAULTY if judged.faulty[place] else _NORMAL
-                score, far = judged.scores[place], bool(judged.out_of_range[place])
+                state = _FAULTY if judged.faulty[window_index] else _NORMAL
+                score, out_of_range = judged.scores[window_index], bool(judged.out_of_range[window_index])
             ts = readings.ts[index]
-            state = self._counted(old, state)
-            since = ts if state != old else since
-            self._rows.records[row] = head, now, self._turn + index, ts, since, score, state, far, busy
-            after[name] = state, far, since
-        self._turn += len(windows.outcomes)
-        self._earliest = min(self._earliest, now)
-        return self.lines(
-            name for name, shown in after.items() if (*shown, self._look_up(name)) != before[name]
+            state = self._count_transition(old_state, state)
+            since = ts if state != old_state else since
+            self._table.records[row] = (
+                header,
+                now,
+                self._sequence + index,
+                ts,
+                since,
+                score,
+                state,
+                out_of_range,
+                has_incident,
+            )
+            after[name] = state, out_of_range, since
+        self._sequence += len(windows.outcomes)
+        self._oldest_last_seen = min(self._oldest_last_seen, now)
+        return self.statuses(
+            name
+            for name, published in after.items()
+            if (*published, self._refresh_incident(name)) != before[name]
         )
 
-    def _take_in(self, readings: Readings, verdicts: Verdicts, now: float) -> IndexArray:
+    def _apply_batch(self, readings: Readings, scored: ScoredBatch, now: float) -> IndexArray:
         """Note that groups were heard and how they score; return the readings that may change a line.
 
         Those are all of a group's where one of them is.
         """
-        windows, judged = verdicts.windows, verdicts.judged
-        states = np.array([_OF_OUTCOME[outcome] for outcome in windows.outcomes], dtype=np.int8)  # (reading,)
+        windows, judged = scored.windows, scored.judged_windows
+        states = np.array(
+            [_STATE_BY_OUTCOME[outcome] for outcome in windows.outcomes], dtype=np.int8
+        )  # (reading,)
         scores, flags = np.full(len(states), np.nan), np.zeros(len(states), dtype=np.bool_)  # (reading,)
-        states[windows.rows] = np.where(judged.faulty, _FAULTY, _NORMAL)
-        scores[windows.rows], flags[windows.rows] = judged.scores, judged.out_of_range
-        heard = np.flatnonzero(states != _REFUSED)  # (heard,)
-        rows = self._rows.find([readings.groups[index] for index in heard.tolist()])
-        states, scores, flags = states[heard], scores[heard], flags[heard]
-        lines = self._rows.records
-        before = lines[rows]
+        states[windows.reading_indices] = np.where(judged.faulty, _FAULTY, _NORMAL)
+        scores[windows.reading_indices], flags[windows.reading_indices] = judged.scores, judged.out_of_range
+        accepted = np.flatnonzero(states != _IGNORED)  # (heard,)
+        rows = self._table.find_or_add([readings.groups[index] for index in accepted.tolist()])
+        states, scores, flags = states[accepted], scores[accepted], flags[accepted]
+        records = self._table.records
+        before = records[rows]
         is_judged = ~np.isnan(scores)
-        moves = (states != before["state"]) & (states != _STAYS)
-        turns = (flags != before["far"]) & is_judged
+        state_changed = (states != before["state"]) & (states != _UNCHANGED)
+        range_changed = (flags != before["out_of_range"]) & is_judged
         # An incident opens with a Faulty window.
-        doubtful = moves | turns | before["busy"] | (before["state"] == _NONE) | (states == _FAULTY)
-        lines["heard"][rows], lines["turn"][rows] = now, self._turn + heard
-        lines["last_ts"][rows] = readings.ts[heard]
-        lines["score"][rows[is_judged]] = scores[is_judged]
-        if not doubtful.any():
+        may_change = (
+            state_changed
+            | range_changed
+            | before["has_incident"]
+            | (before["state"] == _NO_STATE)
+            | (states == _FAULTY)
+        )
+        records["last_seen"][rows], records["sequence"][rows] = now, self._sequence + accepted
+        records["last_ts"][rows] = readings.ts[accepted]
+        records["score"][rows[is_judged]] = scores[is_judged]
+        if not may_change.any():
             return np.empty(0, dtype=np.intp)
-        marks = np.zeros(len(lines), dtype=np.bool_)  # (row,)
-        marks[rows[doubtful]] = True
-        return heard[marks[rows]]
+        row_mask = np.zeros(len(records), dtype=np.bool_)  # (row,)
+        row_mask[rows[may_change]] = True
+        return accepted[row_mask[rows]]
 
-    def silence(self, now: float) -> list[GroupState]:
+    def mark_silent(self, now: float) -> list[GroupStatus]:
         """Turn groups silent that weren't heard for too long at `now` (monotonic seconds); return them."""
-        if now - self._earliest < self.stale_after:
+        if now - self._oldest_last_seen < self.stale_after:
             return []
-        lines = self._rows.records
-        speak = np.flatnonzero((lines["state"] != _SILENT) & (lines["state"] != _NONE))
-        late = now - lines["heard"][speak] >= self.stale_after
-        rows = speak[late]
+        records = self._table.records
+        active = np.flatnonzero((records["state"] != _SILENT) & (records["state"] != _NO_STATE))
+        is_stale = now - records["last_seen"][active] >= self.stale_after
+        rows = active[is_stale]
         for row in rows.tolist():
-            self._move(row, _SILENT, float(lines["last_ts"][row]))
-        self._earliest = lines["heard"][speak[~late]].min(initial=np.inf)
-        return self.lines([self._rows.name(row) for row in rows.tolist()])
+            self._set_state(row, _SILENT, float(records["last_ts"][row]))
+        self._oldest_last_seen = records["last_seen"][active[~is_stale]].min(initial=np.inf)
+        return self.statuses([self._table.name(row) for row in rows.tolist()])
 
-    def warm(self, name: str) -> None:
+    def mark_warming(self, name: str) -> None:
         """Turn a group `warming` that was judged: what is its normal is no longer known."""
-        row = self._rows.add(name)
-        if self._rows.records["state"][row] in {_NORMAL, _FAULTY}:
-            self._move(row, _WARMING, self.last_ts(name))
-            self._rows.records["score"][row], self._rows.records["far"][row] = np.nan, False
+        row = self._table.add(name)
+        if self._table.records["state"][row] in {_NORMAL, _FAULTY}:
+            self._set_state(row, _WARMING, self.last_ts(name))
+            self._table.records["score"][row], self._table.records["out_of_range"][row] = np.nan, False
 
     def least_recent(self, count: int) -> list[str]:
         """Return the names of so many groups, those that were heard longest ago, the silent ones first."""
         if count <= 0:
             return []
-        lines = self._rows.records
-        rows = np.flatnonzero(lines["state"] != _NONE)
-        turns = np.where(
-            lines["state"][rows] == _SILENT, lines["turn"][rows] - self._turn, lines["turn"][rows]
+        records = self._table.records
+        rows = np.flatnonzero(records["state"] != _NO_STATE)
+        sequences = np.where(
+            records["state"][rows] == _SILENT,
+            records["sequence"][rows] - self._sequence,
+            records["sequence"][rows],
         )
         if count < len(rows):
-            least = np.argpartition(turns, count - 1)[:count]
-            rows, turns = rows[least], turns[least]
-        return [self._rows.name(row) for row in rows[np.argsort(turns)].tolist()]
+            oldest = np.argpartition(sequences, count - 1)[:count]
+            rows, sequences = rows[oldest], sequences[oldest]
+        return [self._table.name(row) for row in rows[np.argsort(sequences)].tolist()]
 
     def forget(self, name: str) -> None:
         """Drop a group's line."""
-        row = self._rows.row(name)
+        row = self._table.row(name)
         if row is not None:
-            self.counts[_STATES[self._rows.records["state"][row]]] -= 1
-            self._rows.forget(name)
-            self._incidents.pop(name, None)
+            self.counts[_STATES[self._table.records["state"][row]]] -= 1
+            self._table.forget(name)
+            self._incident_ids.pop(name, None)
 
     def dump(self, name: str) -> bytes | None:
         """Return a group's line as a value that `load` takes; None if there is none."""
-        return self._rows.dump(name) if name in self._rows else None
+        return self._table.dump(name) if name in self._table else None
 
     def load(self, name: str, value: bytes, now: float) -> None:
         """Put back what `dump` returned; a group that spoke counts as heard at `now` (monotonic seconds).
@@ -228,62 +256,64 @@ class StateBoard:
         ValueError : the value is damaged, of another version or none at all.
         """
         self.forget(name)
-        self._rows.load(name, value)
-        lines, row = self._rows.records, self._rows.add(name)
-        state = int(lines["state"][row])
-        since, last_ts = float(lines["since"][row]), float(lines["last_ts"][row])
-        if not (0 <= state < len(_STATES) and 0 <= since <= LAST_SECOND and 0 <= last_ts <= LAST_SECOND):
-            self._rows.forget(name)
+        self._table.load(name, value)
+        records, row = self._table.records, self._table.add(name)
+        state = int(records["state"][row])
+        since, last_ts = float(records["since"][row]), float(records["last_ts"][row])
+        if not (0 <= state < len(_STATES) and 0 <= since <= MAX_TS and 0 <= last_ts <= MAX_TS):
+            self._table.forget(name)
             raise ValueError(f"state of {name!r} is number {state}, since {since}, last heard {last_ts}")
-        lines["state"][row], lines["busy"][row] = _NONE, False
-        self._hear(name, now, last_ts)
-        self._move(row, state, since)
-        self._look_up(name)
+        records["state"][row], records["has_incident"][row] = _NO_STATE, False
+        self._add_row(name, now, last_ts)
+        self._set_state(row, state, since)
+        self._refresh_incident(name)
 
-    def lines(self, names: Iterable[str] | None = None) -> list[GroupState]:
+    def statuses(self, names: Iterable[str] | None = None) -> list[GroupStatus]:
         """Return the lines of these groups, or of all."""
-        return [self._line(name) for name in (self._rows.names() if names is None else names)]
+        return [self._status(name) for name in (self._table.names() if names is None else names)]
 
-    def _line(self, name: str) -> GroupState:
-        _, _, _, _, since, score, state, far, _ = self._rows.records[self._rows.row(name)].item()
-        return GroupState(name, _STATES[state], since, _score(score), far, self._incidents.get(name))
+    def _status(self, name: str) -> GroupStatus:
+        _, _, _, _, since, score, state, out_of_range, _ = self._table.records[self._table.row(name)].item()
+        return GroupStatus(
+            name, _STATES[state], since, _optional_score(score), out_of_range, self._incident_ids.get(name)
+        )
 
-    def _hear(self, name: str, now: float, ts: float) -> int:
+    def _add_row(self, name: str, now: float, ts: float) -> int:
         """Note that a group was heard, that isn't known; return where its line is."""
-        self.arrived.append(name)
-        row = self._rows.add(name)
-        lines = self._rows.records
-        lines["heard"][row], lines["turn"][row], lines["last_ts"][row] = now, self._turn, ts
-        self._turn += 1
-        self._earliest = min(self._earliest, now)
+        self.new_groups.append(name)
+        row = self._table.add(name)
+        records = self._table.records
+        records["last_seen"][row], records["sequence"][row], records["last_ts"][row] = now, self._sequence, ts
+        self._sequence += 1
+        self._oldest_last_seen = min(self._oldest_last_seen, now)
         return row
 
-    def _look_up(self, name: str) -> str | None:
+    def _refresh_incident(self, name: str) -> str | None:
         """Return the id of a group's open incident, and keep it."""
-        incident = self._incident(name)
-        if incident != self._incidents.get(name):
-            self._rows.records["busy"][self._rows.row(name)] = incident is not None
+        incident = self._find_open_incident(name)
+        if incident != self._incident_ids.get(name):
+            self._table.records["has_incident"][self._table.row(name)] = incident is not None
             if incident is None:
-                del self._incidents[name]
+                del self._incident_ids[name]
             else:
-                self._incidents[name] = incident
+                self._incident_ids[name] = incident
         return incident
 
-    def _counted(self, old: int, state: int) -> int:
+    def _count_transition(self, old_state: int, state: int) -> int:
         """Count a group that was in one state as in another; return which that is."""
-        if state == _STAYS:
-            state = _FILLING if old == _NONE else old
-        if state != old:
-            if old != _NONE:
-                self.counts[_STATES[old]] -= 1
+        if state == _UNCHANGED:
+            state = _FILLING if old_state == _NO_STATE else old_state
+        if state != old_state:
+            if old_state != _NO_STATE:
+                self.counts[_STATES[old_state]] -= 1
             self.counts[_STATES[state]] += 1
         return state
 
-    def _move(self, row: int, state: int, ts: float) -> None:
-        lines = self._rows.records
-        self._counted(int(lines["state"][row]), state)
-        lines["state"][row], lines["since"][row] = state, ts
+    def _set_state(self, row: int, state: int, ts: float) -> None:
+        records = self._table.records
+        self._count_transition(int(records["state"][row]), state)
+        records["state"][row], records["since"][row] = state, ts
 
 
-def _score(kept: float) -> float | None:
-    return None if math.isnan(kept) else kept
+def _optional_score(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -7,44 +7,44 @@ from typing import Any
 import numpy as np
 
 from monitor.core.arrays import FloatArray
-from monitor.core.messages import Delivery
+from monitor.core.messages import InboundMessage
 from monitor.core.readings import Arrivals, Readings
 
-__all__ = ["Row", "doubtful", "readings", "table"]
+__all__ = ["DecodedRow", "build_readings", "find_suspect_rows", "stack_rows"]
 
-Row = tuple[Any, ...]
+DecodedRow = tuple[Any, ...]
 """`ts` as it came, and the features."""
 
 
-def table(rows: list[Row], width: int) -> FloatArray:
+def stack_rows(rows: list[DecodedRow], width: int) -> FloatArray:
     """Return rows, each of `width` numbers, as an array: (reading, ts and features)."""
     return np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width).reshape(len(rows), width)
 
 
-def doubtful(rows: FloatArray, largest_ts: float, largest_value: float) -> Sequence[int]:
+def find_suspect_rows(rows: FloatArray, max_ts: float, max_value: float) -> Sequence[int]:
     """Return the rows whose event time isn't plainly in seconds, or with a value that is too large.
 
     Parameters
     ----------
     rows : (reading, ts and features).
-    largest_ts : seconds, below `largest_value`.
-    largest_value : either way.
+    max_ts : seconds, below `max_value`.
+    max_value : either way.
     """
     ts = rows[:, 0]
     # Nearly always all are plain, and three calls tell; NaN compares as false.
-    if np.abs(rows).max(initial=0.0) <= largest_ts and ts.min(initial=0.0) >= 0:
+    if np.abs(rows).max(initial=0.0) <= max_ts and ts.min(initial=0.0) >= 0:
         return ()
-    plain = (ts >= 0) & (ts <= largest_ts) & (np.abs(rows[:, 1:]) <= largest_value).all(axis=1)  # (reading,)
-    found: list[int] = np.flatnonzero(~plain).tolist()
+    is_plain = (ts >= 0) & (ts <= max_ts) & (np.abs(rows[:, 1:]) <= max_value).all(axis=1)  # (reading,)
+    found: list[int] = np.flatnonzero(~is_plain).tolist()
     return found
 
 
-def readings(
-    messages: Sequence[Delivery],
+def build_readings(
+    messages: Sequence[InboundMessage],
     arrivals: Arrivals,
     groups: list[str],
     rows: FloatArray,
-    sources: Sequence[int],
+    message_indices: Sequence[int],
 ) -> Readings:
     """Return rows, whose `ts` is in seconds, with what is known of the message that each came by.
 
@@ -54,18 +54,18 @@ def readings(
     arrivals : when each of them arrived.
     groups : the group of each row.
     rows : (reading, ts and features).
-    sources : the message of each row, as an index; a `range` where each message is one row.
+    message_indices : the message of each row, as an index; a `range` where each message is one row.
     """
     # With a range, as nearly always, nothing needs to be gathered.
-    places = slice(None) if isinstance(sources, range) else np.array(sources, np.intp)
-    ts, stamps = rows[:, 0].copy(), arrivals.stamps[places]
+    selection = slice(None) if isinstance(message_indices, range) else np.array(message_indices, np.intp)
+    ts, substitute_ts = rows[:, 0].copy(), arrivals.substitute_ts[selection]
     redelivered = np.array([again for _, _, _, again in messages], np.bool_)
     return Readings(
         groups=groups,
         ts=ts,
         values=rows[:, 1:].copy(),
         # A reading that takes its time of arrival for its own is never ahead of the clock.
-        arrived_at=np.where(ts == stamps, stamps, arrivals.arrived_at[places]),
-        received=arrivals.received[places],
-        redelivered=redelivered[places],
+        arrived_at=np.where(ts == substitute_ts, substitute_ts, arrivals.arrived_at[selection]),
+        arrived_monotonic=arrivals.arrived_monotonic[selection],
+        redelivered=redelivered[selection],
     )

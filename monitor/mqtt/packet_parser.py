@@ -2,26 +2,26 @@
 
 from collections.abc import Callable
 
-__all__ = ["Publish", "Splitter"]
+__all__ = ["PacketParser", "PublishPacket"]
 
-Publish = tuple[str, bytes, int, bool]
+PublishPacket = tuple[str, bytes, int, bool]
 """Topic, payload, packet identifier (0 with QoS 0), whether the broker may have sent it before."""
 
-_SMALLEST = 2  # bytes of the smallest packet
-_MORE = 0x80
-_LONGEST_LENGTH = 4  # bytes of the field "remaining length"
+_MIN_PACKET_SIZE = 2  # bytes of the smallest packet
+_CONTINUATION_BIT = 0x80
+_MAX_LENGTH_SIZE = 4  # bytes of the field "remaining length"
 # The first byte's bits: four of type, one "sent before", two of QoS, one "retained".
-_TYPE_AND_QOS_2, _PUBLISH, _QOS_1, _AGAIN = 0xF4, 0x30, 0x02, 0x08
+_TYPE_AND_QOS_2_MASK, _PUBLISH, _QOS_1_FLAG, _DUP_FLAG = 0xF4, 0x30, 0x02, 0x08
 _PUBACK = 0x40
-_TOPIC_LENGTH, _IDENTIFIER = 2, 2  # bytes
+_TOPIC_LENGTH_SIZE, _PACKET_ID_SIZE = 2, 2  # bytes
 # So many topics, none longer than so many bytes, are kept as text: any other costs 0.25 µs more each time.
 # They stay: of more groups than these, by turns, each would be thrown out again, at another 0.15.
-_MOST_NAMES, _LONGEST_NAME = 4096, 200
-_UNREADABLE = "\ufffd"
+_MAX_CACHED_TOPICS, _MAX_CACHED_TOPIC_SIZE = 4096, 200
+_UNDECODABLE_TOPIC = "\ufffd"
 """In the place of a topic that is no UTF-8; it fits no template."""
 
 
-class Splitter:
+class PacketParser:
     """Takes PUBLISH packets of QoS 0 and 1 out of a stream.
 
     Whatever is out of the ordinary stays in the stream, whole and unchanged, for a parser that says what is
@@ -29,122 +29,130 @@ class Splitter:
 
     Parameters
     ----------
-    properties : whether packets have MQTT 5's properties.
-    left : topics that begin with one of these stay in the stream.
-    confirmed : is told identifier and reason of each PUBACK; returns whether that one is taken out as well.
+    has_properties : whether packets have MQTT 5's properties.
+    passthrough_prefixes : topics that begin with one of these stay in the stream.
+    on_puback : is told identifier and reason of each PUBACK; returns whether that one is taken out as well.
     """
 
     def __init__(
         self,
         *,
-        properties: bool,
-        left: tuple[bytes, ...],
-        confirmed: Callable[[int, int], bool] = lambda _, __: False,
+        has_properties: bool,
+        passthrough_prefixes: tuple[bytes, ...],
+        on_puback: Callable[[int, int], bool] = lambda _, __: False,
     ) -> None:
-        self._properties = properties
-        self._left = left
-        self._confirmed = confirmed
-        self._held = bytearray()  # of a packet that isn't whole yet
-        self._needed = 0
-        self._names: dict[bytes, str] = {}
-        self.lost = False
+        self._has_properties = has_properties
+        self._passthrough_prefixes = passthrough_prefixes
+        self._on_puback = on_puback
+        self._partial_packet = bytearray()  # of a packet that isn't whole yet
+        self._required_size = 0
+        self._topic_cache: dict[bytes, str] = {}
+        self.out_of_sync = False
         """Whether the stream made no sense any more: from there on all of it is returned as it is."""
 
-    def feed(self, data: bytes) -> tuple[list[Publish], bytes]:
+    def feed(self, data: bytes) -> tuple[list[PublishPacket], bytes]:
         """Return the packets that are whole by now, and the bytes of the whole packets that are no such."""
-        if self._held:
-            self._held += data
-            if len(self._held) < self._needed:
+        if self._partial_packet:
+            self._partial_packet += data
+            if len(self._partial_packet) < self._required_size:
                 return [], b""
-            data = bytes(self._held)
-            self._held.clear()
-        return self._split(data)
+            data = bytes(self._partial_packet)
+            self._partial_packet.clear()
+        return self._parse(data)
 
-    def _split(self, data: bytes) -> tuple[list[Publish], bytes]:
-        publishes: list[Publish] = []
+    def _parse(self, data: bytes) -> tuple[list[PublishPacket], bytes]:
+        publishes: list[PublishPacket] = []
         rest: list[bytes] = []
-        names, properties = self._names, self._properties
-        position, after, end = 0, 0, 0 if self.lost else len(data)
+        topic_cache, has_properties = self._topic_cache, self._has_properties
+        position, packet_end, end = 0, 0, 0 if self.out_of_sync else len(data)
         # All that an ordinary reading needs stands here: with a call for each of its parts, a packet of 130
         # bytes takes 1.1 µs and not 0.6.
-        while end - position >= _SMALLEST:
-            first, length, body = data[position], data[position + 1], position + 2
-            if length >= _MORE:
-                if body < end and data[body] < _MORE:
-                    length += (data[body] << 7) - _MORE
-                    body += 1
+        while end - position >= _MIN_PACKET_SIZE:
+            first, length, body_start = data[position], data[position + 1], position + 2
+            if length >= _CONTINUATION_BIT:
+                if body_start < end and data[body_start] < _CONTINUATION_BIT:
+                    length += (data[body_start] << 7) - _CONTINUATION_BIT
+                    body_start += 1
                 else:
-                    length, body = self._long_length(data, position)
-            after = body + length
-            if after > end:
+                    length, body_start = self._decode_length(data, position)
+            packet_end = body_start + length
+            if packet_end > end:
                 break
-            name = ""
-            if first & _TYPE_AND_QOS_2 == _PUBLISH and length >= _TOPIC_LENGTH:
-                start = body + _TOPIC_LENGTH
-                stop = start + (data[body] << 8 | data[body + 1])
-                content = stop + _IDENTIFIER if first & _QOS_1 else stop
-                if properties:  # of most there are none
-                    plain = content < after and not data[content]
-                    content = content + 1 if plain else _skip_properties(data, content, after)
-                if content <= after:
-                    topic = data[start:stop]
-                    name = names.get(topic) or self._name(topic)
-            if name:
-                number = data[stop] << 8 | data[stop + 1] if first & _QOS_1 else 0
-                publishes.append((name, data[content:after], number, first & _AGAIN != 0))
-            elif not self._is_confirmation(data[position:after], body - position):
-                rest.append(data[position:after])
-            position = after
-        self._keep(data[position:], after - position, rest)
+            topic_name = ""
+            if first & _TYPE_AND_QOS_2_MASK == _PUBLISH and length >= _TOPIC_LENGTH_SIZE:
+                topic_start = body_start + _TOPIC_LENGTH_SIZE
+                topic_end = topic_start + (data[body_start] << 8 | data[body_start + 1])
+                payload_start = topic_end + _PACKET_ID_SIZE if first & _QOS_1_FLAG else topic_end
+                if has_properties:  # of most there are none
+                    no_properties = payload_start < packet_end and not data[payload_start]
+                    payload_start = (
+                        payload_start + 1
+                        if no_properties
+                        else _skip_properties(data, payload_start, packet_end)
+                    )
+                if payload_start <= packet_end:
+                    topic = data[topic_start:topic_end]
+                    topic_name = topic_cache.get(topic) or self._decode_topic(topic)
+            if topic_name:
+                packet_id = data[topic_end] << 8 | data[topic_end + 1] if first & _QOS_1_FLAG else 0
+                publishes.append(
+                    (topic_name, data[payload_start:packet_end], packet_id, first & _DUP_FLAG != 0)
+                )
+            elif not self._handle_puback(data[position:packet_end], body_start - position):
+                rest.append(data[position:packet_end])
+            position = packet_end
+        self._store_remainder(data[position:], packet_end - position, rest)
         return publishes, b"".join(rest)
 
-    def _keep(self, remainder: bytes, needed: int, rest: list[bytes]) -> None:
+    def _store_remainder(self, remainder: bytes, required_size: int, rest: list[bytes]) -> None:
         """Hold what isn't whole until there are so many bytes, or hand it on where nothing makes sense."""
-        if self.lost:
+        if self.out_of_sync:
             rest.append(remainder)
         else:
-            self._held += remainder
-            self._needed = needed
+            self._partial_packet += remainder
+            self._required_size = required_size
 
-    def _long_length(self, data: bytes, position: int) -> tuple[int, int]:
+    def _decode_length(self, data: bytes, position: int) -> tuple[int, int]:
         """Return a packet's length and where its body begins: beyond all data where that isn't known yet."""
         length = 0
-        for index in range(position + 1, position + 1 + _LONGEST_LENGTH):
+        for index in range(position + 1, position + 1 + _MAX_LENGTH_SIZE):
             if index == len(data):
                 return 0, index + 1
-            length |= (data[index] & ~_MORE) << 7 * (index - position - 1)
-            if data[index] < _MORE:
+            length |= (data[index] & ~_CONTINUATION_BIT) << 7 * (index - position - 1)
+            if data[index] < _CONTINUATION_BIT:
                 return length, index + 1
-        self.lost = True
+        self.out_of_sync = True
         return 0, len(data) + 1
 
-    def _is_confirmation(self, packet: bytes, body: int) -> bool:
+    def _handle_puback(self, packet: bytes, body_start: int) -> bool:
         """Say whether a packet is a PUBACK that is taken out."""
-        identifier = packet[body : body + _IDENTIFIER]
-        if packet[0] != _PUBACK or len(identifier) < _IDENTIFIER:
+        identifier = packet[body_start : body_start + _PACKET_ID_SIZE]
+        if packet[0] != _PUBACK or len(identifier) < _PACKET_ID_SIZE:
             return False
-        reason = packet[body + _IDENTIFIER : body + _IDENTIFIER + 1]  # MQTT 5 leaves it out where all is well
-        return self._confirmed(int.from_bytes(identifier), int.from_bytes(reason))
+        reason = packet[
+            body_start + _PACKET_ID_SIZE : body_start + _PACKET_ID_SIZE + 1
+        ]  # MQTT 5 leaves it out where all is well
+        return self._on_puback(int.from_bytes(identifier), int.from_bytes(reason))
 
-    def _name(self, topic: bytes) -> str:
+    def _decode_topic(self, topic: bytes) -> str:
         """Return a topic as text; "" where its packet stays in the stream."""
-        if topic.startswith(self._left) or not topic:
+        if topic.startswith(self._passthrough_prefixes) or not topic:
             return ""
         try:
-            name = topic.decode()
+            decoded_topic = topic.decode()
         except UnicodeDecodeError:
-            name = _UNREADABLE
-        if len(self._names) < _MOST_NAMES and len(topic) <= _LONGEST_NAME:
-            self._names[topic] = name
-        return name
+            decoded_topic = _UNDECODABLE_TOPIC
+        if len(self._topic_cache) < _MAX_CACHED_TOPICS and len(topic) <= _MAX_CACHED_TOPIC_SIZE:
+            self._topic_cache[topic] = decoded_topic
+        return decoded_topic
 
 
-def _skip_properties(data: bytes, position: int, after: int) -> int:
-    """Return where properties end; beyond `after`, the end of their packet, where they are none."""
+def _skip_properties(data: bytes, position: int, packet_end: int) -> int:
+    """Return where properties end; beyond `packet_end`, the end of their packet, where they are none."""
     length = 0
-    for index in range(after - position):
+    for index in range(packet_end - position):
         byte = data[position + index]
-        length |= (byte & ~_MORE) << 7 * index
-        if byte < _MORE:
+        length |= (byte & ~_CONTINUATION_BIT) << 7 * index
+        if byte < _CONTINUATION_BIT:
             return position + index + 1 + length
-    return after + 1
+    return packet_end + 1

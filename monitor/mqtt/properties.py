@@ -5,38 +5,38 @@ from functools import lru_cache
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from monitor.core.messages import About
+from monitor.core.messages import MessageProperties
 
-__all__ = ["of_message", "of_will", "packed"]
+__all__ = ["encode_properties", "publish_properties", "will_properties"]
 
 
-def of_message(about: About) -> Properties:
+def publish_properties(message_properties: MessageProperties) -> Properties:
     """Return the properties of a PUBLISH packet."""
-    return _make(about, PacketTypes.PUBLISH)
+    return _to_paho(message_properties, PacketTypes.PUBLISH)
 
 
 @lru_cache(maxsize=64)
-def packed(about: About | None) -> bytes:
+def encode_properties(message_properties: MessageProperties | None) -> bytes:
     """Return the same as they stand in the packet, with their length before them."""
-    return b"\0" if about is None else bytes(of_message(about).pack())  # type: ignore[no-untyped-call]
+    return b"\0" if message_properties is None else bytes(publish_properties(message_properties).pack())  # type: ignore[no-untyped-call]
 
 
-def of_will(about: About) -> Properties:
+def will_properties(message_properties: MessageProperties) -> Properties:
     """Return the properties of the message that the broker publishes when a client dies."""
-    return _make(about, PacketTypes.WILLMESSAGE)
+    return _to_paho(message_properties, PacketTypes.WILLMESSAGE)
 
 
 @lru_cache(
     maxsize=64
 )  # a burst of alerts has a few kinds of them, and making one takes as long as publishing
-def _make(about: About, packet: int) -> Properties:
-    properties = Properties(packet)  # type: ignore[no-untyped-call]
-    if about.content_type:
-        properties.ContentType = about.content_type
-    if about.expiry is not None:
-        properties.MessageExpiryInterval = about.expiry
-    if about.user:
-        properties.UserProperty = list(about.user)
-    if about.correlation is not None:
-        properties.CorrelationData = about.correlation
+def _to_paho(message_properties: MessageProperties, packet_type: int) -> Properties:
+    properties = Properties(packet_type)  # type: ignore[no-untyped-call]
+    if message_properties.content_type:
+        properties.ContentType = message_properties.content_type
+    if message_properties.expiry_s is not None:
+        properties.MessageExpiryInterval = message_properties.expiry_s
+    if message_properties.user_properties:
+        properties.UserProperty = list(message_properties.user_properties)
+    if message_properties.correlation_data is not None:
+        properties.CorrelationData = message_properties.correlation_data
     return properties

@@ -11,21 +11,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from monitor.core.messages import About
-from monitor.mqtt.properties import packed
+from monitor.core.messages import MessageProperties
+from monitor.mqtt.properties import encode_properties
 
-__all__ = ["LONGEST_TOPIC", "Sending"]
+__all__ = ["MAX_TOPIC_SIZE", "PublishQueue"]
 
-LONGEST_TOPIC = 65_535
+MAX_TOPIC_SIZE = 65_535
 """Bytes."""
-_REFUSED = 0x80
+_LOWEST_FAILURE = 0x80
 """From here on the reason of a PUBACK says that the message went nowhere."""
-_PUBLISH, _AGAIN, _QOS_1 = 0x30, 0x08, 0x02
-_MORE = 0x80
+_PUBLISH, _DUP_FLAG, _QOS_1_FLAG = 0x30, 0x08, 0x02
+_CONTINUATION_BIT = 0x80
 
-Send = Callable[[bytes], None]
+SendPacket = Callable[[bytes], None]
 """Writes a packet, or puts it in line."""
-Number = Callable[[], int]
+NextPacketId = Callable[[], int]
 """Returns the identifier of the next packet."""
 
 
@@ -34,129 +34,133 @@ class _Message:
     topic: bytes
     payload: bytes
     retain: bool
-    about: About | None
-    identifier: int = 0
+    properties: MessageProperties | None
+    packet_id: int = 0
     """Of its packet; 0 before it was first sent."""
 
 
-class Sending:
+class PublishQueue:
     """Messages that the broker has not confirmed, in their order.
 
     Parameters
     ----------
-    most : how many there may be.
-    delivered : is told the number of each that is confirmed, and of each that is refused.
-    refused : is told topic and reason of each that the broker refuses, before `delivered` is.
+    max_messages : how many there may be.
+    on_delivered : is told the number of each that is confirmed, and of each that is refused.
+    on_refused : is told topic and reason of each that the broker refuses, before `on_delivered` is.
     """
 
     def __init__(
         self,
-        most: int,
-        delivered: Callable[[int], None],
-        refused: Callable[[str, int], None],
+        max_messages: int,
+        on_delivered: Callable[[int], None],
+        on_refused: Callable[[str, int], None],
     ) -> None:
-        self._most = most
-        self._at_once = 0
-        self._delivered = delivered
-        self._refused = refused
+        self._max_messages = max_messages
+        self._max_in_flight = 0
+        self._on_delivered = on_delivered
+        self._on_refused = on_refused
         self._lock = threading.Lock()
-        self._fewer = threading.Condition(self._lock)  # messages, or no connection
-        self._numbers = count(1 << 16)  # none that paho would give
+        self._finish_condition = threading.Condition(self._lock)  # messages, or no connection
+        self._message_ids = count(1 << 16)  # none that paho would give
         self._messages: OrderedDict[int, _Message] = OrderedDict()
-        self._waiting: deque[int] = deque()
-        self._on_line: dict[int, int] = {}  # identifier of the packet -> number of the message
-        self._send: Send | None = None
-        self._next: Number = lambda: 0
-        self._properties = False
+        self._unsent_ids: deque[int] = deque()
+        self._in_flight: dict[int, int] = {}  # identifier of the packet -> number of the message
+        self._send: SendPacket | None = None
+        self._next_packet_id: NextPacketId = lambda: 0
+        self._has_properties = False
 
-    def publish(self, topic: str, payload: bytes, about: About | None, *, retain: bool) -> int | None:
+    def publish(
+        self, topic: str, payload: bytes, properties: MessageProperties | None, *, retain: bool
+    ) -> int | None:
         """Send a message, or keep it until it can be; return its number, None where too many wait.
 
         Raises
         ------
         ValueError : no message can have this topic.
         """
-        message = _Message(topic.encode(), payload, retain, about)
-        if len(message.topic) > LONGEST_TOPIC or set(b"+#\0") & set(message.topic):
+        message = _Message(topic.encode(), payload, retain, properties)
+        if len(message.topic) > MAX_TOPIC_SIZE or set(b"+#\0") & set(message.topic):
             raise ValueError(f"nothing can be published to {topic[:100]!r}")
         with self._lock:
-            if len(self._messages) >= self._most:
+            if len(self._messages) >= self._max_messages:
                 return None
-            number = next(self._numbers)
-            self._messages[number] = message
-            self._waiting.append(number)
-            self._go_on()
-        return number
+            message_id = next(self._message_ids)
+            self._messages[message_id] = message
+            self._unsent_ids.append(message_id)
+            self._send_pending()
+        return message_id
 
-    def connected(self, send: Send, next_identifier: Number, *, at_once: int, properties: bool) -> None:
+    def on_connected(
+        self, send: SendPacket, next_packet_id: NextPacketId, *, max_in_flight: int, has_properties: bool
+    ) -> None:
         """Send what is not confirmed by another connection.
 
         Parameters
         ----------
-        at_once : how many messages may be on the line.
-        properties : whether packets have those of MQTT 5.
+        max_in_flight : how many messages may be on the line.
+        has_properties : whether packets have those of MQTT 5.
         """
         with self._lock:
-            self._send, self._next = send, next_identifier
-            self._at_once, self._properties = at_once, properties
-            self._on_line.clear()
-            self._waiting = deque(self._messages)
-            self._go_on()
+            self._send, self._next_packet_id = send, next_packet_id
+            self._max_in_flight, self._has_properties = max_in_flight, has_properties
+            self._in_flight.clear()
+            self._unsent_ids = deque(self._messages)
+            self._send_pending()
 
-    def disconnected(self) -> None:
+    def on_disconnected(self) -> None:
         """Keep what comes until there is another connection."""
         with self._lock:
             self._send = None
-            self._fewer.notify_all()
+            self._finish_condition.notify_all()
 
     def finish(self, timeout: float) -> None:
         """Wait until all is confirmed, at most `timeout` seconds, and send nothing more after that."""
         with self._lock:
-            self._fewer.wait_for(lambda: not self._messages or self._send is None, timeout)
+            self._finish_condition.wait_for(lambda: not self._messages or self._send is None, timeout)
             self._send = None
 
-    def confirmed(self, identifier: int, reason: int) -> bool:
+    def on_puback(self, packet_id: int, reason_code: int) -> bool:
         """Hear of a packet that the broker has, or refuses; return whether it is one of these.
 
         What it refuses once it refuses again, so that is not sent anew.
         """
         with self._lock:
-            number = self._on_line.pop(identifier, None)
-            if number is None:
+            message_id = self._in_flight.pop(packet_id, None)
+            if message_id is None:
                 return False
-            message = self._messages.pop(number)
-            self._go_on()
-            self._fewer.notify_all()
-        if reason >= _REFUSED:
-            self._refused(message.topic.decode(), reason)
-        self._delivered(number)
+            message = self._messages.pop(message_id)
+            self._send_pending()
+            self._finish_condition.notify_all()
+        if reason_code >= _LOWEST_FAILURE:
+            self._on_refused(message.topic.decode(), reason_code)
+        self._on_delivered(message_id)
         return True
 
-    def _go_on(self) -> None:
-        while self._send is not None and self._waiting and len(self._on_line) < self._at_once:
-            number = self._waiting.popleft()
-            message = self._messages[number]
-            again = message.identifier != 0
-            while not message.identifier or message.identifier in self._on_line:
-                message.identifier = self._next()
-            self._on_line[message.identifier] = number
-            self._send(self._packet(message, again=again))
+    def _send_pending(self) -> None:
+        while self._send is not None and self._unsent_ids and len(self._in_flight) < self._max_in_flight:
+            message_id = self._unsent_ids.popleft()
+            message = self._messages[message_id]
+            dup = message.packet_id != 0
+            while not message.packet_id or message.packet_id in self._in_flight:
+                message.packet_id = self._next_packet_id()
+            self._in_flight[message.packet_id] = message_id
+            self._send(self._encode(message, dup=dup))
 
-    def _packet(self, message: _Message, *, again: bool) -> bytes:
-        first = _PUBLISH | _QOS_1 | (_AGAIN if again else 0) | message.retain
-        properties = packed(message.about) if self._properties else b""
+    def _encode(self, message: _Message, *, dup: bool) -> bytes:
+        first = _PUBLISH | _QOS_1_FLAG | (_DUP_FLAG if dup else 0) | message.retain
+        properties = encode_properties(message.properties) if self._has_properties else b""
         topic, payload = message.topic, message.payload
         size = 2 + len(topic) + 2 + len(properties) + len(payload)
         parts = (
-            bytes((first, *_length(size))), len(topic).to_bytes(2), topic,
-            message.identifier.to_bytes(2), properties, payload,
+            bytes((first, *_encode_length(size))), len(topic).to_bytes(2), topic,
+            message.packet_id.to_bytes(2), properties, payload,
         )  # fmt: skip
         return b"".join(parts)
 
 
-def _length(size: int) -> Iterator[int]:
+def _encode_length(size: int) -> Iterator[int]:
     """Yield a packet's length as MQTT writes it, seven bits a byte."""
-    while size >= _MORE:
-        yield size & ~_MORE & 0xFF | _MORE
+    while size >= _CONTINUATION_BIT:
+        yield size & ~_CONTINUATION_BIT & 0xFF | _CONTINUATION_BIT
         size >>= 7
     yield size

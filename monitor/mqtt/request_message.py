@@ -4,33 +4,35 @@ from typing import Any
 
 import paho.mqtt.client as paho
 
-from monitor.core.messages import Asked
-from monitor.mqtt.publish_queue import LONGEST_TOPIC
+from monitor.core.messages import InboundRequest
+from monitor.mqtt.publish_queue import MAX_TOPIC_SIZE
 
-__all__ = ["asked"]
+__all__ = ["to_inbound_request"]
 
 # Brokers hang up on who publishes to topics that are deeper, and it would be the same again after each
 # reconnect: mosquitto's limit is 200.
-_MOST_LEVELS = 100
+_MAX_TOPIC_LEVELS = 100
 
 
-def asked(message: paho.MQTTMessage, topic: str, receipt: object) -> Asked:
+def to_inbound_request(message: paho.MQTTMessage, topic: str, ack_token: object) -> InboundRequest:
     """Return a request as it came.
 
     A response topic that nobody can publish to counts as none: it comes from the wire.
     """
     properties: Any = message.properties
-    answer_to: str | None = getattr(properties, "ResponseTopic", None)
-    if answer_to is not None and not _can_be_published_to(answer_to):
-        answer_to = None
+    response_topic: str | None = getattr(properties, "ResponseTopic", None)
+    if response_topic is not None and not _is_valid_topic(response_topic):
+        response_topic = None
     correlation: bytes | None = getattr(properties, "CorrelationData", None)
-    return Asked(topic, bytes(message.payload), receipt, message.retain, answer_to, correlation)
+    return InboundRequest(
+        topic, bytes(message.payload), ack_token, message.retain, response_topic, correlation
+    )
 
 
-def _can_be_published_to(topic: str) -> bool:
+def _is_valid_topic(topic: str) -> bool:
     return (
         topic != ""
         and not any(mark in topic for mark in "+#\0")
-        and topic.count("/") < _MOST_LEVELS
-        and len(topic.encode()) <= LONGEST_TOPIC
+        and topic.count("/") < _MAX_TOPIC_LEVELS
+        and len(topic.encode()) <= MAX_TOPIC_SIZE
     )

@@ -23,60 +23,65 @@ class Subscriptions:
     ----------
     filters : the input, without which there is nothing to do.
     qos : the input's.
-    claim, requests : one filter each, which one can do without; "" for none.
-    former : filters of an earlier session, to be ended.
+    takeover_topic, request_filter : one filter each, which one can do without; "" for none.
+    previous_filters : filters of an earlier session, to be ended.
     """
 
     def __init__(
-        self, filters: Sequence[str], qos: int, claim: str, requests: str, former: Sequence[str]
+        self,
+        filters: Sequence[str],
+        qos: int,
+        takeover_topic: str,
+        request_filter: str,
+        previous_filters: Sequence[str],
     ) -> None:
-        self._input = tuple(filters)
+        self._input_filters = tuple(filters)
         # A packet each, so that its message comes before we publish ours and one refusal is one filter's. The
         # claim is first, and without a guarantee: so no backlog of readings is ahead of it.
         packets: list[tuple[tuple[str, ...], Any]] = [
-            ((claim,), SubscribeOptions(0)),
+            ((takeover_topic,), SubscribeOptions(0)),
             # Otherwise a retained request looks like any other while we are there, and comes again later.
-            ((requests,), SubscribeOptions(1, retainAsPublished=True)),
-            (self._input, SubscribeOptions(qos)),
+            ((request_filter,), SubscribeOptions(1, retainAsPublished=True)),
+            (self._input_filters, SubscribeOptions(qos)),
         ]
         self._packets = [(packet, options) for packet, options in packets if any(packet)]
-        self.all = tuple(text for packet, _ in self._packets for text in packet)
+        self.all_filters = tuple(text for packet, _ in self._packets for text in packet)
         """Every filter."""
-        self._former = [text for text in former if text not in self.all]
-        self._unanswered: dict[int | None, tuple[str, ...]] = {}
-        self._warned: set[str] = set()
+        self._obsolete_filters = [text for text in previous_filters if text not in self.all_filters]
+        self._pending_subacks: dict[int | None, tuple[str, ...]] = {}
+        self._logged_warnings: set[str] = set()
         self.problem = ""
         """What of the input the broker refuses, for people; "" for nothing."""
 
     @property
-    def answered(self) -> bool:
+    def is_answered(self) -> bool:
         """Whether the broker answered each subscription."""
-        return not self._unanswered
+        return not self._pending_subacks
 
-    def ask(self, client: paho.Client) -> None:
+    def subscribe(self, client: paho.Client) -> None:
         """End the former ones and make ours."""
         self.problem = ""
-        if self._former:
-            client.unsubscribe(self._former)
+        if self._obsolete_filters:
+            client.unsubscribe(self._obsolete_filters)
         speaks_5 = client.protocol == MQTTProtocolVersion.MQTTv5  # before it there is nothing but the QoS
-        self._unanswered = {
+        self._pending_subacks = {
             client.subscribe([(text, options if speaks_5 else options.QoS) for text in packet])[1]: packet
             for packet, options in self._packets
         }
 
-    def take(self, number: int, reasons: Sequence[ReasonCode]) -> None:
-        """Take the broker's answer to packet `number`."""
-        packet = self._unanswered.pop(number, ())
+    def on_suback(self, mid: int, reason_codes: Sequence[ReasonCode]) -> None:
+        """Take the broker's answer to packet `mid`."""
+        packet = self._pending_subacks.pop(mid, ())
         refused = [
             f"{text}: {reason}"
-            for text, reason in zip(packet, reasons, strict=False)
+            for text, reason in zip(packet, reason_codes, strict=False)
             if reason.value >= _LOWEST_FAILURE
         ]
         if not refused:
             return
         text = f"the broker refuses the subscription {'; '.join(refused)}"
-        if packet == self._input:
+        if packet == self._input_filters:
             self.problem = text
-        elif text not in self._warned:
-            self._warned.add(text)
+        elif text not in self._logged_warnings:
+            self._logged_warnings.add(text)
             _log.warning("%s; all else works", text)

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import msgspec
 
-__all__ = ["outranks"]
+__all__ = ["is_newer_instance"]
 
 
-class _Claim(msgspec.Struct):
+class _InstanceInfo(msgspec.Struct):
     """The part of a process's `info` by which it can be told from another with the same client id."""
 
     client_id: str
@@ -16,15 +16,15 @@ class _Claim(msgspec.Struct):
     started_at: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-def outranks(theirs: bytes, ours: bytes) -> bool:
-    """Say whether `theirs` is the info of another process with our client id that began after us.
+def is_newer_instance(other_info: bytes, own_info: bytes) -> bool:
+    """Say whether `other_info` is the info of another process with our client id that began after us.
 
     Of one that began before us nothing follows: it may be long gone, and its info come back with a broker
     that was killed. What can't be read claims nothing.
     """
-    own = msgspec.json.decode(ours, type=_Claim)
+    own = msgspec.json.decode(own_info, type=_InstanceInfo)
     try:
-        other = msgspec.json.decode(theirs, type=_Claim)
+        other = msgspec.json.decode(other_info, type=_InstanceInfo)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return (

@@ -4,13 +4,13 @@ import ssl
 
 import paho.mqtt.client as paho
 
-from monitor.config.settings import Tls
+from monitor.config.settings import TlsSettings
 from monitor.core.errors import ConfigurationError
 
-__all__ = ["encrypt"]
+__all__ = ["configure_tls"]
 
 
-class _Socket(ssl.SSLSocket):
+class _ClosingSSLSocket(ssl.SSLSocket):
     """Is closed where the handshake fails: paho leaves that to the garbage collector."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002, the standard library's
@@ -21,7 +21,7 @@ class _Socket(ssl.SSLSocket):
             raise
 
 
-def encrypt(client: paho.Client, tls: Tls) -> None:
+def configure_tls(client: paho.Client, tls: TlsSettings) -> None:
     """Make a client speak TLS, and verify the broker unless it is told not to.
 
     Raises
@@ -42,6 +42,6 @@ def encrypt(client: paho.Client, tls: Tls) -> None:
     if tls.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    context.sslsocket_class = _Socket
+    context.sslsocket_class = _ClosingSSLSocket
     client.tls_set_context(context)
     client.tls_insecure_set(tls.insecure)

@@ -6,97 +6,110 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from monitor.core.times import iso
-from monitor.core.verdicts import AlertEvent, GroupState
+from monitor.core.times import format_iso
+from monitor.core.verdicts import AlertEvent, GroupStatus
 from monitor.groups.mutes import Mutes, matcher
-from monitor.groups.operator_changes import Decisions
-from monitor.groups.state import Memory
-from monitor.operators.false_alarms import FalseAlarms
-from monitor.operators.requests import Acknowledge, FalseAlarm, Refusal, Request, Silence, answer
+from monitor.groups.operator_changes import OperatorChanges
+from monitor.groups.state import GroupStates
+from monitor.operators.false_alarms import FalseAlarmFile
+from monitor.operators.requests import (
+    Acknowledge,
+    FalseAlarm,
+    Request,
+    RequestRejected,
+    Silence,
+    response_payload,
+)
 from monitor.telemetry.logs import RequestLog
 
-__all__ = ["Desk", "Respond"]
+__all__ = ["OperatorCommands", "Respond"]
 
 _log = logging.getLogger(__name__)
 
 # Requests that wait for their turn or their answer.
-_MOST_WAITING = 50
+_MAX_PENDING = 50
 # Incidents that an answer names; it tells how many there are.
-_MOST_NAMED = 100
+_MAX_LISTED_INCIDENTS = 100
 
 Respond = Callable[[bytes], None]
 """Sends an answer."""
 
 
-class Desk:
+class OperatorCommands:
     """Does what operators ask for. All but `ask` belongs to the pipeline thread.
 
     Parameters
     ----------
-    memory : all that is known of each group.
+    groups : all that is known of each group.
     mutes : whose alerts are held back.
     false_alarms : takes their windows.
     wall : returns seconds since the Unix epoch.
     """
 
     def __init__(
-        self, memory: Memory, mutes: Mutes, false_alarms: FalseAlarms, wall: Callable[[], float] = time.time
+        self,
+        groups: GroupStates,
+        mutes: Mutes,
+        false_alarms: FalseAlarmFile,
+        wall: Callable[[], float] = time.time,
     ) -> None:
-        self._memory = memory
+        self._groups = groups
         self.mutes = mutes
         self.false_alarms = false_alarms
         self._wall = wall
-        self._refused = RequestLog()
-        self._asked: queue.SimpleQueue[tuple[Request, Respond]] = queue.SimpleQueue()
-        self._answers: list[tuple[Respond, bytes]] = []
-        self.waiting: dict[str, None] | None = None
+        self._request_log = RequestLog()
+        self._requests: queue.SimpleQueue[tuple[Request, Respond]] = queue.SimpleQueue()
+        self._responses: list[tuple[Respond, bytes]] = []
+        self.pending_groups: dict[str, None] | None = None
         """Groups whose change is to be permanent before it is answered; None where nobody waits."""
 
-    def ask(self, request: Request, respond: Respond) -> bool:
+    def submit(self, request: Request, respond: Respond) -> bool:
         """Take a request, from any thread, that is answered once it is done; False where too many wait."""
-        if self._asked.qsize() + len(self._answers) >= _MOST_WAITING:
+        if self._requests.qsize() + len(self._responses) >= _MAX_PENDING:
             return False
-        self._asked.put((request, respond))
+        self._requests.put((request, respond))
         return True
 
-    def work(self, events: Sequence[AlertEvent], lines: Sequence[GroupState], now: float) -> Decisions:
+    def process(
+        self, events: Sequence[AlertEvent], statuses: Sequence[GroupStatus], now: float
+    ) -> OperatorChanges:
         """Take a batch's events and do what was asked.
 
         Parameters
         ----------
         events : what the stages say.
-        lines : those that changed on the board.
+        statuses : those that changed on the board.
         now : monotonic seconds.
         """
-        incidents = self._memory.incidents
-        decided = Decisions([])
-        decided.muted = self.mutes.expire(self._wall())
-        if decided.muted or incidents.recalled:
-            self._release(decided)
-        decided.events += incidents.pass_on(events, self.mutes.muted) if events else []
-        while not self._asked.empty():
-            request, respond = self._asked.get()
+        incidents = self._groups.incidents
+        changes = OperatorChanges([])
+        changes.mutes_changed = self.mutes.expire(self._wall())
+        if changes.mutes_changed or incidents.has_loaded_pending:
+            self._release_unmuted(changes)
+        changes.events += incidents.filter_events(events, self.mutes.is_muted) if events else []
+        while not self._requests.empty():
+            request, respond = self._requests.get()
             try:
-                said = answer(request.transaction, found=self._do(request, decided, now))
-            except Refusal as refusal:
-                said = answer(request.transaction, str(refusal))
-                self._refused.refused(request.name, str(refusal))
-            self._answers.append((respond, said))
-        if self._answers:
-            self.waiting = {**(self.waiting or {}), **dict.fromkeys(decided.groups)}
+                response = response_payload(request.transaction, result=self._execute(request, changes, now))
+            except RequestRejected as rejection:
+                response = response_payload(request.transaction, str(rejection))
+                self._request_log.log_rejected(request.name, str(rejection))
+            self._responses.append((respond, response))
+        if self._responses:
+            self.pending_groups = {**(self.pending_groups or {}), **dict.fromkeys(changes.changed_groups)}
         # By its line, for with `every_window` an incident ends without an event.
-        ended = [line.group for line in lines if line.incident is None]
-        incidents.settle([*ended, *decided.groups], self._memory.chain.alerts.incident)
-        return decided
+        ended = [status.group for status in statuses if status.incident is None]
+        incidents.retire([*ended, *changes.changed_groups], self._groups.scoring.alerts.incident_id)
+        return changes
 
-    def answer(self) -> None:
+    def send_responses(self) -> None:
         """Send the answers: what they tell of is permanent."""
-        for respond, said in self._answers:
-            respond(said)
-        self._answers.clear()
-        self.waiting = None
+        for respond, response in self._responses:
+            respond(response)
+        self._responses.clear()
+        self.pending_groups = None
 
-    def _do(self, request: Request, decided: Decisions, now: float) -> dict[str, object]:
+    def _execute(self, request: Request, changes: OperatorChanges, now: float) -> dict[str, object]:
         """Do what is asked; return what the answer tells of it.
 
         Raises
@@ -105,111 +118,125 @@ class Desk:
         """
         match request:
             case Silence(group=pattern, minutes=minutes) if minutes:
-                self._find(pattern, now)
-                return self._mute(pattern, minutes, decided)
+                self._require_matcher(pattern, now)
+                return self._mute(pattern, minutes, changes)
             case Silence(group=pattern):
-                return self._unmute(pattern, decided)
+                return self._unmute(pattern, changes)
             case Acknowledge():
-                return self._acknowledge(request, decided, now)
+                return self._acknowledge(request, changes, now)
             case FalseAlarm():
-                return self._dismiss(request, decided, now)
-        raise Refusal("this request is not worked on here")
+                return self._record_false_alarm(request, changes, now)
+        raise RequestRejected("this request is not worked on here")
 
-    def _mute(self, pattern: str, minutes: float, decided: Decisions) -> dict[str, object]:
+    def _mute(self, pattern: str, minutes: float, changes: OperatorChanges) -> dict[str, object]:
         until = self._wall() + 60 * minutes
         try:
             self.mutes.mute(pattern, until)
         except ValueError as error:
-            raise Refusal(str(error)) from error
-        decided.muted = True
-        _log.info("alerts of %r are muted until %s", pattern, iso(until))
-        return {"until": iso(until)}
+            raise RequestRejected(str(error)) from error
+        changes.mutes_changed = True
+        _log.info("alerts of %r are muted until %s", pattern, format_iso(until))
+        return {"until": format_iso(until)}
 
-    def _unmute(self, pattern: str, decided: Decisions) -> dict[str, object]:
+    def _unmute(self, pattern: str, changes: OperatorChanges) -> dict[str, object]:
         if not self.mutes.unmute(pattern):
-            raise Refusal(f"{pattern!r} isn't muted; expected a pattern as it was given")
-        decided.muted = True
-        self._release(decided)
+            raise RequestRejected(f"{pattern!r} isn't muted; expected a pattern as it was given")
+        changes.mutes_changed = True
+        self._release_unmuted(changes)
         _log.info("alerts of %r are no longer muted", pattern)
         return {}
 
-    def _acknowledge(self, request: Acknowledge, decided: Decisions, now: float) -> dict[str, object]:
-        alerts, incidents = self._memory.chain.alerts, self._memory.incidents
+    def _acknowledge(self, request: Acknowledge, changes: OperatorChanges, now: float) -> dict[str, object]:
+        alerts, incidents = self._groups.scoring.alerts, self._groups.incidents
         if request.incident is not None:
-            names = [self._group_of(request.incident, now)]
-            if alerts.incident(names[0]) != request.incident:
-                raise Refusal(f"incident {request.incident!r} is not open")
+            names = [self._group_from_incident(request.incident, now)]
+            if alerts.incident_id(names[0]) != request.incident:
+                raise RequestRejected(f"incident {request.incident!r} is not open")
         else:
-            fits = self._find(str(request.group), now)
-            names = [name for name in alerts.groups() if fits(name) and alerts.incident(name)]
+            matches = self._require_matcher(str(request.group), now)
+            names = [name for name in alerts.groups() if matches(name) and alerts.incident_id(name)]
             if not names:
-                raise Refusal(f"{request.group!r} has no open incident")
-        found = []
+                raise RequestRejected(f"{request.group!r} has no open incident")
+        acknowledged = []
         for name in names:
-            found.append(alerts.acknowledge(name))
-            latest = incidents.latest(name)
-            if latest is not None:
-                latest.acknowledged = True
-                incidents.keep(latest)
-        decided.groups += names
-        decided.shown += names
-        _log.info("acknowledged %s open incidents: %s", len(found), ", ".join(map(repr, found[:_MOST_NAMED])))
-        return {"count": len(found), "incidents": found[:_MOST_NAMED]}
+            acknowledged.append(alerts.acknowledge(name))
+            incident = incidents.get(name)
+            if incident is not None:
+                incident.acknowledged = True
+                incidents.put(incident)
+        changes.changed_groups += names
+        changes.groups_to_publish += names
+        _log.info(
+            "acknowledged %s open incidents: %s",
+            len(acknowledged),
+            ", ".join(map(repr, acknowledged[:_MAX_LISTED_INCIDENTS])),
+        )
+        return {"count": len(acknowledged), "incidents": acknowledged[:_MAX_LISTED_INCIDENTS]}
 
-    def _dismiss(self, request: FalseAlarm, decided: Decisions, now: float) -> dict[str, object]:
-        memory = self._memory
-        name = self._group_of(request.incident, now) if request.incident else self._recall(request.group, now)
+    def _record_false_alarm(
+        self, request: FalseAlarm, changes: OperatorChanges, now: float
+    ) -> dict[str, object]:
+        groups = self._groups
+        name = (
+            self._group_from_incident(request.incident, now)
+            if request.incident
+            else self._require_group(request.group, now)
+        )
         try:
-            latest = memory.last_incident(name)
+            incident = groups.last_incident(name)
         except ValueError as error:
             _log.error("%s; the request is refused", error)
-            raise Refusal(str(error)) from error
-        if latest is None:
-            raise Refusal(f"{name!r} had no incident")
-        event = latest.event
+            raise RequestRejected(str(error)) from error
+        if incident is None:
+            raise RequestRejected(f"{name!r} had no incident")
+        event = incident.event
         if request.incident not in {None, event.id}:
-            raise Refusal(f"incident {request.incident!r} is not known any more; the latest is {event.id!r}")
+            raise RequestRejected(
+                f"incident {request.incident!r} is not known any more; the latest is {event.id!r}"
+            )
         try:
             self.false_alarms.append(event)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise Refusal(f"alerts.false_alarms: {self.false_alarms.path}: {reason}") from error
-        if memory.chain.alerts.incident(name) == event.id:
-            memory.start_over(name)
-            ended = replace(
-                event, status="resolved", ended_at=memory.board.last_ts(name), repeat=0,
+            raise RequestRejected(f"alerts.false_alarms: {self.false_alarms.path}: {reason}") from error
+        if groups.scoring.alerts.incident_id(name) == event.id:
+            groups.reset_after_false_alarm(name)
+            resolved_event = replace(
+                event, status="resolved", ended_at=groups.status.last_ts(name), repeat=0,
                 contributions=None, contributions_by_step=None, reason="",
             )  # fmt: skip
-            decided.events += memory.incidents.pass_on([ended], self.mutes.muted)
-        decided.groups.append(name)
-        decided.shown.append(name)
+            changes.events += groups.incidents.filter_events([resolved_event], self.mutes.is_muted)
+        changes.changed_groups.append(name)
+        changes.groups_to_publish.append(name)
         _log.info("incident %r was a false alarm: its window is in %s", event.id, self.false_alarms.path)
         return {"incident": event.id}
 
-    def _group_of(self, incident: str, now: float) -> str:
+    def _group_from_incident(self, incident: str, now: float) -> str:
         try:
-            return self._recall(incident.rpartition(":")[0], now)
-        except Refusal:
-            raise Refusal(f"there is no incident {incident!r}") from None
+            return self._require_group(incident.rpartition(":")[0], now)
+        except RequestRejected:
+            raise RequestRejected(f"there is no incident {incident!r}") from None
 
-    def _recall(self, name: str | None, now: float) -> str:
+    def _require_group(self, name: str | None, now: float) -> str:
         """Return a group's name, if there is such a group."""
         group = name or ""
-        self._memory.recall([group], now)
-        if group not in self._memory.board:
+        self._groups.load_evicted([group], now)
+        if group not in self._groups.status:
             hint = "; expected one group's name, and no pattern" if {"*", "?"} & set(group) else ""
-            raise Refusal(f"there is no group {group!r}{hint}")
+            raise RequestRejected(f"there is no group {group!r}{hint}")
         return group
 
-    def _find(self, pattern: str, now: float) -> Callable[[str], bool]:
+    def _require_matcher(self, pattern: str, now: float) -> Callable[[str], bool]:
         """Return what says whether a group fits, if some group does."""
-        fits = matcher(pattern)
-        self._memory.recall([pattern], now)
-        if not any(map(fits, self._memory.board.names())):
-            raise Refusal(f"there is no group {pattern!r}, and none that fits it")
-        return fits
+        matches = matcher(pattern)
+        self._groups.load_evicted([pattern], now)
+        if not any(map(matches, self._groups.status.names())):
+            raise RequestRejected(f"there is no group {pattern!r}, and none that fits it")
+        return matches
 
-    def _release(self, decided: Decisions) -> None:
-        told = self._memory.incidents.release(self.mutes.muted, self._memory.chain.alerts.incident)
-        decided.events += told
-        decided.groups += [event.group for event in told]
+    def _release_unmuted(self, changes: OperatorChanges) -> None:
+        released = self._groups.incidents.release(
+            self.mutes.is_muted, self._groups.scoring.alerts.incident_id
+        )
+        changes.events += released
+        changes.changed_groups += [event.group for event in released]

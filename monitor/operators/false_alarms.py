@@ -10,12 +10,12 @@ from urllib.parse import quote
 
 from monitor.core.verdicts import AlertEvent
 
-__all__ = ["FalseAlarms"]
+__all__ = ["FalseAlarmFile"]
 
-_NORMAL = "1"
+_NORMAL_LABEL = "1"
 
 
-class FalseAlarms:
+class FalseAlarmFile:
     """Appends a row for each false alarm: incident, time, window flat with the oldest reading first, label.
 
     An incident stands there percent-encoded, as in a URL, so that no group's name can break a row or be taken
@@ -30,7 +30,7 @@ class FalseAlarms:
     def __init__(self, path: Path, features: Sequence[str], steps: int) -> None:
         self.path = path
         flat = [f"t{step}_{name}" for step in range(steps) for name in features]
-        self._header = _line(["incident", "ts", *flat, "Label"])
+        self._header = _csv_row(["incident", "ts", *flat, "Label"])
 
     def append(self, event: AlertEvent) -> bool:
         """Put an incident's window on the disk; return whether it wasn't there yet.
@@ -46,23 +46,23 @@ class FalseAlarms:
         """
         incident = quote(event.id, safe="/:")
         values = [value for step in event.window_values for value in step]
-        row = _line([incident, event.window_ts[-1], *values, _NORMAL])
+        row = _csv_row([incident, event.window_ts[-1], *values, _NORMAL_LABEL])
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b", buffering=0) as file:
             file.seek(0)
             content = file.readall()
-            found = content.partition(b"\n")[0].rstrip(b"\r")
-            if content and found != self._header.rstrip(b"\n"):
+            header = content.partition(b"\n")[0].rstrip(b"\r")
+            if content and header != self._header.rstrip(b"\n"):
                 raise ValueError(
-                    f"begins with {found.decode(errors='replace')[:200]!r}; expected the columns "
+                    f"begins with {header.decode(errors='replace')[:200]!r}; expected the columns "
                     f"{self._header.decode().strip()}"
                 )
-            whole, missing = _whole(content, row.count(b","))
-            if f"\n{incident},".encode() in content[:whole]:
+            complete_length, line_end = _complete_rows(content, row.count(b","))
+            if f"\n{incident},".encode() in content[:complete_length]:
                 return False
             try:
-                file.truncate(whole)
-                _write(file, missing + row if content else self._header + row)
+                file.truncate(complete_length)
+                _write(file, line_end + row if content else self._header + row)
             except OSError:
                 with suppress(OSError):
                     file.truncate(len(content))
@@ -72,13 +72,13 @@ class FalseAlarms:
         return True
 
 
-def _line(cells: Iterable[object]) -> bytes:
+def _csv_row(cells: Iterable[object]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)
     return text.getvalue().encode()
 
 
-def _whole(content: bytes, commas: int) -> tuple[int, bytes]:
+def _complete_rows(content: bytes, comma_count: int) -> tuple[int, bytes]:
     """Return how long the whole rows are, and what the last one of them lacks.
 
     A power cut may have left a part of a row; somebody's editor may have left a whole one without its end.
@@ -86,7 +86,7 @@ def _whole(content: bytes, commas: int) -> tuple[int, bytes]:
     last = content.rpartition(b"\n")[2]
     if not last:
         return len(content), b""
-    if last.count(b",") == commas and not last.endswith(b","):
+    if last.count(b",") == comma_count and not last.endswith(b","):
         return len(content), b"\n"
     return len(content) - len(last), b""
 

@@ -5,14 +5,23 @@ from typing import Annotated
 
 import msgspec
 
-__all__ = ["Acknowledge", "FalseAlarm", "Refusal", "Reload", "Request", "Silence", "answer", "read"]
+__all__ = [
+    "Acknowledge",
+    "FalseAlarm",
+    "Reload",
+    "Request",
+    "RequestRejected",
+    "Silence",
+    "parse_request",
+    "response_payload",
+]
 
 # Far beyond what a request needs; what is asked stands in the answer and in the log.
-_MOST_BYTES = 4096
-_MOST_MINUTES = 43_200  # 30 days
+_MAX_BYTES = 4096
+_MAX_MINUTES = 43_200  # 30 days
 
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
-_Minutes = Annotated[float, msgspec.Meta(ge=0, le=_MOST_MINUTES)]
+_Minutes = Annotated[float, msgspec.Meta(ge=0, le=_MAX_MINUTES)]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,10 +33,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def name(self) -> str:
         """What it is called in its topic."""
-        return next(name for name, kind in _KINDS.items() if kind is type(self))
+        return next(name for name, request_type in _REQUEST_TYPES.items() if request_type is type(self))
 
 
-class Refusal(Exception):  # noqa: N818, it is an answer
+class RequestRejected(Exception):  # noqa: N818, it is an answer
     """A request that isn't done: the text says why.
 
     Parameters
@@ -70,7 +79,7 @@ class FalseAlarm(Request, frozen=True, kw_only=True):
     incident: _Name | None = None
 
 
-_KINDS: dict[str, type[Request]] = {
+_REQUEST_TYPES: dict[str, type[Request]] = {
     "acknowledge": Acknowledge,
     "silence": Silence,
     "false-alarm": FalseAlarm,
@@ -78,7 +87,7 @@ _KINDS: dict[str, type[Request]] = {
 }
 
 
-def read(name: str, payload: bytes, *, retained: bool) -> Request:
+def parse_request(name: str, payload: bytes, *, retained: bool) -> Request:
     """Return what is asked.
 
     Parameters
@@ -91,44 +100,50 @@ def read(name: str, payload: bytes, *, retained: bool) -> Request:
     ------
     Refusal : there is no such request, or it can't be read.
     """
-    if len(payload) > _MOST_BYTES:
-        raise Refusal(f"the request has {len(payload)} bytes, expected at most {_MOST_BYTES}")
+    if len(payload) > _MAX_BYTES:
+        raise RequestRejected(f"the request has {len(payload)} bytes, expected at most {_MAX_BYTES}")
     try:
         content = msgspec.json.decode(payload or b"{}")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Refusal(f"the request can't be read: {error}") from error
+        raise RequestRejected(f"the request can't be read: {error}") from error
     if not isinstance(content, dict):
-        raise Refusal("the request is no JSON object; expected one, or nothing")
-    bare = Request(transaction=content.get("transaction"))
+        raise RequestRejected("the request is no JSON object; expected one, or nothing")
+    transaction_only = Request(transaction=content.get("transaction"))
     if retained:
-        raise Refusal(
+        raise RequestRejected(
             "the request is retained, so each connection brings it again; expected one that isn't: an empty "
-            "retained message on its topic ends this one", bare,
+            "retained message on its topic ends this one", transaction_only,
         )  # fmt: skip
-    kind = _KINDS.get(name)
-    if kind is None:
-        raise Refusal(f"there is no request {name[:100]!r}; expected {', '.join(_KINDS)}", bare)
+    request_type = _REQUEST_TYPES.get(name)
+    if request_type is None:
+        raise RequestRejected(
+            f"there is no request {name[:100]!r}; expected {', '.join(_REQUEST_TYPES)}", transaction_only
+        )
     try:
-        request = msgspec.convert(content, kind)
+        request = msgspec.convert(content, request_type)
     except msgspec.ValidationError as error:
-        raise Refusal(f"the request can't be used: {error}", bare) from error
+        raise RequestRejected(f"the request can't be used: {error}", transaction_only) from error
     if isinstance(request, Acknowledge | FalseAlarm) and (request.group is None) == (
         request.incident is None
     ):
-        raise Refusal("the request names no group and no incident, or both; expected one of them", bare)
+        raise RequestRejected(
+            "the request names no group and no incident, or both; expected one of them", transaction_only
+        )
     return request
 
 
-def answer(transaction: object, error: str = "", found: Mapping[str, object] | None = None) -> bytes:
+def response_payload(
+    transaction: object, error: str = "", result: Mapping[str, object] | None = None
+) -> bytes:
     """Return the answer to a request.
 
     Parameters
     ----------
     transaction : the request's, or None.
     error : why it wasn't done; "" if it was.
-    found : what came of it, beside that.
+    result : what came of it, beside that.
     """
-    content: dict[str, object] = {"status": "error" if error else "ok", **(found or {})}
+    content: dict[str, object] = {"status": "error" if error else "ok", **(result or {})}
     if error:
         content["error"] = error
     if transaction is not None:

@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 
 from monitor.bundle.manifest import Manifest
-from monitor.core.times import iso
-from monitor.core.verdicts import FAULTY, AlertEvent, GroupState
+from monitor.core.times import format_iso
+from monitor.core.verdicts import FAULTY, AlertEvent, GroupStatus
 
-__all__ = ["SCHEMA", "alert_payload", "info_payload", "muted_payload", "state_payload"]
+__all__ = ["SCHEMA_VERSION", "alert_payload", "info_payload", "muted_payload", "state_payload"]
 
-SCHEMA = 1
+SCHEMA_VERSION = 1
 """Version of alert events and states."""
 
 
@@ -19,7 +19,7 @@ def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
     """Return an alert event as its subscribers read it."""
     return msgspec.json.encode(
         {
-            "schema": SCHEMA,
+            "schema": SCHEMA_VERSION,
             "id": event.id,
             "status": event.status,
             "repeat": event.repeat,
@@ -27,11 +27,11 @@ def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
             "label": FAULTY,
             "score": event.score,
             "threshold": manifest.threshold,
-            "started_at": iso(event.started_at),
-            "ended_at": None if event.ended_at is None else iso(event.ended_at),
+            "started_at": format_iso(event.started_at),
+            "ended_at": None if event.ended_at is None else format_iso(event.ended_at),
             "window": {"ts": event.window_ts, "values": event.window_values},
             "contributions": event.contributions
-            and dict(zip(manifest.names, event.contributions, strict=True)),
+            and dict(zip(manifest.feature_names, event.contributions, strict=True)),
             "contributions_by_step": event.contributions_by_step,
             "reason": event.reason or None,
             "out_of_range": event.out_of_range,
@@ -40,25 +40,25 @@ def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
     )
 
 
-def state_payload(state: GroupState, *, acknowledged: bool = False) -> bytes:
+def state_payload(status: GroupStatus, *, acknowledged: bool = False) -> bytes:
     """Return a group's state as it is retained, with whether somebody takes care of its incident."""
     return msgspec.json.encode(
         {
-            "group": state.group,
-            "state": state.state.value,
-            "since": iso(state.since),
-            "score": state.score,
-            "out_of_range": state.out_of_range,
-            "incident": state.incident,
+            "group": status.group,
+            "state": status.state.value,
+            "since": format_iso(status.since),
+            "score": status.score,
+            "out_of_range": status.out_of_range,
+            "incident": status.incident,
             "acknowledged": acknowledged,
         }
     )
 
 
-def muted_payload(lines: Sequence[tuple[str, float]]) -> bytes:
+def muted_payload(entries: Sequence[tuple[str, float]]) -> bytes:
     """Return the patterns of muted groups, each with its end, as they are retained."""
     return msgspec.json.encode(
-        {"muted": [{"group": pattern, "until": iso(until)} for pattern, until in lines]}
+        {"muted": [{"group": pattern, "until": format_iso(until)} for pattern, until in entries]}
     )
 
 
@@ -70,7 +70,7 @@ def info_payload(
         "version": version,
         "bundle": manifest.id,
         "topics": topics,
-        "started_at": iso(started_at),
+        "started_at": format_iso(started_at),
         "client_id": client_id,
         "instance": instance,
     }

@@ -5,25 +5,25 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 
 from monitor.bundle.manifest import Manifest
-from monitor.core.messages import Outgoing
-from monitor.core.verdicts import AlertEvent, GroupState
+from monitor.core.messages import OutboundMessage
+from monitor.core.verdicts import AlertEvent, GroupStatus
 from monitor.groups.mutes import Mutes
-from monitor.groups.operator_changes import Decisions
-from monitor.groups.state import Memory
+from monitor.groups.operator_changes import OperatorChanges
+from monitor.groups.state import GroupStates
 from monitor.publish.home_assistant import Discovery
-from monitor.publish.message_properties import STATE_EXPIRY
+from monitor.publish.message_properties import STATE_EXPIRY_S
 from monitor.publish.payloads import alert_payload, muted_payload, state_payload
 
-__all__ = ["Herald"]
+__all__ = ["Publisher"]
 
 # How often all states are said again, in seconds: two attempts may fail before the broker forgets them.
-_AGAIN_AFTER = STATE_EXPIRY / 3
+_REPUBLISH_INTERVAL_S = STATE_EXPIRY_S / 3
 # So many groups at once, and so many seconds from one portion to the next: 100,000 take four minutes.
-_PORTION = 200
-_PAUSE = 0.5
+_REPUBLISH_BATCH_SIZE = 200
+_REPUBLISH_PAUSE_S = 0.5
 
 
-class Herald:
+class Publisher:
     """Says what came of a turn.
 
     Of a state only the newest counts. So it is put into words when it can be published, and until then all
@@ -31,127 +31,133 @@ class Herald:
 
     Parameters
     ----------
-    memory : all that is known of each group.
+    groups : all that is known of each group.
     mutes : whose alerts are held back.
     manifest : of the bundle in use.
     discovery : makes groups known to Home Assistant; None where nobody asked for that.
-    forgotten : is set when the broker may have lost what it retained: all states are said anew.
-    reborn : is set when Home Assistant begins: all groups are announced anew.
+    retained_lost : is set when the broker may have lost what it retained: all states are said anew.
+    home_assistant_restarted : is set when Home Assistant begins: all groups are announced anew.
     now : monotonic seconds.
     """
 
     def __init__(
         self,
-        memory: Memory,
+        groups: GroupStates,
         mutes: Mutes,
         manifest: Manifest,
         discovery: Discovery | None,
-        forgotten: threading.Event,
-        reborn: threading.Event,
+        retained_lost: threading.Event,
+        home_assistant_restarted: threading.Event,
         now: float,
     ) -> None:
-        self._memory = memory
+        self._groups = groups
         self._mutes = mutes
         self._discovery = discovery
-        self._forgotten = forgotten
-        self._reborn = reborn
+        self._retained_lost = retained_lost
+        self._home_assistant_restarted = home_assistant_restarted
         self.manifest = manifest
         # These are cleared once they are empty: else what all groups were in keeps 60 bytes for each of them.
-        self._due: OrderedDict[str, None] = OrderedDict()  # groups whose state is to be said
-        self._unknown: OrderedDict[str, None] = OrderedDict()  # groups that are to be announced
+        self._pending_states: OrderedDict[str, None] = OrderedDict()  # groups whose state is to be said
+        self._pending_announcements: OrderedDict[str, None] = OrderedDict()  # groups that are to be announced
         # Groups that are to be said again. At first all: what the broker was still to be told when the
         # process before ended is kept nowhere.
-        self._again = OrderedDict.fromkeys(memory.board.names())
-        self._parting: list[Outgoing] = []  # last words of groups that are gone
-        self._next_round = now + _AGAIN_AFTER
-        self._next_portion = now
+        self._republish_queue = OrderedDict.fromkeys(groups.status.names())
+        self._final_messages: list[OutboundMessage] = []  # last words of groups that are gone
+        self._next_republish_at = now + _REPUBLISH_INTERVAL_S
+        self._next_batch_at = now
 
-    def say(self, decisions: Decisions, lines: Sequence[GroupState], now: float) -> list[Outgoing]:
+    def messages(
+        self, changes: OperatorChanges, statuses: Sequence[GroupStatus], now: float
+    ) -> list[OutboundMessage]:
         """Return what each is to hear of a turn, once and surely; take note of the states to be said.
 
         Parameters
         ----------
-        decisions : what the desk let through or changed.
-        lines : of the groups whose state changed.
+        changes : what the desk let through or changed.
+        statuses : of the groups whose state changed.
         now : monotonic seconds.
         """
-        muted = decisions.muted
-        self._due.update((line.group, None) for line in lines)
-        if self._forgotten.is_set():
-            self._forgotten.clear()
-            self._reborn.set()
-            self._due.update(dict.fromkeys(self._memory.board.names()))
-            self._again.clear()
-            muted = True
-        messages, self._parting = self._parting, []
-        messages += map(self._alert, decisions.events)
-        if muted:
-            messages.append(Outgoing("muted", muted_payload(self._mutes.lines()), retain=True))
-        self._introduce()
-        self._remind(now)
+        mutes_changed = changes.mutes_changed
+        self._pending_states.update((status.group, None) for status in statuses)
+        if self._retained_lost.is_set():
+            self._retained_lost.clear()
+            self._home_assistant_restarted.set()
+            self._pending_states.update(dict.fromkeys(self._groups.status.names()))
+            self._republish_queue.clear()
+            mutes_changed = True
+        messages, self._final_messages = self._final_messages, []
+        messages += map(self._alert_message, changes.events)
+        if mutes_changed:
+            messages.append(OutboundMessage("muted", muted_payload(self._mutes.entries()), retain=True))
+        self._queue_announcements()
+        self._queue_republish(now)
         return messages
 
-    def states(self) -> Iterator[Outgoing]:
+    def state_messages(self) -> Iterator[OutboundMessage]:
         """Yield what is to be said of groups, as it is by then, as long as somebody can publish it."""
-        board = self._memory.board
-        while self._due:
-            name, _ = self._due.popitem(last=False)
-            if name in board:
-                yield self._state(name)
-        self._due.clear()
+        status = self._groups.status
+        while self._pending_states:
+            name, _ = self._pending_states.popitem(last=False)
+            if name in status:
+                yield self._state_message(name)
+        self._pending_states.clear()
         if self._discovery is None:
             return
-        while self._unknown:
-            name, _ = self._unknown.popitem(last=False)
-            if name in board:
+        while self._pending_announcements:
+            name, _ = self._pending_announcements.popitem(last=False)
+            if name in status:
                 yield self._discovery.announce(name)
-        self._unknown.clear()
+        self._pending_announcements.clear()
 
-    def part(self, groups: Iterable[str]) -> None:
+    def add_final_messages(self, groups: Iterable[str]) -> None:
         """Take the last words of groups that are about to be set aside."""
         for name in groups:
-            if name in self._due or name in self._again:
-                self._due.pop(name, None)
-                self._parting.append(self._state(name))
+            if name in self._pending_states or name in self._republish_queue:
+                self._pending_states.pop(name, None)
+                self._final_messages.append(self._state_message(name))
             if self._discovery is not None:
-                self._unknown.pop(name, None)
-                self._parting.append(self._discovery.withdraw(name))
+                self._pending_announcements.pop(name, None)
+                self._final_messages.append(self._discovery.withdraw(name))
 
-    def _alert(self, event: AlertEvent) -> Outgoing:
+    def _alert_message(self, event: AlertEvent) -> OutboundMessage:
         payload = alert_payload(event, self.manifest)
-        return Outgoing(f"alerts/{event.group}", payload, retain=False, bundle=self.manifest.id)
+        return OutboundMessage(f"alerts/{event.group}", payload, retain=False, bundle_id=self.manifest.id)
 
-    def _state(self, group: str) -> Outgoing:
-        (line,) = self._memory.board.lines([group])
-        acknowledged = self._memory.incidents.acknowledged(line.incident, group)
-        payload = state_payload(line, acknowledged=acknowledged)
-        return Outgoing(f"state/{group}", payload, retain=True, bundle=self.manifest.id)
+    def _state_message(self, group: str) -> OutboundMessage:
+        (status,) = self._groups.status.statuses([group])
+        acknowledged = self._groups.incidents.is_acknowledged(status.incident, group)
+        payload = state_payload(status, acknowledged=acknowledged)
+        return OutboundMessage(f"state/{group}", payload, retain=True, bundle_id=self.manifest.id)
 
-    def _introduce(self) -> None:
+    def _queue_announcements(self) -> None:
         """See that groups that came are announced."""
-        board = self._memory.board
-        arrived, board.arrived = board.arrived, []
+        status = self._groups.status
+        new_groups, status.new_groups = status.new_groups, []
         if self._discovery is None:
             return
-        self._again.update(dict.fromkeys(arrived))
-        if len(self._again) > 2 * len(board):  # under more groups than max_groups some are gone again
-            self._again = OrderedDict((name, None) for name in self._again if name in board)
-        if self._reborn.is_set():
-            self._reborn.clear()
-            self._again = OrderedDict.fromkeys(board.names())
+        self._republish_queue.update(dict.fromkeys(new_groups))
+        if len(self._republish_queue) > 2 * len(
+            status
+        ):  # under more groups than max_groups some are gone again
+            self._republish_queue = OrderedDict(
+                (name, None) for name in self._republish_queue if name in status
+            )
+        if self._home_assistant_restarted.is_set():
+            self._home_assistant_restarted.clear()
+            self._republish_queue = OrderedDict.fromkeys(status.names())
 
-    def _remind(self, now: float) -> None:
+    def _queue_republish(self, now: float) -> None:
         """See that the groups whose turn it is are said again."""
-        if now >= self._next_round:
-            self._next_round = now + _AGAIN_AFTER
-            self._again = OrderedDict.fromkeys(self._memory.board.names())
-        if not self._again or now < self._next_portion:
+        if now >= self._next_republish_at:
+            self._next_republish_at = now + _REPUBLISH_INTERVAL_S
+            self._republish_queue = OrderedDict.fromkeys(self._groups.status.names())
+        if not self._republish_queue or now < self._next_batch_at:
             return
-        self._next_portion = now + _PAUSE
-        for _ in range(min(_PORTION, len(self._again))):
-            name, _ = self._again.popitem(last=False)
-            self._due[name] = None
+        self._next_batch_at = now + _REPUBLISH_PAUSE_S
+        for _ in range(min(_REPUBLISH_BATCH_SIZE, len(self._republish_queue))):
+            name, _ = self._republish_queue.popitem(last=False)
+            self._pending_states[name] = None
             if self._discovery is not None:
-                self._unknown[name] = None
-        if not self._again:
-            self._again.clear()
+                self._pending_announcements[name] = None
+        if not self._republish_queue:
+            self._republish_queue.clear()

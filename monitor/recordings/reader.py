@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from monitor.core.errors import RecordingError
-from monitor.core.readings import readable
+from monitor.core.readings import is_readable
 from monitor.core.times import parse_ts
 
-__all__ = ["Recording", "Row"]
+__all__ = ["Recording", "RecordingRow"]
 
-_REQUIRED = ("ts", "group")
+_REQUIRED_COLUMNS = ("ts", "group")
 # The columns that say something about a reading and are not part of it.
-_REMARKS = {"label", "kind", "event"}
+_ANNOTATION_COLUMNS = {"label", "kind", "event"}
 _FAULTY_LABEL = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class RecordingRow:
     """One reading as the file has it."""
 
     ts_text: str
@@ -28,7 +28,7 @@ class Row:
     group: str
     values: list[float | None]
     """The features in the recording's order; None where the file has no usable number."""
-    faulty: bool
+    is_faulty: bool
     """The label says so."""
     problem: str
     """What keeps it from being judged, with its row; "" if nothing does."""
@@ -48,16 +48,16 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        columns = next(self._lines(), [])
-        missing = [name for name in _REQUIRED if name not in columns]
+        columns = next(self._read_lines(), [])
+        missing = [name for name in _REQUIRED_COLUMNS if name not in columns]
         if missing:
             raise RecordingError(
                 f"{path}: has no column {missing[0]!r}, expected ts,group,<features>[,label]"
             )
         self._columns = columns
-        self.features = [name for name in columns if name not in _REMARKS | set(_REQUIRED)]
+        self.features = [name for name in columns if name not in _ANNOTATION_COLUMNS | set(_REQUIRED_COLUMNS)]
 
-    def rows(self, features: list[str] | None = None) -> Iterator[Row]:
+    def rows(self, features: list[str] | None = None) -> Iterator[RecordingRow]:
         """Yield each reading in the file's order.
 
         Parameters
@@ -72,37 +72,43 @@ class Recording:
         missing = [name for name in features or [] if name not in columns]
         if missing:
             raise RecordingError(f"{self.path}: has no column {missing[0]!r}, which the bundle's model needs")
-        picks = [columns.index(name) for name in features or self.features]
-        ts, group = columns.index("ts"), columns.index("group")
-        label = columns.index("label") if "label" in columns else None
-        lines = self._lines()
+        value_columns = [columns.index(name) for name in features or self.features]
+        ts_column, group_column = columns.index("ts"), columns.index("group")
+        label_column = columns.index("label") if "label" in columns else None
+        lines = self._read_lines()
         next(lines)
         for number, cells in enumerate(lines, start=1):
             if len(cells) != len(columns):
                 raise RecordingError(
                     f"{self.path}: row {number} has {len(cells)} cells, expected {len(columns)}"
                 )
-            moment = _time(cells[ts])
-            values = [_number(cells[pick]) for pick in picks]
-            bad = (
-                [ts]
-                if moment is None
-                else [pick for pick, value in zip(picks, values, strict=True) if value is None]
+            seconds = _parse_ts_cell(cells[ts_column])
+            values = [_parse_value(cells[value_column]) for value_column in value_columns]
+            invalid_columns = (
+                [ts_column]
+                if seconds is None
+                else [
+                    value_column
+                    for value_column, value in zip(value_columns, values, strict=True)
+                    if value is None
+                ]
             )
-            yield Row(
-                ts_text=str(cells[ts]),
-                ts=moment,
-                group=str(cells[group]),
+            yield RecordingRow(
+                ts_text=str(cells[ts_column]),
+                ts=seconds,
+                group=str(cells[group_column]),
                 values=values,
-                faulty=label is not None and _number(cells[label]) == _FAULTY_LABEL,
-                problem=f"row {number}: {columns[bad[0]]} is {cells[bad[0]]!r}" if bad else "",
+                is_faulty=label_column is not None and _parse_value(cells[label_column]) == _FAULTY_LABEL,
+                problem=f"row {number}: {columns[invalid_columns[0]]} is {cells[invalid_columns[0]]!r}"
+                if invalid_columns
+                else "",
             )
 
-    def _lines(self) -> Iterator[list[Any]]:
+    def _read_lines(self) -> Iterator[list[Any]]:
         """Yield the header, then each row's cells."""
         try:
             if self.path.suffix == ".parquet":
-                yield from _parquet(self.path)
+                yield from _read_parquet(self.path)
             else:
                 with self.path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
                     yield from filter(None, csv.reader(file))  # a blank line is no reading
@@ -114,7 +120,7 @@ class Recording:
             raise RecordingError(f"{self.path}: is no CSV file: {error}") from error
 
 
-def _parquet(path: Path) -> Iterator[list[Any]]:
+def _read_parquet(path: Path) -> Iterator[list[Any]]:
     try:
         import pyarrow as pa  # noqa: PLC0415, 100 MB that a monitor seldom needs
         from pyarrow import parquet  # noqa: PLC0415
@@ -129,16 +135,16 @@ def _parquet(path: Path) -> Iterator[list[Any]]:
         raise RecordingError(f"{path}: is no Parquet file: {error}") from error
 
 
-def _number(cell: Any) -> float | None:
+def _parse_value(cell: Any) -> float | None:
     """Return a cell as a value that the decode stage would let through, else None."""
     try:
         value = float(cell)
     except (TypeError, ValueError):
         return None
-    return value if readable(value) else None
+    return value if is_readable(value) else None
 
 
-def _time(cell: Any) -> float | None:
+def _parse_ts_cell(cell: Any) -> float | None:
     """Return a cell of `ts` as seconds; in a CSV every number stands without quotes' meaning."""
     try:
         return parse_ts(float(cell))

@@ -10,30 +10,30 @@ import ctypes
 import gc
 from contextlib import suppress
 
-__all__ = ["settle", "steady"]
+__all__ = ["configure_allocator", "freeze_startup_objects"]
 
 # From <malloc.h>: beyond so many bytes what is free at the heap's end goes back to the kernel, so many more
 # are asked for than are needed, blocks from so many on are the kernel's own, and there are so many heaps.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -2, -3, -8
 # A batch of 4,096 readings fits with all its arrays, and what it leaves at the heap's end stays for the next:
 # to give pages back and have them zeroed anew was 1.1 of the 14 µs that a reading takes.
-_LIMITS = {_M_MMAP_THRESHOLD: 1 << 20, _M_TRIM_THRESHOLD: 1 << 22, _M_TOP_PAD: 1 << 20}
+_MALLOPT_LIMITS = {_M_MMAP_THRESHOLD: 1 << 20, _M_TRIM_THRESHOLD: 1 << 22, _M_TOP_PAD: 1 << 20}
 # Objects made until Python looks for cycles, in place of 700: a batch makes tens of thousands, and no cycle.
-_LOOK_FOR_CYCLES_AFTER = 50_000
+_GC_THRESHOLD = 50_000
 
 
-def steady() -> None:
+def configure_allocator() -> None:
     """Fix glibc's limits for this process, where that is the C library, and look for cycles less often."""
-    gc.set_threshold(_LOOK_FOR_CYCLES_AFTER, *gc.get_threshold()[1:])
+    gc.set_threshold(_GC_THRESHOLD, *gc.get_threshold()[1:])
     with suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
-        for option, limit in _LIMITS.items():
+        for option, limit in _MALLOPT_LIMITS.items():
             mallopt(option, limit)
         # One heap for all threads: they take turns anyway, and each of its own would have holes of its own.
         mallopt(_M_ARENA_MAX, 1)
 
 
-def settle() -> None:
+def freeze_startup_objects() -> None:
     """Leave all that there is now out of every look for cycles: it stays as long as the process."""
     gc.collect()
     gc.freeze()

@@ -9,8 +9,8 @@ from monitor.core.errors import ConfigurationError
 __all__ = ["load"]
 
 # The rest decides what the parts are built of, and they are built once.
-_CHANGEABLE = {"bundle", "windows", "alerts"}
-_ADDRESS = {"host", "port"}
+_RELOADABLE_SECTIONS = {"bundle", "windows", "alerts"}
+_RELOADABLE_MQTT_FIELDS = {"host", "port"}
 
 
 def load(old: Settings, new: Settings, running: Manifest) -> Bundle:
@@ -20,35 +20,35 @@ def load(old: Settings, new: Settings, running: Manifest) -> Bundle:
     ------
     UnusableError : they change what can't change while the daemon runs, or the bundle can't be used.
     """
-    fixed = [f"{section}.{name}" for section, name in _changes(old, new)]
-    if fixed:
+    unreloadable = [f"{section}.{name}" for section, name in _unreloadable_changes(old, new)]
+    if unreloadable:
         raise ConfigurationError(
-            f"{', '.join(fixed)} changed; expected a restart for that: a reload takes bundle, windows, "
+            f"{', '.join(unreloadable)} changed; expected a restart for that: a reload takes bundle, windows, "
             "alerts, mqtt.host and mqtt.port"
         )
-    folder = default_bundle.choose(new.bundle)
+    folder = default_bundle.choose_folder(new.bundle)
     loaded = bundle.load(folder)
-    for what, theirs, ours in (
-        ("features", loaded.manifest.names, running.names),
+    for attribute, new_value, running_value in (
+        ("features", loaded.manifest.feature_names, running.feature_names),
         ("steps", loaded.manifest.steps, running.steps),
     ):
-        if theirs != ours:
+        if new_value != running_value:
             raise ConfigurationError(
-                f"bundle {folder}: its {what} are {theirs}, and the running one's {ours}; expected the "
+                f"bundle {folder}: its {attribute} are {new_value}, and the running one's {running_value}; expected the "
                 "same, or a restart"
             )
     return loaded
 
 
-def _changes(old: Settings, new: Settings) -> list[tuple[str, str]]:
+def _unreloadable_changes(old: Settings, new: Settings) -> list[tuple[str, str]]:
     """Return section and name of each setting that changed and can't."""
     changes = []
     for section in type(old).model_fields:
-        if section in _CHANGEABLE:
+        if section in _RELOADABLE_SECTIONS:
             continue
         before, after = getattr(old, section), getattr(new, section)
         for name in type(before).model_fields:
-            if section == "mqtt" and name in _ADDRESS:
+            if section == "mqtt" and name in _RELOADABLE_MQTT_FIELDS:
                 continue
             if getattr(before, name) != getattr(after, name):
                 changes.append((section, name))

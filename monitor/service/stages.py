@@ -1,41 +1,41 @@
 """Builds the stages from settings and bundle."""
 
 from monitor.bundle import Bundle
-from monitor.config.settings import Alerts, Settings, WindowSettings
+from monitor.config.settings import AlertSettings, Settings, WindowSettings
 from monitor.core.errors import ConfigurationError
-from monitor.core.rules import Rules, WindowRules, default_max_gap
+from monitor.core.rules import AlertRules, WindowRules, default_max_gap
 from monitor.core.topics import Template
 from monitor.detect.alerts import AlertStage
-from monitor.detect.scoring import Chain, Scorer
+from monitor.detect.scoring import Scorer, Scoring
 from monitor.ingest.decode import DecodeStage
 
-__all__ = ["alert_stage", "build_scoring", "decoder", "window_rules"]
+__all__ = ["build_alert_stage", "build_decoder", "build_scoring", "build_window_rules"]
 
 
-def alert_stage(alerts: Alerts, threshold: float) -> AlertStage:
+def build_alert_stage(alerts: AlertSettings, threshold: float) -> AlertStage:
     """Return a stage with these settings for a bundle with this threshold.
 
     Raises
     ------
     ConfigurationError : a window that is Faulty would count towards the end of an incident.
     """
-    usual = alerts.model_dump(exclude={"mode", "rules", "false_alarms"})
-    special = []
+    defaults = alerts.model_dump(exclude={"mode", "rules", "false_alarms"})
+    overrides = []
     for rule in alerts.rules:
-        own = rule.model_dump(exclude={"groups"}, exclude_none=True)
-        special.append((rule.groups, Rules(**{**usual, **own})))
-    rules = Rules(**usual)
-    names = ["alerts", *(f"alerts.rules.{number}" for number in range(len(special)))]
-    for name, one in zip(names, [rules, *(own for _, own in special)], strict=True):
-        if one.clear_below is not None and one.clear_below > threshold:
+        override = rule.model_dump(exclude={"groups"}, exclude_none=True)
+        overrides.append((rule.groups, AlertRules(**{**defaults, **override})))
+    rules = AlertRules(**defaults)
+    names = ["alerts", *(f"alerts.rules.{number}" for number in range(len(overrides)))]
+    for name, checked_rules in zip(names, [rules, *(override for _, override in overrides)], strict=True):
+        if checked_rules.clear_below is not None and checked_rules.clear_below > threshold:
             raise ConfigurationError(
-                f"{name}.clear_below is {one.clear_below:g}, above the bundle's threshold of {threshold:g}; "
+                f"{name}.clear_below is {checked_rules.clear_below:g}, above the bundle's threshold of {threshold:g}; "
                 "expected at most that"
             )
-    return AlertStage(rules, special, every_window=alerts.mode == "every_window")
+    return AlertStage(rules, overrides, every_window=alerts.mode == "every_window")
 
 
-def decoder(settings: Settings, features: tuple[str, ...]) -> DecodeStage:
+def build_decoder(settings: Settings, features: tuple[str, ...]) -> DecodeStage:
     """Build the decode stage.
 
     Raises
@@ -49,7 +49,7 @@ def decoder(settings: Settings, features: tuple[str, ...]) -> DecodeStage:
         raise ConfigurationError(f"input.fields: {error}") from error
 
 
-def window_rules(windows: WindowSettings, sample_period: float) -> WindowRules:
+def build_window_rules(windows: WindowSettings, sample_period: float) -> WindowRules:
     """Return the rules for a bundle with this sample period, in seconds.
 
     Raises
@@ -66,8 +66,8 @@ def window_rules(windows: WindowSettings, sample_period: float) -> WindowRules:
 
 
 def build_scoring(
-    bundle: Bundle, windows: WindowSettings, alerts: Alerts, scorer: Scorer | None = None
-) -> Chain:
+    bundle: Bundle, windows: WindowSettings, alerts: AlertSettings, scorer: Scorer | None = None
+) -> Scoring:
     """Return the stages with these settings for a bundle.
 
     Parameters
@@ -79,5 +79,5 @@ def build_scoring(
     ConfigurationError : with these settings no window would ever fill, or `clear_below` makes no sense.
     """
     manifest = bundle.manifest
-    rules = window_rules(windows, manifest.sample_period)
-    return Chain(bundle, rules, alert_stage(alerts, manifest.threshold), scorer)
+    rules = build_window_rules(windows, manifest.sample_period)
+    return Scoring(bundle, rules, build_alert_stage(alerts, manifest.threshold), scorer)

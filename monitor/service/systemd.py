@@ -31,26 +31,26 @@ class Systemd:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address else None
         # Twice in the time that systemd allows.
-        self._interval = int(environment.get("WATCHDOG_USEC", "0")) / 2e6
-        self._next = 0.0
+        self._watchdog_interval_s = int(environment.get("WATCHDOG_USEC", "0")) / 2e6
+        self._next_watchdog_at = 0.0
 
-    def ready(self) -> None:
+    def notify_ready(self) -> None:
         """Say that the service works, after a start or a reload."""
         self._send("READY=1")
 
-    def reloading(self) -> None:
+    def notify_reloading(self) -> None:
         """Say that a reload began; `ready` ends it."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
-    def stopping(self) -> None:
+    def notify_stopping(self) -> None:
         """Say that the end has begun."""
         self._send("STOPPING=1")
 
-    def alive(self) -> None:
+    def feed_watchdog(self) -> None:
         """Feed the watchdog, as often as it needs and not each time."""
         now = self._monotonic()
-        if self._interval and now >= self._next:
-            self._next = now + self._interval
+        if self._watchdog_interval_s and now >= self._next_watchdog_at:
+            self._next_watchdog_at = now + self._watchdog_interval_s
             self._send("WATCHDOG=1")
 
     def close(self) -> None:

@@ -9,32 +9,38 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from monitor.config.settings import Store as StoreSettings
-from monitor.core.errors import ConfigurationError, FailedError, InUseError
-from monitor.groups.state import Memory
-from monitor.storage.store import SCHEMA, Store, is_foreign
+from monitor.config.settings import StoreSettings
+from monitor.core.errors import ConfigurationError, InUseError, OperationError
+from monitor.groups.state import GroupStates
+from monitor.storage.store import SCHEMA_VERSION, Store, is_foreign
 
-__all__ = ["look", "open_store", "restore"]
+__all__ = ["inspect_store", "open_store", "restore"]
 
 _log = logging.getLogger(__name__)
 
 # What SQLite calls a file that isn't sound.
-_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
-_IN_USE = {"SQLITE_BUSY", "SQLITE_LOCKED"}
+_DAMAGED_ERRORS = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+_IN_USE_ERRORS = {"SQLITE_BUSY", "SQLITE_LOCKED"}
 # What the system says of a disk that may take it later.
-_MAY_PASS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+_TRANSIENT_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
 def restore(
-    settings: StoreSettings, memory: Memory, features: Sequence[str], steps: int, *, most: int, now: float
+    settings: StoreSettings,
+    groups: GroupStates,
+    features: Sequence[str],
+    steps: int,
+    *,
+    max_groups: int,
+    now: float,
 ) -> Store:
     """Open the store and bring back what an earlier process knew.
 
     Parameters
     ----------
     settings, features, steps : as for `open_store`.
-    memory : where it goes.
-    most : groups to bring back at most, those heard last.
+    groups : where it goes.
+    max_groups : groups to bring back at most, those heard last.
     now : when they count as heard, monotonic seconds.
 
     Raises
@@ -42,16 +48,16 @@ def restore(
     ConfigurationError, InUseError, FailedError : as `open_store`.
     """
     store = open_store(settings, features, steps)
-    rows = store.groups(most)
+    rows = store.load_groups(max_groups)
     try:
         for group, value in rows:
-            memory.load(group, value, now)
+            groups.load(group, value, now)
     except ValueError as error:
         store.close()
-        memory.set_aside(memory.excess(0))
-        _set_aside(settings.path, f"is damaged ({error})")
+        groups.evict(groups.groups_over_limit(0))
+        _rename_unusable(settings.path, f"is damaged ({error})")
         store, rows = open_store(settings, features, steps), []
-    memory.elsewhere = store.count() > len(rows)
+    groups.has_evicted = store.count_groups() > len(rows)
     return store
 
 
@@ -73,24 +79,24 @@ def open_store(settings: StoreSettings, features: Sequence[str], steps: int) -> 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _refused(path.parent, error, "a folder") from error
-    reason = _unfit(settings, features, steps) if _is_there(path) else ""
+        raise _path_error(path.parent, error, "a folder") from error
+    reason = _unusable_reason(settings, features, steps) if _file_exists(path) else ""
     if reason:
-        _set_aside(path, reason)
+        _rename_unusable(path, reason)
     try:
         store = Store(path, settings.sync)
     except sqlite3.Error as error:
-        raise _explain(path, error) from error
+        raise _to_monitor_error(path, error) from error
     try:
         if store.is_new:
             store.create(features, steps)
     except sqlite3.Error as error:
         store.close()
-        raise _explain(path, error) from error
+        raise _to_monitor_error(path, error) from error
     return store
 
 
-def look(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
+def inspect_store(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
     """Return what `open_store` would find there, for people, and make nothing.
 
     Raises
@@ -98,59 +104,59 @@ def look(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
     ConfigurationError, InUseError, FailedError : as `open_store`.
     """
     path = settings.path
-    if not _is_there(path):
+    if not _file_exists(path):
         folder = next(parent for parent in path.resolve().parents if parent.exists())
         if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
             raise ConfigurationError(f"store.path: {folder} can't be written; expected a folder that can")
         return "ok: will be made"
-    reason = _unfit(settings, features, steps)
+    reason = _unusable_reason(settings, features, steps)
     return f"will be set aside: it {reason}" if reason else "ok"
 
 
-def _set_aside(path: Path, reason: str) -> None:
+def _rename_unusable(path: Path, reason: str) -> None:
     """Rename a store that can't be used, and say so; nothing is ever deleted."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     number = 0
-    while (kept := path.with_name(f"{path.name}.{stamp}{f'-{number}' if number else ''}")).exists():
+    while (new_path := path.with_name(f"{path.name}.{stamp}{f'-{number}' if number else ''}")).exists():
         number += 1
-    for ending in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + ending)
+    for suffix in ("", "-wal", "-shm"):
+        file = path.with_name(path.name + suffix)
         try:
-            if part.exists():
-                part.rename(kept.with_name(kept.name + ending))
+            if file.exists():
+                file.rename(new_path.with_name(new_path.name + suffix))
         except OSError as error:
-            raise _refused(path, error, f"permission to rename it, for it {reason}") from error
+            raise _path_error(path, error, f"permission to rename it, for it {reason}") from error
     _log.error(
         "STORE SET ASIDE: store.path %s %s. It is kept as %s; its windows, open incidents, mutes and unsent "
-        "alerts are not used, and all groups begin afresh", path, reason, kept.name,
+        "alerts are not used, and all groups begin afresh", path, reason, new_path.name,
     )  # fmt: skip
 
 
-def _unfit(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
+def _unusable_reason(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
     """Return why the store that is there can't be used; "" if it can."""
-    _leave_alone(settings.path)
+    _reject_foreign_file(settings.path)
     try:
         with closing(Store(settings.path, settings.sync)) as store:
             if store.damage:
                 return f"is damaged ({store.damage})"
             if store.is_new:
                 return ""
-            if store.schema != SCHEMA:
-                return f"has schema version {store.schema}, and this monitor writes version {SCHEMA}"
-            theirs, held = store.shape
-            if (theirs, held) != (list(features), steps):
+            if store.schema_version != SCHEMA_VERSION:
+                return f"has schema version {store.schema_version}, and this monitor writes version {SCHEMA_VERSION}"
+            stored_features, stored_steps = store.shape
+            if (stored_features, stored_steps) != (list(features), steps):
                 return (
-                    f"holds windows of {held} x ({', '.join(theirs)}), and the bundle's are "
+                    f"holds windows of {stored_steps} x ({', '.join(stored_features)}), and the bundle's are "
                     f"{steps} x ({', '.join(features)})"
                 )
             return ""
     except sqlite3.Error as error:
-        if _name(error) not in _DAMAGED:
-            raise _explain(settings.path, error) from error
+        if _error_name(error) not in _DAMAGED_ERRORS:
+            raise _to_monitor_error(settings.path, error) from error
         return f"is damaged ({error})"
 
 
-def _leave_alone(path: Path) -> None:
+def _reject_foreign_file(path: Path) -> None:
     """Refuse a file that is somebody else's: a slip in a path must not move it away."""
     with suppress(OSError):  # SQLite's own words say more
         if is_foreign(path):
@@ -159,14 +165,14 @@ def _leave_alone(path: Path) -> None:
             )
 
 
-def _name(error: sqlite3.Error) -> str:
+def _error_name(error: sqlite3.Error) -> str:
     # An extended code's name begins with its primary one's: SQLITE_IOERR_WRITE.
-    full = getattr(error, "sqlite_errorname", "")
-    return "_".join(full.split("_")[:2])
+    extended_name = getattr(error, "sqlite_errorname", "")
+    return "_".join(extended_name.split("_")[:2])
 
 
-def _explain(path: Path, error: sqlite3.Error) -> ConfigurationError | FailedError:
-    if _name(error) in _IN_USE:
+def _to_monitor_error(path: Path, error: sqlite3.Error) -> ConfigurationError | OperationError:
+    if _error_name(error) in _IN_USE_ERRORS:
         return InUseError(
             f"store.path: {path} is in use by another process; expected a file of its own for each monitor"
         )
@@ -174,10 +180,10 @@ def _explain(path: Path, error: sqlite3.Error) -> ConfigurationError | FailedErr
         return ConfigurationError(f"store.path: {path} can't be written; expected permission to")
     if path.is_symlink() and not path.exists():
         return ConfigurationError(f"store.path: {path} leads to {path.readlink()}; expected a file there")
-    return FailedError(f"store.path: {path}: {error}")
+    return OperationError(f"store.path: {path}: {error}")
 
 
-def _is_there(path: Path) -> bool:
+def _file_exists(path: Path) -> bool:
     """Say whether there is a file.
 
     Raises
@@ -189,9 +195,9 @@ def _is_there(path: Path) -> bool:
             raise ConfigurationError(f"store.path: {path} is no file; expected one, or a name for it")
         return path.exists()
     except OSError as error:
-        raise _refused(path, error, "a file that can be reached") from error
+        raise _path_error(path, error, "a file that can be reached") from error
 
 
-def _refused(path: Path, error: OSError, expected: str) -> ConfigurationError | FailedError:
+def _path_error(path: Path, error: OSError, expected: str) -> ConfigurationError | OperationError:
     text = f"store.path: {path}: {error.strerror}; expected {expected}"
-    return FailedError(text) if error.errno in _MAY_PASS else ConfigurationError(text)
+    return OperationError(text) if error.errno in _TRANSIENT_ERRNOS else ConfigurationError(text)

@@ -5,12 +5,12 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["LogSync"]
+__all__ = ["WalSync"]
 
 _sync = getattr(os, "fdatasync", os.fsync)  # the former is not on every system
 
 
-class LogSync:
+class WalSync:
     """Writes a file's pages out of the kernel's memory to the disk, whenever asked.
 
     It is no promise of anything: who needs the file on the disk waits for it himself, and waits shorter. What
@@ -23,29 +23,29 @@ class LogSync:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._asked = threading.Event()
+        self._sync_requested = threading.Event()
         self._closed = False
-        self._thread = threading.Thread(target=self._work, name="log", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
-    def ask(self) -> None:
+    def request_sync(self) -> None:
         """Let what was written until now be brought to the disk; don't wait for it."""
         if self._thread.ident is None:
             self._thread.start()
-        self._asked.set()
+        self._sync_requested.set()
 
     def close(self) -> None:
         """Let go of the file."""
         self._closed = True
         if self._thread.ident is not None:
-            self._asked.set()
+            self._sync_requested.set()
             self._thread.join()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         with suppress(OSError):
             file = os.open(self._path, os.O_RDWR)
             try:
-                while self._asked.wait() and not self._closed:
-                    self._asked.clear()
+                while self._sync_requested.wait() and not self._closed:
+                    self._sync_requested.clear()
                     _sync(file)
             finally:
                 os.close(file)

@@ -32,21 +32,21 @@ class BatchHistogram(Collector):
         self._edges = np.array(edges)
         self._counts = np.zeros(len(edges) + 1, dtype=np.int64)
         self._sum = 0.0
-        self._changing = threading.Lock()
+        self._lock = threading.Lock()
         registry.register(self)
 
     def observe(self, values: FloatArray) -> None:
         """Add observations (value,)."""
         buckets = self._edges.searchsorted(values)  # an edge belongs to the bucket below it
-        with self._changing:
+        with self._lock:
             np.add.at(self._counts, buckets, 1)
             self._sum += float(values.sum())
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metric as it is now."""
-        with self._changing:
-            totals, total = np.cumsum(self._counts).tolist(), self._sum
-        names = [floatToGoString(edge) for edge in [*self._edges.tolist(), np.inf]]  # type: ignore[no-untyped-call]
+        with self._lock:
+            cumulative_counts, total = np.cumsum(self._counts).tolist(), self._sum
+        bucket_labels = [floatToGoString(edge) for edge in [*self._edges.tolist(), np.inf]]  # type: ignore[no-untyped-call]
         family = HistogramMetricFamily(self._name, self._documentation)
-        family.add_metric([], list(zip(names, totals, strict=True)), total)
+        family.add_metric([], list(zip(bucket_labels, cumulative_counts, strict=True)), total)
         yield family

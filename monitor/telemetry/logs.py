@@ -7,28 +7,28 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
-from monitor.core.readings import Outcome, Refusal
+from monitor.core.readings import Outcome, RejectedReading
 from monitor.core.verdicts import AlertEvent
-from monitor.telemetry.log_throttle import EVERY, Seldom
+from monitor.telemetry.log_throttle import INTERVAL_S, LogThrottle
 
-__all__ = ["PipelineLog", "RequestLog", "set_up"]
+__all__ = ["PipelineLog", "RequestLog", "configure_logging"]
 
 _log = logging.getLogger("monitor.pipeline")
 _request_log = logging.getLogger("monitor.requests")
-# Alert events written within `EVERY`; a plant-wide fault would fill the disk.
-_MOST_ALERTS = 1000
+# Alert events written within `INTERVAL_S`; a plant-wide fault would fill the disk.
+_MAX_ALERTS = 1000
 
 
-def set_up(level: str, style: Literal["text", "json"]) -> None:
+def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:
     """Send the log to stderr, one line a record.
 
     Parameters
     ----------
     level : the least that is written: "debug", "info", "warning" or "error".
-    style : how a line looks.
+    log_format : how a line looks.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if style == "json" else _TextFormatter())
+    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -42,7 +42,7 @@ class _TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the library's name
         """Keep what came from the wire on one line: a topic may hold any character."""
-        record.message = record.message.translate(_VISIBLE)
+        record.message = record.message.translate(_ESCAPES)
         return super().formatMessage(record)
 
 
@@ -60,8 +60,8 @@ class _JsonFormatter(logging.Formatter):
 
 
 # Control characters, ends of line, and what turns the direction of writing.
-_HIDDEN = [*range(32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
-_VISIBLE = {code: repr(chr(code))[1:-1] for code in _HIDDEN}
+_CONTROL_CHARACTERS = [*range(32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
+_ESCAPES = {code: repr(chr(code))[1:-1] for code in _CONTROL_CHARACTERS}
 
 
 class PipelineLog:
@@ -74,46 +74,46 @@ class PipelineLog:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
-        self._refusals = Seldom(monotonic)
-        self._alerts_since = float("-inf")
-        self._alerts = 0
+        self._throttle = LogThrottle(monotonic)
+        self._alerts_interval_start = float("-inf")
+        self._alert_count = 0
 
-    def refused(self, refusals: Sequence[Refusal]) -> None:
+    def log_rejected(self, rejected: Sequence[RejectedReading]) -> None:
         """Say each reason, with how many more there were since it was said last."""
-        for refusal in refusals:
-            said = self._refusals.pass_on(refusal.outcome.value, refusal.reason, refusal.source)
-            if said is not None:
-                _log.warning("%s reading of %s: %s", refusal.outcome.value, refusal.source, said)
+        for reading in rejected:
+            text = self._throttle.throttle(reading.outcome.value, reading.reason, reading.source)
+            if text is not None:
+                _log.warning("%s reading of %s: %s", reading.outcome.value, reading.source, text)
 
-    def overflowed(self, count: int) -> None:
+    def log_overflow(self, count: int) -> None:
         """Say that messages found no room."""
         reason = f"{count} messages of QoS 0 found no room; expected fewer, or qos = 1"
-        self.refused([Refusal(Outcome.OVERFLOW, "all topics", reason)])
+        self.log_rejected([RejectedReading(Outcome.OVERFLOW, "all topics", reason)])
 
-    def alerted(self, events: Sequence[AlertEvent]) -> None:
+    def log_alerts(self, events: Sequence[AlertEvent]) -> None:
         """Say each alert event, and of a flood of them the first of a minute and how many more there were."""
         now = self._monotonic()
-        if now - self._alerts_since >= EVERY:
-            if self._alerts > _MOST_ALERTS:
+        if now - self._alerts_interval_start >= INTERVAL_S:
+            if self._alert_count > _MAX_ALERTS:
                 _log.warning(
-                    "%s more alert events were published than written here", self._alerts - _MOST_ALERTS
+                    "%s more alert events were published than written here", self._alert_count - _MAX_ALERTS
                 )
-            self._alerts_since, self._alerts = now, 0
-        room = max(0, _MOST_ALERTS - self._alerts)
-        self._alerts += len(events)
-        if room and self._alerts > _MOST_ALERTS:
+            self._alerts_interval_start, self._alert_count = now, 0
+        room = max(0, _MAX_ALERTS - self._alert_count)
+        self._alert_count += len(events)
+        if room and self._alert_count > _MAX_ALERTS:
             _log.warning(
-                "more than %s alert events within a minute: the rest are counted, not written", _MOST_ALERTS
+                "more than %s alert events within a minute: the rest are counted, not written", _MAX_ALERTS
             )
         for event in events[:room]:
             level = logging.WARNING if event.status == "firing" else logging.INFO
-            words = f"{event.status} again ({event.repeat})" if event.repeat else event.status
-            why = f"{event.reason}; " if event.reason else ""
+            status = f"{event.status} again ({event.repeat})" if event.repeat else event.status
+            reason = f"{event.reason}; " if event.reason else ""
             _log.log(
-                level, "%s %s: %sscore %.3f, incident %s", words, event.group, why, event.score, event.id
+                level, "%s %s: %sscore %.3f, incident %s", status, event.group, reason, event.score, event.id
             )
 
-    def unreadable(self, reasons: Sequence[str]) -> None:
+    def log_load_errors(self, reasons: Sequence[str]) -> None:
         """Say which groups begin afresh, for the store's account of them can't be read."""
         for reason in reasons:
             _log.error("a group that was set aside can't come back and begins afresh: %s", reason)
@@ -123,9 +123,9 @@ class RequestLog:
     """Writes why requests were refused, the same words once a minute. Belongs to one thread."""
 
     def __init__(self) -> None:
-        self._refusals = Seldom()
+        self._throttle = LogThrottle()
 
-    def refused(self, name: str, reason: str) -> None:
+    def log_rejected(self, name: str, reason: str) -> None:
         """Say that a request was refused.
 
         Parameters
@@ -133,6 +133,6 @@ class RequestLog:
         name : of the request, as in its topic.
         reason : as in its answer.
         """
-        said = self._refusals.pass_on(name, reason, reason)
-        if said is not None:
-            _request_log.warning("request %r is refused: %s", name, said)
+        text = self._throttle.throttle(name, reason, reason)
+        if text is not None:
+            _request_log.warning("request %r is refused: %s", name, text)

@@ -19,10 +19,10 @@ from monitor.telemetry.batch_histogram import BatchHistogram
 
 __all__ = ["Metrics", "TimedScorer"]
 
-_P = "sensor_monitor_"
+_PREFIX = "sensor_monitor_"
 # From one window on a quiet machine (0.06 ms of inference, 0.5 ms end to end) to a backlog of seconds.
-_SECONDS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-_WINDOWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+_SECONDS_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
 class Metrics:
@@ -38,86 +38,94 @@ class Metrics:
         self.registry = registry
         ProcessCollector(registry=registry)
         self.readings = Counter(
-            f"{_P}readings", "Readings by what became of them.", ["outcome"], registry=registry
+            f"{_PREFIX}readings", "Readings by what became of them.", ["outcome"], registry=registry
         )
         self.predictions = Counter(
-            f"{_P}predictions", "Judged windows by label.", ["label"], registry=registry
+            f"{_PREFIX}predictions", "Judged windows by label.", ["label"], registry=registry
         )
         self.out_of_range = Counter(
-            f"{_P}out_of_range", "Judged windows with a value far outside training.", registry=registry
+            f"{_PREFIX}out_of_range", "Judged windows with a value far outside training.", registry=registry
         )
         self.inference_seconds = Histogram(
-            f"{_P}inference_seconds", "Time in the model, a batch.", buckets=_SECONDS, registry=registry
+            f"{_PREFIX}inference_seconds",
+            "Time in the model, a batch.",
+            buckets=_SECONDS_BUCKETS,
+            registry=registry,
         )
         self.reading_latency_seconds = BatchHistogram(
-            f"{_P}reading_latency_seconds",
+            f"{_PREFIX}reading_latency_seconds",
             "From a reading's arrival to the decision on it.",
-            _SECONDS,
+            _SECONDS_BUCKETS,
             registry,
         )
         self.batch_windows = Histogram(
-            f"{_P}batch_windows", "Windows judged in one batch.", buckets=_WINDOWS, registry=registry
+            f"{_PREFIX}batch_windows",
+            "Windows judged in one batch.",
+            buckets=_BATCH_SIZE_BUCKETS,
+            registry=registry,
         )
-        self.alerts = Counter(f"{_P}alerts", "Alert events by status.", ["status"], registry=registry)
-        self.alerts_firing = Gauge(f"{_P}alerts_firing", "Incidents that are open.", registry=registry)
-        self.groups = Gauge(f"{_P}groups", "Groups by state.", ["state"], registry=registry)
-        self.set_aside = Counter(
-            f"{_P}groups_set_aside", "Groups that input.max_groups left no room for.", registry=registry
+        self.alerts = Counter(f"{_PREFIX}alerts", "Alert events by status.", ["status"], registry=registry)
+        self.alerts_firing = Gauge(f"{_PREFIX}alerts_firing", "Incidents that are open.", registry=registry)
+        self.groups = Gauge(f"{_PREFIX}groups", "Groups by state.", ["state"], registry=registry)
+        self.groups_set_aside = Counter(
+            f"{_PREFIX}groups_set_aside", "Groups that input.max_groups left no room for.", registry=registry
         )
         self.store_failures = Counter(
-            f"{_P}store_failures", "Attempts to write the store that failed.", registry=registry
+            f"{_PREFIX}store_failures", "Attempts to write the store that failed.", registry=registry
         )
-        self.reloads = Counter(f"{_P}reloads", "Reloads by what came of them.", ["result"], registry=registry)
+        self.reloads = Counter(
+            f"{_PREFIX}reloads", "Reloads by what came of them.", ["result"], registry=registry
+        )
         self.queue_readings = Gauge(
-            f"{_P}queue_readings", "Messages that arrived and wait to be decoded.", registry=registry
+            f"{_PREFIX}queue_readings", "Messages that arrived and wait to be decoded.", registry=registry
         )
         self.mqtt_connected = Gauge(
-            f"{_P}mqtt_connected", "1 while connected to the broker.", registry=registry
+            f"{_PREFIX}mqtt_connected", "1 while connected to the broker.", registry=registry
         )
         self.mqtt_reconnects = Counter(
-            f"{_P}mqtt_reconnects", "Connections made after the first.", registry=registry
+            f"{_PREFIX}mqtt_reconnects", "Connections made after the first.", registry=registry
         )
         self.messages_refused = Counter(
-            f"{_P}messages_refused",
+            f"{_PREFIX}messages_refused",
             "Messages that nobody gets: the broker refused them, or confirmed too few of those before.",
             registry=registry,
         )
         self.last_reading = Gauge(
-            f"{_P}last_reading_timestamp_seconds",
+            f"{_PREFIX}last_reading_timestamp_seconds",
             "When the last readable reading arrived, Unix time.",
             registry=registry,
         )
         self._drift_psi = Gauge(
-            f"{_P}drift_psi",
+            f"{_PREFIX}drift_psi",
             "Population stability index of the newest readings against training.",
             ["feature"],
             registry=registry,
         )
         self._beyond_training = Gauge(
-            f"{_P}beyond_training_ratio",
+            f"{_PREFIX}beyond_training_ratio",
             "Share of the newest readings beyond all but a thousandth, at either end, of what training saw.",
             ["feature"],
             registry=registry,
         )
-        self._info = Gauge(
-            f"{_P}bundle_info",
+        self._bundle_info = Gauge(
+            f"{_PREFIX}bundle_info",
             "The bundle in use.",
             ["id", "created", "features", "steps"],
             registry=registry,
         )
-        self.show_bundle(manifest)
-        self.by_outcome = {outcome: self.readings.labels(outcome.value) for outcome in Outcome}
-        self.by_label = {label: self.predictions.labels(label) for label in (NORMAL, FAULTY)}
-        self.by_status = {status: self.alerts.labels(status) for status in ("firing", "resolved")}
-        self.by_result = {result: self.reloads.labels(result) for result in ("done", "refused")}
-        self.by_state = {state: self.groups.labels(state.value) for state in State}
-        self._shown = dict.fromkeys(State, 0)
+        self.set_bundle(manifest)
+        self.readings_by_outcome = {outcome: self.readings.labels(outcome.value) for outcome in Outcome}
+        self.predictions_by_label = {label: self.predictions.labels(label) for label in (NORMAL, FAULTY)}
+        self.alerts_by_status = {status: self.alerts.labels(status) for status in ("firing", "resolved")}
+        self.reloads_by_result = {result: self.reloads.labels(result) for result in ("done", "refused")}
+        self.groups_by_state = {state: self.groups.labels(state.value) for state in State}
+        self._exported_counts = dict.fromkeys(State, 0)
 
-    def show_bundle(self, manifest: Manifest) -> None:
+    def set_bundle(self, manifest: Manifest) -> None:
         """Tell which bundle is in use."""
-        self._info.clear()
-        features = ",".join(manifest.names)
-        self._info.labels(manifest.id, manifest.created, features, str(manifest.steps)).set(1)
+        self._bundle_info.clear()
+        features = ",".join(manifest.feature_names)
+        self._bundle_info.labels(manifest.id, manifest.created, features, str(manifest.steps)).set(1)
 
     def watch_queue(self, length: Callable[[], float]) -> None:
         """Read the length of the queue when somebody asks."""
@@ -125,28 +133,33 @@ class Metrics:
 
     def watch_drift(self, drift: Callable[[], DriftStage]) -> None:
         """Read the drift of each feature that is compared when somebody asks."""
-        for gauge, read in ((self._drift_psi, DriftStage.psi), (self._beyond_training, DriftStage.beyond)):
+        for gauge, measure in (
+            (self._drift_psi, DriftStage.psi),
+            (self._beyond_training, DriftStage.beyond_training_ratio),
+        ):
             gauge.clear()
-            for number, name in enumerate(drift().names):
-                gauge.labels(name).set_function(partial(_one, read, drift, number))
+            for index, name in enumerate(drift().feature_names):
+                gauge.labels(name).set_function(partial(_drift_value, measure, drift, index))
 
     def count_outcomes(self, counts: Counts[Outcome]) -> None:
         """Add a batch's outcomes."""
         for outcome, count in counts.items():
-            self.by_outcome[outcome].inc(count)
+            self.readings_by_outcome[outcome].inc(count)
 
-    def show_states(self, counts: Counts[State]) -> None:
+    def set_state_counts(self, counts: Counts[State]) -> None:
         """Set how many groups are in each state."""
-        for state, shown in self._shown.items():
-            if counts[state] != shown:  # seldom, and to set one takes 3 µs
-                self._shown[state] = counts[state]
-                self.by_state[state].set(counts[state])
+        for state, exported in self._exported_counts.items():
+            if counts[state] != exported:  # seldom, and to set one takes 3 µs
+                self._exported_counts[state] = counts[state]
+                self.groups_by_state[state].set(counts[state])
 
 
-def _one(read: Callable[[DriftStage], FloatArray], drift: Callable[[], DriftStage], number: int) -> float:
-    values = read(drift())
+def _drift_value(
+    measure: Callable[[DriftStage], FloatArray], drift: Callable[[], DriftStage], index: int
+) -> float:
+    values = measure(drift())
     # Between two bundles the one asked for may compare fewer.
-    return float(values[number]) if number < len(values) else 0.0
+    return float(values[index]) if index < len(values) else 0.0
 
 
 class TimedScorer:

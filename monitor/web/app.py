@@ -15,26 +15,26 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.web import static_files
-from monitor.web.stream import MOST_CLIENTS, Stream
-from monitor.web.token_auth import Guard
+from monitor.web.stream import MAX_CLIENTS, Stream
+from monitor.web.token_auth import TokenAuthMiddleware
 
-__all__ = ["build"]
+__all__ = ["build_app"]
 
 _log = logging.getLogger(__name__)
 
-Check = Callable[[], str]
+HealthCheck = Callable[[], str]
 """Returns "" if all is well, else what isn't."""
 
 # Who watches over the process knows no secret, and what the page that asks for one is made of is no secret.
-_UNGUARDED = {"/livez", "/readyz", "/token.css", "/icon.svg"}
+_PUBLIC_PATHS = {"/livez", "/readyz", "/token.css", "/icon.svg"}
 
 
-def build(
+def build_app(
     registry: CollectorRegistry,
-    alive: Check,
-    ready: Check,
+    liveness: HealthCheck,
+    readiness: HealthCheck,
     stream: Stream,
-    bundle: Callable[[], Path],
+    get_bundle_dir: Callable[[], Path],
     token: str | None = None,
 ) -> ASGIApp:
     """Return the web application.
@@ -42,9 +42,9 @@ def build(
     Parameters
     ----------
     registry : what /metrics shows.
-    alive, ready : answer /livez and /readyz.
+    liveness, readiness : answer /livez and /readyz.
     stream : what the page shows.
-    bundle : returns the folder of the bundle in use, for its report.
+    get_bundle_dir : returns the folder of the bundle in use, for its report.
     token : what one has to know; None lets everybody in.
     """
 
@@ -53,7 +53,7 @@ def build(
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"content-type": content_type})
 
-    def check(problem: Check) -> Callable[[Request], Awaitable[Response]]:
+    def check(problem: HealthCheck) -> Callable[[Request], Awaitable[Response]]:
         async def answer(_: Request) -> Response:
             text = problem()
             return PlainTextResponse(f"{text or 'ok'}\n", status_code=503 if text else 200)
@@ -61,15 +61,15 @@ def build(
         return answer
 
     async def events(request: Request) -> Response:
-        if stream.full:
-            return PlainTextResponse(f"{MOST_CLIENTS} pages are open already\n", status_code=503)
+        if stream.is_full:
+            return PlainTextResponse(f"{MAX_CLIENTS} pages are open already\n", status_code=503)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         if request.method == "HEAD":
             return Response(headers=headers, media_type="text/event-stream")
-        return _Events(stream, headers)
+        return _EventStreamResponse(stream, headers)
 
     async def report(_: Request) -> Response:
-        return static_files.send_report(bundle())
+        return static_files.report_response(get_bundle_dir())
 
     app = Starlette(
         routes=[
@@ -77,15 +77,17 @@ def build(
             Route("/events", events),
             Route("/report", report),
             Route("/metrics", metrics),
-            Route("/livez", check(alive)),
-            Route("/readyz", check(ready)),
+            Route("/livez", check(liveness)),
+            Route("/readyz", check(readiness)),
         ],
-        lifespan=lambda _: _running(stream),
+        lifespan=lambda _: _lifespan(stream),
     )
-    return Guard(app, token, _UNGUARDED, static_files.refusal()) if token else app
+    return (
+        TokenAuthMiddleware(app, token, _PUBLIC_PATHS, static_files.unauthorized_response()) if token else app
+    )
 
 
-class _Events(StreamingResponse):
+class _EventStreamResponse(StreamingResponse):
     """Events for one page, which is counted as long as it is there."""
 
     def __init__(self, stream: Stream, headers: Mapping[str, str]) -> None:
@@ -93,21 +95,21 @@ class _Events(StreamingResponse):
         self._stream = stream
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._stream.client():
+        with self._stream.track_client():
             await super().__call__(scope, receive, send)
 
 
 @asynccontextmanager
-async def _running(stream: Stream) -> AsyncIterator[None]:
+async def _lifespan(stream: Stream) -> AsyncIterator[None]:
     task = asyncio.create_task(stream.run())
-    task.add_done_callback(_say_why)
+    task.add_done_callback(_log_failure)
     yield
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
 
 
-def _say_why(task: asyncio.Task[None]) -> None:
+def _log_failure(task: asyncio.Task[None]) -> None:
     """Log what ended it: a page that stands still is no reason to stop the monitor, but to be told."""
     if not task.cancelled() and task.exception():
         _log.error("the page stands still", exc_info=task.exception())

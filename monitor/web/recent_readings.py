@@ -4,18 +4,18 @@ import numpy as np
 
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome, Readings
-from monitor.detect.scoring import Verdicts
+from monitor.detect.scoring import ScoredBatch
 
-__all__ = ["Recent", "Taken"]
+__all__ = ["ReadingColumns", "RecentReadings"]
 
-_REFUSED = {Outcome.DUPLICATE, Outcome.LATE, Outcome.FUTURE}
+_REJECTED_OUTCOMES = {Outcome.DUPLICATE, Outcome.LATE, Outcome.FUTURE}
 
-Taken = tuple[list[str], FloatArray, FloatArray, FloatArray]
+ReadingColumns = tuple[list[str], FloatArray, FloatArray, FloatArray]
 """Each reading's group, event time in seconds (reading,), values (reading, feature), and the score of the
 window that it completed, NaN where it completed none (reading,)."""
 
 
-class Recent:
+class RecentReadings:
     """Holds the newest readings until they are taken; where more come than fit, the oldest give way.
 
     They are copied, for to keep the batches costs more: where readings come one by one, a thousand batches a
@@ -26,47 +26,52 @@ class Recent:
 
     Parameters
     ----------
-    most : readings that fit, 56 bytes each with four features.
+    capacity : readings that fit, 56 bytes each with four features.
     features : values in a reading.
     """
 
-    def __init__(self, most: int, features: int) -> None:
-        self._most = most
-        self._added = 0  # since they were taken last
-        self._names = [""] * most
-        self._ts = np.empty(most)
-        self._values = np.empty((most, features))
-        self._scores = np.empty(most)
+    def __init__(self, capacity: int, features: int) -> None:
+        self._capacity = capacity
+        self._added_count = 0  # since they were taken last
+        self._names = [""] * capacity
+        self._ts = np.empty(capacity)
+        self._values = np.empty((capacity, features))
+        self._scores = np.empty(capacity)
 
-    def add(self, readings: Readings, verdicts: Verdicts) -> None:
+    def add(self, readings: Readings, scored: ScoredBatch) -> None:
         """Take in those readings of a batch that weren't refused."""
         names, ts, values = readings.groups, readings.ts, readings.values
-        outcomes, judged = verdicts.windows.outcomes, verdicts.windows.rows
+        outcomes, judged = scored.windows.outcomes, scored.windows.reading_indices
         scores = np.full(len(names), np.nan)
-        scores[judged] = verdicts.judged.scores
-        if len(judged) < len(names) and not _REFUSED.isdisjoint(outcomes):
-            kept = [row for row, outcome in enumerate(outcomes) if outcome not in _REFUSED]
-            names, ts, values, scores = [names[row] for row in kept], ts[kept], values[kept], scores[kept]
+        scores[judged] = scored.judged_windows.scores
+        if len(judged) < len(names) and not _REJECTED_OUTCOMES.isdisjoint(outcomes):
+            accepted_rows = [row for row, outcome in enumerate(outcomes) if outcome not in _REJECTED_OUTCOMES]
+            names, ts, values, scores = (
+                [names[row] for row in accepted_rows],
+                ts[accepted_rows],
+                values[accepted_rows],
+                scores[accepted_rows],
+            )
         begin = 0
         while begin < len(names):  # once, and again at the columns' end
-            place = self._added % self._most
-            size = min(len(names) - begin, self._most - place)
-            here, piece = slice(place, place + size), slice(begin, begin + size)
-            self._names[here] = names[piece]
-            self._ts[here] = ts[piece]
-            self._values[here] = values[piece]
-            self._scores[here] = scores[piece]
-            self._added += size
+            start = self._added_count % self._capacity
+            size = min(len(names) - begin, self._capacity - start)
+            ring_slice, batch_slice = slice(start, start + size), slice(begin, begin + size)
+            self._names[ring_slice] = names[batch_slice]
+            self._ts[ring_slice] = ts[batch_slice]
+            self._values[ring_slice] = values[batch_slice]
+            self._scores[ring_slice] = scores[batch_slice]
+            self._added_count += size
             begin += size
 
-    def take(self) -> Taken:
+    def take(self) -> ReadingColumns:
         """Return what came since the last time, in the order of arrival; it isn't held any longer."""
-        held = min(self._added, self._most)
-        oldest = self._added % self._most if self._added > self._most else 0
+        count = min(self._added_count, self._capacity)
+        oldest = self._added_count % self._capacity if self._added_count > self._capacity else 0
         ts, values, scores = (
-            np.concatenate([column[oldest:held], column[:oldest]])
+            np.concatenate([column[oldest:count], column[:oldest]])
             for column in (self._ts, self._values, self._scores)
         )
-        names = self._names[oldest:held] + self._names[:oldest]
-        self._added = 0
+        names = self._names[oldest:count] + self._names[:oldest]
+        self._added_count = 0
         return names, ts, values, scores

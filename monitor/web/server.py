@@ -16,12 +16,12 @@ __all__ = ["Server", "listen"]
 
 # A client that doesn't take what it is sent for so long, in milliseconds, is cut by the kernel: a page in a
 # laptop that was closed must not keep memory here.
-_STALLS_AFTER = 15_000
+_TCP_USER_TIMEOUT_MS = 15_000
 # How often cycles are looked for, in seconds. A connection that ended is one, and by itself Python would let
 # thousands of them collect first.
-_TIDIES_AFTER = 5
+_GC_INTERVAL_S = 5
 # How long requests may take to end once the server stops, in seconds.
-_ENDS_WITHIN = 1
+_SHUTDOWN_TIMEOUT_S = 1
 
 
 class Server:
@@ -43,12 +43,12 @@ class Server:
     ) -> None:
         self._socket = listen(host, port)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # not outside of Linux; what is accepted inherits it
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLS_AFTER)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_USER_TIMEOUT_MS)
         self.address = f"http://{host}:{self._socket.getsockname()[1]}"
         # No access log: an address may have a token in it.
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="on", ws="none", server_header=False,
-            timeout_graceful_shutdown=_ENDS_WITHIN, callback_notify=_tidy, timeout_notify=_TIDIES_AFTER,
+            timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S, callback_notify=_collect_garbage, timeout_notify=_GC_INTERVAL_S,
         )  # fmt: skip
         self._before_stop = before_stop
         self._server = uvicorn.Server(config)
@@ -86,7 +86,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise (InUseError if number == errno.EADDRINUSE else ConfigurationError)(text) from error
 
 
-async def _tidy() -> None:
+async def _collect_garbage() -> None:
     gc.collect()
 
 

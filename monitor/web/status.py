@@ -13,60 +13,62 @@ from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
 from monitor.core.verdicts import State
 
-__all__ = ["Status"]
+__all__ = ["MonitorStatus"]
 
-_P = "sensor_monitor_"
-_TOTALS = tuple(
-    f"{_P}{name}"
+_PREFIX = "sensor_monitor_"
+_METRIC_NAMES = tuple(
+    f"{_PREFIX}{name}"
     for name in (
         "readings_total", "predictions_total", "alerts_firing", "groups", "queue_readings", "drift_psi",
     )
 )  # fmt: skip
 # Rates are taken over so many looks, one a second: steady enough to be read.
-_LOOKS = 6
+_RATE_SAMPLES = 6
 
 
-class Status:
+class MonitorStatus:
     """Reads the metrics, and how fast they rise.
 
     Parameters
     ----------
     registry : the metrics.
-    in_use : returns the settings and the manifest that are in use now.
-    problem : returns why the monitor isn't ready; "" if it is.
+    get_config : returns the settings and the manifest that are in use now.
+    get_problem : returns why the monitor isn't ready; "" if it is.
     monotonic : returns monotonic seconds.
     """
 
     def __init__(
         self,
         registry: CollectorRegistry,
-        in_use: Callable[[], tuple[Settings, Manifest]],
-        problem: Callable[[], str],
+        get_config: Callable[[], tuple[Settings, Manifest]],
+        get_problem: Callable[[], str],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         # Only these are asked: all others, as those of the process, would take most of the time.
-        self._registry = registry.restricted_registry(_TOTALS)
-        self._in_use = in_use
-        self._problem = problem
+        self._registry = registry.restricted_registry(_METRIC_NAMES)
+        self._get_config = get_config
+        self._get_problem = get_problem
         self._monotonic = monotonic
-        self._looks: deque[tuple[float, float, float]] = deque(maxlen=_LOOKS)  # when, readings, windows
+        self._samples: deque[tuple[float, float, float]] = deque(
+            maxlen=_RATE_SAMPLES
+        )  # when, readings, windows
         self._started_at = time.time()
 
-    def look(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """Return all of it, ready for JSON; called once a second."""
         totals: dict[tuple[str, str], float] = {}
         for family in self._registry.collect():
             for sample in family.samples:
                 label = next(iter(sample.labels.values()), "")
-                totals[sample.name.removeprefix(_P), label] = sample.value
+                totals[sample.name.removeprefix(_PREFIX), label] = sample.value
         readings = sum(value for (name, _), value in totals.items() if name == "readings_total")
         faulty = totals["predictions_total", "Faulty"]
         windows = totals["predictions_total", "Normal"] + faulty
-        self._looks.append((self._monotonic(), readings, windows))
-        settings, manifest = self._in_use()
+        self._samples.append((self._monotonic(), readings, windows))
+        settings, manifest = self._get_config()
         return {
             "now": time.time(),
-            "problem": self._problem(),
+            "problem": self._get_problem(),
             "broker": f"{settings.mqtt.host}:{settings.mqtt.port}",
             "topics": settings.input.topics,
             "readings": readings,
@@ -85,13 +87,13 @@ class Status:
             "threshold": manifest.threshold,
             "bundle": manifest.id,
             "created": manifest.created,
-            "report": (default_bundle.choose(settings.bundle) / "report" / "report.html").is_file(),
+            "report": (default_bundle.choose_folder(settings.bundle) / "report" / "report.html").is_file(),
             "version": __version__,
             "started_at": self._started_at,
         }
 
     def _rate(self, column: int) -> float | None:
         """Return by how much a column rises a second; None where it was looked at once."""
-        first, last = self._looks[0], self._looks[-1]
-        passed = last[0] - first[0]
-        return (last[column] - first[column]) / passed if passed > 0 else None
+        first, last = self._samples[0], self._samples[-1]
+        elapsed_s = last[0] - first[0]
+        return (last[column] - first[column]) / elapsed_s if elapsed_s > 0 else None

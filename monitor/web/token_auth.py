@@ -8,32 +8,34 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["Guard"]
+__all__ = ["TokenAuthMiddleware"]
 
 # A browser shall stay in for a month.
-_LASTS = 30 * 24 * 3600
+_COOKIE_MAX_AGE_S = 30 * 24 * 3600
 
 
-class Guard:
+class TokenAuthMiddleware:
     """Asks for a token: `Authorization: Bearer ...`, or `?token=...` once, which a cookie remembers.
 
     Parameters
     ----------
     app : what is guarded.
     token : the secret.
-    unguarded : paths that everybody may read.
-    refusal : returns what everybody else sees.
+    public_paths : paths that everybody may read.
+    unauthorized_response : returns what everybody else sees.
     """
 
-    def __init__(self, app: ASGIApp, token: str, unguarded: Collection[str], refusal: Response) -> None:
+    def __init__(
+        self, app: ASGIApp, token: str, public_paths: Collection[str], unauthorized_response: Response
+    ) -> None:
         self._app = app
         self._token = token.encode()
-        self._unguarded = unguarded
-        self._refusal = refusal
+        self._public_paths = public_paths
+        self._unauthorized_response = unauthorized_response
         # A cookie holds for all ports of a host, so each token's has a name of its own. It tells the token
         # to nobody who finds it.
         self._cookie_name = f"sensor-monitor-{self._digest('name')[:8]}"
-        self._cookie = self._digest("cookie")
+        self._cookie_value = self._digest("cookie")
 
     def _digest(self, purpose: str) -> str:
         return hmac.new(self._token, purpose.encode(), hashlib.sha256).hexdigest()
@@ -44,26 +46,28 @@ class Guard:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        if request.url.path in self._unguarded or self._is_known(request):
+        if request.url.path in self._public_paths or self._is_authorized(request):
             await self._app(scope, receive, send)
-        elif _same(request.query_params.get("token", ""), self._token):
-            await self._remember(request)(scope, receive, send)
+        elif _tokens_match(request.query_params.get("token", ""), self._token):
+            await self._redirect_with_cookie(request)(scope, receive, send)
         else:
-            await self._refusal(scope, receive, send)
+            await self._unauthorized_response(scope, receive, send)
 
-    def _is_known(self, request: Request) -> bool:
+    def _is_authorized(self, request: Request) -> bool:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and _same(token.strip(), self._token):
+        if scheme.lower() == "bearer" and _tokens_match(token.strip(), self._token):
             return True
-        return _same(request.cookies.get(self._cookie_name, ""), self._cookie.encode())
+        return _tokens_match(request.cookies.get(self._cookie_name, ""), self._cookie_value.encode())
 
-    def _remember(self, request: Request) -> Response:
+    def _redirect_with_cookie(self, request: Request) -> Response:
         # Away from the address with the token in it, so that it isn't passed on or left on the screen.
         answer = RedirectResponse(request.url.path, status_code=303)
         # "lax": who follows a link from elsewhere to the page is let in.
-        answer.set_cookie(self._cookie_name, self._cookie, max_age=_LASTS, httponly=True, samesite="lax")
+        answer.set_cookie(
+            self._cookie_name, self._cookie_value, max_age=_COOKIE_MAX_AGE_S, httponly=True, samesite="lax"
+        )
         return answer
 
 
-def _same(given: str, expected: bytes) -> bool:
+def _tokens_match(given: str, expected: bytes) -> bool:
     return hmac.compare_digest(given.encode(), expected)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench import targets
-from tests.bench.benchmarks import PLANS, bytes_a_group
-from tests.bench.config import Setting
-from tests.bench.machine import describe
-from tests.bench.measurements import Figure, number, summarize, table, to_json
+from tests.bench.benchmarks import BENCHMARKS, bytes_per_group
+from tests.bench.config import BenchConfig
+from tests.bench.machine import describe_machine
+from tests.bench.measurements import Measurement, format_number, summarize, table_lines, to_json
 
 __all__ = ["main"]
 
@@ -29,37 +29,55 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="0.1 sends a tenth")
     parser.add_argument("--out", type=Path, default=_FOLDER, help="for table.md and bench.json")
     options = parser.parse_args(argv)
-    plans = [p for p in PLANS if not options.rows or set(options.rows) & set(p.words)]
-    if not plans:
-        parser.error(f"no row has any of these words: {'; '.join(p.name for p in PLANS)}")
-    setting = Setting(options.out, options.bundle, options.scale)
-    rounds: list[list[Figure]] = []
-    broken = 0
+    benchmarks = [
+        candidate
+        for candidate in BENCHMARKS
+        if not options.rows or set(options.rows) & set(candidate.keywords)
+    ]
+    if not benchmarks:
+        parser.error(
+            f"no row has any of these words: {'; '.join(candidate.name for candidate in BENCHMARKS)}"
+        )
+    config = BenchConfig(options.out, options.bundle, options.scale)
+    rounds: list[list[Measurement]] = []
+    failed_count = 0
     for round_ in range(1, options.rounds + 1):
-        figures: list[Figure] = []
-        for plan in plans:
-            began = time.monotonic()
+        measurements: list[Measurement] = []
+        for benchmark in benchmarks:
+            started_at = time.monotonic()
             try:
-                measured = plan.run(setting)
+                new_measurements = benchmark.run(config)
             except KeyboardInterrupt:
                 raise
             except BaseException:  # noqa: BLE001, the others are to run, and pytest's failures are of this kind
                 traceback.print_exc()
-                broken += 1
+                failed_count += 1
                 continue
-            figures += measured
-            text = "; ".join(f"{figure.quantity} {number(figure.value)}" for figure in measured)
-            print(f"{round_}. {plan.name}: {text} ({time.monotonic() - began:.0f} s)", flush=True)
-        rounds.append([*figures, *bytes_a_group(figures)])
+            measurements += new_measurements
+            text = "; ".join(
+                f"{measurement.quantity} {format_number(measurement.value)}"
+                for measurement in new_measurements
+            )
+            print(f"{round_}. {benchmark.name}: {text} ({time.monotonic() - started_at:.0f} s)", flush=True)
+        rounds.append([*measurements, *bytes_per_group(measurements)])
     summaries = summarize(rounds)
-    reached = targets.reached(rounds)
-    about = {**describe(), "rounds": options.rounds, "scale": options.scale, "rows not measured": broken}
-    head = ", ".join(f"{name} {value}" for name, value in about.items())
-    text = "\n".join([f"{head}.", "", *table(summaries.values()), "", *targets.table(reached)])
+    target_results = targets.evaluate_targets(rounds)
+    metadata = {
+        **describe_machine(),
+        "rounds": options.rounds,
+        "scale": options.scale,
+        "rows not measured": failed_count,
+    }
+    header = ", ".join(f"{name} {value}" for name, value in metadata.items())
+    text = "\n".join(
+        [f"{header}.", "", *table_lines(summaries.values()), "", *targets.table_lines(target_results)]
+    )
     (options.out / "table.md").write_text(text + "\n", encoding="utf-8")
-    (options.out / "bench.json").write_text(to_json(summaries.values(), about=about, bars=reached) + "\n")
+    (options.out / "bench.json").write_text(
+        to_json(summaries.values(), about=metadata, bars=target_results) + "\n"
+    )
     print(f"\n{text}")
-    return 1 if broken else 0
+    return 1 if failed_count else 0
 
 
 if __name__ == "__main__":

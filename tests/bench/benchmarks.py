@@ -4,102 +4,117 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tests.bench import latency
-from tests.bench.config import Setting
-from tests.bench.measurements import Figure
-from tests.bench.no_baseline import plain
-from tests.bench.stage_costs import SUBJECT, stages
+from tests.bench.config import BenchConfig
+from tests.bench.measurements import Measurement
+from tests.bench.no_baseline import save_without_baseline
+from tests.bench.stage_costs import SUBJECT, measure_stages
 from tests.bench.throughput import (
-    RESIDENT,
-    flood_ceiling,
-    flood_lines,
-    flood_ours,
-    flood_rival,
-    flood_sub,
-    paho,
+    RESIDENT_MB,
+    flood_monitor,
+    flood_monitor_per_line,
+    flood_mosquitto_sub,
+    flood_paho_client,
+    flood_raw_subscriber,
+    paho_name,
 )
 
-__all__ = ["BYTES", "PLANS", "Plan", "arrays", "bytes_a_group", "groups"]
+__all__ = [
+    "BENCHMARKS",
+    "BYTES_PER_GROUP",
+    "Benchmark",
+    "array_monitor_name",
+    "bytes_per_group",
+    "monitor_name",
+]
 
-BYTES = "bytes a group"
-_CEILING = "raw socket, QoS 0, the broker's ceiling"
-_SUB = "mosquitto_sub, QoS 0"
-_LINES = "two of ours, a line each, QoS 0"
+BYTES_PER_GROUP = "bytes a group"
+_RAW_SUBSCRIBER = "raw socket, QoS 0, the broker's ceiling"
+_MOSQUITTO_SUB = "mosquitto_sub, QoS 0"
+_MONITOR_PER_LINE = "two of ours, a line each, QoS 0"
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Benchmark:
     """A row before it is run."""
 
     name: str
-    run: Callable[[Setting], list[Figure]]
+    run: Callable[[BenchConfig], list[Measurement]]
 
     @property
-    def words(self) -> list[str]:
+    def keywords(self) -> list[str]:
         """Return what it is selected by."""
         return self.name.lower().replace(",", "").split()
 
 
-def groups(count: int, qos: int = 0, *, baseline: bool = True) -> str:
+def monitor_name(group_count: int, qos: int = 0, *, baseline: bool = True) -> str:
     """Return what the monitor is called where it hears so many groups."""
-    return f"ours, QoS {qos}, {count:,} groups{'' if baseline else ', no baseline'}"
+    return f"ours, QoS {qos}, {group_count:,} groups{'' if baseline else ', no baseline'}"
 
 
-def arrays(readings: int) -> str:
+def array_monitor_name(readings_per_message: int) -> str:
     """Return what it is called where a message holds so many readings."""
-    return f"ours, QoS 0, {readings} readings a message"
+    return f"ours, QoS 0, {readings_per_message} readings a message"
 
 
-def _ours(name: str, messages: int, **more: int) -> Plan:
-    return Plan(name, lambda setting: flood_ours(setting, name, messages, **more))
+def _monitor_benchmark(name: str, message_count: int, **options: int) -> Benchmark:
+    return Benchmark(name, lambda setting: flood_monitor(setting, name, message_count, **options))
 
 
-def _plain(count: int, messages: int) -> Plan:
+def _no_baseline_benchmark(group_count: int, message_count: int) -> Benchmark:
     """Return the row of a bundle that has no baseline."""
-    name = groups(count, baseline=False)
+    name = monitor_name(group_count, baseline=False)
 
-    def run(setting: Setting) -> list[Figure]:
-        bundle = plain(setting.bundle, setting.folder / "plain")
-        return flood_ours(replace(setting, bundle=bundle), name, messages, groups=count)
+    def run(setting: BenchConfig) -> list[Measurement]:
+        bundle = save_without_baseline(setting.bundle, setting.folder / "plain")
+        return flood_monitor(replace(setting, bundle=bundle), name, message_count, group_count=group_count)
 
-    return Plan(name, run)
+    return Benchmark(name, run)
 
 
-def _rival(name: str, kind: str, messages: int, **more: int) -> Plan:
-    return Plan(name, lambda setting: flood_rival(setting, name, kind, messages, **more))
+def _paho_benchmark(name: str, client_kind: str, message_count: int, **options: int) -> Benchmark:
+    return Benchmark(
+        name, lambda setting: flood_paho_client(setting, name, client_kind, message_count, **options)
+    )
 
 
 # As many messages as keep each busy for a few seconds.
-PLANS = (
-    Plan(_CEILING, lambda setting: flood_ceiling(setting, _CEILING, 300_000)),
-    _rival(paho(0), "paho", 300_000),
-    _rival(paho(1), "paho", 200_000, qos=1),
-    Plan(_SUB, lambda setting: flood_sub(setting, _SUB, 300_000)),
-    _rival("paho and ONNX Runtime a message", "onnx", 60_000),
-    _rival("paho and Keras predict a message", "keras", 150, groups=10),
-    _ours(groups(100), 200_000, groups=100),
-    _ours(groups(1_000), 300_000),
-    _ours(groups(10_000), 200_000, groups=10_000),
-    _ours(groups(100_000), 300_000, groups=100_000),
-    _plain(1_000, 300_000),
-    _plain(10_000, 200_000),
-    _plain(100_000, 100_000),
-    _ours(groups(1_000, 1), 150_000, qos=1),
-    Plan(_LINES, lambda setting: flood_lines(setting, _LINES, 300_000)),
-    _ours(arrays(10), 50_000, array=10),
-    _ours(arrays(100), 8_000, array=100),
-    Plan("echo, latency", latency.echo),
-    Plan("ours, latency", latency.ours),
-    Plan(SUBJECT, stages),
+BENCHMARKS = (
+    Benchmark(_RAW_SUBSCRIBER, lambda setting: flood_raw_subscriber(setting, _RAW_SUBSCRIBER, 300_000)),
+    _paho_benchmark(paho_name(0), "paho", 300_000),
+    _paho_benchmark(paho_name(1), "paho", 200_000, qos=1),
+    Benchmark(_MOSQUITTO_SUB, lambda setting: flood_mosquitto_sub(setting, _MOSQUITTO_SUB, 300_000)),
+    _paho_benchmark("paho and ONNX Runtime a message", "onnx", 60_000),
+    _paho_benchmark("paho and Keras predict a message", "keras", 150, groups=10),
+    _monitor_benchmark(monitor_name(100), 200_000, groups=100),
+    _monitor_benchmark(monitor_name(1_000), 300_000),
+    _monitor_benchmark(monitor_name(10_000), 200_000, groups=10_000),
+    _monitor_benchmark(monitor_name(100_000), 300_000, groups=100_000),
+    _no_baseline_benchmark(1_000, 300_000),
+    _no_baseline_benchmark(10_000, 200_000),
+    _no_baseline_benchmark(100_000, 100_000),
+    _monitor_benchmark(monitor_name(1_000, 1), 150_000, qos=1),
+    Benchmark(_MONITOR_PER_LINE, lambda setting: flood_monitor_per_line(setting, _MONITOR_PER_LINE, 300_000)),
+    _monitor_benchmark(array_monitor_name(10), 50_000, array=10),
+    _monitor_benchmark(array_monitor_name(100), 8_000, array=100),
+    Benchmark("echo, latency", latency.measure_echo),
+    Benchmark("ours, latency", latency.measure_monitor),
+    Benchmark(SUBJECT, measure_stages),
 )
 
 
-def bytes_a_group(figures: list[Figure]) -> list[Figure]:
+def bytes_per_group(measurements: list[Measurement]) -> list[Measurement]:
     """Return what a group takes, as 90,000 more of them show it; nothing where that wasn't measured."""
-    resident = {figure.subject: figure.value for figure in figures if figure.quantity == RESIDENT}
-    found = []
+    resident_by_subject = {
+        measurement.subject: measurement.value
+        for measurement in measurements
+        if measurement.quantity == RESIDENT_MB
+    }
+    per_group = []
     for baseline in (True, False):
-        few, many = (resident.get(groups(count, baseline=baseline)) for count in (10_000, 100_000))
-        if few is not None and many is not None:
-            value = (many - few) * (1 << 20) / 90_000
-            found.append(Figure(groups(100_000, baseline=baseline), BYTES, value))
-    return found
+        resident_10k, resident_100k = (
+            resident_by_subject.get(monitor_name(count, baseline=baseline)) for count in (10_000, 100_000)
+        )
+        if resident_10k is not None and resident_100k is not None:
+            value = (resident_100k - resident_10k) * (1 << 20) / 90_000
+            per_group.append(Measurement(monitor_name(100_000, baseline=baseline), BYTES_PER_GROUP, value))
+    return per_group

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench.workload import Feed
+from tests.bench.workload import Workload
 
-__all__ = ["STEPS", "WARM_UP", "Setting"]
+__all__ = ["STEPS", "WARM_UP_READINGS", "BenchConfig"]
 
 STEPS = 3
 """Readings in a window."""
-WARM_UP = 10
+WARM_UP_READINGS = 10
 """Readings of a group until one was judged, with a baseline too."""
-_FEWEST = 100
+_MIN_MESSAGES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class BenchConfig:
     """Where and how much."""
 
     folder: Path
@@ -28,13 +28,15 @@ class Setting:
     scale: float
     """0.1 sends a tenth."""
 
-    def feed(self, messages: int, groups: int = 1000, **more: int) -> Feed:
+    def workload(self, message_count: int, group_count: int = 1000, **options: int) -> Workload:
         """Return a feed of so many messages at full scale; never fewer than are worth a look."""
         scaler = msgspec.json.decode((self.bundle / "scaler.json").read_bytes())
-        count = max(_FEWEST, round(messages * self.scale))
-        return Feed(tuple(scaler["features"]), tuple(scaler["mean"]), groups, count, **more)
+        scaled_count = max(_MIN_MESSAGES, round(message_count * self.scale))
+        return Workload(
+            tuple(scaler["features"]), tuple(scaler["mean"]), group_count, scaled_count, **options
+        )
 
-    def fresh(self, name: str) -> Path:
+    def empty_folder(self, name: str) -> Path:
         """Return an empty folder."""
         folder = (self.folder / re.sub(r"\W+", "-", name)).absolute()
         shutil.rmtree(folder, ignore_errors=True)

@@ -6,89 +6,110 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.bench.config import WARM_UP, Setting
-from tests.bench.measurements import Figure
-from tests.bench.processes import Broker, Speaker, sender
-from tests.bench.subjects import Ours, Subject, Told
-from tests.bench.workload import Feed
+from tests.bench.config import WARM_UP_READINGS, BenchConfig
+from tests.bench.measurements import Measurement
+from tests.bench.processes import Broker, LineProcess, running_sender
+from tests.bench.subjects import MonitorSubject, ReportingSubject, Subject
+from tests.bench.workload import Workload
 
-__all__ = ["ECHO", "OURS", "echo", "ours", "quantity"]
+__all__ = ["ECHO_SUBJECT", "MONITOR_ALL_ALERTS", "measure_echo", "measure_monitor", "quantity_name"]
 
-ECHO, OURS, OURS_TENTH = "paho echo", "ours, each an alert", "ours, 1 in 10 an alert"
+ECHO_SUBJECT, MONITOR_ALL_ALERTS, MONITOR_TENTH_ALERTS = (
+    "paho echo",
+    "ours, each an alert",
+    "ours, 1 in 10 an alert",
+)
 _RATES = (100, 1000, 5000, 10_000)
 """Readings a second."""
-_SECONDS = 6
-_SHARES = ("p50", "p99", "p99.9")
-_GROUPS = 100
-_FIRST = WARM_UP * _GROUPS
+_DURATION_S = 6
+_QUANTILES = ("p50", "p99", "p99.9")
+_GROUP_COUNT = 100
+_WARM_UP_MESSAGES = WARM_UP_READINGS * _GROUP_COUNT
 """Messages until every window is full."""
 
 
-def quantity(share: str, rate: int) -> str:
+def quantity_name(quantile: str, rate: int) -> str:
     """Return what a figure is called."""
-    return f"{share} at {rate:,}/s, ms"
+    return f"{quantile} at {rate:,}/s, ms"
 
 
-def echo(setting: Setting) -> list[Figure]:
+def measure_echo(config: BenchConfig) -> list[Measurement]:
     """Measure a paho client that publishes each message back."""
     return _measure(
-        setting, ECHO, "echo/#",
-        lambda broker, folder: Told("paho_clients", ["echo", broker.port, 1, setting.bundle, _FIRST], folder),
+        config, ECHO_SUBJECT, "echo/#",
+        lambda broker, folder: ReportingSubject("paho_clients", ["echo", broker.port, 1, config.bundle, _WARM_UP_MESSAGES], folder),
     )  # fmt: skip
 
 
-def ours(setting: Setting) -> list[Figure]:
+def measure_monitor(config: BenchConfig) -> list[Measurement]:
     """Measure the monitor where each window is an alert, and where one in ten is."""
-    figures = []
-    for name, faulty_groups in ((OURS, _GROUPS), (OURS_TENTH, _GROUPS // 10)):
-        figures += _measure(
-            setting, name, "sensor-monitor/alerts/#",
-            lambda broker, folder: Ours(broker, folder, setting.bundle, 1, mode="every_window"),
+    measurements = []
+    for name, faulty_groups in (
+        (MONITOR_ALL_ALERTS, _GROUP_COUNT),
+        (MONITOR_TENTH_ALERTS, _GROUP_COUNT // 10),
+    ):
+        measurements += _measure(
+            config, name, "sensor-monitor/alerts/#",
+            lambda broker, folder: MonitorSubject(broker, folder, config.bundle, 1, mode="every_window"),
             faulty_groups,
         )  # fmt: skip
-    return figures
+    return measurements
 
 
 def _measure(
-    setting: Setting,
+    config: BenchConfig,
     name: str,
-    filter_: str,
-    make: Callable[[Broker, Path], Subject],
-    faulty_groups: int = _GROUPS,
-) -> list[Figure]:
-    folder = setting.fresh(name)
+    topic_filter: str,
+    make_subject: Callable[[Broker, Path], Subject],
+    faulty_groups: int = _GROUP_COUNT,
+) -> list[Measurement]:
+    folder = config.empty_folder(name)
     broker = Broker(folder)
     broker.start()
-    warm_up = replace(setting.feed(_FIRST, _GROUPS, qos=1, faulty_groups=faulty_groups), messages=_FIRST)
-    subject = make(broker, folder)
-    figures = []
+    warm_up = replace(
+        config.workload(_WARM_UP_MESSAGES, _GROUP_COUNT, qos=1, faulty_groups=faulty_groups),
+        message_count=_WARM_UP_MESSAGES,
+    )
+    subject = make_subject(broker, folder)
+    measurements = []
     try:
         subject.start()
-        with sender(broker.port, warm_up, folder) as speaker:
-            speaker.tell()
-            speaker.hear()
-        subject.await_count(_FIRST)
-        first = WARM_UP
+        with running_sender(broker.port, warm_up, folder) as sender_process:
+            sender_process.resume()
+            sender_process.read_line()
+        subject.wait_for_count(_WARM_UP_MESSAGES)
+        readings_before = WARM_UP_READINGS
         for rate in _RATES:
-            feed = setting.feed(rate * _SECONDS, _GROUPS, qos=1, faulty_groups=faulty_groups, first=first)
-            first += math.ceil(feed.messages / _GROUPS)
-            subject.await_rest()
-            figures += _pace(name, broker.port, feed, rate, filter_, folder)
+            workload = config.workload(
+                rate * _DURATION_S, _GROUP_COUNT, qos=1, faulty_groups=faulty_groups, first=readings_before
+            )
+            readings_before += math.ceil(workload.message_count / _GROUP_COUNT)
+            subject.wait_until_idle()
+            measurements += _measure_rate(name, broker.port, workload, rate, topic_filter, folder)
     finally:
         subject.close()
         broker.stop()
-    return figures
+    return measurements
 
 
-def _pace(name: str, port: int, feed: Feed, rate: int, filter_: str, folder: Path) -> list[Figure]:
-    speaker = Speaker("latency_probe", [str(port), feed.to_json(), str(rate), filter_], folder / "pace.log")
+def _measure_rate(
+    name: str, port: int, workload: Workload, rate: int, topic_filter: str, folder: Path
+) -> list[Measurement]:
+    probe = LineProcess(
+        "latency_probe", [str(port), workload.to_json(), str(rate), topic_filter], folder / "pace.log"
+    )
     try:
-        pace = json.loads(speaker.hear())
-        speaker.wait()
+        result = json.loads(probe.read_line())
+        probe.wait_exit()
     finally:
-        speaker.close()
-    figures = []
-    for share, ms in zip(_SHARES, pace["ms"], strict=True):
-        what = quantity(share, rate)
-        figures.append(Figure(name, what, ms, None if name == ECHO else (ECHO, what)))
-    return [*figures, Figure(name, f"unanswered at {rate:,}/s, %", 100 * pace["unheard"] / pace["due"])]
+        probe.close()
+    measurements = []
+    for quantile, ms in zip(_QUANTILES, result["ms"], strict=True):
+        label = quantity_name(quantile, rate)
+        measurements.append(
+            Measurement(name, label, ms, None if name == ECHO_SUBJECT else (ECHO_SUBJECT, label))
+        )
+    return [
+        *measurements,
+        Measurement(name, f"unanswered at {rate:,}/s, %", 100 * result["unheard"] / result["due"]),
+    ]

@@ -7,23 +7,23 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["describe"]
+__all__ = ["describe_machine"]
 
 _LIBRARIES = ("paho-mqtt", "onnxruntime", "numpy", "msgspec", "keras", "tensorflow")
 
 
-def describe() -> dict[str, str | int]:
+def describe_machine() -> dict[str, str | int]:
     """Return commit, machine, and versions."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return {
-        "commit": _say("git", "describe", "--always", "--dirty") or "unknown",
+        "commit": _command_output("git", "describe", "--always", "--dirty") or "unknown",
         "cpu": cpu[1] if cpu else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
-        "mosquitto": _say("mosquitto_sub", "--version").split(" ")[2],
+        "mosquitto": _command_output("mosquitto_sub", "--version").split(" ")[2],
         **{name: version(name) for name in _LIBRARIES},
     }
 
 
-def _say(*command: str) -> str:
+def _command_output(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

@@ -5,25 +5,25 @@ from pathlib import Path
 import msgspec
 
 from monitor import bundle
-from monitor.bundle.model_input import model_input
-from monitor.bundle.parse import golden_normals, golden_windows, parse
+from monitor.bundle.model_input import build_transform
+from monitor.bundle.parse import golden_baselines, golden_windows, parse
 
-__all__ = ["plain"]
+__all__ = ["save_without_baseline"]
 
 
-def plain(folder: Path, into: Path) -> Path:
+def save_without_baseline(source: Path, destination: Path) -> Path:
     """Write such a bundle, whose work is the other's but for the baseline; return where it is."""
     manifest, scaler, golden = parse(
-        *((folder / name).read_bytes() for name in ("manifest.json", "scaler.json", "golden.json"))
+        *((source / name).read_bytes() for name in ("manifest.json", "scaler.json", "golden.json"))
     )
-    shown = model_input(manifest.names, has_baseline=manifest.baseline is not None).transform(
-        golden_windows(golden), golden_normals(golden)
-    )
+    baseline_windows = build_transform(
+        manifest.feature_names, has_baseline=manifest.baseline is not None
+    ).transform(golden_windows(golden), golden_baselines(golden))
     bundle.save(
-        into,
+        destination,
         msgspec.structs.replace(manifest, id=f"{manifest.id}-plain", baseline=None),
-        (folder / "model.onnx").read_bytes(),
+        (source / "model.onnx").read_bytes(),
         scaler,
-        msgspec.structs.replace(golden, windows=shown.tolist(), baselines=None),
+        msgspec.structs.replace(golden, windows=baseline_windows.tolist(), baselines=None),
     )
-    return into
+    return destination

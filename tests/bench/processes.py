@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.workload import Feed
-from tests.conftest import PATIENCE, Mosquitto
+from tests.bench.workload import Workload
+from tests.conftest import TIMEOUT_S, Mosquitto
 
-__all__ = ["Broker", "Speaker", "await_rest", "cpu_seconds", "sender"]
+__all__ = ["Broker", "LineProcess", "cpu_seconds", "running_sender", "wait_until_idle"]
 
-_TICKS = os.sysconf("SC_CLK_TCK")
-_REST = 0.2
+_CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_IDLE_POLL_S = 0.2
 """How long a process must do nothing to be at rest, in seconds."""
-_TICKS_AT_REST = 1
+_MAX_IDLE_TICKS = 1
 
 
 class Broker(Mosquitto):
@@ -35,12 +35,12 @@ class Broker(Mosquitto):
             "log_type subscribe",
         )
 
-    def subscribers(self) -> str:
+    def subscription_log(self) -> str:
         """Return the log: a line for each subscription."""
-        return self._config.with_suffix(".log").read_text()
+        return self._config_file.with_suffix(".log").read_text()
 
 
-class Speaker:
+class LineProcess:
     """A process that says a line when something has happened.
 
     Parameters
@@ -61,20 +61,20 @@ class Speaker:
             )
         self._log = log
 
-    def hear(self) -> str:
+    def read_line(self) -> str:
         """Wait for its next line."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, f"{self.process.args!r} ended: {self._log.read_text()}"
         return line.strip()
 
-    def tell(self) -> None:
+    def resume(self) -> None:
         """Let it go on."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
-    def wait(self) -> None:
+    def wait_exit(self) -> None:
         """Wait for its end."""
         assert self.process.wait(60.0) == 0, self._log.read_text()
         self.close()
@@ -82,35 +82,35 @@ class Speaker:
     def close(self) -> None:
         """End it."""
         self.process.kill()
-        self.process.wait(PATIENCE)
+        self.process.wait(TIMEOUT_S)
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None:
                 stream.close()
 
 
 @contextmanager
-def sender(port: int, feed: Feed, folder: Path, handful: int = 0) -> Iterator[Speaker]:
+def running_sender(port: int, workload: Workload, folder: Path, batch_size: int = 0) -> Iterator[LineProcess]:
     """Start a sender that has its packets ready; it sends a handful at a time, or all at once."""
-    arguments = [str(port), feed.to_json(), str(handful or feed.messages)]
-    speaker = Speaker("sender", arguments, folder / "sender.log")
+    arguments = [str(port), workload.to_json(), str(batch_size or workload.message_count)]
+    process = LineProcess("sender", arguments, folder / "sender.log")
     try:
-        assert speaker.hear() == "ready"
-        yield speaker
-        speaker.wait()
+        assert process.read_line() == "ready"
+        yield process
+        process.wait_exit()
     finally:
-        speaker.close()
+        process.close()
 
 
 def cpu_seconds(pid: int) -> float:
     """Return how long a process has computed, in user and system mode, all threads together."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
+    return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS_PER_S
 
 
-def await_rest(pid: int) -> None:
+def wait_until_idle(pid: int) -> None:
     """Wait until a process does nothing any more."""
-    pause = threading.Event()
-    before = -1.0
-    while (now := cpu_seconds(pid)) - before > _TICKS_AT_REST / _TICKS:
-        before = now
-        pause.wait(_REST)
+    timer = threading.Event()
+    last_cpu_s = -1.0
+    while (cpu_s := cpu_seconds(pid)) - last_cpu_s > _MAX_IDLE_TICKS / _CLOCK_TICKS_PER_S:
+        last_cpu_s = cpu_s
+        timer.wait(_IDLE_POLL_S)

@@ -9,28 +9,31 @@ import socket
 import sys
 import time
 
-from tests.bench.workload import FILTER
-from tests.chaos.raw_mqtt import SUBACK, Link
+from tests.bench.workload import TOPIC_FILTER
+from tests.chaos.raw_mqtt import SUBACK, Connection
 
 __all__ = ["main"]
 
-_CHUNK = 1 << 20
-_PAUSE = 0.002
+_RECV_BYTES = 1 << 20
+_POLL_INTERVAL_S = 0.002
 """Seconds between two looks: the fastest of 0, 0.5, 2 and 10 ms where mosquitto had a core of its own."""
 
 
 def main() -> None:
     """Subscribe at QoS 0, and say when so many bytes have come (monotonic seconds)."""
-    left = int(sys.argv[2])
-    with Link(int(sys.argv[1]), "raw-subscriber") as link, socket.socket(fileno=os.dup(link.fileno())) as raw:
-        link.subscribe(FILTER, qos=0)
-        while not any(packet.kind == SUBACK for packet in link.receive()):
+    bytes_left = int(sys.argv[2])
+    with (
+        Connection(int(sys.argv[1]), "raw-subscriber") as connection,
+        socket.socket(fileno=os.dup(connection.fileno())) as sock,
+    ):
+        connection.subscribe(TOPIC_FILTER, qos=0)
+        while not any(packet.packet_type == SUBACK for packet in connection.receive()):
             pass
-        raw.settimeout(60.0)
+        sock.settimeout(60.0)
         print("ready", flush=True)
-        while left > 0:
-            left -= len(raw.recv(_CHUNK))
-            time.sleep(_PAUSE)
+        while bytes_left > 0:
+            bytes_left -= len(sock.recv(_RECV_BYTES))
+            time.sleep(_POLL_INTERVAL_S)
         print(time.monotonic(), flush=True)
         sys.stdin.readline()  # what it took is read before it goes
 

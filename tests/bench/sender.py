@@ -12,17 +12,17 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 
-from tests.bench.workload import Feed
-from tests.chaos.raw_mqtt import Link
+from tests.bench.workload import Workload
+from tests.chaos.raw_mqtt import Connection
 
 __all__ = ["main"]
 
-_PIECE = 250
+_PACKETS_PER_WRITE = 250
 """Packets that go out at once."""
-_MOST_UNCONFIRMED = 20_000
+_MAX_UNACKED = 20_000
 """A client that numbers its packets has 65,535 numbers."""
 _PUBACK_BYTES = 4
-_CHUNK = 1 << 16
+_RECV_BYTES = 1 << 16
 
 
 def main() -> None:
@@ -30,42 +30,44 @@ def main() -> None:
 
     The time is in monotonic seconds, which all processes share.
     """
-    feed, handful = Feed.of_json(sys.argv[2]), int(sys.argv[3])
-    packets = feed.packets()
-    handfuls = []
-    while some := list(islice(packets, handful)):
-        handfuls.append([(len(part), b"".join(part)) for part in _split(some)])
+    workload, batch_size = Workload.from_json(sys.argv[2]), int(sys.argv[3])
+    packets = workload.packets()
+    batches = []
+    while batch := list(islice(packets, batch_size)):
+        batches.append(
+            [(len(packets_part), b"".join(packets_part)) for packets_part in _split_packets(batch)]
+        )
     with (
-        Link(int(sys.argv[1]), "sender") as link,
-        socket.socket(fileno=os.dup(link.fileno())) as raw,
+        Connection(int(sys.argv[1]), "sender") as connection,
+        socket.socket(fileno=os.dup(connection.fileno())) as sock,
     ):
         print("ready", flush=True)
-        for pieces in handfuls:
+        for chunks in batches:
             sys.stdin.readline()
             print(time.monotonic(), flush=True)
-            _send(raw, pieces, confirmed=feed.qos > 0)
+            _send_chunks(sock, chunks, expect_acks=workload.qos > 0)
 
 
-def _split(packets: list[bytes]) -> Iterator[list[bytes]]:
-    for begin in range(0, len(packets), _PIECE):
-        yield packets[begin : begin + _PIECE]
+def _split_packets(packets: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(packets), _PACKETS_PER_WRITE):
+        yield packets[start : start + _PACKETS_PER_WRITE]
 
 
-def _send(raw: socket.socket, pieces: list[tuple[int, bytes]], *, confirmed: bool) -> None:
+def _send_chunks(sock: socket.socket, chunks: list[tuple[int, bytes]], *, expect_acks: bool) -> None:
     """Send all; where the broker confirms, wait for that, so that its numbers never run out."""
-    raw.settimeout(60.0)
-    open_bytes = 0  # of confirmations that are still to come
-    for count, piece in pieces:
-        raw.sendall(piece)
-        open_bytes += count * _PUBACK_BYTES if confirmed else 0
-        while open_bytes and (open_bytes > _MOST_UNCONFIRMED * _PUBACK_BYTES or _readable(raw)):
-            open_bytes -= len(raw.recv(_CHUNK))
-    while open_bytes:
-        open_bytes -= len(raw.recv(_CHUNK))
+    sock.settimeout(60.0)
+    unacked_bytes = 0  # of confirmations that are still to come
+    for count, chunk in chunks:
+        sock.sendall(chunk)
+        unacked_bytes += count * _PUBACK_BYTES if expect_acks else 0
+        while unacked_bytes and (unacked_bytes > _MAX_UNACKED * _PUBACK_BYTES or _is_readable(sock)):
+            unacked_bytes -= len(sock.recv(_RECV_BYTES))
+    while unacked_bytes:
+        unacked_bytes -= len(sock.recv(_RECV_BYTES))
 
 
-def _readable(raw: socket.socket) -> bool:
-    return bool(select.select([raw], [], [], 0)[0])
+def _is_readable(sock: socket.socket) -> bool:
+    return bool(select.select([sock], [], [], 0)[0])
 
 
 if __name__ == "__main__":

@@ -18,179 +18,195 @@ from numpy import float32
 from numpy.typing import NDArray
 
 from monitor import bundle
-from monitor.config.settings import Alerts, Settings, Store
+from monitor.config.settings import AlertSettings, Settings, StoreSettings
 from monitor.core.arrays import FloatArray
-from monitor.core.messages import Outgoing
+from monitor.core.messages import OutboundMessage
 from monitor.detect.scoring import Scorer
-from monitor.groups.state import Memory
-from monitor.mqtt.receive_queue import Inbox
+from monitor.groups.state import GroupStates
+from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.publish.payloads import alert_payload, state_payload
-from monitor.service.stages import build_scoring, decoder
+from monitor.service.stages import build_decoder, build_scoring
 from monitor.storage.outbox import Outbox
 from monitor.storage.restore import restore
-from monitor.web.live import Live
-from tests.bench.config import STEPS, WARM_UP, Setting
-from tests.bench.measurements import Figure
-from tests.bench.throughput import CPU, paho
-from tests.bench.workload import Feed
+from monitor.web.live import LiveGroups
+from tests.bench.config import STEPS, WARM_UP_READINGS, BenchConfig
+from tests.bench.measurements import Measurement
+from tests.bench.throughput import CPU_PER_MILLION, paho_name
+from tests.bench.workload import Workload
 
-__all__ = ["SUBJECT", "main", "stages"]
+__all__ = ["SUBJECT", "main", "measure_stages"]
 
 SUBJECT = "ours by stage, 1 % alerts"
-_MESSAGES = 100_000
-_BATCH = 1024
-_DIGEST_EVERY = 16
+_MESSAGE_COUNT = 100_000
+_BATCH_MESSAGES = 1024
+_DIGEST_INTERVAL_BATCHES = 16
 """Batches between two looks of the page: a second apart, at the speed that a shared core reaches."""
-_GROUPS, _FAULTY_GROUPS = 1000, 10
-_WARM_UP = WARM_UP * _GROUPS
+_GROUP_COUNT, _FAULTY_GROUP_COUNT = 1000, 10
+_WARM_UP_MESSAGES = WARM_UP_READINGS * _GROUP_COUNT
 """Messages until every group is judged."""
 _MILLION = 1e6
 
 
-def stages(setting: Setting) -> list[Figure]:
+def measure_stages(config: BenchConfig) -> list[Measurement]:
     """Measure in a process of its own."""
-    feed = setting.feed(_MESSAGES, _GROUPS, faulty_groups=_FAULTY_GROUPS)
-    feed = replace(feed, messages=_WARM_UP + feed.messages)
-    arguments = [str(setting.bundle), str(setting.fresh(SUBJECT)), feed.to_json()]
-    done = subprocess.run(
+    workload = config.workload(_MESSAGE_COUNT, _GROUP_COUNT, faulty_groups=_FAULTY_GROUP_COUNT)
+    workload = replace(workload, message_count=_WARM_UP_MESSAGES + workload.message_count)
+    arguments = [str(config.bundle), str(config.empty_folder(SUBJECT)), workload.to_json()]
+    process = subprocess.run(
         [sys.executable, "-m", "tests.bench.stage_costs", *arguments], stdout=subprocess.PIPE, check=True
     )
-    spent = json.loads(done.stdout)
-    base = paho(qos=1), CPU
-    return [Figure(SUBJECT, f"{name}, {CPU}", value, base) for name, value in spent.items()]
+    cpu_by_stage = json.loads(process.stdout)
+    reference = paho_name(qos=1), CPU_PER_MILLION
+    return [
+        Measurement(SUBJECT, f"{name}, {CPU_PER_MILLION}", value, reference)
+        for name, value in cpu_by_stage.items()
+    ]
 
 
-class _Clock:
+class _StageTimer:
     """Adds up what this thread computes, by stage."""
 
     def __init__(self) -> None:
-        self.spent: Counter[str] = Counter()
+        self.cpu_s_by_stage: Counter[str] = Counter()
 
     @contextmanager
-    def on(self, stage: str) -> Iterator[None]:
+    def measure(self, stage: str) -> Iterator[None]:
         """Count what happens meanwhile as this stage's."""
-        began = time.thread_time()
+        started_at = time.thread_time()
         yield
-        self.spent[stage] += time.thread_time() - began  # type: ignore[assignment]
+        self.cpu_s_by_stage[stage] += time.thread_time() - started_at  # type: ignore[assignment]
 
 
-class _Scorer:
+class _TimedScorer:
     """Scores as another does, on the clock."""
 
-    def __init__(self, scorer: Scorer, clock: _Clock) -> None:
+    def __init__(self, scorer: Scorer, timer: _StageTimer) -> None:
         self._scorer = scorer
-        self._clock = clock
+        self._timer = timer
 
     def score(self, scaled: NDArray[float32]) -> FloatArray:
         """Return P(Faulty) of each window."""
-        with self._clock.on("classify"):
+        with self._timer.measure("classify"):
             return self._scorer.score(scaled)
 
 
-class _Line:
+class _TimedPipeline:
     """The stages, with a store behind them and no broker."""
 
     def __init__(self, folder: Path, store: Path) -> None:
-        settings = Settings(alerts=Alerts(mode="every_window"), store=Store(path=store))
+        settings = Settings(alerts=AlertSettings(mode="every_window"), store=StoreSettings(path=store))
         loaded = bundle.load(folder)
-        self.clock = _Clock()
+        self.timer = _StageTimer()
         self._bundle = loaded
-        self._inbox = Inbox()
-        self._decode = decoder(settings, loaded.manifest.names)
-        self._memory = Memory(
-            build_scoring(loaded, settings.windows, settings.alerts, _Scorer(loaded.classifier, self.clock)),
+        self._receive_queue = ReceiveQueue()
+        self._decode_stage = build_decoder(settings, loaded.manifest.feature_names)
+        self._groups = GroupStates(
+            build_scoring(
+                loaded, settings.windows, settings.alerts, _TimedScorer(loaded.classifier, self.timer)
+            ),
             settings.windows.stale_after,
         )
-        # What happens inside of `Chain.judge` is timed by doing it a second time beside it.
-        self._beside = build_scoring(loaded, settings.windows, settings.alerts)
+        # What happens inside of `Scoring.judge` is timed by doing it a second time beside it.
+        self._timed_scoring = build_scoring(loaded, settings.windows, settings.alerts)
         self._store = restore(
             settings.store,
-            self._memory,
-            loaded.manifest.names,
+            self._groups,
+            loaded.manifest.feature_names,
             STEPS,
-            most=settings.input.max_groups,
+            max_groups=settings.input.max_groups,
             now=0.0,
         )
-        self._outbox = self._store.outbox()
-        self._live = Live(len(loaded.manifest.names), spacing=loaded.manifest.sample_period)
-        self._batches = 0
+        self._outbox = self._store.load_outbox()
+        self._live = LiveGroups(
+            len(loaded.manifest.feature_names), point_interval_s=loaded.manifest.sample_period
+        )
+        self._batch_count = 0
 
-    def take(self, contents: list[tuple[str, bytes]]) -> None:
+    def process(self, contents: list[tuple[str, bytes]]) -> None:
         """Do with a batch, topics and payloads, what session and pipeline do."""
-        on, memory = self.clock.on, self._memory
-        with on("inbox"):
-            self._inbox.put([(topic, payload, None, False) for topic, payload in contents])
-            taken = self._inbox.take(0.0)
-        with on("decode"):
-            readings, _ = self._decode.decode(taken.messages, taken.arrivals)
-        with on("window"):
-            windows = self._beside.windows.push(readings)
-        with on("baseline"):
-            groups = [readings.groups[row] for row in windows.rows.tolist()]
-            normals, ready = self._beside.baseline.push(groups, windows.values)
-            shown = self._beside.baseline.show(windows.values[ready], normals[ready])
-        with on("scale"):
-            self._bundle.scaler.transform(shown)
-        verdicts = memory.chain.judge(readings)
-        with on("decide"):
-            self._beside.alerts.update(verdicts.judged)
-        with on("board"):
-            changed = memory.board.update(readings, verdicts, time.monotonic())
-        with on("publish"):
+        measure, groups = self.timer.measure, self._groups
+        with measure("inbox"):
+            self._receive_queue.put([(topic, payload, None, False) for topic, payload in contents])
+            batch = self._receive_queue.take(0.0)
+        with measure("decode"):
+            readings, _ = self._decode_stage.decode(batch.messages, batch.arrivals)
+        with measure("window"):
+            new_windows = self._timed_scoring.windows.push(readings)
+        with measure("baseline"):
+            window_groups = [readings.groups[row] for row in new_windows.reading_indices.tolist()]
+            baselines, ready = self._timed_scoring.baseline.push(window_groups, new_windows.values)
+            relative_windows = self._timed_scoring.baseline.show(new_windows.values[ready], baselines[ready])
+        with measure("scale"):
+            self._bundle.scaler.transform(relative_windows)
+        scored = groups.scoring.judge(readings)
+        with measure("decide"):
+            self._timed_scoring.alerts.update(scored.judged_windows)
+        with measure("board"):
+            changed = groups.status.update(readings, scored, time.monotonic())
+        with measure("publish"):
             self._outbox.add(
-                Outgoing(f"alerts/{event.group}", alert_payload(event, self._bundle.manifest), retain=False)
-                for event in verdicts.events
+                OutboundMessage(
+                    f"alerts/{event.group}", alert_payload(event, self._bundle.manifest), retain=False
+                )
+                for event in scored.events
             )
-            for line in changed:
-                state_payload(line)
-        with on("commit"):
-            dumps = ((name, memory.dump(name)) for name in dict.fromkeys(readings.groups))
+            for status in changed:
+                state_payload(status)
+        with measure("commit"):
+            dumps = ((name, groups.dump(name)) for name in dict.fromkeys(readings.groups))
             self._store.save(((name, dump) for name, dump in dumps if dump), self._outbox, time.time())
-        with on("publish"):
-            _publish(self._outbox)
-        with on("page"):
-            self._live.saw(readings, verdicts, changed)
-            self._batches += 1
-            if self._batches % _DIGEST_EVERY == 0:
-                self._live.digest()
+        with measure("publish"):
+            _publish_all(self._outbox)
+        with measure("page"):
+            self._live.observe(readings, scored, changed)
+            self._batch_count += 1
+            if self._batch_count % _DIGEST_INTERVAL_BATCHES == 0:
+                self._live.apply_pending()
 
-    def spent(self) -> dict[str, float]:
+    def cpu_seconds(self) -> dict[str, float]:
         """Return CPU seconds by stage, in the order of the stages."""
         stages = (
             "inbox", "decode", "window", "baseline", "scale", "classify", "decide", "board", "publish",
             "commit", "page",
         )  # fmt: skip
-        return {stage: self.clock.spent[stage] for stage in stages}
+        return {stage: self.timer.cpu_s_by_stage[stage] for stage in stages}
 
 
-def _publish(outbox: Outbox) -> None:
+def _publish_all(outbox: Outbox) -> None:
     """Have the broker take and confirm all at once."""
-    number = 0
+    token = 0
     while outbox.first():
-        number += 1
-        outbox.sent(number)
-        outbox.delivered(number)
+        token += 1
+        outbox.mark_sent(token)
+        outbox.mark_confirmed(token)
 
 
 def main() -> None:
     """Say what each stage takes, in CPU seconds a million readings, as JSON."""
-    folder, store, feed = Path(sys.argv[1]), Path(sys.argv[2]) / "state.db", Feed.of_json(sys.argv[3])
-    line, contents = _Line(folder, store), feed.contents()
-    _drive(line, islice(contents, _WARM_UP))
-    before = line.spent()
-    _drive(line, contents)
-    counted = feed.messages - _WARM_UP
+    folder, store, workload = (
+        Path(sys.argv[1]),
+        Path(sys.argv[2]) / "state.db",
+        Workload.from_json(sys.argv[3]),
+    )
+    pipeline, contents = _TimedPipeline(folder, store), workload.topics_and_payloads()
+    _process_all(pipeline, islice(contents, _WARM_UP_MESSAGES))
+    warm_up_cpu_s = pipeline.cpu_seconds()
+    _process_all(pipeline, contents)
+    measured_count = workload.message_count - _WARM_UP_MESSAGES
     print(
         json.dumps(
-            {name: (value - before[name]) / counted * _MILLION for name, value in line.spent().items()}
+            {
+                name: (value - warm_up_cpu_s[name]) / measured_count * _MILLION
+                for name, value in pipeline.cpu_seconds().items()
+            }
         )
     )
 
 
-def _drive(line: _Line, contents: Iterator[tuple[bytes, bytes]]) -> None:
+def _process_all(pipeline: _TimedPipeline, contents: Iterator[tuple[bytes, bytes]]) -> None:
     """Let messages go through in batches."""
-    while batch := [(topic.decode(), payload) for topic, payload in islice(contents, _BATCH)]:
-        line.take(batch)
+    while batch := [(topic.decode(), payload) for topic, payload in islice(contents, _BATCH_MESSAGES)]:
+        pipeline.process(batch)
 
 
 if __name__ == "__main__":

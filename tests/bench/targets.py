@@ -5,116 +5,139 @@ from dataclasses import dataclass
 from statistics import median
 
 from tests.bench import latency
-from tests.bench.benchmarks import BYTES, arrays, groups
-from tests.bench.measurements import Figure, Key, number
-from tests.bench.throughput import MESSAGES, READY, RESIDENT, WINDOWS, paho
+from tests.bench.benchmarks import BYTES_PER_GROUP, array_monitor_name, monitor_name
+from tests.bench.measurements import Measurement, MeasurementKey, format_number
+from tests.bench.throughput import MESSAGES_PER_S, RESIDENT_MB, STARTUP_S, WINDOWS_PER_S, paho_name
 
-__all__ = ["reached", "table"]
+__all__ = ["evaluate_targets", "table_lines"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Bar:
+class _Target:
     """One figure, or its ratio to another of the same round."""
 
-    text: str
-    key: Key
+    description: str
+    key: MeasurementKey
     limit: float
-    over: Key | None = None
-    least: bool = True
+    divisor: MeasurementKey | None = None
+    is_minimum: bool = True
     """Whether it is to be at least the limit, and not at most."""
 
 
-_OURS, _PLAIN = groups(1_000), groups(1_000, baseline=False)
-_P50, _P99 = latency.quantity("p50", 1000), latency.quantity("p99", 1000)
-_BARS = (
-    _Bar(
+_MONITOR, _MONITOR_NO_BASELINE = monitor_name(1_000), monitor_name(1_000, baseline=False)
+_P50, _P99 = latency.quantity_name("p50", 1000), latency.quantity_name("p99", 1000)
+_TARGETS = (
+    _Target(
         "QoS 0, 1,000 groups: windows/s over bare paho's messages/s",
-        (_OURS, WINDOWS),
+        (_MONITOR, WINDOWS_PER_S),
         1.5,
-        (paho(0), MESSAGES),
+        (paho_name(0), MESSAGES_PER_S),
     ),
-    _Bar(
+    _Target(
         "the same without a baseline",
-        (_PLAIN, WINDOWS),
+        (_MONITOR_NO_BASELINE, WINDOWS_PER_S),
         1.5,
-        (paho(0), MESSAGES),
+        (paho_name(0), MESSAGES_PER_S),
     ),
-    _Bar(
+    _Target(
         "with a baseline over without one",
-        (_OURS, WINDOWS),
+        (_MONITOR, WINDOWS_PER_S),
         0.9,
-        (_PLAIN, WINDOWS),
+        (_MONITOR_NO_BASELINE, WINDOWS_PER_S),
     ),
-    _Bar(
+    _Target(
         "QoS 1, durable: windows/s over bare paho's messages/s at QoS 1",
-        (groups(1_000, 1), WINDOWS),
+        (monitor_name(1_000, 1), WINDOWS_PER_S),
         0.8,
-        (paho(1), MESSAGES),
+        (paho_name(1), MESSAGES_PER_S),
     ),
-    _Bar(
+    _Target(
         "arrays of 100: windows/s over bare paho's messages/s",
-        (arrays(100), WINDOWS),
+        (array_monitor_name(100), WINDOWS_PER_S),
         2.0,
-        (paho(0), MESSAGES),
+        (paho_name(0), MESSAGES_PER_S),
     ),
-    _Bar(
+    _Target(
         "publish to alert at 1,000/s, p50 over the echo's",
-        (latency.OURS, _P50),
+        (latency.MONITOR_ALL_ALERTS, _P50),
         2.0,
-        (latency.ECHO, _P50),
-        least=False,
+        (latency.ECHO_SUBJECT, _P50),
+        is_minimum=False,
     ),
-    _Bar(
+    _Target(
         "publish to alert at 1,000/s, p99 over the echo's",
-        (latency.OURS, _P99),
+        (latency.MONITOR_ALL_ALERTS, _P99),
         3.0,
-        (latency.ECHO, _P99),
-        least=False,
+        (latency.ECHO_SUBJECT, _P99),
+        is_minimum=False,
     ),
-    _Bar(
-        "100,000 groups: windows/s over those with 1,000", (groups(100_000), WINDOWS), 0.7, (_OURS, WINDOWS)
+    _Target(
+        "100,000 groups: windows/s over those with 1,000",
+        (monitor_name(100_000), WINDOWS_PER_S),
+        0.7,
+        (_MONITOR, WINDOWS_PER_S),
     ),
-    _Bar("resident memory with 10,000 groups, MiB", (groups(10_000), RESIDENT), 200, least=False),
-    _Bar("bytes a group from 10,000 to 100,000 groups", (groups(100_000), BYTES), 1000, least=False),
-    _Bar(
-        "bytes a group from 10,000 to 100,000 groups, no baseline",
-        (groups(100_000, baseline=False), BYTES),
+    _Target(
+        "resident memory with 10,000 groups, MiB", (monitor_name(10_000), RESIDENT_MB), 200, is_minimum=False
+    ),
+    _Target(
+        "bytes a group from 10,000 to 100,000 groups",
+        (monitor_name(100_000), BYTES_PER_GROUP),
         1000,
-        least=False,
+        is_minimum=False,
     ),
-    _Bar("start to /readyz, s", (_OURS, READY), 2.0, least=False),
+    _Target(
+        "bytes a group from 10,000 to 100,000 groups, no baseline",
+        (monitor_name(100_000, baseline=False), BYTES_PER_GROUP),
+        1000,
+        is_minimum=False,
+    ),
+    _Target("start to /readyz, s", (_MONITOR, STARTUP_S), 2.0, is_minimum=False),
 )
 
 
-def reached(rounds: Sequence[Sequence[Figure]]) -> list[dict[str, str | float | bool]]:
+def evaluate_targets(rounds: Sequence[Sequence[Measurement]]) -> list[dict[str, str | float | bool]]:
     """Return figure, bar, what was measured (the median of the rounds), and whether that is enough.
 
     A round that lacks a figure doesn't count, and a bar that no round tells of is left out.
     """
-    found: list[dict[str, str | float | bool]] = []
-    by_round = [{figure.key: figure.value for figure in figures} for figures in rounds]
-    for bar in _BARS:
+    results: list[dict[str, str | float | bool]] = []
+    by_round = [
+        {measurement.key: measurement.value for measurement in measurements} for measurements in rounds
+    ]
+    for target in _TARGETS:
         values = [
-            figures[bar.key] / (figures[bar.over] if bar.over else 1.0)
-            for figures in by_round
-            if bar.key in figures and (bar.over is None or figures.get(bar.over))
+            measurements[target.key] / (measurements[target.divisor] if target.divisor else 1.0)
+            for measurements in by_round
+            if target.key in measurements and (target.divisor is None or measurements.get(target.divisor))
         ]
         if not values:
             continue
-        measured = median(values)
-        met = measured >= bar.limit if bar.least else measured <= bar.limit
-        found.append(
-            {"figure": bar.text, "least": bar.least, "bar": bar.limit, "measured": measured, "met": met}
+        value = median(values)
+        is_met = value >= target.limit if target.is_minimum else value <= target.limit
+        results.append(
+            {
+                "figure": target.description,
+                "least": target.is_minimum,
+                "bar": target.limit,
+                "measured": value,
+                "met": is_met,
+            }
         )
-    return found
+    return results
 
 
-def table(found: list[dict[str, str | float | bool]]) -> list[str]:
+def table_lines(results: list[dict[str, str | float | bool]]) -> list[str]:
     """Return the lines of a table in Markdown."""
     rows = [("figure", "bar", "measured", "met"), ("---", "---:", "---:", "---")]
-    for bar in found:
-        limit = f"{'>=' if bar['least'] else '<='} {bar['bar']:g}"
+    for result in results:
+        limit = f"{'>=' if result['least'] else '<='} {result['bar']:g}"
         rows.append(
-            (str(bar["figure"]), limit, number(float(bar["measured"])), "yes" if bar["met"] else "**no**")
+            (
+                str(result["figure"]),
+                limit,
+                format_number(float(result["measured"])),
+                "yes" if result["met"] else "**no**",
+            )
         )
     return [f"| {' | '.join(row)} |" for row in rows]

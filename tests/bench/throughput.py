@@ -7,163 +7,218 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from tests.bench.config import WARM_UP, Setting
-from tests.bench.measurements import Figure
-from tests.bench.processes import Broker, sender
-from tests.bench.subjects import MosquittoSub, Ours, OursByLine, Subject, Told
-from tests.bench.workload import Feed
+from tests.bench.config import WARM_UP_READINGS, BenchConfig
+from tests.bench.measurements import Measurement
+from tests.bench.processes import Broker, running_sender
+from tests.bench.subjects import (
+    MonitorPerLineSubject,
+    MonitorSubject,
+    MosquittoSub,
+    ReportingSubject,
+    Subject,
+)
+from tests.bench.workload import Workload
 
 __all__ = [
-    "CPU",
-    "MESSAGES",
-    "READY",
-    "RESIDENT",
-    "WINDOWS",
-    "flood_ceiling",
-    "flood_lines",
-    "flood_ours",
-    "flood_rival",
-    "flood_sub",
-    "paho",
+    "CPU_PER_MILLION",
+    "MESSAGES_PER_S",
+    "RESIDENT_MB",
+    "STARTUP_S",
+    "WINDOWS_PER_S",
+    "flood_monitor",
+    "flood_monitor_per_line",
+    "flood_mosquitto_sub",
+    "flood_paho_client",
+    "flood_raw_subscriber",
+    "paho_name",
 ]
 
-MESSAGES = "messages/s"
-WINDOWS = "windows/s"
-CPU = "CPU s a million"
-RESIDENT = "resident MiB"
-READY = "start to ready, s"
-_PEAK = "peak MiB under the flood"
-_DROPPED = "dropped, %"
-_HANDFUL = 5000
+MESSAGES_PER_S = "messages/s"
+WINDOWS_PER_S = "windows/s"
+CPU_PER_MILLION = "CPU s a million"
+RESIDENT_MB = "resident MiB"
+STARTUP_S = "start to ready, s"
+_PEAK_MB = "peak MiB under the flood"
+_DROPPED_PERCENT = "dropped, %"
+_WARM_UP_BATCH_MESSAGES = 5000
 """Messages of the monitor's warm-up under way at a time: few enough to find room, and for memory's sake."""
 
-S = TypeVar("S", bound=Subject)
+SubjectT = TypeVar("SubjectT", bound=Subject)
 
 
 @dataclass(frozen=True, slots=True)
-class _Flood:
+class _FloodResult:
     """How one went."""
 
-    ready: float
+    startup_s: float
     """Seconds from the start of the process to its being subscribed."""
-    resident: float
+    resident_mb: float
     """MiB, after the warm-up."""
-    seconds: float
+    duration_s: float
     """From the first message sent to the last one dealt with."""
-    cpu: float
+    cpu_s: float
     """Seconds that the subject computed in them."""
 
 
-def paho(qos: int) -> str:
+def paho_name(qos: int) -> str:
     """Return what the subject is called that throughput is compared with."""
     return f"bare paho, QoS {qos}"
 
 
-def flood_rival(
-    setting: Setting, name: str, kind: str, messages: int, *, qos: int = 0, groups: int = 1000
-) -> list[Figure]:
+def flood_paho_client(
+    config: BenchConfig,
+    name: str,
+    client_kind: str,
+    message_count: int,
+    *,
+    qos: int = 0,
+    group_count: int = 1000,
+) -> list[Measurement]:
     """Flood one of `rivals.KINDS`."""
-    feed = setting.feed(messages, groups, qos=qos, first=WARM_UP)
-    warm_up = replace(feed, messages=WARM_UP * groups, first=0, qos=1)
-    totals = [warm_up.messages, warm_up.messages + feed.messages]
-    with _flooded(
-        setting.fresh(name), warm_up, feed,
-        lambda broker, folder: Told("paho_clients", [kind, broker.port, qos, setting.bundle, *totals], folder),
-    ) as (_, flood):  # fmt: skip
-        return _figures(name, MESSAGES, feed.messages, flood, feed)
+    workload = config.workload(message_count, group_count, qos=qos, first=WARM_UP_READINGS)
+    warm_up = replace(workload, message_count=WARM_UP_READINGS * group_count, readings_before=0, qos=1)
+    cumulative_counts = [warm_up.message_count, warm_up.message_count + workload.message_count]
+    with _flood(
+        config.empty_folder(name), warm_up, workload,
+        lambda broker, folder: ReportingSubject("paho_clients", [client_kind, broker.port, qos, config.bundle, *cumulative_counts], folder),
+    ) as (_, result):  # fmt: skip
+        return _measurements(name, MESSAGES_PER_S, workload.message_count, result, workload)
 
 
-def flood_sub(setting: Setting, name: str, messages: int) -> list[Figure]:
+def flood_mosquitto_sub(config: BenchConfig, name: str, message_count: int) -> list[Measurement]:
     """Flood mosquitto_sub, which has no use for a warm-up."""
-    feed = setting.feed(messages)
-    with _flooded(
-        setting.fresh(name), None, feed, lambda broker, _: MosquittoSub(broker, feed.qos, feed.messages)
-    ) as (_, flood):
-        return _figures(name, MESSAGES, feed.messages, flood, feed)
+    workload = config.workload(message_count)
+    with _flood(
+        config.empty_folder(name),
+        None,
+        workload,
+        lambda broker, _: MosquittoSub(broker, workload.qos, workload.message_count),
+    ) as (_, result):
+        return _measurements(name, MESSAGES_PER_S, workload.message_count, result, workload)
 
 
-def flood_ceiling(setting: Setting, name: str, messages: int) -> list[Figure]:
+def flood_raw_subscriber(config: BenchConfig, name: str, message_count: int) -> list[Measurement]:
     """Flood what only counts bytes: as fast as broker and machine can be."""
-    feed = setting.feed(messages)
-    size = sum(map(len, feed.packets()))
-    with _flooded(
-        setting.fresh(name), None, feed, lambda broker, folder: Told("raw_subscriber", [broker.port, size], folder)
-    ) as (_, flood):
-        return _figures(name, MESSAGES, feed.messages, flood, feed)
+    workload = config.workload(message_count)
+    total_bytes = sum(map(len, workload.packets()))
+    with _flood(
+        config.empty_folder(name),
+        None,
+        workload,
+        lambda broker, folder: ReportingSubject("raw_subscriber", [broker.port, total_bytes], folder),
+    ) as (_, result):
+        return _measurements(name, MESSAGES_PER_S, workload.message_count, result, workload)
 
 
-def flood_ours(
-    setting: Setting, name: str, messages: int, *, qos: int = 0, groups: int = 1000, array: int = 1
-) -> list[Figure]:
+def flood_monitor(
+    config: BenchConfig,
+    name: str,
+    message_count: int,
+    *,
+    qos: int = 0,
+    group_count: int = 1000,
+    readings_per_message: int = 1,
+) -> list[Measurement]:
     """Flood the monitor, once each group has been judged and its state is published."""
-    feed = setting.feed(messages, groups, qos=qos, array=array, first=WARM_UP)
-    return _judged(
-        setting, name, feed, lambda broker, folder: Ours(broker, folder, setting.bundle, qos, array=array)
+    workload = config.workload(
+        message_count, group_count, qos=qos, array=readings_per_message, first=WARM_UP_READINGS
+    )
+    return _measure_monitor(
+        config,
+        name,
+        workload,
+        lambda broker, folder: MonitorSubject(
+            broker, folder, config.bundle, qos, readings_per_message=readings_per_message
+        ),
     )
 
 
-def flood_lines(setting: Setting, name: str, messages: int, *, groups: int = 1000) -> list[Figure]:
+def flood_monitor_per_line(
+    config: BenchConfig, name: str, message_count: int, *, group_count: int = 1000
+) -> list[Measurement]:
     """Flood several monitors, each of which has a line of the plant."""
-    feed = setting.feed(messages, groups, first=WARM_UP)
-    return _judged(setting, name, feed, lambda broker, folder: OursByLine(broker, folder, setting.bundle))
+    workload = config.workload(message_count, group_count, first=WARM_UP_READINGS)
+    return _measure_monitor(
+        config, name, workload, lambda broker, folder: MonitorPerLineSubject(broker, folder, config.bundle)
+    )
 
 
-def _judged(
-    setting: Setting, name: str, feed: Feed, make: Callable[[Broker, Path], Ours | OursByLine]
-) -> list[Figure]:
-    groups = feed.groups
-    warm_up = replace(feed, messages=groups, array=WARM_UP, first=0, qos=1)
-    with _flooded(setting.fresh(name), warm_up, feed, make) as (subject, flood):
-        judged = subject.judged()
+def _measure_monitor(
+    config: BenchConfig,
+    name: str,
+    workload: Workload,
+    make_subject: Callable[[Broker, Path], MonitorSubject | MonitorPerLineSubject],
+) -> list[Measurement]:
+    group_count = workload.group_count
+    warm_up = replace(
+        workload, message_count=group_count, readings_per_message=WARM_UP_READINGS, readings_before=0, qos=1
+    )
+    with _flood(config.empty_folder(name), warm_up, workload, make_subject) as (subject, result):
+        judged_count = subject.judged_count()
         return [
-            *_figures(name, WINDOWS, judged, flood, feed),
-            Figure(name, _PEAK, subject.peak_mb()),
-            Figure(name, _DROPPED, 100 * (1 - judged / feed.readings)),
+            *_measurements(name, WINDOWS_PER_S, judged_count, result, workload),
+            Measurement(name, _PEAK_MB, subject.peak_mb()),
+            Measurement(name, _DROPPED_PERCENT, 100 * (1 - judged_count / workload.reading_count)),
         ]
 
 
-def _figures(name: str, what: str, count: int, flood: _Flood, feed: Feed) -> list[Figure]:
-    base = paho(feed.qos)
+def _measurements(
+    name: str, quantity: str, count: int, result: _FloodResult, workload: Workload
+) -> list[Measurement]:
+    reference = paho_name(workload.qos)
     return [
-        Figure(name, what, count / flood.seconds, (base, MESSAGES)),
-        Figure(name, CPU, flood.cpu / feed.readings * 1e6, (base, CPU)),
-        Figure(name, RESIDENT, flood.resident, (base, RESIDENT)),
-        Figure(name, READY, flood.ready, (base, READY)),
+        Measurement(name, quantity, count / result.duration_s, (reference, MESSAGES_PER_S)),
+        Measurement(
+            name, CPU_PER_MILLION, result.cpu_s / workload.reading_count * 1e6, (reference, CPU_PER_MILLION)
+        ),
+        Measurement(name, RESIDENT_MB, result.resident_mb, (reference, RESIDENT_MB)),
+        Measurement(name, STARTUP_S, result.startup_s, (reference, STARTUP_S)),
     ]
 
 
 @contextmanager
-def _flooded(
-    folder: Path, warm_up: Feed | None, feed: Feed, make: Callable[[Broker, Path], S]
-) -> Iterator[tuple[S, _Flood]]:
+def _flood(
+    folder: Path,
+    warm_up: Workload | None,
+    workload: Workload,
+    make_subject: Callable[[Broker, Path], SubjectT],
+) -> Iterator[tuple[SubjectT, _FloodResult]]:
     """Start a subject, warm it up, and flood it; it ends with the context."""
     broker = Broker(folder)
     broker.start()
-    subject = make(broker, folder)
+    subject = make_subject(broker, folder)
     try:
-        began = time.monotonic()
+        started_at = time.monotonic()
         subject.start()
-        ready = time.monotonic() - began
-        before = _warm_up(broker.port, subject, warm_up, folder) if warm_up else 0
-        with sender(broker.port, feed, folder) as speaker:
-            subject.await_rest()
-            resident, computed = subject.resident_mb(), subject.cpu_seconds()
-            speaker.tell()
-            sent = float(speaker.hear())
-            ended = subject.await_count(before + feed.readings)
-            flood = _Flood(ready, resident, ended - sent, subject.cpu_seconds() - computed)
-        yield subject, flood
+        startup_s = time.monotonic() - started_at
+        warm_up_count = _send_warm_up(broker.port, subject, warm_up, folder) if warm_up else 0
+        with running_sender(broker.port, workload, folder) as sender_process:
+            subject.wait_until_idle()
+            resident_mb, cpu_before = subject.resident_mb(), subject.cpu_seconds()
+            sender_process.resume()
+            sent_at = float(sender_process.read_line())
+            ended_at = subject.wait_for_count(warm_up_count + workload.reading_count)
+            result = _FloodResult(
+                startup_s, resident_mb, ended_at - sent_at, subject.cpu_seconds() - cpu_before
+            )
+        yield subject, result
     finally:
         subject.close()
         broker.stop()
 
 
-def _warm_up(port: int, subject: Subject, feed: Feed, folder: Path) -> int:
+def _send_warm_up(port: int, subject: Subject, workload: Workload, folder: Path) -> int:
     """Send a feed by handfuls, each when the last one is dealt with; return how many readings that were."""
-    handful = _HANDFUL if isinstance(subject, Ours | OursByLine) else feed.messages
-    with sender(port, feed, folder, handful) as speaker:
-        for sent in range(0, feed.messages, handful):
-            speaker.tell()
-            speaker.hear()
-            subject.await_count(min(sent + handful, feed.messages) * feed.array)
-    return feed.readings
+    batch_size = (
+        _WARM_UP_BATCH_MESSAGES
+        if isinstance(subject, MonitorSubject | MonitorPerLineSubject)
+        else workload.message_count
+    )
+    with running_sender(port, workload, folder, batch_size) as sender_process:
+        for sent_count in range(0, workload.message_count, batch_size):
+            sender_process.resume()
+            sender_process.read_line()
+            subject.wait_for_count(
+                min(sent_count + batch_size, workload.message_count) * workload.readings_per_message
+            )
+    return workload.reading_count

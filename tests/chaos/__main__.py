@@ -12,13 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.broker_faults import kill_broker, restart_broker
-from tests.chaos.connection_faults import absent_subscriber, break_connection
-from tests.chaos.input_faults import fuzz_decode, lie_about_time
+from tests.chaos.connection_faults import break_connection, disconnect_subscriber
+from tests.chaos.input_faults import fuzz_decode, send_wrong_timestamps
 from tests.chaos.overload import flood
-from tests.chaos.process_faults import absent_broker, kill_monitor, two_monitors, wrong_address
-from tests.chaos.results import Row
+from tests.chaos.process_faults import (
+    kill_monitor,
+    start_before_broker,
+    start_second_monitor,
+    start_with_wrong_address,
+)
+from tests.chaos.results import ResultRow
 from tests.chaos.soak import soak
-from tests.chaos.store_faults import fill_disk, kill_in_commit, truncate_store
+from tests.chaos.store_faults import fill_disk, kill_during_commit, truncate_store
 
 __all__ = ["main"]
 
@@ -26,34 +31,36 @@ _FOLDER = Path("var/chaos")
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class _Scenario:
     """A row of the table before it is run."""
 
     name: str
-    full: int
+    full_count: int
     """How often or how long at full scale."""
-    run: Callable[[Path, int, int], Row]
+    run: Callable[[Path, int, int], ResultRow]
 
 
-_PLANS = (
-    _Plan("kill monitor", 50, kill_monitor),
-    _Plan("restart broker", 20, restart_broker),
-    _Plan("kill broker", 10, kill_broker),
-    _Plan("break connection", 50, break_connection),
-    _Plan("absent broker", 30, lambda folder, seconds, seed: absent_broker(folder, 1, seed, seconds)),
-    _Plan("wrong address", 1, wrong_address),
-    _Plan("kill commit", 20, kill_in_commit),
-    _Plan("fill disk", 20, fill_disk),
-    _Plan("truncate store", 20, truncate_store),
-    _Plan("two monitors", 1, two_monitors),
-    _Plan("absent subscriber", 10, absent_subscriber),
-    _Plan("wrong clocks", 1_000_000, lie_about_time),
-    _Plan("fuzz decode", 5_000_000, fuzz_decode),
-    _Plan("flood qos-1", 60, lambda folder, seconds, seed: flood(folder, seconds, seed, 1)),
-    _Plan("flood qos-0", 60, lambda folder, seconds, seed: flood(folder, seconds, seed, 0)),
-    _Plan("soak", 10_000_000, soak),
+_SCENARIOS = (
+    _Scenario("kill monitor", 50, kill_monitor),
+    _Scenario("restart broker", 20, restart_broker),
+    _Scenario("kill broker", 10, kill_broker),
+    _Scenario("break connection", 50, break_connection),
+    _Scenario(
+        "absent broker", 30, lambda folder, seconds, seed: start_before_broker(folder, 1, seed, seconds)
+    ),
+    _Scenario("wrong address", 1, start_with_wrong_address),
+    _Scenario("kill commit", 20, kill_during_commit),
+    _Scenario("fill disk", 20, fill_disk),
+    _Scenario("truncate store", 20, truncate_store),
+    _Scenario("two monitors", 1, start_second_monitor),
+    _Scenario("absent subscriber", 10, disconnect_subscriber),
+    _Scenario("wrong clocks", 1_000_000, send_wrong_timestamps),
+    _Scenario("fuzz decode", 5_000_000, fuzz_decode),
+    _Scenario("flood qos-1", 60, lambda folder, seconds, seed: flood(folder, seconds, seed, 1)),
+    _Scenario("flood qos-0", 60, lambda folder, seconds, seed: flood(folder, seconds, seed, 0)),
+    _Scenario("soak", 10_000_000, soak),
 )
-_HEAD = (
+_COLUMNS = (
     "fault",
     "times",
     "readings confirmed",
@@ -74,59 +81,65 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
     parser.add_argument("--scale", type=float, default=1.0, help="0.1 is a tenth of everything")
     options = parser.parse_args()
-    plans = [p for p in _PLANS if not options.rows or set(options.rows) & set(p.name.split())]
-    if not plans:
-        parser.error(f"no row has any of these words: {', '.join(p.name for p in _PLANS)}")
+    scenarios = [
+        candidate
+        for candidate in _SCENARIOS
+        if not options.rows or set(options.rows) & set(candidate.name.split())
+    ]
+    if not scenarios:
+        parser.error(
+            f"no row has any of these words: {', '.join(candidate.name for candidate in _SCENARIOS)}"
+        )
     shutil.rmtree(_FOLDER, ignore_errors=True)
     _FOLDER.mkdir(parents=True)
     rows = []
-    for plan in plans:
-        count = max(1, round(plan.full * options.scale))
-        print(f"{plan.name}: {count:,}, seed {options.seed} ...", flush=True)
-        began = time.monotonic()
-        rows.append(_run(plan, count, options.seed))
-        verdict = "; ".join(rows[-1].wrong) or "as promised"
-        print(f"{plan.name}: {verdict} ({time.monotonic() - began:.0f} s)", flush=True)
+    for scenario in scenarios:
+        count = max(1, round(scenario.full_count * options.scale))
+        print(f"{scenario.name}: {count:,}, seed {options.seed} ...", flush=True)
+        started_at = time.monotonic()
+        rows.append(_run_scenario(scenario, count, options.seed))
+        summary = "; ".join(rows[-1].problems) or "as promised"
+        print(f"{scenario.name}: {summary} ({time.monotonic() - started_at:.0f} s)", flush=True)
     table = "\n".join(
-        [f"Commit {_commit()}, seed {options.seed}, scale {options.scale:g}.", "", *_table(rows)]
+        [f"Commit {_git_commit()}, seed {options.seed}, scale {options.scale:g}.", "", *_table_lines(rows)]
     )
     (_FOLDER / "table.md").write_text(table + "\n", encoding="utf-8")
     print(f"\n{table}")
-    return 1 if any(row.wrong for row in rows) else 0
+    return 1 if any(row.problems for row in rows) else 0
 
 
-def _run(plan: _Plan, count: int, seed: int) -> Row:
+def _run_scenario(scenario: _Scenario, count: int, seed: int) -> ResultRow:
     """Run one row; what it leaves is kept where a promise was broken."""
-    folder = _FOLDER / plan.name.replace(" ", "-")
+    folder = _FOLDER / scenario.name.replace(" ", "-")
     try:
-        row = plan.run(folder.absolute(), count, seed)
+        row = scenario.run(folder.absolute(), count, seed)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001, the others are to run, and pytest's failures are of this kind
         traceback.print_exc()
-        return Row(plan.name, count, broken=[f"{type(error).__name__}: {error}"])
-    if not row.wrong:
+        return ResultRow(scenario.name, count, failures=[f"{type(error).__name__}: {error}"])
+    if not row.problems:
         shutil.rmtree(folder, ignore_errors=True)
     return row
 
 
-def _table(rows: list[Row]) -> list[str]:
-    lines = [_HEAD, ("---", *["---:"] * (len(_HEAD) - 2), "---")]
+def _table_lines(rows: list[ResultRow]) -> list[str]:
+    lines = [_COLUMNS, ("---", *["---:"] * (len(_COLUMNS) - 2), "---")]
     for row in rows:
-        figures = (
-            row.times, row.confirmed, row.lost, row.alerts_lost, row.second_ids, row.unresolved,
-            row.invented, row.repeats,
+        counts = (
+            row.repetitions, row.confirmed_readings, row.lost_windows, row.lost_alerts, row.unexpected_ids, row.unresolved_incidents,
+            row.unexpected_events, row.duplicate_events,
         )  # fmt: skip
-        remarks = "; ".join(dict.fromkeys([*(f"**{text}**" for text in row.broken), *row.notes]))
-        lines.append((row.fault, *(f"{figure:,}" for figure in figures), remarks.replace("\n", " ")))
-    return [f"| {' | '.join(line)} |" for line in lines]
+        remarks = "; ".join(dict.fromkeys([*(f"**{text}**" for text in row.failures), *row.notes]))
+        lines.append((row.fault, *(f"{count:,}" for count in counts), remarks.replace("\n", " ")))
+    return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
-def _commit() -> str:
-    asked = subprocess.run(
+def _git_commit() -> str:
+    result = subprocess.run(
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     )
-    return asked.stdout.strip() or "unknown"
+    return result.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

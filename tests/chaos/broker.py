@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.conftest import PATIENCE, Mosquitto
+from tests.conftest import TIMEOUT_S, Mosquitto
 
 __all__ = ["Broker"]
 
@@ -13,10 +13,10 @@ class Broker(Mosquitto):
     Parameters
     ----------
     folder : for its configuration and its store.
-    lines : further lines of its configuration.
+    config_lines : further lines of its configuration.
     """
 
-    def __init__(self, folder: Path, *lines: str) -> None:
+    def __init__(self, folder: Path, *config_lines: str) -> None:
         super().__init__(
             folder,
             "allow_anonymous true",
@@ -26,11 +26,11 @@ class Broker(Mosquitto):
             f"persistence_location {folder}/",
             "autosave_interval 1",
             "sys_interval 1",
-            *lines,
+            *config_lines,
         )
 
     def kill(self) -> None:
         """End it without a chance to save anything."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(PATIENCE)
+        self._process.wait(TIMEOUT_S)

@@ -3,82 +3,95 @@
 import json
 from pathlib import Path
 
-from tests.chaos.harness import Rig, by_mode
-from tests.chaos.raw_mqtt import Packet, packets
+from tests.chaos.harness import Harness, split_by_mode
+from tests.chaos.raw_mqtt import Packet, parse_packets
 from tests.chaos.reading_generator import Reading
-from tests.chaos.recorder import Witness
-from tests.chaos.results import Row
+from tests.chaos.recorder import Recorder
+from tests.chaos.results import ResultRow
 
 __all__ = ["kill_broker", "restart_broker"]
 
 
-def restart_broker(folder: Path, count: int, seed: int) -> Row:
+def restart_broker(folder: Path, count: int, seed: int) -> ResultRow:
     """Stop the broker as an administrator would, and start it again."""
-    total = Row("broker stopped and started", count)
-    for mode, times in by_mode(count):
-        with Rig(folder / mode, seed, mode) as rig:
-            rig.plant.start()
-            for _ in range(times):
-                rig.wait(0.2, 1.5)
-                rig.broker.stop()
-                rig.broker.start()
-                rig.ready()
-            total.add(rig.verdict())
+    total = ResultRow("broker stopped and started", count)
+    for mode, repetitions in split_by_mode(count):
+        with Harness(folder / mode, seed, mode) as harness:
+            harness.load_generator.start()
+            for _ in range(repetitions):
+                harness.wait_random(0.2, 1.5)
+                harness.broker.stop()
+                harness.broker.start()
+                harness.wait_ready()
+            total.add(harness.finish())
     return total
 
 
-def kill_broker(folder: Path, count: int, seed: int) -> Row:
+def kill_broker(folder: Path, count: int, seed: int) -> ResultRow:
     """Kill the broker, which forgets what it confirmed: a second subscriber says what it delivered.
 
     The proxy hands on to the last byte what the dying broker had sent, as the witness's own socket does:
     what a broken connection swallows is the broker's to send again, and this broker can't. It also remembers
     it, for a witness that is slower than the monitor gets less.
     """
-    total = Row("broker killed (kill -9), against a second subscriber", count)
-    for mode, times in by_mode(count):
-        rig = Rig(folder / mode, seed, mode, proxied=True)
-        assert rig.proxy is not None
-        rig.proxy.keeps = True
-        with rig:
-            witness = Witness(rig.broker.port, "input", "plant/#")
+    total = ResultRow("broker killed (kill -9), against a second subscriber", count)
+    for mode, repetitions in split_by_mode(count):
+        harness = Harness(folder / mode, seed, mode, use_proxy=True)
+        assert harness.proxy is not None
+        harness.proxy.is_recording = True
+        with harness:
+            input_recorder = Recorder(harness.broker.port, "input", "plant/#")
             try:
-                witness.start()
-                for _ in range(times):
-                    rig.plant.start()
-                    rig.wait(1.0, 3.0)
-                    _kill(rig, witness)
-                rig.plant.start()
-                rig.wait(0.2, 0.5)
-                sent = rig.plant.finish()
-                handed = [packet for told in rig.proxy.told for packet in packets(told.copy())]
-                delivered = _delivered(sent, [*witness.packets, *handed])
-                row = rig.settle(Row("", 1, len(sent)), [delivered])
-                row.notes.append(f"{len(sent) - len(delivered)} readings forgotten by the broker")
+                input_recorder.start()
+                for _ in range(repetitions):
+                    harness.load_generator.start()
+                    harness.wait_random(1.0, 3.0)
+                    _kill_and_restart_broker(harness, input_recorder)
+                harness.load_generator.start()
+                harness.wait_random(0.2, 0.5)
+                sent_readings = harness.load_generator.finish()
+                forwarded_packets = [
+                    packet
+                    for stream in harness.proxy.recorded_bytes
+                    for packet in parse_packets(stream.copy())
+                ]
+                delivered_readings = _delivered_readings(
+                    sent_readings, [*input_recorder.packets, *forwarded_packets]
+                )
+                row = harness.compare(ResultRow("", 1, len(sent_readings)), [delivered_readings])
+                row.notes.append(
+                    f"{len(sent_readings) - len(delivered_readings)} readings forgotten by the broker"
+                )
                 total.add(row)
             finally:
-                witness.close()
+                input_recorder.close()
     return total
 
 
-def _kill(rig: Rig, witness: Witness) -> None:
+def _kill_and_restart_broker(harness: Harness, input_recorder: Recorder) -> None:
     """Kill the broker and start it; return when everybody has come back, the plant excepted."""
-    reconnects = rig.monitor.metric("mqtt_reconnects_total")
-    rig.broker.kill()
-    rig.plant.leave()
-    rig.until(lambda: not (witness.subscribed.is_set() or rig.witness.subscribed.is_set()), "it is noticed")
-    rig.broker.start()
-    rig.until(lambda: rig.monitor.metric("mqtt_reconnects_total") > reconnects, "the monitor comes back")
-    rig.ready()
-    witness.start()
-    rig.witness.start()
+    reconnects = harness.monitor.metric("mqtt_reconnects_total")
+    harness.broker.kill()
+    harness.load_generator.disconnect()
+    harness.wait_for(
+        lambda: not (input_recorder.subscribed.is_set() or harness.recorder.subscribed.is_set()),
+        "it is noticed",
+    )
+    harness.broker.start()
+    harness.wait_for(
+        lambda: harness.monitor.metric("mqtt_reconnects_total") > reconnects, "the monitor comes back"
+    )
+    harness.wait_ready()
+    input_recorder.start()
+    harness.recorder.start()
 
 
-def _delivered(sent: list[Reading], witnessed: list[Packet]) -> list[Reading]:
+def _delivered_readings(sent_readings: list[Reading], delivered_packets: list[Packet]) -> list[Reading]:
     """Return the readings that the witness or the monitor was handed, each group's in order."""
-    known = {(reading.topic.decode(), reading.ts): reading for reading in sent}
-    found = set()
-    for packet in witnessed:
+    readings_by_key = {(reading.topic.decode(), reading.ts): reading for reading in sent_readings}
+    delivered_keys = set()
+    for packet in delivered_packets:
         if packet.topic.startswith("plant/"):
             content = packet.payload[packet.payload.index(b"{") :]  # MQTT 5's properties stand before it
-            found.add((packet.topic, float(json.loads(content)["ts"])))
-    return [reading for key, reading in known.items() if key in found]
+            delivered_keys.add((packet.topic, float(json.loads(content)["ts"])))
+    return [reading for key, reading in readings_by_key.items() if key in delivered_keys]

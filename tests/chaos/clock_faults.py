@@ -11,24 +11,24 @@ from unittest.mock import patch
 
 import numpy as np
 
-from monitor.core.messages import Taken
+from monitor.core.messages import MessageBatch
 from monitor.core.readings import Readings
-from monitor.detect.scoring import Chain, Verdicts
-from monitor.mqtt.receive_queue import Inbox
-from tests.chaos.reference_model import Model, Sent
-from tests.monitor.service.pipeline_fixture import NOW, World
+from monitor.detect.scoring import ScoredBatch, Scoring
+from monitor.mqtt.receive_queue import ReceiveQueue
+from tests.chaos.reference_model import ReceivedReading, ReferenceModel
+from tests.monitor.service.pipeline_fixture import NOW, PipelineHarness
 from tests.support.toy_bundle import NAMES, STEPS
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "compare_with_reference_model"]
 
 _MAX_GAP, _MAX_SKEW, _STALE_AFTER = 15.0, 60.0, 60.0
-_LONGEST_BATCH = 300  # messages
-_LONGEST_ARRAY = 6
-_HOUR = 3600.0
-_PERIOD = 5.0
-_BROKEN: list[Any] = [b"no JSON", b"[]", b'{"ts":1}', b"\xff", b'{"ts":"1e9"}', b"[" * 5000]
+_MAX_BATCH_MESSAGES = 300  # messages
+_MAX_ARRAY_READINGS = 6
+_HOUR_S = 3600.0
+_PERIOD_S = 5.0
+_MALFORMED_PAYLOADS: list[Any] = [b"no JSON", b"[]", b'{"ts":1}', b"\xff", b'{"ts":"1e9"}', b"[" * 5000]
 
-Element = tuple[float | None, tuple[float, ...] | None]
+ExpectedElement = tuple[float | None, tuple[float, ...] | None]
 """Event time and values of what one element of a payload should be read as; no values: unreadable."""
 
 
@@ -36,181 +36,211 @@ Element = tuple[float | None, tuple[float, ...] | None]
 class Comparison:
     """What both made of the same readings."""
 
-    readings: int = 0
+    reading_count: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    windows: int = 0
+    window_count: int = 0
     differences: list[str] = field(default_factory=list)
 
 
-class _Plant:
+class _MessageGenerator:
     """Groups whose clocks go as they like."""
 
-    def __init__(self, seed: int, groups: int) -> None:
-        self._chance = random.Random(seed)  # noqa: S311, repeatable on purpose
-        self.turn = 0.0
+    def __init__(self, seed: int, group_count: int) -> None:
+        self._rng = random.Random(seed)  # noqa: S311, repeatable on purpose
+        self.monotonic_s = 0.0
         """The monotonic clock, seconds."""
-        self._jump = 0.0
-        self._last = {f"g{number}": NOW for number in range(groups)}
+        self._clock_jump = 0.0
+        self._last_ts = {f"g{number}": NOW for number in range(group_count)}
         # A group's clock is right most of the time, or an hour or a day off, or in the year 1970.
-        self._off = (0.0, 0.0, 0.0, 0.0, 100.0, _HOUR, -_HOUR, -24 * _HOUR, -NOW)
+        self._clock_offsets = (0.0, 0.0, 0.0, 0.0, 100.0, _HOUR_S, -_HOUR_S, -24 * _HOUR_S, -NOW)
 
     @property
-    def wall(self) -> float:
+    def wall_time(self) -> float:
         """The wall clock: it jumps, back as well."""
-        return NOW + self.turn + self._jump
+        return NOW + self.monotonic_s + self._clock_jump
 
-    def pass_time(self, messages: int) -> None:
+    def advance_time(self, message_count: int) -> None:
         """Let as much time pass as so many messages take, or enough for groups to fall silent."""
-        chance = self._chance
-        usual = min(_PERIOD * messages / len(self._last), _STALE_AFTER / 2)
-        self.turn += usual * chance.uniform(0.5, 1.5) if chance.random() < 0.98 else chance.uniform(20, 130)
-        if chance.random() < 0.1:
-            self._jump = chance.choice((0.0, 0.0, 0.0, 0.0, 1.0, -1.0)) * chance.uniform(0, 2) * _HOUR
+        rng = self._rng
+        expected_s = min(_PERIOD_S * message_count / len(self._last_ts), _STALE_AFTER / 2)
+        self.monotonic_s += (
+            expected_s * rng.uniform(0.5, 1.5) if rng.random() < 0.98 else rng.uniform(20, 130)
+        )
+        if rng.random() < 0.1:
+            self._clock_jump = rng.choice((0.0, 0.0, 0.0, 0.0, 1.0, -1.0)) * rng.uniform(0, 2) * _HOUR_S
 
-    def message(self) -> tuple[str, bytes, list[Element]]:
+    def next_message(self) -> tuple[str, bytes, list[ExpectedElement]]:
         """Return a topic, a payload, and what it should be read as."""
-        chance = self._chance
-        group = chance.choice(list(self._last))
-        topic = f"p/{group}" if chance.random() < 0.99 else f"elsewhere/{group}"
-        if chance.random() < 0.02:
-            return topic, chance.choice(_BROKEN), [(None, None)]
-        if chance.random() < 0.9:
-            element, item = self._element(group)
+        rng = self._rng
+        group = rng.choice(list(self._last_ts))
+        topic = f"p/{group}" if rng.random() < 0.99 else f"elsewhere/{group}"
+        if rng.random() < 0.02:
+            return topic, rng.choice(_MALFORMED_PAYLOADS), [(None, None)]
+        if rng.random() < 0.9:
+            element, item = self._next_element(group)
             return topic, json.dumps(item).encode(), [element]
-        pairs = [self._element(group) for _ in range(chance.randint(1, _LONGEST_ARRAY))]
+        pairs = [self._next_element(group) for _ in range(rng.randint(1, _MAX_ARRAY_READINGS))]
         # In an array there is no arrival time to stand in for an event time.
-        elements: list[Element] = [(ts, None if ts is None else values) for (ts, values), _ in pairs]
+        elements: list[ExpectedElement] = [(ts, None if ts is None else values) for (ts, values), _ in pairs]
         return topic, json.dumps([item for _, item in pairs]).encode(), elements
 
-    def _element(self, group: str) -> tuple[Element, dict[str, Any]]:
-        values = tuple(round(self._chance.uniform(0, 40), 3) for _ in NAMES)
+    def _next_element(self, group: str) -> tuple[ExpectedElement, dict[str, Any]]:
+        values = tuple(round(self._rng.uniform(0, 40), 3) for _ in NAMES)
         item: dict[str, Any] = dict(zip(NAMES, values, strict=True))
-        ts = self._ts(group)
+        ts = self._next_ts(group)
         if ts is not None:
-            item["ts"] = self._written(ts)
+            item["ts"] = self._format_ts(ts)
         return (ts, values), item
 
-    def _ts(self, group: str) -> float | None:
-        chance, last = self._chance, self._last[group]
-        kind = chance.random()
-        if kind < 0.03:
+    def _next_ts(self, group: str) -> float | None:
+        rng, last_ts = self._rng, self._last_ts[group]
+        draw = rng.random()
+        if draw < 0.03:
             return None
-        if kind < 0.08:
-            return last  # once more
-        if kind < 0.16:
-            return max(0.0, round(last - 5 * chance.randint(1, 4), 3))  # out of order, perhaps also once more
-        if kind < 0.165:
-            return self.wall + _MAX_SKEW  # just about allowed
-        if kind < 0.20:
-            return round(self.wall + _MAX_SKEW + chance.choice((0.01, 100, 1e6)), 3)
-        if kind < 0.25:
-            step = chance.choice((_MAX_GAP, _MAX_GAP + 0.001, 100.0))
-        elif kind < 0.27:
-            step = max(0.0, self.wall + chance.choice(self._off)) - last  # its clock is set
+        if draw < 0.08:
+            return last_ts  # once more
+        if draw < 0.16:
+            return max(0.0, round(last_ts - 5 * rng.randint(1, 4), 3))  # out of order, perhaps also once more
+        if draw < 0.165:
+            return self.wall_time + _MAX_SKEW  # just about allowed
+        if draw < 0.20:
+            return round(self.wall_time + _MAX_SKEW + rng.choice((0.01, 100, 1e6)), 3)
+        if draw < 0.25:
+            step = rng.choice((_MAX_GAP, _MAX_GAP + 0.001, 100.0))
+        elif draw < 0.27:
+            step = max(0.0, self.wall_time + rng.choice(self._clock_offsets)) - last_ts  # its clock is set
         else:
-            step = _PERIOD
-        self._last[group] = round(last + step, 3)
-        return self._last[group]
+            step = _PERIOD_S
+        self._last_ts[group] = round(last_ts + step, 3)
+        return self._last_ts[group]
 
-    def _written(self, ts: float) -> float | int | str:
+    def _format_ts(self, ts: float) -> float | int | str:
         """Return an event time in one of the ways in which it may be written."""
-        kind = self._chance.random()
+        draw = self._rng.random()
         if ts == round(ts, 3) and ts > 1e9:
-            if kind < 0.1:
+            if draw < 0.1:
                 return round(ts * 1000)
-            if kind < 0.2:
+            if draw < 0.2:
                 return datetime.fromtimestamp(ts, UTC).isoformat(timespec="milliseconds")
         return ts
 
 
-def compare(bundle: Path, count: int, seed: int, *, groups: int = 30, stride: int = 1) -> Comparison:
+def compare_with_reference_model(
+    bundle: Path, count: int, seed: int, *, group_count: int = 30, stride: int = 1
+) -> Comparison:
     """Send `count` readings both ways, and compare outcome by outcome and window by window."""
-    found = Comparison()
-    world = World(bundle, max_gap=_MAX_GAP, max_skew=_MAX_SKEW, stride=stride)
-    model = Model(STEPS, _MAX_GAP, _MAX_SKEW, _STALE_AFTER, stride)
-    plant = _Plant(seed, groups)
-    chance = random.Random(seed + 1)  # noqa: S311, repeatable on purpose
-    inbox = Inbox(wall=lambda: plant.wall, monotonic=lambda: plant.turn)
-    verdicts: list[Verdicts] = []
-    judge = Chain.judge
+    comparison = Comparison()
+    pipeline = PipelineHarness(bundle, max_gap=_MAX_GAP, max_skew=_MAX_SKEW, stride=stride)
+    model = ReferenceModel(STEPS, _MAX_GAP, _MAX_SKEW, _STALE_AFTER, stride)
+    generator = _MessageGenerator(seed, group_count)
+    rng = random.Random(seed + 1)  # noqa: S311, repeatable on purpose
+    receive_queue = ReceiveQueue(
+        wall_clock=lambda: generator.wall_time, monotonic=lambda: generator.monotonic_s
+    )
+    scored_batches: list[ScoredBatch] = []
+    original_judge = Scoring.judge
 
-    def watched(chain: Chain, readings: Readings) -> Verdicts:
-        verdicts.append(judge(chain, readings))
-        return verdicts[-1]
+    def recording_judge(chain: Scoring, readings: Readings) -> ScoredBatch:
+        scored_batches.append(original_judge(chain, readings))
+        return scored_batches[-1]
 
-    with patch.object(Chain, "judge", watched):
-        while found.readings < count and not found.differences:
-            size = chance.randint(1, _LONGEST_BATCH)
-            plant.pass_time(size)
-            elements = _arrive(plant, inbox, chance, size)
-            taken = inbox.take(0)
-            world.run((plant.turn, taken))
-            _check(found, model, taken, elements, verdicts, world)
-    return found
+    with patch.object(Scoring, "judge", recording_judge):
+        while comparison.reading_count < count and not comparison.differences:
+            size = rng.randint(1, _MAX_BATCH_MESSAGES)
+            generator.advance_time(size)
+            elements = _enqueue_messages(generator, receive_queue, rng, size)
+            message_batch = receive_queue.take(0)
+            pipeline.run((generator.monotonic_s, message_batch))
+            _compare_batch(comparison, model, message_batch, elements, scored_batches, pipeline)
+    return comparison
 
 
-def _arrive(plant: _Plant, inbox: Inbox, chance: random.Random, size: int) -> list[list[Element]]:
+def _enqueue_messages(
+    generator: _MessageGenerator, receive_queue: ReceiveQueue, rng: random.Random, size: int
+) -> list[list[ExpectedElement]]:
     elements = []
     for _ in range(size):
-        topic, payload, read = plant.message()
-        inbox.put([(topic, payload, None, False)])
-        elements.append(read)
-        if chance.random() < 0.03:  # the broker wasn't told that we have it
-            inbox.put([(topic, payload, None, True)])
-            elements.append(read)
+        topic, payload, expected_elements = generator.next_message()
+        receive_queue.put([(topic, payload, None, False)])
+        elements.append(expected_elements)
+        if rng.random() < 0.03:  # the broker wasn't told that we have it
+            receive_queue.put([(topic, payload, None, True)])
+            elements.append(expected_elements)
     return elements
 
 
-def _check(
-    found: Comparison,
-    model: Model,
-    taken: Taken,
-    batch: list[list[Element]],
-    verdicts: list[Verdicts],
-    world: World,
+def _compare_batch(
+    comparison: Comparison,
+    model: ReferenceModel,
+    message_batch: MessageBatch,
+    expected_batch: list[list[ExpectedElement]],
+    scored_batches: list[ScoredBatch],
+    pipeline: PipelineHarness,
 ) -> None:
     """Let the model judge one batch, and note the first differences."""
     expected = []
-    arrivals = zip(taken.arrivals.arrived_at.tolist(), taken.arrivals.stamps.tolist(), strict=True)
-    for (topic, _, _, again), (arrived_at, stamp), elements in zip(
-        taken.messages, arrivals, batch, strict=True
+    arrivals = zip(
+        message_batch.arrivals.arrived_at.tolist(), message_batch.arrivals.substitute_ts.tolist(), strict=True
+    )
+    for (topic, _, _, redelivered), (arrived_at, substitute_ts), elements in zip(
+        message_batch.messages, arrivals, expected_batch, strict=True
     ):
         group = topic.removeprefix("p/") if topic.startswith("p/") else ""
         for ts, values in elements if group else [(None, None)]:
-            sent = Sent(group, ts, values, arrived_at, stamp, world.clock, again)
-            expected.append(model.take(sent))
-    dropped = ("unmatched", "malformed")
-    real = [str(outcome) for verdict in verdicts for outcome in verdict.windows.outcomes]
-    refused = [str(refusal.outcome) for refusal in world.refusals if refusal.outcome in dropped]
-    _differ(found, "outcomes", [o for o in expected if o not in dropped], real)
-    _differ(found, "refusals", sorted(o for o in expected if o in dropped), sorted(refused))
-    windows = [(group, rows) for group, rows in model.judged]
-    judged = [
+            reading = ReceivedReading(
+                group, ts, values, arrived_at, substitute_ts, pipeline.clock, redelivered
+            )
+            expected.append(model.process(reading))
+    rejected_outcomes = ("unmatched", "malformed")
+    actual = [str(outcome) for scored in scored_batches for outcome in scored.windows.outcomes]
+    rejected = [
+        str(rejection.outcome) for rejection in pipeline.rejected if rejection.outcome in rejected_outcomes
+    ]
+    _record_first_difference(
+        comparison, "outcomes", [o for o in expected if o not in rejected_outcomes], actual
+    )
+    _record_first_difference(
+        comparison, "refusals", sorted(o for o in expected if o in rejected_outcomes), sorted(rejected)
+    )
+    windows = [(group, rows) for group, rows in model.judged_windows]
+    judged_windows = [
         (group, list(zip(ts, map(tuple, rows), strict=True)))
-        for verdict in verdicts
+        for scored in scored_batches
         for group, ts, rows in zip(
-            verdict.judged.groups, verdict.judged.ts.tolist(), verdict.judged.values.tolist(), strict=True
+            scored.judged_windows.groups,
+            scored.judged_windows.ts.tolist(),
+            scored.judged_windows.values.tolist(),
+            strict=True,
         )
     ]
-    _differ(found, "windows", windows, judged)
-    assert all(np.isfinite(verdict.judged.scores).all() for verdict in verdicts)
-    found.readings += len(expected)
-    found.outcomes.update(expected)
-    found.windows += len(windows)
-    for spent in (model.judged, verdicts, world.refusals, world.sent, world.acknowledged, world.events):
-        spent.clear()
-    world.groups.clear()
-    world.calls.clear()
+    _record_first_difference(comparison, "windows", windows, judged_windows)
+    assert all(np.isfinite(scored.judged_windows.scores).all() for scored in scored_batches)
+    comparison.reading_count += len(expected)
+    comparison.outcomes.update(expected)
+    comparison.window_count += len(windows)
+    for collected in (
+        model.judged_windows,
+        scored_batches,
+        pipeline.rejected,
+        pipeline.messages,
+        pipeline.acknowledged_messages,
+        pipeline.events,
+    ):
+        collected.clear()
+    pipeline.committed_groups.clear()
+    pipeline.calls.clear()
 
 
-def _differ(found: Comparison, what: str, expected: list[Any], real: list[Any]) -> None:
-    for index, (wanted, got) in enumerate(zip(expected, real, strict=False)):
-        if wanted != got:
-            found.differences.append(
-                f"{what} {index} after {found.readings} readings: expected {wanted}, got {got}"
+def _record_first_difference(
+    comparison: Comparison, subject: str, expected: list[Any], actual: list[Any]
+) -> None:
+    for index, (expected_item, actual_item) in enumerate(zip(expected, actual, strict=False)):
+        if expected_item != actual_item:
+            comparison.differences.append(
+                f"{subject} {index} after {comparison.reading_count} readings: expected {expected_item}, got {actual_item}"
             )
             return
-    if len(expected) != len(real):
-        found.differences.append(
-            f"{what} after {found.readings} readings: expected {len(expected)}, got {len(real)}"
+    if len(expected) != len(actual):
+        comparison.differences.append(
+            f"{subject} after {comparison.reading_count} readings: expected {len(expected)}, got {len(actual)}"
         )

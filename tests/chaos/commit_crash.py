@@ -16,48 +16,48 @@ from typing import Any
 from monitor.cli.main import main
 from monitor.storage.store import Store
 
-__all__ = ["PLACES"]
+__all__ = ["CRASH_POINTS"]
 
-PLACES = ("before", "within", "after")
+CRASH_POINTS = ("before", "within", "after")
 """Before the transaction, in the midst of it, or when it is through and nothing has been told of it."""
 # Whatever the monitor wrongly said before its commit has left the process by then.
-_PAUSE = 0.03  # seconds
+_KILL_DELAY_S = 0.03  # seconds
 
 
-def _die() -> None:
-    time.sleep(_PAUSE)
+def _kill_self() -> None:
+    time.sleep(_KILL_DELAY_S)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _set(number: int, place: str) -> None:
+def _install_crash_point(target_commit: int, point: str) -> None:
     """Make the store's save a trap."""
-    save = Store.save
-    left = number
+    original_save = Store.save
+    commits_left = target_commit
 
-    def deadly(values: Iterable[Any]) -> Iterator[Any]:
+    def values_with_kill(values: Iterable[Any]) -> Iterator[Any]:
         for index, value in enumerate(values):
             if index:
-                _die()
+                _kill_self()
             yield value
-        _die()
+        _kill_self()
 
-    def trapped(store: Store, values: Iterable[Any], *others: Any) -> None:
-        nonlocal left
-        left -= 1
-        if left:
-            save(store, values, *others)
+    def crashing_save(store: Store, values: Iterable[Any], *others: Any) -> None:
+        nonlocal commits_left
+        commits_left -= 1
+        if commits_left:
+            original_save(store, values, *others)
             return
-        if place == "before":
-            _die()
-        save(store, deadly(values) if place == "within" else values, *others)
-        _die()
+        if point == "before":
+            _kill_self()
+        original_save(store, values_with_kill(values) if point == "within" else values, *others)
+        _kill_self()
 
-    Store.save = trapped  # type: ignore[method-assign, assignment]
+    Store.save = crashing_save  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":
-    trap = Path(sys.argv[-1]).with_name("trap")
-    if trap.exists():
-        count, where = trap.read_text().split()
-        _set(int(count), where)
+    trigger_file = Path(sys.argv[-1]).with_name("trap")
+    if trigger_file.exists():
+        commit_number, crash_point = trigger_file.read_text().split()
+        _install_crash_point(int(commit_number), crash_point)
     sys.exit(main())

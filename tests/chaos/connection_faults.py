@@ -3,58 +3,58 @@
 import random
 from pathlib import Path
 
-from tests.chaos.harness import Rig, by_mode
-from tests.chaos.results import Row
+from tests.chaos.harness import Harness, split_by_mode
+from tests.chaos.results import ResultRow
 
-__all__ = ["absent_subscriber", "break_connection"]
+__all__ = ["break_connection", "disconnect_subscriber"]
 
 # The shortest that the settings take: a connection that says nothing is given up after about twice that.
-_KEEPALIVE = "keepalive = 5"
-_LONGEST_STALL = 12.0  # seconds: beyond keepalive, so some stalls end with the connection and some don't
+_KEEPALIVE_SETTING = "keepalive = 5"
+_MAX_STALL_S = 12.0  # seconds: beyond keepalive, so some stalls end with the connection and some don't
 
 
-def break_connection(folder: Path, count: int, seed: int) -> Row:
+def break_connection(folder: Path, count: int, seed: int) -> ResultRow:
     """Cut, stall or half-open the monitor's connection, one after the other."""
-    total = Row("connection cut, stalled, half-open", count)
-    chance = random.Random(seed)  # noqa: S311, repeatable on purpose
-    for mode, times in by_mode(count):
-        with Rig(folder / mode, seed, mode, mqtt=_KEEPALIVE, proxied=True) as rig:
-            rig.plant.start()
-            for number in range(times):
-                rig.wait(0.2, 1.0)
-                _break(rig, ("cut", "stall", "half-open")[number % 3], chance)
-                rig.ready()
-            reconnects = rig.monitor.metric("mqtt_reconnects_total")
-            total.add(rig.verdict())
+    total = ResultRow("connection cut, stalled, half-open", count)
+    rng = random.Random(seed)  # noqa: S311, repeatable on purpose
+    for mode, repetitions in split_by_mode(count):
+        with Harness(folder / mode, seed, mode, mqtt=_KEEPALIVE_SETTING, use_proxy=True) as harness:
+            harness.load_generator.start()
+            for number in range(repetitions):
+                harness.wait_random(0.2, 1.0)
+                _break_once(harness, ("cut", "stall", "half-open")[number % 3], rng)
+                harness.wait_ready()
+            reconnects = harness.monitor.metric("mqtt_reconnects_total")
+            total.add(harness.finish())
             total.notes.append(f"{reconnects:.0f} reconnects")
     return total
 
 
-def _break(rig: Rig, kind: str, chance: random.Random) -> None:
-    assert rig.proxy is not None
+def _break_once(harness: Harness, kind: str, rng: random.Random) -> None:
+    assert harness.proxy is not None
     if kind == "cut":
-        rig.proxy.cut()
+        harness.proxy.disconnect_all()
     elif kind == "stall":
-        rig.proxy.stall()
-        longest = chance.choice((1.0, _LONGEST_STALL))
-        rig.wait(longest / 2, longest)
-        rig.proxy.flow()
+        harness.proxy.pause()
+        max_stall_s = rng.choice((1.0, _MAX_STALL_S))
+        harness.wait_random(max_stall_s / 2, max_stall_s)
+        harness.proxy.resume()
     else:
-        before = rig.monitor.metric("mqtt_reconnects_total")
-        rig.proxy.half_open()
-        rig.until(lambda: rig.monitor.metric("mqtt_reconnects_total") > before, "it notices")
+        reconnects = harness.monitor.metric("mqtt_reconnects_total")
+        harness.proxy.shutdown_broker_side()
+        harness.wait_for(lambda: harness.monitor.metric("mqtt_reconnects_total") > reconnects, "it notices")
 
 
-def absent_subscriber(folder: Path, count: int, seed: int) -> Row:
+def disconnect_subscriber(folder: Path, count: int, seed: int) -> ResultRow:
     """Let the subscriber of the alerts be away for a while, `count` times: its session gets them all."""
-    total = Row("alert subscriber away", count)
-    for mode, times in by_mode(count):
-        with Rig(folder / mode, seed, mode) as rig:
-            rig.plant.start()
-            for _ in range(times):
-                rig.wait(0.2, 1.0)
-                rig.witness.leave()
-                rig.wait(0.5, 2.0)
-                rig.witness.start()
-            total.add(rig.verdict())
+    total = ResultRow("alert subscriber away", count)
+    for mode, repetitions in split_by_mode(count):
+        with Harness(folder / mode, seed, mode) as harness:
+            harness.load_generator.start()
+            for _ in range(repetitions):
+                harness.wait_random(0.2, 1.0)
+                harness.recorder.disconnect()
+                harness.wait_random(0.5, 2.0)
+                harness.recorder.start()
+            total.add(harness.finish())
     return total

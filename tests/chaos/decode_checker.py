@@ -8,21 +8,21 @@ import numpy as np
 from monitor.core.readings import Outcome
 from monitor.core.topics import Template
 from monitor.ingest.decode import DecodeStage
-from monitor.mqtt.receive_queue import Inbox
+from monitor.mqtt.receive_queue import ReceiveQueue
 from tests.support.toy_bundle import NAMES
 
-__all__ = ["Decoder"]
+__all__ = ["DecodeChecker"]
 
 _TEMPLATES = ("plant/{line}/{station}/reading", "{group}/data")
 
 
-class Decoder:
+class DecodeChecker:
     """The stage as the daemon builds it, with its promise."""
 
     def __init__(self) -> None:
         templates = [Template(text) for text in _TEMPLATES]
         self._stage = DecodeStage(templates, NAMES, {})
-        self._inbox = Inbox()
+        self._receive_queue = ReceiveQueue()
 
     def check(self, topic: str, payload: bytes) -> tuple[int, int]:
         """Decode one message; return how many readings and refusals came of it.
@@ -31,11 +31,13 @@ class Decoder:
         ------
         AssertionError : an element has no outcome or two, or a reading is no reading.
         """
-        self._inbox.put([(topic, payload, None, False)])
-        taken = self._inbox.take(0)
-        readings, refusals = self._stage.decode(taken.messages, taken.arrivals)
+        self._receive_queue.put([(topic, payload, None, False)])
+        message_batch = self._receive_queue.take(0)
+        readings, rejections = self._stage.decode(message_batch.messages, message_batch.arrivals)
         count = len(readings.groups)
-        assert count + len(refusals) == _elements(payload) if count else refusals, "one outcome an element"
+        assert count + len(rejections) == _count_elements(payload) if count else rejections, (
+            "one outcome an element"
+        )
         assert readings.values.shape == (count, len(NAMES))
         assert np.isfinite(readings.values.astype(np.float32)).all()
         assert np.isfinite(readings.ts).all()
@@ -43,13 +45,13 @@ class Decoder:
         for group in readings.groups:
             assert group, "a group has a name"
             assert not set("+#\0") & set(group), f"{group!r} can be part of a topic"
-        for refusal in refusals:
-            assert refusal.outcome in {Outcome.MALFORMED, Outcome.UNMATCHED}, refusal
-            assert refusal.reason, "a refusal has its reason"
-        return count, len(refusals)
+        for rejection in rejections:
+            assert rejection.outcome in {Outcome.MALFORMED, Outcome.UNMATCHED}, rejection
+            assert rejection.reason, "a refusal has its reason"
+        return count, len(rejections)
 
 
-def _elements(payload: bytes) -> int:
+def _count_elements(payload: bytes) -> int:
     """Return how many elements a payload has that something could be read from."""
     # Wrong UTF-8 in what nobody asked for is passed over: no value comes of it.
     content: Any = json.loads(payload.decode(errors="replace"))

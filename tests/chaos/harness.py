@@ -12,31 +12,39 @@ from typing import Self
 import pytest
 
 from tests.chaos.broker import Broker
-from tests.chaos.load_generator import Plant
-from tests.chaos.reading_generator import Course, Reading
-from tests.chaos.recorder import Witness
-from tests.chaos.results import ALERTS, STATES, Row, expect, last_states, read_events, weigh
+from tests.chaos.load_generator import LoadGenerator
+from tests.chaos.reading_generator import Reading, ReadingGenerator
+from tests.chaos.recorder import Recorder
+from tests.chaos.results import (
+    ALERT_PREFIX,
+    STATE_PREFIX,
+    ResultRow,
+    compare_events,
+    expected_events,
+    last_states,
+    read_events,
+)
 from tests.conftest import wait_until
-from tests.support.processes import Monitor, Proxy, client
+from tests.support.processes import Monitor, Proxy, connect_client
 from tests.support.toy_bundle import save_toy_bundle
 
-__all__ = ["MODES", "Rig", "await_progress", "by_mode"]
+__all__ = ["ALERT_MODES", "Harness", "split_by_mode", "wait_while_progressing"]
 
-MODES = ("every_window", "lifecycle")
-_RATE = 2000.0
-_GROUPS = 100
-_GLANCE = 0.02  # seconds
-_PATIENCE = 25.0
+ALERT_MODES = ("every_window", "lifecycle")
+_DEFAULT_RATE = 2000.0
+_DEFAULT_GROUP_COUNT = 100
+_POLL_INTERVAL_S = 0.02  # seconds
+_STALL_TIMEOUT_S = 25.0
 """Seconds without any progress until a rig gives up: longer than any pause of the monitor's."""
 
 
-def by_mode(count: int) -> list[tuple[str, int]]:
+def split_by_mode(count: int) -> list[tuple[str, int]]:
     """Return how often a fault is to be done in each mode of the alerts, if it is."""
-    shares = zip(MODES, (count - count // 2, count // 2), strict=True)
-    return [(mode, times) for mode, times in shares if times]
+    shares = zip(ALERT_MODES, (count - count // 2, count // 2), strict=True)
+    return [(mode, repetitions) for mode, repetitions in shares if repetitions]
 
 
-class Rig:
+class Harness:
     """All parts of one run; entered, it is ready, and the plant sends from `plant.start` on.
 
     Parameters
@@ -46,11 +54,11 @@ class Rig:
     mode : of the alerts.
     settings : further lines of the monitor's configuration.
     mqtt : further lines of its section `mqtt`.
-    proxied : whether a proxy stands between the monitor and the broker.
+    use_proxy : whether a proxy stands between the monitor and the broker.
     store : where the monitor keeps its state, if not in `folder`.
     command : what the monitor is started with.
-    rate, groups : readings a second, and of how many groups.
-    work : how much the monitor's model computes for nothing, so that it can be flooded.
+    rate, group_count : readings a second, and of how many groups.
+    model_work : how much the monitor's model computes for nothing, so that it can be flooded.
     """
 
     def __init__(
@@ -61,12 +69,12 @@ class Rig:
         *,
         settings: str = "",
         mqtt: str = "",
-        proxied: bool = False,
+        use_proxy: bool = False,
         store: Path | None = None,
         command: tuple[str, ...] = (sys.executable, "-m", "monitor"),
-        rate: float = _RATE,
-        groups: int = _GROUPS,
-        work: int = 0,
+        rate: float = _DEFAULT_RATE,
+        group_count: int = _DEFAULT_GROUP_COUNT,
+        model_work: int = 0,
     ) -> None:
         folder.mkdir(parents=True)
         self.folder = folder
@@ -74,23 +82,23 @@ class Rig:
         self.bundle = folder / "bundle"
         """What tells the events that are expected; the monitor's own gives the same scores."""
         save_toy_bundle(self.bundle)
-        used = self.bundle if not work else folder / "slow-bundle"
-        if work:
-            save_toy_bundle(used, work=work)
+        monitor_bundle = self.bundle if not model_work else folder / "slow-bundle"
+        if model_work:
+            save_toy_bundle(monitor_bundle, extra_layers=model_work)
         self.broker = Broker(folder)
-        self.proxy = Proxy(self.broker.port) if proxied else None
+        self.proxy = Proxy(self.broker.port) if use_proxy else None
         port = self.proxy.port if self.proxy else self.broker.port
         self.settings = f'[alerts]\nmode = "{mode}"\n{settings}'
         """What `Monitor.configure` takes."""
-        self.monitor = Monitor(folder, used, port, self.settings, mqtt, command, store)
-        self.plant = Plant(self.broker.port, Course(groups, seed), rate)
-        self.witness = Witness(self.broker.port, "witness", f"{ALERTS}#", f"{STATES}#")
-        self._chance = random.Random(seed)  # noqa: S311, repeatable on purpose
+        self.monitor = Monitor(folder, monitor_bundle, port, self.settings, mqtt, command, store)
+        self.load_generator = LoadGenerator(self.broker.port, ReadingGenerator(group_count, seed), rate)
+        self.recorder = Recorder(self.broker.port, "witness", f"{ALERT_PREFIX}#", f"{STATE_PREFIX}#")
+        self._rng = random.Random(seed)  # noqa: S311, repeatable on purpose
 
     def __enter__(self) -> Self:
         try:
             self.broker.start()
-            self.witness.start()
+            self.recorder.start()
             self.monitor.start_ready()
         except BaseException:
             self.__exit__()
@@ -98,41 +106,45 @@ class Rig:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.plant.close()
-        self.witness.close()
+        self.load_generator.close()
+        self.recorder.close()
         self.monitor.kill()
         self.broker.stop()
         if self.proxy:
             self.proxy.close()
 
-    def wait(self, shortest: float, longest: float) -> None:
+    def wait_random(self, shortest: float, longest: float) -> None:
         """Let a random time pass, in seconds: this is when the fault comes."""
-        threading.Event().wait(self._chance.uniform(shortest, longest))
+        threading.Event().wait(self._rng.uniform(shortest, longest))
 
-    def until(self, condition: Callable[[], object], what: str) -> None:
+    def wait_for(self, condition: Callable[[], object], description: str) -> None:
         """Wait for a condition for as long as a connection may take to be given up and made anew."""
-        await_progress(condition, lambda: 0, what)
+        wait_while_progressing(condition, lambda: 0, description)
 
-    def ready(self) -> None:
+    def wait_ready(self) -> None:
         """Wait until the monitor is connected and subscribed."""
-        self.until(lambda: self.monitor.get("/readyz")[0] == 200, "the monitor is ready")
+        self.wait_for(lambda: self.monitor.get("/readyz")[0] == 200, "the monitor is ready")
 
-    def verdict(self) -> Row:
+    def finish(self) -> ResultRow:
         """Let all come to rest, and compare."""
-        readings = self.plant.finish()
-        return self.settle(Row("", 1, len(readings)), [readings])
+        readings = self.load_generator.finish()
+        return self.compare(ResultRow("", 1, len(readings)), [readings])
 
-    def settle(self, row: Row, segments: list[list[Reading]]) -> Row:
+    def compare(self, row: ResultRow, segments: list[list[Reading]]) -> ResultRow:
         """Wait for the events of these readings, each segment judged from a fresh start, and compare.
 
         `forgetful` says that the broker forgot states that it had confirmed and was to retain.
         """
-        expected = [event for segment in segments for event in expect(self.bundle, self.mode, segment)]
-        due = len({(event.id, event.status, tuple(event.window_ts)) for event in expected})
-        counted = _Counted(self.witness)
+        expected = [
+            event for segment in segments for event in expected_events(self.bundle, self.mode, segment)
+        ]
+        expected_count = len({(event.id, event.status, tuple(event.window_ts)) for event in expected})
+        counter = _EventCounter(self.recorder)
         try:
-            await_progress(lambda: counted.distinct() >= due, counted.distinct, "the events come")
-            await_progress(
+            wait_while_progressing(
+                lambda: counter.count_distinct() >= expected_count, counter.count_distinct, "the events come"
+            )
+            wait_while_progressing(
                 lambda: self.monitor.metric("queue_readings") == 0,
                 lambda: int(self.monitor.metric("queue_readings")),
                 "the queue is empty",
@@ -140,59 +152,61 @@ class Rig:
         except TimeoutError as error:
             row.notes.append(str(error))  # the figures say what is missing
         if self.monitor.terminate():
-            row.broken.append(f"exit code {self.monitor.process and self.monitor.process.returncode}")
-        self._flush()
-        weigh(row, self.mode, expected, self.witness.packets)
-        row.broken.extend(self._stale_states())
+            row.failures.append(f"exit code {self.monitor.process and self.monitor.process.returncode}")
+        self._flush_recorder()
+        compare_events(row, self.mode, expected, self.recorder.packets)
+        row.failures.extend(self._stale_states())
         return row
 
-    def _flush(self) -> None:
+    def _flush_recorder(self) -> None:
         """See that the witness has got all that the broker has for it."""
-        marker = f"{ALERTS}marker"
-        with client(self.broker.port) as other:
-            other.publish(marker, b"")
-        wait_until(lambda: any(p.topic == marker for p in self.witness.packets[-1000:]), "the marker comes")
-        self.witness.packets[:] = [packet for packet in self.witness.packets if packet.topic != marker]
+        marker = f"{ALERT_PREFIX}marker"
+        with connect_client(self.broker.port) as publisher:
+            publisher.publish(marker, b"")
+        wait_until(lambda: any(p.topic == marker for p in self.recorder.packets[-1000:]), "the marker comes")
+        self.recorder.packets[:] = [packet for packet in self.recorder.packets if packet.topic != marker]
 
     def _stale_states(self) -> list[str]:
         """Return how many states the broker retains that are not the last that was said."""
-        live = last_states(self.witness.packets)
-        with client(self.broker.port, f"{STATES}#") as late:
+        last_payloads = last_states(self.recorder.packets)
+        with connect_client(self.broker.port, f"{STATE_PREFIX}#") as subscriber:
             with suppress(pytest.fail.Exception):
-                wait_until(lambda: len(late.messages) >= len(live), "retained states come")
-            retained = {topic: payload for topic, payload, _ in late.messages}
-        stale = sum(retained.get(topic) != payload for topic, payload in live.items())
-        return [f"{stale} of {len(live)} retained states out of date"] if stale else []
+                wait_until(lambda: len(subscriber.messages) >= len(last_payloads), "retained states come")
+            retained = {topic: payload for topic, payload, _ in subscriber.messages}
+        stale = sum(retained.get(topic) != payload for topic, payload in last_payloads.items())
+        return [f"{stale} of {len(last_payloads)} retained states out of date"] if stale else []
 
 
-class _Counted:
+class _EventCounter:
     """How many different events a witness has, reading each packet once."""
 
-    def __init__(self, witness: Witness) -> None:
-        self._witness = witness
-        self._seen = 0
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._read_count = 0
         self._events: set[object] = set()
 
-    def distinct(self) -> int:
+    def count_distinct(self) -> int:
         """Return how many."""
-        packets = self._witness.packets[self._seen :]
-        self._seen += len(packets)
+        packets = self._recorder.packets[self._read_count :]
+        self._read_count += len(packets)
         self._events.update(read_events(packets))
         return len(self._events)
 
 
-def await_progress(condition: Callable[[], object], progress: Callable[[], int], what: str) -> None:
+def wait_while_progressing(
+    condition: Callable[[], object], progress: Callable[[], int], description: str
+) -> None:
     """Wait for a condition as long as a number changes.
 
     Raises
     ------
     TimeoutError : it didn't for too long.
     """
-    last, deadline = progress(), time.monotonic() + _PATIENCE
-    pause = threading.Event()
+    last, deadline = progress(), time.monotonic() + _STALL_TIMEOUT_S
+    timer = threading.Event()
     while not condition():
-        if (now := progress()) != last:
-            last, deadline = now, time.monotonic() + _PATIENCE
+        if (current := progress()) != last:
+            last, deadline = current, time.monotonic() + _STALL_TIMEOUT_S
         if time.monotonic() > deadline:
-            raise TimeoutError(f"no progress for {_PATIENCE:.0f} s: {what}")
-        pause.wait(_GLANCE)
+            raise TimeoutError(f"no progress for {_STALL_TIMEOUT_S:.0f} s: {description}")
+        timer.wait(_POLL_INTERVAL_S)

@@ -5,108 +5,114 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from tests.chaos.harness import Rig, await_progress
+from tests.chaos.harness import Harness, wait_while_progressing
 from tests.chaos.memory import resident_mb
-from tests.chaos.recorder import Witness
-from tests.chaos.results import Row
+from tests.chaos.recorder import Recorder
+from tests.chaos.results import ResultRow
 from tests.support.processes import Monitor
 
 __all__ = ["flood"]
 
-_MEASURED = 10_000  # readings
-_FACTOR = 3
+_CAPACITY_READINGS = 10_000  # readings
+_OVERLOAD_FACTOR = 3
 # A model so slow that a plant in Python can send three times what it judges.
-_WORK = 60
+_MODEL_WORK = 60
 # The inbox holds 65,536 messages of half a kilobyte, twice over while they are decoded; the rest is slack.
-_MOST_GROWTH_MB = 200.0
-_DROPPED = "$SYS/broker/publish/messages/dropped"
+_MAX_GROWTH_MB = 200.0
+_DROPPED_TOPIC = "$SYS/broker/publish/messages/dropped"
 
 
-class Gauge:
+class MemorySampler:
     """Watches a monitor's memory."""
 
     def __init__(self, monitor: Monitor) -> None:
         assert monitor.process is not None
         self._pid = monitor.process.pid
-        self._done = threading.Event()
-        self.first = self.highest = resident_mb(self._pid)
+        self._stopped = threading.Event()
+        self.first_mb = self.peak_mb = resident_mb(self._pid)
         """MiB."""
-        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
-    def _watch(self) -> None:
+    def _sample(self) -> None:
         with suppress(OSError):
-            while not self._done.wait(0.1):
-                self.highest = max(self.highest, resident_mb(self._pid))
+            while not self._stopped.wait(0.1):
+                self.peak_mb = max(self.peak_mb, resident_mb(self._pid))
 
     def stop(self) -> None:
         """Look no longer."""
-        self._done.set()
+        self._stopped.set()
         self._thread.join()
 
 
-def flood(folder: Path, seconds: int, seed: int, qos: int) -> Row:
+def flood(folder: Path, duration_s: int, seed: int, qos: int) -> ResultRow:
     """Send three times what the monitor can judge for some seconds, and then wait for it.
 
     With QoS 1 every event comes in the end. With QoS 0 each reading is judged, counted as `overflow`, or
     dropped by the broker, which says how many.
     """
-    row = Row(f"flood for {seconds} s, QoS {qos}", 1)
+    row = ResultRow(f"flood for {duration_s} s, QoS {qos}", 1)
     mode = "every_window" if qos else "lifecycle"
-    with Rig(folder, seed, mode, mqtt=f"qos = {qos}", rate=1e6, work=_WORK) as rig:
-        system = Witness(rig.broker.port, "system", _DROPPED)
-        system.start()
-        capacity = _capacity(rig)
-        gauge = Gauge(rig.monitor)
-        before = len(rig.plant.sent)
-        rig.plant.rate = _FACTOR * capacity
-        rig.plant.start()
-        threading.Event().wait(seconds)
-        rate = (len(rig.plant.sent) - before) / seconds
-        sent = rig.plant.finish()
-        row.confirmed = len(sent)
+    with Harness(folder, seed, mode, mqtt=f"qos = {qos}", rate=1e6, model_work=_MODEL_WORK) as harness:
+        sys_recorder = Recorder(harness.broker.port, "system", _DROPPED_TOPIC)
+        sys_recorder.start()
+        capacity = _measure_capacity(harness)
+        memory = MemorySampler(harness.monitor)
+        sent_before = len(harness.load_generator.sent_readings)
+        harness.load_generator.rate = _OVERLOAD_FACTOR * capacity
+        harness.load_generator.start()
+        threading.Event().wait(duration_s)
+        rate = (len(harness.load_generator.sent_readings) - sent_before) / duration_s
+        sent_readings = harness.load_generator.finish()
+        row.confirmed_readings = len(sent_readings)
         if qos:
-            row.add(rig.settle(Row("", 1), [sent]))
+            row.add(harness.compare(ResultRow("", 1), [sent_readings]))
         else:
-            row.broken += _account(rig, system, row)
-        gauge.stop()
-        system.close()
+            row.failures += _check_all_accounted(harness, sys_recorder, row)
+        memory.stop()
+        sys_recorder.close()
     row.notes.append(
         f"{rate:,.0f} readings/s sent, {capacity:,.0f}/s can be judged; "
-        f"memory {gauge.first:.0f} MiB, at most {gauge.highest:.0f} MiB"
+        f"memory {memory.first_mb:.0f} MiB, at most {memory.peak_mb:.0f} MiB"
     )
-    if gauge.highest - gauge.first > _MOST_GROWTH_MB:
-        row.broken.append(f"memory grew by {gauge.highest - gauge.first:.0f} MiB")
+    if memory.peak_mb - memory.first_mb > _MAX_GROWTH_MB:
+        row.failures.append(f"memory grew by {memory.peak_mb - memory.first_mb:.0f} MiB")
     return row
 
 
-def _capacity(rig: Rig) -> float:
+def _measure_capacity(harness: Harness) -> float:
     """Return how many readings a second the monitor judges when that is all it has to do."""
-    rig.plant.start()
-    began = time.monotonic()
-    rig.until(lambda: len(rig.plant.sent) >= _MEASURED, "the plant sends")
-    rig.plant.pause()
-    sent = len(rig.plant.sent)
-    await_progress(lambda: _counted(rig) >= sent, lambda: _counted(rig), "all is counted")
-    return sent / (time.monotonic() - began)
+    harness.load_generator.start()
+    started_at = time.monotonic()
+    harness.wait_for(
+        lambda: len(harness.load_generator.sent_readings) >= _CAPACITY_READINGS, "the plant sends"
+    )
+    harness.load_generator.pause()
+    sent_count = len(harness.load_generator.sent_readings)
+    wait_while_progressing(
+        lambda: _count_outcomes(harness) >= sent_count, lambda: _count_outcomes(harness), "all is counted"
+    )
+    return sent_count / (time.monotonic() - started_at)
 
 
-def _counted(rig: Rig) -> int:
-    return sum(rig.monitor.outcomes().values())
+def _count_outcomes(harness: Harness) -> int:
+    return sum(harness.monitor.outcomes().values())
 
 
-def _account(rig: Rig, system: Witness, row: Row) -> list[str]:
+def _check_all_accounted(harness: Harness, sys_recorder: Recorder, row: ResultRow) -> list[str]:
     """Return what is wrong with the sum of what was judged, counted and dropped by the broker."""
 
-    def dropped() -> int:
-        return int(system.packets[-1].payload) if system.packets else 0
+    def dropped_by_broker() -> int:
+        return int(sys_recorder.packets[-1].payload) if sys_recorder.packets else 0
 
-    sent = len(rig.plant.sent)
+    sent_count = len(harness.load_generator.sent_readings)
     with suppress(TimeoutError):
-        await_progress(
-            lambda: _counted(rig) + dropped() == sent, lambda: _counted(rig) + dropped(), "all is counted"
+        wait_while_progressing(
+            lambda: _count_outcomes(harness) + dropped_by_broker() == sent_count,
+            lambda: _count_outcomes(harness) + dropped_by_broker(),
+            "all is counted",
         )
-    outcomes = rig.monitor.outcomes()
-    row.notes.append(f"{outcomes}, dropped by the broker {dropped()}")
-    unaccounted = sent - sum(outcomes.values()) - dropped()
-    return [f"{unaccounted} of {sent} readings unaccounted for"] if unaccounted else []
+    outcomes = harness.monitor.outcomes()
+    row.notes.append(f"{outcomes}, dropped by the broker {dropped_by_broker()}")
+    unaccounted = sent_count - sum(outcomes.values()) - dropped_by_broker()
+    return [f"{unaccounted} of {sent_count} readings unaccounted for"] if unaccounted else []

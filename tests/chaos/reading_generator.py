@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from tests.support.toy_bundle import NAMES
 
-__all__ = ["Course", "Reading"]
+__all__ = ["Reading", "ReadingGenerator"]
 
-_START = 1e9
+_START_TS = 1e9
 """Long ago, so that no event time is ahead of a clock."""
-_PERIOD = 5.0
-_PAUSE = 60.0
+_PERIOD_S = 5.0
+_LONG_GAP_S = 60.0
 """Longer than `windows.max_gap`: the window starts afresh."""
-_PAUSES = 0.003
-_LONGEST_HEALTHY, _LONGEST_FAULTY = 40, 8  # readings
+_GAP_PROBABILITY = 0.003
+_MAX_HEALTHY_READINGS, _MAX_FAULTY_READINGS = 40, 8  # readings
 # What resolves any incident: a faulty reading stays for two windows, and then it takes three Normal ones.
-_ENDING = 6
+_RECOVERY_READINGS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,61 +39,63 @@ class Reading:
         return f'{{"ts":{self.ts},{fields}}}'.encode()
 
 
-class _Group:
+class _GroupGenerator:
     """One group: healthy for a while, faulty for a while, at times not heard."""
 
-    def __init__(self, name: str, offset: float, chance: random.Random) -> None:
+    def __init__(self, name: str, offset: float, rng: random.Random) -> None:
         self._name = name
-        self._ts = _START + offset
-        self._chance = chance
+        self._ts = _START_TS + offset
+        self._rng = rng
         self._faulty = False
-        self._left = chance.randint(3, _LONGEST_HEALTHY)
+        self._phase_readings_left = rng.randint(3, _MAX_HEALTHY_READINGS)
 
-    def next(self) -> Reading:
+    def next_reading(self) -> Reading:
         """Return the next reading."""
-        if not self._left:
+        if not self._phase_readings_left:
             self._faulty = not self._faulty
-            self._left = self._chance.randint(1, _LONGEST_FAULTY if self._faulty else _LONGEST_HEALTHY)
-        self._left -= 1
-        pauses = self._chance.random() < _PAUSES
-        return self._reading(_PAUSE if pauses else _PERIOD, faulty=self._faulty)
+            self._phase_readings_left = self._rng.randint(
+                1, _MAX_FAULTY_READINGS if self._faulty else _MAX_HEALTHY_READINGS
+            )
+        self._phase_readings_left -= 1
+        is_gap = self._rng.random() < _GAP_PROBABILITY
+        return self._make_reading(_LONG_GAP_S if is_gap else _PERIOD_S, faulty=self._faulty)
 
-    def ending(self) -> Iterator[Reading]:
+    def recovery_readings(self) -> Iterator[Reading]:
         """Yield the readings after which nothing is open."""
-        for _ in range(_ENDING):
-            yield self._reading(_PERIOD, faulty=False)
+        for _ in range(_RECOVERY_READINGS):
+            yield self._make_reading(_PERIOD_S, faulty=False)
         # What comes next is Faulty: whoever has forgotten this ending, or should have, gives itself away.
-        self._faulty, self._left = False, 0
+        self._faulty, self._phase_readings_left = False, 0
 
-    def _reading(self, step: float, *, faulty: bool) -> Reading:
+    def _make_reading(self, step: float, *, faulty: bool) -> Reading:
         self._ts = round(self._ts + step, 3)
-        temperature = round(20 + self._chance.random(), 2)
-        apart = 10.0 if faulty else 0.5
-        return Reading(self._name, self._ts, (temperature, 50.0, round(temperature + apart, 2), 50.0))
+        temperature = round(20 + self._rng.random(), 2)
+        deviation = 10.0 if faulty else 0.5
+        return Reading(self._name, self._ts, (temperature, 50.0, round(temperature + deviation, 2), 50.0))
 
 
-class Course:
+class ReadingGenerator:
     """All groups in turn, without end.
 
     Parameters
     ----------
-    groups : how many there are.
+    group_count : how many there are.
     seed : the same seed gives the same readings.
     line : first part of the groups' names.
     """
 
-    def __init__(self, groups: int, seed: int, line: str = "line") -> None:
-        chance = random.Random(seed)  # noqa: S311, repeatable on purpose
-        self._groups = [_Group(f"{line}/s{n:05}", n * 0.001, chance) for n in range(groups)]
-        self._chance = chance
+    def __init__(self, group_count: int, seed: int, line: str = "line") -> None:
+        rng = random.Random(seed)  # noqa: S311, repeatable on purpose
+        self._groups = [_GroupGenerator(f"{line}/s{n:05}", n * 0.001, rng) for n in range(group_count)]
+        self._rng = rng
 
     def __iter__(self) -> Iterator[Reading]:
         """Yield readings in rounds of all groups, each round in another order."""
         while True:
-            self._chance.shuffle(self._groups)
+            self._rng.shuffle(self._groups)
             for group in self._groups:
-                yield group.next()
+                yield group.next_reading()
 
-    def ending(self) -> list[Reading]:
+    def recovery_readings(self) -> list[Reading]:
         """Return readings after which no incident is open."""
-        return [reading for group in self._groups for reading in group.ending()]
+        return [reading for group in self._groups for reading in group.recovery_readings()]

@@ -10,52 +10,54 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from tests.chaos.commit_crash import PLACES
-from tests.chaos.harness import MODES, Rig, await_progress, by_mode
+from tests.chaos.commit_crash import CRASH_POINTS
+from tests.chaos.harness import ALERT_MODES, Harness, split_by_mode, wait_while_progressing
 from tests.chaos.reading_generator import Reading
-from tests.chaos.results import Row
+from tests.chaos.results import ResultRow
 
-__all__ = ["fill_disk", "kill_in_commit", "may_mount", "truncate_store"]
+__all__ = ["can_mount", "fill_disk", "kill_during_commit", "truncate_store"]
 
-_COMMITS = 100
+_MAX_COMMIT = 100
 """The monitor dies in one of its first so many."""
-_VOLUME = "4m"
+_VOLUME_SIZE = "4m"
 """Room for a store and then some; SQLite's log alone grows to about this."""
 
 
-def kill_in_commit(folder: Path, count: int, seed: int) -> Row:
+def kill_during_commit(folder: Path, count: int, seed: int) -> ResultRow:
     """Let the monitor be killed before, within and after some of its commits."""
-    total = Row("monitor killed while it commits", count)
-    chance = random.Random(seed)  # noqa: S311, repeatable on purpose
-    for mode, times in by_mode(count):
-        with Rig(
+    total = ResultRow("monitor killed while it commits", count)
+    rng = random.Random(seed)  # noqa: S311, repeatable on purpose
+    for mode, repetitions in split_by_mode(count):
+        with Harness(
             folder / mode, seed, mode, command=(sys.executable, "-m", "tests.chaos.commit_crash")
-        ) as rig:
-            rig.monitor.kill()
-            trap = rig.folder / "trap"
-            rig.plant.start()
-            for number in range(times):
-                trap.write_text(f"{chance.randint(1, _COMMITS)} {PLACES[(number + 1) % len(PLACES)]}")
+        ) as harness:
+            harness.monitor.kill()
+            trigger_file = harness.folder / "trap"
+            harness.load_generator.start()
+            for number in range(repetitions):
+                trigger_file.write_text(
+                    f"{rng.randint(1, _MAX_COMMIT)} {CRASH_POINTS[(number + 1) % len(CRASH_POINTS)]}"
+                )
                 with suppress(AssertionError):  # dead before it was seen to live
-                    rig.monitor.start()
-                rig.until(rig.monitor.ended, "it is killed")
-            trap.unlink()
-            rig.monitor.start()
-            total.add(rig.verdict())
+                    harness.monitor.start()
+                harness.wait_for(harness.monitor.has_exited, "it is killed")
+            trigger_file.unlink()
+            harness.monitor.start()
+            total.add(harness.finish())
     return total
 
 
-def may_mount(folder: Path) -> bool:
+def can_mount(folder: Path) -> bool:
     """Say whether a small file system can be mounted here: it takes root, and more than a plain container."""
-    with suppress(OSError, subprocess.CalledProcessError), _volume(folder / "may-mount"):
+    with suppress(OSError, subprocess.CalledProcessError), _mounted_volume(folder / "may-mount"):
         return True
     return False
 
 
 @contextmanager
-def _volume(folder: Path) -> Iterator[Path]:
+def _mounted_volume(folder: Path) -> Iterator[Path]:
     folder.mkdir(parents=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={_VOLUME}", "chaos", str(folder)]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={_VOLUME_SIZE}", "chaos", str(folder)]
     subprocess.run(command, check=True, capture_output=True)
     try:
         yield folder
@@ -63,95 +65,97 @@ def _volume(folder: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", folder], check=True)
 
 
-def fill_disk(folder: Path, count: int, seed: int) -> Row:
+def fill_disk(folder: Path, count: int, seed: int) -> ResultRow:
     """Fill the disk that the store is on: the monitor says so, keeps judging, and recovers with the room."""
-    total = Row("disk full", count)
+    total = ResultRow("disk full", count)
     for number in range(count):
-        mode = MODES[number % 2]
+        mode = ALERT_MODES[number % 2]
         with (
-            _volume(folder / f"disk-{number}") as disk,
-            Rig(folder / str(number), seed + number, mode, store=disk / "state.db") as rig,
+            _mounted_volume(folder / f"disk-{number}") as disk,
+            Harness(folder / str(number), seed + number, mode, store=disk / "state.db") as harness,
         ):
-            _fill(disk / "filler")
-            rig.plant.start()
-            rig.until(lambda: rig.monitor.get("/readyz")[0] == 503, "it isn't ready with a full disk")
-            judged = rig.monitor.metric("readings_total", outcome="judged")
-            rig.until(
-                lambda: rig.monitor.metric("readings_total", outcome="judged") > judged,  # noqa: B023
+            _fill_with_file(disk / "filler")
+            harness.load_generator.start()
+            harness.wait_for(
+                lambda: harness.monitor.get("/readyz")[0] == 503, "it isn't ready with a full disk"
+            )
+            judged_before = harness.monitor.metric("readings_total", outcome="judged")
+            harness.wait_for(
+                lambda: harness.monitor.metric("readings_total", outcome="judged") > judged_before,  # noqa: B023
                 "it goes on judging",
             )
-            if rig.monitor.get("/livez")[0] != 200:
-                total.broken.append("not alive with a full disk")
-            rig.wait(0.5, 1.5)
+            if harness.monitor.get("/livez")[0] != 200:
+                total.failures.append("not alive with a full disk")
+            harness.wait_random(0.5, 1.5)
             (disk / "filler").unlink()
-            rig.ready()
-            rig.wait(0.2, 0.5)
-            total.add(rig.verdict())
+            harness.wait_ready()
+            harness.wait_random(0.2, 0.5)
+            total.add(harness.finish())
     return total
 
 
-def _fill(path: Path) -> None:
+def _fill_with_file(path: Path) -> None:
     with path.open("wb", buffering=0) as file, suppress(OSError):
         while file.write(bytes(4096)):
             pass
 
 
-def truncate_store(folder: Path, count: int, seed: int) -> Row:
+def truncate_store(folder: Path, count: int, seed: int) -> ResultRow:
     """Cut the store off somewhere while the monitor is stopped: it is set aside, and all begins afresh."""
-    total = Row("store truncated", count)
-    chance = random.Random(seed)  # noqa: S311, repeatable on purpose
-    for mode, times in by_mode(count):
-        with Rig(folder / mode, seed, mode) as rig:
+    total = ResultRow("store truncated", count)
+    rng = random.Random(seed)  # noqa: S311, repeatable on purpose
+    for mode, repetitions in split_by_mode(count):
+        with Harness(folder / mode, seed, mode) as harness:
             segments: list[list[Reading]] = []
-            for number in range(times):
-                rig.plant.start()
-                rig.wait(0.5, 1.0)
-                segments.append(_stop_at_rest(rig, sum(map(len, segments))))
-                total.broken += _truncate(rig, chance, number)
-            rig.plant.start()
-            rig.wait(0.5, 1.0)
-            sent = rig.plant.finish()
-            segments.append(sent[sum(map(len, segments)) :])
-            total.add(rig.settle(Row("", 1, len(sent)), segments))
+            for number in range(repetitions):
+                harness.load_generator.start()
+                harness.wait_random(0.5, 1.0)
+                segments.append(_stop_when_idle(harness, sum(map(len, segments))))
+                total.failures += _truncate_and_restart(harness, rng, number)
+            harness.load_generator.start()
+            harness.wait_random(0.5, 1.0)
+            sent_readings = harness.load_generator.finish()
+            segments.append(sent_readings[sum(map(len, segments)) :])
+            total.add(harness.compare(ResultRow("", 1, len(sent_readings)), segments))
     return total
 
 
-def _stop_at_rest(rig: Rig, before: int) -> list[Reading]:
+def _stop_when_idle(harness: Harness, sent_before: int) -> list[Reading]:
     """Stop the monitor when it has judged everything; return what it judged since its start."""
-    segment = rig.plant.finish()[before:]
-    await_progress(
-        lambda: sum(rig.monitor.outcomes().values()) >= len(segment),
-        lambda: sum(rig.monitor.outcomes().values()),
+    segment = harness.load_generator.finish()[sent_before:]
+    wait_while_progressing(
+        lambda: sum(harness.monitor.outcomes().values()) >= len(segment),
+        lambda: sum(harness.monitor.outcomes().values()),
         "all is judged",
     )
-    rig.monitor.terminate()
+    harness.monitor.terminate()
     return segment
 
 
-def _truncate(rig: Rig, chance: random.Random, number: int) -> list[str]:
+def _truncate_and_restart(harness: Harness, rng: random.Random, number: int) -> list[str]:
     """Cut the store off, start the monitor, and return what it should have done and didn't."""
-    store, kept = rig.folder / "state.db", rig.folder / f"whole-{number}.db"
-    shutil.copy(store, kept)
-    size = kept.stat().st_size
-    while _is_whole(store):  # where only free pages are cut off, nothing is lost
-        size = chance.randrange(1, size)
+    store, backup = harness.folder / "state.db", harness.folder / f"whole-{number}.db"
+    shutil.copy(store, backup)
+    size = backup.stat().st_size
+    while _is_intact(store):  # where only free pages are cut off, nothing is lost
+        size = rng.randrange(1, size)
         os.truncate(store, size)
     damaged = store.read_bytes()
-    rig.monitor.start_ready()
-    aside = [path for path in rig.folder.glob("state.db*") if path.name != "state.db"]
-    wrong = []
-    if not any(path.read_bytes() == damaged for path in aside):
-        wrong.append(f"a store cut to {size} bytes is not set aside")
-    if not any(path.name in rig.monitor.log() for path in aside):
-        wrong.append("the log doesn't say where the damaged store is")
-    return wrong
+    harness.monitor.start_ready()
+    moved_stores = [path for path in harness.folder.glob("state.db*") if path.name != "state.db"]
+    problems = []
+    if not any(path.read_bytes() == damaged for path in moved_stores):
+        problems.append(f"a store cut to {size} bytes is not set aside")
+    if not any(path.name in harness.monitor.log() for path in moved_stores):
+        problems.append("the log doesn't say where the damaged store is")
+    return problems
 
 
-def _is_whole(store: Path) -> bool:
+def _is_intact(store: Path) -> bool:
     """Say whether SQLite finds nothing wrong with a copy of a store."""
-    copy = shutil.copy(store, store.with_name("copy.db"))
+    store_copy = shutil.copy(store, store.with_name("copy.db"))
     try:
-        with closing(sqlite3.connect(copy)) as database:
+        with closing(sqlite3.connect(store_copy)) as database:
             return database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     except sqlite3.DatabaseError:
         return False

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Mosquitto, wait_until
-from tests.support.processes import Client, Monitor, client, running
+from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import NAMES
 
 GROUP = "lwsndr/motes1-2"
@@ -32,49 +32,57 @@ NORMAL_EXAMPLE = [
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingOutput:
     """What training left behind."""
 
-    bundle: Path
-    healthy: Path
+    bundle_folder: Path
+    healthy_recording: Path
     """The recording as it is."""
-    unseen: Path
+    unseen_recording: Path
     """The last fifth of it, with faults, which training has not seen."""
 
 
-def command(module: str, *words: object) -> None:
+def run_command(module: str, *arguments: object) -> None:
     """Run one of our commands as a person would."""
-    subprocess.run([sys.executable, "-m", module, *map(str, words)], check=True)
+    subprocess.run([sys.executable, "-m", module, *map(str, arguments)], check=True)
 
 
-def read(path: Path) -> list[dict[str, str]]:
+def read_csv(path: Path) -> list[dict[str, str]]:
     """Return a CSV file's rows."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
-def write(path: Path, rows: list[dict[str, str]]) -> None:
+def write_csv(path: Path, rows: list[dict[str, str]]) -> None:
     """Write rows as a CSV file."""
     with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, list(rows[0]))
-        table.writeheader()
-        table.writerows(rows)
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 @pytest.fixture(scope="module")
-def trained(lwsndr: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def training_output(lwsndr: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingOutput:
     """Train with default settings on the first 80 % of motes 1 and 2, with faults injected at 0.3."""
     folder = tmp_path_factory.mktemp("real")
     motes = [lwsndr / f"multihop_outdoor_moteid{number}_data.txt" for number in (1, 2)]
-    healthy, injected, bundle = folder / "healthy.csv", folder / "injected.csv", folder / "bundle"
-    command("training", "import", "lwsndr", *motes, "--out", healthy, "--group", GROUP)
-    command("training", "inject", healthy, "--out", injected, "--rate", 0.3, "--seed", 1)
-    rows = read(injected)
-    seen, unseen = folder / "seen.csv", folder / "unseen.csv"
-    write(seen, rows[: len(rows) * 8 // 10])
-    write(unseen, rows[len(rows) * 8 // 10 :])
-    command("training", "fit", "--recording", seen, "--bundle", bundle, "--test-share", 0)
-    return Trained(bundle, healthy, unseen)
+    healthy_recording, injected_recording, bundle_folder = (
+        folder / "healthy.csv",
+        folder / "injected.csv",
+        folder / "bundle",
+    )
+    run_command("training", "import", "lwsndr", *motes, "--out", healthy_recording, "--group", GROUP)
+    run_command(
+        "training", "inject", healthy_recording, "--out", injected_recording, "--rate", 0.3, "--seed", 1
+    )
+    rows = read_csv(injected_recording)
+    training_recording, unseen_recording = folder / "seen.csv", folder / "unseen.csv"
+    write_csv(training_recording, rows[: len(rows) * 8 // 10])
+    write_csv(unseen_recording, rows[len(rows) * 8 // 10 :])
+    run_command(
+        "training", "fit", "--recording", training_recording, "--bundle", bundle_folder, "--test-share", 0
+    )
+    return TrainingOutput(bundle_folder, healthy_recording, unseen_recording)
 
 
 LIFECYCLE = '[alerts]\nmode = "lifecycle"'
@@ -93,38 +101,45 @@ renotify_after = 15.0
 
 
 @dataclass(frozen=True)
-class Backtest:
+class BacktestOutput:
     """What `backtest` wrote."""
 
-    scores: list[dict[str, str]]
+    score_rows: list[dict[str, str]]
     events: list[dict[str, Any]]
 
 
-def backtest(folder: Path, trained: Trained, alerts: str = "") -> Backtest:
+def run_backtest(folder: Path, training_output: TrainingOutput, settings: str = "") -> BacktestOutput:
     """Judge the unseen part without a broker."""
     config, out, events = folder / "backtest.toml", folder / "scores.csv", folder / "events.jsonl"
-    config.write_text(alerts)
-    options = ["--config", config, "--bundle", trained.bundle, "--recording", trained.unseen]
-    command("monitor", "backtest", *options, "--out", out, "--alerts-out", events)
-    return Backtest(read(out), [json.loads(line) for line in events.read_text().splitlines()])
+    config.write_text(settings)
+    options = [
+        "--config",
+        config,
+        "--bundle",
+        training_output.bundle_folder,
+        "--recording",
+        training_output.unseen_recording,
+    ]
+    run_command("monitor", "backtest", *options, "--out", out, "--alerts-out", events)
+    return BacktestOutput(read_csv(out), [json.loads(line) for line in events.read_text().splitlines()])
 
 
 @pytest.mark.parametrize("alerts", [LIFECYCLE, EVERY_WINDOW, WITH_RULES])
-def test_daemon_does_what_backtest_says(
-    tmp_path: Path, mosquitto: Mosquitto, trained: Trained, alerts: str
+def test_daemon_matches_backtest(
+    tmp_path: Path, mosquitto: Mosquitto, training_output: TrainingOutput, alerts: str
 ) -> None:
     """Every reading is counted, and alerts and scores over MQTT are those of `backtest`."""
-    expected = backtest(tmp_path, trained, alerts)
-    monitor = Monitor(tmp_path, trained.bundle, mosquitto.port, alerts)
-    with client(mosquitto.port, "sensor-monitor/alerts/#") as subscriber, running(monitor):
+    expected = run_backtest(tmp_path, training_output, alerts)
+    monitor = Monitor(tmp_path, training_output.bundle_folder, mosquitto.port, alerts)
+    with connect_client(mosquitto.port, "sensor-monitor/alerts/#") as subscriber, run_monitor(monitor):
         config = tmp_path / "replay.toml"
         config.write_text(f"[mqtt]\nport = {mosquitto.port}\n")
-        command("monitor", "replay", trained.unseen, "--config", config, "--speed", 0)
+        run_command("monitor", "replay", training_output.unseen_recording, "--config", config, "--speed", 0)
 
-        outcomes = Counter(row["outcome"] for row in expected.scores)
-        assert outcomes.total() == len(read(trained.unseen))
+        outcomes = Counter(row["outcome"] for row in expected.score_rows)
+        assert outcomes.total() == len(read_csv(training_output.unseen_recording))
         wait_until(lambda: monitor.outcomes() == outcomes, f"the outcomes are {outcomes}")
-        predictions = Counter(row["prediction"] for row in expected.scores if row["prediction"])
+        predictions = Counter(row["prediction"] for row in expected.score_rows if row["prediction"])
         assert monitor.metric("predictions_total", label="Faulty") == predictions["Faulty"]
         assert monitor.metric("predictions_total", label="Normal") == predictions["Normal"]
         assert predictions.total() == outcomes["judged"]
@@ -140,28 +155,34 @@ def test_daemon_does_what_backtest_says(
             assert any(event["repeat"] for event in events)
         assert any(event["contributions"] for event in events)
         if alerts == EVERY_WINDOW:
-            table = {float(row["ts"]): row for row in expected.scores}
+            table = {float(row["ts"]): row for row in expected.score_rows}
             in_table = [table[event["window"]["ts"][-1]] for event in events]
             assert scores == pytest.approx([float(row["score"]) for row in in_table], abs=1e-6)
             assert len(events) == predictions["Faulty"]
 
 
-def test_quality(tmp_path: Path, trained: Trained) -> None:
+def test_quality(tmp_path: Path, training_output: TrainingOutput) -> None:
     """F1 over the windows of the unseen part is at least 0.95."""
-    labels = [row["label"] == "-1" for row in read(trained.unseen)]
-    hits = Counter[tuple[bool, bool]]()
-    for index, row in enumerate(backtest(tmp_path, trained).scores):
+    labels = [row["label"] == "-1" for row in read_csv(training_output.unseen_recording)]
+    confusion = Counter[tuple[bool, bool]]()
+    for index, row in enumerate(run_backtest(tmp_path, training_output).score_rows):
         if row["outcome"] == "judged":
-            hits[any(labels[index - 2 : index + 1]), row["prediction"] == "Faulty"] += 1
-    found, missed, false = hits[True, True], hits[True, False], hits[False, True]
-    f1 = 2 * found / (2 * found + missed + false)
-    assert f1 >= 0.95, f"F1 {f1:.4f}: {found} found, {missed} missed, {false} false"
+            confusion[any(labels[index - 2 : index + 1]), row["prediction"] == "Faulty"] += 1
+    true_positives, false_negatives, false_positives = (
+        confusion[True, True],
+        confusion[True, False],
+        confusion[False, True],
+    )
+    f1 = 2 * true_positives / (2 * true_positives + false_negatives + false_positives)
+    assert f1 >= 0.95, (
+        f"F1 {f1:.4f}: {true_positives} found, {false_negatives} missed, {false_positives} false"
+    )
 
 
 @pytest.fixture
-def listener(mosquitto: Mosquitto) -> Iterator[Client]:
+def mqtt_subscriber(mosquitto: Mosquitto) -> Iterator[Client]:
     """A client that hears everything the monitor says."""
-    with client(mosquitto.port, "sensor-monitor/#") as connected:
+    with connect_client(mosquitto.port, "sensor-monitor/#") as connected:
         yield connected
 
 
@@ -169,28 +190,32 @@ def listener(mosquitto: Mosquitto) -> Iterator[Client]:
 def test_example_of_the_notebook(
     tmp_path: Path,
     mosquitto: Mosquitto,
-    listener: Client,
-    trained: Trained,
+    mqtt_subscriber: Client,
+    training_output: TrainingOutput,
     example: list[list[float]],
     faulty: bool,  # noqa: FBT001, a parameter of the test
 ) -> None:
     """The notebook's example is Faulty, and Normal with the second temperature mended, both over MQTT."""
-    before = read(trained.healthy)[2700:3000]
-    last = float(before[-1]["ts"])
-    readings = [{"ts": float(row["ts"]), **{name: float(row[name]) for name in NAMES}} for row in before]
+    preceding_rows = read_csv(training_output.healthy_recording)[2700:3000]
+    last_ts = float(preceding_rows[-1]["ts"])
+    readings = [
+        {"ts": float(row["ts"]), **{name: float(row[name]) for name in NAMES}} for row in preceding_rows
+    ]
     readings += [
-        {"ts": last + 5 * number, **dict(zip(NAMES, values, strict=True))}
+        {"ts": last_ts + 5 * number, **dict(zip(NAMES, values, strict=True))}
         for number, values in enumerate(example, start=1)
     ]
-    monitor = Monitor(tmp_path, trained.bundle, mosquitto.port, '[alerts]\nmode = "every_window"')
-    with running(monitor):
+    monitor = Monitor(
+        tmp_path, training_output.bundle_folder, mosquitto.port, '[alerts]\nmode = "every_window"'
+    )
+    with run_monitor(monitor):
         for reading in readings:
-            listener.publish(TOPIC, reading)
+            mqtt_subscriber.publish(TOPIC, reading)
         wait_until(lambda: sum(monitor.outcomes().values()) == 303, "all are counted")
         assert monitor.outcomes() == {"filling": 2, "warming": 7, "judged": 294}
         assert monitor.terminate() == 0
-    windows = [event["window"]["values"] for event in listener.payloads("sensor-monitor/alerts/")]
+    windows = [event["window"]["values"] for event in mqtt_subscriber.payloads("sensor-monitor/alerts/")]
     assert (example in windows) == faulty
-    assert listener.payloads(f"sensor-monitor/state/{GROUP}")[-1]["state"] == (
+    assert mqtt_subscriber.payloads(f"sensor-monitor/state/{GROUP}")[-1]["state"] == (
         "faulty" if faulty else "normal"
     )

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from tests.conftest import PATIENCE, ROOT, free_port, require, wait_until
+from tests.conftest import ROOT, TIMEOUT_S, free_port, skip_or_fail, wait_until
 
-CONFIG = ROOT / "config" / "prometheus"
-SCALE = 100
+PROMETHEUS_CONFIG = ROOT / "config" / "prometheus"
+TIME_SCALE = 100
 """An hour of the rules takes 36 s in a test."""
-_SECONDS = {"s": 1, "m": 60, "h": 3600}
-_DURATION = r"(\d+)([smh])"
+_SECONDS_BY_UNIT = {"s": 1, "m": 60, "h": 3600}
+_DURATION_PATTERN = r"(\d+)([smh])"
 
 
 class Sample(NamedTuple):
@@ -32,35 +32,37 @@ class Sample(NamedTuple):
     value: float
 
 
-def program(name: str) -> str:
+def find_program(name: str) -> str:
     """Return where prometheus or promtool is."""
     found = shutil.which(name)
     if found is None:
-        require("prometheus", f"{name} is not installed")
+        skip_or_fail("prometheus", f"{name} is not installed")
     return str(found)
 
 
-def quicker(text: str) -> str:
+def scale_duration(text: str) -> str:
     """Divide a duration (`5m`) by SCALE."""
 
     def divide(match: re.Match[str]) -> str:
-        return f"{int(match[1]) * _SECONDS[match[2]] * 1000 // SCALE}ms"
+        return f"{int(match[1]) * _SECONDS_BY_UNIT[match[2]] * 1000 // TIME_SCALE}ms"
 
-    return re.sub(_DURATION, divide, text)
+    return re.sub(_DURATION_PATTERN, divide, text)
 
 
-def quicker_rules(text: str) -> dict[str, Any]:
+def scale_rules(text: str) -> dict[str, Any]:
     """Return rules whose windows (`[5m]`) and `for` are divided by SCALE; all else is as it was."""
     rules: dict[str, Any] = yaml.safe_load(text)
     for group in rules["groups"]:
         for rule in group["rules"]:
-            rule["expr"] = re.sub(rf"\[{_DURATION}\]", lambda match: quicker(match[0]), rule["expr"])
+            rule["expr"] = re.sub(
+                rf"\[{_DURATION_PATTERN}\]", lambda match: scale_duration(match[0]), rule["expr"]
+            )
             if "for" in rule:
-                rule["for"] = quicker(rule["for"])
+                rule["for"] = scale_duration(rule["for"])
     return rules
 
 
-def expand(expr: str, instance: str) -> str:
+def expand_variables(expr: str, instance: str) -> str:
     """Put into a query of the dashboard what Grafana would put in for its variables."""
     pattern = re.escape(instance).replace("\\", "\\\\")
     return expr.replace("$__rate_interval", "3s").replace("$instance", pattern)
@@ -70,16 +72,16 @@ class Prometheus:
     """A Prometheus that scrapes and judges twice a second."""
 
     def __init__(self, folder: Path) -> None:
-        self._program = program("prometheus")
+        self._executable = find_program("prometheus")
         self._folder = folder
         self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
-        self.rules = quicker_rules((CONFIG / "rules.yml").read_text())
+        self.rules = scale_rules((PROMETHEUS_CONFIG / "rules.yml").read_text())
         (folder / "rules.yml").write_text(yaml.safe_dump(self.rules))
 
-    def scrape(self, *targets: str) -> None:
+    def set_targets(self, *targets: str) -> None:
         """Set what the shipped job scrapes, instead of its own target."""
-        settings = yaml.safe_load((CONFIG / "prometheus.yml").read_text())
+        settings = yaml.safe_load((PROMETHEUS_CONFIG / "prometheus.yml").read_text())
         settings["global"] = dict.fromkeys(("scrape_interval", "evaluation_interval"), "500ms")
         (job,) = settings["scrape_configs"]
         job["static_configs"] = [{"targets": list(targets)}]
@@ -90,60 +92,60 @@ class Prometheus:
     def start(self) -> None:
         """Start, and wait until it answers."""
         command = [
-            self._program, f"--config.file={self._folder / 'prometheus.yml'}",
+            self._executable, f"--config.file={self._folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={self._folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{self.port}",
         ]  # fmt: skip
         with (self._folder / "prometheus.log").open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_until(self._ready, "Prometheus answers")
+        wait_until(self._is_ready, "Prometheus answers")
 
     def stop(self) -> None:
         """End it."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(PATIENCE)
+            self.process.wait(TIMEOUT_S)
 
-    def _ready(self) -> bool:
+    def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=PATIENCE):
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=TIMEOUT_S):
                 return True
         except OSError:
             return False
 
-    def _ask(self, path: str, **arguments: str) -> Any:
+    def _get_api(self, path: str, **arguments: str) -> Any:
         address = f"http://127.0.0.1:{self.port}/api/v1/{path}?{urllib.parse.urlencode(arguments)}"
         try:
-            with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
-                return json.load(answer)["data"]
+            with urllib.request.urlopen(address, timeout=TIMEOUT_S) as response:
+                return json.load(response)["data"]
         except urllib.error.HTTPError as error:
             with error:
                 raise AssertionError(f"{arguments}: {error.read().decode()}") from None
 
     def query(self, expr: str) -> list[Sample]:
         """Return what an expression yields now, but for what isn't a number."""
-        found = [
+        samples = [
             Sample(sample["metric"], float(sample["value"][1]))
-            for sample in self._ask("query", query=expr)["result"]
+            for sample in self._get_api("query", query=expr)["result"]
         ]
-        return [sample for sample in found if not math.isnan(sample.value)]
+        return [sample for sample in samples if not math.isnan(sample.value)]
 
-    def firing(self, instance: str | None = None) -> dict[str, str]:
+    def firing_alerts(self, instance: str | None = None) -> dict[str, str]:
         """Return the alerts that fire, for one instance or in all: name -> what they say."""
         return {
             alert["labels"][
                 "alertname"
             ]: f"{alert['annotations']['summary']}: {alert['annotations']['description']}"
-            for alert in self._ask("alerts")["alerts"]
+            for alert in self._get_api("alerts")["alerts"]
             if alert["state"] == "firing" and instance in (None, alert["labels"].get("instance"))
         }
 
 
 @contextmanager
-def prometheus(folder: Path, *targets: str) -> Iterator[Prometheus]:
+def running_prometheus(folder: Path, *targets: str) -> Iterator[Prometheus]:
     """Run a Prometheus for the time of a test."""
     folder.mkdir()
     server = Prometheus(folder)
-    server.scrape(*targets)
+    server.set_targets(*targets)
     try:
         server.start()
         yield server

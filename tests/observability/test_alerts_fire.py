@@ -3,26 +3,26 @@ import resource
 from pathlib import Path
 from typing import Any
 
-from config.grafana.dashboard import PATH
-from tests.conftest import NewBroker, wait_until
-from tests.observability.prometheus_server import expand, prometheus
-from tests.support.processes import Client, Monitor, client, running
+from config.grafana.dashboard import DASHBOARD_FILE
+from tests.conftest import BrokerFactory, wait_until
+from tests.observability.prometheus_server import expand_variables, running_prometheus
+from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES, save_toy_bundle
 
 _SETTINGS = "[windows]\nstale_after = 1\n[alerts]\nclear_after = 1\n"
-_ROOM = 4096
+_MAX_FILE_BYTES = 4096
 """Bytes that a file may have where the store is to fail: enough for the log, not for the store."""
 
 
-def readings(first: int, values: list[list[float]]) -> list[dict[str, float]]:
+def readings(start: int, rows: list[list[float]]) -> list[dict[str, float]]:
     """Return readings 5 s apart, as a plant sends them in one message."""
     return [
-        {"ts": 1000.0 + 5 * (first + number), **dict(zip(NAMES, row, strict=True))}
-        for number, row in enumerate(values)
+        {"ts": 1000.0 + 5 * (start + number), **dict(zip(NAMES, row, strict=True))}
+        for number, row in enumerate(rows)
     ]
 
 
-class Plant:
+class PlantSimulator:
     """Sends what a plant sends that is well, or that has about everything wrong with it."""
 
     def __init__(self, sender: Client, monitor: Monitor) -> None:
@@ -30,12 +30,12 @@ class Plant:
         self._monitor = monitor
         self._rounds = 0
 
-    def be_well(self) -> None:
+    def send_healthy(self) -> None:
         """Send one healthy reading."""
         self._send("well", readings(self._rounds, [HEALTHY]))
         self._rounds += 1
 
-    def be_troubled(self) -> None:
+    def send_faults(self) -> None:
         """Flicker, break, send late, unreadable and too much at once; once the last of it is taken."""
         if self._monitor.metric("queue_readings") > 0:
             return
@@ -45,7 +45,7 @@ class Plant:
         self._send("broken", [{"ts": 1000.0}] * 50)
         self._rounds += 1
 
-    def be_changed(self) -> None:
+    def request_reload(self) -> None:
         """Let somebody ask for a reload."""
         self._sender.publish("sensor-monitor/request/reload", b"")
 
@@ -59,76 +59,88 @@ class Plant:
         self._sender.publish(f"plant/line1/{station}/reading", payload, qos)
 
 
-def limit_files(monitor: Monitor, most: int | None) -> None:
+def limit_file_size(monitor: Monitor, max_bytes: int | None) -> None:
     """Set how long a file may be that the monitor writes, in bytes; None: as long as before."""
     assert monitor.process is not None
-    _, hard = resource.prlimit(monitor.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(monitor.process.pid, resource.RLIMIT_FSIZE, (hard if most is None else most, hard))
+    _, hard_limit = resource.prlimit(monitor.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(
+        monitor.process.pid,
+        resource.RLIMIT_FSIZE,
+        (hard_limit if max_bytes is None else max_bytes, hard_limit),
+    )
 
 
-def connection() -> tuple[str, dict[str, str]]:
+def connection_query() -> tuple[str, dict[str, str]]:
     """Return the query of the dashboard's first panel, and its words for what it yields."""
-    panel = next(panel for panel in json.loads(PATH.read_text())["panels"] if panel["title"] == "Connection")
-    words = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
-    return panel["targets"][0]["expr"], {value: word["text"] for value, word in words.items()}
+    panel = next(
+        panel for panel in json.loads(DASHBOARD_FILE.read_text())["panels"] if panel["title"] == "Connection"
+    )
+    mappings = panel["fieldConfig"]["defaults"]["mappings"][0]["options"]
+    return panel["targets"][0]["expr"], {value: mapping["text"] for value, mapping in mappings.items()}
 
 
-def test_alerts(tmp_path: Path, new_broker: NewBroker) -> None:
+def test_alerts(tmp_path: Path, new_broker: BrokerFactory) -> None:
     """Each alert rule fires when its fault is really there, and the dashboard shows the connection."""
     (tmp_path / "acl").write_text("topic readwrite #\ntopic deny sensor-monitor/alerts/line1/broken\n")
     mosquitto = new_broker("allow_anonymous true", f"acl_file {tmp_path / 'acl'}")
     mosquitto.start()
-    save_toy_bundle(tmp_path / "bundle", work=200)
-    monitor = Monitor(tmp_path, tmp_path / "bundle", mosquitto.port, _SETTINGS, mqtt="qos = 0")
+    save_toy_bundle(tmp_path / "bundle", extra_layers=200)
+    monitor = Monitor(tmp_path, tmp_path / "bundle", mosquitto.port, _SETTINGS, mqtt_toml="qos = 0")
     with (
-        prometheus(tmp_path / "prometheus") as server,
-        client(mosquitto.port) as sender,
-        running(monitor),
+        running_prometheus(tmp_path / "prometheus") as server,
+        connect_client(mosquitto.port) as mqtt_client,
+        run_monitor(monitor),
     ):
-        plant = Plant(sender, monitor)
+        simulator = PlantSimulator(mqtt_client, monitor)
         instance = monitor.address.removeprefix("http://")
-        not_a_monitor = f"127.0.0.1:{server.port}"
-        seen: dict[str, str] = {}
+        other_instance = f"127.0.0.1:{server.port}"
+        fired_alerts: dict[str, str] = {}
 
-        def fires(*names: str, of: str | None = instance) -> bool:
-            seen.update(server.firing(of))
-            return {f"SensorMonitor{name}" for name in names} <= seen.keys()
+        def has_fired(*names: str, of: str | None = instance) -> bool:
+            fired_alerts.update(server.firing_alerts(of))
+            return {f"SensorMonitor{name}" for name in names} <= fired_alerts.keys()
 
-        expr, words = connection()
+        expr, value_texts = connection_query()
 
-        def shows(word: str) -> bool:
-            return [words[f"{value:.0f}"] for _, value in server.query(expand(expr, instance))] == [word]
+        def dashboard_shows(word: str) -> bool:
+            return [
+                value_texts[f"{value:.0f}"] for _, value in server.query(expand_variables(expr, instance))
+            ] == [word]
 
-        wait_until(lambda: fires("Absent", of=None), "nothing is scraped")
+        wait_until(lambda: has_fired("Absent", of=None), "nothing is scraped")
 
-        server.scrape(instance, not_a_monitor)
-        wait_until(lambda: plant.be_well() or server.query(f'up{{instance="{instance}"}} == 1'), "it is up")
-        wait_until(lambda: fires("BundleMissing", of=not_a_monitor), "what is scraped is no monitor")
-        wait_until(lambda: plant.be_well() or shows("connected"), "the dashboard says so")
-        assert seen.keys() == {"SensorMonitorAbsent", "SensorMonitorBundleMissing"}
+        server.set_targets(instance, other_instance)
+        wait_until(
+            lambda: simulator.send_healthy() or server.query(f'up{{instance="{instance}"}} == 1'), "it is up"
+        )
+        wait_until(lambda: has_fired("BundleMissing", of=other_instance), "what is scraped is no monitor")
+        wait_until(lambda: simulator.send_healthy() or dashboard_shows("connected"), "the dashboard says so")
+        assert fired_alerts.keys() == {"SensorMonitorAbsent", "SensorMonitorBundleMissing"}
 
-        plant.flood()
-        limit_files(monitor, _ROOM)
-        troubles = (
+        simulator.flood()
+        limit_file_size(monitor, _MAX_FILE_BYTES)
+        rule_names = (
             "FalseAlarmStorm", "MostlyFaulty", "Unreadable", "WrongTimes", "Overflow", "Slow", "StoreFailing",
             "MessagesRefused",
         )  # fmt: skip
-        wait_until(lambda: plant.be_troubled() or fires(*troubles), "the plant is troubled")
-        limit_files(monitor, None)
+        wait_until(lambda: simulator.send_faults() or has_fired(*rule_names), "the plant is troubled")
+        limit_file_size(monitor, None)
 
-        wait_until(lambda: fires("NoReadings", "GroupsSilent"), "the plant stands still")
+        wait_until(lambda: has_fired("NoReadings", "GroupsSilent"), "the plant stands still")
 
         monitor.configure("[alerts]\nclear_after = 0")
-        wait_until(lambda: plant.be_changed() or fires("ReloadRefused"), "a reload is refused")
+        wait_until(lambda: simulator.request_reload() or has_fired("ReloadRefused"), "a reload is refused")
 
         mosquitto.stop()
-        wait_until(lambda: fires("Disconnected"), "the broker is gone")
-        wait_until(lambda: shows("no broker"), "the dashboard says so")
+        wait_until(lambda: has_fired("Disconnected"), "the broker is gone")
+        wait_until(lambda: dashboard_shows("no broker"), "the dashboard says so")
 
         monitor.kill()
-        wait_until(lambda: fires("Down"), "the monitor is dead")
-        wait_until(lambda: shows("down"), "the dashboard says so")
+        wait_until(lambda: has_fired("Down"), "the monitor is dead")
+        wait_until(lambda: dashboard_shows("down"), "the dashboard says so")
 
         rules = {rule["alert"] for group in server.rules["groups"] for rule in group["rules"]}
-        assert seen.keys() == rules, "no rule is left that nothing here makes fire"
-        assert not [text for text in seen.values() if "<" in text], "Prometheus could fill in each text"
+        assert fired_alerts.keys() == rules, "no rule is left that nothing here makes fire"
+        assert not [text for text in fired_alerts.values() if "<" in text], (
+            "Prometheus could fill in each text"
+        )

@@ -6,45 +6,49 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.observability.prometheus_server import CONFIG, program, quicker_rules
+from tests.observability.prometheus_server import PROMETHEUS_CONFIG, find_program, scale_rules
 
 RULES: list[dict[str, Any]] = [
-    rule for group in yaml.safe_load((CONFIG / "rules.yml").read_text())["groups"] for rule in group["rules"]
+    rule
+    for group in yaml.safe_load((PROMETHEUS_CONFIG / "rules.yml").read_text())["groups"]
+    for rule in group["rules"]
 ]
 
 
-def promtool(*arguments: str | Path) -> None:
+def run_promtool(*arguments: str | Path) -> None:
     """Run promtool, and fail with what it says."""
-    done = subprocess.run([program("promtool"), *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run(
+        [find_program("promtool"), *arguments], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_prometheus_takes_them() -> None:
+def test_prometheus_accepts_config() -> None:
     """Prometheus accepts the scrape settings and the rules that they name."""
-    promtool("check", "config", CONFIG / "prometheus.yml")
-    promtool("check", "rules", "--lint=all", "--lint-fatal", CONFIG / "rules.yml")
+    run_promtool("check", "config", PROMETHEUS_CONFIG / "prometheus.yml")
+    run_promtool("check", "rules", "--lint=all", "--lint-fatal", PROMETHEUS_CONFIG / "rules.yml")
 
 
-def test_rules_as_they_ship() -> None:
+def test_rules_on_example_series() -> None:
     """On made-up series each rule fires when it should, and not a minute before."""
-    promtool("test", "rules", CONFIG / "rules_test.yml")
+    run_promtool("test", "rules", PROMETHEUS_CONFIG / "rules_test.yml")
 
 
 def test_every_rule_has_its_example() -> None:
     """Each rule fires in one of the examples and is quiet in another."""
     checks = [
         check
-        for example in yaml.safe_load((CONFIG / "rules_test.yml").read_text())["tests"]
+        for example in yaml.safe_load((PROMETHEUS_CONFIG / "rules_test.yml").read_text())["tests"]
         for check in example["promql_expr_test"]
     ]
     for fires in (True, False):
-        seen = {
+        rules_seen = {
             name
             for check in checks
             if bool(check["exp_samples"]) == fires
             for name in re.findall(r'alertname="(\w+)"', check["expr"])
         }
-        assert seen == {rule["alert"] for rule in RULES}
+        assert rules_seen == {rule["alert"] for rule in RULES}
 
 
 @pytest.mark.parametrize("rule", [pytest.param(rule, id=rule["alert"]) for rule in RULES])
@@ -57,9 +61,9 @@ def test_rule_tells_what_to_do(rule: dict[str, Any]) -> None:
     assert len(description) > 150
 
 
-def test_quicker_rules() -> None:
+def test_scale_rules() -> None:
     """Only durations are divided, those of windows and of `for`."""
-    (group,) = quicker_rules(
+    (group,) = scale_rules(
         "groups: [{name: n, rules: [{alert: A, expr: 'increase(x_total[1h]) > 10 * sum(y5m)', for: 5m}]}]"
     )["groups"]
     assert group["rules"] == [

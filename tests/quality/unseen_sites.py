@@ -17,7 +17,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
 from monitor.core.rules import default_max_gap
-from monitor.core.verdicts import Judgements
+from monitor.core.verdicts import JudgedWindows
 from monitor.detect import drift
 from monitor.detect.alerts import AlertStage
 from monitor.detect.ranges import RangeStage
@@ -25,51 +25,55 @@ from training.config.settings import FitSettings
 from training.data import dataset, recordings, relative_windows
 from training.data.cleaning import clean
 from training.data.dataset import Dataset
-from training.data.prepare import Prepared
-from training.data.recordings import FAULTY, FEATURES, NAMES
+from training.data.prepare import PreparedData
+from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, FEATURES
 from training.evaluate import quality
-from training.evaluate.classifiers import Score, classic
+from training.evaluate.classifiers import ScoreFunction, build_candidates
 from training.faults.inject import inject
-from training.faults.kinds import KINDS, Sensor
+from training.faults.kinds import FAULT_KINDS, SensorStats
 from training.network import models
 from training.network.train import train
 
 SETTINGS = FitSettings(epochs=15, batch_size=256, learning_rate=3e-3, test_share=0)
-DRAWS = (11, 12)  # of faults, to train with
-TEST_DRAW = 1
-MEDIAN_OF, MEDIAN_AGE = 240, 3  # readings
-LASTING, BEFORE, AFTER = 5000, 400, 300  # readings; a site with fewer than their sum has a shorter fault
-RECOVERY = 30  # readings
+TRAINING_SEEDS = (11, 12)  # of faults, to train with
+TEST_SEED = 1
+MEDIAN_WINDOW, MEDIAN_LAG = 240, 3  # readings
+FAULT_LENGTH, READINGS_BEFORE_FAULT, READINGS_AFTER_FAULT = (
+    5000,
+    400,
+    300,
+)  # readings; a site with fewer than their sum has a shorter fault
+RECOVERY_READINGS = 30  # readings
 THRESHOLD = 0.5
 
-Show = Callable[[Dataset], Dataset]
+WindowTransform = Callable[[Dataset], Dataset]
 
 
-def as_it_comes(data: Dataset) -> Dataset:
+def keep_raw(data: Dataset) -> Dataset:
     """Show raw windows."""
     return data
 
 
-def rolling_median(data: Dataset) -> Dataset:
+def subtract_rolling_median(data: Dataset) -> Dataset:
     """Take each group's causal rolling median off."""
-    levels = np.empty((len(data), len(NAMES)))
-    for stretch in np.unique(data.stretches):
-        rows = np.flatnonzero(data.stretches == stretch)
-        newest = pd.DataFrame(data.raw[rows, -1])
-        levels[rows] = newest.rolling(MEDIAN_OF, min_periods=12).median().shift(MEDIAN_AGE).to_numpy()
-    ready = np.isfinite(levels).all(axis=1)
-    return replace(data[ready], windows=data.raw[ready] - levels[ready, None])
+    medians = np.empty((len(data), len(FEATURE_NAMES)))
+    for stretch in np.unique(data.series_ids):
+        rows = np.flatnonzero(data.series_ids == stretch)
+        newest = pd.DataFrame(data.raw_windows[rows, -1])
+        medians[rows] = newest.rolling(MEDIAN_WINDOW, min_periods=12).median().shift(MEDIAN_LAG).to_numpy()
+    ready = np.isfinite(medians).all(axis=1)
+    return replace(data[ready], windows=data.raw_windows[ready] - medians[ready, None])
 
 
-def own_normal(data: Dataset) -> Dataset:
+def subtract_group_baseline(data: Dataset) -> Dataset:
     """Show windows in their group's normal, as the monitor does."""
-    return relative_windows.shown(data, relative_windows.described(SETTINGS))
+    return relative_windows.apply_baseline(data, relative_windows.baseline_from_settings(SETTINGS))
 
 
-SHOWS: dict[str, tuple[Show, FitSettings]] = {
-    "none": (as_it_comes, SETTINGS.model_copy(update={"baseline": "none"})),
-    "rolling median": (rolling_median, SETTINGS.model_copy(update={"baseline": "none"})),
-    "group's normal": (own_normal, SETTINGS),
+BASELINE_TRANSFORMS: dict[str, tuple[WindowTransform, FitSettings]] = {
+    "none": (keep_raw, SETTINGS.model_copy(update={"baseline": "none"})),
+    "rolling median": (subtract_rolling_median, SETTINGS.model_copy(update={"baseline": "none"})),
+    "group's normal": (subtract_group_baseline, SETTINGS),
 }
 
 
@@ -80,110 +84,138 @@ class Site:
     name: str
     healthy: pd.DataFrame
 
-    def cut(self, frame: pd.DataFrame) -> Dataset:
+    def build_windows(self, frame: pd.DataFrame) -> Dataset:
         """Return its windows."""
         return dataset.build([frame], max_gap=default_max_gap(dataset.sample_period([frame])))
 
-    def calm(self, frame: pd.DataFrame, data: Dataset) -> NDArray[np.bool_]:
+    def without_staged_event(self, frame: pd.DataFrame, data: Dataset) -> NDArray[np.bool_]:
         """Return which windows no staged event is in (window,)."""
         if "event" not in frame:
             return np.ones(len(data), dtype=np.bool_)
         return ~np.isin(data.ts, frame.loc[frame["event"] > 0, "ts"]).any(axis=1)
 
-    def lasting(self) -> Iterator[tuple[str, pd.DataFrame, float, float]]:
+    def long_faults(self) -> Iterator[tuple[str, pd.DataFrame, float, float]]:
         """Yield kind, recording, first and last time of a fault that lasts, on each kind of sensor."""
-        own = self.healthy[self.healthy["group"] == self.healthy["group"].iloc[0]].reset_index(drop=True)
-        end = min(BEFORE + LASTING, len(own) - AFTER)
+        group_readings = self.healthy[self.healthy["group"] == self.healthy["group"].iloc[0]].reset_index(
+            drop=True
+        )
+        fault_end = min(READINGS_BEFORE_FAULT + FAULT_LENGTH, len(group_readings) - READINGS_AFTER_FAULT)
         for column in (0, 3):
-            true = own[NAMES[column]].to_numpy()
-            sensor = Sensor.of(true, FEATURES[column].unit)
+            true_values = group_readings[FEATURE_NAMES[column]].to_numpy()
+            sensor = SensorStats.from_values(true_values, FEATURES[column].unit)
             for kind in ("offset", "gain", "stuck"):
-                frame = own.copy()
-                values = true.copy()
-                values[BEFORE:end] = KINDS[kind].apply(
-                    true[BEFORE:end], 1.0, sensor, np.random.default_rng(0)
+                frame = group_readings.copy()
+                faulty_values = true_values.copy()
+                faulty_values[READINGS_BEFORE_FAULT:fault_end] = FAULT_KINDS[kind].apply(
+                    true_values[READINGS_BEFORE_FAULT:fault_end], 1.0, sensor, np.random.default_rng(0)
                 )
-                frame[NAMES[column]] = np.round(values, sensor.decimals)
-                frame.loc[BEFORE : end - 1, "label"] = FAULTY
-                yield kind, frame, float(own["ts"].iloc[BEFORE]), float(own["ts"].iloc[end - 1])
+                frame[FEATURE_NAMES[column]] = np.round(faulty_values, sensor.decimals)
+                frame.loc[READINGS_BEFORE_FAULT : fault_end - 1, "label"] = FAULTY_LABEL
+                yield (
+                    kind,
+                    frame,
+                    float(group_readings["ts"].iloc[READINGS_BEFORE_FAULT]),
+                    float(group_readings["ts"].iloc[fault_end - 1]),
+                )
 
 
-def prepare(sites: list[Site], show: Show, settings: FitSettings) -> Prepared:
+def prepare(sites: list[Site], transform: WindowTransform, settings: FitSettings) -> PreparedData:
     """Return what the models learn from."""
-    parts = [site.cut(inject(site.healthy, 0.3, draw)) for site in sites for draw in DRAWS]
-    train, validation = dataset.hold_out(show(dataset.concat(parts)), settings.validation_share)
-    train, report = clean(train, settings)
-    healthy = train.windows[~train.faulty].reshape(-1, len(NAMES))
+    datasets = [
+        site.build_windows(inject(site.healthy, 0.3, seed)) for site in sites for seed in TRAINING_SEEDS
+    ]
+    training_data, validation_data = dataset.hold_out(
+        transform(dataset.concat(datasets)), settings.validation_share
+    )
+    training_data, report = clean(training_data, settings)
+    healthy = training_data.windows[~training_data.faulty].reshape(-1, len(FEATURE_NAMES))
     if settings.baseline != "none":
-        healthy = np.tile(healthy.reshape(-1, 1), len(NAMES))
-    scaler = Scaler.of(healthy.mean(axis=0).tolist(), healthy.std(axis=0).tolist())
-    return Prepared(train, validation, train[:0], scaler, report, 5.0, {}, [])
+        healthy = np.tile(healthy.reshape(-1, 1), len(FEATURE_NAMES))
+    scaler = Scaler.from_numbers(healthy.mean(axis=0).tolist(), healthy.std(axis=0).tolist())
+    return PreparedData(training_data, validation_data, training_data[:0], scaler, report, 5.0, {}, [])
 
 
-def trained_models(prepared: Prepared, settings: FitSettings) -> Iterator[tuple[str, Score]]:
+def trained_models(prepared: PreparedData, settings: FitSettings) -> Iterator[tuple[str, ScoreFunction]]:
     """Train and yield name and scores, scaled windows in."""
-    trained = train(prepared, settings)
-    yield "LSTM", lambda scaled: models.score(trained.network, scaled)
+    training_result = train(prepared, settings)
+    yield "LSTM", lambda scaled: models.score(training_result.network, scaled)
     scaled = prepared.scaler.transform(prepared.train.windows)
-    boosting = HistGradientBoostingClassifier(class_weight="balanced", random_state=0)
-    boosting.fit(scaled.reshape(len(scaled), -1), prepared.train.faulty)
-    yield "gradient boosting", lambda others: boosting.predict_proba(others.reshape(len(others), -1))[:, 1]
-    range_check = classic(0, None)["range check"][1]
+    classifier = HistGradientBoostingClassifier(class_weight="balanced", random_state=0)
+    classifier.fit(scaled.reshape(len(scaled), -1), prepared.train.faulty)
+    yield "gradient boosting", lambda others: classifier.predict_proba(others.reshape(len(others), -1))[:, 1]
+    range_check = build_candidates(0, None)["range check"][1]
     yield "range check", range_check.train(scaled, prepared.train.faulty)
 
 
-def measure(site: Site, show: Show, prepared: Prepared, score: Score) -> dict[str, float]:
+def measure(
+    site: Site, transform: WindowTransform, prepared: PreparedData, score: ScoreFunction
+) -> dict[str, float]:
     """Return a line of the table."""
-    known = {name: drift.learn(column) for name, column in zip(NAMES, prepared.healthy.T, strict=True)}
-    ranges = RangeStage(NAMES, {name: (one.low, one.high) for name, one in known.items()})
-
-    def called(data: Dataset) -> NDArray[np.bool_]:
-        return score(prepared.scaler.transform(data.windows)) > THRESHOLD
-
-    faulty = inject(site.healthy, 0.3, TEST_DRAW)
-    data = show(site.cut(faulty))
-    data = data[site.calm(faulty, data)]
-    measured = quality.measure(data, called(data))
-    rest = show(site.cut(site.healthy))
-    wrong, calm = called(rest), site.calm(site.healthy, rest)
-    flagged = ranges.flag(rest.windows)
-    found = {
-        "F1": measured.f1 or 0.0,
-        **measured.recall_by_kind,
-        "false": float(wrong[calm].mean()),
-        "alerts": alerts(rest[calm], wrong[calm]),
-        "out of range": float(flagged[calm].mean()),
-        "judged": len(rest) / len(site.healthy),
-        **staged(wrong[~calm], flagged[~calm]),
+    learned_ranges = {
+        name: drift.fit_distribution(values)
+        for name, values in zip(FEATURE_NAMES, prepared.healthy_readings.T, strict=True)
     }
-    lasting, after = [], []
-    for _, frame, begin, end in site.lasting():
-        data = show(site.cut(frame))
-        faults = called(data)
-        ends = data.ts[:, -1]
-        lasting.append(faults[(ends >= begin) & (ends <= end)].mean())
+    ranges = RangeStage(
+        FEATURE_NAMES,
+        {name: (learned_range.low, learned_range.high) for name, learned_range in learned_ranges.items()},
+    )
+
+    def predict_faulty(dataset_shown: Dataset) -> NDArray[np.bool_]:
+        return score(prepared.scaler.transform(dataset_shown.windows)) > THRESHOLD
+
+    faulty_recording = inject(site.healthy, 0.3, TEST_SEED)
+    dataset_shown = transform(site.build_windows(faulty_recording))
+    dataset_shown = dataset_shown[site.without_staged_event(faulty_recording, dataset_shown)]
+    test_quality = quality.measure(dataset_shown, predict_faulty(dataset_shown))
+    healthy_data = transform(site.build_windows(site.healthy))
+    healthy_predictions, event_free = (
+        predict_faulty(healthy_data),
+        site.without_staged_event(site.healthy, healthy_data),
+    )
+    out_of_range = ranges.flag(healthy_data.windows)
+    results = {
+        "F1": test_quality.f1 or 0.0,
+        **test_quality.recall_by_kind,
+        "false": float(healthy_predictions[event_free].mean()),
+        "alerts": count_alerts(healthy_data[event_free], healthy_predictions[event_free]),
+        "out of range": float(out_of_range[event_free].mean()),
+        "judged": len(healthy_data) / len(site.healthy),
+        **count_staged_windows(healthy_predictions[~event_free], out_of_range[~event_free]),
+    }
+    recall_during_fault, false_share_after = [], []
+    for _, frame, fault_start, fault_end in site.long_faults():
+        dataset_shown = transform(site.build_windows(frame))
+        predictions = predict_faulty(dataset_shown)
+        window_end_ts = dataset_shown.ts[:, -1]
+        recall_during_fault.append(
+            predictions[(window_end_ts >= fault_start) & (window_end_ts <= fault_end)].mean()
+        )
         period = dataset.sample_period([frame])
-        calm = site.calm(frame, data)
-        after.append(faults[calm & (ends > end + RECOVERY * period)].mean())
-    return {**found, "lasting": float(min(lasting)), "after": float(max(after))}
+        event_free = site.without_staged_event(frame, dataset_shown)
+        false_share_after.append(
+            predictions[event_free & (window_end_ts > fault_end + RECOVERY_READINGS * period)].mean()
+        )
+    return {**results, "lasting": float(min(recall_during_fault)), "after": float(max(false_share_after))}
 
 
-def staged(faulty: NDArray[np.bool_], flagged: NDArray[np.bool_]) -> dict[str, float]:
+def count_staged_windows(faulty: NDArray[np.bool_], out_of_range: NDArray[np.bool_]) -> dict[str, float]:
     """Return how many windows with a staged event there are, and how many are called what."""
     counts = {
         "staged": len(faulty),
         "staged Faulty": faulty.sum(),
-        "staged out of range": flagged.sum(),
-        "staged Normal, in range": (~faulty & ~flagged).sum(),
+        "staged out of range": out_of_range.sum(),
+        "staged Normal, in range": (~faulty & ~out_of_range).sum(),
     }
     return {name: float(count) for name, count in counts.items()}
 
 
-def alerts(data: Dataset, faulty: NDArray[np.bool_]) -> float:
+def count_alerts(data: Dataset, faulty: NDArray[np.bool_]) -> float:
     """Return how many alerts the monitor's defaults make of these verdicts."""
     scores: FloatArray = faulty.astype(np.float64)
-    groups = [str(stretch) for stretch in data.stretches]
-    judged = Judgements(groups, data.ts, data.raw, scores, faulty, np.zeros(len(data), dtype=np.bool_))
+    groups = [str(stretch) for stretch in data.series_ids]
+    judged = JudgedWindows(
+        groups, data.ts, data.raw_windows, scores, faulty, np.zeros(len(data), dtype=np.bool_)
+    )
     events = AlertStage().update(judged)
     return float(sum(event.status == "firing" for event in events))
 
@@ -191,47 +223,49 @@ def alerts(data: Dataset, faulty: NDArray[np.bool_]) -> float:
 def main(paths: list[str]) -> None:
     """Leave each site out in turn, and print the table."""
     sites = [Site(Path(path).stem, recordings.read(Path(path))) for path in paths]
-    lines: list[dict[str, object]] = []
-    for name, (show, settings) in SHOWS.items():
-        for left_out in sites:
-            prepared = prepare([site for site in sites if site is not left_out], show, settings)
+    rows: list[dict[str, object]] = []
+    for name, (transform, settings) in BASELINE_TRANSFORMS.items():
+        for held_out_site in sites:
+            prepared = prepare([site for site in sites if site is not held_out_site], transform, settings)
             for model, score in trained_models(prepared, settings):
-                line = measure(left_out, show, prepared, score)
-                lines.append({"baseline": name, "model": model, "unseen": left_out.name, **line})
-                print(f"{name}, {model}, {left_out.name}: F1 {line['F1']:.3f}", file=sys.stderr, flush=True)
-    table = pd.DataFrame(lines)
-    _print(table)
+                row = measure(held_out_site, transform, prepared, score)
+                rows.append({"baseline": name, "model": model, "unseen": held_out_site.name, **row})
+                print(
+                    f"{name}, {model}, {held_out_site.name}: F1 {row['F1']:.3f}", file=sys.stderr, flush=True
+                )
+    table = pd.DataFrame(rows)
+    _print_table(table)
     print()
-    _print(summary(table))
+    _print_table(summarize(table))
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
+def summarize(table: pd.DataFrame) -> pd.DataFrame:
     """Return a line for each baseline and model: F1 by site, and the worst of all sites."""
-    kinds = [name for name in table.columns if name in KINDS]
-    lines = []
-    for (name, model), part in table.groupby(["baseline", "model"], sort=False):
-        f1 = {f"F1 {site}": score for site, score in zip(part["unseen"], part["F1"], strict=True)}
+    kinds = [name for name in table.columns if name in FAULT_KINDS]
+    rows = []
+    for (name, model), model_rows in table.groupby(["baseline", "model"], sort=False):
+        f1 = {f"F1 {site}": score for site, score in zip(model_rows["unseen"], model_rows["F1"], strict=True)}
         worst = {
-            "least recall": part[kinds].min(axis=None),
-            "false": part["false"].max(),
-            "out of range": part["out of range"].max(),
-            "alerts": part["alerts"].sum(),
-            "lasting": part["lasting"].min(),
-            "after": part["after"].max(),
+            "least recall": model_rows[kinds].min(axis=None),
+            "false": model_rows["false"].max(),
+            "out of range": model_rows["out of range"].max(),
+            "alerts": model_rows["alerts"].sum(),
+            "lasting": model_rows["lasting"].min(),
+            "after": model_rows["after"].max(),
         }
-        lines.append({"baseline": name, "model": model, **f1, **worst})
-    return pd.DataFrame(lines)
+        rows.append({"baseline": name, "model": model, **f1, **worst})
+    return pd.DataFrame(rows)
 
 
-def _print(table: pd.DataFrame) -> None:
+def _print_table(table: pd.DataFrame) -> None:
     columns = list(table.columns)
     print("| " + " | ".join(columns) + " |")
     print("|---" * len(columns) + "|")
     for row in table.to_dict("records"):
-        print("| " + " | ".join(_say(str(name), row[name]) for name in columns) + " |")
+        print("| " + " | ".join(_format_cell(str(name), row[name]) for name in columns) + " |")
 
 
-def _say(name: str, value: object) -> str:
+def _format_cell(name: str, value: object) -> str:
     if not isinstance(value, float):
         return str(value)
     if np.isnan(value):

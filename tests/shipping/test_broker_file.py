@@ -5,120 +5,144 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, Mosquitto, NewBroker, wait_until
+from tests.conftest import ROOT, BrokerFactory, Mosquitto, wait_until
 from tests.monitor.cli.test_run import reading
-from tests.support.processes import Monitor, client, running
+from tests.support.processes import Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY
 
 LOGINS = ("monitor", "operator", "plant")
-READING = "plant/line1/station7/reading"
-STATUS = "sensor-monitor/status"
-ALERT = "sensor-monitor/alerts/line1/station7"
-RELOAD = "sensor-monitor/request/reload"
-TOPICS = {READING, "plant/line1/reading", "plant/line1/station7/command", STATUS, ALERT, RELOAD, "elsewhere"}
-PLANT = {topic for topic in TOPICS if topic.startswith("plant/")}
-OURS = {topic for topic in TOPICS if topic.startswith("sensor-monitor/")}
+READING_TOPIC = "plant/line1/station7/reading"
+STATUS_TOPIC = "sensor-monitor/status"
+ALERT_TOPIC = "sensor-monitor/alerts/line1/station7"
+RELOAD_TOPIC = "sensor-monitor/request/reload"
+TOPICS = {
+    READING_TOPIC,
+    "plant/line1/reading",
+    "plant/line1/station7/command",
+    STATUS_TOPIC,
+    ALERT_TOPIC,
+    RELOAD_TOPIC,
+    "elsewhere",
+}
+PLANT_TOPICS = {topic for topic in TOPICS if topic.startswith("plant/")}
+MONITOR_TOPICS = {topic for topic in TOPICS if topic.startswith("sensor-monitor/")}
 
 
 @pytest.fixture
-def broker(new_broker: NewBroker, tmp_path: Path, secrets: Path) -> Mosquitto:
+def broker(new_broker: BrokerFactory, tmp_path: Path, secrets_folder: Path) -> Mosquitto:
     """The shipped broker, with one more login that may do everything, to see by."""
-    started = new_broker()
-    witness = tmp_path / "witness"
-    subprocess.run(["mosquitto_passwd", "-c", "-b", witness, "witness", "witness"], check=True)
-    (tmp_path / "passwords").write_text((secrets / "broker").read_text() + witness.read_text())
-    shipped = ROOT / "config" / "mosquitto"
-    acl = (shipped / "acl").read_text()
+    instance = new_broker()
+    observer_passwords = tmp_path / "witness"
+    subprocess.run(["mosquitto_passwd", "-c", "-b", observer_passwords, "witness", "witness"], check=True)
+    (tmp_path / "passwords").write_text(
+        (secrets_folder / "broker").read_text() + observer_passwords.read_text()
+    )
+    config_folder = ROOT / "config" / "mosquitto"
+    acl = (config_folder / "acl").read_text()
     (tmp_path / "acl").write_text(f"{acl}\nuser witness\ntopic readwrite #\n")
-    text = (shipped / "mosquitto.conf").read_text()
-    for path, here in (
-        ("listener 1883", f"listener {started.port} 127.0.0.1"),
+    text = (config_folder / "mosquitto.conf").read_text()
+    for original, replacement in (
+        ("listener 1883", f"listener {instance.port} 127.0.0.1"),
         ("/mosquitto/config/", f"{tmp_path}/"),
         ("/mosquitto/data/", f"{tmp_path}/"),
     ):
-        assert path in text
-        text = text.replace(path, here)
+        assert original in text
+        text = text.replace(original, replacement)
     (tmp_path / "mosquitto.conf").write_text(f"{text}\nuser root\n")
-    started.start()
-    return started
+    instance.start()
+    return instance
 
 
-def login(secrets: Path, name: str) -> dict[str, str]:
+def login(secrets_folder: Path, name: str) -> dict[str, str]:
     """Return what `client` takes to be this login."""
-    password = "witness" if name == "witness" else (secrets / name).read_text().strip()
+    password = "witness" if name == "witness" else (secrets_folder / name).read_text().strip()
     return {"username": name, "password": password}
 
 
 @pytest.mark.parametrize(
-    ("name", "may"), [("monitor", OURS), ("operator", {RELOAD}), ("plant", {READING})], ids=LOGINS
+    ("name", "allowed_topics"),
+    [("monitor", MONITOR_TOPICS), ("operator", {RELOAD_TOPIC}), ("plant", {READING_TOPIC})],
+    ids=LOGINS,
 )
-def test_who_may_publish(broker: Mosquitto, secrets: Path, name: str, may: set[str]) -> None:
+def test_publish_permissions(
+    broker: Mosquitto, secrets_folder: Path, name: str, allowed_topics: set[str]
+) -> None:
     """The monitor owns its base topic, operators send requests, plants send readings, and that is all."""
     with (
-        client(broker.port, "#", **login(secrets, "witness")) as witness,
-        client(broker.port, **login(secrets, name)) as own,
+        connect_client(broker.port, "#", **login(secrets_folder, "witness")) as observer,
+        connect_client(broker.port, **login(secrets_folder, name)) as publisher,
     ):
         for topic in sorted(TOPICS):
-            own.publish(topic, b"")
-        witness.publish("end", b"")
-        wait_until(lambda: witness.texts("end"), "what came before the end has come")
-        assert {topic for topic, _, _ in witness.messages} - {"end"} == may
+            publisher.publish(topic, b"")
+        observer.publish("end", b"")
+        wait_until(lambda: observer.texts("end"), "what came before the end has come")
+        assert {topic for topic, _, _ in observer.messages} - {"end"} == allowed_topics
 
 
 @pytest.mark.parametrize(
-    ("name", "may"), [("monitor", PLANT | OURS), ("operator", PLANT | OURS), ("plant", set())], ids=LOGINS
+    ("name", "allowed_topics"),
+    [
+        ("monitor", PLANT_TOPICS | MONITOR_TOPICS),
+        ("operator", PLANT_TOPICS | MONITOR_TOPICS),
+        ("plant", set()),
+    ],
+    ids=LOGINS,
 )
-def test_who_may_read(broker: Mosquitto, secrets: Path, name: str, may: set[str]) -> None:
+def test_read_permissions(
+    broker: Mosquitto, secrets_folder: Path, name: str, allowed_topics: set[str]
+) -> None:
     """Monitor and operators read the plant and what the monitor says; plants read nothing."""
     with (
-        client(broker.port, "#", **login(secrets, name)) as own,
-        client(broker.port, **login(secrets, "witness")) as witness,
+        connect_client(broker.port, "#", **login(secrets_folder, name)) as subscriber,
+        connect_client(broker.port, **login(secrets_folder, "witness")) as publisher,
     ):
         for topic in sorted(TOPICS):
-            witness.publish(topic, b"")
-        own.publish("elsewhere", b"")  # confirmed only after all that went to us before
-        assert {topic for topic, _, _ in own.messages} == may
+            publisher.publish(topic, b"")
+        subscriber.publish("elsewhere", b"")  # confirmed only after all that went to us before
+        assert {topic for topic, _, _ in subscriber.messages} == allowed_topics
 
 
-@pytest.mark.parametrize("words", [[], ["-u", "monitor"], ["-u", "monitor", "-P", "monitor"]])
-def test_strangers(broker: Mosquitto, words: list[str]) -> None:
+@pytest.mark.parametrize("login_flags", [[], ["-u", "monitor"], ["-u", "monitor", "-P", "monitor"]])
+def test_rejects_unknown_logins(broker: Mosquitto, login_flags: list[str]) -> None:
     """Who has no login, or the wrong password, isn't let in."""
-    command = ["mosquitto_pub", "-p", str(broker.port), "-t", READING, "-m", "{}", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert "not authorised" in done.stderr.lower()
+    command = ["mosquitto_pub", "-p", str(broker.port), "-t", READING_TOPIC, "-m", "{}", *login_flags]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode != 0
+    assert "not authorised" in result.stderr.lower()
 
 
-def test_a_plant_is_judged(tmp_path: Path, broker: Mosquitto, secrets: Path, toy_bundle: Path) -> None:
+def test_monitor_works_with_shipped_acl(
+    tmp_path: Path, broker: Mosquitto, secrets_folder: Path, toy_bundle: Path
+) -> None:
     """With these rights the daemon does all it does: it judges, raises alerts, and answers operators."""
-    mqtt = f'username = "monitor"\npassword_file = "{secrets / "monitor"}"'
+    mqtt = f'username = "monitor"\npassword_file = "{secrets_folder / "monitor"}"'
     with (
-        client(broker.port, "sensor-monitor/#", **login(secrets, "operator")) as operator,
-        client(broker.port, **login(secrets, "plant")) as plant,
-        running(Monitor(tmp_path, toy_bundle, broker.port, mqtt=mqtt)),
+        connect_client(broker.port, "sensor-monitor/#", **login(secrets_folder, "operator")) as operator,
+        connect_client(broker.port, **login(secrets_folder, "plant")) as plant,
+        run_monitor(Monitor(tmp_path, toy_bundle, broker.port, mqtt_toml=mqtt)),
     ):
-        plant.publish(READING, [reading(1000 + 5 * number, FAULTY) for number in range(3)])
-        wait_until(lambda: operator.payloads(ALERT), "the alert comes")
-        wait_until(lambda: operator.texts(STATUS) == ["online"], "it says that it is there")
-        operator.publish(RELOAD, b"")
+        plant.publish(READING_TOPIC, [reading(1000 + 5 * number, FAULTY) for number in range(3)])
+        wait_until(lambda: operator.payloads(ALERT_TOPIC), "the alert comes")
+        wait_until(lambda: operator.texts(STATUS_TOPIC) == ["online"], "it says that it is there")
+        operator.publish(RELOAD_TOPIC, b"")
         wait_until(lambda: operator.payloads("sensor-monitor/response/reload"), "it answers")
-        (answer,) = operator.payloads("sensor-monitor/response/reload")
-        assert answer["status"] == "ok"
+        (response,) = operator.payloads("sensor-monitor/response/reload")
+        assert response["status"] == "ok"
 
 
-def test_nothing_that_waits_is_lost(broker: Mosquitto, secrets: Path) -> None:
+def test_queued_messages_survive_restart(broker: Mosquitto, secrets_folder: Path) -> None:
     """More readings than mosquitto keeps by default wait for a monitor that is away, also over a restart."""
     count = 1500
-    password = login(secrets, "monitor")["password"]
-    listen = ["mosquitto_sub", "-p", str(broker.port), "-u", "monitor", "-P", password]
-    listen += ["-i", "away", "-c", "-q", "1", "-t", "plant/#"]
-    subprocess.run([*listen, "-E"], check=True)
-    with client(broker.port, **login(secrets, "plant")) as plant:
+    password = login(secrets_folder, "monitor")["password"]
+    subscribe_command = ["mosquitto_sub", "-p", str(broker.port), "-u", "monitor", "-P", password]
+    subscribe_command += ["-i", "away", "-c", "-q", "1", "-t", "plant/#"]
+    subprocess.run([*subscribe_command, "-E"], check=True)
+    with connect_client(broker.port, **login(secrets_folder, "plant")) as plant:
         for number in range(count):
-            plant.publish(READING, {"number": number})
+            plant.publish(READING_TOPIC, {"number": number})
     broker.stop()
     broker.start()
-    done = subprocess.run(
-        [*listen, "-C", str(count), "-W", "20"], capture_output=True, text=True, check=False
+    result = subprocess.run(
+        [*subscribe_command, "-C", str(count), "-W", "20"], capture_output=True, text=True, check=False
     )
-    assert len(done.stdout.splitlines()) == count
+    assert len(result.stdout.splitlines()) == count

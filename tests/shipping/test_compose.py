@@ -10,8 +10,8 @@ import yaml
 from monitor import __version__
 from tests.conftest import ROOT
 
-FILE = ROOT / "docker" / "compose.yaml"
-STACK: dict[str, Any] = yaml.safe_load(FILE.read_text())
+COMPOSE_FILE = ROOT / "docker" / "compose.yaml"
+STACK: dict[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = STACK["services"]
 
 
@@ -23,12 +23,19 @@ def service(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 def test_schema() -> None:
     """The file is what the Compose specification's schema says."""
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", FILE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.compose-spec",
+        COMPOSE_FILE,
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout
 
 
-def test_pinned(service: dict[str, Any]) -> None:
+def test_images_are_pinned(service: dict[str, Any]) -> None:
     """Each image has its version, and ours is that of the package."""
     name, tag = service["image"].split(":")
     assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag)
@@ -36,7 +43,7 @@ def test_pinned(service: dict[str, Any]) -> None:
         assert tag == __version__
 
 
-def test_locked_down(service: dict[str, Any]) -> None:
+def test_containers_are_restricted(service: dict[str, Any]) -> None:
     """Nobody is root, gains rights, writes outside its volumes or shares the host's namespaces."""
     user, group = service["user"].split(":")
     assert int(user) > 0
@@ -48,25 +55,27 @@ def test_locked_down(service: dict[str, Any]) -> None:
     assert not forbidden & set(service)
 
 
-def test_ports(service: dict[str, Any]) -> None:
+def test_ports_bind_to_localhost(service: dict[str, Any]) -> None:
     """Nothing answers to another machine unless somebody decides that it should."""
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
 def test_health(service: dict[str, Any]) -> None:
     """What lasts has a health check, here or in its image; who waits for it waits until it is healthy."""
-    for name, wish in service.get("depends_on", {}).items():
-        other = SERVICES[name]
-        ends = other["restart"] == "no"
-        assert wish["condition"] == ("service_completed_successfully" if ends else "service_healthy")
-        if not ends:
-            ours = "HEALTHCHECK" in _dockerfile(other)
-            assert ours or other["healthcheck"]["test"][0] == "CMD"
+    for name, dependency in service.get("depends_on", {}).items():
+        required_service = SERVICES[name]
+        is_one_shot = required_service["restart"] == "no"
+        assert dependency["condition"] == (
+            "service_completed_successfully" if is_one_shot else "service_healthy"
+        )
+        if not is_one_shot:
+            has_health_check = "HEALTHCHECK" in _dockerfile_text(required_service)
+            assert has_health_check or required_service["healthcheck"]["test"][0] == "CMD"
     if service["restart"] != "no":
-        assert "healthcheck" in service or "HEALTHCHECK" in _dockerfile(service)
+        assert "healthcheck" in service or "HEALTHCHECK" in _dockerfile_text(service)
 
 
-def test_mounts(service: dict[str, Any], secrets: Path) -> None:
+def test_mounts(service: dict[str, Any], secrets_folder: Path) -> None:
     """What is mounted is there, read-only; volumes and secrets are those that the stack names."""
     for mount in service.get("volumes", []):
         source, _, *mode = mount.split(":")
@@ -74,15 +83,17 @@ def test_mounts(service: dict[str, Any], secrets: Path) -> None:
             assert source in STACK["volumes"]
             continue
         assert mode == ["ro"]
-        made = source.startswith("./secrets/")
-        assert (secrets.parent / source if made else FILE.parent / source).exists(), source
+        is_generated = source.startswith("./secrets/")
+        assert (secrets_folder.parent / source if is_generated else COMPOSE_FILE.parent / source).exists(), (
+            source
+        )
     for name in service.get("secrets", []):
-        assert (secrets.parent / STACK["secrets"][name]["file"]).exists()
+        assert (secrets_folder.parent / STACK["secrets"][name]["file"]).exists()
 
 
-def test_who_watches_whom() -> None:
+def test_prometheus_targets() -> None:
     """Prometheus has the rules and jobs of config/prometheus, and speaks to services of the stack."""
-    stack = yaml.safe_load((FILE.parent / "prometheus.yml").read_text())
+    stack = yaml.safe_load((COMPOSE_FILE.parent / "prometheus.yml").read_text())
     config = yaml.safe_load((ROOT / "config" / "prometheus" / "prometheus.yml").read_text())
     (alertmanager,) = stack.pop("alerting")["alertmanagers"]
     addresses = [*_targets(stack["scrape_configs"]), *_targets([alertmanager])]
@@ -103,18 +114,23 @@ def test_grafana_finds_the_dashboard() -> None:
     assert f"../config/grafana/dashboards:{path}:ro" in SERVICES["grafana"]["volumes"]
 
 
-def test_no_secret_is_told() -> None:
+def test_no_inline_passwords() -> None:
     """No password stands in the file: each comes from a file that docker/secrets.sh makes."""
     for service in SERVICES.values():
         for name in service.get("environment", {}):
             assert "PASSWORD" not in name or name.endswith("_FILE")
 
 
-def _targets(parts: list[dict[str, Any]]) -> list[str]:
-    return [target for part in parts for static in part["static_configs"] for target in static["targets"]]
+def _targets(configs: list[dict[str, Any]]) -> list[str]:
+    return [
+        target
+        for config in configs
+        for static_config in config["static_configs"]
+        for target in static_config["targets"]
+    ]
 
 
-def _dockerfile(service: dict[str, Any]) -> str:
+def _dockerfile_text(service: dict[str, Any]) -> str:
     """Return the Dockerfile that makes the service's image; "" where it is somebody else's."""
     for other in SERVICES.values():
         if other["image"] == service["image"] and "build" in other:

@@ -12,26 +12,26 @@ from pathlib import Path
 import pytest
 
 from monitor import __version__
-from monitor.cli.parser import parser as monitor_parser
-from tests.conftest import ROOT, require
-from training.cli.parser import parser as training_parser
+from monitor.cli.parser import build_parser as monitor_parser
+from tests.conftest import ROOT, skip_or_fail
+from training.cli.parser import build_parser as training_parser
 
-NAMES = ("run", "check", "replay", "record", "backtest", "demo")
+COMMAND_NAMES = ("run", "check", "replay", "record", "backtest", "demo")
 MODULES = {"sensor-monitor": "monitor", "sensor-training": "training"}
 
 
-def wholes() -> dict[str, argparse.ArgumentParser]:
+def program_parsers() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of each program."""
-    ours = monitor_parser(dict.fromkeys(NAMES, lambda _: 0))
-    return {"sensor-monitor": ours, "sensor-training": training_parser()}
+    monitor_commands = monitor_parser(dict.fromkeys(COMMAND_NAMES, lambda _: 0))
+    return {"sensor-monitor": monitor_commands, "sensor-training": training_parser()}
 
 
-def commands() -> Iterator[tuple[str, str, argparse.ArgumentParser]]:
+def command_parsers() -> Iterator[tuple[str, str, argparse.ArgumentParser]]:
     """Yield each program, each of its commands, and the command's parser."""
-    for program, whole in wholes().items():
-        (found,) = (action for action in whole._actions if isinstance(action.choices, dict))  # noqa: SLF001
-        assert isinstance(found.choices, dict)
-        for name, parser in found.choices.items():
+    for program, program_parser in program_parsers().items():
+        (subcommands,) = (action for action in program_parser._actions if isinstance(action.choices, dict))  # noqa: SLF001
+        assert isinstance(subcommands.choices, dict)
+        for name, parser in subcommands.choices.items():
             yield program, name, parser
 
 
@@ -41,16 +41,18 @@ def examples(help_: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("program", "name", "parser"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
+    ("program", "name", "parser"),
+    list(command_parsers()),
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_help(program: str, name: str, parser: argparse.ArgumentParser) -> None:
     """Each command's help says what it does, how to call it, what beats what, and how it ends."""
     help_ = parser.format_help()
     assert 1 <= len(examples(help_)) <= 3
     for example in examples(help_):
-        words = [word for word in shlex.split(example) if not re.match(r"[A-Z_]+=", word)]
-        assert words[:2] == [program, name]
-        wholes()[program].parse_args(words[1:])
+        arguments = [word for word in shlex.split(example) if not re.match(r"[A-Z_]+=", word)]
+        assert arguments[:2] == [program, name]
+        program_parsers()[program].parse_args(arguments[1:])
     assert len(help_.split("options:")[0].split(parser.format_usage())[1].split()) > 10
     for code in ("0 done", "1 failed", "2 wrong", "130 interrupted"):
         assert code in help_
@@ -59,52 +61,52 @@ def test_help(program: str, name: str, parser: argparse.ArgumentParser) -> None:
 
 
 @pytest.mark.parametrize("program", MODULES)
-def test_help_of_the_whole(program: str) -> None:
+def test_program_help(program: str) -> None:
     """The help of a program has examples that parse, or ask for the help of a command."""
-    whole = wholes()[program]
-    for example in examples(whole.format_help()):
-        words = shlex.split(example)
-        assert words[0] == program
-        if words[-1] == "--help":
-            with pytest.raises(SystemExit) as left:
-                whole.parse_args(words[1:])
-            assert left.value.code == 0
+    program_parser = program_parsers()[program]
+    for example in examples(program_parser.format_help()):
+        arguments = shlex.split(example)
+        assert arguments[0] == program
+        if arguments[-1] == "--help":
+            with pytest.raises(SystemExit) as exit_info:
+                program_parser.parse_args(arguments[1:])
+            assert exit_info.value.code == 0
         else:
-            whole.parse_args(words[1:])
+            program_parser.parse_args(arguments[1:])
 
 
-def said(program: str, *words: str) -> str:
+def program_output(program: str, *arguments: str) -> str:
     """Return what a program prints."""
-    command = [sys.executable, "-m", MODULES[program], *words]
+    command = [sys.executable, "-m", MODULES[program], *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
 
 
 @pytest.mark.parametrize("program", MODULES)
 def test_version(program: str) -> None:
     """Both programs say their version, which is one."""
-    assert said(program, "--version") == f"{program} {__version__}\n"
+    assert program_output(program, "--version") == f"{program} {__version__}\n"
 
 
-def offered(script: str, line: str, folder: Path) -> set[str]:
+def bash_completions(completion_script: str, line: str, folder: Path) -> set[str]:
     """Return what a real bash offers at the end of a line that begins with a program's name."""
     words = line.split(" ")
-    ask = (
-        f"{script}\nwhole=$(complete -p {words[0]}); f=${{whole##*-F }}\n"
+    bash_script = (
+        f"{completion_script}\nwhole=$(complete -p {words[0]}); f=${{whole##*-F }}\n"
         f"COMP_WORDS=({' '.join(map(shlex.quote, words))}); COMP_CWORD={len(words) - 1}; COMPREPLY=()\n"
         '"${f%% *}"; printf "%s\\n" "${COMPREPLY[@]}"\n'
     )
-    bash = shutil.which("bash") or require("bash", "bash is not installed")
-    done = subprocess.run(
-        [str(bash), "--norc", "-c", ask], capture_output=True, text=True, check=True, cwd=folder
+    bash = shutil.which("bash") or skip_or_fail("bash", "bash is not installed")
+    result = subprocess.run(
+        [str(bash), "--norc", "-c", bash_script], capture_output=True, text=True, check=True, cwd=folder
     )
-    assert not done.stderr
-    return set(done.stdout.split())
+    assert not result.stderr
+    return set(result.stdout.split())
 
 
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("sensor-monitor ", {*NAMES}),
+        ("sensor-monitor ", {*COMMAND_NAMES}),
         ("sensor-monitor ba", {"backtest"}),
         ("sensor-monitor check --co", {"--config", "--connect"}),
         ("sensor-monitor run --config mon", {"monitor.toml"}),
@@ -122,27 +124,32 @@ def test_completion_in_bash(tmp_path: Path, line: str, expected: set[str]) -> No
     for name in ("monitor.toml", "plant.csv"):
         (tmp_path / name).touch()
     (tmp_path / "bundle").mkdir()
-    script = said(line.split(maxsplit=1)[0], "--print-completion", "bash")
-    found = {word.removesuffix("/") for word in offered(script, line, tmp_path)}
-    assert {word.removesuffix("/") for word in expected} <= found
+    script = program_output(line.split(maxsplit=1)[0], "--print-completion", "bash")
+    offered_words = {word.removesuffix("/") for word in bash_completions(script, line, tmp_path)}
+    assert {word.removesuffix("/") for word in expected} <= offered_words
     if expected == {"bundle/"}:
-        assert not {"monitor.toml", "plant.csv"} & found
+        assert not {"monitor.toml", "plant.csv"} & offered_words
 
 
 @pytest.mark.parametrize("program", MODULES)
 def test_completion_in_zsh(tmp_path: Path, program: str) -> None:
     """A real zsh takes its completion without complaint, for the program."""
-    zsh = shutil.which("zsh") or require("zsh", "zsh is not installed")
-    (tmp_path / f"_{program}").write_text(said(program, "--print-completion", "zsh"))
-    ask = f"fpath=({tmp_path} $fpath); autoload -Uz compinit; compinit -u -D; autoload +X -Uz _{program}"
-    done = subprocess.run(
-        [str(zsh), "-fc", f"{ask}; print $_comps[{program}]"], capture_output=True, text=True, check=True
+    zsh = shutil.which("zsh") or skip_or_fail("zsh", "zsh is not installed")
+    (tmp_path / f"_{program}").write_text(program_output(program, "--print-completion", "zsh"))
+    zsh_script = (
+        f"fpath=({tmp_path} $fpath); autoload -Uz compinit; compinit -u -D; autoload +X -Uz _{program}"
     )
-    assert done.stdout.strip() == f"_{program}"
-    assert not done.stderr
+    result = subprocess.run(
+        [str(zsh), "-fc", f"{zsh_script}; print $_comps[{program}]"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout.strip() == f"_{program}"
+    assert not result.stderr
 
 
-def test_completion_costs_nobody_else() -> None:
+def test_completion_is_imported_lazily() -> None:
     """What makes the completion isn't imported by who doesn't ask for it."""
     code = (
         "import sys; from monitor.cli.main import main\n"

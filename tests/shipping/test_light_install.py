@@ -9,48 +9,48 @@ from pathlib import Path
 import pytest
 
 from monitor import __version__
-from tests.conftest import ROOT, Mosquitto, require, wait_until
+from tests.conftest import ROOT, Mosquitto, skip_or_fail, wait_until
 from tests.monitor.cli.test_run import reading
-from tests.support.processes import Monitor, client
+from tests.support.processes import Monitor, connect_client
 from tests.support.toy_bundle import FAULTY
 
-HEAVY = {"tensorflow", "keras", "scikit-learn", "pandas", "onnx", "amqtt", "rich", "pyarrow"}
+TRAINING_LIBRARIES = {"tensorflow", "keras", "scikit-learn", "pandas", "onnx", "amqtt", "rich", "pyarrow"}
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dist_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sdist, and the wheel that was built of it."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--outdir", folder, ROOT]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
-    if done.returncode:
-        require("packages", f"can't build: {done.stdout[-300:]}{done.stderr[-300:]}")
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    if result.returncode:
+        skip_or_fail("packages", f"can't build: {result.stdout[-300:]}{result.stderr[-300:]}")
     return folder
 
 
 @pytest.fixture(scope="module")
-def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bin_folder(dist_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A fresh environment's folder of programs, with the wheel in it and no extras."""
     folder = tmp_path_factory.mktemp("env")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    (wheel,) = built.glob("*.whl")
+    (wheel,) = dist_folder.glob("*.whl")
     command = [*pip, "--constraint", ROOT / "constraints.txt", wheel]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        require("packages", f"can't install packages: {done.stderr[-300:]}")
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        skip_or_fail("packages", f"can't install packages: {result.stderr[-300:]}")
     return folder / "bin"
 
 
-def test_wheel(built: Path) -> None:
+def test_wheel(dist_folder: Path) -> None:
     """The wheel holds both packages whole and nothing else, and says what it is."""
-    (file,) = built.glob("*.whl")
-    with zipfile.ZipFile(file) as wheel:
+    (wheel_file,) = dist_folder.glob("*.whl")
+    with zipfile.ZipFile(wheel_file) as wheel:
         names = wheel.namelist()
-        about = f"sensor_monitor-{__version__}.dist-info"
-        metadata = Parser().parsestr(wheel.read(f"{about}/METADATA").decode())
-        entries = wheel.read(f"{about}/entry_points.txt").decode()
-    assert {name.split("/", maxsplit=1)[0] for name in names} == {"monitor", "training", about}
+        dist_info = f"sensor_monitor-{__version__}.dist-info"
+        metadata = Parser().parsestr(wheel.read(f"{dist_info}/METADATA").decode())
+        entries = wheel.read(f"{dist_info}/entry_points.txt").decode()
+    assert {name.split("/", maxsplit=1)[0] for name in names} == {"monitor", "training", dist_info}
     for package in ("monitor", "training"):
         sources = {
             str(path.relative_to(ROOT))
@@ -66,10 +66,10 @@ def test_wheel(built: Path) -> None:
     assert "sensor-training = training.cli.main:main" in entries
 
 
-def test_sdist(built: Path) -> None:
+def test_sdist(dist_folder: Path) -> None:
     """The sdist is the repository without what machines make."""
-    (file,) = built.glob("*.tar.gz")
-    with tarfile.open(file) as archive:
+    (sdist_file,) = dist_folder.glob("*.tar.gz")
+    with tarfile.open(sdist_file) as archive:
         names = {name.split("/", maxsplit=1)[1] for name in archive.getnames()}
     expected = {"README.md", "CHANGELOG.md", "Makefile", "constraints.txt", "config/monitor.toml"}
     assert expected | {"docker/compose.yaml", "tests/conftest.py", "pyproject.toml"} <= names
@@ -78,34 +78,41 @@ def test_sdist(built: Path) -> None:
     ]
 
 
-def test_monitor_alone(
-    installed: Path,
+def test_monitor_without_extras(
+    bin_folder: Path,
     tmp_path: Path,
     toy_bundle: Path,
     mosquitto: Mosquitto,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Installed without extras, the monitor needs no training library, and checks, runs and judges."""
-    pip = [installed / "python", "-m", "pip", "--disable-pip-version-check"]
-    listed = subprocess.run([*pip, "list", "--format", "freeze"], capture_output=True, text=True, check=True)
-    there = {line.split("==")[0].lower() for line in listed.stdout.splitlines()}
-    assert "onnxruntime" in there
-    assert not there & HEAVY
+    pip = [bin_folder / "python", "-m", "pip", "--disable-pip-version-check"]
+    pip_list = subprocess.run(
+        [*pip, "list", "--format", "freeze"], capture_output=True, text=True, check=True
+    )
+    installed_packages = {line.split("==")[0].lower() for line in pip_list.stdout.splitlines()}
+    assert "onnxruntime" in installed_packages
+    assert not installed_packages & TRAINING_LIBRARIES
 
     monkeypatch.chdir(tmp_path)  # away from the sources, so that what runs is what was installed
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    program = str(installed / "sensor-monitor")
+    program = str(bin_folder / "sensor-monitor")
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, command=(program,))
-    for words, says in (
+    for arguments, expected_output in (
         (["--version"], f"sensor-monitor {__version__}"),
         (["check", "--config", "monitor.toml", "--connect"], f"broker 127.0.0.1:{mosquitto.port}: ok"),
     ):
-        assert says in subprocess.run([program, *words], capture_output=True, text=True, check=True).stdout
+        assert (
+            expected_output
+            in subprocess.run([program, *arguments], capture_output=True, text=True, check=True).stdout
+        )
     try:
         monitor.start_ready()
-        with client(mosquitto.port, "sensor-monitor/alerts/#") as other:
-            other.publish("plant/a/b/reading", [reading(1000 + 5 * number, FAULTY) for number in range(3)])
-            wait_until(lambda: other.payloads("sensor-monitor/alerts/"), "an alert comes")
+        with connect_client(mosquitto.port, "sensor-monitor/alerts/#") as mqtt_client:
+            mqtt_client.publish(
+                "plant/a/b/reading", [reading(1000 + 5 * number, FAULTY) for number in range(3)]
+            )
+            wait_until(lambda: mqtt_client.payloads("sensor-monitor/alerts/"), "an alert comes")
         for path in ("/", "/page.js", "/table.js", "/page.css", "/icon.svg"):
             assert monitor.get(path)[0] == 200
         assert monitor.terminate() == 0
@@ -113,25 +120,25 @@ def test_monitor_alone(
         monitor.kill()
 
 
-def test_training_without_its_libraries(installed: Path, tmp_path: Path) -> None:
+def test_training_without_its_libraries(bin_folder: Path, tmp_path: Path) -> None:
     """Where the extra isn't installed, `sensor-training` says which one it needs."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        [installed / "sensor-training", "--version"], capture_output=True, text=True, check=False,
+    result = subprocess.run(
+        [bin_folder / "sensor-training", "--version"], capture_output=True, text=True, check=False,
         cwd=tmp_path, env=environment,
     )  # fmt: skip
-    assert done.returncode == 2
-    assert done.stderr.endswith("install sensor-monitor[training]\n")
-    assert done.stderr.count("\n") == 1
+    assert result.returncode == 2
+    assert result.stderr.endswith("install sensor-monitor[training]\n")
+    assert result.stderr.count("\n") == 1
 
 
-def test_monitor_imports_nothing_heavy() -> None:
+def test_monitor_imports_no_training_library() -> None:
     """Even where the training libraries are there, no module of the daemon imports one."""
     script = (
         "import sys, monitor.service.daemon, monitor.cli.check, monitor.cli.backtest, monitor.cli.replay\n"
-        f"print(*sorted({HEAVY | {'sklearn'}!r} & {{name.split('.')[0] for name in sys.modules}}))"
+        f"print(*sorted({TRAINING_LIBRARIES | {'sklearn'}!r} & {{name.split('.')[0] for name in sys.modules}}))"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
     )
-    assert done.stdout.strip() == ""
+    assert result.stdout.strip() == ""

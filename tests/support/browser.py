@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import PATIENCE, require
+from tests.conftest import TIMEOUT_S, skip_or_fail
 
 _FLAGS = (
     "--headless",
@@ -35,10 +35,10 @@ class Browser:
     def __init__(self, folder: Path) -> None:
         program = shutil.which("chromium") or shutil.which("chromium-browser")
         if program is None:
-            require("chromium", "chromium is not installed")
+            skip_or_fail("chromium", "chromium is not installed")
             raise AssertionError
-        to_browser, self._write = os.pipe()
-        self._read, from_browser = os.pipe()
+        to_browser, self._write_fd = os.pipe()
+        self._read_fd, from_browser = os.pipe()
         self._process = subprocess.Popen(
             # Chromium reads commands from descriptor 3 and writes to 4; dash can't redirect from one above 9.
             ["sh", "-c", f'exec "$@" 3</dev/fd/{to_browser} 4>/dev/fd/{from_browser}', "sh", program, *_FLAGS,
@@ -49,14 +49,14 @@ class Browser:
         )  # fmt: skip
         os.close(to_browser)
         os.close(from_browser)
-        self._rest = b""
-        self._number = 0
+        self._buffer = b""
+        self._message_id = 0
         self._session = ""
         self.requests: list[str] = []
         """The address of every request since the browser was started."""
-        self.complaints: list[str] = []
+        self.console_errors: list[str] = []
         """Whatever its console shows as an error or a warning since the browser was started."""
-        self._events: list[str] = []
+        self._event_names: list[str] = []
 
     def start(self) -> None:
         """Make the page, and begin to listen."""
@@ -70,30 +70,30 @@ class Browser:
     def stop(self) -> None:
         """End the browser."""
         self._process.terminate()
-        self._process.wait(PATIENCE)
-        os.close(self._write)
-        os.close(self._read)
+        self._process.wait(TIMEOUT_S)
+        os.close(self._write_fd)
+        os.close(self._read_fd)
 
     def open(self, url: str) -> None:
         """Open a page, and return when all of it is loaded."""
-        self._events.clear()
+        self._event_names.clear()
         self._call("Page.navigate", url=url)
-        self._await_load()
+        self._wait_for_load()
 
-    def follow(self, link: str) -> None:
+    def click(self, selector: str) -> None:
         """Click on what a selector finds, and return when all of the page that it leads to is loaded."""
-        self._events.clear()
-        self.ask(f"document.querySelector('{link}').click()")
-        self._await_load()
+        self._event_names.clear()
+        self.evaluate(f"document.querySelector('{selector}').click()")
+        self._wait_for_load()
 
-    def ask(self, expression: str) -> Any:
+    def evaluate(self, expression: str) -> Any:
         """Return the value of an expression in the page."""
         answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             pytest.fail(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def prefer(self, scheme: str) -> None:
+    def set_color_scheme(self, scheme: str) -> None:
         """Be somebody who prefers a `light` or `dark` page."""
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
@@ -107,53 +107,53 @@ class Browser:
             mobile=False,
         )
 
-    def photograph(self, file: Path) -> None:
+    def save_screenshot(self, file: Path) -> None:
         """Write what is on the screen as a PNG."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b64decode(self._call("Page.captureScreenshot")["data"]))
 
-    def forget_visits(self) -> None:
+    def clear_cookies(self) -> None:
         """Forget all cookies."""
         self._call("Network.clearBrowserCookies")
 
     def _call(self, method: str, **parameters: Any) -> Any:
-        self._number += 1
-        message = {"id": self._number, "method": method, "params": parameters}
+        self._message_id += 1
+        message = {"id": self._message_id, "method": method, "params": parameters}
         if self._session:
             message["sessionId"] = self._session
-        os.write(self._write, json.dumps(message).encode() + b"\0")
+        os.write(self._write_fd, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._next()
-            if answer.get("id") == self._number:
+            answer = self._read_message()
+            if answer.get("id") == self._message_id:
                 if "error" in answer:
                     pytest.fail(f"{method}: {answer['error']}")
                 return answer["result"]
-            self._take(answer)
+            self._handle_event(answer)
 
-    def _await_load(self) -> None:
-        while "Page.loadEventFired" not in self._events:
-            self._take(self._next())
+    def _wait_for_load(self) -> None:
+        while "Page.loadEventFired" not in self._event_names:
+            self._handle_event(self._read_message())
 
-    def _take(self, event: dict[str, Any]) -> None:
+    def _handle_event(self, event: dict[str, Any]) -> None:
         name = event.get("method", "")
-        self._events.append(name)
+        self._event_names.append(name)
         if name == "Network.requestWillBeSent":
             self.requests.append(event["params"]["request"]["url"])
         elif name == "Runtime.exceptionThrown":
-            self.complaints.append(str(event["params"]["exceptionDetails"]))
+            self.console_errors.append(str(event["params"]["exceptionDetails"]))
         elif name == "Log.entryAdded" and event["params"]["entry"]["level"] in {"error", "warning"}:
-            self.complaints.append(str(event["params"]["entry"]))
+            self.console_errors.append(str(event["params"]["entry"]))
         elif name == "Runtime.consoleAPICalled" and event["params"]["type"] in {"error", "warning", "assert"}:
-            self.complaints.append(str(event["params"]["args"]))
+            self.console_errors.append(str(event["params"]["args"]))
 
-    def _next(self) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE
-        while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._read], [], [], max(deadline - time.monotonic(), 0))
-            part = os.read(self._read, 1 << 16) if ready else b""
-            if not part:
-                pytest.fail(f"chromium says nothing for {PATIENCE:.0f} s, or has ended")
-            self._rest += part
-        message, _, self._rest = self._rest.partition(b"\0")
+    def _read_message(self) -> dict[str, Any]:
+        deadline = time.monotonic() + TIMEOUT_S
+        while b"\0" not in self._buffer:
+            ready, _, _ = select.select([self._read_fd], [], [], max(deadline - time.monotonic(), 0))
+            data = os.read(self._read_fd, 1 << 16) if ready else b""
+            if not data:
+                pytest.fail(f"chromium says nothing for {TIMEOUT_S:.0f} s, or has ended")
+            self._buffer += data
+        message, _, self._buffer = self._buffer.partition(b"\0")
         answer: dict[str, Any] = json.loads(message)
         return answer

@@ -16,7 +16,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.conftest import PATIENCE, wait_until
+from tests.conftest import TIMEOUT_S, wait_until
 
 
 class Monitor:
@@ -27,40 +27,40 @@ class Monitor:
         folder: Path,
         bundle: Path,
         broker_port: int,
-        extra: str = "",
-        mqtt: str = "",
+        extra_toml: str = "",
+        mqtt_toml: str = "",
         command: tuple[str, ...] = (sys.executable, "-m", "monitor"),
-        store: Path | None = None,
+        store_path: Path | None = None,
     ) -> None:
         self._command = command
-        self._config = folder / "monitor.toml"
-        self._log = folder / "monitor.log"
+        self._config_file = folder / "monitor.toml"
+        self._log_file = folder / "monitor.log"
         self._bundle = bundle
-        self._port = broker_port
-        self._mqtt = mqtt
-        self._store = store or folder / "state.db"
-        self.configure(extra)
+        self._broker_port = broker_port
+        self._mqtt_toml = mqtt_toml
+        self._store_path = store_path or folder / "state.db"
+        self.configure(extra_toml)
         self.process: subprocess.Popen[bytes] | None = None
         self.address = ""
 
-    def configure(self, extra: str = "", port: int | None = None) -> None:
+    def configure(self, extra_toml: str = "", port: int | None = None) -> None:
         """Write the settings: these, and what each monitor in a test needs."""
-        self._config.write_text(
+        self._config_file.write_text(
             f'bundle = "{self._bundle}"\n'
-            f'[mqtt]\nport = {port or self._port}\nclient_id = "monitor-under-test"\n{self._mqtt}\n'
-            f'[store]\npath = "{self._store}"\n'
-            f"[http]\nport = 0\n{extra}\n"
+            f'[mqtt]\nport = {port or self._broker_port}\nclient_id = "monitor-under-test"\n{self._mqtt_toml}\n'
+            f'[store]\npath = "{self._store_path}"\n'
+            f"[http]\nport = 0\n{extra_toml}\n"
         )
 
-    def start(self, *, expect_end: bool = False, environment: Mapping[str, str] | None = None) -> None:
+    def start(self, *, expect_exit: bool = False, environment: Mapping[str, str] | None = None) -> None:
         """Start, and wait until it says where it answers, or ends where that is what is expected."""
-        self._log.unlink(missing_ok=True)
-        command = [*self._command, "run", "--config", self._config]
-        with self._log.open("wb") as log:
+        self._log_file.unlink(missing_ok=True)
+        command = [*self._command, "run", "--config", self._config_file]
+        with self._log_file.open("wb") as log:
             self.process = subprocess.Popen(command, stderr=log, env=environment)
-        wait_until(lambda: "answering on" in self.log() or self.ended(), "the monitor answers")
-        assert self.ended() == expect_end, self.log()
-        if expect_end:
+        wait_until(lambda: "answering on" in self.log() or self.has_exited(), "the monitor answers")
+        assert self.has_exited() == expect_exit, self.log()
+        if expect_exit:
             return
         self.address = self.log().split("answering on ")[1].split()[0]
 
@@ -69,18 +69,18 @@ class Monitor:
         self.start()
         wait_until(lambda: self.get("/readyz")[0] == 200, "the monitor is ready")
 
-    def ended(self) -> bool:
+    def has_exited(self) -> bool:
         """Say whether the process is over."""
         return self.process is None or self.process.poll() is not None
 
     def log(self) -> str:
         """Return all it wrote."""
-        return self._log.read_text()
+        return self._log_file.read_text()
 
     def get(self, path: str) -> tuple[int, str]:
         """Return status and text of a page."""
         try:
-            with urllib.request.urlopen(self.address + path, timeout=PATIENCE) as answer:  # noqa: S310
+            with urllib.request.urlopen(self.address + path, timeout=TIMEOUT_S) as answer:  # noqa: S310
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -107,17 +107,17 @@ class Monitor:
         """Send SIGTERM; return the exit code."""
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(PATIENCE)
+        return self.process.wait(TIMEOUT_S)
 
     def kill(self) -> None:
         """End it without a chance to say goodbye."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(PATIENCE)
+            self.process.wait(TIMEOUT_S)
 
 
 @contextmanager
-def running(monitor: Monitor) -> Iterator[Monitor]:
+def run_monitor(monitor: Monitor) -> Iterator[Monitor]:
     """Start a monitor and see that it doesn't outlive the test."""
     try:
         monitor.start_ready()
@@ -142,12 +142,12 @@ class Client:
         self._client.loop_start()
         if filters:
             self._client.subscribe([(text, 1) for text in filters])
-            assert self._subscribed.wait(PATIENCE)
+            assert self._subscribed.wait(TIMEOUT_S)
 
     def publish(self, topic: str, payload: Any, qos: int = 1, *, retain: bool = False) -> None:
         """Publish, and wait until the broker has it."""
         content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self._client.publish(topic, content, qos=qos, retain=retain).wait_for_publish(PATIENCE)
+        self._client.publish(topic, content, qos=qos, retain=retain).wait_for_publish(TIMEOUT_S)
 
     def payloads(self, prefix: str) -> list[Any]:
         """Return what came on topics that begin so, decoded."""
@@ -164,34 +164,34 @@ class Client:
 
 
 @contextmanager
-def client(port: int, *filters: str, **login: str) -> Iterator[Client]:
+def connect_client(port: int, *filters: str, **login: str) -> Iterator[Client]:
     """Connect a client for the time of a test."""
-    connected = Client(port, *filters, **login)
+    opened = Client(port, *filters, **login)
     try:
-        yield connected
+        yield opened
     finally:
-        connected.close()
+        opened.close()
 
 
 @contextmanager
-def mute_broker() -> Iterator[tuple[int, threading.Event]]:
+def unresponsive_broker() -> Iterator[tuple[int, threading.Event]]:
     """Take one connection and never answer; yield the port, and what is set once something was asked."""
-    asked = threading.Event()
+    data_received = threading.Event()
 
     def listen() -> None:
         with suppress(OSError):
             near, _ = listener.accept()
             with near:
                 near.recv(1)
-                asked.set()
-                ended.wait(PATIENCE)
+                data_received.set()
+                ended.wait(TIMEOUT_S)
 
     ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=listen)
         thread.start()
         try:
-            yield listener.getsockname()[1], asked
+            yield listener.getsockname()[1], data_received
         finally:
             ended.set()
             with suppress(OSError):
@@ -202,18 +202,18 @@ def mute_broker() -> Iterator[tuple[int, threading.Event]]:
 class Proxy:
     """Stands between a client and a broker, and cuts, stalls or drops what goes through on demand."""
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    def __init__(self, target_port: int) -> None:
+        self._target_port = target_port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self._pairs: list[tuple[socket.socket, socket.socket]] = []
-        self.keeps = False
+        self._connections: list[tuple[socket.socket, socket.socket]] = []
+        self.is_recording = False
         """Whether `told` is kept, for connections from now on."""
-        self.told: list[bytearray] = []
+        self.recorded_bytes: list[bytearray] = []
         """All bytes that the target sent, by connection."""
-        self._untold: set[socket.socket] = set()
-        self._flowing = threading.Event()
-        self._flowing.set()
+        self._half_open_sockets: set[socket.socket] = set()
+        self._forwarding_enabled = threading.Event()
+        self._forwarding_enabled.set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
@@ -221,59 +221,59 @@ class Proxy:
             while True:
                 near, _ = self._listener.accept()
                 try:
-                    far = socket.create_connection(("127.0.0.1", self._target))
+                    far = socket.create_connection(("127.0.0.1", self._target_port))
                 except OSError:  # no broker: a client behind us sees what it would see without us
                     near.close()
                     continue
                 for end in (near, far):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._pairs.append((near, far))
-                if self.keeps:
-                    self.told.append(bytearray())
+                self._connections.append((near, far))
+                if self.is_recording:
+                    self.recorded_bytes.append(bytearray())
                 for source, sink, kept in (
                     (near, far, None),
-                    (far, near, self.told[-1] if self.keeps else None),
+                    (far, near, self.recorded_bytes[-1] if self.is_recording else None),
                 ):
-                    threading.Thread(target=self._pump, args=(source, sink, kept), daemon=True).start()
+                    threading.Thread(target=self._forward, args=(source, sink, kept), daemon=True).start()
 
-    def _pump(self, source: socket.socket, sink: socket.socket, kept: bytearray | None) -> None:
+    def _forward(self, source: socket.socket, sink: socket.socket, recording: bytearray | None) -> None:
         """Hand on all that one side says, to its last byte, also where the other side is gone."""
         with suppress(OSError):
             while data := source.recv(65536):
-                self._flowing.wait()
-                if kept is not None:
-                    kept += data
+                self._forwarding_enabled.wait()
+                if recording is not None:
+                    recording += data
                 with suppress(OSError):
                     sink.sendall(data)
-        if sink not in self._untold:
+        if sink not in self._half_open_sockets:
             with suppress(OSError):
                 sink.shutdown(socket.SHUT_WR)
 
-    def cut(self) -> None:
+    def disconnect_all(self) -> None:
         """Break every connection; new ones go through."""
-        for open_ in (end for pair in self._pairs for end in pair):
+        for open_ in (end for pair in self._connections for end in pair):
             with suppress(OSError):
                 open_.shutdown(socket.SHUT_RDWR)
             open_.close()
-        self._pairs.clear()
+        self._connections.clear()
 
-    def stall(self) -> None:
-        """Hand on nothing more, on new connections neither, until `flow`; nobody is told."""
-        self._flowing.clear()
+    def pause(self) -> None:
+        """Hand on nothing more, on new connections neither, until `resume`; nobody is told."""
+        self._forwarding_enabled.clear()
 
-    def flow(self) -> None:
+    def resume(self) -> None:
         """Hand on again, beginning with what was held back."""
-        self._flowing.set()
+        self._forwarding_enabled.set()
 
-    def half_open(self) -> None:
+    def shutdown_broker_side(self) -> None:
         """Drop the broker's side of every connection; the client isn't told and speaks to nobody."""
-        for near, far in self._pairs:
-            self._untold.add(near)
+        for near, far in self._connections:
+            self._half_open_sockets.add(near)
             with suppress(OSError):
                 far.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Break every connection and take no more."""
         self._listener.close()
-        self._flowing.set()
-        self.cut()
+        self._forwarding_enabled.set()
+        self.disconnect_all()

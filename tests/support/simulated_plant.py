@@ -6,32 +6,35 @@ from math import cos, sin
 
 from tests.support.toy_bundle import NAMES
 
-__all__ = ["courses", "group"]
+__all__ = ["generate_readings", "group_name"]
 
-_PERIOD = 5.0  # seconds between two readings of a group
-_POINTS = 62
+_PERIOD_S = 5.0  # seconds between two readings of a group
+_READINGS_PER_GROUP = 62
 
 
-def group(number: int) -> str:
+def group_name(number: int) -> str:
     """Return the name of a group."""
     return f"line{number // 10 + 1}/station{number % 10 + 1}"
 
 
-def courses(
-    groups: int, until: float, faulty: tuple[int, ...] = (), far: tuple[int, ...] = ()
+def generate_readings(
+    group_count: int,
+    end_ts: float,
+    faulty_groups: tuple[int, ...] = (),
+    out_of_range_groups: tuple[int, ...] = (),
 ) -> Iterator[tuple[str, list[dict[str, float]]]]:
     """Yield the topic and five minutes of readings of each group.
 
     Parameters
     ----------
-    until : event time of the last reading, seconds since the Unix epoch.
-    faulty : groups whose second temperature leaves the first one at last.
-    far : groups with a value at last that no sensor has.
+    end_ts : event time of the last reading, seconds since the Unix epoch.
+    faulty_groups : groups whose second temperature leaves the first one at last.
+    out_of_range_groups : groups with a value at last that no sensor has.
     """
     rng = random.Random(0)  # noqa: S311 - wander, not secrets
-    for number in range(groups):
+    for number in range(group_count):
         readings = []
-        for step in range(_POINTS):
+        for step in range(_READINGS_PER_GROUP):
             temperature = 21 + 3 * sin(1.7 * number) + 1.5 * sin(step / 17 + number)
             humidity = 50 + 8 * cos(number) + 3 * sin(step / 23 + 2 * number)
             values = [
@@ -40,10 +43,10 @@ def courses(
                 temperature + 0.3 + rng.gauss(0, 0.05),
                 humidity - 0.6 + rng.gauss(0, 0.2),
             ]
-            if number in faulty and step >= _POINTS - 6 - number % 7:
+            if number in faulty_groups and step >= _READINGS_PER_GROUP - 6 - number % 7:
                 values[2] += 8 + number % 5
-            if number in far and step >= _POINTS - 2:
+            if number in out_of_range_groups and step >= _READINGS_PER_GROUP - 2:
                 values[3] = 300
-            ts = until - (_POINTS - 1 - step) * _PERIOD
+            ts = end_ts - (_READINGS_PER_GROUP - 1 - step) * _PERIOD_S
             readings.append({"ts": ts, **{name: round(v, 2) for name, v in zip(NAMES, values, strict=True)}})
-        yield f"plant/{group(number)}/reading", readings
+        yield f"plant/{group_name(number)}/reading", readings

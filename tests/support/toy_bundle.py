@@ -7,9 +7,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from monitor.bundle import Feature, Golden, Manifest, identify, save
+from monitor.bundle import Feature, GoldenFile, Manifest, compute_bundle_id, save
 from monitor.bundle.model import Classifier
-from monitor.bundle.model_input import model_input
+from monitor.bundle.model_input import build_transform
 from monitor.bundle.scaler import Scaler
 
 FEATURES = (
@@ -20,23 +20,23 @@ FEATURES = (
 )
 STEPS = 3
 NAMES = tuple(feature.name for feature in FEATURES)
-SCALER = Scaler.of([20.0, 50.0, 20.0, 50.0], [10.0, 10.0, 10.0, 10.0])
+SCALER = Scaler.from_numbers([20.0, 50.0, 20.0, 50.0], [10.0, 10.0, 10.0, 10.0])
 RANGES = {name: (0.0, 40.0) if name.startswith("temperature") else (20.0, 80.0) for name in NAMES}
 HEALTHY = [20.0, 50.0, 20.5, 50.0]
 FAULTY = [20.0, 50.0, 30.0, 50.0]
 """The second temperature is 10 degC away from the first."""
 
 
-def toy_model(steps: int = STEPS, features: int = len(FEATURES), work: int = 0) -> bytes:
+def toy_model(steps: int = STEPS, features: int = len(FEATURES), extra_layers: int = 0) -> bytes:
     """Return sigmoid(20 x (largest |temperature_1 - temperature_2| / 10 - 0.5)) as an ONNX file.
 
-    With `work` it computes as much again for nothing, a microsecond or two a window for each.
+    With `extra_layers` it computes as much again for nothing, a microsecond or two a window for each.
     """
-    difference = np.zeros((features, 1), dtype=np.float32)
-    difference[0], difference[2] = 1, -1
-    width = 256 if work else 1
+    weights = np.zeros((features, 1), dtype=np.float32)
+    weights[0], weights[2] = 1, -1
+    width = 256 if extra_layers else 1
     constants: dict[str, np.ndarray[Any, Any]] = {
-        "difference": difference,
+        "difference": weights,
         "limit": np.array(0.5, dtype=np.float32),
         "steepness": np.array(20, dtype=np.float32),
         "axes": np.array([1], dtype=np.int64),
@@ -53,9 +53,9 @@ def toy_model(steps: int = STEPS, features: int = len(FEATURES), work: int = 0) 
         helper.make_node("MatMul", ["flat", "wide"], ["layer0"]),
         *(
             helper.make_node("MatMul", [f"layer{number}", "square"], [f"layer{number + 1}"])
-            for number in range(work)
+            for number in range(extra_layers)
         ),
-        helper.make_node("ReduceSum", [f"layer{work}", "axes"], ["nothing"]),  # (window, 1), all 0
+        helper.make_node("ReduceSum", [f"layer{extra_layers}", "axes"], ["nothing"]),  # (window, 1), all 0
         helper.make_node("Add", ["logit", "nothing"], ["sum"]),
         helper.make_node("Sigmoid", ["sum"], ["score"]),
     ]
@@ -75,7 +75,7 @@ def toy_model(steps: int = STEPS, features: int = len(FEATURES), work: int = 0) 
 def toy_manifest(**changes: object) -> Manifest:
     """Return the toy's manifest, with some fields changed."""
     values: dict[str, object] = {
-        "id": identify([], SCALER, FEATURES, STEPS, 0.5),
+        "id": compute_bundle_id([], SCALER, FEATURES, STEPS, 0.5),
         "created": "2026-01-01T00:00:00+00:00",
         "features": FEATURES,
         "steps": STEPS,
@@ -90,15 +90,20 @@ def toy_manifest(**changes: object) -> Manifest:
     return Manifest(**values)  # type: ignore[arg-type]
 
 
-def save_toy_bundle(folder: Path, *, work: int = 0, **changes: object) -> None:
+def save_toy_bundle(folder: Path, *, extra_layers: int = 0, **changes: object) -> None:
     """Write the toy as a bundle."""
-    model = toy_model(work=work)
+    model = toy_model(extra_layers=extra_layers)
     windows = np.array([[HEALTHY] * STEPS, [HEALTHY, HEALTHY, FAULTY], [FAULTY] * STEPS])
     manifest = toy_manifest(**changes)
-    normals = np.tile(np.array([HEALTHY, [1.0] * len(FEATURES), HEALTHY]), (len(windows), 1, 1))
-    shown = model_input(NAMES, has_baseline=manifest.baseline is not None).transform(windows, normals)
-    scores = Classifier(model, STEPS, len(FEATURES)).score(SCALER.transform(shown))
-    golden = Golden(
-        NAMES, windows.tolist(), scores.tolist(), normals.tolist() if manifest.baseline is not None else None
+    baselines = np.tile(np.array([HEALTHY, [1.0] * len(FEATURES), HEALTHY]), (len(windows), 1, 1))
+    model_inputs = build_transform(NAMES, has_baseline=manifest.baseline is not None).transform(
+        windows, baselines
+    )
+    scores = Classifier(model, STEPS, len(FEATURES)).score(SCALER.transform(model_inputs))
+    golden = GoldenFile(
+        NAMES,
+        windows.tolist(),
+        scores.tolist(),
+        baselines.tolist() if manifest.baseline is not None else None,
     )
     save(folder, manifest, model, SCALER, golden, {"report/report.html": b"<p>toy</p>"})

@@ -18,16 +18,16 @@ def plant() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def labelled(plant: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def labelled_recording(plant: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the same hour as a file, with faults in 30 % of the readings."""
-    path = tmp_path_factory.mktemp("recordings") / "labelled.csv"
+    path = tmp_path_factory.mktemp("recordings") / "labelled_recording.csv"
     recordings.write(inject(plant, rate=0.3, seed=0), path)
     return path
 
 
 @pytest.fixture(scope="session")
-def bundle_folder(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle_folder(labelled_recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a bundle that `fit` wrote after a few epochs."""
     folder = tmp_path_factory.mktemp("fit") / "bundle"
-    main(["fit", "--recording", str(labelled), "--bundle", str(folder), "--epochs", "6"])
+    main(["fit", "--recording", str(labelled_recording), "--bundle", str(folder), "--epochs", "6"])
     return folder

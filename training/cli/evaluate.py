@@ -9,7 +9,7 @@ import numpy as np
 
 from monitor import bundle
 from monitor.bundle import Bundle, BundleError
-from monitor.bundle.model_input import Deviations
+from monitor.bundle.model_input import DeviationTransform
 from monitor.core.verdicts import FAULTY, NORMAL
 from training.cli import flags
 from training.config.errors import InputError
@@ -34,7 +34,7 @@ def configure(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--window",
-        type=_numbers,
+        type=_parse_window,
         metavar="V,V,...",
         help="judge one window, oldest reading first, as in --window=27.49,67.81,... (12 values); with a "
         "baseline, as if its group's normal were what was normal in training",
@@ -54,69 +54,71 @@ def run(arguments: argparse.Namespace) -> str:
     if arguments.window is not None and (arguments.against or arguments.out):
         raise InputError("evaluate: --against and --out go with --recording, not with --window")
     try:
-        judge = bundle.load(arguments.bundle)
+        loaded_bundle = bundle.load(arguments.bundle)
     except BundleError as error:
         raise InputError(str(error)) from error
     if arguments.window is not None:
-        return _window(arguments.window, judge)
-    return _recordings(arguments, judge)
+        return _judge_window(arguments.window, loaded_bundle)
+    return _evaluate_recordings(arguments, loaded_bundle)
 
 
-def _window(values: list[float], judge: Bundle) -> str:
-    manifest = judge.manifest
-    shape = (1, manifest.steps, len(manifest.names))
+def _judge_window(values: list[float], loaded_bundle: Bundle) -> str:
+    manifest = loaded_bundle.manifest
+    shape = (1, manifest.steps, len(manifest.feature_names))
     if len(values) != math.prod(shape):
         raise InputError(
             f"--window: {len(values)} values, expected {math.prod(shape)}: {manifest.steps} readings of "
-            f"{', '.join(manifest.names)}, oldest first"
+            f"{', '.join(manifest.feature_names)}, oldest first"
         )
     window = np.array(values).reshape(shape)  # (1, step, feature)
     if manifest.baseline is not None:
-        window = Deviations(manifest.names).transform(window, np.array([manifest.data["normal"]]))
-    scaled = judge.scaler.transform(window)
-    score = float(judge.classifier.score(scaled)[0])
+        window = DeviationTransform(manifest.feature_names).transform(
+            window, np.array([manifest.data["normal"]])
+        )
+    scaled = loaded_bundle.scaler.transform(window)
+    score = float(loaded_bundle.classifier.score(scaled)[0])
     label = FAULTY if score > manifest.threshold else NORMAL
     return f"score {score:.6f}  {label}  (threshold {manifest.threshold:g})"
 
 
-def _recordings(arguments: argparse.Namespace, judge: Bundle) -> str:
+def _evaluate_recordings(arguments: argparse.Namespace, loaded_bundle: Bundle) -> str:
     # pandas, scikit-learn and matplotlib take seconds, which one window needs not wait for.
     from training.data import unseen  # noqa: PLC0415
     from training.evaluate import quality  # noqa: PLC0415
     from training.report import plots  # noqa: PLC0415
 
     if arguments.out:
-        output_folder.prepare(arguments.out)
-    data, note = unseen.unseen(arguments.recording, arguments.bundle, judge)
-    manifest = judge.manifest
-    scores = judge.classifier.score(judge.scaler.transform(data.windows))
+        output_folder.create(arguments.out)
+    data, note = unseen.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
+    manifest = loaded_bundle.manifest
+    scores = loaded_bundle.classifier.score(loaded_bundle.scaler.transform(data.windows))
     result = quality.evaluate(data, scores, manifest.threshold, manifest.sample_period)
-    found = {"bundle": manifest.id, "windows_of": note, **result.as_dict()}
-    pictures = plots.pictures(result)
-    text = f"bundle {manifest.id} on {note}\n\n{quality.text(result)}"
+    document = {"bundle": manifest.id, "windows_of": note, **result.as_dict()}
+    pictures = plots.evaluation_plots(result)
+    text = f"bundle {manifest.id} on {note}\n\n{quality.format_report(result)}"
     if arguments.against:
         from rich.console import Console  # noqa: PLC0415
 
         from training.console import task_progress  # noqa: PLC0415 - TensorFlow
         from training.evaluate import classifier_comparison  # noqa: PLC0415
 
-        settings = unseen.settings(judge)
+        settings = unseen.training_settings(loaded_bundle)
         console = Console(highlight=False, markup=False, soft_wrap=True)
-        with task_progress.counted(
-            "candidate", classifier_comparison.tasks(settings), 0, console
+        with task_progress.show_progress(
+            "candidate", classifier_comparison.task_count(settings), 0, console
         ) as progress:
-            tables = classifier_comparison.against(arguments.recording, judge, settings, progress)
-        found["against"] = [table.as_dict() for table in tables]
-        pictures["against.png"] = plots.standings(tables)
+            tables = classifier_comparison.compare(arguments.recording, loaded_bundle, settings, progress)
+        document["against"] = [table.as_dict() for table in tables]
+        pictures["against.png"] = plots.classifier_f1(tables)
         text = "\n\n".join([text, *map(str, tables)])
     if arguments.out:
-        numbers = json.dumps(found, indent=2, allow_nan=False).encode()
+        numbers = json.dumps(document, indent=2, allow_nan=False).encode()
         output_folder.write(arguments.out, {"evaluation.json": numbers, **pictures})
         text += f"\n\nnumbers and pictures in {arguments.out}"
     return text
 
 
-def _numbers(text: str) -> list[float]:
+def _parse_window(text: str) -> list[float]:
     try:
         values = [float(part) for part in text.split(",")]
     except ValueError:

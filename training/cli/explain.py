@@ -48,64 +48,70 @@ def run(arguments: argparse.Namespace) -> str:
     from training.report import model_plots  # noqa: PLC0415 - matplotlib takes a while
 
     try:
-        judge = bundle.load(arguments.bundle)
+        loaded_bundle = bundle.load(arguments.bundle)
     except BundleError as error:
         raise InputError(str(error)) from error
-    manifest = judge.manifest
-    data, which = unseen.unseen(arguments.recording, arguments.bundle, judge)
-    output_folder.prepare(arguments.out)
-    parts = (manifest.steps + 1) * (len(manifest.names) + 1) - 1
+    manifest = loaded_bundle.manifest
+    data, source = unseen.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
+    output_folder.create(arguments.out)
+    parts = (manifest.steps + 1) * (len(manifest.feature_names) + 1) - 1
     console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
-        with task_progress.counted("part", parts, 0, console) as progress:
-            found = permutation_importance.importance(
-                judge.scaler,
-                judge.classifier,
+        with task_progress.show_progress("part", parts, 0, console) as progress:
+            importance = permutation_importance.compute_importance(
+                loaded_bundle.scaler,
+                loaded_bundle.classifier,
                 manifest.threshold,
                 data.windows,
                 data.faulty,
                 repeats=arguments.repeats,
                 seed=arguments.seed,
-                advance=lambda: progress.done(""),
+                advance=lambda: progress.finish_task(""),
             )
     except ValueError as error:
-        raise InputError(f"{_named(arguments.recording)}: {error}") from error
+        raise InputError(f"{_join_paths(arguments.recording)}: {error}") from error
     steps = model_plots.step_names(manifest.steps)
     files = {
-        "importance.json": _json(found, manifest, steps),
-        "importance.png": model_plots.importance(found, manifest.features),
+        "importance.json": _to_json(importance, manifest, steps),
+        "importance.png": model_plots.importance(importance, manifest.features),
     }
     output_folder.write(arguments.out, files)
-    return f"{_table(found, manifest, steps)}\non {which}\npicture and numbers in {arguments.out}"
+    return (
+        f"{_format_table(importance, manifest, steps)}\non {source}\npicture and numbers in {arguments.out}"
+    )
 
 
-def _named(paths: list[Path]) -> str:
+def _join_paths(paths: list[Path]) -> str:
     return ", ".join(map(str, paths))
 
 
-def _json(found: Importance, manifest: Manifest, steps: list[str]) -> bytes:
+def _to_json(importance: Importance, manifest: Manifest, steps: list[str]) -> bytes:
     numbers = {
         name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in asdict(found).items()
+        for name, value in asdict(importance).items()
     }
     head = {"bundle": manifest.id, "metric": "drop in F1 of Faulty"}
-    return json.dumps({**head, "steps": steps, "features": manifest.names, **numbers}, indent=2).encode()
+    return json.dumps(
+        {**head, "steps": steps, "features": manifest.feature_names, **numbers}, indent=2
+    ).encode()
 
 
-def _table(found: Importance, manifest: Manifest, steps: list[str]) -> str:
+def _format_table(importance: Importance, manifest: Manifest, steps: list[str]) -> str:
     """Return the drops as text: a line a step, with the whole step last and whole features below."""
-    head = ["", *manifest.names, "whole step"]
+    head = ["", *manifest.feature_names, "whole step"]
     rows = [
-        [name, *map(_entry, found.mean[step], found.spread[step]), _entry(mean, spread)]
+        [name, *map(_format_drop, importance.mean[step], importance.spread[step]), _format_drop(mean, spread)]
         for step, (name, mean, spread) in enumerate(
-            zip(steps, found.step_mean, found.step_spread, strict=True)
+            zip(steps, importance.step_mean, importance.step_spread, strict=True)
         )
     ]
-    last = ["whole feature", *map(_entry, found.feature_mean, found.feature_spread), ""]
+    last = ["whole feature", *map(_format_drop, importance.feature_mean, importance.feature_spread), ""]
     lines = [" ".join(f"{cell:>15}" for cell in row).rstrip() for row in [head, *rows, last]]
-    about = f"drop in F1 of Faulty by shuffling; unshuffled {found.f1:.4f} on {found.windows} windows"
-    return "\n".join([about, *lines])
+    title = (
+        f"drop in F1 of Faulty by shuffling; unshuffled {importance.f1:.4f} on {importance.windows} windows"
+    )
+    return "\n".join([title, *lines])
 
 
-def _entry(mean: float, spread: float) -> str:
+def _format_drop(mean: float, spread: float) -> str:
     return f"{mean:.3f} ±{spread:.3f}"

@@ -42,40 +42,48 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> str:
     """Train and write the bundle; return its id and how good it is."""
-    settings = flags.settings(arguments)
+    settings = flags.read_settings(arguments)
     bundle_folder.check(arguments.bundle)
-    _check(arguments, settings)
+    _check_arguments(arguments, settings)
     with ExitStack() as stack:
-        found = (
-            stack.enter_context(healthy_recordings.labelled(arguments.healthy)) if arguments.healthy else None
+        healthy = (
+            stack.enter_context(healthy_recordings.inject_copies(arguments.healthy))
+            if arguments.healthy
+            else None
         )
-        paths = list(found.injected) if found else arguments.recording
+        paths = list(healthy.injected_paths) if healthy else arguments.recording
         prepared = prepare(paths, arguments.windows, settings)
-        rival = arguments.against_bundle or bundle_comparison.packaged()
-        trial = (
-            stack.enter_context(bundle_comparison.trial(found, settings.test_share))
-            if found and rival
+        reference_folder = arguments.against_bundle or bundle_comparison.default_bundle_folder()
+        comparison_data = (
+            stack.enter_context(bundle_comparison.write_comparison_data(healthy, settings.test_share))
+            if healthy and reference_folder
             else None
         )
         name = str(arguments.against_bundle or "the default bundle")
-        other = bundle_comparison.standing(rival, name, trial) if trial and rival else None
+        reference = (
+            bundle_comparison.measure_bundle(reference_folder, name, comparison_data)
+            if comparison_data and reference_folder
+            else None
+        )
         from training.fit.fit import fit  # noqa: PLC0415 - TensorFlow takes seconds, and mistakes are told before
-        from training.network.epoch_progress import console  # noqa: PLC0415
+        from training.network.epoch_progress import make_console  # noqa: PLC0415
 
-        where = console()
-        if found:
-            where.print(healthy_recordings.told(found))
-        manifest = fit(prepared, arguments.bundle, settings, where, found)
-        lines = [f"{arguments.bundle}: bundle {manifest.id}", *_quality(manifest)]
-        if trial and other:
-            new = bundle_comparison.standing(arguments.bundle, "the new bundle", trial)
-            lines.append(bundle_comparison.verdict(new, other))
-        if found:
-            lines += [f"note: {note}" for note in found.notes()]
+        console = make_console()
+        if healthy:
+            console.print(healthy_recordings.format_summary(healthy))
+        manifest = fit(prepared, arguments.bundle, settings, console, healthy)
+        lines = [f"{arguments.bundle}: bundle {manifest.id}", *_format_quality(manifest)]
+        if comparison_data and reference:
+            new_metrics = bundle_comparison.measure_bundle(
+                arguments.bundle, "the new bundle", comparison_data
+            )
+            lines.append(bundle_comparison.format_comparison(new_metrics, reference))
+        if healthy:
+            lines += [f"note: {note}" for note in healthy.notes()]
     return "\n".join(lines)
 
 
-def _check(arguments: argparse.Namespace, settings: FitSettings) -> None:
+def _check_arguments(arguments: argparse.Namespace, settings: FitSettings) -> None:
     """Refuse what doesn't go together."""
     if arguments.healthy and (arguments.recording or arguments.windows):
         raise InputError("fit: --healthy goes without --recording and --windows, which have labels")
@@ -87,11 +95,11 @@ def _check(arguments: argparse.Namespace, settings: FitSettings) -> None:
         )
 
 
-def _quality(manifest: Manifest) -> list[str]:
+def _format_quality(manifest: Manifest) -> list[str]:
     lines = []
     quality = manifest.quality
     if quality:
-        shares = {name: _share(quality[name]) for name in ("f1", "precision", "recall", "false_share")}
+        shares = {name: _format_share(quality[name]) for name in ("f1", "precision", "recall", "false_share")}
         lines += ["test part: " + ", ".join(f"{name} {share}" for name, share in shares.items())]
     if quality.get("recall_by_kind"):
         kinds = quality["recall_by_kind"].items()
@@ -99,5 +107,5 @@ def _quality(manifest: Manifest) -> list[str]:
     return lines
 
 
-def _share(share: float | None) -> str:
-    return "none" if share is None else f"{share:.4f}"
+def _format_share(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"

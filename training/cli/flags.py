@@ -10,17 +10,17 @@ from training.config import loading
 from training.config.settings import FitSettings
 
 __all__ = [
-    "above_zero",
     "add_data",
     "add_out",
     "add_seed",
     "add_settings",
-    "at_least_zero",
     "count",
     "folder",
-    "settings",
+    "iso_time",
+    "non_negative_number",
+    "positive_number",
+    "read_settings",
     "share",
-    "time",
 ]
 
 _HELP = {
@@ -66,13 +66,15 @@ def add_settings(command: argparse.ArgumentParser) -> None:
     """Add `--config` and a flag for each setting; `settings` reads them."""
     command.add_argument("--config", type=Path, metavar="F.toml", help="settings, as in config/training.toml")
     default = FitSettings()
-    for name, meaning in _HELP.items():
+    for name, help_text in _HELP.items():
         value = getattr(default, name)
         shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-        command.add_argument(f"--{name.replace('_', '-')}", metavar="V", help=f"{meaning} (default: {shown})")
+        command.add_argument(
+            f"--{name.replace('_', '-')}", metavar="V", help=f"{help_text} (default: {shown})"
+        )
 
 
-def settings(arguments: argparse.Namespace) -> FitSettings:
+def read_settings(arguments: argparse.Namespace) -> FitSettings:
     """Return the settings of a command that has the flags of `add_settings`.
 
     Raises
@@ -92,9 +94,9 @@ def add_out(command: argparse.ArgumentParser) -> None:
     )
 
 
-def add_seed(command: argparse.ArgumentParser, meaning: str) -> None:
+def add_seed(command: argparse.ArgumentParser, help_text: str) -> None:
     """Add `--seed`, 0 unless told."""
-    command.add_argument("--seed", type=_seed_number, default=0, help=f"{meaning} (default: %(default)s)")
+    command.add_argument("--seed", type=_seed, default=0, help=f"{help_text} (default: %(default)s)")
 
 
 def folder(text: str) -> Path:
@@ -104,7 +106,7 @@ def folder(text: str) -> Path:
     return Path(text)
 
 
-def time(text: str) -> datetime:
+def iso_time(text: str) -> datetime:
     """Return an ISO 8601 time, taken for UTC where it has no zone."""
     try:
         moment = datetime.fromisoformat(text)
@@ -113,30 +115,32 @@ def time(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _number(rule: str, holds: Callable[[float], bool]) -> Callable[[str], float]:
+def _bounded_number(rule: str, is_valid: Callable[[float], bool]) -> Callable[[str], float]:
     def convert(text: str) -> float:
         try:
             number = float(text)
         except ValueError:
             number = math.nan
-        if not (math.isfinite(number) and holds(number)):
+        if not (math.isfinite(number) and is_valid(number)):
             raise argparse.ArgumentTypeError(f"must be {rule}, not {text!r}")
         return number
 
     return convert
 
 
-def _whole_number(least: int, most: int) -> Callable[[str], int]:
+def _bounded_integer(minimum: int, maximum: int) -> Callable[[str], int]:
     def convert(text: str) -> int:
-        if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-            raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most}, not {text!r}")
+        if not (text.isascii() and text.isdigit() and minimum <= int(text) <= maximum):
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number from {minimum} to {maximum}, not {text!r}"
+            )
         return int(text)
 
     return convert
 
 
-above_zero = _number("a number above 0", lambda number: number > 0)
-at_least_zero = _number("a number of at least 0", lambda number: number >= 0)
-share = _number("at least 0 and below 1", lambda number: 0 <= number < 1)
-count = _whole_number(1, 1_000_000)
-_seed_number = _whole_number(0, 2**32 - 1)
+positive_number = _bounded_number("a number above 0", lambda number: number > 0)
+non_negative_number = _bounded_number("a number of at least 0", lambda number: number >= 0)
+share = _bounded_number("at least 0 and below 1", lambda number: 0 <= number < 1)
+count = _bounded_integer(1, 1_000_000)
+_seed = _bounded_integer(0, 2**32 - 1)

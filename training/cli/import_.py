@@ -19,7 +19,7 @@ def configure(command: argparse.ArgumentParser) -> None:
     form.add_argument("--group", help="the pair's name (default: lwsndr/motes<a>-<b>)")
     form.add_argument(
         "--start",
-        type=flags.time,
+        type=flags.iso_time,
         default=lwsndr.DEFAULT_START,
         help="when reading number 1 was taken, ISO 8601 (default: %(default)s)",
     )
@@ -27,9 +27,9 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> str:
     """Write the recording; return what was joined and what was left out."""
-    imported = lwsndr.join(arguments.mote_a, arguments.mote_b, arguments.group, arguments.start)
+    imported = lwsndr.join_motes(arguments.mote_a, arguments.mote_b, arguments.group, arguments.start)
     recordings.write(imported.frame, arguments.out)
     return (
         f"{arguments.out}: {len(imported.frame)} readings of {imported.frame['group'].iloc[0]}; "
-        f"left out {imported.left_out} whose number only one of the files has"
+        f"left out {imported.unmatched_count} whose number only one of the files has"
     )

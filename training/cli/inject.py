@@ -7,7 +7,7 @@ from training.cli import flags
 from training.config.errors import InputError
 from training.data import recordings
 from training.faults.inject import inject
-from training.faults.kinds import DEFAULT_KINDS, KINDS
+from training.faults.kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS
 
 __all__ = ["configure", "run"]
 
@@ -25,10 +25,10 @@ def configure(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--kinds",
         nargs="+",
-        choices=list(KINDS),
-        default=list(DEFAULT_KINDS),
+        choices=list(FAULT_KINDS),
+        default=list(DEFAULT_FAULT_KINDS),
         metavar="KIND",
-        help=f"some of: {' '.join(KINDS)} (default: {' '.join(DEFAULT_KINDS)})",
+        help=f"some of: {' '.join(FAULT_KINDS)} (default: {' '.join(DEFAULT_FAULT_KINDS)})",
     )
     flags.add_seed(command, "the same seed gives the same faults")
 
@@ -39,11 +39,11 @@ def run(arguments: argparse.Namespace) -> str:
         raise InputError(f"--out: {arguments.out} is the recording itself; expected a file of its own")
     frame = recordings.read(arguments.recording)
     try:
-        labelled = inject(frame, arguments.rate, arguments.seed, arguments.kinds)
+        faulty_frame = inject(frame, arguments.rate, arguments.seed, arguments.kinds)
     except InputError as error:
         raise InputError(f"{arguments.recording}: {error}") from error
-    recordings.write(labelled, arguments.out)
-    share = (labelled["label"] == recordings.FAULTY).mean()
-    counts = labelled["kind"].value_counts()
+    recordings.write(faulty_frame, arguments.out)
+    share = (faulty_frame["label"] == recordings.FAULTY_LABEL).mean()
+    counts = faulty_frame["kind"].value_counts()
     kinds = ", ".join(f"{kind} {counts.get(kind, 0)}" for kind in arguments.kinds)
-    return f"{arguments.out}: {len(labelled)} readings, {share:.1%} faulty ({kinds})"
+    return f"{arguments.out}: {len(faulty_frame)} readings, {share:.1%} faulty ({kinds})"

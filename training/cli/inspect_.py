@@ -31,17 +31,17 @@ def run(arguments: argparse.Namespace) -> str:
     from training.report import model_plots  # noqa: PLC0415
 
     try:
-        manifest, layers = weights.read(arguments.bundle)
+        manifest, layers = weights.load_layers(arguments.bundle)
     except BundleError as error:
         raise InputError(str(error)) from error
-    frame = pd.DataFrame(weights.table(layers))
-    files = {"weights.csv": _csv(frame)}
+    frame = pd.DataFrame(weights.weights_table(layers))
+    files = {"weights.csv": _to_csv(frame)}
     first = next(number for number, layer in enumerate(layers) if layer.arrays)
     for number, layer in enumerate(layers):
         if layer.arrays:
-            inputs = _inputs(manifest, len(next(iter(layer.arrays.values())))) if number == first else ()
-            files[f"{number:02}_{layer.name}.png"] = model_plots.layer(number, layer, inputs)
-    output_folder.prepare(arguments.out)
+            inputs = _input_names(manifest, len(next(iter(layer.arrays.values())))) if number == first else ()
+            files[f"{number:02}_{layer.name}.png"] = model_plots.layer_weights(number, layer, inputs)
+    output_folder.create(arguments.out)
     output_folder.write(arguments.out, files)
     total = int(frame["numbers"].sum())
     shown = frame.drop(columns=["number", "kind"]).to_string(
@@ -52,16 +52,16 @@ def run(arguments: argparse.Namespace) -> str:
     )
 
 
-def _inputs(manifest: Manifest, count: int) -> Sequence[str]:
+def _input_names(manifest: Manifest, count: int) -> Sequence[str]:
     """Return what the first layer's inputs are: the features, or those of each step where it gets all."""
-    if count == len(manifest.names):
-        return manifest.names
+    if count == len(manifest.feature_names):
+        return manifest.feature_names
     from training.report.model_plots import step_names  # noqa: PLC0415
 
-    return [f"{step} {name}" for step in step_names(manifest.steps) for name in manifest.names]
+    return [f"{step} {name}" for step in step_names(manifest.steps) for name in manifest.feature_names]
 
 
-def _csv(frame: pd.DataFrame) -> bytes:
+def _to_csv(frame: pd.DataFrame) -> bytes:
     file = io.StringIO()
     frame.to_csv(file, index=False)
     return file.getvalue().encode()

@@ -11,7 +11,7 @@ import shtab
 
 from monitor import __version__
 
-__all__ = ["parser"]
+__all__ = ["build_parser"]
 
 _SETTINGS = """
 settings:
@@ -31,8 +31,8 @@ class _Command:
     """A command: its module, what it is for in a line, what else there is to know, and examples."""
 
     module: str
-    meaning: str
-    more: str
+    summary: str
+    details: str
     examples: tuple[str, ...]
 
 
@@ -115,34 +115,34 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}\n")
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """Return the parser; what it parses has the function that runs the command as `run`."""
-    whole = _Parser(
+    root_parser = _Parser(
         prog="sensor-training",
         description="Makes the bundle that the monitor loads.",
         epilog=_epilog(*_COMMANDS["inject"].examples[:1], *_COMMANDS["fit"].examples[:1]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    whole.add_argument("--version", action="version", version=f"sensor-training {__version__}")
-    shtab.add_argument_to(whole, help="print the completion for this shell")
-    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, about in _COMMANDS.items():
-        module = import_module(f"training.cli.{about.module}")
+    root_parser.add_argument("--version", action="version", version=f"sensor-training {__version__}")
+    shtab.add_argument_to(root_parser, help="print the completion for this shell")
+    commands = root_parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, spec in _COMMANDS.items():
+        module = import_module(f"training.cli.{spec.module}")
         command = commands.add_parser(
             name,
-            help=about.meaning,
-            description=f"{about.meaning[0].upper()}{about.meaning[1:]}.\n\n{about.more}",
+            help=spec.summary,
+            description=f"{spec.summary[0].upper()}{spec.summary[1:]}.\n\n{spec.details}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.configure(command)
         takes_settings = any(action.dest == "config" for action in _actions(command))
-        command.epilog = _epilog(*about.examples) + (_SETTINGS if takes_settings else "")
+        command.epilog = _epilog(*spec.examples) + (_SETTINGS if takes_settings else "")
         command.set_defaults(run=module.run)
-    for action in _actions(whole):
+    for action in _actions(root_parser):
         if action.type is Path:
             folder = action.metavar == "DIR"
             action.complete = shtab.DIRECTORY if folder else shtab.FILE  # type: ignore[attr-defined]
-    return whole
+    return root_parser
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

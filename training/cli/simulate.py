@@ -24,18 +24,21 @@ def configure(command: argparse.ArgumentParser) -> None:
         "--groups", type=flags.count, default=6, help="pairs of motes (default: %(default)s)"
     )
     command.add_argument(
-        "--hours", type=flags.above_zero, default=6.0, help="length of the recording (default: %(default)s)"
+        "--hours",
+        type=flags.positive_number,
+        default=6.0,
+        help="length of the recording (default: %(default)s)",
     )
     command.add_argument(
         "--from-hour",
-        type=flags.at_least_zero,
+        type=flags.non_negative_number,
         default=0.0,
         help="hour of the plant's time at which it begins; from where another recording of the same plant "
         "ends, it holds what that one hasn't seen (default: %(default)s)",
     )
     command.add_argument(
         "--start",
-        type=flags.time,
+        type=flags.iso_time,
         default=DEFAULT_START,
         help="when the plant's hour 0 is, ISO 8601 (default: %(default)s)",
     )

@@ -10,8 +10,8 @@ from training.data import output_folder
 
 __all__ = ["configure", "run"]
 
-_TRIALS = 20
-_SEEDS = 3
+_DEFAULT_TRIALS = 20
+_DEFAULT_SEEDS = 3
 
 
 def configure(command: argparse.ArgumentParser) -> None:
@@ -35,10 +35,10 @@ def configure(command: argparse.ArgumentParser) -> None:
         "--trials",
         type=flags.count,
         metavar="N",
-        help=f"of a search, besides the notebook's three combinations (default: {_TRIALS})",
+        help=f"of a search, besides the notebook's three combinations (default: {_DEFAULT_TRIALS})",
     )
     command.add_argument(
-        "--seeds", type=flags.count, metavar="N", help=f"of each initializer (default: {_SEEDS})"
+        "--seeds", type=flags.count, metavar="N", help=f"of each initializer (default: {_DEFAULT_SEEDS})"
     )
     flags.add_settings(command)
 
@@ -49,23 +49,26 @@ def run(arguments: argparse.Namespace) -> str:
         raise InputError("--trials belongs to --study search; expected --seeds, or neither")
     if arguments.seeds is not None and arguments.study != "initializers":
         raise InputError("--seeds belongs to --study initializers; expected --trials, or neither")
-    settings = flags.settings(arguments)
+    settings = flags.read_settings(arguments)
     from training.data.prepare import prepare  # noqa: PLC0415
-    from training.network.epoch_progress import console  # noqa: PLC0415
+    from training.network.epoch_progress import make_console  # noqa: PLC0415
     from training.tune import studies, trials  # noqa: PLC0415
-    from training.tune.objective import without_test  # noqa: PLC0415
+    from training.tune.objective import drop_test_part  # noqa: PLC0415
 
-    prepared = without_test(prepare(arguments.recording, arguments.windows, settings))
-    output_folder.prepare(arguments.out)
+    prepared = drop_test_part(prepare(arguments.recording, arguments.windows, settings))
+    output_folder.create(arguments.out)
     files = [*arguments.recording, *([arguments.windows] if arguments.windows else [])]
-    about = {"data": [_digest(path) for path in files], "settings": settings.model_dump(mode="json")}
-    with trials.opened(arguments.out, arguments.study, about) as study:
+    user_attrs = {
+        "data": [_file_digest(path) for path in files],
+        "settings": settings.model_dump(mode="json"),
+    }
+    with trials.open_study(arguments.out, arguments.study, user_attrs) as study:
         if arguments.study == "search":
-            plan = trials.search_plan(settings, arguments.trials or _TRIALS)
-            return studies.search(study, plan, prepared, settings, arguments.out, console())
-        plan = trials.initializer_plan(settings, arguments.seeds or _SEEDS)
-        return studies.initializers(study, plan, prepared, settings, arguments.out, console())
+            plan = trials.search_plan(settings, arguments.trials or _DEFAULT_TRIALS)
+            return studies.run_search(study, plan, prepared, settings, arguments.out, make_console())
+        plan = trials.initializer_plan(settings, arguments.seeds or _DEFAULT_SEEDS)
+        return studies.compare_initializers(study, plan, prepared, settings, arguments.out, make_console())
 
 
-def _digest(path: Path) -> str:
+def _file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

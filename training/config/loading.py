@@ -24,7 +24,7 @@ __all__ = ["load"]
 
 _PREFIX = "TRAINING_"
 # What pydantic calls more or fewer numbers than a setting has.
-_LENGTHS = {"missing", "too_long", "tuple_type"}
+_LENGTH_ERRORS = {"missing", "too_long", "tuple_type"}
 
 
 def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> FitSettings:
@@ -40,7 +40,7 @@ def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> FitSettin
     InputError : the file is missing, a setting unknown, a value of the wrong type or impossible.
     """
     content = _read(file) if file else {}
-    given = dict(flags or {})
+    flag_values = dict(flags or {})
     _check_environment()
 
     class Merged(FitSettings, BaseSettings):
@@ -59,9 +59,9 @@ def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> FitSettin
             return init_settings, env_settings, InitSettingsSource(settings_cls, content)
 
     try:
-        merged = Merged(**given)
+        merged = Merged(**flag_values)
     except ValidationError as error:
-        raise InputError(_explain(error, file, given)) from None
+        raise InputError(_explain(error, file, flag_values)) from None
     return FitSettings(**merged.model_dump())
 
 
@@ -78,7 +78,7 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         FitSettings.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        raise InputError(f"{file}: {_problem(error)}") from None
+        raise InputError(f"{file}: {_format_error(error)}") from None
     return content
 
 
@@ -92,34 +92,34 @@ def _check_environment() -> None:
 def _explain(error: ValidationError, file: Path | None, flags: Mapping[str, Any]) -> str:
     name = str(error.errors()[0]["loc"][0])
     if name in flags:
-        return f"--{_problem(error).replace('_', '-', name.count('_'))}"
+        return f"--{_format_error(error).replace('_', '-', name.count('_'))}"
     variable = f"{_PREFIX}{name}".upper()
     if variable in {key.upper() for key in os.environ}:
-        return f"environment {variable}: {_problem(error)}"
-    return f"{file or 'settings'}: {_problem(error)}"
+        return f"environment {variable}: {_format_error(error)}"
+    return f"{file or 'settings'}: {_format_error(error)}"
 
 
-def _problem(error: ValidationError) -> str:
+def _format_error(error: ValidationError) -> str:
     """Say the first problem: the setting, the rule, the offending value."""
     first = error.errors()[0]
     # What a union tried comes after the setting's name, and tells a user nothing.
     parts = [str(part) for part in first["loc"] if isinstance(part, int) or part in FitSettings.model_fields]
-    rule = _rule(first)
-    if first["type"] in _LENGTHS:
+    rule = _format_rule(first)
+    if first["type"] in _LENGTH_ERRORS:
         parts = parts[:1]
     name = ".".join(parts) or str(first["loc"][0])
     return f"{name} {rule}" if rule.startswith(("must ", "is ")) else f"{name}: {rule}"
 
 
-def _rule(problem: ErrorDetails) -> str:
+def _format_rule(problem: ErrorDetails) -> str:
     name = str(problem["loc"][0])
     if problem["type"] == "extra_forbidden":
         return "is an unknown setting" + _suggest(name, set(FitSettings.model_fields))
     if name == "class_weight":
         return "must be balanced, none, or two numbers above 0, for Normal and Faulty"
-    if problem["type"] in _LENGTHS:
-        usual = FitSettings.model_fields[name].default
-        return f"must be {len(usual)} numbers, such as {','.join(map(str, usual))}"
+    if problem["type"] in _LENGTH_ERRORS:
+        default = FitSettings.model_fields[name].default
+        return f"must be {len(default)} numbers, such as {','.join(map(str, default))}"
     text = problem["msg"].replace("Input should", "must")
     value = problem["input"]
     return f"{text}, not {value!r}" if isinstance(value, (str, int, float, bool)) else text

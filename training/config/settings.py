@@ -20,7 +20,7 @@ Initializer = Literal[
 INITIALIZERS: tuple[Initializer, ...] = get_args(Initializer)
 
 
-def _split(value: Any) -> Any:
+def _parse_tuple(value: Any) -> Any:
     """Take `128,64,32`, as a flag or the environment has it, and a file's list for a tuple."""
     if isinstance(value, str) and "," in value:
         return tuple(value.split(","))
@@ -34,15 +34,15 @@ Weight = Annotated[float, Gt(0), Le(1e6)]
 
 
 class FitSettings(BaseModel):
-    """What decides how a network is trained. `configuration.load` merges it from all sources."""
+    """What decides how a network is trained. `configuration.load_settings` merges it from all sources."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     network: Literal["lstm", "dense"] = "lstm"
     """Two LSTM layers and a dense one, or three dense ones over the flat window."""
-    units: Annotated[tuple[Units, Units, Units], BeforeValidator(_split)] = (128, 64, 32)
+    units: Annotated[tuple[Units, Units, Units], BeforeValidator(_parse_tuple)] = (128, 64, 32)
     """Of the three hidden layers, from the window on."""
-    dropout: Annotated[tuple[Dropout, Dropout], BeforeValidator(_split)] = (0.3, 0.3)
+    dropout: Annotated[tuple[Dropout, Dropout], BeforeValidator(_parse_tuple)] = (0.3, 0.3)
     """Share that is dropped after the first and the second hidden layer."""
     kernel_initializer: Initializer = "glorot_uniform"
     """What the weights on a layer's input begin with."""
@@ -56,9 +56,9 @@ class FitSettings(BaseModel):
     """Windows between two updates of the weights."""
     learning_rate: Annotated[float, Gt(0), Le(1)] = 1e-3
     """Adam's, at the start; halved whenever the validation loss has not fallen for 3 epochs."""
-    class_weight: Annotated[Literal["balanced", "none"] | tuple[Weight, Weight], BeforeValidator(_split)] = (
-        "balanced"
-    )
+    class_weight: Annotated[
+        Literal["balanced", "none"] | tuple[Weight, Weight], BeforeValidator(_parse_tuple)
+    ] = "balanced"
     """How much a window of each class counts: by its rarity, the same, or as given for (Normal, Faulty)."""
     baseline: Literal["group", "none"] = "group"
     """Whether windows are judged by their group's own normal, so that the model holds on plants that it has

@@ -14,41 +14,48 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from training.config.settings import FitSettings
 from training.data.dataset import STEPS, Dataset
-from training.data.recordings import NAMES
+from training.data.recordings import FEATURE_NAMES
 
-__all__ = ["COLUMNS", "Box", "CleaningReport", "clean"]
+__all__ = ["COLUMNS", "BoxStats", "CleaningReport", "clean"]
 
-COLUMNS = tuple(f"t{step} {name}" for step in range(STEPS) for name in NAMES)
+COLUMNS = tuple(f"t{step} {name}" for step in range(STEPS) for name in FEATURE_NAMES)
 """The columns of a flat window."""
 
 # A picture shows no more points than this, and the report is no place for a recording.
-_MOST_POINTS = 100
+_MAX_POINTS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Box:
+class BoxStats:
     """What a box plot shows of one column, in the feature's unit."""
 
-    low: float
+    whisker_low: float
     """Where the lower whisker ends: the least value that is no outlier."""
     q1: float
     median: float
     q3: float
-    high: float
+    whisker_high: float
     """Where the upper whisker ends: the greatest value that is no outlier."""
     outliers: tuple[float, ...]
     """The values beyond the whiskers, at most 100 of them, evenly picked from least to greatest."""
 
     @classmethod
-    def of(cls, values: FloatArray, factor: float) -> "Box":
+    def from_values(cls, values: FloatArray, factor: float) -> "BoxStats":
         """Learn it from a column (window,), at least one value."""
         q1, median, q3 = np.percentile(values, [25, 50, 75]).tolist()
-        reach = factor * (q3 - q1)
-        inside = (values >= q1 - reach) & (values <= q3 + reach)  # the median at least
-        beyond = np.sort(values[~inside])
-        picked = beyond[np.unique(np.linspace(0, len(beyond) - 1, _MOST_POINTS).astype(int))[: len(beyond)]]
+        whisker_length = factor * (q3 - q1)
+        inside = (values >= q1 - whisker_length) & (values <= q3 + whisker_length)  # the median at least
+        outliers = np.sort(values[~inside])
+        shown_outliers = outliers[
+            np.unique(np.linspace(0, len(outliers) - 1, _MAX_POINTS).astype(int))[: len(outliers)]
+        ]
         return cls(
-            float(values[inside].min()), q1, median, q3, float(values[inside].max()), tuple(picked.tolist())
+            float(values[inside].min()),
+            q1,
+            median,
+            q3,
+            float(values[inside].max()),
+            tuple(shown_outliers.tolist()),
         )
 
 
@@ -67,9 +74,9 @@ class CleaningReport:
     """Windows with an outlier in any column; they are gone."""
     removed_faulty: int
     """How many of those are Faulty."""
-    before: tuple[Box, ...]
+    before: tuple[BoxStats, ...]
     """Each column of what was looked at, before: (column,). Empty where nothing was looked at."""
-    after: tuple[Box, ...]
+    after: tuple[BoxStats, ...]
     """The same without what was removed."""
 
     def as_dict(self) -> dict[str, object]:
@@ -84,37 +91,39 @@ def clean(train: Dataset, settings: FitSettings) -> tuple[Dataset, CleaningRepor
     is the same in most windows of a group has no interquartile range to measure by, and no outliers.
     """
     factor, scope = settings.cleaning_factor, settings.cleaning_scope
-    looked_at = {
+    in_scope = {
         "off": np.zeros(len(train), dtype=bool),
         "normal": ~train.faulty,
         "all": np.ones(len(train), dtype=bool),
     }[scope]
-    flat = train.raw.reshape(len(train), len(COLUMNS))  # (window, column)
-    outlying = np.zeros_like(flat, dtype=bool)
-    for stretch in np.unique(train.stretches[looked_at]):
-        rows = looked_at & (train.stretches == stretch)
-        outlying[rows] = _outlying(flat[rows], factor)
-    gone = np.any(outlying, axis=1)  # (window,)
+    flat = train.raw_windows.reshape(len(train), len(COLUMNS))  # (window, column)
+    is_outlier = np.zeros_like(flat, dtype=bool)
+    for series_id in np.unique(train.series_ids[in_scope]):
+        rows = in_scope & (train.series_ids == series_id)
+        is_outlier[rows] = _outlier_mask(flat[rows], factor)
+    removed = np.any(is_outlier, axis=1)  # (window,)
     report = CleaningReport(
         factor=factor,
         scope=scope,
-        windows=int(looked_at.sum()),
-        outliers=dict(zip(COLUMNS, outlying.sum(axis=0).tolist(), strict=True)),
-        removed=int(gone.sum()),
-        removed_faulty=int((gone & train.faulty).sum()),
-        before=_boxes(flat[looked_at], factor),
-        after=_boxes(flat[looked_at & ~gone], factor),
+        windows=int(in_scope.sum()),
+        outliers=dict(zip(COLUMNS, is_outlier.sum(axis=0).tolist(), strict=True)),
+        removed=int(removed.sum()),
+        removed_faulty=int((removed & train.faulty).sum()),
+        before=_box_stats(flat[in_scope], factor),
+        after=_box_stats(flat[in_scope & ~removed], factor),
     )
-    return train[~gone], report
+    return train[~removed], report
 
 
-def _outlying(flat: FloatArray, factor: float) -> NDArray[np.bool_]:
+def _outlier_mask(flat: FloatArray, factor: float) -> NDArray[np.bool_]:
     """Return which values (window, column) are outliers of their column."""
     q1, q3 = np.percentile(flat, [25, 75], axis=0)  # (column,) each
-    reach = factor * (q3 - q1)
-    found: NDArray[np.bool_] = ((flat < q1 - reach) | (flat > q3 + reach)) & (reach > 0)
-    return found
+    whisker_length = factor * (q3 - q1)
+    outlier_mask: NDArray[np.bool_] = ((flat < q1 - whisker_length) | (flat > q3 + whisker_length)) & (
+        whisker_length > 0
+    )
+    return outlier_mask
 
 
-def _boxes(flat: FloatArray, factor: float) -> tuple[Box, ...]:
-    return tuple(Box.of(column, factor) for column in flat.T) if len(flat) else ()
+def _box_stats(flat: FloatArray, factor: float) -> tuple[BoxStats, ...]:
+    return tuple(BoxStats.from_values(column, factor) for column in flat.T) if len(flat) else ()

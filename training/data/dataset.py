@@ -13,20 +13,20 @@ from monitor.core.readings import Readings
 from monitor.core.rules import WindowRules
 from monitor.detect.windows import WindowStage
 from training.config.errors import InputError
-from training.data.recordings import FAULTY, NAMES
+from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES
 
 __all__ = ["STEPS", "Dataset", "build", "concat", "hold_out", "sample_period", "split"]
 
 STEPS = 3
 
-_BLOCKS = 5
+_VALIDATION_BLOCKS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
     """Windows with their truth."""
 
-    stretches: NDArray[np.intp]
+    series_ids: NDArray[np.intp]
     """Which group of which recording each window is from: (window,)."""
     ts: FloatArray
     """Event times, oldest first, seconds: (window, step)."""
@@ -36,30 +36,30 @@ class Dataset:
     """Whether any of its readings is: (window,)."""
     kinds: NDArray[np.str_]
     """The kind of fault of the last reading, "" where that is healthy: (window,)."""
-    raw: FloatArray
+    raw_windows: FloatArray
     """Raw values: (window, step, feature)."""
-    normals: FloatArray
+    baselines: FloatArray
     """Each one's normal, as `monitor.detect.baseline.stage` has it: (window, 3, feature)."""
 
     @classmethod
-    def of(
+    def from_windows(
         cls,
-        stretches: NDArray[np.intp],
+        series_ids: NDArray[np.intp],
         ts: FloatArray,
         windows: FloatArray,
         faulty: NDArray[np.bool_],
         kinds: NDArray[np.str_],
     ) -> "Dataset":
         """Build one from raw windows, in no normal."""
-        normals = np.zeros((len(windows), 3, windows.shape[2]))
-        normals[:, 1] = 1
-        return cls(stretches, ts, windows, faulty, kinds, windows, normals)
+        baselines = np.zeros((len(windows), 3, windows.shape[2]))
+        baselines[:, 1] = 1
+        return cls(series_ids, ts, windows, faulty, kinds, windows, baselines)
 
     def __len__(self) -> int:
         return len(self.faulty)
 
-    def __getitem__(self, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> "Dataset":
-        return Dataset(*(getattr(self, field.name)[which] for field in fields(self)))
+    def __getitem__(self, index: NDArray[np.bool_] | NDArray[np.intp] | slice) -> "Dataset":
+        return Dataset(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
 def sample_period(frames: Sequence[pd.DataFrame]) -> float:
@@ -80,47 +80,51 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
     ------
     InputError : a group has no window at all.
     """
-    stage = WindowStage(STEPS, len(NAMES) + 2, WindowRules(max_gap))
-    names = sorted({name for frame in frames for name in _kind(frame)})
-    cut = []
-    ts = []
-    stretches: list[str] = []
+    stage = WindowStage(STEPS, len(FEATURE_NAMES) + 2, WindowRules(max_gap))
+    kind_names = sorted({name for frame in frames for name in _kind_column(frame)})
+    values_parts = []
+    ts_parts = []
+    series_names: list[str] = []
     for number, frame in enumerate(frames):
         # Label and kind ride along as two more values, so that they can't drift from their readings.
-        code = np.searchsorted(names, _kind(frame))
-        values = np.column_stack([frame[NAMES], frame["label"] == FAULTY, code])  # (reading, feature + 2)
+        kind_codes = np.searchsorted(kind_names, _kind_column(frame))
+        values = np.column_stack(
+            [frame[FEATURE_NAMES], frame["label"] == FAULTY_LABEL, kind_codes]
+        )  # (reading, feature + 2)
         groups = [f"{number}/{group}" for group in frame["group"]]
-        no_clock = np.full(len(frame), np.inf)
-        again = np.zeros(len(frame), dtype=np.bool_)
-        windows = stage.push(Readings(groups, frame["ts"].to_numpy(), values, no_clock, no_clock, again))
-        _check_groups(groups, windows.rows, max_gap)
-        cut.append(windows.values)
-        ts.append(windows.ts)
-        stretches += [groups[row] for row in windows.rows]
-    values = np.concatenate(cut)  # (window, step, feature + 2)
-    return Dataset.of(
-        stretches=np.unique(stretches, return_inverse=True)[1],
-        ts=np.concatenate(ts),
+        no_arrival_time = np.full(len(frame), np.inf)
+        redelivered = np.zeros(len(frame), dtype=np.bool_)
+        windows = stage.push(
+            Readings(groups, frame["ts"].to_numpy(), values, no_arrival_time, no_arrival_time, redelivered)
+        )
+        _check_groups(groups, windows.reading_indices, max_gap)
+        values_parts.append(windows.values)
+        ts_parts.append(windows.ts)
+        series_names += [groups[row] for row in windows.reading_indices]
+    values = np.concatenate(values_parts)  # (window, step, feature + 2)
+    return Dataset.from_windows(
+        series_ids=np.unique(series_names, return_inverse=True)[1],
+        ts=np.concatenate(ts_parts),
         windows=np.ascontiguousarray(values[:, :, :-2]),
         faulty=np.any(values[:, :, -2] > 0, axis=1),
-        kinds=np.array(names, dtype=str)[values[:, -1, -1].astype(int)],
+        kinds=np.array(kind_names, dtype=str)[values[:, -1, -1].astype(int)],
     )
 
 
 def concat(parts: Sequence[Dataset]) -> Dataset:
     """Join datasets; what were stretches of their own stay so."""
-    counts = [int(part.stretches.max(initial=-1)) + 1 for part in parts]
-    shifted = [part.stretches + sum(counts[:number]) for number, part in enumerate(parts)]
+    counts = [int(part.series_ids.max(initial=-1)) + 1 for part in parts]
+    series_ids = [part.series_ids + sum(counts[:number]) for number, part in enumerate(parts)]
     rest = [
         np.concatenate([getattr(part, field.name) for part in parts])
         for field in fields(Dataset)
         if field.name != "stretches"
     ]
-    return Dataset(np.concatenate(shifted), *rest)
+    return Dataset(np.concatenate(series_ids), *rest)
 
 
 def split(
-    data: Dataset, share: float, how: Literal["time", "random"] = "time", seed: int = 0
+    data: Dataset, share: float, method: Literal["time", "random"] = "time", seed: int = 0
 ) -> tuple[Dataset, Dataset]:
     """Split off `share` of the windows as a second part; none of them where it is 0.
 
@@ -130,12 +134,14 @@ def split(
     """
     if share == 0:
         return data, data[:0]
-    first, second = _by_time(data, share) if how == "time" else _at_random(data, share, seed)
-    return data[first], data[second]
+    is_train, is_test = (
+        _split_by_time(data, share) if method == "time" else _split_at_random(data, share, seed)
+    )
+    return data[is_train], data[is_test]
 
 
 def hold_out(
-    data: Dataset, share: float, how: Literal["time", "random"] = "time", seed: int = 0
+    data: Dataset, share: float, method: Literal["time", "random"] = "time", seed: int = 0
 ) -> tuple[Dataset, Dataset]:
     """Hold out `share` of the windows as a second part, to decide about the training with.
 
@@ -143,54 +149,58 @@ def hold_out(
     of one is in neither part. It isn't the end: a day goes on, and a network that hasn't seen the latest
     readings there are calls all that follow Faulty. At random, it is as in `split`.
     """
-    first, second = _by_blocks(data, share) if how == "time" else _at_random(data, share, seed)
-    return data[first], data[second]
+    is_train, is_validation = (
+        _split_by_blocks(data, share) if method == "time" else _split_at_random(data, share, seed)
+    )
+    return data[is_train], data[is_validation]
 
 
-def _by_blocks(data: Dataset, share: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    first = np.zeros(len(data), dtype=bool)
-    second = np.zeros(len(data), dtype=bool)
-    for stretch in np.unique(data.stretches):
-        rows = np.flatnonzero(data.stretches == stretch)
-        place = np.arange(len(rows)) * _BLOCKS / len(rows) % 1  # in its fifth, from 0 to 1
-        inside = np.abs(place - 0.5) < share / 2
-        second[rows] = inside
-        first[rows] = ~np.isin(data.ts[rows], data.ts[rows[inside]]).any(axis=1)
-    return first, second
+def _split_by_blocks(data: Dataset, share: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    is_train = np.zeros(len(data), dtype=bool)
+    is_validation = np.zeros(len(data), dtype=bool)
+    for series_id in np.unique(data.series_ids):
+        rows = np.flatnonzero(data.series_ids == series_id)
+        block_position = (
+            np.arange(len(rows)) * _VALIDATION_BLOCKS / len(rows) % 1
+        )  # in its fifth, from 0 to 1
+        in_block = np.abs(block_position - 0.5) < share / 2
+        is_validation[rows] = in_block
+        is_train[rows] = ~np.isin(data.ts[rows], data.ts[rows[in_block]]).any(axis=1)
+    return is_train, is_validation
 
 
-def _by_time(data: Dataset, share: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    first = np.zeros(len(data), dtype=bool)
-    second = np.zeros(len(data), dtype=bool)
-    for stretch in np.unique(data.stretches):
-        rows = np.flatnonzero(data.stretches == stretch)
+def _split_by_time(data: Dataset, share: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    is_train = np.zeros(len(data), dtype=bool)
+    is_test = np.zeros(len(data), dtype=bool)
+    for series_id in np.unique(data.series_ids):
+        rows = np.flatnonzero(data.series_ids == series_id)
         ends = data.ts[rows, -1]
         cut = ends[min(round(len(rows) * (1 - share)), len(rows) - 1)]
-        first[rows] = ends < cut
-        second[rows] = data.ts[rows, 0] >= cut
-    return first, second
+        is_train[rows] = ends < cut
+        is_test[rows] = data.ts[rows, 0] >= cut
+    return is_train, is_test
 
 
-def _at_random(data: Dataset, share: float, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _split_at_random(data: Dataset, share: float, seed: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     from sklearn.model_selection import train_test_split  # noqa: PLC0415 - most commands split nothing
 
-    second = np.zeros(len(data), dtype=bool)
+    is_held_out = np.zeros(len(data), dtype=bool)
     if len(data) > 1:
-        second[train_test_split(np.arange(len(data)), test_size=share, random_state=seed)[1]] = True
-    return ~second, second
+        is_held_out[train_test_split(np.arange(len(data)), test_size=share, random_state=seed)[1]] = True
+    return ~is_held_out, is_held_out
 
 
 def _check_groups(groups: Sequence[str], rows: NDArray[np.intp], max_gap: float) -> None:
-    silent = set(groups) - {groups[row] for row in rows}
-    if silent:
-        name = min(silent).partition("/")[2]
+    without_window = set(groups) - {groups[row] for row in rows}
+    if without_window:
+        name = min(without_window).partition("/")[2]
         raise InputError(
             f"group {name}: no {STEPS} readings follow each other within {max_gap:g} s, so it has no window; "
             "expected some, or no such group"
         )
 
 
-def _kind(frame: pd.DataFrame) -> NDArray[np.str_]:
+def _kind_column(frame: pd.DataFrame) -> NDArray[np.str_]:
     if "kind" not in frame.columns:
         return np.full(len(frame), "", dtype=str)
     return frame["kind"].fillna("").to_numpy(dtype=str)

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import pandas as pd
 
 from training.config.errors import InputError
-from training.data.recordings import HEALTHY
+from training.data.recordings import NORMAL_LABEL
 
-__all__ = ["DEFAULT_START", "Imported", "join"]
+__all__ = ["DEFAULT_START", "JoinedRecording", "join_motes"]
 
 SAMPLE_PERIOD_S = 5.0
 # The files hold no clock. This is the day of the multi-hop recordings, at an hour that suits six hours of
@@ -25,16 +25,16 @@ DEFAULT_START = datetime.fromisoformat("2010-07-10T12:00:00+00:00")
 _COLUMNS = ["number", "mote", "humidity", "temperature", "event"]
 
 
-class Imported(NamedTuple):
+class JoinedRecording(NamedTuple):
     """A recording made of two motes' files."""
 
     frame: pd.DataFrame
     """`ts`, `group`, the features, `label` (1 throughout) and `event` (1 where either mote has one)."""
-    left_out: int
+    unmatched_count: int
     """Readings whose number only one of the two files has."""
 
 
-def join(mote_a: Path, mote_b: Path, group: str | None, start: datetime) -> Imported:
+def join_motes(mote_a: Path, mote_b: Path, group: str | None, start: datetime) -> JoinedRecording:
     """Join two motes' files by reading number.
 
     Parameters
@@ -48,23 +48,23 @@ def join(mote_a: Path, mote_b: Path, group: str | None, start: datetime) -> Impo
     InputError : a file isn't one of LWSNDR's, or the two have no reading in common.
     """
     first, second = _read(mote_a), _read(mote_b)
-    both = first.merge(second, on="number", suffixes=("_1", "_2")).sort_values("number")
-    if both.empty:
+    joined = first.merge(second, on="number", suffixes=("_1", "_2")).sort_values("number")
+    if joined.empty:
         raise InputError(f"{mote_a} and {mote_b} have no reading number in common")
     motes = f"{first['mote'].iloc[0]}-{second['mote'].iloc[0]}"
     frame = pd.DataFrame(
         {
-            "ts": start.timestamp() + (both["number"] - 1) * SAMPLE_PERIOD_S,
+            "ts": start.timestamp() + (joined["number"] - 1) * SAMPLE_PERIOD_S,
             "group": group or f"lwsndr/motes{motes}",
-            "temperature_1": both["temperature_1"],
-            "humidity_1": both["humidity_1"],
-            "temperature_2": both["temperature_2"],
-            "humidity_2": both["humidity_2"],
-            "label": HEALTHY,
-            "event": both[["event_1", "event_2"]].max(axis=1),
+            "temperature_1": joined["temperature_1"],
+            "humidity_1": joined["humidity_1"],
+            "temperature_2": joined["temperature_2"],
+            "humidity_2": joined["humidity_2"],
+            "label": NORMAL_LABEL,
+            "event": joined[["event_1", "event_2"]].max(axis=1),
         }
     )
-    return Imported(frame, len(first) + len(second) - 2 * len(both))
+    return JoinedRecording(frame, len(first) + len(second) - 2 * len(joined))
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from training.config.errors import InputError
 
-__all__ = ["alone", "prepare", "write"]
+__all__ = ["create", "exclusive_lock", "write"]
 
 
-def prepare(folder: Path) -> None:
+def create(folder: Path) -> None:
     """Make the folder if it isn't there.
 
     Raises
@@ -27,7 +27,7 @@ def prepare(folder: Path) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def exclusive_lock(folder: Path) -> Iterator[None]:
     """Work in a folder that no other process works in; the lock goes with the process, however it ends.
 
     Raises

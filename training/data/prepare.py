@@ -15,16 +15,16 @@ from training.config.settings import FitSettings
 from training.data import dataset, recordings, relative_windows, windows_file
 from training.data.cleaning import CleaningReport, clean
 from training.data.dataset import Dataset
-from training.data.recordings import NAMES
+from training.data.recordings import FEATURE_NAMES
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["PreparedData", "prepare"]
 
 # Fewer windows than this hold too few episodes of each kind of fault to learn from.
-_FEWEST_WINDOWS = 300
+_MIN_WINDOWS = 300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Prepared:
+class PreparedData:
     """Three parts that share no reading (unless the split is random), and what was learnt of the first."""
 
     train: Dataset
@@ -44,12 +44,12 @@ class Prepared:
     """The recordings, whole; none where there are only windows."""
 
     @property
-    def healthy(self) -> FloatArray:
+    def healthy_readings(self) -> FloatArray:
         """Readings of the Normal windows of `train`, as the network sees them: (reading, feature)."""
-        return self.train.windows[~self.train.faulty].reshape(-1, len(NAMES))
+        return self.train.windows[~self.train.faulty].reshape(-1, len(FEATURE_NAMES))
 
 
-def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) -> Prepared:
+def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) -> PreparedData:
     """Read, cut into windows, show them in their normals, split, clean and scale.
 
     Parameters
@@ -69,78 +69,83 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
             f"{windows}: windows without the readings before them have no normal of their group; expected "
             "recordings alone, or --baseline none"
         )
-    where = ", ".join(map(str, [*paths, *([windows] if windows else [])]))
+    source_names = ", ".join(map(str, [*paths, *([windows] if windows else [])]))
     frames = [_read(path) for path in paths]
     period = dataset.sample_period(frames) if frames else settings.sample_period
     # Plants of another pace may stand beside each other.
     parts = [
-        _cut(path, frame, dataset.sample_period([frame])) for path, frame in zip(paths, frames, strict=True)
+        _build_windows(path, frame, dataset.sample_period([frame]))
+        for path, frame in zip(paths, frames, strict=True)
     ]
     if windows is not None:
         parts.append(windows_file.read(windows, period))
-    data = relative_windows.shown(dataset.concat(parts), relative_windows.described(settings))
-    rest, test = dataset.split(data, settings.test_share, settings.split, settings.seed)
-    train, validation = dataset.hold_out(rest, settings.validation_share, settings.split, settings.seed)
-    train, report = clean(train, settings)
-    _check(train, validation, where, report)
-    fitted = _fit_scaler(train, together=settings.baseline != "none")
+    data = relative_windows.apply_baseline(
+        dataset.concat(parts), relative_windows.baseline_from_settings(settings)
+    )
+    remaining, test = dataset.split(data, settings.test_share, settings.split, settings.seed)
+    train, validation = dataset.hold_out(remaining, settings.validation_share, settings.split, settings.seed)
+    train, cleaning = clean(train, settings)
+    _check_trainable(train, validation, source_names, cleaning)
+    scaler = _fit_scaler(train, pooled=settings.baseline != "none")
     sources: dict[str, object] = {
         "recordings": [path.name for path in paths],
         "windows_file": windows.name if windows else None,
         "groups": sorted({group for frame in frames for group in frame["group"]}),
         "readings": sum(map(len, frames)),
     }
-    return Prepared(train, validation, test, fitted, report, period, sources, frames)
+    return PreparedData(train, validation, test, scaler, cleaning, period, sources, frames)
 
 
 def _read(path: Path) -> pd.DataFrame:
     frame = recordings.read(path)
     if "label" not in frame.columns:
         raise InputError(f"{path}: has no column label; expected 1 (Normal) or -1 (Faulty) in each row")
-    missing = ~np.isfinite(frame[NAMES].to_numpy())  # (reading, feature)
+    missing = ~np.isfinite(frame[FEATURE_NAMES].to_numpy())  # (reading, feature)
     if missing.any():
         row, column = np.argwhere(missing)[0].tolist()
         raise InputError(
-            f"{path}: column {NAMES[column]}, row {row + 1}: is no number; expected one in every cell, "
+            f"{path}: column {FEATURE_NAMES[column]}, row {row + 1}: is no number; expected one in every cell, "
             "or no such row"
         )
     return frame
 
 
-def _cut(path: Path, frame: pd.DataFrame, period: float) -> Dataset:
+def _build_windows(path: Path, frame: pd.DataFrame, period: float) -> Dataset:
     try:
         return dataset.build([frame], max_gap=default_max_gap(period))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _check(train: Dataset, validation: Dataset, where: str, report: CleaningReport) -> None:
+def _check_trainable(train: Dataset, validation: Dataset, source_names: str, report: CleaningReport) -> None:
     """Refuse what can't train a model."""
-    cleaned = f" ({report.removed} were removed as outliers)" if report.removed else ""
-    if len(train) < _FEWEST_WINDOWS:
+    cleaning_text = f" ({report.removed} were removed as outliers)" if report.removed else ""
+    if len(train) < _MIN_WINDOWS:
         raise InputError(
-            f"{where}: {len(train)} windows to train on{cleaned}, expected at least {_FEWEST_WINDOWS}"
+            f"{source_names}: {len(train)} windows to train on{cleaning_text}, expected at least {_MIN_WINDOWS}"
         )
     if not len(validation):
-        raise InputError(f"{where}: no windows are left for the validation; expected a larger share for it")
-    if train.faulty.all() or not train.faulty.any():
-        only = "Faulty" if train.faulty.all() else "Normal"
         raise InputError(
-            f"{where}: all windows to train on are {only}{cleaned}, expected both Normal and Faulty"
+            f"{source_names}: no windows are left for the validation; expected a larger share for it"
         )
-    varies = np.ptp(train.raw[~train.faulty], axis=(0, 1)) > 0  # (feature,)
-    if not varies.all():
-        name = NAMES[int(np.argmin(varies))]
-        raise InputError(f"{where}: {name} has one value in all healthy readings, expected it to vary")
+    if train.faulty.all() or not train.faulty.any():
+        class_name = "Faulty" if train.faulty.all() else "Normal"
+        raise InputError(
+            f"{source_names}: all windows to train on are {class_name}{cleaning_text}, expected both Normal and Faulty"
+        )
+    is_varying = np.ptp(train.raw_windows[~train.faulty], axis=(0, 1)) > 0  # (feature,)
+    if not is_varying.all():
+        name = FEATURE_NAMES[int(np.argmin(is_varying))]
+        raise InputError(f"{source_names}: {name} has one value in all healthy readings, expected it to vary")
 
 
-def _fit_scaler(train: Dataset, *, together: bool) -> Scaler:
+def _fit_scaler(train: Dataset, *, pooled: bool) -> Scaler:
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415 - `--help` has no use for scikit-learn
 
     # Of the healthy readings only: a sensor that reads 0 or 300 would stretch the scale until all that a
     # healthy one does is a sliver of it.
-    healthy = train.windows[~train.faulty].reshape(-1, len(NAMES))
-    if together:  # all features are in units of what is usual for them, which one scale must not undo
-        healthy = np.tile(healthy.reshape(-1, 1), len(NAMES))
-    fitted = StandardScaler().fit(healthy)
-    return Scaler.of(fitted.mean_.tolist(), fitted.scale_.tolist())
+    healthy = train.windows[~train.faulty].reshape(-1, len(FEATURE_NAMES))
+    if pooled:  # all features are in units of what is usual for them, which one scale must not undo
+        healthy = np.tile(healthy.reshape(-1, 1), len(FEATURE_NAMES))
+    standard_scaler = StandardScaler().fit(healthy)
+    return Scaler.from_numbers(standard_scaler.mean_.tolist(), standard_scaler.scale_.tolist())

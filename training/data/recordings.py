@@ -11,7 +11,7 @@ from pandas.api import types
 from monitor.bundle import Feature
 from training.config.errors import InputError
 
-__all__ = ["FAULTY", "FEATURES", "HEALTHY", "NAMES", "complete", "read", "write"]
+__all__ = ["FAULTY_LABEL", "FEATURES", "FEATURE_NAMES", "NORMAL_LABEL", "complete_mask", "read", "write"]
 
 FEATURES = (
     Feature("temperature_1", "degC"),
@@ -19,14 +19,14 @@ FEATURES = (
     Feature("temperature_2", "degC"),
     Feature("humidity_2", "%RH"),
 )
-NAMES = [feature.name for feature in FEATURES]
+FEATURE_NAMES = [feature.name for feature in FEATURES]
 
-HEALTHY = 1
-FAULTY = -1
+NORMAL_LABEL = 1
+FAULTY_LABEL = -1
 
-_READERS = {".csv": "CSV", ".parquet": "Parquet"}
+_FORMATS = {".csv": "CSV", ".parquet": "Parquet"}
 # Seconds would be the year 5138 from here on: the file's times are milliseconds.
-_LARGEST_TS = 1e11
+_MAX_TS = 1e11
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -44,17 +44,19 @@ def read(path: Path) -> pd.DataFrame:
         counted from 1, without the header.
     """
     frame = _load(path)
-    for name in ["ts", "group", *NAMES]:
+    for name in ["ts", "group", *FEATURE_NAMES]:
         if name not in frame.columns:
-            raise InputError(f"{path}: has no column {name}; expected ts, group, {', '.join(NAMES)}[, label]")
+            raise InputError(
+                f"{path}: has no column {name}; expected ts, group, {', '.join(FEATURE_NAMES)}[, label]"
+            )
     if frame.empty:
         raise InputError(f"{path}: has no readings")
-    frame["ts"] = _times(path, frame["ts"])
-    frame["group"] = _groups(path, frame["group"])
-    for name in NAMES:
-        frame[name] = _numbers(path, frame[name])
+    frame["ts"] = _parse_ts(path, frame["ts"])
+    frame["group"] = _parse_groups(path, frame["group"])
+    for name in FEATURE_NAMES:
+        frame[name] = _parse_numbers(path, frame[name])
     if "label" in frame.columns:
-        frame["label"] = _labels(path, frame["label"])
+        frame["label"] = _parse_labels(path, frame["label"])
     return frame
 
 
@@ -78,14 +80,14 @@ def write(frame: pd.DataFrame, path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def complete(frame: pd.DataFrame) -> pd.Series:
+def complete_mask(frame: pd.DataFrame) -> pd.Series:
     """Return which readings have a finite number in every feature: bool, (reading,)."""
-    return pd.Series(np.isfinite(frame[NAMES].to_numpy()).all(axis=1), index=frame.index)
+    return pd.Series(np.isfinite(frame[FEATURE_NAMES].to_numpy()).all(axis=1), index=frame.index)
 
 
 def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
-    if suffix not in _READERS:
+    if suffix not in _FORMATS:
         raise InputError(f"{path}: a recording's name must end in .csv or .parquet")
     return suffix
 
@@ -96,61 +98,69 @@ def _load(path: Path) -> pd.DataFrame:
         if suffix == ".parquet":
             return pd.read_parquet(path)
         # As text: pandas would round some numbers, and take a station that is called NA for a missing one.
-        return pd.read_csv(path, dtype=dict.fromkeys(["ts", "group", *NAMES], str), keep_default_na=False)
+        return pd.read_csv(
+            path, dtype=dict.fromkeys(["ts", "group", *FEATURE_NAMES], str), keep_default_na=False
+        )
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
     except ValueError as error:  # what pandas and pyarrow raise for a damaged file derives from it
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: is not readable as {_READERS[suffix]}: {first_line}") from error
+        raise InputError(f"{path}: is not readable as {_FORMATS[suffix]}: {first_line}") from error
 
 
-def _times(path: Path, column: pd.Series) -> pd.Series:
-    numbers = _floats(column)
+def _parse_ts(path: Path, column: pd.Series) -> pd.Series:
+    numbers = _parse_floats(column)
     if types.is_datetime64_any_dtype(column) or numbers.isna().all():
         times = pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce")
-        _refuse(path, column, times.isna(), "is neither seconds since 1970 nor an ISO 8601 time")
+        _reject_cells(path, column, times.isna(), "is neither seconds since 1970 nor an ISO 8601 time")
         return (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
-    _refuse(path, column, ~numbers.abs().lt(np.inf), "is neither seconds since 1970 nor an ISO 8601 time")
-    _refuse(path, column, numbers > _LARGEST_TS, "is too large for seconds since 1970")
+    _reject_cells(
+        path, column, ~numbers.abs().lt(np.inf), "is neither seconds since 1970 nor an ISO 8601 time"
+    )
+    _reject_cells(path, column, numbers > _MAX_TS, "is too large for seconds since 1970")
     return numbers
 
 
-def _groups(path: Path, column: pd.Series) -> pd.Series:
-    _refuse(path, column, column.isna() | (column == ""), "is no group's name")
+def _parse_groups(path: Path, column: pd.Series) -> pd.Series:
+    _reject_cells(path, column, column.isna() | (column == ""), "is no group's name")
     return column.astype(str)
 
 
-def _numbers(path: Path, column: pd.Series) -> pd.Series:
-    numbers = _floats(column)
+def _parse_numbers(path: Path, column: pd.Series) -> pd.Series:
+    numbers = _parse_floats(column)
     missing = column.isna() | column.astype(str).str.strip().str.lower().isin(["", "nan"])
-    _refuse(path, column, numbers.isna() & ~missing, "is not a number")
+    _reject_cells(path, column, numbers.isna() & ~missing, "is not a number")
     return numbers
 
 
-def _labels(path: Path, column: pd.Series) -> pd.Series:
+def _parse_labels(path: Path, column: pd.Series) -> pd.Series:
     numbers = pd.to_numeric(column, errors="coerce")
-    _refuse(path, column, ~numbers.isin([HEALTHY, FAULTY]), "is neither 1 (Normal) nor -1 (Faulty)")
+    _reject_cells(
+        path, column, ~numbers.isin([NORMAL_LABEL, FAULTY_LABEL]), "is neither 1 (Normal) nor -1 (Faulty)"
+    )
     return numbers.astype(int)
 
 
-def _floats(column: pd.Series) -> pd.Series:
+def _parse_floats(column: pd.Series) -> pd.Series:
     """Return the cells as numbers, exactly as written; NaN where one isn't a number."""
     if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
         return column.astype(float)
-    return pd.Series([_float(cell) for cell in column], index=column.index, name=column.name, dtype=float)
+    return pd.Series(
+        [_parse_float(cell) for cell in column], index=column.index, name=column.name, dtype=float
+    )
 
 
-def _float(cell: object) -> float:
+def _parse_float(cell: object) -> float:
     try:
         return float(cell) if isinstance(cell, str) else math.nan
     except ValueError:
         return math.nan
 
 
-def _refuse(path: Path, column: pd.Series, wrong: pd.Series, why: str) -> None:
+def _reject_cells(path: Path, column: pd.Series, invalid: pd.Series, reason: str) -> None:
     """Raise for the first cell of a column that is wrong."""
-    if wrong.any():
-        row = int(np.argmax(wrong.to_numpy()))
-        raise InputError(f"{path}: column {column.name}, row {row + 1}: {str(column.iloc[row])!r} {why}")
+    if invalid.any():
+        row = int(np.argmax(invalid.to_numpy()))
+        raise InputError(f"{path}: column {column.name}, row {row + 1}: {str(column.iloc[row])!r} {reason}")

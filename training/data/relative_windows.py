@@ -2,35 +2,37 @@
 
 from dataclasses import replace
 
-from monitor.bundle.model_input import model_input
+from monitor.bundle.model_input import build_transform
 from monitor.detect import baseline
-from monitor.detect.baseline import Baseline
+from monitor.detect.baseline import BaselineSpec
 from training.config.settings import FitSettings
 from training.data.dataset import Dataset
-from training.data.recordings import FEATURES, NAMES
+from training.data.recordings import FEATURE_NAMES, FEATURES
 
-__all__ = ["described", "shown"]
+__all__ = ["apply_baseline", "baseline_from_settings"]
 
 # A fifth of the accuracy of a mote's sensor (Sensirion SHT11: 0.4 degC, 3 %RH): what two good ones differ by
 # from one hour to the next, beyond what they always differ by.
 _FLOORS = {"degC": 0.08, "%RH": 0.5}
 
 
-def described(settings: FitSettings) -> Baseline | None:
+def baseline_from_settings(settings: FitSettings) -> BaselineSpec | None:
     """Return the baseline of a bundle that is trained with these settings."""
     if settings.baseline == "none":
         return None
-    return Baseline(floors=tuple(_FLOORS[feature.unit] for feature in FEATURES))
+    return BaselineSpec(floors=tuple(_FLOORS[feature.unit] for feature in FEATURES))
 
 
-def shown(data: Dataset, described: Baseline | None) -> Dataset:
+def apply_baseline(data: Dataset, baseline_config: BaselineSpec | None) -> Dataset:
     """Return the windows in their groups' normals, without those that come before there is one.
 
     Each stretch begins without a normal, and faults stand in it where they do in the plant: what is learnt
     of the normal is learnt beside them.
     """
-    stage = baseline.build(NAMES, described)
-    transform = model_input(NAMES, has_baseline=described is not None).transform
-    normals, ready = stage.push([str(stretch) for stretch in data.stretches.tolist()], data.raw)
-    kept, normals = data[ready], normals[ready]
-    return replace(kept, windows=transform(kept.raw, normals), normals=normals)
+    stage = baseline.build(FEATURE_NAMES, baseline_config)
+    transform = build_transform(FEATURE_NAMES, has_baseline=baseline_from_settings is not None).transform
+    baselines, ready = stage.push(
+        [str(series_id) for series_id in data.series_ids.tolist()], data.raw_windows
+    )
+    ready_data, baselines = data[ready], baselines[ready]
+    return replace(ready_data, windows=transform(ready_data.raw_windows, baselines), baselines=baselines)

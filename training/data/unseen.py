@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from monitor.bundle import Bundle, Golden
+from monitor.bundle import Bundle, GoldenFile
 from monitor.core.rules import default_max_gap
 from training.config.errors import InputError
 from training.config.settings import FitSettings
@@ -15,18 +15,18 @@ from training.data import dataset, recordings, relative_windows
 from training.data.dataset import Dataset
 from training.data.prepare import prepare
 
-__all__ = ["settings", "unseen"]
+__all__ = ["load_windows", "training_settings"]
 
 # A calm hour may repeat a window by chance; a training part repeats far more of them.
-_KNOWN = 0.1
+_MIN_KNOWN_SHARE = 0.1
 
 
-def settings(judge: Bundle) -> FitSettings:
+def training_settings(bundle: Bundle) -> FitSettings:
     """Return how a bundle was trained, from its manifest."""
-    return FitSettings.model_validate(judge.manifest.data["settings"])
+    return FitSettings.model_validate(bundle.manifest.data["settings"])
 
 
-def unseen(paths: Sequence[Path], folder: Path, judge: Bundle) -> tuple[Dataset, str]:
+def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[Dataset, str]:
     """Return the windows to measure a bundle on, and a line on which they are.
 
     Where it was trained on these recordings, that is their test part; else all of them. Whether it was is
@@ -35,31 +35,33 @@ def unseen(paths: Sequence[Path], folder: Path, judge: Bundle) -> tuple[Dataset,
     Parameters
     ----------
     paths : labelled recordings.
-    folder, judge : the bundle.
+    folder, bundle : the bundle.
 
     Raises
     ------
     InputError : there is no window that it wasn't trained on, or none can be told apart.
     """
-    if list(judge.manifest.names) != recordings.NAMES:
-        raise InputError(f"{folder}: judges {list(judge.manifest.names)}, expected {recordings.NAMES}")
-    where = ", ".join(map(str, paths))
-    frames = [_read(path) for path in paths]
-    cut = dataset.build(frames, default_max_gap(judge.manifest.sample_period))
-    data = relative_windows.shown(cut, judge.manifest.baseline)
-    if not _is_known(data, folder):
-        return data, f"all {len(data):,} windows of {where}"
-    chosen = settings(judge)
-    prepared = prepare(paths, None, chosen)
-    same = np.array_equal(prepared.scaler.mean, judge.scaler.mean)
-    if not len(prepared.test) or (chosen.split == "random" and not same):
+    if list(bundle.manifest.feature_names) != recordings.FEATURE_NAMES:
         raise InputError(
-            f"{where}: the bundle was trained on windows of it, and which ones it hasn't seen can't be told; "
+            f"{folder}: judges {list(bundle.manifest.feature_names)}, expected {recordings.FEATURE_NAMES}"
+        )
+    source_names = ", ".join(map(str, paths))
+    frames = [_read(path) for path in paths]
+    raw_data = dataset.build(frames, default_max_gap(bundle.manifest.sample_period))
+    data = relative_windows.apply_baseline(raw_data, bundle.manifest.baseline)
+    if not _is_training_data(data, folder):
+        return data, f"all {len(data):,} windows of {source_names}"
+    fit_settings = training_settings(bundle)
+    prepared = prepare(paths, None, fit_settings)
+    is_same_scaler = np.array_equal(prepared.scaler.mean, bundle.scaler.mean)
+    if not len(prepared.test) or (fit_settings.split == "random" and not is_same_scaler):
+        raise InputError(
+            f"{source_names}: the bundle was trained on windows of it, and which ones it hasn't seen can't be told; "
             "expected a recording that it wasn't trained on"
         )
     return (
         prepared.test,
-        f"the test part, {len(prepared.test):,} windows, of {where}; it was trained on the rest",
+        f"the test part, {len(prepared.test):,} windows, of {source_names}; it was trained on the rest",
     )
 
 
@@ -70,11 +72,11 @@ def _read(path: Path) -> pd.DataFrame:
             f"{path}: has no column label; expected 1 (Normal) or -1 (Faulty) in each row, as "
             "`sensor-training inject` writes them"
         )
-    return frame[recordings.complete(frame)]
+    return frame[recordings.complete_mask(frame)]
 
 
-def _is_known(data: Dataset, folder: Path) -> bool:
-    examples = msgspec.json.decode((folder / "golden.json").read_bytes(), type=Golden)
-    learnt = {np.array(window).tobytes() for window in examples.windows}
-    found = learnt & {window.tobytes() for window in data.raw}
-    return len(found) >= _KNOWN * len(learnt)
+def _is_training_data(data: Dataset, folder: Path) -> bool:
+    examples = msgspec.json.decode((folder / "golden.json").read_bytes(), type=GoldenFile)
+    golden_windows = {np.array(window).tobytes() for window in examples.windows}
+    known = golden_windows & {window.tobytes() for window in data.raw_windows}
+    return len(known) >= _MIN_KNOWN_SHARE * len(golden_windows)

@@ -11,13 +11,13 @@ import pandas as pd
 from monitor.core.arrays import FloatArray
 from training.config.errors import InputError
 from training.data.dataset import STEPS, Dataset
-from training.data.recordings import FAULTY, HEALTHY, NAMES
+from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, NORMAL_LABEL
 
 __all__ = ["read"]
 
-_LABEL = "Label"
-_ORIGIN = {"incident", "ts"}
-_WIDTH = STEPS * len(NAMES)
+_LABEL_COLUMN = "Label"
+_ORIGIN_COLUMNS = {"incident", "ts"}
+_COLUMN_COUNT = STEPS * len(FEATURE_NAMES)
 
 
 def read(path: Path, sample_period: float) -> Dataset:
@@ -32,25 +32,27 @@ def read(path: Path, sample_period: float) -> Dataset:
         counted from 1, without the header.
     """
     table = _load(path)
-    columns = [name for name in table.columns if name not in {_LABEL, *_ORIGIN}]
-    if _LABEL not in table.columns or len(columns) != _WIDTH:
+    columns = [name for name in table.columns if name not in {_LABEL_COLUMN, *_ORIGIN_COLUMNS}]
+    if _LABEL_COLUMN not in table.columns or len(columns) != _COLUMN_COUNT:
         raise InputError(
-            f"{path}: has the columns {', '.join(map(str, table.columns))}; expected {_LABEL} and {_WIDTH} "
-            f"of {', '.join(NAMES)} for {STEPS} readings, oldest first"
+            f"{path}: has the columns {', '.join(map(str, table.columns))}; expected {_LABEL_COLUMN} and {_COLUMN_COUNT} "
+            f"of {', '.join(FEATURE_NAMES)} for {STEPS} readings, oldest first"
         )
     if table.empty:
         raise InputError(f"{path}: has no windows")
-    flat = np.column_stack([_numbers(path, table[name]) for name in columns])  # (window, column)
-    label = _numbers(path, table[_LABEL])
-    unknown = ~np.isin(label, [HEALTHY, FAULTY])
-    if unknown.any():
-        raise _refusal(path, table[_LABEL], int(np.argmax(unknown)), "is neither 1 (Normal) nor -1 (Faulty)")
-    begin = np.arange(len(table), dtype=np.float64)
-    return Dataset.of(
-        stretches=np.zeros(len(table), dtype=np.intp),
-        ts=(begin[:, None] + np.arange(STEPS)) * sample_period,  # (window, step)
-        windows=flat.reshape(-1, STEPS, len(NAMES)),
-        faulty=label == FAULTY,
+    flat = np.column_stack([_parse_numbers(path, table[name]) for name in columns])  # (window, column)
+    label = _parse_numbers(path, table[_LABEL_COLUMN])
+    is_unknown = ~np.isin(label, [NORMAL_LABEL, FAULTY_LABEL])
+    if is_unknown.any():
+        raise _cell_error(
+            path, table[_LABEL_COLUMN], int(np.argmax(is_unknown)), "is neither 1 (Normal) nor -1 (Faulty)"
+        )
+    start_steps = np.arange(len(table), dtype=np.float64)
+    return Dataset.from_windows(
+        series_ids=np.zeros(len(table), dtype=np.intp),
+        ts=(start_steps[:, None] + np.arange(STEPS)) * sample_period,  # (window, step)
+        windows=flat.reshape(-1, STEPS, len(FEATURE_NAMES)),
+        faulty=label == FAULTY_LABEL,
         kinds=np.full(len(table), "", dtype=str),
     )
 
@@ -67,13 +69,13 @@ def _load(path: Path) -> pd.DataFrame:
         raise InputError(f"{path}: is not readable as CSV: {str(error).splitlines()[0]}") from error
 
 
-def _numbers(path: Path, column: pd.Series) -> FloatArray:
+def _parse_numbers(path: Path, column: pd.Series) -> FloatArray:
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-    wrong = ~np.isfinite(numbers)
-    if wrong.any():
-        raise _refusal(path, column, int(np.argmax(wrong)), "is not a finite number")
+    is_invalid = ~np.isfinite(numbers)
+    if is_invalid.any():
+        raise _cell_error(path, column, int(np.argmax(is_invalid)), "is not a finite number")
     return numbers
 
 
-def _refusal(path: Path, column: pd.Series, row: int, why: str) -> InputError:
-    return InputError(f"{path}: row {row + 1}, column {column.name}: {column.iloc[row]!r} {why}")
+def _cell_error(path: Path, column: pd.Series, row: int, reason: str) -> InputError:
+    return InputError(f"{path}: row {row + 1}, column {column.name}: {column.iloc[row]!r} {reason}")

@@ -24,142 +24,158 @@ from monitor.core.rules import default_max_gap
 from training.config.errors import InputError
 from training.data import recordings
 from training.data.dataset import STEPS
-from training.data.recordings import FAULTY, NAMES
-from training.faults.healthy_recordings import Healthy
+from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES
+from training.faults.healthy_recordings import HealthyRecordings
 
-__all__ = ["Standing", "Trial", "packaged", "standing", "trial", "verdict"]
+__all__ = [
+    "BundleMetrics",
+    "ComparisonData",
+    "default_bundle_folder",
+    "format_comparison",
+    "measure_bundle",
+    "write_comparison_data",
+]
 
 # A group's first readings are in no window, or in none that is shown in its normal, so the split by windows
 # is up to so many readings later than one by readings.
-_MARGIN = 12
-Flags = NDArray[np.bool_]
+_WARMUP_READINGS = 12
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BundleMetrics:
     """How good a bundle is on the held-back part."""
 
     name: str
-    judged: float
+    judged_share: float
     """Share of its readings that got a verdict."""
     f1: float
     """Of Faulty, with faults injected."""
     recall: float
     false_share: float
     """Share of the Normal windows, with faults injected, that are called Faulty."""
-    undisturbed: float
+    original_false_share: float
     """The same of the recording as it came."""
 
     def __str__(self) -> str:
         """Say it in a line."""
         return (
             f"{self.name}: F1 {self.f1:.4f}, recall {self.recall:.4f}, Normal called Faulty "
-            f"{self.false_share:.4f}, undisturbed {self.undisturbed:.4f}, judged {self.judged:.1%}"
+            f"{self.false_share:.4f}, undisturbed {self.original_false_share:.4f}, judged {self.judged_share:.1%}"
         )
 
-    def beats(self, other: "Standing") -> bool:
+    def is_better_than(self, other: "BundleMetrics") -> bool:
         """Say whether it finds faults better and doesn't pay for it with false alarms."""
-        return self.f1 > other.f1 and self.undisturbed <= other.undisturbed
+        return self.f1 > other.f1 and self.original_false_share <= other.original_false_share
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
+class ComparisonData:
     """What bundles are tried on: the recordings as they came and their copies with faults, in one file."""
 
     path: Path
     sample_period: float
     """Seconds between two readings of a group."""
-    counts: Flags
+    is_held_out: BoolArray
     """Whether a reading is in the held-back part: (reading,)."""
-    faulty: Flags
+    is_faulty: BoolArray
     """Whether the window that it ends is truly Faulty: (reading,)."""
-    undisturbed: Flags
+    is_original: BoolArray
     """Whether it is of a recording as it came: (reading,)."""
 
 
-def packaged() -> Path | None:
+def default_bundle_folder() -> Path | None:
     """Return the bundle that comes with the monitor, if there is one."""
     folder = Path(str(resources.files("monitor.bundle"))) / "default"
     return folder if folder.is_dir() else None
 
 
 @contextmanager
-def trial(healthy: Healthy, test_share: float) -> Iterator[Trial]:
+def write_comparison_data(healthy: HealthyRecordings, test_share: float) -> Iterator[ComparisonData]:
     """Lay out what bundles are tried on; the last `test_share` of each group's time counts."""
-    copies = [recordings.read(path) for path in healthy.injected]
+    copies = [recordings.read(path) for path in healthy.injected_paths]
     parts = [*healthy.frames, *copies]
-    counts = [_held_back(frame, test_share) for frame, _ in zip(cycle(healthy.frames), parts, strict=False)]
+    held_out_parts = [
+        _held_out_mask(frame, test_share) for frame, _ in zip(cycle(healthy.frames), parts, strict=False)
+    ]
     # A group of a copy is a group of its own.
-    whole = [frame.assign(group=f"{number}/" + frame["group"]) for number, frame in enumerate(parts)]
+    frames = [frame.assign(group=f"{number}/" + frame["group"]) for number, frame in enumerate(parts)]
     with TemporaryDirectory(prefix="sensor-training-") as folder:
-        path = Path(folder) / "trial.csv"
-        recordings.write(pd.concat(whole)[["ts", "group", *NAMES]], path)
-        yield Trial(
+        path = Path(folder) / "write_comparison_data.csv"
+        recordings.write(pd.concat(frames)[["ts", "group", *FEATURE_NAMES]], path)
+        yield ComparisonData(
             path=path,
             sample_period=healthy.sample_period,
-            counts=np.concatenate(counts),
-            faulty=np.concatenate(
-                [*(np.zeros(len(frame), dtype=np.bool_) for frame in healthy.frames), *map(_truth, copies)]
+            is_held_out=np.concatenate(held_out_parts),
+            is_faulty=np.concatenate(
+                [
+                    *(np.zeros(len(frame), dtype=np.bool_) for frame in healthy.frames),
+                    *map(_window_truth, copies),
+                ]
             ),
-            undisturbed=np.repeat([True, False], [healthy.readings, sum(map(len, copies))]),
+            is_original=np.repeat([True, False], [healthy.reading_count, sum(map(len, copies))]),
         )
 
 
-def standing(folder: Path, name: str, tried_on: Trial) -> Standing:
+def measure_bundle(folder: Path, name: str, data: ComparisonData) -> BundleMetrics:
     """Measure a bundle.
 
     Raises
     ------
     InputError : the monitor can't judge with it.
     """
-    judged, called = _judge(folder, tried_on)
-    rows = tried_on.counts & ~tried_on.undisturbed
-    truth, said = tried_on.faulty[rows], called[rows]
-    found, wrong, missed = (int(n.sum()) for n in (said & truth, said & ~truth, ~said & truth))
-    return Standing(
+    is_judged, called_faulty = _backtest(folder, data)
+    rows = data.is_held_out & ~data.is_original
+    truth, predicted = data.is_faulty[rows], called_faulty[rows]
+    true_positives, false_positives, false_negatives = (
+        int(n.sum()) for n in (predicted & truth, predicted & ~truth, ~predicted & truth)
+    )
+    return BundleMetrics(
         name=name,
-        judged=float(judged[tried_on.counts].mean()),
-        f1=2 * found / max(1, 2 * found + wrong + missed),
-        recall=found / max(1, found + missed),
-        false_share=wrong / max(1, int((~truth).sum())),
-        undisturbed=float(called[tried_on.counts & tried_on.undisturbed].mean()),
+        judged_share=float(is_judged[data.is_held_out].mean()),
+        f1=2 * true_positives / max(1, 2 * true_positives + false_positives + false_negatives),
+        recall=true_positives / max(1, true_positives + false_negatives),
+        false_share=false_positives / max(1, int((~truth).sum())),
+        original_false_share=float(called_faulty[data.is_held_out & data.is_original].mean()),
     )
 
 
-def verdict(new: Standing, other: Standing) -> str:
+def format_comparison(new: BundleMetrics, reference: BundleMetrics) -> str:
     """Return how the two compare, and what to do where the new one is no better."""
-    beats = new.beats(other)
-    said = f"{'it beats' if beats else 'IT DOES NOT BEAT'} {other.name} on the held-back part"
-    advice = f": go on with {other.name}, and fit again to a longer recording, a day or more"
-    return f"on the held-back part:\n  {new}\n  {other}\n{said}{'' if beats else advice}"
+    is_better = new.is_better_than(reference)
+    result = f"{'it beats' if is_better else 'IT DOES NOT BEAT'} {reference.name} on the held-back part"
+    advice = f": go on with {reference.name}, and fit again to a longer recording, a day or more"
+    return f"on the held-back part:\n  {new}\n  {reference}\n{result}{'' if is_better else advice}"
 
 
-def _held_back(frame: pd.DataFrame, share: float) -> Flags:
+def _held_out_mask(frame: pd.DataFrame, share: float) -> BoolArray:
     """Return which readings come after all windows that were trained on: (reading,)."""
-    place = frame.groupby("group").cumcount()
+    position = frame.groupby("group").cumcount()
     count = frame.groupby("group")["ts"].transform("size")
-    late: Flags = (place >= np.ceil(count * (1 - share)) + _MARGIN).to_numpy(dtype=np.bool_)
-    return late
+    is_held_out: BoolArray = (position >= np.ceil(count * (1 - share)) + _WARMUP_READINGS).to_numpy(
+        dtype=np.bool_
+    )
+    return is_held_out
 
 
-def _truth(frame: pd.DataFrame) -> Flags:
+def _window_truth(frame: pd.DataFrame) -> BoolArray:
     """Return whether any reading of the window that ends with each reading is faulty: (reading,)."""
-    faulty = (frame["label"] == FAULTY).astype(float)
-    newest = faulty.groupby(frame["group"]).rolling(STEPS, min_periods=1).max()
-    truth: Flags = newest.droplevel(0).sort_index().to_numpy(dtype=np.float64) > 0
+    faulty = (frame["label"] == FAULTY_LABEL).astype(float)
+    faulty_in_window = faulty.groupby(frame["group"]).rolling(STEPS, min_periods=1).max()
+    truth: BoolArray = faulty_in_window.droplevel(0).sort_index().to_numpy(dtype=np.float64) > 0
     return truth
 
 
-def _judge(folder: Path, tried_on: Trial) -> tuple[Flags, Flags]:
+def _backtest(folder: Path, data: ComparisonData) -> tuple[BoolArray, BoolArray]:
     """Return whether each reading was judged, and whether it was called Faulty: (reading,) each."""
-    out = tried_on.path.with_name("scores.csv")
-    words = ["backtest", "--bundle", folder, "--recording", tried_on.path, "--out", out]
+    out = data.path.with_name("scores.csv")
+    arguments = ["backtest", "--bundle", folder, "--recording", data.path, "--out", out]
     # Settings for a plant of somebody's mustn't decide here, and both are to judge at this plant's pace.
     environment = {name: text for name, text in os.environ.items() if not name.startswith("MONITOR_")}
-    environment["MONITOR_WINDOWS__MAX_GAP"] = str(default_max_gap(tried_on.sample_period))
-    command = [sys.executable, "-m", "monitor", *map(str, words)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
-    if done.returncode:
-        raise InputError(done.stderr.strip().removeprefix("sensor-monitor: "))
+    environment["MONITOR_WINDOWS__MAX_GAP"] = str(default_max_gap(data.sample_period))
+    command = [sys.executable, "-m", "monitor", *map(str, arguments)]
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if completed.returncode:
+        raise InputError(completed.stderr.strip().removeprefix("sensor-monitor: "))
     scores = pd.read_csv(out, usecols=["outcome", "prediction"], keep_default_na=False, dtype=str)
     return (scores["outcome"] == "judged").to_numpy(), (scores["prediction"] == "Faulty").to_numpy()

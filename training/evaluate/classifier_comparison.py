@@ -12,33 +12,37 @@ from monitor.bundle import Bundle
 from monitor.bundle.model import Classifier
 from training.config.errors import InputError
 from training.config.settings import FitSettings
-from training.console.task_progress import Countdown
+from training.console.task_progress import TaskProgress
 from training.data.dataset import STEPS
-from training.data.prepare import Prepared, prepare
-from training.data.recordings import NAMES
+from training.data.prepare import PreparedData, prepare
+from training.data.recordings import FEATURE_NAMES
 from training.evaluate import classifiers, comparison_table
-from training.evaluate.classifiers import CANDIDATES, Candidate, Score
-from training.evaluate.comparison_table import Parts, Standing, Table
+from training.evaluate.classifiers import CANDIDATES_PER_CLASSIFIER, Candidate, ScoreFunction
+from training.evaluate.comparison_table import ClassifierResult, ComparisonTable, DataSplit
 from training.network import onnx_graph
-from training.network.augmentation import change
+from training.network.augmentation import build_augmentation
 from training.network.backend import keras
 from training.network.train import train
 
-__all__ = ["SPLITS", "against", "tasks"]
+__all__ = ["SPLITS", "compare", "task_count"]
 
 SPLITS = ("time", "random")
-_TITLES = {"lstm": "LSTM", "dense": "dense network"}
+_NETWORK_TITLES = {"lstm": "LSTM", "dense": "dense network"}
 
 
-def tasks(settings: FitSettings) -> int:
+def task_count(settings: FitSettings) -> int:
     """Return how many classifiers `against` trains."""
-    changed = change(settings, np.ones(len(NAMES)))
-    others = len(classifiers.classic(settings.seed, changed)) + len(_TITLES) - 1
+    augmentation = build_augmentation(settings, np.ones(len(FEATURE_NAMES)))
+    classifier_count = (
+        len(classifiers.build_candidates(settings.seed, augmentation)) + len(_NETWORK_TITLES) - 1
+    )
     # The bundle's own network is trained anew for the split that the bundle wasn't trained on.
-    return len(SPLITS) * others * CANDIDATES + len(SPLITS) - 1
+    return len(SPLITS) * classifier_count * CANDIDATES_PER_CLASSIFIER + len(SPLITS) - 1
 
 
-def against(paths: Sequence[Path], judge: Bundle, settings: FitSettings, progress: Countdown) -> list[Table]:
+def compare(
+    paths: Sequence[Path], bundle: Bundle, settings: FitSettings, progress: TaskProgress
+) -> list[ComparisonTable]:
     """Train the others as `fit` trained the bundle's network, and measure all on the same windows.
 
     Parameters
@@ -52,62 +56,72 @@ def against(paths: Sequence[Path], judge: Bundle, settings: FitSettings, progres
     """
     tables = []
     for split in SPLITS:
-        chosen = settings.model_copy(update={"split": split})
-        prepared = prepare(paths, None, chosen)
-        _check(paths, prepared)
-        own = None
+        split_settings = settings.model_copy(update={"split": split})
+        prepared = prepare(paths, None, split_settings)
+        _check_test_part(paths, prepared)
+        own_bundle = None
         if split == settings.split:
-            _check_same(paths, prepared, judge)
-            own = judge
-        tables.append(Table(split, tuple(_standings(prepared, chosen, own, progress))))
+            _check_training_part(paths, prepared, bundle)
+            own_bundle = bundle
+        tables.append(
+            ComparisonTable(split, tuple(_measure_all(prepared, split_settings, own_bundle, progress)))
+        )
     return tables
 
 
-def _check(paths: Sequence[Path], prepared: Prepared) -> None:
+def _check_test_part(paths: Sequence[Path], prepared: PreparedData) -> None:
     if not prepared.test.faulty.any() or prepared.test.faulty.all():
         raise InputError(
-            f"{_named(paths)}: the bundle's test_share leaves no test part with both Normal and Faulty "
+            f"{_join_paths(paths)}: the bundle's test_share leaves no test part with both Normal and Faulty "
             "windows, expected one to compare on"
         )
 
 
-def _check_same(paths: Sequence[Path], prepared: Prepared, judge: Bundle) -> None:
+def _check_training_part(paths: Sequence[Path], prepared: PreparedData, bundle: Bundle) -> None:
     """Another training part would give another scaler, to the last bit."""
     if not (
-        np.array_equal(prepared.scaler.mean, judge.scaler.mean)
-        and np.array_equal(prepared.scaler.scale, judge.scaler.scale)
+        np.array_equal(prepared.scaler.mean, bundle.scaler.mean)
+        and np.array_equal(prepared.scaler.scale, bundle.scaler.scale)
     ):
-        given = ", ".join(judge.manifest.data["recordings"]) or "a file of windows"
+        given = ", ".join(bundle.manifest.data["recordings"]) or "a file of windows"
         raise InputError(
-            f"{_named(paths)}: its training part isn't that of bundle {judge.manifest.id}; expected "
+            f"{_join_paths(paths)}: its training part isn't that of bundle {bundle.manifest.id}; expected "
             f"exactly what `fit` was given: {given}"
         )
 
 
-def _standings(
-    prepared: Prepared, settings: FitSettings, own: Bundle | None, progress: Countdown
-) -> list[Standing]:
-    parts = Parts(prepared.train, prepared.validation, prepared.test, prepared.scaler, prepared.sample_period)
-    field = {_TITLES[name]: _candidates(name, prepared, settings, progress) for name in _TITLES}
-    changed = change(settings, prepared.scaler.scale)
-    title = _TITLES[settings.network]
-    standings = []
-    for name, candidates in {**field, **classifiers.classic(settings.seed, changed)}.items():
-        if name == title and own is not None:
-            threshold, theirs = own.manifest.threshold, own.classifier.score
-            standings.append(comparison_table.judge(name, "the bundle's", 1, theirs, parts, threshold))
+def _measure_all(
+    prepared: PreparedData, settings: FitSettings, own_bundle: Bundle | None, progress: TaskProgress
+) -> list[ClassifierResult]:
+    parts = DataSplit(
+        prepared.train, prepared.validation, prepared.test, prepared.scaler, prepared.sample_period
+    )
+    networks = {
+        _NETWORK_TITLES[name]: _candidates(name, prepared, settings, progress) for name in _NETWORK_TITLES
+    }
+    augmentation = build_augmentation(settings, prepared.scaler.scale)
+    title = _NETWORK_TITLES[settings.network]
+    results = []
+    for name, candidates in {**networks, **classifiers.build_candidates(settings.seed, augmentation)}.items():
+        if name == title and own_bundle is not None:
+            threshold, bundle_score = own_bundle.manifest.threshold, own_bundle.classifier.score
+            results.append(
+                comparison_table.measure_on_test(name, "the bundle's", 1, bundle_score, parts, threshold)
+            )
             continue
-        done = partial(progress.done, f"{name}, split {settings.split}")
-        chosen, score = comparison_table.choose(candidates, parts, done)
-        standings.append(comparison_table.judge(name, chosen, len(candidates), score, parts))
+        advance = partial(progress.finish_task, f"{name}, split {settings.split}")
+        chosen, score = comparison_table.select_candidate(candidates, parts, advance)
+        results.append(comparison_table.measure_on_test(name, chosen, len(candidates), score, parts))
     # The bundle's own first, whichever it is.
-    return sorted(standings, key=lambda one: one.name != title)
+    return sorted(results, key=lambda one: one.name != title)
 
 
-def _candidates(name: str, prepared: Prepared, settings: FitSettings, progress: Countdown) -> list[Candidate]:
+def _candidates(
+    name: str, prepared: PreparedData, settings: FitSettings, progress: TaskProgress
+) -> list[Candidate]:
     """Return one candidate for the bundle's own kind of network, its settings, and four for the other."""
     if name == settings.network:
-        return [Candidate("the bundle's", partial(_network, prepared, settings, progress))]
+        return [Candidate("the bundle's", partial(_train_network, prepared, settings, progress))]
     changes = [
         {"network": name, "units": units, "learning_rate": rate}
         for units, rate in product([(128, 64, 32), (64, 32, 16)], [1e-3, 3e-3])
@@ -115,27 +129,27 @@ def _candidates(name: str, prepared: Prepared, settings: FitSettings, progress: 
     return [
         Candidate(
             f"units {change['units']}, learning_rate {change['learning_rate']}",
-            partial(_network, prepared, settings.model_copy(update=change), progress),
+            partial(_train_network, prepared, settings.model_copy(update=change), progress),
         )
         for change in changes
     ]
 
 
-def _network(
-    prepared: Prepared,
+def _train_network(
+    prepared: PreparedData,
     settings: FitSettings,
-    progress: Countdown,
+    progress: TaskProgress,
     _scaled: NDArray[np.float32],
     _faulty: NDArray[np.bool_],
-) -> Score:
+) -> ScoreFunction:
     """Train as `fit` does, on the same windows in `prepared`; score as the monitor does."""
 
     def advance(epoch: int, logs: object) -> None:  # noqa: ARG001 - Keras passes both by name
-        progress.part((epoch + 1) / settings.epochs)
+        progress.update((epoch + 1) / settings.epochs)
 
     trained = train(prepared, settings, [keras.callbacks.LambdaCallback(on_epoch_end=advance)])
-    return Classifier(onnx_graph.to_onnx(trained.network), STEPS, len(NAMES)).score
+    return Classifier(onnx_graph.to_onnx(trained.network), STEPS, len(FEATURE_NAMES)).score
 
 
-def _named(paths: Sequence[Path]) -> str:
+def _join_paths(paths: Sequence[Path]) -> str:
     return ", ".join(map(str, paths))

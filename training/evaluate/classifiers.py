@@ -20,18 +20,18 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 
 from monitor.core.arrays import FloatArray
-from training.network.augmentation import Change
+from training.network.augmentation import Augmentation
 
-__all__ = ["CANDIDATES", "Candidate", "Score", "Train", "classic"]
+__all__ = ["CANDIDATES_PER_CLASSIFIER", "Candidate", "ScoreFunction", "TrainFunction", "build_candidates"]
 
 # Moved copies of each window: more bring little, and an SVM's time grows with their square.
-_COPIES = 5
-CANDIDATES = 4
+_AUGMENTED_COPIES = 5
+CANDIDATES_PER_CLASSIFIER = 4
 """Settings that are tried of each classifier."""
 
-Score = Callable[[NDArray[np.float32]], FloatArray]
+ScoreFunction = Callable[[NDArray[np.float32]], FloatArray]
 """Scaled windows (window, step, feature) -> scores (window,), Faulty above 0.5."""
-Train = Callable[[NDArray[np.float32], NDArray[np.bool_]], Score]
+TrainFunction = Callable[[NDArray[np.float32], NDArray[np.bool_]], ScoreFunction]
 """Scaled windows (window, step, feature), their truth (window,) -> what scores others."""
 
 
@@ -41,82 +41,87 @@ class Candidate:
 
     settings: str
     """What was chosen, for people."""
-    train: Train
+    train: TrainFunction
 
 
-def classic(seed: int, change: Change | None) -> dict[str, list[Candidate]]:
+def build_candidates(seed: int, augmentation: Augmentation | None) -> dict[str, list[Candidate]]:
     """Return the candidates of each classifier, by its name.
 
     Parameters
     ----------
     seed : of all that is random in them.
-    change : how the networks' training changes windows; None where it doesn't.
+    augmentation : how the networks' training changes windows; None where it doesn't.
     """
     forest = partial(RandomForestClassifier, n_estimators=200, class_weight="balanced", random_state=seed)
     svm = partial(SVC, class_weight="balanced", cache_size=500)
     boosting = partial(HistGradientBoostingClassifier, class_weight="balanced", random_state=seed)
     perceptron = partial(MLPClassifier, max_iter=300, random_state=seed)
-    learners = {
+    estimators = {
         "random forest": _grid(forest, min_samples_leaf=[1, 3], max_features=["sqrt", 1.0]),
         "SVM (RBF)": _grid(svm, C=[10.0, 100.0], gamma=["scale", 0.01]),
         "hist. gradient boosting": _grid(boosting, learning_rate=[0.05, 0.1], max_iter=[100, 300]),
         "MLP": _grid(perceptron, hidden_layer_sizes=[(100,), (128, 64)], alpha=[1e-4, 1e-2]),
     }
-    ranges = [
+    range_checks = [
         Candidate(f"margin {margin:.0%} of the range", partial(_range_check, margin))
         for margin in (0.0, 0.1, 0.25, 0.5)
     ]
-    moved = {
-        f"{name}, + moves": [Candidate(one.settings, partial(_on_moved, one, change, seed)) for one in ones]
-        for name, ones in learners.items()
-        if change is not None
+    augmented = {
+        f"{name}, + moves": [
+            Candidate(candidate.settings, partial(_train_augmented, candidate, augmentation, seed))
+            for candidate in candidates
+        ]
+        for name, candidates in estimators.items()
+        if augmentation is not None
     }
-    return {**learners, **moved, "range check": ranges}
+    return {**estimators, **augmented, "range check": range_checks}
 
 
-def _on_moved(
+def _train_augmented(
     candidate: Candidate,
-    change: Change,
+    augmentation: Augmentation,
     seed: int,
     scaled: NDArray[np.float32],
     faulty: NDArray[np.bool_],
-) -> Score:
+) -> ScoreFunction:
     rng = np.random.default_rng(seed)
-    copies = [change.move(scaled, faulty, rng) for _ in range(_COPIES)]
-    return candidate.train(np.concatenate(copies), np.tile(faulty, _COPIES))
+    copies = [augmentation.augment(scaled, faulty, rng) for _ in range(_AUGMENTED_COPIES)]
+    return candidate.train(np.concatenate(copies), np.tile(faulty, _AUGMENTED_COPIES))
 
 
-def _grid(make: Callable[..., Any], **choices: list[Any]) -> list[Candidate]:
+def _grid(make_estimator: Callable[..., Any], **choices: list[Any]) -> list[Candidate]:
     candidates = []
     for values in product(*choices.values()):
         chosen = dict(zip(choices, values, strict=True))
         text = ", ".join(f"{name} {value}" for name, value in chosen.items())
-        candidates.append(Candidate(text, partial(_learn, partial(make, **chosen))))
+        candidates.append(Candidate(text, partial(_train_estimator, partial(make_estimator, **chosen))))
     return candidates
 
 
-def _learn(make: Callable[[], Any], scaled: NDArray[np.float32], faulty: NDArray[np.bool_]) -> Score:
-    model = make()
+def _train_estimator(
+    make_estimator: Callable[[], Any], scaled: NDArray[np.float32], faulty: NDArray[np.bool_]
+) -> ScoreFunction:
+    model = make_estimator()
     with warnings.catch_warnings():
         # One that stops at its last iteration is a candidate as good as its score.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(_flat(scaled), faulty)
+        model.fit(_flatten(scaled), faulty)
     if hasattr(model, "predict_proba"):
-        return lambda others: np.asarray(model.predict_proba(_flat(others))[:, 1], dtype=np.float64)
+        return lambda others: np.asarray(model.predict_proba(_flatten(others))[:, 1], dtype=np.float64)
     # An SVM says how far from the border: the logistic function makes 0.5 of 0 there.
     return lambda others: np.asarray(
-        0.5 + 0.5 * np.tanh(model.decision_function(_flat(others)) / 2), dtype=np.float64
+        0.5 + 0.5 * np.tanh(model.decision_function(_flatten(others)) / 2), dtype=np.float64
     )
 
 
-def _range_check(margin: float, scaled: NDArray[np.float32], faulty: NDArray[np.bool_]) -> Score:
+def _range_check(margin: float, scaled: NDArray[np.float32], faulty: NDArray[np.bool_]) -> ScoreFunction:
     """Call a window Faulty when a value leaves what healthy ones had, give or take a share of that range."""
     healthy = scaled[~faulty]
     low, high = healthy.min(axis=(0, 1)), healthy.max(axis=(0, 1))  # (feature,)
-    room = margin * (high - low)
-    low, high = low - room, high + room
+    tolerance = margin * (high - low)
+    low, high = low - tolerance, high + tolerance
     return lambda others: ((others < low) | (others > high)).any(axis=(1, 2)).astype(np.float64)
 
 
-def _flat(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
+def _flatten(scaled: NDArray[np.float32]) -> NDArray[np.float32]:
     return scaled.reshape(len(scaled), -1)  # (window, step * feature)

@@ -17,31 +17,38 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from monitor.bundle.scaler import Scaler
 from training.data.dataset import Dataset
 from training.evaluate import incidents, quality
-from training.evaluate.classifiers import Candidate, Score
+from training.evaluate.classifiers import Candidate, ScoreFunction
 
-__all__ = ["Parts", "Standing", "Table", "choose", "judge", "seconds_per_million"]
+__all__ = [
+    "ClassifierResult",
+    "ComparisonTable",
+    "DataSplit",
+    "measure_on_test",
+    "select_candidate",
+    "time_scoring",
+]
 
 THRESHOLD = 0.5
 # About what the monitor sees in a burst, often enough to time it.
-_BATCH = 1024
-_TIMED_WINDOWS = 8 * _BATCH
+_BATCH_SIZE = 1024
+_TIMED_WINDOWS = 8 * _BATCH_SIZE
 _MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Parts:
+class DataSplit:
     """The split that all share."""
 
     train: Dataset
     validation: Dataset
     test: Dataset
     scaler: Scaler
-    period: float
+    sample_period: float
     """Seconds between two readings of a group."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ClassifierResult:
     """How one classifier did on the test part."""
 
     name: str
@@ -49,7 +56,7 @@ class Standing:
     """What was chosen on the validation part."""
     candidates: int
     """How many there were to choose from."""
-    quality: quality.Quality
+    quality: quality.WindowMetrics
     false_alarms_a_day: float
     """Incidents begun on a healthy window, a day and group of judged time. Who calls nearly all Faulty has
     few, for its one incident never ends: read it with `quality.false_share`."""
@@ -58,21 +65,21 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ComparisonTable:
     """All classifiers on one split."""
 
     split: str
     """`time` or `random`."""
-    standings: tuple[Standing, ...]
+    results: tuple[ClassifierResult, ...]
 
     def as_dict(self) -> dict[str, object]:
         """Return the same as plain values."""
-        return {"split": self.split, "standings": [asdict(standing) for standing in self.standings]}
+        return {"split": self.split, "standings": [asdict(result) for result in self.results]}
 
     def __str__(self) -> str:
         """Say it as a Markdown table, which reads well on a terminal as well."""
-        kinds = sorted({kind for one in self.standings for kind in one.quality.recall_by_kind})
-        head = [
+        kinds = sorted({kind for result in self.results for kind in result.quality.recall_by_kind})
+        header = [
             "split " + self.split,
             "F1",
             "MCC",
@@ -83,82 +90,89 @@ class Table:
         ]
         rows = [
             [
-                one.name,
-                _say(one.quality.f1),
-                _say(one.quality.mcc),
-                *(_say(one.quality.recall_by_kind.get(kind)) for kind in kinds),
-                _say(one.quality.false_share),
-                f"{one.false_alarms_a_day:.1f}",
-                f"{one.seconds_per_million:.2f}",
+                result.name,
+                _format_share(result.quality.f1),
+                _format_share(result.quality.mcc),
+                *(_format_share(result.quality.recall_by_kind.get(kind)) for kind in kinds),
+                _format_share(result.quality.false_share),
+                f"{result.false_alarms_a_day:.1f}",
+                f"{result.seconds_per_million:.2f}",
             ]
-            for one in self.standings
+            for result in self.results
         ]
-        return _markdown(head, rows)
+        return _markdown_table(header, rows)
 
 
-def choose(
-    candidates: Sequence[Candidate], parts: Parts, done: Callable[[], None] = lambda: None
-) -> tuple[str, Score]:
+def select_candidate(
+    candidates: Sequence[Candidate], parts: DataSplit, advance: Callable[[], None] = lambda: None
+) -> tuple[str, ScoreFunction]:
     """Train each candidate on the training part; return the settings and the scores of the best.
 
     Parameters
     ----------
     candidates : at least one; of equals, the first is taken.
-    done : called after each.
+    advance : called after each.
     """
     scaled = parts.scaler.transform(parts.train.windows)
-    ahead = parts.scaler.transform(parts.validation.windows)
-    best: tuple[float, str, Score] | None = None
+    scaled_validation = parts.scaler.transform(parts.validation.windows)
+    best: tuple[float, str, ScoreFunction] | None = None
     for candidate in candidates:
         score = candidate.train(scaled, parts.train.faulty)
-        f1 = quality.measure(parts.validation, score(ahead) > THRESHOLD).f1 or 0.0
+        f1 = quality.measure(parts.validation, score(scaled_validation) > THRESHOLD).f1 or 0.0
         if best is None or f1 > best[0]:
             best = (f1, candidate.settings, score)
-        done()
+        advance()
     if best is None:
         raise ValueError("there must be a candidate")
     return best[1], best[2]
 
 
-def judge(
-    name: str, settings: str, candidates: int, score: Score, parts: Parts, threshold: float = THRESHOLD
-) -> Standing:
+def measure_on_test(
+    name: str,
+    settings: str,
+    candidates: int,
+    score: ScoreFunction,
+    parts: DataSplit,
+    threshold: float = THRESHOLD,
+) -> ClassifierResult:
     """Measure on the test part what was chosen without it."""
     scaled = parts.scaler.transform(parts.test.windows)
-    called = score(scaled) > threshold
-    return Standing(
+    called_faulty = score(scaled) > threshold
+    return ClassifierResult(
         name=name,
         settings=settings,
         candidates=candidates,
-        quality=quality.measure(parts.test, called),
-        false_alarms_a_day=incidents.measure(parts.test, called, parts.period).false_alarms_a_day,
-        seconds_per_million=seconds_per_million(score, scaled),
+        quality=quality.measure(parts.test, called_faulty),
+        false_alarms_a_day=incidents.measure(
+            parts.test, called_faulty, parts.sample_period
+        ).false_alarms_a_day,
+        seconds_per_million=time_scoring(score, scaled),
     )
 
 
-def seconds_per_million(score: Score, scaled: NDArray[np.float32]) -> float:
+def time_scoring(score: ScoreFunction, scaled: NDArray[np.float32]) -> float:
     """Return what scoring a million windows takes on one thread, from the best of three short runs."""
     rows = np.resize(np.arange(len(scaled)), _TIMED_WINDOWS)
-    batches = np.split(scaled[rows], _TIMED_WINDOWS // _BATCH)
-    fastest = np.inf
+    batches = np.split(scaled[rows], _TIMED_WINDOWS // _BATCH_SIZE)
+    shortest_s = np.inf
     with threadpool_limits(1):
         for _ in range(3):
-            began = time.perf_counter()
+            started_at = time.perf_counter()
             for batch in batches:
                 score(batch)
-            fastest = min(fastest, time.perf_counter() - began)
-    return float(fastest * _MILLION / _TIMED_WINDOWS)
+            shortest_s = min(shortest_s, time.perf_counter() - started_at)
+    return float(shortest_s * _MILLION / _TIMED_WINDOWS)
 
 
-def _markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = [head, rule, *rows]
+    lines = [header, rule, *rows]
     return "\n".join(
         "| " + " | ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) + " |"
         for line in lines
     )
 
 
-def _say(share: float | None) -> str:
+def _format_share(share: float | None) -> str:
     return "none" if share is None else f"{share:.3f}"

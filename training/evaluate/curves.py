@@ -12,7 +12,7 @@ __all__ = ["Calibration", "Curve", "calibration", "precision_recall", "roc"]
 
 _BINS = 10
 # Enough for a smooth line, and little enough to read the JSON file by eye.
-_MOST_POINTS = 200
+_MAX_POINTS = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +38,7 @@ class Calibration:
     """Mean score of each bin, NaN where it is empty: (bin,)."""
     observed: FloatArray
     """Share of its windows that are Faulty, NaN where it is empty: (bin,)."""
-    windows: NDArray[np.intp]
+    window_counts: NDArray[np.intp]
     """(bin,)"""
     error: float
     """Mean distance between the two, weighted by the windows of a bin (expected calibration error)."""
@@ -50,9 +50,9 @@ class Calibration:
         return {
             "error": self.error,
             "brier": self.brier,
-            "predicted": [_plain(share) for share in self.predicted],
-            "observed": [_plain(share) for share in self.observed],
-            "windows": self.windows.tolist(),
+            "predicted": [_nan_to_none(share) for share in self.predicted],
+            "observed": [_nan_to_none(share) for share in self.observed],
+            "windows": self.window_counts.tolist(),
         }
 
 
@@ -81,21 +81,23 @@ def precision_recall(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | N
 def calibration(faulty: NDArray[np.bool_], scores: FloatArray) -> Calibration:
     """Compare scores (window,), at least one, with how often they were right."""
     bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)  # (window,)
-    windows = np.bincount(bins, minlength=_BINS)  # (bin,)
-    some = np.where(windows > 0, windows, np.nan)
-    predicted = np.bincount(bins, weights=scores, minlength=_BINS) / some
-    observed = np.bincount(bins, weights=faulty, minlength=_BINS) / some
-    error = np.nansum(windows * np.abs(predicted - observed)) / len(scores)
-    return Calibration(predicted, observed, windows, float(error), float(np.mean((scores - faulty) ** 2)))
+    window_counts = np.bincount(bins, minlength=_BINS)  # (bin,)
+    counts_or_nan = np.where(window_counts > 0, window_counts, np.nan)
+    predicted = np.bincount(bins, weights=scores, minlength=_BINS) / counts_or_nan
+    observed = np.bincount(bins, weights=faulty, minlength=_BINS) / counts_or_nan
+    error = np.nansum(window_counts * np.abs(predicted - observed)) / len(scores)
+    return Calibration(
+        predicted, observed, window_counts, float(error), float(np.mean((scores - faulty) ** 2))
+    )
 
 
 def _thin(x: FloatArray, y: FloatArray, area: float) -> Curve:
     """Keep the ends and points at even steps along the curve, where it bends as well as where it is flat."""
-    along = np.cumsum(np.abs(np.diff(x, prepend=x[0])) + np.abs(np.diff(y, prepend=y[0])))
-    wanted = np.linspace(along[0], along[-1], _MOST_POINTS)
-    chosen = np.unique([0, len(x) - 1, *np.minimum(np.searchsorted(along, wanted), len(x) - 1)])
+    arc_length = np.cumsum(np.abs(np.diff(x, prepend=x[0])) + np.abs(np.diff(y, prepend=y[0])))
+    target_lengths = np.linspace(arc_length[0], arc_length[-1], _MAX_POINTS)
+    chosen = np.unique([0, len(x) - 1, *np.minimum(np.searchsorted(arc_length, target_lengths), len(x) - 1)])
     return Curve(x[chosen], y[chosen], area)
 
 
-def _plain(share: float) -> float | None:
+def _nan_to_none(share: float) -> float | None:
     return None if np.isnan(share) else float(share)

@@ -17,24 +17,24 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.verdicts import AlertEvent, Judgements
+from monitor.core.verdicts import AlertEvent, JudgedWindows
 from monitor.detect.alerts import AlertStage
 from training.data.dataset import Dataset
 
-__all__ = ["Episode", "Incidents", "measure"]
+__all__ = ["EpisodeOutcome", "IncidentMetrics", "measure"]
 
 _DAY_S = 86400.0
 _UNNAMED = "unnamed"
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class EpisodeOutcome:
     """One fault from its first reading to its last."""
 
     kind: str
-    onset: float
+    onset_ts: float
     """Event time of its first reading, seconds since the Unix epoch."""
-    readings: int
+    reading_count: int
     found: bool
     delay: int | None
     """Readings from the first one to the first alert, 0 where that one raised it; None without an alert of
@@ -42,10 +42,10 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
-class Incidents:
+class IncidentMetrics:
     """What the alerts were worth."""
 
-    episodes: tuple[Episode, ...]
+    episodes: tuple[EpisodeOutcome, ...]
     alerts: int
     """Incidents that were opened."""
     false_alarms: int
@@ -56,7 +56,7 @@ class Incidents:
     """Share of the Normal windows during which an incident was open; None without a Normal window."""
 
     @property
-    def found(self) -> int:
+    def found_count(self) -> int:
         """Episodes that were found."""
         return sum(episode.found for episode in self.episodes)
 
@@ -70,23 +70,26 @@ class Incidents:
         """Delays of the episodes that have one, in readings, shortest first."""
         return sorted(episode.delay for episode in self.episodes if episode.delay is not None)
 
-    def delay(self, share: float) -> int | None:
+    def delay_quantile(self, share: float) -> int | None:
         """Return the delay, in readings, that this share of the delays doesn't exceed; None without any."""
         delays = self.delays
         return delays[max(int(np.ceil(share * len(delays))), 1) - 1] if delays else None
 
-    def by_kind(self) -> dict[str, tuple[int, int]]:
+    def found_by_kind(self) -> dict[str, tuple[int, int]]:
         """Return kind -> episodes found, episodes."""
         kinds = sorted({episode.kind for episode in self.episodes})
-        return {kind: self._count(kind) for kind in kinds}
+        return {kind: self._count_found(kind) for kind in kinds}
 
     def as_dict(self) -> dict[str, object]:
         """Return the same as plain values."""
         return {
             "episodes": len(self.episodes),
-            "found": self.found,
-            "found_by_kind": {kind: {"found": f, "episodes": n} for kind, (f, n) in self.by_kind().items()},
-            "delay_readings": {"median": self.delay(0.5), "p95": self.delay(0.95)},
+            "found": self.found_count,
+            "found_by_kind": {
+                kind: {"found": found, "episodes": total}
+                for kind, (found, total) in self.found_by_kind().items()
+            },
+            "delay_readings": {"median": self.delay_quantile(0.5), "p95": self.delay_quantile(0.95)},
             "alerts": self.alerts,
             "false_alarms": self.false_alarms,
             "false_alarms_a_day_and_group": self.false_alarms_a_day,
@@ -96,52 +99,52 @@ class Incidents:
 
     def __str__(self) -> str:
         """Say it in lines for a terminal."""
-        own = len(self.delays)
+        delay_count = len(self.delays)
         delay = (
-            f"{self.delay(0.5)} readings to the first alert (median), {self.delay(0.95)} (95 %), "
-            f"of the {own:,} with an alert of their own"
+            f"{self.delay_quantile(0.5)} readings to the first alert (median), {self.delay_quantile(0.95)} (95 %), "
+            f"of the {delay_count:,} with an alert of their own"
         )
         return (
-            f"faults     {self.found:,} of {len(self.episodes):,} found\n"
-            f"delay      {delay if own else 'none, for no fault had an alert of its own'}\n"
+            f"faults     {self.found_count:,} of {len(self.episodes):,} found\n"
+            f"delay      {delay if delay_count else 'none, for no fault had an alert of its own'}\n"
             f"alerts     {self.alerts:,}, {self.false_alarms:,} of them false: "
             f"{self.false_alarms_a_day:.2f} a day and group ({self.group_days:.3f} group-days)"
         )
 
-    def _count(self, kind: str) -> tuple[int, int]:
+    def _count_found(self, kind: str) -> tuple[int, int]:
         found = [episode.found for episode in self.episodes if episode.kind == kind]
         return sum(found), len(found)
 
 
-def measure(data: Dataset, called_faulty: NDArray[np.bool_], period: float) -> Incidents:
+def measure(data: Dataset, called_faulty: NDArray[np.bool_], sample_period: float) -> IncidentMetrics:
     """Run what was said of each window (window,) through the monitor's alert rules.
 
     Parameters
     ----------
     data : at least one window, in any order.
-    period : seconds between two readings of a group.
+    sample_period : seconds between two readings of a group.
     """
-    order = np.lexsort((data.ts[:, -1], data.stretches))  # each group in one piece, by time
+    order = np.lexsort((data.ts[:, -1], data.series_ids))  # each group in one piece, by time
     data = Dataset(*(getattr(data, field.name)[order] for field in fields(data)))
-    called = called_faulty[order]
-    events = AlertStage().update(_judged(data, called))
-    spans = _spans(data, events)
-    open_now = np.zeros(len(data), dtype=bool)  # (window,)
+    called_in_order = called_faulty[order]
+    events = AlertStage().update(_to_judgements(data, called_in_order))
+    spans = _incident_spans(data, events)
+    incident_open = np.zeros(len(data), dtype=bool)  # (window,)
     for _, first, end in spans:
-        open_now[first:end] = True
+        incident_open[first:end] = True
     normal = ~data.faulty
-    return Incidents(
-        episodes=tuple(_episodes(data, called & open_now, open_now)),
+    return IncidentMetrics(
+        episodes=tuple(_find_episodes(data, called_in_order & incident_open, incident_open)),
         alerts=len(spans),
-        false_alarms=sum(bool(normal[began]) for began, _, _ in spans),
-        group_days=len(data) * period / _DAY_S,
-        alert_share=float(open_now[normal].mean()) if normal.any() else None,
+        false_alarms=sum(bool(normal[first_row]) for first_row, _, _ in spans),
+        group_days=len(data) * sample_period / _DAY_S,
+        alert_share=float(incident_open[normal].mean()) if normal.any() else None,
     )
 
 
-def _judged(data: Dataset, called: NDArray[np.bool_]) -> Judgements:
-    return Judgements(
-        groups=[str(stretch) for stretch in data.stretches],
+def _to_judgements(data: Dataset, called: NDArray[np.bool_]) -> JudgedWindows:
+    return JudgedWindows(
+        groups=[str(series_id) for series_id in data.series_ids],
         ts=data.ts,
         values=data.windows,
         scores=called.astype(float),
@@ -150,58 +153,63 @@ def _judged(data: Dataset, called: NDArray[np.bool_]) -> Judgements:
     )
 
 
-def _spans(data: Dataset, events: Sequence[AlertEvent]) -> list[tuple[int, int, int]]:
+def _incident_spans(data: Dataset, events: Sequence[AlertEvent]) -> list[tuple[int, int, int]]:
     """Return each incident's first Faulty window, the window it opened on, and the one after its last."""
     ends = data.ts[:, -1]
-    rows_of = {
-        str(stretch): np.flatnonzero(data.stretches == stretch) for stretch in np.unique(data.stretches)
+    rows_by_series = {
+        str(series_id): np.flatnonzero(data.series_ids == series_id)
+        for series_id in np.unique(data.series_ids)
     }
     spans: dict[str, tuple[int, int, int]] = {}
     for event in events:
-        rows = rows_of[event.group]
-        now = int(rows[np.searchsorted(ends[rows], event.window_ts[-1])])
+        rows = rows_by_series[event.group]
+        event_row = int(rows[np.searchsorted(ends[rows], event.window_ts[-1])])
         if event.status == "firing":
-            began = int(rows[np.searchsorted(ends[rows], event.started_at)])
-            spans[event.id] = (began, now, int(rows[-1]) + 1)
+            first_row = int(rows[np.searchsorted(ends[rows], event.started_at)])
+            spans[event.id] = (first_row, event_row, int(rows[-1]) + 1)
         else:
-            began, opened, _ = spans[event.id]
-            spans[event.id] = (began, opened, now)
+            first_row, opened_row, _ = spans[event.id]
+            spans[event.id] = (first_row, opened_row, event_row)
     return list(spans.values())
 
 
-def _episodes(data: Dataset, alarmed: NDArray[np.bool_], open_now: NDArray[np.bool_]) -> list[Episode]:
-    """Return the episodes, each with what was `alarmed` (called Faulty with an incident open): (window,)."""
-    kinds = _kinds(data)
-    edges = (kinds[1:] != kinds[:-1]) | (data.stretches[1:] != data.stretches[:-1])
-    firsts = [0, *(np.flatnonzero(edges) + 1).tolist()]
+def _find_episodes(
+    data: Dataset, detected: NDArray[np.bool_], incident_open: NDArray[np.bool_]
+) -> list[EpisodeOutcome]:
+    """Return the episodes, each with what was `detected` (called Faulty with an incident open): (window,)."""
+    kinds = _episode_kinds(data)
+    is_boundary = (kinds[1:] != kinds[:-1]) | (data.series_ids[1:] != data.series_ids[:-1])
+    firsts = [0, *(np.flatnonzero(is_boundary) + 1).tolist()]
     ends = [*firsts[1:], len(data)]
     episodes = []
-    for first, end, beyond in zip(firsts, ends, [*ends[1:], len(data)], strict=True):
+    for first, end, next_end in zip(firsts, ends, [*ends[1:], len(data)], strict=True):
         if not kinds[first]:
             continue
         # The windows after the last faulty reading that still hold it count as well, until the next fault's.
-        limit = beyond if end < len(data) and not kinds[end] else end
-        rows = np.append(np.arange(first, end), _still_faulty(data, end, limit))
-        hits = np.flatnonzero(alarmed[rows])
-        before = first > 0 and data.stretches[first - 1] == data.stretches[first] and open_now[first - 1]
-        delay = int(hits[0]) if len(hits) and not before else None
+        limit = next_end if end < len(data) and not kinds[end] else end
+        rows = np.append(np.arange(first, end), _trailing_faulty_rows(data, end, limit))
+        hits = np.flatnonzero(detected[rows])
+        was_open = (
+            first > 0 and data.series_ids[first - 1] == data.series_ids[first] and incident_open[first - 1]
+        )
+        delay = int(hits[0]) if len(hits) and not was_open else None
         onset = float(data.ts[first, -1])
-        episodes.append(Episode(str(kinds[first]), onset, end - first, len(hits) > 0, delay))
+        episodes.append(EpisodeOutcome(str(kinds[first]), onset, end - first, len(hits) > 0, delay))
     return episodes
 
 
-def _still_faulty(data: Dataset, begin: int, limit: int) -> NDArray[np.intp]:
+def _trailing_faulty_rows(data: Dataset, begin: int, limit: int) -> NDArray[np.intp]:
     """Return the Faulty windows that follow without a Normal one in between, in the same group."""
-    same = data.faulty[begin:limit] & (data.stretches[begin:limit] == data.stretches[begin - 1])
-    run = int(np.argmin(same)) if not same.all() else len(same)
-    return np.arange(begin, begin + run)
+    is_trailing = data.faulty[begin:limit] & (data.series_ids[begin:limit] == data.series_ids[begin - 1])
+    run_length = int(np.argmin(is_trailing)) if not is_trailing.all() else len(is_trailing)
+    return np.arange(begin, begin + run_length)
 
 
-def _kinds(data: Dataset) -> NDArray[np.str_]:
+def _episode_kinds(data: Dataset) -> NDArray[np.str_]:
     """Return the kind of the last reading; without any kinds in a group, `unnamed` for a Faulty window."""
     kinds = data.kinds.astype(object)
-    for stretch in np.unique(data.stretches):
-        rows = data.stretches == stretch
+    for series_id in np.unique(data.series_ids):
+        rows = data.series_ids == series_id
         if not (kinds[rows] != "").any():
             kinds[rows] = np.where(data.faulty[rows], _UNNAMED, "")
     return kinds.astype(str)

@@ -21,9 +21,9 @@ from monitor.bundle.model import Classifier
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
 
-__all__ = ["Importance", "importance"]
+__all__ = ["Importance", "compute_importance"]
 
-_Part = tuple[slice, slice]
+_WindowSlice = tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,16 +52,20 @@ class Importance:
     seed: int
 
 
-def parts(steps: int, features: int) -> list[_Part]:
+def window_slices(steps: int, features: int) -> list[_WindowSlice]:
     """Return what is shuffled, in this order: each value, each whole feature, each whole step."""
-    every = slice(None)
+    all_of_axis = slice(None)
     each_step = [slice(step, step + 1) for step in range(steps)]
     each_feature = [slice(feature, feature + 1) for feature in range(features)]
     values = [(step, feature) for step in each_step for feature in each_feature]
-    return [*values, *((every, feature) for feature in each_feature), *((step, every) for step in each_step)]
+    return [
+        *values,
+        *((all_of_axis, feature) for feature in each_feature),
+        *((step, all_of_axis) for step in each_step),
+    ]
 
 
-def importance(
+def compute_importance(
     scaler: Scaler,
     classifier: Classifier,
     threshold: float,
@@ -70,7 +74,7 @@ def importance(
     *,
     repeats: int = 5,
     seed: int = 0,
-    at_most: int | None = None,
+    max_windows: int | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Importance:
     """Shuffle each part of the windows among them, and measure what that costs in F1.
@@ -82,7 +86,7 @@ def importance(
     faulty : the truth (window,), with at least one Faulty window.
     repeats : shuffles of each part.
     seed : the same seed gives the same shuffles.
-    at_most : judge a random choice of so many windows; None for all.
+    max_windows : judge a random choice of so many windows; None for all.
     advance : called after each part, (steps + 1) x (features + 1) - 1 times.
 
     Raises
@@ -90,34 +94,34 @@ def importance(
     ValueError : no window is Faulty, or the model finds none: then there is no F1 to lose.
     """
     rng = np.random.default_rng(seed)
-    if at_most is not None and len(windows) > at_most:
-        chosen = np.sort(rng.choice(len(windows), at_most, replace=False))
+    if max_windows is not None and len(windows) > max_windows:
+        chosen = np.sort(rng.choice(len(windows), max_windows, replace=False))
         windows, faulty = windows[chosen], faulty[chosen]
     scaled = scaler.transform(windows)  # (window, step, feature)
 
-    def f1(judged: NDArray[np.float32]) -> float:
-        return _f1(faulty, classifier.score(judged) > threshold)
+    def f1(permuted: NDArray[np.float32]) -> float:
+        return _f1(faulty, classifier.score(permuted) > threshold)
 
     if not faulty.any():
         raise ValueError("no window is Faulty, expected some to find")
-    as_they_are = f1(scaled)
-    if not as_they_are:
+    baseline_f1 = f1(scaled)
+    if not baseline_f1:
         raise ValueError("the model finds none of the Faulty windows, so shuffling can't cost it anything")
     _, steps, features = scaled.shape
     drops = []  # one array (repeat,) for each part
-    for part in parts(steps, features):
-        drops.append([as_they_are - f1(_shuffled(scaled, part, rng)) for _ in range(repeats)])
+    for window_slice in window_slices(steps, features):
+        drops.append([baseline_f1 - f1(_shuffle_slice(scaled, window_slice, rng)) for _ in range(repeats)])
         advance()
     mean, spread = np.mean(drops, axis=1), np.std(drops, axis=1)  # (part,)
-    cells, wholes = steps * features, steps * features + features
+    value_end, feature_end = steps * features, steps * features + features
     return Importance(
-        f1=as_they_are,
-        mean=mean[:cells].reshape(steps, features),
-        spread=spread[:cells].reshape(steps, features),
-        feature_mean=mean[cells:wholes],
-        feature_spread=spread[cells:wholes],
-        step_mean=mean[wholes:],
-        step_spread=spread[wholes:],
+        f1=baseline_f1,
+        mean=mean[:value_end].reshape(steps, features),
+        spread=spread[:value_end].reshape(steps, features),
+        feature_mean=mean[value_end:feature_end],
+        feature_spread=spread[value_end:feature_end],
+        step_mean=mean[feature_end:],
+        step_spread=spread[feature_end:],
         windows=len(scaled),
         faulty=int(faulty.sum()),
         repeats=repeats,
@@ -125,14 +129,16 @@ def importance(
     )
 
 
-def _shuffled(scaled: NDArray[np.float32], part: _Part, rng: np.random.Generator) -> NDArray[np.float32]:
+def _shuffle_slice(
+    scaled: NDArray[np.float32], window_slice: _WindowSlice, rng: np.random.Generator
+) -> NDArray[np.float32]:
     """Return a copy in which a part of each window comes from another window, in one piece."""
     copy = scaled.copy()
-    copy[:, *part] = scaled[rng.permutation(len(scaled))][:, *part]
+    copy[:, *window_slice] = scaled[rng.permutation(len(scaled))][:, *window_slice]
     return copy
 
 
 def _f1(faulty: NDArray[np.bool_], called_faulty: NDArray[np.bool_]) -> float:
     found = int((faulty & called_faulty).sum())
-    wrong = int((faulty != called_faulty).sum())
-    return 2 * found / (2 * found + wrong) if found else 0.0
+    errors = int((faulty != called_faulty).sum())
+    return 2 * found / (2 * found + errors) if found else 0.0

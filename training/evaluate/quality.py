@@ -10,11 +10,11 @@ from monitor.core.verdicts import FAULTY, NORMAL
 from training.data.dataset import Dataset
 from training.evaluate import curves, incidents
 
-__all__ = ["ClassReport", "Evaluation", "Quality", "evaluate", "measure", "text"]
+__all__ = ["ClassReport", "Evaluation", "WindowMetrics", "evaluate", "format_report", "measure"]
 
 
 @dataclass(frozen=True, slots=True)
-class Quality:
+class WindowMetrics:
     """Counts of windows, and the shares that follow from them. A share of nothing is None."""
 
     found: int
@@ -37,14 +37,14 @@ class Quality:
     windows_by_kind: dict[str, int]
     """Kind of fault -> windows whose last reading has it."""
 
-    def classes(self) -> tuple["ClassReport", "ClassReport"]:
+    def class_reports(self) -> tuple["ClassReport", "ClassReport"]:
         """Return precision, recall and F1 of Normal and of Faulty, as if each were what is looked for."""
-        wrong = self.missed + self.false_alarms
+        errors = self.missed + self.false_alarms
         normal = ClassReport(
             NORMAL,
-            _share(self.passed, self.passed + self.missed),
-            _share(self.passed, self.passed + self.false_alarms),
-            _share(2 * self.passed, 2 * self.passed + wrong),
+            _ratio(self.passed, self.passed + self.missed),
+            _ratio(self.passed, self.passed + self.false_alarms),
+            _ratio(2 * self.passed, 2 * self.passed + errors),
             self.passed + self.false_alarms,
         )
         faulty = ClassReport(FAULTY, self.precision, self.recall, self.f1, self.found + self.missed)
@@ -73,8 +73,8 @@ class Evaluation:
 
     threshold: float
     """A window is called Faulty where its score is above this."""
-    quality: Quality
-    incidents: incidents.Incidents
+    quality: WindowMetrics
+    incidents: incidents.IncidentMetrics
     roc: curves.Curve | None
     """None where all windows are of one class."""
     precision_recall: curves.Curve | None
@@ -92,7 +92,7 @@ class Evaluation:
         }
 
 
-def evaluate(data: Dataset, scores: FloatArray, threshold: float, period: float) -> Evaluation:
+def evaluate(data: Dataset, scores: FloatArray, threshold: float, sample_period: float) -> Evaluation:
     """Compare scores (window,) with the truth.
 
     Parameters
@@ -100,69 +100,69 @@ def evaluate(data: Dataset, scores: FloatArray, threshold: float, period: float)
     data : at least one window.
     scores : P(Faulty) of each.
     threshold : a window is called Faulty where its score is above it.
-    period : seconds between two readings of a group.
+    sample_period : seconds between two readings of a group.
     """
-    called = scores > threshold
+    called_faulty = scores > threshold
     return Evaluation(
         threshold=threshold,
-        quality=measure(data, called),
-        incidents=incidents.measure(data, called, period),
+        quality=measure(data, called_faulty),
+        incidents=incidents.measure(data, called_faulty, sample_period),
         roc=curves.roc(data.faulty, scores),
         precision_recall=curves.precision_recall(data.faulty, scores),
         calibration=curves.calibration(data.faulty, scores),
     )
 
 
-def measure(data: Dataset, called_faulty: NDArray[np.bool_]) -> Quality:
+def measure(data: Dataset, called_faulty: NDArray[np.bool_]) -> WindowMetrics:
     """Compare what the model said of each window (window,) with the truth."""
     found = int((data.faulty & called_faulty).sum())
     missed = int((data.faulty & ~called_faulty).sum())
     false_alarms = int((~data.faulty & called_faulty).sum())
     passed = int((~data.faulty & ~called_faulty).sum())
     kinds = [str(kind) for kind in np.unique(data.kinds) if kind]
-    return Quality(
+    return WindowMetrics(
         found=found,
         missed=missed,
         false_alarms=false_alarms,
         passed=passed,
-        precision=_share(found, found + false_alarms),
-        recall=_share(found, found + missed),
-        f1=_share(2 * found, 2 * found + missed + false_alarms),
+        precision=_ratio(found, found + false_alarms),
+        recall=_ratio(found, found + missed),
+        f1=_ratio(2 * found, 2 * found + missed + false_alarms),
         mcc=_mcc(found, missed, false_alarms, passed),
-        false_share=_share(false_alarms, false_alarms + passed),
+        false_share=_ratio(false_alarms, false_alarms + passed),
         recall_by_kind={kind: float(called_faulty[data.kinds == kind].mean()) for kind in kinds},
         windows_by_kind={kind: int((data.kinds == kind).sum()) for kind in kinds},
     )
 
 
-def text(result: Evaluation) -> str:
+def format_report(result: Evaluation) -> str:
     """Return the classification report, the confusion matrix and the incidents as lines for a terminal."""
-    quality, seen = result.quality, result.incidents
-    precision_area = result.precision_recall.area if result.precision_recall else None
+    quality, incident_metrics = result.quality, result.incidents
+    average_precision = result.precision_recall.area if result.precision_recall else None
     lines = [
         f"{'':<10}{'precision':>10}{'recall':>10}{'F1':>10}{'windows':>10}",
         *(
-            f"{one.name:<10}{_say(one.precision)}{_say(one.recall)}{_say(one.f1)}{one.windows:>10,}"
-            for one in quality.classes()
+            f"{report.name:<10}{_format_share(report.precision)}{_format_share(report.recall)}{_format_share(report.f1)}{report.windows:>10,}"
+            for report in quality.class_reports()
         ),
         "",
         f"{'truth':<10}{'called Normal':>15}{'called Faulty':>15}",
         f"{'Normal':<10}{quality.passed:>15,}{quality.false_alarms:>15,}",
         f"{'Faulty':<10}{quality.missed:>15,}{quality.found:>15,}",
         "",
-        f"{'MCC':<28}{_say(quality.mcc)}",
-        f"{'area under ROC':<28}{_say(result.roc.area if result.roc else None)}",
-        f"{'area under precision-recall':<28}{_say(precision_area)}",
-        f"{'calibration error':<28}{_say(result.calibration.error)}",
+        f"{'MCC':<28}{_format_share(quality.mcc)}",
+        f"{'area under ROC':<28}{_format_share(result.roc.area if result.roc else None)}",
+        f"{'area under precision-recall':<28}{_format_share(average_precision)}",
+        f"{'calibration error':<28}{_format_share(result.calibration.error)}",
     ]
     lines += [
-        f"recall of {kind:<18}{_say(share)}   of {quality.windows_by_kind[kind]:,} windows"
+        f"recall of {kind:<18}{_format_share(share)}   of {quality.windows_by_kind[kind]:,} windows"
         for kind, share in quality.recall_by_kind.items()
     ]
-    return "\n".join([*_one_sided(quality), *lines, "", str(seen)])
+    return "\n".join([*_single_class_note(quality), *lines, "", str(incident_metrics)])
 
 
-def _one_sided(quality: Quality) -> list[str]:
+def _single_class_note(quality: WindowMetrics) -> list[str]:
     """Return what is the matter where the truth is all of one class."""
     if not quality.found + quality.missed:
         return [
@@ -176,14 +176,14 @@ def _one_sided(quality: Quality) -> list[str]:
 
 
 def _mcc(found: int, missed: int, false_alarms: int, passed: int) -> float | None:
-    whole = (found + missed) * (found + false_alarms) * (passed + missed) * (passed + false_alarms)
+    product = (found + missed) * (found + false_alarms) * (passed + missed) * (passed + false_alarms)
     # In whole numbers until here: the product leaves what a float holds exactly.
-    return (found * passed - missed * false_alarms) / float(whole) ** 0.5 if whole else None
+    return (found * passed - missed * false_alarms) / float(product) ** 0.5 if product else None
 
 
-def _share(part: int, whole: int) -> float | None:
+def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _say(share: float | None) -> str:
+def _format_share(share: float | None) -> str:
     return f"{'none' if share is None else f'{share:.4f}':>10}"

@@ -8,17 +8,17 @@ import pandas as pd
 
 from monitor.core.arrays import FloatArray
 from training.config.errors import InputError
-from training.data.recordings import FAULTY, FEATURES, HEALTHY, NAMES, complete
-from training.faults.kinds import DEFAULT_KINDS, KINDS, Sensor, shows
+from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, FEATURES, NORMAL_LABEL, complete_mask
+from training.faults.kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, SensorStats, is_detectable
 
 __all__ = ["inject"]
 
 # Share of the episodes that hit both sensors of a mote, as when its supply or its board fails. The other
 # mote stays healthy: it is what three readings can tell a fault by.
-_WHOLE_MOTE = 0.3
-_FEWEST_READINGS = 100
+_WHOLE_MOTE_SHARE = 0.3
+_MIN_READINGS = 100
 # Draws of sensor, size and sign before an episode is given up; a handful does wherever one can show.
-_TRIES = 200
+_MAX_DRAWS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,9 @@ class _Episode:
     end: int
 
 
-def inject(frame: pd.DataFrame, rate: float, seed: int, kinds: Sequence[str] = DEFAULT_KINDS) -> pd.DataFrame:
+def inject(
+    frame: pd.DataFrame, rate: float, seed: int, kinds: Sequence[str] = DEFAULT_FAULT_KINDS
+) -> pd.DataFrame:
     """Return the recording with faults in about `rate` of each group's readings.
 
     Faults come in episodes of one kind, on one sensor or on both of one mote. Each kind gets about the same
@@ -49,48 +51,55 @@ def inject(frame: pd.DataFrame, rate: float, seed: int, kinds: Sequence[str] = D
     ------
     InputError : the recording has faults already, a group is too short, or a kind can't show in it.
     """
-    if "label" in frame.columns and (frame["label"] == FAULTY).any():
-        row = int(np.argmax(frame["label"] == FAULTY))
+    if "label" in frame.columns and (frame["label"] == FAULTY_LABEL).any():
+        row = int(np.argmax(frame["label"] == FAULTY_LABEL))
         raise InputError(f"column label, row {row + 1}: -1 (Faulty); expected healthy readings only")
-    usable = complete(frame)
-    values = frame[NAMES].to_numpy(copy=True)  # (reading, feature)
-    kind_of = np.full(len(frame), "", dtype=object)  # (reading,)
-    places = np.flatnonzero(usable)
+    usable = complete_mask(frame)
+    values = frame[FEATURE_NAMES].to_numpy(copy=True)  # (reading, feature)
+    kind_column = np.full(len(frame), "", dtype=object)  # (reading,)
+    usable_rows = np.flatnonzero(usable)
     for number, (group, rows) in enumerate(frame[usable].groupby("group", sort=True).indices.items()):
         rng = np.random.default_rng([seed, number])
-        own = values[places[rows]]
-        sensors = _sensors(str(group), own)
-        true = own.copy()
-        for episode in _episodes(len(rows), rate, kinds, rng):
-            part = slice(episode.begin, episode.end)
-            for column, faulty in _draw(str(group), episode.kind, true[part], sensors, rng).items():
-                own[part, column] = faulty
-            kind_of[places[rows[part]]] = episode.kind
-        values[places[rows]] = own
-    result = frame.assign(label=np.where(kind_of == "", HEALTHY, FAULTY), kind=kind_of.astype(str))
-    result[NAMES] = values
+        group_values = values[usable_rows[rows]]
+        sensors = _sensor_stats(str(group), group_values)
+        true_values = group_values.copy()
+        for episode in _draw_episodes(len(rows), rate, kinds, rng):
+            episode_rows = slice(episode.begin, episode.end)
+            for column, faulty in _draw_faulty_values(
+                str(group), episode.kind, true_values[episode_rows], sensors, rng
+            ).items():
+                group_values[episode_rows, column] = faulty
+            kind_column[usable_rows[rows[episode_rows]]] = episode.kind
+        values[usable_rows[rows]] = group_values
+    result = frame.assign(
+        label=np.where(kind_column == "", NORMAL_LABEL, FAULTY_LABEL), kind=kind_column.astype(str)
+    )
+    result[FEATURE_NAMES] = values
     return result
 
 
-def _sensors(group: str, values: FloatArray) -> list[Sensor]:
-    if len(values) < _FEWEST_READINGS:
-        raise InputError(f"group {group}: {len(values)} readings, expected at least {_FEWEST_READINGS}")
-    return [Sensor.of(column, feature.unit) for column, feature in zip(values.T, FEATURES, strict=True)]
+def _sensor_stats(group: str, values: FloatArray) -> list[SensorStats]:
+    if len(values) < _MIN_READINGS:
+        raise InputError(f"group {group}: {len(values)} readings, expected at least {_MIN_READINGS}")
+    return [
+        SensorStats.from_values(column, feature.unit)
+        for column, feature in zip(values.T, FEATURES, strict=True)
+    ]
 
 
-def _episodes(
+def _draw_episodes(
     readings: int, rate: float, kinds: Sequence[str], rng: np.random.Generator
 ) -> Iterator[_Episode]:
     """Yield episodes in order, at least one healthy reading before each, until `rate` of all is faulty."""
     if rate == 0:
         return
     position = faulty = 0
-    for kind in _kinds(kinds, rng):
-        low, high = KINDS[kind].lengths
+    for kind in _draw_kinds(kinds, rng):
+        low, high = FAULT_KINDS[kind].length_range
         length = int(rng.integers(low, high + 1))
         # So many healthy readings make the rate right; half as many to half again as many make it random.
-        owed = (faulty + length) / rate - position - length
-        begin = position + max(1, round(owed * rng.uniform(0.5, 1.5)))
+        mean_gap = (faulty + length) / rate - position - length
+        begin = position + max(1, round(mean_gap * rng.uniform(0.5, 1.5)))
         if begin >= readings:
             return
         position = min(begin + length, readings)
@@ -98,33 +107,36 @@ def _episodes(
         yield _Episode(kind, begin, position)
 
 
-def _kinds(kinds: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
+def _draw_kinds(kinds: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
     """Yield kinds without end, short ones more often, so that all get about the same number of readings."""
-    mean = {kind: sum(KINDS[kind].lengths) / 2 for kind in kinds}
+    mean = {kind: sum(FAULT_KINDS[kind].length_range) / 2 for kind in kinds}
     longest = max(mean.values())
-    round_of_all = [kind for kind in kinds for _ in range(round(longest / mean[kind]))]
+    kinds_in_proportion = [kind for kind in kinds for _ in range(round(longest / mean[kind]))]
     while True:
-        yield from rng.permutation(round_of_all).tolist()
+        yield from rng.permutation(kinds_in_proportion).tolist()
 
 
-def _draw(
-    group: str, kind: str, true: FloatArray, sensors: list[Sensor], rng: np.random.Generator
+def _draw_faulty_values(
+    group: str, kind: str, true_values: FloatArray, sensors: list[SensorStats], rng: np.random.Generator
 ) -> dict[int, FloatArray]:
     """Return the faulty values (reading,) of each column at fault in an episode, true (reading, feature)."""
-    rules = KINDS[kind]
-    for _ in range(_TRIES):
+    fault_kind = FAULT_KINDS[kind]
+    for _ in range(_MAX_DRAWS):
         drawn = {}
-        for column in _columns(rng):
-            size = rng.uniform(*rules.sizes) * rng.choice([-1, 1])
-            exact = rules.apply(true[:, column], size, sensors[column], rng)
+        for column in _draw_columns(rng):
+            size = rng.uniform(*fault_kind.size_range) * rng.choice([-1, 1])
+            exact = fault_kind.apply(true_values[:, column], size, sensors[column], rng)
             drawn[column] = np.round(exact, sensors[column].decimals)
-        if all(shows(rules, true[:, column], drawn[column], sensors[column]) for column in drawn):
+        if all(
+            is_detectable(fault_kind, true_values[:, column], drawn[column], sensors[column])
+            for column in drawn
+        ):
             return drawn
     raise InputError(f"group {group}: a fault of kind {kind} doesn't show against its readings; leave it out")
 
 
-def _columns(rng: np.random.Generator) -> list[int]:
+def _draw_columns(rng: np.random.Generator) -> list[int]:
     """Draw the sensors at fault: one, or both of one mote. A feature's name ends in its mote."""
-    mote = rng.choice(sorted({name.rpartition("_")[2] for name in NAMES}))
-    columns = [column for column, name in enumerate(NAMES) if name.rpartition("_")[2] == mote]
-    return columns if rng.random() < _WHOLE_MOTE else [int(rng.choice(columns))]
+    mote = rng.choice(sorted({name.rpartition("_")[2] for name in FEATURE_NAMES}))
+    columns = [column for column, name in enumerate(FEATURE_NAMES) if name.rpartition("_")[2] == mote]
+    return columns if rng.random() < _WHOLE_MOTE_SHARE else [int(rng.choice(columns))]

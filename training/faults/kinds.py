@@ -21,7 +21,7 @@ Journal 2018. Noshad et al., "Fault Detection in Wireless Sensor Networks throug
 Classifier", Sensors 2019. Sharma, Golubchik, Govindan, "Sensor faults: detection methods and prevalence in
 real-world datasets", ACM Transactions on Sensor Networks 2010.
 
-Sizes are this project's: multiples of the sensor's own spread (see `Sensor.of`), from the smallest that a
+Sizes are this project's: multiples of the sensor's own spread (see `SensorStats.of`), from the smallest that a
 plant would call a fault to a few times that. A "fault" within what the sensor does anyway would only teach a
 model noise, so `shows` refuses it.
 """
@@ -33,119 +33,141 @@ import numpy as np
 
 from monitor.core.arrays import FloatArray
 
-__all__ = ["DEFAULT_KINDS", "KINDS", "LEAST_SPREAD", "LIMITS", "Kind", "Sensor", "shows"]
+__all__ = [
+    "DEFAULT_FAULT_KINDS",
+    "FAULT_KINDS",
+    "MEASURING_RANGES",
+    "MIN_SPREAD",
+    "FaultKind",
+    "SensorStats",
+    "is_detectable",
+]
 
 # What a mote can report at all, by unit. Only `bounds` goes beyond.
-LIMITS = {"degC": (-40.0, 125.0), "%RH": (0.0, 100.0)}
+MEASURING_RANGES = {"degC": (-40.0, 125.0), "%RH": (0.0, 100.0)}
 # Each faulty reading is at least this many spreads from the true one.
-_LEAST = 0.5
+_MIN_FAULT_SPREADS = 0.5
 # Twice the accuracy of a mote's sensor (Sensirion SHT11: 0.4 degC, 3 %RH), so that the least fault is no
 # less than what the maker allows a healthy one.
-LEAST_SPREAD = {"degC": 0.8, "%RH": 6.0}
+MIN_SPREAD = {"degC": 0.8, "%RH": 6.0}
 
-_WANDER_READINGS = 12
-_MOST_DECIMALS = 6
+_LAG_READINGS = 12
+_MAX_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Sensor:
+class SensorStats:
     """What one feature of one group does while it is healthy, in its own unit."""
 
     spread: float
     """How far it strays."""
-    low: float
+    p1: float
     """Its first percentile."""
-    high: float
+    p99: float
     """Its last percentile."""
-    limits: tuple[float, float]
+    measuring_range: tuple[float, float]
     """What it can report at all."""
     decimals: int
     """Digits after the point that it reports."""
 
     @classmethod
-    def of(cls, values: FloatArray, unit: str) -> "Sensor":
+    def from_values(cls, values: FloatArray, unit: str) -> "SensorStats":
         """Learn it from the healthy readings of one feature: (reading,), more than 12 of them.
 
         The spread is the interquartile range as a standard deviation, so that an event doesn't count. It is
         at least three times what the feature changes within 12 readings (95 % of the time), so that an hour
         of calm doesn't make a fault of a breeze, and at least twice the accuracy of a mote's sensor.
         """
-        low, first, third, high = np.percentile(values, [1, 25, 75, 99]).tolist()
-        wander = np.abs(values[_WANDER_READINGS:] - values[:-_WANDER_READINGS])
-        spread = max((third - first) / 1.349, 3 * float(np.percentile(wander, 95)), LEAST_SPREAD[unit])
-        rounded = (d for d in range(_MOST_DECIMALS) if np.array_equal(np.round(values, d), values))
-        return cls(spread, low, high, LIMITS[unit], next(rounded, _MOST_DECIMALS))
+        p1, q1, q3, p99 = np.percentile(values, [1, 25, 75, 99]).tolist()
+        changes = np.abs(values[_LAG_READINGS:] - values[:-_LAG_READINGS])
+        spread = max((q3 - q1) / 1.349, 3 * float(np.percentile(changes, 95)), MIN_SPREAD[unit])
+        rounded = (d for d in range(_MAX_DECIMALS) if np.array_equal(np.round(values, d), values))
+        return cls(spread, p1, p99, MEASURING_RANGES[unit], next(rounded, _MAX_DECIMALS))
 
 
-def _offset(true: FloatArray, size: float, sensor: Sensor, _rng: np.random.Generator) -> FloatArray:
-    return true + size * sensor.spread
+def _offset(
+    true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.random.Generator
+) -> FloatArray:
+    return true_values + size * sensor.spread
 
 
-def _gain(true: FloatArray, size: float, sensor: Sensor, _rng: np.random.Generator) -> FloatArray:
+def _gain(true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.random.Generator) -> FloatArray:
     # The reading nearest to zero shows a gain least: it gets the size, the others more.
-    smallest = max(float(np.abs(true).min()), 1e-9)
-    return true * (1 + size * sensor.spread / smallest)
+    smallest = max(float(np.abs(true_values).min()), 1e-9)
+    return true_values * (1 + size * sensor.spread / smallest)
 
 
-def _stuck(true: FloatArray, size: float, sensor: Sensor, _rng: np.random.Generator) -> FloatArray:
+def _stuck(
+    true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.random.Generator
+) -> FloatArray:
     # From the true values' own edge, so that they can't wander into the constant.
-    edge = float(true.max() if size > 0 else true.min())
-    return np.full(len(true), edge + size * sensor.spread, dtype=np.float64)
+    extreme = float(true_values.max() if size > 0 else true_values.min())
+    return np.full(len(true_values), extreme + size * sensor.spread, dtype=np.float64)
 
 
-def _bounds(true: FloatArray, size: float, sensor: Sensor, _rng: np.random.Generator) -> FloatArray:
-    edge = sensor.high if size > 0 else sensor.low
-    return true + (edge - float(true.mean()) + size * sensor.spread)
+def _bounds(
+    true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.random.Generator
+) -> FloatArray:
+    extreme = sensor.p99 if size > 0 else sensor.p1
+    return true_values + (extreme - float(true_values.mean()) + size * sensor.spread)
 
 
-def _loss(true: FloatArray, _size: float, _sensor: Sensor, _rng: np.random.Generator) -> FloatArray:
-    return np.zeros(len(true))
+def _loss(
+    true_values: FloatArray, _size: float, _sensor: SensorStats, _rng: np.random.Generator
+) -> FloatArray:
+    return np.zeros(len(true_values))
 
 
-def _drift(true: FloatArray, size: float, sensor: Sensor, _rng: np.random.Generator) -> FloatArray:
-    grown: FloatArray = true + np.linspace(np.sign(size) * _LEAST, size, len(true)) * sensor.spread
-    return grown
+def _drift(
+    true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.random.Generator
+) -> FloatArray:
+    drifted: FloatArray = (
+        true_values + np.linspace(np.sign(size) * _MIN_FAULT_SPREADS, size, len(true_values)) * sensor.spread
+    )
+    return drifted
 
 
-def _noise(true: FloatArray, size: float, sensor: Sensor, rng: np.random.Generator) -> FloatArray:
+def _noise(true_values: FloatArray, size: float, sensor: SensorStats, rng: np.random.Generator) -> FloatArray:
     # Never nearly 0: a reading that noise leaves where it was is no faulty one.
-    scatter = rng.uniform(_LEAST, abs(size), len(true)) * rng.choice([-1, 1], len(true))
-    scattered: FloatArray = true + scatter * sensor.spread
+    scatter = rng.uniform(_MIN_FAULT_SPREADS, abs(size), len(true_values)) * rng.choice(
+        [-1, 1], len(true_values)
+    )
+    scattered: FloatArray = true_values + scatter * sensor.spread
     return scattered
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FaultKind:
     """One kind of fault."""
 
-    apply: Callable[[FloatArray, float, Sensor, np.random.Generator], FloatArray]
+    apply: Callable[[FloatArray, float, SensorStats, np.random.Generator], FloatArray]
     """True values of an episode (reading,), size in spreads with its sign, sensor, what is random in it ->
     faulty values."""
-    sizes: tuple[float, float]
+    size_range: tuple[float, float]
     """Smallest and largest size, in spreads; the sign is drawn too."""
-    lengths: tuple[int, int] = (6, 30)
+    length_range: tuple[int, int] = (6, 30)
     """Fewest and most readings of an episode."""
     measurable: bool = True
     """Whether it stays within what a sensor can report."""
 
 
-KINDS: dict[str, Kind] = {
-    "offset": Kind(_offset, (0.5, 2.0)),
-    "gain": Kind(_gain, (0.5, 2.0)),
-    "stuck": Kind(_stuck, (0.5, 2.0)),
-    "bounds": Kind(_bounds, (4.0, 20.0), measurable=False),
-    "spike": Kind(_offset, (1.0, 4.0), lengths=(1, 3)),
-    "loss": Kind(_loss, (1.0, 1.0)),
-    "drift": Kind(_drift, (1.0, 3.0), lengths=(30, 90)),
-    "noise": Kind(_noise, (1.0, 3.0), lengths=(12, 40)),
+FAULT_KINDS: dict[str, FaultKind] = {
+    "offset": FaultKind(_offset, (0.5, 2.0)),
+    "gain": FaultKind(_gain, (0.5, 2.0)),
+    "stuck": FaultKind(_stuck, (0.5, 2.0)),
+    "bounds": FaultKind(_bounds, (4.0, 20.0), measurable=False),
+    "spike": FaultKind(_offset, (1.0, 4.0), length_range=(1, 3)),
+    "loss": FaultKind(_loss, (1.0, 1.0)),
+    "drift": FaultKind(_drift, (1.0, 3.0), length_range=(30, 90)),
+    "noise": FaultKind(_noise, (1.0, 3.0), length_range=(12, 40)),
 }
-DEFAULT_KINDS = ("offset", "gain", "stuck", "bounds", "spike", "loss")
+DEFAULT_FAULT_KINDS = ("offset", "gain", "stuck", "bounds", "spike", "loss")
 """The kinds of Zidi et al. and Noshad et al.; the others are there on request."""
 
 
-def shows(kind: Kind, true: FloatArray, faulty: FloatArray, sensor: Sensor) -> bool:
+def is_detectable(kind: FaultKind, true_values: FloatArray, faulty: FloatArray, sensor: SensorStats) -> bool:
     """Return whether every reading of an episode is far enough from the truth, and one that can be read."""
-    far = np.abs(faulty - true).min() >= _LEAST * sensor.spread - 10.0**-sensor.decimals
-    low, high = sensor.limits
-    within = low <= faulty.min() and faulty.max() <= high
-    return bool(far and (within or not kind.measurable))
+    is_far = np.abs(faulty - true_values).min() >= _MIN_FAULT_SPREADS * sensor.spread - 10.0**-sensor.decimals
+    low, high = sensor.measuring_range
+    is_in_range = low <= faulty.min() and faulty.max() <= high
+    return bool(is_far and (is_in_range or not kind.measurable))

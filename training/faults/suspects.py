@@ -19,135 +19,156 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_numbers
-from training.data.recordings import FEATURES, NAMES, complete
-from training.faults.kinds import LEAST_SPREAD, LIMITS
+from training.data.recordings import FEATURE_NAMES, FEATURES, complete_mask
+from training.faults.kinds import MEASURING_RANGES, MIN_SPREAD
 
-__all__ = ["Stretch", "find"]
+__all__ = ["SuspiciousStretch", "find_suspicious"]
 
-_TIMES_SIGMA = 6
+_SIGMA_FACTOR = 6
 # The median of the distance from the median, as a standard deviation.
-_MAD = 1.4826
-_FEWEST_EQUAL = 30
-_TIMES_PARTNER = 10
+_MAD_TO_STD = 1.4826
+_MIN_STUCK_READINGS = 30
+_PARTNER_FACTOR = 10
 # What is no further apart is one stretch, in readings.
-_NEAR = 12
+_MAX_RUN_GAP = 12
 # Readings before and after a stretch that tell which sensor of the pair moved.
-_CONTEXT = 60
+_CONTEXT_READINGS = 60
 
-Flags = NDArray[np.bool_]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class SuspiciousStretch:
     """Some readings of a group that follow each other."""
 
     group: str
     feature: str
     """The sensor that is suspected; both where it can't be told which."""
-    begin: float
+    start_ts: float
     """Event time of the first, seconds since the Unix epoch."""
-    end: float
+    end_ts: float
     """Event time of the last."""
-    readings: int
+    reading_count: int
     """How many of them are suspicious."""
-    why: str
-    size: float
+    reason: str
+    severity: float
     """How many times further than what is let pass; at least 1."""
 
 
-def find(frame: pd.DataFrame) -> list[Stretch]:
+def find_suspicious(frame: pd.DataFrame) -> list[SuspiciousStretch]:
     """Return the suspicious stretches of a recording, the most suspicious first.
 
     Parameters
     ----------
     frame : a recording as `recordings.read` returns it. Readings with an empty cell aren't looked at.
     """
-    found: list[Stretch] = []
-    for group, own in frame[complete(frame)].groupby("group", sort=True):
-        ordered = own.sort_values("ts", kind="stable")
-        found += _in_group(str(group), ordered["ts"].to_numpy(), ordered[NAMES].to_numpy())
-    return sorted(found, key=lambda stretch: -stretch.size)
+    found: list[SuspiciousStretch] = []
+    for group, group_frame in frame[complete_mask(frame)].groupby("group", sort=True):
+        ordered = group_frame.sort_values("ts", kind="stable")
+        found += _find_in_group(str(group), ordered["ts"].to_numpy(), ordered[FEATURE_NAMES].to_numpy())
+    return sorted(found, key=lambda stretch: -stretch.severity)
 
 
-def _in_group(group: str, ts: FloatArray, values: FloatArray) -> Iterator[Stretch]:
+def _find_in_group(group: str, ts: FloatArray, values: FloatArray) -> Iterator[SuspiciousStretch]:
     for number, feature in enumerate(FEATURES):
-        low, high = LIMITS[feature.unit]
-        beyond = np.maximum(low - values[:, number], values[:, number] - high)  # (reading,)
-        for rows in _runs(beyond > 0):
-            most = float(beyond[rows].max())
-            worst = values[rows, number][np.argmax(beyond[rows])]
-            why = f"reads {worst:g} {feature.unit}, beyond {low:g} to {high:g}"
-            yield _stretch(group, feature.name, ts, rows, why, 1 + most / LEAST_SPREAD[feature.unit])
-    for one, other in _partners():
-        yield from _leaving(group, ts, values, one, other)
-        yield from _stuck(group, ts, values, one, other)
-        yield from _stuck(group, ts, values, other, one)
+        low, high = MEASURING_RANGES[feature.unit]
+        excess = np.maximum(low - values[:, number], values[:, number] - high)  # (reading,)
+        for rows in _flagged_runs(excess > 0):
+            max_excess = float(excess[rows].max())
+            worst = values[rows, number][np.argmax(excess[rows])]
+            reason = f"reads {worst:g} {feature.unit}, beyond {low:g} to {high:g}"
+            yield _make_stretch(
+                group, feature.name, ts, rows, reason, 1 + max_excess / MIN_SPREAD[feature.unit]
+            )
+    for column, partner_column in _sensor_pairs():
+        yield from _find_divergence(group, ts, values, column, partner_column)
+        yield from _find_stuck(group, ts, values, column, partner_column)
+        yield from _find_stuck(group, ts, values, partner_column, column)
 
 
-def _partners() -> list[tuple[int, int]]:
+def _sensor_pairs() -> list[tuple[int, int]]:
     """Return the columns of each pair."""
-    of = quantity_numbers(NAMES)
+    numbers = quantity_numbers(FEATURE_NAMES)
     return [
-        (int(columns[0]), int(columns[1])) for columns in (np.flatnonzero(of == p) for p in np.unique(of))
+        (int(columns[0]), int(columns[1]))
+        for columns in (np.flatnonzero(numbers == p) for p in np.unique(numbers))
     ]
 
 
-def _leaving(group: str, ts: FloatArray, values: FloatArray, one: int, other: int) -> Iterator[Stretch]:
-    unit = FEATURES[one].unit
-    apart = values[:, one] - values[:, other]  # (reading,)
-    middle = float(np.median(apart))
-    sigma = _MAD * float(np.median(np.abs(apart - middle)))
-    accuracy = LEAST_SPREAD[unit] / 2  # of one sensor, as its maker promises it
-    limit = max(accuracy, _TIMES_SIGMA * sigma)
+def _find_divergence(
+    group: str, ts: FloatArray, values: FloatArray, column: int, partner_column: int
+) -> Iterator[SuspiciousStretch]:
+    unit = FEATURES[column].unit
+    difference = values[:, column] - values[:, partner_column]  # (reading,)
+    median_difference = float(np.median(difference))
+    sigma = _MAD_TO_STD * float(np.median(np.abs(difference - median_difference)))
+    accuracy = MIN_SPREAD[unit] / 2  # of one sensor, as its maker promises it
+    limit = max(accuracy, _SIGMA_FACTOR * sigma)
     # Two good sensors are at most so far apart for good.
-    left = apart - np.clip(middle, -2 * accuracy, 2 * accuracy)
-    for rows in _runs(np.abs(left) > limit):
-        worst = float(left[rows][np.argmax(np.abs(left[rows]))])
-        name, partner = _moved(values, rows, one, other)
-        sign = 1 if name == NAMES[one] else -1
-        why = (
+    deviation = difference - np.clip(median_difference, -2 * accuracy, 2 * accuracy)
+    for rows in _flagged_runs(np.abs(deviation) > limit):
+        worst = float(deviation[rows][np.argmax(np.abs(deviation[rows]))])
+        name, partner = _identify_sensor(values, rows, column, partner_column)
+        sign = 1 if name == FEATURE_NAMES[column] else -1
+        reason = (
             f"{'above' if sign * worst > 0 else 'below'} {partner} by {abs(worst):.3g} {unit} more than usual"
         )
-        yield _stretch(group, name, ts, rows, why, abs(worst) / limit)
+        yield _make_stretch(group, name, ts, rows, reason, abs(worst) / limit)
 
 
-def _moved(values: FloatArray, rows: NDArray[np.intp], one: int, other: int) -> tuple[str, str]:
+def _identify_sensor(
+    values: FloatArray, rows: NDArray[np.intp], column: int, partner_column: int
+) -> tuple[str, str]:
     """Return the sensor that moved within these rows, and its partner."""
     begin, end = int(rows[0]), int(rows[-1]) + 1
-    around = np.r_[max(0, begin - _CONTEXT) : begin, end : min(len(values), end + _CONTEXT)]
-    if not len(around):
-        return f"{NAMES[one]} or {NAMES[other]}", "its partner"
-    pair = values[:, [one, other]]
-    moves = np.abs(np.median(pair[rows], axis=0) - np.median(pair[around], axis=0))  # (sensor,)
-    return (NAMES[one], NAMES[other]) if moves[0] >= moves[1] else (NAMES[other], NAMES[one])
+    context_rows = np.r_[
+        max(0, begin - _CONTEXT_READINGS) : begin, end : min(len(values), end + _CONTEXT_READINGS)
+    ]
+    if not len(context_rows):
+        return f"{FEATURE_NAMES[column]} or {FEATURE_NAMES[partner_column]}", "its partner"
+    pair = values[:, [column, partner_column]]
+    median_changes = np.abs(
+        np.median(pair[rows], axis=0) - np.median(pair[context_rows], axis=0)
+    )  # (sensor,)
+    return (
+        (FEATURE_NAMES[column], FEATURE_NAMES[partner_column])
+        if median_changes[0] >= median_changes[1]
+        else (FEATURE_NAMES[partner_column], FEATURE_NAMES[column])
+    )
 
 
-def _stuck(group: str, ts: FloatArray, values: FloatArray, one: int, other: int) -> Iterator[Stretch]:
-    for begin, end in _equal(values[:, one]):
+def _find_stuck(
+    group: str, ts: FloatArray, values: FloatArray, column: int, partner_column: int
+) -> Iterator[SuspiciousStretch]:
+    for begin, end in _constant_runs(values[:, column]):
         length = end - begin
-        if length < _FEWEST_EQUAL:
+        if length < _MIN_STUCK_READINGS:
             continue
-        longest = max(stop - start for start, stop in _equal(values[begin:end, other]))
-        if length >= _TIMES_PARTNER * longest:
-            why = f"reads {values[begin, one]:g} {FEATURES[one].unit} all the time; {NAMES[other]} moves"
+        longest = max(stop - start for start, stop in _constant_runs(values[begin:end, partner_column]))
+        if length >= _PARTNER_FACTOR * longest:
+            reason = f"reads {values[begin, column]:g} {FEATURES[column].unit} all the time; {FEATURE_NAMES[partner_column]} moves"
             rows = np.arange(begin, end)
-            yield _stretch(group, NAMES[one], ts, rows, why, length / (_TIMES_PARTNER * longest))
+            yield _make_stretch(
+                group, FEATURE_NAMES[column], ts, rows, reason, length / (_PARTNER_FACTOR * longest)
+            )
 
 
-def _equal(column: FloatArray) -> Iterator[tuple[int, int]]:
+def _constant_runs(column: FloatArray) -> Iterator[tuple[int, int]]:
     """Yield begin and end of each run of one value (reading,)."""
     changes = np.flatnonzero(np.diff(column)) + 1
     edges = np.concatenate([[0], changes, [len(column)]]).tolist()
     yield from pairwise(edges)
 
 
-def _runs(flags: Flags) -> list[NDArray[np.intp]]:
+def _flagged_runs(flags: BoolArray) -> list[NDArray[np.intp]]:
     """Return the flagged readings (reading,), those near each other together."""
     rows = np.flatnonzero(flags)
-    return np.split(rows, np.flatnonzero(np.diff(rows) > _NEAR) + 1) if len(rows) else []
+    return np.split(rows, np.flatnonzero(np.diff(rows) > _MAX_RUN_GAP) + 1) if len(rows) else []
 
 
-def _stretch(
-    group: str, feature: str, ts: FloatArray, rows: NDArray[np.intp], why: str, size: float
-) -> Stretch:
-    return Stretch(group, feature, float(ts[rows[0]]), float(ts[rows[-1]]), len(rows), why, size)
+def _make_stretch(
+    group: str, feature: str, ts: FloatArray, rows: NDArray[np.intp], reason: str, severity: float
+) -> SuspiciousStretch:
+    return SuspiciousStretch(
+        group, feature, float(ts[rows[0]]), float(ts[rows[-1]]), len(rows), reason, severity
+    )

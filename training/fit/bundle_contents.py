@@ -14,15 +14,15 @@ from monitor.detect import drift
 from training.config.settings import FitSettings
 from training.data import relative_windows
 from training.data.dataset import STEPS, Dataset
-from training.data.prepare import Prepared
-from training.data.recordings import FEATURES, NAMES
+from training.data.prepare import PreparedData
+from training.data.recordings import FEATURE_NAMES, FEATURES
 from training.evaluate import permutation_importance, quality
 from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import Evaluation
-from training.faults.healthy_recordings import Healthy
+from training.faults.healthy_recordings import HealthyRecordings
 from training.network import export, models, onnx_graph, weights
-from training.network.suppress_stderr import quiet
-from training.network.train import Trained
+from training.network.suppress_stderr import suppress_stderr
+from training.network.train import TrainedNetwork
 from training.report import model_card
 from training.report.findings import Findings
 
@@ -35,23 +35,25 @@ _WINDOWS_TO_EXPLAIN = 2000
 
 def write(
     folder: Path,
-    prepared: Prepared,
-    trained: Trained,
+    prepared: PreparedData,
+    trained: TrainedNetwork,
     settings: FitSettings,
-    healthy: Healthy | None = None,
+    healthy: HealthyRecordings | None = None,
 ) -> bundle.Manifest:
     """Measure the network on the test part as the monitor runs it, and write the bundle."""
     scaler, test = prepared.scaler, prepared.test
     onnx = onnx_graph.to_onnx(trained.network)
-    judge = Classifier(onnx, STEPS, len(NAMES))
+    classifier = Classifier(onnx, STEPS, len(FEATURE_NAMES))
     evaluation = importance = None
     if len(test):
-        scores = judge.score(scaler.transform(test.windows))
+        scores = classifier.score(scaler.transform(test.windows))
         evaluation = quality.evaluate(test, scores, THRESHOLD, prepared.sample_period)
-        importance = _importance(judge, prepared, settings.seed) if evaluation.quality.found else None
-    manifest = _manifest(prepared, trained, settings, evaluation, healthy)
-    with quiet():
-        layers = weights.layers(trained.network)
+        importance = (
+            _measure_importance(classifier, prepared, settings.seed) if evaluation.quality.found else None
+        )
+    manifest = _build_manifest(prepared, trained, settings, evaluation, healthy)
+    with suppress_stderr():
+        layers = weights.extract_layers(trained.network)
     findings = Findings(
         manifest=manifest,
         train=prepared.train,
@@ -64,47 +66,50 @@ def write(
         importance=importance,
         healthy=healthy,
     )
-    golden = export.golden(trained.network, scaler, prepared.train, manifest.baseline)
+    golden = export.build_golden(trained.network, scaler, prepared.train, manifest.baseline)
     extra = {"model.keras": export.to_keras_file(trained.network), **model_card.build(findings)}
     bundle.save(folder, manifest, onnx, scaler, golden, extra)
     return bundle.load(folder).manifest
 
 
-def _importance(judge: Classifier, prepared: Prepared, seed: int) -> Importance:
+def _measure_importance(classifier: Classifier, prepared: PreparedData, seed: int) -> Importance:
     test = prepared.test
-    return permutation_importance.importance(
+    return permutation_importance.compute_importance(
         prepared.scaler,
-        judge,
+        classifier,
         THRESHOLD,
         test.windows,
         test.faulty,
         seed=seed,
-        at_most=_WINDOWS_TO_EXPLAIN,
+        max_windows=_WINDOWS_TO_EXPLAIN,
     )
 
 
-def _manifest(
-    prepared: Prepared,
-    trained: Trained,
+def _build_manifest(
+    prepared: PreparedData,
+    trained: TrainedNetwork,
     settings: FitSettings,
     evaluation: Evaluation | None,
-    healthy: Healthy | None,
+    healthy: HealthyRecordings | None,
 ) -> bundle.Manifest:
     arrays = models.weights(trained.network)
-    baseline = relative_windows.described(settings)
-    distribution = {name: drift.learn(column) for name, column in zip(NAMES, prepared.healthy.T, strict=True)}
+    baseline = relative_windows.baseline_from_settings(settings)
+    distribution = {
+        name: drift.fit_distribution(column)
+        for name, column in zip(FEATURE_NAMES, prepared.healthy_readings.T, strict=True)
+    }
     return bundle.Manifest(
-        id=bundle.identify(arrays, prepared.scaler, FEATURES, STEPS, THRESHOLD, baseline),
+        id=bundle.compute_bundle_id(arrays, prepared.scaler, FEATURES, STEPS, THRESHOLD, baseline),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         features=FEATURES,
         steps=STEPS,
         sample_period=prepared.sample_period,
         threshold=THRESHOLD,
         baseline=baseline,
-        ranges={name: (one.low, one.high) for name, one in distribution.items()},
+        ranges={name: (ranges.low, ranges.high) for name, ranges in distribution.items()},
         distribution=distribution,
         data={
-            **_describe(prepared, trained, settings),
+            **_describe_training(prepared, trained, settings),
             **({"healthy": healthy.as_dict()} if healthy else {}),
         },
         quality=evaluation.quality.as_dict() if evaluation else {},
@@ -112,24 +117,26 @@ def _manifest(
     )
 
 
-def _describe(prepared: Prepared, trained: Trained, settings: FitSettings) -> dict[str, object]:
+def _describe_training(
+    prepared: PreparedData, trained: TrainedNetwork, settings: FitSettings
+) -> dict[str, object]:
     losses = trained.history["val_loss"]
     return {
         **prepared.sources,
-        "train": _count(prepared.train),
-        "validation": _count(prepared.validation),
-        "test": _count(prepared.test),
+        "train": _window_counts(prepared.train),
+        "validation": _window_counts(prepared.validation),
+        "test": _window_counts(prepared.test),
         "cleaning": prepared.cleaning.as_dict(),
         "epochs": len(losses),
         "best_epoch": int(np.argmin(losses)) + 1,
         "normal": np.median(
-            prepared.train.normals, axis=0
+            prepared.train.baselines, axis=0
         ).tolist(),  # levels and units, where one is asked for
         "settings": settings.model_dump(mode="json"),
     }
 
 
-def _count(part: Dataset) -> dict[str, int]:
+def _window_counts(part: Dataset) -> dict[str, int]:
     return {"windows": len(part), "faulty": int(part.faulty.sum())}
 
 

@@ -9,22 +9,22 @@ from monitor import bundle
 from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import bundle_folder
-from training.data.prepare import Prepared
-from training.faults.healthy_recordings import Healthy
+from training.data.prepare import PreparedData
+from training.faults.healthy_recordings import HealthyRecordings
 from training.fit import bundle_contents
 from training.fit.bundle_contents import THRESHOLD
 from training.network import epoch_progress
-from training.network.train import Trained, train
+from training.network.train import TrainedNetwork, train
 
-__all__ = ["THRESHOLD", "Trained", "fit", "train"]
+__all__ = ["THRESHOLD", "TrainedNetwork", "fit", "train"]
 
 
 def fit(
-    prepared: Prepared,
+    prepared: PreparedData,
     folder: Path,
     settings: FitSettings,
     console: Console,
-    healthy: Healthy | None = None,
+    healthy: HealthyRecordings | None = None,
 ) -> bundle.Manifest:
     """Train, measure and write the bundle.
 
@@ -41,8 +41,8 @@ def fit(
     InputError : the folder holds something else, or these settings can't train a model.
     """
     bundle_folder.check(folder)
-    console.print(_told(prepared))
-    with epoch_progress.shown(settings.epochs, console) as callback:
+    console.print(_format_summary(prepared))
+    with epoch_progress.progress_callback(settings.epochs, console) as callback:
         trained = train(prepared, settings, [callback])
     if not np.isfinite(trained.history["val_loss"]).all():
         raise InputError(
@@ -51,7 +51,7 @@ def fit(
     return bundle_contents.write(folder, prepared, trained, settings, healthy)
 
 
-def _told(prepared: Prepared) -> str:
+def _format_summary(prepared: PreparedData) -> str:
     cleaning = prepared.cleaning
     parts = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
     return (

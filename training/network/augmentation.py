@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_numbers
 from training.config.settings import FitSettings
-from training.data.recordings import NAMES
+from training.data.recordings import FEATURE_NAMES
 
-__all__ = ["Change", "Moves", "Variations", "change"]
+__all__ = ["Augmentation", "JointShift", "SwapAndScale", "build_augmentation"]
 
 
 # In units: how far a Normal window may stray on some plant, and how little a Faulty one.
-_MOST_NORMAL, _LEAST_FAULTY = 3.0, 3.8
-_NEARLY_NOTHING = 1e-3
+_MAX_NORMAL_UNITS, _MIN_FAULTY_UNITS = 3.0, 3.8
+_EPSILON = 1e-3
 
 
-class Change(Protocol):
+class Augmentation(Protocol):
     """Makes other windows of windows, with the same labels."""
 
-    def move(
+    def augment(
         self, scaled: NDArray[np.float32], faulty: NDArray[np.bool_], rng: np.random.Generator
     ) -> NDArray[np.float32]:
         """Return scaled windows (window, step, feature), each changed in its own way.
@@ -34,7 +34,7 @@ class Change(Protocol):
         ...
 
 
-class Moves:
+class JointShift:
     """Moves windows as a plant moves: both sensors of a pair, in all readings of a window, alike.
 
     A recording of some hours shows only so much of the day, and what comes next is warmer or damper than all
@@ -49,24 +49,29 @@ class Moves:
     """
 
     def __init__(self, shift: float, scale: FloatArray) -> None:
-        self._pairs = quantity_numbers(NAMES)
+        self._quantity_numbers = quantity_numbers(FEATURE_NAMES)
         # What a move of one mean spread of the pair is in each feature's own spreads.
-        own = np.array([scale[self._pairs == pair].mean() for pair in self._pairs]) / scale
-        self._own = (shift * own).astype(np.float32)  # (feature,)
+        relative_scale = (
+            np.array([scale[self._quantity_numbers == pair].mean() for pair in self._quantity_numbers])
+            / scale
+        )
+        self._feature_shift = (shift * relative_scale).astype(np.float32)  # (feature,)
 
-    def move(
+    def augment(
         self,
         scaled: NDArray[np.float32],
         faulty: NDArray[np.bool_],  # noqa: ARG002 - it moves both alike
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
         """Return scaled windows (window, step, feature), each moved by amounts of its own."""
-        moves = rng.standard_normal((len(scaled), self._pairs.max() + 1), dtype=np.float32)
-        moved: NDArray[np.float32] = scaled + (moves[:, self._pairs] * self._own)[:, np.newaxis, :]
-        return moved
+        shifts = rng.standard_normal((len(scaled), self._quantity_numbers.max() + 1), dtype=np.float32)
+        shifted: NDArray[np.float32] = (
+            scaled + (shifts[:, self._quantity_numbers] * self._feature_shift)[:, np.newaxis, :]
+        )
+        return shifted
 
 
-class Variations:
+class SwapAndScale:
     """Varies windows that their group's normal shows, so that a few plants teach what is so on all.
 
     There, all sensors are counted in units of what is usual for them, so what is a fault in one is a fault in
@@ -80,34 +85,36 @@ class Variations:
     """
 
     def __init__(self, unit: float) -> None:
-        numbers = quantity_numbers(NAMES)
+        numbers = quantity_numbers(FEATURE_NAMES)
         members = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
         orders = []
         for outer in permutations(members):
             for inner in product(*(permutations(pair) for pair in outer)):
-                order = np.empty(len(NAMES), dtype=np.intp)
+                order = np.empty(len(FEATURE_NAMES), dtype=np.intp)
                 order[np.concatenate(members)] = np.concatenate(inner)
                 orders.append(order)
-        self._orders = np.array(orders)  # (order, feature)
+        self._feature_orders = np.array(orders)  # (order, feature)
         self._unit = unit
 
-    def move(
+    def augment(
         self, scaled: NDArray[np.float32], faulty: NDArray[np.bool_], rng: np.random.Generator
     ) -> NDArray[np.float32]:
         """Return scaled windows (window, step, feature), each varied in its own way."""
-        chosen = self._orders[rng.integers(len(self._orders), size=len(scaled))]  # (window, feature)
-        swapped = np.take_along_axis(scaled, chosen[:, np.newaxis, :], axis=2)
-        farthest = np.maximum(np.abs(scaled).max(axis=(1, 2)) / self._unit, _NEARLY_NOTHING)  # (window,)
+        feature_orders = self._feature_orders[
+            rng.integers(len(self._feature_orders), size=len(scaled))
+        ]  # (window, feature)
+        swapped = np.take_along_axis(scaled, feature_orders[:, np.newaxis, :], axis=2)
+        farthest = np.maximum(np.abs(scaled).max(axis=(1, 2)) / self._unit, _EPSILON)  # (window,)
         limit = np.where(
-            faulty, np.minimum(_LEAST_FAULTY / farthest, 1), np.maximum(_MOST_NORMAL / farthest, 1)
+            faulty, np.minimum(_MIN_FAULTY_UNITS / farthest, 1), np.maximum(_MAX_NORMAL_UNITS / farthest, 1)
         )
         factors = limit ** rng.uniform(size=len(scaled))  # (window,)
         varied: NDArray[np.float32] = swapped * factors[:, np.newaxis, np.newaxis].astype(np.float32)
         return varied
 
 
-def change(settings: FitSettings, scale: FloatArray) -> Change | None:
+def build_augmentation(settings: FitSettings, scale: FloatArray) -> Augmentation | None:
     """Return how these settings want windows changed in training, if at all."""
     if settings.baseline != "none":
-        return Variations(1 / float(scale[0]))
-    return Moves(settings.joint_shift, scale) if settings.joint_shift else None
+        return SwapAndScale(1 / float(scale[0]))
+    return JointShift(settings.joint_shift, scale) if settings.joint_shift else None

@@ -1,8 +1,8 @@
 """Keras and TensorFlow, imported without what they say about the machine. Takes some seconds."""
 
-from training.network.suppress_stderr import quiet
+from training.network.suppress_stderr import suppress_stderr
 
-with quiet():
+with suppress_stderr():
     import keras
     import tensorflow as tf
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
-from training.network.augmentation import Change
+from training.network.augmentation import Augmentation
 from training.network.backend import keras
 
 __all__ = ["Batches"]
@@ -20,8 +20,8 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     scaled : scaled windows (window, step, feature).
     faulty : their truth (window,).
     weights : how much each counts (window,).
-    change : how windows are changed; None for not at all.
-    size : windows in a batch.
+    augmentation : how windows are changed; None for not at all.
+    batch_size : windows in a batch.
     seed : of order and changes.
     """
 
@@ -31,29 +31,31 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         faulty: NDArray[np.bool_],
         weights: FloatArray,
         *,
-        change: Change | None,
-        size: int,
+        augmentation: Augmentation | None,
+        batch_size: int,
         seed: int,
     ) -> None:
         super().__init__()
         self._scaled = scaled
         self._faulty = faulty.astype(np.float32)
         self._weights = weights.astype(np.float32)
-        self._change = change
-        self._size = size
+        self._augmentation = augmentation
+        self._batch_size = batch_size
         self._rng = np.random.default_rng(seed)
         self._order = self._rng.permutation(len(scaled))
 
     def __len__(self) -> int:
-        return math.ceil(len(self._scaled) / self._size)
+        return math.ceil(len(self._scaled) / self._batch_size)
 
-    def __getitem__(
-        self, number: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        rows = self._order[number * self._size : (number + 1) * self._size]
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        rows = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         scaled = self._scaled[rows]
-        moved = self._change.move(scaled, self._faulty[rows] > 0, self._rng) if self._change else scaled
-        return moved, self._faulty[rows], self._weights[rows]  # (window, step, feature), (window,) twice
+        augmented = (
+            self._augmentation.augment(scaled, self._faulty[rows] > 0, self._rng)
+            if self._augmentation
+            else scaled
+        )
+        return augmented, self._faulty[rows], self._weights[rows]  # (window, step, feature), (window,) twice
 
     def on_epoch_end(self) -> None:
         """Shuffle for the next epoch."""

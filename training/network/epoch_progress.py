@@ -10,19 +10,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from training.network.backend import keras
 
-__all__ = ["console", "shown"]
+__all__ = ["make_console", "progress_callback"]
 
 
-def console() -> Console:
+def make_console() -> Console:
     """Return what prints to stdout, and knows whether that is a terminal."""
     return Console(highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager
-def shown(epochs: int, where: Console) -> Iterator[keras.callbacks.Callback]:
+def progress_callback(epochs: int, console: Console) -> Iterator[keras.callbacks.Callback]:
     """Yield what Keras is to call after each epoch; the terminal is left in order whatever happens."""
-    if not where.is_terminal:
-        yield _Lines(epochs, where)
+    if not console.is_terminal:
+        yield _LineCallback(epochs, console)
         return
     columns = (
         TextColumn("epoch"),
@@ -32,11 +32,11 @@ def shown(epochs: int, where: Console) -> Iterator[keras.callbacks.Callback]:
         TextColumn("remaining"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=where) as progress:
-        yield _Bar(epochs, progress)
+    with Progress(*columns, console=console) as progress:
+        yield _BarCallback(epochs, progress)
 
 
-class _Bar(keras.callbacks.Callback):  # type: ignore[misc]
+class _BarCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(self, epochs: int, progress: Progress) -> None:
         super().__init__()
         self._progress = progress
@@ -46,17 +46,17 @@ class _Bar(keras.callbacks.Callback):  # type: ignore[misc]
         self._progress.update(self._task, completed=epoch + 1, loss=logs["loss"], val_loss=logs["val_loss"])
 
 
-class _Lines(keras.callbacks.Callback):  # type: ignore[misc]
-    def __init__(self, epochs: int, where: Console) -> None:
+class _LineCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    def __init__(self, epochs: int, console: Console) -> None:
         super().__init__()
         self._epochs = epochs
-        self._console = where
-        self._began = time.monotonic()
+        self._console = console
+        self._started_at = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        done = epoch + 1
-        remaining = (time.monotonic() - self._began) / done * (self._epochs - done)
+        epochs_done = epoch + 1
+        remaining = (time.monotonic() - self._started_at) / epochs_done * (self._epochs - epochs_done)
         self._console.print(
-            f"epoch {done}/{self._epochs}  loss {logs['loss']:.4f}  validation {logs['val_loss']:.4f}  "
+            f"epoch {epochs_done}/{self._epochs}  loss {logs['loss']:.4f}  validation {logs['val_loss']:.4f}  "
             f"remaining {remaining:.0f} s at most"
         )

@@ -5,35 +5,37 @@ from pathlib import Path
 
 import numpy as np
 
-from monitor.bundle import Golden
+from monitor.bundle import GoldenFile
 from monitor.bundle.scaler import Scaler
-from monitor.detect.baseline import Baseline
+from monitor.detect.baseline import BaselineSpec
 from training.data.dataset import Dataset, concat
-from training.data.recordings import NAMES
+from training.data.recordings import FEATURE_NAMES
 from training.network.backend import keras
 from training.network.models import score
-from training.network.suppress_stderr import quiet
+from training.network.suppress_stderr import suppress_stderr
 
-__all__ = ["golden", "to_keras_file"]
+__all__ = ["build_golden", "to_keras_file"]
 
-_GOLDEN_EACH = 32
+_GOLDEN_PER_CLASS = 32
 
 
 def to_keras_file(network: keras.Model) -> bytes:
     """Return the network as a `.keras` file's bytes, to go on training with or to look into."""
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    with tempfile.TemporaryDirectory() as folder, suppress_stderr():
         path = Path(folder) / "model.keras"
         network.save(path)
         return path.read_bytes()
 
 
-def golden(network: keras.Model, scaler: Scaler, data: Dataset, baseline: Baseline | None) -> Golden:
+def build_golden(
+    network: keras.Model, scaler: Scaler, data: Dataset, baseline: BaselineSpec | None
+) -> GoldenFile:
     """Return up to 32 Normal and 32 Faulty windows from all over the data, with Keras's scores."""
-    chosen = [
-        rows[np.unique(np.linspace(0, len(rows) - 1, _GOLDEN_EACH).astype(int))]
+    rows_by_class = [
+        rows[np.unique(np.linspace(0, len(rows) - 1, _GOLDEN_PER_CLASS).astype(int))]
         for rows in (np.flatnonzero(~data.faulty), np.flatnonzero(data.faulty))
     ]
-    examples = concat([data[rows] for rows in chosen])
+    examples = concat([data[rows] for rows in rows_by_class])
     scores = score(network, scaler.transform(examples.windows))
-    normals = None if baseline is None else examples.normals.tolist()
-    return Golden(tuple(NAMES), examples.raw.tolist(), scores.tolist(), normals)
+    baselines = None if baseline is None else examples.baselines.tolist()
+    return GoldenFile(tuple(FEATURE_NAMES), examples.raw_windows.tolist(), scores.tolist(), baselines)

@@ -25,22 +25,22 @@ _INPUT, _OUTPUT = "windows", "scores"
 _ACTIVATIONS = {"relu": "Relu", "sigmoid": "Sigmoid"}
 
 
-class _Graph:
+class _GraphBuilder:
     """Collects nodes and constants; each method returns the name of what it adds."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def add(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> list[str]:
+    def add_multi_output(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> list[str]:
         names = [f"{operator.lower()}{len(self.nodes)}.{number}" for number in range(outputs)]
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
         return names
 
-    def one(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        return self.add(operator, *inputs, **attributes)[0]
+    def add_node(self, operator: str, *inputs: str, **attributes: Any) -> str:
+        return self.add_multi_output(operator, *inputs, **attributes)[0]
 
-    def constant(self, values: NDArray[Any] | Iterable[int]) -> str:
+    def add_constant(self, values: NDArray[Any] | Iterable[int]) -> str:
         array = values if isinstance(values, np.ndarray) else np.array(list(values), dtype=np.int64)
         name = f"constant{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
@@ -54,94 +54,109 @@ def to_onnx(network: keras.Model) -> bytes:
     ------
     TypeError : a layer is none of those that `network.build` makes.
     """
-    graph = _Graph()
+    graph = _GraphBuilder()
     _, steps, features = network.input_shape
     lstms = [layer for layer in network.layers if isinstance(layer, keras.layers.LSTM)]
-    output = _lstms(graph, lstms, steps) if lstms else graph.one("Flatten", _INPUT)
+    output = _add_lstms(graph, lstms, steps) if lstms else graph.add_node("Flatten", _INPUT)
     for layer in network.layers:
         if isinstance(layer, keras.layers.Dense):
-            output = _dense(graph, layer, output)
+            output = _add_dense(graph, layer, output)
         elif not isinstance(layer, keras.layers.LSTM | keras.layers.Flatten | keras.layers.Dropout):
             raise TypeError(f"layer {layer.name} is a {type(layer).__name__}; expected LSTM or Dense")
     graph.nodes[-1].output[0] = _OUTPUT
-    taken, given = _tensor(_INPUT, ["window", steps, features]), _tensor(_OUTPUT, ["window", 1])
-    whole = helper.make_graph(graph.nodes, "network", [taken], [given], graph.constants)
-    model = helper.make_model(whole, opset_imports=[_OPSET], ir_version=_IR_VERSION)
+    input_info, output_info = (
+        _tensor_info(_INPUT, ["window", steps, features]),
+        _tensor_info(_OUTPUT, ["window", 1]),
+    )
+    graph_proto = helper.make_graph(graph.nodes, "network", [input_info], [output_info], graph.constants)
+    model = helper.make_model(graph_proto, opset_imports=[_OPSET], ir_version=_IR_VERSION)
     onnx.checker.check_model(model, full_check=True)
     content: bytes = model.SerializeToString()
     return content
 
 
-def _tensor(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
+def _tensor_info(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
 
-def _dense(graph: _Graph, layer: keras.layers.Dense, inputs: str) -> str:
-    kernel, bias = map(graph.constant, layer.get_weights())
-    return graph.one(_ACTIVATIONS[layer.activation.__name__], graph.one("Gemm", inputs, kernel, bias))
+def _add_dense(graph: _GraphBuilder, layer: keras.layers.Dense, inputs: str) -> str:
+    kernel, bias = map(graph.add_constant, layer.get_weights())
+    return graph.add_node(
+        _ACTIVATIONS[layer.activation.__name__], graph.add_node("Gemm", inputs, kernel, bias)
+    )
 
 
-def _lstms(graph: _Graph, layers: Sequence[keras.layers.LSTM], steps: int) -> str:
+def _add_lstms(graph: _GraphBuilder, layers: Sequence[keras.layers.LSTM], steps: int) -> str:
     """Return what the last of these layers says after the last step: (window, unit)."""
-    first = graph.one("Gather", _INPUT, graph.constant(np.array(0)), axis=1)  # (window, feature)
-    by_step = graph.one("Transpose", _INPUT, perm=[1, 0, 2])
-    later = graph.one("Slice", by_step, *map(graph.constant, ([1], [steps], [0])))  # (step, window, feature)
+    first = graph.add_node("Gather", _INPUT, graph.add_constant(np.array(0)), axis=1)  # (window, feature)
+    by_step = graph.add_node("Transpose", _INPUT, perm=[1, 0, 2])
+    later = graph.add_node(
+        "Slice", by_step, *map(graph.add_constant, ([1], [steps], [0]))
+    )  # (step, window, feature)
     for layer in layers[:-1]:
-        first, outputs, _ = _lstm(graph, layer, first, later)
-        later = graph.one("Squeeze", outputs, graph.constant([1]))  # (step, window, unit)
-    _, _, last = _lstm(graph, layers[-1], first, later)
-    return graph.one("Squeeze", last, graph.constant([0]))
+        first, outputs, _ = _add_lstm(graph, layer, first, later)
+        later = graph.add_node("Squeeze", outputs, graph.add_constant([1]))  # (step, window, unit)
+    _, _, last = _add_lstm(graph, layers[-1], first, later)
+    return graph.add_node("Squeeze", last, graph.add_constant([0]))
 
 
-def _lstm(graph: _Graph, layer: keras.layers.LSTM, first: str, later: str) -> tuple[str, str, str]:
+def _add_lstm(
+    graph: _GraphBuilder, layer: keras.layers.LSTM, first_input: str, later_inputs: str
+) -> tuple[str, str, str]:
     """Return what a layer says after the first step, after the later ones, and after the last.
 
     Parameters
     ----------
-    first : the first step's inputs (window, input).
-    later : those of the others (step, window, input).
+    first_input : the first step's inputs (window, input).
+    later_inputs : those of the others (step, window, input).
 
     Returns
     -------
-    first : (window, unit).
-    later : (step, direction, window, unit).
+    first_input : (window, unit).
+    later_inputs : (step, direction, window, unit).
     last : (direction, window, unit).
     """
     units = layer.units
-    kernel, recurrent, bias = (_gates(weights) for weights in layer.get_weights())  # (gate, unit, ...)
-    first, memory = _first_step(graph, first, kernel, bias)
-    front = graph.constant([0])
-    outputs, last = graph.add(
+    kernel, recurrent, bias = (
+        _to_onnx_gate_order(weights) for weights in layer.get_weights()
+    )  # (gate, unit, ...)
+    first_input, cell_state = _add_first_step(graph, first_input, kernel, bias)
+    axis_0 = graph.add_constant([0])
+    outputs, last = graph.add_multi_output(
         "LSTM",
-        later,
-        graph.constant(kernel.reshape(1, 4 * units, -1)),
-        graph.constant(recurrent.reshape(1, 4 * units, -1)),
-        graph.constant(np.concatenate([bias.ravel(), np.zeros(4 * units, np.float32)])[np.newaxis]),
+        later_inputs,
+        graph.add_constant(kernel.reshape(1, 4 * units, -1)),
+        graph.add_constant(recurrent.reshape(1, 4 * units, -1)),
+        graph.add_constant(np.concatenate([bias.ravel(), np.zeros(4 * units, np.float32)])[np.newaxis]),
         "",
-        graph.one("Unsqueeze", first, front),
-        graph.one("Unsqueeze", memory, front),
+        graph.add_node("Unsqueeze", first_input, axis_0),
+        graph.add_node("Unsqueeze", cell_state, axis_0),
         outputs=2,
         hidden_size=units,
     )
-    return first, outputs, last
+    return first_input, outputs, last
 
 
-def _first_step(
-    graph: _Graph, inputs: str, kernel: NDArray[np.float32], bias: NDArray[np.float32]
+def _add_first_step(
+    graph: _GraphBuilder, inputs: str, kernel: NDArray[np.float32], bias: NDArray[np.float32]
 ) -> tuple[str, str]:
     """Return output and memory after the first step: what the gates let in of nothing but the input."""
     units = kernel.shape[1]
-    used = [0, 1, 3]  # input, output, cell
-    weights = graph.constant(kernel[used].reshape(3 * units, -1).T)
-    sums = graph.one("Gemm", inputs, weights, graph.constant(bias[used].ravel()))
-    gates, cell = graph.add("Split", sums, graph.constant([2 * units, units]), outputs=2, axis=1)
-    opened = graph.one("Sigmoid", gates)
-    lets_in, lets_out = graph.add("Split", opened, graph.constant([units, units]), outputs=2, axis=1)
-    memory = graph.one("Mul", lets_in, graph.one("Tanh", cell))
-    return graph.one("Mul", lets_out, graph.one("Tanh", memory)), memory
+    used_gates = [0, 1, 3]  # input, output, cell
+    weights = graph.add_constant(kernel[used_gates].reshape(3 * units, -1).T)
+    sums = graph.add_node("Gemm", inputs, weights, graph.add_constant(bias[used_gates].ravel()))
+    gates, cell = graph.add_multi_output(
+        "Split", sums, graph.add_constant([2 * units, units]), outputs=2, axis=1
+    )
+    gate_values = graph.add_node("Sigmoid", gates)
+    input_gate, output_gate = graph.add_multi_output(
+        "Split", gate_values, graph.add_constant([units, units]), outputs=2, axis=1
+    )
+    cell_state = graph.add_node("Mul", input_gate, graph.add_node("Tanh", cell))
+    return graph.add_node("Mul", output_gate, graph.add_node("Tanh", cell_state)), cell_state
 
 
-def _gates(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+def _to_onnx_gate_order(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return weights (..., gate * unit), Keras's gates input, forget, cell, output, in the order of ONNX.
 
     That is input, output, forget, cell: (gate, unit, ...).

@@ -7,33 +7,33 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 
-__all__ = ["quiet"]
+__all__ = ["suppress_stderr"]
 
-_STDERR = 2
-_THEIRS = r"(keras|tensorflow|onnx)\."
+_STDERR_FD = 2
+_LIBRARY_MODULES = r"(keras|tensorflow|onnx)\."
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def suppress_stderr() -> Iterator[None]:
     """Hold stderr back, and show it only if the block fails.
 
     It works on the file descriptor: TensorFlow's messages come from below Python, and no setting stops them
     all. These libraries also use what NumPy has deprecated, which whoever trains can't mend.
     """
     sys.stderr.flush()
-    kept = os.dup(_STDERR)
-    with tempfile.TemporaryFile() as held, warnings.catch_warnings():
+    original_fd = os.dup(_STDERR_FD)
+    with tempfile.TemporaryFile() as captured, warnings.catch_warnings():
         for category in (DeprecationWarning, FutureWarning):
-            warnings.filterwarnings("ignore", category=category, module=_THEIRS)
-        os.dup2(held.fileno(), _STDERR)
+            warnings.filterwarnings("ignore", category=category, module=_LIBRARY_MODULES)
+        os.dup2(captured.fileno(), _STDERR_FD)
         try:
             yield
         except Exception:
             sys.stderr.flush()
-            held.seek(0)
-            os.write(kept, held.read())
+            captured.seek(0)
+            os.write(original_fd, captured.read())
             raise
         finally:
             sys.stderr.flush()
-            os.dup2(kept, _STDERR)
-            os.close(kept)
+            os.dup2(original_fd, _STDERR_FD)
+            os.close(original_fd)

@@ -9,21 +9,21 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from training.config.settings import FitSettings
 from training.data.dataset import STEPS
-from training.data.prepare import Prepared
-from training.data.recordings import NAMES
+from training.data.prepare import PreparedData
+from training.data.recordings import FEATURE_NAMES
 from training.network import augmentation, models
 from training.network.backend import keras
 from training.network.batches import Batches
-from training.network.suppress_stderr import quiet
+from training.network.suppress_stderr import suppress_stderr
 
-__all__ = ["Trained", "class_weights", "train"]
+__all__ = ["TrainedNetwork", "class_weights", "train"]
 
 # Epochs without a lower validation loss until the learning rate is halved.
-_EPOCHS_AT_A_RATE = 3
+_LR_PATIENCE_EPOCHS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trained:
+class TrainedNetwork:
     """A network with the weights of its best epoch."""
 
     network: keras.Model
@@ -32,8 +32,8 @@ class Trained:
 
 
 def train(
-    prepared: Prepared, settings: FitSettings, callbacks: Sequence[keras.callbacks.Callback] = ()
-) -> Trained:
+    prepared: PreparedData, settings: FitSettings, callbacks: Sequence[keras.callbacks.Callback] = ()
+) -> TrainedNetwork:
     """Train until the validation loss has stopped falling; keep the average weights of the best epoch.
 
     The same data, settings and machine give the same weights.
@@ -41,35 +41,37 @@ def train(
     data, validation = prepared.train, prepared.validation
     # From one epoch to the next, the F1 on later readings jumps by several points. The weights' average
     # over two epochs doesn't, nor does a network whose rate has fallen.
-    averaging = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
-    falling = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=_EPOCHS_AT_A_RATE)
-    stopping = keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
-    with quiet():
-        models.make_repeatable(settings.seed)
-        model = models.build(settings, STEPS, len(NAMES), updates=-(-len(data) // settings.batch_size))
+    ema = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    reduce_lr = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=_LR_PATIENCE_EPOCHS)
+    early_stopping = keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
+    with suppress_stderr():
+        models.make_deterministic(settings.seed)
+        model = models.build(
+            settings, STEPS, len(FEATURE_NAMES), updates_per_epoch=-(-len(data) // settings.batch_size)
+        )
         history = model.fit(
-            _batches(prepared, settings),
+            _build_batches(prepared, settings),
             validation_data=(
                 prepared.scaler.transform(validation.windows),
                 validation.faulty.astype(np.int64),
             ),
             epochs=settings.epochs,
-            callbacks=[*callbacks, averaging, falling, stopping],
+            callbacks=[*callbacks, ema, reduce_lr, early_stopping],
             verbose=0,
         )
     losses = {name: [float(loss) for loss in history.history[name]] for name in ("loss", "val_loss")}
-    return Trained(model, losses)
+    return TrainedNetwork(model, losses)
 
 
-def _batches(prepared: Prepared, settings: FitSettings) -> Batches:
+def _build_batches(prepared: PreparedData, settings: FitSettings) -> Batches:
     data, scaler = prepared.train, prepared.scaler
     weights = class_weights(data.faulty, settings)
     return Batches(
         scaler.transform(data.windows),
         data.faulty,
         np.where(data.faulty, weights[1], weights[0]),
-        change=augmentation.change(settings, scaler.scale),
-        size=settings.batch_size,
+        augmentation=augmentation.build_augmentation(settings, scaler.scale),
+        batch_size=settings.batch_size,
         seed=settings.seed,
     )
 
@@ -79,6 +81,8 @@ def class_weights(faulty: NDArray[np.bool_], settings: FitSettings) -> dict[int,
     if settings.class_weight == "none":
         return {0: 1.0, 1: 1.0}
     if settings.class_weight == "balanced":
-        normal, other = compute_class_weight("balanced", classes=np.array([False, True]), y=faulty)
-        return {0: float(normal), 1: float(other)}
+        normal_weight, faulty_weight = compute_class_weight(
+            "balanced", classes=np.array([False, True]), y=faulty
+        )
+        return {0: float(normal_weight), 1: float(faulty_weight)}
     return dict(enumerate(settings.class_weight))

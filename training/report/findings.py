@@ -8,8 +8,8 @@ from training.data.cleaning import CleaningReport
 from training.data.dataset import Dataset
 from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import Evaluation
-from training.faults.healthy_recordings import Healthy
-from training.network.weights import Layer
+from training.faults.healthy_recordings import HealthyRecordings
+from training.network.weights import LayerWeights
 
 __all__ = ["Findings"]
 
@@ -24,7 +24,7 @@ class Findings:
     validation: Dataset
     test: Dataset
     cleaning: CleaningReport
-    layers: Sequence[Layer]
+    layers: Sequence[LayerWeights]
     """From the window to the score."""
     history: Mapping[str, Sequence[float]]
     """`loss` and `val_loss` of each epoch: (epoch,)."""
@@ -32,5 +32,5 @@ class Findings:
     """On the test part; None where that is empty."""
     importance: Importance | None
     """On the test part; None where it wasn't measured."""
-    healthy: Healthy | None = None
+    healthy: HealthyRecordings | None = None
     """The recordings, where they came without labels."""

@@ -82,17 +82,17 @@ def bullets(lines: Sequence[str]) -> str:
     return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Return a table; the first cell of a row names it. Without a head where that is empty."""
-    columns = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
-    top = f"<thead><tr>{columns}</tr></thead>\n" if head else ""
+    columns = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
+    thead = f"<thead><tr>{columns}</tr></thead>\n" if header else ""
     body = "".join(
         f'<tr><th scope="row">{escape(str(row[0]))}</th>'
         + "".join(f"<td>{escape(str(cell))}</td>" for cell in row[1:])
         + "</tr>\n"
         for row in rows
     )
-    return f'<div class="wide"><table>\n{top}<tbody>\n{body}</tbody></table></div>'
+    return f'<div class="wide"><table>\n{thead}<tbody>\n{body}</tbody></table></div>'
 
 
 def tiles(values: Sequence[tuple[str, str]]) -> str:
@@ -101,8 +101,8 @@ def tiles(values: Sequence[tuple[str, str]]) -> str:
     return f'<ul class="tiles">{items}</ul>'
 
 
-def picture(shown: Picture) -> str:
+def picture(image: Picture) -> str:
     """Return a picture that is part of the page."""
-    source = "data:image/png;base64," + b64encode(shown.png).decode()
-    alt, caption = escape(shown.alt), escape(shown.caption)
+    source = "data:image/png;base64," + b64encode(image.png).decode()
+    alt, caption = escape(image.alt), escape(image.caption)
     return f'<figure><img src="{source}" alt="{alt}"><figcaption>{caption}</figcaption></figure>'

@@ -13,7 +13,7 @@ from training.report.html import Picture, page
 
 __all__ = ["Findings", "build"]
 
-_SHOWN = {
+_PLOT_TEXTS = {
     "confusion.png": ("Heat map of the confusion matrix", "Windows of the test part by truth and verdict."),
     "curves.png": (
         "ROC curve and precision-recall curve",
@@ -72,14 +72,14 @@ def _pictures(findings: Findings) -> dict[str, Picture]:
             "Dropout and class weights act on the training part's loss only, so it can lie above the other.",
         )
     }
-    if findings.healthy and findings.healthy.stretches:
+    if findings.healthy and findings.healthy.suspicious_stretches:
         drawn["suspects.png"] = Picture(
-            suspects_plots.stretches(findings.healthy.frames, findings.healthy.stretches),
+            suspects_plots.draw_stretches(findings.healthy.frames, findings.healthy.suspicious_stretches),
             "Readings around the most suspicious stretches of the recording",
             "The shaded stretch looks like a fault of the sensor in orange: its partner says something else.",
         )
     if cleaning.before:
-        png = plots.boxes(cleaning.before, cleaning.after, manifest.features, cleaning.factor)
+        png = plots.box_plots(cleaning.before, cleaning.after, manifest.features, cleaning.factor)
         drawn["boxes.png"] = Picture(
             png,
             "Box plots of each feature and step before and after the cleaning",
@@ -87,8 +87,8 @@ def _pictures(findings: Findings) -> dict[str, Picture]:
             "within their own group's.",
         )
     if findings.evaluation:
-        for name, png in plots.pictures(findings.evaluation).items():
-            drawn[name] = Picture(png, *_SHOWN[name])
+        for name, png in plots.evaluation_plots(findings.evaluation).items():
+            drawn[name] = Picture(png, *_PLOT_TEXTS[name])
     if findings.importance:
         drawn["importance.png"] = Picture(
             model_plots.importance(findings.importance, manifest.features),

@@ -7,23 +7,26 @@ from training.data.dataset import Dataset
 from training.report.findings import Findings
 from training.report.html import Picture, bullets, paragraph, picture, section, table, warning
 
-__all__ = ["OVERLAP", "cleaning", "data", "limits", "network", "split", "training", "versions"]
+__all__ = ["OVERLAP_WARNING", "cleaning", "data", "limits", "network", "split", "training", "versions"]
 
-OVERLAP = (
+OVERLAP_WARNING = (
     "The test part was drawn at random. Windows overlap, so most of its windows share readings with the "
     "training part, and the results look better than they will be on later readings. Split by time to know."
 )
 
-_UNITS = {False: "values as they come", True: "each group's own normal"}
+_JUDGED_BY = {False: "values as they come", True: "each group's own normal"}
 
 
 def data(findings: Findings) -> str:
     """Say what it learnt from: files, parts, ranges, kinds of fault."""
     manifest = findings.manifest
-    told = manifest.data
-    timed = not told.get("windows_file")
+    training_data = manifest.data
+    has_times = not training_data.get("windows_file")
     parts = [("training", findings.train), ("validation", findings.validation), ("test", findings.test)]
-    sources = [*told.get("recordings", []), *([told["windows_file"]] if told.get("windows_file") else [])]
+    sources = [
+        *training_data.get("recordings", []),
+        *([training_data["windows_file"]] if training_data.get("windows_file") else []),
+    ]
     kinds = sorted({str(kind) for _, part in parts for kind in part.kinds if kind})
     return section(
         "Data",
@@ -31,15 +34,15 @@ def data(findings: Findings) -> str:
             [],
             [
                 ("files", ", ".join(sources)),
-                ("groups", ", ".join(told.get("groups", [])) or "not known"),
-                ("readings", f"{told.get('readings', 0):,}"),
+                ("groups", ", ".join(training_data.get("groups", [])) or "not known"),
+                ("readings", f"{training_data.get('readings', 0):,}"),
                 ("sample period", f"{manifest.sample_period:g} s"),
-                ("judged by", _UNITS[manifest.baseline is not None]),
+                ("judged by", _JUDGED_BY[manifest.baseline is not None]),
             ],
         ),
         table(
-            ["part", "windows", "Faulty", "share", *(["from (UTC)", "to (UTC)"] if timed else [])],
-            [_part(name, part, timed=timed) for name, part in parts],
+            ["part", "windows", "Faulty", "share", *(["from (UTC)", "to (UTC)"] if has_times else [])],
+            [_part_row(name, part, has_times=has_times) for name, part in parts],
         ),
         table(
             ["feature", "in", "healthy values from (0.1 %)", "to (99.9 %)"],
@@ -61,12 +64,12 @@ def data(findings: Findings) -> str:
     )
 
 
-def _part(name: str, part: Dataset, *, timed: bool) -> tuple[str, ...]:
+def _part_row(name: str, part: Dataset, *, has_times: bool) -> tuple[str, ...]:
     count, faulty = len(part), int(part.faulty.sum())
     row = (name, f"{count:,}", f"{faulty:,}", f"{faulty / count:.1%}" if count else "none")
-    if not timed:
+    if not has_times:
         return row
-    return (*row, *((_when(part.ts.min()), _when(part.ts.max())) if count else ("", "")))
+    return (*row, *((_format_ts(part.ts.min()), _format_ts(part.ts.max())) if count else ("", "")))
 
 
 def cleaning(findings: Findings, pictures: Mapping[str, Picture]) -> str:
@@ -74,11 +77,11 @@ def cleaning(findings: Findings, pictures: Mapping[str, Picture]) -> str:
     report = findings.cleaning
     if not report.before:
         return section("Cleaning", paragraph("Off: every window of the training part was learnt from."))
-    whose = "Normal" if report.scope == "normal" else "Normal and Faulty"
+    windows_text = "Normal" if report.scope == "normal" else "Normal and Faulty"
     return section(
         "Cleaning",
         paragraph(
-            f"{whose} windows of the training part were looked at, {report.windows:,} in all. "
+            f"{windows_text} windows of the training part were looked at, {report.windows:,} in all. "
             f"{report.removed:,} had a value further than {report.factor:g} interquartile ranges outside the "
             f"quartiles of its group and were removed, {report.removed_faulty:,} of them Faulty. Validation "
             "and test part are as they came."
@@ -94,14 +97,16 @@ def cleaning(findings: Findings, pictures: Mapping[str, Picture]) -> str:
 def split(findings: Findings) -> str:
     """Say how the parts were cut, and what that means for the results."""
     settings = findings.manifest.data["settings"]
-    test, ahead = f"{settings['test_share']:.0%}", f"{settings['validation_share']:.0%}"
+    test, validation = f"{settings['test_share']:.0%}", f"{settings['validation_share']:.0%}"
     if settings["split"] == "random":
-        cut = f"At random: {test} of the windows for the test, {ahead} of the rest for the validation."
-        return section("Split", paragraph(cut), warning(OVERLAP))
+        split_text = (
+            f"At random: {test} of the windows for the test, {validation} of the rest for the validation."
+        )
+        return section("Split", paragraph(split_text), warning(OVERLAP_WARNING))
     return section(
         "Split",
         paragraph(
-            f"By time within each group: the last {test} for the test; of the rest {ahead} for the "
+            f"By time within each group: the last {test} for the test; of the rest {validation} for the "
             "validation, in blocks spread evenly over it. A window with readings on both sides of a cut is "
             "in neither part, so no reading is on both sides."
         ),
@@ -120,7 +125,7 @@ def network(findings: Findings) -> str:
         "Network",
         table(["layer", "kind", "trained numbers"], [*layers, ("all", "", f"{total:,}")]),
         paragraph(f"A window is called Faulty where its score is above {findings.manifest.threshold:g}."),
-        table(["setting", "value"], [(name, _plain(value)) for name, value in settings]),
+        table(["setting", "value"], [(name, _format_value(value)) for name, value in settings]),
     )
 
 
@@ -128,8 +133,8 @@ def training(findings: Findings, pictures: Mapping[str, Picture]) -> str:
     """Say how the loss fell, and when it stopped."""
     epochs = len(findings.history["loss"])
     best = min(range(epochs), key=lambda epoch: findings.history["val_loss"][epoch]) + 1
-    kept = f"{epochs} epochs; kept are the weights of epoch {best}, where the validation loss was least."
-    return section("Training", paragraph(kept), picture(pictures["loss.png"]))
+    text = f"{epochs} epochs; kept are the weights of epoch {best}, where the validation loss was least."
+    return section("Training", paragraph(text), picture(pictures["loss.png"]))
 
 
 _LIMITS = """\
@@ -148,11 +153,11 @@ fault, no false one can begin.
 def limits(findings: Findings) -> str:
     """Say what the model can't do, and what the numbers don't tell."""
     manifest = findings.manifest
-    needs = (
+    input_text = (
         f"It needs {manifest.steps} readings about {manifest.sample_period:g} s apart, of "
-        f"{', '.join(manifest.names)}, in this order."
+        f"{', '.join(manifest.feature_names)}, in this order."
     )
-    return section("Limits", bullets([needs, *_LIMITS.splitlines()]))
+    return section("Limits", bullets([input_text, *_LIMITS.splitlines()]))
 
 
 def versions(findings: Findings) -> str:
@@ -161,9 +166,9 @@ def versions(findings: Findings) -> str:
     return section("Made with", table(["library", "version"], rows))
 
 
-def _when(ts: float) -> str:
+def _format_ts(ts: float) -> str:
     return datetime.fromtimestamp(float(ts), UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def _plain(value: object) -> str:
+def _format_value(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

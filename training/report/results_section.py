@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from training.evaluate.quality import Evaluation
 from training.report.findings import Findings
 from training.report.html import Picture, paragraph, picture, section, table, tiles, warning
-from training.report.model_section import OVERLAP
+from training.report.model_section import OVERLAP_WARNING
 
 __all__ = ["importance", "results", "summary"]
 
 # What the project asks of the hardest kinds, see the README's section on quality.
-_WEAK = 0.85
+_WEAK_RECALL = 0.85
 
 
 def summary(findings: Findings) -> str:
@@ -18,21 +18,24 @@ def summary(findings: Findings) -> str:
     result = findings.evaluation
     if result is None:
         return warning("This bundle has no test part of its own: nothing here says how good it is.")
-    quality, seen = result.quality, result.incidents
+    quality, incidents = result.quality, result.incidents
     values = [
-        (_say(quality.f1), "F1 of Faulty"),
-        (_say(quality.mcc), "MCC"),
-        (_say(quality.recall), "of Faulty windows found"),
-        (_say(quality.false_share), "of Normal windows called Faulty"),
-        (f"{seen.found:,} of {len(seen.episodes):,}", "faults found"),
-        (f"{seen.false_alarms_a_day:.1f}", f"false alarms a day and group, in {seen.group_days:.2g} days"),
+        (_format_share(quality.f1), "F1 of Faulty"),
+        (_format_share(quality.mcc), "MCC"),
+        (_format_share(quality.recall), "of Faulty windows found"),
+        (_format_share(quality.false_share), "of Normal windows called Faulty"),
+        (f"{incidents.found_count:,} of {len(incidents.episodes):,}", "faults found"),
+        (
+            f"{incidents.false_alarms_a_day:.1f}",
+            f"false alarms a day and group, in {incidents.group_days:.2g} days",
+        ),
     ]
     return tiles(values) + "".join(warning(note) for note in _notes(findings))
 
 
 def _notes(findings: Findings) -> list[str]:
     """Return what somebody should know before believing the numbers."""
-    notes = [OVERLAP] if findings.manifest.data["settings"]["split"] == "random" else []
+    notes = [OVERLAP_WARNING] if findings.manifest.data["settings"]["split"] == "random" else []
     if findings.cleaning.removed_faulty:
         notes.append(
             f"The cleaning took {findings.cleaning.removed_faulty:,} Faulty windows out of the training "
@@ -40,7 +43,7 @@ def _notes(findings: Findings) -> list[str]:
         )
     quality = findings.evaluation.quality if findings.evaluation else None
     recall = quality.recall_by_kind if quality else {}
-    weak = {kind: share for kind, share in recall.items() if share < _WEAK}
+    weak = {kind: share for kind, share in recall.items() if share < _WEAK_RECALL}
     if weak:
         notes.append(
             "Found less often than the rest: " + ", ".join(f"{kind} ({s:.1%})" for kind, s in weak.items())
@@ -61,11 +64,11 @@ def results(result: Evaluation | None, pictures: Mapping[str, Picture]) -> str:
             "Measured on the test part with the model as the monitor runs it. A window is truly Faulty when "
             "any of its readings is."
         ),
-        _report(result),
+        _class_table(result),
         *(picture(pictures[name]) for name in ("confusion.png", "curves.png") if name in pictures),
-        _kinds(result),
+        _kind_table(result),
         *(picture(pictures[name]) for name in ("recall.png",) if name in pictures),
-        _alerts(result),
+        _alert_table(result),
         *(picture(pictures[name]) for name in ("delays.png", "calibration.png") if name in pictures),
     )
 
@@ -77,27 +80,31 @@ def importance(pictures: Mapping[str, Picture]) -> str:
     return section("Importance", picture(pictures["importance.png"]))
 
 
-def _report(result: Evaluation) -> str:
+def _class_table(result: Evaluation) -> str:
     classes = [
-        (one.name, *(_say(share) for share in (one.precision, one.recall, one.f1)), f"{one.windows:,}")
-        for one in result.quality.classes()
+        (
+            report.name,
+            *(_format_share(share) for share in (report.precision, report.recall, report.f1)),
+            f"{report.windows:,}",
+        )
+        for report in result.quality.class_reports()
     ]
     return table(["truth", "precision", "recall", "F1", "windows"], classes)
 
 
-def _kinds(result: Evaluation) -> str:
-    faults = result.incidents.by_kind()
+def _kind_table(result: Evaluation) -> str:
+    found_by_kind = result.incidents.found_by_kind()
     recall, windows = result.quality.recall_by_kind, result.quality.windows_by_kind
     rows = [
-        (kind, f"{windows[kind]:,}", _say(recall[kind]), "{:,} of {:,}".format(*faults[kind]))
+        (kind, f"{windows[kind]:,}", _format_share(recall[kind]), "{:,} of {:,}".format(*found_by_kind[kind]))
         for kind in recall
     ]
     return table(["kind of fault", "windows", "recall", "whole faults found"], rows) if rows else ""
 
 
-def _alerts(result: Evaluation) -> str:
-    seen = result.incidents.as_dict()
-    delay = result.incidents.delay
+def _alert_table(result: Evaluation) -> str:
+    incident_counts = result.incidents.as_dict()
+    delay = result.incidents.delay_quantile
     share = result.incidents.alert_share
     return paragraph(
         "Alerts as the monitor raises them by its default rules: one Faulty window opens an incident, three "
@@ -105,11 +112,11 @@ def _alerts(result: Evaluation) -> str:
     ) + table(
         [],
         [
-            ("faults found", f"{seen['found']:,} of {seen['episodes']:,}"),
+            ("faults found", f"{incident_counts['found']:,} of {incident_counts['episodes']:,}"),
             ("delay to the first alert, median", f"{delay(0.5)} readings"),
             ("delay to the first alert, 95 %", f"{delay(0.95)} readings"),
-            ("alerts", f"{seen['alerts']:,}"),
-            ("of them false", f"{seen['false_alarms']:,}"),
+            ("alerts", f"{incident_counts['alerts']:,}"),
+            ("of them false", f"{incident_counts['false_alarms']:,}"),
             (
                 "false alarms a day and group",
                 f"{result.incidents.false_alarms_a_day:.2f}, of {result.incidents.group_days:.2f} group-days",
@@ -119,5 +126,5 @@ def _alerts(result: Evaluation) -> str:
     )
 
 
-def _say(share: float | None) -> str:
+def _format_share(share: float | None) -> str:
     return "none" if share is None else f"{share:.4f}"

@@ -7,51 +7,51 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.data.recordings import FEATURES, NAMES
-from training.faults.suspects import Stretch
+from training.data.recordings import FEATURE_NAMES, FEATURES
+from training.faults.suspects import SuspiciousStretch
 from training.report.plots import png
 
-__all__ = ["stretches"]
+__all__ = ["draw_stretches"]
 
 _BLUE, _VERMILION, _GREY = "#0072B2", "#D55E00", "#999999"  # Okabe and Ito's
-_MOST_DRAWN = 4
+_MAX_DRAWN = 4
 # Readings before and after a stretch, to see what is usual.
-_AROUND = 120
+_CONTEXT_READINGS = 120
 
 
-def stretches(frames: Sequence[pd.DataFrame], found: Sequence[Stretch]) -> bytes:
+def draw_stretches(frames: Sequence[pd.DataFrame], stretches: Sequence[SuspiciousStretch]) -> bytes:
     """Draw the first few of these stretches: each pair's readings, the stretch shaded."""
-    drawn = found[:_MOST_DRAWN]
+    drawn = stretches[:_MAX_DRAWN]
     figure = Figure(figsize=(10, 2.4 * len(drawn) + 0.4), layout="constrained")
     panels = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
     for axes, stretch in zip(panels, drawn, strict=True):
-        _panel(axes, frames, stretch)
+        _draw_panel(axes, frames, stretch)
     return png(figure)
 
 
-def _panel(axes: Axes, frames: Sequence[pd.DataFrame], stretch: Stretch) -> None:
-    own = _around(frames, stretch)
-    suspects = [name for name in NAMES if name in stretch.feature]
+def _draw_panel(axes: Axes, frames: Sequence[pd.DataFrame], stretch: SuspiciousStretch) -> None:
+    readings = _surrounding_readings(frames, stretch)
+    suspects = [name for name in FEATURE_NAMES if name in stretch.feature]
     quantity = suspects[0].rpartition("_")[0]
-    minutes = (own["ts"] - stretch.begin) / 60
-    axes.axvspan(0, (stretch.end - stretch.begin) / 60, color=_GREY, alpha=0.3, linewidth=0)
-    for name in NAMES:
+    minutes = (readings["ts"] - stretch.start_ts) / 60
+    axes.axvspan(0, (stretch.end_ts - stretch.start_ts) / 60, color=_GREY, alpha=0.3, linewidth=0)
+    for name in FEATURE_NAMES:
         if name.rpartition("_")[0] == quantity:
             suspected = name in suspects
             colour, style = (_VERMILION, "-") if suspected else (_BLUE, "--")
-            axes.plot(minutes, own[name], style, color=colour, marker=".", markersize=3, label=name)
+            axes.plot(minutes, readings[name], style, color=colour, marker=".", markersize=3, label=name)
     unit = next(feature.unit for feature in FEATURES if feature.name in suspects)
-    axes.set_title(f"{stretch.group}, {stretch.feature}: {stretch.why}", fontsize=9)
+    axes.set_title(f"{stretch.group}, {stretch.feature}: {stretch.reason}", fontsize=9)
     axes.set(xlabel="minutes since its begin", ylabel=unit)
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=8)
 
 
-def _around(frames: Sequence[pd.DataFrame], stretch: Stretch) -> pd.DataFrame:
+def _surrounding_readings(frames: Sequence[pd.DataFrame], stretch: SuspiciousStretch) -> pd.DataFrame:
     """Return the group's readings from some before the stretch to some after it."""
     for frame in frames:
-        own = frame[frame["group"] == stretch.group].sort_values("ts", kind="stable")
-        inside = np.flatnonzero(own["ts"].between(stretch.begin, stretch.end))
-        if len(inside):
-            return own.iloc[max(0, inside[0] - _AROUND) : inside[-1] + _AROUND]
-    raise ValueError(f"no frame has readings of {stretch.group} at {stretch.begin}")
+        group_frame = frame[frame["group"] == stretch.group].sort_values("ts", kind="stable")
+        rows = np.flatnonzero(group_frame["ts"].between(stretch.start_ts, stretch.end_ts))
+        if len(rows):
+            return group_frame.iloc[max(0, rows[0] - _CONTEXT_READINGS) : rows[-1] + _CONTEXT_READINGS]
+    raise ValueError(f"no frame has readings of {stretch.group} at {stretch.start_ts}")

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 from training.config.errors import InputError
 from training.config.settings import FitSettings
-from training.data.prepare import Prepared
+from training.data.prepare import PreparedData
 from training.evaluate import quality
 from training.fit.bundle_contents import THRESHOLD
 from training.network import models
 from training.network.backend import keras
 from training.network.train import train
 
-__all__ = ["Epochs", "all_faulty_f1", "measure", "without_test"]
+__all__ = ["EpochProgress", "all_faulty_f1", "drop_test_part", "measure"]
 
 
-def without_test(prepared: Prepared) -> Prepared:
+def drop_test_part(prepared: PreparedData) -> PreparedData:
     """Return the same without the readings that the winner will be judged by.
 
     Raises
@@ -28,7 +28,7 @@ def without_test(prepared: Prepared) -> Prepared:
 
 
 def measure(
-    prepared: Prepared, settings: FitSettings, callbacks: Sequence[keras.callbacks.Callback] = ()
+    prepared: PreparedData, settings: FitSettings, callbacks: Sequence[keras.callbacks.Callback] = ()
 ) -> float:
     """Train, and return the F1 on the validation part; 0 where no fault is found."""
     # Keras keeps what earlier trials built until it is told.
@@ -38,20 +38,20 @@ def measure(
     return quality.measure(prepared.validation, scores > THRESHOLD).f1 or 0.0
 
 
-def all_faulty_f1(prepared: Prepared) -> float:
+def all_faulty_f1(prepared: PreparedData) -> float:
     """Return what a network that has learnt nothing can get: the F1 of calling every window Faulty."""
     share = float(prepared.validation.faulty.mean())
     return 2 * share / (1 + share)
 
 
-class Epochs(keras.callbacks.Callback):  # type: ignore[misc]
+class EpochProgress(keras.callbacks.Callback):  # type: ignore[misc]
     """Tells after each epoch which share of the epochs is done."""
 
-    def __init__(self, epochs: int, told: Callable[[float], None]) -> None:
+    def __init__(self, epochs: int, on_progress: Callable[[float], None]) -> None:
         super().__init__()
         self._epochs = epochs
-        self._told = told
+        self._on_progress = on_progress
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002 - Keras passes them
         """Tell."""
-        self._told((epoch + 1) / self._epochs)
+        self._on_progress((epoch + 1) / self._epochs)

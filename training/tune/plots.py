@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from training.report.plots import png
-from training.tune.initializers import Result
-from training.tune.trials import NOTEBOOK, Trial, best
+from training.tune.initializers import InitializerResult
+from training.tune.trials import NOTEBOOK_PARAMETERS, Trial, best_trial
 
-__all__ = ["history", "initializers", "parallel"]
+__all__ = ["history", "initializers", "parallel_coordinates"]
 
 _BLUE, _VERMILION, _GREY = "#0072B2", "#D55E00", "#666666"
 
@@ -24,13 +24,13 @@ def history(trials: Sequence[Trial]) -> bytes:
     number = np.array([trial.number for trial in trials])
     f1 = np.array([trial.f1 for trial in trials])  # (trial,)
     axes.step(number, np.maximum.accumulate(f1), where="post", color=_GREY, label="best so far")
-    known = number <= len(NOTEBOOK)
-    axes.plot(number[known], f1[known], "D", color=_VERMILION, label="the notebook's combinations")
-    axes.plot(number[~known], f1[~known], "o", color=_BLUE, label="proposed by the search")
-    winner = best(trials)
+    is_notebook = number <= len(NOTEBOOK_PARAMETERS)
     axes.plot(
-        winner.number, winner.f1, "o", markersize=14, fillstyle="none", color="black", label="best of all"
+        number[is_notebook], f1[is_notebook], "D", color=_VERMILION, label="the notebook's combinations"
     )
+    axes.plot(number[~is_notebook], f1[~is_notebook], "o", color=_BLUE, label="proposed by the search")
+    best = best_trial(trials)
+    axes.plot(best.number, best.f1, "o", markersize=14, fillstyle="none", color="black", label="best of all")
     axes.set(title="Search: F1 of each trial", xlabel="trial", ylabel="F1 of Faulty, validation part")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
@@ -38,71 +38,71 @@ def history(trials: Sequence[Trial]) -> bytes:
     return png(figure)
 
 
-def parallel(trials: Sequence[Trial]) -> bytes:
+def parallel_coordinates(trials: Sequence[Trial]) -> bytes:
     """Draw each trial as a line through its parameters, coloured by its F1; the best is the thick one."""
     names = list(trials[0].parameters)
     table = np.array([[trial.parameters[name] for name in names] for trial in trials])  # (trial, parameter)
     logarithmic = [name == "learning_rate" for name in names]
     table[:, logarithmic] = np.log10(table[:, logarithmic])
     low, high = table.min(axis=0), table.max(axis=0)
-    place = np.where(high > low, (table - low) / np.where(high > low, high - low, 1), 0.5)
+    positions = np.where(high > low, (table - low) / np.where(high > low, high - low, 1), 0.5)
     f1 = np.array([trial.f1 for trial in trials])
     # From the median up, or one failed trial would leave all the good ones one colour.
-    shades = Normalize(float(np.median(f1)), float(f1.max()))
+    norm = Normalize(float(np.median(f1)), float(f1.max()))
     figure = Figure(figsize=(11, 5), layout="constrained")
     axes = figure.subplots()
-    winner = best(trials).number - 1
+    best_row = best_trial(trials).number - 1
     for row in np.argsort(f1, kind="stable"):
-        colour = mpl.colormaps["cividis"](shades(f1[row]))
-        axes.plot(range(len(names)), place[row], color=colour, linewidth=1.2, alpha=0.9)
+        colour = mpl.colormaps["cividis"](norm(f1[row]))
+        axes.plot(range(len(names)), positions[row], color=colour, linewidth=1.2, alpha=0.9)
     axes.plot(
         range(len(names)),
-        place[winner],
+        positions[best_row],
         color=_VERMILION,
         linewidth=3,
         marker="o",
-        label=f"best: F1 {f1[winner]:.4f}",
+        label=f"best: F1 {f1[best_row]:.4f}",
     )
     for column in range(len(names)):
         axes.axvline(column, color="black", linewidth=0.6)
-        for at, end in ((-0.05, low[column]), (1.05, high[column])):
-            text = f"{10**end:.2g}" if logarithmic[column] else f"{end:g}"
-            if high[column] > low[column] or at < 0:
-                axes.text(column, at, text, ha="center", va="center", fontsize=9)
-    axes.set_xticks(range(len(names)), [_label(name) for name in names])
+        for y, bound in ((-0.05, low[column]), (1.05, high[column])):
+            text = f"{10**bound:.2g}" if logarithmic[column] else f"{bound:g}"
+            if high[column] > low[column] or y < 0:
+                axes.text(column, y, text, ha="center", va="center", fontsize=9)
+    axes.set_xticks(range(len(names)), [_axis_label(name) for name in names])
     axes.set_yticks([])
     axes.set_ylim(-0.12, 1.12)
     axes.set_title("Search: parameters of each trial, from the lowest to the highest tried")
     figure.legend(loc="outside lower center")
-    colours = mpl.cm.ScalarMappable(norm=shades, cmap="cividis")
+    colours = mpl.cm.ScalarMappable(norm=norm, cmap="cividis")
     figure.colorbar(colours, ax=axes, label="F1 of Faulty, validation part", extend="min")
     return png(figure)
 
 
-def initializers(found: Sequence[Result], nothing: float) -> bytes:
+def initializers(results: Sequence[InitializerResult], all_faulty_f1: float) -> bytes:
     """Draw each initialiser's F1: every seed, the mean, and the spread as a whisker.
 
     Parameters
     ----------
-    nothing : the F1 of calling every window Faulty.
+    all_faulty_f1 : the F1 of calling every window Faulty.
     """
     figure = Figure(figsize=(9.5, 5), layout="constrained")
     axes = figure.subplots()
-    rows = range(len(found))
-    for row, result in zip(rows, found, strict=True):
-        axes.plot(result.f1, [row] * len(result.f1), "|", color=_BLUE, markersize=14)
+    rows = range(len(results))
+    for row, result in zip(rows, results, strict=True):
+        axes.plot(result.f1_scores, [row] * len(result.f1_scores), "|", color=_BLUE, markersize=14)
     axes.plot([], [], "|", color=_BLUE, markersize=14, label="one seed")
     axes.errorbar(
-        [result.mean for result in found],
+        [result.mean for result in results],
         rows,
-        xerr=[result.spread or 0 for result in found],
+        xerr=[result.std or 0 for result in results],
         fmt="o",
         color=_VERMILION,
         capsize=5,
         label="mean and standard deviation",
     )
-    axes.axvline(nothing, color=_GREY, linestyle=":", label="calling every window Faulty")
-    axes.set_yticks(rows, [f"{result.name}\n{result.formula}" for result in found], fontsize=9)
+    axes.axvline(all_faulty_f1, color=_GREY, linestyle=":", label="calling every window Faulty")
+    axes.set_yticks(rows, [f"{result.name}\n{result.formula}" for result in results], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(-0.02, 1.02)  # a whisker may point to where no F1 can be
     axes.set(title="What weights begin with, and what comes of it", xlabel="F1 of Faulty, validation part")
@@ -111,5 +111,5 @@ def initializers(found: Sequence[Result], nothing: float) -> bytes:
     return png(figure)
 
 
-def _label(name: str) -> str:
+def _axis_label(name: str) -> str:
     return f"{name}\n(log)" if name == "learning_rate" else name

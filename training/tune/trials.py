@@ -24,27 +24,27 @@ from optuna.trial import TrialState
 
 from training.config.errors import InputError
 from training.config.settings import INITIALIZERS, FitSettings
-from training.data.output_folder import alone
+from training.data.output_folder import exclusive_lock
 
 __all__ = [
-    "NOTEBOOK",
+    "NOTEBOOK_PARAMETERS",
     "Trial",
-    "best",
+    "best_trial",
+    "finished_trials",
     "initializer_plan",
-    "opened",
+    "open_study",
     "run",
     "search_plan",
-    "trials",
 ]
 
-NOTEBOOK: tuple[dict[str, float], ...] = (
+NOTEBOOK_PARAMETERS: tuple[dict[str, float], ...] = (
     {"units_1": 128, "units_2": 64, "units_3": 32, "dropout_1": 0.2, "dropout_2": 0.2},
     {"units_1": 128, "units_2": 64, "units_3": 32, "dropout_1": 0.3, "dropout_2": 0.2},
     {"units_1": 64, "units_2": 32, "units_3": 32, "dropout_1": 0.2, "dropout_2": 0.2},
 )
 """The original notebook's combinations. It names no learning rate for them: here it is the settings'."""
 
-_FILE = "study.db"
+_STUDY_FILE = "study.db"
 
 Plan = Sequence[Mapping[str, Any] | None]
 """For each trial the parameters it has; None where the search is to propose them."""
@@ -57,7 +57,7 @@ class Trial:
     number: int
     """From 1, in the order in which they were finished."""
     parameters: dict[str, Any]
-    """What was tried, by the names of `NOTEBOOK`, or `kernel_initializer` and `seed`."""
+    """What was tried, by the names of `NOTEBOOK_PARAMETERS`, or `kernel_initializer` and `seed`."""
     f1: float
     """Of Faulty, on the validation part."""
     seconds: float
@@ -65,8 +65,10 @@ class Trial:
 
 def search_plan(settings: FitSettings, count: int) -> Plan:
     """Return the notebook's combinations, then `count` trials that the search proposes."""
-    known = [{**each, "learning_rate": settings.learning_rate} for each in NOTEBOOK]
-    return [*known, *[None] * count]
+    notebook_trials = [
+        {**parameters, "learning_rate": settings.learning_rate} for parameters in NOTEBOOK_PARAMETERS
+    ]
+    return [*notebook_trials, *[None] * count]
 
 
 def initializer_plan(settings: FitSettings, seeds: int) -> Plan:
@@ -79,37 +81,37 @@ def initializer_plan(settings: FitSettings, seeds: int) -> Plan:
 
 
 @contextmanager
-def opened(folder: Path, name: str, about: Mapping[str, Any]) -> Iterator[optuna.Study]:
+def open_study(folder: Path, name: str, user_attrs: Mapping[str, Any]) -> Iterator[optuna.Study]:
     """Open a study in a folder, or begin it there.
 
     Parameters
     ----------
     folder : where `study.db` is or is to be.
     name : the study's; several may share a folder.
-    about : what its trials share, data and settings: plain values. One study can't hold trials of two.
+    user_attrs : what its trials share, data and settings: plain values. One study can't hold trials of two.
 
     Raises
     ------
     InputError : the file is no study, one of other data or settings, or another process is at it.
     """
-    with alone(folder):
-        yield from _opened(folder, name, about)
+    with exclusive_lock(folder):
+        yield from _open_locked(folder, name, user_attrs)
 
 
-def _opened(folder: Path, name: str, about: Mapping[str, Any]) -> Iterator[optuna.Study]:
+def _open_locked(folder: Path, name: str, user_attrs: Mapping[str, Any]) -> Iterator[optuna.Study]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    path = folder / _FILE
+    path = folder / _STUDY_FILE
     if path.exists() and not path.read_bytes()[:16].startswith(b"SQLite format 3"):
         raise InputError(f"{path}: is no study; expected one that `sensor-training tune` wrote, or none")
     # Not as part of the URL, where a ? or % in a folder's name would mean something else.
     storage = optuna.storages.RDBStorage(
-        f"sqlite:///{_FILE}", engine_kwargs={"creator": lambda: sqlite3.connect(path)}
+        f"sqlite:///{_STUDY_FILE}", engine_kwargs={"creator": lambda: sqlite3.connect(path)}
     )
     try:
         study = optuna.create_study(
             storage=storage, study_name=name, direction="maximize", load_if_exists=True
         )
-        _check(path, study, about)
+        _check_user_attrs(path, study, user_attrs)
         # What an earlier run was at when it ended.
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)
@@ -119,13 +121,15 @@ def _opened(folder: Path, name: str, about: Mapping[str, Any]) -> Iterator[optun
         storage.engine.dispose()
 
 
-def _check(path: Path, study: optuna.Study, about: Mapping[str, Any]) -> None:
-    for what, now in about.items():
-        before = study.user_attrs.get(what)
-        if before is None:
-            study.set_user_attr(what, now)
-        elif before != now:
-            raise InputError(f"{path}: holds trials with {what} {before}, expected {now}, or another --out")
+def _check_user_attrs(path: Path, study: optuna.Study, user_attrs: Mapping[str, Any]) -> None:
+    for name, expected in user_attrs.items():
+        stored = study.user_attrs.get(name)
+        if stored is None:
+            study.set_user_attr(name, expected)
+        elif stored != expected:
+            raise InputError(
+                f"{path}: holds trials with {name} {stored}, expected {expected}, or another --out"
+            )
 
 
 def run(
@@ -133,7 +137,7 @@ def run(
     plan: Plan,
     settings: FitSettings,
     measure: Callable[[FitSettings], float],
-    finished: Callable[[Trial], None],
+    on_finished: Callable[[Trial], None],
 ) -> None:
     """Do what of the plan is not done yet.
 
@@ -141,35 +145,35 @@ def run(
     ----------
     settings : what each trial has but for its own parameters.
     measure : trains with the settings and returns the validation F1.
-    finished : called after each trial; it is in the study by then.
+    on_finished : called after each trial; it is in the study by then.
     """
-    space = _space(settings, plan)
-    for number in range(len(trials(study)), len(plan)):
-        fixed = plan[number]
+    space = _search_space(settings, plan)
+    for number in range(len(finished_trials(study)), len(plan)):
+        parameters = plan[number]
         study.sampler = optuna.samplers.TPESampler(seed=(settings.seed + number) % 2**32)
-        if fixed is not None and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            study.enqueue_trial(dict(fixed))
+        if parameters is not None and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+            study.enqueue_trial(dict(parameters))
         trial = study.ask(space)
-        study.tell(trial, measure(applied(settings, trial.params)))
-        finished(trials(study)[-1])
+        study.tell(trial, measure(apply_parameters(settings, trial.params)))
+        on_finished(finished_trials(study)[-1])
 
 
-def trials(study: optuna.Study) -> list[Trial]:
+def finished_trials(study: optuna.Study) -> list[Trial]:
     """Return the finished trials, in order."""
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    frozen_trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return [
         Trial(number, trial.params, float(trial.values[0]), trial.duration.total_seconds())
-        for number, trial in enumerate(done, start=1)
+        for number, trial in enumerate(frozen_trials, start=1)
         if trial.values and trial.duration
     ]
 
 
-def best(done: Sequence[Trial]) -> Trial:
+def best_trial(trials: Sequence[Trial]) -> Trial:
     """Return the trial with the highest F1, the earliest of several."""
-    return max(done, key=lambda trial: trial.f1)
+    return max(trials, key=lambda trial: trial.f1)
 
 
-def applied(settings: FitSettings, parameters: Mapping[str, Any]) -> FitSettings:
+def apply_parameters(settings: FitSettings, parameters: Mapping[str, Any]) -> FitSettings:
     """Return settings in which a trial's parameters stand."""
     changes: dict[str, Any] = {
         name: value for name, value in parameters.items() if name in FitSettings.model_fields
@@ -181,7 +185,7 @@ def applied(settings: FitSettings, parameters: Mapping[str, Any]) -> FitSettings
     return FitSettings(**{**settings.model_dump(), **changes})
 
 
-def _space(settings: FitSettings, plan: Plan) -> dict[str, BaseDistribution]:
+def _search_space(settings: FitSettings, plan: Plan) -> dict[str, BaseDistribution]:
     if plan[0] is not None and "seed" in plan[0]:
         return {
             "kernel_initializer": CategoricalDistribution(INITIALIZERS),

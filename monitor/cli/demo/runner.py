@@ -13,30 +13,30 @@ from rich.console import Console
 from rich.table import Table
 
 from monitor.cli.demo.broker import EmbeddedBroker
-from monitor.cli.demo.scorecard import ScoreCard, faults, incidents, score
+from monitor.cli.demo.scorecard import ScoreCard, collect_incidents, find_faults, score_incidents
 from monitor.cli.replay import Replayer
 from monitor.config import loading
 from monitor.config.settings import Settings
-from monitor.core.errors import FailedError, InUseError, UnusableError
-from monitor.core.messages import Asked, Delivery, Read
-from monitor.core.times import iso
+from monitor.core.errors import InUseError, InvalidInputError, OperationError
+from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce
+from monitor.core.times import format_iso
 from monitor.core.topics import Template
 from monitor.mqtt import Session
 from monitor.recordings.reader import Recording
 from monitor.service.daemon import Daemon
-from monitor.telemetry.logs import set_up
+from monitor.telemetry.logs import configure_logging
 
 __all__ = ["run"]
 
 # A plant that reports every 5 s then sends 12 readings a second and station: an hour passes in a minute.
-_SPEED = 60.0
-_TOTALS_EVERY = 5.0  # seconds
+_REPLAY_SPEED = 60.0
+_TOTALS_INTERVAL_S = 5.0  # seconds
 # How long the end of the demo waits for what is still under way, in seconds.
-_PATIENCE = 5.0
+_TIMEOUT_S = 5.0
 
 
 def run(bundle: Path, recording: Path, seconds: float | None, stop: threading.Event) -> None:
-    """Show the monitor at work until the recording ends, `seconds` have passed or `stop` is set.
+    """Show the monitor at work until the recording ends, `duration_s` have passed or `stop` is set.
 
     Raises
     ------
@@ -45,115 +45,119 @@ def run(bundle: Path, recording: Path, seconds: float | None, stop: threading.Ev
     """
     if not (bundle.exists() and recording.exists()):
         missing = recording if bundle.exists() else bundle
-        raise UnusableError(
+        raise InvalidInputError(
             f"demo: {missing} is missing; `make demo` makes both, or give --bundle and --recording"
         )
     with TemporaryDirectory(prefix="sensor-monitor-demo-") as folder:
-        _show(bundle, Recording(recording), seconds, stop, Path(folder) / "state.db")
+        _run_demo(bundle, Recording(recording), seconds, stop, Path(folder) / "state.db")
 
 
-def _show(bundle: Path, plant: Recording, seconds: float | None, stop: threading.Event, store: Path) -> None:
+def _run_demo(
+    bundle: Path, recording: Recording, seconds: float | None, stop: threading.Event, store_path: Path
+) -> None:
     console = Console(highlight=False, soft_wrap=True)
     broker = EmbeddedBroker()
     broker.start()
-    daemon, settings = _daemon(bundle, broker, store)
+    daemon, settings = _build_daemon(bundle, broker, store_path)
     daemon.start()
-    spectator = _Spectator(console, settings)
-    spectator.start()
-    _wait(lambda: daemon.ready)  # what the plant says before is nobody's: the broker is as new as all else
-    replayer = Replayer(plant, [Template(text) for text in settings.input.topics], {}, _SPEED)
-    replaying = _start_replay(replayer, settings, stop)
+    alert_printer = _AlertPrinter(console, settings)
+    alert_printer.start()
+    _wait_for(
+        lambda: daemon.ready
+    )  # what the plant says before is nobody's: the broker is as new as all else
+    replayer = Replayer(recording, [Template(text) for text in settings.input.topics], {}, _REPLAY_SPEED)
+    replay_thread = _start_replay(replayer, settings, stop)
 
     console.print(
-        f"[bold]plant[/]    {plant.path}, {_SPEED:.0f} times real speed, over MQTT on port {broker.port}"
+        f"[bold]plant[/]    {recording.path}, {_REPLAY_SPEED:.0f} times real speed, over MQTT on port {broker.port}"
     )
     console.print(f"[bold]page[/]     {daemon.address}/")
     console.print(f"[bold]metrics[/]  {daemon.address}/metrics")
     console.print("Ctrl-C ends it and shows the score card. Times below are the plant's.\n")
-    _watch(console, daemon, replaying, seconds, stop)
+    _print_totals(console, daemon, replay_thread, seconds, stop)
 
     stop.set()
-    replaying.join()
-    _wait(lambda: _total(daemon, "readings_total", all_labels=True) >= replayer.published)
+    replay_thread.join()
+    _wait_for(lambda: _total(daemon, "readings_total", all_labels=True) >= replayer.published_count)
     daemon.stop()
-    _wait(lambda: len(spectator.events) >= _total(daemon, "alerts_total", all_labels=True))
-    spectator.stop()
+    _wait_for(lambda: len(alert_printer.events) >= _total(daemon, "alerts_total", all_labels=True))
+    alert_printer.stop()
     broker.stop()
-    played = islice(plant.rows(), replayer.published)
-    card = score(faults(played, daemon.steps), incidents(spectator.events))
+    replayed_rows = islice(recording.rows(), replayer.published_count)
+    card = score_incidents(find_faults(replayed_rows, daemon.steps), collect_incidents(alert_printer.events))
     _print_card(console, card, daemon)
     daemon.request_stop()
     if daemon.run():
-        raise FailedError("demo: the monitor died; the log above says why")
+        raise OperationError("demo: the monitor died; the log above says why")
 
 
-def _daemon(bundle: Path, broker: EmbeddedBroker, store: Path) -> tuple[Daemon, Settings]:
+def _build_daemon(bundle: Path, broker: EmbeddedBroker, store_path: Path) -> tuple[Daemon, Settings]:
     """Build the daemon for this broker, on the usual HTTP port if that is free."""
     flags: dict[str, Any] = {
         "bundle": bundle,
         "mqtt": {"host": broker.host, "port": broker.port},
-        "store": {"path": store},
+        "store": {"path": store_path},
         "log": {"level": "error"},  # the alerts are shown as they come over MQTT
     }
-    settings = loading.load(None, flags)
-    set_up(settings.log.level, settings.log.format)
+    settings = loading.load_settings(None, flags)
+    configure_logging(settings.log.level, settings.log.format)
     try:
         return Daemon(settings), settings
     except InUseError:  # of its port: the store is new
         pass
-    settings = loading.load(None, {**flags, "http": {"port": 0}})
+    settings = loading.load_settings(None, {**flags, "http": {"port": 0}})
     return Daemon(settings), settings
 
 
-class _Spectator:
+class _AlertPrinter:
     """Subscribes to the alerts as any other program would, and prints them."""
 
     def __init__(self, console: Console, settings: Settings) -> None:
         self._console = console
         self._ready = threading.Event()
         self.events: list[dict[str, Any]] = []
-        self._alerts = f"{settings.mqtt.base_topic}/alerts/"
-        filters = [f"{self._alerts}#"]
+        self._alert_prefix = f"{settings.mqtt.base_topic}/alerts/"
+        filters = [f"{self._alert_prefix}#"]
         self._session = Session(settings.mqtt, "sensor-demo-spectator", None, self, filters=filters)
 
     def start(self) -> None:
         self._session.start()
-        self._ready.wait(_PATIENCE)
+        self._ready.wait(_TIMEOUT_S)
 
     def stop(self) -> None:
         self._session.stop(timeout=1.0)
 
-    def connected(self) -> None:
+    def on_connected(self) -> None:
         self._ready.set()
 
-    def disconnected(self, reason: str) -> None:
+    def on_disconnected(self, reason: str) -> None:
         self._console.print(f"spectator: {reason}")
 
-    def taken_over(self) -> None:
-        self.disconnected("another client has taken over the client id")
+    def on_taken_over(self) -> None:
+        self.on_disconnected("another client has taken over the client id")
 
-    def publish_refused(self) -> None:
+    def on_publish_failed(self) -> None:
         """Hear nothing: nothing is published."""
 
-    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:  # noqa: ARG002, it never waits
-        for topic, payload, receipt, _ in messages:
-            self._session.acknowledge([receipt])
-            self._show(topic, payload)
+    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, it never waits
+        for topic, payload, ack_token, _ in messages:
+            self._session.acknowledge([ack_token])
+            self._print_alert(topic, payload)
 
-    def _show(self, topic: str, payload: bytes) -> None:
-        if not topic.startswith(self._alerts):
+    def _print_alert(self, topic: str, payload: bytes) -> None:
+        if not topic.startswith(self._alert_prefix):
             return  # amqtt now and then hands a client what another asked for
         event = json.loads(payload)
         self.events.append(event)
         colour, sign = ("red", "!") if event["status"] == "firing" else ("green", "-")
-        moment = iso(event["window"]["ts"][-1])[11:19]
+        time_text = format_iso(event["window"]["ts"][-1])[11:19]
         latest = " ".join(f"{value:.2f}" for value in event["window"]["values"][-1])
         self._console.print(
-            f"{moment}  [{colour}]{sign} {event['status']:<8}[/] {event['group']:<16} "
+            f"{time_text}  [{colour}]{sign} {event['status']:<8}[/] {event['group']:<16} "
             f"score {event['score']:.3f}  {event['reason'] or latest}"
         )
 
-    def requested(self, asked: Asked) -> None:
+    def on_request(self, request: InboundRequest) -> None:
         """Hear nothing: no requests are subscribed to."""
 
 
@@ -166,20 +170,20 @@ def _start_replay(replayer: Replayer, settings: Settings, stop: threading.Event)
     return thread
 
 
-def _watch(
+def _print_totals(
     console: Console,
     daemon: Daemon,
-    replaying: threading.Thread,
+    replay_thread: threading.Thread,
     seconds: float | None,
     stop: threading.Event,
 ) -> None:
     """Print a line of totals now and then until it is over."""
     deadline = time.monotonic() + (seconds if seconds is not None else float("inf"))
-    while replaying.is_alive() and not daemon.ended and not stop.is_set():
-        left = deadline - time.monotonic()
-        if left <= 0:
+    while replay_thread.is_alive() and not daemon.exit_requested and not stop.is_set():
+        remaining_s = deadline - time.monotonic()
+        if remaining_s <= 0:
             return
-        stop.wait(min(_TOTALS_EVERY, left))
+        stop.wait(min(_TOTALS_INTERVAL_S, remaining_s))
         faulty = _total(daemon, "predictions_total", label="Faulty")
         console.print(
             f"[dim]          {_total(daemon, 'readings_total', all_labels=True):,} readings, "
@@ -211,8 +215,8 @@ def _total(daemon: Daemon, name: str, *, all_labels: bool = False, **labels: str
     return int(sum(sample.value for sample in samples if sample.name == full))
 
 
-def _wait(condition: Callable[[], bool]) -> None:
+def _wait_for(condition: Callable[[], bool]) -> None:
     """Give what is under way a while to arrive."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT_S
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)

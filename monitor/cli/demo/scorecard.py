@@ -6,9 +6,9 @@ from datetime import datetime
 from statistics import median
 from typing import Any
 
-from monitor.recordings.reader import Row
+from monitor.recordings.reader import RecordingRow
 
-__all__ = ["Fault", "Incident", "ScoreCard", "faults", "incidents", "score"]
+__all__ = ["Fault", "ReportedIncident", "ScoreCard", "collect_incidents", "find_faults", "score_incidents"]
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Fault:
 
 
 @dataclass(slots=True)
-class Incident:
+class ReportedIncident:
     """What the monitor reported."""
 
     group: str
@@ -48,54 +48,54 @@ class ScoreCard:
         return self.injected - self.found
 
 
-def faults(rows: Iterable[Row], steps: int) -> list[Fault]:
-    """Return the faults in a labelled recording; `steps` is the number of readings in a window."""
-    open_: dict[str, Fault] = {}
-    healthy: dict[str, int] = {}
+def find_faults(rows: Iterable[RecordingRow], steps: int) -> list[Fault]:
+    """Return the faults in a labelled recording; `find_resolutions` is the number of readings in a window."""
+    open_faults: dict[str, Fault] = {}
+    healthy_counts: dict[str, int] = {}
     found = []
     for row in rows:
         if row.ts is None:
             continue
-        fault = open_.get(row.group)
-        if row.faulty:
-            healthy[row.group] = 0
+        fault = open_faults.get(row.group)
+        if row.is_faulty:
+            healthy_counts[row.group] = 0
             if fault is None:
-                fault = open_[row.group] = Fault(row.group, row.ts, row.ts)
+                fault = open_faults[row.group] = Fault(row.group, row.ts, row.ts)
                 found.append(fault)
             fault.ended_at = row.ts
         elif fault is not None:
-            healthy[row.group] += 1
-            if healthy[row.group] < steps:
+            healthy_counts[row.group] += 1
+            if healthy_counts[row.group] < steps:
                 fault.ended_at = row.ts  # the window of this reading still holds a faulty one
             else:
-                del open_[row.group]
+                del open_faults[row.group]
     return found
 
 
-def incidents(events: Iterable[dict[str, Any]]) -> list[Incident]:
+def collect_incidents(events: Iterable[dict[str, Any]]) -> list[ReportedIncident]:
     """Return the incidents that alert events tell of."""
-    known: dict[str, Incident] = {}
+    by_id: dict[str, ReportedIncident] = {}
     for event in events:
         started_at = datetime.fromisoformat(event["started_at"]).timestamp()
-        incident = known.setdefault(event["id"], Incident(event["group"], started_at, float("inf")))
+        incident = by_id.setdefault(event["id"], ReportedIncident(event["group"], started_at, float("inf")))
         if event["ended_at"] is not None:
             incident.ended_at = datetime.fromisoformat(event["ended_at"]).timestamp()
-    return list(known.values())
+    return list(by_id.values())
 
 
-def score(faults: Iterable[Fault], incidents: Iterable[Incident]) -> ScoreCard:
+def score_incidents(faults: Iterable[Fault], incidents: Iterable[ReportedIncident]) -> ScoreCard:
     """Match faults and incidents that overlap in time: one incident may cover several faults."""
     faults, incidents = list(faults), list(incidents)
     delays = []
     for fault in faults:
-        hits = [incident.started_at for incident in incidents if _overlap(fault, incident)]
-        if hits:
-            delays.append(max(0.0, min(hits) - fault.started_at))
+        overlap_starts = [incident.started_at for incident in incidents if _overlap(fault, incident)]
+        if overlap_starts:
+            delays.append(max(0.0, min(overlap_starts) - fault.started_at))
     false_alarms = sum(not any(_overlap(fault, incident) for fault in faults) for incident in incidents)
     return ScoreCard(len(faults), len(delays), false_alarms, median(delays) if delays else None)
 
 
-def _overlap(fault: Fault, incident: Incident) -> bool:
+def _overlap(fault: Fault, incident: ReportedIncident) -> bool:
     return (
         fault.group == incident.group
         and incident.started_at <= fault.ended_at

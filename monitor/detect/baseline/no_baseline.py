@@ -15,14 +15,14 @@ class NoBaseline:
 
     def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
         """Return levels 0 and units 1 for each, and that all are ready."""
-        normals = np.zeros((len(groups), 3, windows.shape[2]))
-        normals[:, 1] = 1
-        return normals, np.ones(len(groups), dtype=np.bool_)
+        baselines = np.zeros((len(groups), 3, windows.shape[2]))
+        baselines[:, 1] = 1
+        return baselines, np.ones(len(groups), dtype=np.bool_)
 
-    def catch_up(self) -> None:
+    def learn_pending(self) -> None:
         """Learn nothing."""
 
-    def usual(self, window: FloatArray, normal: FloatArray) -> None:
+    def expected(self, window: FloatArray, baseline: FloatArray) -> None:
         """Return nothing: what is usual is the training mean."""
 
     def groups(self) -> list[str]:

@@ -19,13 +19,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.bundle.manifest import VERSION, Baseline
+from monitor.bundle.manifest import BASELINE_VERSION, BaselineSpec
 from monitor.core.arrays import FloatArray, IndexArray
-from monitor.core.medians import middle
+from monitor.core.medians import median_high
 from monitor.core.quantities import Quantities
-from monitor.detect.baseline.learning import WINDOWS, Learning
+from monitor.detect.baseline.learning import WINDOWS_PER_BLOCK, BaselineUpdate
 from monitor.detect.baseline.no_baseline import NoBaseline
-from monitor.detect.baseline.state import Normals
+from monitor.detect.baseline.state import BaselineTable
 
 __all__ = ["BaselineStage", "NoBaseline", "build"]
 
@@ -33,7 +33,7 @@ _Mask = NDArray[np.bool_]
 
 # So many full blocks are learnt as soon as nobody waits. Where a plant's groups are in step and each learnt
 # its own, readings queued up: alone one takes 0.09 ms, and 0.5 with cold caches, and 32 together take 0.11.
-_MANY = 32
+_LEARN_BATCH_BLOCKS = 32
 
 
 class BaselineStage:
@@ -45,11 +45,11 @@ class BaselineStage:
     baseline : from the manifest.
     """
 
-    def __init__(self, names: Sequence[str], baseline: Baseline) -> None:
+    def __init__(self, names: Sequence[str], baseline: BaselineSpec) -> None:
         self._quantities = Quantities(names)
-        self._learning = Learning(self._quantities, np.array(baseline.floors, dtype=np.float64))
-        self._kept = Normals(VERSION, len(names), len(self._quantities.telling))
-        self._full: list[IndexArray] = []  # rows of groups whose block is full and not learnt yet
+        self._update = BaselineUpdate(self._quantities, np.array(baseline.floors, dtype=np.float64))
+        self._table = BaselineTable(BASELINE_VERSION, len(names), len(self._quantities.representatives))
+        self._pending_rows: list[IndexArray] = []  # rows of groups whose block is full and not learnt yet
 
     def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, _Mask]:
         """Take windows in, each group's in order; return each one's normal, and whether there is one yet.
@@ -65,99 +65,111 @@ class BaselineStage:
             last block was, learnt of earlier windows: (window, 3, feature).
         ready : (window,)
         """
-        rows = self._kept.find(groups)
+        rows = self._table.find_or_add(groups)
         if len(set(groups)) == len(groups):
-            return self._push_once(rows, windows)
-        return self._push_repeatedly(rows, windows)
+            return self._push_distinct(rows, windows)
+        return self._push_repeated(rows, windows)
 
-    def _push_once(self, rows: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
+    def _push_distinct(self, rows: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
         """Take in one window of each group (window,), as the other does, at a fraction of its price."""
-        kept, steps = self._kept, windows.shape[1]
-        if self._full and np.count_nonzero(kept.full[rows]):
-            self._learn()
-        seen = kept.seen[rows]
-        kept.seen[rows] = seen + 1
-        normals = kept.normal[rows].astype(np.float64)
-        new = (seen % steps == 0).nonzero()[0]
-        if len(new):
-            self._take(rows[new], seen[new].astype(np.intp) // steps, windows.take(new, axis=0))
-        return normals, seen > (WINDOWS - 1) * steps
+        table, steps = self._table, windows.shape[1]
+        if self._pending_rows and np.count_nonzero(table.full_block[rows]):
+            self._learn_full_blocks()
+        windows_seen = table.windows_seen[rows]
+        table.windows_seen[rows] = windows_seen + 1
+        baselines = table.baseline[rows].astype(np.float64)
+        disjoint = (windows_seen % steps == 0).nonzero()[0]
+        if len(disjoint):
+            self._add_to_blocks(
+                rows[disjoint],
+                windows_seen[disjoint].astype(np.intp) // steps,
+                windows.take(disjoint, axis=0),
+            )
+        return baselines, windows_seen > (WINDOWS_PER_BLOCK - 1) * steps
 
-    def _push_repeatedly(self, found: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
+    def _push_repeated(self, unsorted_rows: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
         """Take in any number of windows of each group (window,), in order."""
         count, steps = windows.shape[:2]
-        kept = self._kept
-        order = np.argsort(found, kind="stable")
-        rows = found[order]
+        table = self._table
+        order = np.argsort(unsorted_rows, kind="stable")
+        rows = unsorted_rows[order]
         starts = np.flatnonzero(np.diff(rows, prepend=-1))
         sizes = np.diff(starts, append=count)
         firsts = rows[starts]
-        seen = kept.seen[firsts].astype(np.intp)
-        kept.seen[firsts] = seen + sizes
-        places = np.repeat(seen - starts, sizes) + np.arange(count)  # of each window in its group's life
-        takes = places % steps == 0
-        taken = -(-places // steps)  # before it
-        blocks = taken // WINDOWS  # that were full before it
-        ready = np.empty(count, dtype=np.bool_)
-        ready[order] = blocks > 0
-        normals = np.empty((count, 3, windows.shape[2]))
-        for part in _turns(blocks - np.repeat(blocks[starts], sizes)):  # a block at a time, of all groups
-            self._learn()
-            normals[order[part]] = kept.normal[rows[part]]
-            new = part[takes[part]]
-            if len(new):
-                self._take(rows[new], taken[new], windows[order[new]])
-        return normals, ready
+        windows_seen = table.windows_seen[firsts].astype(np.intp)
+        table.windows_seen[firsts] = windows_seen + sizes
+        window_numbers = np.repeat(windows_seen - starts, sizes) + np.arange(
+            count
+        )  # of each window in its group's life
+        is_disjoint = window_numbers % steps == 0
+        disjoint_before = -(-window_numbers // steps)  # before it
+        blocks_before = disjoint_before // WINDOWS_PER_BLOCK  # that were full before it
+        is_ready = np.empty(count, dtype=np.bool_)
+        is_ready[order] = blocks_before > 0
+        baselines = np.empty((count, 3, windows.shape[2]))
+        for part in _split_by_block(
+            blocks_before - np.repeat(blocks_before[starts], sizes)
+        ):  # a block at a time, of all groups
+            self._learn_full_blocks()
+            baselines[order[part]] = table.baseline[rows[part]]
+            disjoint = part[is_disjoint[part]]
+            if len(disjoint):
+                self._add_to_blocks(rows[disjoint], disjoint_before[disjoint], windows[order[disjoint]])
+        return baselines, is_ready
 
-    def usual(self, window: FloatArray, normal: FloatArray) -> FloatArray:
+    def expected(self, window: FloatArray, baseline: FloatArray) -> FloatArray:
         """Return what the sensors would read if they did as the one of their quantity that moved least.
 
         Parameters
         ----------
         window : raw values (step, feature).
-        normal : of its group (3, feature).
+        baseline : of its group (3, feature).
         """
-        of, moved = self._quantities, window - normal[0]
-        usual: FloatArray = normal[0] + of.each(of.quietest(window - normal[2], moved))
-        return usual
+        quantities, offsets = self._quantities, window - baseline[0]
+        expected_values: FloatArray = baseline[0] + quantities.expand(
+            quantities.select_least_moved(window - baseline[2], offsets)
+        )
+        return expected_values
 
-    def _take(self, rows: IndexArray, taken: IndexArray, windows: FloatArray) -> None:
+    def _add_to_blocks(self, rows: IndexArray, disjoint_before: IndexArray, windows: FloatArray) -> None:
         """Learn from windows (window, step, feature) of groups that took so many before: (window,) each."""
-        kept, learning = self._kept, self._learning
-        medians = middle(windows.swapaxes(0, 1))  # (window, feature)
-        coarse = kept.coarse[rows]
-        if np.count_nonzero(coarse):  # of most there is nothing more to learn
-            some = coarse.any(axis=1)
-            np.minimum.at(kept.coarse, rows[some], learning.steps(windows[some]))
-        slots = taken % WINDOWS
-        kept.open[rows, slots] = medians
-        last = (slots == WINDOWS - 1).nonzero()[0]
-        if len(last):
-            full = rows[last]
-            kept.full[full] = taken[last] // WINDOWS + 1
-            self._full.append(full)
+        table, update = self._table, self._update
+        medians = median_high(windows.swapaxes(0, 1))  # (window, feature)
+        resolutions = table.resolution[rows]
+        if np.count_nonzero(resolutions):  # of most there is nothing more to learn
+            is_unresolved = resolutions.any(axis=1)
+            np.minimum.at(
+                table.resolution, rows[is_unresolved], update.find_resolutions(windows[is_unresolved])
+            )
+        slots = disjoint_before % WINDOWS_PER_BLOCK
+        table.open_medians[rows, slots] = medians
+        completed = (slots == WINDOWS_PER_BLOCK - 1).nonzero()[0]
+        if len(completed):
+            full_rows = rows[completed]
+            table.full_block[full_rows] = disjoint_before[completed] // WINDOWS_PER_BLOCK + 1
+            self._pending_rows.append(full_rows)
 
-    def catch_up(self) -> None:
+    def learn_pending(self) -> None:
         """Learn from full blocks, once there are many: none waits longer than to its group's next window."""
-        if sum(map(len, self._full)) >= _MANY:
-            self._learn()
+        if sum(map(len, self._pending_rows)) >= _LEARN_BATCH_BLOCKS:
+            self._learn_full_blocks()
 
-    def _learn(self) -> None:
-        if not self._full:
+    def _learn_full_blocks(self) -> None:
+        if not self._pending_rows:
             return
-        kept, rows = self._kept, np.concatenate(self._full)
-        self._full.clear()
-        records = kept.records.take(rows)  # whole, for as much as one field alone
-        self._learning.close(records)
-        kept.records.put(rows, records)
+        table, rows = self._table, np.concatenate(self._pending_rows)
+        self._pending_rows.clear()
+        records = table.records.take(rows)  # whole, for as much as one field alone
+        self._update.apply(records)
+        table.records.put(rows, records)
 
     def groups(self) -> list[str]:
         """Return the names of all groups that have state here."""
-        return self._kept.names()
+        return self._table.names()
 
     def dump(self, group: str) -> bytes:
         """Return what is kept for a group, if anything, as a value that `load` takes."""
-        return self._kept.dump(group)
+        return self._table.dump(group)
 
     def load(self, group: str, value: bytes) -> None:
         """Put back what `dump` returned, here or in another instance; `NoBaseline`'s is a fresh start.
@@ -169,32 +181,32 @@ class BaselineStage:
         if not value:
             self.forget(group)
             return
-        self._learn_before_it_goes(group)
-        self._kept.load(group, value)
-        row = self._kept.find([group])
-        if self._kept.full[row[0]]:
-            self._full.append(row)
+        self._learn_before_removal(group)
+        self._table.load(group, value)
+        row = self._table.find_or_add([group])
+        if self._table.full_block[row[0]]:
+            self._pending_rows.append(row)
 
     def forget(self, group: str) -> None:
         """Drop a group: what comes next is its normal."""
-        self._learn_before_it_goes(group)
-        self._kept.forget(group)
+        self._learn_before_removal(group)
+        self._table.forget(group)
 
-    def _learn_before_it_goes(self, group: str) -> None:
+    def _learn_before_removal(self, group: str) -> None:
         """See that no block waits in a group's row, which is about to hold something else."""
-        row = self._kept.row(group)
-        if row is not None and self._kept.full[row]:
-            self._learn()
+        row = self._table.row(group)
+        if row is not None and self._table.full_block[row]:
+            self._learn_full_blocks()
 
 
-def build(names: Sequence[str], baseline: Baseline | None) -> BaselineStage | NoBaseline:
+def build(names: Sequence[str], baseline: BaselineSpec | None) -> BaselineStage | NoBaseline:
     """Return the stage for features `names`, as a manifest describes it."""
     return NoBaseline() if baseline is None else BaselineStage(names, baseline)
 
 
-def _turns(filled: IndexArray) -> list[IndexArray]:
+def _split_by_block(blocks_filled: IndexArray) -> list[IndexArray]:
     """Return which windows come after so many blocks that their batch filled, from 0 on: (window,) each."""
-    if not filled.any():
-        return [np.arange(len(filled))]
-    order = np.argsort(filled, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(filled))[:-1])
+    if not blocks_filled.any():
+        return [np.arange(len(blocks_filled))]
+    order = np.argsort(blocks_filled, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(blocks_filled))[:-1])

@@ -10,9 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from monitor.bundle import Bundle, BundleError, Feature, Golden, identify, load, save
+from monitor.bundle import Bundle, BundleError, Feature, GoldenFile, compute_bundle_id, load, save
 from monitor.bundle.scaler import Scaler
-from monitor.detect.baseline import Baseline
+from monitor.detect.baseline import BaselineSpec
 from tests.support.toy_bundle import FAULTY, FEATURES, HEALTHY, NAMES, SCALER, STEPS, toy_manifest, toy_model
 
 REQUIRED = ["manifest.json", "model.onnx", "scaler.json", "golden.json"]
@@ -26,7 +26,7 @@ def folder(toy_bundle: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def _refusal(folder: Path) -> str:
+def _load_error(folder: Path) -> str:
     with pytest.raises(BundleError) as error:
         load(folder)
     text = str(error.value)
@@ -35,25 +35,25 @@ def _refusal(folder: Path) -> str:
     return text.removeprefix(f"bundle {folder}: ")
 
 
-def _reseal(folder: Path) -> None:
+def _rewrite_sums(folder: Path) -> None:
     """Write the sums anew, so that what lies deeper is looked at."""
     names = [line.partition("  ")[2] for line in (folder / "SHA256SUMS").read_text().splitlines()]
     sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
     (folder / "SHA256SUMS").write_text("".join(sums))
 
 
-def _edit(folder: Path, name: str, change: Callable[[Any], object]) -> None:
+def _edit_json(folder: Path, name: str, change: Callable[[Any], object]) -> None:
     content = json.loads((folder / name).read_text())
     change(content)
     (folder / name).write_text(json.dumps(content))
-    _reseal(folder)
+    _rewrite_sums(folder)
 
 
 def _write_model(folder: Path, change: Callable[[onnx.ModelProto], object]) -> None:
     model = onnx.load_from_string((folder / "model.onnx").read_bytes())
     change(model)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
-    _reseal(folder)
+    _rewrite_sums(folder)
 
 
 def _set_limit(folder: Path, value: float) -> None:
@@ -61,11 +61,11 @@ def _set_limit(folder: Path, value: float) -> None:
     _write_model(folder, lambda model: model.graph.initializer[1].CopyFrom(limit))
 
 
-def _files(folder: Path) -> dict[str, bytes]:
+def _read_files(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def _judge(bundle: Bundle) -> list[float]:
+def _score_examples(bundle: Bundle) -> list[float]:
     windows = np.array([[HEALTHY] * STEPS, [FAULTY] * STEPS])
     scores: list[float] = bundle.classifier.score(bundle.scaler.transform(windows)).round(3).tolist()
     return scores
@@ -74,14 +74,18 @@ def _judge(bundle: Bundle) -> list[float]:
 def test_load(toy_bundle: Path) -> None:
     """A good bundle loads with its manifest, its scaler, and a model that judges."""
     bundle = load(toy_bundle)
-    assert (bundle.manifest.names, bundle.manifest.steps, bundle.manifest.threshold) == (NAMES, STEPS, 0.5)
+    assert (bundle.manifest.feature_names, bundle.manifest.steps, bundle.manifest.threshold) == (
+        NAMES,
+        STEPS,
+        0.5,
+    )
     assert bundle.scaler.mean.tolist() == SCALER.mean.tolist()
-    assert _judge(bundle) == [0.0, 1.0]
+    assert _score_examples(bundle) == [0.0, 1.0]
 
 
 def test_sums_cover_every_file(toy_bundle: Path) -> None:
     """SHA256SUMS has a line for every other file of the bundle, in sha256sum's form."""
-    files = _files(toy_bundle)
+    files = _read_files(toy_bundle)
     lines = files.pop("SHA256SUMS").decode().splitlines()
     expected = {f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in files.items()}
     assert set(lines) == expected
@@ -90,14 +94,14 @@ def test_sums_cover_every_file(toy_bundle: Path) -> None:
 
 def test_no_folder(tmp_path: Path) -> None:
     """A bundle that isn't there is refused with what was expected."""
-    assert "no such folder; expected one that `sensor-training fit" in _refusal(tmp_path / "none")
+    assert "no such folder; expected one that `sensor-training fit" in _load_error(tmp_path / "none")
 
 
 @pytest.mark.parametrize("name", [*REQUIRED, "SHA256SUMS"])
-def test_missing(folder: Path, name: str) -> None:
+def test_missing_file(folder: Path, name: str) -> None:
     """A missing file is named."""
     (folder / name).unlink()
-    assert _refusal(folder) == f"{name}: is missing"
+    assert _load_error(folder) == f"{name}: is missing"
 
 
 @pytest.mark.parametrize("length", [0, 5, -1])
@@ -105,17 +109,17 @@ def test_missing(folder: Path, name: str) -> None:
 def test_truncated(folder: Path, name: str, length: int) -> None:
     """A file that was cut short is named, optional ones included."""
     (folder / name).write_bytes((folder / name).read_bytes()[:length])
-    assert _refusal(folder).startswith(f"{name}: its SHA-256 is ")
+    assert _load_error(folder).startswith(f"{name}: its SHA-256 is ")
 
 
-@pytest.mark.parametrize("place", [0, 0.5, 0.999])
+@pytest.mark.parametrize("position", [0, 0.5, 0.999])
 @pytest.mark.parametrize("name", [*REQUIRED, "report/report.html"])
-def test_one_byte_changed(folder: Path, name: str, place: float) -> None:
+def test_one_byte_changed(folder: Path, name: str, position: float) -> None:
     """A file with one other byte is named, optional ones included."""
     content = bytearray((folder / name).read_bytes())
-    content[int(place * len(content))] ^= 1
+    content[int(position * len(content))] ^= 1
     (folder / name).write_bytes(content)
-    assert _refusal(folder).startswith(f"{name}: its SHA-256 is ")
+    assert _load_error(folder).startswith(f"{name}: its SHA-256 is ")
 
 
 @pytest.mark.parametrize("place", ["digest", "separator", "name"])
@@ -126,14 +130,14 @@ def test_sums_changed(folder: Path, line: int, place: str) -> None:
     at = {"digest": 10, "separator": 64, "name": 70}[place]
     lines[line] = lines[line][:at] + chr(ord(lines[line][at]) ^ 1) + lines[line][at + 1 :]
     (folder / "SHA256SUMS").write_text("\n".join(lines))
-    assert _refusal(folder)
+    assert _load_error(folder)
 
 
 @pytest.mark.parametrize("length", [0, 60, 200])
 def test_sums_truncated(folder: Path, length: int) -> None:
     """SHA256SUMS that was cut short is refused."""
     (folder / "SHA256SUMS").write_bytes((folder / "SHA256SUMS").read_bytes()[:length])
-    assert _refusal(folder).startswith("SHA256SUMS: ")
+    assert _load_error(folder).startswith("SHA256SUMS: ")
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/hostname", "report/../../outside"])
@@ -141,13 +145,13 @@ def test_sums_stay_inside(folder: Path, name: str) -> None:
     """SHA256SUMS can't make the monitor read a file outside the bundle."""
     with (folder / "SHA256SUMS").open("a") as file:
         file.write(f"{'0' * 64}  {name}\n")
-    assert _refusal(folder).startswith("SHA256SUMS: line 6 ")
+    assert _load_error(folder).startswith("SHA256SUMS: line 6 ")
 
 
 def test_optional_files_may_be_absent(folder: Path) -> None:
     """A bundle without its report loads and judges the same."""
     shutil.rmtree(folder / "report")
-    assert _judge(load(folder)) == [0.0, 1.0]
+    assert _score_examples(load(folder)) == [0.0, 1.0]
 
 
 def _swap_features(content: Any) -> None:
@@ -185,79 +189,81 @@ def _swap_features(content: Any) -> None:
         ("golden.json", lambda g: g["windows"][1][0].__setitem__(0, "x"), "golden.json"),
     ],
 )
-def test_rules_behind_the_sums(folder: Path, name: str, change: Callable[[Any], object], reason: str) -> None:
+def test_invalid_content_with_valid_sums(
+    folder: Path, name: str, change: Callable[[Any], object], reason: str
+) -> None:
     """A file that has its sum right and its content wrong is refused with the rule it breaks."""
-    _edit(folder, name, change)
-    assert reason in _refusal(folder)
+    _edit_json(folder, name, change)
+    assert reason in _load_error(folder)
 
 
 @pytest.mark.parametrize(("shift", "good"), [(0.9e-5, True), (1.1e-5, False), (-1.1e-5, False), (0.5, False)])
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_golden_scores(folder: Path, index: int, shift: float, *, good: bool) -> None:
     """A model that scores any golden window by more than 1e-5 off what training saw is refused."""
-    _edit(folder, "golden.json", lambda g: g["scores"].__setitem__(index, g["scores"][index] + shift))
-    assert load(folder) if good else _refusal(folder).startswith("golden.json: the model's scores differ")
+    _edit_json(folder, "golden.json", lambda g: g["scores"].__setitem__(index, g["scores"][index] + shift))
+    assert load(folder) if good else _load_error(folder).startswith("golden.json: the model's scores differ")
 
 
 def test_other_weights(folder: Path) -> None:
     """A model whose weights differ from the trained ones is refused by its golden scores."""
     _set_limit(folder, 0.6)
-    assert _refusal(folder).startswith("golden.json: the model's scores differ")
+    assert _load_error(folder).startswith("golden.json: the model's scores differ")
 
 
 @pytest.mark.parametrize(
     ("model", "reason"),
     [(toy_model()[:200], "can't be loaded"), (toy_model(steps=4), "expected one input (window, 3, 4)")],
 )
-def test_no_model_for_these_windows(folder: Path, model: bytes, reason: str) -> None:
+def test_model_of_other_window_shape(folder: Path, model: bytes, reason: str) -> None:
     """A model that the runtime can't load, or one for other windows, is refused though its sum is right."""
     (folder / "model.onnx").write_bytes(model)
-    _reseal(folder)
-    refusal = _refusal(folder)
-    assert refusal.startswith("model.onnx: ")
-    assert reason in refusal
+    _rewrite_sums(folder)
+    message = _load_error(folder)
+    assert message.startswith("model.onnx: ")
+    assert reason in message
 
 
 def test_model_that_scores_nothing(folder: Path) -> None:
     """A model whose golden scores are not numbers is refused as a bundle that can't be trusted."""
     _set_limit(folder, np.nan)
-    assert _refusal(folder)
+    assert _load_error(folder)
 
 
 def test_model_for_single_windows(folder: Path) -> None:
     """A model that takes one window at a time only is refused as a bundle that can't be trusted."""
-    one = helper.make_tensor_value_info("windows", TensorProto.FLOAT, [1, STEPS, len(FEATURES)])
-    _write_model(folder, lambda model: model.graph.input[0].CopyFrom(one))
-    assert _refusal(folder)
+    input_info = helper.make_tensor_value_info("windows", TensorProto.FLOAT, [1, STEPS, len(FEATURES)])
+    _write_model(folder, lambda model: model.graph.input[0].CopyFrom(input_info))
+    assert _load_error(folder)
 
 
 def test_saving_replaces(folder: Path) -> None:
     """Saving over a bundle replaces it whole: what the old one had and the new one hasn't is gone."""
     save(folder, toy_manifest(threshold=0.7), toy_model(), SCALER, _golden(folder))
     assert load(folder).manifest.threshold == 0.7
-    assert set(_files(folder)) == {*REQUIRED, "SHA256SUMS"}
+    assert set(_read_files(folder)) == {*REQUIRED, "SHA256SUMS"}
     assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
 
 
 @pytest.mark.parametrize("existing", [True, False])
 def test_failing_save_leaves_nothing_behind(folder: Path, *, existing: bool) -> None:
     """A save that fails leaves an old bundle whole, and no trace of the new one."""
-    golden, before = _golden(folder), _files(folder)
+    golden, before = _golden(folder), _read_files(folder)
     target = folder if existing else folder.parent / "other"
     blocked = {"model.onnx/no-folder": b"for model.onnx is a file"}
     with pytest.raises(OSError, match=r"model\.onnx"):
         save(target, toy_manifest(threshold=0.7), toy_model(), SCALER, golden, blocked)
     assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
-    assert _files(folder) == before
+    assert _read_files(folder) == before
 
 
-def _golden(folder: Path) -> Golden:
+def _golden(folder: Path) -> GoldenFile:
     content = json.loads((folder / "golden.json").read_text())
-    return Golden(tuple(content["features"]), content["windows"], content["scores"])
+    return GoldenFile(tuple(content["features"]), content["windows"], content["scores"])
 
 
 WEIGHTS = [np.arange(6, dtype=np.float32).reshape(2, 3), np.ones(3, dtype=np.float32)]
-ID = identify(WEIGHTS, SCALER, FEATURES, STEPS, 0.5)
+ID = compute_bundle_id(WEIGHTS, SCALER, FEATURES, STEPS, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -272,28 +278,28 @@ ID = identify(WEIGHTS, SCALER, FEATURES, STEPS, 0.5)
 )
 def test_id_changes_with_the_weights(weights: list[np.ndarray]) -> None:
     """The id changes with any weight, and with the weights' shapes, types, order and number."""
-    assert identify(weights, SCALER, FEATURES, STEPS, 0.5) != ID
+    assert compute_bundle_id(weights, SCALER, FEATURES, STEPS, 0.5) != ID
 
 
 def test_id_changes_with_all_else_that_decides() -> None:
     """The id changes with scaler, features, units, steps, threshold and baseline."""
     ids = {
         ID,
-        identify(WEIGHTS, Scaler(SCALER.mean + 1e-9, SCALER.scale), FEATURES, STEPS, 0.5),
-        identify(WEIGHTS, Scaler(SCALER.mean, SCALER.scale + 1e-9), FEATURES, STEPS, 0.5),
-        identify(WEIGHTS, SCALER, FEATURES[::-1], STEPS, 0.5),
-        identify(WEIGHTS, SCALER, (Feature("t1", "degC"), *FEATURES[1:]), STEPS, 0.5),
-        identify(WEIGHTS, SCALER, (Feature("temperature_1", "degF"), *FEATURES[1:]), STEPS, 0.5),
-        identify(WEIGHTS, SCALER, FEATURES, 4, 0.5),
-        identify(WEIGHTS, SCALER, FEATURES, STEPS, 0.51),
-        identify(WEIGHTS, SCALER, FEATURES, STEPS, 0.5, Baseline(floors=(1.0,) * 4)),
+        compute_bundle_id(WEIGHTS, Scaler(SCALER.mean + 1e-9, SCALER.scale), FEATURES, STEPS, 0.5),
+        compute_bundle_id(WEIGHTS, Scaler(SCALER.mean, SCALER.scale + 1e-9), FEATURES, STEPS, 0.5),
+        compute_bundle_id(WEIGHTS, SCALER, FEATURES[::-1], STEPS, 0.5),
+        compute_bundle_id(WEIGHTS, SCALER, (Feature("t1", "degC"), *FEATURES[1:]), STEPS, 0.5),
+        compute_bundle_id(WEIGHTS, SCALER, (Feature("temperature_1", "degF"), *FEATURES[1:]), STEPS, 0.5),
+        compute_bundle_id(WEIGHTS, SCALER, FEATURES, 4, 0.5),
+        compute_bundle_id(WEIGHTS, SCALER, FEATURES, STEPS, 0.51),
+        compute_bundle_id(WEIGHTS, SCALER, FEATURES, STEPS, 0.5, BaselineSpec(floors=(1.0,) * 4)),
     }
     assert len(ids) == 9
 
 
-def test_id_stays() -> None:
+def test_id_is_deterministic() -> None:
     """The id is the same 16 hex digits for the same numbers, however they lie in memory."""
     weights = [np.asfortranarray(WEIGHTS[0]), WEIGHTS[1].copy()]
-    scaler = Scaler.of(SCALER.mean.tolist(), SCALER.scale.tolist())
-    assert identify(weights, scaler, list(FEATURES), STEPS, 0.5) == ID
+    scaler = Scaler.from_numbers(SCALER.mean.tolist(), SCALER.scale.tolist())
+    assert compute_bundle_id(weights, scaler, list(FEATURES), STEPS, 0.5) == ID
     assert (len(ID), int(ID, 16) > 0) == (16, True)

@@ -9,7 +9,7 @@ from monitor import bundle
 from monitor.bundle import default_bundle
 from monitor.cli.check import check_files
 from monitor.cli.main import main
-from monitor.config.loading import load
+from monitor.config.loading import load_settings
 from monitor.config.settings import Settings
 from monitor.service.daemon import Daemon
 from tests.conftest import ROOT, free_port
@@ -17,43 +17,45 @@ from tests.support.toy_bundle import NAMES
 
 
 @pytest.fixture
-def default(toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def default_folder(toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a bundle that stands for the one that comes with the monitor; the test is in an empty folder."""
-    folder = tmp_path / "site-packages" / "default_bundle"
-    shutil.copytree(toy_bundle, folder)
-    monkeypatch.setattr(default_bundle, "FOLDER", folder)
+    target = tmp_path / "site-packages" / "default_bundle"
+    shutil.copytree(toy_bundle, target)
+    monkeypatch.setattr(default_bundle, "DEFAULT_BUNDLE_FOLDER", target)
     (tmp_path / "plant").mkdir()
     monkeypatch.chdir(tmp_path / "plant")
     monkeypatch.setenv("MONITOR_HTTP__PORT", "0")  # the usual one may be somebody's here
-    return folder
+    return target
 
 
-def test_without_a_bundle_there_is_one(default: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_default_bundle_is_used(default_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where settings name no bundle and var/bundle isn't there, the default bundle is used and named."""
     assert main(["check"]) == 0
-    said = capsys.readouterr().out
-    assert f"bundle {default}: ok" in said
-    assert "THIS IS THE DEFAULT BUNDLE" in said
+    output = capsys.readouterr().out
+    assert f"bundle {default_folder}: ok" in output
+    assert "THIS IS THE DEFAULT BUNDLE" in output
     assert main(["check", "--config", str(ROOT / "config" / "monitor.toml")]) == 0
-    assert f"bundle {default}: ok" in capsys.readouterr().out
+    assert f"bundle {default_folder}: ok" in capsys.readouterr().out
 
 
-def test_a_plant_has_its_own(default: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plant_bundle_has_precedence(
+    default_folder: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """As soon as var/bundle is there it is used, and "" asks for the default bundle all the same."""
     shutil.copytree(toy_bundle, "var/bundle")
     assert main(["check"]) == 0
-    said = capsys.readouterr().out
-    assert "bundle var/bundle: ok" in said
-    assert "DEFAULT BUNDLE" not in said
+    output = capsys.readouterr().out
+    assert "bundle var/bundle: ok" in output
+    assert "DEFAULT BUNDLE" not in output
     Path("monitor.toml").write_text('bundle = ""\n')
-    assert f"bundle {default}: ok" in check_files(load(Path("monitor.toml")))
+    assert f"bundle {default_folder}: ok" in check_files(load_settings(Path("monitor.toml")))
     capsys.readouterr()
     assert main(["check", "--bundle", ""]) == 0
-    assert f"bundle {default}: ok" in capsys.readouterr().out
+    assert f"bundle {default_folder}: ok" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("default")
-def test_what_somebody_named_is_not_replaced(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("default_folder")
+def test_configured_folder_must_exist(capsys: pytest.CaptureFixture[str]) -> None:
     """A folder that a flag or the settings name, and that isn't there, is an error."""
     Path("monitor.toml").write_text('bundle = "bundel"\n')
     assert main(["check", "--config", "monitor.toml"]) == 2
@@ -62,8 +64,8 @@ def test_what_somebody_named_is_not_replaced(capsys: pytest.CaptureFixture[str])
     assert "var/bundle: there is no such folder" in capsys.readouterr().err
 
 
-def test_the_daemon_says_so(
-    default: Path, toy_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_daemon_logs_default_bundle(
+    default_folder: Path, toy_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A daemon on the default bundle says it loudly, and goes over to var/bundle with a reload."""
     flags = {"http": {"port": 0}, "mqtt": {"port": free_port()}, "store": {"path": tmp_path / "state.db"}}
@@ -72,7 +74,7 @@ def test_the_daemon_says_so(
     daemon = Daemon(settings)
     daemon.start()
     try:
-        assert f"from {default} judges" in caplog.text
+        assert f"from {default_folder} judges" in caplog.text
         assert "THIS IS THE DEFAULT BUNDLE" in caplog.text
         shutil.copytree(toy_bundle, "var/bundle")
         assert daemon.reload() == ""
@@ -82,21 +84,21 @@ def test_the_daemon_says_so(
         daemon.stop()
 
 
-def test_backtest_takes_it_too(default: Path) -> None:
+def test_backtest_uses_default_bundle(default_folder: Path) -> None:
     """`backtest` without a bundle judges with the default one."""
     rows = [f"{1000 + 5 * number},g,20,50,20,50" for number in range(5)]
     Path("plant.csv").write_text("\n".join([f"ts,group,{','.join(NAMES)}", *rows]) + "\n")
     assert main(["backtest", "--recording", "plant.csv", "--out", "scores.csv"]) == 0
     assert Path("scores.csv").read_text().count("judged") == 3
-    assert default.exists()
+    assert default_folder.exists()
 
 
-def test_what_ships_is_small_and_whole() -> None:
+def test_shipped_bundle_is_small_and_valid() -> None:
     """The bundle in the package can be trusted, holds no report and no Keras file, and is below 1 MB."""
     folder = ROOT / "monitor" / "default_bundle"
     if not folder.exists():
         pytest.skip("`make bundle` has not been run here")
-    assert bundle.load(folder).manifest.names == NAMES
+    assert bundle.load(folder).manifest.feature_names == NAMES
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert set(files) == {*bundle.REQUIRED, bundle.SUMS}
     assert sum(map(len, files.values())) < 1e6

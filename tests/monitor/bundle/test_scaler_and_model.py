@@ -18,7 +18,7 @@ def classifier() -> Classifier:
 def test_scaler_takes_off_the_mean_and_divides_by_the_spread() -> None:
     """Each feature loses its own mean and is divided by its own scale; the shape stays."""
     windows = np.array([[[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]], [[4.0, 40.0], [5.0, 50.0], [6.0, 60.0]]])
-    scaled = Scaler.of([1.0, 20.0], [2.0, 10.0]).transform(windows)
+    scaled = Scaler.from_numbers([1.0, 20.0], [2.0, 10.0]).transform(windows)
     assert scaled.tolist() == [[[0, -1], [0.5, 0], [1, 1]], [[1.5, 2], [2, 3], [2.5, 4]]]
     assert scaled.dtype == np.float32
     assert windows[0, 0].tolist() == [1.0, 10.0]
@@ -26,7 +26,7 @@ def test_scaler_takes_off_the_mean_and_divides_by_the_spread() -> None:
 
 def test_scaler_scales_before_it_rounds() -> None:
     """A small change on top of a large mean survives: float32 comes after scaling."""
-    scaled = Scaler.of([1e9], [1e-3]).transform(np.array([[[1e9 + 1e-3]]]))
+    scaled = Scaler.from_numbers([1e9], [1e-3]).transform(np.array([[[1e9 + 1e-3]]]))
     assert scaled[0, 0, 0] == pytest.approx(1, abs=1e-3)
 
 
@@ -48,14 +48,14 @@ def test_scaler_without_windows() -> None:
 def test_scaler_refuses(mean: list[float], scale: list[float], rule: str) -> None:
     """Numbers that can't scale are refused with the rule."""
     with pytest.raises(ValueError, match=rule):
-        Scaler.of(mean, scale)
+        Scaler.from_numbers(mean, scale)
 
 
 def test_scores(classifier: Classifier) -> None:
     """A score is what the model's formula gives, for each window by itself."""
     windows = RANDOM.normal(size=(50, STEPS, 4)).astype(np.float32)
-    apart = np.abs(windows[:, :, 0] - windows[:, :, 2]).max(axis=1)  # (window,)
-    expected = 1 / (1 + np.exp(-20 * (apart - 0.5)))
+    deviation = np.abs(windows[:, :, 0] - windows[:, :, 2]).max(axis=1)  # (window,)
+    expected = 1 / (1 + np.exp(-20 * (deviation - 0.5)))
     scores = classifier.score(windows)
     assert scores.shape == (50,)
     np.testing.assert_allclose(scores, expected, atol=1e-5)
@@ -65,9 +65,9 @@ def test_scores(classifier: Classifier) -> None:
 def test_batch_is_as_good_as_one_by_one(classifier: Classifier, count: int) -> None:
     """A window's score doesn't depend on how many come with it."""
     windows = RANDOM.normal(scale=0.3, size=(count, STEPS, 4)).astype(np.float32)
-    picks = sorted({0, count // 2, count - 1, min(1023, count - 1), min(1024, count - 1)})
-    alone = [classifier.score(windows[pick : pick + 1])[0] for pick in picks]
-    np.testing.assert_allclose(classifier.score(windows)[picks], alone, atol=1e-6)
+    indices = sorted({0, count // 2, count - 1, min(1023, count - 1), min(1024, count - 1)})
+    alone = [classifier.score(windows[index : index + 1])[0] for index in indices]
+    np.testing.assert_allclose(classifier.score(windows)[indices], alone, atol=1e-6)
 
 
 def test_no_windows(classifier: Classifier) -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from monitor import bundle
 from monitor.cli.backtest import Report, backtest
-from monitor.config.loading import load
-from monitor.config.settings import Alerts, WindowSettings
-from monitor.core.errors import FailedError, RecordingError
+from monitor.config.loading import load_settings
+from monitor.config.settings import AlertSettings, WindowSettings
+from monitor.core.errors import OperationError, RecordingError
 from monitor.core.readings import Readings
 from monitor.core.verdicts import AlertEvent
 from monitor.publish.payloads import alert_payload
@@ -22,53 +22,53 @@ from monitor.recordings.reader import Recording
 from monitor.service.stages import build_scoring
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
-QUICK = hypothesis_settings(derandomize=True, deadline=None, max_examples=40)
-START = 1_700_000_000
-FAR = [20.0, 50.0, 20.5, 300.0]
+FAST_SETTINGS = hypothesis_settings(derandomize=True, deadline=None, max_examples=40)
+START_TS = 1_700_000_000
+OUT_OF_RANGE = [20.0, 50.0, 20.5, 300.0]
 Rows = list[tuple[object, str, list[float] | list[object]]]
 
 
-def _write(path: Path, rows: Rows, label: int | None = None) -> None:
+def _write_recording(path: Path, rows: Rows, label: int | None = None) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["ts", "group", *NAMES, *(["label"] if label else [])])
         writer.writerows([ts, group, *values, *([label] if label else [])] for ts, group, values in rows)
 
 
-def _judge(toy_bundle: Path, folder: Path, rows: Rows, label: int | None = None) -> Report:
+def _run_backtest(toy_bundle: Path, folder: Path, rows: Rows, label: int | None = None) -> Report:
     """Judge rows; the results are in `scores.csv` and `events.jsonl`."""
-    _write(folder / "r.csv", rows, label)
+    _write_recording(folder / "r.csv", rows, label)
     return backtest(
         bundle.load(toy_bundle),
-        load(None),
+        load_settings(None),
         Recording(folder / "r.csv"),
         folder / "scores.csv",
         folder / "events.jsonl",
     )
 
 
-def _table(folder: Path) -> list[list[str]]:
+def _read_scores(folder: Path) -> list[list[str]]:
     with (folder / "scores.csv").open(newline="") as file:
         return list(csv.reader(file))
 
 
-def test_one_row_a_reading(toy_bundle: Path, tmp_path: Path) -> None:
+def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
     """The table has one row for each reading, in the file's order, with a verdict only where it is judged."""
     rows: Rows = [
-        (START, "a", HEALTHY),
-        (START + 5, "b", HEALTHY),
-        (START + 5, "a", HEALTHY),
-        (START + 5, "a", HEALTHY),
-        (START + 1, "a", HEALTHY),
-        (START + 9, "a", ["", 50.0, 20.0, 50.0]),
+        (START_TS, "a", HEALTHY),
+        (START_TS + 5, "b", HEALTHY),
+        (START_TS + 5, "a", HEALTHY),
+        (START_TS + 5, "a", HEALTHY),
+        (START_TS + 1, "a", HEALTHY),
+        (START_TS + 9, "a", ["", 50.0, 20.0, 50.0]),
         ("", "a", HEALTHY),
-        (START + 10, "a", FAULTY),
-        (START + 15, "a", FAR),
-        (START + 31, "a", HEALTHY),
-        (10 * START, "a", HEALTHY),
+        (START_TS + 10, "a", FAULTY),
+        (START_TS + 15, "a", OUT_OF_RANGE),
+        (START_TS + 31, "a", HEALTHY),
+        (10 * START_TS, "a", HEALTHY),
     ]
-    report = _judge(toy_bundle, tmp_path, rows)
-    header, *lines = _table(tmp_path)
+    report = _run_backtest(toy_bundle, tmp_path, rows)
+    header, *lines = _read_scores(tmp_path)
     assert header == ["ts", "group", "outcome", "score", "prediction", "out_of_range"]
     assert [(ts, group) for ts, group, *_ in lines] == [(str(ts), group) for ts, group, _ in rows]
     assert [(line[2], *line[4:]) for line in lines] == [
@@ -94,35 +94,37 @@ def test_one_row_a_reading(toy_bundle: Path, tmp_path: Path) -> None:
 
 def test_no_future(toy_bundle: Path, tmp_path: Path) -> None:
     """A recording knows no clock, so no event time is in the future."""
-    report = _judge(toy_bundle, tmp_path, [(f"{9000 + n}-01-01T00:00:00", "a", HEALTHY) for n in range(2)])
+    report = _run_backtest(
+        toy_bundle, tmp_path, [(f"{9000 + n}-01-01T00:00:00", "a", HEALTHY) for n in range(2)]
+    )
     assert dict(report.outcomes) == {"filling": 1, "gap": 1, "malformed": 0}
 
 
 def test_longer_than_a_batch(toy_bundle: Path, tmp_path: Path) -> None:
     """A recording longer than one batch is judged as if there were no batches."""
-    rows: Rows = [(START + 5 * n, "a", FAULTY if n == 4096 else HEALTHY) for n in range(5000)]
-    report = _judge(toy_bundle, tmp_path, rows)
+    rows: Rows = [(START_TS + 5 * n, "a", FAULTY if n == 4096 else HEALTHY) for n in range(5000)]
+    report = _run_backtest(toy_bundle, tmp_path, rows)
     assert dict(report.outcomes) == {"filling": 2, "judged": 4998, "malformed": 0}
-    faulty = [number for number, line in enumerate(_table(tmp_path)[1:]) if line[4] == "Faulty"]
+    faulty = [number for number, line in enumerate(_read_scores(tmp_path)[1:]) if line[4] == "Faulty"]
     assert faulty == [4096, 4097, 4098]
     assert len((tmp_path / "events.jsonl").read_text().splitlines()) == 2
 
 
 def test_label_is_not_looked_at(toy_bundle: Path, tmp_path: Path) -> None:
     """The label has no say in what is judged."""
-    rows: Rows = [(START + 5 * n, "a", HEALTHY) for n in range(5)]
-    _judge(toy_bundle, tmp_path, rows)
-    without = _table(tmp_path)
+    rows: Rows = [(START_TS + 5 * n, "a", HEALTHY) for n in range(5)]
+    _run_backtest(toy_bundle, tmp_path, rows)
+    without = _read_scores(tmp_path)
     for label in (1, -1):
-        _judge(toy_bundle, tmp_path, rows, label)
-        assert _table(tmp_path) == without
+        _run_backtest(toy_bundle, tmp_path, rows, label)
+        assert _read_scores(tmp_path) == without
 
 
 def test_report(toy_bundle: Path, tmp_path: Path) -> None:
     """The report says readings, windows and alerts per day of the recording."""
     day = 86400 // 5
-    rows: Rows = [(START + 5 * n, "a", FAULTY if n in {100, 9000} else HEALTHY) for n in range(day + 1)]
-    lines = str(_judge(toy_bundle, tmp_path, rows)).splitlines()
+    rows: Rows = [(START_TS + 5 * n, "a", FAULTY if n in {100, 9000} else HEALTHY) for n in range(day + 1)]
+    lines = str(_run_backtest(toy_bundle, tmp_path, rows)).splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["readings", "17,281"],
         ["windows", "17,279"],
@@ -131,14 +133,15 @@ def test_report(toy_bundle: Path, tmp_path: Path) -> None:
     assert "2.00 a day and group (1 group(s), 1.00 group-days)" in lines[2]
 
 
-def test_events_are_the_daemons(toy_bundle: Path, tmp_path: Path) -> None:
+def test_events_equal_those_of_the_daemon(toy_bundle: Path, tmp_path: Path) -> None:
     """The events are, byte for byte, the payloads that the daemon would publish for these readings."""
     rows = [
-        (START + 5.0 * (n // 2), "ab"[n % 2], FAULTY if n in {8, 9, 10, 21} else HEALTHY) for n in range(40)
+        (START_TS + 5.0 * (n // 2), "ab"[n % 2], FAULTY if n in {8, 9, 10, 21} else HEALTHY)
+        for n in range(40)
     ]
-    _judge(toy_bundle, tmp_path, list(rows))
+    _run_backtest(toy_bundle, tmp_path, list(rows))
     loaded = bundle.load(toy_bundle)
-    verdicts = build_scoring(loaded, WindowSettings(), Alerts()).judge(_readings(rows))
+    verdicts = build_scoring(loaded, WindowSettings(), AlertSettings()).judge(_to_readings(rows))
     expected = [alert_payload(event, loaded.manifest).decode() for event in verdicts.events]
     assert (tmp_path / "events.jsonl").read_text().splitlines() == expected
     assert [json.loads(event)["status"] for event in expected].count("firing") == 3
@@ -146,29 +149,29 @@ def test_events_are_the_daemons(toy_bundle: Path, tmp_path: Path) -> None:
 
 def test_broken_recording_leaves_nothing(toy_bundle: Path, tmp_path: Path) -> None:
     """A recording that breaks off in the middle leaves an earlier table whole and no half of a new one."""
-    rows: Rows = [(START + 5 * n, "a", HEALTHY) for n in range(4)]
-    _judge(toy_bundle, tmp_path, rows)
+    rows: Rows = [(START_TS + 5 * n, "a", HEALTHY) for n in range(4)]
+    _run_backtest(toy_bundle, tmp_path, rows)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "r.csv"}
     with pytest.raises(RecordingError, match="row 5 has 7 cells"):
-        _judge(toy_bundle, tmp_path, [*rows, (START, "a", [*HEALTHY, 1.0])])
+        _run_backtest(toy_bundle, tmp_path, [*rows, (START_TS, "a", [*HEALTHY, 1.0])])
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "r.csv"} == before
 
 
 def test_output_that_cannot_be_written(toy_bundle: Path, tmp_path: Path) -> None:
     """An output that can't be written is a failure that names it."""
     (tmp_path / "file").write_text("")
-    _write(tmp_path / "r.csv", [(START, "a", HEALTHY)])
+    _write_recording(tmp_path / "r.csv", [(START_TS, "a", HEALTHY)])
     out = tmp_path / "file" / "scores.csv"
-    with pytest.raises(FailedError, match=f"{out}: can't be written"):
-        backtest(bundle.load(toy_bundle), load(None), Recording(tmp_path / "r.csv"), out, None)
+    with pytest.raises(OperationError, match=f"{out}: can't be written"):
+        backtest(bundle.load(toy_bundle), load_settings(None), Recording(tmp_path / "r.csv"), out, None)
 
 
-def _said(event: AlertEvent) -> AlertEvent:
+def _without_score(event: AlertEvent) -> AlertEvent:
     """Return an event without its score: that depends on the batch in the last digit."""
     return replace(event, score=0.0)
 
 
-def _readings(rows: list[tuple[float, str, list[float]]]) -> Readings:
+def _to_readings(rows: list[tuple[float, str, list[float]]]) -> Readings:
     values = np.array([values for *_, values in rows], dtype=np.float64).reshape(-1, len(NAMES))
     ts, count = np.array([ts for ts, *_ in rows], dtype=np.float64), len(rows)
     again = np.zeros(count, dtype=np.bool_)
@@ -177,22 +180,24 @@ def _readings(rows: list[tuple[float, str, list[float]]]) -> Readings:
     )
 
 
-ROWS = st.tuples(
+ROW_STRATEGY = st.tuples(
     st.sampled_from([0.0, 5.0, 5.0, 5.0, 20.0]), st.sampled_from("ab"), st.sampled_from([HEALTHY, FAULTY])
 )
 
 
-@pytest.mark.parametrize("alerts", [Alerts(mode="every_window"), Alerts(renotify_after=5)])
-def test_first_event_says_why(toy_bundle: Path, alerts: Alerts) -> None:
+@pytest.mark.parametrize("alerts", [AlertSettings(mode="every_window"), AlertSettings(renotify_after=5)])
+def test_first_event_has_the_explanation(toy_bundle: Path, alerts: AlertSettings) -> None:
     """Each incident's first event explains its own window, and no other event explains any."""
     first_off, second_off = [30.0, 50.0, 20.0, 50.0], FAULTY
-    course = [HEALTHY] * 5, [HEALTHY] * 2 + [second_off] * 3, [HEALTHY] * 3 + [first_off] * 2
+    values_by_group = [HEALTHY] * 5, [HEALTHY] * 2 + [second_off] * 3, [HEALTHY] * 3 + [first_off] * 2
     rows = [
-        (5.0 * n, group, values[n]) for n in range(5) for group, values in zip("abc", course, strict=True)
+        (5.0 * n, group, values[n])
+        for n in range(5)
+        for group, values in zip("abc", values_by_group, strict=True)
     ]
-    events = build_scoring(bundle.load(toy_bundle), WindowSettings(), alerts).judge(_readings(rows)).events
-    said = [(event.group, event.repeat, event.reason[:23], event.contributions) for event in events]
-    assert said == [
+    events = build_scoring(bundle.load(toy_bundle), WindowSettings(), alerts).judge(_to_readings(rows)).events
+    explanations = [(event.group, event.repeat, event.reason[:23], event.contributions) for event in events]
+    assert explanations == [
         ("b", 0, "temperature_2 reads 30 ", [0, 0, 1, 0]),
         ("b", 1, "", None),
         ("c", 0, "temperature_1 reads 30 ", [1, 0, 0, 0]),
@@ -204,8 +209,8 @@ def test_first_event_says_why(toy_bundle: Path, alerts: Alerts) -> None:
     ]
 
 
-@QUICK
-@given(jumps=st.lists(ROWS, max_size=40), cuts=st.sets(st.integers(0, 40)))
+@FAST_SETTINGS
+@given(jumps=st.lists(ROW_STRATEGY, max_size=40), cuts=st.sets(st.integers(0, 40)))
 def test_moving_groups_makes_no_difference(
     toy_bundle: Path, jumps: list[tuple[float, str, list[float]]], cuts: set[int]
 ) -> None:
@@ -213,25 +218,25 @@ def test_moving_groups_makes_no_difference(
     times = np.cumsum([jump for jump, *_ in jumps]).tolist()
     rows = [(ts, group, values) for ts, (_, group, values) in zip(times, jumps, strict=True)]
     loaded = bundle.load(toy_bundle)
-    whole, here, there = (
-        build_scoring(loaded, WindowSettings(stride=2), Alerts(clear_after=2)) for _ in range(3)
+    whole, current, other = (
+        build_scoring(loaded, WindowSettings(stride=2), AlertSettings(clear_after=2)) for _ in range(3)
     )
-    expected = whole.judge(_readings(rows))
+    expected = whole.judge(_to_readings(rows))
     outcomes, scores, events = [], [], []
     for begin, end in pairwise([0, *sorted(cut for cut in cuts if cut < len(rows)), len(rows)]):
-        verdicts = here.judge(_readings(rows[begin:end]))
+        verdicts = current.judge(_to_readings(rows[begin:end]))
         outcomes += verdicts.windows.outcomes
-        scores += verdicts.judged.scores.tolist()
-        events += [_said(event) for event in verdicts.events]
-        for group in here.windows.groups():
-            there.windows.load(group, here.windows.dump(group))
-            there.alerts.load(group, here.alerts.dump(group))
-            here.windows.forget(group)
-            here.alerts.forget(group)
-        here, there = there, here
+        scores += verdicts.judged_windows.scores.tolist()
+        events += [_without_score(event) for event in verdicts.events]
+        for group in current.windows.groups():
+            other.windows.load(group, current.windows.dump(group))
+            other.alerts.load(group, current.alerts.dump(group))
+            current.windows.forget(group)
+            current.alerts.forget(group)
+        current, other = other, current
     assert outcomes == expected.windows.outcomes
-    np.testing.assert_allclose(scores, expected.judged.scores, atol=1e-6)
-    assert events == [_said(event) for event in expected.events]
+    np.testing.assert_allclose(scores, expected.judged_windows.scores, atol=1e-6)
+    assert events == [_without_score(event) for event in expected.events]
     assert [bool(event.reason) for event in expected.events] == [
         event.status == "firing" for event in expected.events
     ]

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from monitor.cli.main import main
-from monitor.config.settings import Store as StoreSettings
+from monitor.config.settings import StoreSettings
 from monitor.storage.restore import open_store
-from tests.conftest import PATIENCE, Mosquitto
-from tests.support.processes import Monitor, running
+from tests.conftest import TIMEOUT_S, Mosquitto
+from tests.support.processes import Monitor, run_monitor
 from tests.support.toy_bundle import NAMES
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def store_dir(tmp_path: Path) -> Iterator[Path]:
     """A folder with much in it that can't be a store."""
     closed, readable = tmp_path / "closed", tmp_path / "readable"
     closed.mkdir()
@@ -34,19 +34,19 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     readable.chmod(0o700)
 
 
-def _without_rights(command: str, store: Path, bundle: Path) -> tuple[int, str]:
+def _run_unprivileged(command: str, store: Path, bundle: Path) -> tuple[int, str]:
     """Run a command as somebody who may do what the files' modes say, also where root runs the tests."""
     drop = ["setpriv", "--securebits", "+noroot", "--bounding-set", "-all", "--inh-caps", "-all"]
     environment = {"MONITOR_STORE__PATH": str(store), "MONITOR_HTTP__PORT": "0"}
     done = subprocess.run(
         [*(drop if os.geteuid() == 0 else []), sys.executable, "-m", "monitor", command, "--bundle", bundle],
-        env=os.environ | environment, capture_output=True, text=True, check=False, timeout=PATIENCE,
+        env=os.environ | environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
     )  # fmt: skip
     return done.returncode, done.stderr
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "expected"),
     [
         ("closed/s.db", "Permission denied; expected a file that can be reached"),
         ("closed/more/s.db", "Permission denied; expected a "),
@@ -57,26 +57,26 @@ def _without_rights(command: str, store: Path, bundle: Path) -> tuple[int, str]:
     ],
 )
 @pytest.mark.parametrize("command", ["run", "check"])
-def test_store_that_cannot_be(folder: Path, toy_bundle: Path, command: str, name: str, says: str) -> None:
+def test_unusable_store(store_dir: Path, toy_bundle: Path, command: str, name: str, expected: str) -> None:
     """A store that can't be opened, and won't be by itself, is a wrong setting: exit code 2 and one line."""
-    code, said = _without_rights(command, folder / name, toy_bundle)
-    assert (code, said.count("\n")) == (2, 1), said
-    assert said.startswith("sensor-monitor: store.path: ")
-    assert says in said
+    code, output = _run_unprivileged(command, store_dir / name, toy_bundle)
+    assert (code, output.count("\n")) == (2, 1), output
+    assert output.startswith("sensor-monitor: store.path: ")
+    assert expected in output
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "expected"),
     [
         ("readable/damaged.db", "Permission denied; expected permission to rename it, for it is damaged"),
         ("elsewhere.db", "nowhere/s.db; expected a file there"),
     ],
 )
-def test_store_that_cannot_begin(folder: Path, toy_bundle: Path, name: str, says: str) -> None:
+def test_store_that_cannot_be_created(store_dir: Path, toy_bundle: Path, name: str, expected: str) -> None:
     """Nor is one that can't be set aside or made anything else than a wrong setting."""
-    code, said = _without_rights("run", folder / name, toy_bundle)
+    code, output = _run_unprivileged("run", store_dir / name, toy_bundle)
     assert code == 2
-    assert says in said.splitlines()[-1]
+    assert expected in output.splitlines()[-1]
 
 
 @pytest.fixture
@@ -91,9 +91,9 @@ def config(tmp_path: Path, toy_bundle: Path) -> Path:
 def test_check_leaves_nothing_behind(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`check` says that a store will be made, and makes neither it nor its folder."""
     assert main(["check", "--config", str(config)]) == 0
-    said = capsys.readouterr().out
-    assert "s.db: ok: will be made\n" in said
-    assert "http 127.0.0.1:0: ok\n" in said
+    output = capsys.readouterr().out
+    assert "s.db: ok: will be made\n" in output
+    assert "http 127.0.0.1:0: ok\n" in output
     assert list(config.parent.iterdir()) == [config]
 
 
@@ -115,14 +115,14 @@ def test_check_beside_a_running_monitor(
     tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What a running monitor has is no mistake, and `check` doesn't disturb it."""
-    with running(Monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
+    with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
         port = int(monitor.address.rpartition(":")[2])
         config = tmp_path / "monitor.toml"
         config.write_text(config.read_text().replace("[http]\nport = 0", f"[http]\nport = {port}"))
         assert main(["check", "--config", str(config)]) == 0
-        said = capsys.readouterr().out
-        assert "state.db: in use, as by a running monitor\n" in said
-        assert f"http 127.0.0.1:{port}: in use, by a running monitor\n" in said
+        output = capsys.readouterr().out
+        assert "state.db: in use, as by a running monitor\n" in output
+        assert f"http 127.0.0.1:{port}: in use, by a running monitor\n" in output
         with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as stranger:
             threading.Thread(target=stranger.serve_forever).start()
             text = config.read_text().replace(f"port = {port}", f"port = {stranger.server_port}")

@@ -3,61 +3,65 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.cli.incident_diff import Change, Incident, Ledger, compare
-from monitor.core.rules import Rules
+from monitor.cli.incident_diff import Change, IncidentHistory, IncidentSpan, compare
+from monitor.core.rules import AlertRules
 from monitor.detect.alerts import AlertStage
-from tests.monitor.detect.alert_sequences import SCORES, Window, update
+from tests.monitor.detect.alert_sequences import SCORES, Window, feed
 
-QUICK = settings(derandomize=True, deadline=None, max_examples=200)
+FAST_SETTINGS = settings(derandomize=True, deadline=None, max_examples=200)
 
 
-def _ledger(verdicts: str, rules: Rules, *, every_window: bool = False) -> Ledger:
+def _build_history(verdicts: str, rules: AlertRules, *, every_window: bool = False) -> IncidentHistory:
     """Keep the account of one group, fed at seconds 0, 1, 2..."""
-    ledger = Ledger(every_window=every_window)
+    history = IncidentHistory(every_window=every_window)
     windows = [Window("g", at, SCORES[verdict]) for at, verdict in enumerate(verdicts)]
-    ledger.add(update(AlertStage(rules, every_window=every_window), windows))
-    return ledger
+    history.add(feed(AlertStage(rules, every_window=every_window), windows))
+    return history
 
 
 def test_incidents_of_a_lifecycle() -> None:
     """An incident lasts from its first Faulty window to its end, and reminders are counted with it."""
-    ledger = _ledger("FFFFNNFF", Rules(raise_after=2, clear_after=2, renotify_after=2))
-    assert ledger.by_group == {"g": [Incident(0, 4, said_at=1), Incident(6, math.inf, said_at=7)]}
-    assert ledger.firing["g"] == 3
+    history = _build_history("FFFFNNFF", AlertRules(raise_after=2, clear_after=2, renotify_after=2))
+    assert history.by_group == {
+        "g": [IncidentSpan(0, 4, published_at=1), IncidentSpan(6, math.inf, published_at=7)]
+    }
+    assert history.firing_counts["g"] == 3
 
 
 def test_incidents_of_every_window() -> None:
     """In every_window an incident lasts to its last Faulty window, for nothing tells its end."""
-    ledger = _ledger("FFNNF", Rules(), every_window=True)
-    first, second = ledger.by_group["g"]
+    history = _build_history("FFNNF", AlertRules(), every_window=True)
+    first, second = history.by_group["g"]
     assert (first.started_at, second.started_at) == (0, 4)
     assert 1 < first.ended_at < 1.001
-    assert ledger.firing["g"] == 3
+    assert history.firing_counts["g"] == 3
 
 
 def test_compare() -> None:
     """What overlaps belongs together: so many before, so many after, and how much later."""
-    a, b, c = Incident(0, 10, 0), Incident(20, 30, 20), Incident(40, 50, 40)
-    long, late, open_ = Incident(5, 25, 7), Incident(45, 47, 46), Incident(60, math.inf, 60)
+    a, b, c = IncidentSpan(0, 10, 0), IncidentSpan(20, 30, 20), IncidentSpan(40, 50, 40)
+    long, late, open_ = IncidentSpan(5, 25, 7), IncidentSpan(45, 47, 46), IncidentSpan(60, math.inf, 60)
     changes = compare([a, b, c], [long, late, open_])
     assert changes == [Change((a, b), (long,)), Change((c,), (late,)), Change((), (open_,))]
     assert [change.delay for change in changes] == [7, 6, None]
     assert [change.started_at for change in changes] == [0, 40, 60]
-    assert compare([Incident(0, 10, 0)], [Incident(10, 20, 10)])[0].after == ()
+    assert compare([IncidentSpan(0, 10, 0)], [IncidentSpan(10, 20, 10)])[0].after == ()
 
 
-SPANS = st.lists(st.integers(0, 50), unique=True, max_size=20).map(sorted)
+BOUNDARIES = st.lists(st.integers(0, 50), unique=True, max_size=20).map(sorted)
 
 
-def _incidents(edges: list[int]) -> list[Incident]:
-    return [Incident(begin, end, begin) for begin, end in zip(edges[::2], edges[1::2], strict=False)]
+def _to_spans(boundaries: list[int]) -> list[IncidentSpan]:
+    return [
+        IncidentSpan(begin, end, begin) for begin, end in zip(boundaries[::2], boundaries[1::2], strict=False)
+    ]
 
 
-@QUICK
-@given(SPANS, SPANS)
+@FAST_SETTINGS
+@given(BOUNDARIES, BOUNDARIES)
 def test_nothing_is_lost(before: list[int], after: list[int]) -> None:
     """Each incident is in one change, with all that it overlaps."""
-    old, new = _incidents(before), _incidents(after)
+    old, new = _to_spans(before), _to_spans(after)
     changes = compare(old, new)
     assert [one for change in changes for one in change.before] == old
     assert [one for change in changes for one in change.after] == new

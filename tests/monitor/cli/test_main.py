@@ -11,20 +11,20 @@ from monitor.cli.main import main
 from tests.conftest import Mosquitto, free_port
 
 
-def cut_short(file: Path) -> None:
+def truncate_file(file: Path) -> None:
     """Keep the first half of a file."""
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
 
 
-def change_one_byte(file: Path) -> None:
+def flip_bit(file: Path) -> None:
     """Flip a bit in the middle of a file."""
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
 
 
-def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+def read_error_line(capsys: pytest.CaptureFixture[str]) -> str:
     """Return what stands on stderr, which must be one line and no traceback."""
     text = capsys.readouterr().err
     assert text.count("\n") == 1, text
@@ -32,7 +32,7 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
     return text
 
 
-@pytest.mark.parametrize("damage", [Path.unlink, cut_short, change_one_byte])
+@pytest.mark.parametrize("damage", [Path.unlink, truncate_file, flip_bit])
 @pytest.mark.parametrize(
     "name", ["manifest.json", "model.onnx", "scaler.json", "golden.json", "SHA256SUMS", "report/report.html"]
 )
@@ -55,13 +55,13 @@ def test_damaged_bundle(
         assert main(["check", "--bundle", str(bundle)]) == 0  # the report may be left behind
         return
     assert main([command, "--bundle", str(bundle)]) == 2
-    text = one_line(capsys)
+    text = read_error_line(capsys)
     assert str(bundle) in text
     assert name in text or name == "SHA256SUMS"
 
 
 @pytest.mark.parametrize(
-    ("settings", "says"),
+    ("settings", "expected"),
     [
         ("[mqtt]\nprot = 1", "mqtt.prot is an unknown setting; did you mean 'port'?"),
         ("[mqtt]\nqos = 7", "mqtt.qos must be 0, 1 or 2, not 7"),
@@ -90,13 +90,13 @@ def test_bad_settings(
     capsys: pytest.CaptureFixture[str],
     command: str,
     settings: str,
-    says: str,
+    expected: str,
 ) -> None:
     """Settings that can't be used end both commands with what is wrong and what was expected."""
     config = tmp_path / "monitor.toml"
     config.write_text(settings)
     assert main([command, "--config", str(config), "--bundle", str(toy_bundle)]) == 2
-    assert says in one_line(capsys)
+    assert expected in read_error_line(capsys)
 
 
 def test_output_is_no_input(tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,10 +106,10 @@ def test_output_is_no_input(tmp_path: Path, toy_bundle: Path, capsys: pytest.Cap
     before = recording.read_bytes()
     common = ["backtest", "--bundle", str(toy_bundle), "--recording", str(recording), "--out"]
     assert main([*common, str(recording)]) == 2
-    assert "is what --recording names too" in one_line(capsys)
+    assert "is what --recording names too" in read_error_line(capsys)
     out = str(tmp_path / "o")
     assert main([*common, out, "--alerts-out", out]) == 2
-    assert "is what --out names too" in one_line(capsys)
+    assert "is what --out names too" in read_error_line(capsys)
     assert recording.read_bytes() == before
 
 
@@ -134,7 +134,7 @@ def test_output_to_a_device(tmp_path: Path, toy_bundle: Path, capsys: pytest.Cap
 def test_missing_config(capsys: pytest.CaptureFixture[str], command: str) -> None:
     """A settings file that isn't there is said by its name."""
     assert main([*command.split(), "--config", "nowhere.toml"]) == 2
-    assert "nowhere.toml: can't be read: No such file" in one_line(capsys)
+    assert "nowhere.toml: can't be read: No such file" in read_error_line(capsys)
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["run", "--fly"], ["demo", "--seconds", "-1"]])
@@ -143,15 +143,15 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
-    assert "--help" in one_line(capsys)
+    assert "--help" in read_error_line(capsys)
 
 
 @pytest.mark.parametrize("seconds", ["abc", "-1", "inf", "nan"])
-def test_no_number(capsys: pytest.CaptureFixture[str], seconds: str) -> None:
+def test_seconds_must_be_a_number(capsys: pytest.CaptureFixture[str], seconds: str) -> None:
     """What is no number is refused in words for people, with what was expected."""
     with pytest.raises(SystemExit):
         main(["demo", f"--seconds={seconds}"])
-    assert f"argument --seconds: expected a number, 0 or more, not {seconds!r};" in one_line(capsys)
+    assert f"argument --seconds: expected a number, 0 or more, not {seconds!r};" in read_error_line(capsys)
 
 
 @pytest.mark.parametrize("command", ["run", "check"])
@@ -164,7 +164,7 @@ def test_port_in_use(
         store = f'[store]\npath = "{tmp_path / "state.db"}"'
         config.write_text(f"[http]\nport = {taken.getsockname()[1]}\n{store}")
         assert main([command, "--config", str(config), "--bundle", str(toy_bundle)]) == 1
-    assert "address already in use; expected a free port of this machine" in one_line(capsys)
+    assert "address already in use; expected a free port of this machine" in read_error_line(capsys)
 
 
 def test_check(
@@ -175,9 +175,9 @@ def test_check(
     store = f'[store]\npath = "{tmp_path / "state.db"}"'
     config.write_text(f'bundle = "{toy_bundle}"\n[mqtt]\nport = {mosquitto.port}\n[http]\nport = 0\n{store}')
     assert main(["check", "--config", str(config), "--connect"]) == 0
-    said = capsys.readouterr().out
-    assert "windows of 3 readings of temperature_1 (degC)" in said
-    assert f"broker 127.0.0.1:{mosquitto.port}: ok" in said
+    output = capsys.readouterr().out
+    assert "windows of 3 readings of temperature_1 (degC)" in output
+    assert f"broker 127.0.0.1:{mosquitto.port}: ok" in output
 
 
 def test_check_without_broker(toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,4 +186,4 @@ def test_check_without_broker(toy_bundle: Path, tmp_path: Path, capsys: pytest.C
     config = tmp_path / "monitor.toml"
     config.write_text(f'bundle = "{toy_bundle}"\n[mqtt]\nport = {port}\n[http]\nport = 0')
     assert main(["check", "--config", str(config), "--connect"]) == 1
-    assert f"no connection to 127.0.0.1:{port}" in one_line(capsys)
+    assert f"no connection to 127.0.0.1:{port}" in read_error_line(capsys)

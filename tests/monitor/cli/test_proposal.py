@@ -9,14 +9,14 @@ import pytest
 from monitor import bundle
 from monitor.cli.backtest import Report, backtest
 from monitor.cli.main import main
-from monitor.config.loading import load, propose
-from monitor.config.settings import AlertRule, Alerts
+from monitor.config.loading import load_settings, override_alerts
+from monitor.config.settings import AlertOverride, AlertSettings
 from monitor.core.errors import ConfigurationError
 from monitor.recordings.reader import Recording
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
-START = 1_700_000_000
-HALF_A_DAY = 12 * 720
+START_TS = 1_700_000_000
+READINGS_PER_HALF_DAY = 12 * 720
 
 
 @pytest.fixture
@@ -27,29 +27,31 @@ def recording(tmp_path: Path) -> Path:
     with path.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["ts", "group", *NAMES])
-        for n in range(HALF_A_DAY + 1):
+        for n in range(READINGS_PER_HALF_DAY + 1):
             for group, when in faulty.items():
-                table.writerow([START + 5 * n, group, *(FAULTY if n in when else HEALTHY)])
+                table.writerow([START_TS + 5 * n, group, *(FAULTY if n in when else HEALTHY)])
     return path
 
 
-def _report(toy_bundle: Path, recording: Path, proposed: Alerts, today: Alerts | None = None) -> Report:
-    settings = load(None).model_copy(update={"alerts": today or Alerts()})
+def _run_backtest(
+    toy_bundle: Path, recording: Path, proposed: AlertSettings, current: AlertSettings | None = None
+) -> Report:
+    settings = load_settings(None).model_copy(update={"alerts": current or AlertSettings()})
     out, events = recording.parent / "out.csv", recording.parent / "events.jsonl"
     return backtest(bundle.load(toy_bundle), settings, Recording(recording), out, events, proposed)
 
 
-def _events(recording: Path) -> list[dict[str, Any]]:
+def _read_events(recording: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (recording.parent / "events.jsonl").read_text().splitlines()]
 
 
-def _table(report: Report) -> list[list[str]]:
+def _split_table(report: Report) -> list[list[str]]:
     return [line.split() for line in str(report).split("\n\n")[1].splitlines()]
 
 
 def test_table(toy_bundle: Path, recording: Path) -> None:
     """For each group: alerts and a day, today and proposed, and what becomes of the incidents."""
-    lines = _table(_report(toy_bundle, recording, Alerts(raise_after=4, clear_after=6)))
+    lines = _split_table(_run_backtest(toy_bundle, recording, AlertSettings(raise_after=4, clear_after=6)))
     assert lines == [
         ["raise_after:", "1", "today,", "4", "proposed"],
         ["clear_after:", "3", "today,", "6", "proposed"],
@@ -64,8 +66,8 @@ def test_table(toy_bundle: Path, recording: Path) -> None:
 
 def test_the_other_way_round(toy_bundle: Path, recording: Path) -> None:
     """Settings that say more are told by what appears and splits, and come sooner."""
-    today = Alerts(raise_after=4, clear_after=6)
-    lines = _table(_report(toy_bundle, recording, Alerts(), today))
+    current = AlertSettings(raise_after=4, clear_after=6)
+    lines = _split_table(_run_backtest(toy_bundle, recording, AlertSettings(), current))
     assert lines[3:] == [
         ["a", "1", "2.00", "2", "4.00", "0", "0", "0", "1", "-15", "s"],
         ["b", "1", "2.00", "2", "4.00", "0", "0", "1", "0", "-15", "s"],
@@ -75,12 +77,14 @@ def test_the_other_way_round(toy_bundle: Path, recording: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("proposed", [Alerts(raise_after=4, renotify_after=60), Alerts(mode="every_window")])
-def test_proposal_is_what_would_be_sent(toy_bundle: Path, recording: Path, proposed: Alerts) -> None:
+@pytest.mark.parametrize(
+    "proposed", [AlertSettings(raise_after=4, renotify_after=60), AlertSettings(mode="every_window")]
+)
+def test_proposal_is_what_would_be_sent(toy_bundle: Path, recording: Path, proposed: AlertSettings) -> None:
     """The proposed alerts are, in number and group, those that a backtest with these settings writes."""
-    rows = {line[0]: line for line in _table(_report(toy_bundle, recording, proposed))}
-    report = _report(toy_bundle, recording, Alerts(), proposed)
-    firing = [event for event in _events(recording) if event["status"] == "firing"]
+    rows = {line[0]: line for line in _split_table(_run_backtest(toy_bundle, recording, proposed))}
+    report = _run_backtest(toy_bundle, recording, AlertSettings(), proposed)
+    firing = [event for event in _read_events(recording) if event["status"] == "firing"]
     sent = Counter(event["group"] for event in firing)
     assert {group: int(rows[group][3]) for group in "ab"} == sent
     repeated = sum(event["repeat"] > 0 for event in firing)
@@ -91,40 +95,45 @@ def test_proposal_is_what_would_be_sent(toy_bundle: Path, recording: Path, propo
 
 def test_worst_group_first(toy_bundle: Path, recording: Path) -> None:
     """The group with the most alerts, today or proposed, stands first."""
-    proposed = Alerts(rules=(AlertRule(groups="b", renotify_after=10),))
-    lines = _table(_report(toy_bundle, recording, proposed))
+    proposed = AlertSettings(rules=(AlertOverride(groups="b", renotify_after=10),))
+    lines = _split_table(_run_backtest(toy_bundle, recording, proposed))
     assert [line[0] for line in lines[2:5]] == ["b", "a", "all"]
 
 
 def test_todays_settings_decide_what_is_written(toy_bundle: Path, recording: Path) -> None:
     """Events and the report's own count are those of today's settings, whatever is proposed."""
-    report = _report(toy_bundle, recording, Alerts(raise_after=100))
-    assert len(_events(recording)) == 8
+    report = _run_backtest(toy_bundle, recording, AlertSettings(raise_after=100))
+    assert len(_read_events(recording)) == 8
     assert report.events["firing"] == 4
 
 
 def test_too_short_for_a_rate(toy_bundle: Path, recording: Path) -> None:
     """A group with a single moment of readings has no rate."""
-    report = _report(toy_bundle, recording, Alerts())
+    report = _run_backtest(toy_bundle, recording, AlertSettings())
     assert report.proposal
-    table = report.proposal.table({"a": (0.0, 0.0), "b": (0.0, 86400.0), "c": (0.0, 0.0)})
+    table = report.proposal.format_table({"a": (0.0, 0.0), "b": (0.0, 86400.0), "c": (0.0, 0.0)})
     assert [line.split()[1:5] for line in table.splitlines()[1:3]] == [
         ["2", "-", "2", "-"],
         ["2", "2.00", "2", "2.00"],
     ]
 
 
-def test_words() -> None:
+def test_propose_parses_settings() -> None:
     """Words change today's settings, with values as in TOML; the others stay as they are."""
-    today = Alerts(raise_after=2, clear_after=4, mode="every_window")
-    words = ["mode=lifecycle", "clear_after=5", "min_interval=60", 'rules=[{groups="a/*", raise_after=3}]']
-    assert propose(today, words) == Alerts(
-        raise_after=2, clear_after=5, min_interval=60, rules=(AlertRule(groups="a/*", raise_after=3),)
+    current = AlertSettings(raise_after=2, clear_after=4, mode="every_window")
+    assignments = [
+        "mode=lifecycle",
+        "clear_after=5",
+        "min_interval=60",
+        'rules=[{groups="a/*", raise_after=3}]',
+    ]
+    assert override_alerts(current, assignments) == AlertSettings(
+        raise_after=2, clear_after=5, min_interval=60, rules=(AlertOverride(groups="a/*", raise_after=3),)
     )
 
 
 @pytest.mark.parametrize(
-    ("word", "reason"),
+    ("assignment", "reason"),
     [
         ("raise_after", "--propose raise_after: expected NAME=VALUE, such as raise_after=3"),
         ("raise_after=0", "--propose: alerts.raise_after must be greater than or equal to 1, not 0"),
@@ -132,10 +141,10 @@ def test_words() -> None:
         ("raise_aftr=2", "--propose: alerts.raise_aftr is an unknown setting; did you mean 'raise_after'?"),
     ],
 )
-def test_wrong_words(word: str, reason: str) -> None:
+def test_propose_rejects_settings(assignment: str, reason: str) -> None:
     """What can't be proposed is refused in one line."""
     with pytest.raises(ConfigurationError) as error:
-        propose(Alerts(), [word])
+        override_alerts(AlertSettings(), [assignment])
     assert str(error.value) == reason
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from monitor.cli.main import main
 from monitor.recordings.reader import Recording
-from tests.conftest import PATIENCE, Mosquitto, free_port, wait_until
-from tests.support.processes import Monitor, Proxy, client, mute_broker, running
+from tests.conftest import TIMEOUT_S, Mosquitto, free_port, wait_until
+from tests.support.processes import Monitor, Proxy, connect_client, run_monitor, unresponsive_broker
 from tests.support.toy_bundle import HEALTHY, NAMES
 from training.data import recordings
 
@@ -24,25 +24,25 @@ def reading(ts: float, **changes: object) -> dict[str, object]:
     return {"ts": ts, **dict(zip(NAMES, HEALTHY, strict=True)), **changes}
 
 
-class Record:
+class RecordProcess:
     """A `sensor-monitor record` that really runs."""
 
-    def __init__(self, folder: Path, bundle: Path, port: int, *more: str) -> None:
+    def __init__(self, folder: Path, bundle: Path, port: int, *extra_arguments: str) -> None:
         self.out = folder / "recordings" / "plant.csv"
         config = folder / "record.toml"
         config.write_text(f'bundle = "{bundle}"\n[mqtt]\nport = {port}\nclient_id = "monitor-under-test"\n')
-        words = ["record", "--out", self.out, "--config", config, *more]
-        self._errors = folder / "record.err"
-        with self._errors.open("wb") as errors:
+        words = ["record", "--out", self.out, "--config", config, *extra_arguments]
+        self._errors_file = folder / "record.err"
+        with self._errors_file.open("wb") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "monitor", *words], stdout=subprocess.PIPE, stderr=errors, text=True
             )
 
     def rows(self) -> list[str]:
         """Return the file's lines, but for the header and what was sent to see whether it listens."""
-        return [row for row in self.whole() if ",first/one," not in row]
+        return [row for row in self.all_rows() if ",first/one," not in row]
 
-    def whole(self) -> list[str]:
+    def all_rows(self) -> list[str]:
         """Return the file's lines without the header; none while there is no file."""
         if not self.out.exists():
             return []
@@ -52,27 +52,27 @@ class Record:
 
     def errors(self) -> str:
         """Return what it wrote to stderr."""
-        return self._errors.read_text()
+        return self._errors_file.read_text()
 
-    def finish(self, number: signal.Signals = signal.SIGINT) -> tuple[int, str]:
+    def stop(self, signal_number: signal.Signals = signal.SIGINT) -> tuple[int, str]:
         """Send a signal; return exit code and output."""
-        self.process.send_signal(number)
-        said, _ = self.process.communicate(timeout=PATIENCE)
-        return self.process.returncode, said
+        self.process.send_signal(signal_number)
+        output, _ = self.process.communicate(timeout=TIMEOUT_S)
+        return self.process.returncode, output
 
 
 @contextmanager
-def recording(folder: Path, bundle: Path, port: int, *more: str) -> Iterator[Record]:
+def record_process(folder: Path, bundle: Path, port: int, *extra_arguments: str) -> Iterator[RecordProcess]:
     """Record, from the moment on in which it is subscribed."""
-    record = Record(folder, bundle, port, *more)
+    record = RecordProcess(folder, bundle, port, *extra_arguments)
     try:
-        with client(port) as plant:
+        with connect_client(port) as plant:
 
-            def hears() -> bool:
+            def is_recording() -> bool:
                 plant.publish("plant/first/one/reading", reading(time.time()))
-                return bool(record.whole())
+                return bool(record.all_rows())
 
-            wait_until(hears, "it records")
+            wait_until(is_recording, "it records")
         yield record
     finally:
         if record.process.poll() is None:
@@ -82,7 +82,10 @@ def recording(folder: Path, bundle: Path, port: int, *more: str) -> Iterator[Rec
 
 def test_what_a_monitor_takes_in_is_written(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """Readings, also those of an array, stand in the file in each group's order; the rest is counted."""
-    with recording(tmp_path, toy_bundle, mosquitto.port) as record, client(mosquitto.port) as plant:
+    with (
+        record_process(tmp_path, toy_bundle, mosquitto.port) as record,
+        connect_client(mosquitto.port) as plant,
+    ):
         plant.publish(TOPIC, [reading(1000.5), reading(1005), reading(1005)])
         plant.publish(TOPIC, reading(1002))
         plant.publish(TOPIC, reading(4e9))
@@ -90,7 +93,7 @@ def test_what_a_monitor_takes_in_is_written(tmp_path: Path, mosquitto: Mosquitto
         plant.publish("plant/c/d/reading", reading(7, temperature_2=-1.25))
         plant.publish(TOPIC, reading(1010))
         wait_until(lambda: len(record.rows()) >= 4, "all stand in the file")
-        code, said = record.finish()
+        code, output = record.stop()
     assert code == 0
     assert record.rows() == [
         "1000.5,a/b,20.0,50.0,20.5,50.0",
@@ -98,43 +101,46 @@ def test_what_a_monitor_takes_in_is_written(tmp_path: Path, mosquitto: Mosquitto
         "7.0,c/d,20.0,50.0,-1.25,50.0",
         "1010.0,a/b,20.0,50.0,20.5,50.0",
     ]
-    assert f"{len(record.whole())} readings of 3 group(s)" in said
-    assert all(text in said for text in ("duplicate 1", "late 1", "future 1", "malformed 1"))
+    assert f"{len(record.all_rows())} readings of 3 group(s)" in output
+    assert all(text in output for text in ("duplicate 1", "late 1", "future 1", "malformed 1"))
     assert "a number in quotes?" in record.errors()
 
 
-def test_a_kill_leaves_a_recording(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+def test_killed_process_leaves_valid_rows(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """Killed at any moment, it leaves whole rows, which monitor and training read."""
-    with recording(tmp_path, toy_bundle, mosquitto.port) as record, client(mosquitto.port) as plant:
+    with (
+        record_process(tmp_path, toy_bundle, mosquitto.port) as record,
+        connect_client(mosquitto.port) as plant,
+    ):
         for ts in range(1000, 3000, 5):
             plant.publish(TOPIC, reading(ts), qos=0)
         wait_until(lambda: len(record.rows()) > 50, "some stand in the file")
         record.process.kill()
-        record.process.wait(PATIENCE)
+        record.process.wait(TIMEOUT_S)
         rows = [row for row in Recording(record.out).rows() if row.group == "a/b"]
     assert [row.ts for row in rows] == [1000 + 5 * number for number in range(len(rows))]
     assert not any(row.problem for row in rows)
     frame = recordings.read(record.out)
     assert (frame["group"] == "a/b").sum() == len(rows)
-    assert recordings.complete(frame).all()
+    assert recordings.complete_mask(frame).all()
 
 
-def test_nobody_else_notices(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+def test_other_clients_are_undisturbed(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A running monitor with the same settings gets every reading too, and nothing is left at the broker."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
-    with running(monitor), recording(tmp_path, toy_bundle, mosquitto.port) as record:
-        with client(mosquitto.port) as plant:
+    with run_monitor(monitor), record_process(tmp_path, toy_bundle, mosquitto.port) as record:
+        with connect_client(mosquitto.port) as plant:
             for ts in (1000, 1005, 1010):
                 plant.publish(TOPIC, reading(ts))
         wait_until(lambda: len(record.rows()) == 3, "the recorder has them")
         wait_until(lambda: monitor.outcomes().get("judged", 0) >= 1, "the monitor has them")
-        assert record.finish(signal.SIGTERM)[0] == 0
-        with client(mosquitto.port, "#") as late:
+        assert record.stop(signal.SIGTERM)[0] == 0
+        with connect_client(mosquitto.port, "#") as late:
             late.publish("end", "x")
             wait_until(lambda: late.texts("end"), "what is retained has come")
             kept = {topic.split("/")[0] for topic, _, retained in late.messages if retained}
         assert kept == {"sensor-monitor"}  # the monitor's own
-        assert not monitor.ended()
+        assert not monitor.has_exited()
         assert "broke" not in monitor.log()  # nor was it thrown out in between
 
 
@@ -142,52 +148,55 @@ def test_a_broken_connection_is_made_anew(tmp_path: Path, mosquitto: Mosquitto, 
     """After a cut it goes on in the same file, and says that something may be missing."""
     proxy = Proxy(mosquitto.port)
     try:
-        with recording(tmp_path, toy_bundle, proxy.port) as record, client(mosquitto.port) as plant:
-            proxy.cut()
+        with (
+            record_process(tmp_path, toy_bundle, proxy.port) as record,
+            connect_client(mosquitto.port) as plant,
+        ):
+            proxy.disconnect_all()
             wait_until(lambda: "connected again" in record.errors(), "it is connected again")
             plant.publish(TOPIC, reading(1000))
             wait_until(lambda: record.rows() and record.rows()[-1].startswith("1000.0,a/b"), "it goes on")
-            assert record.finish()[0] == 0
+            assert record.stop()[0] == 0
             assert "is missing in the recording" in record.errors()
     finally:
         proxy.close()
 
 
-def test_seconds_end_it(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+def test_stops_after_seconds(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """With `--seconds` it ends by itself with 0, and with 130 where it was interrupted before."""
-    with recording(tmp_path, toy_bundle, mosquitto.port, "--seconds", "3") as record:
-        assert record.process.wait(PATIENCE) == 0
+    with record_process(tmp_path, toy_bundle, mosquitto.port, "--seconds", "3") as record:
+        assert record.process.wait(TIMEOUT_S) == 0
     record.out.unlink()
-    with recording(tmp_path, toy_bundle, mosquitto.port, "--seconds", "9999") as record:
-        assert record.finish()[0] == 130
-        assert record.whole()
+    with record_process(tmp_path, toy_bundle, mosquitto.port, "--seconds", "9999") as record:
+        assert record.stop()[0] == 130
+        assert record.all_rows()
 
 
 def test_stopped_while_it_connects(tmp_path: Path, toy_bundle: Path) -> None:
     """Ctrl-C before the broker has answered ends it at once with 130, and leaves no file."""
-    with mute_broker() as (port, asked):
-        record = Record(tmp_path, toy_bundle, port)
-        assert asked.wait(PATIENCE)
-        code, said = record.finish()
+    with unresponsive_broker() as (port, asked):
+        record = RecordProcess(tmp_path, toy_bundle, port)
+        assert asked.wait(TIMEOUT_S)
+        code, output = record.stop()
     assert (code, record.errors()) == (130, "")
-    assert "not written, for it was stopped before there was a connection" in said
+    assert "not written, for it was stopped before there was a connection" in output
     assert not record.out.exists()
 
 
-def _main(folder: Path, bundle: Path, port: int, out: Path, *more: str) -> int:
+def _run_record(folder: Path, bundle: Path, port: int, out: Path, *extra_arguments: str) -> int:
     config = folder / "record.toml"
     config.write_text(f'bundle = "{bundle}"\n[mqtt]\nport = {port}\n')
-    return main(["record", "--out", str(out), "--config", str(config), *more])
+    return main(["record", "--out", str(out), "--config", str(config), *extra_arguments])
 
 
 def test_nothing_is_overwritten(tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is there stays as it is: exit 2 before anything is connected to."""
     out = tmp_path / "plant.csv"
     out.write_text("years of work")
-    assert _main(tmp_path, toy_bundle, free_port(), out) == 2
+    assert _run_record(tmp_path, toy_bundle, free_port(), out) == 2
     assert f"--out: {out} is there already" in capsys.readouterr().err
     assert out.read_text() == "years of work"
-    assert _main(tmp_path, toy_bundle, free_port(), tmp_path / "plant.parquet") == 2
+    assert _run_record(tmp_path, toy_bundle, free_port(), tmp_path / "plant.parquet") == 2
     assert "ends in .csv" in capsys.readouterr().err
 
 
@@ -196,8 +205,8 @@ def test_without_readings_there_is_no_recording(
 ) -> None:
     """No broker and no reading both are exit 1 with the reason, and leave no file behind."""
     out = tmp_path / "plant.csv"
-    assert _main(tmp_path, toy_bundle, free_port(), out) == 1
+    assert _run_record(tmp_path, toy_bundle, free_port(), out) == 1
     assert "no connection to 127.0.0.1" in capsys.readouterr().err
-    assert _main(tmp_path, toy_bundle, mosquitto.port, out, "--seconds", "0.1") == 1
+    assert _run_record(tmp_path, toy_bundle, mosquitto.port, out, "--seconds", "0.1") == 1
     assert "no reading came" in capsys.readouterr().err
     assert not out.exists()

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Mosquitto, NewBroker, wait_until
-from tests.support.processes import Monitor, client, running
+from tests.conftest import BrokerFactory, Mosquitto, wait_until
+from tests.support.processes import Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
 TOPIC = "plant/line1/station7/reading"
@@ -19,9 +19,9 @@ def reading(ts: float, values: list[float]) -> dict[str, float]:
 def test_incident_end_to_end(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A fault that comes and goes is one firing and one resolved event, and at last the state is normal."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
-    course = [HEALTHY] * 4 + [FAULTY] * 2 + [HEALTHY] * 6
-    with client(mosquitto.port, "sensor-monitor/#") as other, running(monitor):
-        for number, values in enumerate(course):
+    values_sequence = [HEALTHY] * 4 + [FAULTY] * 2 + [HEALTHY] * 6
+    with connect_client(mosquitto.port, "sensor-monitor/#") as other, run_monitor(monitor):
+        for number, values in enumerate(values_sequence):
             other.publish(TOPIC, reading(1000 + 5 * number, values))
         wait_until(lambda: len(other.payloads("sensor-monitor/alerts/")) == 2, "both events come")
         firing, resolved = other.payloads("sensor-monitor/alerts/line1/station7")
@@ -65,17 +65,17 @@ def test_rules_for_some_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle:
     """A group with rules of its own is said again while its incident goes on, any other once."""
     rules = '[[alerts.rules]]\ngroups = "line1/*"\nraise_after = 2\nrenotify_after = 10'
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, rules)
-    with client(mosquitto.port, "sensor-monitor/#") as other, running(monitor):
+    with connect_client(mosquitto.port, "sensor-monitor/#") as other, run_monitor(monitor):
         for number, values in enumerate([HEALTHY] * 2 + [FAULTY] * 6):
             for line in (1, 2):
                 other.publish(f"plant/line{line}/a/reading", reading(1000 + 5 * number, values))
         wait_until(lambda: len(other.payloads("sensor-monitor/alerts/")) >= 4, "the events come")
         assert monitor.terminate() == 0
-        said = [
+        events = [
             (event["id"], event["window"]["ts"][-1], event["repeat"])
             for event in sorted(other.payloads("sensor-monitor/alerts/"), key=lambda event: event["group"])
         ]
-        assert said == [
+        assert events == [
             ("line1/a:1010000", 1015, 0),
             ("line1/a:1010000", 1025, 1),
             ("line1/a:1010000", 1035, 2),
@@ -86,14 +86,14 @@ def test_rules_for_some_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle:
 def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """Who comes later reads state, status and info, for they are retained; alerts are not."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
-    with client(mosquitto.port, "sensor-monitor/state/#") as early, running(monitor):
+    with connect_client(mosquitto.port, "sensor-monitor/state/#") as early, run_monitor(monitor):
         for number, values in enumerate([HEALTHY, HEALTHY, FAULTY]):
             early.publish(TOPIC, reading(1000 + 5 * number, values))
         wait_until(
             lambda: [line["state"] for line in early.payloads("sensor-monitor/state/")][-1:] == ["faulty"],
             "the broker has the state",
         )
-        with client(mosquitto.port, "sensor-monitor/#") as late:
+        with connect_client(mosquitto.port, "sensor-monitor/#") as late:
             wait_until(lambda: len(late.messages) >= 4, "the retained messages come")
             assert all(retained for _, _, retained in late.messages)
             assert late.texts("sensor-monitor/status") == ["online"]
@@ -112,19 +112,19 @@ def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
             assert set(info) == {"version", "bundle", "topics", "started_at", "client_id", "instance"}
 
 
-def test_broker_that_forgot(tmp_path: Path, new_broker: NewBroker, toy_bundle: Path) -> None:
+def test_broker_without_retained_states(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: Path) -> None:
     """A broker that lost what it retained is told every group's state anew."""
     broker = new_broker()
     broker.start()
     monitor = Monitor(tmp_path, toy_bundle, broker.port)
-    with client(broker.port) as other, running(monitor):
+    with connect_client(broker.port) as other, run_monitor(monitor):
         for group in ("a", "b"):
             other.publish(f"plant/line1/{group}/reading", reading(1000, HEALTHY))
         wait_until(lambda: monitor.metric("groups", state="filling") == 2, "both are known")
         broker.stop()
         wait_until(lambda: monitor.metric("mqtt_connected") == 0, "the break is noticed")
         broker.start()
-        with client(broker.port, "sensor-monitor/state/#") as late:
+        with connect_client(broker.port, "sensor-monitor/state/#") as late:
             # Twice where the broker stopped before it had confirmed them.
             wait_until(lambda: {topic[-1] for topic, _, _ in late.messages} == {"a", "b"}, "both are told")
 
@@ -147,7 +147,7 @@ def test_outcomes(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> Non
         {**good, "ts": "1105"},
         [reading(1105, HEALTHY), {"ts": 1110}, reading(1110, HEALTHY)],  # filling, malformed, judged
     ]
-    with client(mosquitto.port) as other, running(monitor):
+    with connect_client(mosquitto.port) as other, run_monitor(monitor):
         for payload in payloads:
             other.publish(TOPIC, payload)
         other.publish("plant/line1/reading", good)  # not subscribed to, so it never comes
@@ -171,7 +171,7 @@ def test_payload_of_another_shape(tmp_path: Path, mosquitto: Mosquitto, toy_bund
     fields = '[input.fields]\ntemperature_1 = "data.t1"\ntemperature_2 = "data.t2"\n'
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, fields)
     payload = {"data": {"t1": 20.0, "t2": 30.0}, "humidity_1": 50, "humidity_2": 50}
-    with client(mosquitto.port, "sensor-monitor/alerts/#") as other, running(monitor):
+    with connect_client(mosquitto.port, "sensor-monitor/alerts/#") as other, run_monitor(monitor):
         for _ in range(3):
             other.publish(TOPIC, payload)
         wait_until(lambda: other.messages, "the alert comes")
@@ -182,24 +182,26 @@ def test_payload_of_another_shape(tmp_path: Path, mosquitto: Mosquitto, toy_bund
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-def test_away_for_a_while(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: str) -> None:
+def test_readings_sent_while_stopped_are_judged(
+    tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: str
+) -> None:
     """Readings that come while the monitor is away wait at the broker and are judged when it is back."""
-    monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, mqtt=f'version = "{version}"')
-    with client(mosquitto.port) as other:
-        with running(monitor):
+    monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, mqtt_toml=f'version = "{version}"')
+    with connect_client(mosquitto.port) as other:
+        with run_monitor(monitor):
             assert monitor.terminate() == 0
         for number in range(5):
             other.publish(TOPIC, reading(1000 + 5 * number, HEALTHY))
-        with running(monitor):
+        with run_monitor(monitor):
             wait_until(lambda: monitor.outcomes() == {"filling": 2, "judged": 3}, "all are judged")
 
 
 def test_every_window(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """In mode every_window each Faulty window is an event with its incident's id, and nothing else is."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, '[alerts]\nmode = "every_window"')
-    course = [HEALTHY] * 3 + [FAULTY] * 2 + [HEALTHY] * 4 + [FAULTY]
-    with client(mosquitto.port, "sensor-monitor/alerts/#") as other, running(monitor):
-        for number, values in enumerate(course):
+    values_sequence = [HEALTHY] * 3 + [FAULTY] * 2 + [HEALTHY] * 4 + [FAULTY]
+    with connect_client(mosquitto.port, "sensor-monitor/alerts/#") as other, run_monitor(monitor):
+        for number, values in enumerate(values_sequence):
             other.publish(TOPIC, reading(1000 + 5 * number, values))
         wait_until(lambda: len(other.messages) == 5, "five events come")
         events = other.payloads("sensor-monitor/alerts/")
@@ -212,7 +214,7 @@ def test_every_window(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) ->
 def test_silence(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A group that stops speaking turns silent, its alert goes on, and it may come back with any clock."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, "[windows]\nstale_after = 0.3")
-    with client(mosquitto.port, "sensor-monitor/state/#") as other, running(monitor):
+    with connect_client(mosquitto.port, "sensor-monitor/state/#") as other, run_monitor(monitor):
         other.publish(TOPIC, [reading(2000 + 5 * number, FAULTY) for number in range(3)])
         wait_until(lambda: monitor.metric("groups", state="silent") == 1, "it turns silent")
         assert monitor.metric("alerts_firing") == 1
@@ -225,7 +227,7 @@ def test_silence(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None
         wait_until(lambda: monitor.outcomes() == {"filling": 3, "judged": 1}, "an older clock is taken")
 
 
-def test_waits_for_the_broker(tmp_path: Path, new_broker: NewBroker, toy_bundle: Path) -> None:
+def test_waits_for_the_broker(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: Path) -> None:
     """Without a broker the monitor lives, isn't ready and says why; it connects when there is one."""
     broker = new_broker()
     monitor = Monitor(tmp_path, toy_bundle, broker.port)
@@ -245,14 +247,14 @@ def test_waits_for_the_broker(tmp_path: Path, new_broker: NewBroker, toy_bundle:
         monitor.kill()
 
 
-def test_wrong_password(tmp_path: Path, new_broker: NewBroker, toy_bundle: Path) -> None:
+def test_wrong_password(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: Path) -> None:
     """A refused login is said once, without the password, and tried again."""
     (tmp_path / "passwords").write_text("")
     (tmp_path / "secret").write_text("geheim\n")
     broker = new_broker("allow_anonymous false", f"password_file {tmp_path / 'passwords'}")
     broker.start()
     login = f'username = "monitor"\npassword_file = "{tmp_path / "secret"}"'
-    monitor = Monitor(tmp_path, toy_bundle, broker.port, mqtt=login)
+    monitor = Monitor(tmp_path, toy_bundle, broker.port, mqtt_toml=login)
     try:
         monitor.start()
         wait_until(lambda: "Not authorized" in monitor.get("/readyz")[1], "it says why")

@@ -3,16 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config.loading import load
-from monitor.config.secrets import password
-from monitor.config.settings import Mqtt
+from monitor.config.loading import load_settings
+from monitor.config.secrets import read_password
+from monitor.config.settings import MqttSettings
 from monitor.core.errors import ConfigurationError
 
 SECRET = "hunter2"  # noqa: S105, a test's
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith("MONITOR_"):
             monkeypatch.delenv(name)
@@ -26,9 +26,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def _refusal(file: Path | None) -> str:
+def _load_error(file: Path | None) -> str:
     with pytest.raises(ConfigurationError) as error:
-        load(file)
+        load_settings(file)
     text = str(error.value)
     assert "\n" not in text
     return text
@@ -36,25 +36,25 @@ def _refusal(file: Path | None) -> str:
 
 def test_flag_over_environment_over_file_over_default(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A flag beats the environment, which beats the file, which beats the default."""
-    assert load(file).bundle == Path("var/bundle")
+    assert load_settings(file).bundle == Path("var/bundle")
     file.write_text('bundle = "of-the-file"')
-    assert load(file).bundle == Path("of-the-file")
+    assert load_settings(file).bundle == Path("of-the-file")
     monkeypatch.setenv("MONITOR_BUNDLE", "of-the-environment")
-    assert load(file).bundle == Path("of-the-environment")
-    assert load(file, {"bundle": Path("of-the-flag")}).bundle == Path("of-the-flag")
+    assert load_settings(file).bundle == Path("of-the-environment")
+    assert load_settings(file, {"bundle": Path("of-the-flag")}).bundle == Path("of-the-flag")
 
 
 def test_sections_merge(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that sets one key of a section leaves the section's other keys to the next source."""
     file.write_text('[mqtt]\nhost = "broker"\nport = 1884')
     monkeypatch.setenv("MONITOR_MQTT__PORT", "1885")
-    mqtt = load(file).mqtt
+    mqtt = load_settings(file).mqtt
     assert (mqtt.host, mqtt.port, mqtt.keepalive) == ("broker", 1885, 30)
 
 
 def test_defaults_need_no_file() -> None:
     """Without file, environment and flags the design's defaults hold."""
-    settings = load(None)
+    settings = load_settings(None)
     assert settings.input.topics == ("plant/{line}/{station}/reading",)
     assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.qos) == ("127.0.0.1", 1883, 1)
     assert (settings.mqtt.version, settings.mqtt.base_topic) == ("auto", "sensor-monitor")
@@ -78,16 +78,16 @@ def test_defaults_need_no_file() -> None:
         ("monitor_log__level", "debug", "log", "level", "debug"),
     ],
 )
-def test_environment_speaks_in_text(
+def test_environment_values_are_parsed(
     variable: str, text: str, section: str, key: str, value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the environment all is text, and a number or a list in it is taken for what it says."""
     monkeypatch.setenv(variable, text)
-    assert getattr(getattr(load(None), section), key) == value
+    assert getattr(getattr(load_settings(None), section), key) == value
 
 
 @pytest.mark.parametrize(
-    ("content", "key", "rest"),
+    ("content", "key", "message"),
     [
         ('[mqtt]\nport = "1883"', "mqtt.port", "must be a valid integer, not '1883'"),
         ("[mqtt]\nport = true", "mqtt.port", "not True"),
@@ -115,16 +115,16 @@ def test_environment_speaks_in_text(
         ('[input]\ntopics = ["a/+"]', "input.topics", "'+' must be plain text or one {name}"),
     ],
 )
-def test_file_is_held_to_types_and_rules(file: Path, content: str, key: str, rest: str) -> None:
+def test_file_is_held_to_types_and_rules(file: Path, content: str, key: str, message: str) -> None:
     """What is wrong in the file is named by file, key, rule and offending value."""
     file.write_text(content)
-    refusal = _refusal(file)
-    assert refusal.startswith(f"{file}: {key}")
-    assert rest in refusal
+    error = _load_error(file)
+    assert error.startswith(f"{file}: {key}")
+    assert message in error
 
 
 @pytest.mark.parametrize(
-    ("variable", "text", "rest"),
+    ("variable", "text", "message"),
     [
         ("MONITOR_MQTT__PORT", "many", "mqtt.port must be a valid integer"),
         ("MONITOR_MQTT__PORT", "many", "not 'many'"),
@@ -141,13 +141,13 @@ def test_file_is_held_to_types_and_rules(file: Path, content: str, key: str, res
     ],
 )
 def test_environment_is_named(
-    variable: str, text: str, rest: str, file: Path, monkeypatch: pytest.MonkeyPatch
+    variable: str, text: str, message: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is wrong in the environment is blamed on the variable and not on the file."""
     monkeypatch.setenv(variable, text)
-    refusal = _refusal(file)
-    assert refusal.startswith(f"environment {variable}: ")
-    assert rest in refusal
+    error = _load_error(file)
+    assert error.startswith(f"environment {variable}: ")
+    assert message in error
 
 
 @pytest.mark.parametrize(
@@ -158,21 +158,21 @@ def test_list_in_the_environment_is_json(variable: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("MONITOR_INPUT__FIELDS", "{}")
     monkeypatch.setenv("OTHER", "a/{x}")
     monkeypatch.setenv(variable, "a/{x}")
-    refusal = _refusal(None)
+    refusal = _load_error(None)
     assert refusal.startswith(f"environment {variable}: is not JSON; expected it there")
 
 
-def test_file_is_blamed_for_its_own(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_in_file_names_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A wrong type in the file is blamed on the file, also where the environment sets the same key well."""
     file.write_text('[mqtt]\nport = "1883"')
     monkeypatch.setenv("MONITOR_MQTT__PORT", "1884")
-    assert _refusal(file).startswith(f"{file}: mqtt.port")
+    assert _load_error(file).startswith(f"{file}: mqtt.port")
 
 
 def test_all_problems_are_counted(file: Path) -> None:
     """Where several settings are wrong, the first is said and the others are counted."""
     file.write_text("[mqtt]\nport = 0\nqos = 7\nkeepalive = 1")
-    assert _refusal(file).endswith("(and 2 more)")
+    assert _load_error(file).endswith("(and 2 more)")
 
 
 @pytest.mark.parametrize(
@@ -183,10 +183,10 @@ def test_all_problems_are_counted(file: Path) -> None:
         (["x/{a}", "y/{a}"], "yield the same group"),
     ],
 )
-def test_templates_that_confuse(file: Path, topics: list[str], reason: str) -> None:
+def test_conflicting_templates(file: Path, topics: list[str], reason: str) -> None:
     """Input templates that match base_topic, or two that yield the same group, are refused."""
     file.write_text(f"[input]\ntopics = {topics}")
-    refusal = _refusal(file)
+    refusal = _load_error(file)
     assert refusal.startswith(f"{file}: input.topics: ")
     assert reason in refusal
 
@@ -203,9 +203,9 @@ def test_expected_group_that_cannot_come(file: Path, groups: list[str], reason: 
     """A group that must speak, and that no topic can yield, is refused with what was expected."""
     topics = ["x/{a}/{b}", "y/{a}/{b}/{c}"]
     file.write_text(f"[input]\ntopics = {topics}\ngroups = {groups}")
-    assert _refusal(file).startswith(f"{file}: input.groups: {reason}")
+    assert _load_error(file).startswith(f"{file}: input.groups: {reason}")
     file.write_text(f"[input]\ntopics = {topics}\ngroups = ['a/b', 'a/b/c']")
-    assert load(file).input.groups == ("a/b", "a/b/c")
+    assert load_settings(file).input.groups == ("a/b", "a/b/c")
 
 
 @pytest.mark.parametrize(
@@ -215,13 +215,13 @@ def test_expected_group_that_cannot_come(file: Path, groups: list[str], reason: 
 def test_no_toml(file: Path, content: bytes, reason: str) -> None:
     """A file that isn't TOML is refused by name."""
     file.write_bytes(content)
-    assert _refusal(file).startswith(f"{file}: {reason}")
+    assert _load_error(file).startswith(f"{file}: {reason}")
 
 
 def test_missing_file(tmp_path: Path) -> None:
     """A missing file is named, with what was expected."""
     path = tmp_path / "none.toml"
-    assert _refusal(path) == f"{path}: can't be read: No such file or directory; expected a TOML file"
+    assert _load_error(path) == f"{path}: can't be read: No such file or directory; expected a TOML file"
 
 
 @pytest.mark.parametrize(
@@ -238,20 +238,20 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_secret_in_the_file(file: Path, content: str) -> None:
     """No refusal of a file shows the password in it."""
     file.write_text(content)
-    assert SECRET not in _refusal(file)
+    assert SECRET not in _load_error(file)
 
 
 @pytest.mark.parametrize("variable", ["MONITOR_MQTT__PASSWORD", "MONITOR_MQTT__PASWORD", "MONITOR_MQTT"])
 def test_secret_in_the_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No refusal of the environment shows the password in it."""
     monkeypatch.setenv(variable, SECRET)
-    assert SECRET not in _refusal(None)
+    assert SECRET not in _load_error(None)
 
 
 def test_secret_that_is_a_number(file: Path) -> None:
     """A password that was written as a number is refused without being shown."""
     file.write_text('[mqtt]\nusername = "u"\npassword = 31415')
-    refusal = _refusal(file)
+    refusal = _load_error(file)
     assert "mqtt.password must be a valid string" in refusal
     assert "31415" not in refusal
 
@@ -259,41 +259,41 @@ def test_secret_that_is_a_number(file: Path) -> None:
 def test_secret_in_print(file: Path) -> None:
     """Settings that are printed don't show the password."""
     file.write_text(f'[mqtt]\nusername = "u"\npassword = "{SECRET}"')
-    settings = load(file)
+    settings = load_settings(file)
     assert SECRET not in f"{settings!r} {settings} {settings.model_dump_json()}"
-    assert password(settings.mqtt) == SECRET
+    assert read_password(settings.mqtt) == SECRET
 
 
 def test_password_file(tmp_path: Path) -> None:
     """A password file gives the password without its last newline."""
     path = tmp_path / "secret"
     path.write_text(f" {SECRET} \n")
-    assert password(Mqtt(username="u", password_file=path)) == f" {SECRET} "
+    assert read_password(MqttSettings(username="u", password_file=path)) == f" {SECRET} "
 
 
 def test_password_file_missing(tmp_path: Path) -> None:
     """A password file that can't be read is refused by key and name."""
     path = tmp_path / "none"
     with pytest.raises(ConfigurationError, match=f"mqtt.password_file: {path} can't be read: No such file"):
-        password(Mqtt(username="u", password_file=path))
+        read_password(MqttSettings(username="u", password_file=path))
 
 
-def test_systemd_may_say_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemd_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Variables that systemd sets under our prefix are no unknown settings."""
     monkeypatch.setenv("MONITOR_UNIT", "other.service")
     monkeypatch.setenv("MONITOR_EXIT_CODE", "exited")
-    assert load(None).mqtt.port == 1883
+    assert load_settings(None).mqtt.port == 1883
 
 
 def test_alert_rules(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules for some groups are tables in the file and JSON in the environment, with exact names."""
     file.write_text('[[alerts.rules]]\ngroups = "line1/*"\nraise_after = 3')
-    (rule,) = load(file).alerts.rules
+    (rule,) = load_settings(file).alerts.rules
     assert (rule.groups, rule.raise_after, rule.clear_after) == ("line1/*", 3, None)
     file.write_text('[[alerts.rules]]\ngroups = "line1/*"\nraise_aftr = 3')
     expected = "alerts.rules.0.raise_aftr is an unknown setting; did you mean 'raise_after'?"
-    assert _refusal(file) == f"{file}: {expected}"
+    assert _load_error(file) == f"{file}: {expected}"
     file.write_text("[[alerts.rules]]\nraise_after = 3")
-    assert _refusal(file) == f"{file}: alerts.rules.0.groups is missing"
+    assert _load_error(file) == f"{file}: alerts.rules.0.groups is missing"
     monkeypatch.setenv("MONITOR_ALERTS__RULES", '[{"groups": "a", "clear_below": 0.25}]')
-    assert load(None).alerts.rules[0].clear_below == 0.25
+    assert load_settings(None).alerts.rules[0].clear_below == 0.25

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config.loading import load
-from monitor.config.secrets import token
-from monitor.config.settings import Http
+from monitor.config.loading import load_settings
+from monitor.config.secrets import read_token
+from monitor.config.settings import HttpSettings
 from monitor.core.errors import ConfigurationError
 
 SECRET = "hunter2"  # noqa: S105, a test's
@@ -27,7 +27,7 @@ def test_token_in_the_file(tmp_path: Path, content: str) -> None:
     file = tmp_path / "monitor.toml"
     file.write_text(content)
     with pytest.raises(ConfigurationError) as error:
-        load(file)
+        load_settings(file)
     refusal = str(error.value)
     assert "http" in refusal
     assert SECRET not in refusal
@@ -35,23 +35,23 @@ def test_token_in_the_file(tmp_path: Path, content: str) -> None:
 
 def test_token(tmp_path: Path) -> None:
     """A token comes from the settings or from a file, and no print of the settings shows it."""
-    assert token(load(None).http) is None
+    assert read_token(load_settings(None).http) is None
     file = tmp_path / "monitor.toml"
     file.write_text(f'[http]\ntoken = "{TOKEN}"')
-    settings = load(file)
-    assert token(settings.http) == TOKEN
+    settings = load_settings(file)
+    assert read_token(settings.http) == TOKEN
     assert TOKEN not in f"{settings!r} {settings.model_dump_json()}"
-    path = tmp_path / "token"
+    path = tmp_path / "read_token"
     path.write_text(f"{TOKEN}\n")
-    assert token(Http(token_file=path)) == TOKEN
+    assert read_token(HttpSettings(token_file=path)) == TOKEN
 
 
 @pytest.mark.parametrize(("content", "reason"), [(SECRET, "at least 16 characters"), (None, "No such file")])
 def test_token_file_that_cannot_be_used(tmp_path: Path, content: str | None, reason: str) -> None:
     """A token file that is missing, or holds no token, is refused by key and name, and not shown."""
-    path = tmp_path / "token"
+    path = tmp_path / "read_token"
     if content:
         path.write_text(content)
     with pytest.raises(ConfigurationError, match=f"http.token_file: {path}.*{reason}") as error:
-        token(Http(token_file=path))
+        read_token(HttpSettings(token_file=path))
     assert SECRET not in str(error.value)

@@ -1,26 +1,26 @@
 import numpy as np
 import pytest
 
-from monitor.core.medians import median, middle, middles
+from monitor.core.medians import median, median_high, median_low_high
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 9])
-def test_as_numpy(count: int) -> None:
+def test_median_high_equals_numpy(count: int) -> None:
     """The one in the middle is NumPy's median to the bit."""
     values = np.random.default_rng(0).normal(20, 5, (count, 50, 4))
-    np.testing.assert_array_equal(middle(values), np.median(values, axis=0))
+    np.testing.assert_array_equal(median_high(values), np.median(values, axis=0))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])
-def test_all_of_numpy(count: int) -> None:
+def test_median_equals_numpy(count: int) -> None:
     """So is the median, also where two are in the middle."""
     values = np.random.default_rng(0).normal(20, 5, (5, 50, count))
     np.testing.assert_array_equal(median(values), np.median(values, axis=-1, keepdims=True))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 11, 12])
-def test_two_in_the_middle(count: int) -> None:
+def test_median_low_high_equals_numpy(count: int) -> None:
     """Half way between the two is the median of those that are there, whatever stands in other places."""
     rings = np.random.default_rng(0).normal(20, 5, (50, 11, 2))
-    low, high = middles(rings, np.full(50, count))
+    low, high = median_low_high(rings, np.full(50, count))
     np.testing.assert_allclose((low + high) / 2, np.median(rings[:, :count], axis=1))

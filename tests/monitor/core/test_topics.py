@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.topics import Template, conflict
+from monitor.core.topics import Template, find_conflict
 from monitor.ingest.decode import DecodeStage
-from tests.monitor.service.pipeline_fixture import taken
+from tests.monitor.service.pipeline_fixture import message_batch
 from tests.support.toy_bundle import NAMES
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=100)
@@ -98,7 +98,7 @@ def test_no_template(text: str, rule: str) -> None:
 )
 def test_conflict(texts: list[str], reason: str | None) -> None:
     """Templates that read the monitor's own output, or that say one group in two ways, can't stand."""
-    found = conflict([Template(text) for text in texts], "sensor-monitor")
+    found = find_conflict([Template(text) for text in texts], "sensor-monitor")
     assert (found is None) == (reason is None)
     assert (reason or "") in (found or "")
 
@@ -111,27 +111,27 @@ ALL_TOPICS = ["/".join(levels) for depth in (1, 2, 3) for levels in product("abc
 
 @QUICK
 @given(LEVELS, LEVELS, st.lists(st.sampled_from("ab"), min_size=1, max_size=2))
-def test_no_conflict_is_no_confusion(one: list[str], two: list[str], base: list[str]) -> None:
+def test_conflict_equals_brute_force(one: list[str], two: list[str], base: list[str]) -> None:
     """Templates without a conflict never match output, and never give one group to two topics."""
     templates, base_topic = [Template("/".join(one)), Template("/".join(two))], "/".join(base)
-    confused = False
+    is_ambiguous = False
     seen: set[str] = set()
     for topic in ALL_TOPICS:
         groups = [group for template in templates if (group := template.group(topic)) is not None]
-        own = topic == base_topic or topic.startswith(f"{base_topic}/")
-        confused |= bool(groups) and (own or len(groups) > 1 or groups[0] in seen)
+        is_own_output = topic == base_topic or topic.startswith(f"{base_topic}/")
+        is_ambiguous |= bool(groups) and (is_own_output or len(groups) > 1 or groups[0] in seen)
         seen.update(groups)
-    assert (conflict(templates, base_topic) is not None) == confused
+    assert (find_conflict(templates, base_topic) is not None) == is_ambiguous
 
 
 def test_decode_forgets_topics() -> None:
     """What the decode stage remembers of a topic goes with its group; what is heard once isn't kept."""
     stage = DecodeStage([Template("p/{line}/{station}"), Template("q/{group}")], NAMES, {})
     topics = ("p/a/b", "q/c", "none", "q/once")
-    for heard in (topics, topics[:3]):
-        batch = taken([(topic, b"{}", None, False) for topic in heard])
+    for received_topics in (topics, topics[:3]):
+        batch = message_batch([(topic, b"{}", None, False) for topic in received_topics])
         stage.decode(batch.messages, batch.arrivals)
-    assert stage._known == {"p/a/b": "a/b", "q/c": "c"}  # noqa: SLF001
+    assert stage._group_by_topic == {"p/a/b": "a/b", "q/c": "c"}  # noqa: SLF001
     for group in ("a/b", "c", "unknown"):
         stage.forget(group)
-    assert stage._known == {}  # noqa: SLF001
+    assert stage._group_by_topic == {}  # noqa: SLF001

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitor.core.verdicts import AlertEvent, Judgements
+from monitor.core.verdicts import AlertEvent, JudgedWindows
 from monitor.detect.alerts import AlertStage
 
-__all__ = ["SCORES", "THRESHOLD", "Said", "Window", "judged", "say", "update"]
+__all__ = ["SCORES", "THRESHOLD", "EventSummary", "Window", "feed", "judged_windows", "summarize"]
 
 THRESHOLD = 0.5
 SCORES = {"F": 0.9, "m": 0.4, "N": 0.1}
@@ -25,39 +25,40 @@ class Window:
 
 
 @dataclass
-class Said:
+class EventSummary:
     """An event, as far as the rules decide it."""
 
     status: str
     id: str
     ended_at: float | None = None
     repeat: int = 0
-    at: float = 0.0
+    ts: float = 0.0
 
 
-def judged(windows: list[Window]) -> Judgements:
+def judged_windows(windows: list[Window]) -> JudgedWindows:
     """Return them as the model's verdicts."""
     ts = np.array([window.ts for window in windows])[:, None]  # (window, step)
     scores = np.array([window.score for window in windows])
     flags = np.zeros(len(windows), dtype=bool)
     groups = [window.group for window in windows]
-    return Judgements(groups, ts, ts[:, :, None], scores, scores > THRESHOLD, flags)
+    return JudgedWindows(groups, ts, ts[:, :, None], scores, scores > THRESHOLD, flags)
 
 
-def update(stage: AlertStage, windows: list[Window]) -> list[AlertEvent]:
+def feed(stage: AlertStage, windows: list[Window]) -> list[AlertEvent]:
     """Feed windows in as few batches as acknowledging between them allows."""
     events, begin = [], 0
-    for at, window in enumerate(windows, start=1):
-        if window.acknowledged or at == len(windows):
-            events += stage.update(judged(windows[begin:at]))
-            begin = at
+    for end, window in enumerate(windows, start=1):
+        if window.acknowledged or end == len(windows):
+            events += stage.update(judged_windows(windows[begin:end]))
+            begin = end
         if window.acknowledged:
-            assert stage.acknowledge(window.group) == stage.incident(window.group)
+            assert stage.acknowledge(window.group) == stage.incident_id(window.group)
     return events
 
 
-def say(events: list[AlertEvent]) -> list[Said]:
+def summarize(events: list[AlertEvent]) -> list[EventSummary]:
     """Reduce events to that."""
     return [
-        Said(event.status, event.id, event.ended_at, event.repeat, event.window_ts[-1]) for event in events
+        EventSummary(event.status, event.id, event.ended_at, event.repeat, event.window_ts[-1])
+        for event in events
     ]

@@ -1,66 +1,70 @@
 import pytest
 
-from monitor.config.settings import AlertRule, Alerts
+from monitor.config.settings import AlertOverride, AlertSettings
 from monitor.core.errors import ConfigurationError
-from monitor.core.rules import Rules
+from monitor.core.rules import AlertRules
 from monitor.detect.alerts import AlertStage
-from monitor.service.stages import alert_stage
-from tests.monitor.detect.alert_sequences import SCORES, THRESHOLD, Window, judged, say, update
+from monitor.service.stages import build_alert_stage
+from tests.monitor.detect.alert_sequences import SCORES, THRESHOLD, Window, feed, judged_windows, summarize
 
 
-def _run(verdicts: str, rules: Rules, *, every_window: bool = False) -> list[str]:
+def _run(verdicts: str, rules: AlertRules, *, every_window: bool = False) -> list[str]:
     """Feed one group at seconds 0, 1, 2...; tell each event as `status at+repeat`."""
     windows = [Window("g", at, SCORES[verdict]) for at, verdict in enumerate(verdicts)]
-    said = say(update(AlertStage(rules, every_window=every_window), windows))
-    return [f"{one.status[0]}{one.at:g}" + (f"+{one.repeat}" if one.repeat else "") for one in said]
+    events = summarize(feed(AlertStage(rules, every_window=every_window), windows))
+    return [f"{one.status[0]}{one.ts:g}" + (f"+{one.repeat}" if one.repeat else "") for one in events]
 
 
 @pytest.mark.parametrize(
     ("verdicts", "rules", "events"),
     [
-        ("FmmmNN", Rules(clear_after=2, clear_below=0.3), ["f0", "r5"]),
-        ("FNmNN", Rules(clear_after=2, clear_below=0.3), ["f0", "r4"]),
-        ("FmFNN", Rules(clear_after=2, clear_below=0.3), ["f0", "r4"]),
-        ("FFmFFF", Rules(raise_after=3, clear_below=0.3), ["f5"]),
-        ("FNNNFFFF", Rules(clear_after=1, min_interval=5), ["f0", "r1", "f6"]),
-        ("FNNNFFFF", Rules(clear_after=3, min_interval=5), ["f0", "r3", "f6"]),
-        ("FNNNFFNN", Rules(clear_after=1, min_interval=5), ["f0", "r1"]),
-        ("FNNFNNNNNF", Rules(clear_after=1, min_interval=5), ["f0", "r1", "f9"]),
-        ("FNFNFNFNF", Rules(clear_after=1, min_interval=3), ["f0", "r1", "f4", "r5", "f8"]),
-        ("FFFFFFF", Rules(renotify_after=3), ["f0", "f3+1", "f6+2"]),
-        ("FFNNFFNNN", Rules(renotify_after=2), ["f0", "f4+1", "r8"]),
-        ("FmmmmmmN", Rules(clear_after=1, clear_below=0.3, renotify_after=3), ["f0", "f3+1", "f6+2", "r7"]),
-        ("FFFNFFF", Rules(clear_after=1, renotify_after=2), ["f0", "f2+1", "r3", "f4", "f6+1"]),
+        ("FmmmNN", AlertRules(clear_after=2, clear_below=0.3), ["f0", "r5"]),
+        ("FNmNN", AlertRules(clear_after=2, clear_below=0.3), ["f0", "r4"]),
+        ("FmFNN", AlertRules(clear_after=2, clear_below=0.3), ["f0", "r4"]),
+        ("FFmFFF", AlertRules(raise_after=3, clear_below=0.3), ["f5"]),
+        ("FNNNFFFF", AlertRules(clear_after=1, min_interval=5), ["f0", "r1", "f6"]),
+        ("FNNNFFFF", AlertRules(clear_after=3, min_interval=5), ["f0", "r3", "f6"]),
+        ("FNNNFFNN", AlertRules(clear_after=1, min_interval=5), ["f0", "r1"]),
+        ("FNNFNNNNNF", AlertRules(clear_after=1, min_interval=5), ["f0", "r1", "f9"]),
+        ("FNFNFNFNF", AlertRules(clear_after=1, min_interval=3), ["f0", "r1", "f4", "r5", "f8"]),
+        ("FFFFFFF", AlertRules(renotify_after=3), ["f0", "f3+1", "f6+2"]),
+        ("FFNNFFNNN", AlertRules(renotify_after=2), ["f0", "f4+1", "r8"]),
+        (
+            "FmmmmmmN",
+            AlertRules(clear_after=1, clear_below=0.3, renotify_after=3),
+            ["f0", "f3+1", "f6+2", "r7"],
+        ),
+        ("FFFNFFF", AlertRules(clear_after=1, renotify_after=2), ["f0", "f2+1", "r3", "f4", "f6+1"]),
     ],
 )
-def test_rules(verdicts: str, rules: Rules, events: list[str]) -> None:
+def test_rules(verdicts: str, rules: AlertRules, events: list[str]) -> None:
     """Incidents begin, end and are said again when the rules say so."""
     assert _run(verdicts, rules) == events
 
 
 def test_held_off_incident_began_when_it_began() -> None:
     """An incident that the one before held off is dated from its first Faulty window."""
-    stage = AlertStage(Rules(clear_after=1, min_interval=5))
+    stage = AlertStage(AlertRules(clear_after=1, min_interval=5))
     windows = [Window("g", at, SCORES[verdict]) for at, verdict in enumerate("FNNFFFFFF")]
-    assert [(one.id, one.at) for one in say(update(stage, windows))] == [
+    assert [(one.id, one.ts) for one in summarize(feed(stage, windows))] == [
         ("g:0", 0),
         ("g:0", 1),
         ("g:3000", 6),
     ]
 
 
-def test_every_window_knows_no_rules() -> None:
+def test_every_window_ignores_rules() -> None:
     """In every_window each Faulty window is an event, numbered within its incident, whatever the rules."""
-    rules = Rules(3, 3, clear_below=0.2, min_interval=100, renotify_after=100)
+    rules = AlertRules(3, 3, clear_below=0.2, min_interval=100, renotify_after=100)
     assert _run("FFNFmF", rules, every_window=True) == ["f0", "f1+1", "f3", "f5"]
 
 
 def test_clock_that_was_set_back() -> None:
     """A group whose clock was set back is neither held off nor kept quiet until the old time comes again."""
-    rules = Rules(clear_after=1, min_interval=60, renotify_after=60)
-    course = [(1000, "F"), (1001, "N"), (10, "F"), (11, "F"), (71, "F"), (20, "F"), (21, "F")]
-    windows = [Window("g", ts, SCORES[verdict]) for ts, verdict in course]
-    assert [(one.status, one.at, one.repeat) for one in say(update(AlertStage(rules), windows))] == [
+    rules = AlertRules(clear_after=1, min_interval=60, renotify_after=60)
+    readings = [(1000, "F"), (1001, "N"), (10, "F"), (11, "F"), (71, "F"), (20, "F"), (21, "F")]
+    windows = [Window("g", ts, SCORES[verdict]) for ts, verdict in readings]
+    assert [(one.status, one.ts, one.repeat) for one in summarize(feed(AlertStage(rules), windows))] == [
         ("firing", 1000, 0),
         ("resolved", 1001, 0),
         ("firing", 10, 0),
@@ -71,50 +75,52 @@ def test_clock_that_was_set_back() -> None:
 
 def test_acknowledged_incident() -> None:
     """Who acknowledges gets the id and no reminder of that incident; the next one is said again."""
-    stage = AlertStage(Rules(clear_after=1, min_interval=1, renotify_after=1))
+    stage = AlertStage(AlertRules(clear_after=1, min_interval=1, renotify_after=1))
     assert stage.acknowledge("g") is None
-    stage.update(judged([Window("g", 0, 0.9)]))
+    stage.update(judged_windows([Window("g", 0, 0.9)]))
     assert stage.acknowledge("g") == "g:0"
-    assert stage.update(judged([Window("g", 5, 0.9)])) == []
-    said = say(stage.update(judged([Window("g", ts, score) for ts, score in [(6, 0.1), (7, 0.9), (8, 0.9)]])))
-    assert [(one.status, one.at, one.repeat) for one in said] == [
+    assert stage.update(judged_windows([Window("g", 5, 0.9)])) == []
+    events = summarize(
+        stage.update(judged_windows([Window("g", ts, score) for ts, score in [(6, 0.1), (7, 0.9), (8, 0.9)]]))
+    )
+    assert [(one.status, one.ts, one.repeat) for one in events] == [
         ("resolved", 6, 0),
         ("firing", 7, 0),
         ("firing", 8, 1),
     ]
 
 
-@pytest.mark.parametrize(("min_interval", "next_one"), [(0, ("g:2000", 3)), (4, ("g:2000", 5))])
-def test_end_from_outside(min_interval: float, next_one: tuple[str, int]) -> None:
+@pytest.mark.parametrize(("min_interval", "next_incident"), [(0, ("g:2000", 3)), (4, ("g:2000", 5))])
+def test_end_incident(min_interval: float, next_incident: tuple[str, int]) -> None:
     """An incident that somebody ends is over; the next one counts anew, and `min_interval` from there."""
-    stage = AlertStage(Rules(raise_after=2, min_interval=min_interval))
-    stage.end("g", 0)
-    stage.update(judged([Window("g", 0, 0.9), Window("g", 1, 0.9)]))
-    stage.end("g", 1)
-    assert (stage.incident("g"), stage.firing) == (None, 0)
-    said = say(stage.update(judged([Window("g", ts, 0.9) for ts in range(2, 9)])))
-    assert [(one.id, one.at) for one in said] == [next_one]
+    stage = AlertStage(AlertRules(raise_after=2, min_interval=min_interval))
+    stage.end_incident("g", 0)
+    stage.update(judged_windows([Window("g", 0, 0.9), Window("g", 1, 0.9)]))
+    stage.end_incident("g", 1)
+    assert (stage.incident_id("g"), stage.firing_count) == (None, 0)
+    events = summarize(stage.update(judged_windows([Window("g", ts, 0.9) for ts in range(2, 9)])))
+    assert [(one.id, one.ts) for one in events] == [next_incident]
 
 
 def test_interval_that_is_over_leaves_nothing() -> None:
     """A group is looked at until its interval is over, and no longer."""
-    stage = AlertStage(Rules(clear_after=2, min_interval=3))
-    update(stage, [Window("g", ts, score) for ts, score in [(0, 0.9), (1, 0.1), (2, 0.1)]])
-    assert (stage.firing, stage.groups()) == (0, ["g"])
-    update(stage, [Window("g", 4, 0.1)])
+    stage = AlertStage(AlertRules(clear_after=2, min_interval=3))
+    feed(stage, [Window("g", ts, score) for ts, score in [(0, 0.9), (1, 0.1), (2, 0.1)]])
+    assert (stage.firing_count, stage.groups()) == (0, ["g"])
+    feed(stage, [Window("g", 4, 0.1)])
     assert stage.groups() == []
-    update(stage, [Window("g", ts, score) for ts, score in [(10, 0.9), (11, 0.1), (20, 0.1)]])
+    feed(stage, [Window("g", ts, score) for ts, score in [(10, 0.9), (11, 0.1), (20, 0.1)]])
     assert stage.groups() == []
 
 
 def test_first_pattern_decides() -> None:
     """A group follows the first rule whose pattern fits it, and what that leaves out is as for all."""
     rules = (
-        AlertRule(groups="line1/press*", clear_after=2),
-        AlertRule(groups="line1/*", raise_after=3),
-        AlertRule(groups="*", raise_after=2, clear_after=1),
+        AlertOverride(groups="line1/press*", clear_after=2),
+        AlertOverride(groups="line1/*", raise_after=3),
+        AlertOverride(groups="*", raise_after=2, clear_after=1),
     )
-    stage = alert_stage(Alerts(raise_after=1, clear_after=4, rules=rules), THRESHOLD)
+    stage = build_alert_stage(AlertSettings(raise_after=1, clear_after=4, rules=rules), THRESHOLD)
     for group, raise_after, clear_after in [
         ("line1/press/7", 1, 2),
         ("line1/oven", 3, 4),
@@ -122,27 +128,27 @@ def test_first_pattern_decides() -> None:
         ("LINE1/oven", 2, 1),
     ]:
         windows = [Window(group, ts, 0.9 if ts < 4 else 0.1) for ts in range(10)]
-        said = [(one.status, one.at) for one in say(update(stage, windows))]
-        assert said == [("firing", raise_after - 1), ("resolved", 3 + clear_after)], group
+        events = [(one.status, one.ts) for one in summarize(feed(stage, windows))]
+        assert events == [("firing", raise_after - 1), ("resolved", 3 + clear_after)], group
 
 
 def test_hysteresis_above_the_threshold() -> None:
     """A score to clear that is above the bundle's threshold is refused, with where it stands."""
-    alert_stage(Alerts(clear_below=0.5), THRESHOLD)
+    build_alert_stage(AlertSettings(clear_below=0.5), THRESHOLD)
     with pytest.raises(ConfigurationError, match=r"^alerts.clear_below is 0.6, above the bundle's threshold"):
-        alert_stage(Alerts(clear_below=0.6), THRESHOLD)
-    rules = (AlertRule(groups="a"), AlertRule(groups="b", clear_below=0.6))
+        build_alert_stage(AlertSettings(clear_below=0.6), THRESHOLD)
+    rules = (AlertOverride(groups="a"), AlertOverride(groups="b", clear_below=0.6))
     with pytest.raises(ConfigurationError, match=r"^alerts.rules.1.clear_below is 0.6"):
-        alert_stage(Alerts(rules=rules), THRESHOLD)
+        build_alert_stage(AlertSettings(rules=rules), THRESHOLD)
 
 
-def test_what_an_earlier_monitor_kept() -> None:
+def test_state_of_an_earlier_version() -> None:
     """An incident that a monitor without reminders left open goes on, and is said again from then on."""
-    stage = AlertStage(Rules(clear_after=1, renotify_after=2))
+    stage = AlertStage(AlertRules(clear_after=1, renotify_after=2))
     stage.load("g", b"\x92\x01\x94\x05\x00\xcb" + b"\0" * 8 + b"\xcb" + b"\0" * 8)  # [1, [5, 0, 0.0, 0.0]]
-    assert (stage.firing, stage.incident("g")) == (1, "g:0")
+    assert (stage.firing_count, stage.incident_id("g")) == (1, "g:0")
     windows = [Window("g", ts, 0.9) for ts in (10.0, 11.0, 12.0)] + [Window("g", 13.0, 0.1)]
-    assert [(one.status, one.at) for one in say(update(stage, windows))] == [
+    assert [(one.status, one.ts) for one in summarize(feed(stage, windows))] == [
         ("firing", 12.0),
         ("resolved", 13.0),
     ]

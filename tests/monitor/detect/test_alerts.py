@@ -3,20 +3,20 @@ import weakref
 import numpy as np
 import pytest
 
-from monitor.core.rules import Rules
-from monitor.core.verdicts import AlertEvent, Judgements
+from monitor.core.rules import AlertRules
+from monitor.core.verdicts import AlertEvent, JudgedWindows
 from monitor.detect.alerts import AlertStage
 
-Said = tuple[str, str, float | None]
+EventSummary = tuple[str, str, float | None]
 """Status, id, end."""
 
 
-def _judged(stream: list[tuple[str, bool]], first: int = 0) -> Judgements:
+def _judged_windows(stream: list[tuple[str, bool]], first: int = 0) -> JudgedWindows:
     """Build windows whose newest event time is their number in the stream."""
     count = len(stream)
     ts = np.arange(first, first + count, dtype=np.float64)[:, None] + [-2.0, -1.0, 0.0]  # (window, step)
     faulty = np.array([is_faulty for _, is_faulty in stream], dtype=bool)
-    return Judgements(
+    return JudgedWindows(
         groups=[group for group, _ in stream],
         ts=ts,
         values=np.repeat(ts[:, :, None], 4, axis=2),
@@ -26,13 +26,13 @@ def _judged(stream: list[tuple[str, bool]], first: int = 0) -> Judgements:
     )
 
 
-def _say(events: list[AlertEvent]) -> list[Said]:
+def _summarize(events: list[AlertEvent]) -> list[EventSummary]:
     return [(event.status, event.id, event.ended_at) for event in events]
 
 
-def _run(verdicts: str, stage: AlertStage) -> list[Said]:
+def _run(verdicts: str, stage: AlertStage) -> list[EventSummary]:
     """Feed one group with F and N at seconds 0, 1, 2..."""
-    return _say(stage.update(_judged([("g", verdict == "F") for verdict in verdicts])))
+    return _summarize(stage.update(_judged_windows([("g", verdict == "F") for verdict in verdicts])))
 
 
 @pytest.mark.parametrize(
@@ -51,28 +51,28 @@ def _run(verdicts: str, stage: AlertStage) -> list[Said]:
         ("NFFNN", 2, 2, [("firing", "g:1000", None), ("resolved", "g:1000", 3)]),
     ],
 )
-def test_lifecycle(verdicts: str, raise_after: int, clear_after: int, events: list[Said]) -> None:
+def test_lifecycle(verdicts: str, raise_after: int, clear_after: int, events: list[EventSummary]) -> None:
     """An incident fires once after raise_after Faulty windows and resolves once after clear_after Normal."""
-    assert _run(verdicts, AlertStage(Rules(raise_after, clear_after))) == events
+    assert _run(verdicts, AlertStage(AlertRules(raise_after, clear_after))) == events
 
 
 def test_every_window() -> None:
     """In every_window each Faulty window fires with its incident's id, which the first Normal one ends."""
-    stage = AlertStage(Rules(5, 5), every_window=True)
+    stage = AlertStage(AlertRules(5, 5), every_window=True)
     assert _run("FFNNF", stage) == [
         ("firing", "g:0", None),
         ("firing", "g:0", None),
         ("firing", "g:4000", None),
     ]
-    assert (stage.firing, stage.incident("g")) == (1, "g:4000")
-    stage.update(_judged([("g", False)], 5))
-    assert (stage.firing, stage.incident("g")) == (0, None)
+    assert (stage.firing_count, stage.incident_id("g")) == (1, "g:4000")
+    stage.update(_judged_windows([("g", False)], 5))
+    assert (stage.firing_count, stage.incident_id("g")) == (0, None)
 
 
-def test_event_tells_its_window() -> None:
+def test_event_fields() -> None:
     """An event holds score, flag, times and raw values of the window that caused it."""
-    stage = AlertStage(Rules(raise_after=2, clear_after=1))
-    firing, resolved = stage.update(_judged([("g", True), ("g", True), ("g", False)]))
+    stage = AlertStage(AlertRules(raise_after=2, clear_after=1))
+    firing, resolved = stage.update(_judged_windows([("g", True), ("g", True), ("g", False)]))
     assert firing == AlertEvent(
         id="g:0",
         status="firing",
@@ -90,7 +90,7 @@ def test_event_tells_its_window() -> None:
 
 def test_id_is_in_milliseconds() -> None:
     """An incident's id is its group and the millisecond at which it began."""
-    judged = _judged([("line1/station7", True)])
+    judged = _judged_windows([("line1/station7", True)])
     judged.ts[0, 2] = 1700000000.1234
     (event,) = AlertStage().update(judged)
     assert event.id == "line1/station7:1700000000123"
@@ -98,26 +98,26 @@ def test_id_is_in_milliseconds() -> None:
 
 def test_open_incidents() -> None:
     """Open incidents are counted and known by group; a quiet group leaves no state behind."""
-    stage = AlertStage(Rules(clear_after=2))
-    stage.update(_judged([("a", True), ("b", True), ("c", False), ("b", False)]))
-    assert (stage.firing, stage.incident("a"), stage.incident("b")) == (2, "a:0", "b:1000")
-    assert stage.incident("c") is None
+    stage = AlertStage(AlertRules(clear_after=2))
+    stage.update(_judged_windows([("a", True), ("b", True), ("c", False), ("b", False)]))
+    assert (stage.firing_count, stage.incident_id("a"), stage.incident_id("b")) == (2, "a:0", "b:1000")
+    assert stage.incident_id("c") is None
     assert sorted(stage.groups()) == ["a", "b"]
-    stage.update(_judged([("b", False)], 4))
-    assert (stage.firing, stage.groups()) == (1, ["a"])
+    stage.update(_judged_windows([("b", False)], 4))
+    assert (stage.firing_count, stage.groups()) == (1, ["a"])
     stage.forget("a")
     stage.forget("unknown")
-    assert (stage.firing, stage.groups(), stage.incident("a")) == (0, [], None)
+    assert (stage.firing_count, stage.groups(), stage.incident_id("a")) == (0, [], None)
 
 
 def test_loading_twice_counts_once() -> None:
     """State that is loaded over itself doesn't count an incident twice, and a quiet one takes it off."""
     stage = AlertStage()
-    stage.update(_judged([("g", True)]))
+    stage.update(_judged_windows([("g", True)]))
     stage.load("g", stage.dump("g"))
-    assert (stage.firing, stage.incident("g")) == (1, "g:0")
+    assert (stage.firing_count, stage.incident_id("g")) == (1, "g:0")
     stage.load("g", stage.dump("unknown"))
-    assert (stage.firing, stage.groups()) == (0, [])
+    assert (stage.firing_count, stage.groups()) == (0, [])
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x92", b"\x92\x63\x94\x00\x00\xca\x00\x00\x00\x00\xc0", b"{}"])
@@ -127,18 +127,18 @@ def test_load_refuses(damage: bytes) -> None:
         AlertStage().load("g", damage)
 
 
-class _Name(str):
+class _WeakReferableStr(str):
     """A group's name that tells when nobody holds it any more."""
 
     __slots__ = ("__weakref__",)
 
 
-@pytest.mark.parametrize("special", [(), [("g*", Rules(1, 1))]])
-def test_quiet_groups_leave_nothing(special: list[tuple[str, Rules]]) -> None:
+@pytest.mark.parametrize("overrides", [(), [("g*", AlertRules(1, 1))]])
+def test_quiet_groups_leave_nothing(overrides: list[tuple[str, AlertRules]]) -> None:
     """Of a group whose incident is over nothing is kept, not even its name: of such there is no end."""
-    stage = AlertStage(Rules(1, 1), special)
-    name = _Name("group")
-    held = weakref.ref(name)
-    assert len(stage.update(_judged([(name, True), (name, False)]))) == 2
+    stage = AlertStage(AlertRules(1, 1), overrides)
+    name = _WeakReferableStr("group")
+    name_ref = weakref.ref(name)
+    assert len(stage.update(_judged_windows([(name, True), (name, False)]))) == 2
     del name
-    assert held() is None
+    assert name_ref() is None

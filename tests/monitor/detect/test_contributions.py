@@ -10,7 +10,7 @@ from monitor.detect.contributions import Contributions, Occlusion
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=150)
 SHAPE = 3, 4
-NOTHING = np.zeros(SHAPE)
+EXPECTED = np.zeros(SHAPE)
 
 
 def _explain(logit: FloatArray, window: NDArray[np.float32]) -> Contributions:
@@ -19,7 +19,7 @@ def _explain(logit: FloatArray, window: NDArray[np.float32]) -> Contributions:
     def score(windows: FloatArray) -> FloatArray:
         return 1 / (1 + np.exp(-(windows * logit).sum(axis=(1, 2)) - 1))  # type: ignore[no-any-return]
 
-    return Occlusion(*SHAPE).explain(window, NOTHING, score)
+    return Occlusion(*SHAPE).explain(window, EXPECTED, score)
 
 
 VALUES = st_numpy.arrays(np.float32, SHAPE, elements=st.integers(-8, 8).map(lambda n: n / 8))
@@ -27,7 +27,7 @@ VALUES = st_numpy.arrays(np.float32, SHAPE, elements=st.integers(-8, 8).map(lamb
 
 @QUICK
 @given(VALUES, VALUES)
-def test_what_a_sum_is_made_of(logit: NDArray[np.float32], window: NDArray[np.float32]) -> None:
+def test_shares_of_a_linear_model(logit: NDArray[np.float32], window: NDArray[np.float32]) -> None:
     """Where a logit is a sum, each value's share is its own part of it, and what speaks against has none."""
     parts = np.maximum(logit.astype(np.float64) * window, 0)
     found = _explain(logit.astype(np.float64), window)
@@ -41,16 +41,16 @@ def test_what_a_sum_is_made_of(logit: NDArray[np.float32], window: NDArray[np.fl
     assert found.by_step.sum() == pytest.approx(1)
 
 
-def _largest(windows: FloatArray) -> FloatArray:
+def _step_score(windows: FloatArray) -> FloatArray:
     """Return 1 where any value is above 1, else 0: as sure as a 32-bit score gets."""
     return (windows > 1).any(axis=(1, 2)).astype(np.float64)
 
 
-def test_sure_of_one_value() -> None:
+def test_saturated_scores() -> None:
     """Scores of exactly 1 and 0 have finite shares."""
     window = np.zeros(SHAPE)
     window[2, 1] = 5
-    found = Occlusion(*SHAPE).explain(window, NOTHING, _largest)
+    found = Occlusion(*SHAPE).explain(window, EXPECTED, _step_score)
     assert found.by_feature is not None
     assert found.by_step is not None
     assert found.by_feature.tolist() == [0, 1, 0, 0]
@@ -61,7 +61,7 @@ def test_fault_that_fills_the_window() -> None:
     """Where each step is bad enough alone, no value has a share, but the feature as a whole does."""
     window = np.zeros(SHAPE)
     window[:, 1] = 5
-    found = Occlusion(*SHAPE).explain(window, NOTHING, _largest)
+    found = Occlusion(*SHAPE).explain(window, EXPECTED, _step_score)
     assert found.by_step is None
     assert found.by_feature is not None
     assert found.by_feature.tolist() == [0, 1, 0, 0]
@@ -69,5 +69,5 @@ def test_fault_that_fills_the_window() -> None:
 
 def test_two_faults_at_once() -> None:
     """Where each of two features is bad enough alone, nothing has a share."""
-    found = Occlusion(*SHAPE).explain(np.full(SHAPE, 5.0), NOTHING, _largest)
+    found = Occlusion(*SHAPE).explain(np.full(SHAPE, 5.0), EXPECTED, _step_score)
     assert (found.by_feature, found.by_step) == (None, None)

@@ -2,15 +2,15 @@ import numpy as np
 import pytest
 
 from monitor.bundle.manifest import Feature
-from monitor.core.quantities import neighbours
+from monitor.core.quantities import find_neighbours
 from monitor.detect.contributions import Contributions
-from monitor.detect.explanation import reason
+from monitor.detect.explanation import explain
 from tests.support.toy_bundle import FAULTY, FEATURES, HEALTHY, SCALER
 
-TEMPERATURE_2 = np.array([0.1, 0.0, 0.9, 0.0])
+TEMPERATURE_2_SHARES = np.array([0.1, 0.0, 0.9, 0.0])
 
 
-def _reason(
+def _explain(
     window: list[list[float]],
     by_feature: np.ndarray | None,
     by_step: np.ndarray | None = None,
@@ -20,45 +20,45 @@ def _reason(
     scaled = (values - SCALER.mean[0]) / SCALER.scale[0]
     if features is FEATURES:
         scaled = SCALER.transform(values)
-    return reason(features, values, scaled.astype(np.float32), Contributions(by_feature, by_step))
+    return explain(features, values, scaled.astype(np.float32), Contributions(by_feature, by_step))
 
 
 def test_value_and_its_neighbour() -> None:
     """The feature with the largest share is named with its value and unit, and what its neighbour reads."""
-    said = _reason([[27.49, 67.81, 27.6, 67.78], [27.49, 67.81, 55.2, 67.78]], TEMPERATURE_2)
-    assert said == "temperature_2 reads 55.2 degC, its neighbour temperature_1 27.5"
+    text = _explain([[27.49, 67.81, 27.6, 67.78], [27.49, 67.81, 55.2, 67.78]], TEMPERATURE_2_SHARES)
+    assert text == "temperature_2 reads 55.2 degC, its neighbour temperature_1 27.5"
 
 
-def test_reading_that_shows_it() -> None:
+def test_reading_of_the_largest_deviation() -> None:
     """The reading is told in which the neighbours are furthest apart, the newest of equal ones."""
-    assert "reads 30 degC" in _reason([HEALTHY, FAULTY, HEALTHY], TEMPERATURE_2)
+    assert "reads 30 degC" in _explain([HEALTHY, FAULTY, HEALTHY], TEMPERATURE_2_SHARES)
     same = [[20.0, 50.0, value, 50.0] for value in (30.0, 10.0)]
-    assert "reads 10 degC" in _reason(same, TEMPERATURE_2)
+    assert "reads 10 degC" in _explain(same, TEMPERATURE_2_SHARES)
 
 
 def test_no_single_value() -> None:
     """Where nothing has a share, the neighbours that are furthest apart are told, the odder one first."""
-    said = _reason([HEALTHY, [21.0, 55.0, 12.0, 12.5]], None)
-    assert said == "no value alone accounts for it; humidity_2 reads 12.5 %RH, its neighbour humidity_1 55"
-    said = _reason([HEALTHY, [21.0, 92.5, 12.0, 55.0]], None)
-    assert said == "no value alone accounts for it; humidity_1 reads 92.5 %RH, its neighbour humidity_2 55"
+    text = _explain([HEALTHY, [21.0, 55.0, 12.0, 12.5]], None)
+    assert text == "no value alone accounts for it; humidity_2 reads 12.5 %RH, its neighbour humidity_1 55"
+    text = _explain([HEALTHY, [21.0, 92.5, 12.0, 55.0]], None)
+    assert text == "no value alone accounts for it; humidity_1 reads 92.5 %RH, its neighbour humidity_2 55"
     alike = [20.0, 50.0, 20.0, 50.0]
-    assert _reason([alike, alike], None) == "no value alone accounts for it"
+    assert _explain([alike, alike], None) == "no value alone accounts for it"
 
 
-def test_one_that_moved() -> None:
+def test_moved_sensor_is_named() -> None:
     """Of two that came apart in the window the one that moved is named, though the other has the share."""
     before = [23.1, 51.4, 23.2, 51.2]
-    said = _reason([before, before, [23.1, 51.4, 25.5, 41.4]], np.array([0.0, 1.0, 0.0, 0.0]))
-    assert said == "humidity_2 reads 41.4 %RH, its neighbour humidity_1 51.4"
-    said = _reason([before, before, [23.1, 51.4, 25.5, 41.4]], None)
-    assert said == "no value alone accounts for it; humidity_2 reads 41.4 %RH, its neighbour humidity_1 51.4"
+    text = _explain([before, before, [23.1, 51.4, 25.5, 41.4]], np.array([0.0, 1.0, 0.0, 0.0]))
+    assert text == "humidity_2 reads 41.4 %RH, its neighbour humidity_1 51.4"
+    text = _explain([before, before, [23.1, 51.4, 25.5, 41.4]], None)
+    assert text == "no value alone accounts for it; humidity_2 reads 41.4 %RH, its neighbour humidity_1 51.4"
 
 
-def test_apart_all_the_time() -> None:
+def test_constant_deviation() -> None:
     """Of two that are apart in the whole window the one with the share is named, however the other moves."""
-    said = _reason([[20.0, 50.0, 30.0, 50.0], [22.0, 50.0, 30.0, 50.0]], TEMPERATURE_2)
-    assert said == "temperature_2 reads 30 degC, its neighbour temperature_1 20"
+    text = _explain([[20.0, 50.0, 30.0, 50.0], [22.0, 50.0, 30.0, 50.0]], TEMPERATURE_2_SHARES)
+    assert text == "temperature_2 reads 30 degC, its neighbour temperature_1 20"
 
 
 def test_any_features() -> None:
@@ -68,12 +68,12 @@ def test_any_features() -> None:
     window = [[1.234, 5.0, 1.0, 1013.25, 0.5], [1.235, 5.1, 1.05, 1013.3, 0.25]]
     shares = np.eye(5)
     assert (
-        _reason(window, shares[0], features=features)
+        _explain(window, shares[0], features=features)
         == "pressure_in reads 1.24 bar, its neighbours 1.05 to 5.1"
     )
-    assert _reason(window, shares[3], features=features) == "air reads 1013.3 kPa"
+    assert _explain(window, shares[3], features=features) == "air reads 1013.3 kPa"
     by_step = np.array([[0, 0, 0, 0, 0.8], [0, 0, 0, 0, 0.2]])
-    assert _reason(window, shares[4], by_step, features) == "flow reads 0.5"
+    assert _explain(window, shares[4], by_step, features) == "flow reads 0.5"
 
 
 @pytest.mark.parametrize(
@@ -87,4 +87,4 @@ def test_any_features() -> None:
 )
 def test_neighbours(names: list[str], expected: list[int]) -> None:
     """Neighbours have a name that differs after its last underscore only."""
-    assert neighbours(names, 0) == expected
+    assert find_neighbours(names, 0) == expected

@@ -8,16 +8,16 @@ import pytest
 
 from monitor import bundle
 from monitor.bundle import BundleError
-from monitor.config.settings import Alerts, WindowSettings
+from monitor.config.settings import AlertSettings, WindowSettings
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome, Readings
-from monitor.detect.baseline import Baseline
-from monitor.detect.scoring import Chain
+from monitor.detect.baseline import BaselineSpec
+from monitor.detect.scoring import Scoring
 from monitor.service.stages import build_scoring
-from tests.monitor.service.pipeline_fixture import World, message
+from tests.monitor.service.pipeline_fixture import PipelineHarness, message
 from tests.support.toy_bundle import HEALTHY, save_toy_bundle
 
-BASELINE = Baseline(floors=(0.08, 0.5, 0.08, 0.5))
+BASELINE = BaselineSpec(floors=(0.08, 0.5, 0.08, 0.5))
 WARM_UP = ["filling"] * 2 + ["warming"] * 7
 
 
@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _course(readings: int = 300) -> FloatArray:
+def _plant_values(readings: int = 300) -> FloatArray:
     """Return a plant that warms up, its second temperature faulty near its end: (reading, feature)."""
     values = np.tile(HEALTHY, (readings, 1)) + np.linspace(0, 9, readings)[:, None] * [1, -2, 1, -2]
     values[-100:-50, 2] += 10
@@ -43,21 +43,23 @@ def _readings(values: FloatArray, first: int = 0, group: str = "g") -> Readings:
     return Readings([group] * count, ts, values, far, zero, zero.astype(np.bool_))
 
 
-def _chain(folder: Path) -> Chain:
-    return build_scoring(bundle.load(folder), WindowSettings(), Alerts())
+def _scoring(folder: Path) -> Scoring:
+    return build_scoring(bundle.load(folder), WindowSettings(), AlertSettings())
 
 
 def test_warm_up(folder: Path) -> None:
     """Until there is a normal, readings are `warming` and get no verdict; the tenth is judged."""
-    verdicts = _chain(folder).judge(_readings(_course(40)))
-    assert verdicts.windows.outcomes == [Outcome(name) for name in WARM_UP] + [Outcome.JUDGED] * 31
-    assert len(verdicts.judged.groups) == len(verdicts.windows.rows) == 31
-    assert verdicts.windows.rows[0] == 9
+    batch = _scoring(folder).judge(_readings(_plant_values(40)))
+    assert batch.windows.outcomes == [Outcome(name) for name in WARM_UP] + [Outcome.JUDGED] * 31
+    assert len(batch.judged_windows.groups) == len(batch.windows.reading_indices) == 31
+    assert batch.windows.reading_indices[0] == 9
 
 
 def test_far_from_training_is_normal(folder: Path) -> None:
     """A plant in another climate is Normal and in range, and its faulty sensor Faulty."""
-    judged = _chain(folder).judge(_readings(_course() + np.array([200, -40, 203, -30]))).judged
+    judged = (
+        _scoring(folder).judge(_readings(_plant_values() + np.array([200, -40, 203, -30]))).judged_windows
+    )
     inside = np.zeros(len(judged.faulty), dtype=np.bool_)
     inside[-100:-48] = True
     np.testing.assert_array_equal(judged.faulty, inside)
@@ -66,39 +68,43 @@ def test_far_from_training_is_normal(folder: Path) -> None:
 
 def test_out_of_range_is_in_units(folder: Path) -> None:
     """What strays far beyond what training saw is flagged, wherever the plant's normal is."""
-    values = _course()
+    values = _plant_values()
     values[-100:-50, 2] += 20
-    judged = _chain(folder).judge(_readings(values)).judged
+    judged = _scoring(folder).judge(_readings(values)).judged_windows
     assert judged.out_of_range[-100:-48].all()
     assert not judged.out_of_range[:-100].any()
 
 
 @pytest.mark.parametrize("size", [1, 7, 64])
-def test_a_batch_is_as_good_as_another(folder: Path, size: int) -> None:
+def test_batch_size_makes_no_difference(folder: Path, size: int) -> None:
     """What is said of a recording doesn't depend on how it is cut into batches, to the last bit."""
-    values = _course()
-    whole = _chain(folder).judge(_readings(values))
-    chain = _chain(folder)
-    parts = [chain.judge(_readings(values[at : at + size], at)) for at in range(0, len(values), size)]
+    values = _plant_values()
+    whole = _scoring(folder).judge(_readings(values))
+    scoring = _scoring(folder)
+    parts = [
+        scoring.judge(_readings(values[start : start + size], start)) for start in range(0, len(values), size)
+    ]
     assert [outcome for part in parts for outcome in part.windows.outcomes] == whole.windows.outcomes
-    np.testing.assert_array_equal(np.concatenate([part.judged.scores for part in parts]), whole.judged.scores)
+    np.testing.assert_array_equal(
+        np.concatenate([part.judged_windows.scores for part in parts]), whole.judged_windows.scores
+    )
     assert [event for part in parts for event in part.events] == whole.events
 
 
 def test_alerts_hold_raw_values(folder: Path) -> None:
     """The window of an alert is what the sensors sent."""
-    values = _course()
-    (firing, _) = _chain(folder).judge(_readings(values)).events
+    values = _plant_values()
+    (firing, _) = _scoring(folder).judge(_readings(values)).events
     np.testing.assert_array_equal(firing.window_values, values[-102:-99])
 
 
 @pytest.mark.parametrize("column", [0, 2])
-def test_who_is_to_blame(folder: Path, column: int) -> None:
+def test_contribution_names_the_faulty_sensor(folder: Path, column: int) -> None:
     """Of two sensors that differ, the one that left its own normal has contributed, and not its neighbour."""
-    values = _course()
+    values = _plant_values()
     values[-100:-50, 2] -= 10
     values[-100:-50, column] += 10
-    firing = _chain(folder).judge(_readings(values)).events[0]
+    firing = _scoring(folder).judge(_readings(values)).events[0]
     assert firing.contributions is not None
     assert int(np.argmax(firing.contributions)) == column
     assert firing.contributions[column] > 0.99
@@ -110,12 +116,14 @@ def _messages(values: FloatArray, first: int = 0) -> list:  # type: ignore[type-
 
 
 def test_state_and_metrics(folder: Path) -> None:
-    """A group is `filling`, `warming`, then `normal`, and each reading is counted as what it was."""
-    world = World(folder)
-    values = _course()
-    world.run(*((1.0, [one]) for one in _messages(values[:30])))
-    assert [said["state"] for said in world.said("state/")] == ["filling", "warming", "normal"]
-    assert [world.value("readings_total", outcome=name) for name in ("filling", "warming", "judged")] == [
+    """A group is `filling`, `warming`, then `baseline`, and each reading is counted as what it was."""
+    world = PipelineHarness(folder)
+    values = _plant_values()
+    world.run(*((1.0, [row]) for row in _messages(values[:30])))
+    assert [said["state"] for said in world.payloads("state/")] == ["filling", "warming", "normal"]
+    assert [
+        world.metric_value("readings_total", outcome=name) for name in ("filling", "warming", "judged")
+    ] == [
         2,
         7,
         21,
@@ -125,63 +133,63 @@ def test_state_and_metrics(folder: Path) -> None:
 @pytest.mark.parametrize("cut", [5, 14, 150, 230])
 def test_a_group_moves(folder: Path, cut: int) -> None:
     """What is known of a group, its normal included, moves to another process as one value."""
-    values = _course()
-    whole, first, second = World(folder), World(folder), World(folder)
+    values = _plant_values()
+    whole, first, second = PipelineHarness(folder), PipelineHarness(folder), PipelineHarness(folder)
     whole.run((1.0, _messages(values[:cut])), (1.0, _messages(values[cut:], cut)))
     first.run((1.0, _messages(values[:cut])))
-    value = first.memory.dump("a")
+    value = first.groups.dump("a")
     assert value is not None
-    second.memory.load("a", value, 1.0)
+    second.groups.load("a", value, 1.0)
     second.run((1.0, _messages(values[cut:], cut)))
-    assert first.said("alerts/") + second.said("alerts/") == whole.said("alerts/")
-    assert second.memory.chain.baseline.dump("a") == whole.memory.chain.baseline.dump("a")
+    assert first.payloads("alerts/") + second.payloads("alerts/") == whole.payloads("alerts/")
+    assert second.groups.scoring.baseline.dump("a") == whole.groups.scoring.baseline.dump("a")
 
 
-def test_set_aside(folder: Path) -> None:
+def test_evicted_group_has_no_baseline(folder: Path) -> None:
     """A group that is set aside leaves nothing behind."""
-    world = World(folder, most_groups=1)
-    world.run((1.0, _messages(_course())), (2.0, [message(0, topic="p/b")]))
-    assert world.memory.chain.baseline.groups() == []
+    world = PipelineHarness(folder, max_groups=1)
+    world.run((1.0, _messages(_plant_values())), (2.0, [message(0, topic="p/b")]))
+    assert world.groups.scoring.baseline.groups() == []
 
 
 def test_change_of_bundle(folder: Path, toy_bundle: Path) -> None:
     """A new bundle goes on with the normals that are known; after one without a baseline, it learns them."""
-    world = World(folder)
-    world.run((1.0, _messages(_course())))
-    known = world.memory.chain.baseline.dump("a")
-    world.memory.move_to(_chain(folder))
-    assert world.memory.chain.baseline.dump("a") == known
-    world.memory.move_to(_chain(toy_bundle))
-    assert world.memory.dump("a") is not None
-    world.memory.move_to(_chain(folder))
-    assert world.memory.chain.baseline.dump("a") != known
+    world = PipelineHarness(folder)
+    world.run((1.0, _messages(_plant_values())))
+    known = world.groups.scoring.baseline.dump("a")
+    world.groups.replace_scoring(_scoring(folder))
+    assert world.groups.scoring.baseline.dump("a") == known
+    world.groups.replace_scoring(_scoring(toy_bundle))
+    assert world.groups.dump("a") is not None
+    world.groups.replace_scoring(_scoring(folder))
+    assert world.groups.scoring.baseline.dump("a") != known
 
 
 def test_false_alarm(folder: Path) -> None:
     """After a false alarm the group's normal is what it does now, and no longer Faulty."""
-    world = World(folder)
-    values = _course()
+    world = PipelineHarness(folder)
+    values = _plant_values()
     values[-50:, 2] += 10  # it stays so
     world.run((1.0, _messages(values[:250])))
-    world.memory.start_over("a")
+    world.groups.reset_after_false_alarm("a")
     world.run((2.0, _messages(values[250:], 250)))
     assert world.outcomes()["warming"] == 14
-    assert [said["state"] for said in world.said("state/")][-1] == "normal"
+    assert [said["state"] for said in world.payloads("state/")][-1] == "normal"
 
 
-def test_store_of_a_bundle_without(folder: Path, toy_bundle: Path) -> None:
+def test_state_from_a_bundle_without_baseline(folder: Path, toy_bundle: Path) -> None:
     """A group that a bundle without a baseline kept begins to learn its normal."""
-    before, after = World(toy_bundle), World(folder)
-    before.run((1.0, _messages(_course(30))))
-    value = before.memory.dump("a")
+    before, after = PipelineHarness(toy_bundle), PipelineHarness(folder)
+    before.run((1.0, _messages(_plant_values(30))))
+    value = before.groups.dump("a")
     assert value is not None
-    after.memory.load("a", value, 1.0)
-    after.run((1.0, _messages(_course(60)[30:], 30)))
-    assert after.value("readings_total", outcome="warming") == 7
+    after.groups.load("a", value, 1.0)
+    after.run((1.0, _messages(_plant_values(60)[30:], 30)))
+    assert after.metric_value("readings_total", outcome="warming") == 7
 
 
 @pytest.mark.parametrize(
-    ("baselines", "told"),
+    ("baselines", "expected_message"),
     [
         (None, "expected for each window its baseline: 3 x 4 numbers"),
         ([[HEALTHY, [1, 1, 0, 1], HEALTHY]] * 3, "units above 0"),
@@ -189,13 +197,13 @@ def test_store_of_a_bundle_without(folder: Path, toy_bundle: Path) -> None:
         ([[HEALTHY, [9.0] * 4, HEALTHY]] * 3, "scores differ from training's"),
     ],
 )
-def test_golden_baselines(tmp_path: Path, baselines: object, told: str) -> None:
+def test_golden_baselines(tmp_path: Path, baselines: object, expected_message: str) -> None:
     """Golden windows without a good normal, or with another than they had, are refused."""
     save_toy_bundle(tmp_path / "bundle", baseline=BASELINE)
     loaded = bundle.load(tmp_path / "bundle")
     golden = json.loads((tmp_path / "bundle/golden.json").read_bytes())
-    changed = bundle.Golden(tuple(golden["features"]), golden["windows"], golden["scores"], baselines)  # type: ignore[arg-type]
+    changed = bundle.GoldenFile(tuple(golden["features"]), golden["windows"], golden["scores"], baselines)  # type: ignore[arg-type]
     model = (tmp_path / "bundle/model.onnx").read_bytes()
     bundle.save(tmp_path / "bundle", loaded.manifest, model, loaded.scaler, changed)
-    with pytest.raises(BundleError, match=told):
+    with pytest.raises(BundleError, match=expected_message):
         bundle.load(tmp_path / "bundle")

@@ -13,7 +13,7 @@ from monitor.detect.windows import WindowStage
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=150)
 STEPS, FEATURES, MAX_GAP, MAX_SKEW = 3, 2, 5.0, 10.0
-Row = tuple[str, float]
+GroupTs = tuple[str, float]
 
 
 def _stage(stride: int = 1) -> WindowStage:
@@ -21,7 +21,7 @@ def _stage(stride: int = 1) -> WindowStage:
 
 
 def _readings(
-    rows: list[Row], first: int = 0, arrived_at: float = inf, *, redelivered: bool = False
+    rows: list[GroupTs], first: int = 0, arrived_at: float = inf, *, redelivered: bool = False
 ) -> Readings:
     """Build readings whose values tell their number in the stream."""
     numbers = np.arange(first, first + len(rows), dtype=np.float64)
@@ -30,7 +30,7 @@ def _readings(
         ts=np.array([ts for _, ts in rows], dtype=np.float64),
         values=np.stack([numbers, -numbers], axis=1),
         arrived_at=np.full(len(rows), arrived_at),
-        received=np.zeros(len(rows)),
+        arrived_monotonic=np.zeros(len(rows)),
         redelivered=np.full(len(rows), redelivered),
     )
 
@@ -70,12 +70,12 @@ def test_future() -> None:
     assert third.outcomes == [Outcome.FILLING, Outcome.FUTURE]
 
 
-@pytest.mark.parametrize("there", [0, 1])
-def test_all_but_future(there: int) -> None:
+@pytest.mark.parametrize("accepted", [0, 1])
+def test_all_but_future(accepted: int) -> None:
     """So it is in a large batch that is all or nearly all ahead of the clock."""
     ahead = [(f"{number}", 99.0) for number in range(30)]
-    windows = _stage().push(_readings([("g", 1.0)][:there] + ahead, 0, arrived_at=3))
-    assert windows.outcomes == [Outcome.FILLING][:there] + [Outcome.FUTURE] * 30
+    windows = _stage().push(_readings([("g", 1.0)][:accepted] + ahead, 0, arrived_at=3))
+    assert windows.outcomes == [Outcome.FILLING][:accepted] + [Outcome.FUTURE] * 30
     assert len(windows.ts) == 0
 
 
@@ -83,7 +83,7 @@ def test_window_holds_the_newest_readings() -> None:
     """A window holds the last readings of its group alone, oldest first, dropped ones left out."""
     rows = [("a", 1), ("b", 1), ("a", 2), ("a", 2), ("b", 2), ("a", 1.5), ("a", 3), ("a", 4)]
     windows = _stage().push(_readings(rows))
-    assert windows.rows.tolist() == [6, 7]
+    assert windows.reading_indices.tolist() == [6, 7]
     assert windows.ts.tolist() == [[1, 2, 3], [2, 3, 4]]
     assert windows.values.tolist() == [[[0, 0], [2, -2], [6, -6]], [[2, -2], [6, -6], [7, -7]]]
 
@@ -102,27 +102,27 @@ def test_stride(stride: int, outcomes: str) -> None:
     assert _outcomes([1, 2, 3, 4, 5, 6, 7, 20, 21, 22, 23, 24], stride) == outcomes
 
 
-@pytest.mark.parametrize("way", ["rest", "forget"])
-def test_group_that_rests_takes_any_time(way: str) -> None:
+@pytest.mark.parametrize("method", ["mark_silent", "forget"])
+def test_silent_group_restarts_at_any_ts(method: str) -> None:
     """A group that rests or is forgotten takes any event time as a fresh start; others don't notice."""
     stage = _stage()
     stage.push(_readings([("g", 100), ("g", 101), ("h", 1), ("h", 2)]))
-    getattr(stage, way)("g")
-    getattr(stage, way)("unknown")
-    assert ("g" in stage.groups()) == (way == "rest")
+    getattr(stage, method)("g")
+    getattr(stage, method)("unknown")
+    assert ("g" in stage.groups()) == (method == "mark_silent")
     windows = stage.push(_readings([("g", 1), ("g", 2), ("g", 3), ("h", 3)], 4))
     assert [outcome[0] for outcome in windows.outcomes] == ["f", "f", "j", "j"]
 
 
-def test_redelivery_to_a_group_that_rests() -> None:
+def test_redelivery_to_a_silent_group() -> None:
     """What the broker sends a second time is no fresh start: it may have been judged before the silence."""
     stage = _stage()
     stage.push(_readings([("g", 100), ("g", 101), ("g", 102)]))
-    stage.rest("g")
+    stage.mark_silent("g")
     moved = _stage()
     moved.load("g", stage.dump("g"))
-    again = moved.push(_readings([("g", 101), ("g", 102), ("g", 103), ("g", 104)], redelivered=True))
-    assert [outcome[0] for outcome in again.outcomes] == ["l", "d", "f", "f"]
+    windows = moved.push(_readings([("g", 101), ("g", 102), ("g", 103), ("g", 104)], redelivered=True))
+    assert [outcome[0] for outcome in windows.outcomes] == ["l", "d", "f", "f"]
 
 
 def test_unknown_group_is_an_empty_value() -> None:
@@ -141,7 +141,7 @@ def test_no_readings() -> None:
     assert windows.values.shape == (0, STEPS, FEATURES)
 
 
-def _dump() -> bytes:
+def _dump_group() -> bytes:
     stage = _stage()
     stage.push(_readings([("g", 1), ("g", 2)]))
     return stage.dump("g")
@@ -152,27 +152,27 @@ def test_load_refuses_other_shapes(steps: int, features: int) -> None:
     """State of another shape is refused and leaves no group behind."""
     stage = WindowStage(steps, features, WindowRules(MAX_GAP))
     with pytest.raises(ValueError, match=f"expected version 2 with {steps} x {features}"):
-        stage.load("g", _dump())
+        stage.load("g", _dump_group())
     assert stage.groups() == []
 
 
 def test_load_refuses_other_versions() -> None:
     """State of another version is refused with both versions."""
     with pytest.raises(ValueError, match=r"is version 99 .* expected version 2"):
-        _stage().load("g", bytes([99]) + _dump()[1:])
+        _stage().load("g", bytes([99]) + _dump_group()[1:])
 
 
 @pytest.mark.parametrize("length", [0, 3, 9, -9, -8, -1])
-def test_load_refuses_a_piece(length: int) -> None:
+def test_load_rejects_truncated_state(length: int) -> None:
     """State that was cut short is refused with a ValueError and leaves no group behind."""
     stage = _stage()
     with pytest.raises(ValueError):  # noqa: PT011, any text will do
-        stage.load("g", _dump()[:length])
+        stage.load("g", _dump_group()[:length])
     assert stage.groups() == []
 
 
 @dataclass
-class _Model:
+class _ReferenceModel:
     """The rules again, told the slow way: every reading since the last fresh start is kept."""
 
     stride: int
@@ -201,10 +201,10 @@ STRIDES = st.integers(1, 3)
 NOW = 50.0
 
 
-def _stream(jumps: list[tuple[str, int]]) -> list[Row]:
+def _stream(jumps: list[tuple[str, int]]) -> list[GroupTs]:
     """Turn jumps from each group's newest event time into event times."""
     newest: dict[str, int] = {}
-    rows: list[Row] = []
+    rows: list[GroupTs] = []
     for group, jump in jumps:
         ts = newest.get(group, 0) + jump
         rows.append((group, float(ts)))
@@ -214,18 +214,18 @@ def _stream(jumps: list[tuple[str, int]]) -> list[Row]:
 
 
 def _push_one_by_one(
-    stages: list[WindowStage], rows: list[Row], hosts: list[int]
+    stages: list[WindowStage], rows: list[GroupTs], hosts: list[int]
 ) -> list[tuple[Outcome, list[list[float]], list[list[list[float]]]]]:
     """Push each reading into the instance that its host names, moving its group there before."""
-    home: dict[str, int] = {}
+    host_by_group: dict[str, int] = {}
     results = []
     for number, row in enumerate(rows):
         group, host = row[0], hosts[number % len(hosts)] if hosts else 0
-        here, there = stages[home.get(group, host)], stages[host]
+        here, there = stages[host_by_group.get(group, host)], stages[host]
         if here is not there and group in here.groups():
             there.load(group, here.dump(group))
             here.forget(group)
-        home[group] = host
+        host_by_group[group] = host
         windows = there.push(_readings([row], number, NOW))
         results.append((windows.outcomes[0], windows.ts.tolist(), windows.values.tolist()))
     return results
@@ -233,9 +233,9 @@ def _push_one_by_one(
 
 @QUICK
 @given(STREAMS, STRIDES)
-def test_same_as_the_model(jumps: list[tuple[str, int]], stride: int) -> None:
+def test_outcomes_equal_reference_model(jumps: list[tuple[str, int]], stride: int) -> None:
     """Outcomes and windows are those of the rules, for any order, duplicates, gaps and stride."""
-    rows, model = _stream(jumps), _Model(stride)
+    rows, model = _stream(jumps), _ReferenceModel(stride)
     expected = []
     for number, (group, ts) in enumerate(rows):
         outcome, window = model.push(number, group, ts, NOW)
@@ -266,13 +266,13 @@ def test_batches_make_no_difference(jumps: list[tuple[str, int]], stride: int, c
     for begin, end in pairwise(edges):
         windows = stage.push(_readings(rows[begin:end], begin, NOW))
         parts.append((windows, begin))
-    assert _joined(parts) == _joined([(_stage(stride).push(_readings(rows, 0, NOW)), 0)])
+    assert _merge_results(parts) == _merge_results([(_stage(stride).push(_readings(rows, 0, NOW)), 0)])
 
 
-def _joined(parts: list[tuple[Windows, int]]) -> tuple[list[object], ...]:
+def _merge_results(parts: list[tuple[Windows, int]]) -> tuple[list[object], ...]:
     return (
         [outcome for windows, _ in parts for outcome in windows.outcomes],
-        [row + begin for windows, begin in parts for row in windows.rows.tolist()],
+        [row + begin for windows, begin in parts for row in windows.reading_indices.tolist()],
         [ts for windows, _ in parts for ts in windows.ts.tolist()],
         [values for windows, _ in parts for values in windows.values.tolist()],
     )

@@ -4,7 +4,7 @@ from monitor.groups.mutes import Mutes, matcher
 
 
 @pytest.mark.parametrize(
-    ("pattern", "fits", "others"),
+    ("pattern", "matching", "not_matching"),
     [
         ("line1/a", ["line1/a"], ["line1/ab", "xline1/a", "line1/A"]),
         ("line1/*", ["line1/a", "line1/a/b", "line1/\n"], ["line1", "line2/a"]),
@@ -13,10 +13,10 @@ from monitor.groups.mutes import Mutes, matcher
         ("*", ["a", "a/b"], []),
     ],
 )
-def test_patterns(pattern: str, fits: list[str], others: list[str]) -> None:
+def test_patterns(pattern: str, matching: list[str], not_matching: list[str]) -> None:
     """A pattern fits whole names, and always the group that is called so."""
-    said = matcher(pattern)
-    assert [name for name in [*fits, *others] if said(name)] == fits
+    matches = matcher(pattern)
+    assert [name for name in [*matching, *not_matching] if matches(name)] == matching
 
 
 def test_costly_pattern() -> None:
@@ -24,7 +24,7 @@ def test_costly_pattern() -> None:
     assert not matcher("*a" * 1000)("a" * 999 + "b")
 
 
-def test_until() -> None:
+def test_expiry() -> None:
     """A group is muted until the end of the last pattern that fits it, and a new end replaces the old one."""
     mutes = Mutes()
     mutes.mute("a/*", 10.0)
@@ -32,14 +32,14 @@ def test_until() -> None:
     mutes.mute("a/*", 15.0)
     assert not mutes.expire(14.9)
     assert mutes.expire(15.0)
-    assert (mutes.muted("a/b"), mutes.muted("a/c")) == (True, False)
-    assert mutes.lines() == [("*/b", 20.0)]
+    assert (mutes.is_muted("a/b"), mutes.is_muted("a/c")) == (True, False)
+    assert mutes.entries() == [("*/b", 20.0)]
     assert mutes.unmute("*/b")
     assert not mutes.unmute("*/b")
-    assert not mutes.muted("a/b")
+    assert not mutes.is_muted("a/b")
 
 
-def test_bounded() -> None:
+def test_pattern_limit() -> None:
     """There is a limit to the number of patterns; one that is there can always get another end."""
     mutes = Mutes()
     for number in range(100):
@@ -47,4 +47,4 @@ def test_bounded() -> None:
     with pytest.raises(ValueError, match="100 patterns are muted already"):
         mutes.mute("one more", 1.0)
     mutes.mute("7", 2.0)
-    assert not mutes.muted("one more")
+    assert not mutes.is_muted("one more")

@@ -4,29 +4,29 @@ import numpy as np
 import pytest
 
 from monitor.core.readings import Outcome, Readings, Windows
-from monitor.core.verdicts import GroupState, Judgements, State
-from monitor.detect.scoring import Verdicts
-from monitor.groups.status import StateBoard
+from monitor.core.verdicts import GroupStatus, JudgedWindows, State
+from monitor.detect.scoring import ScoredBatch
+from monitor.groups.status import StatusTable
 
 STALE_AFTER = 60.0
 Row = tuple[str, float, str]
 """Group, event time, outcome; `Faulty` and `Normal` are judged, with a `!` where out of range."""
 
 
-class _Plant:
+class _StatusHarness:
     """A board with its incidents, told in rows."""
 
     def __init__(self) -> None:
         self.incidents: dict[str, str] = {}
-        self.board = StateBoard(STALE_AFTER, self.incidents.get)
+        self.status = StatusTable(STALE_AFTER, self.incidents.get)
 
-    def hear(self, *rows: Row, now: float = 0.0) -> list[GroupState]:
+    def push(self, *rows: Row, now: float = 0.0) -> list[GroupStatus]:
         readings = Readings(
             groups=[group for group, *_ in rows],
             ts=np.array([ts for _, ts, _ in rows]),
             values=np.zeros((len(rows), 4)),
             arrived_at=np.zeros(len(rows)),
-            received=np.zeros(len(rows)),
+            arrived_monotonic=np.zeros(len(rows)),
             redelivered=np.zeros(len(rows), dtype=bool),
         )
         judged = [index for index, row in enumerate(rows) if row[2][:6] in {"Faulty", "Normal"}]
@@ -35,24 +35,24 @@ class _Plant:
         ts, values = np.zeros((len(judged), 3)), np.zeros((len(judged), 3, 4))
         flags = np.array([rows[index][2].endswith("!") for index in judged], dtype=bool)
         groups = [rows[index][0] for index in judged]
-        judgements = Judgements(groups, ts, values, np.where(faulty, 0.9, 0.1), faulty, flags)
+        judgements = JudgedWindows(groups, ts, values, np.where(faulty, 0.9, 0.1), faulty, flags)
         windows = Windows(outcomes, np.array(judged, dtype=np.intp), ts, values)
-        return self.board.update(readings, Verdicts(windows, judgements, [], values[:, -1]), now)
+        return self.status.update(readings, ScoredBatch(windows, judgements, [], values[:, -1]), now)
 
-    def count(self) -> dict[str, int]:
-        return {state.value: count for state, count in self.board.counts.items() if count}
+    def counts(self) -> dict[str, int]:
+        return {state.value: count for state, count in self.status.counts.items() if count}
 
 
 @pytest.fixture
-def plant() -> _Plant:
+def harness() -> _StatusHarness:
     """A board that knows no group yet."""
-    return _Plant()
+    return _StatusHarness()
 
 
-def test_first_reading_shows_filling(plant: _Plant) -> None:
+def test_first_reading_shows_filling(harness: _StatusHarness) -> None:
     """A group's first reading shows it as filling, since that reading, without a score."""
-    assert plant.hear(("g", 5.0, "filling")) == [
-        GroupState("g", State.FILLING, 5.0, None, out_of_range=False, incident=None)
+    assert harness.push(("g", 5.0, "filling")) == [
+        GroupStatus("g", State.FILLING, 5.0, None, out_of_range=False, incident=None)
     ]
 
 
@@ -65,130 +65,130 @@ def test_first_reading_shows_filling(plant: _Plant) -> None:
         ("warming", State.WARMING),
     ],
 )
-def test_state_follows_outcome(plant: _Plant, outcome: str, state: State) -> None:
+def test_state_follows_outcome(harness: _StatusHarness, outcome: str, state: State) -> None:
     """A reading's outcome says its group's state, since that reading's event time."""
-    plant.hear(("g", 1.0, "Normal" if outcome == "Faulty" else "Faulty"))
-    (line,) = plant.hear(("g", 2.0, outcome))
-    assert (line.state, line.since) == (state, 2.0)
+    harness.push(("g", 1.0, "Normal" if outcome == "Faulty" else "Faulty"))
+    (status,) = harness.push(("g", 2.0, outcome))
+    assert (status.state, status.since) == (state, 2.0)
 
 
-def test_nothing_said_without_change(plant: _Plant) -> None:
+def test_no_status_without_change(harness: _StatusHarness) -> None:
     """A group whose state, flag and incident stay is not said again, and keeps its since."""
-    plant.hear(("g", 1.0, "Normal"))
-    assert plant.hear(("g", 2.0, "Normal"), ("g", 3.0, "skipped"), ("g", 4.0, "Normal")) == []
-    (line,) = plant.hear(("g", 5.0, "Normal!"))
-    assert (line.state, line.since, line.out_of_range) == (State.NORMAL, 1.0, True)
+    harness.push(("g", 1.0, "Normal"))
+    assert harness.push(("g", 2.0, "Normal"), ("g", 3.0, "skipped"), ("g", 4.0, "Normal")) == []
+    (status,) = harness.push(("g", 5.0, "Normal!"))
+    assert (status.state, status.since, status.out_of_range) == (State.NORMAL, 1.0, True)
 
 
-def test_incident_is_said(plant: _Plant) -> None:
+def test_incident_change_is_reported(harness: _StatusHarness) -> None:
     """An incident that opens or ends is said, also where the state stays."""
-    plant.hear(("g", 1.0, "Faulty"))
-    plant.incidents["g"] = "g:1000"
-    (line,) = plant.hear(("g", 2.0, "Faulty"))
-    assert (line.state, line.incident, line.score) == (State.FAULTY, "g:1000", 0.9)
-    (line,) = plant.hear(("g", 3.0, "Normal"))
-    assert (line.state, line.incident, line.score) == (State.NORMAL, "g:1000", 0.1)
-    del plant.incidents["g"]
-    (line,) = plant.hear(("g", 4.0, "Normal"))
-    assert (line.state, line.since, line.incident) == (State.NORMAL, 3.0, None)
+    harness.push(("g", 1.0, "Faulty"))
+    harness.incidents["g"] = "g:1000"
+    (status,) = harness.push(("g", 2.0, "Faulty"))
+    assert (status.state, status.incident, status.score) == (State.FAULTY, "g:1000", 0.9)
+    (status,) = harness.push(("g", 3.0, "Normal"))
+    assert (status.state, status.incident, status.score) == (State.NORMAL, "g:1000", 0.1)
+    del harness.incidents["g"]
+    (status,) = harness.push(("g", 4.0, "Normal"))
+    assert (status.state, status.since, status.incident) == (State.NORMAL, 3.0, None)
 
 
 @pytest.mark.parametrize("outcome", ["duplicate", "late", "future"])
-def test_dropped_readings_say_nothing(plant: _Plant, outcome: str) -> None:
+def test_dropped_readings_change_nothing(harness: _StatusHarness, outcome: str) -> None:
     """A dropped reading neither makes a group known nor keeps it from going silent."""
-    assert plant.hear(("g", 1.0, outcome)) == []
-    assert plant.count() == {}
-    plant.hear(("g", 2.0, "Normal"), now=0.0)
-    assert plant.hear(("g", 2.0, outcome), now=59.0) == []
-    (line,) = plant.board.silence(60.0)
-    assert line.state is State.SILENT
+    assert harness.push(("g", 1.0, outcome)) == []
+    assert harness.counts() == {}
+    harness.push(("g", 2.0, "Normal"), now=0.0)
+    assert harness.push(("g", 2.0, outcome), now=59.0) == []
+    (status,) = harness.status.mark_silent(60.0)
+    assert status.state is State.SILENT
 
 
-def test_one_line_a_batch(plant: _Plant) -> None:
+def test_one_status_per_group_and_batch(harness: _StatusHarness) -> None:
     """A batch says the last state of each group once."""
-    lines = plant.hear(
+    statuses = harness.push(
         ("a", 1.0, "filling"), ("b", 1.0, "Faulty"), ("a", 2.0, "filling"), ("a", 3.0, "Normal")
     )
-    assert [(line.group, line.state) for line in lines] == [("a", State.NORMAL), ("b", State.FAULTY)]
+    assert [(status.group, status.state) for status in statuses] == [("a", State.NORMAL), ("b", State.FAULTY)]
 
 
-def test_silence(plant: _Plant) -> None:
+def test_silence(harness: _StatusHarness) -> None:
     """A group is silent, once, when nothing was accepted for stale_after; since is its last reading."""
-    plant.hear(("a", 3.0, "Faulty"), ("b", 7.0, "Normal"), ("a", 7.0, "Faulty"), now=100.0)
-    plant.hear(("b", 8.0, "Normal"), now=130.0)
-    assert plant.board.silence(159.9) == []
-    assert plant.board.silence(160.0) == [
-        GroupState("a", State.SILENT, 7.0, 0.9, out_of_range=False, incident=None)
+    harness.push(("a", 3.0, "Faulty"), ("b", 7.0, "Normal"), ("a", 7.0, "Faulty"), now=100.0)
+    harness.push(("b", 8.0, "Normal"), now=130.0)
+    assert harness.status.mark_silent(159.9) == []
+    assert harness.status.mark_silent(160.0) == [
+        GroupStatus("a", State.SILENT, 7.0, 0.9, out_of_range=False, incident=None)
     ]
-    assert plant.board.silence(161.0) == []
-    assert [line.group for line in plant.board.silence(190.0)] == ["b"]
-    assert plant.board.silence(1e6) == []
+    assert harness.status.mark_silent(161.0) == []
+    assert [status.group for status in harness.status.mark_silent(190.0)] == ["b"]
+    assert harness.status.mark_silent(1e6) == []
 
 
-def test_silence_keeps_the_incident(plant: _Plant) -> None:
+def test_silence_keeps_the_incident(harness: _StatusHarness) -> None:
     """A silent group still shows its open incident and flag."""
-    plant.incidents["g"] = "g:1000"
-    plant.hear(("g", 1.0, "Faulty!"))
-    (line,) = plant.board.silence(60.0)
-    assert (line.state, line.incident, line.out_of_range) == (State.SILENT, "g:1000", True)
+    harness.incidents["g"] = "g:1000"
+    harness.push(("g", 1.0, "Faulty!"))
+    (status,) = harness.status.mark_silent(60.0)
+    assert (status.state, status.incident, status.out_of_range) == (State.SILENT, "g:1000", True)
 
 
-def test_silent_group_speaks_again(plant: _Plant) -> None:
+def test_silent_group_resumes(harness: _StatusHarness) -> None:
     """A silent group's next accepted reading brings it back, and it can go silent again."""
-    plant.hear(("g", 1.0, "Normal"))
-    plant.board.silence(60.0)
-    (line,) = plant.hear(("g", 0.5, "filling"), now=61.0)
-    assert (line.state, line.since) == (State.FILLING, 0.5)
-    assert plant.board.silence(120.0) == []
-    assert [line.state for line in plant.board.silence(121.0)] == [State.SILENT]
+    harness.push(("g", 1.0, "Normal"))
+    harness.status.mark_silent(60.0)
+    (status,) = harness.push(("g", 0.5, "filling"), now=61.0)
+    assert (status.state, status.since) == (State.FILLING, 0.5)
+    assert harness.status.mark_silent(120.0) == []
+    assert [status.state for status in harness.status.mark_silent(121.0)] == [State.SILENT]
 
 
-def test_counts(plant: _Plant) -> None:
+def test_counts(harness: _StatusHarness) -> None:
     """Each known group is counted under its present state and no other."""
-    plant.hear(("a", 1.0, "filling"), ("b", 1.0, "Normal"), ("c", 1.0, "Faulty"), ("d", 1.0, "Normal"))
-    assert plant.count() == {"filling": 1, "normal": 2, "faulty": 1}
-    plant.hear(("a", 2.0, "Normal"), ("b", 9.0, "gap"), now=30.0)
-    assert plant.count() == {"filling": 1, "normal": 2, "faulty": 1}
-    plant.board.silence(60.0)
-    assert plant.count() == {"filling": 1, "normal": 1, "silent": 2}
+    harness.push(("a", 1.0, "filling"), ("b", 1.0, "Normal"), ("c", 1.0, "Faulty"), ("d", 1.0, "Normal"))
+    assert harness.counts() == {"filling": 1, "normal": 2, "faulty": 1}
+    harness.push(("a", 2.0, "Normal"), ("b", 9.0, "gap"), now=30.0)
+    assert harness.counts() == {"filling": 1, "normal": 2, "faulty": 1}
+    harness.status.mark_silent(60.0)
+    assert harness.counts() == {"filling": 1, "normal": 1, "silent": 2}
 
 
-def test_batches_say_what_single_readings_say(plant: _Plant) -> None:
+def test_batches_equal_single_readings(harness: _StatusHarness) -> None:
     """A board that gets readings in large batches ends with the lines of one that gets them one by one."""
-    chance, alone = random.Random(5), _Plant()  # noqa: S311, repeatable on purpose
+    rng, single = random.Random(5), _StatusHarness()  # noqa: S311, repeatable on purpose
     kinds = ["Normal"] * 60 + ["Normal!", "Faulty", "Faulty!", "gap", "filling", "late", "skipped", "warming"]
     names = [f"g{number}" for number in range(20)]
     for turn in range(30):
-        rows = [(name, 100.0 * turn + k, chance.choice(kinds)) for k, name in enumerate(2 * names)]
-        for board in (plant, alone):
-            board.incidents.clear()
-            board.incidents.update(
+        rows = [(name, 100.0 * turn + k, rng.choice(kinds)) for k, name in enumerate(2 * names)]
+        for target in (harness, single):
+            target.incidents.clear()
+            target.incidents.update(
                 {name: f"{name}:{turn // 3}" for name, _, kind in rows if "Faulty" in kind}
             )
-        before = {line.group: _shown(line) for line in alone.board.lines()}
+        before = {status.group: _published_fields(status) for status in single.status.statuses()}
         for row in rows:
-            alone.hear(row, now=turn)
-        lines = alone.board.lines()
-        changed = [line for line in lines if _shown(line) != before.get(line.group)]
-        assert sorted(plant.hear(*rows, now=turn), key=str) == sorted(changed, key=str)
-        assert sorted(plant.board.lines(), key=str) == sorted(lines, key=str)
-        assert plant.count() == alone.count()
+            single.push(row, now=turn)
+        statuses = single.status.statuses()
+        changed = [status for status in statuses if _published_fields(status) != before.get(status.group)]
+        assert sorted(harness.push(*rows, now=turn), key=str) == sorted(changed, key=str)
+        assert sorted(harness.status.statuses(), key=str) == sorted(statuses, key=str)
+        assert harness.counts() == single.counts()
 
 
-def _shown(line: GroupState) -> tuple[State, bool, float, str | None]:
+def _published_fields(status: GroupStatus) -> tuple[State, bool, float, str | None]:
     """Return what a line is published for when it changes."""
-    return line.state, line.out_of_range, line.since, line.incident
+    return status.state, status.out_of_range, status.since, status.incident
 
 
-def test_least_recent(plant: _Plant) -> None:
+def test_least_recent(harness: _StatusHarness) -> None:
     """The silent groups come before the others, and within both those that were heard first."""
-    plant.hear(*((name, 1.0, "Normal") for name in "abcd"), now=0.0)
-    plant.hear(("c", 2.0, "Normal"), ("a", 2.0, "Normal"), now=50.0)
-    plant.board.silence(60.0)
-    plant.hear(("d", 2.0, "filling"), now=61.0)
-    assert [plant.board.least_recent(count) for count in range(5)] == [
+    harness.push(*((name, 1.0, "Normal") for name in "abcd"), now=0.0)
+    harness.push(("c", 2.0, "Normal"), ("a", 2.0, "Normal"), now=50.0)
+    harness.status.mark_silent(60.0)
+    harness.push(("d", 2.0, "filling"), now=61.0)
+    assert [harness.status.least_recent(count) for count in range(5)] == [
         [], ["b"], ["b", "c"], ["b", "c", "a"], ["b", "c", "a", "d"],
     ]  # fmt: skip
-    assert plant.board.least_recent(9) == ["b", "c", "a", "d"]
-    plant.board.forget("b")
-    assert plant.board.least_recent(1) == ["c"]
+    assert harness.status.least_recent(9) == ["b", "c", "a", "d"]
+    harness.status.forget("b")
+    assert harness.status.least_recent(1) == ["c"]

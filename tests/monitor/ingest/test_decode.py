@@ -10,69 +10,69 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.messages import Delivery
-from monitor.core.readings import Arrivals, Outcome, Readings, Refusal
+from monitor.core.messages import InboundMessage
+from monitor.core.readings import Arrivals, Outcome, Readings, RejectedReading
 from monitor.core.topics import Template
 from monitor.ingest.decode import DecodeStage
 from tests.support.toy_bundle import NAMES
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=150)
 TOPIC = "plant/line1/station7/reading"
-ARRIVED = 1.7e9
-GOOD = {"ts": 1700000000.5, **dict(zip(NAMES, [20.0, 50, 20.5, 50.25], strict=True))}
+ARRIVED_AT = 1.7e9
+VALID_PAYLOAD = {"ts": 1700000000.5, **dict(zip(NAMES, [20.0, 50, 20.5, 50.25], strict=True))}
 
 
 def _stage(fields: Mapping[str, str] | None = None) -> DecodeStage:
     return DecodeStage([Template("plant/{line}/{station}/reading")], NAMES, fields or {})
 
 
-def _message(payload: bytes, topic: str = TOPIC) -> Delivery:
+def _message(payload: bytes, topic: str = TOPIC) -> InboundMessage:
     return topic, payload, None, False
 
 
-def _arrivals(count: int, wall: float = ARRIVED) -> Arrivals:
-    return Arrivals(np.full(count, wall), np.full(count, ARRIVED), np.full(count, 7.0))
+def _arrivals(count: int, wall_clock: float = ARRIVED_AT) -> Arrivals:
+    return Arrivals(np.full(count, wall_clock), np.full(count, ARRIVED_AT), np.full(count, 7.0))
 
 
 def _decode(
     payload: Any, fields: Mapping[str, str] | None = None, topic: str = TOPIC
-) -> tuple[Readings, list[Refusal]]:
+) -> tuple[Readings, list[RejectedReading]]:
     content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     return _stage(fields).decode([_message(content, topic)], _arrivals(1))
 
 
-def _reason(payload: Any) -> str:
+def _rejection_reason(payload: Any) -> str:
     """Return why a payload is malformed, sure that nothing came of it."""
-    readings, refusals = _decode(payload)
+    readings, rejected = _decode(payload)
     assert len(readings.groups) == len(readings.ts) == len(readings.values) == 0
-    (refusal,) = refusals
-    assert (refusal.outcome, refusal.source) == (Outcome.MALFORMED, TOPIC)
-    return refusal.reason
+    (rejection,) = rejected
+    assert (rejection.outcome, rejection.source) == (Outcome.MALFORMED, TOPIC)
+    return rejection.reason
 
 
 def test_one_reading() -> None:
     """An object becomes one reading: group, event time, the features in the bundle's order, both clocks."""
-    shuffled = dict(reversed(GOOD.items()))
+    shuffled = dict(reversed(VALID_PAYLOAD.items()))
     readings, refusals = _decode(shuffled)
     assert refusals == []
     assert readings.groups == ["line1/station7"]
     assert readings.ts.tolist() == [1700000000.5]
     assert readings.values.tolist() == [[20.0, 50.0, 20.5, 50.25]]
-    assert (readings.arrived_at.tolist(), readings.received.tolist()) == ([ARRIVED], [7.0])
+    assert (readings.arrived_at.tolist(), readings.arrived_monotonic.tolist()) == ([ARRIVED_AT], [7.0])
 
 
 def test_clock_set_back() -> None:
     """After the clock is set back, a reading without ts isn't ahead of it, and one with ts may be."""
-    bare = {name: value for name, value in GOOD.items() if name != "ts"}
-    payloads = [json.dumps(payload).encode() for payload in (bare, GOOD)]
-    readings, _ = _stage().decode([_message(each) for each in payloads], _arrivals(2, ARRIVED - 3600))
-    assert readings.ts.tolist() == [ARRIVED, GOOD["ts"]]
-    assert readings.arrived_at.tolist() == [ARRIVED, ARRIVED - 3600]
+    bare = {name: value for name, value in VALID_PAYLOAD.items() if name != "ts"}
+    payloads = [json.dumps(payload).encode() for payload in (bare, VALID_PAYLOAD)]
+    readings, _ = _stage().decode([_message(each) for each in payloads], _arrivals(2, ARRIVED_AT - 3600))
+    assert readings.ts.tolist() == [ARRIVED_AT, VALID_PAYLOAD["ts"]]
+    assert readings.arrived_at.tolist() == [ARRIVED_AT, ARRIVED_AT - 3600]
 
 
 def test_order_of_a_batch() -> None:
     """Readings of a batch keep the order of arrival, whatever is dropped between them."""
-    payloads = [json.dumps({**GOOD, "ts": ts}).encode() for ts in (3, 1, 2)]
+    payloads = [json.dumps({**VALID_PAYLOAD, "ts": ts}).encode() for ts in (3, 1, 2)]
     messages = [_message(payload) for payload in payloads]
     messages.insert(1, _message(payloads[0], "other"))
     messages.insert(3, _message(b"{}"))
@@ -105,7 +105,7 @@ def test_no_messages() -> None:
 )
 def test_ts(ts: object, seconds: float) -> None:
     """Event time is seconds, milliseconds above 1e11, or ISO 8601 that is UTC where it names no zone."""
-    readings, refusals = _decode({**GOOD, "ts": ts})
+    readings, refusals = _decode({**VALID_PAYLOAD, "ts": ts})
     assert (readings.ts.tolist(), refusals) == ([seconds], [])
 
 
@@ -122,7 +122,7 @@ def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("tokyo")
 def test_ts_in_another_zone() -> None:
     """An event time without a zone is UTC, wherever the monitor stands."""
-    assert _decode({**GOOD, "ts": "2023-11-14T22:13:20"})[0].ts.tolist() == [1.7e9]
+    assert _decode({**VALID_PAYLOAD, "ts": "2023-11-14T22:13:20"})[0].ts.tolist() == [1.7e9]
 
 
 @pytest.mark.parametrize(
@@ -130,70 +130,82 @@ def test_ts_in_another_zone() -> None:
 )
 def test_no_ts(ts: object) -> None:
     """An event time that is none, or lies before 1970 or after 9999, makes a reading malformed."""
-    assert "ts" in _reason({**GOOD, "ts": ts})
+    assert "ts" in _rejection_reason({**VALID_PAYLOAD, "ts": ts})
 
 
 @pytest.mark.parametrize("ts", ["1700000000", "1700000000.5", " 1700000000 ", "1700000000250"])
 def test_ts_in_quotes(ts: str) -> None:
     """A number in quotes is no event time, and the reason says that it is one."""
-    assert _reason({**GOOD, "ts": ts}) == f"ts is {ts!r}, a number in quotes; expected a number or ISO 8601"
+    assert (
+        _rejection_reason({**VALID_PAYLOAD, "ts": ts})
+        == f"ts is {ts!r}, a number in quotes; expected a number or ISO 8601"
+    )
 
 
 def test_ts_absent() -> None:
     """A reading without an event time gets its arrival time."""
-    readings, refusals = _decode({name: GOOD[name] for name in NAMES})
-    assert (readings.ts.tolist(), refusals) == ([ARRIVED], [])
+    readings, refusals = _decode({name: VALID_PAYLOAD[name] for name in NAMES})
+    assert (readings.ts.tolist(), refusals) == ([ARRIVED_AT], [])
 
 
 def test_ts_absent_in_an_array() -> None:
     """In an array a reading without an event time is malformed, also if it is the only one."""
-    assert "no ts" in _reason([{name: GOOD[name] for name in NAMES}])
+    assert "no ts" in _rejection_reason([{name: VALID_PAYLOAD[name] for name in NAMES}])
 
 
 def test_array() -> None:
     """Each element of an array is a reading of its own; a bad one doesn't take the good ones with it."""
-    elements = [GOOD, {**GOOD, "ts": 5}, 7, {**GOOD, "humidity_1": "wet"}, [GOOD], {**GOOD, "ts": 6}]
+    elements = [
+        VALID_PAYLOAD,
+        {**VALID_PAYLOAD, "ts": 5},
+        7,
+        {**VALID_PAYLOAD, "humidity_1": "wet"},
+        [VALID_PAYLOAD],
+        {**VALID_PAYLOAD, "ts": 6},
+    ]
     readings, refusals = _decode(elements)
-    assert readings.ts.tolist() == [GOOD["ts"], 5, 6]
+    assert readings.ts.tolist() == [VALID_PAYLOAD["ts"], 5, 6]
     assert [refusal.outcome for refusal in refusals] == [Outcome.MALFORMED] * 3
     assert "humidity_1" in refusals[1].reason
 
 
 def test_empty_array() -> None:
     """An empty array is one malformed reading, for else it would leave no trace."""
-    assert "empty array" in _reason([])
+    assert "empty array" in _rejection_reason([])
 
 
 @pytest.mark.parametrize("value", ["20.5", "", None, True, [20.5], {"v": 20.5}])
 @pytest.mark.parametrize("name", NAMES)
 def test_no_number(name: str, value: object) -> None:
     """A feature that isn't a number makes a reading malformed, and the reason names it."""
-    assert name in _reason({**GOOD, name: value})
+    assert name in _rejection_reason({**VALID_PAYLOAD, name: value})
 
 
 def test_value_in_quotes() -> None:
     """A value in quotes is no number, and the reason says that it may be one, in an array too."""
-    bad = {**GOOD, "humidity_1": "50.0"}
-    assert "a number in quotes?" in _reason(bad)
-    assert "a number in quotes?" in _reason([bad])
-    assert "quotes" not in _reason({**GOOD, "humidity_1": None})
+    bad = {**VALID_PAYLOAD, "humidity_1": "50.0"}
+    assert "a number in quotes?" in _rejection_reason(bad)
+    assert "a number in quotes?" in _rejection_reason([bad])
+    assert "quotes" not in _rejection_reason({**VALID_PAYLOAD, "humidity_1": None})
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_feature_missing(name: str) -> None:
     """A missing feature makes a reading malformed, and the reason names it."""
-    assert name in _reason({key: value for key, value in GOOD.items() if key != name})
+    assert name in _rejection_reason({key: value for key, value in VALID_PAYLOAD.items() if key != name})
 
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1.1e12", "-1.1e12"])
 def test_not_finite_or_too_large(literal: str) -> None:
     """NaN, infinities and numbers that no sensor reads are malformed, not values."""
-    assert _reason(json.dumps({**GOOD, "humidity_1": "X"}).replace('"X"', literal).encode())
+    assert _rejection_reason(
+        json.dumps({**VALID_PAYLOAD, "humidity_1": "X"}).replace('"X"', literal).encode()
+    )
 
 
 def test_largest_value() -> None:
     """A value may be as large as 1e12 either way."""
-    readings, _ = _decode({**GOOD, "humidity_1": 1e12, "humidity_2": -1e12})
+    readings, _ = _decode({**VALID_PAYLOAD, "humidity_1": 1e12, "humidity_2": -1e12})
     assert readings.values[0].tolist() == [20.0, 1e12, 20.5, -1e12]
 
 
@@ -203,21 +215,21 @@ def test_largest_value() -> None:
 )
 def test_unreadable(payload: bytes) -> None:
     """What isn't a JSON object or array is one malformed reading; of nothing at all the reason says so."""
-    assert ("the payload is empty" in _reason(payload)) == (payload == b"")
+    assert ("the payload is empty" in _rejection_reason(payload)) == (payload == b"")
 
 
 def test_payload_too_large() -> None:
     """A payload of more than a megabyte is malformed, however good its content."""
-    payload = json.dumps(GOOD).encode()
+    payload = json.dumps(VALID_PAYLOAD).encode()
     room = (1 << 20) - len(payload)
     assert _decode(payload + b" " * room)[1] == []
-    assert "1048577 bytes" in _reason(payload + b" " * (room + 1))
+    assert "1048577 bytes" in _rejection_reason(payload + b" " * (room + 1))
 
 
 @pytest.mark.parametrize("topic", ["plant/a/reading", "plant//b/reading", f"plant/a/{'b' * 986}/reading"])
 def test_unmatched(topic: str) -> None:
     """A topic outside the templates, or too long for ours, is unmatched, whatever its payload holds."""
-    readings, (refusal,) = _decode([GOOD, GOOD], topic=topic)
+    readings, (refusal,) = _decode([VALID_PAYLOAD, VALID_PAYLOAD], topic=topic)
     assert len(readings.groups) == 0
     assert (refusal.outcome, refusal.source) == (Outcome.UNMATCHED, topic[:1000])
 
@@ -239,7 +251,7 @@ def test_dotted_paths() -> None:
 
 def test_dotted_paths_that_lead_nowhere() -> None:
     """A payload in which a dotted path ends early is malformed."""
-    readings, refusals = _decode(GOOD, {"temperature_1": "data.t1"})
+    readings, refusals = _decode(VALID_PAYLOAD, {"temperature_1": "data.t1"})
     assert len(readings.groups) == 0
     assert "data" in refusals[0].reason
 
@@ -271,7 +283,7 @@ NUMBERS = st.one_of(
 LEAVES = st.one_of(st.none(), st.booleans(), NUMBERS, st.text(max_size=5))
 JSON = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=5)
 ELEMENTS = st.one_of(
-    st.just(GOOD),
+    st.just(VALID_PAYLOAD),
     JSON,
     st.fixed_dictionaries(
         {name: st.floats(-100, 100) | JSON for name in NAMES}, optional={"ts": st.integers(0, 10**13) | JSON}
@@ -283,18 +295,18 @@ PAYLOADS = st.one_of(ELEMENTS, st.lists(ELEMENTS, max_size=5))
 STAGE = _stage()
 
 
-def _count_honestly(messages: list[Delivery]) -> int:
-    readings, refusals = STAGE.decode(messages, _arrivals(len(messages)))
+def _count_outcomes(messages: list[InboundMessage]) -> int:
+    readings, rejected = STAGE.decode(messages, _arrivals(len(messages)))
     assert all(map(math.isfinite, [*readings.ts, *readings.values.flat]))
-    assert all(refusal.reason for refusal in refusals)
-    assert len(readings.groups) == len(readings.ts) == len(readings.values) == len(readings.received)
-    return len(readings.groups) + len(refusals)
+    assert all(refusal.reason for refusal in rejected)
+    assert len(readings.groups) == len(readings.ts) == len(readings.values) == len(readings.arrived_monotonic)
+    return len(readings.groups) + len(rejected)
 
 
 @QUICK
 @given(st.lists(PAYLOADS, max_size=5))
-def test_each_element_once(payloads: list[Any]) -> None:
+def test_each_element_has_one_outcome(payloads: list[Any]) -> None:
     """Each element of an array is counted exactly once, and all else that arrives is counted once."""
     batch = [_message(json.dumps(payload).encode()) for payload in payloads]
     elements = [len(payload) if isinstance(payload, list) and payload else 1 for payload in payloads]
-    assert _count_honestly(batch) == sum(elements)
+    assert _count_outcomes(batch) == sum(elements)

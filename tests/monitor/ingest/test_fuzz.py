@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.chaos.decode_checker import Decoder
+from tests.chaos.decode_checker import DecodeChecker
 from tests.support.toy_bundle import NAMES
 
 EXAMPLES = 10_000
@@ -29,14 +29,14 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 )
 ANYTHING = st.one_of(st.floats(-50, 100), NUMBERS, VALUES)
 OBJECTS = st.fixed_dictionaries({}, optional=dict.fromkeys(["ts", *NAMES], ANYTHING))
-GOOD = st.fixed_dictionaries({name: st.floats(-50, 100) for name in NAMES}, optional={"ts": NUMBERS})
+VALID_OBJECTS = st.fixed_dictionaries({name: st.floats(-50, 100) for name in NAMES}, optional={"ts": NUMBERS})
 
 
-TEXTS = st.one_of(GOOD, OBJECTS, st.lists(st.one_of(GOOD, OBJECTS, VALUES), max_size=4), VALUES).map(
-    lambda content: json.dumps(content).encode()
-)
+TEXTS = st.one_of(
+    VALID_OBJECTS, OBJECTS, st.lists(st.one_of(VALID_OBJECTS, OBJECTS, VALUES), max_size=4), VALUES
+).map(lambda content: json.dumps(content).encode())
 PAYLOADS = st.one_of(TEXTS, TEXTS, TEXTS, st.binary())
-DECODER = Decoder()
+DECODER = DecodeChecker()
 
 
 @settings(
@@ -46,13 +46,13 @@ DECODER = Decoder()
     suppress_health_check=list(HealthCheck),
     derandomize=True,
 )
-@given(topic=TOPICS, payload=PAYLOADS, at=st.integers(0, 200), inserted=st.binary(max_size=4))
-def test_any_message(topic: str, payload: bytes, at: int, inserted: bytes) -> None:
+@given(topic=TOPICS, payload=PAYLOADS, position=st.integers(0, 200), inserted=st.binary(max_size=4))
+def test_any_message(topic: str, payload: bytes, position: int, inserted: bytes) -> None:
     """Any topic with any bytes raises nothing, and each element is one finite reading or one refusal."""
     DECODER.check(topic, payload)
-    DECODER.check(TOPIC, payload[:at])
-    DECODER.check(TOPIC, payload[:at] + inserted + payload[at:])
-    DECODER.check(TOPIC, payload[:at] + inserted + payload[at + len(inserted) :])
+    DECODER.check(TOPIC, payload[:position])
+    DECODER.check(TOPIC, payload[:position] + inserted + payload[position:])
+    DECODER.check(TOPIC, payload[:position] + inserted + payload[position + len(inserted) :])
     DECODER.check(TOPIC, b"[" + payload + b"," + inserted + b"]")
 
 

@@ -7,56 +7,60 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.config.settings import Mqtt
-from monitor.core.messages import Asked, Delivery, Read
+from monitor.config.settings import MqttSettings
+from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce
 from monitor.mqtt import Session
 from tests.conftest import wait_until
 
-_OF_THE_SESSION = ("filters", "former", "births", "claim", "requests", "will", "durable")
+_SESSION_OPTIONS = ("filters", "former", "births", "claim", "requests", "will", "durable")
 
 
 @dataclass
-class Ear:
+class RecordingListener:
     """Writes down what a session tells it."""
 
     messages: list[tuple[str, bytes, Any]] = field(default_factory=list)
     redelivered: list[bool] = field(default_factory=list)
     requests: list[tuple[str, bytes, str | None, bytes | None]] = field(default_factory=list)
-    receipts: list[object] = field(default_factory=list)
+    request_ack_tokens: list[object] = field(default_factory=list)
     """Of the requests."""
-    connections: int = 0
+    connect_count: int = 0
     problems: list[str] = field(default_factory=list)
-    ended: threading.Event = field(default_factory=threading.Event)
-    refusals: int = 0
+    taken_over_event: threading.Event = field(default_factory=threading.Event)
+    refused_count: int = 0
 
-    def connected(self) -> None:
-        self.connections += 1
+    def on_connected(self) -> None:
+        self.connect_count += 1
 
-    def disconnected(self, reason: str) -> None:
+    def on_disconnected(self, reason: str) -> None:
         self.problems.append(reason)
 
-    def taken_over(self) -> None:
-        self.ended.set()
+    def on_taken_over(self) -> None:
+        self.taken_over_event.set()
 
-    def publish_refused(self) -> None:
-        self.refusals += 1
+    def on_publish_failed(self) -> None:
+        self.refused_count += 1
 
-    def requested(self, asked: Asked) -> None:
-        self.requests.append((asked.topic, asked.payload, asked.answer_to, asked.correlation))
-        self.receipts.append(asked.receipt)
+    def on_request(self, request: InboundRequest) -> None:
+        self.requests.append(
+            (request.topic, request.payload, request.response_topic, request.correlation_data)
+        )
+        self.request_ack_tokens.append(request.ack_token)
 
-    def received(self, messages: Sequence[Delivery], read: Read | None) -> None:  # noqa: ARG002, it never waits
-        for topic, payload, receipt, redelivered in messages:
+    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, it never waits
+        for topic, payload, ack_token, redelivered in messages:
             self.redelivered.append(redelivered)
-            self.messages.append((topic, payload, receipt))
+            self.messages.append((topic, payload, ack_token))
 
 
 @contextmanager
-def session(port: int, ear: Ear, name: str = "under-test", **options: Any) -> Iterator[Session]:
+def session(
+    port: int, listener: RecordingListener, client_id: str = "under-test", **options: Any
+) -> Iterator[Session]:
     """Run a session; options of the settings and of the session alike."""
-    own = {key: options.pop(key) for key in _OF_THE_SESSION if key in options}
+    session_options = {key: options.pop(key) for key in _SESSION_OPTIONS if key in options}
     password = options.pop("secret", None)
-    opened = Session(Mqtt(port=port, **options), name, password, ear, **own)
+    opened = Session(MqttSettings(port=port, **options), client_id, password, listener, **session_options)
     opened.start()
     try:
         yield opened
@@ -64,7 +68,7 @@ def session(port: int, ear: Ear, name: str = "under-test", **options: Any) -> It
         opened.stop(1.0)
 
 
-def ready(opened: Session) -> None:
+def wait_until_ready(opened: Session) -> None:
     """Wait for a session."""
     wait_until(lambda: opened.ready, "the session is ready")
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from monitor.mqtt.packet_parser import Splitter
+from monitor.mqtt.packet_parser import PacketParser
 
-LEFT = b"base/"
+PASSTHROUGH_PREFIX = b"base/"
 
 
-def _packet(first: int, body: bytes) -> bytes:
+def _encode_packet(first: int, body: bytes) -> bytes:
     length, size = bytearray(), len(body)
     while size >= 0x80:
         length.append(size & 0x7F | 0x80)
@@ -16,12 +16,12 @@ def _packet(first: int, body: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("size", [100, 127, 128, 129, 16_383, 16_384])
-def test_cut_anywhere(size: int) -> None:
+def test_packet_split_at_any_byte(size: int) -> None:
     """A packet whose length takes one, two or three bytes may end in the middle of anything."""
-    packet = _packet(0x32, b"\0\1a\1\2" + bytes(size - 5))
+    packet = _encode_packet(0x32, b"\0\1a\1\2" + bytes(size - 5))
     for cut in [*range(10), size - 1, size, size + 1]:
-        splitter = Splitter(properties=False, left=())
-        found = [splitter.feed(piece) for piece in (packet[:cut], packet[cut:] + packet)]
+        parser = PacketParser(has_properties=False, passthrough_prefixes=())
+        found = [parser.feed(piece) for piece in (packet[:cut], packet[cut:] + packet)]
         both = [publish for publishes, _ in found for publish in publishes]
         assert both == [("a", bytes(size - 5), 0x102, False)] * 2
 
@@ -44,33 +44,33 @@ def test_cut_anywhere(size: int) -> None:
     ],
 )
 @pytest.mark.parametrize("known", [True, False])
-def test_no_reading_stays(body: bytes, *, known: bool) -> None:
+def test_other_packets_stay_in_the_stream(body: bytes, *, known: bool) -> None:
     """What is no whole PUBLISH packet, or not for us, stays in the stream, whatever follows it."""
-    splitter = Splitter(properties=True, left=(LEFT,))
-    good = _packet(0x32, b"\0\1a\1\2\0")
+    parser = PacketParser(has_properties=True, passthrough_prefixes=(PASSTHROUGH_PREFIX,))
+    good = _encode_packet(0x32, b"\0\1a\1\2\0")
     for tail in (b"", good, bytes(300)):
         if known:
-            assert splitter.feed(good) == ([("a", b"", 0x102, False)], b"")
-        packet = _packet(0x32, body)
-        publishes, rest = splitter.feed(packet + tail)
+            assert parser.feed(good) == ([("a", b"", 0x102, False)], b"")
+        packet = _encode_packet(0x32, body)
+        publishes, rest = parser.feed(packet + tail)
         assert rest[: len(packet)] == packet
         assert len(publishes) == (tail == good)
 
 
-def test_topics_are_known_again() -> None:
+def test_topics_are_cached() -> None:
     """A topic is the same text each time; of topics without end only some are kept."""
-    splitter = Splitter(properties=False, left=())
-    packets = [_packet(0x30, b"\0\5%05d" % number) for number in range(10_000)]
-    first, second = ([topic for topic, *_ in splitter.feed(b"".join(packets))[0]] for _ in range(2))
+    parser = PacketParser(has_properties=False, passthrough_prefixes=())
+    packets = [_encode_packet(0x30, b"\0\5%05d" % number) for number in range(10_000)]
+    first, second = ([topic for topic, *_ in parser.feed(b"".join(packets))[0]] for _ in range(2))
     assert first == second == [f"{number:05}" for number in range(10_000)]
     same = sum(one is other for one, other in zip(first, second, strict=True))
     assert 1000 < same < 5000
 
 
-def test_long_topics() -> None:
+def test_long_topics_are_not_cached() -> None:
     """Long topics are not kept: thousands of them would take hundreds of megabytes."""
-    splitter = Splitter(properties=False, left=())
-    packet = _packet(0x30, b"\xff\xff" + b"t" * 65_535)
-    [(first, *_)], [(second, *_)] = (splitter.feed(packet)[0] for _ in range(2))
+    parser = PacketParser(has_properties=False, passthrough_prefixes=())
+    packet = _encode_packet(0x30, b"\xff\xff" + b"t" * 65_535)
+    [(first, *_)], [(second, *_)] = (parser.feed(packet)[0] for _ in range(2))
     assert first == second == "t" * 65_535
     assert first is not second

@@ -5,63 +5,63 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from monitor.core.messages import Taken
-from monitor.mqtt.receive_queue import CAPACITY, CAPACITY_BYTES, LARGEST_BATCH, LARGEST_BATCH_BYTES, Inbox
+from monitor.core.messages import MessageBatch
+from monitor.mqtt.receive_queue import CAPACITY, CAPACITY_BYTES, MAX_BATCH, MAX_BATCH_BYTES, ReceiveQueue
 from tests.conftest import wait_until
 
 
-def _nothing(_: float) -> bool:
+def _read_nothing(_: float) -> bool:
     return False
 
 
-def _inbox(wall: float = 100.0, monotonic: float = 7.0) -> Inbox:
-    return Inbox(lambda: wall, lambda: monotonic)
+def _make_queue(wall_clock: float = 100.0, monotonic: float = 7.0) -> ReceiveQueue:
+    return ReceiveQueue(lambda: wall_clock, lambda: monotonic)
 
 
-def test_all_that_waits() -> None:
+def test_take_returns_all_queued() -> None:
     """Taking returns all that waits in the order of arrival, with both clocks, and only once."""
-    inbox = _inbox()
-    inbox.put([("a", b"1", None, False)])
-    inbox.put([("b", b"2", "receipt", False)])
-    assert len(inbox) == 2
-    taken = inbox.take(0)
-    assert taken.messages == [("a", b"1", None, False), ("b", b"2", "receipt", False)]
-    arrivals = taken.arrivals
-    assert (arrivals.arrived_at.tolist(), arrivals.received.tolist()) == ([100.0] * 2, [7.0] * 2)
-    assert len(inbox) == 0
-    assert inbox.take(0).messages == []
+    queue = _make_queue()
+    queue.put([("a", b"1", None, False)])
+    queue.put([("b", b"2", "receipt", False)])
+    assert len(queue) == 2
+    batch = queue.take(0)
+    assert batch.messages == [("a", b"1", None, False), ("b", b"2", "receipt", False)]
+    arrivals = batch.arrivals
+    assert (arrivals.arrived_at.tolist(), arrivals.arrived_monotonic.tolist()) == ([100.0] * 2, [7.0] * 2)
+    assert len(queue) == 0
+    assert queue.take(0).messages == []
 
 
-def test_stamps_increase() -> None:
+def test_substitute_ts_increase() -> None:
     """Stamps strictly increase, also where the clock stands still or is set back; arrival times follow it."""
     clock = [1.8e9]
-    inbox = Inbox(lambda: clock[0], lambda: 0.0)
+    queue = ReceiveQueue(lambda: clock[0], lambda: 0.0)
     for step in (0.0, 0.0, 0.001, -3600.0, 0.0, 7200.0):
         clock[0] += step
-        inbox.put([("t", b"", None, False)])
-    arrivals = inbox.take(0).arrivals
-    times = arrivals.stamps.tolist()
+        queue.put([("t", b"", None, False)])
+    arrivals = queue.take(0).arrivals
+    times = arrivals.substitute_ts.tolist()
     assert all(earlier < later for earlier, later in pairwise(times))
     assert (times[0], times[2], times[-1]) == (1.8e9, 1.8e9 + 0.001, clock[0])
     assert arrivals.arrived_at[3] == 1.8e9 + 0.001 - 3600
 
 
-def test_many_at_once() -> None:
+def test_messages_of_one_put_have_their_own_times() -> None:
     """Of messages put at once each has its time and its stamp, however they are taken."""
     clock = [1.8e9]
-    inbox = Inbox(lambda: clock[0], lambda: clock[0] - 1.7e9)
+    queue = ReceiveQueue(lambda: clock[0], lambda: clock[0] - 1.7e9)
     sizes = (1, 3000, 2, 3000, 3000, 1)
     for number, size in enumerate(sizes):
         clock[0] = 1.8e9 + number / 1000  # 3,000 stamps take longer
-        inbox.put([(f"{number}", b"", None, False)] * size)
-    inbox.put([])
+        queue.put([(f"{number}", b"", None, False)] * size)
+    queue.put([])
     times: list[list[float]] = []
     topics: list[str] = []
-    while (taken := inbox.take(0)).messages:
-        arrivals = taken.arrivals
-        columns = (arrivals.arrived_at, arrivals.stamps, arrivals.received)
+    while (batch := queue.take(0)).messages:
+        arrivals = batch.arrivals
+        columns = (arrivals.arrived_at, arrivals.substitute_ts, arrivals.arrived_monotonic)
         times += np.array(columns).T.tolist()  # (message, each of its times)
-        topics += [topic for topic, *_ in taken.messages]
+        topics += [topic for topic, *_ in batch.messages]
     expected = [number for number, size in enumerate(sizes) for _ in range(size)]
     assert topics == [str(number) for number in expected]
     assert [wall for wall, _, _ in times] == [1.8e9 + number / 1000 for number in expected]
@@ -74,214 +74,216 @@ def test_many_at_once() -> None:
 
 def test_batches_are_bounded() -> None:
     """One batch holds at most so many messages; the others stay for the next."""
-    inbox = _inbox()
-    for number in range(LARGEST_BATCH + 1):
-        inbox.put([(str(number), b"", number, False)])
-    assert [topic for topic, *_ in inbox.take(0).messages] == [str(n) for n in range(LARGEST_BATCH)]
-    assert [topic for topic, *_ in inbox.take(0).messages] == [str(LARGEST_BATCH)]
+    queue = _make_queue()
+    for number in range(MAX_BATCH + 1):
+        queue.put([(str(number), b"", number, False)])
+    assert [topic for topic, *_ in queue.take(0).messages] == [str(n) for n in range(MAX_BATCH)]
+    assert [topic for topic, *_ in queue.take(0).messages] == [str(MAX_BATCH)]
 
 
 def test_large_payloads() -> None:
     """Large payloads fill inbox and batch by their bytes."""
-    inbox = _inbox()
-    payload = bytes(LARGEST_BATCH_BYTES // 2)
-    room = CAPACITY_BYTES // len(payload)
-    for _ in range(room + 2):
-        inbox.put([("t", payload, None, False)])
-    assert len(inbox) == room
+    queue = _make_queue()
+    payload = bytes(MAX_BATCH_BYTES // 2)
+    message_count = CAPACITY_BYTES // len(payload)
+    for _ in range(message_count + 2):
+        queue.put([("t", payload, None, False)])
+    assert len(queue) == message_count
     sizes = []
-    while taken := inbox.take(0).messages:
-        sizes.append([len(payload) for _, payload, _, _ in taken])
-    assert sizes == [[len(payload)] * 2] * (room // 2)
-    inbox.put([("larger than all room", bytes(CAPACITY_BYTES + 1), None, False)])
-    inbox.put([("t", b"1", None, False)])
-    assert [topic for topic, *_ in inbox.take(0).messages] == ["larger than all room"]
+    while batch := queue.take(0).messages:
+        sizes.append([len(payload) for _, payload, _, _ in batch])
+    assert sizes == [[len(payload)] * 2] * (message_count // 2)
+    queue.put([("larger than all room", bytes(CAPACITY_BYTES + 1), None, False)])
+    queue.put([("t", b"1", None, False)])
+    assert [topic for topic, *_ in queue.take(0).messages] == ["larger than all room"]
 
 
 def test_overflow() -> None:
     """With no room left, messages without a receipt are dropped and counted once."""
-    inbox = _inbox()
+    queue = _make_queue()
     for _ in range(CAPACITY + 3):
-        inbox.put([("t", b"", None, False)])
-    assert len(inbox) == CAPACITY
-    assert inbox.take(0).overflowed == 3
-    assert inbox.take(0).overflowed == 0
-    inbox.put([("t", b"", None, False)])
-    assert len(inbox) == CAPACITY + 1 - 2 * LARGEST_BATCH
+        queue.put([("t", b"", None, False)])
+    assert len(queue) == CAPACITY
+    assert queue.take(0).overflow_count == 3
+    assert queue.take(0).overflow_count == 0
+    queue.put([("t", b"", None, False)])
+    assert len(queue) == CAPACITY + 1 - 2 * MAX_BATCH
 
 
-def test_some_find_room() -> None:
+def test_partial_overflow() -> None:
     """Of messages put at once those that find no room are dropped, and the others have their times."""
-    inbox = _inbox()
-    inbox.put([("t", b"", None, False)] * (CAPACITY - 2))
-    inbox.put([(str(number), b"", None, False) for number in range(5)])
-    inbox.close()
-    inbox.put([("too late", b"", "receipt", False)])
-    assert inbox.take(0).overflowed == 3
-    last: list[Taken] = []
-    while (taken := inbox.take(0)).messages:
-        last.append(taken)
+    queue = _make_queue()
+    queue.put([("t", b"", None, False)] * (CAPACITY - 2))
+    queue.put([(str(number), b"", None, False) for number in range(5)])
+    queue.close()
+    queue.put([("too late", b"", "receipt", False)])
+    assert queue.take(0).overflow_count == 3
+    last: list[MessageBatch] = []
+    while (batch := queue.take(0)).messages:
+        last.append(batch)
     assert [topic for topic, *_ in last[-1].messages[-3:]] == ["t", "0", "1"]
-    assert last[-1].arrivals.received[-3:].tolist() == [7.0] * 3
-    assert np.diff(last[-1].arrivals.stamps).min() > 0
+    assert last[-1].arrivals.arrived_monotonic[-3:].tolist() == [7.0] * 3
+    assert np.diff(last[-1].arrivals.substitute_ts).min() > 0
 
 
-def test_message_that_must_not_be_lost_waits() -> None:
+def test_message_with_ack_token_waits_for_space() -> None:
     """A message with a receipt finds room as soon as there is some: its sender waits meanwhile."""
-    inbox = _inbox()
+    queue = _make_queue()
     for number in range(CAPACITY):
-        inbox.put([(str(number), b"", number, False)])
-    sender = threading.Thread(target=inbox.put, args=([("last", b"", "receipt", False)],))
+        queue.put([(str(number), b"", number, False)])
+    sender = threading.Thread(target=queue.put, args=([("last", b"", "receipt", False)],))
     sender.start()
     seen: list[str] = []
     while "last" not in seen:
-        seen += [topic for topic, *_ in inbox.take(0).messages]
+        seen += [topic for topic, *_ in queue.take(0).messages]
     sender.join()
     assert seen == [*map(str, range(CAPACITY)), "last"]
 
 
-def test_closed() -> None:
+def test_close_releases_waiting_sender() -> None:
     """An inbox that is closed lets go who waits for room, and takes no more."""
-    inbox = _inbox()
+    queue = _make_queue()
     for number in range(CAPACITY):
-        inbox.put([(str(number), b"", number, False)])
-    sender = threading.Thread(target=inbox.put, args=([("last", b"", "receipt", False)],))
+        queue.put([(str(number), b"", number, False)])
+    sender = threading.Thread(target=queue.put, args=([("last", b"", "receipt", False)],))
     sender.start()
-    inbox.close()
+    queue.close()
     sender.join()
-    assert len(inbox) == CAPACITY
+    assert len(queue) == CAPACITY
 
 
-def test_breath(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pause_ends_when_the_batch_is_processed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has put something leaves the pipeline alone until that is dealt with."""
-    monkeypatch.setattr("monitor.mqtt.receive_queue._BREATH", 60.0)
-    inbox, told = _inbox(), []
+    monkeypatch.setattr("monitor.mqtt.receive_queue._PAUSE_S", 60.0)
+    queue, steps = _make_queue(), []
 
     def work() -> None:
-        while inbox.take(60).messages:
-            told.append("worked")
+        while queue.take(60).messages:
+            steps.append("worked")
 
     pipeline = threading.Thread(target=work)
     pipeline.start()
     for _ in range(50):
-        inbox.put([("t", b"", None, False)])
-        inbox.breathe(_nothing)
-        told.append("breathed")
-    inbox.nudge()
+        queue.put([("t", b"", None, False)])
+        queue.pause(_read_nothing)
+        steps.append("breathed")
+    queue.wake()
     pipeline.join()
-    assert told == ["worked", "breathed"] * 50
+    assert steps == ["worked", "breathed"] * 50
 
 
-class _Reader:
+class _PausedNetworkThread:
     """A network thread that has put a message and breathes."""
 
-    def __init__(self, inbox: Inbox, brings: Sequence[int], *, again: bool) -> None:
-        self._inbox = inbox
-        self._brings = list(brings)
-        self._again = again
-        self.threads: list[threading.Thread] = []
+    def __init__(self, queue: ReceiveQueue, payload_sizes: Sequence[int], *, may_repeat: bool) -> None:
+        self._queue = queue
+        self._payload_sizes = list(payload_sizes)
+        self._may_repeat = may_repeat
+        self.reading_threads: list[threading.Thread] = []
         """Those that read."""
-        inbox.put([("t", b"", None, False)])
-        self.thread = threading.Thread(target=inbox.breathe, args=[self.read], daemon=True)
+        queue.put([("t", b"", None, False)])
+        self.thread = threading.Thread(target=queue.pause, args=[self.read], daemon=True)
         self.thread.start()
-        wait_until(lambda: inbox._lent is not None, "it breathes")  # noqa: SLF001
+        wait_until(lambda: queue._read_once is not None, "it breathes")  # noqa: SLF001
 
     def read(self, timeout: float) -> bool:
         assert 0 <= timeout <= 60
-        self.threads.append(threading.current_thread())
-        if self._brings:
-            self._inbox.put([("t", bytes(self._brings.pop(0)), None, False)])
-        return self._again
+        self.reading_threads.append(threading.current_thread())
+        if self._payload_sizes:
+            self._queue.put([("t", bytes(self._payload_sizes.pop(0)), None, False)])
+        return self._may_repeat
 
 
-def test_pipeline_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pipeline_reads_during_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     """While the network thread breathes, a pipeline that has nothing left reads in its place."""
-    monkeypatch.setattr("monitor.mqtt.receive_queue._BREATH", 60.0)
-    inbox = _inbox()
-    reader = _Reader(inbox, [1, 1, 1], again=True)
-    assert [len(inbox.take(60).messages) for _ in range(4)] == [1] * 4
-    assert reader.threads == [threading.current_thread()] * 3, "not while something waits"
+    monkeypatch.setattr("monitor.mqtt.receive_queue._PAUSE_S", 60.0)
+    queue = _make_queue()
+    reader = _PausedNetworkThread(queue, [1, 1, 1], may_repeat=True)
+    assert [len(queue.take(60).messages) for _ in range(4)] == [1] * 4
+    assert reader.reading_threads == [threading.current_thread()] * 3, "not while something waits"
     assert reader.thread.is_alive()
-    inbox.close()
+    queue.close()
     reader.thread.join()
 
 
-@pytest.mark.parametrize(("size", "again"), [(1, False), (1 << 17, True)])
-def test_pipeline_reads_no_more(monkeypatch: pytest.MonkeyPatch, size: int, *, again: bool) -> None:
+@pytest.mark.parametrize(("size", "may_repeat"), [(1, False), (1 << 17, True)])
+def test_network_thread_resumes_reading(
+    monkeypatch: pytest.MonkeyPatch, size: int, *, may_repeat: bool
+) -> None:
     """The network thread goes on where it is needed, and where so much comes that both have work."""
-    monkeypatch.setattr("monitor.mqtt.receive_queue._BREATH", 60.0)
-    inbox = _inbox()
-    reader = _Reader(inbox, [size], again=again)
-    assert [len(inbox.take(60).messages) for _ in range(2)] == [1, 1]
+    monkeypatch.setattr("monitor.mqtt.receive_queue._PAUSE_S", 60.0)
+    queue = _make_queue()
+    reader = _PausedNetworkThread(queue, [size], may_repeat=may_repeat)
+    assert [len(queue.take(60).messages) for _ in range(2)] == [1, 1]
     reader.thread.join()
-    assert inbox.take(0).messages == []
-    assert len(reader.threads) == 1, "its place is its own again"
+    assert queue.take(0).messages == []
+    assert len(reader.reading_threads) == 1, "its place is its own again"
 
 
-def test_breath_ends_while_the_pipeline_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pause_waits_for_the_reading_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two never read at a time: who has breathed waits until the other one is done."""
-    monkeypatch.setattr("monitor.mqtt.receive_queue._BREATH", 60.0)
-    inbox, told = _inbox(), []
+    monkeypatch.setattr("monitor.mqtt.receive_queue._PAUSE_S", 60.0)
+    queue, steps = _make_queue(), []
     reading, done = threading.Event(), threading.Event()
 
     def read(_: float) -> bool:
         reading.set()
         done.wait()
-        told.append("read")
+        steps.append("read")
         return True
 
-    def breathe() -> None:
-        inbox.breathe(read)
-        told.append("breathed")
+    def pause() -> None:
+        queue.pause(read)
+        steps.append("breathed")
 
-    inbox.put([("t", b"", None, False)])
-    network = threading.Thread(target=breathe)
+    queue.put([("t", b"", None, False)])
+    network = threading.Thread(target=pause)
     network.start()
-    wait_until(lambda: inbox._lent is not None, "it breathes")  # noqa: SLF001
-    pipeline = threading.Thread(target=lambda: [inbox.take(0) for _ in range(2)])
+    wait_until(lambda: queue._read_once is not None, "it breathes")  # noqa: SLF001
+    pipeline = threading.Thread(target=lambda: [queue.take(0) for _ in range(2)])
     pipeline.start()
     reading.wait()
-    inbox.close()
-    wait_until(lambda: inbox._lent is None, "it has breathed")  # noqa: SLF001
+    queue.close()
+    wait_until(lambda: queue._read_once is None, "it has breathed")  # noqa: SLF001
     done.set()
     network.join()
     pipeline.join()
-    assert told == ["read", "breathed"]
+    assert steps == ["read", "breathed"]
 
 
-def test_large_put_is_no_reason_to_breathe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_pause_after_a_large_put(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has put much reads on, though the pipeline is at work."""
-    monkeypatch.setattr("monitor.mqtt.receive_queue._BREATH", 60.0)
-    inbox = _inbox()
-    inbox.put([("t", bytes(1000), None, False)] * 200)
-    reader = threading.Thread(target=inbox.breathe, args=[_nothing], daemon=True)
+    monkeypatch.setattr("monitor.mqtt.receive_queue._PAUSE_S", 60.0)
+    queue = _make_queue()
+    queue.put([("t", bytes(1000), None, False)] * 200)
+    reader = threading.Thread(target=queue.pause, args=[_read_nothing], daemon=True)
     reader.start()
     reader.join(30.0)
     assert not reader.is_alive()
 
 
-@pytest.mark.parametrize(("waiting", "breaths"), [(LARGEST_BATCH - 1, 0), (LARGEST_BATCH, 1)])
-def test_full_batch_is_reason_to_breathe(monkeypatch: pytest.MonkeyPatch, waiting: int, breaths: int) -> None:
+@pytest.mark.parametrize(("queued", "pauses"), [(MAX_BATCH - 1, 0), (MAX_BATCH, 1)])
+def test_pause_when_a_full_batch_waits(monkeypatch: pytest.MonkeyPatch, queued: int, pauses: int) -> None:
     """Who has put much reads on only until a full batch waits: more would overflow for nothing."""
-    taken: list[float] = []
-    monkeypatch.setattr(threading.Condition, "wait", lambda _, timeout: taken.append(timeout))
-    inbox = _inbox()
-    inbox.put([("t", bytes(100), None, False)] * waiting)
-    inbox.breathe(_nothing)
-    assert len(taken) == breaths
+    waits: list[float] = []
+    monkeypatch.setattr(threading.Condition, "wait", lambda _, timeout: waits.append(timeout))
+    queue = _make_queue()
+    queue.put([("t", bytes(100), None, False)] * queued)
+    queue.pause(_read_nothing)
+    assert len(waits) == pauses
 
 
-def test_nudge() -> None:
+def test_wake() -> None:
     """A nudge makes the next take return at once with nothing."""
-    inbox = _inbox()
-    inbox.nudge()
-    assert inbox.take(60).messages == []
+    queue = _make_queue()
+    queue.wake()
+    assert queue.take(60).messages == []
 
 
-def test_message_wakes_the_waiting() -> None:
+def test_message_ends_take() -> None:
     """A message that arrives ends the wait for it."""
-    inbox = _inbox()
-    network = threading.Thread(target=inbox.put, args=([("t", b"", None, False)],))
+    queue = _make_queue()
+    network = threading.Thread(target=queue.put, args=([("t", b"", None, False)],))
     network.start()
-    assert [topic for topic, *_ in inbox.take(60).messages] == ["t"]
+    assert [topic for topic, *_ in queue.take(60).messages] == ["t"]
     network.join()

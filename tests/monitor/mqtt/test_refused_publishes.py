@@ -4,19 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from monitor.mqtt.publish_results import Confirmations
-from tests.conftest import Mosquitto, NewBroker, wait_until
+from monitor.mqtt.publish_results import PublishResults
+from tests.conftest import BrokerFactory, Mosquitto, wait_until
 from tests.monitor.cli.test_run import TOPIC, reading
-from tests.monitor.mqtt.recording_listener import Ear, ready, session
-from tests.support.processes import Monitor, client, running
+from tests.monitor.mqtt.recording_listener import RecordingListener, session, wait_until_ready
+from tests.support.processes import Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY
 
-ALERTS = "sensor-monitor/alerts/line1/station7"
-SAID = f"the broker refuses what is published to '{ALERTS}' (reason 135), and nobody gets it"
+ALERT_TOPIC = "sensor-monitor/alerts/line1/station7"
+EXPECTED_LOG = f"the broker refuses what is published to '{ALERT_TOPIC}' (reason 135), and nobody gets it"
 
 
 @pytest.fixture
-def strict(tmp_path: Path, new_broker: NewBroker) -> Mosquitto:
+def acl_broker(tmp_path: Path, new_broker: BrokerFactory) -> Mosquitto:
     """A broker that takes everything but alerts, and writes down what it denies."""
     acl = tmp_path / "acl"
     acl.write_text("topic readwrite #\ntopic deny sensor-monitor/alerts/#\n")
@@ -25,31 +25,31 @@ def strict(tmp_path: Path, new_broker: NewBroker) -> Mosquitto:
     return broker
 
 
-def _denied(broker: Mosquitto) -> int:
+def _denied_count(broker: Mosquitto) -> int:
     return (broker.folder / "mosquitto.log").read_text().count("Denied PUBLISH")
 
 
-def test_said_once_and_counted_each_time(caplog: pytest.LogCaptureFixture) -> None:
+def test_refusals_are_logged_once_and_all_counted(caplog: pytest.LogCaptureFixture) -> None:
     """Each refusal is told on, and the log has one a minute at most."""
-    ear = Ear()
-    confirmations = Confirmations(ear.publish_refused)
-    for topic in (ALERTS, "other", ALERTS):
-        confirmations.refuse(topic, 135)
-    assert ear.refusals == 3
-    assert [record.getMessage().partition(";")[0] for record in caplog.records] == [SAID]
+    listener = RecordingListener()
+    confirmations = PublishResults(listener.on_publish_failed)
+    for topic in (ALERT_TOPIC, "other", ALERT_TOPIC):
+        confirmations.add_refused(topic, 135)
+    assert listener.refused_count == 3
+    assert [record.getMessage().partition(";")[0] for record in caplog.records] == [EXPECTED_LOG]
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-def test_alerts_that_nobody_gets(tmp_path: Path, strict: Mosquitto, toy_bundle: Path, *, bulk: bool) -> None:
+def test_refused_alerts(tmp_path: Path, acl_broker: Mosquitto, toy_bundle: Path, *, bulk: bool) -> None:
     """Alerts that the broker's rights forbid are counted, said once and given up; the state still arrives."""
     monitor = Monitor(
-        tmp_path, toy_bundle, strict.port, "[alerts]\nclear_after = 1", f"bulk = {str(bulk).lower()}"
+        tmp_path, toy_bundle, acl_broker.port, "[alerts]\nclear_after = 1", f"bulk = {str(bulk).lower()}"
     )
-    course = [HEALTHY, HEALTHY, FAULTY, HEALTHY, HEALTHY, HEALTHY]
-    with client(strict.port, "sensor-monitor/state/#") as other:
-        with running(monitor):
+    values_sequence = [HEALTHY, HEALTHY, FAULTY, HEALTHY, HEALTHY, HEALTHY]
+    with connect_client(acl_broker.port, "sensor-monitor/state/#") as other:
+        with run_monitor(monitor):
             assert monitor.metric("messages_refused_total") == 0
-            for number, values in enumerate(course):
+            for number, values in enumerate(values_sequence):
                 other.publish(TOPIC, reading(1000 + 5 * number, values))
             wait_until(
                 lambda: monitor.metric("messages_refused_total") == 2, "firing and resolved are refused"
@@ -61,21 +61,21 @@ def test_alerts_that_nobody_gets(tmp_path: Path, strict: Mosquitto, toy_bundle: 
                 "the state arrives",
             )
             assert monitor.terminate() == 0
-            assert monitor.log().count("the broker refuses") == monitor.log().count(SAID) == 1
-        with running(monitor):
-            other.publish(TOPIC, reading(1000 + 5 * len(course), FAULTY))
+            assert monitor.log().count("the broker refuses") == monitor.log().count(EXPECTED_LOG) == 1
+        with run_monitor(monitor):
+            other.publish(TOPIC, reading(1000 + 5 * len(values_sequence), FAULTY))
             wait_until(lambda: monitor.metric("messages_refused_total") == 1, "the next one is refused")
-        assert _denied(strict) == 3, "none was sent again"
+        assert _denied_count(acl_broker) == 3, "none was sent again"
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-def test_what_arrives_is_not_refused(strict: Mosquitto, *, bulk: bool) -> None:
+def test_accepted_publishes_are_not_counted(acl_broker: Mosquitto, *, bulk: bool) -> None:
     """Of messages with and without refusal all are answered, and only what was refused is told as such."""
-    ear = Ear()
-    with session(strict.port, ear, bulk=bulk) as own:
-        ready(own)
-        numbers = [own.publish(topic, b"") for topic in ("nobody/listens", ALERTS, "nobody/listens")]
+    listener = RecordingListener()
+    with session(acl_broker.port, listener, bulk=bulk) as own:
+        wait_until_ready(own)
+        numbers = [own.publish(topic, b"") for topic in ("nobody/listens", ALERT_TOPIC, "nobody/listens")]
         answered: list[int] = []
-        wait_until(lambda: answered.extend(own.delivered()) or len(answered) >= 3, "all are answered")
+        wait_until(lambda: answered.extend(own.take_delivered()) or len(answered) >= 3, "all are answered")
         assert sorted(answered) == numbers
-        assert ear.refusals == 1
+        assert listener.refused_count == 1

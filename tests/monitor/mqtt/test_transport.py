@@ -11,49 +11,53 @@ from typing import Any
 
 import pytest
 
-from monitor.config.loading import load
-from monitor.config.settings import Tls
+from monitor.config.loading import load_settings
+from monitor.config.settings import TlsSettings
 from monitor.core.errors import ConfigurationError
-from tests.conftest import Mosquitto, NewBroker, answers, free_port, require, wait_until
-from tests.monitor.mqtt.recording_listener import Ear, ready, session
+from tests.conftest import BrokerFactory, Mosquitto, free_port, is_listening, skip_or_fail, wait_until
+from tests.monitor.mqtt.recording_listener import RecordingListener, session, wait_until_ready
 from tests.support.processes import Monitor
 
-WANTS_CERTIFICATE = "does the broker want a client certificate?"
+CERTIFICATE_HINT = "does the broker want a client certificate?"
 
 
-def openssl(folder: Path, *arguments: str) -> None:
+def run_openssl(folder: Path, *arguments: str) -> None:
     """Run the program in a folder."""
     program = shutil.which("openssl")
     if program is None:
-        require("openssl", "openssl is not installed")
+        skip_or_fail("openssl", "openssl is not installed")
     subprocess.run([str(program), *arguments], cwd=folder, check=True, capture_output=True)
 
 
-def certify(folder: Path, ca: str, name: str) -> None:
+def create_certificate(folder: Path, ca: str, name: str) -> None:
     """Make a key and a certificate of this name, signed by a CA."""
     (folder / "alternative").write_text("subjectAltName=IP:127.0.0.1")
     request = ("-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-    openssl(folder, "req", *request, "-subj", f"/CN={name}")
+    run_openssl(folder, "req", *request, "-subj", f"/CN={name}")
     by = ("-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-CAcreateserial", "-extfile", "alternative")
-    openssl(folder, "x509", "-req", "-in", f"{name}.csr", *by, "-days", "2", "-out", f"{name}.pem")
+    run_openssl(folder, "x509", "-req", "-in", f"{name}.csr", *by, "-days", "2", "-out", f"{name}.pem")
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two CAs, and of the first a broker and a client."""
     folder = tmp_path_factory.mktemp("keys")
     for ca in ("plant", "stranger"):
         own = ("-newkey", "rsa:2048", "-nodes", "-keyout", f"{ca}.key", "-out", f"{ca}.pem", "-days", "2")
-        openssl(folder, "req", "-x509", *own, "-subj", f"/CN={ca}")
+        run_openssl(folder, "req", "-x509", *own, "-subj", f"/CN={ca}")
     for name in ("broker", "client"):
-        certify(folder, "plant", name)
+        create_certificate(folder, "plant", name)
     return folder
 
 
 @contextmanager
-def encrypted(tmp_path: Path, keys: Path, *lines: str) -> Iterator[Mosquitto]:
+def tls_broker(tmp_path: Path, certificates: Path, *lines: str) -> Iterator[Mosquitto]:
     """Run a broker that speaks TLS only."""
-    files = (f"cafile {keys}/plant.pem", f"certfile {keys}/broker.pem", f"keyfile {keys}/broker.key")
+    files = (
+        f"cafile {certificates}/plant.pem",
+        f"certfile {certificates}/broker.pem",
+        f"keyfile {certificates}/broker.key",
+    )
     broker = Mosquitto(tmp_path, "allow_anonymous true", *files, *lines)
     broker.start()
     try:
@@ -63,14 +67,14 @@ def encrypted(tmp_path: Path, keys: Path, *lines: str) -> Iterator[Mosquitto]:
 
 
 @pytest.mark.parametrize("version", ["auto", "5", "3.1.1"])
-def test_right_ca(tmp_path: Path, keys: Path, version: str) -> None:
+def test_right_ca(tmp_path: Path, certificates: Path, version: str) -> None:
     """A broker whose certificate the CA signed is trusted."""
-    tls = Tls(ca_file=keys / "plant.pem")
+    tls = TlsSettings(ca_file=certificates / "plant.pem")
     with (
-        encrypted(tmp_path, keys) as broker,
-        session(broker.port, Ear(), filters=["in/+"], tls=tls, version=version) as own,
+        tls_broker(tmp_path, certificates) as broker,
+        session(broker.port, RecordingListener(), filters=["in/+"], tls=tls, version=version) as own,
     ):
-        ready(own)
+        wait_until_ready(own)
 
 
 @pytest.mark.parametrize(
@@ -80,30 +84,33 @@ def test_right_ca(tmp_path: Path, keys: Path, version: str) -> None:
         ({"enabled": True}, "certificate verify failed"),
     ],
 )
-def test_wrong_ca(tmp_path: Path, keys: Path, settings: dict[str, Any], reason: str) -> None:
+def test_wrong_ca(tmp_path: Path, certificates: Path, settings: dict[str, Any], reason: str) -> None:
     """A broker whose certificate another CA signed, or none that the system knows, is refused."""
     if "ca_file" in settings:
-        settings = {"ca_file": keys / settings["ca_file"]}
-    with encrypted(tmp_path, keys) as broker, session(broker.port, Ear(), tls=Tls(**settings)) as own:
+        settings = {"ca_file": certificates / settings["ca_file"]}
+    with (
+        tls_broker(tmp_path, certificates) as broker,
+        session(broker.port, RecordingListener(), tls=TlsSettings(**settings)) as own,
+    ):
         wait_until(lambda: reason in own.problem, "it is refused")
         assert not own.ready
 
 
-def test_wrong_name(tmp_path: Path, keys: Path) -> None:
+def test_wrong_name(tmp_path: Path, certificates: Path) -> None:
     """A broker that shows another host's certificate is refused."""
-    tls = Tls(ca_file=keys / "plant.pem")
+    tls = TlsSettings(ca_file=certificates / "plant.pem")
     with (
-        encrypted(tmp_path, keys) as broker,
-        session(broker.port, Ear(), tls=tls, host="localhost") as own,
+        tls_broker(tmp_path, certificates) as broker,
+        session(broker.port, RecordingListener(), tls=tls, host="localhost") as own,
     ):
         wait_until(lambda: "Hostname mismatch" in own.problem, "it is refused")
 
 
-def test_monitor_says_why(tmp_path: Path, keys: Path, toy_bundle: Path) -> None:
+def test_monitor_says_why(tmp_path: Path, certificates: Path, toy_bundle: Path) -> None:
     """A wrong certificate is one line on /readyz; with insecure it is taken, and the log warns of that."""
-    with encrypted(tmp_path, keys) as broker:
-        tls = f'tls.ca_file = "{keys / "stranger.pem"}"'
-        monitor = Monitor(tmp_path, toy_bundle, broker.port, mqtt=tls)
+    with tls_broker(tmp_path, certificates) as broker:
+        tls = f'tls.ca_file = "{certificates / "stranger.pem"}"'
+        monitor = Monitor(tmp_path, toy_bundle, broker.port, mqtt_toml=tls)
         try:
             monitor.start()
             wait_until(lambda: "certificate verify failed" in monitor.get("/readyz")[1], "it says why")
@@ -113,7 +120,7 @@ def test_monitor_says_why(tmp_path: Path, keys: Path, toy_bundle: Path) -> None:
             assert "insecure" not in monitor.log()
         finally:
             monitor.kill()
-        monitor = Monitor(tmp_path, toy_bundle, broker.port, mqtt=f"{tls}\ntls.insecure = true")
+        monitor = Monitor(tmp_path, toy_bundle, broker.port, mqtt_toml=f"{tls}\ntls.insecure = true")
         try:
             monitor.start_ready()
             lines = [line for line in monitor.log().splitlines() if "insecure" in line]
@@ -125,51 +132,53 @@ def test_monitor_says_why(tmp_path: Path, keys: Path, toy_bundle: Path) -> None:
             monitor.kill()
 
 
-def test_client_certificate(tmp_path: Path, keys: Path) -> None:
+def test_client_certificate(tmp_path: Path, certificates: Path) -> None:
     """A broker that wants a certificate takes ours, and without one there is no connection."""
-    own = {"ca_file": keys / "plant.pem"}
-    full = Tls(**own, certfile=keys / "client.pem", keyfile=keys / "client.key")
-    with encrypted(tmp_path, keys, "require_certificate true") as broker:
-        with session(broker.port, Ear(), tls=full) as opened:
-            ready(opened)
+    own = {"ca_file": certificates / "plant.pem"}
+    full = TlsSettings(**own, certfile=certificates / "client.pem", keyfile=certificates / "client.key")
+    with tls_broker(tmp_path, certificates, "require_certificate true") as broker:
+        with session(broker.port, RecordingListener(), tls=full) as opened:
+            wait_until_ready(opened)
         for version in ("auto", "5"):
-            with session(broker.port, Ear(), tls=Tls(**own), version=version) as opened:
-                wait_until(lambda opened=opened: WANTS_CERTIFICATE in opened.problem, "it is refused")
+            with session(broker.port, RecordingListener(), tls=TlsSettings(**own), version=version) as opened:
+                wait_until(lambda opened=opened: CERTIFICATE_HINT in opened.problem, "it is refused")
 
 
-def test_key_with_a_password(keys: Path) -> None:
+def test_key_with_a_password(certificates: Path) -> None:
     """A key that needs a password is refused, where a daemon would wait for somebody to type it."""
-    openssl(keys, "rsa", "-aes256", "-passout", "pass:geheim", "-in", "client.key", "-out", "locked.key")
-    tls = Tls(certfile=keys / "client.pem", keyfile=keys / "locked.key")
+    run_openssl(
+        certificates, "rsa", "-aes256", "-passout", "pass:geheim", "-in", "client.key", "-out", "locked.key"
+    )
+    tls = TlsSettings(certfile=certificates / "client.pem", keyfile=certificates / "locked.key")
     with (
         pytest.raises(ConfigurationError, match=r"mqtt\.tls: a certificate or key can't be used"),
-        session(1, Ear(), tls=tls),
+        session(1, RecordingListener(), tls=tls),
     ):
         pass
 
 
 @pytest.mark.parametrize("version", ["auto", "5", "3.1.1"])
-def test_websockets(new_broker: NewBroker, version: str) -> None:
+def test_websockets(new_broker: BrokerFactory, version: str) -> None:
     """Messages go over websockets both ways, in each version of the protocol."""
     port = free_port()
     lines = (f"listener {port} 127.0.0.1", "protocol websockets", "allow_anonymous true")
     broker = new_broker("allow_anonymous true", *lines)
     broker.start()
-    wait_until(lambda: answers(port), "mosquitto answers there, too")
-    ear = Ear()
+    wait_until(lambda: is_listening(port), "mosquitto answers there, too")
+    listener = RecordingListener()
     options: dict[str, Any] = {"filters": ["in/+"], "transport": "websockets", "version": version}
-    with session(port, ear, **options) as own:
-        ready(own)
+    with session(port, listener, **options) as own:
+        wait_until_ready(own)
         own.publish("in/a", b"hello")
-        wait_until(lambda: ear.messages, "the message comes back")
-        assert ear.messages[0][:2] == ("in/a", b"hello")
+        wait_until(lambda: listener.messages, "the message comes back")
+        assert listener.messages[0][:2] == ("in/a", b"hello")
 
 
 def test_path_of_websockets() -> None:
     """The settings' path is the one that the broker is asked for."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        with session(port, Ear(), transport="websockets", path="/plant/mqtt", version="5"):
+        with session(port, RecordingListener(), transport="websockets", path="/plant/mqtt", version="5"):
             connection = listener.accept()[0]
             with connection:
                 request = connection.recv(1024)
@@ -198,4 +207,4 @@ def test_settings_that_make_no_sense(tmp_path: Path, content: str, reason: str) 
     file = tmp_path / "monitor.toml"
     file.write_text(f"[mqtt]\n{content}")
     with pytest.raises(ConfigurationError, match=re.escape(f"{file}: {reason}")):
-        load(file)
+        load_settings(file)

@@ -3,193 +3,200 @@ from pathlib import Path
 
 import pytest
 
-from monitor.bundle.manifest import Baseline
-from monitor.core.times import iso
-from monitor.operators.requests import Refusal, read
-from tests.monitor.operators.operator_pipeline import Office, identify
-from tests.monitor.service.pipeline_fixture import NOW, World, message
+from monitor.bundle.manifest import BaselineSpec
+from monitor.core.times import format_iso
+from monitor.operators.requests import RequestRejected, parse_request
+from tests.monitor.operators.operator_pipeline import OperatorHarness, incident_id
+from tests.monitor.service.pipeline_fixture import NOW, PipelineHarness, message
 from tests.support.toy_bundle import FAULTY, HEALTHY, save_toy_bundle
 
-BASELINE = Baseline(floors=(0.08, 0.5, 0.08, 0.5))
-APART = [20.0, 50.0, 80.0, 50.0]
+BASELINE = BaselineSpec(floors=(0.08, 0.5, 0.08, 0.5))
+DEVIATING = [20.0, 50.0, 80.0, 50.0]
 
 
 @pytest.fixture
-def office(toy_bundle: Path, tmp_path: Path) -> Office:
+def operators(toy_bundle: Path, tmp_path: Path) -> OperatorHarness:
     """Nothing has happened yet."""
-    return Office(toy_bundle, tmp_path)
+    return OperatorHarness(toy_bundle, tmp_path)
 
 
-def test_acknowledge(office: Office) -> None:
+def test_acknowledge(operators: OperatorHarness) -> None:
     """Open incidents are acknowledged by group, pattern or id; the state says so until they end."""
     for group in "abc":
-        office.hear(3, HEALTHY, HEALTHY, HEALTHY if group == "c" else FAULTY, group=group)
-    assert office.tell(4, "acknowledge", group="?", transaction=[1]) == {
-        "status": "ok", "count": 2, "incidents": [identify(3, "a"), identify(3, "b")], "transaction": [1],
+        operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY if group == "c" else FAULTY, group=group)
+    assert operators.request_at(4, "acknowledge", group="?", transaction=[1]) == {
+        "status": "ok", "count": 2, "incidents": [incident_id(3, "a"), incident_id(3, "b")], "transaction": [1],
     }  # fmt: skip
-    assert [line["acknowledged"] for line in office.world.said("state/")[-2:]] == [True, True]
-    assert ["a", "b"] in office.world.groups, "it is committed"
-    assert office.tell(5, "acknowledge", incident=identify(3, "a"))["incidents"] == [identify(3, "a")]
-    for name, content in {"incident": identify(9, "a"), "group": "c"}.items():
-        assert office.tell(6, "acknowledge", **{name: content})["status"] == "error"
-    office.hear(9, HEALTHY, HEALTHY, HEALTHY, group="a")
-    office.hear(12, FAULTY, group="a")
-    assert [(line["incident"], line["acknowledged"]) for line in office.world.said("state/a")[-2:]] == [
-        (None, False), (identify(12, "a"), False),
+    assert [status["acknowledged"] for status in operators.harness.payloads("state/")[-2:]] == [True, True]
+    assert ["a", "b"] in operators.harness.committed_groups, "it is committed"
+    assert operators.request_at(5, "acknowledge", incident=incident_id(3, "a"))["incidents"] == [
+        incident_id(3, "a")
+    ]
+    for name, content in {"incident": incident_id(9, "a"), "group": "c"}.items():
+        assert operators.request_at(6, "acknowledge", **{name: content})["status"] == "error"
+    operators.send_readings(9, HEALTHY, HEALTHY, HEALTHY, group="a")
+    operators.send_readings(12, FAULTY, group="a")
+    assert [(status["incident"], status["acknowledged"]) for status in operators.harness.payloads("state/a")[-2:]] == [
+        (None, False), (incident_id(12, "a"), False),
     ]  # fmt: skip
 
 
-def test_silence(office: Office) -> None:
+def test_silence(operators: OperatorHarness) -> None:
     """While a group is muted its state is published and no event is; what is open at the end comes then."""
-    office.hear(3, HEALTHY, HEALTHY, HEALTHY)
-    assert office.tell(4, "silence", group="g", minutes=0.5)["until"].endswith(":54.000Z")
-    office.hear(5, FAULTY)
-    office.world.run((33.9, []))
-    assert (office.events(), office.world.events) == ([], [])
-    assert office.world.said("state/")[-1]["incident"] == identify(5)
-    assert office.world.value("alerts_firing") == 1
-    office.world.run((34, []))
-    assert office.events() == [(identify(5), "firing")]
-    assert [event.id for event in office.world.events] == [identify(5)]
-    assert office.world.value("alerts_total", status="firing") == 1
-    assert office.world.groups[-3:].count(["g"]) == 1, "it is committed"
-    office.hear(40, HEALTHY, HEALTHY, HEALTHY)
-    assert office.events() == [(identify(5), "firing"), (identify(5), "resolved")]
-    assert [len(line["muted"]) for line in office.world.said("muted")] == [1, 0]
+    operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
+    assert operators.request_at(4, "silence", group="g", minutes=0.5)["until"].endswith(":54.000Z")
+    operators.send_readings(5, FAULTY)
+    operators.harness.run((33.9, []))
+    assert (operators.events(), operators.harness.events) == ([], [])
+    assert operators.harness.payloads("state/")[-1]["incident"] == incident_id(5)
+    assert operators.harness.metric_value("alerts_firing") == 1
+    operators.harness.run((34, []))
+    assert operators.events() == [(incident_id(5), "firing")]
+    assert [event.id for event in operators.harness.events] == [incident_id(5)]
+    assert operators.harness.metric_value("alerts_total", status="firing") == 1
+    assert operators.harness.committed_groups[-3:].count(["g"]) == 1, "it is committed"
+    operators.send_readings(40, HEALTHY, HEALTHY, HEALTHY)
+    assert operators.events() == [(incident_id(5), "firing"), (incident_id(5), "resolved")]
+    assert [len(status["muted"]) for status in operators.harness.payloads("muted")] == [1, 0]
 
 
-def test_silence_that_ends_early(office: Office) -> None:
+def test_silence_that_ends_early(operators: OperatorHarness) -> None:
     """With 0 minutes a pattern is dropped; one that isn't there is refused."""
-    office.hear(3, HEALTHY, HEALTHY, HEALTHY)
-    office.tell(4, "silence", group="*", minutes=60)
-    office.hear(5, FAULTY)
-    assert office.tell(6, "silence", group="g", minutes=0) == {
+    operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
+    operators.request_at(4, "silence", group="*", minutes=60)
+    operators.send_readings(5, FAULTY)
+    assert operators.request_at(6, "silence", group="g", minutes=0) == {
         "status": "error", "error": "'g' isn't muted; expected a pattern as it was given",
     }  # fmt: skip
-    assert office.events() == []
-    assert office.tell(7, "silence", group="*", minutes=0) == {"status": "ok"}
-    assert office.events() == [(identify(5), "firing")]
+    assert operators.events() == []
+    assert operators.request_at(7, "silence", group="*", minutes=0) == {"status": "ok"}
+    assert operators.events() == [(incident_id(5), "firing")]
 
 
-def test_false_alarm(office: Office) -> None:
+def test_false_alarm(operators: OperatorHarness) -> None:
     """A false alarm ends the incident and leaves one row, whoever says so again; the next one is another."""
-    office.hear(5, HEALTHY, HEALTHY, FAULTY, FAULTY)
-    assert office.tell(6, "false-alarm", group="g") == {"status": "ok", "incident": identify(4)}
-    assert office.events() == [(identify(4), "firing"), (identify(4), "resolved")]
-    (ended,) = [event for event in office.world.said("alerts/") if event["status"] == "resolved"]
+    operators.send_readings(5, HEALTHY, HEALTHY, FAULTY, FAULTY)
+    assert operators.request_at(6, "false-alarm", group="g") == {"status": "ok", "incident": incident_id(4)}
+    assert operators.events() == [(incident_id(4), "firing"), (incident_id(4), "resolved")]
+    (ended,) = [event for event in operators.harness.payloads("alerts/") if event["status"] == "resolved"]
     assert ended["ended_at"].endswith(":25.000Z")
     assert (ended["reason"], ended["contributions"], ended["contributions_by_step"]) == (None, None, None)
-    assert office.world.value("alerts_firing") == 0
-    assert office.world.said("state/")[-1]["incident"] is None
-    assert office.tell(7, "false-alarm", incident=identify(4)) == {"status": "ok", "incident": identify(4)}
-    office.hear(8, FAULTY)
-    assert office.events()[2:] == [(identify(8), "firing")]
-    assert office.tell(9, "false-alarm", incident=identify(4))["error"] == (
-        f"incident {identify(4)!r} is not known any more; the latest is {identify(8)!r}"
+    assert operators.harness.metric_value("alerts_firing") == 0
+    assert operators.harness.payloads("state/")[-1]["incident"] is None
+    assert operators.request_at(7, "false-alarm", incident=incident_id(4)) == {
+        "status": "ok",
+        "incident": incident_id(4),
+    }
+    operators.send_readings(8, FAULTY)
+    assert operators.events()[2:] == [(incident_id(8), "firing")]
+    assert operators.request_at(9, "false-alarm", incident=incident_id(4))["error"] == (
+        f"incident {incident_id(4)!r} is not known any more; the latest is {incident_id(8)!r}"
     )
-    office.tell(10, "false-alarm", group="g")
-    assert [line.split(",")[0] for line in office.file.read_text().splitlines()[1:]] == [
-        identify(4),
-        identify(8),
+    operators.request_at(10, "false-alarm", group="g")
+    assert [status.split(",")[0] for status in operators.file.read_text().splitlines()[1:]] == [
+        incident_id(4),
+        incident_id(8),
     ]
 
 
 def test_false_alarm_with_a_baseline(tmp_path: Path) -> None:
     """Where what is normal begins afresh, so does the state: a group isn't Faulty whose incident was none."""
     save_toy_bundle(tmp_path / "bundle", baseline=BASELINE)
-    office = Office(tmp_path / "bundle", tmp_path)
+    operators = OperatorHarness(tmp_path / "bundle", tmp_path)
     for group in "gh":
-        office.hear(40, *[HEALTHY] * 39, APART, group=group)
-    assert office.world.said("state/")[-1]["state"] == "faulty"
-    office.tell(41, "false-alarm", group="g")
-    (*_, line) = office.world.said("state/")
-    assert (line["state"], line["incident"], line["since"]) == ("warming", None, iso(NOW + 40))
-    office.world.run((200, []))
-    assert office.world.said("state/")[-1]["state"] == "silent"
-    office.tell(201, "false-alarm", group="h")
-    (*_, line) = office.world.said("state/")
-    assert (line["state"], line["incident"]) == ("silent", None)
-    assert office.world.value("groups", state="silent") == 2
+        operators.send_readings(40, *[HEALTHY] * 39, DEVIATING, group=group)
+    assert operators.harness.payloads("state/")[-1]["state"] == "faulty"
+    operators.request_at(41, "false-alarm", group="g")
+    (*_, status) = operators.harness.payloads("state/")
+    assert (status["state"], status["incident"], status["since"]) == ("warming", None, format_iso(NOW + 40))
+    operators.harness.run((200, []))
+    assert operators.harness.payloads("state/")[-1]["state"] == "silent"
+    operators.request_at(201, "false-alarm", group="h")
+    (*_, status) = operators.harness.payloads("state/")
+    assert (status["state"], status["incident"]) == ("silent", None)
+    assert operators.harness.metric_value("groups", state="silent") == 2
 
 
-def test_false_alarm_while_muted(office: Office) -> None:
+def test_false_alarm_while_muted(operators: OperatorHarness) -> None:
     """Of an incident that nobody was told of the end isn't told either."""
-    office.hear(3, HEALTHY, HEALTHY, HEALTHY)
-    office.tell(4, "silence", group="g", minutes=1)
-    office.hear(5, FAULTY)
-    office.tell(6, "false-alarm", group="g")
-    office.world.run((100, []))
-    assert office.events() == []
+    operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
+    operators.request_at(4, "silence", group="g", minutes=1)
+    operators.send_readings(5, FAULTY)
+    operators.request_at(6, "false-alarm", group="g")
+    operators.harness.run((100, []))
+    assert operators.events() == []
 
 
-def test_false_alarm_that_has_no_place(office: Office) -> None:
+def test_false_alarm_file_not_writable(operators: OperatorHarness) -> None:
     """Where the row can't be written the answer says why, and the incident stays open."""
-    office.hear(3, HEALTHY, HEALTHY, FAULTY)
-    office.file.mkdir()
-    answer = office.tell(4, "false-alarm", group="g")
-    assert answer["error"] == f"alerts.false_alarms: {office.file}: Is a directory"
-    assert office.world.said("state/")[-1]["incident"] == identify(3)
+    operators.send_readings(3, HEALTHY, HEALTHY, FAULTY)
+    operators.file.mkdir()
+    response = operators.request_at(4, "false-alarm", group="g")
+    assert response["error"] == f"alerts.false_alarms: {operators.file}: Is a directory"
+    assert operators.harness.payloads("state/")[-1]["incident"] == incident_id(3)
 
 
-def test_answer_waits_for_the_store(office: Office) -> None:
+def test_response_waits_for_commit(operators: OperatorHarness) -> None:
     """Nothing is answered before the store has it, and only so many wait."""
-    office.hear(3, HEALTHY, HEALTHY, FAULTY)
-    office.world.saves = office.world.secures = False
+    operators.send_readings(3, HEALTHY, HEALTHY, FAULTY)
+    operators.harness.commit_succeeds = operators.harness.commit_now_succeeds = False
     for _ in range(50):
-        office.ask("acknowledge", group="g")
-    office.world.run((4, []))
-    assert office.answers == []
-    assert not office.world.desk.ask(read("acknowledge", b'{"group":"g"}', retained=False), print)
-    office.world.secures = True
-    office.world.run((5, []))
-    assert [answer["status"] for answer in office.answers] == ["ok"] * 50
-    assert set(office.world.secured[-1]) == {"g"}
-    count = len(office.world.secured)
-    office.world.run((6, [message(4)]))
-    assert len(office.world.secured) == count, "nobody waits any more"
+        operators.send_request("acknowledge", group="g")
+    operators.harness.run((4, []))
+    assert operators.responses == []
+    assert not operators.harness.commands.submit(
+        parse_request("acknowledge", b'{"group":"g"}', retained=False), print
+    )
+    operators.harness.commit_now_succeeds = True
+    operators.harness.run((5, []))
+    assert [response["status"] for response in operators.responses] == ["ok"] * 50
+    assert set(operators.harness.commit_now_calls[-1]) == {"g"}
+    count = len(operators.harness.commit_now_calls)
+    operators.harness.run((6, [message(4)]))
+    assert len(operators.harness.commit_now_calls) == count, "nobody waits any more"
 
 
 @pytest.mark.parametrize("name", ["acknowledge", "silence", "false-alarm"])
 @pytest.mark.parametrize("group", ["nobody", "nobody/*", "g\n", "\ud7ff", "", "x" * 1000])
-def test_unknown_group(office: Office, name: str, group: str) -> None:
+def test_unknown_group(operators: OperatorHarness, name: str, group: str) -> None:
     """A group that isn't there is refused with its name, and nothing changes."""
-    office.hear(3, HEALTHY, HEALTHY, FAULTY)
-    before = office.world.memory.dump("g")
+    operators.send_readings(3, HEALTHY, HEALTHY, FAULTY)
+    before = operators.harness.groups.dump("g")
     minutes = {"minutes": 5} if name == "silence" else {}
     if group:
-        assert repr(group) in office.tell(4, name, group=group, **minutes)["error"]
+        assert repr(group) in operators.request_at(4, name, group=group, **minutes)["error"]
     else:
-        with pytest.raises(Refusal, match="length >= 1"):
-            read(name, json.dumps({"group": "", **minutes}).encode(), retained=False)
-    assert office.world.memory.dump("g") == before
-    assert not office.file.exists()
-    assert office.world.desk.mutes.lines() == []
+        with pytest.raises(RequestRejected, match="length >= 1"):
+            parse_request(name, json.dumps({"group": "", **minutes}).encode(), retained=False)
+    assert operators.harness.groups.dump("g") == before
+    assert not operators.file.exists()
+    assert operators.harness.commands.mutes.entries() == []
 
 
-def test_muted_group_that_was_set_aside(toy_bundle: Path) -> None:
+def test_muted_group_that_was_evicted(toy_bundle: Path) -> None:
     """What was held back of a group comes with the group where its mute is over by then."""
-    world = World(toy_bundle, most_groups=1)
+    harness = PipelineHarness(toy_bundle, max_groups=1)
     values: dict[str, bytes] = {}
-    world.memory.fetch = lambda names: {name: values[name] for name in names if name in values}
-    world.desk.mutes.mute("a", NOW + 10)
-    world.run((3, [message(ts, FAULTY, "p/a") for ts in range(3)]))
-    values["a"] = world.memory.dump("a") or b""
-    world.run((4, [message(3, topic="p/b")]), (20, []))
-    assert "a" not in world.memory.board
-    world.run((21, [message(5, FAULTY, "p/a")]))
-    assert [event["id"] for event in world.said("alerts/")] == [identify(2, "a")]
+    harness.groups.fetch_states = lambda names: {name: values[name] for name in names if name in values}
+    harness.commands.mutes.mute("a", NOW + 10)
+    harness.run((3, [message(ts, FAULTY, "p/a") for ts in range(3)]))
+    values["a"] = harness.groups.dump("a") or b""
+    harness.run((4, [message(3, topic="p/b")]), (20, []))
+    assert "a" not in harness.groups.status
+    harness.run((21, [message(5, FAULTY, "p/a")]))
+    assert [event["id"] for event in harness.payloads("alerts/")] == [incident_id(2, "a")]
 
 
-def test_group_that_was_set_aside(toy_bundle: Path) -> None:
+def test_group_that_was_evicted(toy_bundle: Path) -> None:
     """A group that memory had no room for is found in the store."""
-    world = World(toy_bundle, most_groups=1)
-    answers: list[bytes] = []
+    harness = PipelineHarness(toy_bundle, max_groups=1)
+    responses: list[bytes] = []
     values: dict[str, bytes] = {}
-    world.run((3, [message(ts, FAULTY, "p/a") for ts in range(3)]))
-    values["a"] = world.memory.dump("a") or b""
-    world.memory.fetch = lambda names: {name: values[name] for name in names if name in values}
-    world.run((4, [message(3, topic="p/b")]))
-    assert "a" not in world.memory.board
-    world.desk.ask(read("acknowledge", b'{"group":"a"}', retained=False), answers.append)
-    world.run((5, []))
-    assert json.loads(answers[0])["incidents"] == [identify(2, "a")]
+    harness.run((3, [message(ts, FAULTY, "p/a") for ts in range(3)]))
+    values["a"] = harness.groups.dump("a") or b""
+    harness.groups.fetch_states = lambda names: {name: values[name] for name in names if name in values}
+    harness.run((4, [message(3, topic="p/b")]))
+    assert "a" not in harness.groups.status
+    harness.commands.submit(parse_request("acknowledge", b'{"group":"a"}', retained=False), responses.append)
+    harness.run((5, []))
+    assert json.loads(responses[0])["incidents"] == [incident_id(2, "a")]

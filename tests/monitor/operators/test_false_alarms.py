@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from monitor.core.verdicts import AlertEvent
-from monitor.operators.false_alarms import FalseAlarms
+from monitor.operators.false_alarms import FalseAlarmFile
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 from training.data import windows_file
 
@@ -14,27 +14,27 @@ EVENT = AlertEvent(
     "line1/a:1000", "firing", "line1/a", 0.9, 1.0, None, [1.0, 2.0, 3.0], [HEALTHY, HEALTHY, FAULTY],
     out_of_range=False,
 )  # fmt: skip
-WILD = '=HYPERLINK("x"),\n\'%41é'
+SPECIAL_NAME = '=HYPERLINK("x"),\n\'%41é'
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> FalseAlarms:
+def file(tmp_path: Path) -> FalseAlarmFile:
     """A file that isn't there yet, in a folder that isn't either."""
-    return FalseAlarms(tmp_path / "var" / "false.csv", NAMES, 3)
+    return FalseAlarmFile(tmp_path / "var" / "false.csv", NAMES, 3)
 
 
-def test_trains(file: FalseAlarms) -> None:
+def test_training_reads_the_file(file: FalseAlarmFile) -> None:
     """What is written is what training reads: Normal windows, oldest reading first, in their order."""
     assert file.append(EVENT)
-    assert file.append(replace(EVENT, id=f"{WILD}:1", group=WILD))
+    assert file.append(replace(EVENT, id=f"{SPECIAL_NAME}:1", group=SPECIAL_NAME))
     data = windows_file.read(file.path, 5.0)
     assert data.windows.tolist() == [EVENT.window_values] * 2
     assert not data.faulty.any()
 
 
-def test_once(file: FalseAlarms) -> None:
+def test_one_row_per_incident(file: FalseAlarmFile) -> None:
     """An incident has one row, whoever asks again; one that only begins like it has its own."""
-    ids = ["a:10", "a:1", f"{WILD}:1", "a:100"]
+    ids = ["a:10", "a:1", f"{SPECIAL_NAME}:1", "a:100"]
     assert [file.append(replace(EVENT, id=name)) for name in [*ids, *ids]] == [True] * 4 + [False] * 4
     lines = file.path.read_text().splitlines()
     assert [line.partition(",")[0] for line in lines] == [
@@ -42,13 +42,13 @@ def test_once(file: FalseAlarms) -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("left", [1, 5, 60])
-def test_part_of_a_row(file: FalseAlarms, left: int) -> None:
+@pytest.mark.parametrize("missing_bytes", [1, 5, 60])
+def test_part_of_a_row(file: FalseAlarmFile, missing_bytes: int) -> None:
     """What a power cut left of a row makes way for the next one, also where that is the same again."""
     file.append(EVENT)
     file.append(replace(EVENT, id="b:1"))
-    os.truncate(file.path, file.path.stat().st_size - left)
-    before = windows_file.read(file.path, 5.0) if left == 1 else None
+    os.truncate(file.path, file.path.stat().st_size - missing_bytes)
+    before = windows_file.read(file.path, 5.0) if missing_bytes == 1 else None
     assert file.append(replace(EVENT, id="b:1")) is (before is None)
     assert file.append(replace(EVENT, id="c:1"))
     assert [line.partition(",")[0] for line in file.path.read_text().splitlines()[1:]] == [
@@ -57,7 +57,7 @@ def test_part_of_a_row(file: FalseAlarms, left: int) -> None:
     assert len(windows_file.read(file.path, 5.0)) == 3
 
 
-def test_other_columns(file: FalseAlarms) -> None:
+def test_other_columns(file: FalseAlarmFile) -> None:
     """A file of something else is left alone."""
     file.path.parent.mkdir()
     file.path.write_text("V0,V1,Label\n1,2,1\n")
@@ -68,7 +68,7 @@ def test_other_columns(file: FalseAlarms) -> None:
     assert file.path.read_text() == "V0,V1,Label\n1,2,1\n"
 
 
-def test_no_room(file: FalseAlarms) -> None:
+def test_disk_full(file: FalseAlarmFile) -> None:
     """Where there is no room for a row the file stays as it was."""
     file.append(EVENT)
     before = file.path.read_bytes()

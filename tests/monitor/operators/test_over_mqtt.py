@@ -14,214 +14,231 @@ from paho.mqtt.properties import Properties
 
 from tests.conftest import Mosquitto, wait_until
 from tests.monitor.cli.test_run import TOPIC, reading
-from tests.support.processes import Client, Monitor, client, running
+from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY
 from training.data import windows_file
 
-ALERTS, ANSWERS, GROUP = "sensor-monitor/alerts/", "sensor-monitor/response/", "line1/station7"
+ALERTS, RESPONSES, GROUP = "sensor-monitor/alerts/", "sensor-monitor/response/", "line1/station7"
 
 
-def plant(folder: Path, bundle: Path, port: int, more: str = "", **options: Any) -> Monitor:
+def make_monitor(folder: Path, bundle: Path, port: int, extra: str = "", **options: Any) -> Monitor:
     """Return a monitor that keeps its false alarms in a folder of the test."""
-    place = f'[alerts]\nfalse_alarms = "{folder / "false.csv"}"\n'
-    return Monitor(folder, bundle, port, place + more, **options)
+    false_alarms_setting = f'[alerts]\nfalse_alarms = "{folder / "false.csv"}"\n'
+    return Monitor(folder, bundle, port, false_alarms_setting + extra, **options)
 
 
-def ask(other: Client, name: str, **content: Any) -> dict[str, Any]:
+def send_request(mqtt_client: Client, name: str, **content: Any) -> dict[str, Any]:
     """Send a request; return the answer to it."""
     topic = f"sensor-monitor/response/{name}"
-    before = len(other.payloads(topic))
-    other.publish(f"sensor-monitor/request/{name}", content)
-    wait_until(lambda: len(other.payloads(topic)) > before, "an answer comes")
-    answer: dict[str, Any] = other.payloads(topic)[-1]
-    return answer
+    before = len(mqtt_client.payloads(topic))
+    mqtt_client.publish(f"sensor-monitor/request/{name}", content)
+    wait_until(lambda: len(mqtt_client.payloads(topic)) > before, "an answer comes")
+    response: dict[str, Any] = mqtt_client.payloads(topic)[-1]
+    return response
 
 
-def hear(other: Client, begin: float, *rows: list[float]) -> None:
+def send_readings(mqtt_client: Client, begin: float, *rows: list[float]) -> None:
     """Let the group send readings."""
-    other.publish(TOPIC, [reading(begin + 5 * number, row) for number, row in enumerate(rows)])
+    mqtt_client.publish(TOPIC, [reading(begin + 5 * number, row) for number, row in enumerate(rows)])
 
 
-def told(other: Client) -> list[tuple[str, str]]:
+def alert_events(mqtt_client: Client) -> list[tuple[str, str]]:
     """Return the alert events, without those that a kill brought twice."""
-    return list(dict.fromkeys((event["id"], event["status"]) for event in other.payloads(ALERTS)))
+    return list(dict.fromkeys((event["id"], event["status"]) for event in mqtt_client.payloads(ALERTS)))
 
 
-def state(other: Client) -> dict[str, Any]:
+def latest_state(mqtt_client: Client) -> dict[str, Any]:
     """Return the group's newest state."""
-    found: list[dict[str, Any]] = other.payloads(f"sensor-monitor/state/{GROUP}")
+    found: list[dict[str, Any]] = mqtt_client.payloads(f"sensor-monitor/state/{GROUP}")
     return found[-1] if found else {}
 
 
 def test_acknowledge(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """An acknowledgement names the incident, is in the retained state, and outlives a kill."""
-    monitor = plant(tmp_path, toy_bundle, mosquitto.port)
-    with client(mosquitto.port, "sensor-monitor/#") as other:
-        with running(monitor):
-            hear(other, 1000, FAULTY, FAULTY, FAULTY)
-            wait_until(lambda: told(other), "it fires")
-            (incident, _) = told(other)[0]
-            assert ask(other, "acknowledge", group="line1/*") == {
+    monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
+    with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
+        with run_monitor(monitor):
+            send_readings(mqtt_client, 1000, FAULTY, FAULTY, FAULTY)
+            wait_until(lambda: alert_events(mqtt_client), "it fires")
+            (incident, _) = alert_events(mqtt_client)[0]
+            assert send_request(mqtt_client, "acknowledge", group="line1/*") == {
                 "status": "ok", "count": 1, "incidents": [incident],
             }  # fmt: skip
             monitor.kill()
-        other.messages.clear()
-        with running(monitor):
-            wait_until(lambda: state(other).get("acknowledged"), "it still says so")
-            assert state(other)["incident"] == incident
-            hear(other, 1015, HEALTHY, HEALTHY, HEALTHY, HEALTHY, HEALTHY)
-            wait_until(lambda: state(other)["incident"] is None, "the incident ends")
-            assert state(other)["acknowledged"] is False
+        mqtt_client.messages.clear()
+        with run_monitor(monitor):
+            wait_until(lambda: latest_state(mqtt_client).get("acknowledged"), "it still says so")
+            assert latest_state(mqtt_client)["incident"] == incident
+            send_readings(mqtt_client, 1015, HEALTHY, HEALTHY, HEALTHY, HEALTHY, HEALTHY)
+            wait_until(lambda: latest_state(mqtt_client)["incident"] is None, "the incident ends")
+            assert latest_state(mqtt_client)["acknowledged"] is False
 
 
 def test_silence_outlives_a_kill(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A muted group stays muted in the next process; ended early, what is open is told, and then resolved."""
-    monitor = plant(tmp_path, toy_bundle, mosquitto.port)
-    with client(mosquitto.port, "sensor-monitor/#") as other:
-        with running(monitor):
-            hear(other, 1000, HEALTHY, HEALTHY, HEALTHY)
-            wait_until(lambda: state(other), "the group is known")
-            assert ask(other, "silence", group=GROUP, minutes=30, transaction="a")["transaction"] == "a"
+    monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
+    with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
+        with run_monitor(monitor):
+            send_readings(mqtt_client, 1000, HEALTHY, HEALTHY, HEALTHY)
+            wait_until(lambda: latest_state(mqtt_client), "the group is known")
+            assert (
+                send_request(mqtt_client, "silence", group=GROUP, minutes=30, transaction="a")["transaction"]
+                == "a"
+            )
             monitor.kill()
-        hear(other, 1015, FAULTY, FAULTY)
-        with running(monitor):
-            wait_until(lambda: state(other)["incident"], "an incident begins")
+        send_readings(mqtt_client, 1015, FAULTY, FAULTY)
+        with run_monitor(monitor):
+            wait_until(lambda: latest_state(mqtt_client)["incident"], "an incident begins")
             monitor.kill()
-        with running(monitor):
-            wait_until(lambda: other.payloads("sensor-monitor/muted")[-1]["muted"], "it says what is muted")
-            assert told(other) == []
-            assert ask(other, "silence", group=GROUP, minutes=0) == {"status": "ok"}
-            hear(other, 1025, *[HEALTHY] * 5)
-            incident = f"{GROUP}:1015000"
-            wait_until(lambda: len(told(other)) == 2, "both events come")
-            assert told(other) == [(incident, "firing"), (incident, "resolved")]
+        with run_monitor(monitor):
             wait_until(
-                lambda: other.payloads("sensor-monitor/muted")[-1] == {"muted": []}, "nothing is muted"
+                lambda: mqtt_client.payloads("sensor-monitor/muted")[-1]["muted"], "it says what is muted"
+            )
+            assert alert_events(mqtt_client) == []
+            assert send_request(mqtt_client, "silence", group=GROUP, minutes=0) == {"status": "ok"}
+            send_readings(mqtt_client, 1025, *[HEALTHY] * 5)
+            incident = f"{GROUP}:1015000"
+            wait_until(lambda: len(alert_events(mqtt_client)) == 2, "both events come")
+            assert alert_events(mqtt_client) == [(incident, "firing"), (incident, "resolved")]
+            wait_until(
+                lambda: mqtt_client.payloads("sensor-monitor/muted")[-1] == {"muted": []}, "nothing is muted"
             )
 
 
-def test_silence_ends_while_away(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+def test_silence_expires_while_stopped(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A time that is over by the wall clock is over, also where the monitor was dead then."""
-    monitor = plant(tmp_path, toy_bundle, mosquitto.port)
-    with client(mosquitto.port, "sensor-monitor/#") as other:
-        with running(monitor):
-            hear(other, 1000, HEALTHY, HEALTHY, HEALTHY)
-            wait_until(lambda: state(other), "the group is known")
-            ask(other, "silence", group="*", minutes=0.001)
+    monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
+    with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
+        with run_monitor(monitor):
+            send_readings(mqtt_client, 1000, HEALTHY, HEALTHY, HEALTHY)
+            wait_until(lambda: latest_state(mqtt_client), "the group is known")
+            send_request(mqtt_client, "silence", group="*", minutes=0.001)
             monitor.kill()
-        with running(monitor):
-            hear(other, 1015, FAULTY)
-            wait_until(lambda: told(other), "it fires")
+        with run_monitor(monitor):
+            send_readings(mqtt_client, 1015, FAULTY)
+            wait_until(lambda: alert_events(mqtt_client), "it fires")
 
 
 def test_false_alarm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A false alarm ends the incident and is a row to train with: one, also after a kill and asked twice."""
-    monitor = plant(tmp_path, toy_bundle, mosquitto.port)
-    with client(mosquitto.port, "sensor-monitor/#") as other:
-        with running(monitor):
-            hear(other, 1000, HEALTHY, HEALTHY, FAULTY)
-            wait_until(lambda: told(other), "it fires")
-            incident = told(other)[0][0]
-            assert ask(other, "false-alarm", group=GROUP) == {"status": "ok", "incident": incident}
-            wait_until(lambda: told(other) == [(incident, "firing"), (incident, "resolved")], "it ends")
+    monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
+    with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
+        with run_monitor(monitor):
+            send_readings(mqtt_client, 1000, HEALTHY, HEALTHY, FAULTY)
+            wait_until(lambda: alert_events(mqtt_client), "it fires")
+            incident = alert_events(mqtt_client)[0][0]
+            assert send_request(mqtt_client, "false-alarm", group=GROUP) == {
+                "status": "ok",
+                "incident": incident,
+            }
+            wait_until(
+                lambda: alert_events(mqtt_client) == [(incident, "firing"), (incident, "resolved")], "it ends"
+            )
             monitor.kill()
-        with running(monitor):
+        with run_monitor(monitor):
             assert monitor.metric("alerts_firing") == 0
-            assert ask(other, "false-alarm", incident=incident)["status"] == "ok"
+            assert send_request(mqtt_client, "false-alarm", incident=incident)["status"] == "ok"
     assert len((tmp_path / "false.csv").read_text().splitlines()) == 2
     assert windows_file.read(tmp_path / "false.csv", 5.0).windows.tolist() == [[HEALTHY, HEALTHY, FAULTY]]
 
 
 @pytest.mark.parametrize("qos", [0, 1])
-def test_false_alarm_that_is_over(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, qos: int) -> None:
+def test_false_alarm_of_ended_incident(
+    tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, qos: int
+) -> None:
     """An incident that ended by itself can be called a false alarm, after a kill and of a group set aside."""
-    more = "[input]\nmax_groups = 1"
-    monitor = plant(tmp_path, toy_bundle, mosquitto.port, more, mqtt=f"qos = {qos}")
-    with client(mosquitto.port, "sensor-monitor/#") as other:
-        with running(monitor):
-            hear(other, 1000, FAULTY, FAULTY, FAULTY, *[HEALTHY] * 5)
-            wait_until(lambda: len(told(other)) == 2, "it fires and ends")
+    extra = "[input]\nmax_groups = 1"
+    monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port, extra, mqtt_toml=f"qos = {qos}")
+    with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
+        with run_monitor(monitor):
+            send_readings(mqtt_client, 1000, FAULTY, FAULTY, FAULTY, *[HEALTHY] * 5)
+            wait_until(lambda: len(alert_events(mqtt_client)) == 2, "it fires and ends")
             assert monitor.terminate() == 0 if qos == 0 else not monitor.kill()
-        with running(monitor):
-            other.publish("plant/line1/other/reading", reading(1000, HEALTHY))
+        with run_monitor(monitor):
+            mqtt_client.publish("plant/line1/other/reading", reading(1000, HEALTHY))
             wait_until(lambda: monitor.metric("groups_set_aside_total") == 1, "it is set aside")
-            incident = told(other)[0][0]
-            assert ask(other, "false-alarm", group=GROUP) == {"status": "ok", "incident": incident}
+            incident = alert_events(mqtt_client)[0][0]
+            assert send_request(mqtt_client, "false-alarm", group=GROUP) == {
+                "status": "ok",
+                "incident": incident,
+            }
     assert windows_file.read(tmp_path / "false.csv", 5.0).windows.tolist() == [[FAULTY] * 3]
 
 
 @pytest.mark.parametrize("qos", [0, 1])
 def test_killed_before_it_is_done(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, qos: int) -> None:
     """A request that the process died over comes again, is done and answered, whatever QoS readings have."""
-    monitor = plant(tmp_path, toy_bundle, mosquitto.port, mqtt=f"qos = {qos}")
-    with client(mosquitto.port, "sensor-monitor/#") as other:
-        with running(monitor):
-            hear(other, 1000, HEALTHY, HEALTHY, HEALTHY)
-            wait_until(lambda: state(other), "the group is known")
+    monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port, mqtt_toml=f"qos = {qos}")
+    with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
+        with run_monitor(monitor):
+            send_readings(mqtt_client, 1000, HEALTHY, HEALTHY, HEALTHY)
+            wait_until(lambda: latest_state(mqtt_client), "the group is known")
             assert monitor.terminate() == 0
-        with running(monitor):
+        with run_monitor(monitor):
             assert monitor.process is not None
             monitor.process.send_signal(signal.SIGSTOP)
-            other.publish(
+            mqtt_client.publish(
                 "sensor-monitor/request/silence", {"group": GROUP, "minutes": 600, "transaction": 1}
             )
             monitor.kill()
-        with running(monitor):
+        with run_monitor(monitor):
             wait_until(
-                lambda: other.payloads("sensor-monitor/response/silence"),
+                lambda: mqtt_client.payloads("sensor-monitor/response/silence"),
                 "the answer comes",
             )
-            answer = other.payloads("sensor-monitor/response/silence")[0]
-            assert (answer["status"], answer["transaction"]) == ("ok", 1)
+            response = mqtt_client.payloads("sensor-monitor/response/silence")[0]
+            assert (response["status"], response["transaction"]) == ("ok", 1)
 
 
 def test_killed_before_it_is_permanent(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A request that was done and couldn't be stored isn't answered: it comes again with the next process."""
-    monitor = plant(tmp_path, toy_bundle, mosquitto.port)
-    with client(mosquitto.port, "sensor-monitor/#") as other:
-        with running(monitor):
-            hear(other, 1000, HEALTHY, HEALTHY, FAULTY)
-            wait_until(lambda: told(other), "it fires")
+    monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
+    with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
+        with run_monitor(monitor):
+            send_readings(mqtt_client, 1000, HEALTHY, HEALTHY, FAULTY)
+            wait_until(lambda: alert_events(mqtt_client), "it fires")
             assert monitor.process is not None
             resource.prlimit(monitor.process.pid, resource.RLIMIT_FSIZE, (8192, 8192))
-            other.publish("sensor-monitor/request/false-alarm", {"group": GROUP})
+            mqtt_client.publish("sensor-monitor/request/false-alarm", {"group": GROUP})
             wait_until(lambda: monitor.metric("store_failures_total") > 0, "the store can't be written")
             assert len((tmp_path / "false.csv").read_text().splitlines()) == 2
-            assert other.payloads(ANSWERS) == []
+            assert mqtt_client.payloads(RESPONSES) == []
             monitor.kill()
-        with running(monitor):
-            wait_until(lambda: other.payloads(ANSWERS), "it is answered")
-            assert other.payloads(ANSWERS) == [{"status": "ok", "incident": told(other)[0][0]}]
-            wait_until(lambda: len(told(other)) == 2, "the incident ends")
+        with run_monitor(monitor):
+            wait_until(lambda: mqtt_client.payloads(RESPONSES), "it is answered")
+            assert mqtt_client.payloads(RESPONSES) == [
+                {"status": "ok", "incident": alert_events(mqtt_client)[0][0]}
+            ]
+            wait_until(lambda: len(alert_events(mqtt_client)) == 2, "the incident ends")
     assert len((tmp_path / "false.csv").read_text().splitlines()) == 2
 
 
 def test_bad_requests(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """What can't be done is answered with an error and logged, without a raw byte; it changes nothing."""
-    monitor = plant(tmp_path, toy_bundle, mosquitto.port)
-    wild = "\x1b[31mline1/\nstation7\u202e"
-    with client(mosquitto.port, "sensor-monitor/#") as other, running(monitor):
-        hear(other, 1000, FAULTY, FAULTY, FAULTY)
-        wait_until(lambda: state(other).get("incident"), "it fires")
-        before = state(other)
+    monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
+    special_name = "\x1b[31mline1/\nstation7\u202e"
+    with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client, run_monitor(monitor):
+        send_readings(mqtt_client, 1000, FAULTY, FAULTY, FAULTY)
+        wait_until(lambda: latest_state(mqtt_client).get("incident"), "it fires")
+        before = latest_state(mqtt_client)
         for number, (name, payload) in enumerate(
             [
-                ("silence", {"group": wild, "minutes": 5}),
+                ("silence", {"group": special_name, "minutes": 5}),
                 ("silence", {"group": GROUP, "minutes": "5"}),
-                ("silence", {"group": GROUP, "minutes": 5, wild: 1}),
+                ("silence", {"group": GROUP, "minutes": 5, special_name: 1}),
                 ("acknowledge", {"group": "nobody/*"}),
                 ("acknowledge", {"incident": f"{GROUP}:7"}),
-                ("false-alarm", {"group": wild}),
+                ("false-alarm", {"group": special_name}),
                 ("false-alarm", {"group": "line1/*"}),
                 ("false-alarm", {"group": GROUP, "transaction": "x" * 1_000_000}),
             ]
         ):
-            other.publish(f"sensor-monitor/request/{name}", payload)
-            wait_until(lambda n=number: len(other.payloads(ANSWERS)) > n, f"{payload} is answered")  # type: ignore[misc]
-            assert other.payloads(ANSWERS)[-1]["status"] == "error", payload
-        ask(other, "silence", group="*\x1b[31m*\u202e*?*", minutes=1)
-        ask(other, "silence", group="*[!\x1b\n]*", minutes=1)
-        assert state(other) == before
+            mqtt_client.publish(f"sensor-monitor/request/{name}", payload)
+            wait_until(lambda n=number: len(mqtt_client.payloads(RESPONSES)) > n, f"{payload} is answered")  # type: ignore[misc]
+            assert mqtt_client.payloads(RESPONSES)[-1]["status"] == "error", payload
+        send_request(mqtt_client, "silence", group="*\x1b[31m*\u202e*?*", minutes=1)
+        send_request(mqtt_client, "silence", group="*[!\x1b\n]*", minutes=1)
+        assert latest_state(mqtt_client) == before
         assert not (tmp_path / "false.csv").exists()
         assert not {"\x1b", "\u202e"} & set(monitor.log())
         assert "are muted until" in monitor.log()
@@ -234,64 +251,66 @@ def test_bad_requests(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) ->
 
 def test_retained_request(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A request that the broker would bring with each connection is refused, at once and later."""
-    topic, answers = "sensor-monitor/request/silence", "sensor-monitor/response/silence"
-    with client(mosquitto.port, "sensor-monitor/#") as other:
-        other.publish(topic, {"group": "*", "minutes": 5}, retain=True)
-        with running(plant(tmp_path, toy_bundle, mosquitto.port)) as monitor:
-            wait_until(lambda: other.payloads(answers), "an answer comes")
-            other.publish(topic, {"group": "*", "minutes": 5}, retain=True)
-            other.publish(topic, b"", retain=True)
+    topic, response_topic = "sensor-monitor/request/silence", "sensor-monitor/response/silence"
+    with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
+        mqtt_client.publish(topic, {"group": "*", "minutes": 5}, retain=True)
+        with run_monitor(make_monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
+            wait_until(lambda: mqtt_client.payloads(response_topic), "an answer comes")
+            mqtt_client.publish(topic, {"group": "*", "minutes": 5}, retain=True)
+            mqtt_client.publish(topic, b"", retain=True)
             wait_until(lambda: f"{topic}: nothing is retained there any more" in monitor.log(), "it is over")
-            assert ["is retained" in told["error"] for told in other.payloads(answers)] == [True, True]
+            assert [
+                "is retained" in response["error"] for response in mqtt_client.payloads(response_topic)
+            ] == [True, True]
 
 
 @pytest.mark.parametrize("version", [MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311])
-@pytest.mark.parametrize("monitors", ["5", "3.1.1"])
-def test_where_the_answer_goes(
-    tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: MQTTProtocolVersion, monitors: str
+@pytest.mark.parametrize("monitor_version", ["5", "3.1.1"])
+def test_response_topic(
+    tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: MQTTProtocolVersion, monitor_version: str
 ) -> None:
     """With MQTT 5 at both ends an answer goes where the asker says, with its correlation."""
-    monitor = plant(tmp_path, toy_bundle, mosquitto.port, mqtt=f'version = "{monitors}"')
-    asker = paho.Client(CallbackAPIVersion.VERSION2, protocol=version)
-    came: list[paho.MQTTMessage] = []
-    asker.on_message = lambda _, __, message: came.append(message)
+    monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port, mqtt_toml=f'version = "{monitor_version}"')
+    requester = paho.Client(CallbackAPIVersion.VERSION2, protocol=version)
+    received: list[paho.MQTTMessage] = []
+    requester.on_message = lambda _, __, message: received.append(message)
     properties = None
     if version == MQTTProtocolVersion.MQTTv5:
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ResponseTopic, properties.CorrelationData = "panel/answers", b"\x00\x01"
-    with running(monitor):
-        asker.connect("127.0.0.1", mosquitto.port)
-        asker.loop_start()
-        asker.subscribe([("panel/answers", 1), ("sensor-monitor/response/#", 1)])
-        asker.publish(
+    with run_monitor(monitor):
+        requester.connect("127.0.0.1", mosquitto.port)
+        requester.loop_start()
+        requester.subscribe([("panel/answers", 1), ("sensor-monitor/response/#", 1)])
+        requester.publish(
             "sensor-monitor/request/acknowledge",
             b'{"group":"nobody","transaction":3}', qos=1, properties=properties,
         )  # fmt: skip
-        wait_until(lambda: came, "the answer comes")
-        asker.disconnect()
-        asker.loop_stop()
-    both = version == MQTTProtocolVersion.MQTTv5 and monitors == "5"
-    assert came[0].topic == ("panel/answers" if both else "sensor-monitor/response/acknowledge")
-    assert getattr(came[0].properties, "CorrelationData", None) == (b"\x00\x01" if both else None)
-    assert json.loads(came[0].payload)["transaction"] == 3
+        wait_until(lambda: received, "the answer comes")
+        requester.disconnect()
+        requester.loop_stop()
+    both_mqtt5 = version == MQTTProtocolVersion.MQTTv5 and monitor_version == "5"
+    assert received[0].topic == ("panel/answers" if both_mqtt5 else "sensor-monitor/response/acknowledge")
+    assert getattr(received[0].properties, "CorrelationData", None) == (b"\x00\x01" if both_mqtt5 else None)
+    assert json.loads(received[0].payload)["transaction"] == 3
 
 
-def test_answer_that_no_broker_takes(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+def test_invalid_response_topic(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A response topic for which the broker would hang up counts as none; a name beyond all reason is cut."""
-    requests = "sensor-monitor/request/"
+    request_prefix = "sensor-monitor/request/"
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.ResponseTopic = "a/" * 300
-    asker = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
-    came: list[str] = []
-    asker.on_message = lambda _, __, message: came.append(message.topic)
-    with running(plant(tmp_path, toy_bundle, mosquitto.port)) as monitor:
-        asker.connect("127.0.0.1", mosquitto.port)
-        asker.loop_start()
-        asker.subscribe("sensor-monitor/response/#", 1)
-        asker.publish(f"{requests}acknowledge", b"{}", qos=1, properties=properties)
-        asker.publish(requests + "x" * (65_535 - len(requests)), b"{}", qos=1)
-        wait_until(lambda: len(came) >= 2, "both are answered")
-        asker.disconnect()
-        asker.loop_stop()
+    requester = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    received: list[str] = []
+    requester.on_message = lambda _, __, message: received.append(message.topic)
+    with run_monitor(make_monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
+        requester.connect("127.0.0.1", mosquitto.port)
+        requester.loop_start()
+        requester.subscribe("sensor-monitor/response/#", 1)
+        requester.publish(f"{request_prefix}acknowledge", b"{}", qos=1, properties=properties)
+        requester.publish(request_prefix + "x" * (65_535 - len(request_prefix)), b"{}", qos=1)
+        wait_until(lambda: len(received) >= 2, "both are answered")
+        requester.disconnect()
+        requester.loop_stop()
         assert monitor.metric("mqtt_reconnects_total") == 0
-    assert came == ["sensor-monitor/response/acknowledge", "sensor-monitor/response/" + "x" * 100]
+    assert received == ["sensor-monitor/response/acknowledge", "sensor-monitor/response/" + "x" * 100]

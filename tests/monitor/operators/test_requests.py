@@ -4,19 +4,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.operators.requests import Acknowledge, Refusal, Silence, answer, read
+from monitor.operators.requests import Acknowledge, RequestRejected, Silence, parse_request, response_payload
 
 
-def test_what_is_asked() -> None:
+def test_parse_request() -> None:
     """A request is read with its transaction, whatever that is."""
-    assert read("silence", b'{"group":"a/*","minutes":1.5,"transaction":{"a":[1]}}', retained=False) == (
-        Silence(group="a/*", minutes=1.5, transaction={"a": [1]})
-    )
-    assert read("acknowledge", b'{"incident":"a:1"}', retained=False) == Acknowledge(incident="a:1")
+    assert parse_request(
+        "silence", b'{"group":"a/*","minutes":1.5,"transaction":{"a":[1]}}', retained=False
+    ) == (Silence(group="a/*", minutes=1.5, transaction={"a": [1]}))
+    assert parse_request("acknowledge", b'{"incident":"a:1"}', retained=False) == Acknowledge(incident="a:1")
 
 
 @pytest.mark.parametrize(
-    ("name", "payload", "says"),
+    ("name", "payload", "message"),
     [
         ("silence", b"", "missing required field `group`"),
         ("silence", b'{"group":"a"}', "missing required field `minutes`"),
@@ -24,7 +24,11 @@ def test_what_is_asked() -> None:
         ("silence", b'{"group":"a","minutes":1e9}', "<= 43200"),
         ("silence", b'{"group":"a","minutes":"5"}', "Expected `float`, got `str` - at `$.minutes`"),
         ("silence", b'{"group":"a","minutes":true}', "Expected `float`, got `bool`"),
-        ("silence", b'{"group":["a"],"minutes":1}', "Expected `str`, got `array` - at `$.group`"),
+        (
+            "silence",
+            b'{"group":["a"],"minutes":1}',
+            "Expected `str`, got `array` - at `$.group`",
+        ),
         ("silence", b'{"group":"a","minutes":1,"hours":1}', "unknown field `hours`"),
         ("acknowledge", b"{}", "names no group and no incident, or both"),
         ("false-alarm", b'{"group":"a","incident":"a:1"}', "names no group and no incident, or both"),
@@ -36,18 +40,18 @@ def test_what_is_asked() -> None:
         ("x" * 1000, b"", f"no request {'x' * 100!r}; expected acknowledge, silence, false-alarm, reload"),
     ],
 )
-def test_refused(name: str, payload: bytes, says: str) -> None:
+def test_rejected(name: str, payload: bytes, message: str) -> None:
     """What can't be done is refused with what is wrong and what was expected."""
-    with pytest.raises(Refusal) as refusal:
-        read(name, payload, retained=False)
-    assert says in str(refusal.value)
+    with pytest.raises(RequestRejected) as rejection:
+        parse_request(name, payload, retained=False)
+    assert message in str(rejection.value)
 
 
 def test_retained() -> None:
     """What the broker would bring with each connection is refused, with its transaction."""
-    with pytest.raises(Refusal, match="the request is retained") as refusal:
-        read("reload", b'{"transaction":7}', retained=True)
-    assert refusal.value.transaction == 7
+    with pytest.raises(RequestRejected, match="the request is retained") as rejection:
+        parse_request("reload", b'{"transaction":7}', retained=True)
+    assert rejection.value.transaction == 7
 
 
 @settings(derandomize=True, deadline=None)
@@ -55,6 +59,6 @@ def test_retained() -> None:
 def test_any_bytes(name: str, payload: bytes) -> None:
     """Whatever comes is read or refused, and the refusal can be sent."""
     try:
-        read(name, payload, retained=False)
-    except Refusal as refusal:
-        assert json.loads(answer(refusal.transaction, str(refusal)))["status"] == "error"  # noqa: PT017
+        parse_request(name, payload, retained=False)
+    except RequestRejected as rejection:
+        assert json.loads(response_payload(rejection.transaction, str(rejection)))["status"] == "error"  # noqa: PT017

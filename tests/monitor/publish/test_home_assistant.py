@@ -6,35 +6,48 @@ from typing import Any
 import jinja2
 import pytest
 
-from monitor.config.loading import load
+from monitor.config.loading import load_settings
 from monitor.core.errors import ConfigurationError
 from monitor.publish.home_assistant import Discovery
 from tests.conftest import Mosquitto, wait_until
 from tests.monitor.cli.test_run import reading
-from tests.support.processes import Client, Monitor, client, running
+from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY
 
 # What Home Assistant takes for a discovery topic, below its prefix.
-TOPIC = re.compile(r"binary_sensor/(?:[a-zA-Z0-9_-]+/)?([a-zA-Z0-9_-]+)/config")
-WILD = ["a/b", "a-b", "a_b", "A-B", "a b", "ä", "ö", "x" * 1000, '<img src="x">', "{{ 1/0 }}", "-", "日本"]
+DISCOVERY_TOPIC = re.compile(r"binary_sensor/(?:[a-zA-Z0-9_-]+/)?([a-zA-Z0-9_-]+)/config")
+UNUSUAL_NAMES = [
+    "a/b",
+    "a-b",
+    "a_b",
+    "A-B",
+    "a b",
+    "ä",
+    "ö",
+    "x" * 1000,
+    '<img src="x">',
+    "{{ 1/0 }}",
+    "-",
+    "日本",
+]
 
 
-class Home:
+class FakeHomeAssistant:
     """Follows what is announced as Home Assistant does: reads retained messages, renders, compares."""
 
-    def __init__(self, ear: Client, prefix: str) -> None:
-        self._ear = ear
+    def __init__(self, subscriber: Client, prefix: str) -> None:
+        self._subscriber = subscriber
         self._prefix = prefix
 
     def _retained(self, topic: str) -> bytes:
-        return next((text for name, text, _ in reversed(self._ear.messages) if name == topic), b"")
+        return next((text for name, text, _ in reversed(self._subscriber.messages) if name == topic), b"")
 
     def configs(self) -> dict[str, dict[str, Any]]:
         """Return the announced sensors by name."""
         found = {}
-        for topic in dict.fromkeys(name for name, _, _ in self._ear.messages):
+        for topic in dict.fromkeys(name for name, _, _ in self._subscriber.messages):
             if topic.startswith(f"{self._prefix}/binary_sensor/") and self._retained(topic):
-                assert TOPIC.fullmatch(topic.removeprefix(f"{self._prefix}/"))
+                assert DISCOVERY_TOPIC.fullmatch(topic.removeprefix(f"{self._prefix}/"))
                 config = json.loads(self._retained(topic))
                 found[config["name"]] = config
         return found
@@ -58,19 +71,19 @@ def test_ids() -> None:
     topics, ids = set(), set()
     for base in ("sensor-monitor", "other"):
         discovery = Discovery("homeassistant", base)
-        for group in WILD:
+        for group in UNUSUAL_NAMES:
             message = discovery.announce(group)
             config = json.loads(message.payload)
-            match = TOPIC.fullmatch(message.topic.removeprefix("homeassistant/"))
+            match = DISCOVERY_TOPIC.fullmatch(message.topic.removeprefix("homeassistant/"))
             assert match
             assert match[1] == config["unique_id"]
             assert discovery.withdraw(group).topic == message.topic
             topics.add(message.topic)
             ids.add(config["unique_id"])
-    assert len(topics) == len(ids) == 2 * len(WILD)
+    assert len(topics) == len(ids) == 2 * len(UNUSUAL_NAMES)
 
 
-def test_what_is_announced() -> None:
+def test_discovery_config() -> None:
     """A group is a sensor of class problem, with its topics and its monitor as the device."""
     message = Discovery("ha", "base").announce("line1/a")
     config = json.loads(message.payload)
@@ -95,58 +108,66 @@ def test_what_is_announced() -> None:
 def test_home_assistant_follows(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: str) -> None:
     """A sensor appears with its group, turns on and off with the incident, and is unavailable at the end."""
     extra = '[homeassistant]\ndiscovery = true\ndiscovery_prefix = "ha"'
-    monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, extra, mqtt=f'version = "{version}"')
-    with client(mosquitto.port, "#") as ear, client(mosquitto.port) as plant:
-        home = Home(ear, "ha")
-        with running(monitor):
+    monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, extra, mqtt_toml=f'version = "{version}"')
+    with connect_client(mosquitto.port, "#") as subscriber, connect_client(mosquitto.port) as sender:
+        home_assistant = FakeHomeAssistant(subscriber, "ha")
+        with run_monitor(monitor):
             for group in ("a", "{{ nothing.at.all }}"):
-                plant.publish(f"plant/line1/{group}/reading", reading(1000, HEALTHY))
-                wait_until(lambda g=group: home.state(f"line1/{g}") == "unknown", "it is there")  # type: ignore[misc]
+                sender.publish(f"plant/line1/{group}/reading", reading(1000, HEALTHY))
+                wait_until(lambda g=group: home_assistant.state(f"line1/{g}") == "unknown", "it is there")  # type: ignore[misc]
             for begin, values, state in (
                 (1005, HEALTHY, "off"),
                 (1030, FAULTY, "on"),
                 (1060, HEALTHY, "off"),
             ):
                 rows = [reading(begin + 5 * number, values) for number in range(5)]
-                plant.publish("plant/line1/a/reading", rows)
-                wait_until(lambda s=state: home.state("line1/a") == s, f"it is {state}")  # type: ignore[misc]
+                sender.publish("plant/line1/a/reading", rows)
+                wait_until(lambda s=state: home_assistant.state("line1/a") == s, f"it is {state}")  # type: ignore[misc]
             assert monitor.terminate() == 0
-        wait_until(lambda: home.state("line1/a") == "unavailable", "it says so")
+        wait_until(lambda: home_assistant.state("line1/a") == "unavailable", "it says so")
 
 
-def test_birth(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+def test_birth_message(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """Home Assistant's birth message brings all announcements anew; its will and other words don't."""
     extra = "[homeassistant]\ndiscovery = true"
-    with client(mosquitto.port, "homeassistant/+/+/config") as ear, client(mosquitto.port) as plant:
-        with running(Monitor(tmp_path, toy_bundle, mosquitto.port, extra)) as monitor:
-            plant.publish("plant/line1/a/reading", reading(1000, HEALTHY))
-            wait_until(lambda: ear.messages, "it is announced")
-            plant.publish("homeassistant/status", b"offline")
-            before = len(ear.messages)
-            plant.publish("homeassistant/status", b"online")
-            wait_until(lambda: len(ear.messages) > before, "it is announced again")
+    with (
+        connect_client(mosquitto.port, "homeassistant/+/+/config") as subscriber,
+        connect_client(mosquitto.port) as sender,
+    ):
+        with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, extra)) as monitor:
+            sender.publish("plant/line1/a/reading", reading(1000, HEALTHY))
+            wait_until(lambda: subscriber.messages, "it is announced")
+            sender.publish("homeassistant/status", b"offline")
+            before = len(subscriber.messages)
+            sender.publish("homeassistant/status", b"online")
+            wait_until(lambda: len(subscriber.messages) > before, "it is announced again")
             assert monitor.outcomes() == {"filling": 1}, "a birth is no reading"
-        assert {topic for topic, _, _ in ear.messages} == {ear.messages[0][0]}
+        assert {topic for topic, _, _ in subscriber.messages} == {subscriber.messages[0][0]}
 
 
-def test_set_aside(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+def test_evicted_group(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """The sensor of a group that max_groups leaves no room for goes, and comes back with it."""
     extra = "[input]\nmax_groups = 1\n[homeassistant]\ndiscovery = true"
-    with client(mosquitto.port, "#") as ear, client(mosquitto.port) as plant:
-        home = Home(ear, "homeassistant")
-        with running(Monitor(tmp_path, toy_bundle, mosquitto.port, extra)):
+    with connect_client(mosquitto.port, "#") as subscriber, connect_client(mosquitto.port) as sender:
+        home_assistant = FakeHomeAssistant(subscriber, "homeassistant")
+        with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, extra)):
             for ts, group in ((1000, "a"), (1000, "b"), (1005, "a")):
-                plant.publish(f"plant/line1/{group}/reading", reading(ts, HEALTHY))
-                wait_until(lambda g=group: set(home.configs()) == {f"line1/{g}"}, "this one alone is there")  # type: ignore[misc]
+                sender.publish(f"plant/line1/{group}/reading", reading(ts, HEALTHY))
+                wait_until(
+                    lambda g=group: set(home_assistant.configs()) == {f"line1/{g}"}, "this one alone is there"
+                )  # type: ignore[misc]
 
 
 def test_off_by_default(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """Nobody is told anything outside of base_topic unless that is asked for."""
-    with client(mosquitto.port, "#") as ear, running(Monitor(tmp_path, toy_bundle, mosquitto.port)):
-        ear.publish("plant/line1/a/reading", reading(1000, HEALTHY))
-        ear.publish("homeassistant/status", b"online")
-        wait_until(lambda: ear.payloads("sensor-monitor/state/"), "the state comes")
-        others = {topic for topic, _, _ in ear.messages if not topic.startswith("sensor-monitor/")}
+    with (
+        connect_client(mosquitto.port, "#") as subscriber,
+        run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)),
+    ):
+        subscriber.publish("plant/line1/a/reading", reading(1000, HEALTHY))
+        subscriber.publish("homeassistant/status", b"online")
+        wait_until(lambda: subscriber.payloads("sensor-monitor/state/"), "the state comes")
+        others = {topic for topic, _, _ in subscriber.messages if not topic.startswith("sensor-monitor/")}
         assert others == {"plant/line1/a/reading", "homeassistant/status"}
 
 
@@ -155,7 +176,7 @@ def test_input_that_reads_announcements(tmp_path: Path) -> None:
     file = tmp_path / "monitor.toml"
     text = '[input]\ntopics = ["homeassistant/{a}/{b}/config"]\n[homeassistant]\ndiscovery = '
     file.write_text(text + "false")
-    load(file)
+    load_settings(file)
     file.write_text(text + "true")
     with pytest.raises(ConfigurationError, match="matches topics under discovery_prefix 'homeassistant'"):
-        load(file)
+        load_settings(file)

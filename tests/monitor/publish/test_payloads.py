@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.times import iso
-from monitor.core.verdicts import AlertEvent, GroupState, State
+from monitor.core.times import format_iso
+from monitor.core.verdicts import AlertEvent, GroupStatus, State
 from monitor.publish.payloads import alert_payload, info_payload, muted_payload, state_payload
 from tests.conftest import ROOT
 from tests.support.toy_bundle import FAULTY, HEALTHY, toy_manifest
@@ -60,12 +60,12 @@ def test_examples() -> None:
     """What the README shows of an event and of a state has the fields of real ones, in their order."""
     readme = ROOT / "README.md"
     event, state = map(json.loads, re.findall(r"```json\n(.*?)```", readme.read_text(), flags=re.DOTALL))
-    line = GroupState("g", State.FAULTY, 1.0, 0.75, out_of_range=True, incident="g:1000")
+    status = GroupStatus("g", State.FAULTY, 1.0, 0.75, out_of_range=True, incident="g:1000")
     assert list(event) == list(json.loads(alert_payload(_event("firing", None), MANIFEST)))
-    assert list(state) == list(json.loads(state_payload(line)))
+    assert list(state) == list(json.loads(state_payload(status)))
 
 
-def test_why() -> None:
+def test_explanation_fields() -> None:
     """The first event tells each feature's share by name, and the reason in words; a reminder its number."""
     by_step = [[0.0] * 4, [0.0] * 4, [0.25, 0.0, 0.75, 0.0]]
     event = replace(
@@ -89,13 +89,15 @@ def test_resolved_alert() -> None:
     assert content["started_at"] == "2023-11-14T22:13:20.250Z"
 
 
-@pytest.mark.parametrize(("state", "word"), [(state, state.value) for state in State])
-def test_state(state: State, word: str) -> None:
+@pytest.mark.parametrize(("state", "value"), [(state, state.value) for state in State])
+def test_state(state: State, value: str) -> None:
     """A state has the fields that others rely on, and whether somebody takes care of its incident."""
-    line = GroupState("line1/station7", state, 1.7e9, 0.25, out_of_range=False, incident="line1/station7:1")
-    assert json.loads(state_payload(line, acknowledged=True)) == {
+    status = GroupStatus(
+        "line1/station7", state, 1.7e9, 0.25, out_of_range=False, incident="line1/station7:1"
+    )
+    assert json.loads(state_payload(status, acknowledged=True)) == {
         "group": "line1/station7",
-        "state": word,
+        "state": value,
         "since": "2023-11-14T22:13:20.000Z",
         "score": 0.25,
         "out_of_range": False,
@@ -114,7 +116,7 @@ def test_muted() -> None:
 
 def test_state_without_verdict() -> None:
     """A group that wasn't judged yet and has no incident says null for both."""
-    content = json.loads(state_payload(GroupState("g", State.FILLING, 0.0, None, False, None)))  # noqa: FBT003
+    content = json.loads(state_payload(GroupStatus("g", State.FILLING, 0.0, None, False, None)))  # noqa: FBT003
     assert (content["score"], content["incident"], content["since"]) == (
         None,
         None,
@@ -137,14 +139,14 @@ def test_info() -> None:
 @pytest.mark.parametrize(("ts", "text"), [(0.0004, "00.000"), (0.0006, "00.001"), (0.9996, "01.000")])
 def test_iso_rounds(ts: float, text: str) -> None:
     """A time is rounded to the millisecond, as in an incident's id, and not cut off."""
-    assert iso(1699999980 + ts) == f"2023-11-14T22:13:{text}Z"
+    assert format_iso(1699999980 + ts) == f"2023-11-14T22:13:{text}Z"
 
 
 @QUICK
 @given(st.integers(0, 7258118400000))
 def test_iso_keeps_milliseconds(milliseconds: int) -> None:
     """A time to the millisecond survives the way through text, up to the year 2200."""
-    text = iso(milliseconds / 1000)
+    text = format_iso(milliseconds / 1000)
     assert text.endswith("Z")
     assert round(datetime.fromisoformat(text).timestamp() * 1000) == milliseconds
 
@@ -153,4 +155,4 @@ def test_iso_keeps_milliseconds(milliseconds: int) -> None:
 @given(st.floats(0, 253402300799))
 def test_iso_never_fails(ts: float) -> None:
     """Any time that decode lets through can be told."""
-    assert datetime.fromisoformat(iso(ts)).timestamp() == pytest.approx(ts, abs=0.002)
+    assert datetime.fromisoformat(format_iso(ts)).timestamp() == pytest.approx(ts, abs=0.002)

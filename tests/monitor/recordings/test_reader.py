@@ -11,13 +11,13 @@ from monitor.recordings.reader import Recording
 HEADER = "ts,group,a,b"
 
 
-def _csv(folder: Path, *lines: str) -> Recording:
+def _write_csv(folder: Path, *lines: str) -> Recording:
     path = folder / "r.csv"
     path.write_text("".join(f"{line}\n" for line in lines))
     return Recording(path)
 
 
-def _parquet(folder: Path, columns: dict[str, Any]) -> Recording:
+def _write_parquet(folder: Path, columns: dict[str, Any]) -> Recording:
     path = folder / "r.parquet"
     parquet.write_table(pa.table(columns), path)
     return Recording(path)
@@ -25,46 +25,46 @@ def _parquet(folder: Path, columns: dict[str, Any]) -> Recording:
 
 def test_csv(tmp_path: Path) -> None:
     """A CSV row is a reading with its time, group, values and label, in the file's order."""
-    recording = _csv(tmp_path, f"{HEADER},label", "5,g/h,1.5,2,1", "4,g,-3,4e1,-1")
+    recording = _write_csv(tmp_path, f"{HEADER},label", "5,g/h,1.5,2,1", "4,g,-3,4e1,-1")
     assert recording.features == ["a", "b"]
     first, second = recording.rows()
-    assert (first.ts_text, first.ts, first.group, first.values, first.faulty) == (
+    assert (first.ts_text, first.ts, first.group, first.values, first.is_faulty) == (
         "5",
         5.0,
         "g/h",
         [1.5, 2],
         False,
     )
-    assert (second.ts, second.group, second.values, second.faulty) == (4.0, "g", [-3, 40], True)
+    assert (second.ts, second.group, second.values, second.is_faulty) == (4.0, "g", [-3, 40], True)
 
 
 def test_csv_of_other_programs(tmp_path: Path) -> None:
     """A byte order mark and blank lines, as other programs write them, are no part of the recording."""
-    recording = _csv(tmp_path, f"\ufeff{HEADER}", "5,g,1,2", "", "6,g,3,4", "")
+    recording = _write_csv(tmp_path, f"\ufeff{HEADER}", "5,g,1,2", "", "6,g,3,4", "")
     assert [row.ts for row in recording.rows()] == [5.0, 6.0]
 
 
 def test_parquet(tmp_path: Path) -> None:
     """A Parquet row is a reading as a CSV row is."""
-    recording = _parquet(
+    recording = _write_parquet(
         tmp_path,
         {"ts": [5.0, 4.0], "group": ["g", "h"], "a": [1, None], "b": [2.5, float("nan")], "label": [1, -1]},
     )
     first, second = recording.rows()
-    assert (first.ts, first.group, first.values, first.faulty) == (5.0, "g", [1, 2.5], False)
-    assert (second.ts, second.group, second.values, second.faulty) == (4.0, "h", [None, None], True)
+    assert (first.ts, first.group, first.values, first.is_faulty) == (5.0, "g", [1, 2.5], False)
+    assert (second.ts, second.group, second.values, second.is_faulty) == (4.0, "h", [None, None], True)
 
 
 def test_columns_in_any_order(tmp_path: Path) -> None:
     """Columns are found by name, and values come in the order that is asked for."""
-    recording = _csv(tmp_path, "b,kind,ts,a,group", "2,drift,5,1,g")
+    recording = _write_csv(tmp_path, "b,kind,ts,a,group", "2,drift,5,1,g")
     assert [row.values for row in recording.rows(["a", "b"])] == [[1, 2]]
-    assert [(row.ts, row.group, row.faulty) for row in recording.rows(["b"])] == [(5, "g", False)]
+    assert [(row.ts, row.group, row.is_faulty) for row in recording.rows(["b"])] == [(5, "g", False)]
 
 
-def test_remarks_are_no_features(tmp_path: Path) -> None:
+def test_annotations_are_no_features(tmp_path: Path) -> None:
     """label, kind and event say something about a reading and are no values of it."""
-    recording = _csv(tmp_path, f"{HEADER},label,kind,event", "1,g,1,2,1,none,0")
+    recording = _write_csv(tmp_path, f"{HEADER},label,kind,event", "1,g,1,2,1,none,0")
     assert recording.features == ["a", "b"]
 
 
@@ -83,14 +83,14 @@ def test_remarks_are_no_features(tmp_path: Path) -> None:
 )
 def test_ts(tmp_path: Path, cell: str, ts: float | None) -> None:
     """A recording's ts is read as a payload's is; what can't be read is kept as text."""
-    (row,) = _csv(tmp_path, HEADER, f"{cell},g,1,2").rows()
+    (row,) = _write_csv(tmp_path, HEADER, f"{cell},g,1,2").rows()
     assert (row.ts, row.ts_text) == (ts, cell)
 
 
 @pytest.mark.parametrize("cell", ["", "x", "nan", "inf", "-inf", "1e13"])
 def test_unusable_cells(tmp_path: Path, cell: str) -> None:
     """A cell without a number that a sensor could read is None, and never filled in."""
-    (row,) = _csv(tmp_path, HEADER, f"1,g,{cell},2").rows()
+    (row,) = _write_csv(tmp_path, HEADER, f"1,g,{cell},2").rows()
     assert row.values == [None, 2]
 
 
@@ -98,12 +98,12 @@ def test_unusable_cells(tmp_path: Path, cell: str) -> None:
 def test_missing_column(tmp_path: Path, missing: str) -> None:
     """A file without ts or group is refused with its name and the column's."""
     with pytest.raises(RecordingError, match=rf"r\.csv: has no column '{missing}', expected ts,group"):
-        _csv(tmp_path, HEADER.replace(missing, "other"))
+        _write_csv(tmp_path, HEADER.replace(missing, "other"))
 
 
 def test_missing_feature(tmp_path: Path) -> None:
     """A recording without a feature of the bundle is refused with its name and the feature's."""
-    recording = _csv(tmp_path, HEADER, "1,g,1,2")
+    recording = _write_csv(tmp_path, HEADER, "1,g,1,2")
     with pytest.raises(RecordingError, match=r"r\.csv: has no column 'humidity_1', which the bundle's model"):
         list(recording.rows(["a", "humidity_1"]))
 
@@ -111,7 +111,7 @@ def test_missing_feature(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["1,g,1", "1,g,1,2,3"])
 def test_wrong_number_of_cells(tmp_path: Path, line: str) -> None:
     """A row with more or fewer cells than the header is refused with its number."""
-    recording = _csv(tmp_path, HEADER, "1,g,1,2", line)
+    recording = _write_csv(tmp_path, HEADER, "1,g,1,2", line)
     with pytest.raises(RecordingError, match=rf"r\.csv: row 2 has {line.count(',') + 1} cells, expected 4"):
         list(recording.rows())
 
@@ -144,7 +144,7 @@ def test_missing_file(tmp_path: Path, name: str) -> None:
 
 def test_parquet_cut_short(tmp_path: Path) -> None:
     """A Parquet file that was cut short is refused by name."""
-    _parquet(tmp_path, {"ts": [1.0], "group": ["g"], "a": [1.0]})
+    _write_parquet(tmp_path, {"ts": [1.0], "group": ["g"], "a": [1.0]})
     path = tmp_path / "r.parquet"
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(RecordingError, match=r"r\.parquet: is no Parquet file"):

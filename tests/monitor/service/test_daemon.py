@@ -4,22 +4,24 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from monitor.config.settings import Http, Mqtt, Settings, Store
+from monitor.config.settings import HttpSettings, MqttSettings, Settings, StoreSettings
 from monitor.mqtt.client_id import client_id
 from monitor.service.daemon import Daemon
 from tests.conftest import Mosquitto, wait_until
 
 
-def build(bundle: Path, broker: Mosquitto) -> Daemon:
+def build_daemon(bundle: Path, broker: Mosquitto) -> Daemon:
     """Build a daemon in this process."""
-    store = Store(path=broker.folder / "state.db")
-    return Daemon(Settings(bundle=bundle, mqtt=Mqtt(port=broker.port), http=Http(port=0), store=store))
+    store = StoreSettings(path=broker.folder / "state.db")
+    return Daemon(
+        Settings(bundle=bundle, mqtt=MqttSettings(port=broker.port), http=HttpSettings(port=0), store=store)
+    )
 
 
 def test_thread_that_dies(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     """An exception in the pipeline ends the daemon with exit code 1 and its traceback in the log."""
-    daemon = build(toy_bundle, mosquitto)
-    daemon._pipeline._memory = None  # type: ignore[assignment] # noqa: SLF001, a defect as no test can foresee it
+    daemon = build_daemon(toy_bundle, mosquitto)
+    daemon._pipeline._groups = None  # type: ignore[assignment] # noqa: SLF001, a defect as no test can foresee it
     with caplog.at_level(logging.CRITICAL):
         daemon.start()
         assert daemon.run() == 1
@@ -32,9 +34,9 @@ def test_thread_that_dies(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest
 
 def test_taken_over(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     """A daemon that lost its client id to another ends with exit code 2 and says which id."""
-    daemon = build(toy_bundle, mosquitto)
+    daemon = build_daemon(toy_bundle, mosquitto)
     daemon.start()
-    daemon._link.taken_over()  # noqa: SLF001, as the session would
+    daemon._broker_link.on_taken_over()  # noqa: SLF001, as the session would
     assert daemon.run() == 2
     daemon.stop()
     assert "mqtt.client_id: another client connected as 'sensor-monitor-" in caplog.text
@@ -42,7 +44,7 @@ def test_taken_over(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCa
 
 def test_start_and_stop(toy_bundle: Path, mosquitto: Mosquitto) -> None:
     """A daemon can be started and stopped inside another program, and leaves no thread behind."""
-    daemon = build(toy_bundle, mosquitto)
+    daemon = build_daemon(toy_bundle, mosquitto)
     daemon.start()
     wait_until(
         lambda: daemon.registry.get_sample_value("sensor_monitor_mqtt_connected") == 1, "it is connected"
@@ -55,26 +57,35 @@ def test_start_and_stop(toy_bundle: Path, mosquitto: Mosquitto) -> None:
 
 def test_client_ids() -> None:
     """Monitors on one machine that differ in their base topic don't take each other for one."""
-    first, second = (client_id(Settings(mqtt=Mqtt(base_topic=topic))) for topic in ("sensor-monitor", "a/b"))
+    first, second = (
+        client_id(Settings(mqtt=MqttSettings(base_topic=topic))) for topic in ("sensor-monitor", "a/b")
+    )
     assert first.removeprefix("sensor-monitor-") == second.removeprefix("a-b-")
     assert first != second
-    assert client_id(Settings(mqtt=Mqtt(client_id="mine"))) == "mine"
+    assert client_id(Settings(mqtt=MqttSettings(client_id="mine"))) == "mine"
 
 
 @pytest.mark.parametrize(
-    ("http", "said"),
+    ("http", "warns"),
     [
-        (Http(port=0), False),
-        (Http(host="127.0.0.2", port=0), True),
-        (Http(host="127.0.0.2", port=0, token=SecretStr("sixteen-letters.")), False),
+        (HttpSettings(port=0), False),
+        (HttpSettings(host="127.0.0.2", port=0), True),
+        (HttpSettings(host="127.0.0.2", port=0, token=SecretStr("sixteen-letters.")), False),
     ],
 )
-def test_open_to_others(
-    toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture, http: Http, *, said: bool
+def test_warns_of_exposed_http(
+    toy_bundle: Path,
+    mosquitto: Mosquitto,
+    caplog: pytest.LogCaptureFixture,
+    http: HttpSettings,
+    *,
+    warns: bool,
 ) -> None:
     """A page on an address other than the usual one of this machine, without a token, is warned of."""
-    store = Store(path=mosquitto.folder / "state.db")
-    daemon = Daemon(Settings(bundle=toy_bundle, mqtt=Mqtt(port=mosquitto.port), http=http, store=store))
+    store = StoreSettings(path=mosquitto.folder / "state.db")
+    daemon = Daemon(
+        Settings(bundle=toy_bundle, mqtt=MqttSettings(port=mosquitto.port), http=http, store=store)
+    )
     daemon.start()
     daemon.stop()
-    assert ("expected http.token" in caplog.text) == said
+    assert ("expected http.token" in caplog.text) == warns

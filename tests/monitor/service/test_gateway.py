@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from monitor.config.settings import Mqtt
-from monitor.core.messages import Outgoing, Taken
+from monitor.config.settings import MqttSettings
+from monitor.core.messages import MessageBatch, OutboundMessage
 from monitor.groups.incidents import Incidents
 from monitor.groups.mutes import Mutes
 from monitor.mqtt import Session
-from monitor.mqtt.receive_queue import Inbox
-from monitor.service.gateway import Edge
+from monitor.mqtt.receive_queue import ReceiveQueue
+from monitor.service.gateway import Gateway
 from monitor.storage.store import Store
 from monitor.telemetry.metrics import Metrics
 from tests.conftest import Mosquitto, wait_until
-from tests.monitor.mqtt.recording_listener import Ear, ready, session
-from tests.monitor.service.pipeline_fixture import taken
+from tests.monitor.mqtt.recording_listener import RecordingListener, session, wait_until_ready
+from tests.monitor.service.pipeline_fixture import message_batch
 from tests.support.toy_bundle import NAMES, STEPS, toy_manifest
 
 GROUPS = [f"line1/{number:05}" for number in range(10_000)]
@@ -41,165 +41,174 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-class Waits(Inbox):
+class RecordingQueue(ReceiveQueue):
     """An inbox where nothing comes, and that writes down how long it was to wait."""
 
     def __init__(self) -> None:
         super().__init__()
         self.timeouts: list[float] = []
 
-    def take(self, timeout: float) -> Taken:
+    def take(self, timeout: float) -> MessageBatch:
         self.timeouts.append(timeout)
-        return taken([])
+        return message_batch([])
 
 
-def edge(
+def make_gateway(
     store: Store,
     clock: Clock,
     *,
-    acknowledges: bool,
+    acks_enabled: bool,
     session: Session | None = None,
-    inbox: Inbox | None = None,
+    receive_queue: ReceiveQueue | None = None,
     mutes: Mutes | None = None,
     incidents: Incidents | None = None,
-) -> Edge:
+) -> Gateway:
     """Return an edge, whose session never connects unless it is given one."""
-    session = session or Session(Mqtt(), "edge-under-test", None, Ear())
-    inbox = Inbox() if inbox is None else inbox
-    return Edge(
-        inbox, session, session, store, lambda name: name.encode(), mutes or Mutes(),
+    session = session or Session(MqttSettings(), "edge-under-test", None, RecordingListener())
+    receive_queue = ReceiveQueue() if receive_queue is None else receive_queue
+    return Gateway(
+        receive_queue, session, session, store, lambda name: name.encode(), mutes or Mutes(),
         incidents or Incidents(), "sensor-monitor", Metrics(CollectorRegistry(), toy_manifest()),
-        most_groups=len(GROUPS), acknowledges=acknowledges, monotonic=clock,
+        max_groups=len(GROUPS), acks_enabled=acks_enabled, monotonic=clock,
     )  # fmt: skip
 
 
-def test_what_is_acknowledged_is_written_at_once(store: Store) -> None:
+def test_commit_with_acks_is_complete(store: Store) -> None:
     """With QoS 1 each batch is written whole before it is acknowledged."""
-    assert edge(store, Clock(), acknowledges=True).commit(GROUPS, [])
-    assert store.count() == len(GROUPS)
+    assert make_gateway(store, Clock(), acks_enabled=True).commit(GROUPS, [])
+    assert store.count_groups() == len(GROUPS)
 
 
-def test_what_is_not_acknowledged_is_written_bit_by_bit(store: Store) -> None:
+def test_commit_without_acks_is_limited(store: Store) -> None:
     """With QoS 0 no commit is long, and in time each changed group is written."""
     clock = Clock()
-    own = edge(store, clock, acknowledges=False)
+    gateway = make_gateway(store, clock, acks_enabled=False)
     counts = []
     for groups in (GROUPS, [], []):
-        assert own.commit(groups, []) == (store.count() == len(GROUPS))
-        counts.append(store.count())
+        assert gateway.commit(groups, []) == (store.count_groups() == len(GROUPS))
+        counts.append(store.count_groups())
         clock.now += 0.001
     assert counts == [4096, 8192, 10_000]
 
 
-def test_a_pause_between_two_rounds(store: Store) -> None:
+def test_commit_interval(store: Store) -> None:
     """With QoS 0 a group that changes all the time is written once a second."""
     clock = Clock()
-    own = edge(store, clock, acknowledges=False)
-    assert own.commit(GROUPS[:1], [])
+    gateway = make_gateway(store, clock, acks_enabled=False)
+    assert gateway.commit(GROUPS[:1], [])
     clock.now += 0.5
-    assert not own.commit(GROUPS[1:2], [])
+    assert not gateway.commit(GROUPS[1:2], [])
     clock.now += 0.5
-    assert own.commit(GROUPS[2:3], [])
-    assert store.count() == 3
+    assert gateway.commit(GROUPS[2:3], [])
+    assert store.count_groups() == 3
 
 
-def test_what_is_asked_for_is_written_now(store: Store) -> None:
+def test_commit_now(store: Store) -> None:
     """What somebody waits for is written between two portions of what changed."""
     clock = Clock()
-    mutes = store.mutes()
-    own = edge(store, clock, acknowledges=False, mutes=mutes)
-    assert not own.commit(GROUPS, [])
+    mutes = store.load_mutes()
+    gateway = make_gateway(store, clock, acks_enabled=False, mutes=mutes)
+    assert not gateway.commit(GROUPS, [])
     mutes.mute("line1/*", 2000.0)
-    assert own.secure([GROUPS[-1], "unchanged"])
-    assert (store.count(), store.fetch(GROUPS[-1:])) == (4097, {GROUPS[-1]: GROUPS[-1].encode()})
-    assert store.mutes().lines() == [("line1/*", 2000.0)]
-    assert not own.commit([], []), "there is more"
+    assert gateway.commit_now([GROUPS[-1], "unchanged"])
+    assert (store.count_groups(), store.fetch_groups(GROUPS[-1:])) == (
+        4097,
+        {GROUPS[-1]: GROUPS[-1].encode()},
+    )
+    assert store.load_mutes().entries() == [("line1/*", 2000.0)]
+    assert not gateway.commit([], []), "there is more"
 
 
-def test_incident_that_is_over(store: Store) -> None:
+def test_ended_incident(store: Store) -> None:
     """It is written with its group, as whose open incident it would come back otherwise, and let go of."""
     incidents = Incidents()
     first, last = GROUPS[0], GROUPS[-1]
-    own = edge(store, Clock(), acknowledges=False, incidents=incidents)
-    incidents.past.update({first: b"over", last: b"over"})
-    assert not own.commit(GROUPS, [])
-    assert [store.incident(first), store.incident(last)] == [b"over", None]
-    assert incidents.past.keys() == {last}
-    assert own.flush()
-    assert (store.incident(last), incidents.past) == (b"over", {})
+    gateway = make_gateway(store, Clock(), acks_enabled=False, incidents=incidents)
+    incidents.ended.update({first: b"over", last: b"over"})
+    assert not gateway.commit(GROUPS, [])
+    assert [store.fetch_incident(first), store.fetch_incident(last)] == [b"over", None]
+    assert incidents.ended.keys() == {last}
+    assert gateway.flush()
+    assert (store.fetch_incident(last), incidents.ended) == (b"over", {})
 
 
-def test_rounds_wait_for_nobody(store: Store) -> None:
+def test_commit_now_does_not_delay_others(store: Store) -> None:
     """Whoever asks again and again doesn't keep all others from being written."""
     clock = Clock()
-    own = edge(store, clock, acknowledges=False)
-    assert own.commit(GROUPS[:1], [])
+    gateway = make_gateway(store, clock, acks_enabled=False)
+    assert gateway.commit(GROUPS[:1], [])
     clock.now += 0.9
-    assert not own.commit(GROUPS[1:3], [])
-    assert own.secure(GROUPS[1:2])
+    assert not gateway.commit(GROUPS[1:3], [])
+    assert gateway.commit_now(GROUPS[1:2])
     clock.now += 0.1
-    assert own.commit(GROUPS[3:4], [])
-    assert store.count() == 4
+    assert gateway.commit(GROUPS[3:4], [])
+    assert store.count_groups() == 4
 
 
-def test_what_is_asked_for_while_the_disk_is_full(store: Store) -> None:
+def test_commit_now_while_disk_is_full(store: Store) -> None:
     """Where nothing can be written nothing is permanent, until it can."""
     incidents = Incidents()
-    own = edge(store, Clock(), acknowledges=False, incidents=incidents)
-    incidents.past[GROUPS[-1]] = b"over"
-    store._ask("PRAGMA max_page_count = 20")  # noqa: SLF001, as if there were no more room
-    assert not own.secure(GROUPS[:1]) or not own.commit(GROUPS, [])
-    assert own.problem
-    assert not own.secure(GROUPS[:1])
-    store._ask("PRAGMA max_page_count = 10000")  # noqa: SLF001
-    assert own.flush()
-    assert (store.count(), store.incident(GROUPS[-1])) == (len(GROUPS), b"over")
+    gateway = make_gateway(store, Clock(), acks_enabled=False, incidents=incidents)
+    incidents.ended[GROUPS[-1]] = b"over"
+    store._execute("PRAGMA max_page_count = 20")  # noqa: SLF001, as if there were no more room
+    assert not gateway.commit_now(GROUPS[:1]) or not gateway.commit(GROUPS, [])
+    assert gateway.problem
+    assert not gateway.commit_now(GROUPS[:1])
+    store._execute("PRAGMA max_page_count = 10000")  # noqa: SLF001
+    assert gateway.flush()
+    assert (store.count_groups(), store.fetch_incident(GROUPS[-1])) == (len(GROUPS), b"over")
 
 
-def test_the_end_writes_what_is_left(store: Store) -> None:
+def test_flush(store: Store) -> None:
     """A stop writes all that changed, with QoS 0 too."""
-    own = edge(store, Clock(), acknowledges=False)
-    assert not own.commit(GROUPS, [])
-    assert own.flush()
-    assert store.count() == len(GROUPS)
+    gateway = make_gateway(store, Clock(), acks_enabled=False)
+    assert not gateway.commit(GROUPS, [])
+    assert gateway.flush()
+    assert store.count_groups() == len(GROUPS)
 
 
-def test_what_waits_needs_no_reading(store: Store, mosquitto: Mosquitto) -> None:
+def test_pending_messages_shorten_the_wait(store: Store, mosquitto: Mosquitto) -> None:
     """While messages wait to be published nothing else is waited for long."""
-    messages = [Outgoing(f"alerts/{number}", b"", retain=False) for number in range(3000)]
-    inbox = Waits()
-    unconnected = edge(store, Clock(), acknowledges=True, inbox=inbox)
+    messages = [OutboundMessage(f"alerts/{number}", b"", retain=False) for number in range(3000)]
+    receive_queue = RecordingQueue()
+    unconnected = make_gateway(store, Clock(), acks_enabled=True, receive_queue=receive_queue)
     unconnected.commit([], messages)
     unconnected.take(60.0)  # waiting is all that it can do
-    with session(mosquitto.port, Ear()) as outgoing:
-        ready(outgoing)
-        own = edge(store, Clock(), acknowledges=True, session=outgoing, inbox=inbox)
-        while own.waiting > 1000:  # that many may be under way at a time
-            own.take(60.0)
-            own.emit(iter(()))
-        wait_until(lambda: own.emit(iter(())), "the rest is confirmed")
-        own.take(60.0)
-    first, *others, last = inbox.timeouts
+    with session(mosquitto.port, RecordingListener()) as publish_session:
+        wait_until_ready(publish_session)
+        gateway = make_gateway(
+            store, Clock(), acks_enabled=True, session=publish_session, receive_queue=receive_queue
+        )
+        while gateway.unconfirmed_count > 1000:  # that many may be under way at a time
+            gateway.take(60.0)
+            gateway.emit(iter(()))
+        wait_until(lambda: gateway.emit(iter(())), "the rest is confirmed")
+        gateway.take(60.0)
+    first, *others, last = receive_queue.timeouts
     assert first == last == 60.0
     assert max(others) < 0.1
 
 
 def test_readings_go_before_states(store: Store, mosquitto: Mosquitto) -> None:
     """While readings wait few states are published, and all alerts; the other states follow."""
-    alerts = [Outgoing(f"alerts/{number}", b"", retain=False) for number in range(300)]
-    states = iter([Outgoing(f"state/{number}", b"", retain=True) for number in range(300)])
-    inbox = Inbox()
-    with session(mosquitto.port, Ear()) as outgoing:
-        ready(outgoing)
-        own = edge(store, Clock(), acknowledges=True, session=outgoing, inbox=inbox)
-        inbox.put([("p/g", b"", None, False)])
-        own.commit([], alerts)
-        assert not own.emit(states)
-        wait_until(lambda: own.waiting == 0 or own.emit(iter(())), "the alerts are confirmed")
-        own.emit(states)
-        left = list(states)
-        assert 300 - len(left) <= 2 * 50
-        inbox.take(0)
-        states = iter(left)
-        own.emit(states)
+    alerts = [OutboundMessage(f"alerts/{number}", b"", retain=False) for number in range(300)]
+    states = iter([OutboundMessage(f"state/{number}", b"", retain=True) for number in range(300)])
+    receive_queue = ReceiveQueue()
+    with session(mosquitto.port, RecordingListener()) as publish_session:
+        wait_until_ready(publish_session)
+        gateway = make_gateway(
+            store, Clock(), acks_enabled=True, session=publish_session, receive_queue=receive_queue
+        )
+        receive_queue.put([("p/g", b"", None, False)])
+        gateway.commit([], alerts)
+        assert not gateway.emit(states)
+        wait_until(
+            lambda: gateway.unconfirmed_count == 0 or gateway.emit(iter(())), "the alerts are confirmed"
+        )
+        gateway.emit(states)
+        remaining = list(states)
+        assert 300 - len(remaining) <= 2 * 50
+        receive_queue.take(0)
+        states = iter(remaining)
+        gateway.emit(states)
         assert next(states, None) is None

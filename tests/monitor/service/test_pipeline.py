@@ -6,54 +6,57 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.monitor.service.pipeline_fixture import FAR, NOW, World, message, taken
+from tests.monitor.service.pipeline_fixture import NOW, OUT_OF_RANGE, PipelineHarness, message, message_batch
 from tests.support.toy_bundle import FAULTY, HEALTHY
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 
 
 @pytest.fixture
-def world(toy_bundle: Path) -> World:
+def harness(toy_bundle: Path) -> PipelineHarness:
     """Surroundings that nothing has happened in yet."""
-    return World(toy_bundle)
+    return PipelineHarness(toy_bundle)
 
 
-def test_order_of_the_verbs(world: World) -> None:
+def test_order_of_port_calls(harness: PipelineHarness) -> None:
     """A batch is taken, committed, emitted and acknowledged in this order, and then comes the next."""
     messages = [message(0), message(1, topic="elsewhere"), message(2, ["?"] * 4)]
-    world.run((1, messages[:2]), (2, messages[2:]))
-    assert world.calls[:8] == ["take", "commit", "emit", "acknowledge"] * 2
-    assert world.acknowledged == messages
-    assert world.groups[:2] == [["g"], []]
+    harness.run((1, messages[:2]), (2, messages[2:]))
+    assert harness.calls[:8] == ["take", "commit", "emit", "acknowledge"] * 2
+    assert harness.acknowledged_messages == messages
+    assert harness.committed_groups[:2] == [["g"], []]
 
 
-def test_commit_that_fails(world: World) -> None:
+def test_commit_that_fails(harness: PipelineHarness) -> None:
     """Where a commit fails nothing is emitted or acknowledged, and the failure isn't hidden."""
-    world.broken = True
+    harness.commit_raises = True
     with pytest.raises(OSError, match="no space left"):
-        world.run((1, [message(0)]))
-    assert world.calls == ["take"]
-    assert world.acknowledged == []
+        harness.run((1, [message(0)]))
+    assert harness.calls == ["take"]
+    assert harness.acknowledged_messages == []
 
 
-def test_stop_judges_what_waits(world: World) -> None:
+def test_stop_judges_what_waits(harness: PipelineHarness) -> None:
     """What still waits when the stop comes is judged before the end."""
-    world._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
-    world._script = [(0, taken([message(0), message(1)])), (0, taken([message(2, FAULTY)]))]  # noqa: SLF001
-    world.pipeline.run(world._stop)  # noqa: SLF001
-    assert world.outcomes() == {"filling": 2, "judged": 1}
-    assert [event["status"] for event in world.said("alerts/")] == ["firing"]
+    harness._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
+    harness._batches = [  # noqa: SLF001
+        (0, message_batch([message(0), message(1)])),
+        (0, message_batch([message(2, FAULTY)])),
+    ]
+    harness.pipeline.run(harness._stop)  # noqa: SLF001
+    assert harness.outcomes() == {"filling": 2, "judged": 1}
+    assert [event["status"] for event in harness.payloads("alerts/")] == ["firing"]
 
 
-def test_stop_comes_to_an_end(world: World) -> None:
+def test_stop_comes_to_an_end(harness: PipelineHarness) -> None:
     """Under a flood the stop doesn't wait for the end of it: what is left is not acknowledged."""
-    world._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
-    world._script = [(number, taken([message(number)])) for number in range(1000)]  # noqa: SLF001
-    world.pipeline.run(world._stop)  # noqa: SLF001
-    assert len(world.acknowledged) == 2
+    harness._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
+    harness._batches = [(number, message_batch([message(number)])) for number in range(1000)]  # noqa: SLF001
+    harness.pipeline.run(harness._stop)  # noqa: SLF001
+    assert len(harness.acknowledged_messages) == 2
 
 
-def test_each_reading_under_one_outcome(world: World) -> None:
+def test_each_reading_under_one_outcome(harness: PipelineHarness) -> None:
     """Each reading is counted under exactly one outcome, whatever becomes of it."""
     array = json.dumps([{"ts": NOW + 30}, 7]).encode()
     messages = [
@@ -66,37 +69,37 @@ def test_each_reading_under_one_outcome(world: World) -> None:
         message(4, topic="elsewhere"),
         ("p/g", array, None, False),
     ]
-    world.run((1, messages), overflowed=5)
-    assert world.outcomes() == {
+    harness.run((1, messages), overflowed=5)
+    assert harness.outcomes() == {
         "filling": 2, "judged": 2, "duplicate": 1, "late": 1, "future": 1, "gap": 1, "malformed": 3,
         "unmatched": 1, "overflow": 5,
     }  # fmt: skip
-    assert [refusal.outcome for refusal in world.refusals] == [
+    assert [reading.outcome for reading in harness.rejected] == [
         "malformed", "unmatched", "malformed", "malformed", "duplicate", "late", "future", "gap",
     ]  # fmt: skip
-    assert world.dropped == 5
+    assert harness.overflow_count == 5
 
 
 def test_stride(toy_bundle: Path) -> None:
     """Windows that the stride leaves out are counted as skipped and not as predictions."""
-    world = World(toy_bundle, stride=2)
-    world.run((1, [message(ts) for ts in range(6)]))
-    assert world.outcomes() == {"filling": 2, "judged": 2, "skipped": 2}
-    assert world.value("predictions_total", label="Normal") == 2
+    harness = PipelineHarness(toy_bundle, stride=2)
+    harness.run((1, [message(ts) for ts in range(6)]))
+    assert harness.outcomes() == {"filling": 2, "judged": 2, "skipped": 2}
+    assert harness.metric_value("predictions_total", label="Normal") == 2
 
 
-def test_gap_defaults_to_three_periods(world: World) -> None:
+def test_gap_defaults_to_three_periods(harness: PipelineHarness) -> None:
     """Without a setting, a gap is more than 3 sample periods of the bundle: 15 s."""
-    world.run((1, [message(ts) for ts in (0, 15, 30.001, 45)]))
-    assert world.outcomes() == {"filling": 3, "gap": 1}
+    harness.run((1, [message(ts) for ts in (0, 15, 30.001, 45)]))
+    assert harness.outcomes() == {"filling": 3, "gap": 1}
 
 
-def test_incident(world: World) -> None:
+def test_incident(harness: PipelineHarness) -> None:
     """An incident is published once when it begins and once when it ends, and counted as both."""
     values = [HEALTHY, HEALTHY, HEALTHY, FAULTY, FAULTY, HEALTHY, HEALTHY, HEALTHY]
-    world.run((1, [message(ts, row) for ts, row in enumerate(values)]))
-    firing, resolved = world.said("alerts/")
-    assert {message.retain for message in world.sent if message.topic == "alerts/g"} == {False}
+    harness.run((1, [message(ts, row) for ts, row in enumerate(values)]))
+    firing, resolved = harness.payloads("alerts/")
+    assert {message.retain for message in harness.messages if message.topic == "alerts/g"} == {False}
     assert (firing["status"], firing["id"], firing["ended_at"]) == (
         "firing",
         f"g:{int(NOW + 3) * 1000}",
@@ -105,89 +108,97 @@ def test_incident(world: World) -> None:
     assert (resolved["status"], resolved["id"]) == ("resolved", firing["id"])
     assert firing["window"]["values"] == [HEALTHY, HEALTHY, FAULTY]
     assert firing["score"] > 0.99
-    assert [(event.status, event.id) for event in world.events] == [
+    assert [(event.status, event.id) for event in harness.events] == [
         ("firing", firing["id"]),
         ("resolved", firing["id"]),
     ]
     for status in ("firing", "resolved"):
-        assert world.value("alerts_total", status=status) == 1
-    assert world.value("alerts_firing") == 0
-    labels = [world.value("predictions_total", label=label) for label in ("Normal", "Faulty")]
+        assert harness.metric_value("alerts_total", status=status) == 1
+    assert harness.metric_value("alerts_firing") == 0
+    labels = [harness.metric_value("predictions_total", label=label) for label in ("Normal", "Faulty")]
     assert labels == [2, 4]
 
 
-def test_states_are_published(world: World) -> None:
+def test_states_are_published(harness: PipelineHarness) -> None:
     """A group's state is published retained when it changes, with its incident."""
-    world.run((1, [message(0), message(1)]), (2, [message(2)]), (3, [message(3)]), (4, [message(4, FAULTY)]))
-    assert {(message.topic, message.retain) for message in world.sent[:2]} == {("state/g", True)}
-    states = world.said("state/")
-    assert [(line["state"], line["incident"]) for line in states] == [
+    harness.run(
+        (1, [message(0), message(1)]), (2, [message(2)]), (3, [message(3)]), (4, [message(4, FAULTY)])
+    )
+    assert {(message.topic, message.retain) for message in harness.messages[:2]} == {("state/g", True)}
+    states = harness.payloads("state/")
+    assert [(status["state"], status["incident"]) for status in states] == [
         ("filling", None),
         ("normal", None),
         ("faulty", f"g:{int(NOW + 4) * 1000}"),
     ]
-    assert (world.value("groups", state="faulty"), world.value("groups", state="normal")) == (1, 0)
+    assert (
+        harness.metric_value("groups", state="faulty"),
+        harness.metric_value("groups", state="normal"),
+    ) == (1, 0)
 
 
-def test_state_that_comes_back(world: World) -> None:
+def test_state_that_comes_back(harness: PipelineHarness) -> None:
     """A state that left and came back within one batch is published: it is so since another time."""
     batches = [range(-100, -97), (-97, -50, -49, -48)]
-    world.run(*[(at, [message(ts) for ts in batch]) for at, batch in enumerate(batches, 1)])
-    states = [(line["state"], line["since"][11:19]) for line in world.said("state/")]
+    harness.run(*[(now, [message(ts) for ts in batch]) for now, batch in enumerate(batches, 1)])
+    states = [(status["state"], status["since"][11:19]) for status in harness.payloads("state/")]
     assert states == [("normal", "22:11:42"), ("normal", "22:12:32")]
 
 
-def test_silent_group_takes_any_time(world: World) -> None:
+def test_silent_group_takes_any_time(harness: PipelineHarness) -> None:
     """A silent group takes an earlier event time as a fresh start, but none in the future."""
-    world.run((1, [message(-10)]), (60.9, [message(-20)]), (61, []), (61, [message(-20), message(61)]))
-    assert world.outcomes() == {"filling": 2, "late": 1, "future": 1}
-    assert [line["state"] for line in world.said("state/")] == ["filling", "silent", "filling"]
+    harness.run((1, [message(-10)]), (60.9, [message(-20)]), (61, []), (61, [message(-20), message(61)]))
+    assert harness.outcomes() == {"filling": 2, "late": 1, "future": 1}
+    assert [status["state"] for status in harness.payloads("state/")] == ["filling", "silent", "filling"]
 
 
-def test_silence_starts_the_window_afresh(world: World) -> None:
+def test_silence_starts_the_window_afresh(harness: PipelineHarness) -> None:
     """No window spans a silence, even where the event times leave no gap."""
-    world.run((1, [message(0), message(1)]), (100, [message(2)]))
-    assert world.outcomes() == {"filling": 3}
+    harness.run((1, [message(0), message(1)]), (100, [message(2)]))
+    assert harness.outcomes() == {"filling": 3}
 
 
-def test_silence_is_committed(world: World) -> None:
+def test_silence_is_committed(harness: PipelineHarness) -> None:
     """A group that turned silent is among what is committed, for its window is gone."""
-    world.run((1, [message(0)]), (100, []))
-    assert world.groups[:2] == [["g"], ["g"]]
+    harness.run((1, [message(0)]), (100, []))
+    assert harness.committed_groups[:2] == [["g"], ["g"]]
 
 
-def test_silence_resolves_nothing(world: World) -> None:
+def test_silence_resolves_nothing(harness: PipelineHarness) -> None:
     """A silent group's incident stays open and is shown in its state; no event is published."""
-    world.run((1, [message(ts, FAULTY) for ts in (0, 1, 2)]), (61, []), (62, []))
-    assert [event["status"] for event in world.said("alerts/")] == ["firing"]
-    last = world.said("state/")[-1]
+    harness.run((1, [message(ts, FAULTY) for ts in (0, 1, 2)]), (61, []), (62, []))
+    assert [event["status"] for event in harness.payloads("alerts/")] == ["firing"]
+    last = harness.payloads("state/")[-1]
     assert (last["state"], last["incident"]) == ("silent", f"g:{int(NOW + 2) * 1000}")
-    assert (world.value("alerts_firing"), world.value("groups", state="silent")) == (1, 1)
+    assert (harness.metric_value("alerts_firing"), harness.metric_value("groups", state="silent")) == (1, 1)
 
 
-def test_silence_is_measured_by_the_monotonic_clock(world: World) -> None:
+def test_silence_is_measured_by_the_monotonic_clock(harness: PipelineHarness) -> None:
     """A group that speaks isn't silent, however far its event times lie behind."""
-    world.run((1, [message(-5000)]), (30, [message(-4990)]), (89, [message(-4980)]))
-    assert world.outcomes() == {"filling": 2, "judged": 1}
-    assert world.value("groups", state="silent") == 0
+    harness.run((1, [message(-5000)]), (30, [message(-4990)]), (89, [message(-4980)]))
+    assert harness.outcomes() == {"filling": 2, "judged": 1}
+    assert harness.metric_value("groups", state="silent") == 0
 
 
-def test_out_of_range_goes_beside_the_prediction(world: World) -> None:
+def test_out_of_range_goes_beside_the_prediction(harness: PipelineHarness) -> None:
     """A value far outside training sets the flag; the window still has its prediction."""
-    world.run((1, [message(0), message(1), message(2, FAR)]))
-    assert (world.value("predictions_total", label="Normal"), world.value("out_of_range_total")) == (1, 1)
-    last = world.said("state/")[-1]
+    harness.run((1, [message(0), message(1), message(2, OUT_OF_RANGE)]))
+    assert (
+        harness.metric_value("predictions_total", label="Normal"),
+        harness.metric_value("out_of_range_total"),
+    ) == (1, 1)
+    last = harness.payloads("state/")[-1]
     assert (last["state"], last["out_of_range"]) == ("normal", True)
 
 
-def test_times(world: World) -> None:
+def test_latency_metrics(harness: PipelineHarness) -> None:
     """Each judged reading's way from arrival to decision is observed, and the newest arrival is shown."""
-    world.run((0.25, [message(ts) for ts in range(4)]))
-    assert world.value("reading_latency_seconds_count") == 2
-    assert world.value("reading_latency_seconds_sum") == pytest.approx(0.5)
-    assert (world.value("batch_windows_count"), world.value("batch_windows_sum")) == (1, 2)
-    assert world.value("last_reading_timestamp_seconds") == NOW
-    assert world.pipeline.last_turn == 0.25
+    harness.run((0.25, [message(ts) for ts in range(4)]))
+    assert harness.metric_value("reading_latency_seconds_count") == 2
+    assert harness.metric_value("reading_latency_seconds_sum") == pytest.approx(0.5)
+    assert (harness.metric_value("batch_windows_count"), harness.metric_value("batch_windows_sum")) == (1, 2)
+    assert harness.metric_value("last_reading_timestamp_seconds") == NOW
+    assert harness.pipeline.last_iteration_at == 0.25
 
 
 ROWS = st.tuples(
@@ -205,10 +216,10 @@ def test_batches_make_no_difference(
     for group, jump, values in stream:
         clock += jump
         messages.append(message(clock - 1000, values, f"p/{group}"))
-    edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
-    whole, parts = World(toy_bundle), World(toy_bundle)
+    bounds = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
+    whole, parts = PipelineHarness(toy_bundle), PipelineHarness(toy_bundle)
     whole.run((1, messages))
-    parts.run(*[(1, messages[begin:end]) for begin, end in pairwise(edges)])
+    parts.run(*[(1, messages[begin:end]) for begin, end in pairwise(bounds)])
     assert parts.outcomes() == whole.outcomes()
-    assert parts.said("alerts/") == whole.said("alerts/")
-    assert parts.acknowledged == whole.acknowledged
+    assert parts.payloads("alerts/") == whole.payloads("alerts/")
+    assert parts.acknowledged_messages == whole.acknowledged_messages

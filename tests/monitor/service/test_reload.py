@@ -6,14 +6,14 @@ import pytest
 
 from tests.conftest import Mosquitto, free_port, wait_until
 from tests.monitor.cli.test_run import TOPIC, reading
-from tests.support.processes import Client, Monitor, client, running
+from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY, save_toy_bundle
 
 ALERTS = "sensor-monitor/alerts/"
-ANSWER = "sensor-monitor/response/reload"
+RESPONSE = "sensor-monitor/response/reload"
 
 
-def hang_up(monitor: Monitor) -> None:
+def send_sighup(monitor: Monitor) -> None:
     """Send SIGHUP."""
     assert monitor.process is not None
     monitor.process.send_signal(signal.SIGHUP)
@@ -24,23 +24,23 @@ def test_reload_loses_no_window(tmp_path: Path, mosquitto: Mosquitto) -> None:
     bundle = tmp_path / "bundle"
     save_toy_bundle(bundle)
     monitor = Monitor(tmp_path, bundle, mosquitto.port, "[alerts]\nclear_after = 3")
-    with client(mosquitto.port, "sensor-monitor/#") as other, running(monitor):
-        other.publish(TOPIC, [reading(1000 + 5 * number, FAULTY) for number in range(3)])
-        wait_until(lambda: other.payloads(ALERTS), "it fires")
+    with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client, run_monitor(monitor):
+        mqtt_client.publish(TOPIC, [reading(1000 + 5 * number, FAULTY) for number in range(3)])
+        wait_until(lambda: mqtt_client.payloads(ALERTS), "it fires")
         save_toy_bundle(bundle, id="0123456789abcdef")
         monitor.configure("[alerts]\nclear_after = 1")
-        hang_up(monitor)
+        send_sighup(monitor)
         wait_until(lambda: "reloaded: bundle 0123456789abcdef" in monitor.log(), "it says so")
-        other.publish(TOPIC, [reading(1015 + 5 * number, HEALTHY) for number in range(3)])
-        wait_until(lambda: len(other.payloads(ALERTS)) == 2, "it is resolved after one Normal window")
-        firing, resolved = other.payloads(ALERTS)
+        mqtt_client.publish(TOPIC, [reading(1015 + 5 * number, HEALTHY) for number in range(3)])
+        wait_until(lambda: len(mqtt_client.payloads(ALERTS)) == 2, "it is resolved after one Normal window")
+        firing, resolved = mqtt_client.payloads(ALERTS)
         assert firing["id"] == resolved["id"]
         assert resolved["bundle"] == "0123456789abcdef"
         wait_until(lambda: monitor.outcomes() == {"filling": 2, "judged": 4}, "all are counted")
         assert "0123456789abcdef" in monitor.get("/metrics")[1]
         assert monitor.get("/metrics")[1].count("bundle_info{") == 1
         wait_until(
-            lambda: other.payloads("sensor-monitor/info")[-1]["bundle"] == "0123456789abcdef",
+            lambda: mqtt_client.payloads("sensor-monitor/info")[-1]["bundle"] == "0123456789abcdef",
             "the retained info names it",
         )
 
@@ -50,79 +50,81 @@ def break_bundle(bundle: Path, _: Monitor) -> None:
     (bundle / "model.onnx").write_bytes(b"x")
 
 
-def other_port(_: Path, monitor: Monitor) -> None:
+def change_unreloadable_setting(_: Path, monitor: Monitor) -> None:
     """Change what needs a restart."""
     monitor.configure('[log]\nlevel = "debug"')
 
 
-def no_settings(_: Path, monitor: Monitor) -> None:
+def write_invalid_settings(_: Path, monitor: Monitor) -> None:
     """Write nonsense into the file."""
     monitor.configure("[alerts]\nclear_after = 0")
 
 
 @pytest.mark.parametrize(
-    ("spoil", "says"),
+    ("break_input", "message"),
     [
         (break_bundle, "model.onnx: its SHA-256 is"),
-        (other_port, "log.level changed; expected a restart for that"),
-        (no_settings, "alerts.clear_after"),
+        (change_unreloadable_setting, "log.level changed; expected a restart for that"),
+        (write_invalid_settings, "alerts.clear_after"),
     ],
 )
 def test_bad_reload_is_refused(
     tmp_path: Path,
     mosquitto: Mosquitto,
-    spoil: Callable[[Path, Monitor], None],
-    says: str,
+    break_input: Callable[[Path, Monitor], None],
+    message: str,
 ) -> None:
     """What can't be used is refused with its reason, in the answer and the log, and the old one stays."""
     bundle = tmp_path / "bundle"
     save_toy_bundle(bundle)
     monitor = Monitor(tmp_path, bundle, mosquitto.port)
-    with client(mosquitto.port, ANSWER) as other, running(monitor):
-        other.publish(TOPIC, [reading(1000, HEALTHY), reading(1005, HEALTHY)])
-        spoil(bundle, monitor)
-        other.publish("sensor-monitor/request/reload", {"transaction": 7})
-        wait_until(lambda: other.messages, "an answer comes")
-        (answer,) = other.payloads(ANSWER)
-        assert (answer["status"], answer["transaction"]) == ("error", 7)
-        assert says in answer["error"]
-        assert f"reload refused, all stays as it was: {answer['error']}" in monitor.log()
+    with connect_client(mosquitto.port, RESPONSE) as mqtt_client, run_monitor(monitor):
+        mqtt_client.publish(TOPIC, [reading(1000, HEALTHY), reading(1005, HEALTHY)])
+        break_input(bundle, monitor)
+        mqtt_client.publish("sensor-monitor/request/reload", {"transaction": 7})
+        wait_until(lambda: mqtt_client.messages, "an answer comes")
+        (response,) = mqtt_client.payloads(RESPONSE)
+        assert (response["status"], response["transaction"]) == ("error", 7)
+        assert message in response["error"]
+        assert f"reload refused, all stays as it was: {response['error']}" in monitor.log()
         wait_until(lambda: monitor.metric("reloads_total", result="refused") == 1, "it is counted")
         assert monitor.metric("reloads_total", result="done") == 0
-        other.publish(TOPIC, reading(1010, HEALTHY))
+        mqtt_client.publish(TOPIC, reading(1010, HEALTHY))
         wait_until(lambda: monitor.outcomes() == {"filling": 2, "judged": 1}, "it judges as before")
 
 
-def ask(other: Client, payload: bytes, answers: int) -> dict[str, object]:
+def request_reload(mqtt_client: Client, payload: bytes, response_count: int) -> dict[str, object]:
     """Send a reload request; return the answer to it."""
-    other.publish("sensor-monitor/request/reload", payload)
-    wait_until(lambda: len(other.payloads(ANSWER)) == answers, "an answer comes")
-    answer: dict[str, object] = other.payloads(ANSWER)[-1]
-    return answer
+    mqtt_client.publish("sensor-monitor/request/reload", payload)
+    wait_until(lambda: len(mqtt_client.payloads(RESPONSE)) == response_count, "an answer comes")
+    response: dict[str, object] = mqtt_client.payloads(RESPONSE)[-1]
+    return response
 
 
-def test_answers(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+def test_responses(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A request is answered with its transaction, and an unreadable or unknown one with what is wrong."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
-    with client(mosquitto.port, "sensor-monitor/response/#") as other, running(monitor):
-        assert ask(other, b"", 1) == {"status": "ok"}
-        assert ask(other, b'{"transaction": "a"}', 2) == {"status": "ok", "transaction": "a"}
+    with connect_client(mosquitto.port, "sensor-monitor/response/#") as mqtt_client, run_monitor(monitor):
+        assert request_reload(mqtt_client, b"", 1) == {"status": "ok"}
+        assert request_reload(mqtt_client, b'{"transaction": "a"}', 2) == {"status": "ok", "transaction": "a"}
         assert monitor.metric("reloads_total", result="done") == 2
         for number, payload in enumerate((b"[1]", b"\xff", b"{")):
-            answer = ask(other, payload, 3 + number)
-            assert answer["status"] == "error"
-            assert str(answer["error"]).startswith("the request ")
-        other.publish("sensor-monitor/request/nonsense", {"transaction": 1})
-        wait_until(lambda: other.payloads("sensor-monitor/response/nonsense"), "that is answered too")
-        (answer,) = other.payloads("sensor-monitor/response/nonsense")
+            response = request_reload(mqtt_client, payload, 3 + number)
+            assert response["status"] == "error"
+            assert str(response["error"]).startswith("the request ")
+        mqtt_client.publish("sensor-monitor/request/nonsense", {"transaction": 1})
+        wait_until(lambda: mqtt_client.payloads("sensor-monitor/response/nonsense"), "that is answered too")
+        (response,) = mqtt_client.payloads("sensor-monitor/response/nonsense")
         assert (
-            answer["error"]
+            response["error"]
             == "there is no request 'nonsense'; expected acknowledge, silence, false-alarm, reload"
         )
-        other.publish("sensor-monitor/request", b"")
-        wait_until(lambda: other.payloads("sensor-monitor/response")[-1] != answer, "so is no name at all")
-        assert other.messages[-1][0] == "sensor-monitor/response"
-        assert "there is no request ''" in other.payloads("sensor-monitor/response")[-1]["error"]
+        mqtt_client.publish("sensor-monitor/request", b"")
+        wait_until(
+            lambda: mqtt_client.payloads("sensor-monitor/response")[-1] != response, "so is no name at all"
+        )
+        assert mqtt_client.messages[-1][0] == "sensor-monitor/response"
+        assert "there is no request ''" in mqtt_client.payloads("sensor-monitor/response")[-1]["error"]
         assert monitor.outcomes() == {}, "a request is no reading"
 
 
@@ -133,7 +135,7 @@ def test_wrong_address_mended_by_reload(tmp_path: Path, mosquitto: Mosquitto, to
         monitor.start()
         wait_until(lambda: "no connection" in monitor.get("/readyz")[1], "it can't connect")
         monitor.configure(port=mosquitto.port)
-        hang_up(monitor)
+        send_sighup(monitor)
         wait_until(lambda: monitor.get("/readyz")[0] == 200, "it is ready")
         assert monitor.terminate() == 0
     finally:

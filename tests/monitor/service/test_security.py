@@ -10,14 +10,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import Mosquitto, NewBroker, require, wait_until
+from tests.conftest import BrokerFactory, Mosquitto, skip_or_fail, wait_until
 from tests.monitor.cli.test_run import reading
-from tests.support.processes import Monitor, client, running
+from tests.support.processes import Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY
 
 SOURCES = sorted(Path("monitor").rglob("*.py")) + sorted(Path("training").rglob("*.py"))
 SECRET = "geheim-und-lang"  # noqa: S105 - of a broker that lives for a test
-EVIL = "<img src=x onerror=alert(1)>"
+SCRIPT_TAG = "<img src=x onerror=alert(1)>"
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=str)
@@ -34,30 +34,32 @@ def test_nothing_that_runs_data(source: Path) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_reads_only(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, method: str) -> None:
     """HTTP answers GET and refuses whatever might change something; it listens on loopback."""
-    with running(Monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
+    with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
         assert monitor.address.startswith("http://127.0.0.1:")
         for path in ("/", "/metrics", "/livez", "/readyz"):
             assert httpx.request(method, monitor.address + path).status_code == 405
 
 
-def test_secrets_stay_secret(tmp_path: Path, new_broker: NewBroker, toy_bundle: Path) -> None:
+def test_secrets_stay_secret(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: Path) -> None:
     """The password appears in no log, info, page, metric, error or file of the monitor's."""
-    program = shutil.which("mosquitto_passwd") or require("mosquitto", "mosquitto_passwd is not installed")
+    program = shutil.which("mosquitto_passwd") or skip_or_fail(
+        "mosquitto", "mosquitto_passwd is not installed"
+    )
     passwords = tmp_path / "passwords"
     subprocess.run([str(program), "-c", "-b", passwords, "monitor", SECRET], check=True)
     broker = new_broker("allow_anonymous false", f"password_file {passwords}")
     broker.start()
     login = f'username = "monitor"\npassword = "{SECRET}"'
-    monitor = Monitor(tmp_path, toy_bundle, broker.port, '[log]\nlevel = "debug"', mqtt=login)
+    monitor = Monitor(tmp_path, toy_bundle, broker.port, '[log]\nlevel = "debug"', mqtt_toml=login)
     with (
-        running(monitor),
-        client(broker.port, "#", username="monitor", password=SECRET) as other,
+        run_monitor(monitor),
+        connect_client(broker.port, "#", username="monitor", password=SECRET) as mqtt_client,
     ):
-        other.publish("plant/a/b/reading", [reading(1000 + 5 * number, FAULTY) for number in range(3)])
-        wait_until(lambda: other.payloads("sensor-monitor/alerts/"), "an alert comes")
+        mqtt_client.publish("plant/a/b/reading", [reading(1000 + 5 * number, FAULTY) for number in range(3)])
+        wait_until(lambda: mqtt_client.payloads("sensor-monitor/alerts/"), "an alert comes")
         for path in ("/", "/metrics", "/livez", "/readyz"):
             assert SECRET not in monitor.get(path)[1]
-        for _, payload, _ in other.messages:
+        for _, payload, _ in mqtt_client.messages:
             assert SECRET.encode() not in payload
         broker.stop()
         wait_until(lambda: monitor.get("/readyz")[0] == 503, "it notices the end of the broker")
@@ -69,18 +71,18 @@ def test_secrets_stay_secret(tmp_path: Path, new_broker: NewBroker, toy_bundle: 
 
 def test_names_from_the_wire(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A group's name with markup, dots or quotes is data: it is on no page and makes no file."""
-    evil = [EVIL, "..", "~", "${HOME}", "a'; DROP TABLE groups; --", "\u202eabc"]
+    names = [SCRIPT_TAG, "..", "~", "${HOME}", "a'; DROP TABLE groups; --", "\u202eabc"]
     # A broker takes no control characters; that the log keeps them on their line is tested where it is made.
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
-    with client(mosquitto.port, "sensor-monitor/alerts/#") as other, running(monitor):
+    with connect_client(mosquitto.port, "sensor-monitor/alerts/#") as mqtt_client, run_monitor(monitor):
         before = sorted(tmp_path.iterdir())
-        for name in evil:
+        for name in names:
             topic = f"plant/line1/{name}/reading"
-            other.publish(topic, [reading(1000 + 5 * number, FAULTY) for number in range(3)])
-            other.publish(topic, b"{" + name.encode())
-        wait_until(lambda: len(other.messages) == len(evil), "each is judged")
-        groups = {event["group"] for event in other.payloads("sensor-monitor/alerts/")}
-        assert groups == {f"line1/{name}" for name in evil}
+            mqtt_client.publish(topic, [reading(1000 + 5 * number, FAULTY) for number in range(3)])
+            mqtt_client.publish(topic, b"{" + name.encode())
+        wait_until(lambda: len(mqtt_client.messages) == len(names), "each is judged")
+        groups = {event["group"] for event in mqtt_client.payloads("sensor-monitor/alerts/")}
+        assert groups == {f"line1/{name}" for name in names}
         for path in ("/", "/metrics", "/readyz"):
             assert "line1" not in monitor.get(path)[1]
         assert "\u202e" not in monitor.log()

@@ -1,20 +1,20 @@
-from monitor.core.messages import Outgoing
+from monitor.core.messages import OutboundMessage
 from monitor.storage.outbox import Outbox
 
 
-def _alert(payload: str, topic: str = "alerts/g") -> Outgoing:
-    return Outgoing(topic, payload.encode(), retain=False)
+def _alert(payload: str, topic: str = "alerts/g") -> OutboundMessage:
+    return OutboundMessage(topic, payload.encode(), retain=False)
 
 
-def _state(payload: str, group: str = "g") -> Outgoing:
-    return Outgoing(f"state/{group}", payload.encode(), retain=True)
+def _state(payload: str, group: str = "g") -> OutboundMessage:
+    return OutboundMessage(f"state/{group}", payload.encode(), retain=True)
 
 
-def _send_all(outbox: Outbox) -> list[Outgoing]:
+def _send_all(outbox: Outbox) -> list[OutboundMessage]:
     sent = []
     while message := outbox.first():
         sent.append(message)
-        outbox.sent(len(sent))
+        outbox.mark_sent(len(sent))
     return sent
 
 
@@ -46,40 +46,40 @@ def test_message_stays_until_delivered() -> None:
     """A message is in the outbox until the broker has confirmed it."""
     outbox = Outbox()
     outbox.add([_alert("1"), _alert("2")])
-    assert (len(outbox), outbox.in_flight) == (2, 0)
-    outbox.sent(17)
-    assert (len(outbox), outbox.in_flight, outbox.first()) == (2, 1, _alert("2"))
-    outbox.delivered(17)
-    assert (len(outbox), outbox.in_flight) == (1, 0)
+    assert (len(outbox), outbox.in_flight_count) == (2, 0)
+    outbox.mark_sent(17)
+    assert (len(outbox), outbox.in_flight_count, outbox.first()) == (2, 1, _alert("2"))
+    outbox.mark_confirmed(17)
+    assert (len(outbox), outbox.in_flight_count) == (1, 0)
 
 
-def test_confirmations_of_others() -> None:
+def test_unknown_token() -> None:
     """A confirmation that belongs to no message here changes nothing."""
     outbox = Outbox()
     outbox.add([_alert("1"), _alert("2")])
-    outbox.sent(17)
-    outbox.delivered(18)
-    assert (len(outbox), outbox.in_flight) == (2, 1)
+    outbox.mark_sent(17)
+    outbox.mark_confirmed(18)
+    assert (len(outbox), outbox.in_flight_count) == (2, 1)
 
 
 def test_state_in_flight_is_not_replaced() -> None:
     """A state that is on its way is not taken back by a newer one: both are confirmed in turn."""
     outbox = Outbox()
     outbox.add([_state("old")])
-    outbox.sent(1)
+    outbox.mark_sent(1)
     outbox.add([_state("new")])
     assert (len(outbox), outbox.first()) == (2, _state("new"))
-    outbox.sent(2)
-    outbox.delivered(1)
+    outbox.mark_sent(2)
+    outbox.mark_confirmed(1)
     assert len(outbox) == 1
-    outbox.delivered(2)
+    outbox.mark_confirmed(2)
     assert (len(outbox), outbox.first()) == (0, None)
 
 
-def test_what_passes_by() -> None:
+def test_unstored_message() -> None:
     """A message that isn't kept here counts as under way until it is confirmed, and leaves nothing behind."""
     outbox = Outbox()
-    outbox.passed_by(17)
-    assert (len(outbox), outbox.in_flight) == (0, 1)
-    outbox.delivered(17)
-    assert (outbox.in_flight, outbox.unsaved, outbox.gone) == (0, {}, set())
+    outbox.mark_unstored_sent(17)
+    assert (len(outbox), outbox.in_flight_count) == (0, 1)
+    outbox.mark_confirmed(17)
+    assert (outbox.in_flight_count, outbox.unsaved_messages, outbox.removed_numbers) == (0, {}, set())

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from monitor import bundle
-from monitor.config.settings import Alerts, WindowSettings
-from monitor.config.settings import Store as StoreSettings
+from monitor.config.settings import AlertSettings, WindowSettings
+from monitor.config.settings import StoreSettings
 from monitor.core.errors import ConfigurationError, InUseError
-from monitor.groups.state import Memory
+from monitor.groups.state import GroupStates
 from monitor.service.stages import build_scoring
-from monitor.storage.restore import look, open_store, restore
-from monitor.storage.store import SCHEMA, Store
+from monitor.storage.restore import inspect_store, open_store, restore
+from monitor.storage.store import SCHEMA_VERSION, Store
 from tests.support.toy_bundle import NAMES
 
 
@@ -22,11 +22,11 @@ def _open(path: Path, features: Sequence[str] = NAMES, steps: int = 3) -> Store:
 
 def _fill(path: Path, value: bytes = b"state") -> None:
     store = _open(path)
-    store.save([("g", value)], store.outbox(), 1.0)
+    store.save([("g", value)], store.load_outbox(), 1.0)
     store.close()
 
 
-def _aside(folder: Path) -> list[str]:
+def _renamed_stores(folder: Path) -> list[str]:
     """Return the names of stores that were set aside."""
     return [path.name for path in sorted(folder.iterdir()) if path.name.startswith("s.db.2")]
 
@@ -36,7 +36,7 @@ def test_new_store(tmp_path: Path) -> None:
     path = tmp_path / "var" / "s.db"
     _fill(path)
     store = _open(path)
-    assert store.groups(9) == [("g", b"state")]
+    assert store.load_groups(9) == [("g", b"state")]
     store.close()
 
 
@@ -47,26 +47,26 @@ def test_truncated(tmp_path: Path, caplog: pytest.LogCaptureFixture, length: int
     _fill(path, bytes(20_000))
     path.write_bytes(path.read_bytes()[:length])
     store = _open(path)
-    assert store.groups(9) == []
+    assert store.load_groups(9) == []
     store.close()
     if length:  # an empty file is what SQLite itself begins with: there is nothing to keep
-        (kept,) = _aside(tmp_path)
-        assert (tmp_path / kept).stat().st_size == length
+        (renamed,) = _renamed_stores(tmp_path)
+        assert (tmp_path / renamed).stat().st_size == length
         assert f"STORE SET ASIDE: store.path {path} is damaged" in caplog.text
-        assert kept in caplog.text
+        assert renamed in caplog.text
 
 
-@pytest.mark.parametrize("begins", [bytes(16), b"SQLite format 3\0"])
-def test_no_database(tmp_path: Path, begins: bytes) -> None:
+@pytest.mark.parametrize("header", [bytes(16), b"SQLite format 3\0"])
+def test_no_database(tmp_path: Path, header: bytes) -> None:
     """What may have been a store is kept under a new name too, a second one beside the first."""
     for _ in range(2):
-        (tmp_path / "s.db").write_bytes(begins + b"something else altogether, longer than a header" * 9)
+        (tmp_path / "s.db").write_bytes(header + b"something else altogether, longer than a header" * 9)
         _open(tmp_path / "s.db").close()
-    assert len(_aside(tmp_path)) == 2
+    assert len(_renamed_stores(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("kind", ["text", "database"])
-def test_file_of_somebody_else(tmp_path: Path, kind: str) -> None:
+def test_foreign_file(tmp_path: Path, kind: str) -> None:
     """What never was a store is refused and stays as it is: the path is a slip."""
     path = tmp_path / "s.db"
     if kind == "text":
@@ -75,40 +75,43 @@ def test_file_of_somebody_else(tmp_path: Path, kind: str) -> None:
         with closing(sqlite3.connect(path)) as database:
             database.execute("CREATE TABLE dashboards (name TEXT)")
     content = path.read_bytes()
-    for open_it in (open_store, look):
+    for open_function in (open_store, inspect_store):
         with pytest.raises(ConfigurationError, match="is no store of a monitor; expected one, or a new name"):
-            open_it(StoreSettings(path=path), NAMES, 3)
+            open_function(StoreSettings(path=path), NAMES, 3)
     assert (path.read_bytes(), [file.name for file in tmp_path.iterdir()]) == (content, ["s.db"])
 
 
 @pytest.mark.parametrize(
-    ("features", "steps", "says"),
+    ("features", "steps", "message"),
     [
         (NAMES[::-1], 3, "holds windows of 3 x (temperature_1, humidity_1"),
         (NAMES, 4, "and the bundle's are 4 x"),
     ],
 )
 def test_other_shape(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, features: Sequence[str], steps: int, says: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, features: Sequence[str], steps: int, message: str
 ) -> None:
     """Windows of another shape are set aside, for they can't be judged."""
     _fill(tmp_path / "s.db")
     store = _open(tmp_path / "s.db", features, steps)
-    assert (store.groups(9), store.shape) == ([], (list(features), steps))
+    assert (store.load_groups(9), store.shape) == ([], (list(features), steps))
     store.close()
-    assert len(_aside(tmp_path)) == 1
-    assert says in caplog.text
+    assert len(_renamed_stores(tmp_path)) == 1
+    assert message in caplog.text
 
 
 def test_newer_version(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A store of a newer monitor is kept for it."""
     _fill(tmp_path / "s.db")
     with sqlite3.connect(tmp_path / "s.db") as database:
-        database.execute(f"PRAGMA user_version = {SCHEMA + 1}")
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     database.close()
     _open(tmp_path / "s.db").close()
-    assert f"has schema version {SCHEMA + 1}, and this monitor writes version {SCHEMA}" in caplog.text
-    with sqlite3.connect(tmp_path / _aside(tmp_path)[0]) as database:
+    assert (
+        f"has schema version {SCHEMA_VERSION + 1}, and this monitor writes version {SCHEMA_VERSION}"
+        in caplog.text
+    )
+    with sqlite3.connect(tmp_path / _renamed_stores(tmp_path)[0]) as database:
         assert database.execute("SELECT name FROM groups").fetchall() == [("g",)]
     database.close()
 
@@ -116,9 +119,9 @@ def test_newer_version(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
 def test_damaged_group(tmp_path: Path, toy_bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
     """State of a group that can't be read sets the whole store aside: who knows what else is wrong."""
     _fill(tmp_path / "s.db", b"nonsense")
-    memory = Memory(build_scoring(bundle.load(toy_bundle), WindowSettings(), Alerts()), 60.0)
-    store = restore(StoreSettings(path=tmp_path / "s.db"), memory, NAMES, 3, most=9, now=0.0)
-    assert (store.count(), len(memory.board)) == (0, 0)
+    groups = GroupStates(build_scoring(bundle.load(toy_bundle), WindowSettings(), AlertSettings()), 60.0)
+    store = restore(StoreSettings(path=tmp_path / "s.db"), groups, NAMES, 3, max_groups=9, now=0.0)
+    assert (store.count_groups(), len(groups.status)) == (0, 0)
     store.close()
     assert "state of 'g' can't be read" in caplog.text
 
@@ -129,10 +132,10 @@ def test_in_use(tmp_path: Path) -> None:
     with pytest.raises(InUseError, match="is in use by another process; expected a file of its own"):
         _open(tmp_path / "s.db")
     store.close()
-    assert _aside(tmp_path) == []
+    assert _renamed_stores(tmp_path) == []
 
 
-def test_path_that_cannot_be(tmp_path: Path) -> None:
+def test_invalid_path(tmp_path: Path) -> None:
     """A path that is a folder, or below a file, can't be used."""
     with pytest.raises(ConfigurationError, match="is no file"):
         _open(tmp_path)

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from monitor.core.messages import Outgoing
+from monitor.core.messages import OutboundMessage
 from monitor.storage.outbox import Outbox
-from monitor.storage.store import SCHEMA, Store
+from monitor.storage.store import SCHEMA_VERSION, Store
 
 FEATURES, STEPS = ["a", "b"], 3
 
@@ -17,118 +17,118 @@ def _open(path: Path, sync: str = "normal") -> Store:
     return store
 
 
-def _alert(text: str) -> Outgoing:
-    return Outgoing("alerts/g", text.encode(), retain=False)
+def _alert(text: str) -> OutboundMessage:
+    return OutboundMessage("alerts/g", text.encode(), retain=False)
 
 
-def _left(outbox: Outbox) -> list[bytes]:
+def _send_all(outbox: Outbox) -> list[bytes]:
     """Send all that waits; return it."""
     sent = []
     while message := outbox.first():
         sent.append(message.payload)
-        outbox.sent(object())
+        outbox.mark_sent(object())
     return sent
 
 
 @pytest.mark.parametrize("sync", ["normal", "full"])
-def test_comes_back(tmp_path: Path, sync: str) -> None:
+def test_restart(tmp_path: Path, sync: str) -> None:
     """What is saved is there for the next process: groups, messages in their order, filters, shape."""
     store = _open(tmp_path / "s.db", sync)
-    outbox = store.outbox()
-    outbox.add([_alert("1"), Outgoing("state/g", b"2", retain=True)])
+    outbox = store.load_outbox()
+    outbox.add([_alert("1"), OutboundMessage("state/g", b"2", retain=True)])
     store.save([("g", b"state"), ("h", b"\0")], outbox, now=1.0)
     store.add_filters(["p/+", "q/#", "p/+"])
     store.close()
     store = _open(tmp_path / "s.db", sync)
-    assert dict(store.groups(10)) == {"g": b"state", "h": b"\0"}
-    assert _left(store.outbox()) == [b"1", b"2"]
-    assert sorted(store.filters()) == ["p/+", "q/#"]
-    assert (store.schema, store.shape, store.damage) == (SCHEMA, (FEATURES, STEPS), "")
+    assert dict(store.load_groups(10)) == {"g": b"state", "h": b"\0"}
+    assert _send_all(store.load_outbox()) == [b"1", b"2"]
+    assert sorted(store.load_filters()) == ["p/+", "q/#"]
+    assert (store.schema_version, store.shape, store.damage) == (SCHEMA_VERSION, (FEATURES, STEPS), "")
     store.close()
 
 
 def test_outbox_across_commits(tmp_path: Path) -> None:
     """A message leaves the store once it is confirmed or replaced, also where it was never saved."""
     store = _open(tmp_path / "s.db")
-    outbox = store.outbox()
-    outbox.add([_alert("1"), _alert("2"), Outgoing("state/g", b"old", retain=True)])
+    outbox = store.load_outbox()
+    outbox.add([_alert("1"), _alert("2"), OutboundMessage("state/g", b"old", retain=True)])
     store.save([], outbox, 1.0)
-    outbox.sent("first")
-    outbox.delivered("first")
-    outbox.add([Outgoing("state/g", b"new", retain=True), _alert("3")])
-    outbox.sent("second")
+    outbox.mark_sent("first")
+    outbox.mark_confirmed("first")
+    outbox.add([OutboundMessage("state/g", b"new", retain=True), _alert("3")])
+    outbox.mark_sent("second")
     store.save([], outbox, 2.0)
-    assert _left(store.outbox()) == [b"2", b"new", b"3"]
-    outbox.delivered("second")
+    assert _send_all(store.load_outbox()) == [b"2", b"new", b"3"]
+    outbox.mark_confirmed("second")
     outbox.add([_alert("4")])
     while outbox.first():
-        outbox.sent("last")
-        outbox.delivered("last")
+        outbox.mark_sent("last")
+        outbox.mark_confirmed("last")
     store.save([], outbox, 3.0)
-    assert len(store.outbox()) == 0
+    assert len(store.load_outbox()) == 0
     store.close()
 
 
-def test_state_that_was_on_its_way(tmp_path: Path) -> None:
+def test_state_in_flight(tmp_path: Path) -> None:
     """Of a state that was under way when the process died and a newer one, only the newer one goes out."""
     store = _open(tmp_path / "s.db")
-    outbox = store.outbox()
-    outbox.add([Outgoing("state/g", b"old", retain=True)])
-    outbox.sent("unconfirmed")
-    outbox.add([Outgoing("state/g", b"new", retain=True)])
+    outbox = store.load_outbox()
+    outbox.add([OutboundMessage("state/g", b"old", retain=True)])
+    outbox.mark_sent("unconfirmed")
+    outbox.add([OutboundMessage("state/g", b"new", retain=True)])
     store.save([], outbox, 1.0)
-    outbox = store.outbox()
-    assert _left(outbox) == [b"new"]
+    outbox = store.load_outbox()
+    assert _send_all(outbox) == [b"new"]
     store.save([], outbox, 2.0)
-    assert _left(store.outbox()) == [b"new"]
+    assert _send_all(store.load_outbox()) == [b"new"]
     store.close()
 
 
 def test_all_or_nothing(tmp_path: Path) -> None:
     """A save that fails in the middle changes nothing, and the next one has it all."""
     store = _open(tmp_path / "s.db")
-    outbox = store.outbox()
+    outbox = store.load_outbox()
     store.save([("g", b"old")], outbox, 1.0)
     outbox.add([_alert("1")])
     broken: list[tuple[str, bytes]] = [("g", b"new"), ("h", None)]  # type: ignore[list-item]
     with pytest.raises(sqlite3.IntegrityError):
         store.save(broken, outbox, 2.0)
-    assert store.groups(10) == [("g", b"old")]
-    assert len(store.outbox()) == 0
+    assert store.load_groups(10) == [("g", b"old")]
+    assert len(store.load_outbox()) == 0
     store.save([("g", b"new")], outbox, 3.0)
-    assert store.groups(10) == [("g", b"new")]
-    assert _left(store.outbox()) == [b"1"]
+    assert store.load_groups(10) == [("g", b"new")]
+    assert _send_all(store.load_outbox()) == [b"1"]
     store.close()
 
 
 def test_incidents(tmp_path: Path) -> None:
     """Of each group's incidents that are over the last one is kept, for the next process as well."""
     store = _open(tmp_path / "s.db")
-    outbox = store.outbox()
+    outbox = store.load_outbox()
     store.save([], outbox, 1.0, incidents=[("g", b"1"), ("h", b"2")])
     store.save([], outbox, 2.0, incidents=[("g", b"3")])
     store.close()
     store = _open(tmp_path / "s.db")
-    assert [store.incident(name) for name in "ghi"] == [b"3", b"2", None]
+    assert [store.fetch_incident(name) for name in "ghi"] == [b"3", b"2", None]
     store.close()
     with pytest.raises(ValueError, match=r"latest incident of 'g' can't be read: .*closed"):
-        store.incident("g")
+        store.fetch_incident("g")
 
 
-def test_least_recently_heard(tmp_path: Path) -> None:
+def test_least_recent_groups(tmp_path: Path) -> None:
     """Groups come in the order in which they were heard; those heard longest ago are trimmed first, whole."""
     store = _open(tmp_path / "s.db")
-    outbox = store.outbox()
+    outbox = store.load_outbox()
     for now, name in enumerate("cabd"):
         store.save([(name, name.encode())], outbox, float(now), incidents=[(name, b"over")])
     store.save([("c", b"again")], outbox, 9.0)
-    assert [name for name, _ in store.groups(10)] == ["a", "b", "d", "c"]
-    assert [name for name, _ in store.groups(2)] == ["d", "c"]
-    assert store.trim(3) == 1
-    assert store.trim(3) == 0
-    assert store.fetch(["a", "b", "c"]) == {"b": b"b", "c": b"again"}
-    assert store.count() == 3
-    assert [store.incident(name) for name in "abcd"] == [None, b"over", b"over", b"over"]
+    assert [name for name, _ in store.load_groups(10)] == ["a", "b", "d", "c"]
+    assert [name for name, _ in store.load_groups(2)] == ["d", "c"]
+    assert store.trim_groups(3) == 1
+    assert store.trim_groups(3) == 0
+    assert store.fetch_groups(["a", "b", "c"]) == {"b": b"b", "c": b"again"}
+    assert store.count_groups() == 3
+    assert [store.fetch_incident(name) for name in "abcd"] == [None, b"over", b"over", b"over"]
     store.close()
 
 
@@ -136,12 +136,12 @@ def test_many_names(tmp_path: Path) -> None:
     """More groups than one statement takes are found."""
     store = _open(tmp_path / "s.db")
     names = [str(number) for number in range(2500)]
-    store.save([(name, name.encode()) for name in names], store.outbox(), 1.0)
-    assert store.fetch([*names, "unknown"]) == {name: name.encode() for name in names}
+    store.save([(name, name.encode()) for name in names], store.load_outbox(), 1.0)
+    assert store.fetch_groups([*names, "unknown"]) == {name: name.encode() for name in names}
     store.close()
 
 
-def test_one_process_alone(tmp_path: Path) -> None:
+def test_exclusive_lock(tmp_path: Path) -> None:
     """A second process is refused, and may have it once the first is gone."""
     store = _open(tmp_path / "s.db")
     with pytest.raises(sqlite3.OperationalError, match="locked"):

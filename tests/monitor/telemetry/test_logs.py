@@ -5,23 +5,25 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.core.readings import Outcome, Refusal
+from monitor.core.readings import Outcome, RejectedReading
 from monitor.core.verdicts import AlertEvent
-from monitor.telemetry.logs import PipelineLog, RequestLog, set_up
+from monitor.telemetry.logs import PipelineLog, RequestLog, configure_logging
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_it_was() -> Iterator[None]:
+def _restore_logging() -> Iterator[None]:
     root, uvicorn = logging.getLogger(), logging.getLogger("uvicorn")
-    handlers, level, quiet = root.handlers[:], root.level, uvicorn.level
+    handlers, level, uvicorn_level = root.handlers[:], root.level, uvicorn.level
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    uvicorn.setLevel(quiet)
+    uvicorn.setLevel(uvicorn_level)
 
 
-def _refusal(outcome: Outcome = Outcome.MALFORMED, reason: str = "no ts", topic: str = "p/g") -> Refusal:
-    return Refusal(outcome, topic, reason)
+def _rejected_reading(
+    outcome: Outcome = Outcome.MALFORMED, reason: str = "no ts", topic: str = "p/g"
+) -> RejectedReading:
+    return RejectedReading(outcome, topic, reason)
 
 
 class _Clock:
@@ -31,15 +33,15 @@ class _Clock:
         return self.now
 
 
-def test_reason_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_rejection_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """A refusal is said with its outcome, its topic and its reason."""
-    PipelineLog().refused([_refusal()])
+    PipelineLog().log_rejected([_rejected_reading()])
     assert caplog.messages == ["malformed reading of p/g: no ts"]
 
 
 def test_unreadable_groups(caplog: pytest.LogCaptureFixture) -> None:
     """A group whose stored state can't be read is named with the reason."""
-    PipelineLog().unreadable(["state of 'a' can't be read"])
+    PipelineLog().log_load_errors(["state of 'a' can't be read"])
     assert caplog.messages == [
         "a group that was set aside can't come back and begins afresh: state of 'a' can't be read"
     ]
@@ -49,28 +51,28 @@ def test_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     """A reason is said once a minute, with how often it came in between."""
     clock = _Clock()
     log = PipelineLog(clock)
-    log.refused([_refusal(), _refusal()])
+    log.log_rejected([_rejected_reading(), _rejected_reading()])
     clock.now += 59.5
-    log.refused([_refusal()])
+    log.log_rejected([_rejected_reading()])
     assert caplog.messages == ["malformed reading of p/g: no ts"]
     clock.now += 0.5
-    log.refused([_refusal()])
+    log.log_rejected([_rejected_reading()])
     clock.now += 60
-    log.refused([_refusal()])
+    log.log_rejected([_rejected_reading()])
     assert caplog.messages[1:] == [
         "malformed reading of p/g: no ts (and 2 more since the last such line)",
         "malformed reading of p/g: no ts",
     ]
 
 
-def test_a_few_topics_are_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_sources_per_reason_are_limited(caplog: pytest.LogCaptureFixture) -> None:
     """Of stations that go wrong at once five have a line each minute, and the others are counted."""
     clock = _Clock()
     log = PipelineLog(clock)
-    plant = [_refusal(topic=f"p/{number}") for number in range(9)]
-    log.refused([*plant, *plant])
+    rejected = [_rejected_reading(topic=f"p/{number}") for number in range(9)]
+    log.log_rejected([*rejected, *rejected])
     clock.now += 60
-    log.refused(plant[:1:-1])
+    log.log_rejected(rejected[:1:-1])
     assert caplog.messages == [
         *(f"malformed reading of p/{number}: no ts" for number in range(5)),
         "malformed reading of p/8: no ts (and 13 more since the last such line)",
@@ -78,19 +80,25 @@ def test_a_few_topics_are_named(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_details_make_no_other_reason(caplog: pytest.LogCaptureFixture) -> None:
+def test_variable_text_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
     """Reasons that differ only in a number or in a quoted text are one reason."""
     log = PipelineLog(_Clock())
-    log.refused([_refusal(reason=f"ts is '{word}' at $[{n}]") for n, word in enumerate(("a", "b", "c"))])
+    log.log_rejected(
+        [_rejected_reading(reason=f"ts is '{word}' at $[{n}]") for n, word in enumerate(("a", "b", "c"))]
+    )
     assert caplog.messages == ["malformed reading of p/g: ts is 'a' at $[0]"]
 
 
-def test_each_reason_for_itself(caplog: pytest.LogCaptureFixture) -> None:
+def test_reasons_are_throttled_separately(caplog: pytest.LogCaptureFixture) -> None:
     """One reason, or one kind of refusal, doesn't keep another from being said."""
     log = PipelineLog(_Clock())
-    refusals = [_refusal(), _refusal(reason="no number"), _refusal(Outcome.UNMATCHED, "no ts")]
-    log.refused(refusals)
-    log.refused(refusals)
+    rejected = [
+        _rejected_reading(),
+        _rejected_reading(reason="no number"),
+        _rejected_reading(Outcome.UNMATCHED, "no ts"),
+    ]
+    log.log_rejected(rejected)
+    log.log_rejected(rejected)
     assert caplog.messages == [
         "malformed reading of p/g: no ts",
         "malformed reading of p/g: no number",
@@ -98,15 +106,15 @@ def test_each_reason_for_itself(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_nonsense_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
+def test_number_of_reasons_is_limited(caplog: pytest.LogCaptureFixture) -> None:
     """Ever new reasons fill neither the log nor the memory: beyond a hundred they share a line a minute."""
     clock = _Clock()
     log = PipelineLog(clock)
     letters = [f"{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(300)]
-    log.refused([_refusal(reason=word) for word in letters])
+    log.log_rejected([_rejected_reading(reason=word) for word in letters])
     assert len(caplog.messages) == 101
     clock.now += 60
-    log.refused([_refusal(reason=f"new {word}") for word in letters])
+    log.log_rejected([_rejected_reading(reason=f"new {word}") for word in letters])
     assert caplog.messages[101:] == [
         "malformed reading of p/g: new aa (and 199 more since the last such line)"
     ]
@@ -115,11 +123,11 @@ def test_nonsense_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
 def test_refused_requests(caplog: pytest.LogCaptureFixture) -> None:
     """A request's refusal is said with its name, and the same one soon after isn't said again."""
     log = RequestLog()
-    log.refused("silence", "no 'a'")
-    log.refused("silence", "no 'b'")
-    log.refused("silence", "no 'a'")
-    log.refused("reload", "no 'a'")
-    log.refused("silence", "bad")
+    log.log_rejected("silence", "no 'a'")
+    log.log_rejected("silence", "no 'b'")
+    log.log_rejected("silence", "no 'a'")
+    log.log_rejected("reload", "no 'a'")
+    log.log_rejected("silence", "bad")
     assert caplog.messages == [
         "request 'silence' is refused: no 'a'",
         "request 'silence' is refused: no 'b'",
@@ -128,12 +136,12 @@ def test_refused_requests(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-def test_each_alert_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_each_alert_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Each alert event is said with status, group and incident, and why where that is known."""
     caplog.set_level(logging.INFO)
     event = AlertEvent("g:1000", "firing", "g", 0.75, 1.0, None, [1.0], [[1.0]], out_of_range=False)
     events = [event, replace(event, repeat=2), replace(event, reason="it is odd")]
-    PipelineLog().alerted([*events, replace(event, status="resolved")])
+    PipelineLog().log_alerts([*events, replace(event, status="resolved")])
     assert caplog.messages == [
         "firing g: score 0.750, incident g:1000",
         "firing again (2) g: score 0.750, incident g:1000",
@@ -142,13 +150,13 @@ def test_each_alert_is_said(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-NASTY = "p/\n2026-01-01 forged\r\x1b[2J\u2028\x85\0end"
+CONTROL_CHARACTERS = "p/\n2026-01-01 forged\r\x1b[2J\u2028\x85\0end"
 
 
 def test_text_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Control characters in a topic can't forge a line of the log, nor reach a terminal."""
-    set_up("info", "text")
-    PipelineLog().refused([_refusal(topic=NASTY)])
+    configure_logging("info", "text")
+    PipelineLog().log_rejected([_rejected_reading(topic=CONTROL_CHARACTERS)])
     (line,) = capsys.readouterr().err.removesuffix("\n").splitlines()
     assert line.isprintable()
     assert r"p/\n2026-01-01 forged\r\x1b[2J\u2028\x85\x00end" in line
@@ -157,25 +165,25 @@ def test_text_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_arguments_of_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """What is logged with arguments is put in their places once, percent signs included."""
-    set_up("info", "text")
+    configure_logging("info", "text")
     logging.getLogger("x").info("%s of %s", "100 %s", "é")
     assert "100 %s of é" in capsys.readouterr().err
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     """In JSON each record is an object on a line of its own, with the message as it was."""
-    set_up("info", "json")
-    PipelineLog().refused([_refusal(topic=NASTY)])
+    configure_logging("info", "json")
+    PipelineLog().log_rejected([_rejected_reading(topic=CONTROL_CHARACTERS)])
     (line,) = capsys.readouterr().err.removesuffix("\n").splitlines()
     content = json.loads(line)
     assert set(content) == {"ts", "level", "logger", "message"}
     assert (content["level"], content["logger"]) == ("warning", "monitor.pipeline")
-    assert content["message"] == f"malformed reading of {NASTY}: no ts"
+    assert content["message"] == f"malformed reading of {CONTROL_CHARACTERS}: no ts"
 
 
 def test_json_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     """In JSON an exception's traceback is a field of its record."""
-    set_up("info", "json")
+    configure_logging("info", "json")
     try:
         raise RuntimeError("broken")  # noqa: TRY301
     except RuntimeError:
@@ -184,13 +192,13 @@ def test_json_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert content["traceback"].endswith("RuntimeError: broken")
 
 
-@pytest.mark.parametrize(("level", "said"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_level(level: str, said: int, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("level", "line_count"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_level(level: str, line_count: int, capsys: pytest.CaptureFixture[str]) -> None:
     """What is below the level is not said."""
-    set_up(level, "text")
+    configure_logging(level, "text")
     for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         logging.getLogger("x").log(number, "something")
-    assert len(capsys.readouterr().err.splitlines()) == said
+    assert len(capsys.readouterr().err.splitlines()) == line_count
 
 
 def _event(number: int) -> AlertEvent:
@@ -205,7 +213,7 @@ def test_flood_of_alerts_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     clock = _Clock()
     log = PipelineLog(clock)
     for begin in (0, 900, 1800):
-        log.alerted([_event(number) for number in range(begin, begin + 900)])
+        log.log_alerts([_event(number) for number in range(begin, begin + 900)])
     written = [text for text in caplog.messages if text.startswith("firing g")]
     assert len(written) == 1000
     assert [text for text in caplog.messages if text not in written] == [
@@ -213,6 +221,6 @@ def test_flood_of_alerts_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
     ]
     clock.now += 60
     caplog.clear()
-    log.alerted([_event(0)])
+    log.log_alerts([_event(0)])
     assert caplog.messages[0] == "1700 more alert events were published than written here"
     assert len(caplog.messages) == 2

@@ -88,28 +88,28 @@ def test_no_label_carries_a_group(metrics: Metrics) -> None:
 
 def test_registries_share_nothing() -> None:
     """Two monitors in one process count apart."""
-    one = Metrics(CollectorRegistry(), toy_manifest())
-    two = Metrics(CollectorRegistry(), toy_manifest())
-    one.out_of_range.inc()
-    assert (_value(one, "out_of_range_total"), _value(two, "out_of_range_total")) == (1, 0)
+    first = Metrics(CollectorRegistry(), toy_manifest())
+    second = Metrics(CollectorRegistry(), toy_manifest())
+    first.out_of_range.inc()
+    assert (_value(first, "out_of_range_total"), _value(second, "out_of_range_total")) == (1, 0)
 
 
 def test_counting(metrics: Metrics) -> None:
     """Outcomes add up; states are replaced, those that are gone included."""
     metrics.count_outcomes(Counter({Outcome.JUDGED: 3, Outcome.LATE: 1}))
     metrics.count_outcomes(Counter({Outcome.JUDGED: 2}))
-    metrics.show_states(Counter({State.NORMAL: 2, State.SILENT: 1}))
-    metrics.show_states(Counter({State.NORMAL: 1}))
+    metrics.set_state_counts(Counter({State.NORMAL: 2, State.SILENT: 1}))
+    metrics.set_state_counts(Counter({State.NORMAL: 1}))
     assert _value(metrics, "readings_total", outcome="judged") == 5
     assert _value(metrics, "readings_total", outcome="late") == 1
     assert (_value(metrics, "groups", state="normal"), _value(metrics, "groups", state="silent")) == (1, 0)
 
 
-def test_queue_is_looked_at_when_asked(metrics: Metrics) -> None:
+def test_queue_length_is_read_on_collect(metrics: Metrics) -> None:
     """The queue's length is the one at the moment somebody reads it."""
-    waiting: list[int] = []
-    metrics.watch_queue(lambda: len(waiting))
-    waiting.extend([1, 2])
+    queue: list[int] = []
+    metrics.watch_queue(lambda: len(queue))
+    queue.extend([1, 2])
     assert _value(metrics, "queue_readings") == 2
 
 
@@ -118,14 +118,14 @@ def test_process_metrics(metrics: Metrics) -> None:
     assert b"process_resident_memory_bytes" in generate_latest(metrics.registry)
 
 
-class _Half:
+class _ConstantScorer:
     def score(self, scaled: NDArray[np.float32]) -> FloatArray:
         return np.full(len(scaled), 0.5)
 
 
-def test_scorer_is_watched(metrics: Metrics) -> None:
+def test_timed_scorer(metrics: Metrics) -> None:
     """A watched scorer scores as before, and each batch with windows is one observation."""
-    scorer = TimedScorer(_Half(), metrics.inference_seconds)
+    scorer = TimedScorer(_ConstantScorer(), metrics.inference_seconds)
     assert scorer.score(np.zeros((2, 3, 4), dtype=np.float32)).tolist() == [0.5, 0.5]
     assert scorer.score(np.zeros((0, 3, 4), dtype=np.float32)).tolist() == []
     assert _value(metrics, "inference_seconds_count") == 1

@@ -9,43 +9,47 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.telemetry.metrics import Metrics
-from monitor.web.app import build
-from monitor.web.live import Live
+from monitor.web.app import build_app
+from monitor.web.live import LiveGroups
 from monitor.web.stream import Stream
-from tests.conftest import PATIENCE, ROOT
+from tests.conftest import ROOT, TIMEOUT_S
 from tests.support.toy_bundle import toy_manifest
 
 STATIC = ROOT / "monitor" / "web" / "static"
 TOKEN = "a-token-of-a-test-0123"  # noqa: S105
 
 
-def _ask(
+def _request(
     path: str,
     *,
     method: str = "GET",
-    alive: str = "",
-    ready: str = "",
+    liveness_problem: str = "",
+    readiness_problem: str = "",
     bundle: Path = Path("nowhere"),
     token: str | None = None,
-    **how: Any,
+    **request_options: Any,
 ) -> httpx.Response:
     """Ask an application of its own, without a socket."""
     registry = CollectorRegistry()
-    Metrics(registry, toy_manifest()).by_label["Faulty"].inc(3)
-    stream = Stream(Live(4, spacing=5.0), dict)
-    app = build(registry, lambda: alive, lambda: ready, stream, lambda: bundle, token)
+    Metrics(registry, toy_manifest()).predictions_by_label["Faulty"].inc(3)
+    stream = Stream(LiveGroups(4, point_interval_s=5.0), dict)
+    app = build_app(
+        registry, lambda: liveness_problem, lambda: readiness_problem, stream, lambda: bundle, token
+    )
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://monitor") as client:
-            return await asyncio.wait_for(client.request(method, path, **how), PATIENCE)  # events have no end
+            return await asyncio.wait_for(
+                client.request(method, path, **request_options), TIMEOUT_S
+            )  # events have no end
 
     return asyncio.run(ask())
 
 
 def test_metrics() -> None:
     """/metrics answers what Prometheus reads."""
-    response = _ask("/metrics")
+    response = _request("/metrics")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain; version=")
     samples = {
@@ -58,18 +62,21 @@ def test_metrics() -> None:
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
-def test_well(path: str) -> None:
+def test_healthy(path: str) -> None:
     """Where all is well, both checks answer 200."""
-    response = _ask(path)
+    response = _request(path)
     assert (response.status_code, response.text) == (200, "ok\n")
 
 
 @pytest.mark.parametrize(
     ("path", "live_status", "ready_status"), [("/livez", 503, 200), ("/readyz", 200, 503)]
 )
-def test_not_well(path: str, live_status: int, ready_status: int) -> None:
+def test_unhealthy(path: str, live_status: int, ready_status: int) -> None:
     """Each check answers 503 and why where its own thing isn't well, and doesn't look at the other's."""
-    dead, unready = _ask(path, alive="the pipeline hangs"), _ask(path, ready="not connected")
+    dead, unready = (
+        _request(path, liveness_problem="the pipeline hangs"),
+        _request(path, readiness_problem="not connected"),
+    )
     assert (dead.status_code, unready.status_code) == (live_status, ready_status)
     assert (dead.text == "the pipeline hangs\n") == (live_status == 503)
     assert (unready.text == "not connected\n") == (ready_status == 503)
@@ -78,7 +85,7 @@ def test_not_well(path: str, live_status: int, ready_status: int) -> None:
 @pytest.mark.parametrize("path", ["/", "/page.js", "/page.css", "/icon.svg"])
 def test_page(path: str) -> None:
     """The page is there, its files too, and none of it may load or run anything of another host."""
-    response = _ask(path)
+    response = _request(path)
     assert response.status_code == 200
     assert response.content
     policy = response.headers["content-security-policy"]
@@ -87,7 +94,7 @@ def test_page(path: str) -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_page_stands_alone() -> None:
+def test_page_has_no_external_resources() -> None:
     """No file of the page holds an address of another host, a script in its HTML, or HTML in its scripts."""
     for file in STATIC.iterdir():
         text = file.read_text().replace("http://www.w3.org/2000/svg", "")
@@ -102,10 +109,10 @@ def test_page_stands_alone() -> None:
 
 def test_report(tmp_path: Path) -> None:
     """The bundle's report can be read, and whatever stands in it runs nothing and asks for nothing."""
-    assert _ask("/report", bundle=tmp_path).status_code == 404
+    assert _request("/report", bundle=tmp_path).status_code == 404
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.html").write_text("<script>alert(1)</script>")
-    response = _ask("/report", bundle=tmp_path)
+    response = _request("/report", bundle=tmp_path)
     assert (response.status_code, response.text) == (200, "<script>alert(1)</script>")
     policy = response.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline';")
@@ -116,17 +123,17 @@ def test_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_nothing_can_be_changed(method: str, path: str) -> None:
     """Whoever tries to change something is refused."""
-    assert _ask(path, method=method).status_code == 405
+    assert _request(path, method=method).status_code == 405
 
 
 def test_unknown_path() -> None:
     """Any other path is not found."""
-    assert _ask("/etc/passwd").status_code == 404
+    assert _request("/etc/passwd").status_code == 404
 
 
 def test_head_of_events() -> None:
     """Who asks for the head of the events is answered, and that's it."""
-    response = _ask("/events", method="HEAD")
+    response = _request("/events", method="HEAD")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/event-stream")
 
@@ -143,7 +150,7 @@ def test_token_is_asked_for(path: str) -> None:
         {"params": {"token": "\u2603"}},
         {"headers": {"cookie": f"sensor-monitor={TOKEN}"}},
     ):
-        response = _ask(path, token=TOKEN, **how)
+        response = _request(path, token=TOKEN, **how)
         assert response.status_code == 401
         assert response.headers["www-authenticate"] == "Bearer"
         assert TOKEN not in response.text
@@ -152,18 +159,18 @@ def test_token_is_asked_for(path: str) -> None:
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/token.css", "/icon.svg"])
 def test_health_needs_no_token(path: str) -> None:
     """Who watches over the process need not know the token."""
-    assert _ask(path, token=TOKEN).status_code == 200
+    assert _request(path, token=TOKEN).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/page.js"])
 def test_token_as_a_header(path: str) -> None:
     """A program sends the token as a header."""
-    assert _ask(path, token=TOKEN, headers={"authorization": f"bearer {TOKEN}"}).status_code == 200
+    assert _request(path, token=TOKEN, headers={"authorization": f"bearer {TOKEN}"}).status_code == 200
 
 
 def test_token_of_a_browser() -> None:
     """A browser gives the token once, is led away from the address with it, and a cookie lets it in."""
-    first = _ask("/", token=TOKEN, params={"token": TOKEN})
+    first = _request("/", token=TOKEN, params={"token": TOKEN})
     assert (first.status_code, first.headers["location"]) == (303, "/")
     cookie = first.headers["set-cookie"]
     assert "HttpOnly" in cookie
@@ -171,5 +178,5 @@ def test_token_of_a_browser() -> None:
     assert TOKEN not in cookie
     (name, value), *_ = first.cookies.items()
     back = {"cookie": f"{name}={value}"}
-    assert _ask("/", token=TOKEN, headers=back).status_code == 200
-    assert _ask("/", token=f"{TOKEN}x", headers=back).status_code == 401
+    assert _request("/", token=TOKEN, headers=back).status_code == 200
+    assert _request("/", token=f"{TOKEN}x", headers=back).status_code == 401

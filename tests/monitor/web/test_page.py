@@ -11,17 +11,17 @@ from tests.conftest import ROOT, Mosquitto, free_port, wait_until
 from tests.monitor.cli.test_run import reading
 from tests.support import simulated_plant
 from tests.support.browser import Browser
-from tests.support.processes import Client, Monitor, client, running
+from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY
 
-PICTURES = ROOT / "var" / "screenshots"
-EVIL = "<img src=x onerror=alert(1)>"
+SCREENSHOT_DIR = ROOT / "var" / "screenshots"
+MARKUP_NAME = "<img src=x onerror=alert(1)>"
 TOKEN = "a-token-of-a-test-0123"  # noqa: S105
-NAMES_SHOWN = "[...document.querySelectorAll('.row:not([hidden])')].map(row => row.dataset.group)"
+VISIBLE_GROUPS_JS = "[...document.querySelectorAll('.row:not([hidden])')].map(row => row.dataset.group)"
 
 
 @pytest.fixture(scope="module")
-def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """One browser for all of these tests."""
     opened = Browser(tmp_path_factory.mktemp("profile"))
     try:
@@ -32,72 +32,76 @@ def one_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def browser(one_browser: Browser) -> Iterator[Browser]:
+def browser(shared_browser: Browser) -> Iterator[Browser]:
     """The browser as if it were new; after the test it has complained of nothing and asked nobody else."""
-    one_browser.open("about:blank")
-    one_browser.forget_visits()
-    one_browser.prefer("light")
-    one_browser.resize(1920, 1080)
-    one_browser.complaints.clear()
-    one_browser.requests.clear()
-    yield one_browser
-    one_browser.open("about:blank")
-    assert one_browser.complaints == []
-    assert {url.split("/")[2] for url in one_browser.requests if url.startswith("http")} <= {
-        url.split("/")[2] for url in one_browser.requests[:1]
+    shared_browser.open("about:blank")
+    shared_browser.clear_cookies()
+    shared_browser.set_color_scheme("light")
+    shared_browser.resize(1920, 1080)
+    shared_browser.console_errors.clear()
+    shared_browser.requests.clear()
+    yield shared_browser
+    shared_browser.open("about:blank")
+    assert shared_browser.console_errors == []
+    assert {url.split("/")[2] for url in shared_browser.requests if url.startswith("http")} <= {
+        url.split("/")[2] for url in shared_browser.requests[:1]
     }
 
 
 @pytest.fixture
 def monitor(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> Iterator[Monitor]:
     """A monitor that is ready."""
-    with running(Monitor(tmp_path, toy_bundle, mosquitto.port)) as ready:
+    with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)) as ready:
         yield ready
 
 
 @pytest.fixture
 def plant(mosquitto: Mosquitto) -> Iterator[Client]:
     """Somebody who publishes readings."""
-    with client(mosquitto.port) as connected:
+    with connect_client(mosquitto.port) as connected:
         yield connected
 
 
-def shows(browser: Browser, selector: str, text: str) -> bool:
+def is_visible(browser: Browser, selector: str, text: str) -> bool:
     """Say whether an element is there, is visible, and has a text in it."""
-    found: bool = browser.ask(
+    found: bool = browser.evaluate(
         f"[...document.querySelectorAll({selector!r})].some(e => e.checkVisibility() && "
         f"e.textContent.includes({text!r}))"
     )
     return found
 
 
-def cells(browser: Browser, group: str) -> list[str]:
+def row_texts(browser: Browser, group: str) -> list[str]:
     """Return what the numbers of a group's row say: score and values."""
-    found: list[str] = browser.ask(
+    found: list[str] = browser.evaluate(
         f"[...document.querySelectorAll('.row:not([hidden])')].filter(row => row.dataset.group === {group!r})"
         ".flatMap(row => [...row.querySelectorAll('b')].map(b => b.textContent))"
     )
     return found
 
 
-def publish_scene(plant: Client, groups: int, faulty: tuple[int, ...], far: tuple[int, ...]) -> None:
+def publish_plant(
+    publisher: Client, group_count: int, faulty: tuple[int, ...], out_of_range: tuple[int, ...]
+) -> None:
     """Publish five minutes of so many groups that end now."""
-    for topic, readings in simulated_plant.courses(groups, time.time(), faulty, far):
-        plant.publish(topic, readings)
+    for topic, readings in simulated_plant.generate_readings(group_count, time.time(), faulty, out_of_range):
+        publisher.publish(topic, readings)
 
 
-def test_values_move(monitor: Monitor, plant: Client, browser: Browser) -> None:
+def test_new_values_appear(monitor: Monitor, plant: Client, browser: Browser) -> None:
     """What a group sent last is on the page, without anybody touching it, and the line grows."""
     topic, now = "plant/line1/station7/reading", time.time() - 1000
     plant.publish(topic, [reading(now + 5 * number, HEALTHY) for number in range(3)])
     browser.open(monitor.address)
-    wait_until(lambda: cells(browser, "line1/station7")[1:] == ["20.00", "50.00", "20.50", "50.00"], "values")
+    wait_until(
+        lambda: row_texts(browser, "line1/station7")[1:] == ["20.00", "50.00", "20.50", "50.00"], "values"
+    )
     lengths = []
     for number, values in enumerate(([21.25, 50, 21.5, 50], [22.5, 51, 22.75, 50]), 3):
-        line = browser.ask("document.querySelector('.value path.line').getAttribute('d')")
+        line = browser.evaluate("document.querySelector('.value path.line').getAttribute('d')")
         lengths.append(line.count("L"))
         plant.publish(topic, reading(now + 5 * number, values))
-        wait_until(lambda: cells(browser, "line1/station7")[1] == f"{values[0]:.2f}", "the next value")  # noqa: B023
+        wait_until(lambda: row_texts(browser, "line1/station7")[1] == f"{values[0]:.2f}", "the next value")  # noqa: B023
     assert lengths == [2, 3]
 
 
@@ -106,140 +110,158 @@ def test_fault(monitor: Monitor, plant: Client, browser: Browser) -> None:
     topic, now = "plant/line1/station7/reading", time.time() - 1000
     plant.publish(topic, [reading(now + 5 * number, HEALTHY) for number in range(3)])
     browser.open(monitor.address)
-    wait_until(lambda: shows(browser, "#alerts", "No alert is firing."), "all is quiet")
+    wait_until(lambda: is_visible(browser, "#alerts", "No alert is firing."), "all is quiet")
     plant.publish(topic, reading(now + 15, FAULTY))
-    wait_until(lambda: shows(browser, ".alert h3", "line1/station7"), "the alert")
-    assert shows(browser, ".alert .values", "temperature_2 30 degC")
-    assert shows(browser, ".alert .reason", "temperature_2")
-    assert shows(browser, ".alert .when", "score 1.000")
-    assert shows(browser, ".row .badge", "faulty")
-    assert browser.ask("document.title") == "(1) sensor-monitor"
+    wait_until(lambda: is_visible(browser, ".alert h3", "line1/station7"), "the alert")
+    assert is_visible(browser, ".alert .values", "temperature_2 30 degC")
+    assert is_visible(browser, ".alert .reason", "temperature_2")
+    assert is_visible(browser, ".alert .when", "score 1.000")
+    assert is_visible(browser, ".row .badge", "faulty")
+    assert browser.evaluate("document.title") == "(1) sensor-monitor"
     plant.publish(topic, [reading(now + 20 + 5 * number, HEALTHY) for number in range(5)])
-    wait_until(lambda: shows(browser, "#alerts", "The last, of line1/station7, ended at"), "it is over")
-    assert not shows(browser, ".alert", "")
+    wait_until(lambda: is_visible(browser, "#alerts", "The last, of line1/station7, ended at"), "it is over")
+    assert not is_visible(browser, ".alert", "")
 
 
-def test_what_operators_said(
+def test_operator_marks(
     tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, plant: Client, browser: Browser
 ) -> None:
     """An alert is marked, in words, as acknowledged and muted; its group, now silent, is so everywhere."""
-    with running(Monitor(tmp_path, toy_bundle, mosquitto.port, "[windows]\nstale_after = 1")) as monitor:
-        publish_scene(plant, 6, faulty=(1, 3), far=())
+    with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, "[windows]\nstale_after = 1")) as monitor:
+        publish_plant(plant, 6, faulty=(1, 3), out_of_range=())
         browser.open(monitor.address)
         tiles = "[...document.querySelectorAll('#states b')].map(e => +e.textContent)"
-        wait_until(lambda: browser.ask(tiles) == [0, 0, 6, 0, 0], "all are silent")
-        wait_until(lambda: shows(browser, ".alert h3", "line1/station4"), "the alert")
-        assert browser.ask(NAMES_SHOWN)[:3] == [simulated_plant.group(number) for number in (1, 3, 0)]
-        assert not shows(browser, ".row .badge", "faulty")
-        assert not shows(browser, ".mark", "acknowledged")
-        browser.ask("document.querySelector('button[data-kind=silent]').click()")
-        assert len(browser.ask(NAMES_SHOWN)) == 6
-        plant.publish("sensor-monitor/request/acknowledge", {"group": simulated_plant.group(1)})
-        wait_until(lambda: shows(browser, ".alert .mark", "acknowledged"), "it is marked")
+        wait_until(lambda: browser.evaluate(tiles) == [0, 0, 6, 0, 0], "all are silent")
+        wait_until(lambda: is_visible(browser, ".alert h3", "line1/station4"), "the alert")
+        assert browser.evaluate(VISIBLE_GROUPS_JS)[:3] == [
+            simulated_plant.group_name(number) for number in (1, 3, 0)
+        ]
+        assert not is_visible(browser, ".row .badge", "faulty")
+        assert not is_visible(browser, ".mark", "acknowledged")
+        browser.evaluate("document.querySelector('button[data-kind=silent]').click()")
+        assert len(browser.evaluate(VISIBLE_GROUPS_JS)) == 6
+        plant.publish("sensor-monitor/request/acknowledge", {"group": simulated_plant.group_name(1)})
+        wait_until(lambda: is_visible(browser, ".alert .mark", "acknowledged"), "it is marked")
         plant.publish("sensor-monitor/request/silence", {"group": "*", "minutes": 5})
-        wait_until(lambda: shows(browser, ".alert .mark", "acknowledged, muted"), "it is marked twice")
-        marks = browser.ask("[...document.querySelectorAll('.row .mark')].map(e => e.textContent)")
+        wait_until(lambda: is_visible(browser, ".alert .mark", "acknowledged, muted"), "it is marked twice")
+        marks = browser.evaluate("[...document.querySelectorAll('.row .mark')].map(e => e.textContent)")
         assert marks[:3] == ["alert open, acknowledged, muted", "alert open, muted", ""]
         for scheme in ("light", "dark"):
-            browser.prefer(scheme)
-            browser.photograph(PICTURES / f"marks-{scheme}.png")
+            browser.set_color_scheme(scheme)
+            browser.save_screenshot(SCREENSHOT_DIR / f"marks-{scheme}.png")
         browser.open("about:blank")
 
 
-def test_evil_name(monitor: Monitor, plant: Client, browser: Browser) -> None:
+def test_markup_in_group_name(monitor: Monitor, plant: Client, browser: Browser) -> None:
     """A group whose name is markup is shown as it is written, and does nothing."""
-    plant.publish(f"plant/line1/{EVIL}/reading", [reading(1000 + 5 * n, FAULTY) for n in range(3)])
+    plant.publish(f"plant/line1/{MARKUP_NAME}/reading", [reading(1000 + 5 * n, FAULTY) for n in range(3)])
     browser.open(monitor.address)
-    wait_until(lambda: shows(browser, ".alert h3", EVIL) and shows(browser, ".row .name", EVIL), "the name")
-    assert browser.ask("document.querySelectorAll('img[src=x], [onerror]').length") == 0
+    wait_until(
+        lambda: (
+            is_visible(browser, ".alert h3", MARKUP_NAME) and is_visible(browser, ".row .name", MARKUP_NAME)
+        ),
+        "the name",
+    )
+    assert browser.evaluate("document.querySelectorAll('img[src=x], [onerror]').length") == 0
     assert not [url for url in browser.requests if url.endswith("/x")]
-    browser.photograph(PICTURES / "evil.png")
+    browser.save_screenshot(SCREENSHOT_DIR / "evil.png")
 
 
-def test_scene(monitor: Monitor, plant: Client, browser: Browser) -> None:
+def test_layout(monitor: Monitor, plant: Client, browser: Browser) -> None:
     """A dozen groups fit on one screen, light and dark, on a laptop, and on a phone without a way aside."""
-    publish_scene(plant, 14, faulty=(3, 8), far=(5,))
+    publish_plant(plant, 14, faulty=(3, 8), out_of_range=(5,))
     browser.open(monitor.address)
-    wait_until(lambda: len(browser.ask(NAMES_SHOWN)) >= 10, "the groups")
-    wait_until(lambda: shows(browser, ".alert h3", "line1/station9"), "the alert")
-    assert browser.ask(NAMES_SHOWN)[:4] == [simulated_plant.group(number) for number in (3, 8, 5, 0)]
-    assert browser.ask("document.documentElement.scrollHeight") <= 1080
+    wait_until(lambda: len(browser.evaluate(VISIBLE_GROUPS_JS)) >= 10, "the groups")
+    wait_until(lambda: is_visible(browser, ".alert h3", "line1/station9"), "the alert")
+    assert browser.evaluate(VISIBLE_GROUPS_JS)[:4] == [
+        simulated_plant.group_name(number) for number in (3, 8, 5, 0)
+    ]
+    assert browser.evaluate("document.documentElement.scrollHeight") <= 1080
     tone = "getComputedStyle(document.body).{}.match(/\\d+/g).reduce((sum, part) => sum + +part, 0)"
     for scheme in ("light", "dark"):
-        browser.prefer(scheme)
-        browser.photograph(PICTURES / f"{scheme}.png")
-        ink, paper = browser.ask(tone.format("color")), browser.ask(tone.format("backgroundColor"))
+        browser.set_color_scheme(scheme)
+        browser.save_screenshot(SCREENSHOT_DIR / f"{scheme}.png")
+        ink, paper = browser.evaluate(tone.format("color")), browser.evaluate(tone.format("backgroundColor"))
         assert (paper < ink) == (scheme == "dark")
         assert abs(paper - ink) > 400
     for name, width, height in (("laptop", 1366, 768), ("phone", 390, 844)):
         browser.resize(width, height)
-        browser.photograph(PICTURES / f"{name}.png")
-        assert browser.ask("document.documentElement.scrollWidth") <= width
+        browser.save_screenshot(SCREENSHOT_DIR / f"{name}.png")
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_thousand_groups(monitor: Monitor, plant: Client, browser: Browser) -> None:
     """With a thousand groups the worst come first, any is found by name, and few rows are drawn."""
-    publish_scene(plant, 1000, faulty=(703, 333), far=(905,))
+    publish_plant(plant, 1000, faulty=(703, 333), out_of_range=(905,))
     browser.open(monitor.address)
-    wait_until(lambda: shows(browser, "#count", "1,000 groups"), "all of them")
-    wait_until(lambda: len(browser.ask(NAMES_SHOWN)) >= 10, "the groups")
-    worst = [simulated_plant.group(number) for number in (333, 703, 905, 0)]
-    wait_until(lambda: browser.ask(NAMES_SHOWN)[:4] == worst, "worst first")
-    assert browser.ask("document.querySelectorAll('.row').length") < 40
-    browser.photograph(PICTURES / "thousand.png")
+    wait_until(lambda: is_visible(browser, "#count", "1,000 groups"), "all of them")
+    wait_until(lambda: len(browser.evaluate(VISIBLE_GROUPS_JS)) >= 10, "the groups")
+    worst = [simulated_plant.group_name(number) for number in (333, 703, 905, 0)]
+    wait_until(lambda: browser.evaluate(VISIBLE_GROUPS_JS)[:4] == worst, "worst first")
+    assert browser.evaluate("document.querySelectorAll('.row').length") < 40
+    browser.save_screenshot(SCREENSHOT_DIR / "thousand.png")
 
     def give(element: str, value: str, event: str) -> None:
-        browser.ask(
+        browser.evaluate(
             f"{element}.value = {value!r}; {element}.dispatchEvent(new Event({event!r}, {{bubbles: true}}))"
         )
 
     give("search", "LINE71/", "input")
-    assert browser.ask(NAMES_SHOWN) == [
-        simulated_plant.group(703),
-        *(simulated_plant.group(700 + n) for n in range(10) if n != 3),
+    assert browser.evaluate(VISIBLE_GROUPS_JS) == [
+        simulated_plant.group_name(703),
+        *(simulated_plant.group_name(700 + n) for n in range(10) if n != 3),
     ]
-    assert shows(browser, "#count", "10 of 1,000 groups")
+    assert is_visible(browser, "#count", "10 of 1,000 groups")
     give("sort", "name", "change")
-    assert browser.ask(NAMES_SHOWN) == [simulated_plant.group(700 + number) for number in range(10)]
+    assert browser.evaluate(VISIBLE_GROUPS_JS) == [
+        simulated_plant.group_name(700 + number) for number in range(10)
+    ]
     give("search", "nobody", "input")
-    assert shows(browser, "#empty", "No group has “nobody” in its name.")
+    assert is_visible(browser, "#empty", "No group has “nobody” in its name.")
     give("search", "", "input")
-    browser.ask("document.querySelector('button[data-kind=\"out of range\"]').click()")
-    assert browser.ask(NAMES_SHOWN) == [simulated_plant.group(905)]
-    browser.ask("document.querySelector('button[data-kind=\"out of range\"]').click()")
-    browser.ask("view.scrollTop = 1e6")
-    wait_until(lambda: simulated_plant.group(999) in browser.ask(NAMES_SHOWN), "the last one is reached")
+    browser.evaluate("document.querySelector('button[data-kind=\"out of range\"]').click()")
+    assert browser.evaluate(VISIBLE_GROUPS_JS) == [simulated_plant.group_name(905)]
+    browser.evaluate("document.querySelector('button[data-kind=\"out of range\"]').click()")
+    browser.evaluate("view.scrollTop = 1e6")
+    wait_until(
+        lambda: simulated_plant.group_name(999) in browser.evaluate(VISIBLE_GROUPS_JS),
+        "the last one is reached",
+    )
 
 
 def test_report_opens(monitor: Monitor, browser: Browser) -> None:
     """The page leads to the report of the bundle, and a browser shows it though it lets it do nothing."""
     browser.open(monitor.address)
-    wait_until(lambda: shows(browser, "#report", "Report"), "the link")
-    browser.follow("#report")
-    assert browser.ask("document.body.innerText") == "toy"
+    wait_until(lambda: is_visible(browser, "#report", "Report"), "the link")
+    browser.click("#report")
+    assert browser.evaluate("document.body.innerText") == "toy"
 
 
-def test_nothing_yet(monitor: Monitor, browser: Browser) -> None:
+def test_no_readings_yet(monitor: Monitor, browser: Browser) -> None:
     """Where nothing came yet, the page says where it listens."""
     browser.open(monitor.address)
-    wait_until(lambda: shows(browser, "#empty", "No readings yet: publish some on plant/{line}"), "a hint")
-    browser.photograph(PICTURES / "empty.png")
+    wait_until(
+        lambda: is_visible(browser, "#empty", "No readings yet: publish some on plant/{line}"), "a hint"
+    )
+    browser.save_screenshot(SCREENSHOT_DIR / "empty.png")
 
 
 def test_broker_lost(monitor: Monitor, mosquitto: Mosquitto, plant: Client, browser: Browser) -> None:
     """When the broker goes, the page says so, and still shows what it knows."""
-    publish_scene(plant, 14, faulty=(3,), far=())
+    publish_plant(plant, 14, faulty=(3,), out_of_range=())
     browser.open(monitor.address)
     wait_until(
-        lambda: shows(browser, "#broker.good", f"connected to 127.0.0.1:{mosquitto.port}"), "connected"
+        lambda: is_visible(browser, "#broker.good", f"connected to 127.0.0.1:{mosquitto.port}"), "connected"
     )
-    wait_until(lambda: shows(browser, ".alert h3", "line1/station4"), "the alert")
+    wait_until(lambda: is_visible(browser, ".alert h3", "line1/station4"), "the alert")
     plant.close()
     mosquitto.stop()
-    wait_until(lambda: browser.ask("document.querySelector('#broker').className") == "pill bad", "it is lost")
-    assert shows(browser, "#fresh.good", "live")
-    assert shows(browser, ".alert h3", "line1/station4")
-    browser.photograph(PICTURES / "broker-lost.png")
+    wait_until(
+        lambda: browser.evaluate("document.querySelector('#broker').className") == "pill bad", "it is lost"
+    )
+    assert is_visible(browser, "#fresh.good", "live")
+    assert is_visible(browser, ".alert h3", "line1/station4")
+    browser.save_screenshot(SCREENSHOT_DIR / "broker-lost.png")
 
 
 def test_monitor_restarts(browser: Browser, tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
@@ -248,26 +270,26 @@ def test_monitor_restarts(browser: Browser, tmp_path: Path, mosquitto: Mosquitto
     always_here = {**os.environ, "MONITOR_HTTP__PORT": str(free_port())}
     try:
         monitor.start(environment=always_here)
-        with client(mosquitto.port) as plant:
+        with connect_client(mosquitto.port) as plant:
             wait_until(lambda: monitor.get("/readyz")[0] == 200, "it is ready")
-            publish_scene(plant, 3, faulty=(1,), far=())
+            publish_plant(plant, 3, faulty=(1,), out_of_range=())
             browser.open(monitor.address)
-            wait_until(lambda: shows(browser, ".alert .reason", "temperature_2"), "the alert")
+            wait_until(lambda: is_visible(browser, ".alert .reason", "temperature_2"), "the alert")
             assert monitor.terminate() == 0
-            wait_until(lambda: shows(browser, "#fresh.bad", "no news for "), "the page notices")
-            browser.photograph(PICTURES / "monitor-gone.png")
-            assert browser.ask("getComputedStyle(document.querySelector('main')).filter") != "none"
+            wait_until(lambda: is_visible(browser, "#fresh.bad", "no news for "), "the page notices")
+            browser.save_screenshot(SCREENSHOT_DIR / "monitor-gone.png")
+            assert browser.evaluate("getComputedStyle(document.querySelector('main')).filter") != "none"
             monitor.start(environment=always_here)
-            wait_until(lambda: shows(browser, "#fresh.good", "live"), "the page is back")
+            wait_until(lambda: is_visible(browser, "#fresh.good", "live"), "the page is back")
             wait_until(
-                lambda: shows(browser, ".alert", "before the monitor's last start"), "what was restored"
+                lambda: is_visible(browser, ".alert", "before the monitor's last start"), "what was restored"
             )
             browser.open("about:blank")
     finally:
         monitor.kill()
     # A browser complains where nobody answers, and that alone is all right here.
-    assert all("/events" in complaint for complaint in browser.complaints)
-    browser.complaints.clear()
+    assert all("/events" in complaint for complaint in browser.console_errors)
+    browser.console_errors.clear()
 
 
 def test_token(browser: Browser, tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
@@ -278,20 +300,20 @@ def test_token(browser: Browser, tmp_path: Path, mosquitto: Mosquitto, toy_bundl
     try:
         monitor.start()
         browser.open(monitor.address)
-        assert browser.ask("document.querySelectorAll('script').length") == 0
-        browser.photograph(PICTURES / "token.png")
-        assert [complaint for complaint in browser.complaints if "401" not in complaint] == []
-        browser.complaints.clear()
-        browser.ask(f"document.querySelector('#token').value = {TOKEN!r}")
-        browser.ask("document.querySelector('button').click()")
-        wait_until(lambda: shows(browser, "#fresh.good", "live"), "the page")
-        assert browser.ask("location.href") == f"{monitor.address}/"
-        assert browser.ask("document.cookie") == ""
+        assert browser.evaluate("document.querySelectorAll('script').length") == 0
+        browser.save_screenshot(SCREENSHOT_DIR / "token.png")
+        assert [complaint for complaint in browser.console_errors if "401" not in complaint] == []
+        browser.console_errors.clear()
+        browser.evaluate(f"document.querySelector('#token').value = {TOKEN!r}")
+        browser.evaluate("document.querySelector('button').click()")
+        wait_until(lambda: is_visible(browser, "#fresh.good", "live"), "the page")
+        assert browser.evaluate("location.href") == f"{monitor.address}/"
+        assert browser.evaluate("document.cookie") == ""
         browser.open(monitor.address)  # another day
-        wait_until(lambda: shows(browser, "#fresh.good", "live"), "the page again")
+        wait_until(lambda: is_visible(browser, "#fresh.good", "live"), "the page again")
         assert TOKEN not in monitor.log()
         assert monitor.terminate() == 0
     finally:
         monitor.kill()
     browser.open("about:blank")
-    browser.complaints.clear()  # the page lost its monitor
+    browser.console_errors.clear()  # the page lost its monitor

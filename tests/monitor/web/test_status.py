@@ -6,13 +6,13 @@ from prometheus_client import CollectorRegistry
 
 from monitor.config.settings import Settings
 from monitor.core.readings import Outcome
-from monitor.detect.drift import DriftStage, learn
+from monitor.detect.drift import DriftStage, fit_distribution
 from monitor.telemetry.metrics import Metrics
-from monitor.web.status import Status
+from monitor.web.status import MonitorStatus
 from tests.support.toy_bundle import NAMES, toy_manifest
 
 
-class Clock:
+class FakeClock:
     """A clock that a test sets."""
 
     now = 0.0
@@ -23,19 +23,19 @@ class Clock:
 
 def test_rates_and_totals(tmp_path: Path) -> None:
     """Rates are those of the last seconds, whatever was before; totals are those of the metrics."""
-    registry, clock = CollectorRegistry(), Clock()
+    registry, clock = CollectorRegistry(), FakeClock()
     metrics = Metrics(registry, toy_manifest())
     settings = Settings(bundle=tmp_path)
-    status = Status(registry, lambda: (settings, toy_manifest()), lambda: "no broker", clock)
-    first = status.look()
+    status = MonitorStatus(registry, lambda: (settings, toy_manifest()), lambda: "no broker", clock)
+    first = status.snapshot()
     assert first["readings_rate"] is None
     assert (first["problem"], first["report"]) == ("no broker", False)
     for second in range(1, 20):
         clock.now = second
-        metrics.by_outcome[Outcome.JUDGED].inc(1000 if second < 10 else 10)
-        metrics.by_outcome[Outcome.LATE].inc(5)
-        metrics.by_label["Faulty"].inc(2)
-        look = status.look()
+        metrics.readings_by_outcome[Outcome.JUDGED].inc(1000 if second < 10 else 10)
+        metrics.readings_by_outcome[Outcome.LATE].inc(5)
+        metrics.predictions_by_label["Faulty"].inc(2)
+        look = status.snapshot()
     assert look["readings_rate"] == 15
     assert look["windows_rate"] == 2
     assert look["readings"] == 9 * 1000 + 10 * 10 + 19 * 5
@@ -46,13 +46,13 @@ def test_drift(tmp_path: Path) -> None:
     """The feature that drifted most is told, with how far; nothing where the bundle can't tell."""
     registry = CollectorRegistry()
     metrics = Metrics(registry, toy_manifest())
-    status = Status(registry, lambda: (Settings(bundle=tmp_path), toy_manifest()), str)
-    assert status.look()["drift"] is None
+    status = MonitorStatus(registry, lambda: (Settings(bundle=tmp_path), toy_manifest()), str)
+    assert status.snapshot()["drift"] is None
     values = np.linspace(0, 1, 2000)[:, None] * np.ones(len(NAMES))  # (reading, feature)
-    stage = DriftStage(NAMES, {name: learn(values[:, 0]) for name in NAMES})
+    stage = DriftStage(NAMES, {name: fit_distribution(values[:, 0]) for name in NAMES})
     metrics.watch_drift(lambda: stage)
     stage.add(values + np.array([0, 0, 0.5, 0.1]))
-    index, feature = status.look()["drift"]
+    index, feature = status.snapshot()["drift"]
     assert feature == NAMES[2]
     assert index == stage.psi()[2] > 1
 
@@ -66,7 +66,7 @@ def test_it_is_json(tmp_path: Path) -> None:
     settings = Settings.model_validate(
         {"bundle": tmp_path, "mqtt": {"username": "somebody", "password": "hunter2"}}
     )
-    look = Status(registry, lambda: (settings, toy_manifest()), str).look()
+    look = MonitorStatus(registry, lambda: (settings, toy_manifest()), str).snapshot()
     text = msgspec.json.encode(look).decode()
     assert msgspec.json.decode(text)["features"][0] == {"name": "temperature_1", "unit": "degC"}
     assert look["report"]

@@ -27,9 +27,9 @@ def test_inject_keeps_its_recording(tmp_path: Path, capsys: pytest.CaptureFixtur
     healthy = tmp_path / "healthy.csv"
     main(["simulate", "--out", str(healthy), "--groups", "1", "--hours", "0.5"])
     before = healthy.read_bytes()
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exit_info:
         main(["inject", str(healthy), "--out", str(healthy)])
-    assert ended.value.code == 2
+    assert exit_info.value.code == 2
     assert "is the recording itself" in capsys.readouterr().err
     assert healthy.read_bytes() == before
 
@@ -47,7 +47,7 @@ def test_import_makes_a_recording(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "COMMAND"),
         (["train"], "invalid choice: 'train'"),
@@ -67,28 +67,28 @@ def test_import_makes_a_recording(tmp_path: Path) -> None:
 )
 def test_wrong_usage_is_one_line_and_exit_2(
     arguments: list[str],
-    told: str,
+    message: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Usage or input that is wrong is told on one line: what, where, what was expected."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         main(arguments)
-    assert left.value.code == 2
+    assert exit_info.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("sensor-training")
-    assert told in line
+    assert message in line
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failure_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What fails while running is told without a traceback."""
     (tmp_path / "file").touch()
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         main(["simulate", "--out", str(tmp_path / "file" / "x.csv"), "--hours", "0.1"])
-    assert left.value.code == 1
+    assert exit_info.value.code == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
@@ -99,16 +99,18 @@ def test_only_what_trains_imports_tensorflow() -> None:
         "print(*{'tensorflow', 'keras', 'matplotlib', 'optuna', 'sklearn'} & set(sys.modules))"
     )
     root = ROOT
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root)
-    assert done.stdout.strip() == ""
+    completed = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root
+    )
+    assert completed.stdout.strip() == ""
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
     """All eight commands are there, each with what it takes."""
     for command in ("import", "simulate", "inject", "fit", "tune", "evaluate", "explain", "inspect"):
-        with pytest.raises(SystemExit) as left:
+        with pytest.raises(SystemExit) as exit_info:
             main([command, "--help"])
-        assert left.value.code == 0
+        assert exit_info.value.code == 0
         assert f"sensor-training {command}" in capsys.readouterr().out
 
 
@@ -120,19 +122,22 @@ def test_a_mistake_in_the_data_is_told_without_tensorflow(tmp_path: Path) -> Non
         "except SystemExit as left: print(left.code, 'tensorflow' in sys.modules)"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path, env=env
     )
-    assert done.stdout.split() == ["2", "False"]
+    assert completed.stdout.split() == ["2", "False"]
 
 
-def test_reader_that_has_seen_enough(tmp_path: Path) -> None:
+def test_a_closed_stdout_is_no_failure(tmp_path: Path) -> None:
     """A reader that goes away, as `head` does, is no failure."""
-    words = ["simulate", "--out", tmp_path / "r.csv", "--groups", "1", "--hours", "0.1"]
-    near, far = os.pipe()
-    os.close(near)
-    with os.fdopen(far, "wb") as nobody:
-        ended = subprocess.run(
-            [sys.executable, "-m", "training", *words], stdout=nobody, stderr=subprocess.PIPE, check=False
+    arguments = ["simulate", "--out", tmp_path / "r.csv", "--groups", "1", "--hours", "0.1"]
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as closed_pipe:
+        completed = subprocess.run(
+            [sys.executable, "-m", "training", *arguments],
+            stdout=closed_pipe,
+            stderr=subprocess.PIPE,
+            check=False,
         )
-    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert (completed.returncode, completed.stderr) == (0, b"")

@@ -14,7 +14,7 @@ CONFIG = ROOT / "config" / "training.toml"
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def settings_file(tmp_path: Path) -> Path:
     """Return a settings file that says what none of the defaults is."""
     path = tmp_path / "training.toml"
     path.write_text('epochs = 7\nunits = [8, 4, 2]\nnetwork = "dense"\n')
@@ -32,19 +32,21 @@ def test_every_setting_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
     """`fit --help` knows each setting."""
     with pytest.raises(SystemExit):
         main(["fit", "--help"])
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in FitSettings.model_fields:
-        assert f"--{name.replace('_', '-')} V" in told
+        assert f"--{name.replace('_', '-')} V" in output
 
 
-def test_flag_over_environment_over_file_over_default(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flag_over_environment_over_file_over_default(
+    settings_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each source beats the next."""
     assert load(None).epochs == FitSettings().epochs
-    assert load(file).epochs == 7
+    assert load(settings_file).epochs == 7
     monkeypatch.setenv("TRAINING_EPOCHS", "8")
-    assert load(file).epochs == 8
-    assert load(file, {"epochs": "9"}).epochs == 9
-    assert load(file).network == "dense"
+    assert load(settings_file).epochs == 8
+    assert load(settings_file, {"epochs": "9"}).epochs == 9
+    assert load(settings_file).network == "dense"
 
 
 @pytest.mark.parametrize(
@@ -72,7 +74,7 @@ def test_the_notebooks_initializers_are_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("epoch = 3", "epoch is an unknown setting; did you mean 'epochs'?"),
         ('epochs = "3"', "epochs must be a valid integer, not '3'"),
@@ -94,18 +96,18 @@ def test_the_notebooks_initializers_are_there() -> None:
         ("epochs = ", "is not TOML"),
     ],
 )
-def test_a_wrong_file_is_told(text: str, told: str, tmp_path: Path) -> None:
+def test_a_wrong_file_is_told(text: str, message: str, tmp_path: Path) -> None:
     """What is wrong is told with the file, the setting and the rule."""
     path = tmp_path / "wrong.toml"
     path.write_text(text)
     with pytest.raises(InputError) as error:
         load(path)
     assert str(error.value).startswith(f"{path}: ")
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "message"),
     [
         ("TRAINING_EPOCHS", "many", "environment TRAINING_EPOCHS: epochs must be a valid integer"),
         ("TRAINING_UNITS", "1,2,x", "environment TRAINING_UNITS: units.2 must be a valid integer"),
@@ -117,16 +119,16 @@ def test_a_wrong_file_is_told(text: str, told: str, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_variable_is_told(
-    variable: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+    variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is wrong is told with the variable."""
     monkeypatch.setenv(variable, value)
-    with pytest.raises(InputError, match=re.escape(told)):
+    with pytest.raises(InputError, match=re.escape(message)):
         load(None)
 
 
 @pytest.mark.parametrize(
-    ("flag", "value", "told"),
+    ("flag", "value", "message"),
     [
         ("--batch-size", "0", "--batch-size must be greater than or equal to 1, not '0'"),
         ("--units", "3,2", "--units must be 3 numbers, such as 128,64,32"),
@@ -138,14 +140,14 @@ def test_a_wrong_variable_is_told(
     ],
 )
 def test_a_wrong_flag_is_one_line_and_exit_2(
-    flag: str, value: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    flag: str, value: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A flag's mistake is told by its own name, before anything is read."""
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         main(["fit", "--recording", "none.csv", "--bundle", str(tmp_path / "b"), f"{flag}={value}"])
-    assert left.value.code == 2
+    assert exit_info.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert message in line
 
 
 def test_settings_come_back_from_the_manifest() -> None:

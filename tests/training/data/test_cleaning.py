@@ -3,19 +3,19 @@ import pandas as pd
 import pytest
 
 from training.config.settings import FitSettings
-from training.data.cleaning import COLUMNS, Box, CleaningReport, clean
+from training.data.cleaning import COLUMNS, BoxStats, CleaningReport, clean
 from training.data.dataset import Dataset
 
 NORMAL, FAULTY = False, True
 
 
-def _data(count: int, faulty: list[int], stretches: list[int] | None = None) -> Dataset:
+def _data(count: int, faulty: list[int], series_ids: list[int] | None = None) -> Dataset:
     """Return windows of small numbers without an outlier in any column."""
     rng = np.random.default_rng(0)
     label = np.zeros(count, dtype=bool)
     label[faulty] = True
-    return Dataset.of(
-        np.array(stretches or [0] * count),
+    return Dataset.from_windows(
+        np.array(series_ids or [0] * count),
         np.zeros((count, 3)),
         rng.uniform(-1, 1, (count, 3, 4)),
         label,
@@ -33,8 +33,8 @@ def test_rare_faults_survive() -> None:
     data.windows[:10] += 50
     frame = pd.DataFrame(data.windows.reshape(100, 12)).assign(Label=np.where(data.faulty, -1, 1))
     spread = frame.quantile(0.75) - frame.quantile(0.25)
-    outlying = (frame < frame.quantile(0.25) - 1.5 * spread) | (frame > frame.quantile(0.75) + 1.5 * spread)
-    assert frame["Label"][~outlying.any(axis=1)].eq(1).all()
+    is_outlier = (frame < frame.quantile(0.25) - 1.5 * spread) | (frame > frame.quantile(0.75) + 1.5 * spread)
+    assert frame["Label"][~is_outlier.any(axis=1)].eq(1).all()
     kept, report = _clean(data)
     assert kept.faulty.sum() == 10
     assert report.removed_faulty == 0
@@ -47,10 +47,10 @@ def test_rows_are_the_notebooks_where_all_are_looked_at() -> None:
     data.windows[61, 0, 0] = -9
     frame = pd.DataFrame(data.windows.reshape(200, 12))
     low, high = frame.quantile(0.25), frame.quantile(0.75)
-    outlying = (frame < low - 1.5 * (high - low)) | (frame > high + 1.5 * (high - low))
+    is_outlier = (frame < low - 1.5 * (high - low)) | (frame > high + 1.5 * (high - low))
     kept, report = _clean(data, "all")
-    assert list(report.outliers.values()) == outlying.sum().tolist()
-    np.testing.assert_array_equal(kept.windows, data.windows[~outlying.any(axis=1)])
+    assert list(report.outliers.values()) == is_outlier.sum().tolist()
+    np.testing.assert_array_equal(kept.windows, data.windows[~is_outlier.any(axis=1)])
     assert (report.windows, report.removed, report.removed_faulty) == (200, 3, 1)
 
 
@@ -82,7 +82,7 @@ def test_a_larger_factor_keeps_more() -> None:
 
 def test_a_colder_group_is_no_outlier() -> None:
     """Each group is measured by its own quartiles."""
-    data = _data(110, faulty=[], stretches=[0] * 100 + [1] * 10)
+    data = _data(110, faulty=[], series_ids=[0] * 100 + [1] * 10)
     data.windows[100:] = data.windows[:10] - 30
     assert _clean(data)[1].removed == 0
 
@@ -105,7 +105,7 @@ def test_boxes_show_before_and_after() -> None:
     before, after = report.before[0], report.after[0]
     assert before.outliers == (9.0,)
     assert after.outliers == ()
-    assert -1 <= before.low < before.q1 < before.median < before.q3 < before.high <= 1
+    assert -1 <= before.whisker_low < before.q1 < before.median < before.q3 < before.whisker_high <= 1
     assert "before" not in report.as_dict()
 
 
@@ -113,6 +113,6 @@ def test_boxes_show_before_and_after() -> None:
 def test_a_box_takes_any_column(count: int) -> None:
     """Few values or many, with the outliers limited to a hundred, the farthest among them."""
     values = np.concatenate([np.zeros(3 * count), np.arange(1.0, count + 1)])
-    box = Box.of(values, 1.5)
+    box = BoxStats.from_values(values, 1.5)
     assert len(box.outliers) == min(count, 100)
     assert box.outliers[-1] == count

@@ -7,13 +7,13 @@ from sklearn.model_selection import train_test_split
 
 from training.config.errors import InputError
 from training.data import dataset
-from training.data.recordings import NAMES
+from training.data.recordings import FEATURE_NAMES
 
 
 def _recording(ts: Sequence[float], group: str = "g", faulty: Sequence[int] = ()) -> pd.DataFrame:
-    frame = pd.DataFrame(dict.fromkeys(NAMES, ts), dtype=float).assign(ts=ts, group=group)
+    frame = pd.DataFrame(dict.fromkeys(FEATURE_NAMES, ts), dtype=float).assign(ts=ts, group=group)
     label = [-1 if row in faulty else 1 for row in range(len(ts))]
-    return frame.assign(label=label, kind=["spike" if one < 0 else "" for one in label])
+    return frame.assign(label=label, kind=["spike" if value < 0 else "" for value in label])
 
 
 def test_a_window_is_faulty_when_any_reading_is() -> None:
@@ -37,7 +37,7 @@ def test_groups_and_recordings_do_not_mix() -> None:
     frames = [pd.concat([_recording(range(3)), _recording(range(1, 4), "h")]), _recording(range(3, 6))]
     data = dataset.build(frames, max_gap=3)
     assert sorted(data.ts[:, 0].tolist()) == [0, 1, 3]
-    assert len(np.unique(data.stretches)) == 3
+    assert len(np.unique(data.series_ids)) == 3
 
 
 def test_no_reading_is_on_both_sides_of_the_split() -> None:
@@ -65,8 +65,8 @@ def test_blocks_share_no_reading_with_the_rest() -> None:
     assert not set(first.ts.ravel()) & set(second.ts.ravel())
     assert len(second) == pytest.approx(0.1 * len(data), rel=0.1)
     for begin, end in ((0, 399), (1000, 1199)):
-        own = second.ts[(second.ts[:, 0] >= begin) & (second.ts[:, 0] <= end)]
-        assert (np.diff(own[:, 0]) > 1).sum() == 4
+        group_ts = second.ts[(second.ts[:, 0] >= begin) & (second.ts[:, 0] <= end)]
+        assert (np.diff(group_ts[:, 0]) > 1).sum() == 4
         assert {begin, end} <= set(first.ts.ravel())
 
 
@@ -85,7 +85,7 @@ def test_joined_data_keep_their_stretches_apart() -> None:
     """Groups of two files that are joined stay groups of their own."""
     both = pd.concat([_recording(range(5)), _recording(range(5), "h")])
     data = dataset.concat([dataset.build([both], 3), dataset.build([_recording(range(9))], 3)])
-    assert np.bincount(data.stretches).tolist() == [3, 3, 7]
+    assert np.bincount(data.series_ids).tolist() == [3, 3, 7]
     assert len(dataset.concat([data[:0], data])) == 13
 
 

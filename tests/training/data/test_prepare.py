@@ -5,176 +5,179 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from monitor.bundle.model_input import Deviations
-from monitor.detect.baseline import Baseline, BaselineStage
+from monitor.bundle.model_input import DeviationTransform
+from monitor.detect.baseline import BaselineSpec, BaselineStage
 from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import recordings
 from training.data.dataset import Dataset
 from training.data.prepare import prepare
-from training.data.recordings import NAMES
+from training.data.recordings import FEATURE_NAMES
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.faults.inject import inject
 
 
-def _readings(part: Dataset) -> set[tuple[int, float]]:
+def _reading_keys(part: Dataset) -> set[tuple[int, float]]:
     return {
-        (int(stretch), float(ts))
-        for stretch, times in zip(part.stretches, part.ts, strict=True)
+        (int(series_id), float(ts))
+        for series_id, times in zip(part.series_ids, part.ts, strict=True)
         for ts in times
     }
 
 
-def test_no_reading_is_in_two_parts(labelled: Path) -> None:
+def test_no_reading_is_in_two_parts(labelled_recording: Path) -> None:
     """The test is the end of the time, the validation lies within the rest, and no reading is shared."""
-    prepared = prepare([labelled], None, FitSettings(cleaning_scope="off"))
-    parts = [_readings(part) for part in (prepared.train, prepared.validation, prepared.test)]
+    prepared = prepare([labelled_recording], None, FitSettings(cleaning_scope="off"))
+    parts = [_reading_keys(part) for part in (prepared.train, prepared.validation, prepared.test)]
     assert all(parts)
     assert len(set.union(*parts)) == sum(map(len, parts))
     assert max(parts[1])[1] < max(parts[0])[1] < min(parts[2])[1]
 
 
-def test_a_random_split_shares_readings(labelled: Path) -> None:
+def test_a_random_split_shares_readings(labelled_recording: Path) -> None:
     """The notebook's split is there, the same for the same seed, and leaks as its report will say."""
     settings = FitSettings(split="random", cleaning_scope="off")
     first, again, other = (
-        prepare([labelled], None, settings.model_copy(update={"seed": seed})) for seed in (1, 1, 2)
+        prepare([labelled_recording], None, settings.model_copy(update={"seed": seed})) for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first.test.ts, again.test.ts)
     assert not np.array_equal(first.test.ts, other.test.ts)
-    assert len(_readings(first.test) & _readings(first.train)) > len(first.test) / 2
+    assert len(_reading_keys(first.test) & _reading_keys(first.train)) > len(first.test) / 2
     assert len(first.test) == pytest.approx(0.2 * 2 * 711, abs=2)
 
 
-def test_only_the_training_part_is_learnt_from(labelled: Path, tmp_path: Path) -> None:
+def test_only_the_training_part_is_learnt_from(labelled_recording: Path, tmp_path: Path) -> None:
     """What the test part holds changes neither cleaning nor scaler; the notebook cleans before it splits."""
-    frame = recordings.read(labelled)
+    frame = recordings.read(labelled_recording)
     last = frame["ts"] > frame["ts"].quantile(0.85)
-    frame.loc[last, NAMES] = frame.loc[last, NAMES] * 3 + 100
+    frame.loc[last, FEATURE_NAMES] = frame.loc[last, FEATURE_NAMES] * 3 + 100
     changed = tmp_path / "changed.csv"
     recordings.write(frame, changed)
-    first, second = prepare([labelled], None, FitSettings()), prepare([changed], None, FitSettings())
+    first, second = (
+        prepare([labelled_recording], None, FitSettings()),
+        prepare([changed], None, FitSettings()),
+    )
     assert first.cleaning == second.cleaning
     np.testing.assert_array_equal(first.scaler.mean, second.scaler.mean)
     np.testing.assert_array_equal(first.scaler.scale, second.scaler.scale)
 
 
-def test_the_scaler_is_fitted_on_what_is_normal(labelled: Path) -> None:
+def test_the_scaler_is_fitted_on_what_is_normal(labelled_recording: Path) -> None:
     """Mean and spread are those of the cleaned Normal windows of the training part."""
-    prepared = prepare([labelled], None, FitSettings(baseline="none"))
+    prepared = prepare([labelled_recording], None, FitSettings(baseline="none"))
     healthy = prepared.train.windows[~prepared.train.faulty].reshape(-1, 4)
     np.testing.assert_allclose(prepared.scaler.mean, healthy.mean(axis=0))
     np.testing.assert_allclose(prepared.scaler.scale, healthy.std(axis=0))
-    np.testing.assert_array_equal(prepared.healthy, healthy)
+    np.testing.assert_array_equal(prepared.healthy_readings, healthy)
 
 
-def test_one_scale_for_all(labelled: Path) -> None:
+def test_one_scale_for_all(labelled_recording: Path) -> None:
     """With a baseline, all features are in units of what is usual for them, and have one scale."""
-    prepared = prepare([labelled], None, FitSettings())
+    prepared = prepare([labelled_recording], None, FitSettings())
     healthy = prepared.train.windows[~prepared.train.faulty]
     np.testing.assert_allclose(prepared.scaler.mean, healthy.mean(), atol=1e-9)
     np.testing.assert_allclose(prepared.scaler.scale, healthy.std())
 
 
-def test_windows_are_what_the_monitor_shows(labelled: Path) -> None:
+def test_windows_are_what_the_monitor_shows(labelled_recording: Path) -> None:
     """Each group's windows, faulty ones among them, are shown in its normal by the monitor's own stage."""
-    frame, settings = recordings.read(labelled), FitSettings(test_share=0, validation_share=0.01)
-    prepared = prepare([labelled], None, settings.model_copy(update={"cleaning_scope": "off"}))
-    own = frame.loc[frame["group"] == "line1/station2", NAMES].to_numpy()
-    windows = np.lib.stride_tricks.sliding_window_view(own, 3, axis=0).transpose(0, 2, 1)
-    stage = BaselineStage(NAMES, Baseline(floors=(0.08, 0.5, 0.08, 0.5)))
-    normals, ready = stage.push(["g"] * len(windows), windows)
-    deviations = Deviations(NAMES).transform(windows, normals)
-    theirs = {raw.tobytes(): shown for raw, shown in zip(windows, deviations, strict=True)}
-    part = prepared.train[prepared.train.stretches == 1]
+    frame, settings = recordings.read(labelled_recording), FitSettings(test_share=0, validation_share=0.01)
+    prepared = prepare([labelled_recording], None, settings.model_copy(update={"cleaning_scope": "off"}))
+    group_values = frame.loc[frame["group"] == "line1/station2", FEATURE_NAMES].to_numpy()
+    windows = np.lib.stride_tricks.sliding_window_view(group_values, 3, axis=0).transpose(0, 2, 1)
+    stage = BaselineStage(FEATURE_NAMES, BaselineSpec(floors=(0.08, 0.5, 0.08, 0.5)))
+    baselines, ready = stage.push(["g"] * len(windows), windows)
+    deviations = DeviationTransform(FEATURE_NAMES).transform(windows, baselines)
+    expected = {raw.tobytes(): relative for raw, relative in zip(windows, deviations, strict=True)}
+    part = prepared.train[prepared.train.series_ids == 1]
     assert 7 <= ready.argmax() < len(part) > 600
-    for raw, shown in zip(part.raw, part.windows, strict=True):
-        np.testing.assert_array_equal(theirs[np.ascontiguousarray(raw).tobytes()], shown)
+    for raw, relative in zip(part.raw_windows, part.windows, strict=True):
+        np.testing.assert_array_equal(expected[np.ascontiguousarray(raw).tobytes()], relative)
 
 
-def test_only_the_training_part_is_cleaned(labelled: Path) -> None:
+def test_only_the_training_part_is_cleaned(labelled_recording: Path) -> None:
     """Outliers stay in what the model is judged by."""
-    cleaned = prepare([labelled], None, FitSettings(cleaning_factor=0.5))
-    as_it_is = prepare([labelled], None, FitSettings(cleaning_scope="off"))
+    cleaned = prepare([labelled_recording], None, FitSettings(cleaning_factor=0.5))
+    uncleaned = prepare([labelled_recording], None, FitSettings(cleaning_scope="off"))
     assert cleaned.cleaning.removed > 0
-    assert len(cleaned.train) + cleaned.cleaning.removed == len(as_it_is.train)
+    assert len(cleaned.train) + cleaned.cleaning.removed == len(uncleaned.train)
     for part in ("validation", "test"):
-        np.testing.assert_array_equal(getattr(cleaned, part).ts, getattr(as_it_is, part).ts)
+        np.testing.assert_array_equal(getattr(cleaned, part).ts, getattr(uncleaned, part).ts)
 
 
-def test_windows_and_recordings_go_together(labelled: Path, tmp_path: Path) -> None:
+def test_windows_and_recordings_go_together(labelled_recording: Path, tmp_path: Path) -> None:
     """Labelled windows alone, recordings alone or both are prepared the same way."""
-    data = prepare([labelled], None, FitSettings(test_share=0, cleaning_scope="off")).train
-    table = pd.DataFrame(data.raw.reshape(len(data), 12)).assign(Label=np.where(data.faulty, -1, 1))
+    data = prepare([labelled_recording], None, FitSettings(test_share=0, cleaning_scope="off")).train
+    table = pd.DataFrame(data.raw_windows.reshape(len(data), 12)).assign(Label=np.where(data.faulty, -1, 1))
     path = tmp_path / "windows.csv"
     table.to_csv(path, index=False)
     alone = prepare([], path, FitSettings(sample_period=2, baseline="none"))
-    both = prepare([labelled], path, FitSettings(baseline="none"))
+    both = prepare([labelled_recording], path, FitSettings(baseline="none"))
     assert alone.sample_period == 2
     assert both.sample_period == 5
     assert alone.frames == []
     assert alone.sources["windows_file"] == "windows.csv"
-    assert set(np.unique(both.test.stretches)) == {0, 1, 2}
+    assert set(np.unique(both.test.series_ids)) == {0, 1, 2}
 
 
-def _holes(frame: pd.DataFrame) -> pd.DataFrame:
+def _with_missing_value(frame: pd.DataFrame) -> pd.DataFrame:
     frame.loc[5, "humidity_2"] = np.nan
     return frame
 
 
-def _gaps(frame: pd.DataFrame) -> pd.DataFrame:
-    own = frame["group"] == "line1/station2"
-    return frame[~own | (frame.index % 20 == 1)]
+def _with_gaps(frame: pd.DataFrame) -> pd.DataFrame:
+    in_group = frame["group"] == "line1/station2"
+    return frame[~in_group | (frame.index % 20 == 1)]
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda frame: frame.drop(columns="label"), "has no column label"),
         (lambda frame: frame.assign(label=1), "all windows to train on are Normal"),
         (lambda frame: frame.assign(label=-1), "all windows to train on are Faulty"),
         (lambda frame: frame.assign(humidity_1=50.0), "humidity_1 has one value"),
         (lambda frame: frame.head(200), "89 windows to train on"),
-        (_holes, "column humidity_2, row 6: is no number"),
-        (_gaps, "group line1/station2: no 3 readings follow each other within 15 s"),
+        (_with_missing_value, "column humidity_2, row 6: is no number"),
+        (_with_gaps, "group line1/station2: no 3 readings follow each other within 15 s"),
         (lambda frame: frame.head(1), "group line1/station1: no 3 readings follow each other"),
         (lambda frame: frame.iloc[::-1], "group line1/station1: no 3 readings follow each other"),
     ],
 )
 def test_data_that_cannot_train_is_refused(
-    change: Callable[[pd.DataFrame], pd.DataFrame], told: str, labelled: Path, tmp_path: Path
+    change: Callable[[pd.DataFrame], pd.DataFrame], message: str, labelled_recording: Path, tmp_path: Path
 ) -> None:
     """What can't train a model is refused with the file and the reason."""
     path = tmp_path / "changed.csv"
-    recordings.write(change(recordings.read(labelled)), path)
+    recordings.write(change(recordings.read(labelled_recording)), path)
     with pytest.raises(InputError) as error:
         prepare([path], None, FitSettings())
     assert str(path) in str(error.value)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
-def test_nothing_is_nothing() -> None:
+def test_no_input_is_refused() -> None:
     """Without a file there is nothing to train on."""
     with pytest.raises(InputError, match="expected --recording, --windows or --healthy"):
         prepare([], None, FitSettings())
 
 
-def test_windows_have_no_past(labelled: Path) -> None:
+def test_windows_file_needs_baseline_none(labelled_recording: Path) -> None:
     """Windows of their own are refused where a baseline is to be learnt of what came before them."""
     with pytest.raises(InputError, match=r"windows\.csv: windows without .* or --baseline none"):
-        prepare([labelled], Path("windows.csv"), FitSettings())
+        prepare([labelled_recording], Path("windows.csv"), FitSettings())
 
 
-def test_cleaning_that_takes_all_is_told(labelled: Path) -> None:
+def test_cleaning_that_takes_all_is_told(labelled_recording: Path) -> None:
     """Where the cleaning is why too little is left, it is named."""
     with pytest.raises(InputError, match=r"were removed as outliers\), expected at least 300"):
-        prepare([labelled], None, FitSettings(cleaning_factor=1e-6, cleaning_scope="all"))
+        prepare([labelled_recording], None, FitSettings(cleaning_factor=1e-6, cleaning_scope="all"))
 
 
-def test_a_validation_part_is_needed(labelled: Path, tmp_path: Path) -> None:
+def test_a_validation_part_is_needed(labelled_recording: Path, tmp_path: Path) -> None:
     """A share so small that no window is in it is refused."""
     path = tmp_path / "odd.csv"  # with an even number of windows, one stands in the middle of a block
-    recordings.write(recordings.read(labelled)[2:], path)
+    recordings.write(recordings.read(labelled_recording)[2:], path)
     with pytest.raises(InputError, match="no windows are left for the validation"):
         prepare([path], None, FitSettings(validation_share=1e-9, test_share=0, baseline="none"))
 

@@ -9,7 +9,7 @@ from training.data import recordings
 HEADER = "ts,group,temperature_1,humidity_1,temperature_2,humidity_2,label\n"
 
 
-def _written(folder: Path, text: str) -> Path:
+def _write_csv(folder: Path, text: str) -> Path:
     path = folder / "recording.csv"
     path.write_text(text)
     return path
@@ -26,7 +26,7 @@ def test_what_is_written_is_read_back(plant: pd.DataFrame, tmp_path: Path, suffi
 
 def test_a_failed_write_leaves_nothing(plant: pd.DataFrame, tmp_path: Path) -> None:
     """A recording that can't be written whole leaves the old one, and no draft beside it."""
-    path = _written(tmp_path, "old").rename(tmp_path / "recording.parquet")
+    path = _write_csv(tmp_path, "old").rename(tmp_path / "recording.parquet")
     with pytest.raises(Exception, match="kind"):
         recordings.write(plant.assign(kind=[1, *["a"] * (len(plant) - 1)]), path)
     assert [file.name for file in tmp_path.iterdir()] == ["recording.parquet"]
@@ -35,7 +35,7 @@ def test_a_failed_write_leaves_nothing(plant: pd.DataFrame, tmp_path: Path) -> N
 
 def test_times_may_be_iso_8601(tmp_path: Path) -> None:
     """A time without a zone is UTC; one with a zone is the same moment."""
-    path = _written(
+    path = _write_csv(
         tmp_path, HEADER + "1970-01-01T00:00:05,g,1,2,3,4,1\n1970-01-01T01:00:10.5+01:00,g,1,2,3,4,-1\n"
     )
     assert recordings.read(path)["ts"].tolist() == [5.0, 10.5]
@@ -43,13 +43,13 @@ def test_times_may_be_iso_8601(tmp_path: Path) -> None:
 
 def test_an_empty_cell_is_no_error(tmp_path: Path) -> None:
     """A missing number makes its reading incomplete, and that alone; a group may be called NA."""
-    frame = recordings.read(_written(tmp_path, HEADER + "1,NA,1,,3,4,1\n2,NA,1,2,3,4,1\n"))
-    assert recordings.complete(frame).tolist() == [False, True]
+    frame = recordings.read(_write_csv(tmp_path, HEADER + "1,NA,1,,3,4,1\n2,NA,1,2,3,4,1\n"))
+    assert recordings.complete_mask(frame).tolist() == [False, True]
     assert frame["group"].tolist() == ["NA", "NA"]
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "message"),
     [
         ("2,g,1,wet,3,4,1", "column humidity_1, row 2: 'wet' is not a number"),
         ("2,g,1,2,3,4,0", "column label, row 2: '0' is neither 1 (Normal) nor -1 (Faulty)"),
@@ -59,20 +59,20 @@ def test_an_empty_cell_is_no_error(tmp_path: Path) -> None:
         ("2,g,1,2,3,4,1,9,9", "is not readable as CSV"),
     ],
 )
-def test_a_wrong_cell_is_named(tmp_path: Path, row: str, told: str) -> None:
+def test_a_wrong_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
     """An error says the file, the column, the row and the offending value."""
-    path = _written(tmp_path, f"{HEADER}1,g,1,2,3,4,1\n{row}\n")
+    path = _write_csv(tmp_path, f"{HEADER}1,g,1,2,3,4,1\n{row}\n")
     with pytest.raises(InputError) as caught:
         recordings.read(path)
     assert str(caught.value).startswith(f"{path}: ")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [("ts,group,temperature_1\n1,g,2\n", "has no column humidity_1"), (HEADER, "has no readings")],
 )
-def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, text: str, told: str) -> None:
+def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, text: str, message: str) -> None:
     """A missing column or an empty file is told as such."""
-    with pytest.raises(InputError, match=told):
-        recordings.read(_written(tmp_path, text))
+    with pytest.raises(InputError, match=message):
+        recordings.read(_write_csv(tmp_path, text))

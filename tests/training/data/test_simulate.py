@@ -30,17 +30,17 @@ def test_a_seed_is_a_plant() -> None:
 def test_the_sensors_of_a_pair_agree() -> None:
     """Side by side, two motes differ by far less than a fault, and damp air is cool air."""
     frame = simulate(PLANT, 0, 6)
-    one = frame[frame["group"] == "line1/station2"]
-    assert np.abs(one["temperature_1"] - one["temperature_2"]).max() < 0.4
-    assert np.abs(one["humidity_1"] - one["humidity_2"]).max() < 3
-    assert np.corrcoef(one["temperature_1"], one["humidity_1"])[0, 1] < 0
+    group_frame = frame[frame["group"] == "line1/station2"]
+    assert np.abs(group_frame["temperature_1"] - group_frame["temperature_2"]).max() < 0.4
+    assert np.abs(group_frame["humidity_1"] - group_frame["humidity_2"]).max() < 3
+    assert np.corrcoef(group_frame["temperature_1"], group_frame["humidity_1"])[0, 1] < 0
 
 
 def test_the_form_is_a_recordings() -> None:
     """Groups take turns every 5 s from the start on, all labelled Normal."""
     frame = simulate(PLANT, 0, 0.1)
     assert frame["group"].tolist()[:3] == ["line1/station1", "line1/station2", "line1/station1"]
-    assert frame["ts"].tolist()[:3] == [DEFAULT_START.timestamp() + late for late in (0, 0, 5)]
+    assert frame["ts"].tolist()[:3] == [DEFAULT_START.timestamp() + offset_s for offset_s in (0, 0, 5)]
     assert len(frame) == 2 * 72
     assert (frame["label"] == 1).all()
 
@@ -55,21 +55,31 @@ def test_the_default_plant_stays_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("kind", PLANT_KINDS)
-def test_every_kind(kind: str) -> None:
+def test_every_plant_kind_matches_its_spec(kind: str) -> None:
     """A kind's readings come at its pace, with its digits, in its range, and two motes agree."""
-    air, sensors = PLANT_KINDS[kind]
+    climate, sensors = PLANT_KINDS[kind]
     plant = Plant(2, 3, DEFAULT_START, kind)
     frame = simulate(plant, 0, 8)
-    one = frame[frame["group"] == "line1/station1"]
-    assert (one["ts"].diff().dropna() == sensors.sample_period).all()
-    values = frame[recordings.NAMES].to_numpy()
+    group_frame = frame[frame["group"] == "line1/station1"]
+    assert (group_frame["ts"].diff().dropna() == sensors.sample_period).all()
+    values = frame[recordings.FEATURE_NAMES].to_numpy()
     np.testing.assert_array_equal(values, np.round(values, sensors.decimals))
-    temperature = one["temperature_1"]
-    reach = air.day[1] + 4 * (air.weather + air.draught) + air.programme + 3
-    assert air.temperature[0] - reach < temperature.min() < temperature.max() < air.temperature[1] + reach
+    temperature = group_frame["temperature_1"]
+    max_deviation = (
+        climate.daily_amplitude[1]
+        + 4 * (climate.weather_std + climate.short_term_std)
+        + climate.batch_heating
+        + 3
+    )
+    assert (
+        climate.temperature[0] - max_deviation
+        < temperature.min()
+        < temperature.max()
+        < climate.temperature[1] + max_deviation
+    )
     assert frame["humidity_1"].between(0, 100).all()
-    assert np.abs(one["temperature_1"] - one["temperature_2"]).max() < 2
-    assert np.corrcoef(one["temperature_1"], one["temperature_2"])[0, 1] > 0.9
+    assert np.abs(group_frame["temperature_1"] - group_frame["temperature_2"]).max() < 2
+    assert np.corrcoef(group_frame["temperature_1"], group_frame["temperature_2"])[0, 1] > 0.9
     parts = pd.concat([simulate(plant, 0, 5), simulate(plant, 5, 3)], ignore_index=True)
     pd.testing.assert_frame_equal(parts, frame)
 
@@ -77,16 +87,16 @@ def test_every_kind(kind: str) -> None:
 @pytest.mark.parametrize("kind", PLANT_KINDS)
 def test_every_kind_can_have_faults(kind: str) -> None:
     """Faults of all kinds show against every kind of plant."""
-    labelled = inject(simulate(Plant(2, 3, DEFAULT_START, kind), 0, 8), 0.3, 0)
-    assert len(set(labelled["kind"])) == 1 + 6
+    faulty_frame = inject(simulate(Plant(2, 3, DEFAULT_START, kind), 0, 8), 0.3, 0)
+    assert len(set(faulty_frame["kind"])) == 1 + 6
 
 
 def test_humidity_follows_from_the_air() -> None:
     """The humidity of a kind falls with a degree about as far as the air's saturation pressure rises."""
-    for air, _ in PLANT_KINDS.values():
-        warm = np.mean(air.temperature) + air.programme / 2
-        share = 17.62 * 243.12 / (243.12 + warm) ** 2  # of the saturation pressure, a degree (Magnus)
-        assert air.humidity_per_degree == pytest.approx(-np.mean(air.humidity) * share, rel=0.2)
+    for climate, _ in PLANT_KINDS.values():
+        temperature = np.mean(climate.temperature) + climate.batch_heating / 2
+        share = 17.62 * 243.12 / (243.12 + temperature) ** 2  # of the saturation pressure, a degree (Magnus)
+        assert climate.humidity_per_degree == pytest.approx(-np.mean(climate.humidity) * share, rel=0.2)
 
 
 def test_a_kind_can_be_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

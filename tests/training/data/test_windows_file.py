@@ -18,7 +18,7 @@ def _table(rows: int) -> pd.DataFrame:
 
 
 @pytest.fixture
-def write(tmp_path: Path) -> Callable[[pd.DataFrame], Path]:
+def write_csv(tmp_path: Path) -> Callable[[pd.DataFrame], Path]:
     """Return what writes a table as a file."""
 
     def write(table: pd.DataFrame) -> Path:
@@ -29,24 +29,24 @@ def write(tmp_path: Path) -> Callable[[pd.DataFrame], Path]:
     return write
 
 
-def test_twelve_columns_are_three_readings(write: Callable[[pd.DataFrame], Path]) -> None:
+def test_twelve_columns_are_three_readings(write_csv: Callable[[pd.DataFrame], Path]) -> None:
     """The flat row is read oldest reading first, -1 is Faulty and 1 Normal, wherever Label stands."""
     table = _table(20)
-    data = windows_file.read(write(table[["Label", *table.columns[:-1]]]), sample_period=5)
+    data = windows_file.read(write_csv(table[["Label", *table.columns[:-1]]]), sample_period=5)
     assert data.windows[4].tolist() == [[4, 4.1, 4.2, 4.3], [5, 5.1, 5.2, 5.3], [6, 6.1, 6.2, 6.3]]
     assert np.flatnonzero(data.faulty).tolist() == [0, 5, 10, 15]
 
 
-def test_the_order_stands_for_time(write: Callable[[pd.DataFrame], Path]) -> None:
+def test_the_order_stands_for_time(write_csv: Callable[[pd.DataFrame], Path]) -> None:
     """Rows are one reading apart, so that a split by time leaves no reading on both sides."""
-    data = windows_file.read(write(_table(100)), sample_period=5)
+    data = windows_file.read(write_csv(_table(100)), sample_period=5)
     assert data.ts[2].tolist() == [10, 15, 20]
     first, second = dataset.split(data, 0.2)
     assert (len(first), len(second)) == (80, 18)
     assert not set(first.windows[:, :, 0].ravel()) & set(second.windows[:, :, 0].ravel())
 
 
-def _cell(row: int, column: str, value: str | float | None) -> Callable[[pd.DataFrame], pd.DataFrame]:
+def _set_cell(row: int, column: str, value: str | float | None) -> Callable[[pd.DataFrame], pd.DataFrame]:
     def change(table: pd.DataFrame) -> pd.DataFrame:
         changed = table.astype(object)
         changed.loc[row, column] = value
@@ -56,15 +56,15 @@ def _cell(row: int, column: str, value: str | float | None) -> Callable[[pd.Data
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
-        (_cell(3, "Label", 0), "row 4, column Label: '0' is neither 1 (Normal) nor -1 (Faulty)"),
-        (_cell(3, "Label", "Faulty"), "row 4, column Label: 'Faulty' is not a finite number"),
-        (_cell(3, "Label", None), "row 4, column Label: '' is not a finite number"),
-        (_cell(7, "V11", "warm"), "row 8, column V11: 'warm' is not a finite number"),
-        (_cell(7, "V0", None), "row 8, column V0: '' is not a finite number"),
-        (_cell(0, "V5", "nan"), "row 1, column V5: 'nan' is not a finite number"),
-        (_cell(9, "V5", "inf"), "row 10, column V5: 'inf' is not a finite number"),
+        (_set_cell(3, "Label", 0), "row 4, column Label: '0' is neither 1 (Normal) nor -1 (Faulty)"),
+        (_set_cell(3, "Label", "Faulty"), "row 4, column Label: 'Faulty' is not a finite number"),
+        (_set_cell(3, "Label", None), "row 4, column Label: '' is not a finite number"),
+        (_set_cell(7, "V11", "warm"), "row 8, column V11: 'warm' is not a finite number"),
+        (_set_cell(7, "V0", None), "row 8, column V0: '' is not a finite number"),
+        (_set_cell(0, "V5", "nan"), "row 1, column V5: 'nan' is not a finite number"),
+        (_set_cell(9, "V5", "inf"), "row 10, column V5: 'inf' is not a finite number"),
         (lambda table: table.drop(columns="V5"), "has the columns V0, V1, V2, V3, V4, V6"),
         (lambda table: table.drop(columns="Label"), "expected Label and 12 of temperature_1"),
         (lambda table: table.assign(extra=1), "expected Label and 12"),
@@ -72,14 +72,14 @@ def _cell(row: int, column: str, value: str | float | None) -> Callable[[pd.Data
     ],
 )
 def test_a_wrong_cell_is_named(
-    change: Callable[[pd.DataFrame], pd.DataFrame], told: str, write: Callable[[pd.DataFrame], Path]
+    change: Callable[[pd.DataFrame], pd.DataFrame], message: str, write_csv: Callable[[pd.DataFrame], Path]
 ) -> None:
     """An unknown label, a missing column and what is no number are refused with row and column."""
-    path = write(change(_table(20)))
+    path = write_csv(change(_table(20)))
     with pytest.raises(InputError) as error:
         windows_file.read(path, 5)
     assert str(error.value).startswith(f"{path}: ")
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:

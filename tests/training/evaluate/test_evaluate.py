@@ -8,21 +8,21 @@ import pytest
 from sklearn.metrics import matthews_corrcoef
 
 from monitor import bundle
-from monitor.bundle.model_input import Deviations
+from monitor.bundle.model_input import DeviationTransform
 from training.cli.main import main
 from training.data import recordings
 from training.data.dataset import Dataset
 from training.data.prepare import prepare
-from training.data.unseen import settings
+from training.data.unseen import training_settings
 from training.evaluate import curves
-from training.evaluate.quality import Evaluation, evaluate, measure, text
+from training.evaluate.quality import Evaluation, evaluate, format_report, measure
 
-HEALTHY = "20,55,20,55," * 2 + "20,55,20,55"
+HEALTHY_WINDOW = "20,55,20,55," * 2 + "20,55,20,55"
 
 
 def _data(faulty: list[bool], kinds: list[str] | None = None) -> Dataset:
     count = len(faulty)
-    return Dataset.of(
+    return Dataset.from_windows(
         np.zeros(count, dtype=np.intp),
         5.0 * (np.arange(count)[:, None] + np.arange(3)),
         np.zeros((count, 3, 4)),
@@ -62,7 +62,7 @@ def test_the_report_has_both_classes() -> None:
     """Precision, recall and F1 of Normal are counted as if Normal were looked for."""
     normal, faulty = measure(
         _data([True, True, False, False, False]), np.array([1, 0, 1, 0, 0]) > 0
-    ).classes()
+    ).class_reports()
     assert (normal.precision, normal.recall, normal.windows) == (2 / 3, 2 / 3, 3)
     assert (faulty.precision, faulty.recall, faulty.windows) == (1 / 2, 1 / 2, 2)
 
@@ -99,11 +99,11 @@ def test_one_class_has_no_curve() -> None:
 def test_calibration_compares_score_and_share() -> None:
     """Scores of 0.75 that are right half the time are off by 0.25; the highest score has its bin, too."""
     truth = np.array([True, False, True, False, True, True])
-    found = curves.calibration(truth, np.array([0.75, 0.75, 0.75, 0.75, 1.0, 1.0]))
-    assert found.observed[7] == 0.5
-    assert found.windows[[7, 9]].tolist() == [4, 2]
-    assert found.error == pytest.approx(0.25 * 4 / 6)
-    assert np.isnan(found.observed[0])
+    calibration = curves.calibration(truth, np.array([0.75, 0.75, 0.75, 0.75, 1.0, 1.0]))
+    assert calibration.observed[7] == 0.5
+    assert calibration.window_counts[[7, 9]].tolist() == [4, 2]
+    assert calibration.error == pytest.approx(0.25 * 4 / 6)
+    assert np.isnan(calibration.observed[0])
 
 
 def _evaluation() -> Evaluation:
@@ -114,45 +114,55 @@ def _evaluation() -> Evaluation:
 
 def test_all_numbers_can_go_to_json() -> None:
     """Also what an empty bin or a missing delay doesn't have is plain JSON."""
-    found = json.loads(json.dumps(_evaluation().as_dict(), allow_nan=False))
-    assert found["windows"]["f1"] == 1
-    assert found["incidents"]["false_alarms_a_day_and_group"] == 0
+    document = json.loads(json.dumps(_evaluation().as_dict(), allow_nan=False))
+    assert document["windows"]["f1"] == 1
+    assert document["incidents"]["false_alarms_a_day_and_group"] == 0
 
 
 def test_evaluate_says_and_writes_all(
-    bundle_folder: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bundle_folder: Path, labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command prints report, matrix and incidents, and writes numbers and pictures."""
     out = tmp_path / "new" / "evaluation"
-    main(["evaluate", "--bundle", str(bundle_folder), "--recording", str(labelled), "--out", str(out)])
-    said = capsys.readouterr().out
+    main(
+        [
+            "evaluate",
+            "--bundle",
+            str(bundle_folder),
+            "--recording",
+            str(labelled_recording),
+            "--out",
+            str(out),
+        ]
+    )
+    output = capsys.readouterr().out
     for part in ("precision", "called Faulty", "MCC", "area under ROC", "recall of spike", "a day and group"):
-        assert part in said
-    found = json.loads((out / "evaluation.json").read_text())
-    assert found["bundle"] == bundle.load(bundle_folder).manifest.id
+        assert part in output
+    document = json.loads((out / "evaluation.json").read_text())
+    assert document["bundle"] == bundle.load(bundle_folder).manifest.id
     pictures = {"calibration.png", "confusion.png", "curves.png", "delays.png", "recall.png"}
     assert {path.name for path in out.iterdir()} == {"evaluation.json", *pictures}
 
 
-def test_what_was_learnt_is_not_measured(
-    bundle_folder: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_windows_of_the_training_part_are_not_measured(
+    bundle_folder: Path, labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Of the recording that the bundle was trained on, also under another name, only the test part counts."""
-    renamed = shutil.copy(labelled, tmp_path / "another.csv")
+    renamed = shutil.copy(labelled_recording, tmp_path / "another.csv")
     main(["evaluate", "--bundle", str(bundle_folder), "--recording", str(renamed), "--out", str(tmp_path)])
-    judge = bundle.load(bundle_folder)
-    test = prepare([labelled], None, settings(judge)).test
-    found = json.loads((tmp_path / "evaluation.json").read_text())["windows"]
-    assert found["found"] + found["missed"] + found["false_alarms"] + found["passed"] == len(test)
-    assert found == judge.manifest.quality
+    loaded_bundle = bundle.load(bundle_folder)
+    test = prepare([labelled_recording], None, training_settings(loaded_bundle)).test
+    counts = json.loads((tmp_path / "evaluation.json").read_text())["windows"]
+    assert counts["found"] + counts["missed"] + counts["false_alarms"] + counts["passed"] == len(test)
+    assert counts == loaded_bundle.manifest.quality
     assert "it was trained on the rest" in capsys.readouterr().out
 
 
 def test_a_new_recording_is_measured_whole(
-    bundle_folder: Path, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bundle_folder: Path, labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Readings that training hasn't seen are all judged, but for each group's first nine."""
-    frame = recordings.read(labelled)
+    frame = recordings.read(labelled_recording)
     frame["temperature_1"] += 0.01
     recordings.write(frame, tmp_path / "new.csv")
     main(["evaluate", "--bundle", str(bundle_folder), "--recording", str(tmp_path / "new.csv")])
@@ -160,24 +170,34 @@ def test_a_new_recording_is_measured_whole(
 
 
 @pytest.mark.parametrize(
-    ("faulty", "told"), [(False, "All windows are Normal"), (True, "All windows are Faulty")]
+    ("faulty", "message"), [(False, "All windows are Normal"), (True, "All windows are Faulty")]
 )
-def test_one_class_alone_is_told(faulty: bool, told: str) -> None:  # noqa: FBT001, a parameter
+def test_one_class_alone_is_told(faulty: bool, message: str) -> None:  # noqa: FBT001, a parameter
     """Where there is nothing to find, or nothing else, a sentence says what the figures don't tell."""
-    said = text(evaluate(_data([faulty] * 9), np.full(9, 0.1), 0.5, 5.0))
-    assert said.startswith(told)
-    assert "None" not in said
-    assert "All windows" not in text(_evaluation())
+    output = format_report(evaluate(_data([faulty] * 9), np.full(9, 0.1), 0.5, 5.0))
+    assert output.startswith(message)
+    assert "None" not in output
+    assert "All windows" not in format_report(_evaluation())
 
 
 def test_one_window_gets_score_and_label(bundle_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A window is Faulty where its score is above the bundle's own threshold, else Normal."""
-    main(["evaluate", "--bundle", str(bundle_folder), "--window", HEALTHY.replace("20,55,20", "20,55,80")])
+    main(
+        [
+            "evaluate",
+            "--bundle",
+            str(bundle_folder),
+            "--window",
+            HEALTHY_WINDOW.replace("20,55,20", "20,55,80"),
+        ]
+    )
     word, score, label, *_ = capsys.readouterr().out.split()
     assert (word, label) == ("score", "Faulty" if float(score) > 0.5 else "Normal")
-    judge = bundle.load(bundle_folder)
-    window = _in_training(judge, np.array([[[20.0, 55, 80, 55]] * 3]))
-    assert float(score) == pytest.approx(judge.classifier.score(judge.scaler.transform(window))[0], abs=1e-6)
+    loaded_bundle = bundle.load(bundle_folder)
+    window = _relative_to_training_baseline(loaded_bundle, np.array([[[20.0, 55, 80, 55]] * 3]))
+    assert float(score) == pytest.approx(
+        loaded_bundle.classifier.score(loaded_bundle.scaler.transform(window))[0], abs=1e-6
+    )
 
 
 def test_the_threshold_is_the_bundles(
@@ -185,56 +205,60 @@ def test_the_threshold_is_the_bundles(
 ) -> None:
     """The same score is Faulty in a bundle with a lower threshold and Normal in one with a higher."""
     labels = []
-    judge = bundle.load(bundle_folder)
-    window = _in_training(judge, np.array([float(v) for v in HEALTHY.split(",")]).reshape(1, 3, 4))
-    scaled = judge.scaler.transform(window)
-    score = float(judge.classifier.score(scaled)[0])
+    loaded_bundle = bundle.load(bundle_folder)
+    window = _relative_to_training_baseline(
+        loaded_bundle, np.array([float(v) for v in HEALTHY_WINDOW.split(",")]).reshape(1, 3, 4)
+    )
+    scaled = loaded_bundle.scaler.transform(window)
+    score = float(loaded_bundle.classifier.score(scaled)[0])
     for threshold in (score / 2, (1 + score) / 2):
         folder = shutil.copytree(bundle_folder, tmp_path / f"{threshold:.5f}")
         _set_threshold(folder, threshold)
-        main(["evaluate", "--bundle", str(folder), "--window", HEALTHY])
+        main(["evaluate", "--bundle", str(folder), "--window", HEALTHY_WINDOW])
         labels.append(capsys.readouterr().out.split()[2])
     assert labels == ["Faulty", "Normal"]
 
 
-def _in_training(judge: bundle.Bundle, window: np.ndarray) -> np.ndarray:
+def _relative_to_training_baseline(loaded_bundle: bundle.Bundle, window: np.ndarray) -> np.ndarray:
     """Show a window in the normal that groups had in training."""
-    return Deviations(judge.manifest.names).transform(window, np.array([judge.manifest.data["normal"]]))
+    return DeviationTransform(loaded_bundle.manifest.feature_names).transform(
+        window, np.array([loaded_bundle.manifest.data["normal"]])
+    )
 
 
 def _set_threshold(folder: Path, threshold: float) -> None:
     path = folder / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "threshold": threshold}))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    sums = (folder / "SHA256SUMS").read_text().splitlines()
-    lines = [f"{digest}  manifest.json" if line.endswith("  manifest.json") else line for line in sums]
+    checksums = (folder / "SHA256SUMS").read_text().splitlines()
+    lines = [f"{digest}  manifest.json" if line.endswith("  manifest.json") else line for line in checksums]
     (folder / "SHA256SUMS").write_text("\n".join(lines) + "\n")
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("extra_arguments", "message"),
     [
         ([], "expected either --recording or --window"),
         (["--window", "1,2"], "--window: 2 values, expected 12: 3 readings of temperature_1"),
         (["--window", "1,x"], "--window: must be numbers with commas between them, not '1,x'"),
-        (["--window", HEALTHY, "--against"], "--against and --out go with --recording"),
+        (["--window", HEALTHY_WINDOW, "--against"], "--against and --out go with --recording"),
         (["--recording", "none.csv"], "none.csv: no such file"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
-    bundle_folder: Path, more: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    bundle_folder: Path, extra_arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What can't be judged is told on one line: what, where, what was expected."""
-    with pytest.raises(SystemExit) as left:
-        main(["evaluate", "--bundle", str(bundle_folder), *more])
-    assert left.value.code == 2
+    with pytest.raises(SystemExit) as exit_info:
+        main(["evaluate", "--bundle", str(bundle_folder), *extra_arguments])
+    assert exit_info.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert message in line
 
 
 def test_no_bundle_is_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A folder that is no bundle is refused with the reason."""
-    with pytest.raises(SystemExit) as left:
-        main(["evaluate", "--bundle", str(tmp_path), "--window", HEALTHY])
-    assert left.value.code == 2
+    with pytest.raises(SystemExit) as exit_info:
+        main(["evaluate", "--bundle", str(tmp_path), "--window", HEALTHY_WINDOW])
+    assert exit_info.value.code == 2
     assert "SHA256SUMS: is missing" in capsys.readouterr().err

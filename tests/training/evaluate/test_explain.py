@@ -11,7 +11,7 @@ from monitor import bundle
 from tests.support.toy_bundle import NAMES, STEPS
 from training.cli.main import main
 from training.data import recordings
-from training.evaluate.permutation_importance import Importance, importance
+from training.evaluate.permutation_importance import Importance, compute_importance
 
 READINGS = 400
 
@@ -46,27 +46,29 @@ def _windows() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
 
 
 def _importance(folder: Path, **changes: int) -> Importance:
-    judge = bundle.load(folder)
+    loaded_bundle = bundle.load(folder)
     windows, faulty = _windows()
-    return importance(judge.scaler, judge.classifier, 0.5, windows, faulty, **{"repeats": 3, **changes})
+    return compute_importance(
+        loaded_bundle.scaler, loaded_bundle.classifier, 0.5, windows, faulty, **{"repeats": 3, **changes}
+    )
 
 
 def test_only_what_the_model_looks_at_is_important(toy_bundle: Path) -> None:
     """The toy looks at the two temperatures of each step, and not at humidity."""
-    found = _importance(toy_bundle)
-    assert found.f1 == 1
-    assert found.mean.shape == found.spread.shape == (STEPS, 4)
-    assert (found.mean[:, [0, 2]] > 0.3).all()
-    assert (found.mean[:, [1, 3]] == 0).all()
-    assert (found.feature_mean[[0, 2]] > 0.3).all()
-    assert (found.feature_mean[[1, 3]] == 0).all()
+    result = _importance(toy_bundle)
+    assert result.f1 == 1
+    assert result.mean.shape == result.spread.shape == (STEPS, 4)
+    assert (result.mean[:, [0, 2]] > 0.3).all()
+    assert (result.mean[:, [1, 3]] == 0).all()
+    assert (result.feature_mean[[0, 2]] > 0.3).all()
+    assert (result.feature_mean[[1, 3]] == 0).all()
 
 
 def test_a_whole_step_is_shuffled_in_one_piece(toy_bundle: Path) -> None:
     """Temperatures that agree do so wherever their step goes: only the step with the faults matters."""
-    found = _importance(toy_bundle)
-    assert found.step_mean[1] > 0.3
-    assert (found.step_mean[[0, 2]] == 0).all()
+    result = _importance(toy_bundle)
+    assert result.step_mean[1] > 0.3
+    assert (result.step_mean[[0, 2]] == 0).all()
 
 
 def test_the_seed_decides(toy_bundle: Path) -> None:
@@ -87,17 +89,17 @@ def test_the_spread_is_over_the_repeats(toy_bundle: Path) -> None:
 
 def test_a_part_of_the_windows_can_be_enough(toy_bundle: Path) -> None:
     """With a limit so many windows are judged, drawn from all over them."""
-    found = _importance(toy_bundle, at_most=100)
-    assert found.windows == 100
-    assert 10 < found.faulty < 40
+    result = _importance(toy_bundle, at_most=100)
+    assert result.windows == 100
+    assert 10 < result.faulty < 40
 
 
 def test_the_windows_stay_as_they_were(toy_bundle: Path) -> None:
     """Shuffling leaves the caller's windows alone."""
-    judge = bundle.load(toy_bundle)
+    loaded_bundle = bundle.load(toy_bundle)
     windows, faulty = _windows()
     before = windows.copy()
-    importance(judge.scaler, judge.classifier, 0.5, windows, faulty, repeats=1)
+    compute_importance(loaded_bundle.scaler, loaded_bundle.classifier, 0.5, windows, faulty, repeats=1)
     np.testing.assert_array_equal(windows, before)
 
 
@@ -115,13 +117,13 @@ def test_explain_writes_what_it_says(
     assert np.shape(numbers["mean"]) == np.shape(numbers["spread"]) == (3, 4)
     assert (len(numbers["feature_mean"]), len(numbers["step_mean"])) == (4, 3)
     assert (out / "importance.png").read_bytes().startswith(b"\x89PNG")
-    said = capsys.readouterr().out
-    assert "part 19/19" in said
-    assert all(name in said for name in [*NAMES, "t-2", "whole step", "whole feature"])
+    output = capsys.readouterr().out
+    assert "part 19/19" in output
+    assert all(name in output for name in [*NAMES, "t-2", "whole step", "whole feature"])
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change_frame", "message"),
     [
         (lambda frame: frame.assign(label=1), "no window is Faulty"),
         (
@@ -131,17 +133,17 @@ def test_explain_writes_what_it_says(
         (lambda frame: frame.drop(columns="label"), "has no column label"),
     ],
 )
-def test_what_has_nothing_to_lose_is_refused(
-    toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: object, told: str
+def test_importance_without_a_found_fault_is_refused(
+    toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change_frame: object, message: str
 ) -> None:
     """Without a fault that the model finds there is no importance: exit 2, one line that names the file."""
     path = _recording(tmp_path / "r.csv")
-    recordings.write(change(recordings.read(path)), path)  # type: ignore[operator]
-    with pytest.raises(SystemExit) as left:
+    recordings.write(change_frame(recordings.read(path)), path)  # type: ignore[operator]
+    with pytest.raises(SystemExit) as exit_info:
         main(
             ["explain", "--bundle", str(toy_bundle), "--recording", str(path), "--out", str(tmp_path / "out")]
         )
-    assert left.value.code == 2
+    assert exit_info.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert str(path) in line
-    assert told in line
+    assert message in line

@@ -12,74 +12,90 @@ from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import recordings
 from training.data.prepare import prepare
-from training.data.recordings import NAMES
+from training.data.recordings import FEATURE_NAMES
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.evaluate import bundle_comparison
-from training.evaluate.bundle_comparison import Standing
+from training.evaluate.bundle_comparison import BundleMetrics
 from training.faults import healthy_recordings
-from training.faults.healthy_recordings import Healthy
-from training.faults.kinds import KINDS
+from training.faults.healthy_recordings import HealthyRecordings
+from training.faults.kinds import FAULT_KINDS
 
-SMALL = ("--units", "8,6,4", "--epochs", "1", "--batch-size", "256")
+SMALL_NETWORK_FLAGS = ("--units", "8,6,4", "--epochs", "1", "--batch-size", "256")
 
 
 @pytest.fixture(scope="module")
-def at_rest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def healthy_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return half an hour of two groups without labels; a sensor of the second is off for a while."""
     frame = simulate(Plant(2, 7, DEFAULT_START, "cold-room"), 0, 0.5).drop(columns="label")
     minutes = (frame["ts"] - frame["ts"].min()) / 60
-    off = (frame["group"] == "line1/station2") & minutes.between(3, 9)
+    is_off = (frame["group"] == "line1/station2") & minutes.between(3, 9)
     path = tmp_path_factory.mktemp("rest") / "rest.csv"
-    recordings.write(frame.assign(humidity_2=frame["humidity_2"] + 9 * off), path)
+    recordings.write(frame.assign(humidity_2=frame["humidity_2"] + 9 * is_off), path)
     return path
 
 
-def _fit(*words: str) -> None:
-    main(["fit", *words, *SMALL])
+def _fit(*arguments: str) -> None:
+    main(["fit", *arguments, *SMALL_NETWORK_FLAGS])
 
 
 def test_an_unlabelled_recording_makes_a_bundle(
-    at_rest: Path, bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    healthy_recording: Path, bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It trains on it with faults injected, measures on what it held back, and says what it is worth."""
-    folder = tmp_path / "bundle"
-    _fit("--healthy", str(at_rest), "--bundle", str(folder), "--against-bundle", str(bundle_folder))
-    said = capsys.readouterr().out
-    data = bundle.load(folder).manifest.data
+    new_folder = tmp_path / "bundle"
+    _fit(
+        "--healthy",
+        str(healthy_recording),
+        "--bundle",
+        str(new_folder),
+        "--against-bundle",
+        str(bundle_folder),
+    )
+    output = capsys.readouterr().out
+    data = bundle.load(new_folder).manifest.data
     assert data["healthy"]["copies"] == 10
     assert data["recordings"] == [f"rest.seed{seed}.csv" for seed in range(10)]
     assert data["healthy"]["suspicious_stretches"] == 1
-    assert f"bundle {bundle.load(folder).manifest.id}" in said
-    assert "the new bundle: F1 " in said
-    assert f"{bundle_folder}: F1 " in said
-    assert f"BEAT {bundle_folder}" in said or f"beats {bundle_folder}" in said
-    for told in ("It is 0.5 h of a day's 24", "It may hold faults already: 1 stretches"):
-        assert said.count(told) == 2  # before the training and after it
-    assert "line1/station2  2026-06-01 06:03:00  2026-06-01 06:09:00  humidity_2  73  above" in said
-    report = (folder / "report" / "report.html").read_text()
+    assert f"bundle {bundle.load(new_folder).manifest.id}" in output
+    assert "the new bundle: F1 " in output
+    assert f"{bundle_folder}: F1 " in output
+    assert f"BEAT {bundle_folder}" in output or f"beats {bundle_folder}" in output
+    for note in ("It is 0.5 h of a day's 24", "It may hold faults already: 1 stretches"):
+        assert output.count(note) == 2  # before the training and after it
+    assert "line1/station2  2026-06-01 06:03:00  2026-06-01 06:09:00  humidity_2  73  above" in output
+    report = (new_folder / "report" / "report.html").read_text()
     assert "above humidity_1 by" in report.partition('<section id="recording">')[2].partition("</section>")[0]
-    assert (folder / "report" / "suspects.png").exists()
+    assert (new_folder / "report" / "suspects.png").exists()
 
 
-def test_the_copies_are_what_inject_makes(at_rest: Path, tmp_path: Path) -> None:
+def test_the_copies_are_what_inject_makes(healthy_recording: Path, tmp_path: Path) -> None:
     """Each copy has faults of all kinds, and is `inject`'s with the same seed, to the last digit."""
-    with healthy_recordings.labelled([at_rest]) as found:
-        assert found.copies == 10
-        words = ["inject", str(at_rest), "--seed", "3", "--kinds", *KINDS, "--out", str(tmp_path / "3.csv")]
-        main(words)
-        assert (tmp_path / "3.csv").read_bytes() == found.injected[3].read_bytes()
-        kinds = {kind for path in found.injected for kind in recordings.read(path)["kind"]}
-        assert kinds == {"", *KINDS}
-    assert not found.injected[0].exists()
+    with healthy_recordings.inject_copies([healthy_recording]) as healthy:
+        assert healthy.copies_per_recording == 10
+        arguments = [
+            "inject",
+            str(healthy_recording),
+            "--seed",
+            "3",
+            "--kinds",
+            *FAULT_KINDS,
+            "--out",
+            str(tmp_path / "3.csv"),
+        ]
+        main(arguments)
+        assert (tmp_path / "3.csv").read_bytes() == healthy.injected_paths[3].read_bytes()
+        kinds = {kind for path in healthy.injected_paths for kind in recordings.read(path)["kind"]}
+        assert kinds == {"", *FAULT_KINDS}
+    assert not healthy.injected_paths[0].exists()
 
 
 def test_a_long_recording_is_not_copied(tmp_path: Path) -> None:
     """Where there are readings enough, each counts once."""
     path = tmp_path / "long.csv"
     recordings.write(simulate(Plant(6, 0, DEFAULT_START), 0, 3), path)
-    with healthy_recordings.labelled([path]) as found:
-        assert found.copies == 1
-        assert found.notes() == ["It is 3 h of a day's 24: what the plant does at other hours isn't known."]
+    with healthy_recordings.inject_copies([path]) as healthy:
+        assert healthy.copies_per_recording == 1
+        assert healthy.notes() == ["It is 3 h of a day's 24: what the plant does at other hours isn't known."]
 
 
 def test_a_short_recording_is_told(tmp_path: Path) -> None:
@@ -88,8 +104,8 @@ def test_a_short_recording_is_told(tmp_path: Path) -> None:
     frame.loc[7, "humidity_2"] = np.nan
     path = tmp_path / "short.csv"
     recordings.write(frame, path)
-    with healthy_recordings.labelled([path]) as found:
-        first, *_, last = found.notes()
+    with healthy_recordings.inject_copies([path]) as healthy:
+        first, *_, last = healthy.notes()
     assert first == (
         "The recording is too short: group line1/station2 has 143 readings, wanted are at least 360 of each "
         "(0.5 h at 5 s)."
@@ -97,17 +113,17 @@ def test_a_short_recording_is_told(tmp_path: Path) -> None:
     assert last == "1 readings without a value in each feature were left out."
     recordings.write(frame.head(100), path)
     with pytest.raises(InputError, match=r"short.csv: group line1/station1: 50 readings, expected at least"):
-        healthy_recordings.labelled([path]).__enter__()
+        healthy_recordings.inject_copies([path]).__enter__()
 
 
-def test_what_is_labelled_faulty_is_not_at_rest(labelled: Path) -> None:
+def test_what_is_labelled_faulty_is_not_at_rest(labelled_recording: Path) -> None:
     """A recording with faults that are known is refused."""
     with pytest.raises(InputError, match="expected healthy readings only"):
-        healthy_recordings.labelled([labelled]).__enter__()
+        healthy_recordings.inject_copies([labelled_recording]).__enter__()
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("extra_arguments", "message"),
     [
         (("--recording", "F"), "goes without --recording"),
         (("--split", "random"), "holds a part back by time"),
@@ -116,65 +132,72 @@ def test_what_is_labelled_faulty_is_not_at_rest(labelled: Path) -> None:
     ],
 )
 def test_wrong_use_is_exit_2(
-    more: tuple[str, ...], told: str, at_rest: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    extra_arguments: tuple[str, ...],
+    message: str,
+    healthy_recording: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """What doesn't go together, and a bundle to beat that isn't one, end with one line and no bundle."""
-    with pytest.raises(SystemExit) as left:
-        _fit("--healthy", str(at_rest), "--bundle", str(tmp_path / "bundle"), *more)
-    assert left.value.code == 2
+    with pytest.raises(SystemExit) as exit_info:
+        _fit("--healthy", str(healthy_recording), "--bundle", str(tmp_path / "bundle"), *extra_arguments)
+    assert exit_info.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert message in line
     assert not (tmp_path / "bundle").exists()
 
 
-def test_what_is_compared_was_not_trained_on(at_rest: Path) -> None:
+def test_what_is_compared_was_not_trained_on(healthy_recording: Path) -> None:
     """No reading of a training window counts in the comparison, and nearly all of the held-back ones do."""
     for share in (0.2, 0.33, 0.5):
         settings = FitSettings(test_share=share)
-        with healthy_recordings.labelled([at_rest]) as found, bundle_comparison.trial(found, share) as trial:
-            prepared = prepare(found.injected, None, settings)
-            ts = pd.read_csv(trial.path)["ts"].to_numpy()
-        learnt = max(prepared.train.ts.max(), prepared.validation.ts.max())
-        assert ts[trial.counts].min() > learnt
-        assert trial.counts.mean() > share - 0.04
-        assert trial.undisturbed.sum() == found.readings
+        with (
+            healthy_recordings.inject_copies([healthy_recording]) as healthy,
+            bundle_comparison.write_comparison_data(healthy, share) as data,
+        ):
+            prepared = prepare(healthy.injected_paths, None, settings)
+            ts = pd.read_csv(data.path)["ts"].to_numpy()
+        last_trained_ts = max(prepared.train.ts.max(), prepared.validation.ts.max())
+        assert ts[data.is_held_out].min() > last_trained_ts
+        assert data.is_held_out.mean() > share - 0.04
+        assert data.is_original.sum() == healthy.reading_count
 
 
-def _trial_of(frame: pd.DataFrame, labels: list[int], tmp_path: Path) -> Healthy:
+def _healthy_with_labels(frame: pd.DataFrame, labels: list[int], tmp_path: Path) -> HealthyRecordings:
     path = tmp_path / "copy.csv"
     recordings.write(frame.assign(label=labels, kind=""), path)
-    with healthy_recordings.labelled([tmp_path / "frame.csv"]) as found:
-        return replace(found, injected=(path,), frames=(frame,))
+    with healthy_recordings.inject_copies([tmp_path / "frame.csv"]) as healthy:
+        return replace(healthy, injected_paths=(path,), frames=(frame,))
 
 
-def test_a_standing_is_what_the_monitor_says(toy_bundle: Path, tmp_path: Path) -> None:
+def test_bundle_metrics_count_what_the_monitor_judges(toy_bundle: Path, tmp_path: Path) -> None:
     """Windows found, missed, wrongly called and not judged are counted as the daemon's stages see them."""
     values = np.array([HEALTHY] * 200)
     values[:, 1] += np.arange(200) % 7  # alive
     values[[150, 160]] = FAULTY
-    frame = pd.DataFrame(values, columns=NAMES)
+    frame = pd.DataFrame(values, columns=FEATURE_NAMES)
     frame.insert(0, "ts", 1e9 + 5.0 * np.arange(200))
     frame.insert(1, "group", "g")
     frame.loc[frame.index >= 190, "ts"] += 100  # a gap: the next two windows aren't judged
     recordings.write(frame.assign(temperature_2=HEALTHY[2]), tmp_path / "frame.csv")
     labels = [-1 if row in {150, 180, 191} else 1 for row in range(200)]
-    with bundle_comparison.trial(_trial_of(frame, labels, tmp_path), 0.5) as trial:
-        found = bundle_comparison.standing(toy_bundle, "toy", trial)
+    with bundle_comparison.write_comparison_data(_healthy_with_labels(frame, labels, tmp_path), 0.5) as data:
+        metrics = bundle_comparison.measure_bundle(toy_bundle, "toy", data)
     # Each faulty reading is in three windows. 150 is found, 180 is missed; of 191 nothing shows.
-    assert found.recall == pytest.approx(3 / 9)
-    assert found.false_share == pytest.approx(3 / (88 - 9))
-    assert found.f1 == pytest.approx(2 * 3 / (2 * 3 + 3 + 6))
-    assert found.undisturbed == pytest.approx(6 / 88)
-    assert found.judged == pytest.approx(86 / 88)
+    assert metrics.recall == pytest.approx(3 / 9)
+    assert metrics.false_share == pytest.approx(3 / (88 - 9))
+    assert metrics.f1 == pytest.approx(2 * 3 / (2 * 3 + 3 + 6))
+    assert metrics.original_false_share == pytest.approx(6 / 88)
+    assert metrics.judged_share == pytest.approx(86 / 88)
 
 
-def test_who_beats_whom() -> None:
+def test_better_is_higher_f1_without_more_false_alarms() -> None:
     """Better is who finds more and raises no more false alarms on the recording as it came."""
-    good = Standing("good", 1.0, 0.9, 0.9, 0.0, 0.001)
-    assert good.beats(replace(good, f1=0.8))
-    assert not good.beats(good)
-    assert not good.beats(replace(good, f1=0.8, undisturbed=0.0))
-    said = bundle_comparison.verdict(good, good)
-    assert "IT DOES NOT BEAT good" in said
-    assert "go on with good, and fit again to a longer recording" in said
-    assert "it beats good" in bundle_comparison.verdict(replace(good, f1=0.95), good)
+    good = BundleMetrics("good", 1.0, 0.9, 0.9, 0.0, 0.001)
+    assert good.is_better_than(replace(good, f1=0.8))
+    assert not good.is_better_than(good)
+    assert not good.is_better_than(replace(good, f1=0.8, original_false_share=0.0))
+    result = bundle_comparison.format_comparison(good, good)
+    assert "IT DOES NOT BEAT good" in result
+    assert "go on with good, and fit again to a longer recording" in result
+    assert "it beats good" in bundle_comparison.format_comparison(replace(good, f1=0.95), good)

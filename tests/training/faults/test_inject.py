@@ -3,15 +3,15 @@ import pandas as pd
 import pytest
 
 from training.config.errors import InputError
-from training.data.recordings import FEATURES, NAMES
+from training.data.recordings import FEATURE_NAMES, FEATURES
 from training.faults.inject import inject
-from training.faults.kinds import DEFAULT_KINDS, KINDS, Kind, Sensor
+from training.faults.kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, FaultKind, SensorStats
 
 
 def test_untouched_readings_survive(plant: pd.DataFrame) -> None:
     """Healthy readings stay as they are bit for bit, and each faulty one differs."""
     faulty = inject(plant, rate=0.3, seed=0)
-    same = (faulty[NAMES] == plant[NAMES]).all(axis=1)
+    same = (faulty[FEATURE_NAMES] == plant[FEATURE_NAMES]).all(axis=1)
     assert (same == (faulty["label"] == 1)).all()
     assert (same == (faulty["kind"] == "")).all()
 
@@ -31,15 +31,15 @@ def test_the_rate_is_met(plant: pd.DataFrame, rate: float) -> None:
 def test_every_kind_gets_its_share(plant: pd.DataFrame) -> None:
     """Spikes are short, so there are more of them: each kind has at least a twelfth of the readings."""
     counts = inject(plant, rate=0.5, seed=0)["kind"].value_counts()
-    assert set(counts.index) == {"", *DEFAULT_KINDS}
-    assert counts[list(DEFAULT_KINDS)].min() > counts[list(DEFAULT_KINDS)].sum() / 12
+    assert set(counts.index) == {"", *DEFAULT_FAULT_KINDS}
+    assert counts[list(DEFAULT_FAULT_KINDS)].min() > counts[list(DEFAULT_FAULT_KINDS)].sum() / 12
 
 
 def test_drift_and_noise_come_on_request(plant: pd.DataFrame) -> None:
     """They are in no recording that didn't ask for them, and in one that did with all others."""
-    assert set(KINDS) - set(DEFAULT_KINDS) == {"drift", "noise"}
-    asked = inject(plant, rate=0.5, seed=0, kinds=["drift", "noise", "loss"])
-    assert set(asked["kind"]) == {"", "drift", "noise", "loss"}
+    assert set(FAULT_KINDS) - set(DEFAULT_FAULT_KINDS) == {"drift", "noise"}
+    injected = inject(plant, rate=0.5, seed=0, kinds=["drift", "noise", "loss"])
+    assert set(injected["kind"]) == {"", "drift", "noise", "loss"}
 
 
 def test_a_seed_is_one_set_of_faults(plant: pd.DataFrame) -> None:
@@ -49,20 +49,21 @@ def test_a_seed_is_one_set_of_faults(plant: pd.DataFrame) -> None:
     assert not first.equals(other)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(FAULT_KINDS))
 def test_no_fault_is_too_small(plant: pd.DataFrame, kind: str) -> None:
     """Each faulty value is half a spread or more from the true one: less would be noise in the labels."""
     faulty = inject(plant, 0.3, seed=0, kinds=[kind])
     for group, rows in plant.groupby("group").indices.items():
-        for name, feature in zip(NAMES, FEATURES, strict=True):
-            true = plant[name].to_numpy()[rows]
-            off = np.abs(faulty[name].to_numpy()[rows] - true)
-            assert off[off > 0].min(initial=np.inf) >= 0.5 * Sensor.of(true, feature.unit).spread - 0.011, (
-                group
-            )
+        for name, feature in zip(FEATURE_NAMES, FEATURES, strict=True):
+            true_values = plant[name].to_numpy()[rows]
+            error = np.abs(faulty[name].to_numpy()[rows] - true_values)
+            assert (
+                error[error > 0].min(initial=np.inf)
+                >= 0.5 * SensorStats.from_values(true_values, feature.unit).spread - 0.011
+            ), group
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if KINDS[kind].measurable])
+@pytest.mark.parametrize("kind", [kind for kind in FAULT_KINDS if FAULT_KINDS[kind].measurable])
 def test_only_bounds_leaves_what_a_sensor_can_report(plant: pd.DataFrame, kind: str) -> None:
     """No other kind makes a humidity that can't be."""
     faulty = inject(plant, 0.5, seed=0, kinds=[kind])
@@ -73,16 +74,16 @@ def test_only_bounds_leaves_what_a_sensor_can_report(plant: pd.DataFrame, kind: 
 def test_a_partner_stays_healthy(plant: pd.DataFrame) -> None:
     """Faults hit one sensor or one mote, never both of a pair: a window tells a fault by the partner."""
     faulty = inject(plant, 0.5, seed=0)
-    touched = faulty[NAMES] != plant[NAMES]
-    assert not (touched["temperature_1"] & touched["temperature_2"]).any()
-    assert not (touched["humidity_1"] & touched["humidity_2"]).any()
-    assert (touched["temperature_1"] & touched["humidity_1"]).any()
+    changed = faulty[FEATURE_NAMES] != plant[FEATURE_NAMES]
+    assert not (changed["temperature_1"] & changed["temperature_2"]).any()
+    assert not (changed["humidity_1"] & changed["humidity_2"]).any()
+    assert (changed["temperature_1"] & changed["humidity_1"]).any()
 
 
-def _apply(kind: str, true: list[float], size: float) -> list[float]:
-    sensor = Sensor(spread=2, low=10, high=30, limits=(-40, 125), decimals=2)
-    rules: Kind = KINDS[kind]
-    return list(rules.apply(np.array(true), size, sensor, np.random.default_rng(0)))
+def _apply(kind: str, true_values: list[float], size: float) -> list[float]:
+    sensor = SensorStats(spread=2, p1=10, p99=30, measuring_range=(-40, 125), decimals=2)
+    fault_kind: FaultKind = FAULT_KINDS[kind]
+    return list(fault_kind.apply(np.array(true_values), size, sensor, np.random.default_rng(0)))
 
 
 @pytest.mark.parametrize(
@@ -122,11 +123,11 @@ def test_noise_scatters_to_both_sides() -> None:
 
 def test_an_incomplete_reading_is_passed_over(plant: pd.DataFrame) -> None:
     """A reading with an empty cell stays as it is, and the others get their faults."""
-    holes = plant.copy()
-    holes.loc[::7, "humidity_1"] = np.nan
-    faulty = inject(holes, 0.3, seed=0)
+    incomplete = plant.copy()
+    incomplete.loc[::7, "humidity_1"] = np.nan
+    faulty = inject(incomplete, 0.3, seed=0)
     assert (faulty.loc[::7, "kind"] == "").all()
-    pd.testing.assert_frame_equal(faulty.loc[::7, NAMES], holes.loc[::7, NAMES])
+    pd.testing.assert_frame_equal(faulty.loc[::7, FEATURE_NAMES], incomplete.loc[::7, FEATURE_NAMES])
 
 
 def test_faults_are_not_put_on_faults(plant: pd.DataFrame) -> None:
@@ -146,4 +147,4 @@ def test_a_group_needs_enough_readings(plant: pd.DataFrame) -> None:
 def test_a_kind_that_cannot_show_is_refused(plant: pd.DataFrame) -> None:
     """Where a sensor reads about 0 anyway, reading 0 is no fault."""
     with pytest.raises(InputError, match="kind loss doesn't show"):
-        inject(plant.assign(**dict.fromkeys(NAMES, 0.1)), 0.3, seed=0, kinds=["loss"])
+        inject(plant.assign(**dict.fromkeys(FEATURE_NAMES, 0.1)), 0.3, seed=0, kinds=["loss"])

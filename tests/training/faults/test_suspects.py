@@ -6,16 +6,16 @@ import pandas as pd
 import pytest
 
 from training.data.lwsndr import DEFAULT_START as LWSNDR_START
-from training.data.lwsndr import join
+from training.data.lwsndr import join_motes
 from training.data.plant_kinds import PLANT_KINDS
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.faults.inject import inject
-from training.faults.suspects import find
-from training.report.suspects_plots import stretches
+from training.faults.suspects import find_suspicious
+from training.report.suspects_plots import draw_stretches
 
 
 @pytest.fixture(scope="module")
-def rest() -> pd.DataFrame:
+def healthy_frame() -> pd.DataFrame:
     """Return two hours of two healthy groups."""
     return simulate(Plant(2, 4, DEFAULT_START), 0, 2)
 
@@ -23,7 +23,7 @@ def rest() -> pd.DataFrame:
 @pytest.mark.parametrize("kind", PLANT_KINDS)
 def test_a_healthy_plant_is_not_suspected(kind: str) -> None:
     """Days, doors, compressors and programmes move both sensors of a pair, and nothing is said of them."""
-    assert find(simulate(Plant(6, 1, DEFAULT_START, kind), 0, 12)) == []
+    assert find_suspicious(simulate(Plant(6, 1, DEFAULT_START, kind), 0, 12)) == []
 
 
 @pytest.mark.parametrize("kind", PLANT_KINDS)
@@ -31,16 +31,16 @@ def test_injected_faults_are_found(kind: str) -> None:
     """Nine in ten faulty readings lie in a suspicious stretch, and of the others hardly any."""
     frame = inject(simulate(Plant(6, 1, DEFAULT_START, kind), 0, 12), 0.03, 0)
     found = np.zeros(len(frame), dtype=bool)
-    for stretch in find(frame):
+    for stretch in find_suspicious(frame):
         found |= (
-            (frame["group"] == stretch.group) & frame["ts"].between(stretch.begin, stretch.end)
+            (frame["group"] == stretch.group) & frame["ts"].between(stretch.start_ts, stretch.end_ts)
         ).to_numpy()
     faulty = (frame["label"] == -1).to_numpy()
     assert found[faulty].mean() > 0.9
     assert found[~faulty].mean() < 0.01
 
 
-def _rows(frame: pd.DataFrame) -> pd.Series:
+def _second_half_hour(frame: pd.DataFrame) -> pd.Series:
     """Return where group 2 is in its second half hour: 360 readings."""
     minutes = (frame["ts"] - frame["ts"].min()) / 60
     return (frame["group"] == "line1/station2") & (minutes >= 30) & (minutes < 60)
@@ -59,64 +59,68 @@ def _impossible(frame: pd.DataFrame, rows: pd.Series) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "feature", "why"),
+    ("fault", "feature", "reason"),
     [
         (_offset, "humidity_2", "above humidity_1 by 8"),
         (_stuck, "temperature_1", "all the time; temperature_2 moves"),
         (_impossible, "humidity_1", "%RH, beyond 0 to 100"),
     ],
 )
-def test_what_is_said_of_a_stretch(
-    rest: pd.DataFrame, fault: Callable[[pd.DataFrame, pd.Series], None], feature: str, why: str
+def test_a_suspicious_stretch_says_what_is_wrong(
+    healthy_frame: pd.DataFrame, fault: Callable[[pd.DataFrame, pd.Series], None], feature: str, reason: str
 ) -> None:
     """A stretch is told with its group, its sensor, when it was and what is wrong with it."""
-    frame = rest.copy()
-    rows = _rows(frame)
+    frame = healthy_frame.copy()
+    rows = _second_half_hour(frame)
     fault(frame, rows)
-    found = [stretch for stretch in find(frame) if stretch.feature == feature]
+    found = [stretch for stretch in find_suspicious(frame) if stretch.feature == feature]
     assert len(found) == 1
     (stretch,) = found
     assert (stretch.group, stretch.feature) == ("line1/station2", feature)
-    assert why in stretch.why
-    assert stretch.begin == pytest.approx(frame.loc[rows, "ts"].min(), abs=300)
-    assert stretch.end == pytest.approx(frame.loc[rows, "ts"].max(), abs=300)
-    assert stretch.size >= 1
+    assert reason in stretch.reason
+    assert stretch.start_ts == pytest.approx(frame.loc[rows, "ts"].min(), abs=300)
+    assert stretch.end_ts == pytest.approx(frame.loc[rows, "ts"].max(), abs=300)
+    assert stretch.severity >= 1
 
 
-def test_a_pair_that_is_apart_for_good(rest: pd.DataFrame) -> None:
+def test_a_pair_that_is_apart_for_good(healthy_frame: pd.DataFrame) -> None:
     """A sensor that is wrong from the first reading to the last is suspected, or its partner."""
-    wrong = rest["temperature_2"].where(rest["group"] != "line1/station1", rest["temperature_2"] + 3)
-    (stretch,) = find(rest.assign(temperature_2=wrong))
-    assert (stretch.group, stretch.readings) == ("line1/station1", 1440)
+    wrong = healthy_frame["temperature_2"].where(
+        healthy_frame["group"] != "line1/station1", healthy_frame["temperature_2"] + 3
+    )
+    (stretch,) = find_suspicious(healthy_frame.assign(temperature_2=wrong))
+    assert (stretch.group, stretch.reading_count) == ("line1/station1", 1440)
     assert stretch.feature == "temperature_1 or temperature_2"
 
 
-def test_the_worst_comes_first(rest: pd.DataFrame) -> None:
+def test_the_worst_comes_first(healthy_frame: pd.DataFrame) -> None:
     """Of two stretches the one that is further off is shown first, whatever came first in time."""
-    frame = rest.copy()
-    for minute, by in ((20, 2.0), (80, 9.0)):
+    frame = healthy_frame.copy()
+    for minute, offset in ((20, 2.0), (80, 9.0)):
         rows = (frame["ts"] - frame["ts"].min()).between(minute * 60, minute * 60 + 120)
-        frame.loc[rows & (frame["group"] == "line1/station1"), "temperature_1"] += by
-    assert [round(stretch.size) for stretch in find(frame)] == [23, 5]
+        frame.loc[rows & (frame["group"] == "line1/station1"), "temperature_1"] += offset
+    assert [round(stretch.severity) for stretch in find_suspicious(frame)] == [23, 5]
 
 
-def test_real_recordings(lwsndr: Path) -> None:
+def test_real_recordings_show_only_the_staged_event(lwsndr: Path) -> None:
     """Of two sites outdoors nothing is suspected but the hot water poured beside one mote of each."""
     for names in (
         ("multihop_outdoor_moteid1_data.txt", "multihop_outdoor_moteid2_data.txt"),
         ("singlehop_outdoor_moteid3_data.txt", "singlehop_outdoor_moteid4_data.txt"),
     ):
-        frame = join(*(lwsndr / name for name in names), None, LWSNDR_START).frame
-        found = find(frame)
+        frame = join_motes(*(lwsndr / name for name in names), None, LWSNDR_START).frame
+        found = find_suspicious(frame)
         event = frame.loc[frame["event"] == 1, "ts"]
         assert {stretch.feature.partition("_")[0] for stretch in found} == {"temperature", "humidity"}
-        assert all(event.min() - 60 < stretch.begin < stretch.end < event.max() + 60 for stretch in found)
+        assert all(
+            event.min() - 60 < stretch.start_ts < stretch.end_ts < event.max() + 60 for stretch in found
+        )
 
 
-def test_they_can_be_drawn(rest: pd.DataFrame) -> None:
+def test_suspicious_stretches_can_be_drawn(healthy_frame: pd.DataFrame) -> None:
     """The worst of them are drawn, also where both sensors are suspected."""
-    frame = rest.copy()
-    _offset(frame, _rows(frame))
+    frame = healthy_frame.copy()
+    _offset(frame, _second_half_hour(frame))
     apart = frame.assign(temperature_2=frame["temperature_2"] + 3)
-    assert stretches([frame], find(frame)).startswith(b"\x89PNG")
-    assert stretches([apart], find(apart)).startswith(b"\x89PNG")
+    assert draw_stretches([frame], find_suspicious(frame)).startswith(b"\x89PNG")
+    assert draw_stretches([apart], find_suspicious(apart)).startswith(b"\x89PNG")

@@ -11,26 +11,26 @@ import pytest
 
 from monitor import bundle
 from monitor.cli.main import main as monitor_main
-from monitor.detect.baseline import Baseline
+from monitor.detect.baseline import BaselineSpec
 from tests.conftest import ROOT
 from training.cli.main import main
 from training.config.settings import FitSettings
 from training.data import recordings
-from training.data.prepare import Prepared, prepare
+from training.data.prepare import PreparedData, prepare
 from training.network.models import score
 from training.network.train import class_weights, train
 
-SMALL = ("--units", "8,6,4", "--epochs", "1")
+SMALL_NETWORK_FLAGS = ("--units", "8,6,4", "--epochs", "1")
 
 
-def _fit(recording: Path, folder: Path, *more: str) -> None:
-    main(["fit", "--recording", str(recording), "--bundle", str(folder), *more])
+def _fit(recording: Path, folder: Path, *extra_arguments: str) -> None:
+    main(["fit", "--recording", str(recording), "--bundle", str(folder), *extra_arguments])
 
 
 @pytest.fixture(scope="module")
-def prepared(labelled: Path) -> Prepared:
+def prepared(labelled_recording: Path) -> PreparedData:
     """Return the small plant, prepared with default settings."""
-    return prepare([labelled], None, FitSettings())
+    return prepare([labelled_recording], None, FitSettings())
 
 
 def test_the_bundle_is_one_the_monitor_takes(
@@ -42,25 +42,25 @@ def test_the_bundle_is_one_the_monitor_takes(
     assert monitor_main(["check", "--config", str(config)]) == 0
     manifest = bundle.load(bundle_folder).manifest
     assert manifest.id in capsys.readouterr().out
-    assert manifest.names == tuple(recordings.NAMES)
+    assert manifest.feature_names == tuple(recordings.FEATURE_NAMES)
     assert (manifest.steps, manifest.sample_period, manifest.threshold) == (3, 5.0, 0.5)
     assert manifest.data["groups"] == ["line1/station1", "line1/station2"]
     assert manifest.data["readings"] == len(plant)
     assert manifest.data["settings"]["epochs"] == 6
     low, high = manifest.ranges["temperature_1"]
     assert -4 < low < 0 < high < 4  # in units of a group's normal
-    assert manifest.baseline == Baseline(floors=(0.08, 0.5, 0.08, 0.5))
+    assert manifest.baseline == BaselineSpec(floors=(0.08, 0.5, 0.08, 0.5))
     assert manifest.distribution is not None
     spread = manifest.distribution["temperature_1"]
     assert (spread.low, spread.high) == (low, high)
 
 
-def test_the_model_has_learnt(bundle_folder: Path) -> None:
+def test_the_trained_network_finds_faults(bundle_folder: Path) -> None:
     """A few epochs on an hour of readings find most faults in the next minutes."""
     assert bundle.load(bundle_folder).manifest.quality["f1"] > 0.8
 
 
-def test_the_scaler_is_saved_as_numbers(bundle_folder: Path, prepared: Prepared) -> None:
+def test_the_scaler_is_saved_as_numbers(bundle_folder: Path, prepared: PreparedData) -> None:
     """The bundle holds mean and spread of the training part, and no file that would have to be unpickled."""
     scaler = bundle.load(bundle_folder).scaler
     np.testing.assert_array_equal(scaler.mean, prepared.scaler.mean)
@@ -77,22 +77,22 @@ def test_the_report_is_in_the_bundle(bundle_folder: Path) -> None:
     (bundle_folder / "report" / "report.html").stat()
 
 
-def test_the_same_training_gives_the_same_id(labelled: Path, tmp_path: Path) -> None:
+def test_the_same_training_gives_the_same_id(labelled_recording: Path, tmp_path: Path) -> None:
     """Two runs with one seed give one bundle."""
     ids = []
     for name in ("first", "again"):
-        _fit(labelled, tmp_path / name, *SMALL)
+        _fit(labelled_recording, tmp_path / name, *SMALL_NETWORK_FLAGS)
         ids.append(bundle.load(tmp_path / name).manifest.id)
     assert ids[0] == ids[1]
 
 
-def test_labelled_windows_make_a_bundle(prepared: Prepared, tmp_path: Path) -> None:
+def test_labelled_windows_make_a_bundle(prepared: PreparedData, tmp_path: Path) -> None:
     """A file of 12 columns and Label is enough, 1 is Normal there, and without a test nothing is claimed."""
     data = prepared.train
     table = pd.DataFrame(data.windows.reshape(len(data), 12)).assign(Label=np.where(data.faulty, -1, 1))
     table.to_csv(tmp_path / "windows.csv", index=False)
-    words = ["--windows", str(tmp_path / "windows.csv"), "--bundle", str(tmp_path / "bundle")]
-    main(["fit", *words, *SMALL, "--network", "dense", "--test-share", "0"])
+    arguments = ["--windows", str(tmp_path / "windows.csv"), "--bundle", str(tmp_path / "bundle")]
+    main(["fit", *arguments, *SMALL_NETWORK_FLAGS, "--network", "dense", "--test-share", "0"])
     manifest = bundle.load(tmp_path / "bundle").manifest
     assert manifest.data["windows_file"] == "windows.csv"
     assert manifest.baseline is None
@@ -101,7 +101,7 @@ def test_labelled_windows_make_a_bundle(prepared: Prepared, tmp_path: Path) -> N
     assert manifest.data["test"]["windows"] == 0
 
 
-def test_training_stops_and_keeps_the_best(prepared: Prepared) -> None:
+def test_training_stops_and_keeps_the_best(prepared: PreparedData) -> None:
     """It stops `patience` epochs after the best validation loss, whose weights are the ones that are kept."""
     settings = FitSettings(network="dense", units=(16, 8, 4), learning_rate=0.05, patience=2, batch_size=256)
     trained = train(prepared, settings)
@@ -123,7 +123,7 @@ def test_class_weights() -> None:
     assert class_weights(faulty, FitSettings(class_weight=(1.0, 10.0))) == {0: 1, 1: 10}
 
 
-def test_class_weights_are_used(prepared: Prepared) -> None:
+def test_class_weights_are_used(prepared: PreparedData) -> None:
     """A class that counts for nearly nothing is hardly ever called."""
     shares = []
     for weight in ((1.0, 1e-4), (1e-4, 1.0)):
@@ -136,36 +136,44 @@ def test_class_weights_are_used(prepared: Prepared) -> None:
 
 
 def test_data_that_cannot_train_is_exit_2(
-    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What can't train a model ends with exit 2, one line that names the file, and no bundle."""
     path = tmp_path / "healthy.csv"
-    recordings.write(recordings.read(labelled).assign(label=1), path)
-    with pytest.raises(SystemExit) as left:
+    recordings.write(recordings.read(labelled_recording).assign(label=1), path)
+    with pytest.raises(SystemExit) as exit_info:
         _fit(path, tmp_path / "bundle")
-    assert left.value.code == 2
+    assert exit_info.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert f"{path}: all windows to train on are Normal" in line
     assert not (tmp_path / "bundle").exists()
 
 
 def test_a_folder_that_is_no_bundle_is_not_replaced(
-    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A slip in `--bundle` deletes nothing."""
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(SystemExit) as left:
-        _fit(labelled, tmp_path)
-    assert left.value.code == 2
+    with pytest.raises(SystemExit) as exit_info:
+        _fit(labelled_recording, tmp_path)
+    assert exit_info.value.code == 2
     assert "is no bundle" in capsys.readouterr().err
     assert (tmp_path / "thesis.txt").exists()
 
 
-def test_an_interrupted_training_leaves_nothing(labelled: Path, tmp_path: Path) -> None:
+def test_an_interrupted_training_leaves_nothing(labelled_recording: Path, tmp_path: Path) -> None:
     """Ctrl-C ends with 130, says nothing on stderr and leaves no half-written bundle."""
-    words = ["fit", "--recording", labelled, "--bundle", tmp_path / "bundle", "--epochs", "9999"]
+    arguments = [
+        "fit",
+        "--recording",
+        labelled_recording,
+        "--bundle",
+        tmp_path / "bundle",
+        "--epochs",
+        "9999",
+    ]
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "training", *map(str, words)],
+        [sys.executable, "-u", "-m", "training", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -175,7 +183,7 @@ def test_an_interrupted_training_leaves_nothing(labelled: Path, tmp_path: Path) 
         while not process.stdout.readline().startswith("epoch 1/9999"):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, output = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert said == ""
+    assert output == ""
     assert list(tmp_path.iterdir()) == []

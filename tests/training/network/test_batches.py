@@ -2,22 +2,27 @@ import numpy as np
 import pytest
 
 from monitor.core.quantities import quantity_numbers
-from training.data.recordings import NAMES
-from training.network.augmentation import Moves, Variations
+from training.data.recordings import FEATURE_NAMES
+from training.network.augmentation import JointShift, SwapAndScale
 from training.network.batches import Batches
 
 SCALE = np.array([2.0, 10.0, 4.0, 5.0])
 
 
-def build(shift: float = 1.0, seed: int = 0) -> Batches:
+def _build_batches(shift: float = 1.0, seed: int = 0) -> Batches:
     """Cut 100 windows, each of a value of its own, into batches of 32."""
     scaled = np.repeat(np.arange(100, dtype=np.float32), 12).reshape(100, 3, 4)
     return Batches(
-        scaled, np.arange(100) % 3 == 0, np.ones(100), change=Moves(shift, SCALE), size=32, seed=seed
+        scaled,
+        np.arange(100) % 3 == 0,
+        np.ones(100),
+        augmentation=JointShift(shift, SCALE),
+        batch_size=32,
+        seed=seed,
     )
 
 
-def epoch(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
+def _run_epoch(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
     """Return one epoch's windows and truth, joined."""
     parts = [batches[number] for number in range(len(batches))]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
@@ -25,15 +30,15 @@ def epoch(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
 
 def test_pairs_are_of_one_quantity() -> None:
     """Temperatures are one pair and humidities the other."""
-    by_name = dict(zip(NAMES, quantity_numbers(NAMES).tolist(), strict=True))
+    by_name = dict(zip(FEATURE_NAMES, quantity_numbers(FEATURE_NAMES).tolist(), strict=True))
     assert by_name["temperature_1"] == by_name["temperature_2"] != by_name["humidity_1"]
     assert by_name["humidity_1"] == by_name["humidity_2"]
 
 
 def test_pair_moves_together() -> None:
     """In its own unit, a move is the same for both sensors of a pair and for all readings of a window."""
-    windows, _ = epoch(build(shift=3.0))
-    start = np.round(epoch(build(shift=0.0))[0][:, :1, :1])
+    windows, _ = _run_epoch(_build_batches(shift=3.0))
+    start = np.round(_run_epoch(_build_batches(shift=0.0))[0][:, :1, :1])
     moves = (windows - start) * SCALE  # (window, step, feature), in the feature's unit
     assert moves[:, :, 0] == pytest.approx(moves[:, :, 2], abs=1e-3)
     assert moves[:, :, 1] == pytest.approx(moves[:, :, 3], abs=1e-3)
@@ -44,29 +49,29 @@ def test_pair_moves_together() -> None:
 
 def test_without_shift_nothing_moves() -> None:
     """With shift 0, an epoch is every window once, with its truth, in another order than the last epoch."""
-    batches = build(shift=0.0)
-    first, truth = epoch(batches)
+    batches = _build_batches(shift=0.0)
+    first, truth = _run_epoch(batches)
     assert sorted(first[:, 0, 0].tolist()) == list(range(100))
     assert (truth == (first[:, 0, 0] % 3 == 0)).all()
     batches.on_epoch_end()
-    assert epoch(batches)[0][:, 0, 0].tolist() != first[:, 0, 0].tolist()
+    assert _run_epoch(batches)[0][:, 0, 0].tolist() != first[:, 0, 0].tolist()
 
 
-def test_seed_decides() -> None:
+def test_the_same_seed_gives_the_same_batches() -> None:
     """The same seed gives the same batches, another seed others."""
-    assert (epoch(build(seed=1))[0] == epoch(build(seed=1))[0]).all()
-    assert (epoch(build(seed=1))[0] != epoch(build(seed=2))[0]).any()
+    assert (_run_epoch(_build_batches(seed=1))[0] == _run_epoch(_build_batches(seed=1))[0]).all()
+    assert (_run_epoch(_build_batches(seed=1))[0] != _run_epoch(_build_batches(seed=2))[0]).any()
 
 
-def _varied(windows: np.ndarray, *, faulty: bool, unit: float = 1.0) -> np.ndarray:
+def _augment(windows: np.ndarray, *, faulty: bool, unit: float = 1.0) -> np.ndarray:
     rng = np.random.default_rng(0)
-    return Variations(unit).move(windows.astype(np.float32), np.full(len(windows), faulty), rng)
+    return SwapAndScale(unit).augment(windows.astype(np.float32), np.full(len(windows), faulty), rng)
 
 
 def test_sensors_change_places() -> None:
     """Pairs stay pairs in every order, the three readings of a window have the same, and all orders come."""
     windows = np.tile(np.array([1.0, 2.0, -1.0, -2.0]), (400, 3, 1)) * 1.5  # 3 units: stays as far as it is
-    varied = _varied(windows, faulty=False)
+    varied = _augment(windows, faulty=False)
     assert (varied[:, :1] == varied).all()
     assert varied[:, 0, 0] == pytest.approx(-varied[:, 0, 2])
     assert varied[:, 0, 1] == pytest.approx(-varied[:, 0, 3])
@@ -78,11 +83,11 @@ def test_normal_windows_are_stretched_and_faulty_ones_shrunk(unit: float) -> Non
     """A Normal window strays up to 3 units and never less than it did, a Faulty one 3.8 units or more."""
     rng = np.random.default_rng(1)
     normal = (
-        np.abs(_varied(rng.normal(0, 0.5, (2000, 3, 4)) * unit, faulty=False, unit=unit)).max(axis=(1, 2))
+        np.abs(_augment(rng.normal(0, 0.5, (2000, 3, 4)) * unit, faulty=False, unit=unit)).max(axis=(1, 2))
         / unit
     )
     faulty = (
-        np.abs(_varied(rng.normal(0, 30, (2000, 3, 4)) * unit, faulty=True, unit=unit)).max(axis=(1, 2))
+        np.abs(_augment(rng.normal(0, 30, (2000, 3, 4)) * unit, faulty=True, unit=unit)).max(axis=(1, 2))
         / unit
     )
     assert 2.9 < normal.max() <= 3.001

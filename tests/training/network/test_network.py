@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 from monitor import bundle
 from monitor.bundle.model import Classifier
 from training.config.settings import INITIALIZERS, FitSettings
-from training.data.recordings import NAMES
+from training.data.recordings import FEATURE_NAMES
 from training.network import models, onnx_graph
 from training.network.backend import keras
-from training.network.suppress_stderr import quiet
+from training.network.suppress_stderr import suppress_stderr
 
-STEPS, FEATURES = 3, len(NAMES)
+STEPS, FEATURES = 3, len(FEATURE_NAMES)
 
 
 def _build(**settings: object) -> keras.Model:
-    models.make_repeatable(0)
-    return models.build(FitSettings(**settings), STEPS, FEATURES, updates=10)  # type: ignore[arg-type]
+    models.make_deterministic(0)
+    return models.build(FitSettings(**settings), STEPS, FEATURES, updates_per_epoch=10)  # type: ignore[arg-type]
 
 
 def _windows(count: int) -> NDArray[np.float32]:
@@ -87,12 +87,12 @@ def test_a_seed_is_one_network() -> None:
     first, again = (models.weights(_build()) for _ in range(2))
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one, other)
-    models.make_repeatable(1)
-    another = models.weights(models.build(FitSettings(), STEPS, FEATURES, updates=10))
+    models.make_deterministic(1)
+    another = models.weights(models.build(FitSettings(), STEPS, FEATURES, updates_per_epoch=10))
     assert not np.array_equal(first[0], another[0])
 
 
-def _agree(model: keras.Model, onnx: bytes) -> None:
+def _assert_same_scores(model: keras.Model, onnx: bytes) -> None:
     windows = _windows(10_000)
     scores = Classifier(onnx, STEPS, FEATURES).score(windows)
     np.testing.assert_allclose(scores, models.score(model, windows), rtol=0, atol=1e-5)
@@ -101,13 +101,13 @@ def _agree(model: keras.Model, onnx: bytes) -> None:
 def test_onnx_scores_as_keras_does(bundle_folder: Path) -> None:
     """The trained network agrees to 1e-5 on 10,000 windows, however extreme their values."""
     bundle.load(bundle_folder)
-    with quiet():
+    with suppress_stderr():
         model = keras.saving.load_model(bundle_folder / "model.keras")
-    _agree(model, (bundle_folder / "model.onnx").read_bytes())
+    _assert_same_scores(model, (bundle_folder / "model.onnx").read_bytes())
 
 
 def test_the_dense_network_exports_too() -> None:
     """The other network gives the same scores in ONNX as well."""
     model = _build(network="dense")
     models.score(model, _windows(50))
-    _agree(model, onnx_graph.to_onnx(model))
+    _assert_same_scores(model, onnx_graph.to_onnx(model))

@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from training.data.cleaning import Box
+from training.data.cleaning import BoxStats
 from training.data.dataset import Dataset
 from training.data.recordings import FEATURES
-from training.evaluate.comparison_table import Standing, Table
+from training.evaluate.comparison_table import ClassifierResult, ComparisonTable
 from training.evaluate.quality import Evaluation, evaluate
 from training.report import plots
 
 KINDS = ["bounds", "drift", "gain", "loss", "noise", "offset", "spike", "stuck"]
 
 
-def _evaluation(count: int, *, both: bool = True) -> Evaluation:
+def _evaluation(count: int, *, both_classes: bool = True) -> Evaluation:
     rng = np.random.default_rng(0)
-    faulty = rng.random(count) < (0.3 if both else 0)
-    data = Dataset.of(
-        stretches=np.zeros(count, dtype=np.intp),
+    faulty = rng.random(count) < (0.3 if both_classes else 0)
+    data = Dataset.from_windows(
+        series_ids=np.zeros(count, dtype=np.intp),
         ts=5.0 * (np.arange(count)[:, None] + np.arange(3)),
         windows=np.zeros((count, 3, 4)),
         faulty=faulty,
@@ -30,28 +30,28 @@ def _evaluation(count: int, *, both: bool = True) -> Evaluation:
     return evaluate(data, np.clip(0.6 * faulty + rng.normal(0.2, 0.2, count), 0, 1), 0.5, 5.0)
 
 
-def _tables() -> list[Table]:
+def _comparison_tables() -> list[ComparisonTable]:
     quality = _evaluation(500).quality
     names = ["LSTM", "dense network", "random forest", "hist. gradient boosting"]
     return [
-        Table(split, tuple(Standing(name, "", 4, quality, 0.0, 1.0) for name in names))
+        ComparisonTable(split, tuple(ClassifierResult(name, "", 4, quality, 0.0, 1.0) for name in names))
         for split in ("time", "random")
     ]
 
 
-def _all() -> dict[str, bytes]:
-    box = Box(1, 2, 3, 4, 5, tuple(np.linspace(6, 60, 100)))
+def _draw_all() -> dict[str, bytes]:
+    box = BoxStats(1, 2, 3, 4, 5, tuple(np.linspace(6, 60, 100)))
     return {
-        **plots.pictures(_evaluation(20_000)),
+        **plots.evaluation_plots(_evaluation(20_000)),
         "loss": plots.losses({"loss": [0.5, 0.1, 0.05], "val_loss": [0.4, 0.1, 0.2]}),
-        "boxes": plots.boxes([box] * 12, [box] * 12, FEATURES, 1.5),
-        "standings": plots.standings(_tables()),
+        "boxes": plots.box_plots([box] * 12, [box] * 12, FEATURES, 1.5),
+        "standings": plots.classifier_f1(_comparison_tables()),
     }
 
 
 def test_every_picture_is_a_small_png() -> None:
     """Each can be read as a picture, is large enough to read and below 150 KB."""
-    for name, png in _all().items():
+    for name, png in _draw_all().items():
         pixels = matplotlib.image.imread(BytesIO(png), format="png")
         assert min(pixels.shape[:2]) > 300, name
         assert len(png) < 150_000, name
@@ -71,19 +71,22 @@ sys.exit("matplotlib.pyplot" in sys.modules)
 
 def test_the_same_data_is_the_same_file() -> None:
     """Two runs draw the same bytes, so that a bundle's sums don't change by themselves."""
-    assert _all() == _all()
+    assert _draw_all() == _draw_all()
 
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_windows_of_one_class(count: int) -> None:
     """Where there is nothing to find, what can be drawn is drawn and the rest left out."""
-    assert set(plots.pictures(_evaluation(count, both=False))) == {"confusion.png", "calibration.png"}
+    assert set(plots.evaluation_plots(_evaluation(count, both_classes=False))) == {
+        "confusion.png",
+        "calibration.png",
+    }
 
 
-def test_one_epoch() -> None:
+def test_a_single_epoch_can_be_drawn() -> None:
     """A single epoch is a point on the loss curve, not an empty picture."""
-    short = plots.losses({"loss": [0.5], "val_loss": [0.4]})
-    assert matplotlib.image.imread(BytesIO(short), format="png").size
+    png = plots.losses({"loss": [0.5], "val_loss": [0.4]})
+    assert matplotlib.image.imread(BytesIO(png), format="png").size
 
 
 def test_a_loss_of_zero_can_be_drawn() -> None:

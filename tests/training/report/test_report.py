@@ -9,17 +9,17 @@ import pytest
 from monitor.bundle import Manifest
 from tests.support.browser import Browser
 from training.config.settings import FitSettings
-from training.data.prepare import Prepared, prepare
-from training.data.recordings import FEATURES, NAMES
+from training.data.prepare import PreparedData, prepare
+from training.data.recordings import FEATURE_NAMES, FEATURES
 from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import evaluate
-from training.network.weights import Layer
+from training.network.weights import LayerWeights
 from training.report import model_card
 
-EVIL = "line<1>/\"'&<img src=http://elsewhere.example/x.png>"
+HTML_GROUP_NAME = "line<1>/\"'&<img src=http://elsewhere.example/x.png>"
 
 
-def _manifest(prepared: Prepared, settings: FitSettings) -> Manifest:
+def _manifest(prepared: PreparedData, settings: FitSettings) -> Manifest:
     return Manifest(
         id="0123456789abcdef",
         created="2026-06-01T06:00:00+00:00",
@@ -27,22 +27,22 @@ def _manifest(prepared: Prepared, settings: FitSettings) -> Manifest:
         steps=3,
         sample_period=prepared.sample_period,
         threshold=0.5,
-        ranges=dict.fromkeys(NAMES, (0.0, 1.0)),
-        data={**prepared.sources, "groups": [EVIL], "settings": settings.model_dump(mode="json")},
+        ranges=dict.fromkeys(FEATURE_NAMES, (0.0, 1.0)),
+        data={**prepared.sources, "groups": [HTML_GROUP_NAME], "settings": settings.model_dump(mode="json")},
         quality={},
         versions={"keras": "3"},
     )
 
 
 @pytest.fixture(scope="module")
-def findings(labelled: Path) -> model_card.Findings:
+def findings(labelled_recording: Path) -> model_card.Findings:
     """Return what a training of the small plant might find, with a group that wants to be HTML."""
     settings = FitSettings()
-    prepared = prepare([labelled], None, settings)
+    prepared = prepare([labelled_recording], None, settings)
     rng = np.random.default_rng(0)
     scores = np.clip(0.8 * prepared.test.faulty + rng.normal(0.1, 0.15, len(prepared.test)), 0, 1)
     numbers = rng.random((3, 4))
-    layer = Layer("dense", "Dense", MappingProxyType({"weights": np.zeros((12, 1), np.float32)}))
+    layer = LayerWeights("dense", "Dense", MappingProxyType({"weights": np.zeros((12, 1), np.float32)}))
     return model_card.Findings(
         manifest=_manifest(prepared, settings),
         train=prepared.train,
@@ -75,7 +75,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         opened.stop()
 
 
-def _open(browser: Browser, html: bytes, folder: Path) -> str:
+def _open_report(browser: Browser, html: bytes, folder: Path) -> str:
     """Open a report that stands alone in a folder; return its address."""
     path = folder / "report.html"
     path.write_bytes(html)
@@ -85,32 +85,32 @@ def _open(browser: Browser, html: bytes, folder: Path) -> str:
 
 def test_every_picture_shows(browser: Browser, files: dict[str, bytes], tmp_path: Path) -> None:
     """The page alone, without the files beside it, shows each of them, and says what it shows."""
-    _open(browser, files["report/report.html"], tmp_path)
-    widths = browser.ask("[...document.images].map(image => image.complete ? image.naturalWidth : 0)")
+    _open_report(browser, files["report/report.html"], tmp_path)
+    widths = browser.evaluate("[...document.images].map(image => image.complete ? image.naturalWidth : 0)")
     assert len(widths) == len(files) - 1 == 8
     assert min(widths) > 400
-    assert browser.ask("[...document.images].every(image => image.alt)")
+    assert browser.evaluate("[...document.images].every(image => image.alt)")
 
 
 def test_nothing_is_asked_of_another_host(browser: Browser, files: dict[str, bytes], tmp_path: Path) -> None:
     """Of all requests that the browser makes, one is for a file and the rest is inside the page."""
     browser.requests.clear()
-    address = _open(browser, files["report/report.html"], tmp_path)
+    address = _open_report(browser, files["report/report.html"], tmp_path)
     assert [url for url in browser.requests if not url.startswith("data:")] == [address]
 
 
 def test_no_link_is_broken(browser: Browser, files: dict[str, bytes], tmp_path: Path) -> None:
     """Whatever the page points at is in the page."""
-    _open(browser, files["report/report.html"], tmp_path)
-    links = browser.ask("[...document.querySelectorAll('[href],[src]')].map(e => e.href || e.src)")
+    _open_report(browser, files["report/report.html"], tmp_path)
+    links = browser.evaluate("[...document.querySelectorAll('[href],[src]')].map(e => e.href || e.src)")
     assert [link for link in links if not link.startswith("data:")] == []
 
 
 def test_what_comes_from_data_stays_text(browser: Browser, files: dict[str, bytes], tmp_path: Path) -> None:
     """A group's name that looks like HTML is shown as it is written."""
-    _open(browser, files["report/report.html"], tmp_path)
-    assert EVIL in browser.ask("document.body.innerText")
-    assert browser.ask("document.querySelectorAll('img[src^=http]').length") == 0
+    _open_report(browser, files["report/report.html"], tmp_path)
+    assert HTML_GROUP_NAME in browser.evaluate("document.body.innerText")
+    assert browser.evaluate("document.querySelectorAll('img[src^=http]').length") == 0
 
 
 @pytest.mark.parametrize(("scheme", "darker"), [("light", False), ("dark", True)])
@@ -118,19 +118,24 @@ def test_light_and_dark(
     browser: Browser, files: dict[str, bytes], tmp_path: Path, scheme: str, *, darker: bool
 ) -> None:
     """Paper and ink follow what the reader prefers."""
-    browser.prefer(scheme)
-    _open(browser, files["report/report.html"], tmp_path)
-    tone = "getComputedStyle(document.body).{}.match(/\\d+/g).reduce((sum, part) => sum + +part, 0)"
-    ink, paper = browser.ask(tone.format("color")), browser.ask(tone.format("backgroundColor"))
+    browser.set_color_scheme(scheme)
+    _open_report(browser, files["report/report.html"], tmp_path)
+    brightness_script = (
+        "getComputedStyle(document.body).{}.match(/\\d+/g).reduce((sum, part) => sum + +part, 0)"
+    )
+    ink, paper = (
+        browser.evaluate(brightness_script.format("color")),
+        browser.evaluate(brightness_script.format("backgroundColor")),
+    )
     assert (paper < ink) == darker
     assert abs(paper - ink) > 400
 
 
 def test_a_phone_need_not_scroll_sideways(browser: Browser, files: dict[str, bytes], tmp_path: Path) -> None:
     """Only tables scroll by themselves; the page is as wide as the screen."""
-    _open(browser, files["report/report.html"], tmp_path)
-    browser.ask("document.documentElement.style.width = '360px'")
-    assert browser.ask("document.body.scrollWidth") <= 360
+    _open_report(browser, files["report/report.html"], tmp_path)
+    browser.evaluate("document.documentElement.style.width = '360px'")
+    assert browser.evaluate("document.body.scrollWidth") <= 360
 
 
 def test_it_reads_like_a_model_card(files: dict[str, bytes]) -> None:
@@ -149,7 +154,7 @@ def test_a_random_split_is_warned_about(findings: model_card.Findings, files: di
     assert html.index("share readings") < html.index("<h2>Results</h2>")
 
 
-def test_what_to_know_comes_first(findings: model_card.Findings) -> None:
+def test_warnings_come_first(findings: model_card.Findings) -> None:
     """A kind found badly, kinds not tested and Faulty windows that were cleaned away are said first."""
     test, evaluation = findings.test, findings.evaluation
     assert evaluation is not None
@@ -172,8 +177,10 @@ def test_what_to_know_comes_first(findings: model_card.Findings) -> None:
 
 def test_without_a_test_part(findings: model_card.Findings) -> None:
     """Where nothing was measured, the report says so and shows no number that looks like a result."""
-    bare = dataclasses.replace(findings, evaluation=None, importance=None, test=findings.test[:0])
-    files = model_card.build(bare)
+    without_evaluation = dataclasses.replace(
+        findings, evaluation=None, importance=None, test=findings.test[:0]
+    )
+    files = model_card.build(without_evaluation)
     assert "nothing here says how good it is" in files["report/report.html"].decode()
     assert set(files) == {"report/report.html", "report/loss.png", "report/boxes.png"}
 

@@ -6,38 +6,49 @@ import pytest
 
 from training.cli.main import main
 from training.config.settings import INITIALIZERS, FitSettings
-from training.data.prepare import Prepared
+from training.data.prepare import PreparedData
 from training.network import models
 from training.network.backend import keras
-from training.network.suppress_stderr import quiet
+from training.network.suppress_stderr import suppress_stderr
 from training.tune import objective, plots
-from training.tune.initializers import FORMULAS, results
+from training.tune.initializers import FORMULAS, collect_results
 from training.tune.trials import Trial
 
 
-def _study(recording: Path, out: Path, *more: str) -> None:
-    main(["tune", "--study", "initializers", "--recording", str(recording), "--out", str(out), *more])
+def _run_study(recording: Path, out: Path, *extra_arguments: str) -> None:
+    main(
+        [
+            "tune",
+            "--study",
+            "initializers",
+            "--recording",
+            str(recording),
+            "--out",
+            str(out),
+            *extra_arguments,
+        ]
+    )
 
 
 def test_all_initializers_are_measured(
-    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    labelled_recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One table with all eight: formula, mean and spread over the seeds; more seeds go on."""
     tried: list[tuple[str, int]] = []
 
-    def measure(_: Prepared, settings: FitSettings, __: object) -> float:
+    def measure(_: PreparedData, settings: FitSettings, __: object) -> float:
         tried.append((settings.kernel_initializer, settings.seed))
         return 0.5 + settings.seed / 10
 
     monkeypatch.setattr(objective, "measure", measure)
-    _study(labelled, tmp_path, "--seeds", "2", "--seed", "1")
+    _run_study(labelled_recording, tmp_path, "--seeds", "2", "--seed", "1")
     assert set(tried) == {(name, seed) for name in INITIALIZERS for seed in (1, 2)}
     with (tmp_path / "initializers.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["initializer"] for row in rows] == list(INITIALIZERS)
     assert all(float(row["f1_mean"]) == pytest.approx(0.65) for row in rows)
     assert all(float(row["f1_spread"]) == pytest.approx(np.std([0.6, 0.7], ddof=1)) for row in rows)
-    _study(labelled, tmp_path, "--seeds", "3", "--seed", "1")
+    _run_study(labelled_recording, tmp_path, "--seeds", "3", "--seed", "1")
     assert len(tried) == 24
     assert (tmp_path / "initializers.png").read_bytes().startswith(b"\x89PNG")
 
@@ -46,30 +57,28 @@ def test_all_initializers_are_measured(
 def test_formulas_are_what_keras_draws(name: str) -> None:
     """The weights that Keras draws have the spread of the formula in the table."""
     inputs, outputs = 300, 200
-    with quiet():
+    with suppress_stderr():
         drawn = keras.initializers.get(
             {"class_name": name, "config": {} if name in {"zeros", "ones"} else {"seed": 1}}
         )((inputs, outputs))
     weights = np.asarray(drawn)
-    assert weights.std() == pytest.approx(FORMULAS[name].spread(inputs, outputs), rel=0.02)
+    assert weights.std() == pytest.approx(FORMULAS[name].std(inputs, outputs), rel=0.02)
     assert weights.mean() == pytest.approx(float(name == "ones"), abs=1e-3)
     if name.endswith("uniform"):
-        assert np.abs(weights).max() == pytest.approx(
-            FORMULAS[name].spread(inputs, outputs) * 3**0.5, rel=0.01
-        )
+        assert np.abs(weights).max() == pytest.approx(FORMULAS[name].std(inputs, outputs) * 3**0.5, rel=0.01)
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_every_network_gives_one_score_a_window(name: str) -> None:
     """The second LSTM gives its last output and no sequence, so there is no score for each step."""
-    with quiet():
-        built = models.build(FitSettings(kernel_initializer=name, units=(4, 4, 4)), 3, 4, updates=1)
+    with suppress_stderr():
+        built = models.build(FitSettings(kernel_initializer=name, units=(4, 4, 4)), 3, 4, updates_per_epoch=1)
     assert built.output_shape == (None, 1)
 
 
 def test_a_single_seed_has_no_spread() -> None:
     """Of one network no spread is told, and the picture can still be drawn."""
-    one = results([Trial(1, {"kernel_initializer": "zeros", "seed": 0}, 0.0, 1.0)])
-    assert [result.name for result in one] == ["zeros"]
-    assert one[0].spread is None
-    assert plots.initializers(one, 0.4).startswith(b"\x89PNG")
+    single_result = collect_results([Trial(1, {"kernel_initializer": "zeros", "seed": 0}, 0.0, 1.0)])
+    assert [result.name for result in single_result] == ["zeros"]
+    assert single_result[0].std is None
+    assert plots.initializers(single_result, 0.4).startswith(b"\x89PNG")

@@ -11,12 +11,12 @@ from training.config import loading
 from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import recordings
-from training.data.prepare import Prepared, prepare
+from training.data.prepare import PreparedData, prepare
 from training.tune import objective, plots, trials
 from training.tune.trials import Trial
 
 SETTINGS = FitSettings(units=(8, 8, 8), seed=7)
-ABOUT = {"data": ["a"], "settings": SETTINGS.model_dump(mode="json")}
+USER_ATTRS = {"data": ["a"], "settings": SETTINGS.model_dump(mode="json")}
 
 
 def _measure(settings: FitSettings) -> float:
@@ -24,30 +24,30 @@ def _measure(settings: FitSettings) -> float:
     return float(settings.units[0] / 300 - abs(np.log10(settings.learning_rate / 0.003)) / 10)
 
 
-class _Interrupted:
+class _InterruptingMeasure:
     """Measures as `_measure`, but Ctrl-C comes in the given trial."""
 
-    def __init__(self, at: int) -> None:
-        self._left = at
+    def __init__(self, trial_number: int) -> None:
+        self._remaining = trial_number
 
     def __call__(self, settings: FitSettings) -> float:
-        self._left -= 1
-        if not self._left:
+        self._remaining -= 1
+        if not self._remaining:
             raise KeyboardInterrupt
         return _measure(settings)
 
 
 def _search(folder: Path, count: int, measure: Callable[[FitSettings], float] = _measure) -> list[Trial]:
-    with trials.opened(folder, "search", ABOUT) as study:
+    with trials.open_study(folder, "search", USER_ATTRS) as study:
         trials.run(study, trials.search_plan(SETTINGS, count), SETTINGS, measure, lambda _: None)
-        return [replace(trial, seconds=0) for trial in trials.trials(study)]
+        return [replace(trial, seconds=0) for trial in trials.finished_trials(study)]
 
 
-def _tune(recording: Path, out: Path, *more: str) -> None:
-    main(["tune", "--recording", str(recording), "--out", str(out), *more])
+def _tune(recording: Path, out: Path, *extra_arguments: str) -> None:
+    main(["tune", "--recording", str(recording), "--out", str(out), *extra_arguments])
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _read_rows(path: Path) -> list[dict[str, str]]:
     with path.open() as file:
         return [
             {name: cell for name, cell in row.items() if name != "seconds"} for row in csv.DictReader(file)
@@ -55,16 +55,16 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def untrained(monkeypatch: pytest.MonkeyPatch) -> list[Prepared]:
+def measured_data(monkeypatch: pytest.MonkeyPatch) -> list[PreparedData]:
     """Put `_measure` in the place of trainings, and return what data they are handed."""
-    handed: list[Prepared] = []
+    measured: list[PreparedData] = []
 
-    def measure(prepared: Prepared, settings: FitSettings, _: object) -> float:
-        handed.append(prepared)
+    def measure(prepared: PreparedData, settings: FitSettings, _: object) -> float:
+        measured.append(prepared)
         return _measure(settings)
 
     monkeypatch.setattr(objective, "measure", measure)
-    return handed
+    return measured
 
 
 def test_the_notebooks_combinations_come_first(tmp_path: Path) -> None:
@@ -72,10 +72,10 @@ def test_the_notebooks_combinations_come_first(tmp_path: Path) -> None:
     tried: list[FitSettings] = []
     _search(tmp_path, 2, lambda settings: tried.append(settings) or 0.5)  # type: ignore[func-returns-value]
     notebook = [((128, 64, 32), (0.2, 0.2)), ((128, 64, 32), (0.3, 0.2)), ((64, 32, 32), (0.2, 0.2))]
-    assert [(each.units, each.dropout) for each in tried[:3]] == notebook
-    assert {each.learning_rate for each in tried[:3]} == {SETTINGS.learning_rate}
+    assert [(trial_settings.units, trial_settings.dropout) for trial_settings in tried[:3]] == notebook
+    assert {trial_settings.learning_rate for trial_settings in tried[:3]} == {SETTINGS.learning_rate}
     assert len(tried) == 5
-    assert {each.seed for each in tried} == {SETTINGS.seed}
+    assert {trial_settings.seed for trial_settings in tried} == {SETTINGS.seed}
 
 
 def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
@@ -83,18 +83,18 @@ def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
     # More than Optuna's ten random trials at the start, so that later ones depend on what it remembers.
-    whole = _search(tmp_path / "whole", 10)
-    for at in (2, 10):
+    uninterrupted = _search(tmp_path / "whole", 10)
+    for trial_number in (2, 10):
         with pytest.raises(KeyboardInterrupt):
-            _search(tmp_path / "parts", 10, _Interrupted(at))
-    assert _search(tmp_path / "parts", 10) == whole
-    assert len(whole) == 13
+            _search(tmp_path / "parts", 10, _InterruptingMeasure(trial_number))
+    assert _search(tmp_path / "parts", 10) == uninterrupted
+    assert len(uninterrupted) == 13
 
 
 def test_more_trials_go_on_and_done_ones_are_not_repeated(tmp_path: Path) -> None:
     """The same command does nothing twice; a larger number does the rest."""
     first = _search(tmp_path, 2)
-    assert _search(tmp_path, 2, _Interrupted(1)) == first
+    assert _search(tmp_path, 2, _InterruptingMeasure(1)) == first
     assert _search(tmp_path, 4)[:5] == first
 
 
@@ -107,12 +107,12 @@ def test_a_search_learns_from_its_trials(tmp_path: Path) -> None:
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     """A second search in the same folder is refused while the first one runs, and not after it."""
     with (
-        trials.opened(tmp_path, "search", ABOUT),
+        trials.open_study(tmp_path, "search", USER_ATTRS),
         pytest.raises(InputError, match="another process is writing there; expected one at a time"),
-        trials.opened(tmp_path, "search", ABOUT),
+        trials.open_study(tmp_path, "search", USER_ATTRS),
     ):
         pass
-    with trials.opened(tmp_path, "search", ABOUT):
+    with trials.open_study(tmp_path, "search", USER_ATTRS):
         pass
 
 
@@ -125,11 +125,13 @@ def test_a_folder_name_is_taken_as_it_is(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_the_best_goes_to_fit(labelled: Path, tmp_path: Path, untrained: list[Prepared]) -> None:
+def test_the_best_goes_to_fit(
+    labelled_recording: Path, tmp_path: Path, measured_data: list[PreparedData]
+) -> None:
     """best.toml is the settings of the best trial, whole, as `fit --config` reads them."""
-    _tune(labelled, tmp_path, "--trials", "4", "--epochs", "5")
-    rows = _rows(tmp_path / "trials.csv")
-    assert len(rows) == len(untrained) == 7
+    _tune(labelled_recording, tmp_path, "--trials", "4", "--epochs", "5")
+    rows = _read_rows(tmp_path / "trials.csv")
+    assert len(rows) == len(measured_data) == 7
     best = max(rows, key=lambda row: float(row["f1"]))
     settings = loading.load(tmp_path / "best.toml")
     assert settings.units == tuple(int(best[f"units_{layer}"]) for layer in (1, 2, 3))
@@ -141,69 +143,80 @@ def test_the_best_goes_to_fit(labelled: Path, tmp_path: Path, untrained: list[Pr
 
 
 def test_ctrl_c_leaves_table_and_settings(
-    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    labelled_recording: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """An interrupted command ends with 130 and leaves its table; the same command goes on."""
-    measure = _Interrupted(3)
+    measure = _InterruptingMeasure(3)
     monkeypatch.setattr(objective, "measure", lambda _, settings, __: measure(settings))
-    with pytest.raises(SystemExit) as left:
-        _tune(labelled, tmp_path, "--trials", "1")
-    assert left.value.code == 130
-    before = _rows(tmp_path / "trials.csv")
+    with pytest.raises(SystemExit) as exit_info:
+        _tune(labelled_recording, tmp_path, "--trials", "1")
+    assert exit_info.value.code == 130
+    before = _read_rows(tmp_path / "trials.csv")
     assert len(before) == 2
     assert loading.load(tmp_path / "best.toml").units == (128, 64, 32)
-    _tune(labelled, tmp_path, "--trials", "1")
-    assert _rows(tmp_path / "trials.csv")[:2] == before
-    said = capsys.readouterr().out
-    assert "goes on: 2 of 4 trials are done" in said
-    assert "trial 4/4" in said
-    assert "remaining 0 s" in said
+    _tune(labelled_recording, tmp_path, "--trials", "1")
+    assert _read_rows(tmp_path / "trials.csv")[:2] == before
+    output = capsys.readouterr().out
+    assert "goes on: 2 of 4 trials are done" in output
+    assert "trial 4/4" in output
+    assert "remaining 0 s" in output
 
 
-def test_the_test_part_is_out_of_reach(labelled: Path, tmp_path: Path, untrained: list[Prepared]) -> None:
+def test_the_test_part_is_out_of_reach(
+    labelled_recording: Path, tmp_path: Path, measured_data: list[PreparedData]
+) -> None:
     """What is handed to the trials has no test window and no whole recording in it."""
-    whole = prepare([labelled], None, SETTINGS)
-    _tune(labelled, tmp_path, "--trials", "1")
-    for handed in untrained:
-        assert (len(handed.test), handed.frames) == (0, [])
-        assert not set(handed.train.ts.ravel()) & set(whole.test.ts.ravel())
-        assert not set(handed.validation.ts.ravel()) & set(whole.test.ts.ravel())
+    prepared = prepare([labelled_recording], None, SETTINGS)
+    _tune(labelled_recording, tmp_path, "--trials", "1")
+    for trial_data in measured_data:
+        assert (len(trial_data.test), trial_data.frames) == (0, [])
+        assert not set(trial_data.train.ts.ravel()) & set(prepared.test.ts.ravel())
+        assert not set(trial_data.validation.ts.ravel()) & set(prepared.test.ts.ravel())
 
 
-def test_another_test_part_changes_nothing(labelled: Path, tmp_path: Path) -> None:
+def test_another_test_part_changes_nothing(labelled_recording: Path, tmp_path: Path) -> None:
     """With other values and labels in the last fifth of the time, a trial's F1 is the same."""
-    frame = recordings.read(labelled)
-    late = frame["ts"] >= prepare([labelled], None, SETTINGS).test.ts.min()
-    frame.loc[late, recordings.NAMES] += 100
-    frame.loc[late, "label"] *= -1
+    frame = recordings.read(labelled_recording)
+    is_test = frame["ts"] >= prepare([labelled_recording], None, SETTINGS).test.ts.min()
+    frame.loc[is_test, recordings.FEATURE_NAMES] += 100
+    frame.loc[is_test, "label"] *= -1
     recordings.write(frame, tmp_path / "other.csv")
     settings = FitSettings(network="dense", epochs=4, units=(32, 16, 8), learning_rate=0.01)
     first, second = (
-        objective.measure(objective.without_test(prepare([path], None, settings)), settings)
-        for path in (labelled, tmp_path / "other.csv")
+        objective.measure(objective.drop_test_part(prepare([path], None, settings)), settings)
+        for path in (labelled_recording, tmp_path / "other.csv")
     )
     assert first == second > 0
 
 
 def test_trials_of_other_data_do_not_mix(
-    labelled: Path, tmp_path: Path, untrained: list[Prepared], capsys: pytest.CaptureFixture[str]
+    labelled_recording: Path,
+    tmp_path: Path,
+    measured_data: list[PreparedData],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A study of other settings or readings is exit 2, and keeps its trials."""
-    _tune(labelled, tmp_path, "--trials", "1")
-    done = len(untrained)
+    _tune(labelled_recording, tmp_path, "--trials", "1")
+    trial_count = len(measured_data)
     other = tmp_path / "other.csv"
-    recordings.write(recordings.read(labelled).iloc[:-1], other)
-    for recording, more, told in ((labelled, ["--epochs", "9"], "settings"), (other, [], "data")):
-        with pytest.raises(SystemExit) as left:
+    recordings.write(recordings.read(labelled_recording).iloc[:-1], other)
+    for recording, more, attribute in (
+        (labelled_recording, ["--epochs", "9"], "settings"),
+        (other, [], "data"),
+    ):
+        with pytest.raises(SystemExit) as exit_info:
             _tune(recording, tmp_path, "--trials", "1", *more)
-        assert left.value.code == 2
+        assert exit_info.value.code == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert f"study.db: holds trials with {told}" in line
-    assert len(untrained) == done
+        assert f"study.db: holds trials with {attribute}" in line
+    assert len(measured_data) == trial_count
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("extra_arguments", "message"),
     [
         (["--study", "initializers", "--trials", "3"], "--trials belongs to --study search"),
         (["--seeds", "3"], "--seeds belongs to --study initializers"),
@@ -212,19 +225,23 @@ def test_trials_of_other_data_do_not_mix(
     ],
 )
 def test_wrong_usage_is_refused(
-    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], told: str
+    labelled_recording: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    extra_arguments: list[str],
+    message: str,
 ) -> None:
     """What can't be meant is exit 2, one line, before a study is begun."""
-    with pytest.raises(SystemExit) as left:
-        _tune(labelled, tmp_path / "out", *more)
-    assert left.value.code == 2
+    with pytest.raises(SystemExit) as exit_info:
+        _tune(labelled_recording, tmp_path / "out", *extra_arguments)
+    assert exit_info.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert told in line
+    assert message in line
     assert not (tmp_path / "out").exists()
 
 
 def test_pictures_of_one_trial_can_be_drawn() -> None:
     """A search that has only begun has its pictures, too."""
-    trial = Trial(1, {**trials.NOTEBOOK[0], "learning_rate": 1e-3}, 0.5, 1.0)
+    trial = Trial(1, {**trials.NOTEBOOK_PARAMETERS[0], "learning_rate": 1e-3}, 0.5, 1.0)
     assert plots.history([trial]).startswith(b"\x89PNG")
-    assert plots.parallel([trial]).startswith(b"\x89PNG")
+    assert plots.parallel_coordinates([trial]).startswith(b"\x89PNG")

@@ -3,17 +3,26 @@ from math import inf
 
 import pytest
 
-from monitor.cli.demo.scorecard import Fault, Incident, ScoreCard, faults, incidents, score
+from monitor.cli.demo.scorecard import (
+    Fault,
+    ReportedIncident,
+    ScoreCard,
+    collect_incidents,
+    find_faults,
+    score_incidents,
+)
 from monitor.core.verdicts import AlertEvent
 from monitor.publish.payloads import alert_payload
-from monitor.recordings.reader import Row
+from monitor.recordings.reader import RecordingRow
 from tests.support.toy_bundle import STEPS, toy_manifest
 
 
-def _rows(verdicts: str, group: str = "g") -> list[Row]:
+def _build_rows(verdicts: str, group: str = "g") -> list[RecordingRow]:
     """Build readings at seconds 0, 1, 2...: F is faulty, - has no time, all else is healthy."""
     return [
-        Row(str(ts), None if verdict == "-" else float(ts), group, [], faulty=verdict == "F", problem="")
+        RecordingRow(
+            str(ts), None if verdict == "-" else float(ts), group, [], is_faulty=verdict == "F", problem=""
+        )
         for ts, verdict in enumerate(verdicts)
     ]
 
@@ -31,31 +40,35 @@ def _rows(verdicts: str, group: str = "g") -> list[Row]:
 )
 def test_faults(verdicts: str, spans: list[tuple[float, float]]) -> None:
     """A fault lasts from its first reading until no window holds a faulty one; near ones are one fault."""
-    found = faults(_rows(verdicts), STEPS)
+    found = find_faults(_build_rows(verdicts), STEPS)
     assert [(fault.started_at, fault.ended_at) for fault in found] == spans
 
 
 def test_faults_of_groups() -> None:
     """Each group's faults are its own."""
-    pairs = zip(_rows(".FF.....", "a"), _rows("...F....", "b"), strict=True)
-    found = faults([row for pair in pairs for row in pair], STEPS)
+    pairs = zip(_build_rows(".FF.....", "a"), _build_rows("...F....", "b"), strict=True)
+    found = find_faults([row for pair in pairs for row in pair], STEPS)
     assert found == [Fault("a", 1, 4), Fault("b", 3, 5)]
 
 
-def _event(status: str, started_at: float, ended_at: float | None) -> AlertEvent:
+def _build_event(status: str, started_at: float, ended_at: float | None) -> AlertEvent:
     return AlertEvent(f"g:{started_at}", status, "g", 0.9, started_at, ended_at, [], [], out_of_range=False)
 
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_incidents(times: int) -> None:
     """Events of one id are one incident, also where they come twice; without an end it still fires."""
-    events = [_event("firing", 5, None), _event("resolved", 5, 9), _event("firing", 20.5, None)]
-    told = [json.loads(alert_payload(event, toy_manifest())) for event in events * times]
-    assert incidents(told) == [Incident("g", 5, 9), Incident("g", 20.5, inf)]
+    events = [
+        _build_event("firing", 5, None),
+        _build_event("resolved", 5, 9),
+        _build_event("firing", 20.5, None),
+    ]
+    payloads = [json.loads(alert_payload(event, toy_manifest())) for event in events * times]
+    assert collect_incidents(payloads) == [ReportedIncident("g", 5, 9), ReportedIncident("g", 20.5, inf)]
 
 
 @pytest.mark.parametrize(
-    ("told", "card"),
+    ("reported", "card"),
     [
         ([], ScoreCard(2, 0, 0, None)),
         ([("a", 12, 25)], ScoreCard(2, 1, 0, 2)),
@@ -68,13 +81,13 @@ def test_incidents(times: int) -> None:
         ([("a", 11, 12), ("a", 14, 15), ("a", 44, 45), ("a", 90, 91)], ScoreCard(2, 2, 1, 2.5)),
     ],
 )
-def test_score(told: list[tuple[str, float, float]], card: ScoreCard) -> None:
+def test_score(reported: list[tuple[str, float, float]], card: ScoreCard) -> None:
     """A fault is found by an incident of its group that overlaps it; one that overlaps none is false."""
     injected = [Fault("a", 10, 20), Fault("a", 40, 50)]
-    assert score(injected, [Incident(*incident) for incident in told]) == card
+    assert score_incidents(injected, [ReportedIncident(*incident) for incident in reported]) == card
     assert card.found + card.missed == card.injected
 
 
 def test_nothing_injected() -> None:
     """Without faults there is nothing to find and every incident is a false alarm."""
-    assert score([], [Incident("a", 1, 2)]) == ScoreCard(0, 0, 1, None)
+    assert score_incidents([], [ReportedIncident("a", 1, 2)]) == ScoreCard(0, 0, 1, None)

@@ -5,14 +5,14 @@ import hashlib
 import numpy as np
 import pytest
 
-from monitor.bundle.model_input import Deviations
+from monitor.bundle.model_input import DeviationTransform
 from monitor.core.arrays import FloatArray
-from monitor.detect.baseline import VERSION, Baseline, BaselineStage
+from monitor.detect.baseline import BASELINE_VERSION, BaselineSpec, BaselineStage
 
 GROUPS = 12
 BATCHES = 600
 # Of the rules of this version: whoever changes them raises it, and finds new ones.
-OF_VERSION = 2
+EXPECTED_VERSION = 2
 EXPECTED = {
     "t_1 h_1 t_2 h_2": "4085d0fbb3ab381f",
     "t_1 t_2 h_1 h_2": "471215047368af11",
@@ -23,7 +23,7 @@ EXPECTED = {
 }
 
 
-def _plant(features: int) -> FloatArray:
+def _plant_windows(features: int) -> FloatArray:
     """Return the windows of groups that each go their own way (batch, group, step, feature).
 
     Noise of several sizes, a plant that jumps, faults that come and go, coarse steps, and one that stands
@@ -45,25 +45,27 @@ def _plant(features: int) -> FloatArray:
 
 
 @pytest.mark.parametrize("layout", EXPECTED)
-def test_to_the_bit(layout: str) -> None:
+def test_baselines_are_bit_identical(layout: str) -> None:
     """Groups of sensors in pairs, in threes and more, and alone have the normals that they always had."""
     names = layout.split()
     floors = tuple(0.1 + 0.2 * (number % 3) for number in range(len(names)))
-    stage = BaselineStage(names, Baseline(floors=floors))
+    stage = BaselineStage(names, BaselineSpec(floors=floors))
     groups = [f"g{number}" for number in range(GROUPS)]
-    windows = _plant(len(names))
-    found = hashlib.sha256()
+    windows = _plant_windows(len(names))
+    digest = hashlib.sha256()
 
     def push(some: list[str], of_them: FloatArray) -> None:
         normals, ready = stage.push(some, of_them)
-        shown = Deviations(names).transform(of_them[ready], normals[ready])
+        shown = DeviationTransform(names).transform(of_them[ready], normals[ready])
         for part in (ready, normals[ready] + 0.0, shown + 0.0):  # which makes -0 a 0
-            found.update(part.tobytes())
+            digest.update(part.tobytes())
 
     for number in range(400):
-        there = 1 + number // 20  # at most: they come one after the other, so blocks end now here, now there
-        push(groups[:there], windows[number, :there])
+        group_count = (
+            1 + number // 20
+        )  # at most: they come one after the other, so blocks end now here, now there
+        push(groups[:group_count], windows[number, :group_count])
     for number in range(400, BATCHES, 20):  # and many of each at once
         push(groups * 20, windows[number : number + 20].reshape(-1, *windows.shape[2:]))
-    assert VERSION == OF_VERSION
-    assert found.hexdigest()[:16] == EXPECTED[layout]
+    assert BASELINE_VERSION == EXPECTED_VERSION
+    assert digest.hexdigest()[:16] == EXPECTED[layout]

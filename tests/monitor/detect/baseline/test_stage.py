@@ -3,64 +3,70 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.bundle.model_input import Deviations
+from monitor.bundle.model_input import DeviationTransform
 from monitor.core.arrays import FloatArray
-from monitor.detect.baseline import Baseline, BaselineStage
+from monitor.detect.baseline import BaselineSpec, BaselineStage
 
 NAMES = ("temperature_1", "humidity_1", "temperature_2", "humidity_2")
-BASELINE = Baseline(floors=(0.09, 0.6, 0.09, 0.6))
+BASELINE_SPEC = BaselineSpec(floors=(0.09, 0.6, 0.09, 0.6))
 STEPS = 3
-MEMORY = 99  # readings
-NEVER_SEEN = 5000  # readings: longer than any memory
+HISTORY_READINGS = 99  # readings
+FAULT_READINGS = 5000  # readings: longer than any memory
 
 
-def _stage(names: tuple[str, ...] = NAMES, floors: tuple[float, ...] = BASELINE.floors) -> BaselineStage:
-    return BaselineStage(names, Baseline(floors=floors))
+def _stage(names: tuple[str, ...] = NAMES, floors: tuple[float, ...] = BASELINE_SPEC.floors) -> BaselineStage:
+    return BaselineStage(names, BaselineSpec(floors=floors))
 
 
-def _plant(readings: int, seed: int = 0) -> FloatArray:
+def _plant_values(readings: int, seed: int = 0) -> FloatArray:
     """Return two motes side by side on a day that warms up: (reading, feature)."""
     rng = np.random.default_rng(seed)
     warmth = 5 * np.sin(np.arange(readings) / 1500)
     common = np.column_stack([20 + warmth, 60 - 2.5 * warmth] * 2)
-    own = np.array([0.2, -1.5, -0.3, 1.0])  # that each sensor is always off by
-    return common + own + rng.normal(0, [0.02, 0.1, 0.02, 0.1], (readings, 4))
+    sensor_offsets = np.array([0.2, -1.5, -0.3, 1.0])  # that each sensor is always off by
+    return common + sensor_offsets + rng.normal(0, [0.02, 0.1, 0.02, 0.1], (readings, 4))
 
 
 def _windows(values: FloatArray) -> FloatArray:
     """Cut readings (reading, feature) into windows (window, step, feature)."""
-    cut = np.lib.stride_tricks.sliding_window_view(values, STEPS, axis=0)
-    return cut.transpose(0, 2, 1)
+    view = np.lib.stride_tricks.sliding_window_view(values, STEPS, axis=0)
+    return view.transpose(0, 2, 1)
 
 
-def _strays(values: FloatArray, names: tuple[str, ...] = NAMES, floor: float | None = None) -> FloatArray:
+def _deviations(values: FloatArray, names: tuple[str, ...] = NAMES, floor: float | None = None) -> FloatArray:
     """Return how far each reading strays, NaN where nothing can be said: (reading, feature)."""
-    stage = _stage(names, BASELINE.floors if floor is None else (floor,) * len(names))
+    stage = _stage(names, BASELINE_SPEC.floors if floor is None else (floor,) * len(names))
     windows = _windows(values)
-    normals, ready = stage.push(["g"] * len(windows), windows)
-    strays = np.full(values.shape, np.nan)
-    strays[STEPS - 1 :][ready] = Deviations(names).transform(windows[ready], normals[ready])[:, -1]
-    return np.abs(strays)
+    baselines, ready = stage.push(["g"] * len(windows), windows)
+    deviations = np.full(values.shape, np.nan)
+    deviations[STEPS - 1 :][ready] = DeviationTransform(names).transform(windows[ready], baselines[ready])[
+        :, -1
+    ]
+    return np.abs(deviations)
 
 
-def test_soon() -> None:
+def test_tenth_reading_is_judged() -> None:
     """The first nine readings of a group get no verdict, the tenth does."""
-    ready = ~np.isnan(_strays(_plant(50))).any(axis=1)
+    ready = ~np.isnan(_deviations(_plant_values(50))).any(axis=1)
     assert ready.tolist() == [False] * 9 + [True] * 41
 
 
-def test_same_everywhere() -> None:
+def test_deviations_do_not_depend_on_climate() -> None:
     """A healthy plant looks the same whatever its climate, and however its motes differ from each other."""
-    here = _plant(600)
+    here = _plant_values(600)
     there = here + np.array([300.0, -20.0, 304.0, -30.0])
-    np.testing.assert_allclose(_strays(there)[20:], _strays(here)[20:], atol=0.01)
-    assert np.nanmax(_strays(here)) < 2
+    np.testing.assert_allclose(_deviations(there)[20:], _deviations(here)[20:], atol=0.01)
+    assert np.nanmax(_deviations(here)) < 2
 
 
 @pytest.mark.parametrize("sizes", [[1], [2, 1, 40], [200, 3]])
 def test_batches_change_nothing(sizes: list[int]) -> None:
     """What a batch holds, one reading of each group or hundreds of one, doesn't change a bit of it."""
-    streams = {"a": _windows(_plant(400, 1)), "b": _windows(_plant(300, 2)), "c": _windows(_plant(150, 3))}
+    streams = {
+        "a": _windows(_plant_values(400, 1)),
+        "b": _windows(_plant_values(300, 2)),
+        "c": _windows(_plant_values(150, 3)),
+    }
     whole = {name: _stage().push([name] * len(stream), stream)[0] for name, stream in streams.items()}
     stage, found = _stage(), {name: [] for name in streams}  # type: ignore[var-annotated]
     rng = np.random.default_rng(0)
@@ -81,7 +87,7 @@ def test_batches_change_nothing(sizes: list[int]) -> None:
 
 def test_groups_mix_in_a_batch() -> None:
     """A batch may hold its groups' windows in any order."""
-    one, other = _windows(_plant(300, 1)), _windows(_plant(300, 2))
+    one, other = _windows(_plant_values(300, 1)), _windows(_plant_values(300, 2))
     mixed = _stage().push(["a", "b"] * len(one), np.stack([one, other], axis=1).reshape(-1, STEPS, 4))[0]
     apart = _stage()
     np.testing.assert_array_equal(mixed[0::2][7:], apart.push(["a"] * len(one), one)[0][7:])
@@ -89,9 +95,9 @@ def test_groups_mix_in_a_batch() -> None:
 
 
 @pytest.mark.parametrize("moment", [1, 5, 7, 9, 16, 40, 130, 250])
-def test_move(moment: int) -> None:
+def test_moved_group_continues(moment: int) -> None:
     """A group that moves to another instance in mid-stream goes on as if it hadn't."""
-    windows = _windows(_plant(400))
+    windows = _windows(_plant_values(400))
     here, there = _stage(), _stage()
     names = ["g"] * len(windows)
     here.push(names[:moment], windows[:moment])
@@ -107,7 +113,7 @@ def test_forget() -> None:
     """A group that was dropped begins anew, and others don't notice."""
     stage = _stage()
     fresh = stage.dump("g")
-    windows = _windows(_plant(200))
+    windows = _windows(_plant_values(200))
     for name in ("g", "h"):
         stage.push([name] * len(windows), windows)
     other = stage.dump("h")
@@ -117,7 +123,7 @@ def test_forget() -> None:
     assert not stage.push(["g"], windows[:1])[1].any()
 
 
-def test_small() -> None:
+def test_dump_is_small() -> None:
     """What is kept of a group is less than 220 bytes: a commit writes it, and memory holds it."""
     assert len(_stage().dump("g")) < 220
 
@@ -148,133 +154,133 @@ FAULTS: dict[str, Any] = {
 @pytest.mark.parametrize("kind", FAULTS)
 def test_lasting_fault(kind: str) -> None:
     """A fault isn't learnt however long it lasts, and once it ends the sensor is what it was before it."""
-    values = _plant(MEMORY + NEVER_SEEN + 400)
-    begin, end = MEMORY + 50, MEMORY + 50 + NEVER_SEEN
+    values = _plant_values(HISTORY_READINGS + FAULT_READINGS + 400)
+    begin, end = HISTORY_READINGS + 50, HISTORY_READINGS + 50 + FAULT_READINGS
     values[begin:end, 2] = FAULTS[kind](values[begin:end, 2])
-    strays = _strays(values)[:, 2]
-    assert strays[begin:end].min() > 2.5
-    assert strays[end:].max() < 2
-    assert np.nanmax(strays[:begin]) < 2
+    deviations = _deviations(values)[:, 2]
+    assert deviations[begin:end].min() > 2.5
+    assert deviations[end:].max() < 2
+    assert np.nanmax(deviations[:begin]) < 2
 
 
 def test_lasting_fault_of_a_mote() -> None:
     """Nor is a fault of a whole mote, temperature and humidity."""
-    values = _plant(MEMORY + NEVER_SEEN + 400)
-    begin, end = MEMORY + 50, MEMORY + 50 + NEVER_SEEN
+    values = _plant_values(HISTORY_READINGS + FAULT_READINGS + 400)
+    begin, end = HISTORY_READINGS + 50, HISTORY_READINGS + 50 + FAULT_READINGS
     values[begin:end, :2] = 0
-    strays = _strays(values)
-    assert strays[begin:end].min() > 10
-    assert strays[end:].max() < 2
+    deviations = _deviations(values)
+    assert deviations[begin:end].min() > 10
+    assert deviations[end:].max() < 2
 
 
 @pytest.mark.parametrize("begin", [18, 22, 27, 31, 60])
 def test_lasting_fault_of_a_new_group(begin: int) -> None:
     """Nor is one that comes among a group's first readings, as soon as two blocks told what it was before."""
-    values = _plant(begin + NEVER_SEEN + 400)
-    end = begin + NEVER_SEEN
+    values = _plant_values(begin + FAULT_READINGS + 400)
+    end = begin + FAULT_READINGS
     values[begin:end, 0] += 8
-    strays = _strays(values)[:, 0]
-    assert strays[begin:end].min() > 2.5
-    assert strays[end:].max() < 2
+    deviations = _deviations(values)[:, 0]
+    assert deviations[begin:end].min() > 2.5
+    assert deviations[end:].max() < 2
 
 
 def test_lasting_fault_while_doors_open() -> None:
     """Nor does the plant teach it by moving as far as the fault goes, time and again."""
-    values = _plant(MEMORY + NEVER_SEEN + 400)
-    begin, end = MEMORY + 50, MEMORY + 50 + NEVER_SEEN
+    values = _plant_values(HISTORY_READINGS + FAULT_READINGS + 400)
+    begin, end = HISTORY_READINGS + 50, HISTORY_READINGS + 50 + FAULT_READINGS
     values[:, [0, 2]] += 4 * np.exp(-(np.arange(len(values)) % 200) / 40)[:, None]
     values[begin:end, 0] += 1
-    strays = _strays(values)[:, 0]
-    assert np.mean(strays[begin:end] > 2.5) > 0.8
-    assert strays[end + 30 :].max() < 2
+    deviations = _deviations(values)[:, 0]
+    assert np.mean(deviations[begin:end] > 2.5) > 0.8
+    assert deviations[end + 30 :].max() < 2
 
 
 @pytest.mark.parametrize("sensor", [0, 2])
-def test_who_is_to_blame(sensor: int) -> None:
+def test_expected_value_of_a_faulty_sensor(sensor: int) -> None:
     """What is usual for a sensor at fault is what the other says, wherever the plant has gone meanwhile."""
-    values = _plant(400)
+    values = _plant_values(400)
     values[300:, [0, 2]] += np.linspace(0, 4, 100)[:, None]
     faulty = values.copy()
     faulty[-1, sensor] -= 2
     stage = _stage()
-    normals, _ = stage.push(["g"] * 398, _windows(faulty))
-    usual = stage.usual(faulty[-3:], normals[-1])
-    np.testing.assert_allclose(usual[:, [0, 2]], values[-3:, [0, 2]], atol=0.2)
+    baselines, _ = stage.push(["g"] * 398, _windows(faulty))
+    expected = stage.expected(faulty[-3:], baselines[-1])
+    np.testing.assert_allclose(expected[:, [0, 2]], values[-3:, [0, 2]], atol=0.2)
 
 
 @pytest.mark.parametrize("step", [3.0, -12.0, 60.0])
 def test_plant_that_moves(step: float) -> None:
     """When both sensors of a quantity move together, at once and far, nothing strays, then or later."""
-    values = _plant(600)
+    values = _plant_values(600)
     values[300:, [0, 2]] += step
-    assert np.nanmax(_strays(values)) < 2
+    assert np.nanmax(_deviations(values)) < 2
 
 
-def test_slow_parting_is_followed() -> None:
+def test_slow_divergence_is_followed() -> None:
     """Sensors that part slowly, as when the sun comes round to one, are followed to where they go."""
-    values = _plant(2000)
+    values = _plant_values(2000)
     values[:, 0] += np.interp(np.arange(2000), [300, 1300], [0, 3])
-    assert _strays(values)[1600:].max() < 2
+    assert _deviations(values)[1600:].max() < 2
 
 
-def test_return_from_a_slow_fault() -> None:
+def test_return_from_slow_divergence() -> None:
     """A sensor that parts slowly, is followed for a while and jumps back is soon what it was before."""
-    values = _plant(800)
+    values = _plant_values(800)
     values[300:390, 0] += np.linspace(0.1, 1.5, 90)
-    assert _strays(values)[470:].max() < 2
+    assert _deviations(values)[470:].max() < 2
 
 
 @pytest.mark.parametrize("rise", [0, 3])
 def test_faults_from_the_start(rise: float) -> None:
     """A fault in a group's first readings is outvoted once most blocks are healthy, and then has no say."""
-    values = _plant(400)
+    values = _plant_values(400)
     values += np.linspace(0, rise, 400)[:, None]
     values[:20, 0] += 5
-    assert _strays(values)[60:].max() < 2
+    assert _deviations(values)[60:].max() < 2
 
 
-def test_nothing_between_two_levels() -> None:
+def test_level_is_never_between_blocks() -> None:
     """Where half of a new group's blocks are faulty, its level is that of the ones or of the others."""
-    values = _plant(100)
+    values = _plant_values(100)
     values[:18, 0] += 50
     normals, ready = _stage().push(["g"] * 98, _windows(values))
-    apart = normals[ready, 0, 0] - 0.25  # so far its sensors always are
-    assert ((np.abs(apart) < 0.5) | (np.abs(apart - 25) < 0.5)).all()
+    deviations = normals[ready, 0, 0] - 0.25  # so far its sensors always are
+    assert ((np.abs(deviations) < 0.5) | (np.abs(deviations - 25) < 0.5)).all()
 
 
-def test_noise_gets_room() -> None:
+def test_noisy_sensors_get_a_larger_unit() -> None:
     """Sensors that scatter ten times as much stray hardly farther in their own units."""
     rng = np.random.default_rng(1)
-    values = _plant(1500) + rng.normal(0, 0.5, (1500, 4)) * [1, 0, 1, 0]
-    strays = _strays(values)[:, 0]
-    assert np.quantile(strays[200:], 0.99) < 3
-    assert np.nanquantile(strays[:100], 0.99) < 3
+    values = _plant_values(1500) + rng.normal(0, 0.5, (1500, 4)) * [1, 0, 1, 0]
+    deviations = _deviations(values)[:, 0]
+    assert np.quantile(deviations[200:], 0.99) < 3
+    assert np.nanquantile(deviations[:100], 0.99) < 3
 
 
-def test_coarse_steps_get_room() -> None:
+def test_coarse_resolution_gets_a_larger_unit() -> None:
     """A sensor that reports in steps of half a degree doesn't stray by reporting the next step."""
-    values = np.round(_plant(3000) * 2) / 2
-    assert np.nanmax(_strays(values)[:, [0, 2]]) < 4
+    values = np.round(_plant_values(3000) * 2) / 2
+    assert np.nanmax(_deviations(values)[:, [0, 2]]) < 4
 
 
-def test_three_of_a_kind() -> None:
+def test_three_sensors_of_a_quantity() -> None:
     """One of three sensors that leaves the other two strays, and they don't."""
     rng = np.random.default_rng(0)
     values = 20 + np.sin(np.arange(800) / 300)[:, None] + rng.normal(0, 0.02, (800, 3))
     values[300:, 1] += 2
-    strays = _strays(values, ("t_1", "t_2", "t_3"), 0.09)
-    assert strays[300:, 1].min() > 10
-    assert strays[300:, [0, 2]].max() < 2
+    deviations = _deviations(values, ("t_1", "t_2", "t_3"), 0.09)
+    assert deviations[300:, 1].min() > 10
+    assert deviations[300:, [0, 2]].max() < 2
 
 
-def test_alone() -> None:
+def test_single_sensor_of_a_quantity() -> None:
     """A sensor without another beside it strays at once, and is followed within the memory."""
     rng = np.random.default_rng(0)
     values = rng.normal(20, 0.02, (600, 1))
     values[300:] += 2
-    strays = _strays(values, ("pressure",), 0.09)
-    assert strays[300] > 10
-    assert strays[300 + MEMORY :].max() < 2
+    deviations = _deviations(values, ("pressure",), 0.09)
+    assert deviations[300] > 10
+    assert deviations[300 + HISTORY_READINGS :].max() < 2
 
 
 def test_no_windows() -> None:

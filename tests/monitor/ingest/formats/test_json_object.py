@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from monitor.ingest.formats.json_object import payload_type, resolve_paths
+from monitor.ingest.formats.json_object import build_payload_type, resolve_paths
 
 FEATURES = ("a", "b")
 
@@ -11,7 +11,7 @@ FEATURES = ("a", "b")
 def test_order(field: str, path: str) -> None:
     """What a reading holds comes as ts and the features in their order, whichever path leads to it."""
     paths = {"ts": "time", "b": "c", field: path}
-    _, payload, get = payload_type(resolve_paths(FEATURES, paths), FEATURES)
+    _, payload, get = build_payload_type(resolve_paths(FEATURES, paths), FEATURES)
     content = '{"a":1,"ts":0,"c":2,"time":0,"when":0,"data":{"ts":0},"b":{"b":0}}'
     expected = {"ts": 0.0, "a": 1.0, "b": 2.0, field: 0.0}
     assert get(msgspec.json.decode(content, type=payload)) == tuple(expected.values())
