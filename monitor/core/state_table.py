@@ -23,6 +23,8 @@ class StateTable(GroupTable):
     header : version and shape: numbers below 65,536 that a record must begin with.
     fields : the record's other fields, as `numpy.dtype` takes them.
     defaults : the fields that aren't 0 in a new record.
+    transient_fields : fields behind the others that have a meaning for this process only: `dump` leaves them
+        out, and `load` sets them to their defaults.
     """
 
     def __init__(
@@ -31,22 +33,29 @@ class StateTable(GroupTable):
         header: Sequence[int],
         fields: Sequence[tuple[Any, ...]],
         defaults: dict[str, Any],
+        transient_fields: Sequence[tuple[Any, ...]] = (),
     ) -> None:
         self._stage_name = stage_name
         self._header = tuple(header)
-        record = np.zeros((), np.dtype([("header", "<u2", (len(header),)), *fields], align=True))
+        dumped_fields = [("header", "<u2", (len(header),)), *fields]
+        record = np.zeros((), np.dtype([*dumped_fields, *transient_fields], align=True))
         for name, value in {"header": header, **defaults}.items():
             record[name] = value
         super().__init__(record)
+        if transient_fields:
+            self._dump_size = record.dtype.fields[transient_fields[0][0]][1]  # type: ignore[index]
+        else:
+            self._dump_size = record.nbytes
+        """Bytes of a record that `dump` returns: those before the first transient field."""
         self._update_views()
 
     def dump(self, name: str) -> bytes:
         """Return a group's record as a value; an empty one where it has none."""
         row = self.row(name)
         if row is None:
-            return self._default_record.tobytes()
-        size = self._default_record.nbytes
-        return bytes(self._bytes[row * size : (row + 1) * size])
+            return self._default_record.tobytes()[: self._dump_size]
+        start = row * self._default_record.nbytes
+        return bytes(self._bytes[start : start + self._dump_size])
 
     def load(self, name: str, value: bytes) -> None:
         """Put back what `dump` returned.
@@ -64,12 +73,13 @@ class StateTable(GroupTable):
                 f"{self._stage_name} state of {name!r} is version {version} with {_format_shape(shape)} values; "
                 f"expected version {self._header[0]} with {_format_shape(self._header[1:])}"
             )
-        if len(value) != default_record.nbytes:
+        if len(value) != self._dump_size:
             raise ValueError(
-                f"{self._stage_name} state of {name!r} has {len(value)} bytes, expected {default_record.nbytes}"
+                f"{self._stage_name} state of {name!r} has {len(value)} bytes, expected {self._dump_size}"
             )
         row = int(self.find_or_add([name])[0])  # before the records are taken hold of
-        self.records[row] = np.frombuffer(value, default_record.dtype)[0]
+        transient_part = default_record.tobytes()[self._dump_size :]
+        self.records[row] = np.frombuffer(value + transient_part, default_record.dtype)[0]
 
     def clear(self, row: int) -> None:
         """Let a group begin afresh."""

@@ -8,7 +8,7 @@ import msgspec
 
 from monitor.core.verdicts import AlertEvent
 
-__all__ = ["Incident", "Incidents"]
+__all__ = ["Incident", "Incidents", "IsMuted"]
 
 _VERSION = 2
 

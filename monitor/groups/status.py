@@ -15,7 +15,7 @@ from monitor.detect.scoring import ScoredBatch
 
 __all__ = ["StatusTable"]
 
-_VERSION = 2
+_VERSION = 3
 
 _STATES = tuple(State)
 _FILLING, _WARMING, _NORMAL, _FAULTY, _SILENT = range(len(_STATES))
@@ -40,14 +40,17 @@ _PublishedStatus = tuple[int, bool, float, str | None]
 """What `state/<group>` is published for when it changes: state, whether out of range, since, incident."""
 
 _FIELDS = [
-    ("last_seen", "f8"),  # when a reading was last accepted, monotonic seconds
-    ("sequence", "i8"),  # the same as a number that is another for each reading
-    ("last_ts", "f8"),  # its event time, seconds since the Unix epoch
+    ("last_ts", "f8"),  # event time of the last accepted reading, seconds since the Unix epoch
     ("since", "f8"),
     ("score", "f8"),  # NaN where there is none
     ("state", "i1"),
-    ("out_of_range", "?"),  # out of range
-    ("has_incident", "?"),  # with an open incident
+    ("out_of_range", "?"),
+]
+# These mean nothing to another process: its monotonic clock has another origin, and it counts its own readings.
+_TRANSIENT_FIELDS = [
+    ("has_incident", "?"),  # whether an incident is open, as the alert stage says
+    ("last_seen", "f8"),  # when the last reading was accepted, monotonic seconds
+    ("sequence", "i8"),  # position of that reading among all that this process accepted
 ]
 
 
@@ -66,9 +69,8 @@ class StatusTable:
     def __init__(self, stale_after: float, open_incident: Callable[[str], str | None]) -> None:
         self.stale_after = stale_after
         self._find_open_incident = open_incident
-        self._table = StateTable(
-            "board", (_VERSION, len(_STATES)), _FIELDS, {"score": np.nan, "state": _NO_STATE}
-        )
+        defaults = {"score": np.nan, "state": _NO_STATE}
+        self._table = StateTable("status", (_VERSION, len(_STATES)), _FIELDS, defaults, _TRANSIENT_FIELDS)
         self._incident_ids: dict[str, str] = {}  # the open ones
         self._sequence = 0
         self._oldest_last_seen = np.inf  # no group that speaks was last heard before
@@ -131,9 +133,8 @@ class StatusTable:
             if state == _IGNORED:
                 continue
             row = self._table.add(name)
-            header, _, _, _, since, score, old_state, out_of_range, has_incident = self._table.records[
-                row
-            ].item()
+            records = self._table.records  # after `add`, which may have made room in another array
+            header, _, since, score, old_state, out_of_range, has_incident, _, _ = records[row].item()
             if old_state == _NO_STATE:
                 self.new_groups.append(name)
             before.setdefault(name, (old_state, out_of_range, since, self._incident_ids.get(name)))
@@ -143,17 +144,9 @@ class StatusTable:
             ts = readings.ts[index]
             state = self._count_transition(old_state, state)
             since = ts if state != old_state else since
-            self._table.records[row] = (
-                header,
-                now,
-                self._sequence + index,
-                ts,
-                since,
-                score,
-                state,
-                out_of_range,
-                has_incident,
-            )
+            records[row] = (
+                header, ts, since, score, state, out_of_range, has_incident, now, self._sequence + index,
+            )  # fmt: skip
             after[name] = state, out_of_range, since
         self._sequence += len(windows.outcomes)
         self._oldest_last_seen = min(self._oldest_last_seen, now)
@@ -273,7 +266,7 @@ class StatusTable:
         return [self._status(name) for name in (self._table.names() if names is None else names)]
 
     def _status(self, name: str) -> GroupStatus:
-        _, _, _, _, since, score, state, out_of_range, _ = self._table.records[self._table.row(name)].item()
+        _, _, since, score, state, out_of_range, *_ = self._table.records[self._table.row(name)].item()
         return GroupStatus(
             name, _STATES[state], since, _optional_score(score), out_of_range, self._incident_ids.get(name)
         )

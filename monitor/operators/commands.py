@@ -81,12 +81,12 @@ class OperatorCommands:
         statuses : those that changed on the board.
         now : monotonic seconds.
         """
-        incidents = self._groups.incidents
+        groups = self._groups
         changes = OperatorChanges([])
         changes.mutes_changed = self.mutes.expire(self._wall())
-        if changes.mutes_changed or incidents.has_loaded_pending:
+        if changes.mutes_changed or groups.has_loaded_held_events:
             self._release_unmuted(changes)
-        changes.events += incidents.filter_events(events, self.mutes.is_muted) if events else []
+        changes.events += groups.filter_events(events, self.mutes.is_muted) if events else []
         while not self._requests.empty():
             request, respond = self._requests.get()
             try:
@@ -99,7 +99,7 @@ class OperatorCommands:
             self.pending_groups = {**(self.pending_groups or {}), **dict.fromkeys(changes.changed_groups)}
         # By its line, for with `every_window` an incident ends without an event.
         ended = [status.group for status in statuses if status.incident is None]
-        incidents.retire([*ended, *changes.changed_groups], self._groups.scoring.alerts.incident_id)
+        groups.retire_incidents([*ended, *changes.changed_groups])
         return changes
 
     def send_responses(self) -> None:
@@ -147,23 +147,19 @@ class OperatorCommands:
         return {}
 
     def _acknowledge(self, request: Acknowledge, changes: OperatorChanges, now: float) -> dict[str, object]:
-        alerts, incidents = self._groups.scoring.alerts, self._groups.incidents
+        groups = self._groups
         if request.incident is not None:
             names = [self._group_from_incident(request.incident, now)]
-            if alerts.incident_id(names[0]) != request.incident:
+            if groups.incident_id(names[0]) != request.incident:
                 raise RequestRejected(f"incident {request.incident!r} is not open")
         else:
             matches = self._require_matcher(str(request.group), now)
-            names = [name for name in alerts.groups() if matches(name) and alerts.incident_id(name)]
+            names = [name for name in groups.groups_with_incident() if matches(name)]
             if not names:
                 raise RequestRejected(f"{request.group!r} has no open incident")
         acknowledged = []
         for name in names:
-            acknowledged.append(alerts.acknowledge(name))
-            incident = incidents.get(name)
-            if incident is not None:
-                incident.acknowledged = True
-                incidents.put(incident)
+            acknowledged.append(groups.acknowledge(name))
         changes.changed_groups += names
         changes.groups_to_publish += names
         _log.info(
@@ -199,13 +195,13 @@ class OperatorCommands:
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise RequestRejected(f"alerts.false_alarms: {self.false_alarms.path}: {reason}") from error
-        if groups.scoring.alerts.incident_id(name) == event.id:
+        if groups.incident_id(name) == event.id:
             groups.reset_after_false_alarm(name)
             resolved_event = replace(
-                event, status="resolved", ended_at=groups.status.last_ts(name), repeat=0,
+                event, status="resolved", ended_at=groups.last_ts(name), repeat=0,
                 contributions=None, contributions_by_step=None, reason="",
             )  # fmt: skip
-            changes.events += groups.incidents.filter_events([resolved_event], self.mutes.is_muted)
+            changes.events += groups.filter_events([resolved_event], self.mutes.is_muted)
         changes.changed_groups.append(name)
         changes.groups_to_publish.append(name)
         _log.info("incident %r was a false alarm: its window is in %s", event.id, self.false_alarms.path)
@@ -221,7 +217,7 @@ class OperatorCommands:
         """Return a group's name, if there is such a group."""
         group = name or ""
         self._groups.load_evicted([group], now)
-        if group not in self._groups.status:
+        if group not in self._groups:
             hint = "; expected one group's name, and no pattern" if {"*", "?"} & set(group) else ""
             raise RequestRejected(f"there is no group {group!r}{hint}")
         return group
@@ -230,13 +226,11 @@ class OperatorCommands:
         """Return what says whether a group fits, if some group does."""
         matches = matcher(pattern)
         self._groups.load_evicted([pattern], now)
-        if not any(map(matches, self._groups.status.names())):
+        if not any(map(matches, self._groups.names())):
             raise RequestRejected(f"there is no group {pattern!r}, and none that fits it")
         return matches
 
     def _release_unmuted(self, changes: OperatorChanges) -> None:
-        released = self._groups.incidents.release(
-            self.mutes.is_muted, self._groups.scoring.alerts.incident_id
-        )
+        released = self._groups.release_events(self.mutes.is_muted)
         changes.events += released
         changes.changed_groups += [event.group for event in released]

@@ -61,7 +61,7 @@ class Publisher:
         self._pending_announcements: OrderedDict[str, None] = OrderedDict()  # groups that are to be announced
         # Groups that are to be said again. At first all: what the broker was still to be told when the
         # process before ended is kept nowhere.
-        self._republish_queue = OrderedDict.fromkeys(groups.status.names())
+        self._republish_queue = OrderedDict.fromkeys(groups.names())
         self._final_messages: list[OutboundMessage] = []  # last words of groups that are gone
         self._next_republish_at = now + _REPUBLISH_INTERVAL_S
         self._next_batch_at = now
@@ -82,7 +82,7 @@ class Publisher:
         if self._retained_lost.is_set():
             self._retained_lost.clear()
             self._home_assistant_restarted.set()
-            self._pending_states.update(dict.fromkeys(self._groups.status.names()))
+            self._pending_states.update(dict.fromkeys(self._groups.names()))
             self._republish_queue.clear()
             mutes_changed = True
         messages, self._final_messages = self._final_messages, []
@@ -95,17 +95,17 @@ class Publisher:
 
     def state_messages(self) -> Iterator[OutboundMessage]:
         """Yield what is to be said of groups, as it is by then, as long as somebody can publish it."""
-        status = self._groups.status
+        groups = self._groups
         while self._pending_states:
             name, _ = self._pending_states.popitem(last=False)
-            if name in status:
+            if name in groups:
                 yield self._state_message(name)
         self._pending_states.clear()
         if self._discovery is None:
             return
         while self._pending_announcements:
             name, _ = self._pending_announcements.popitem(last=False)
-            if name in status:
+            if name in groups:
                 yield self._discovery.announce(name)
         self._pending_announcements.clear()
 
@@ -124,33 +124,29 @@ class Publisher:
         return OutboundMessage(f"alerts/{event.group}", payload, retain=False, bundle_id=self.manifest.id)
 
     def _state_message(self, group: str) -> OutboundMessage:
-        (status,) = self._groups.status.statuses([group])
-        acknowledged = self._groups.incidents.is_acknowledged(status.incident, group)
+        (status,) = self._groups.statuses([group])
+        acknowledged = self._groups.is_acknowledged(status.incident, group)
         payload = state_payload(status, acknowledged=acknowledged)
         return OutboundMessage(f"state/{group}", payload, retain=True, bundle_id=self.manifest.id)
 
     def _queue_announcements(self) -> None:
         """See that groups that came are announced."""
-        status = self._groups.status
-        new_groups, status.new_groups = status.new_groups, []
+        groups = self._groups
+        new_groups = groups.take_new_groups()
         if self._discovery is None:
             return
         self._republish_queue.update(dict.fromkeys(new_groups))
-        if len(self._republish_queue) > 2 * len(
-            status
-        ):  # under more groups than max_groups some are gone again
-            self._republish_queue = OrderedDict(
-                (name, None) for name in self._republish_queue if name in status
-            )
+        if len(self._republish_queue) > 2 * len(groups):  # with more groups than max_groups some are evicted again
+            self._republish_queue = OrderedDict((name, None) for name in self._republish_queue if name in groups)
         if self._home_assistant_restarted.is_set():
             self._home_assistant_restarted.clear()
-            self._republish_queue = OrderedDict.fromkeys(status.names())
+            self._republish_queue = OrderedDict.fromkeys(groups.names())
 
     def _queue_republish(self, now: float) -> None:
         """See that the groups whose turn it is are said again."""
         if now >= self._next_republish_at:
             self._next_republish_at = now + _REPUBLISH_INTERVAL_S
-            self._republish_queue = OrderedDict.fromkeys(self._groups.status.names())
+            self._republish_queue = OrderedDict.fromkeys(self._groups.names())
         if not self._republish_queue or now < self._next_batch_at:
             return
         self._next_batch_at = now + _REPUBLISH_PAUSE_S

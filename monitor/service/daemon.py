@@ -102,10 +102,10 @@ class Daemon:
             self._store.fetch_incident,
         )
         groups.register_expected(settings.input.groups, now, time.time())
-        self._live_groups.load_statuses(groups.status.statuses())
+        self._live_groups.load_statuses(groups.statuses())
         self._gateway = Gateway(
-            self._receive_queue, self._broker_link.session, self._broker_link.publish_session, self._store, groups.dump,
-            self._commands.mutes, groups.incidents, settings.mqtt.base_topic, self._metrics, max_groups=max_groups,
+            self._receive_queue, self._broker_link.session, self._broker_link.publish_session, self._store, groups,
+            self._commands.mutes, settings.mqtt.base_topic, self._metrics, max_groups=max_groups,
             acks_enabled=settings.mqtt.qos > 0,
         )  # fmt: skip
         self._pipeline = Pipeline(
@@ -135,7 +135,7 @@ class Daemon:
             _log.warning(note)
         _log.info(
             "store %s: restored %s groups, %s open incidents and %s messages to send",
-            self._settings.store.path, len(self._groups.status), self._groups.scoring.alerts.firing_count,
+            self._settings.store.path, len(self._groups), self._groups.firing_count,
             self._gateway.unconfirmed_count,
         )  # fmt: skip
         _log.info("answering on %s", self.address)
@@ -215,7 +215,7 @@ class Daemon:
     def _build_web(self, settings: Settings) -> tuple[Server, LiveGroups]:
         manifest = self._bundle.manifest
         live_groups = LiveGroups(
-            len(manifest.features), max(_HISTORY_INTERVAL_S, manifest.sample_period), self._groups.incidents.is_acknowledged,
+            len(manifest.features), max(_HISTORY_INTERVAL_S, manifest.sample_period), self._groups.is_acknowledged,
             self._commands.mutes.is_muted,
         )  # fmt: skip
         status = MonitorStatus(
@@ -253,7 +253,7 @@ class Daemon:
         )
 
     def _drift(self) -> DriftStage:
-        return self._groups.scoring.drift
+        return self._groups.drift
 
     def _run_pipeline(self) -> None:
         self._pipeline.run(self._stopping)

@@ -4,9 +4,9 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Protocol
 
 from monitor.core.messages import InboundMessage, MessageBatch, OutboundMessage
-from monitor.groups.incidents import Incidents
 from monitor.groups.mutes import Mutes
 from monitor.mqtt import Session
 from monitor.mqtt.receive_queue import ReceiveQueue
@@ -41,8 +41,18 @@ _PAUSE_PER_WRITE_SECOND = 19.0  # seconds of pause for a second of writing
 # Groups of one such commit, 50 ms of work: 100,000 at once take a second, and meanwhile readings overflow.
 _MAX_GROUPS_PER_COMMIT = 4096
 
-DumpGroup = Callable[[str], bytes | None]
-"""Returns what is known of a group, as the store keeps it."""
+
+class SavableGroups(Protocol):
+    """The state of groups, as the store keeps it."""
+
+    def dump(self, group: str) -> bytes | None:
+        """Return the state of a group; None if there is none."""
+
+    def ended_incidents(self, groups: Iterable[str]) -> list[tuple[str, bytes]]:
+        """Return group and last ended incident of those of these groups whose incident the store lacks."""
+
+    def mark_saved(self, groups: Iterable[str]) -> None:
+        """Note that the store holds the state of these groups, with their ended incidents."""
 
 
 class Gateway:
@@ -54,9 +64,8 @@ class Gateway:
     session : the connection that readings come from, to be acknowledged there.
     publish_session : the connection that messages go out by.
     store : keeps state and the outbox.
-    dump_group : tells the state of a group.
+    groups : the state of the groups.
     mutes : is kept in the store as well.
-    incidents : gives away those that are over, each with its group's state.
     base_topic : all output goes below it.
     max_groups : how many groups memory holds; the store keeps ten times as many.
     acks_enabled : whether readings come with QoS 1 or 2, so that each batch is written before it is
@@ -71,9 +80,8 @@ class Gateway:
         session: Session,
         publish_session: Session,
         store: Store,
-        dump_group: DumpGroup,
+        groups: SavableGroups,
         mutes: Mutes,
-        incidents: Incidents,
         base_topic: str,
         metrics: Metrics,
         *,
@@ -87,9 +95,8 @@ class Gateway:
         self._publish_session = publish_session
         self._store = store
         self._outbox = store.load_outbox()
-        self._dump_group = dump_group
+        self._groups = groups
         self._mutes = mutes
-        self._incidents = incidents
         self._base_topic = base_topic
         self._metrics = metrics
         self._max_groups = max_groups
@@ -128,7 +135,7 @@ class Gateway:
         if len(self._unsaved_groups) > _UNSAVED_GROUPS_FACTOR * self._max_groups:
             # While the disk is full, groups that were set aside unsaved are gone: their names go too.
             self._unsaved_groups = {
-                name: None for name in self._unsaved_groups if self._dump_group(name) is not None
+                name: None for name in self._unsaved_groups if self._groups.dump(name) is not None
             }
         self._outbox.add(messages)
         is_deferred = self.problem or not self._acks_enabled
@@ -167,14 +174,14 @@ class Gateway:
 
     def _save_groups(self, names: list[str]) -> bool:
         """Write these groups and all messages; return whether that worked."""
-        outbox, mutes, ended_by_group = self._outbox, self._mutes, self._incidents.ended
+        outbox, mutes = self._outbox, self._mutes
         if not (names or outbox.unsaved_messages or outbox.removed_numbers or mutes.dirty):
             return True
         names = sorted(names)  # as they lie in the file: each of its pages is written once
         started_at = self._monotonic()
         self._next_commit_at = started_at + _COMMIT_INTERVAL_S
         try:
-            ended_incidents = [(name, ended_by_group[name]) for name in names if name in ended_by_group]
+            ended_incidents = self._groups.ended_incidents(names)
             self._store.save(self._dump_groups(names), outbox, self._wall(), mutes, ended_incidents)
             finished_at = self._monotonic()
             pause = _PAUSE_PER_WRITE_SECOND * (finished_at - started_at)
@@ -190,7 +197,7 @@ class Gateway:
             return False
         for name in names:
             self._unsaved_groups.pop(name, None)
-            ended_by_group.pop(name, None)
+        self._groups.mark_saved(names)
         if self.problem:
             self.problem = ""
             _log.info("the store can be written again")
@@ -235,7 +242,7 @@ class Gateway:
 
     def _dump_groups(self, names: list[str]) -> Iterator[tuple[str, bytes]]:
         for group in names:
-            value = self._dump_group(group)
+            value = self._groups.dump(group)
             if value is not None:
                 yield group, value
 

@@ -176,16 +176,13 @@ class Pipeline:
         self._heartbeat()
         self._apply_replacements()
         groups = self._groups
-        silent_statuses = groups.status.mark_silent(self.last_iteration_at)
-        for status in silent_statuses:
-            groups.scoring.windows.mark_silent(status.group)
+        silent_statuses = groups.mark_silent(self.last_iteration_at)
         readings, rejected = self._decode.decode(batch.messages, batch.arrivals)
-        groups.load_evicted(readings.groups, self.last_iteration_at)
-        scored = groups.scoring.judge(readings)
+        scored = groups.judge(readings, self.last_iteration_at)
         decided_at = self._monotonic()
-        changed_statuses = groups.status.update(readings, scored, self.last_iteration_at)
+        changed_statuses = groups.update_statuses(readings, scored, self.last_iteration_at)
         changes = self._commands.process(scored.events, changed_statuses, self.last_iteration_at)
-        changed_statuses += groups.status.refresh(changes.groups_to_publish)
+        changed_statuses += groups.refresh_statuses(changes.groups_to_publish)
         saved = self._ports.commit(
             dict.fromkeys(
                 [*(status.group for status in silent_statuses), *readings.groups, *changes.changed_groups]
@@ -202,7 +199,7 @@ class Pipeline:
             self._observer.observe(readings, scored, [*silent_statuses, *changed_statuses])
         # What isn't permanent yet is held longer, though not without end.
         self._evict(self._max_groups * (1 if saved else 2))
-        groups.scoring.learn_pending(scored)
+        groups.learn_pending(scored)
         self._count_outcomes(batch, rejected, scored)
         for event in changes.events:
             self._metrics.alerts_by_status[event.status].inc()
@@ -222,8 +219,7 @@ class Pipeline:
     def _apply_replacements(self) -> None:
         while not self._replacements.empty():
             replacement = self._replacements.get()
-            self._groups.replace_scoring(replacement.scoring)
-            self._groups.status.stale_after = replacement.stale_after
+            self._groups.replace_scoring(replacement.scoring, replacement.stale_after)
             self._publisher.manifest = replacement.manifest
             replacement.done.set()
 
@@ -262,8 +258,8 @@ class Pipeline:
         metrics.batch_windows.observe(windows)
 
     def _update_gauges(self) -> None:
-        self._metrics.set_state_counts(self._groups.status.counts)
-        self._metrics.alerts_firing.set(self._groups.scoring.alerts.firing_count)
+        self._metrics.set_state_counts(self._groups.state_counts)
+        self._metrics.alerts_firing.set(self._groups.firing_count)
 
     def _observe_latency(self, readings: Readings, scored: ScoredBatch, decided_at: float) -> None:
         if len(readings.groups):

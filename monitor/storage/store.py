@@ -13,7 +13,7 @@ from monitor.storage.wal_sync import WalSync
 
 __all__ = ["SCHEMA_VERSION", "Store", "is_foreign"]
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """Version of the tables and of what the values in them hold, in the file's `user_version`."""
 
 # `heard` is when a group's row was last written, Unix seconds: the least recently heard go first. An incident

@@ -138,11 +138,11 @@ class _TimedPipeline:
             relative_windows = self._timed_scoring.baseline.show(new_windows.values[ready], baselines[ready])
         with measure("scale"):
             self._bundle.scaler.transform(relative_windows)
-        scored = groups.scoring.judge(readings)
+        scored = groups.judge(readings, time.monotonic())
         with measure("decide"):
             self._timed_scoring.alerts.update(scored.judged_windows)
         with measure("board"):
-            changed = groups.status.update(readings, scored, time.monotonic())
+            changed = groups.update_statuses(readings, scored, time.monotonic())
         with measure("publish"):
             self._outbox.add(
                 OutboundMessage(

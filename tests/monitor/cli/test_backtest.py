@@ -228,11 +228,9 @@ def test_moving_groups_makes_no_difference(
         outcomes += verdicts.windows.outcomes
         scores += verdicts.judged_windows.scores.tolist()
         events += [_without_score(event) for event in verdicts.events]
-        for group in current.windows.groups():
-            other.windows.load(group, current.windows.dump(group))
-            other.alerts.load(group, current.alerts.dump(group))
-            current.windows.forget(group)
-            current.alerts.forget(group)
+        for group in current.groups():
+            other.load(group, current.dump(group))
+            current.forget(group)
         current, other = other, current
     assert outcomes == expected.windows.outcomes
     np.testing.assert_allclose(scores, expected.judged_windows.scores, atol=1e-6)

@@ -185,7 +185,7 @@ def test_drift_metrics(toy_bundle: Path, tmp_path: Path) -> None:
     save_toy_bundle(tmp_path / "bundle", distribution=HEALTHY_DISTRIBUTIONS)
     for folder, expected in ((tmp_path / "bundle", 0.0), (toy_bundle, None)):
         world = PipelineHarness(folder)
-        world.metrics.watch_drift(lambda world=world: world.groups.scoring.drift)
+        world.metrics.watch_drift(lambda world=world: world.groups.drift)
         for name in ("drift_psi", "beyond_training_ratio"):
             assert [world.metric_value(name, feature=feature) for feature in NAMES] == [expected] * 4
 
@@ -194,17 +194,17 @@ def test_windows_are_counted_as_they_are_judged(tmp_path: Path) -> None:
     """The newest reading of each judged window counts once, with others if it is alone; no other counts."""
     save_toy_bundle(tmp_path / "bundle", distribution=HEALTHY_DISTRIBUTIONS)
     world = PipelineHarness(tmp_path / "bundle")
-    world.metrics.watch_drift(lambda: world.groups.scoring.drift)
+    world.metrics.watch_drift(lambda: world.groups.drift)
     far = [*HEALTHY[:3], HEALTHY[3] + 5]
     batches = [
         (2.0 + number / 100, [message(5 * (number - 256), far if number % 2 else HEALTHY)])
         for number in range(256)
     ]
     world.run((1.0, [message(5 * number) for number in range(-1358, -256)]), *batches[:-1])
-    assert world.groups.scoring.drift.counts[2] == pytest.approx(1100, rel=0.001)
+    assert world.groups.drift.counts[2] == pytest.approx(1100, rel=0.001)
     assert world.metric_value("beyond_training_ratio", feature=NAMES[3]) == 0
     world.run(batches[-1])
-    assert world.groups.scoring.drift.counts[2] == pytest.approx(1356, rel=0.02)
+    assert world.groups.drift.counts[2] == pytest.approx(1356, rel=0.02)
     assert world.metric_value("beyond_training_ratio", feature=NAMES[3]) == pytest.approx(
         128 / 1356, rel=0.02
     )
@@ -216,12 +216,12 @@ def test_every_window_counts_over_a_reload(tmp_path: Path) -> None:
     save_toy_bundle(tmp_path / "bundle", distribution=HEALTHY_DISTRIBUTIONS)
     world = PipelineHarness(tmp_path / "bundle")
     world.run((1.0, [message(5 * number) for number in range(10)]))
-    former = world.groups.scoring
+    former = world.groups.drift
     world.groups.replace_scoring(
         build_scoring(bundle.load(tmp_path / "bundle"), WindowSettings(), AlertSettings())
     )
-    assert world.groups.scoring is not former
-    assert world.groups.scoring.drift.counts[2] == 8
+    assert world.groups.drift is not former
+    assert world.groups.drift.counts[2] == 8
 
 
 def test_drift_over_reloads(tmp_path: Path, mosquitto: Mosquitto) -> None:

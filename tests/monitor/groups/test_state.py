@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -41,11 +42,59 @@ def test_move_in_mid_stream(toy_bundle: Path, cut: int, *, silent: bool) -> None
         assert second.metric_value("groups", state=state) == whole.metric_value("groups", state=state)
 
 
-@pytest.mark.parametrize("value", [b"", b"\x93\x01\x02\x03", b"\x93\xc4\x00\xc4\x00\xc4\x00"])
+@pytest.mark.parametrize("value", [b"", b"\x93\x01\x02\x03", b"\x93\xc4\x00\xc4\x00\xc4\x00", b"\x80"])
 def test_damaged_value(toy_bundle: Path, value: bytes) -> None:
-    """What isn't a group's state is refused, not taken for one."""
+    """A value that isn't the state of a group is refused, and so is one of an older format."""
+    harness = PipelineHarness(toy_bundle)
+    with pytest.raises(ValueError, match="state of 'g' can't be read"):
+        harness.groups.load("g", value, 0.0)
+    assert "g" not in harness.groups
+
+
+def _parts(harness: PipelineHarness, group: str = "g") -> dict[str, Any]:
+    """Return the envelope of a group as a dictionary."""
+    parts: dict[str, Any] = msgspec.msgpack.decode(harness.groups.dump(group) or b"")
+    return parts
+
+
+def test_envelope(toy_bundle: Path) -> None:
+    """The value names its parts and the version of their set."""
+    harness = PipelineHarness(toy_bundle)
+    harness.run((1.0, [message(0)]))
+    parts = _parts(harness)
+    assert list(parts) == ["version", "windows", "baseline", "alerts", "status", "incident"]
+    assert parts["version"] == 1
+
+
+@pytest.mark.parametrize("part", ["version", "windows", "alerts", "status", "incident"])
+@pytest.mark.parametrize("damage", ["missing", "other version", "truncated"])
+def test_damaged_part(toy_bundle: Path, part: str, damage: str) -> None:
+    """A value with a part that is missing, damaged or of another version is refused; nothing is kept of it."""
+    first, second = PipelineHarness(toy_bundle), PipelineHarness(toy_bundle)
+    first.run((1.0, [message(ts, FAULTY) for ts in range(3)]))
+    parts = _parts(first)
+    if damage == "missing":
+        del parts[part]
+    elif part == "version":
+        parts[part] = {"other version": 2, "truncated": 0}[damage]
+    elif damage == "truncated":
+        parts[part] = parts[part][:5]
+    elif part in {"alerts", "incident"}:  # msgpack arrays that begin with their version
+        parts[part] = parts[part][:1] + b"\x63" + parts[part][2:]
+    else:  # records that begin with their version
+        parts[part] = b"\x63\x00" + parts[part][2:]
     with pytest.raises(ValueError, match="'g'"):
-        PipelineHarness(toy_bundle).groups.load("g", value, 0.0)
+        second.groups.load("g", msgspec.msgpack.encode(parts), 0.0)
+    assert ("g" in second.groups, second.groups._scoring.groups()) == (False, [])  # noqa: SLF001
+    assert second.groups.firing_count == 0
+
+
+def test_no_clock_in_the_value(toy_bundle: Path) -> None:
+    """The value of a group doesn't depend on the monotonic clock or on the other groups of its process."""
+    first, second = PipelineHarness(toy_bundle), PipelineHarness(toy_bundle)
+    first.run((1.0, [message(ts) for ts in range(4)]))
+    second.run((500.0, [message(0, topic="p/other")]), (501.0, [message(ts) for ts in range(4)]))
+    assert first.groups.dump("g") == second.groups.dump("g")
 
 
 @pytest.mark.parametrize("field", ["since", "last_ts", "state"])
@@ -53,14 +102,16 @@ def test_damaged_status(toy_bundle: Path, field: str) -> None:
     """A state whose numbers can't be is refused whole: nothing of the group is left anywhere."""
     harness = PipelineHarness(toy_bundle)
     harness.run((1.0, [message(ts, FAULTY) for ts in range(3)]))
-    parts = list(msgspec.msgpack.decode(harness.groups.dump("g") or b""))
-    record = np.frombuffer(parts[0], harness.groups.status._table.records.dtype).copy()  # noqa: SLF001, as on disk
+    parts = _parts(harness)
+    size = len(parts["status"])
+    layout = harness.groups._status._table.records.dtype  # noqa: SLF001, as on disk
+    record = np.frombuffer(parts["status"].ljust(layout.itemsize, b"\0"), layout).copy()
     record[field] = {"state": 99}.get(field, np.nan)
-    parts[0] = record.tobytes()
+    parts["status"] = record.tobytes()[:size]
     other = PipelineHarness(toy_bundle)
     with pytest.raises(ValueError, match="'g'"):
         other.groups.load("g", msgspec.msgpack.encode(parts), 0.0)
-    assert (other.groups.scoring.windows.groups(), other.groups.scoring.alerts.firing_count) == ([], 0)
+    assert (other.groups._scoring.groups(), other.groups.firing_count) == ([], 0)  # noqa: SLF001
 
 
 def test_least_recent_group_is_evicted(toy_bundle: Path) -> None:
@@ -78,7 +129,7 @@ def test_least_recent_group_is_evicted(toy_bundle: Path) -> None:
     assert value is not None
     stored["a"] = value
     harness.run((2.0, [message(0, topic="p/b"), message(0, topic="p/c")]))
-    assert ("a" in harness.groups.status, len(harness.groups.status)) == (False, 2)
+    assert ("a" in harness.groups, len(harness.groups)) == (False, 2)
     assert harness.metric_value("groups_set_aside_total") == 1
     assert harness.metric_value("alerts_firing") == 0
     harness.run((3.0, [message(2, FAULTY, "p/a"), message(3, HEALTHY, "p/a")]))
@@ -136,4 +187,4 @@ def test_expected_group_that_was_evicted(toy_bundle: Path) -> None:
         True,
     )
     harness.groups.register_expected(["g"], 0.0, NOW)
-    assert harness.groups.status.statuses(["g"]) == before.groups.status.statuses(["g"])
+    assert harness.groups.statuses(["g"]) == before.groups.statuses(["g"])

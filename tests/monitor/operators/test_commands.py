@@ -182,7 +182,7 @@ def test_muted_group_that_was_evicted(toy_bundle: Path) -> None:
     harness.run((3, [message(ts, FAULTY, "p/a") for ts in range(3)]))
     values["a"] = harness.groups.dump("a") or b""
     harness.run((4, [message(3, topic="p/b")]), (20, []))
-    assert "a" not in harness.groups.status
+    assert "a" not in harness.groups
     harness.run((21, [message(5, FAULTY, "p/a")]))
     assert [event["id"] for event in harness.payloads("alerts/")] == [incident_id(2, "a")]
 
@@ -196,7 +196,7 @@ def test_group_that_was_evicted(toy_bundle: Path) -> None:
     values["a"] = harness.groups.dump("a") or b""
     harness.groups.fetch_states = lambda names: {name: values[name] for name in names if name in values}
     harness.run((4, [message(3, topic="p/b")]))
-    assert "a" not in harness.groups.status
+    assert "a" not in harness.groups
     harness.commands.submit(parse_request("acknowledge", b'{"group":"a"}', retained=False), responses.append)
     harness.run((5, []))
     assert json.loads(responses[0])["incidents"] == [incident_id(2, "a")]

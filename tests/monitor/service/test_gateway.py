@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +7,6 @@ from prometheus_client import CollectorRegistry
 
 from monitor.config.settings import MqttSettings
 from monitor.core.messages import MessageBatch, OutboundMessage
-from monitor.groups.incidents import Incidents
 from monitor.groups.mutes import Mutes
 from monitor.mqtt import Session
 from monitor.mqtt.receive_queue import ReceiveQueue
@@ -53,6 +52,24 @@ class RecordingQueue(ReceiveQueue):
         return message_batch([])
 
 
+class FakeGroups:
+    """Groups whose state is their name."""
+
+    def __init__(self) -> None:
+        self.ended: dict[str, bytes] = {}
+        """Group -> its ended incident that the store lacks."""
+
+    def dump(self, group: str) -> bytes:
+        return group.encode()
+
+    def ended_incidents(self, groups: Iterable[str]) -> list[tuple[str, bytes]]:
+        return [(group, self.ended[group]) for group in groups if group in self.ended]
+
+    def mark_saved(self, groups: Iterable[str]) -> None:
+        for group in groups:
+            self.ended.pop(group, None)
+
+
 def make_gateway(
     store: Store,
     clock: Clock,
@@ -61,14 +78,13 @@ def make_gateway(
     session: Session | None = None,
     receive_queue: ReceiveQueue | None = None,
     mutes: Mutes | None = None,
-    incidents: Incidents | None = None,
+    groups: FakeGroups | None = None,
 ) -> Gateway:
     """Return an edge, whose session never connects unless it is given one."""
     session = session or Session(MqttSettings(), "edge-under-test", None, RecordingListener())
     receive_queue = ReceiveQueue() if receive_queue is None else receive_queue
     return Gateway(
-        receive_queue, session, session, store, lambda name: name.encode(), mutes or Mutes(),
-        incidents or Incidents(), "sensor-monitor", Metrics(CollectorRegistry(), toy_manifest()),
+        receive_queue, session, session, store, groups or FakeGroups(), mutes or Mutes(), "sensor-monitor", Metrics(CollectorRegistry(), toy_manifest()),
         max_groups=len(GROUPS), acks_enabled=acks_enabled, monotonic=clock,
     )  # fmt: skip
 
@@ -121,15 +137,15 @@ def test_commit_now(store: Store) -> None:
 
 def test_ended_incident(store: Store) -> None:
     """It is written with its group, as whose open incident it would come back otherwise, and let go of."""
-    incidents = Incidents()
+    groups = FakeGroups()
     first, last = GROUPS[0], GROUPS[-1]
-    gateway = make_gateway(store, Clock(), acks_enabled=False, incidents=incidents)
-    incidents.ended.update({first: b"over", last: b"over"})
+    gateway = make_gateway(store, Clock(), acks_enabled=False, groups=groups)
+    groups.ended.update({first: b"over", last: b"over"})
     assert not gateway.commit(GROUPS, [])
     assert [store.fetch_incident(first), store.fetch_incident(last)] == [b"over", None]
-    assert incidents.ended.keys() == {last}
+    assert groups.ended.keys() == {last}
     assert gateway.flush()
-    assert (store.fetch_incident(last), incidents.ended) == (b"over", {})
+    assert (store.fetch_incident(last), groups.ended) == (b"over", {})
 
 
 def test_commit_now_does_not_delay_others(store: Store) -> None:
@@ -147,9 +163,9 @@ def test_commit_now_does_not_delay_others(store: Store) -> None:
 
 def test_commit_now_while_disk_is_full(store: Store) -> None:
     """Where nothing can be written nothing is permanent, until it can."""
-    incidents = Incidents()
-    gateway = make_gateway(store, Clock(), acks_enabled=False, incidents=incidents)
-    incidents.ended[GROUPS[-1]] = b"over"
+    groups = FakeGroups()
+    gateway = make_gateway(store, Clock(), acks_enabled=False, groups=groups)
+    groups.ended[GROUPS[-1]] = b"over"
     store._execute("PRAGMA max_page_count = 20")  # noqa: SLF001, as if there were no more room
     assert not gateway.commit_now(GROUPS[:1]) or not gateway.commit(GROUPS, [])
     assert gateway.problem

@@ -23,7 +23,7 @@ class LivePipelineHarness(PipelineHarness):
         self.live = LiveGroups(
             4,
             5.0,
-            self.groups.incidents.is_acknowledged,
+            self.groups.is_acknowledged,
             self.commands.mutes.is_muted,
             max_groups=max_live_groups,
         )
@@ -107,7 +107,7 @@ def test_an_alert_of_an_earlier_process(harness: LivePipelineHarness) -> None:
     """An incident that was open at the start is told though its event was sent long ago."""
     harness.send("a", HEALTHY, HEALTHY, FAULTY)
     later = LiveGroups(4, point_interval_s=5.0)
-    later.load_statuses(harness.groups.status.statuses())
+    later.load_statuses(harness.groups.statuses())
     later.apply_pending()
     (firing,) = page_data.alerts(later, FEATURES)["firing"]
     assert firing == {"group": "a", "since": NOW + 10, "score": None, "reason": "", "values": ""}
