@@ -42,11 +42,11 @@ class StateTable(GroupTable):
         for name, value in {"header": header, **defaults}.items():
             record[name] = value
         super().__init__(record)
-        if transient_fields:
-            self._dump_size = record.dtype.fields[transient_fields[0][0]][1]  # type: ignore[index]
-        else:
-            self._dump_size = record.nbytes
-        """Bytes of a record that `dump` returns: those before the first transient field."""
+        self._record_size = record.nbytes
+        # What `dump` returns: the bytes before the first transient field.
+        first_transient = transient_fields[0][0] if transient_fields else None
+        assert record.dtype.fields is not None  # noqa: S101, it has a header
+        self._dump_size = record.dtype.fields[first_transient][1] if first_transient else record.nbytes
         self._update_views()
 
     def dump(self, name: str) -> bytes:
@@ -54,7 +54,7 @@ class StateTable(GroupTable):
         row = self.row(name)
         if row is None:
             return self._default_record.tobytes()[: self._dump_size]
-        start = row * self._default_record.nbytes
+        start = row * self._record_size
         return bytes(self._bytes[start : start + self._dump_size])
 
     def load(self, name: str, value: bytes) -> None:

@@ -5,8 +5,9 @@ gives for the same readings.
 """
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,7 +50,7 @@ class ScoredBatch:
     """Each window's last reading as it enters the scaler: (window, feature)."""
 
 
-class StageStates(NamedTuple):
+class StageStates(msgspec.Struct, frozen=True, gc=False):
     """The state of one group in each stage that keeps some, as versioned values."""
 
     windows: bytes

@@ -130,8 +130,11 @@ class GroupStates:
         status = self._status.dump(group)
         if status is None:
             return None
-        windows, baseline, alerts = self._scoring.dump(group)
-        return _encode(_Envelope(_VERSION, windows, baseline, alerts, status, self._incidents.dump(group)))
+        states = self._scoring.dump(group)
+        incident = self._incidents.dump(group)
+        return _encode(
+            _Envelope(_VERSION, states.windows, states.baseline, states.alerts, status, incident)
+        )
 
     def load(self, group: str, value: bytes, now: float) -> None:
         """Restore what `dump` returned, here or in another process.
