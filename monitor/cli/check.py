@@ -13,7 +13,7 @@ from monitor.config.settings import Settings
 from monitor.core.errors import InUseError, OperationError
 from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce
 from monitor.core.topics import Template
-from monitor.mqtt import Session
+from monitor.mqtt import Session, SessionOptions
 from monitor.mqtt.client_id import client_id
 from monitor.service.stages import build_decoder, build_scoring
 from monitor.storage import restore
@@ -143,5 +143,5 @@ def _build_session(settings: Settings, listener: _ConnectionProbe) -> Session:
         f"{client_id(settings)}-check",
         read_password(settings.mqtt),
         listener,
-        filters=[Template(text).filter for text in settings.input.topics],
+        SessionOptions(filters=tuple(Template(text).filter for text in settings.input.topics)),
     )

@@ -50,7 +50,7 @@ def _run(arguments: argparse.Namespace) -> int:
     configure_allocator()  # before all that takes memory
 
     from monitor.config.loading import load_settings
-    from monitor.service.daemon import Daemon
+    from monitor.service.builder import build_daemon
     from monitor.telemetry.logs import configure_logging
 
     def read_settings() -> "Settings":
@@ -58,7 +58,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     settings = read_settings()
     configure_logging(settings.log.level, settings.log.format)
-    daemon = Daemon(settings, read_settings)
+    daemon = build_daemon(settings, read_settings)
     _on_signal(daemon.request_stop)
     _on_signal(daemon.reload, signal.SIGHUP)
     freeze_startup_objects()
@@ -116,7 +116,7 @@ def _record(arguments: argparse.Namespace) -> int:
     from monitor.config.loading import load_settings
     from monitor.config.secrets import read_password
     from monitor.core.topics import Template
-    from monitor.mqtt import Session
+    from monitor.mqtt import Session, SessionOptions
     from monitor.service.stages import build_decoder
     from monitor.telemetry.logs import configure_logging
 
@@ -130,9 +130,9 @@ def _record(arguments: argparse.Namespace) -> int:
     recorder = Recorder(
         arguments.out, decode, features, max_skew=settings.windows.max_skew, on_progress=line.show
     )
-    filters = [Template(text).filter for text in settings.input.topics]
+    filters = tuple(Template(text).filter for text in settings.input.topics)
     name = f"sensor-record-{secrets.token_hex(4)}"  # never the monitor's, whose session would be taken
-    session = Session(settings.mqtt, name, read_password(settings.mqtt), recorder, filters=filters)
+    session = Session(settings.mqtt, name, read_password(settings.mqtt), recorder, SessionOptions(filters=filters))
     try:
         completed = recorder.run(session, stop, arguments.seconds)
     finally:

@@ -58,8 +58,7 @@ class GroupStates:
 
         It raises ValueError where that can't be read.
         """
-        self.load_errors: list[str] = []
-        """Reasons why evicted groups start afresh; whoever reads the list empties it."""
+        self._load_errors: list[str] = []
         self.has_evicted = False
         """Whether the store may hold groups that are not in memory."""
 
@@ -173,7 +172,12 @@ class GroupStates:
                 try:
                     self.load(group, value, now)
                 except ValueError as error:  # one lost group is no reason to stop judging all others
-                    self.load_errors.append(str(error))
+                    self._load_errors.append(str(error))
+
+    def take_load_errors(self) -> list[str]:
+        """Return why evicted groups start afresh, since the last call."""
+        load_errors, self._load_errors = self._load_errors, []
+        return load_errors
 
     def groups_over_limit(self, limit: int) -> list[str]:
         """Return the names of the groups beyond `limit`, those whose last reading is oldest."""

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -30,6 +30,7 @@ from monitor.mqtt.properties import publish_properties, will_properties
 from monitor.mqtt.publish_queue import PublishQueue
 from monitor.mqtt.publish_results import PublishResults
 from monitor.mqtt.request_message import to_inbound_request
+from monitor.mqtt.session_options import Birth, SessionOptions
 from monitor.mqtt.subscriptions import Subscriptions
 from monitor.mqtt.takeover import is_newer_instance
 from monitor.mqtt.version_probe import probe_version
@@ -40,10 +41,6 @@ _log = logging.getLogger(__name__)
 
 _SESSION_TAKEN_OVER = 142
 
-Birth = tuple[str, bytes, MessageProperties]
-"""Topic, payload, and what it says of itself."""
-
-
 class Session:
     """A connection that is made anew whenever it breaks.
 
@@ -53,14 +50,7 @@ class Session:
     client_id : distinct for each client of the broker.
     password : None where there is none.
     listener : is told what happens.
-    filters : subscriptions, made after every connect.
-    previous_filters : subscriptions of an earlier session with this id; the broker is told to end those not made again.
-    births : published retained after every connect, once the subscriptions are answered.
-    takeover_topic : topic of the birth that tells this process from others with the same client id. Of two that throw
-        each other out the one that began earlier sees the other's there, and leaves. "" where nobody asks.
-    request_filter : filter, ending in `/#`, of messages that are requests and no input; "" where there are none.
-    will : (topic, text) published retained: by the broker when this client dies, by `stop` when it leaves.
-    durable : whether the broker keeps the session, with what arrives in the meantime.
+    options : subscriptions, births and will.
 
     Raises
     ------
@@ -73,27 +63,24 @@ class Session:
         client_id: str,
         password: str | None,
         listener: SessionListener,
-        *,
-        filters: Sequence[str] = (),
-        previous_filters: Sequence[str] = (),
-        births: Iterable[Birth] = (),
-        takeover_topic: str = "",
-        request_filter: str = "",
-        will: tuple[str, bytes] | None = None,
-        durable: bool = False,
+        options: SessionOptions = SessionOptions(),  # noqa: B008, it is frozen
     ) -> None:
         self._settings = settings
         self._client_id = client_id
         self._password = password
         self._listener = listener
         self._subscriptions = Subscriptions(
-            filters, settings.qos, takeover_topic, request_filter, previous_filters
+            options.filters,
+            settings.qos,
+            options.takeover_topic,
+            options.request_filter,
+            options.previous_filters,
         )
-        self._births = tuple(births)
-        self._takeover_topic = takeover_topic
-        self._will = will
-        self._durable = durable
-        self._request_prefix = request_filter.removesuffix("#")
+        self._births = options.births
+        self._takeover_topic = options.takeover_topic
+        self._will = options.will
+        self._durable = options.durable
+        self._request_prefix = options.request_filter.removesuffix("#")
         self._publish_results = PublishResults(listener.on_publish_failed)
         self._acknowledgements = Acknowledgements()
         self._bulk = settings.bulk and settings.transport == "tcp"

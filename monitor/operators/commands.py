@@ -48,6 +48,7 @@ class OperatorCommands:
 
     def __init__(
         self,
+        *,
         groups: GroupStates,
         mutes: Mutes,
         false_alarms: FalseAlarmFile,

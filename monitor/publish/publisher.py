@@ -3,6 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from monitor.bundle.manifest import Manifest
 from monitor.core.messages import OutboundMessage
@@ -14,13 +15,46 @@ from monitor.publish.home_assistant import Discovery
 from monitor.publish.message_properties import STATE_EXPIRY_S
 from monitor.publish.payloads import alert_payload, muted_payload, state_payload
 
-__all__ = ["Publisher"]
+__all__ = ["Publisher", "RepublishSignals"]
 
 # How often all states are said again, in seconds: two attempts may fail before the broker forgets them.
 _REPUBLISH_INTERVAL_S = STATE_EXPIRY_S / 3
 # So many groups at once, and so many seconds from one portion to the next: 100,000 take four minutes.
 _REPUBLISH_BATCH_SIZE = 200
 _REPUBLISH_PAUSE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class RepublishSignals:
+    """Set by the connections, on their threads, and cleared by the publisher."""
+
+    retained_lost: threading.Event = field(default_factory=threading.Event)
+    """The broker may have lost the messages that it retained: all states are published again."""
+    home_assistant_restarted: threading.Event = field(default_factory=threading.Event)
+    """Home Assistant started: all groups are announced again."""
+
+    def request_states(self) -> None:
+        """Have all states published again."""
+        self.retained_lost.set()
+
+    def request_announcements(self) -> None:
+        """Have all groups announced again."""
+        self.home_assistant_restarted.set()
+
+    def take_states_request(self) -> bool:
+        """Return whether all states are to be published again, and clear that."""
+        return _take(self.retained_lost)
+
+    def take_announcements_request(self) -> bool:
+        """Return whether all groups are to be announced again, and clear that."""
+        return _take(self.home_assistant_restarted)
+
+
+def _take(event: threading.Event) -> bool:
+    if not event.is_set():
+        return False
+    event.clear()
+    return True
 
 
 class Publisher:
@@ -35,26 +69,24 @@ class Publisher:
     mutes : whose alerts are held back.
     manifest : of the bundle in use.
     discovery : makes groups known to Home Assistant; None where nobody asked for that.
-    retained_lost : is set when the broker may have lost what it retained: all states are said anew.
-    home_assistant_restarted : is set when Home Assistant begins: all groups are announced anew.
+    signals : ask for all states, or all announcements, again.
     now : monotonic seconds.
     """
 
     def __init__(
         self,
+        *,
         groups: GroupStates,
         mutes: Mutes,
         manifest: Manifest,
         discovery: Discovery | None,
-        retained_lost: threading.Event,
-        home_assistant_restarted: threading.Event,
+        signals: RepublishSignals,
         now: float,
     ) -> None:
         self._groups = groups
         self._mutes = mutes
         self._discovery = discovery
-        self._retained_lost = retained_lost
-        self._home_assistant_restarted = home_assistant_restarted
+        self._signals = signals
         self.manifest = manifest
         # These are cleared once they are empty: else what all groups were in keeps 60 bytes for each of them.
         self._pending_states: OrderedDict[str, None] = OrderedDict()  # groups whose state is to be said
@@ -79,9 +111,8 @@ class Publisher:
         """
         mutes_changed = changes.mutes_changed
         self._pending_states.update((status.group, None) for status in statuses)
-        if self._retained_lost.is_set():
-            self._retained_lost.clear()
-            self._home_assistant_restarted.set()
+        if self._signals.take_states_request():
+            self._signals.request_announcements()
             self._pending_states.update(dict.fromkeys(self._groups.names()))
             self._republish_queue.clear()
             mutes_changed = True
@@ -138,8 +169,7 @@ class Publisher:
         self._republish_queue.update(dict.fromkeys(new_groups))
         if len(self._republish_queue) > 2 * len(groups):  # with more groups than max_groups some are evicted again
             self._republish_queue = OrderedDict((name, None) for name in self._republish_queue if name in groups)
-        if self._home_assistant_restarted.is_set():
-            self._home_assistant_restarted.clear()
+        if self._signals.take_announcements_request():
             self._republish_queue = OrderedDict.fromkeys(groups.names())
 
     def _queue_republish(self, now: float) -> None:

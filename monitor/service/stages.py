@@ -8,8 +8,16 @@ from monitor.core.topics import Template
 from monitor.detect.alerts import AlertStage
 from monitor.detect.scoring import Scorer, Scoring
 from monitor.ingest.decode import DecodeStage
+from monitor.service.parallel_scorer import ParallelScorer
+from monitor.telemetry.metrics import Metrics, TimedScorer
 
-__all__ = ["build_alert_stage", "build_decoder", "build_scoring", "build_window_rules"]
+__all__ = [
+    "build_alert_stage",
+    "build_decoder",
+    "build_scoring",
+    "build_timed_scoring",
+    "build_window_rules",
+]
 
 
 def build_alert_stage(alerts: AlertSettings, threshold: float) -> AlertStage:
@@ -81,3 +89,14 @@ def build_scoring(
     manifest = bundle.manifest
     rules = build_window_rules(windows, manifest.sample_period)
     return Scoring(bundle, rules, build_alert_stage(alerts, manifest.threshold), scorer)
+
+
+def build_timed_scoring(bundle: Bundle, settings: Settings, metrics: Metrics) -> Scoring:
+    """Return the stages of the daemon, which score on several cores and measure how long that takes.
+
+    Raises
+    ------
+    ConfigurationError : as `build_scoring`.
+    """
+    scorer = TimedScorer(ParallelScorer(bundle.classifier), metrics.inference_seconds)
+    return build_scoring(bundle, settings.windows, settings.alerts, scorer)

@@ -21,8 +21,9 @@ from monitor.core.errors import InUseError, InvalidInputError, OperationError
 from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce
 from monitor.core.times import format_iso
 from monitor.core.topics import Template
-from monitor.mqtt import Session
+from monitor.mqtt import Session, SessionOptions
 from monitor.recordings.reader import Recording
+from monitor.service.builder import build_daemon
 from monitor.service.daemon import Daemon
 from monitor.telemetry.logs import configure_logging
 
@@ -102,11 +103,11 @@ def _build_daemon(bundle: Path, broker: EmbeddedBroker, store_path: Path) -> tup
     settings = loading.load_settings(None, flags)
     configure_logging(settings.log.level, settings.log.format)
     try:
-        return Daemon(settings), settings
+        return build_daemon(settings), settings
     except InUseError:  # of its port: the store is new
         pass
     settings = loading.load_settings(None, {**flags, "http": {"port": 0}})
-    return Daemon(settings), settings
+    return build_daemon(settings), settings
 
 
 class _AlertPrinter:
@@ -117,8 +118,8 @@ class _AlertPrinter:
         self._ready = threading.Event()
         self.events: list[dict[str, Any]] = []
         self._alert_prefix = f"{settings.mqtt.base_topic}/alerts/"
-        filters = [f"{self._alert_prefix}#"]
-        self._session = Session(settings.mqtt, "sensor-demo-spectator", None, self, filters=filters)
+        options = SessionOptions(filters=(f"{self._alert_prefix}#",))
+        self._session = Session(settings.mqtt, "sensor-demo-spectator", None, self, options)
 
     def start(self) -> None:
         self._session.start()

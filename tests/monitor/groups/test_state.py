@@ -155,7 +155,7 @@ def test_stages_change(toy_bundle: Path) -> None:
     harness.run((1.0, [message(ts, FAULTY) for ts in (0, 1, 2)]))
     loaded = bundle.load(toy_bundle)
     scoring = build_scoring(loaded, WindowSettings(), AlertSettings(clear_after=2))
-    replaced = harness.pipeline.replace_scoring(scoring, loaded.manifest, stale_after=5.0)
+    replaced = harness.replace(scoring, loaded.manifest, stale_after=5.0)
     harness.run((2.0, [message(ts, HEALTHY) for ts in (3, 4, 5)]))
     assert replaced.done.is_set()
     assert harness.outcomes() == {"filling": 2, "judged": 4}

@@ -22,13 +22,13 @@ def test_previous_subscriptions_end(mosquitto: Mosquitto, version: str) -> None:
     listener = RecordingListener()
     options: dict[str, Any] = {"durable": True, "version": version}
     with session(
-        mosquitto.port, RecordingListener(), filters=["old/+", "in/+"], requests="r/#", **options
+        mosquitto.port, RecordingListener(), filters=["old/+", "in/+"], request_filter="r/#", **options
     ) as before:
         wait_until_ready(before)
         assert before.subscriptions == ("r/#", "old/+", "in/+")
     with (
         connect_client(mosquitto.port) as other,
-        session(mosquitto.port, listener, filters=["in/+"], former=before.subscriptions, **options) as own,
+        session(mosquitto.port, listener, filters=["in/+"], previous_filters=before.subscriptions, **options) as own,
     ):
         wait_until_ready(own)
         for topic in ("old/a", "r/a", "in/a"):
@@ -99,7 +99,7 @@ def test_request_that_wants_an_answer(topic: str, response_topic: str | None) ->
     request = b"\x30" + bytes([len(body)]) + body
     with (
         scripted_broker(lambda _: b"\x20\x03\x00\x00\x00" + request) as port,
-        session(port, listener, requests="base/request/#", version="5"),
+        session(port, listener, request_filter="base/request/#", version="5"),
     ):
         wait_until(lambda: listener.requests, "the request comes")
     assert listener.requests == [("base/request/x", b"please", response_topic, b"42")]
@@ -108,7 +108,7 @@ def test_request_that_wants_an_answer(topic: str, response_topic: str | None) ->
 def test_answer_bears_correlation(mosquitto: Mosquitto) -> None:
     """An answer bears the correlation of its request where the protocol has a place for it."""
     listener = RecordingListener()
-    with session(mosquitto.port, listener, "asker", requests="answers/#") as asker:
+    with session(mosquitto.port, listener, "asker", request_filter="answers/#") as asker:
         wait_until_ready(asker)
         for version in ("5", "3.1.1"):
             with session(mosquitto.port, RecordingListener(), version=version) as own:

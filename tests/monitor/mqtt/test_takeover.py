@@ -76,7 +76,7 @@ def takeover_session(port: int, listener: RecordingListener, info: dict[str, Any
         listener,
         filters=["in/+"],
         births=[(INFO_TOPIC, encode_info(info), JSON_PROPERTIES)],
-        claim=INFO_TOPIC,
+        takeover_topic=INFO_TOPIC,
         **options,
     )
 

@@ -11,19 +11,23 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from monitor import bundle
+from monitor.bundle.manifest import Manifest
 from monitor.config.settings import AlertSettings, WindowSettings
 from monitor.core.messages import InboundMessage, MessageBatch, OutboundMessage
 from monitor.core.readings import Arrivals, Outcome, RejectedReading
 from monitor.core.topics import Template
 from monitor.core.verdicts import AlertEvent
+from monitor.detect.scoring import Scoring
 from monitor.groups.mutes import Mutes
 from monitor.groups.state import GroupStates
 from monitor.ingest.decode import DecodeStage
 from monitor.operators.commands import OperatorCommands
 from monitor.operators.false_alarms import FalseAlarmFile
 from monitor.publish.home_assistant import Discovery
-from monitor.publish.publisher import Publisher
-from monitor.service.pipeline import Pipeline
+from monitor.publish.publisher import Publisher, RepublishSignals
+from monitor.service.instrumentation import Instrumentation
+from monitor.service.pipeline import Pipeline, Replacement
+from monitor.service.ports import BatchObserver
 from monitor.service.stages import build_scoring
 from monitor.telemetry.metrics import Metrics
 from tests.support.toy_bundle import HEALTHY, NAMES
@@ -44,6 +48,7 @@ class PipelineHarness:
         discovery: Discovery | None = None,
         stored: Mapping[str, bytes] | None = None,
         alerts: AlertSettings | None = None,
+        observer: BatchObserver | None = None,
         **window_settings: Any,
     ) -> None:
         loaded = bundle.load(folder)
@@ -73,22 +78,35 @@ class PipelineHarness:
             self.groups.load(group, value, self.clock)
         false_alarm_file = FalseAlarmFile(false_alarms or folder / "unused.csv", NAMES, 3)
         self.commands = OperatorCommands(
-            self.groups, Mutes(), false_alarm_file, wall=lambda: NOW + self.clock
+            groups=self.groups,
+            mutes=Mutes(),
+            false_alarms=false_alarm_file,
+            wall=lambda: NOW + self.clock,
         )
-        self.retained_lost, self.home_assistant_restarted = threading.Event(), threading.Event()
+        signals = RepublishSignals()
+        self.retained_lost, self.home_assistant_restarted = (
+            signals.retained_lost,
+            signals.home_assistant_restarted,
+        )
         self.publisher = Publisher(
-            self.groups,
-            self.commands.mutes,
-            loaded.manifest,
-            discovery,
-            self.retained_lost,
-            self.home_assistant_restarted,
-            self.clock,
+            groups=self.groups,
+            mutes=self.commands.mutes,
+            manifest=loaded.manifest,
+            discovery=discovery,
+            signals=signals,
+            now=self.clock,
         )
         self.pipeline = Pipeline(
-            self, decode, self.groups, self.commands, self.publisher, max_groups, self.metrics, self,
-            monotonic=lambda: self.clock,
-        )  # fmt: skip
+            ports=self,
+            decode=decode,
+            groups=self.groups,
+            commands=self.commands,
+            publisher=self.publisher,
+            instrumentation=Instrumentation(
+                metrics=self.metrics, event_log=self, observer=observer, monotonic=lambda: self.clock
+            ),
+            max_groups=max_groups,
+        )
 
     def run(self, *batches: tuple[float, list[InboundMessage] | MessageBatch], overflowed: int = 0) -> None:
         """Let the pipeline take each batch at its monotonic time, and then stop."""
@@ -98,6 +116,12 @@ class PipelineHarness:
         ]
         self._stop.clear()
         self.pipeline.run(self._stop)
+
+    def replace(self, scoring: Scoring, manifest: Manifest, stale_after: float) -> Replacement:
+        """Hand other stages to the pipeline, which takes over with its next batch."""
+        replacement = Replacement(scoring, manifest, stale_after, self.commands.false_alarms)
+        self.pipeline.replace(replacement)
+        return replacement
 
     def take(self, timeout: float) -> MessageBatch:
         assert timeout >= 0

@@ -6,6 +6,7 @@ from pydantic import SecretStr
 
 from monitor.config.settings import HttpSettings, MqttSettings, Settings, StoreSettings
 from monitor.mqtt.client_id import client_id
+from monitor.service import builder
 from monitor.service.daemon import Daemon
 from tests.conftest import Mosquitto, wait_until
 
@@ -13,7 +14,7 @@ from tests.conftest import Mosquitto, wait_until
 def build_daemon(bundle: Path, broker: Mosquitto) -> Daemon:
     """Build a daemon in this process."""
     store = StoreSettings(path=broker.folder / "state.db")
-    return Daemon(
+    return builder.build_daemon(
         Settings(bundle=bundle, mqtt=MqttSettings(port=broker.port), http=HttpSettings(port=0), store=store)
     )
 
@@ -21,7 +22,7 @@ def build_daemon(bundle: Path, broker: Mosquitto) -> Daemon:
 def test_thread_that_dies(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     """An exception in the pipeline ends the daemon with exit code 1 and its traceback in the log."""
     daemon = build_daemon(toy_bundle, mosquitto)
-    daemon._pipeline._groups = None  # type: ignore[assignment] # noqa: SLF001, a defect as no test can foresee it
+    daemon._pipeline_thread._pipeline._groups = None  # type: ignore[assignment] # noqa: SLF001, a defect as no test can foresee it
     with caplog.at_level(logging.CRITICAL):
         daemon.start()
         assert daemon.run() == 1
@@ -36,7 +37,7 @@ def test_taken_over(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCa
     """A daemon that lost its client id to another ends with exit code 2 and says which id."""
     daemon = build_daemon(toy_bundle, mosquitto)
     daemon.start()
-    daemon._broker_link.on_taken_over()  # noqa: SLF001, as the session would
+    daemon._connections._source.on_taken_over()  # type: ignore[attr-defined]  # noqa: SLF001, as the session would
     assert daemon.run() == 2
     daemon.stop()
     assert "mqtt.client_id: another client connected as 'sensor-monitor-" in caplog.text
@@ -52,7 +53,7 @@ def test_start_and_stop(toy_bundle: Path, mosquitto: Mosquitto) -> None:
     daemon.request_stop()
     assert daemon.run() == 0
     daemon.stop()
-    assert not daemon._thread.is_alive()  # noqa: SLF001
+    assert not daemon._pipeline_thread.is_alive  # noqa: SLF001
 
 
 def test_client_ids() -> None:
@@ -83,7 +84,7 @@ def test_warns_of_exposed_http(
 ) -> None:
     """A page on an address other than the usual one of this machine, without a token, is warned of."""
     store = StoreSettings(path=mosquitto.folder / "state.db")
-    daemon = Daemon(
+    daemon = builder.build_daemon(
         Settings(bundle=toy_bundle, mqtt=MqttSettings(port=mosquitto.port), http=http, store=store)
     )
     daemon.start()

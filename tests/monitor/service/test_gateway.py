@@ -1,16 +1,20 @@
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from monitor.config.settings import MqttSettings
+from monitor.bundle.manifest import Manifest
+from monitor.config.settings import MqttSettings, Settings
 from monitor.core.messages import MessageBatch, OutboundMessage
 from monitor.groups.mutes import Mutes
 from monitor.mqtt import Session
 from monitor.mqtt.receive_queue import ReceiveQueue
+from monitor.service.committer import Committer
 from monitor.service.gateway import Gateway
+from monitor.service.outbox_publisher import OutboxPublisher
+from monitor.service.ports import HandleRequest
 from monitor.storage.store import Store
 from monitor.telemetry.metrics import Metrics
 from tests.conftest import Mosquitto, wait_until
@@ -40,8 +44,62 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
+class FakeSource:
+    """A source with a queue, and without a connection."""
+
+    problem = ""
+
+    def __init__(self, *, needs_acks: bool, receive_queue: ReceiveQueue) -> None:
+        self.needs_acks = needs_acks
+        self.acknowledged: list[object] = []
+        self._queue = receive_queue
+        self.take, self.wait, self.wake = receive_queue.take, receive_queue.wait, receive_queue.wake
+        self.close = receive_queue.close
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def acknowledge(self, tokens: Sequence[object]) -> None:
+        self.acknowledged += tokens
+
+    def start(self, _: HandleRequest) -> None:
+        raise NotImplementedError
+
+    def stop(self, timeout: float) -> None:
+        raise NotImplementedError
+
+    def reconfigure(self, settings: Settings, manifest: Manifest) -> None:
+        raise NotImplementedError
+
+
+class SessionSink:
+    """A sink that publishes by a session of a test."""
+
+    problem = ""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.take_confirmed = session.take_delivered
+
+    @property
+    def ready(self) -> bool:
+        return self._session.ready
+
+    def publish(self, message: OutboundMessage) -> int:
+        return self._session.publish(f"sensor-monitor/{message.topic}", message.payload, retain=message.retain)
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self, timeout: float) -> None:
+        raise NotImplementedError
+
+    def reconfigure(self, settings: Settings) -> None:
+        raise NotImplementedError
+
+
 class RecordingQueue(ReceiveQueue):
-    """An inbox where nothing comes, and that writes down how long it was to wait."""
+    """A queue that nothing arrives in, and that records how long it was asked to wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,13 +138,24 @@ def make_gateway(
     mutes: Mutes | None = None,
     groups: FakeGroups | None = None,
 ) -> Gateway:
-    """Return an edge, whose session never connects unless it is given one."""
-    session = session or Session(MqttSettings(), "edge-under-test", None, RecordingListener())
+    """Return a gateway, whose session never connects unless it is given one."""
+    session = session or Session(MqttSettings(), "gateway-under-test", None, RecordingListener())
     receive_queue = ReceiveQueue() if receive_queue is None else receive_queue
+    outbox = store.load_outbox()
+    committer = Committer(
+        store=store,
+        outbox=outbox,
+        groups=groups or FakeGroups(),
+        mutes=mutes or Mutes(),
+        metrics=Metrics(CollectorRegistry(), toy_manifest()),
+        max_groups=len(GROUPS),
+        each_batch=acks_enabled,
+        monotonic=clock,
+    )
+    source = FakeSource(needs_acks=acks_enabled, receive_queue=receive_queue)
     return Gateway(
-        receive_queue, session, session, store, groups or FakeGroups(), mutes or Mutes(), "sensor-monitor", Metrics(CollectorRegistry(), toy_manifest()),
-        max_groups=len(GROUPS), acks_enabled=acks_enabled, monotonic=clock,
-    )  # fmt: skip
+        source=source, committer=committer, publisher=OutboxPublisher(outbox, SessionSink(session))
+    )
 
 
 def test_commit_with_acks_is_complete(store: Store) -> None:

@@ -27,7 +27,7 @@ class LivePipelineHarness(PipelineHarness):
             self.commands.mutes.is_muted,
             max_groups=max_live_groups,
         )
-        self.pipeline._observer = self.live  # noqa: SLF001
+        self.pipeline._instrumentation._observer = self.live  # noqa: SLF001
 
     def send(self, name: str, *readings: list[float], start_s: float = 0.0, monotonic_s: float = 0.0) -> None:
         """Let the pipeline take a group's readings at a monotonic time, five seconds apart."""
