@@ -123,7 +123,7 @@ def build_daemon(
         source, sink = connect(base)
         base.metrics.watch_queue(source.__len__)
         connections = Connections(source=source, sink=sink)
-        commands = _build_commands(base)
+        commands = _build_commands(base, connections.wake)
         live_groups = _build_live_groups(base, commands.mutes)
         gateway = _build_gateway(base, commands.mutes, source, sink)
         instrumentation = Instrumentation(
@@ -185,13 +185,14 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
     return Base(RunningConfig(settings, manifest), metrics, store, groups, RepublishSignals(), process)
 
 
-def _build_commands(base: Base) -> OperatorCommands:
+def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
     manifest = base.manifest
     path = base.settings.alerts.false_alarms
     return OperatorCommands(
         groups=base.groups,
         mutes=base.store.load_mutes(),
         false_alarms=FalseAlarmFile(path, manifest.feature_names, manifest.steps),
+        wake=wake,
     )
 
 

@@ -100,7 +100,7 @@ class Pipeline:
         while not stop.is_set():
             self._process_batch(_IDLE_TIMEOUT_S)
         deadline = self._monotonic() + _DRAIN_TIMEOUT_S
-        while self._process_batch(0.0) and self._monotonic() < deadline:
+        while (self._process_batch(0.0) or self._wait_for_write()) and self._monotonic() < deadline:
             pass
         deadline = self._monotonic() + _CONFIRM_TIMEOUT_S
         while not self._ports.emit(self._publisher.state_messages()) and self._monotonic() < deadline:
@@ -136,6 +136,12 @@ class Pipeline:
         self._instrumentation.record(result)
         self._instrumentation.record_load_errors(groups.take_load_errors())
         return bool(batch.messages)
+
+    def _wait_for_write(self) -> bool:
+        """Wait a moment for the window of a false alarm that is being written; return whether there is one."""
+        if self._commands.is_writing:
+            time.sleep(_CONFIRM_POLL_S)
+        return self._commands.is_writing
 
     def _send_responses(self, *, saved: bool) -> None:
         """Answer the requests whose effect is stored."""

@@ -86,7 +86,9 @@ class SessionSink:
         return self._session.ready
 
     def publish(self, message: OutboundMessage) -> int:
-        return self._session.publish(f"sensor-monitor/{message.topic}", message.payload, retain=message.retain)
+        return self._session.publish(
+            f"sensor-monitor/{message.topic}", message.payload, retain=message.retain
+        )
 
     def start(self) -> None:
         raise NotImplementedError
@@ -231,14 +233,19 @@ def test_commit_now_does_not_delay_others(store: Store) -> None:
 
 
 def test_commit_now_while_disk_is_full(store: Store) -> None:
-    """Where nothing can be written nothing is permanent, until it can."""
+    """While the disk is full nothing is stored, not in part either, and it is once there is room again."""
     groups = FakeGroups()
     gateway = make_gateway(store, Clock(), acks_enabled=False, groups=groups)
     groups.ended[GROUPS[-1]] = b"over"
+    assert gateway.commit(GROUPS[:1], [])
     store._execute("PRAGMA max_page_count = 20")  # noqa: SLF001, as if there were no more room
-    assert not gateway.commit_now(GROUPS[:1]) or not gateway.commit(GROUPS, [])
-    assert gateway.problem
+    assert not gateway.commit(GROUPS, []), "it is not due yet"
+    assert not gateway.problem
+    assert not gateway.commit_now(GROUPS)
+    assert "expected room on its disk" in gateway.problem
+    assert store.count_groups() == 1
     assert not gateway.commit_now(GROUPS[:1])
+    assert not gateway.commit([], [])
     store._execute("PRAGMA max_page_count = 10000")  # noqa: SLF001
     assert gateway.flush()
     assert (store.count_groups(), store.fetch_incident(GROUPS[-1])) == (len(GROUPS), b"over")
