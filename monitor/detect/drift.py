@@ -5,6 +5,7 @@ shares in each bin. By custom below 0.1 is the same, above 0.25 another populati
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from monitor.bundle.manifest import Distribution
 from monitor.core.arrays import FloatArray
 
-__all__ = ["DriftStage", "fit_distribution"]
+__all__ = ["DriftCounts", "DriftStage", "fit_distribution"]
 
 # Older readings count less and less: these many are what counts, a day of six groups every 5 s. Where more
 # groups speak it is a shorter time, of more of them.
@@ -26,8 +27,24 @@ _TAIL_SHARE = 0.001
 _MIN_SHARE = 1e-4
 
 
-_Counts = tuple[FloatArray, FloatArray, float]
-"""Readings by feature and bin, those beyond training by feature, and all."""
+@dataclass(frozen=True, slots=True, eq=False)
+class DriftCounts:
+    """Weighted numbers of readings. The counts of several processes can be added to those of all their readings."""
+
+    bins: FloatArray
+    """By feature and bin of the training data: (feature, bin)."""
+    beyond: FloatArray
+    """Those outside `low` to `high` of the training data: (feature,)."""
+    total: float
+    """All of them."""
+
+    def __add__(self, other: "DriftCounts") -> "DriftCounts":
+        """Return the counts of both, which must be of the same training data."""
+        return DriftCounts(self.bins + other.bins, self.beyond + other.beyond, self.total + other.total)
+
+    def __mul__(self, weight: float) -> "DriftCounts":
+        """Return the counts with another weight."""
+        return DriftCounts(self.bins * weight, self.beyond * weight, self.total * weight)
 
 
 def fit_distribution(values: FloatArray) -> Distribution:
@@ -64,22 +81,25 @@ class DriftStage:
             row[: len(distribution.shares)] = distribution.shares
         self._low = np.array([distribution.low for distribution in self.reference])  # (feature,)
         self._high = np.array([distribution.high for distribution in self.reference])  # (feature,)
-        self.counts: _Counts = np.zeros_like(self._reference_shares), np.zeros(len(self.reference)), 0.0
+        self.counts = DriftCounts(np.zeros_like(self._reference_shares), np.zeros(len(self.reference)), 0.0)
         """Replaced and never changed, so that another thread may read it."""
 
     def add(self, values: FloatArray) -> None:
         """Count readings as they enter the scaler: (reading, feature)."""
         if not self.reference or not len(values):
             return
-        decay = np.exp(-len(values) / _DECAY_READINGS)
-        bins, beyond, total = self.counts
-        bins, beyond = bins * decay, beyond * decay
+        decay = float(np.exp(-len(values) / _DECAY_READINGS))
+        self.counts = self.counts * decay + self._count(values)
+
+    def _count(self, values: FloatArray) -> DriftCounts:
+        """Return the counts of readings (reading, feature)."""
+        bins, beyond = np.zeros_like(self._reference_shares), np.zeros(len(self.reference))
         columns = values.T.copy()  # (feature, reading)
         for feature, (column, edges) in enumerate(zip(columns, self._edges, strict=True)):
             bins[feature, : len(edges) + 1] += _histogram(column, edges)
             beyond[feature] += np.count_nonzero(column < self._low[feature])
             beyond[feature] += np.count_nonzero(column > self._high[feature])
-        self.counts = bins, beyond, total * decay + len(values)
+        return DriftCounts(bins, beyond, float(len(values)))
 
     def take_over_counts(self, other: "DriftStage") -> None:
         """Go on with what another one counted, if it compares with the same training."""
@@ -88,10 +108,10 @@ class DriftStage:
 
     def psi(self) -> FloatArray:
         """Return the population stability index of each feature, 0 before there are enough readings."""
-        bins, _, total = self.counts
-        if total < _MIN_READINGS:
+        counts = self.counts
+        if counts.total < _MIN_READINGS:
             return np.zeros(len(self.reference))
-        current_shares = np.maximum(bins / total, _MIN_SHARE)
+        current_shares = np.maximum(counts.bins / counts.total, _MIN_SHARE)
         reference_shares = np.maximum(self._reference_shares, _MIN_SHARE)
         index: FloatArray = (
             (current_shares - reference_shares) * np.log(current_shares / reference_shares)
@@ -100,8 +120,10 @@ class DriftStage:
 
     def beyond_training_ratio(self) -> FloatArray:
         """Return the share of readings outside `low` to `high`, of each feature; 0 while they are few."""
-        _, beyond, total = self.counts
-        return beyond / total if total >= _MIN_READINGS else np.zeros(len(self.reference))
+        counts = self.counts
+        return (
+            counts.beyond / counts.total if counts.total >= _MIN_READINGS else np.zeros(len(self.reference))
+        )
 
 
 def _histogram(values: FloatArray, edges: FloatArray) -> NDArray[np.intp]:

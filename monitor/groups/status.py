@@ -12,6 +12,7 @@ from monitor.core.state_table import StateTable
 from monitor.core.times import MAX_TS
 from monitor.core.verdicts import GroupStatus, State
 from monitor.detect.scoring import ScoredBatch
+from monitor.groups.silence import find_silent
 
 __all__ = ["StatusTable"]
 
@@ -199,7 +200,7 @@ class StatusTable:
             return []
         records = self._table.records
         active = np.flatnonzero((records["state"] != _SILENT) & (records["state"] != _NO_STATE))
-        is_stale = now - records["last_seen"][active] >= self.stale_after
+        is_stale = find_silent(records["last_seen"][active], now, self.stale_after)
         rows = active[is_stale]
         for row in rows.tolist():
             self._set_state(row, _SILENT, float(records["last_ts"][row]))

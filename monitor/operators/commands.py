@@ -49,6 +49,11 @@ class _Write:
     file: FalseAlarmFile
     result: "Future[bool]"
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the window is written, or can't be."""
+        return self.result.done()
+
 
 class OperatorCommands:
     """Executes requests in their order. All but `submit` belongs to the pipeline thread.
@@ -135,7 +140,7 @@ class OperatorCommands:
     def _process_requests(self, changes: OperatorChanges, now: float) -> None:
         """Execute requests in their order, as far as none must wait until a window is written."""
         if self._write is not None:
-            if not self._write.result.done():
+            if not self._write.is_done:
                 return
             write, self._write = self._write, None
             self._answer(write.request, write.respond, lambda: self._end_false_alarm(write, changes, now))

@@ -201,10 +201,10 @@ def test_windows_are_counted_as_they_are_judged(tmp_path: Path) -> None:
         for number in range(256)
     ]
     world.run((1.0, [message(5 * number) for number in range(-1358, -256)]), *batches[:-1])
-    assert world.groups.drift.counts[2] == pytest.approx(1100, rel=0.001)
+    assert world.groups.drift.counts.total == pytest.approx(1100, rel=0.001)
     assert world.metric_value("beyond_training_ratio", feature=NAMES[3]) == 0
     world.run(batches[-1])
-    assert world.groups.drift.counts[2] == pytest.approx(1356, rel=0.02)
+    assert world.groups.drift.counts.total == pytest.approx(1356, rel=0.02)
     assert world.metric_value("beyond_training_ratio", feature=NAMES[3]) == pytest.approx(
         128 / 1356, rel=0.02
     )
@@ -221,7 +221,7 @@ def test_every_window_counts_over_a_reload(tmp_path: Path) -> None:
         build_scoring(bundle.load(tmp_path / "bundle"), WindowSettings(), AlertSettings())
     )
     assert world.groups.drift is not former
-    assert world.groups.drift.counts[2] == 8
+    assert world.groups.drift.counts.total == 8
 
 
 def test_drift_over_reloads(tmp_path: Path, mosquitto: Mosquitto) -> None:
@@ -247,3 +247,16 @@ def test_prometheus_rule() -> None:
     """Prometheus fires a day after an index has passed 0.25, and doesn't for what passes with the hour."""
     run_promtool("check", "rules", "--lint=all", "--lint-fatal", PROMETHEUS_CONFIG / "drift.yml")
     run_promtool("test", "rules", PROMETHEUS_CONFIG / "drift_test.yml")
+
+
+def test_counts_can_be_summed() -> None:
+    """The counts of two processes, added, are those of one that got the readings of both."""
+    first, second, both = make_stage(), make_stage(), make_stage()
+    readings = draw_readings(50)
+    first.add(readings[:30])
+    second.add(readings[30:])
+    both.add(readings)
+    summed = first.counts + second.counts
+    assert summed.total == both.counts.total == 50
+    np.testing.assert_array_equal(summed.bins, both.counts.bins)
+    np.testing.assert_array_equal(summed.beyond, both.counts.beyond)
