@@ -176,6 +176,8 @@ class GroupStates:
 
     def take_load_errors(self) -> list[str]:
         """Return why evicted groups start afresh, since the last call."""
+        if not self._load_errors:
+            return []
         load_errors, self._load_errors = self._load_errors, []
         return load_errors
 
