@@ -70,8 +70,8 @@ class StateTable(GroupTable):
         version, *shape = np.frombuffer(value, "<u2", len(self._header)).tolist()
         if (version, *shape) != self._header:
             raise ValueError(
-                f"{self._stage_name} state of {name!r} is version {version} with {_format_shape(shape)} values; "
-                f"expected version {self._header[0]} with {_format_shape(self._header[1:])}"
+                f"{self._stage_name} state of {name!r} is version {version} with {_format_shape(shape)} "
+                f"values; expected version {self._header[0]} with {_format_shape(self._header[1:])}"
             )
         if len(value) != self._dump_size:
             raise ValueError(

@@ -1,7 +1,7 @@
-"""The stages in their order: readings -> windows -> relative to baselines -> scores -> verdicts -> alert events.
+"""The stages in their order: readings -> windows -> baselines -> scores -> verdicts -> alert events.
 
-The daemon and `backtest` both judge with this and nothing else, so `backtest` gives the verdicts that the daemon
-gives for the same readings.
+The daemon and `backtest` both judge with this and nothing else, so `backtest` gives the verdicts that the
+daemon gives for the same readings.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ from monitor.detect.windows import WindowStage
 
 __all__ = ["ScoredBatch", "Scorer", "Scoring", "StageStates"]
 
-# Readings that are compared with training in one pass: a pass takes 70 µs for one reading as for all of these.
+# Readings that are counted for drift in one pass: a pass takes 70 µs for one reading as for all of these.
 _DRIFT_BATCH_READINGS = 256
 
 
@@ -122,7 +122,7 @@ class Scoring:
         return ScoredBatch(windows, judged_windows, events, model_inputs[:, -1])
 
     def learn_pending(self, batch: ScoredBatch) -> None:
-        """Do the work that no alert waits for: count inputs for drift, and update baselines from full blocks."""
+        """Do the work that no alert waits for: count inputs for drift, and learn baselines."""
         self._pending_inputs.append(batch.last_inputs)
         if sum(map(len, self._pending_inputs)) >= _DRIFT_BATCH_READINGS:
             self._update_drift()
@@ -153,7 +153,8 @@ class Scoring:
 
         Raises
         ------
-        ValueError : a value is damaged, of another version or of another shape; some stages may have loaded theirs.
+        ValueError : a value is damaged, of another version or of another shape. Some stages may have loaded
+            theirs then.
         """
         self._windows.load(group, states.windows)
         self._baseline.load(group, states.baseline)
@@ -166,7 +167,7 @@ class Scoring:
         self._alerts.forget(group)
 
     def take_over(self, other: "Scoring") -> None:
-        """Continue with the state of all groups, and the drift counts, of stages with other settings or bundle.
+        """Continue with the groups' state and the drift counts of stages with other settings or bundle.
 
         Raises
         ------
@@ -241,7 +242,7 @@ class Scoring:
 
 
 def _mark_warming(windows: Windows, is_ready: NDArray[np.bool_]) -> Windows:
-    """Remove the windows of groups whose baseline is not ready; the outcome of their readings is `warming`."""
+    """Remove the windows of groups whose baseline is not ready: their readings are `warming`."""
     outcomes = list(windows.outcomes)
     for row in windows.reading_indices[~is_ready].tolist():
         outcomes[row] = Outcome.WARMING

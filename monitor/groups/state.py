@@ -1,4 +1,4 @@
-"""The state of all groups behind one facade: what the stages keep, statuses and incidents, as one value each."""
+"""The state of all groups behind one facade: of the stages, statuses and incidents."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -95,7 +95,7 @@ class GroupStates:
         self._scoring.learn_pending(scored)
 
     def mark_silent(self, now: float) -> list[GroupStatus]:
-        """Turn groups silent that had no reading for `stale_after` at `now` (monotonic seconds); return them."""
+        """Turn those groups silent that are due at `now` (monotonic seconds); return their statuses."""
         statuses = self._status.mark_silent(now)
         for status in statuses:
             self._scoring.mark_silent(status.group)
@@ -131,20 +131,18 @@ class GroupStates:
             return None
         states = self._scoring.dump(group)
         incident = self._incidents.dump(group)
-        return _encode(
-            _Envelope(_VERSION, states.windows, states.baseline, states.alerts, status, incident)
-        )
+        return _encode(_Envelope(_VERSION, states.windows, states.baseline, states.alerts, status, incident))
 
     def load(self, group: str, value: bytes, now: float) -> None:
         """Restore what `dump` returned, here or in another process.
 
         Parameters
         ----------
-        now : monotonic seconds at which its last reading counts as accepted: the value holds no process's clock.
+        now : when its last reading counts as accepted, monotonic seconds: the value holds no process's clock.
 
         Raises
         ------
-        ValueError : the value is damaged, of another version or of another shape; nothing is kept of the group then.
+        ValueError : the value is damaged, of another version or of another shape. Nothing is kept of it then.
         """
         try:
             parts = _decode(value)
@@ -256,7 +254,7 @@ class GroupStates:
         return incident_id
 
     def filter_events(self, events: Iterable[AlertEvent], is_muted: IsMuted) -> list[AlertEvent]:
-        """Return those of these events, in their order, that are to be published now; hold back the others."""
+        """Return those of these events that are to be published now; hold back the others."""
         return self._incidents.filter_events(events, is_muted)
 
     @property

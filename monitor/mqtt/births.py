@@ -15,7 +15,7 @@ __all__ = ["Births", "info_topic", "will"]
 
 
 class Births:
-    """Encodes `status` and `info` of this process: its start and its instance id are the same for all of them."""
+    """Encodes `status` and `info` of this process, always with the same start time and instance id."""
 
     def __init__(self) -> None:
         self._started_at = time.time()

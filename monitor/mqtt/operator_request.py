@@ -28,14 +28,14 @@ class OperatorRequest:
     _session: Session
 
     def respond(self, response: bytes) -> None:
-        """Publish the answer, then acknowledge the request: before that it comes again with the next process."""
+        """Publish the answer, then acknowledge the request: until then the broker sends it again."""
         properties = replace(JSON_PROPERTIES, correlation_data=self._message.correlation_data)
         self._session.publish(self._response_topic, response, properties=properties)
         self._session.acknowledge([self._message.ack_token])
 
 
 def to_operator_request(message: InboundRequest, base_topic: str, session: Session) -> OperatorRequest | None:
-    """Return a request that came below `request/`; None for the end of a retained one, which is acknowledged."""
+    """Return a request that came below `request/`; None where it only ends a retained one."""
     # The filter `request/#` matches its parent too, which names no request.
     name = f"{message.topic}/".removeprefix(f"{base_topic}/request/").removesuffix("/")
     if message.retained and not message.payload:

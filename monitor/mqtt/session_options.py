@@ -21,8 +21,9 @@ class SessionOptions:
     births: tuple[Birth, ...] = ()
     """Messages published retained after every connect, once the subscriptions are answered."""
     takeover_topic: str = ""
-    """Topic of the birth that tells this process from others with the same client id. Of two processes that
-    disconnect each other, the one that began earlier sees the other's birth there, and leaves. "": no check."""
+    """Topic of the birth that tells this process from others with the same client id. Of two processes
+    that disconnect each other, the one that began earlier sees the other's birth there, and leaves.
+    "": no check."""
     request_filter: str = ""
     """Filter, ending in `/#`, of messages that are requests and no input; "": there are none."""
     will: tuple[str, bytes] | None = None

@@ -22,8 +22,8 @@ _log = logging.getLogger(__name__)
 class MqttSink:
     """The session by which alerts and states go out, and Home Assistant's birth comes.
 
-    It is a second connection because the broker's confirmations would otherwise wait behind a flood of readings,
-    and the alerts with them.
+    It is a second connection because the broker's confirmations would otherwise wait behind a flood of
+    readings, and the alerts with them.
 
     Parameters
     ----------

@@ -70,7 +70,7 @@ class MqttSource:
             settings.mqtt, client_id(settings), read_password(settings.mqtt), self, options
         )
         self.needs_acks = settings.mqtt.qos > 0
-        """Whether messages are to be acknowledged, so that each batch is stored before the next one is taken."""
+        """Whether messages are to be acknowledged; each batch is stored at once then."""
 
     def __len__(self) -> int:
         """Return how many messages wait."""
@@ -101,7 +101,7 @@ class MqttSource:
         return self._queue.take(timeout)
 
     def wait(self, timeout: float) -> MessageBatch:
-        """Return no message, after `timeout` seconds: messages that arrive wait, or are dropped and counted."""
+        """Return no message, after `timeout` seconds; messages that arrive wait, or overflow."""
         return self._queue.wait(timeout)
 
     def wake(self) -> None:

@@ -1,4 +1,4 @@
-"""Puts into messages what is to be said of groups, and says it again before the broker forgets it."""
+"""Encodes alerts and states as messages, and publishes states again before they expire at the broker."""
 
 import threading
 from collections import OrderedDict
@@ -17,9 +17,9 @@ from monitor.publish.payloads import alert_payload, muted_payload, state_payload
 
 __all__ = ["Publisher", "RepublishSignals"]
 
-# How often all states are said again, in seconds: two attempts may fail before the broker forgets them.
+# Seconds between two publications of all states: two may fail before the states expire at the broker.
 _REPUBLISH_INTERVAL_S = STATE_EXPIRY_S / 3
-# So many groups at once, and so many seconds from one portion to the next: 100,000 take four minutes.
+# Groups published again at a time, and seconds between two such portions: 100,000 groups take four minutes.
 _REPUBLISH_BATCH_SIZE = 200
 _REPUBLISH_PAUSE_S = 0.5
 
@@ -58,17 +58,17 @@ def _take(event: threading.Event) -> bool:
 
 
 class Publisher:
-    """Says what came of a turn.
+    """Encodes the messages of each batch.
 
-    Of a state only the newest counts. So it is put into words when it can be published, and until then all
-    that is kept is whose it is: when 100,000 groups change theirs at once, that costs little.
+    Only the newest state of a group counts. So a state is encoded when it can be published, and until then
+    only the name of its group is kept: that costs little when 100,000 groups change their state at once.
 
     Parameters
     ----------
-    groups : all that is known of each group.
+    groups : the state of the groups.
     mutes : whose alerts are held back.
     manifest : of the bundle in use.
-    discovery : makes groups known to Home Assistant; None where nobody asked for that.
+    discovery : announces groups to Home Assistant; None where that is off.
     signals : ask for all states, or all announcements, again.
     now : monotonic seconds.
     """
@@ -88,24 +88,25 @@ class Publisher:
         self._discovery = discovery
         self._signals = signals
         self.manifest = manifest
-        # These are cleared once they are empty: else what all groups were in keeps 60 bytes for each of them.
-        self._pending_states: OrderedDict[str, None] = OrderedDict()  # groups whose state is to be said
-        self._pending_announcements: OrderedDict[str, None] = OrderedDict()  # groups that are to be announced
-        # Groups that are to be said again. At first all: what the broker was still to be told when the
-        # process before ended is kept nowhere.
+        """Of the bundle in use."""
+        # `clear` is called on these once they are empty: a dict that held all groups keeps 60 bytes for each.
+        self._pending_states: OrderedDict[str, None] = OrderedDict()  # groups whose state is to be published
+        self._pending_announcements: OrderedDict[str, None] = OrderedDict()  # groups to be announced
+        # Groups to be published again. At first all: which states the process before had not published yet
+        # is stored nowhere.
         self._republish_queue = OrderedDict.fromkeys(groups.names())
-        self._final_messages: list[OutboundMessage] = []  # last words of groups that are gone
+        self._final_messages: list[OutboundMessage] = []  # of groups that are evicted
         self._next_republish_at = now + _REPUBLISH_INTERVAL_S
         self._next_batch_at = now
 
     def messages(
         self, changes: OperatorChanges, statuses: Sequence[GroupStatus], now: float
     ) -> list[OutboundMessage]:
-        """Return what each is to hear of a turn, once and surely; take note of the states to be said.
+        """Return the messages that must be stored before they are published; note the states to publish.
 
         Parameters
         ----------
-        changes : what the desk let through or changed.
+        changes : alert events to publish, and whether mutes changed.
         statuses : of the groups whose state changed.
         now : monotonic seconds.
         """
@@ -125,7 +126,7 @@ class Publisher:
         return messages
 
     def state_messages(self) -> Iterator[OutboundMessage]:
-        """Yield what is to be said of groups, as it is by then, as long as somebody can publish it."""
+        """Yield states, then announcements; each is encoded when it is asked for, so it is the newest."""
         groups = self._groups
         while self._pending_states:
             name, _ = self._pending_states.popitem(last=False)
@@ -141,7 +142,7 @@ class Publisher:
         self._pending_announcements.clear()
 
     def add_final_messages(self, groups: Iterable[str]) -> None:
-        """Take the last words of groups that are about to be set aside."""
+        """Encode the last messages of groups that are about to be evicted."""
         for name in groups:
             if name in self._pending_states or name in self._republish_queue:
                 self._pending_states.pop(name, None)
@@ -161,19 +162,21 @@ class Publisher:
         return OutboundMessage(f"state/{group}", payload, retain=True, bundle_id=self.manifest.id)
 
     def _queue_announcements(self) -> None:
-        """See that groups that came are announced."""
+        """Have new groups announced, and all where Home Assistant restarted."""
         groups = self._groups
         new_groups = groups.take_new_groups()
         if self._discovery is None:
             return
         self._republish_queue.update(dict.fromkeys(new_groups))
-        if len(self._republish_queue) > 2 * len(groups):  # with more groups than max_groups some are evicted again
-            self._republish_queue = OrderedDict((name, None) for name in self._republish_queue if name in groups)
+        # With more groups than max_groups some have been evicted again.
+        if len(self._republish_queue) > 2 * len(groups):
+            known = (name for name in self._republish_queue if name in groups)
+            self._republish_queue = OrderedDict.fromkeys(known)
         if self._signals.take_announcements_request():
             self._republish_queue = OrderedDict.fromkeys(groups.names())
 
     def _queue_republish(self, now: float) -> None:
-        """See that the groups whose turn it is are said again."""
+        """Have the next portion of groups published again, where one is due."""
         if now >= self._next_republish_at:
             self._next_republish_at = now + _REPUBLISH_INTERVAL_S
             self._republish_queue = OrderedDict.fromkeys(self._groups.names())

@@ -1,4 +1,4 @@
-"""What is not stored yet: changed groups and messages go into the store in transactions, again after a failure."""
+"""Writes changed groups and messages into the store in transactions, and tries again after a failure."""
 
 import logging
 import sqlite3
@@ -22,9 +22,9 @@ _COMMITS_PER_TRIM = 1000
 _STORED_GROUPS_FACTOR = 10
 # The names of groups to be saved are at most this many times as many as the groups in memory.
 _UNSAVED_GROUPS_FACTOR = 4
-# Without acknowledgements nothing waits for the store, and it is written this often, in seconds; after a failure
-# in any case. If so many groups send that writing takes long, it is written less often, so that judging keeps
-# most of the time.
+# Without acknowledgements nothing waits for the store, and it is written this often, in seconds. With or
+# without them it is, after a failure. If so many groups send that writing takes long, it is written less
+# often, so that judging keeps most of the time.
 _COMMIT_INTERVAL_S = 1.0
 _PAUSE_PER_WRITE_SECOND = 19.0  # seconds of pause for a second of writing
 # Groups of one such commit, 50 ms of work: 100,000 at once take a second, and meanwhile readings overflow.
@@ -99,7 +99,7 @@ class Committer:
         """
         self._unsaved_groups.update(dict.fromkeys(groups))
         if len(self._unsaved_groups) > _UNSAVED_GROUPS_FACTOR * self._max_groups:
-            # While the disk is full, groups are evicted unsaved and can't be saved any more: drop their names.
+            # While the disk is full, groups are evicted unsaved, and there is nothing left to save of them.
             self._unsaved_groups = {
                 name: None for name in self._unsaved_groups if self._groups.dump(name) is not None
             }
@@ -116,7 +116,7 @@ class Committer:
     def commit_now(self, groups: Iterable[str]) -> bool:
         """Write these groups now, with all messages; return whether they are stored.
 
-        With QoS 0 some group is always unsaved, and the answer to a request would wait without end for all of them.
+        With QoS 0 some group is always unsaved: an answer that waits for all of them would never be sent.
         """
         if self.problem:
             return False

@@ -35,7 +35,7 @@ class Connections:
         self._source.start(handle_request)
 
     def stop(self, timeout: float) -> None:
-        """Disconnect; either may wait `timeout` seconds for confirmations. The source ends last and says so."""
+        """Disconnect the sink, then the source; each may wait `timeout` seconds for confirmations."""
         self._sink.stop(timeout)
         self._source.stop(timeout)
 

@@ -49,7 +49,7 @@ class Gateway:
         return self._source.take(timeout)
 
     def commit(self, groups: Iterable[str], messages: Iterable[OutboundMessage]) -> bool:
-        """Store the state of changed groups and the messages to publish; return whether all of it is stored.
+        """Store the state of changed groups and messages to publish; return whether all is stored.
 
         Where the disk doesn't take it, it is tried again later, and nothing is acknowledged until then.
         """
@@ -60,7 +60,7 @@ class Gateway:
         return self._committer.commit_now(groups)
 
     def emit(self, states: Iterator[OutboundMessage]) -> bool:
-        """Publish the stored messages, then as many states as there is room for; return if all is confirmed."""
+        """Publish stored messages, then states as far as there is room; return if all is confirmed."""
         return self._publisher.publish(states, is_busy=len(self._source) > 0)
 
     def acknowledge(self, messages: Sequence[InboundMessage]) -> None:

@@ -8,7 +8,7 @@ from monitor.storage.outbox import Outbox
 
 __all__ = ["OutboxPublisher"]
 
-# Messages that the sink may hold unconfirmed; the rest waits in the outbox, so that the sink's queue stays bounded.
+# Messages that the sink may hold unconfirmed. The rest waits in the outbox: the sink's queue stays bounded.
 _MAX_IN_FLIGHT = 1000
 # Messages that may wait to be published. Beyond it no reading is taken: with QoS 1 the broker keeps them,
 # with QoS 0 they overflow.
@@ -23,7 +23,7 @@ class OutboxPublisher:
 
     Parameters
     ----------
-    outbox : the messages to publish; those that are stored are removed from the store once they are confirmed.
+    outbox : the messages to publish; a confirmed one is removed from it, and then from the store.
     sink : where they go.
     """
 

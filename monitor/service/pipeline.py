@@ -19,8 +19,8 @@ __all__ = ["Pipeline", "Replacement"]
 
 # Seconds after which an idle pipeline looks for silent groups and shows that it is alive.
 _IDLE_TIMEOUT_S = 0.5
-# How long a pipeline that stops continues with the messages that wait, in seconds: under a flood there is no end
-# to them, and with QoS 1 the broker keeps those that aren't acknowledged.
+# How long a pipeline that stops continues with the messages that wait, in seconds: under a flood there is no
+# end to them, and with QoS 1 the broker keeps those that aren't acknowledged.
 _DRAIN_TIMEOUT_S = 1.0
 # How long the confirmations of the last events may take after that, in seconds.
 _CONFIRM_TIMEOUT_S = 2.0
@@ -138,7 +138,7 @@ class Pipeline:
         return bool(batch.messages)
 
     def _wait_for_write(self) -> bool:
-        """Wait a moment for the window of a false alarm that is being written; return whether there is one."""
+        """Wait a moment if the window of a false alarm is being written; return whether one is."""
         if self._commands.is_writing:
             time.sleep(_CONFIRM_POLL_S)
         return self._commands.is_writing

@@ -20,13 +20,13 @@ class PipelinePorts(Protocol):
         """Return all messages that wait; wait for the first at most `timeout` seconds."""
 
     def commit(self, groups: Iterable[str], messages: Iterable[OutboundMessage]) -> bool:
-        """Store the state of changed groups and the messages to publish; return whether all of it is stored."""
+        """Store the state of changed groups and messages to publish; return whether all is stored."""
 
     def commit_now(self, groups: Iterable[str]) -> bool:
         """Store the state of these groups now; return whether it is stored."""
 
     def emit(self, states: Iterator[OutboundMessage]) -> bool:
-        """Publish the stored messages, then as many states as there is room for; return if all is confirmed."""
+        """Publish stored messages, then states as far as there is room; return if all is confirmed."""
 
     def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
         """Acknowledge these messages, so that they don't come again."""
@@ -63,7 +63,7 @@ class Source(Protocol):
 
     @property
     def needs_acks(self) -> bool:
-        """Whether messages are to be acknowledged, so that each batch is stored before the next one is taken."""
+        """Whether messages are to be acknowledged; each batch is stored at once then."""
 
     @property
     def problem(self) -> str:
@@ -79,7 +79,7 @@ class Source(Protocol):
         """Return all messages that wait, up to a batch; wait for the first at most `timeout` seconds."""
 
     def wait(self, timeout: float) -> MessageBatch:
-        """Return no message, after `timeout` seconds: messages that arrive wait, or are dropped and counted."""
+        """Return no message, after `timeout` seconds; messages that arrive wait, or overflow."""
 
     def wake(self) -> None:
         """Let the present or next `take` or `wait` return at once; any thread may call this."""
@@ -112,7 +112,7 @@ class Sink(Protocol):
         """Connect in the background, now or as soon as that is possible."""
 
     def publish(self, message: OutboundMessage) -> object:
-        """Publish a message; return the token that `take_confirmed` returns once it is safe with the receiver."""
+        """Publish a message; return the token that `take_confirmed` returns once it has arrived."""
 
     def take_confirmed(self) -> Iterable[object]:
         """Return the tokens of the messages confirmed, or refused for good, since the last call."""
@@ -141,7 +141,7 @@ class EventLog(Protocol):
 
 
 class BatchObserver(Protocol):
-    """Gets each judged batch on the pipeline thread, which waits: it copies and evaluates on another thread."""
+    """Gets each judged batch on the pipeline thread, which waits for it: it should only copy."""
 
     def observe(self, readings: Readings, scored: ScoredBatch, statuses: Sequence[GroupStatus]) -> None:
         """Accept a batch, its verdicts and the statuses that changed."""

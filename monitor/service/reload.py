@@ -128,9 +128,9 @@ class Reloader:
             )
         if not replacement.done.wait(self._timeout_s):
             raise _UnfinishedError(
-                f"the pipeline has begun to take over and is not done within {2 * self._timeout_s:g} s: once it "
-                "is, it judges by the new bundle and settings, and until another reload succeeds `info`, metrics "
-                "and page name the former ones"
+                f"the pipeline has begun to take over and is not done within {2 * self._timeout_s:g} s: once "
+                "it is, it judges by the new bundle and settings, and until another reload succeeds `info`, "
+                "metrics and page name the former ones"
             )
 
 
@@ -144,13 +144,13 @@ def load_bundle(old: Settings, new: Settings, running: Manifest) -> Bundle:
 
     Raises
     ------
-    InvalidInputError : the settings change what can't change while the daemon runs, or the bundle can't be used.
+    InvalidInputError : a changed setting needs a restart, or the bundle can't be used.
     """
     unreloadable = [f"{section}.{name}" for section, name in _unreloadable_changes(old, new)]
     if unreloadable:
         raise ConfigurationError(
-            f"{', '.join(unreloadable)} changed; expected a restart for that: a reload takes bundle, windows, "
-            "alerts, mqtt.host and mqtt.port"
+            f"{', '.join(unreloadable)} changed; expected a restart for that: a reload takes bundle, "
+            "windows, alerts, mqtt.host and mqtt.port"
         )
     folder = default_bundle.choose_folder(new.bundle)
     loaded = bundle.load(folder)
@@ -160,8 +160,8 @@ def load_bundle(old: Settings, new: Settings, running: Manifest) -> Bundle:
     ):
         if new_value != running_value:
             raise ConfigurationError(
-                f"bundle {folder}: its {attribute} are {new_value}, and the running one's {running_value}; expected "
-                "the same, or a restart"
+                f"bundle {folder}: its {attribute} are {new_value}, and the running one's {running_value}; "
+                "expected the same, or a restart"
             )
     return loaded
 

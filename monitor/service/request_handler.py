@@ -1,4 +1,4 @@
-"""Requests of operators: each is parsed, then executed by the pipeline or, a reload, by a thread of its own."""
+"""Passes the requests of operators to the pipeline, and a reload to a thread of its own."""
 
 import threading
 from collections.abc import Callable

@@ -135,7 +135,7 @@ def test_training_without_its_libraries(bin_folder: Path, tmp_path: Path) -> Non
 def test_monitor_imports_no_training_library() -> None:
     """Even where the training libraries are there, no module of the daemon imports one."""
     script = (
-        "import sys, monitor.service.daemon, monitor.cli.check, monitor.cli.backtest, monitor.cli.replay\n"
+        "import sys, monitor.service.builder, monitor.cli.check, monitor.cli.backtest, monitor.cli.replay\n"
         f"print(*sorted({TRAINING_LIBRARIES | {'sklearn'}!r} & {{name.split('.')[0] for name in sys.modules}}))"
     )
     result = subprocess.run(

@@ -69,7 +69,7 @@ def test_envelope(toy_bundle: Path) -> None:
 @pytest.mark.parametrize("part", ["version", "windows", "alerts", "status", "incident"])
 @pytest.mark.parametrize("damage", ["missing", "other version", "truncated"])
 def test_damaged_part(toy_bundle: Path, part: str, damage: str) -> None:
-    """A value with a part that is missing, damaged or of another version is refused; nothing is kept of it."""
+    """A value with a part that is missing, damaged or of another version is refused whole."""
     first, second = PipelineHarness(toy_bundle), PipelineHarness(toy_bundle)
     first.run((1.0, [message(ts, FAULTY) for ts in range(3)]))
     parts = _parts(first)

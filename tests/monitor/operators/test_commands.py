@@ -25,8 +25,11 @@ def test_acknowledge(operators: OperatorHarness) -> None:
     for group in "abc":
         operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY if group == "c" else FAULTY, group=group)
     assert operators.request_at(4, "acknowledge", group="?", transaction=[1]) == {
-        "status": "ok", "count": 2, "incidents": [incident_id(3, "a"), incident_id(3, "b")], "transaction": [1],
-    }  # fmt: skip
+        "status": "ok",
+        "count": 2,
+        "incidents": [incident_id(3, "a"), incident_id(3, "b")],
+        "transaction": [1],
+    }
     assert [status["acknowledged"] for status in operators.harness.payloads("state/")[-2:]] == [True, True]
     assert ["a", "b"] in operators.harness.committed_groups, "it is committed"
     assert operators.request_at(5, "acknowledge", incident=incident_id(3, "a"))["incidents"] == [
@@ -36,9 +39,11 @@ def test_acknowledge(operators: OperatorHarness) -> None:
         assert operators.request_at(6, "acknowledge", **{name: content})["status"] == "error"
     operators.send_readings(9, HEALTHY, HEALTHY, HEALTHY, group="a")
     operators.send_readings(12, FAULTY, group="a")
-    assert [(status["incident"], status["acknowledged"]) for status in operators.harness.payloads("state/a")[-2:]] == [
-        (None, False), (incident_id(12, "a"), False),
-    ]  # fmt: skip
+    states = operators.harness.payloads("state/a")[-2:]
+    assert [(status["incident"], status["acknowledged"]) for status in states] == [
+        (None, False),
+        (incident_id(12, "a"), False),
+    ]
 
 
 def test_silence(operators: OperatorHarness) -> None:

@@ -107,32 +107,32 @@ def test_process_that_dies_before_the_row_is_written(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A request whose row is not on the disk is not answered; it comes again, and the next process does it."""
+    """A request whose row is not on the disk is not answered, and the next process executes it."""
     operators.send_request("false-alarm", group="g")
     with monkeypatch.context() as patch:
         patch.setattr("monitor.service.pipeline._DRAIN_TIMEOUT_S", -1.0)  # the row never comes
         operators.harness.run((4, []), (5, []))
     assert slow_file.threads == ["false alarm"]
     assert (operators.responses, _rows(operators)) == ([], [])
-    _next_process_does_it(operators, toy_bundle, tmp_path)
+    _check_next_process(operators, toy_bundle, tmp_path)
 
 
 def test_process_that_dies_before_it_answers(
     operators: OperatorHarness, toy_bundle: Path, tmp_path: Path
 ) -> None:
-    """A request whose row is on the disk and whose effect is not stored is done again, with one row."""
+    """A request whose row is on the disk and whose effect is not stored is executed again, with one row."""
     before = operators.harness.groups.dump("g")
     operators.harness.commit_succeeds = operators.harness.commit_now_succeeds = False
     operators.send_request("false-alarm", group="g")
     operators.harness.run((4, []), (5, []))
     assert (operators.responses, _rows(operators)) == ([], [incident_id(3)])
-    _next_process_does_it(operators, toy_bundle, tmp_path, before)
+    _check_next_process(operators, toy_bundle, tmp_path, before)
 
 
-def _next_process_does_it(
+def _check_next_process(
     operators: OperatorHarness, toy_bundle: Path, tmp_path: Path, stored: bytes | None = None
 ) -> None:
-    """See that the next process does the request of the one before, which stored this of the group."""
+    """Check that the next process executes the request; the one before stored this of the group."""
     value = stored or operators.harness.groups.dump("g") or b""
     following = OperatorHarness(toy_bundle, tmp_path, stored={"g": value})
     assert following.request_at(6, "false-alarm", group="g") == {"status": "ok", "incident": incident_id(3)}
