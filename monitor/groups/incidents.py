@@ -31,7 +31,7 @@ class Incident:
     """A group's incident."""
 
     event: AlertEvent
-    """Its first event. Once that is published, contributions and reason are dropped: they are not used again."""
+    """Its first event; contributions and reason are dropped once it is published: they are not used again."""
     published: bool = False
     """Whether that event was published."""
     pending_resolved: AlertEvent | None = None

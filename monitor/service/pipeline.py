@@ -61,7 +61,7 @@ class Pipeline:
     commands : executes the requests of operators.
     publisher : encodes the messages to publish.
     instrumentation : clock, metrics, log and live page.
-    max_groups : groups held in memory; the least recently heard beyond it are evicted.
+    max_groups : groups held in memory; beyond it those with the oldest readings are evicted.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The thread that runs the pipeline, until it is told to stop."""
+"""The thread that runs the pipeline."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Why the process ends, and what it tells its service manager."""
+"""The request to end the process, and the notifications to its service manager."""
 
 import logging
 import threading
@@ -16,7 +16,7 @@ class ProcessControl:
 
     Parameters
     ----------
-    systemd : gets told the state of the process.
+    systemd : is notified of the state of the process.
     """
 
     def __init__(self, systemd: Systemd) -> None:
@@ -27,7 +27,7 @@ class ProcessControl:
 
     @property
     def exit_requested(self) -> bool:
-        """Whether some thread asked for the end, or died."""
+        """Whether some thread requested the end, or died."""
         return self._exit_requested.is_set()
 
     def watch_threads(self) -> None:

@@ -20,7 +20,7 @@ STREAM = [HEALTHY, HEALTHY, HEALTHY, FAULTY, HEALTHY, HEALTHY, HEALTHY, HEALTHY,
 @QUICK
 @given(cut=st.integers(0, len(STREAM)), silent=st.booleans())
 def test_move_in_mid_stream(toy_bundle: Path, cut: int, *, silent: bool) -> None:
-    """Groups that move to another process, wherever in their course, say there what they would have said."""
+    """Groups that move to another process in mid-stream publish there what they would have published."""
     messages = [message(ts, values, f"p/{group}") for ts, values in enumerate(STREAM) for group in "ab"]
     pause = 100.0 if silent else 1.0
     whole, first, second = (
@@ -99,7 +99,7 @@ def test_no_clock_in_the_value(toy_bundle: Path) -> None:
 
 @pytest.mark.parametrize("field", ["since", "last_ts", "state"])
 def test_damaged_status(toy_bundle: Path, field: str) -> None:
-    """A state whose numbers can't be is refused whole: nothing of the group is left anywhere."""
+    """A status with impossible numbers is refused, and nothing of the group is kept anywhere."""
     harness = PipelineHarness(toy_bundle)
     harness.run((1.0, [message(ts, FAULTY) for ts in range(3)]))
     parts = _parts(harness)
@@ -115,7 +115,7 @@ def test_damaged_status(toy_bundle: Path, field: str) -> None:
 
 
 def test_least_recent_group_is_evicted(toy_bundle: Path) -> None:
-    """Beyond max_groups those heard longest ago leave, the silent ones first, and come back as they were."""
+    """Beyond max_groups those with the oldest reading are evicted, and come back with their state."""
     harness = PipelineHarness(toy_bundle, max_groups=2)
     stored: dict[str, bytes] = {}
 
@@ -139,7 +139,7 @@ def test_least_recent_group_is_evicted(toy_bundle: Path) -> None:
 
 
 def test_evicted_group_with_damaged_state(toy_bundle: Path) -> None:
-    """A group whose state was damaged meanwhile begins afresh, and the log says so."""
+    """An evicted group whose stored state is damaged starts afresh, and the log says so."""
     harness = PipelineHarness(toy_bundle, max_groups=1)
     harness.groups.fetch_states = lambda names: dict.fromkeys(names, b"nonsense")
     harness.run((1.0, [message(0, topic="p/a")]), (2.0, [message(0, topic="p/b")]))
@@ -150,7 +150,7 @@ def test_evicted_group_with_damaged_state(toy_bundle: Path) -> None:
 
 
 def test_stages_change(toy_bundle: Path) -> None:
-    """Other settings take over in mid-stream: no window is lost and the incident keeps its id."""
+    """Other stages take over in mid-stream: no window is lost and the incident keeps its id."""
     harness = PipelineHarness(toy_bundle)
     harness.run((1.0, [message(ts, FAULTY) for ts in (0, 1, 2)]))
     loaded = bundle.load(toy_bundle)
@@ -168,7 +168,7 @@ def test_stages_change(toy_bundle: Path) -> None:
 
 
 def test_expected_group(toy_bundle: Path) -> None:
-    """A group that must speak and never did is silent after stale_after, since it was first expected."""
+    """An expected group that never sends is silent after stale_after, counted from the start."""
     harness = PipelineHarness(toy_bundle)
     harness.groups.register_expected(["mute", "g"], 0.0, NOW)
     harness.run((1.0, [message(0)]), (60.0, []))
@@ -177,7 +177,7 @@ def test_expected_group(toy_bundle: Path) -> None:
 
 
 def test_expected_group_that_was_evicted(toy_bundle: Path) -> None:
-    """A group that must speak and was set aside is known at the start as it was, with its incident."""
+    """An expected group that was evicted is loaded at the start, with its incident."""
     before = PipelineHarness(toy_bundle)
     before.run((1.0, [message(ts, FAULTY) for ts in range(3)]))
     stored = before.groups.dump("g") or b""

@@ -16,7 +16,7 @@ DEVIATING = [20.0, 50.0, 80.0, 50.0]
 
 @pytest.fixture
 def operators(toy_bundle: Path, tmp_path: Path) -> OperatorHarness:
-    """Nothing has happened yet."""
+    """A pipeline without readings."""
     return OperatorHarness(toy_bundle, tmp_path)
 
 
@@ -47,7 +47,7 @@ def test_acknowledge(operators: OperatorHarness) -> None:
 
 
 def test_silence(operators: OperatorHarness) -> None:
-    """While a group is muted its state is published and no event is; what is open at the end comes then."""
+    """While a group is muted its state is published and no event is; an incident open at the end is then."""
     operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
     assert operators.request_at(4, "silence", group="g", minutes=0.5)["until"].endswith(":54.000Z")
     operators.send_readings(5, FAULTY)
@@ -66,7 +66,7 @@ def test_silence(operators: OperatorHarness) -> None:
 
 
 def test_silence_that_ends_early(operators: OperatorHarness) -> None:
-    """With 0 minutes a pattern is dropped; one that isn't there is refused."""
+    """With 0 minutes a pattern is unmuted; one that isn't muted is refused."""
     operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
     operators.request_at(4, "silence", group="*", minutes=60)
     operators.send_readings(5, FAULTY)
@@ -79,7 +79,7 @@ def test_silence_that_ends_early(operators: OperatorHarness) -> None:
 
 
 def test_false_alarm(operators: OperatorHarness) -> None:
-    """A false alarm ends the incident and leaves one row, whoever says so again; the next one is another."""
+    """A false alarm ends the incident and writes one row, also when it is repeated."""
     operators.send_readings(5, HEALTHY, HEALTHY, FAULTY, FAULTY)
     assert operators.request_at(6, "false-alarm", group="g") == {"status": "ok", "incident": incident_id(4)}
     assert operators.events() == [(incident_id(4), "firing"), (incident_id(4), "resolved")]
@@ -105,7 +105,7 @@ def test_false_alarm(operators: OperatorHarness) -> None:
 
 
 def test_false_alarm_with_a_baseline(tmp_path: Path) -> None:
-    """Where what is normal begins afresh, so does the state: a group isn't Faulty whose incident was none."""
+    """A false alarm drops the baseline, and a group that was Faulty is warming."""
     save_toy_bundle(tmp_path / "bundle", baseline=BASELINE)
     operators = OperatorHarness(tmp_path / "bundle", tmp_path)
     for group in "gh":
@@ -123,7 +123,7 @@ def test_false_alarm_with_a_baseline(tmp_path: Path) -> None:
 
 
 def test_false_alarm_while_muted(operators: OperatorHarness) -> None:
-    """Of an incident that nobody was told of the end isn't told either."""
+    """The end of an incident that was never published isn't published either."""
     operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
     operators.request_at(4, "silence", group="g", minutes=1)
     operators.send_readings(5, FAULTY)
@@ -133,7 +133,7 @@ def test_false_alarm_while_muted(operators: OperatorHarness) -> None:
 
 
 def test_false_alarm_file_not_writable(operators: OperatorHarness) -> None:
-    """Where the row can't be written the answer says why, and the incident stays open."""
+    """Where the row can't be written, the answer says why and the incident stays open."""
     operators.send_readings(3, HEALTHY, HEALTHY, FAULTY)
     operators.file.mkdir()
     response = operators.request_at(4, "false-alarm", group="g")
@@ -142,7 +142,7 @@ def test_false_alarm_file_not_writable(operators: OperatorHarness) -> None:
 
 
 def test_response_waits_for_commit(operators: OperatorHarness) -> None:
-    """Nothing is answered before the store has it, and only so many wait."""
+    """No request is answered before its effect is stored, and at most 50 wait."""
     operators.send_readings(3, HEALTHY, HEALTHY, FAULTY)
     operators.harness.commit_succeeds = operators.harness.commit_now_succeeds = False
     for _ in range(50):
@@ -158,13 +158,13 @@ def test_response_waits_for_commit(operators: OperatorHarness) -> None:
     assert set(operators.harness.commit_now_calls[-1]) == {"g"}
     count = len(operators.harness.commit_now_calls)
     operators.harness.run((6, [message(4)]))
-    assert len(operators.harness.commit_now_calls) == count, "nobody waits any more"
+    assert len(operators.harness.commit_now_calls) == count, "no answer waits any more"
 
 
 @pytest.mark.parametrize("name", ["acknowledge", "silence", "false-alarm"])
 @pytest.mark.parametrize("group", ["nobody", "nobody/*", "g\n", "\ud7ff", "", "x" * 1000])
 def test_unknown_group(operators: OperatorHarness, name: str, group: str) -> None:
-    """A group that isn't there is refused with its name, and nothing changes."""
+    """A request for an unknown group is refused with its name, and nothing changes."""
     operators.send_readings(3, HEALTHY, HEALTHY, FAULTY)
     before = operators.harness.groups.dump("g")
     minutes = {"minutes": 5} if name == "silence" else {}
@@ -179,7 +179,7 @@ def test_unknown_group(operators: OperatorHarness, name: str, group: str) -> Non
 
 
 def test_muted_group_that_was_evicted(toy_bundle: Path) -> None:
-    """What was held back of a group comes with the group where its mute is over by then."""
+    """Events held back of an evicted group are published when it is loaded after the end of the mute."""
     harness = PipelineHarness(toy_bundle, max_groups=1)
     values: dict[str, bytes] = {}
     harness.groups.fetch_states = lambda names: {name: values[name] for name in names if name in values}
@@ -193,7 +193,7 @@ def test_muted_group_that_was_evicted(toy_bundle: Path) -> None:
 
 
 def test_group_that_was_evicted(toy_bundle: Path) -> None:
-    """A group that memory had no room for is found in the store."""
+    """A request finds an evicted group in the store."""
     harness = PipelineHarness(toy_bundle, max_groups=1)
     responses: list[bytes] = []
     values: dict[str, bytes] = {}

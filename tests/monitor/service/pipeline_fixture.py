@@ -1,4 +1,4 @@
-"""A world around the pipeline that a test holds in its hands."""
+"""A pipeline in memory, with surroundings that a test controls."""
 
 import json
 import threading
@@ -38,7 +38,7 @@ OUT_OF_RANGE = [20.0, 50.0, 20.5, 300.0]
 
 
 class PipelineHarness:
-    """The surroundings in memory: gives what a test says, and keeps what it is given."""
+    """The pipeline and its surroundings: gives it the batches of a test, and keeps what it publishes."""
 
     def __init__(
         self,
@@ -62,11 +62,11 @@ class PipelineHarness:
         self.load_errors: list[str] = []
         self.commit_raises = False
         self.commit_succeeds = self.commit_now_succeeds = True
-        """Whether what is committed is permanent at once, and whether what is asked for is."""
+        """What `commit` and `commit_now` return."""
         self.commit_now_calls: list[list[str]] = []
         self.overflow_count = 0
         self.max_states_per_turn: int | None = None
-        """How many states the broker takes in a turn; None: any number."""
+        """States that `emit` publishes at most; None: all."""
         self._batches: list[tuple[float, MessageBatch]] = []
         self._stop = threading.Event()
         self.metrics = Metrics(CollectorRegistry(), loaded.manifest)
@@ -109,7 +109,7 @@ class PipelineHarness:
         )
 
     def run(self, *batches: tuple[float, list[InboundMessage] | MessageBatch], overflowed: int = 0) -> None:
-        """Let the pipeline take each batch at its monotonic time, and then stop."""
+        """Run the pipeline on batches, each at its monotonic time in seconds, and stop it."""
         self._batches = [
             (now, batch if isinstance(batch, MessageBatch) else message_batch(batch, overflowed))
             for now, batch in batches
@@ -118,7 +118,7 @@ class PipelineHarness:
         self.pipeline.run(self._stop)
 
     def replace(self, scoring: Scoring, manifest: Manifest, stale_after: float) -> Replacement:
-        """Hand other stages to the pipeline, which takes over with its next batch."""
+        """Give the pipeline other stages, which it uses from its next batch on."""
         replacement = Replacement(scoring, manifest, stale_after, self.commands.false_alarms)
         self.pipeline.replace(replacement)
         return replacement

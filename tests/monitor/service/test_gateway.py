@@ -167,7 +167,7 @@ def test_commit_with_acks_is_complete(store: Store) -> None:
 
 
 def test_commit_without_acks_is_limited(store: Store) -> None:
-    """With QoS 0 no commit is long, and in time each changed group is written."""
+    """With QoS 0 no commit takes long, and after some each changed group is written."""
     clock = Clock()
     gateway = make_gateway(store, clock, acks_enabled=False)
     counts = []
@@ -191,7 +191,7 @@ def test_commit_interval(store: Store) -> None:
 
 
 def test_commit_now(store: Store) -> None:
-    """What somebody waits for is written between two portions of what changed."""
+    """The groups of a request are written between two portions of the changed groups."""
     clock = Clock()
     mutes = store.load_mutes()
     gateway = make_gateway(store, clock, acks_enabled=False, mutes=mutes)
@@ -207,7 +207,7 @@ def test_commit_now(store: Store) -> None:
 
 
 def test_ended_incident(store: Store) -> None:
-    """It is written with its group, as whose open incident it would come back otherwise, and let go of."""
+    """An ended incident is written with its group, which would come back with it open otherwise."""
     groups = FakeGroups()
     first, last = GROUPS[0], GROUPS[-1]
     gateway = make_gateway(store, Clock(), acks_enabled=False, groups=groups)
@@ -220,7 +220,7 @@ def test_ended_incident(store: Store) -> None:
 
 
 def test_commit_now_does_not_delay_others(store: Store) -> None:
-    """Whoever asks again and again doesn't keep all others from being written."""
+    """Frequent requests don't delay the commit of the other groups."""
     clock = Clock()
     gateway = make_gateway(store, clock, acks_enabled=False)
     assert gateway.commit(GROUPS[:1], [])
@@ -252,7 +252,7 @@ def test_commit_now_while_disk_is_full(store: Store) -> None:
 
 
 def test_flush(store: Store) -> None:
-    """A stop writes all that changed, with QoS 0 too."""
+    """`flush` writes all changed groups, with QoS 0 too."""
     gateway = make_gateway(store, Clock(), acks_enabled=False)
     assert not gateway.commit(GROUPS, [])
     assert gateway.flush()
@@ -260,18 +260,18 @@ def test_flush(store: Store) -> None:
 
 
 def test_pending_messages_shorten_the_wait(store: Store, mosquitto: Mosquitto) -> None:
-    """While messages wait to be published nothing else is waited for long."""
+    """While messages wait to be published, `take` waits only briefly."""
     messages = [OutboundMessage(f"alerts/{number}", b"", retain=False) for number in range(3000)]
     receive_queue = RecordingQueue()
     unconnected = make_gateway(store, Clock(), acks_enabled=True, receive_queue=receive_queue)
     unconnected.commit([], messages)
-    unconnected.take(60.0)  # waiting is all that it can do
+    unconnected.take(60.0)  # without a connection there is nothing else to do
     with session(mosquitto.port, RecordingListener()) as publish_session:
         wait_until_ready(publish_session)
         gateway = make_gateway(
             store, Clock(), acks_enabled=True, session=publish_session, receive_queue=receive_queue
         )
-        while gateway.unconfirmed_count > 1000:  # that many may be under way at a time
+        while gateway.unconfirmed_count > 1000:  # so many may be unconfirmed at a time
             gateway.take(60.0)
             gateway.emit(iter(()))
         wait_until(lambda: gateway.emit(iter(())), "the rest is confirmed")
@@ -282,7 +282,7 @@ def test_pending_messages_shorten_the_wait(store: Store, mosquitto: Mosquitto) -
 
 
 def test_readings_go_before_states(store: Store, mosquitto: Mosquitto) -> None:
-    """While readings wait few states are published, and all alerts; the other states follow."""
+    """While readings wait, all alerts and few states are published; the other states follow."""
     alerts = [OutboundMessage(f"alerts/{number}", b"", retain=False) for number in range(300)]
     states = iter([OutboundMessage(f"state/{number}", b"", retain=True) for number in range(300)])
     receive_queue = ReceiveQueue()
