@@ -10,10 +10,11 @@ from functools import partial
 
 from monitor.core.times import format_iso
 from monitor.core.verdicts import AlertEvent, GroupStatus
-from monitor.groups.mutes import Mutes, matcher
+from monitor.groups.mutes import Mutes
 from monitor.groups.operator_changes import OperatorChanges
 from monitor.groups.state import GroupStates
 from monitor.operators.false_alarms import FalseAlarmFile, append_in_background
+from monitor.operators.group_lookup import group_from_incident, require_group, require_matcher
 from monitor.operators.requests import (
     Acknowledge,
     FalseAlarm,
@@ -169,7 +170,7 @@ class OperatorCommands:
         """
         match request:
             case Silence(group=pattern, minutes=minutes) if minutes:
-                self._require_matcher(pattern, now)
+                require_matcher(self._groups, pattern, now)
                 return self._mute(pattern, minutes, changes)
             case Silence(group=pattern):
                 return self._unmute(pattern, changes)
@@ -198,11 +199,11 @@ class OperatorCommands:
     def _acknowledge(self, request: Acknowledge, changes: OperatorChanges, now: float) -> dict[str, object]:
         groups = self._groups
         if request.incident is not None:
-            names = [self._group_from_incident(request.incident, now)]
+            names = [group_from_incident(self._groups, request.incident, now)]
             if groups.incident_id(names[0]) != request.incident:
                 raise RequestRejected(f"incident {request.incident!r} is not open")
         else:
-            matches = self._require_matcher(str(request.group), now)
+            matches = require_matcher(self._groups, str(request.group), now)
             names = [name for name in groups.groups_with_incident() if matches(name)]
             if not names:
                 raise RequestRejected(f"{request.group!r} has no open incident")
@@ -235,9 +236,9 @@ class OperatorCommands:
         RequestRejected : there is none.
         """
         name = (
-            self._group_from_incident(request.incident, now)
+            group_from_incident(self._groups, request.incident, now)
             if request.incident
-            else self._require_group(request.group, now)
+            else require_group(self._groups, request.group, now)
         )
         try:
             incident = self._groups.last_incident(name)
@@ -284,39 +285,6 @@ class OperatorCommands:
         changes.groups_to_publish.append(name)
         _log.info("incident %r was a false alarm: its window is in %s", event.id, path)
         return {"incident": event.id}
-
-    def _group_from_incident(self, incident: str, now: float) -> str:
-        try:
-            return self._require_group(incident.rpartition(":")[0], now)
-        except RequestRejected:
-            raise RequestRejected(f"there is no incident {incident!r}") from None
-
-    def _require_group(self, name: str | None, now: float) -> str:
-        """Return the name of a group.
-
-        Raises
-        ------
-        RequestRejected : there is no such group.
-        """
-        group = name or ""
-        self._groups.load_evicted([group], now)
-        if group not in self._groups:
-            hint = "; expected one group's name, and no pattern" if {"*", "?"} & set(group) else ""
-            raise RequestRejected(f"there is no group {group!r}{hint}")
-        return group
-
-    def _require_matcher(self, pattern: str, now: float) -> Callable[[str], bool]:
-        """Return a function that says whether a group's name matches a pattern.
-
-        Raises
-        ------
-        RequestRejected : no group matches.
-        """
-        matches = matcher(pattern)
-        self._groups.load_evicted([pattern], now)
-        if not any(map(matches, self._groups.names())):
-            raise RequestRejected(f"there is no group {pattern!r}, and none that fits it")
-        return matches
 
     def _release_unmuted(self, changes: OperatorChanges) -> None:
         released = self._groups.release_events(self.mutes.is_muted)
