@@ -156,7 +156,9 @@ def build_daemon(
             pipeline_thread=pipeline_thread,
             connections=connections,
             requests=requests,
-            server=_build_server(base, live_groups, Health(pipeline_thread, connections)),
+            server=_build_server(
+                base, live_groups, Health(pipeline_thread=pipeline_thread, connections=connections)
+            ),
             registry=base.metrics.registry,
             settings=settings,
             manifest=base.manifest,
@@ -182,7 +184,14 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
     )
     groups.fetch_states, groups.fetch_ended_incident = store.fetch_groups, store.fetch_incident
     groups.register_expected(settings.input.groups, now, time.time())
-    return Base(RunningConfig(settings, manifest), metrics, store, groups, RepublishSignals(), process)
+    return Base(
+        running=RunningConfig(settings, manifest),
+        metrics=metrics,
+        store=store,
+        groups=groups,
+        signals=RepublishSignals(),
+        process=process,
+    )
 
 
 def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
@@ -207,7 +216,7 @@ def _build_gateway(base: Base, mutes: Mutes, source: Source, sink: Sink) -> Gate
         max_groups=base.settings.input.max_groups,
         each_batch=source.needs_acks,
     )
-    return Gateway(source=source, committer=committer, publisher=OutboxPublisher(outbox, sink))
+    return Gateway(source=source, committer=committer, publisher=OutboxPublisher(outbox=outbox, sink=sink))
 
 
 def _build_publisher(base: Base, mutes: Mutes) -> Publisher:

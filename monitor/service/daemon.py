@@ -37,7 +37,7 @@ class RestoredCounts:
 class Health:
     """Answers whether the daemon works."""
 
-    def __init__(self, pipeline_thread: PipelineThread, connections: Connections) -> None:
+    def __init__(self, *, pipeline_thread: PipelineThread, connections: Connections) -> None:
         self._pipeline_thread = pipeline_thread
         self._connections = connections
 
@@ -87,7 +87,7 @@ class Daemon:
         self._settings = settings
         self._manifest = manifest
         self._restored = restored
-        self._health = Health(pipeline_thread, connections)
+        self._health = Health(pipeline_thread=pipeline_thread, connections=connections)
         self.registry = registry
         """All metrics."""
         self.address = server.address

@@ -27,7 +27,7 @@ class OutboxPublisher:
     sink : where they go.
     """
 
-    def __init__(self, outbox: Outbox, sink: Sink) -> None:
+    def __init__(self, *, outbox: Outbox, sink: Sink) -> None:
         self._outbox = outbox
         self._sink = sink
         self._at_in_flight_limit = False  # whether states may wait because too many are unconfirmed

@@ -68,7 +68,9 @@ def make_gateway(
     )
     source = FakeSource(needs_acks=acks_enabled, receive_queue=receive_queue)
     return Gateway(
-        source=source, committer=committer, publisher=OutboxPublisher(outbox, SessionSink(session))
+        source=source,
+        committer=committer,
+        publisher=OutboxPublisher(outbox=outbox, sink=SessionSink(session)),
     )
 
 
