@@ -118,7 +118,7 @@ def concat(parts: Sequence[Dataset]) -> Dataset:
     rest = [
         np.concatenate([getattr(part, field.name) for part in parts])
         for field in fields(Dataset)
-        if field.name != "stretches"
+        if field.name != "series_ids"
     ]
     return Dataset(np.concatenate(series_ids), *rest)
 
