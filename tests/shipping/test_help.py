@@ -12,18 +12,17 @@ from pathlib import Path
 import pytest
 
 from monitor import __version__
+from monitor.cli.parser import COMMANDS
 from monitor.cli.parser import build_parser as monitor_parser
 from tests.conftest import ROOT, skip_or_fail
 from training.cli.parser import build_parser as training_parser
 
-COMMAND_NAMES = ("run", "check", "replay", "record", "backtest", "demo")
 MODULES = {"sensor-monitor": "monitor", "sensor-training": "training"}
 
 
 def program_parsers() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of each program."""
-    monitor_commands = monitor_parser(dict.fromkeys(COMMAND_NAMES, lambda _: 0))
-    return {"sensor-monitor": monitor_commands, "sensor-training": training_parser()}
+    return {"sensor-monitor": monitor_parser(), "sensor-training": training_parser()}
 
 
 def command_parsers() -> Iterator[tuple[str, str, argparse.ArgumentParser]]:
@@ -106,7 +105,7 @@ def bash_completions(completion_script: str, line: str, folder: Path) -> set[str
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("sensor-monitor ", {*COMMAND_NAMES}),
+        ("sensor-monitor ", {*COMMANDS}),
         ("sensor-monitor ba", {"backtest"}),
         ("sensor-monitor check --co", {"--config", "--connect"}),
         ("sensor-monitor run --config mon", {"monitor.toml"}),

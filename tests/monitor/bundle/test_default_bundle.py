@@ -7,8 +7,8 @@ import pytest
 
 from monitor import bundle
 from monitor.bundle import default_bundle
-from monitor.cli.check import check_files
 from monitor.cli.main import main
+from monitor.cli.startup_checks import check_files
 from monitor.config.loading import load_settings
 from monitor.config.settings import Settings
 from monitor.service.daemon import Daemon

@@ -1,4 +1,4 @@
-"""The incidents that alert events tell of, and how two such accounts of the same plant differ."""
+"""Compares the incidents that two sets of alert events describe over the same readings."""
 
 import math
 from collections import Counter
@@ -12,22 +12,23 @@ __all__ = ["Change", "IncidentHistory", "IncidentSpan", "compare"]
 
 @dataclass(slots=True)
 class IncidentSpan:
-    """From its first Faulty window to its end. All are event times, seconds since the Unix epoch."""
+    """The duration of an incident. All times are event times, seconds since the Unix epoch."""
 
     started_at: float
+    """First Faulty window."""
     ended_at: float
-    """Infinite while it is open."""
+    """Infinite while the incident is open."""
     published_at: float
-    """When it was first published."""
+    """The last window of its first event."""
 
 
 class IncidentHistory:
-    """Collects incidents by group.
+    """Collects the incidents of each group from alert events.
 
     Parameters
     ----------
-    every_window : the events are those of that mode, in which no event tells of an end: then an incident
-        lasts until its last Faulty window.
+    every_window : whether the events come from mode `every_window`. They contain no end of an incident, so an
+        incident is taken to last until its last Faulty window.
     """
 
     def __init__(self, *, every_window: bool = False) -> None:
@@ -36,10 +37,10 @@ class IncidentHistory:
         self.by_group: dict[str, list[IncidentSpan]] = {}
         """In the order in which they were published."""
         self.firing_counts = Counter[str]()
-        """Firing events of each group, repeated ones too."""
+        """Group -> number of firing events, repeated ones included."""
 
     def add(self, events: Iterable[AlertEvent]) -> None:
-        """Take alert events in their order."""
+        """Add alert events, in their order."""
         for event in events:
             ts = event.window_ts[-1]
             if event.ended_at is not None:
@@ -50,22 +51,23 @@ class IncidentHistory:
                 incident = self._by_id[event.id] = IncidentSpan(event.started_at, math.inf, ts)
                 self.by_group.setdefault(event.group, []).append(incident)
             if self._every_window:
+                # The smallest time after `ts`, so that an incident of one window has a length.
                 self._by_id[event.id].ended_at = math.nextafter(ts, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Incidents of one group that overlap in time: so many before stand for so many after."""
+    """Incidents of one group that overlap in time: those before and those after, which replace them."""
 
     before: tuple[IncidentSpan, ...]
     after: tuple[IncidentSpan, ...]
 
     @property
     def delay(self) -> float | None:
-        """How much later the first of them is published, in seconds; None where there is none to compare."""
-        return (
-            self.after[0].published_at - self.before[0].published_at if self.before and self.after else None
-        )
+        """Seconds by which the first incident after is published later; None where either side is empty."""
+        if not (self.before and self.after):
+            return None
+        return self.after[0].published_at - self.before[0].published_at
 
     @property
     def started_at(self) -> float:
@@ -74,11 +76,16 @@ class Change:
 
 
 def compare(before: Iterable[IncidentSpan], after: Iterable[IncidentSpan]) -> list[Change]:
-    """Match two accounts of one group; incidents of the same account don't overlap."""
-    tagged = [(one, False) for one in before] + [(one, True) for one in after]
-    tagged.sort(key=lambda mark: mark[0].started_at)
+    """Group the incidents of one group that overlap in time.
+
+    Parameters
+    ----------
+    before, after : the incidents of each history; those of one history don't overlap each other.
+    """
+    tagged = [(incident, False) for incident in before] + [(incident, True) for incident in after]
+    tagged.sort(key=lambda pair: pair[0].started_at)
     changes: list[tuple[list[IncidentSpan], list[IncidentSpan]]] = []
-    end = -math.inf
+    end = -math.inf  # latest end of the incidents in the last change
     for incident, is_after in tagged:
         if incident.started_at >= end:
             changes.append(([], []))

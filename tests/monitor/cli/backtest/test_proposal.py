@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from monitor import bundle
-from monitor.cli.backtest import Report, backtest
+from monitor.cli.backtest.report import Report
+from monitor.cli.backtest.runner import backtest
 from monitor.cli.main import main
 from monitor.config.loading import load_settings, override_alerts
 from monitor.config.settings import AlertOverride, AlertSettings

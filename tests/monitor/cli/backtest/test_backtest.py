@@ -11,7 +11,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from monitor import bundle
-from monitor.cli.backtest import Report, backtest
+from monitor.cli.backtest.report import Report
+from monitor.cli.backtest.runner import backtest
 from monitor.config.loading import load_settings
 from monitor.config.settings import AlertSettings, WindowSettings
 from monitor.core.errors import OperationError, RecordingError

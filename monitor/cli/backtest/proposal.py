@@ -1,11 +1,11 @@
-"""What other alert settings would have sent over the same recording, set beside today's."""
+"""Compares the alerts of the current settings with those that proposed settings would have sent."""
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
-from monitor.cli.incident_diff import Change, IncidentHistory, compare
+from monitor.cli.backtest.incident_diff import Change, IncidentHistory, compare
 from monitor.config.settings import AlertSettings
 from monitor.core.times import format_iso
 from monitor.detect.scoring import ScoredBatch
@@ -13,20 +13,19 @@ from monitor.service.stages import build_alert_stage
 
 __all__ = ["Proposal"]
 
-_DAY_S = 86400.0  # seconds
-_MAX_CHANGES = 20
-"""Changes that are written out."""
+_SECONDS_PER_DAY = 86400.0
+_MAX_CHANGES = 20  # changes that are listed
 _COLUMNS = ("today", "a day", "proposed", "a day", "vanish", "merge", "split", "appear", "later")
 
 
 @dataclass(slots=True)
 class _Row:
-    """One group's line, or that of all."""
+    """One row of the table: a group's figures, or their sum over groups."""
 
     firing_counts: tuple[int, int] = (0, 0)
-    """Today and proposed."""
+    """Firing events: current settings, proposed settings."""
     rates_per_day: tuple[float, float] = (0.0, 0.0)
-    """Of these, a day; not a number where the recording is too short for one."""
+    """The same per day; NaN where the group's readings span no time."""
     changes: list[Change] = field(default_factory=list)
 
     def __add__(self, other: "_Row") -> "_Row":
@@ -37,15 +36,18 @@ class _Row:
         )
 
     def cells(self) -> list[str]:
+        """Return the text of each column in `_COLUMNS`."""
         count_differences = [
-            len(one.before) - len(one.after) for one in self.changes if one.before and one.after
+            len(change.before) - len(change.after)
+            for change in self.changes
+            if change.before and change.after
         ]
-        delays = [one.delay for one in self.changes if one.delay is not None]
+        delays = [change.delay for change in self.changes if change.delay is not None]
         counts = (
-            sum(len(one.before) for one in self.changes if not one.after),
-            sum(max(0, more) for more in count_differences),
-            sum(max(0, -more) for more in count_differences),
-            sum(len(one.after) for one in self.changes if not one.before),
+            sum(len(change.before) for change in self.changes if not change.after),  # vanish
+            sum(max(0, difference) for difference in count_differences),  # merge
+            sum(max(0, -difference) for difference in count_differences),  # split
+            sum(len(change.after) for change in self.changes if not change.before),  # appear
         )
         rates = ["-" if math.isnan(rate) else f"{rate:,.2f}" for rate in self.rates_per_day]
         firing = [f"{count:,}" for count in self.firing_counts]
@@ -57,11 +59,11 @@ class _Row:
 
 
 class Proposal:
-    """Judges what is judged a second time, by other alert settings.
+    """Runs a second alert stage, with the proposed settings, over the windows that were judged.
 
     Parameters
     ----------
-    current, proposed : the settings.
+    current, proposed : the settings to compare.
     threshold : the bundle's.
 
     Raises
@@ -77,45 +79,46 @@ class Proposal:
         )
 
     def add(self, scored: ScoredBatch) -> None:
-        """Look at a batch that today's settings have judged."""
+        """Add a batch that was judged with the current settings."""
         self._current_history.add(scored.events)
         self._proposed_history.add(self._alert_stage.update(scored.judged_windows))
 
     def format_table(self, spans: Mapping[str, tuple[float, float]]) -> str:
-        """Set both beside each other.
+        """Return the comparison as text: the settings that differ, a table by group, and the changes.
 
         Parameters
         ----------
-        spans : group -> first and last event time of all groups, seconds.
+        spans : group -> first and last event time of its readings, seconds, for all groups.
         """
         names = {*self._current_history.by_group, *self._proposed_history.by_group}
         rows = {name: self._row(name, spans[name]) for name in names}
         order = sorted(names, key=lambda name: (-max(rows[name].firing_counts), name))
         lines = [("group", list(_COLUMNS)), *((_printable(name), rows[name].cells()) for name in order)]
         lines.append((f"all {len(spans):,}", sum(rows.values(), _Row()).cells()))
-        differing = [(one, name) for name in order for one in rows[name].changes if _has_different_count(one)]
+        changes = [
+            (change, name) for name in order for change in rows[name].changes if _has_different_count(change)
+        ]
+        changes.sort(key=lambda pair: pair[0].started_at)
         return "\n".join(
             [
                 *_describe_settings_changes(*self._settings),
                 *_align_columns(lines),
-                *_limit_changes(
-                    [_describe_change(*one) for one in sorted(differing, key=lambda one: one[0].started_at)]
-                ),
+                *_limit_changes([_describe_change(change, name) for change, name in changes]),
             ]
         )
 
     def _row(self, name: str, span: tuple[float, float]) -> _Row:
-        days = (span[1] - span[0]) / _DAY_S
+        days = (span[1] - span[0]) / _SECONDS_PER_DAY
         firing = self._current_history.firing_counts[name], self._proposed_history.firing_counts[name]
         before, after = (
-            ledger.by_group.get(name, []) for ledger in (self._current_history, self._proposed_history)
+            history.by_group.get(name, []) for history in (self._current_history, self._proposed_history)
         )
         rates = (firing[0] / days, firing[1] / days) if days > 0 else (math.nan, math.nan)
         return _Row(firing, rates, compare(before, after))
 
 
 def _describe_settings_changes(current: AlertSettings, proposed: AlertSettings) -> list[str]:
-    """Name the settings that differ."""
+    """Return a line for each setting that differs."""
     before, after = (alerts.model_dump(exclude_none=True) for alerts in (current, proposed))
     names = [name for name in AlertSettings.model_fields if before.get(name) != after.get(name)]
     return [
@@ -124,12 +127,13 @@ def _describe_settings_changes(current: AlertSettings, proposed: AlertSettings) 
 
 
 def _align_columns(lines: Iterable[tuple[str, list[str]]]) -> list[str]:
+    """Return table lines: names aligned to the left, cells to the right."""
     lines = list(lines)
-    first = max(len(name) for name, _ in lines)
-    widths = [max(len(cells[at]) for _, cells in lines) for at in range(len(_COLUMNS))]
+    name_width = max(len(name) for name, _ in lines)
+    widths = [max(len(cells[column]) for _, cells in lines) for column in range(len(_COLUMNS))]
     return [
         "  ".join(
-            [name.ljust(first), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))]
+            [name.ljust(name_width), *(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))]
         )
         for name, cells in lines
     ]
@@ -144,7 +148,7 @@ def _describe_change(change: Change, group: str) -> str:
     if before and after:
         description = f"{before} incidents become {after}" if before > 1 else f"1 incident becomes {after}"
     else:
-        (incident,) = change.before or change.after
+        (incident,) = change.before or change.after  # incidents that overlap nothing are changes of their own
         duration_s = incident.ended_at - incident.started_at
         length = "an open incident" if math.isinf(duration_s) else f"an incident of {duration_s:g} s"
         description = f"{length} {'vanishes' if before else 'appears'}"

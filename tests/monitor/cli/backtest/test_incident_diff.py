@@ -3,7 +3,7 @@ import math
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.cli.incident_diff import Change, IncidentHistory, IncidentSpan, compare
+from monitor.cli.backtest.incident_diff import Change, IncidentHistory, IncidentSpan, compare
 from monitor.core.rules import AlertRules
 from monitor.detect.alerts import AlertStage
 from tests.monitor.detect.alert_sequences import SCORES, Window, feed

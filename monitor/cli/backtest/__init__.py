@@ -1,0 +1,1 @@
+"""`sensor-monitor backtest`: what the daemon would have said of a recording."""
