@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from monitor.config.settings import HttpSettings, MqttSettings, check_token
+from monitor.config.settings import HttpSettings, MqttSettings
+from monitor.config.validators import check_token
 from monitor.core.errors import ConfigurationError
 
 __all__ = ["read_password", "read_token"]
