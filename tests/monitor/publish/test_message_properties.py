@@ -27,7 +27,7 @@ class ReceivedMessage:
 
 @contextmanager
 def record_messages(port: int) -> Iterator[dict[str, ReceivedMessage]]:
-    """Subscribe to everything; yield the newest message of each topic, by its name below `sensor-monitor/`."""
+    """Subscribe to everything; yield the newest message of each topic, `sensor-monitor/` left out."""
     received: dict[str, ReceivedMessage] = {}
 
     def on_message(_: Any, __: Any, message: paho.MQTTMessage) -> None:
@@ -46,7 +46,7 @@ def record_messages(port: int) -> Iterator[dict[str, ReceivedMessage]]:
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 def test_message_properties(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: str) -> None:
-    """Messages have a content type, states an expiry, verdicts their schema and bundle, the will a type too."""
+    """Messages have a content type, states an expiry too, and verdicts their schema and bundle."""
     extra = "[homeassistant]\ndiscovery = true"
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, extra, mqtt_toml=f'version = "{version}"')
     with connect_client(mosquitto.port) as sender, run_monitor(monitor):
