@@ -37,7 +37,7 @@ def _write_recording(path: Path, rows: Rows, label: int | None = None) -> None:
 
 
 def _run_backtest(toy_bundle: Path, folder: Path, rows: Rows, label: int | None = None) -> Report:
-    """Judge rows; the results are in `scores.csv` and `events.jsonl`."""
+    """Judge rows; the results are written to `scores.csv` and `events.jsonl` in the folder."""
     _write_recording(folder / "r.csv", rows, label)
     return backtest(
         bundle.load(toy_bundle),
@@ -54,7 +54,7 @@ def _read_scores(folder: Path) -> list[list[str]]:
 
 
 def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
-    """The table has one row for each reading, in the file's order, with a verdict only where it is judged."""
+    """The table has one row per reading, in the file's order, with a verdict only if it was judged."""
     rows: Rows = [
         (START_TS, "a", HEALTHY),
         (START_TS + 5, "b", HEALTHY),
@@ -94,7 +94,7 @@ def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
 
 
 def test_no_future(toy_bundle: Path, tmp_path: Path) -> None:
-    """A recording knows no clock, so no event time is in the future."""
+    """A backtest has no clock, so no event time counts as future."""
     report = _run_backtest(
         toy_bundle, tmp_path, [(f"{9000 + n}-01-01T00:00:00", "a", HEALTHY) for n in range(2)]
     )
@@ -102,7 +102,7 @@ def test_no_future(toy_bundle: Path, tmp_path: Path) -> None:
 
 
 def test_longer_than_a_batch(toy_bundle: Path, tmp_path: Path) -> None:
-    """A recording longer than one batch is judged as if there were no batches."""
+    """A recording of several batches is judged as if it were one."""
     rows: Rows = [(START_TS + 5 * n, "a", FAULTY if n == 4096 else HEALTHY) for n in range(5000)]
     report = _run_backtest(toy_bundle, tmp_path, rows)
     assert dict(report.outcomes) == {"filling": 2, "judged": 4998, "malformed": 0}
@@ -111,8 +111,8 @@ def test_longer_than_a_batch(toy_bundle: Path, tmp_path: Path) -> None:
     assert len((tmp_path / "events.jsonl").read_text().splitlines()) == 2
 
 
-def test_label_is_not_looked_at(toy_bundle: Path, tmp_path: Path) -> None:
-    """The label has no say in what is judged."""
+def test_label_is_ignored(toy_bundle: Path, tmp_path: Path) -> None:
+    """The label doesn't change the verdicts."""
     rows: Rows = [(START_TS + 5 * n, "a", HEALTHY) for n in range(5)]
     _run_backtest(toy_bundle, tmp_path, rows)
     without = _read_scores(tmp_path)
@@ -122,7 +122,7 @@ def test_label_is_not_looked_at(toy_bundle: Path, tmp_path: Path) -> None:
 
 
 def test_report(toy_bundle: Path, tmp_path: Path) -> None:
-    """The report says readings, windows and alerts per day of the recording."""
+    """The report counts readings, windows and alerts, and has the alerts per day."""
     day = 86400 // 5
     rows: Rows = [(START_TS + 5 * n, "a", FAULTY if n in {100, 9000} else HEALTHY) for n in range(day + 1)]
     lines = str(_run_backtest(toy_bundle, tmp_path, rows)).splitlines()
@@ -135,7 +135,7 @@ def test_report(toy_bundle: Path, tmp_path: Path) -> None:
 
 
 def test_events_equal_those_of_the_daemon(toy_bundle: Path, tmp_path: Path) -> None:
-    """The events are, byte for byte, the payloads that the daemon would publish for these readings."""
+    """The events are byte for byte the payloads that the daemon would publish for these readings."""
     rows = [
         (START_TS + 5.0 * (n // 2), "ab"[n % 2], FAULTY if n in {8, 9, 10, 21} else HEALTHY)
         for n in range(40)
@@ -149,7 +149,7 @@ def test_events_equal_those_of_the_daemon(toy_bundle: Path, tmp_path: Path) -> N
 
 
 def test_broken_recording_leaves_nothing(toy_bundle: Path, tmp_path: Path) -> None:
-    """A recording that breaks off in the middle leaves an earlier table whole and no half of a new one."""
+    """A recording that is broken in the middle leaves earlier results unchanged and no partial ones."""
     rows: Rows = [(START_TS + 5 * n, "a", HEALTHY) for n in range(4)]
     _run_backtest(toy_bundle, tmp_path, rows)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "r.csv"}
@@ -159,7 +159,7 @@ def test_broken_recording_leaves_nothing(toy_bundle: Path, tmp_path: Path) -> No
 
 
 def test_output_that_cannot_be_written(toy_bundle: Path, tmp_path: Path) -> None:
-    """An output that can't be written is a failure that names it."""
+    """An output that can't be written is an OperationError with its path."""
     (tmp_path / "file").write_text("")
     _write_recording(tmp_path / "r.csv", [(START_TS, "a", HEALTHY)])
     out = tmp_path / "file" / "scores.csv"
@@ -168,7 +168,7 @@ def test_output_that_cannot_be_written(toy_bundle: Path, tmp_path: Path) -> None
 
 
 def _without_score(event: AlertEvent) -> AlertEvent:
-    """Return an event without its score: that depends on the batch in the last digit."""
+    """Return an event without its score, whose last digit depends on the size of the batch."""
     return replace(event, score=0.0)
 
 
@@ -188,7 +188,7 @@ ROW_STRATEGY = st.tuples(
 
 @pytest.mark.parametrize("alerts", [AlertSettings(mode="every_window"), AlertSettings(renotify_after=5)])
 def test_first_event_has_the_explanation(toy_bundle: Path, alerts: AlertSettings) -> None:
-    """Each incident's first event explains its own window, and no other event explains any."""
+    """The first event of an incident has the explanation of its own window, and other events have none."""
     first_off, second_off = [30.0, 50.0, 20.0, 50.0], FAULTY
     values_by_group = [HEALTHY] * 5, [HEALTHY] * 2 + [second_off] * 3, [HEALTHY] * 3 + [first_off] * 2
     rows = [
@@ -215,7 +215,7 @@ def test_first_event_has_the_explanation(toy_bundle: Path, alerts: AlertSettings
 def test_moving_groups_makes_no_difference(
     toy_bundle: Path, jumps: list[tuple[float, str, list[float]]], cuts: set[int]
 ) -> None:
-    """Groups whose windows and alerts move to another chain after each batch get the same verdicts."""
+    """Groups whose windows and alerts move to another instance after each batch get the same verdicts."""
     times = np.cumsum([jump for jump, *_ in jumps]).tolist()
     rows = [(ts, group, values) for ts, (_, group, values) in zip(times, jumps, strict=True)]
     loaded = bundle.load(toy_bundle)

@@ -22,7 +22,7 @@ READINGS_PER_HALF_DAY = 12 * 720
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    """Half a day of two groups: `b` has two faults shortly after each other, `a` a short and a long one."""
+    """Half a day of three groups: `a` has a short and a long fault, `b` two in quick succession, `c` none."""
     faulty = {"a": {10, *range(500, 560)}, "b": {*range(100, 110), *range(116, 130)}, "c": set[int]()}
     path = tmp_path / "plant.csv"
     with path.open("w", newline="") as file:
@@ -51,7 +51,7 @@ def _split_table(report: Report) -> list[list[str]]:
 
 
 def test_table(toy_bundle: Path, recording: Path) -> None:
-    """For each group: alerts and a day, today and proposed, and what becomes of the incidents."""
+    """For each group: alerts and alerts per day, today and proposed, and how its incidents change."""
     lines = _split_table(_run_backtest(toy_bundle, recording, AlertSettings(raise_after=4, clear_after=6)))
     assert lines == [
         ["raise_after:", "1", "today,", "4", "proposed"],
@@ -65,8 +65,8 @@ def test_table(toy_bundle: Path, recording: Path) -> None:
     ]
 
 
-def test_the_other_way_round(toy_bundle: Path, recording: Path) -> None:
-    """Settings that say more are told by what appears and splits, and come sooner."""
+def test_more_alerts_than_today(toy_bundle: Path, recording: Path) -> None:
+    """With settings that publish more, incidents appear and split, and come earlier."""
     current = AlertSettings(raise_after=4, clear_after=6)
     lines = _split_table(_run_backtest(toy_bundle, recording, AlertSettings(), current))
     assert lines[3:] == [
@@ -82,7 +82,7 @@ def test_the_other_way_round(toy_bundle: Path, recording: Path) -> None:
     "proposed", [AlertSettings(raise_after=4, renotify_after=60), AlertSettings(mode="every_window")]
 )
 def test_proposal_is_what_would_be_sent(toy_bundle: Path, recording: Path, proposed: AlertSettings) -> None:
-    """The proposed alerts are, in number and group, those that a backtest with these settings writes."""
+    """The proposed alerts of each group are as many as a backtest with these settings writes."""
     rows = {line[0]: line for line in _split_table(_run_backtest(toy_bundle, recording, proposed))}
     report = _run_backtest(toy_bundle, recording, AlertSettings(), proposed)
     firing = [event for event in _read_events(recording) if event["status"] == "firing"]
@@ -95,21 +95,21 @@ def test_proposal_is_what_would_be_sent(toy_bundle: Path, recording: Path, propo
 
 
 def test_worst_group_first(toy_bundle: Path, recording: Path) -> None:
-    """The group with the most alerts, today or proposed, stands first."""
+    """The group with the most alerts, today or proposed, is the first row."""
     proposed = AlertSettings(rules=(AlertOverride(groups="b", renotify_after=10),))
     lines = _split_table(_run_backtest(toy_bundle, recording, proposed))
     assert [line[0] for line in lines[2:5]] == ["b", "a", "all"]
 
 
 def test_todays_settings_decide_what_is_written(toy_bundle: Path, recording: Path) -> None:
-    """Events and the report's own count are those of today's settings, whatever is proposed."""
+    """The written events and the report's counts are those of today's settings, whatever is proposed."""
     report = _run_backtest(toy_bundle, recording, AlertSettings(raise_after=100))
     assert len(_read_events(recording)) == 8
     assert report.events["firing"] == 4
 
 
 def test_too_short_for_a_rate(toy_bundle: Path, recording: Path) -> None:
-    """A group with a single moment of readings has no rate."""
+    """A group whose readings span no time has no rate."""
     report = _run_backtest(toy_bundle, recording, AlertSettings())
     assert report.proposal
     table = report.proposal.format_table({"a": (0.0, 0.0), "b": (0.0, 86400.0), "c": (0.0, 0.0)})
@@ -120,7 +120,7 @@ def test_too_short_for_a_rate(toy_bundle: Path, recording: Path) -> None:
 
 
 def test_propose_parses_settings() -> None:
-    """Words change today's settings, with values as in TOML; the others stay as they are."""
+    """Assignments change today's settings, with values as in TOML; the other settings stay as they are."""
     current = AlertSettings(raise_after=2, clear_after=4, mode="every_window")
     assignments = [
         "mode=lifecycle",
@@ -143,24 +143,17 @@ def test_propose_parses_settings() -> None:
     ],
 )
 def test_propose_rejects_settings(assignment: str, reason: str) -> None:
-    """What can't be proposed is refused in one line."""
+    """An invalid assignment is refused in one line."""
     with pytest.raises(ConfigurationError) as error:
         override_alerts(AlertSettings(), [assignment])
     assert str(error.value) == reason
 
 
 def test_command(toy_bundle: Path, recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`backtest --propose` prints the comparison behind the report; what makes no sense is exit code 2."""
-    words = [
-        "backtest",
-        "--bundle",
-        toy_bundle,
-        "--recording",
-        recording,
-        "--out",
-        recording.parent / "o.csv",
-    ]
-    assert main([*map(str, words), "--propose", "raise_after=4", "--propose", "clear_after=6"]) == 0
+    """`backtest --propose` prints the comparison after the report; contradictory settings are exit code 2."""
+    files = ["--bundle", toy_bundle, "--recording", recording, "--out", recording.parent / "o.csv"]
+    command = ["backtest", *map(str, files)]
+    assert main([*command, "--propose", "raise_after=4", "--propose", "clear_after=6"]) == 0
     assert "2 incidents become 1" in capsys.readouterr().out
-    assert main([*map(str, words), "--propose", "clear_below=0.9"]) == 2
+    assert main([*command, "--propose", "clear_below=0.9"]) == 2
     assert "alerts.clear_below is 0.9, above the bundle's threshold" in capsys.readouterr().err
