@@ -1,4 +1,4 @@
-"""The MQTT client of the commands that connect to a broker: its session, and what listens to it."""
+"""The MQTT client of the commands that connect to a broker: the session and its listener."""
 
 import threading
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ class ClientListener(SessionListener):
         """Do nothing: the session logs it."""
 
     def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:
-        """Do nothing: without acknowledgement the broker keeps the messages."""
+        """Do nothing; commands that receive messages override it."""
 
     def on_request(self, request: InboundRequest) -> None:
         """Do nothing: commands subscribe to no requests."""

@@ -53,9 +53,9 @@ settings:
 """
 _EXIT_CODES = """
 exit codes:
-  0 done, 1 failed for a reason that may pass, such as a port in use or no broker,
-  2 wrong usage, settings or bundle, with one line on stderr that says what, where,
-  and what was expected; 130 interrupted.
+  0 done, 1 failed for a reason that may pass, such as a port in use or no
+  broker, 2 wrong usage, settings or bundle, with one line on stderr that says
+  what, where, and what was expected; 130 interrupted.
 """
 
 

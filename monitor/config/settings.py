@@ -145,7 +145,7 @@ class WindowSettings(_Section):
 
 
 class AlertOverride(_Section):
-    """Other alert settings for some groups; what is None is as for all groups."""
+    """Other alert settings for some groups; None: the setting of all groups."""
 
     groups: Annotated[str, AfterValidator(validate_printable)] = Field(min_length=1)
     """Pattern of group names: `*` stands for any characters, slashes too."""

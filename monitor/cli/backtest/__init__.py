@@ -1,1 +1,1 @@
-"""`sensor-monitor backtest`: what the daemon would have said of a recording."""
+"""`sensor-monitor backtest`: the verdicts and alerts that the daemon would have produced for a recording."""

@@ -8,7 +8,7 @@ from monitor.cli.arguments import add_seconds_argument
 from monitor.cli.signals import stop_event
 from monitor.core.errors import InvalidInputError
 
-SUMMARY = "Run broker, replayed plant and monitor in one process, and keep score."
+SUMMARY = "Run broker, replayed plant and monitor in one process, and count the faults found."
 DETAILS = "Needs sensor-monitor[demo]. `make demo` makes bundle and recording first."
 EXAMPLES = (
     "sensor-monitor demo --seconds 60",

@@ -61,7 +61,7 @@ def _run_parts(
     daemon.start()
     alert_printer = AlertPrinter(console, settings)
     alert_printer.start()
-    # A new broker has no session of the daemon yet: it would drop what is published before the subscription.
+    # The new broker has no session of the daemon yet: it drops readings published before the subscription.
     _wait_for(lambda: daemon.ready)
     replayer = Replayer(recording, [Template(text) for text in settings.input.topics], {}, _REPLAY_SPEED)
     replay_thread = _start_replay(replayer, settings, stop)
