@@ -1,4 +1,4 @@
-"""Writes a bundle, whole or not at all."""
+"""Writes a bundle atomically: the folder appears complete or not at all."""
 
 import hashlib
 import os
@@ -24,12 +24,12 @@ def save(
     golden: GoldenFile,
     extra: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Write a bundle so that it is there whole or not at all; one of the same name is replaced.
+    """Write a bundle atomically, replacing an existing bundle in the same folder.
 
     Parameters
     ----------
-    folder : the bundle's folder; its parent is made if needed.
-    manifest, model, scaler, golden : the contents; `model` is the ONNX file's bytes.
+    folder : the bundle's folder; its parent is created if needed.
+    manifest, model, scaler, golden : the contents; `model` is the content of the ONNX file.
     extra : further files by relative path, e.g. `{"model.keras": ..., "report/report.html": ...}`.
     """
     names = manifest.feature_names
@@ -69,7 +69,7 @@ def _write_durably(path: Path, content: bytes) -> None:
 
 
 def _replace_folder(new_folder: Path, folder: Path) -> None:
-    """Put the draft in the folder's place. A crash in between leaves the old one beside it, whole."""
+    """Replace `folder` by `new_folder`. A crash in between leaves the old folder beside it, complete."""
     if not folder.exists():
         new_folder.rename(folder)
         return
