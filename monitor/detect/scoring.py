@@ -1,6 +1,7 @@
-"""The stages in their order: readings -> windows -> in their normals -> scores -> judgements -> alert events.
+"""All stages in order: readings -> windows -> deviations from the baseline -> scores -> verdicts -> events.
 
-The daemon and `backtest` both judge with this and nothing else, so a file says what the plant would.
+The daemon and `backtest` both use this class, so a recording gets the same verdicts as the same readings
+live.
 """
 
 from dataclasses import dataclass, replace
@@ -25,38 +26,38 @@ from monitor.detect.windows import WindowStage
 
 __all__ = ["ScoredBatch", "Scorer", "Scoring"]
 
-# So many readings at a time are compared with training: one takes as long as all of them, 70 µs.
+# The drift stage counts inputs in batches of this size: a batch takes 70 µs, as long as a single reading.
 _DRIFT_BATCH_READINGS = 256
 
 
 class Scorer(Protocol):
-    """Gives scaled windows (window, step, feature) their scores (window,)."""
+    """A classifier of windows."""
 
     def score(self, scaled: NDArray[np.float32]) -> FloatArray:
-        """Return P(Faulty) of each window."""
+        """Return P(Faulty) of scaled windows (window, step, feature): (window,)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredBatch:
-    """All that came of a batch of readings."""
+    """The results of all stages for a batch of readings."""
 
     windows: Windows
     judged_windows: JudgedWindows
     events: list[AlertEvent]
     last_inputs: FloatArray
-    """Each window's last reading as it enters the scaler: (window, feature)."""
+    """The model's input for the last reading of each window, before scaling: (window, feature)."""
 
 
 class Scoring:
-    """The stages, built for one bundle.
+    """All stages, built for one bundle.
 
     Parameters
     ----------
     bundle : the verified bundle.
-    windows : when a window starts afresh.
-    alerts : turns judged windows into incidents; it belongs to this chain alone.
-    scorer : scores in the bundle's place, where somebody wants to watch it work.
+    windows : how readings become windows.
+    alerts : turns judged windows into incidents; not shared with another `Scoring`.
+    scorer : used instead of the bundle's classifier, for example to measure its time.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Scoring:
         self.baseline = baseline.build(manifest.feature_names, manifest.baseline)
         self.alerts = alerts
         self.drift = DriftStage(manifest.feature_names, manifest.distribution)
-        self._pending_inputs: list[FloatArray] = []  # not compared with training yet: (window, feature) each
+        self._pending_inputs: list[FloatArray] = []  # not passed to `drift` yet: (window, feature) each
         self._ranges = RangeStage(manifest.feature_names, manifest.ranges)
         self._scaler = bundle.scaler
         self._scorer: Scorer = scorer or bundle.classifier
@@ -80,7 +81,7 @@ class Scoring:
         self._classifier = bundle.classifier
 
     def judge(self, readings: Readings) -> ScoredBatch:
-        """Run one batch through all stages."""
+        """Process a batch of readings with all stages."""
         windows = self.windows.push(readings)
         groups = [readings.groups[row] for row in windows.reading_indices.tolist()]
         baselines, is_ready = self.baseline.push(groups, windows.values)
@@ -110,14 +111,19 @@ class Scoring:
         return ScoredBatch(windows, judged_windows, events, model_inputs[:, -1])
 
     def learn_pending(self, batch: ScoredBatch) -> None:
-        """Do what no alert needs to wait for: compare what came with training, and learn from full blocks."""
+        """Do the work that no alert must wait for: count inputs for drift, and learn from full blocks.
+
+        Parameters
+        ----------
+        batch : result of the last `judge`.
+        """
         self._pending_inputs.append(batch.last_inputs)
         if sum(map(len, self._pending_inputs)) >= _DRIFT_BATCH_READINGS:
             self.update_drift()
         self.baseline.learn_pending()
 
     def update_drift(self) -> None:
-        """Compare with training what came since that was last done."""
+        """Count the inputs that were not passed to `drift` yet."""
         if self._pending_inputs:
             self.drift.add(np.concatenate(self._pending_inputs))
             self._pending_inputs.clear()
@@ -125,12 +131,13 @@ class Scoring:
     def _explain(
         self, event: AlertEvent, group_baseline: FloatArray, scaled: NDArray[np.float32]
     ) -> AlertEvent:
-        """Add to an incident's first event why it began.
+        """Return an incident's first event with its contributions and its reason.
 
         Parameters
         ----------
-        group_baseline : of its group (2, feature).
-        scaled : its window (step, feature).
+        event : the event.
+        group_baseline : baseline of the event's group (3, feature).
+        scaled : scaled window that caused the event (step, feature).
         """
         window = np.array(event.window_values)  # (step, feature)
         expected = self.baseline.expected(window, group_baseline)
@@ -154,7 +161,7 @@ class Scoring:
 
 
 def _mark_warming(windows: Windows, is_ready: NDArray[np.bool_]) -> Windows:
-    """Leave out the windows whose group has no normal yet: their readings are `warming`."""
+    """Remove the windows whose group has no baseline yet; the outcome of their readings becomes `warming`."""
     outcomes = list(windows.outcomes)
     for row in windows.reading_indices[~is_ready].tolist():
         outcomes[row] = Outcome.WARMING
