@@ -37,7 +37,7 @@ _REFUSED = 'outcome!~"judged|filling|warming|skipped"'
 
 
 def _series(metric: str, *matchers: str) -> str:
-    """Return the PromQL selector of one of our metrics for the chosen instances, with further label matchers."""
+    """Return the PromQL selector of a monitor's metric for the chosen instances, with further matchers."""
     return f"{_METRIC_PREFIX}{metric}{{{','.join([INSTANCE_MATCHERS, *matchers])}}}"
 
 
