@@ -1,6 +1,6 @@
 """Measures models on sites that they were not trained on; run by `make unseen`.
 
-`python -m tests.quality.unseen_sites SITE.csv ...`: each recording is a site, which is healthy except for staged
+Use: `python -m tests.quality.unseen_sites SITE.csv ...`. Each recording is a site, healthy except for staged
 events. Each site is left out in turn: the models are trained on the other sites with injected faults, and
 measured on this one.
 """
