@@ -2,7 +2,7 @@
 #   docker build --file docker/monitor.Dockerfile --tag sensor-monitor:0.1.0 .
 FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY monitor monitor
 COPY training training
 RUN python -m venv /opt/sensor-monitor

@@ -61,6 +61,8 @@ def test_wheel(dist_folder: Path) -> None:
     assert (metadata["Name"], metadata["Version"]) == ("sensor-monitor", __version__)
     assert metadata["Requires-Python"] == ">=3.11"
     assert {"training", "demo"} <= set(metadata.get_all("Provides-Extra", []))
+    assert metadata["License-Expression"] == "MIT"
+    assert f"{dist_info}/licenses/LICENSE" in names
     assert metadata.get_payload() == (ROOT / "README.md").read_text()
     assert "sensor-monitor = monitor.cli.main:main" in entries
     assert "sensor-training = training.cli.main:main" in entries
@@ -71,7 +73,15 @@ def test_sdist(dist_folder: Path) -> None:
     (sdist_file,) = dist_folder.glob("*.tar.gz")
     with tarfile.open(sdist_file) as archive:
         names = {name.split("/", maxsplit=1)[1] for name in archive.getnames()}
-    expected = {"README.md", "CHANGELOG.md", "Makefile", "constraints.txt", "config/monitor.toml"}
+    expected = {
+        "README.md",
+        "LICENSE",
+        "docs/README.md",
+        "CHANGELOG.md",
+        "Makefile",
+        "constraints.txt",
+        "config/monitor.toml",
+    }
     assert expected | {"docker/compose.yaml", "tests/conftest.py", "pyproject.toml"} <= names
     assert not [
         name for name in names if name.startswith((".venv", "var", "docker/secrets/")) or "cache" in name
