@@ -1,4 +1,4 @@
-"""Somebody who listens to a session, and a broker that says what mosquitto never does."""
+"""A listener that records a session's callbacks, and a broker that answers what mosquitto never does."""
 
 import socket
 import threading
@@ -12,18 +12,28 @@ from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce
 from monitor.mqtt import Session
 from tests.conftest import wait_until
 
-_SESSION_OPTIONS = ("filters", "former", "births", "claim", "requests", "will", "durable")
+_SESSION_OPTIONS = (
+    "filters",
+    "previous_filters",
+    "births",
+    "takeover_topic",
+    "request_filter",
+    "will",
+    "durable",
+)
 
 
 @dataclass
 class RecordingListener:
-    """Writes down what a session tells it."""
+    """Records the callbacks of a session."""
 
     messages: list[tuple[str, bytes, Any]] = field(default_factory=list)
+    """Topic, payload, acknowledgement token."""
     redelivered: list[bool] = field(default_factory=list)
+    """DUP flag of each message."""
     requests: list[tuple[str, bytes, str | None, bytes | None]] = field(default_factory=list)
+    """Topic, payload, response topic, correlation data."""
     request_ack_tokens: list[object] = field(default_factory=list)
-    """Of the requests."""
     connect_count: int = 0
     problems: list[str] = field(default_factory=list)
     taken_over_event: threading.Event = field(default_factory=threading.Event)
@@ -47,7 +57,7 @@ class RecordingListener:
         )
         self.request_ack_tokens.append(request.ack_token)
 
-    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, it never waits
+    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002
         for topic, payload, ack_token, redelivered in messages:
             self.redelivered.append(redelivered)
             self.messages.append((topic, payload, ack_token))
@@ -57,7 +67,10 @@ class RecordingListener:
 def session(
     port: int, listener: RecordingListener, client_id: str = "under-test", **options: Any
 ) -> Iterator[Session]:
-    """Run a session; options of the settings and of the session alike."""
+    """Run a session. `options` are settings of `[mqtt]` and parameters of `Session` alike.
+
+    The option `secret` is the password: `password` is a setting.
+    """
     session_options = {key: options.pop(key) for key in _SESSION_OPTIONS if key in options}
     password = options.pop("secret", None)
     opened = Session(MqttSettings(port=port, **options), client_id, password, listener, **session_options)
@@ -69,13 +82,13 @@ def session(
 
 
 def wait_until_ready(opened: Session) -> None:
-    """Wait for a session."""
+    """Wait until a session is connected and subscribed."""
     wait_until(lambda: opened.ready, "the session is ready")
 
 
 @contextmanager
 def scripted_broker(*answers: Callable[[bytes], bytes]) -> Iterator[int]:
-    """Answer each packet of one client as told, on a real socket: for what mosquitto never says."""
+    """Run a broker for one client that answers its n-th packet by calling the n-th of `answers`."""
 
     def serve() -> None:
         with listener, listener.accept()[0] as connection:

@@ -9,7 +9,7 @@ READINGS = 10_000
 
 @pytest.mark.parametrize(("seed", "stride"), [(1, 1), (2, 3)])
 def test_outcomes_match_the_reference(toy_bundle: Path, seed: int, stride: int) -> None:
-    """Whatever readings claim about time, outcomes and windows are those of a simple model of the design."""
+    """For readings with arbitrary event times, outcomes and windows equal those of a reference model."""
     found = compare_with_reference_model(toy_bundle, READINGS, seed, stride=stride)
     assert found.differences == []
     assert found.reading_count >= READINGS
