@@ -17,7 +17,7 @@ _PINGREQ, _PINGRESP = b"\xc0\x00", b"\xd0\x00"
 
 DeliverCallback = Callable[[list[PublishPacket], ReadOnce | None], None]
 """Takes parsed packets on the network thread. Until it returns, another thread may call the `ReadOnce` to
-read from the socket; packets read that way are delivered on that thread, with None, so nobody else reads
+read from the socket; packets read that way are delivered on that thread, with None, so no third thread reads
 then."""
 
 

@@ -44,8 +44,8 @@ class PublishResults:
         if now - self._logged_at >= _LOG_INTERVAL_S:
             self._logged_at = now
             _log.error(
-                "the broker refuses what is published to %r (reason %s), and nobody gets it; "
-                "expected the right to write there",
+                "the broker refuses what is published to %r (reason %s), and these messages are lost; "
+                "expected permission to publish there",
                 topic[:200],
                 reason_code,
             )

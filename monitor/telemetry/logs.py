@@ -116,7 +116,7 @@ class PipelineLog:
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         """Log why the stored state of evicted groups can't be read, so that they start without history."""
         for reason in reasons:
-            _log.error("a group that was set aside can't come back and begins afresh: %s", reason)
+            _log.error("a group can't be restored from the store and starts without history: %s", reason)
 
 
 class RequestLog:

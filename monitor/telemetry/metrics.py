@@ -37,9 +37,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry, manifest: Manifest) -> None:
         self.registry = registry
         ProcessCollector(registry=registry)
-        self.readings = Counter(
-            f"{_PREFIX}readings", "Readings by what became of them.", ["outcome"], registry=registry
-        )
+        self.readings = Counter(f"{_PREFIX}readings", "Readings by outcome.", ["outcome"], registry=registry)
         self.predictions = Counter(
             f"{_PREFIX}predictions", "Judged windows by label.", ["label"], registry=registry
         )
@@ -68,14 +66,12 @@ class Metrics:
         self.alerts_firing = Gauge(f"{_PREFIX}alerts_firing", "Incidents that are open.", registry=registry)
         self.groups = Gauge(f"{_PREFIX}groups", "Groups by state.", ["state"], registry=registry)
         self.groups_set_aside = Counter(
-            f"{_PREFIX}groups_set_aside", "Groups that input.max_groups left no room for.", registry=registry
+            f"{_PREFIX}groups_set_aside", "Groups evicted because of input.max_groups.", registry=registry
         )
         self.store_failures = Counter(
             f"{_PREFIX}store_failures", "Attempts to write the store that failed.", registry=registry
         )
-        self.reloads = Counter(
-            f"{_PREFIX}reloads", "Reloads by what came of them.", ["result"], registry=registry
-        )
+        self.reloads = Counter(f"{_PREFIX}reloads", "Reloads by result.", ["result"], registry=registry)
         self.queue_readings = Gauge(
             f"{_PREFIX}queue_readings", "Messages that arrived and wait to be decoded.", registry=registry
         )
@@ -87,7 +83,7 @@ class Metrics:
         )
         self.messages_refused = Counter(
             f"{_PREFIX}messages_refused",
-            "Messages that nobody gets: the broker refused them, or confirmed too few of those before.",
+            "Lost messages: the broker refused them, or too many before them were unconfirmed.",
             registry=registry,
         )
         self.last_reading = Gauge(
@@ -103,7 +99,7 @@ class Metrics:
         )
         self._beyond_training = Gauge(
             f"{_PREFIX}beyond_training_ratio",
-            "Share of the newest readings beyond all but a thousandth, at either end, of what training saw.",
+            "Share of the newest readings outside the 0.1 % to 99.9 % quantiles of the training data.",
             ["feature"],
             registry=registry,
         )

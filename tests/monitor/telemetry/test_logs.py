@@ -43,7 +43,7 @@ def test_unreadable_groups(caplog: pytest.LogCaptureFixture) -> None:
     """A group whose stored state can't be read is logged with the reason."""
     PipelineLog().log_load_errors(["state of 'a' can't be read"])
     assert caplog.messages == [
-        "a group that was set aside can't come back and begins afresh: state of 'a' can't be read"
+        "a group can't be restored from the store and starts without history: state of 'a' can't be read"
     ]
 
 
