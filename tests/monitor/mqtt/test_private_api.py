@@ -149,7 +149,7 @@ def test_monitor_with_renamed_private_name(
                 other.publish(TOPIC, reading(1000 + 5 * number, values))
             wait_until(lambda: other.payloads("sensor-monitor/alerts/"), "the alert is published")
             assert [event["status"] for event in other.payloads("sensor-monitor/alerts/")] == ["firing"]
-        assert monitor.outcomes() == {"filling": 2, "judged": 2}
+        wait_until(lambda: monitor.outcomes() == {"filling": 2, "judged": 2}, "all readings are counted")
         assert monitor.terminate() == 0
     finally:
         monitor.kill()

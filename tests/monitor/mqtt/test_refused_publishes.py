@@ -12,7 +12,9 @@ from tests.support.processes import Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY
 
 ALERT_TOPIC = "sensor-monitor/alerts/line1/station7"
-EXPECTED_LOG = f"the broker refuses what is published to '{ALERT_TOPIC}' (reason 135), and these messages are lost"
+EXPECTED_LOG = (
+    f"the broker refuses what is published to '{ALERT_TOPIC}' (reason 135), and these messages are lost"
+)
 
 
 @pytest.fixture
