@@ -30,7 +30,7 @@ def apply_baseline(data: Dataset, baseline_config: BaselineSpec | None) -> Datas
     of the normal is learnt beside them.
     """
     stage = baseline.build(FEATURE_NAMES, baseline_config)
-    transform = build_transform(FEATURE_NAMES, has_baseline=baseline_from_settings is not None).transform
+    transform = build_transform(FEATURE_NAMES, has_baseline=baseline_config is not None).transform
     baselines, ready = stage.push(
         [str(series_id) for series_id in data.series_ids.tolist()], data.raw_windows
     )
