@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from monitor import bundle
-from monitor.bundle import Bundle, BundleError
+from monitor.bundle import Bundle
 from monitor.bundle.model_input import DeviationTransform
+from monitor.core.errors import InvalidInputError
 from monitor.core.verdicts import FAULTY, NORMAL
 from training.cli import flags
-from training.config.errors import InputError
 from training.data import output_folder
 
 __all__ = ["configure", "run"]
@@ -50,13 +50,10 @@ def configure(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> str:
     """Judge; return the verdict or the report."""
     if (arguments.window is None) == (not arguments.recording):
-        raise InputError("evaluate: expected either --recording or --window")
+        raise InvalidInputError("evaluate: expected either --recording or --window")
     if arguments.window is not None and (arguments.against or arguments.out):
-        raise InputError("evaluate: --against and --out go with --recording, not with --window")
-    try:
-        loaded_bundle = bundle.load(arguments.bundle)
-    except BundleError as error:
-        raise InputError(str(error)) from error
+        raise InvalidInputError("evaluate: --against and --out go with --recording, not with --window")
+    loaded_bundle = bundle.load(arguments.bundle)
     if arguments.window is not None:
         return _judge_window(arguments.window, loaded_bundle)
     return _evaluate_recordings(arguments, loaded_bundle)
@@ -66,7 +63,7 @@ def _judge_window(values: list[float], loaded_bundle: Bundle) -> str:
     manifest = loaded_bundle.manifest
     shape = (1, manifest.steps, len(manifest.feature_names))
     if len(values) != math.prod(shape):
-        raise InputError(
+        raise InvalidInputError(
             f"--window: {len(values)} values, expected {math.prod(shape)}: {manifest.steps} readings of "
             f"{', '.join(manifest.feature_names)}, oldest first"
         )

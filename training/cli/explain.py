@@ -9,9 +9,9 @@ import numpy as np
 from rich.console import Console
 
 from monitor import bundle
-from monitor.bundle import BundleError, Manifest
+from monitor.bundle import Manifest
+from monitor.core.errors import InvalidInputError
 from training.cli import flags
-from training.config.errors import InputError
 from training.console import task_progress
 from training.data import output_folder, unseen
 from training.evaluate import permutation_importance
@@ -47,10 +47,7 @@ def run(arguments: argparse.Namespace) -> str:
     """Measure and write importances; return them as a table."""
     from training.report import model_plots  # noqa: PLC0415 - matplotlib takes a while
 
-    try:
-        loaded_bundle = bundle.load(arguments.bundle)
-    except BundleError as error:
-        raise InputError(str(error)) from error
+    loaded_bundle = bundle.load(arguments.bundle)
     manifest = loaded_bundle.manifest
     data, source = unseen.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
     output_folder.create(arguments.out)
@@ -69,7 +66,7 @@ def run(arguments: argparse.Namespace) -> str:
                 advance=lambda: progress.finish_task(""),
             )
     except ValueError as error:
-        raise InputError(f"{_join_paths(arguments.recording)}: {error}") from error
+        raise InvalidInputError(f"{_join_paths(arguments.recording)}: {error}") from error
     steps = model_plots.step_names(manifest.steps)
     files = {
         "importance.json": _to_json(importance, manifest, steps),

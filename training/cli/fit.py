@@ -5,8 +5,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from monitor.bundle import Manifest
+from monitor.core.errors import InvalidInputError
 from training.cli import flags
-from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import bundle_folder
 from training.data.prepare import prepare
@@ -86,11 +86,11 @@ def run(arguments: argparse.Namespace) -> str:
 def _check_arguments(arguments: argparse.Namespace, settings: FitSettings) -> None:
     """Refuse what doesn't go together."""
     if arguments.healthy and (arguments.recording or arguments.windows):
-        raise InputError("fit: --healthy goes without --recording and --windows, which have labels")
+        raise InvalidInputError("fit: --healthy goes without --recording and --windows, which have labels")
     if arguments.against_bundle and not arguments.healthy:
-        raise InputError("fit: --against-bundle goes with --healthy")
+        raise InvalidInputError("fit: --against-bundle goes with --healthy")
     if arguments.healthy and (settings.split != "time" or settings.test_share == 0):
-        raise InputError(
+        raise InvalidInputError(
             "fit: --healthy holds a part back by time; expected split time and a test_share above 0"
         )
 

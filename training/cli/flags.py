@@ -79,7 +79,7 @@ def read_settings(arguments: argparse.Namespace) -> FitSettings:
 
     Raises
     ------
-    InputError : a setting is unknown or can't be what it is said to be.
+    InvalidInputError : a setting is unknown or can't be what it is said to be.
     """
     flags = {name: getattr(arguments, name) for name in _HELP if getattr(arguments, name) is not None}
     if not (arguments.recording or getattr(arguments, "healthy", None)):

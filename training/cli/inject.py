@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from monitor.core.errors import InvalidInputError
 from training.cli import flags
-from training.config.errors import InputError
 from training.data import recordings
 from training.faults.inject import inject
 from training.faults.kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS
@@ -36,12 +36,12 @@ def configure(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> str:
     """Write the faulty recording; return how many readings of each kind it has."""
     if arguments.out.resolve() == arguments.recording.resolve():
-        raise InputError(f"--out: {arguments.out} is the recording itself; expected a file of its own")
+        raise InvalidInputError(f"--out: {arguments.out} is the recording itself; expected a file of its own")
     frame = recordings.read(arguments.recording)
     try:
         faulty_frame = inject(frame, arguments.rate, arguments.seed, arguments.kinds)
-    except InputError as error:
-        raise InputError(f"{arguments.recording}: {error}") from error
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{arguments.recording}: {error}") from error
     recordings.write(faulty_frame, arguments.out)
     share = (faulty_frame["label"] == recordings.FAULTY_LABEL).mean()
     counts = faulty_frame["kind"].value_counts()

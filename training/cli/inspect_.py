@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from monitor.bundle import BundleError, Manifest
+from monitor.bundle import Manifest
 from training.cli import flags
-from training.config.errors import InputError
 from training.data import output_folder
 
 __all__ = ["configure", "run"]
@@ -30,10 +29,7 @@ def run(arguments: argparse.Namespace) -> str:
     from training.network import weights  # noqa: PLC0415 - matplotlib takes a while
     from training.report import model_plots  # noqa: PLC0415
 
-    try:
-        manifest, layers = weights.load_layers(arguments.bundle)
-    except BundleError as error:
-        raise InputError(str(error)) from error
+    manifest, layers = weights.load_layers(arguments.bundle)
     frame = pd.DataFrame(weights.weights_table(layers))
     files = {"weights.csv": _to_csv(frame)}
     first = next(number for number, layer in enumerate(layers) if layer.arrays)

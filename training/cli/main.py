@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 
 __all__ = ["main"]
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ModuleNotFoundError as error:
         _exit_with_error(2, f"training needs {error.name}: install sensor-monitor[training]")
-    except InputError as error:
+    except InvalidInputError as error:
         _exit_with_error(2, str(error))
     except Exception as error:  # noqa: BLE001 - whatever went wrong is told in one line
         _exit_with_error(1, f"{type(error).__name__}: {error}")

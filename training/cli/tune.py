@@ -4,8 +4,8 @@ import argparse
 import hashlib
 from pathlib import Path
 
+from monitor.core.errors import InvalidInputError
 from training.cli import flags
-from training.config.errors import InputError
 from training.data import output_folder
 
 __all__ = ["configure", "run"]
@@ -46,9 +46,9 @@ def configure(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> str:
     """Do the trials that are still to be done; return the table."""
     if arguments.trials is not None and arguments.study != "search":
-        raise InputError("--trials belongs to --study search; expected --seeds, or neither")
+        raise InvalidInputError("--trials belongs to --study search; expected --seeds, or neither")
     if arguments.seeds is not None and arguments.study != "initializers":
-        raise InputError("--seeds belongs to --study initializers; expected --trials, or neither")
+        raise InvalidInputError("--seeds belongs to --study initializers; expected --trials, or neither")
     settings = flags.read_settings(arguments)
     from training.data.prepare import prepare  # noqa: PLC0415
     from training.network.epoch_progress import make_console  # noqa: PLC0415

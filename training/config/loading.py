@@ -17,7 +17,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.config.settings import FitSettings
 
 __all__ = ["load"]
@@ -37,7 +37,7 @@ def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> FitSettin
 
     Raises
     ------
-    InputError : the file is missing, a setting unknown, a value of the wrong type or impossible.
+    InvalidInputError : the file is missing, a setting unknown, a value of the wrong type or impossible.
     """
     content = _read(file) if file else {}
     flag_values = dict(flags or {})
@@ -61,7 +61,7 @@ def load(file: Path | None, flags: Mapping[str, Any] | None = None) -> FitSettin
     try:
         merged = Merged(**flag_values)
     except ValidationError as error:
-        raise InputError(_explain(error, file, flag_values)) from None
+        raise InvalidInputError(_explain(error, file, flag_values)) from None
     return FitSettings(**merged.model_dump())
 
 
@@ -70,15 +70,15 @@ def _read(file: Path) -> dict[str, Any]:
     try:
         content = tomllib.loads(file.read_text())
     except OSError as error:
-        raise InputError(f"{file}: can't be read: {error.strerror}; expected a TOML file") from error
+        raise InvalidInputError(f"{file}: can't be read: {error.strerror}; expected a TOML file") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{file}: is not UTF-8 text; expected a TOML file") from error
+        raise InvalidInputError(f"{file}: is not UTF-8 text; expected a TOML file") from error
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{file}: is not TOML: {error}") from error
+        raise InvalidInputError(f"{file}: is not TOML: {error}") from error
     try:
         FitSettings.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
-        raise InputError(f"{file}: {_format_error(error)}") from None
+        raise InvalidInputError(f"{file}: {_format_error(error)}") from None
     return content
 
 
@@ -86,7 +86,7 @@ def _check_environment() -> None:
     known = {f"{_PREFIX}{name}".upper() for name in FitSettings.model_fields}
     for variable in os.environ:
         if variable.upper().startswith(_PREFIX) and variable.upper() not in known:
-            raise InputError(f"environment {variable}: unknown setting{_suggest(variable, known)}")
+            raise InvalidInputError(f"environment {variable}: unknown setting{_suggest(variable, known)}")
 
 
 def _explain(error: ValidationError, file: Path | None, flags: Mapping[str, Any]) -> str:

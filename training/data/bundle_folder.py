@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 
 __all__ = ["check"]
 
@@ -12,10 +12,12 @@ def check(folder: Path) -> None:
 
     Raises
     ------
-    InputError : the folder is neither new, empty nor a bundle.
+    InvalidInputError : the folder is neither new, empty nor a bundle.
     """
     if folder.exists() and not (folder / "manifest.json").exists() and not _is_empty_folder(folder):
-        raise InputError(f"{folder}: is no bundle; expected a new or empty folder, or a bundle to replace")
+        raise InvalidInputError(
+            f"{folder}: is no bundle; expected a new or empty folder, or a bundle to replace"
+        )
 
 
 def _is_empty_folder(path: Path) -> bool:

@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
+from monitor.core.errors import InvalidInputError
 from monitor.core.readings import Readings
 from monitor.core.rules import WindowRules
 from monitor.detect.windows import WindowStage
-from training.config.errors import InputError
 from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES
 
 __all__ = ["STEPS", "Dataset", "build", "concat", "hold_out", "sample_period", "split"]
@@ -78,7 +78,7 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
 
     Raises
     ------
-    InputError : a group has no window at all.
+    InvalidInputError : a group has no window at all.
     """
     stage = WindowStage(STEPS, len(FEATURE_NAMES) + 2, WindowRules(max_gap))
     kind_names = sorted({name for frame in frames for name in _kind_column(frame)})
@@ -194,7 +194,7 @@ def _check_groups(groups: Sequence[str], rows: NDArray[np.intp], max_gap: float)
     without_window = set(groups) - {groups[row] for row in rows}
     if without_window:
         name = min(without_window).partition("/")[2]
-        raise InputError(
+        raise InvalidInputError(
             f"group {name}: no {STEPS} readings follow each other within {max_gap:g} s, so it has no window; "
             "expected some, or no such group"
         )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data.recordings import NORMAL_LABEL
 
 __all__ = ["DEFAULT_START", "JoinedRecording", "join_motes"]
@@ -45,12 +45,12 @@ def join_motes(mote_a: Path, mote_b: Path, group: str | None, start: datetime) -
 
     Raises
     ------
-    InputError : a file isn't one of LWSNDR's, or the two have no reading in common.
+    InvalidInputError : a file isn't one of LWSNDR's, or the two have no reading in common.
     """
     first, second = _read(mote_a), _read(mote_b)
     joined = first.merge(second, on="number", suffixes=("_1", "_2")).sort_values("number")
     if joined.empty:
-        raise InputError(f"{mote_a} and {mote_b} have no reading number in common")
+        raise InvalidInputError(f"{mote_a} and {mote_b} have no reading number in common")
     motes = f"{first['mote'].iloc[0]}-{second['mote'].iloc[0]}"
     frame = pd.DataFrame(
         {
@@ -74,15 +74,15 @@ def _read(path: Path) -> pd.DataFrame:
             {"number": int, "mote": int, "humidity": float, "temperature": float, "event": int}
         )
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InvalidInputError(f"{path}: no such file") from None
     except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+        raise InvalidInputError(f"{path}: can't be read: {error.strerror or error}") from error
     except ValueError as error:  # wrong column counts and cells that aren't numbers
         first_line = str(error).splitlines()[0]
-        raise InputError(
+        raise InvalidInputError(
             f"{path}: is not an LWSNDR file ({first_line}); expected a header and rows of "
             "reading number, mote, humidity, temperature, label"
         ) from error
     if frame.empty or frame["number"].duplicated().any():
-        raise InputError(f"{path}: is not an LWSNDR file; expected rows with distinct reading numbers")
+        raise InvalidInputError(f"{path}: is not an LWSNDR file; expected rows with distinct reading numbers")
     return frame

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 
 __all__ = ["create", "exclusive_lock", "write"]
 
@@ -16,12 +16,12 @@ def create(folder: Path) -> None:
 
     Raises
     ------
-    InputError : something else has that name, or it can't be made.
+    InvalidInputError : something else has that name, or it can't be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
+        raise InvalidInputError(
             f"{folder}: can't be made: {error.strerror}; expected a folder to write to"
         ) from error
 
@@ -32,14 +32,14 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
     Raises
     ------
-    InputError : another one does.
+    InvalidInputError : another one does.
     """
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
-        raise InputError(
+        raise InvalidInputError(
             f"{folder}: another process is writing there; expected one at a time, or another --out"
         ) from error
     finally:

@@ -9,8 +9,8 @@ import pandas as pd
 
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
+from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
-from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import dataset, recordings, relative_windows, windows_file
 from training.data.cleaning import CleaningReport, clean
@@ -60,12 +60,12 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
 
     Raises
     ------
-    InputError : the data can't train a model, with the reason.
+    InvalidInputError : the data can't train a model, with the reason.
     """
     if not paths and windows is None:
-        raise InputError("nothing to train on; expected --recording, --windows or --healthy")
+        raise InvalidInputError("nothing to train on; expected --recording, --windows or --healthy")
     if windows is not None and settings.baseline != "none":
-        raise InputError(
+        raise InvalidInputError(
             f"{windows}: windows without the readings before them have no normal of their group; expected "
             "recordings alone, or --baseline none"
         )
@@ -99,11 +99,13 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
 def _read(path: Path) -> pd.DataFrame:
     frame = recordings.read(path)
     if "label" not in frame.columns:
-        raise InputError(f"{path}: has no column label; expected 1 (Normal) or -1 (Faulty) in each row")
+        raise InvalidInputError(
+            f"{path}: has no column label; expected 1 (Normal) or -1 (Faulty) in each row"
+        )
     missing = ~np.isfinite(frame[FEATURE_NAMES].to_numpy())  # (reading, feature)
     if missing.any():
         row, column = np.argwhere(missing)[0].tolist()
-        raise InputError(
+        raise InvalidInputError(
             f"{path}: column {FEATURE_NAMES[column]}, row {row + 1}: is no number; expected one in every cell, "
             "or no such row"
         )
@@ -113,30 +115,32 @@ def _read(path: Path) -> pd.DataFrame:
 def _build_windows(path: Path, frame: pd.DataFrame, period: float) -> Dataset:
     try:
         return dataset.build([frame], max_gap=default_max_gap(period))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error}") from error
 
 
 def _check_trainable(train: Dataset, validation: Dataset, source_names: str, report: CleaningReport) -> None:
     """Refuse what can't train a model."""
     cleaning_text = f" ({report.removed} were removed as outliers)" if report.removed else ""
     if len(train) < _MIN_WINDOWS:
-        raise InputError(
+        raise InvalidInputError(
             f"{source_names}: {len(train)} windows to train on{cleaning_text}, expected at least {_MIN_WINDOWS}"
         )
     if not len(validation):
-        raise InputError(
+        raise InvalidInputError(
             f"{source_names}: no windows are left for the validation; expected a larger share for it"
         )
     if train.faulty.all() or not train.faulty.any():
         class_name = "Faulty" if train.faulty.all() else "Normal"
-        raise InputError(
+        raise InvalidInputError(
             f"{source_names}: all windows to train on are {class_name}{cleaning_text}, expected both Normal and Faulty"
         )
     is_varying = np.ptp(train.raw_windows[~train.faulty], axis=(0, 1)) > 0  # (feature,)
     if not is_varying.all():
         name = FEATURE_NAMES[int(np.argmin(is_varying))]
-        raise InputError(f"{source_names}: {name} has one value in all healthy readings, expected it to vary")
+        raise InvalidInputError(
+            f"{source_names}: {name} has one value in all healthy readings, expected it to vary"
+        )
 
 
 def _fit_scaler(train: Dataset, *, pooled: bool) -> Scaler:

@@ -9,7 +9,7 @@ import pandas as pd
 from pandas.api import types
 
 from monitor.bundle import Feature
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 
 __all__ = ["FAULTY_LABEL", "FEATURES", "FEATURE_NAMES", "NORMAL_LABEL", "complete_mask", "read", "write"]
 
@@ -40,17 +40,17 @@ def read(path: Path) -> pd.DataFrame:
 
     Raises
     ------
-    InputError : the file can't be read, lacks a column, or a cell isn't what its column holds. Rows are
+    InvalidInputError : the file can't be read, lacks a column, or a cell isn't what its column holds. Rows are
         counted from 1, without the header.
     """
     frame = _load(path)
     for name in ["ts", "group", *FEATURE_NAMES]:
         if name not in frame.columns:
-            raise InputError(
+            raise InvalidInputError(
                 f"{path}: has no column {name}; expected ts, group, {', '.join(FEATURE_NAMES)}[, label]"
             )
     if frame.empty:
-        raise InputError(f"{path}: has no readings")
+        raise InvalidInputError(f"{path}: has no readings")
     frame["ts"] = _parse_ts(path, frame["ts"])
     frame["group"] = _parse_groups(path, frame["group"])
     for name in FEATURE_NAMES:
@@ -65,7 +65,7 @@ def write(frame: pd.DataFrame, path: Path) -> None:
 
     Raises
     ------
-    InputError : the name ends in neither `.csv` nor `.parquet`.
+    InvalidInputError : the name ends in neither `.csv` nor `.parquet`.
     """
     suffix = _suffix(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +88,7 @@ def complete_mask(frame: pd.DataFrame) -> pd.Series:
 def _suffix(path: Path) -> str:
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
-        raise InputError(f"{path}: a recording's name must end in .csv or .parquet")
+        raise InvalidInputError(f"{path}: a recording's name must end in .csv or .parquet")
     return suffix
 
 
@@ -102,12 +102,12 @@ def _load(path: Path) -> pd.DataFrame:
             path, dtype=dict.fromkeys(["ts", "group", *FEATURE_NAMES], str), keep_default_na=False
         )
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InvalidInputError(f"{path}: no such file") from None
     except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+        raise InvalidInputError(f"{path}: can't be read: {error.strerror or error}") from error
     except ValueError as error:  # what pandas and pyarrow raise for a damaged file derives from it
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: is not readable as {_FORMATS[suffix]}: {first_line}") from error
+        raise InvalidInputError(f"{path}: is not readable as {_FORMATS[suffix]}: {first_line}") from error
 
 
 def _parse_ts(path: Path, column: pd.Series) -> pd.Series:
@@ -163,4 +163,6 @@ def _reject_cells(path: Path, column: pd.Series, invalid: pd.Series, reason: str
     """Raise for the first cell of a column that is wrong."""
     if invalid.any():
         row = int(np.argmax(invalid.to_numpy()))
-        raise InputError(f"{path}: column {column.name}, row {row + 1}: {str(column.iloc[row])!r} {reason}")
+        raise InvalidInputError(
+            f"{path}: column {column.name}, row {row + 1}: {str(column.iloc[row])!r} {reason}"
+        )

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from monitor.bundle import Bundle, GoldenFile
+from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
-from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import dataset, recordings, relative_windows
 from training.data.dataset import Dataset
@@ -39,10 +39,10 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
 
     Raises
     ------
-    InputError : there is no window that it wasn't trained on, or none can be told apart.
+    InvalidInputError : there is no window that it wasn't trained on, or none can be told apart.
     """
     if list(bundle.manifest.feature_names) != recordings.FEATURE_NAMES:
-        raise InputError(
+        raise InvalidInputError(
             f"{folder}: judges {list(bundle.manifest.feature_names)}, expected {recordings.FEATURE_NAMES}"
         )
     source_names = ", ".join(map(str, paths))
@@ -55,7 +55,7 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
     prepared = prepare(paths, None, fit_settings)
     is_same_scaler = np.array_equal(prepared.scaler.mean, bundle.scaler.mean)
     if not len(prepared.test) or (fit_settings.split == "random" and not is_same_scaler):
-        raise InputError(
+        raise InvalidInputError(
             f"{source_names}: the bundle was trained on windows of it, and which ones it hasn't seen can't be told; "
             "expected a recording that it wasn't trained on"
         )
@@ -68,7 +68,7 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
 def _read(path: Path) -> pd.DataFrame:
     frame = recordings.read(path)
     if "label" not in frame.columns:
-        raise InputError(
+        raise InvalidInputError(
             f"{path}: has no column label; expected 1 (Normal) or -1 (Faulty) in each row, as "
             "`sensor-training inject` writes them"
         )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from monitor.core.arrays import FloatArray
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data.dataset import STEPS, Dataset
 from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, NORMAL_LABEL
 
@@ -28,18 +28,18 @@ def read(path: Path, sample_period: float) -> Dataset:
 
     Raises
     ------
-    InputError : the file can't be read, has other columns, or a cell isn't what its column holds. Rows are
+    InvalidInputError : the file can't be read, has other columns, or a cell isn't what its column holds. Rows are
         counted from 1, without the header.
     """
     table = _load(path)
     columns = [name for name in table.columns if name not in {_LABEL_COLUMN, *_ORIGIN_COLUMNS}]
     if _LABEL_COLUMN not in table.columns or len(columns) != _COLUMN_COUNT:
-        raise InputError(
+        raise InvalidInputError(
             f"{path}: has the columns {', '.join(map(str, table.columns))}; expected {_LABEL_COLUMN} and {_COLUMN_COUNT} "
             f"of {', '.join(FEATURE_NAMES)} for {STEPS} readings, oldest first"
         )
     if table.empty:
-        raise InputError(f"{path}: has no windows")
+        raise InvalidInputError(f"{path}: has no windows")
     flat = np.column_stack([_parse_numbers(path, table[name]) for name in columns])  # (window, column)
     label = _parse_numbers(path, table[_LABEL_COLUMN])
     is_unknown = ~np.isin(label, [NORMAL_LABEL, FAULTY_LABEL])
@@ -62,11 +62,11 @@ def _load(path: Path) -> pd.DataFrame:
         # As text, so that a cell can be shown as it is written.
         return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InvalidInputError(f"{path}: no such file") from None
     except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
+        raise InvalidInputError(f"{path}: can't be read: {error.strerror or error}") from error
     except ValueError as error:  # what pandas raises for a damaged file derives from it
-        raise InputError(f"{path}: is not readable as CSV: {str(error).splitlines()[0]}") from error
+        raise InvalidInputError(f"{path}: is not readable as CSV: {str(error).splitlines()[0]}") from error
 
 
 def _parse_numbers(path: Path, column: pd.Series) -> FloatArray:
@@ -77,5 +77,5 @@ def _parse_numbers(path: Path, column: pd.Series) -> FloatArray:
     return numbers
 
 
-def _cell_error(path: Path, column: pd.Series, row: int, reason: str) -> InputError:
-    return InputError(f"{path}: row {row + 1}, column {column.name}: {column.iloc[row]!r} {reason}")
+def _cell_error(path: Path, column: pd.Series, row: int, reason: str) -> InvalidInputError:
+    return InvalidInputError(f"{path}: row {row + 1}, column {column.name}: {column.iloc[row]!r} {reason}")

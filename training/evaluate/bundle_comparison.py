@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
-from training.config.errors import InputError
 from training.data import recordings
 from training.data.dataset import STEPS
 from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES
@@ -122,7 +122,7 @@ def measure_bundle(folder: Path, name: str, data: ComparisonData) -> BundleMetri
 
     Raises
     ------
-    InputError : the monitor can't judge with it.
+    InvalidInputError : the monitor can't judge with it.
     """
     is_judged, called_faulty = _backtest(folder, data)
     rows = data.is_held_out & ~data.is_original
@@ -176,6 +176,6 @@ def _backtest(folder: Path, data: ComparisonData) -> tuple[BoolArray, BoolArray]
     command = [sys.executable, "-m", "monitor", *map(str, arguments)]
     completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if completed.returncode:
-        raise InputError(completed.stderr.strip().removeprefix("sensor-monitor: "))
+        raise InvalidInputError(completed.stderr.strip().removeprefix("sensor-monitor: "))
     scores = pd.read_csv(out, usecols=["outcome", "prediction"], keep_default_na=False, dtype=str)
     return (scores["outcome"] == "judged").to_numpy(), (scores["prediction"] == "Faulty").to_numpy()

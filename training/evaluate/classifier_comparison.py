@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from monitor.bundle import Bundle
 from monitor.bundle.model import Classifier
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.config.settings import FitSettings
 from training.console.task_progress import TaskProgress
 from training.data.dataset import STEPS
@@ -52,7 +52,7 @@ def compare(
 
     Raises
     ------
-    InputError : the bundle was trained on something else, or on all of it.
+    InvalidInputError : the bundle was trained on something else, or on all of it.
     """
     tables = []
     for split in SPLITS:
@@ -71,7 +71,7 @@ def compare(
 
 def _check_test_part(paths: Sequence[Path], prepared: PreparedData) -> None:
     if not prepared.test.faulty.any() or prepared.test.faulty.all():
-        raise InputError(
+        raise InvalidInputError(
             f"{_join_paths(paths)}: the bundle's test_share leaves no test part with both Normal and Faulty "
             "windows, expected one to compare on"
         )
@@ -84,7 +84,7 @@ def _check_training_part(paths: Sequence[Path], prepared: PreparedData, bundle: 
         and np.array_equal(prepared.scaler.scale, bundle.scaler.scale)
     ):
         given = ", ".join(bundle.manifest.data["recordings"]) or "a file of windows"
-        raise InputError(
+        raise InvalidInputError(
             f"{_join_paths(paths)}: its training part isn't that of bundle {bundle.manifest.id}; expected "
             f"exactly what `fit` was given: {given}"
         )

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data import dataset, recordings
 from training.faults import suspects
 from training.faults.inject import inject
@@ -114,7 +114,7 @@ def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
 
     Raises
     ------
-    InputError : one can't be read, is labelled Faulty somewhere, or is too short for any fault.
+    InvalidInputError : one can't be read, is labelled Faulty somewhere, or is too short for any fault.
     """
     loaded = [recordings.read(path) for path in paths]
     frames = tuple(frame[recordings.complete_mask(frame)].reset_index(drop=True) for frame in loaded)
@@ -127,8 +127,8 @@ def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
                 copy_path = Path(folder) / str(number) / f"{path.stem}.seed{seed}{path.suffix}"
                 try:
                     recordings.write(inject(frame, FAULT_RATE, seed, tuple(FAULT_KINDS)), copy_path)
-                except InputError as error:
-                    raise InputError(f"{path}: {error}") from error
+                except InvalidInputError as error:
+                    raise InvalidInputError(f"{path}: {error}") from error
                 injected_paths.append(copy_path)
         counts = pd.concat([frame["group"].value_counts() for frame in frames])
         suspicious = [stretch for frame in frames for stretch in suspects.find_suspicious(frame)]

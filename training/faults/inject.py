@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from monitor.core.arrays import FloatArray
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, FEATURES, NORMAL_LABEL, complete_mask
 from training.faults.kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, SensorStats, is_detectable
 
@@ -49,11 +49,11 @@ def inject(
 
     Raises
     ------
-    InputError : the recording has faults already, a group is too short, or a kind can't show in it.
+    InvalidInputError : the recording has faults already, a group is too short, or a kind can't show in it.
     """
     if "label" in frame.columns and (frame["label"] == FAULTY_LABEL).any():
         row = int(np.argmax(frame["label"] == FAULTY_LABEL))
-        raise InputError(f"column label, row {row + 1}: -1 (Faulty); expected healthy readings only")
+        raise InvalidInputError(f"column label, row {row + 1}: -1 (Faulty); expected healthy readings only")
     usable = complete_mask(frame)
     values = frame[FEATURE_NAMES].to_numpy(copy=True)  # (reading, feature)
     kind_column = np.full(len(frame), "", dtype=object)  # (reading,)
@@ -80,7 +80,7 @@ def inject(
 
 def _sensor_stats(group: str, values: FloatArray) -> list[SensorStats]:
     if len(values) < _MIN_READINGS:
-        raise InputError(f"group {group}: {len(values)} readings, expected at least {_MIN_READINGS}")
+        raise InvalidInputError(f"group {group}: {len(values)} readings, expected at least {_MIN_READINGS}")
     return [
         SensorStats.from_values(column, feature.unit)
         for column, feature in zip(values.T, FEATURES, strict=True)
@@ -132,7 +132,9 @@ def _draw_faulty_values(
             for column in drawn
         ):
             return drawn
-    raise InputError(f"group {group}: a fault of kind {kind} doesn't show against its readings; leave it out")
+    raise InvalidInputError(
+        f"group {group}: a fault of kind {kind} doesn't show against its readings; leave it out"
+    )
 
 
 def _draw_columns(rng: np.random.Generator) -> list[int]:

@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Console
 
 from monitor import bundle
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.config.settings import FitSettings
 from training.data import bundle_folder
 from training.data.prepare import PreparedData
@@ -38,14 +38,14 @@ def fit(
 
     Raises
     ------
-    InputError : the folder holds something else, or these settings can't train a model.
+    InvalidInputError : the folder holds something else, or these settings can't train a model.
     """
     bundle_folder.check(folder)
     console.print(_format_summary(prepared))
     with epoch_progress.progress_callback(settings.epochs, console) as callback:
         trained = train(prepared, settings, [callback])
     if not np.isfinite(trained.history["val_loss"]).all():
-        raise InputError(
+        raise InvalidInputError(
             f"learning_rate {settings.learning_rate:g} lets the weights grow without end, expected less"
         )
     return bundle_contents.write(folder, prepared, trained, settings, healthy)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor import bundle
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 
 __all__ = ["GATES", "LayerWeights", "extract_layers", "load_layers", "split_gates", "weights_table"]
 
@@ -42,12 +42,14 @@ def load_layers(folder: Path) -> tuple[bundle.Manifest, list[LayerWeights]]:
     Raises
     ------
     BundleError : the bundle can't be trusted.
-    InputError : it has no `model.keras`, or one whose numbers aren't those the bundle was made with.
+    InvalidInputError : it has no `model.keras`, or one whose numbers aren't those the bundle was made with.
     """
     loaded_bundle = bundle.load(folder)
     path = folder / "model.keras"
     if not path.is_file():
-        raise InputError(f"{path}: is missing; expected the network as `sensor-training fit` writes it")
+        raise InvalidInputError(
+            f"{path}: is missing; expected the network as `sensor-training fit` writes it"
+        )
     from training.network.backend import keras  # noqa: PLC0415 - what is wrong with the folder is told at once
     from training.network.suppress_stderr import suppress_stderr  # noqa: PLC0415
 
@@ -60,7 +62,9 @@ def load_layers(folder: Path) -> tuple[bundle.Manifest, list[LayerWeights]]:
         arrays, loaded_bundle.scaler, manifest.features, manifest.steps, manifest.threshold, manifest.baseline
     )
     if identity != manifest.id:
-        raise InputError(f"{path}: is the network of bundle {identity}, expected that of {manifest.id}")
+        raise InvalidInputError(
+            f"{path}: is the network of bundle {identity}, expected that of {manifest.id}"
+        )
     return manifest, found_layers
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.config.settings import FitSettings
 from training.data.prepare import PreparedData
 from training.evaluate import quality
@@ -20,10 +20,12 @@ def drop_test_part(prepared: PreparedData) -> PreparedData:
 
     Raises
     ------
-    InputError : the validation part has no Faulty window, so its F1 can't tell settings apart.
+    InvalidInputError : the validation part has no Faulty window, so its F1 can't tell settings apart.
     """
     if not prepared.validation.faulty.any():
-        raise InputError("no window of the validation part is Faulty, expected some to choose settings by")
+        raise InvalidInputError(
+            "no window of the validation part is Faulty, expected some to choose settings by"
+        )
     return replace(prepared, test=prepared.train[:0], frames=[])
 
 

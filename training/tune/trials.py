@@ -22,7 +22,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.config.settings import INITIALIZERS, FitSettings
 from training.data.output_folder import exclusive_lock
 
@@ -92,7 +92,7 @@ def open_study(folder: Path, name: str, user_attrs: Mapping[str, Any]) -> Iterat
 
     Raises
     ------
-    InputError : the file is no study, one of other data or settings, or another process is at it.
+    InvalidInputError : the file is no study, one of other data or settings, or another process is at it.
     """
     with exclusive_lock(folder):
         yield from _open_locked(folder, name, user_attrs)
@@ -102,7 +102,9 @@ def _open_locked(folder: Path, name: str, user_attrs: Mapping[str, Any]) -> Iter
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = folder / _STUDY_FILE
     if path.exists() and not path.read_bytes()[:16].startswith(b"SQLite format 3"):
-        raise InputError(f"{path}: is no study; expected one that `sensor-training tune` wrote, or none")
+        raise InvalidInputError(
+            f"{path}: is no study; expected one that `sensor-training tune` wrote, or none"
+        )
     # Not as part of the URL, where a ? or % in a folder's name would mean something else.
     storage = optuna.storages.RDBStorage(
         f"sqlite:///{_STUDY_FILE}", engine_kwargs={"creator": lambda: sqlite3.connect(path)}
@@ -127,7 +129,7 @@ def _check_user_attrs(path: Path, study: optuna.Study, user_attrs: Mapping[str, 
         if stored is None:
             study.set_user_attr(name, expected)
         elif stored != expected:
-            raise InputError(
+            raise InvalidInputError(
                 f"{path}: holds trials with {name} {stored}, expected {expected}, or another --out"
             )
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from monitor.core.errors import InvalidInputError
 from tests.conftest import ROOT
 from training.cli.main import main
-from training.config.errors import InputError
 from training.config.loading import load
 from training.config.settings import INITIALIZERS, FitSettings
 
@@ -69,7 +69,7 @@ def test_the_notebooks_initializers_are_there() -> None:
         FitSettings(kernel_initializer=name, recurrent_initializer=name)
     assert len(INITIALIZERS) == 8
     assert load(None, {"recurrent_initializer": "orthogonal"}).recurrent_initializer == "orthogonal"
-    with pytest.raises(InputError, match="--kernel-initializer"):
+    with pytest.raises(InvalidInputError, match="--kernel-initializer"):
         load(None, {"kernel_initializer": "orthogonal"})
 
 
@@ -100,7 +100,7 @@ def test_a_wrong_file_is_told(text: str, message: str, tmp_path: Path) -> None:
     """What is wrong is told with the file, the setting and the rule."""
     path = tmp_path / "wrong.toml"
     path.write_text(text)
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InvalidInputError) as error:
         load(path)
     assert str(error.value).startswith(f"{path}: ")
     assert message in str(error.value)
@@ -123,7 +123,7 @@ def test_a_wrong_variable_is_told(
 ) -> None:
     """What is wrong is told with the variable."""
     monkeypatch.setenv(variable, value)
-    with pytest.raises(InputError, match=re.escape(message)):
+    with pytest.raises(InvalidInputError, match=re.escape(message)):
         load(None)
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data import dataset
 from training.data.recordings import FEATURE_NAMES
 
@@ -93,7 +93,7 @@ def test_a_group_without_a_window_is_told() -> None:
     """A group whose readings are all far apart, or too few, is refused by name."""
     for ts in ([0, 100, 200, 300], [1, 2]):
         frame = pd.concat([_recording(range(9)), _recording(ts, "far")])
-        with pytest.raises(InputError, match="group far: no 3 readings follow each other within 3 s"):
+        with pytest.raises(InvalidInputError, match="group far: no 3 readings follow each other within 3 s"):
             dataset.build([frame], max_gap=3)
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data.lwsndr import DEFAULT_START, join_motes
 from training.data.recordings import FEATURE_NAMES
 
@@ -41,7 +41,7 @@ def test_an_event_is_no_fault(tmp_path: Path) -> None:
 def test_another_file_is_refused(tmp_path: Path, rows: str) -> None:
     """A file that isn't one of LWSNDR's is named, and what was expected."""
     paths = _write_motes(tmp_path, "1 7 40 20 0\n", rows)
-    with pytest.raises(InputError, match=r"b\.txt: is not an LWSNDR file.*expected"):
+    with pytest.raises(InvalidInputError, match=r"b\.txt: is not an LWSNDR file.*expected"):
         join_motes(*paths, group=None, start=DEFAULT_START)
 
 

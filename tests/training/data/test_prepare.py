@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from monitor.bundle.model_input import DeviationTransform
+from monitor.core.errors import InvalidInputError
 from monitor.detect.baseline import BaselineSpec, BaselineStage
-from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import recordings
 from training.data.dataset import Dataset
@@ -150,7 +150,7 @@ def test_data_that_cannot_train_is_refused(
     """What can't train a model is refused with the file and the reason."""
     path = tmp_path / "changed.csv"
     recordings.write(change(recordings.read(labelled_recording)), path)
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InvalidInputError) as error:
         prepare([path], None, FitSettings())
     assert str(path) in str(error.value)
     assert message in str(error.value)
@@ -158,19 +158,19 @@ def test_data_that_cannot_train_is_refused(
 
 def test_no_input_is_refused() -> None:
     """Without a file there is nothing to train on."""
-    with pytest.raises(InputError, match="expected --recording, --windows or --healthy"):
+    with pytest.raises(InvalidInputError, match="expected --recording, --windows or --healthy"):
         prepare([], None, FitSettings())
 
 
 def test_windows_file_needs_baseline_none(labelled_recording: Path) -> None:
     """Windows of their own are refused where a baseline is to be learnt of what came before them."""
-    with pytest.raises(InputError, match=r"windows\.csv: windows without .* or --baseline none"):
+    with pytest.raises(InvalidInputError, match=r"windows\.csv: windows without .* or --baseline none"):
         prepare([labelled_recording], Path("windows.csv"), FitSettings())
 
 
 def test_cleaning_that_takes_all_is_told(labelled_recording: Path) -> None:
     """Where the cleaning is why too little is left, it is named."""
-    with pytest.raises(InputError, match=r"were removed as outliers\), expected at least 300"):
+    with pytest.raises(InvalidInputError, match=r"were removed as outliers\), expected at least 300"):
         prepare([labelled_recording], None, FitSettings(cleaning_factor=1e-6, cleaning_scope="all"))
 
 
@@ -178,7 +178,7 @@ def test_a_validation_part_is_needed(labelled_recording: Path, tmp_path: Path) -
     """A share so small that no window is in it is refused."""
     path = tmp_path / "odd.csv"  # with an even number of windows, one stands in the middle of a block
     recordings.write(recordings.read(labelled_recording)[2:], path)
-    with pytest.raises(InputError, match="no windows are left for the validation"):
+    with pytest.raises(InvalidInputError, match="no windows are left for the validation"):
         prepare([path], None, FitSettings(validation_share=1e-9, test_share=0, baseline="none"))
 
 

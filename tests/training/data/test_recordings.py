@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data import recordings
 
 HEADER = "ts,group,temperature_1,humidity_1,temperature_2,humidity_2,label\n"
@@ -62,7 +62,7 @@ def test_an_empty_cell_is_no_error(tmp_path: Path) -> None:
 def test_a_wrong_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
     """An error says the file, the column, the row and the offending value."""
     path = _write_csv(tmp_path, f"{HEADER}1,g,1,2,3,4,1\n{row}\n")
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         recordings.read(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert message in str(caught.value)
@@ -74,5 +74,5 @@ def test_a_wrong_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
 )
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, text: str, message: str) -> None:
     """A missing column or an empty file is told as such."""
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InvalidInputError, match=message):
         recordings.read(_write_csv(tmp_path, text))

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data import dataset, windows_file
 
 
@@ -76,7 +76,7 @@ def test_a_wrong_cell_is_named(
 ) -> None:
     """An unknown label, a missing column and what is no number are refused with row and column."""
     path = write_csv(change(_table(20)))
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InvalidInputError) as error:
         windows_file.read(path, 5)
     assert str(error.value).startswith(f"{path}: ")
     assert message in str(error.value)
@@ -84,10 +84,10 @@ def test_a_wrong_cell_is_named(
 
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     """No file, an empty one and a binary one are told by name."""
-    with pytest.raises(InputError, match=r"none\.csv: no such file"):
+    with pytest.raises(InvalidInputError, match=r"none\.csv: no such file"):
         windows_file.read(tmp_path / "none.csv", 5)
     for content in (b"", b"\xff\xfe\x00\x01"):
         path = tmp_path / "bad.csv"
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"bad\.csv: "):
+        with pytest.raises(InvalidInputError, match=r"bad\.csv: "):
             windows_file.read(path, 5)

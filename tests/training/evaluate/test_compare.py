@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from monitor import bundle
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data import unseen
 from training.data.dataset import Dataset
 from training.data.prepare import prepare
@@ -189,7 +189,7 @@ def test_another_recording_is_no_comparison(
     other = tmp_path / labelled_recording.name
     other.write_text("".join(lines[: len(lines) - 100]))
     loaded_bundle = bundle.load(bundle_folder)
-    with pytest.raises(InputError, match=f"isn't that of bundle {loaded_bundle.manifest.id}"):
+    with pytest.raises(InvalidInputError, match=f"isn't that of bundle {loaded_bundle.manifest.id}"):
         classifier_comparison.compare(
             [other], loaded_bundle, unseen.training_settings(loaded_bundle), _CountingProgress()
         )

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 
 from monitor import bundle
+from monitor.core.errors import InvalidInputError
 from tests.support.toy_bundle import FAULTY, HEALTHY
 from training.cli.main import main
-from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import recordings
 from training.data.prepare import prepare
@@ -112,13 +112,15 @@ def test_a_short_recording_is_told(tmp_path: Path) -> None:
     )
     assert last == "1 readings without a value in each feature were left out."
     recordings.write(frame.head(100), path)
-    with pytest.raises(InputError, match=r"short.csv: group line1/station1: 50 readings, expected at least"):
+    with pytest.raises(
+        InvalidInputError, match=r"short.csv: group line1/station1: 50 readings, expected at least"
+    ):
         healthy_recordings.inject_copies([path]).__enter__()
 
 
 def test_what_is_labelled_faulty_is_not_at_rest(labelled_recording: Path) -> None:
     """A recording with faults that are known is refused."""
-    with pytest.raises(InputError, match="expected healthy readings only"):
+    with pytest.raises(InvalidInputError, match="expected healthy readings only"):
         healthy_recordings.inject_copies([labelled_recording]).__enter__()
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data.recordings import FEATURE_NAMES, FEATURES
 from training.faults.inject import inject
 from training.faults.kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, FaultKind, SensorStats
@@ -134,17 +134,17 @@ def test_faults_are_not_put_on_faults(plant: pd.DataFrame) -> None:
     """A recording that has Faulty readings already is refused, with the first of them."""
     label = np.ones(len(plant), dtype=int)
     label[4] = -1
-    with pytest.raises(InputError, match="column label, row 5"):
+    with pytest.raises(InvalidInputError, match="column label, row 5"):
         inject(plant.assign(label=label), 0.3, seed=0)
 
 
 def test_a_group_needs_enough_readings(plant: pd.DataFrame) -> None:
     """What a sensor does while it is healthy can't be told from a few readings."""
-    with pytest.raises(InputError, match="line1/station1: 50 readings, expected at least 100"):
+    with pytest.raises(InvalidInputError, match="line1/station1: 50 readings, expected at least 100"):
         inject(plant.head(100), 0.3, seed=0)
 
 
 def test_a_kind_that_cannot_show_is_refused(plant: pd.DataFrame) -> None:
     """Where a sensor reads about 0 anyway, reading 0 is no fault."""
-    with pytest.raises(InputError, match="kind loss doesn't show"):
+    with pytest.raises(InvalidInputError, match="kind loss doesn't show"):
         inject(plant.assign(**dict.fromkeys(FEATURE_NAMES, 0.1)), 0.3, seed=0, kinds=["loss"])

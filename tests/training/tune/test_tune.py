@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from monitor.core.errors import InvalidInputError
 from training.cli.main import main
 from training.config import loading
-from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import recordings
 from training.data.prepare import PreparedData, prepare
@@ -108,7 +108,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
     """A second search in the same folder is refused while the first one runs, and not after it."""
     with (
         trials.open_study(tmp_path, "search", USER_ATTRS),
-        pytest.raises(InputError, match="another process is writing there; expected one at a time"),
+        pytest.raises(InvalidInputError, match="another process is writing there; expected one at a time"),
         trials.open_study(tmp_path, "search", USER_ATTRS),
     ):
         pass
