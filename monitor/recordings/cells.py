@@ -18,6 +18,7 @@ __all__ = [
     "EXPECTED_VALUE",
     "FAULTY_LABEL",
     "NORMAL_LABEL",
+    "describe_cell",
     "is_empty",
     "parse_groups",
     "parse_labels",
@@ -65,6 +66,11 @@ def parse_labels(cells: Sequence[object]) -> NDArray[np.int8]:
 def is_empty(cell: object) -> bool:
     """Say whether a feature's value is missing, as opposed to being something else than a number."""
     return cell is None or str(cell).strip().lower() in _EMPTY_TEXTS
+
+
+def describe_cell(row: int, column: str, cell: object, expected: str) -> str:
+    """Say where a cell is, what it holds and what was expected; rows count from 1 without the header."""
+    return f"row {row}: {column} is {cell!r}; expected {expected}"
 
 
 def _parse_time(cell: object) -> float:

@@ -19,6 +19,7 @@ from monitor.recordings.cells import (
     EXPECTED_TS,
     EXPECTED_VALUE,
     FAULTY_LABEL,
+    describe_cell,
     is_empty,
     parse_groups,
     parse_labels,
@@ -105,7 +106,7 @@ class RecordingBlock:
             column, expected = missing[0], EXPECTED_VALUE
         else:
             column, expected = "label", EXPECTED_LABEL
-        return f"row {self.first_row + index}: {column} is {self.cells[column][index]!r}; expected {expected}"
+        return describe_cell(self.first_row + index, column, self.cells[column][index], expected)
 
     def _has_no_time_or_group(self) -> NDArray[np.bool_]:
         return np.isnan(self.ts) | np.array([not group for group in self.groups], dtype=np.bool_)
@@ -193,7 +194,10 @@ class Recording:
         features = self.features if features is None else features
         missing = [name for name in features if name not in self._columns]
         if missing:
-            raise RecordingError(f"{self.path}: has no column {missing[0]!r}, which the bundle's model needs")
+            raise RecordingError(
+                f"{self.path}: has no column {missing[0]!r}, which the bundle's model needs; "
+                f"expected ts,group,{','.join(features)}[,label]"
+            )
         used = [*_REQUIRED_COLUMNS, "label", *features]
         repeated = [name for name in used if self._columns.count(name) > 1]
         if repeated:

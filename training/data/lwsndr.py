@@ -73,8 +73,6 @@ def _read(path: Path) -> pd.DataFrame:
         frame = frame.astype(
             {"number": int, "mote": int, "humidity": float, "temperature": float, "event": int}
         )
-    except FileNotFoundError:
-        raise InvalidInputError(f"{path}: no such file") from None
     except OSError as error:
         raise InvalidInputError(f"{path}: can't be read: {error.strerror or error}") from error
     except ValueError as error:  # wrong column counts and cells that aren't numbers

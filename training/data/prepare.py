@@ -70,7 +70,7 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
             "recordings alone, or --baseline none"
         )
     source_names = ", ".join(map(str, [*paths, *([windows] if windows else [])]))
-    frames = [_read(path) for path in paths]
+    frames = [_read_complete(path) for path in paths]
     period = dataset.sample_period(frames) if frames else settings.sample_period
     # Plants of another pace may stand beside each other.
     parts = [
@@ -96,17 +96,14 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
     return PreparedData(train, validation, test, scaler, cleaning, period, sources, frames)
 
 
-def _read(path: Path) -> pd.DataFrame:
-    frame = recordings.read(path)
-    if "label" not in frame.columns:
-        raise InvalidInputError(
-            f"{path}: has no column label; expected 1 (Normal) or -1 (Faulty) in each row"
-        )
+def _read_complete(path: Path) -> pd.DataFrame:
+    """Read a labelled recording that must have a number in every cell of a feature."""
+    frame = recordings.read_labelled(path)
     missing = ~np.isfinite(frame[FEATURE_NAMES].to_numpy())  # (reading, feature)
     if missing.any():
         row, column = np.argwhere(missing)[0].tolist()
         raise InvalidInputError(
-            f"{path}: column {FEATURE_NAMES[column]}, row {row + 1}: is no number; expected one in every cell, "
+            f"{path}: row {row + 1}: {FEATURE_NAMES[column]} is empty; expected a number in every row, "
             "or no such row"
         )
     return frame

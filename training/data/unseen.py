@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import pandas as pd
 
 from monitor.bundle import Bundle, GoldenFile
 from monitor.core.errors import InvalidInputError
@@ -46,7 +45,7 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
             f"{folder}: judges {list(bundle.manifest.feature_names)}, expected {recordings.FEATURE_NAMES}"
         )
     source_names = ", ".join(map(str, paths))
-    frames = [_read(path) for path in paths]
+    frames = [frame[recordings.complete_mask(frame)] for frame in map(recordings.read_labelled, paths)]
     raw_data = dataset.build(frames, default_max_gap(bundle.manifest.sample_period))
     data = relative_windows.apply_baseline(raw_data, bundle.manifest.baseline)
     if not _is_training_data(data, folder):
@@ -63,16 +62,6 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
         prepared.test,
         f"the test part, {len(prepared.test):,} windows, of {source_names}; it was trained on the rest",
     )
-
-
-def _read(path: Path) -> pd.DataFrame:
-    frame = recordings.read(path)
-    if "label" not in frame.columns:
-        raise InvalidInputError(
-            f"{path}: has no column label; expected 1 (Normal) or -1 (Faulty) in each row, as "
-            "`sensor-training inject` writes them"
-        )
-    return frame[recordings.complete_mask(frame)]
 
 
 def _is_training_data(data: Dataset, folder: Path) -> bool:

@@ -8,10 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from monitor.core.arrays import FloatArray
 from monitor.core.errors import InvalidInputError
+from monitor.recordings.cells import (
+    EXPECTED_LABEL,
+    EXPECTED_VALUE,
+    FAULTY_LABEL,
+    describe_cell,
+    parse_labels,
+    parse_values,
+)
 from training.data.dataset import STEPS, Dataset
-from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, NORMAL_LABEL
+from training.data.recordings import FEATURE_NAMES
 
 __all__ = ["read"]
 
@@ -40,19 +47,22 @@ def read(path: Path, sample_period: float) -> Dataset:
         )
     if table.empty:
         raise InvalidInputError(f"{path}: has no windows")
-    flat = np.column_stack([_parse_numbers(path, table[name]) for name in columns])  # (window, column)
-    label = _parse_numbers(path, table[_LABEL_COLUMN])
-    is_unknown = ~np.isin(label, [NORMAL_LABEL, FAULTY_LABEL])
-    if is_unknown.any():
-        raise _cell_error(
-            path, table[_LABEL_COLUMN], int(np.argmax(is_unknown)), "is neither 1 (Normal) nor -1 (Faulty)"
-        )
+    flat = np.column_stack([parse_values(table[name].tolist()) for name in columns])  # (window, column)
+    labels = parse_labels(table[_LABEL_COLUMN].tolist())  # (window,)
+    for name, is_invalid, expected in (
+        *((name, np.isnan(values), EXPECTED_VALUE) for name, values in zip(columns, flat.T, strict=True)),
+        (_LABEL_COLUMN, labels == 0, EXPECTED_LABEL),
+    ):
+        if is_invalid.any():
+            row = int(np.argmax(is_invalid))
+            problem = describe_cell(row + 1, name, table[name].iloc[row], expected)
+            raise InvalidInputError(f"{path}: {problem}")
     start_steps = np.arange(len(table), dtype=np.float64)
     return Dataset.from_windows(
         series_ids=np.zeros(len(table), dtype=np.intp),
         ts=(start_steps[:, None] + np.arange(STEPS)) * sample_period,  # (window, step)
         windows=flat.reshape(-1, STEPS, len(FEATURE_NAMES)),
-        faulty=label == FAULTY_LABEL,
+        faulty=labels == FAULTY_LABEL,
         kinds=np.full(len(table), "", dtype=str),
     )
 
@@ -61,21 +71,7 @@ def _load(path: Path) -> pd.DataFrame:
     try:
         # As text, so that a cell can be shown as it is written.
         return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except FileNotFoundError:
-        raise InvalidInputError(f"{path}: no such file") from None
     except OSError as error:
         raise InvalidInputError(f"{path}: can't be read: {error.strerror or error}") from error
     except ValueError as error:  # what pandas raises for a damaged file derives from it
         raise InvalidInputError(f"{path}: is not readable as CSV: {str(error).splitlines()[0]}") from error
-
-
-def _parse_numbers(path: Path, column: pd.Series) -> FloatArray:
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-    is_invalid = ~np.isfinite(numbers)
-    if is_invalid.any():
-        raise _cell_error(path, column, int(np.argmax(is_invalid)), "is not a finite number")
-    return numbers
-
-
-def _cell_error(path: Path, column: pd.Series, row: int, reason: str) -> InvalidInputError:
-    return InvalidInputError(f"{path}: row {row + 1}, column {column.name}: {column.iloc[row]!r} {reason}")

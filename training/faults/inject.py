@@ -53,7 +53,7 @@ def inject(
     """
     if "label" in frame.columns and (frame["label"] == FAULTY_LABEL).any():
         row = int(np.argmax(frame["label"] == FAULTY_LABEL))
-        raise InvalidInputError(f"column label, row {row + 1}: -1 (Faulty); expected healthy readings only")
+        raise InvalidInputError(f"row {row + 1}: label is -1 (Faulty); expected healthy readings only")
     usable = complete_mask(frame)
     values = frame[FEATURE_NAMES].to_numpy(copy=True)  # (reading, feature)
     kind_column = np.full(len(frame), "", dtype=object)  # (reading,)

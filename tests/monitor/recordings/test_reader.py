@@ -94,6 +94,87 @@ def test_unusable_cells(tmp_path: Path, cell: str) -> None:
     assert row.values == [None, 2]
 
 
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (
+            "soon,g,1,2",
+            "row 2: ts is 'soon'; expected seconds or milliseconds since 1970, or an ISO 8601 time",
+        ),
+        ("5,,1,2", "row 2: group is ''; expected the name of a group"),
+        ("5,g,1,x", "row 2: b is 'x'; expected a number between -1e+12 and 1e+12"),
+        ("5,g,,2", "row 2: a is ''; expected a number between -1e+12 and 1e+12"),
+        ("5,g,,x", "row 2: b is 'x'; expected a number between -1e+12 and 1e+12"),
+    ],
+)
+def test_problem(tmp_path: Path, line: str, problem: str) -> None:
+    """A reading that can't be judged says row, column, cell and what was expected."""
+    first, second = _write_csv(tmp_path, HEADER, "1,g,1,2", line).rows()
+    assert (first.problem, second.problem) == ("", problem)
+
+
+def test_empty_cells_are_valid(tmp_path: Path) -> None:
+    """An empty cell of a feature is a missing value; any other cell that isn't a number is invalid."""
+    lines = ["1,g,1,2", "2,g,,2", "3,g,nan,2", "4,g,x,2", "soon,g,1,2"]
+    block = _write_csv(tmp_path, HEADER, *lines).read()
+    assert block.find_incomplete().tolist() == [1, 2, 3, 4]
+    assert block.find_invalid().tolist() == [3, 4]
+
+
+def test_labels(tmp_path: Path) -> None:
+    """A label is 1 or -1; whatever else is invalid, and the reading can be judged."""
+    block = _write_csv(tmp_path, f"{HEADER},label", *(f"1,g,1,2,{label}" for label in ("1", "-1.0", "0", "")))
+    block = block.read()
+    assert block.labels.tolist() == [1, -1, 0, 0]
+    assert block.find_incomplete().tolist() == []
+    assert block.find_invalid().tolist() == [2, 3]
+    assert block.describe_problem(2) == "row 3: label is '0'; expected 1 (Normal) or -1 (Faulty)"
+
+
+def test_booleans_are_no_numbers(tmp_path: Path) -> None:
+    """A Parquet file's booleans are no values, as those in a payload are not."""
+    (row,) = _write_parquet(tmp_path, {"ts": [5.0], "group": ["g"], "a": [True]}).rows()
+    assert row.values == [None]
+
+
+def test_parquet_times(tmp_path: Path) -> None:
+    """A Parquet file's times are read as text in ISO 8601 is, to the microsecond."""
+    ts = pa.array([1_700_000_000_250_000_001], pa.timestamp("ns", "UTC"))
+    (row,) = _write_parquet(tmp_path, {"ts": ts, "group": ["g"], "a": [1]}).rows()
+    assert row.ts == 1700000000.25
+
+
+def test_blocks(tmp_path: Path) -> None:
+    """Blocks hold the rows in the file's order and know their numbers, and `read` is one block of all."""
+    recording = _write_csv(tmp_path, HEADER, *(f"{ts},g,{ts},2" for ts in range(5)))
+    blocks = list(recording.blocks(["b", "a"], rows_per_block=2))
+    assert [(block.first_row, block.ts.tolist()) for block in blocks] == [(1, [0, 1]), (3, [2, 3]), (5, [4])]
+    assert blocks[1].values.tolist() == [[2, 2], [2, 3]]
+    assert recording.read().ts.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_no_readings(tmp_path: Path) -> None:
+    """A file with only a header is refused."""
+    with pytest.raises(RecordingError, match=r"r\.csv: has no readings"):
+        list(_write_csv(tmp_path, HEADER).rows())
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_another_delimiter(tmp_path: Path, delimiter: str) -> None:
+    """A file with another delimiter than a comma is refused, and the delimiter named."""
+    with pytest.raises(RecordingError, match="has no column 'ts'") as error:
+        _write_csv(tmp_path, HEADER.replace(",", delimiter), f"1{delimiter}g{delimiter}1{delimiter}2")
+    assert str(error.value).endswith(f"separated by {delimiter!r} instead of ','")
+
+
+def test_a_column_twice(tmp_path: Path) -> None:
+    """A file with two columns of a name that is asked for is refused: which one counts can't be told."""
+    recording = _write_csv(tmp_path, "ts,group,a,b,b", "1,g,1,2,3")
+    assert [row.values for row in recording.rows(["a"])] == [[1]]
+    with pytest.raises(RecordingError, match="has more than one column 'b'"):
+        list(recording.rows(["a", "b"]))
+
+
 @pytest.mark.parametrize("missing", ["ts", "group"])
 def test_missing_column(tmp_path: Path, missing: str) -> None:
     """A file without ts or group is refused with its name and the column's."""

@@ -56,13 +56,13 @@ def test_import_makes_a_recording(tmp_path: Path) -> None:
         (["simulate", "--out", "x.csv", "--groups", "-1"], "--groups: must be a whole number from 1"),
         (["simulate", "--out", "x.csv", "--start", "noon"], "--start: must be an ISO 8601 time, not 'noon'"),
         (["simulate", "--out", "x.txt", "--hours", "0.1"], "x.txt: a recording's name must end in .csv"),
-        (["inject", "none.csv", "--out", "x.csv"], "none.csv: no such file"),
+        (["inject", "none.csv", "--out", "x.csv"], "none.csv: can't be read: No such file"),
         (["inject", "none.csv", "--out", "x.csv", "--rate", "1"], "must be at least 0 and below 1, not '1'"),
         (["inject", "none.csv", "--out", "x.csv", "--kinds", "rust"], "invalid choice: 'rust'"),
-        (["import", "lwsndr", "a.txt", "b.txt", "--out", "x.csv"], "a.txt: no such file"),
+        (["import", "lwsndr", "a.txt", "b.txt", "--out", "x.csv"], "a.txt: can't be read: No such file"),
         (["fit", "--recording", "none.csv"], "--bundle"),
         (["fit", "--bundle", "b"], "nothing to train on; expected --recording, --windows or --healthy"),
-        (["fit", "--windows", "none.csv", "--bundle", "b"], "none.csv: no such file"),
+        (["fit", "--windows", "none.csv", "--bundle", "b"], "none.csv: can't be read: No such file"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
@@ -95,12 +95,11 @@ def test_a_failure_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.Capture
 def test_only_what_trains_imports_tensorflow() -> None:
     """The quick commands, help and mistakes don't wait for libraries that they don't use."""
     code = (
-        "import sys; from training.arguments import parser; parser()\n"
+        "import sys; from training.cli.parser import build_parser; build_parser()\n"
         "print(*{'tensorflow', 'keras', 'matplotlib', 'optuna', 'sklearn'} & set(sys.modules))"
     )
-    root = ROOT
     completed = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
     )
     assert completed.stdout.strip() == ""
 

@@ -138,7 +138,7 @@ def _with_gaps(frame: pd.DataFrame) -> pd.DataFrame:
         (lambda frame: frame.assign(label=-1), "all windows to train on are Faulty"),
         (lambda frame: frame.assign(humidity_1=50.0), "humidity_1 has one value"),
         (lambda frame: frame.head(200), "89 windows to train on"),
-        (_with_missing_value, "column humidity_2, row 6: is no number"),
+        (_with_missing_value, "row 6: humidity_2 is empty; expected a number"),
         (_with_gaps, "group line1/station2: no 3 readings follow each other within 15 s"),
         (lambda frame: frame.head(1), "group line1/station1: no 3 readings follow each other"),
         (lambda frame: frame.iloc[::-1], "group line1/station1: no 3 readings follow each other"),

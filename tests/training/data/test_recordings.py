@@ -41,6 +41,23 @@ def test_times_may_be_iso_8601(tmp_path: Path) -> None:
     assert recordings.read(path)["ts"].tolist() == [5.0, 10.5]
 
 
+def test_times_may_be_milliseconds(tmp_path: Path) -> None:
+    """A time above 1e11 is milliseconds, as in a payload and in `backtest`."""
+    path = _write_csv(tmp_path, HEADER + "1278763200250,g,1,2,3,4,1\n")
+    assert recordings.read(path)["ts"].tolist() == [1278763200.25]
+
+
+def test_further_columns_are_kept(tmp_path: Path) -> None:
+    """A column that no rule is for is numbers where all its cells are, else text as the file has it."""
+    path = _write_csv(
+        tmp_path, HEADER.replace("\n", ",event,kind,note\n") + "1,g,1,2,3,4,1,0,,7\n2,g,1,2,3,4,1,1,,x\n"
+    )
+    frame = recordings.read(path)
+    assert frame["event"].tolist() == [0, 1]
+    assert frame["kind"].tolist() == ["", ""]
+    assert frame["note"].tolist() == ["7", "x"]
+
+
 def test_an_empty_cell_is_no_error(tmp_path: Path) -> None:
     """A missing number makes its reading incomplete, and that alone; a group may be called NA."""
     frame = recordings.read(_write_csv(tmp_path, HEADER + "1,NA,1,,3,4,1\n2,NA,1,2,3,4,1\n"))
@@ -51,12 +68,16 @@ def test_an_empty_cell_is_no_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("2,g,1,wet,3,4,1", "column humidity_1, row 2: 'wet' is not a number"),
-        ("2,g,1,2,3,4,0", "column label, row 2: '0' is neither 1 (Normal) nor -1 (Faulty)"),
-        ("noon,g,1,2,3,4,1", "column ts, row 2: 'noon' is neither seconds"),
-        ("1278763200000,g,1,2,3,4,1", "column ts, row 2: '1278763200000' is too large for seconds"),
-        ("2,,1,2,3,4,1", "column group, row 2: '' is no group's name"),
-        ("2,g,1,2,3,4,1,9,9", "is not readable as CSV"),
+        ("2,g,1,wet,3,4,1", "row 2: humidity_1 is 'wet'; expected a number between"),
+        ("2,g,1,2,3,4,0", "row 2: label is '0'; expected 1 (Normal) or -1 (Faulty)"),
+        (
+            "noon,g,1,2,3,4,1",
+            "row 2: ts is 'noon'; expected seconds or milliseconds since 1970, or an ISO 8601",
+        ),
+        ("-1,g,1,2,3,4,1", "row 2: ts is '-1'; expected seconds"),
+        ("2,g,1,inf,3,4,1", "row 2: humidity_1 is 'inf'; expected a number between"),
+        ("2,,1,2,3,4,1", "row 2: group is ''; expected the name of a group"),
+        ("2,g,1,2,3,4,1,9,9", "row 2 has 9 cells, expected 7"),
     ],
 )
 def test_a_wrong_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
@@ -70,7 +91,7 @@ def test_a_wrong_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("ts,group,temperature_1\n1,g,2\n", "has no column humidity_1"), (HEADER, "has no readings")],
+    [("ts,group,temperature_1\n1,g,2\n", "has no column 'humidity_1'"), (HEADER, "has no readings")],
 )
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, text: str, message: str) -> None:
     """A missing column or an empty file is told as such."""

@@ -58,13 +58,13 @@ def _set_cell(row: int, column: str, value: str | float | None) -> Callable[[pd.
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_set_cell(3, "Label", 0), "row 4, column Label: '0' is neither 1 (Normal) nor -1 (Faulty)"),
-        (_set_cell(3, "Label", "Faulty"), "row 4, column Label: 'Faulty' is not a finite number"),
-        (_set_cell(3, "Label", None), "row 4, column Label: '' is not a finite number"),
-        (_set_cell(7, "V11", "warm"), "row 8, column V11: 'warm' is not a finite number"),
-        (_set_cell(7, "V0", None), "row 8, column V0: '' is not a finite number"),
-        (_set_cell(0, "V5", "nan"), "row 1, column V5: 'nan' is not a finite number"),
-        (_set_cell(9, "V5", "inf"), "row 10, column V5: 'inf' is not a finite number"),
+        (_set_cell(3, "Label", 0), "row 4: Label is '0'; expected 1 (Normal) or -1 (Faulty)"),
+        (_set_cell(3, "Label", "Faulty"), "row 4: Label is 'Faulty'; expected 1 (Normal) or -1 (Faulty)"),
+        (_set_cell(3, "Label", None), "row 4: Label is ''; expected 1 (Normal) or -1 (Faulty)"),
+        (_set_cell(7, "V11", "warm"), "row 8: V11 is 'warm'; expected a number between"),
+        (_set_cell(7, "V0", None), "row 8: V0 is ''; expected a number between"),
+        (_set_cell(0, "V5", "nan"), "row 1: V5 is 'nan'; expected a number between"),
+        (_set_cell(9, "V5", "inf"), "row 10: V5 is 'inf'; expected a number between"),
         (lambda table: table.drop(columns="V5"), "has the columns V0, V1, V2, V3, V4, V6"),
         (lambda table: table.drop(columns="Label"), "expected Label and 12 of temperature_1"),
         (lambda table: table.assign(extra=1), "expected Label and 12"),
@@ -84,7 +84,7 @@ def test_a_wrong_cell_is_named(
 
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
     """No file, an empty one and a binary one are told by name."""
-    with pytest.raises(InvalidInputError, match=r"none\.csv: no such file"):
+    with pytest.raises(InvalidInputError, match=r"none\.csv: can't be read: No such file"):
         windows_file.read(tmp_path / "none.csv", 5)
     for content in (b"", b"\xff\xfe\x00\x01"):
         path = tmp_path / "bad.csv"

@@ -242,7 +242,7 @@ def _set_threshold(folder: Path, threshold: float) -> None:
         (["--window", "1,2"], "--window: 2 values, expected 12: 3 readings of temperature_1"),
         (["--window", "1,x"], "--window: must be numbers with commas between them, not '1,x'"),
         (["--window", HEALTHY_WINDOW, "--against"], "--against and --out go with --recording"),
-        (["--recording", "none.csv"], "none.csv: no such file"),
+        (["--recording", "none.csv"], "none.csv: can't be read: No such file"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(

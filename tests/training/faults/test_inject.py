@@ -134,7 +134,7 @@ def test_faults_are_not_put_on_faults(plant: pd.DataFrame) -> None:
     """A recording that has Faulty readings already is refused, with the first of them."""
     label = np.ones(len(plant), dtype=int)
     label[4] = -1
-    with pytest.raises(InvalidInputError, match="column label, row 5"):
+    with pytest.raises(InvalidInputError, match="row 5: label is -1 \\(Faulty\\)"):
         inject(plant.assign(label=label), 0.3, seed=0)
 
 
