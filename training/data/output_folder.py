@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from monitor.core.atomic_write import atomic_file
 from monitor.core.errors import InvalidInputError
 
 __all__ = ["create", "exclusive_lock", "write"]
@@ -49,9 +50,5 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files by name; one of the same name is replaced, others are left alone."""
     for name, content in files.items():
-        draft = folder / f".{name}.{os.getpid()}"
-        try:
+        with atomic_file(folder / name) as draft:
             draft.write_bytes(content)
-            draft.replace(folder / name)
-        finally:
-            draft.unlink(missing_ok=True)

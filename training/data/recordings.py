@@ -1,6 +1,5 @@
 """Recordings as data frames: read by the monitor's rules, and written."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from monitor.bundle import Feature
+from monitor.core.atomic_write import atomic_file
 from monitor.core.errors import InvalidInputError
 from monitor.recordings.cells import EXPECTED_LABEL, FAULTY_LABEL, NORMAL_LABEL
 from monitor.recordings.reader import Recording
@@ -88,16 +88,11 @@ def write(frame: pd.DataFrame, path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix not in {".csv", ".parquet"}:
         raise InvalidInputError(f"{path}: a recording's name must end in .csv or .parquet")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}{suffix}")
-    try:
+    with atomic_file(path) as draft:
         if suffix == ".csv":
             frame.to_csv(draft, index=False)
         else:
             frame.to_parquet(draft, index=False)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def complete_mask(frame: pd.DataFrame) -> pd.Series:
