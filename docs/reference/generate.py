@@ -33,7 +33,7 @@ if __name__ == "__main__":
 from monitor.bundle import manifest as bundle_manifest  # noqa: E402
 from monitor.bundle.default_bundle import DEFAULT_BUNDLE_FOLDER  # noqa: E402
 from monitor.cli.parser import build_parser as build_monitor_parser  # noqa: E402
-from monitor.config.settings import FileSettings  # noqa: E402
+from monitor.config.settings import Settings  # noqa: E402
 from monitor.core.readings import Outcome  # noqa: E402
 from monitor.core.verdicts import State  # noqa: E402
 from monitor.telemetry.metrics import Metrics  # noqa: E402
@@ -232,7 +232,7 @@ def _settings(model: type[BaseModel], file: Path, prefix: str) -> str:
 
 
 def _monitor_settings() -> str:
-    return _settings(FileSettings, ROOT / "config" / "monitor.toml", "MONITOR_")
+    return _settings(Settings, ROOT / "config" / "monitor.toml", "MONITOR_")
 
 
 def _training_settings() -> str:

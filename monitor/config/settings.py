@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from monitor.config.validators import (
     validate_host,
@@ -25,7 +24,6 @@ from monitor.core.rules import DEFAULT_ALERT_RULES, WindowRules
 __all__ = [
     "AlertOverride",
     "AlertSettings",
-    "FileSettings",
     "HomeAssistantSettings",
     "HttpSettings",
     "InputSettings",
@@ -216,8 +214,8 @@ class LogSettings(_Section):
     format: Literal["text", "json"] = "text"
 
 
-class FileSettings(_Section):
-    """All settings that the TOML file may contain."""
+class Settings(_Section):
+    """All settings of the monitor; `monitor.config.loading.load_settings` merges them from all sources."""
 
     bundle: Annotated[Path | None, BeforeValidator(_parse_bundle)] = PLANT_BUNDLE
     """The folder to load; None ("" in the file): the bundle that comes with the monitor."""
@@ -229,11 +227,3 @@ class FileSettings(_Section):
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
-
-
-class Settings(FileSettings, BaseSettings):
-    """The settings merged from flags, environment, file and defaults; see `loading.load_settings`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="MONITOR_", env_nested_delimiter="__", env_ignore_empty=False
-    )

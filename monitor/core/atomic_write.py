@@ -84,7 +84,7 @@ def _replace_folder(draft: Path, folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Flush a file to the disk: otherwise a rename may reach it first, and a power cut leave an empty file."""
+    """Flush a file to the disk: if a rename reaches it first, a power cut leaves an empty file."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

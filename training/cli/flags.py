@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from training.config import loading
+from training.config.loading import load_settings
 from training.config.settings import FitSettings
 
 __all__ = [
@@ -84,7 +84,7 @@ def read_settings(arguments: argparse.Namespace) -> FitSettings:
     flags = {name: getattr(arguments, name) for name in _HELP if getattr(arguments, name) is not None}
     if not (arguments.recording or getattr(arguments, "healthy", None)):
         flags.setdefault("baseline", "none")  # windows of their own have no past to learn a normal from
-    return loading.load(arguments.config, flags)
+    return load_settings(arguments.config, flags)
 
 
 def add_out(command: argparse.ArgumentParser) -> None:

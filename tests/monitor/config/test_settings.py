@@ -224,6 +224,13 @@ def test_missing_file(tmp_path: Path) -> None:
     assert _load_error(path) == f"{path}: can't be read: No such file or directory; expected a TOML file"
 
 
+def test_no_regular_file(tmp_path: Path) -> None:
+    """A folder or a pipe in the file's place is refused, and never read as an empty file."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        assert _load_error(path) == f"{path}: is not a regular file; expected a TOML file"
+
+
 @pytest.mark.parametrize(
     "content",
     [

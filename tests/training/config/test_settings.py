@@ -7,7 +7,7 @@ import pytest
 from monitor.core.errors import InvalidInputError
 from tests.conftest import ROOT
 from training.cli.main import main
-from training.config.loading import load
+from training.config.loading import load_settings
 from training.config.settings import INITIALIZERS, FitSettings
 
 CONFIG = ROOT / "config" / "training.toml"
@@ -25,7 +25,7 @@ def test_every_setting_is_documented() -> None:
     """config/training.toml holds each setting with its default, and nothing else."""
     named = re.findall(r"^(\w+) = ", CONFIG.read_text(), flags=re.MULTILINE)
     assert set(named) == set(FitSettings.model_fields)
-    assert load(CONFIG) == FitSettings()
+    assert load_settings(CONFIG) == FitSettings()
 
 
 def test_every_setting_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,12 +41,12 @@ def test_flag_over_environment_over_file_over_default(
     settings_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each source beats the next."""
-    assert load(None).epochs == FitSettings().epochs
-    assert load(settings_file).epochs == 7
+    assert load_settings(None).epochs == FitSettings().epochs
+    assert load_settings(settings_file).epochs == 7
     monkeypatch.setenv("TRAINING_EPOCHS", "8")
-    assert load(settings_file).epochs == 8
-    assert load(settings_file, {"epochs": "9"}).epochs == 9
-    assert load(settings_file).network == "dense"
+    assert load_settings(settings_file).epochs == 8
+    assert load_settings(settings_file, {"epochs": "9"}).epochs == 9
+    assert load_settings(settings_file).network == "dense"
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_flags_and_environment_take_lists(
     given: str, expected: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`64,32,16` is three numbers, as a flag and in the environment, and a class weight a word or two."""
-    assert load(None, {"units": "64,32,16"}).units == (64, 32, 16)
+    assert load_settings(None, {"units": "64,32,16"}).units == (64, 32, 16)
     monkeypatch.setenv("TRAINING_CLASS_WEIGHT", given)
     monkeypatch.setenv("TRAINING_DROPOUT", "0.2,0.1")
-    assert load(None).class_weight == expected
-    assert load(None).dropout == (0.2, 0.1)
+    assert load_settings(None).class_weight == expected
+    assert load_settings(None).dropout == (0.2, 0.1)
 
 
 def test_the_notebooks_initializers_are_there() -> None:
@@ -68,9 +68,9 @@ def test_the_notebooks_initializers_are_there() -> None:
     for name in INITIALIZERS:
         FitSettings(kernel_initializer=name, recurrent_initializer=name)
     assert len(INITIALIZERS) == 8
-    assert load(None, {"recurrent_initializer": "orthogonal"}).recurrent_initializer == "orthogonal"
+    assert load_settings(None, {"recurrent_initializer": "orthogonal"}).recurrent_initializer == "orthogonal"
     with pytest.raises(InvalidInputError, match="--kernel-initializer"):
-        load(None, {"kernel_initializer": "orthogonal"})
+        load_settings(None, {"kernel_initializer": "orthogonal"})
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_wrong_file_is_told(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text(text)
     with pytest.raises(InvalidInputError) as error:
-        load(path)
+        load_settings(path)
     assert str(error.value).startswith(f"{path}: ")
     assert message in str(error.value)
 
@@ -124,7 +124,7 @@ def test_a_wrong_variable_is_told(
     """What is wrong is told with the variable."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(InvalidInputError, match=re.escape(message)):
-        load(None)
+        load_settings(None)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_the_best_goes_to_fit(
     rows = _read_rows(tmp_path / "trials.csv")
     assert len(rows) == len(measured_data) == 7
     best = max(rows, key=lambda row: float(row["f1"]))
-    settings = loading.load(tmp_path / "best.toml")
+    settings = loading.load_settings(tmp_path / "best.toml")
     assert settings.units == tuple(int(best[f"units_{layer}"]) for layer in (1, 2, 3))
     assert settings.dropout == tuple(round(float(best[f"dropout_{layer}"]), 2) for layer in (1, 2))
     assert settings.learning_rate == float(best["learning_rate"])
@@ -156,7 +156,7 @@ def test_ctrl_c_leaves_table_and_settings(
     assert exit_info.value.code == 130
     before = _read_rows(tmp_path / "trials.csv")
     assert len(before) == 2
-    assert loading.load(tmp_path / "best.toml").units == (128, 64, 32)
+    assert loading.load_settings(tmp_path / "best.toml").units == (128, 64, 32)
     _tune(labelled_recording, tmp_path, "--trials", "1")
     assert _read_rows(tmp_path / "trials.csv")[:2] == before
     output = capsys.readouterr().out
