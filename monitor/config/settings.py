@@ -19,7 +19,7 @@ from monitor.config.validators import (
     validate_token,
 )
 from monitor.core.paths import PLANT_BUNDLE
-from monitor.core.rules import DEFAULT_ALERT_RULES, WindowRules
+from monitor.core.rules import DEFAULT_ALERT_RULES, DEFAULT_MAX_SKEW, DEFAULT_STRIDE
 
 __all__ = [
     "AlertOverride",
@@ -34,9 +34,6 @@ __all__ = [
     "TlsSettings",
     "WindowSettings",
 ]
-
-# The defaults of the rules themselves; `max_gap`, which has none, is not used.
-_DEFAULT_WINDOW_RULES = WindowRules(max_gap=1)
 
 Port = Annotated[int, Ge(1), Le(65535)]
 Seconds = Annotated[float, Gt(0), Le(1e9)]
@@ -132,11 +129,11 @@ class InputSettings(_Section):
 class WindowSettings(_Section):
     """How readings become windows."""
 
-    stride: Count = _DEFAULT_WINDOW_RULES.stride
+    stride: Count = DEFAULT_STRIDE
     """One window of this many is judged; 1: each."""
     max_gap: Seconds | None = None
     """Seconds between readings beyond which a window starts afresh; None: the bundle's sample period x 3."""
-    max_skew: Seconds = _DEFAULT_WINDOW_RULES.max_skew
+    max_skew: Seconds = DEFAULT_MAX_SKEW
     """Seconds that a reading's event time may be ahead of the clock."""
     stale_after: Seconds = 60.0
     """Seconds without a reading after which a group is silent."""

@@ -17,7 +17,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
-from monitor.core.rules import default_max_gap
+from monitor.core.rules import DEFAULT_THRESHOLD, default_max_gap
 from monitor.core.verdicts import JudgedWindows
 from monitor.detect import drift
 from monitor.detect.alerts import AlertStage
@@ -47,7 +47,6 @@ FAULT_LENGTH = 5000
 READINGS_BEFORE_FAULT, READINGS_AFTER_FAULT = 400, 300
 RECOVERY_READINGS = 30
 """Readings after a lasting fault that aren't counted as false alarms."""
-THRESHOLD = 0.5
 
 WindowTransform = Callable[[Dataset], Dataset]
 
@@ -168,7 +167,7 @@ def measure(
     )
 
     def predict_faulty(data: Dataset) -> NDArray[np.bool_]:
-        return score(prepared.scaler.transform(data.windows)) > THRESHOLD
+        return score(prepared.scaler.transform(data.windows)) > DEFAULT_THRESHOLD
 
     faulty_recording = inject(site.healthy, 0.3, TEST_SEED)
     faulty_data = transform(site.build_windows(faulty_recording))

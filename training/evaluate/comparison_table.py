@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from monitor.bundle.scaler import Scaler
+from monitor.core.rules import DEFAULT_THRESHOLD
 from training.data.dataset import Dataset
 from training.evaluate import incidents, quality
 from training.evaluate.classifiers import Candidate, ScoreFunction
@@ -28,7 +29,6 @@ __all__ = [
     "time_scoring",
 ]
 
-THRESHOLD = 0.5
 # About what the monitor sees in a burst, often enough to time it.
 _BATCH_SIZE = 1024
 _TIMED_WINDOWS = 8 * _BATCH_SIZE
@@ -118,7 +118,7 @@ def select_candidate(
     best: tuple[float, str, ScoreFunction] | None = None
     for candidate in candidates:
         score = candidate.train(scaled, parts.train.faulty)
-        f1 = quality.measure(parts.validation, score(scaled_validation) > THRESHOLD).f1 or 0.0
+        f1 = quality.measure(parts.validation, score(scaled_validation) > DEFAULT_THRESHOLD).f1 or 0.0
         if best is None or f1 > best[0]:
             best = (f1, candidate.settings, score)
         advance()
@@ -133,7 +133,7 @@ def measure_on_test(
     candidates: int,
     score: ScoreFunction,
     parts: DataSplit,
-    threshold: float = THRESHOLD,
+    threshold: float = DEFAULT_THRESHOLD,
 ) -> ClassifierResult:
     """Measure on the test part what was chosen without it."""
     scaled = parts.scaler.transform(parts.test.windows)

@@ -10,6 +10,7 @@ import numpy as np
 import monitor
 from monitor import bundle
 from monitor.bundle.model import Classifier
+from monitor.core.rules import DEFAULT_THRESHOLD
 from monitor.detect import drift
 from training.config.settings import FitSettings
 from training.data import relative_windows
@@ -26,9 +27,8 @@ from training.network.train import TrainedNetwork
 from training.report import model_card
 from training.report.findings import Findings
 
-__all__ = ["THRESHOLD", "write"]
+__all__ = ["write"]
 
-THRESHOLD = 0.5
 # Enough to rank what the model leans on, within a second or two.
 _WINDOWS_TO_EXPLAIN = 2000
 
@@ -47,7 +47,7 @@ def write(
     evaluation = importance = None
     if len(test):
         scores = classifier.score(scaler.transform(test.windows))
-        evaluation = quality.evaluate(test, scores, THRESHOLD, prepared.sample_period)
+        evaluation = quality.evaluate(test, scores, DEFAULT_THRESHOLD, prepared.sample_period)
         importance = (
             _measure_importance(classifier, prepared, settings.seed) if evaluation.quality.found else None
         )
@@ -77,7 +77,7 @@ def _measure_importance(classifier: Classifier, prepared: PreparedData, seed: in
     return permutation_importance.compute_importance(
         prepared.scaler,
         classifier,
-        THRESHOLD,
+        DEFAULT_THRESHOLD,
         test.windows,
         test.faulty,
         seed=seed,
@@ -99,12 +99,12 @@ def _build_manifest(
         for name, column in zip(FEATURE_NAMES, prepared.healthy_readings.T, strict=True)
     }
     return bundle.Manifest(
-        id=bundle.compute_bundle_id(arrays, prepared.scaler, FEATURES, STEPS, THRESHOLD, baseline),
+        id=bundle.compute_bundle_id(arrays, prepared.scaler, FEATURES, STEPS, DEFAULT_THRESHOLD, baseline),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         features=FEATURES,
         steps=STEPS,
         sample_period=prepared.sample_period,
-        threshold=THRESHOLD,
+        threshold=DEFAULT_THRESHOLD,
         baseline=baseline,
         ranges={name: (ranges.low, ranges.high) for name, ranges in distribution.items()},
         distribution=distribution,

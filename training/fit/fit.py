@@ -12,11 +12,10 @@ from training.data import bundle_folder
 from training.data.prepare import PreparedData
 from training.faults.healthy_recordings import HealthyRecordings
 from training.fit import bundle_contents
-from training.fit.bundle_contents import THRESHOLD
 from training.network import epoch_progress
 from training.network.train import TrainedNetwork, train
 
-__all__ = ["THRESHOLD", "TrainedNetwork", "fit", "train"]
+__all__ = ["TrainedNetwork", "fit", "train"]
 
 
 def fit(

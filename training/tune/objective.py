@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from monitor.core.errors import InvalidInputError
+from monitor.core.rules import DEFAULT_THRESHOLD
 from training.config.settings import FitSettings
 from training.data.prepare import PreparedData
 from training.evaluate import quality
-from training.fit.bundle_contents import THRESHOLD
 from training.network import models
 from training.network.backend import keras
 from training.network.train import train
@@ -37,7 +37,7 @@ def measure(
     keras.backend.clear_session()
     trained = train(prepared, settings, callbacks)
     scores = models.score(trained.network, prepared.scaler.transform(prepared.validation.windows))
-    return quality.measure(prepared.validation, scores > THRESHOLD).f1 or 0.0
+    return quality.measure(prepared.validation, scores > DEFAULT_THRESHOLD).f1 or 0.0
 
 
 def all_faulty_f1(prepared: PreparedData) -> float:
