@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["atomic_file", "atomic_folder"]
+__all__ = ["atomic_file", "atomic_folder", "sync_to_disk"]
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield draft
-        _sync(draft)
+        sync_to_disk(draft)
         draft.replace(path)
     finally:
         with suppress(OSError):  # after the rename there is none
@@ -58,7 +58,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         yield draft
         for path in draft.rglob("*"):
             if path.is_file():
-                _sync(path)
+                sync_to_disk(path)
         draft.chmod(0o755)  # mkdtemp lets only the owner in
         _replace_folder(draft, folder)
     finally:
@@ -83,8 +83,11 @@ def _replace_folder(draft: Path, folder: Path) -> None:
             shutil.rmtree(old_parent)
 
 
-def _sync(path: Path) -> None:
-    """Flush a file to the disk: if a rename reaches it first, a power cut leaves an empty file."""
+def sync_to_disk(path: Path) -> None:
+    """Wait until a file's content, or the names in a folder, are on the disk.
+
+    Without it a rename may reach the disk before the file's content, and a power cut leaves an empty file.
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

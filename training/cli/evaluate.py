@@ -20,17 +20,9 @@ __all__ = ["configure", "run"]
 
 def configure(command: argparse.ArgumentParser) -> None:
     """Add the bundle, and what to judge with it."""
-    command.add_argument(
-        "--bundle", type=flags.folder, required=True, metavar="DIR", help="bundle to evaluate"
-    )
-    command.add_argument(
-        "--recording",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="F",
-        help="labelled recordings; of those that the bundle was trained on, only the test part is judged",
+    flags.add_bundle(command, "bundle to evaluate")
+    flags.add_recordings(
+        command, "labelled recordings; of those that the bundle was trained on, only the test part is judged"
     )
     command.add_argument(
         "--window",

@@ -22,17 +22,9 @@ __all__ = ["configure", "run"]
 
 def configure(command: argparse.ArgumentParser) -> None:
     """Add the bundle, the readings to judge, and how often to shuffle."""
-    command.add_argument(
-        "--bundle", type=flags.folder, required=True, metavar="DIR", help="bundle to explain"
-    )
-    command.add_argument(
-        "--recording",
-        type=Path,
-        nargs="+",
-        action="extend",
-        required=True,
-        metavar="F",
-        help="labelled recordings; of those it was trained on, the test part is taken",
+    flags.add_bundle(command, "bundle to explain")
+    flags.add_recordings(
+        command, "labelled recordings; of those it was trained on, the test part is taken", required=True
     )
     command.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for importance.json and importance.png"

@@ -18,16 +18,12 @@ __all__ = ["configure", "run"]
 
 def configure(command: argparse.ArgumentParser) -> None:
     """Add what to learn from, the folder to write, and every setting."""
-    flags.add_data(command)
-    command.add_argument(
-        "--healthy",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="F",
-        help="recordings of a plant at rest, without labels, as `sensor-monitor record` writes them: faults "
+    flags.add_training_data(command)
+    flags.add_recordings(
+        command,
+        "recordings of a plant at rest, without labels, as `sensor-monitor record` writes them: faults "
         "of all kinds are put into copies of them",
+        flag="--healthy",
     )
     command.add_argument(
         "--against-bundle",
@@ -36,7 +32,7 @@ def configure(command: argparse.ArgumentParser) -> None:
         help="with --healthy: the bundle to beat on the held-back part (default: the one that comes with the "
         "monitor)",
     )
-    command.add_argument("--bundle", type=flags.folder, required=True, metavar="DIR", help="folder to write")
+    flags.add_bundle(command, "folder to write")
     flags.add_settings(command)
 
 

@@ -1,7 +1,6 @@
 """`sensor-training inspect`: show a bundle's network layer by layer."""
 
 import argparse
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,9 +15,7 @@ __all__ = ["configure", "run"]
 
 def configure(command: argparse.ArgumentParser) -> None:
     """Add the bundle, and where table and pictures go."""
-    command.add_argument(
-        "--bundle", type=flags.folder, required=True, metavar="DIR", help="bundle with model.keras"
-    )
+    flags.add_bundle(command, "bundle with model.keras")
     command.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for weights.csv and a picture a layer"
     )
@@ -31,7 +28,7 @@ def run(arguments: argparse.Namespace) -> str:
 
     manifest, layers = weights.load_layers(arguments.bundle)
     frame = pd.DataFrame(weights.weights_table(layers))
-    files = {"weights.csv": _to_csv(frame)}
+    files = {"weights.csv": frame.to_csv(index=False).encode()}
     first = next(number for number, layer in enumerate(layers) if layer.arrays)
     for number, layer in enumerate(layers):
         if layer.arrays:
@@ -55,9 +52,3 @@ def _input_names(manifest: Manifest, count: int) -> Sequence[str]:
     from training.report.model_plots import step_names  # noqa: PLC0415
 
     return [f"{step} {name}" for step in step_names(manifest.steps) for name in manifest.feature_names]
-
-
-def _to_csv(frame: pd.DataFrame) -> bytes:
-    file = io.StringIO()
-    frame.to_csv(file, index=False)
-    return file.getvalue().encode()

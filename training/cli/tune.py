@@ -16,7 +16,7 @@ _DEFAULT_SEEDS = 3
 
 def configure(command: argparse.ArgumentParser) -> None:
     """Add what to learn from, the study, and every setting."""
-    flags.add_data(command)
+    flags.add_training_data(command)
     command.add_argument(
         "--out",
         type=Path,
