@@ -1,4 +1,4 @@
-"""The rules for a recording's cells: what is a time, a group's name, a feature's value, a label."""
+"""The rules for the cells of a recording: times, names of groups, values of features, labels."""
 
 import math
 from collections.abc import Sequence
@@ -64,7 +64,7 @@ def parse_labels(cells: Sequence[object]) -> NDArray[np.int8]:
 
 
 def is_empty(cell: object) -> bool:
-    """Say whether a feature's value is missing, as opposed to being something else than a number."""
+    """Say whether the cell of a feature is a missing value: empty or NaN."""
     return cell is None or str(cell).strip().lower() in _EMPTY_TEXTS
 
 
@@ -101,11 +101,11 @@ def _parse_number(cell: object) -> float:
 
 
 def _to_float(cell: object) -> float:
-    """Convert a CSV file's text or a Parquet file's number.
+    """Convert a cell, text from a CSV file or a value from a Parquet file.
 
     Raises
     ------
-    ValueError : it is neither; a boolean is no number, as in a payload.
+    ValueError : it is no number; a boolean is none, as in a payload.
     """
     if isinstance(cell, bool) or cell is None:
         raise ValueError(f"{cell} is not a number")

@@ -226,8 +226,10 @@ class Recording:
             if self.path.suffix.lower() == ".parquet":
                 yield from _read_parquet(self.path)
             else:
-                with self.path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
-                    yield from filter(None, csv.reader(file))  # a blank line is no reading
+                with self.path.open(
+                    newline="", encoding="utf-8-sig"
+                ) as file:  # Excel writes a byte order mark
+                    yield from filter(None, csv.reader(file))  # blank lines are no readings
         except OSError as error:
             raise RecordingError(
                 f"{self.path}: can't be read: {error.strerror or error}; expected a CSV or Parquet file"
@@ -252,7 +254,7 @@ def _parse_block(cells: dict[str, Sequence[Any]], first_row: int, features: Sequ
 
 def _read_parquet(path: Path) -> Iterator[Sequence[Any]]:
     try:
-        import pyarrow as pa  # noqa: PLC0415, 100 MB that a monitor seldom needs
+        import pyarrow as pa  # noqa: PLC0415 - 100 MB of memory, for Parquet alone
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError:
         raise RecordingError(f"{path}: Parquet needs pyarrow: install sensor-monitor[training]") from None

@@ -1,4 +1,4 @@
-"""`sensor-training evaluate`: say how good a bundle is, and what others would be."""
+"""`sensor-training evaluate`: measures a bundle, and compares it with other classifiers."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the bundle, and what to judge with it."""
+    """Add the arguments: the bundle, and the recordings or the window to judge."""
     flags.add_bundle(command, "bundle to evaluate")
     flags.add_recordings(
         command, "labelled recordings; of those that the bundle was trained on, only the test part is judged"
@@ -28,8 +28,8 @@ def configure(command: argparse.ArgumentParser) -> None:
         "--window",
         type=_parse_window,
         metavar="V,V,...",
-        help="judge one window, oldest reading first, as in --window=27.49,67.81,... (12 values); with a "
-        "baseline, as if its group's normal were what was normal in training",
+        help="judge one window, oldest reading first, as in --window=27.49,67.81,... (12 values); a bundle "
+        "with a baseline judges it by the baseline that was usual in training",
     )
     command.add_argument(
         "--against",
@@ -40,7 +40,12 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Judge; return the verdict or the report."""
+    """Judge a window or recordings; return the verdict or the report.
+
+    Raises
+    ------
+    InvalidInputError : flags contradict each other, or the bundle or a recording can't be used.
+    """
     if (arguments.window is None) == (not arguments.recording):
         raise InvalidInputError("evaluate: expected either --recording or --window")
     if arguments.window is not None and (arguments.against or arguments.out):
@@ -71,7 +76,7 @@ def _judge_window(values: list[float], loaded_bundle: Bundle) -> str:
 
 
 def _evaluate_recordings(arguments: argparse.Namespace, loaded_bundle: Bundle) -> str:
-    # pandas, scikit-learn and matplotlib take seconds, which one window needs not wait for.
+    # pandas, scikit-learn and matplotlib take seconds to import, and one window needs none of them.
     from training.data import unseen  # noqa: PLC0415
     from training.evaluate import quality  # noqa: PLC0415
     from training.report import plots  # noqa: PLC0415

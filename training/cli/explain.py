@@ -1,4 +1,4 @@
-"""`sensor-training explain`: say what a bundle's verdicts depend on."""
+"""`sensor-training explain`: measures how much a bundle's verdicts depend on each feature and step."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the bundle, the readings to judge, and how often to shuffle."""
+    """Add the arguments: the bundle, the recordings to judge, and how often to shuffle."""
     flags.add_bundle(command, "bundle to explain")
     flags.add_recordings(
         command, "labelled recordings; of those it was trained on, the test part is taken", required=True
@@ -36,8 +36,13 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Measure and write importances; return them as a table."""
-    from training.report import model_plots  # noqa: PLC0415 - matplotlib takes a while
+    """Measure and write importances; return them as a table.
+
+    Raises
+    ------
+    InvalidInputError : the bundle or a recording can't be used, or the bundle finds no Faulty window.
+    """
+    from training.report import model_plots  # noqa: PLC0415 - matplotlib takes a second to import
 
     loaded_bundle = bundle.load(arguments.bundle)
     manifest = loaded_bundle.manifest
@@ -86,7 +91,7 @@ def _to_json(importance: Importance, manifest: Manifest, steps: list[str]) -> by
 
 
 def _format_table(importance: Importance, manifest: Manifest, steps: list[str]) -> str:
-    """Return the drops as text: a line a step, with the whole step last and whole features below."""
+    """Return the drops as text: one line per step with the whole step last, and whole features below."""
     head = ["", *manifest.feature_names, "whole step"]
     rows = [
         [name, *map(_format_drop, importance.mean[step], importance.spread[step]), _format_drop(mean, spread)]

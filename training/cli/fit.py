@@ -1,4 +1,4 @@
-"""`sensor-training fit`: train, and write the bundle."""
+"""`sensor-training fit`: trains a network and writes the bundle."""
 
 import argparse
 from contextlib import ExitStack
@@ -17,7 +17,7 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add what to learn from, the folder to write, and every setting."""
+    """Add the arguments: training data, the folder to write, and every setting."""
     flags.add_training_data(command)
     flags.add_recordings(
         command,
@@ -37,7 +37,12 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Train and write the bundle; return its id and how good it is."""
+    """Train and write the bundle; return its id and its measures.
+
+    Raises
+    ------
+    InvalidInputError : flags contradict each other, the data can't train a model, or the folder is no bundle.
+    """
     settings = flags.read_settings(arguments)
     bundle_folder.check(arguments.bundle)
     _check_arguments(arguments, settings)
@@ -61,7 +66,7 @@ def run(arguments: argparse.Namespace) -> str:
             if comparison_data and reference_folder
             else None
         )
-        from training.fit.fit import fit  # noqa: PLC0415 - TensorFlow takes seconds, and mistakes are told before
+        from training.fit.fit import fit  # noqa: PLC0415 - TensorFlow takes seconds: after the checks
         from training.network.epoch_progress import make_console  # noqa: PLC0415
 
         console = make_console()
@@ -80,7 +85,7 @@ def run(arguments: argparse.Namespace) -> str:
 
 
 def _check_arguments(arguments: argparse.Namespace, settings: FitSettings) -> None:
-    """Refuse what doesn't go together."""
+    """Refuse flags and settings that contradict each other."""
     if arguments.healthy and (arguments.recording or arguments.windows):
         raise InvalidInputError("fit: --healthy goes without --recording and --windows, which have labels")
     if arguments.against_bundle and not arguments.healthy:

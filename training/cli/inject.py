@@ -1,4 +1,4 @@
-"""`sensor-training inject`: put known faults into healthy readings."""
+"""`sensor-training inject`: puts known faults into healthy readings."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the recording, and which faults and how many."""
+    """Add the arguments: the recording, and which faults and how many."""
     command.add_argument("recording", type=Path, metavar="RECORDING")
     flags.add_out(command)
     command.add_argument(
@@ -34,7 +34,12 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Write the faulty recording; return how many readings of each kind it has."""
+    """Write the faulty recording; return how many readings of each kind of fault it has.
+
+    Raises
+    ------
+    InvalidInputError : the recording can't be read or is faulty already, or `--out` is the recording itself.
+    """
     if arguments.out.resolve() == arguments.recording.resolve():
         raise InvalidInputError(f"--out: {arguments.out} is the recording itself; expected a file of its own")
     frame = recordings.read(arguments.recording)

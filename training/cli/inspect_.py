@@ -1,4 +1,4 @@
-"""`sensor-training inspect`: show a bundle's network layer by layer."""
+"""`sensor-training inspect`: shows the weights of a bundle's network layer by layer."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the bundle, and where table and pictures go."""
+    """Add the arguments: the bundle, and the folder for table and pictures."""
     flags.add_bundle(command, "bundle with model.keras")
     command.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for weights.csv and a picture a layer"
@@ -22,8 +22,8 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Write table and pictures; return the table."""
-    from training.network import weights  # noqa: PLC0415 - matplotlib takes a while
+    """Write the table and one picture per layer; return the table."""
+    from training.network import weights  # noqa: PLC0415 - matplotlib takes a second to import
     from training.report import model_plots  # noqa: PLC0415
 
     manifest, layers = weights.load_layers(arguments.bundle)
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> str:
 
 
 def _input_names(manifest: Manifest, count: int) -> Sequence[str]:
-    """Return what the first layer's inputs are: the features, or those of each step where it gets all."""
+    """Return the names of the first layer's inputs: the features, or those of all steps for a flat window."""
     if count == len(manifest.feature_names):
         return manifest.feature_names
     from training.report.model_plots import step_names  # noqa: PLC0415

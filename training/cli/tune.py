@@ -1,4 +1,4 @@
-"""`sensor-training tune`: search for better settings, or compare what weights begin with."""
+"""`sensor-training tune`: searches for better settings, or compares initializers of weights."""
 
 import argparse
 import hashlib
@@ -15,14 +15,14 @@ _DEFAULT_SEEDS = 3
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add what to learn from, the study, and every setting."""
+    """Add the arguments: training data, the study, and every setting."""
     flags.add_training_data(command)
     command.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder for the trials, table, pictures and best.toml; where it holds trials, they go on",
+        help="folder for the trials, table, pictures and best.toml; trials that it holds are continued",
     )
     command.add_argument(
         "--study",
@@ -44,7 +44,13 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Do the trials that are still to be done; return the table."""
+    """Run the remaining trials; return the table of all.
+
+    Raises
+    ------
+    InvalidInputError : flags contradict each other, the data can't train a model, or the folder holds another
+        study.
+    """
     if arguments.trials is not None and arguments.study != "search":
         raise InvalidInputError("--trials belongs to --study search; expected --seeds, or neither")
     if arguments.seeds is not None and arguments.study != "initializers":

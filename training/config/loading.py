@@ -11,7 +11,7 @@ from training.config.settings import FitSettings
 
 __all__ = ["load_settings"]
 
-# What pydantic calls more or fewer numbers than a setting has.
+# pydantic's types of error for too many or too few numbers.
 _LENGTH_ERRORS = {"missing", "too_long", "tuple_type"}
 
 
@@ -31,7 +31,7 @@ def load_settings(file: Path | None, flags: Mapping[str, Any] | None = None) -> 
 
 
 def _describe_rule(problem: ErrorDetails) -> str | None:
-    """Return the rule of a setting that may be several numbers, where pydantic tells of one of them alone."""
+    """Return the rule of a setting with several numbers, where pydantic's text is about one of them."""
     name = str(problem["loc"][0])
     if name == "class_weight":
         return "must be balanced, none, or two numbers above 0, for Normal and Faulty"

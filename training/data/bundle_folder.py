@@ -1,4 +1,4 @@
-"""The folder that a bundle is written to."""
+"""Checks the folder that a bundle is written to."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ __all__ = ["check"]
 
 
 def check(folder: Path) -> None:
-    """Refuse to replace what is no bundle: the folder's old content is deleted.
+    """Refuse a folder with anything but a bundle in it, since saving deletes the old content.
 
     Raises
     ------

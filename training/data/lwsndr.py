@@ -1,9 +1,9 @@
-"""Import LWSNDR: the labelled recordings of pairs of motes by Suthaharan et al. (ISSNIP 2010).
+"""Imports LWSNDR: labelled recordings of pairs of motes by Suthaharan et al. (ISSNIP 2010).
 
 S. Suthaharan, M. Alzahrani, S. Rajasegarar, C. Leckie, M. Palaniswami, "Labelled data collection for
 anomaly detection in wireless sensor networks". A file holds one mote: reading number, mote, humidity,
-temperature, label; readings with the same number are from the same moment. Label 1 is an event that was
-staged (steam), which a healthy sensor reports as it is: it becomes the column `event`, not a fault.
+temperature, label; readings of two motes with the same number were taken at the same time. Label 1 marks a
+staged event (steam), which a healthy sensor measures correctly: it becomes the column `event`, not a fault.
 """
 
 from datetime import datetime
@@ -18,20 +18,20 @@ from training.data.recordings import NORMAL_LABEL
 __all__ = ["DEFAULT_START", "JoinedRecording", "join_motes"]
 
 SAMPLE_PERIOD_S = 5.0
-# The files hold no clock. This is the day of the multi-hop recordings, at an hour that suits six hours of
-# falling temperature.
+# The files have no times. This is the day of the multi-hop recordings, at an hour after which six hours of
+# falling temperature are plausible.
 DEFAULT_START = datetime.fromisoformat("2010-07-10T12:00:00+00:00")
 
 _COLUMNS = ["number", "mote", "humidity", "temperature", "event"]
 
 
 class JoinedRecording(NamedTuple):
-    """A recording made of two motes' files."""
+    """A recording joined from two motes' files."""
 
     frame: pd.DataFrame
     """`ts`, `group`, the features, `label` (1 throughout) and `event` (1 where either mote has one)."""
     unmatched_count: int
-    """Readings whose number only one of the two files has."""
+    """Number of readings whose number is in only one of the two files."""
 
 
 def join_motes(mote_a: Path, mote_b: Path, group: str | None, start: datetime) -> JoinedRecording:
@@ -39,8 +39,8 @@ def join_motes(mote_a: Path, mote_b: Path, group: str | None, start: datetime) -
 
     Parameters
     ----------
-    mote_a, mote_b : their readings become `temperature_1`, `humidity_1` and `temperature_2`, `humidity_2`.
-    group : the pair's name; None for `lwsndr/motes<a>-<b>` with the motes' numbers in the files.
+    mote_a, mote_b : the files; the first gives `temperature_1` and `humidity_1`, the second the others.
+    group : the name of the group; None for `lwsndr/motes<a>-<b>`, with the motes' numbers in the files.
     start : when reading number 1 was taken.
 
     Raises
@@ -75,7 +75,7 @@ def _read(path: Path) -> pd.DataFrame:
         )
     except OSError as error:
         raise InvalidInputError(f"{path}: can't be read: {error.strerror or error}") from error
-    except ValueError as error:  # wrong column counts and cells that aren't numbers
+    except ValueError as error:  # a wrong number of columns, or a cell that is no number
         first_line = str(error).splitlines()[0]
         raise InvalidInputError(
             f"{path}: is not an LWSNDR file ({first_line}); expected a header and rows of "

@@ -1,4 +1,4 @@
-"""Write a command's results into a folder, each file whole or not at all."""
+"""Writes a command's results into a folder, each file whole or not at all."""
 
 import fcntl
 import os
@@ -13,11 +13,11 @@ __all__ = ["create", "exclusive_lock", "write"]
 
 
 def create(folder: Path) -> None:
-    """Make the folder if it isn't there.
+    """Make the folder if it doesn't exist.
 
     Raises
     ------
-    InvalidInputError : something else has that name, or it can't be made.
+    InvalidInputError : the path is a file, or the folder can't be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -29,11 +29,11 @@ def create(folder: Path) -> None:
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Work in a folder that no other process works in; the lock goes with the process, however it ends.
+    """Lock a folder against other processes; the lock ends with the process, however that ends.
 
     Raises
     ------
-    InvalidInputError : another one does.
+    InvalidInputError : another process has the lock.
     """
     lock = os.open(folder, os.O_RDONLY)
     try:
@@ -48,7 +48,7 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files by name; one of the same name is replaced, others are left alone."""
+    """Write files by name: a file of the same name is replaced, and other files stay as they are."""
     for name, content in files.items():
         with atomic_file(folder / name) as draft:
             draft.write_bytes(content)

@@ -79,7 +79,7 @@ def read_labelled(path: Path) -> pd.DataFrame:
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write a recording so that it is there whole or not at all; one of the same name is replaced.
+    """Write a recording whole or not at all; a file of the same name is replaced.
 
     Raises
     ------

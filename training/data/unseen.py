@@ -1,4 +1,4 @@
-"""The part of some recordings that a bundle wasn't trained on: a model is not measured on what it learnt."""
+"""Selects the windows of recordings that a bundle was not trained on, to measure it on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,29 +16,29 @@ from training.data.prepare import prepare
 
 __all__ = ["load_windows", "training_settings"]
 
-# A calm hour may repeat a window by chance; a training part repeats far more of them.
+# A calm hour may repeat a window by chance; the training part repeats far more of them.
 _MIN_KNOWN_SHARE = 0.1
 
 
 def training_settings(bundle: Bundle) -> FitSettings:
-    """Return how a bundle was trained, from its manifest."""
+    """Return the settings that a bundle was trained with, from its manifest."""
     return FitSettings.model_validate(bundle.manifest.data["settings"])
 
 
 def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[Dataset, str]:
-    """Return the windows to measure a bundle on, and a line on which they are.
+    """Return the windows to measure a bundle on, and a text that says which these are.
 
-    Where it was trained on these recordings, that is their test part; else all of them. Whether it was is
-    told by the examples in the bundle, which are windows of its training part.
+    If the bundle was trained on these recordings, they are the test part, else all windows. `golden.json` in
+    the bundle tells: its examples are windows of the training part.
 
     Parameters
     ----------
     paths : labelled recordings.
-    folder, bundle : the bundle.
+    folder, bundle : the bundle's folder, and the loaded bundle.
 
     Raises
     ------
-    InvalidInputError : there is no window that it wasn't trained on, or none can be told apart.
+    InvalidInputError : all windows were trained on, or which ones were can't be told.
     """
     if list(bundle.manifest.feature_names) != recordings.FEATURE_NAMES:
         raise InvalidInputError(
@@ -55,8 +55,8 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
     is_same_scaler = np.array_equal(prepared.scaler.mean, bundle.scaler.mean)
     if not len(prepared.test) or (fit_settings.split == "random" and not is_same_scaler):
         raise InvalidInputError(
-            f"{source_names}: the bundle was trained on windows of it, and which ones it hasn't seen can't be told; "
-            "expected a recording that it wasn't trained on"
+            f"{source_names}: the bundle was trained on windows of it, and which ones it hasn't seen "
+            "can't be told; expected a recording that it wasn't trained on"
         )
     return (
         prepared.test,

@@ -1,6 +1,6 @@
-"""Labelled windows in a CSV file: 12 columns, oldest reading first, and `Label` 1 (Normal) or -1 (Faulty).
+"""Reads labelled windows from a CSV file: 12 columns, oldest reading first, and `Label` 1 or -1.
 
-The monitor's file of false alarms is one as well, and says of each window where it comes from.
+The file in which the monitor collects false alarms is one too, with further columns for each window's origin.
 """
 
 from pathlib import Path
@@ -30,20 +30,21 @@ _COLUMN_COUNT = STEPS * len(FEATURE_NAMES)
 def read(path: Path, sample_period: float) -> Dataset:
     """Read the windows and check every cell.
 
-    The file holds no time and no group: its order stands for time, each row one reading (`sample_period`
-    seconds) after the row before, as a window that slides over one group's readings gives them.
+    The file has no times and no groups. Its rows are taken for the sliding windows of one group: each is one
+    reading, that is `sample_period` seconds, later than the row before.
 
     Raises
     ------
-    InvalidInputError : the file can't be read, has other columns, or a cell isn't what its column holds. Rows are
-        counted from 1, without the header.
+    InvalidInputError : the file can't be read, has other columns, or a cell isn't what its column holds. Rows
+        are counted from 1, without the header.
     """
     table = _load(path)
     columns = [name for name in table.columns if name not in {_LABEL_COLUMN, *_ORIGIN_COLUMNS}]
     if _LABEL_COLUMN not in table.columns or len(columns) != _COLUMN_COUNT:
         raise InvalidInputError(
-            f"{path}: has the columns {', '.join(map(str, table.columns))}; expected {_LABEL_COLUMN} and {_COLUMN_COUNT} "
-            f"of {', '.join(FEATURE_NAMES)} for {STEPS} readings, oldest first"
+            f"{path}: has the columns {', '.join(map(str, table.columns))}; "
+            f"expected {_LABEL_COLUMN} and {_COLUMN_COUNT} of {', '.join(FEATURE_NAMES)} "
+            f"for {STEPS} readings, oldest first"
         )
     if table.empty:
         raise InvalidInputError(f"{path}: has no windows")
@@ -69,9 +70,9 @@ def read(path: Path, sample_period: float) -> Dataset:
 
 def _load(path: Path) -> pd.DataFrame:
     try:
-        # As text, so that a cell can be shown as it is written.
+        # As text, so that an error can show the cell as it is written.
         return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
     except OSError as error:
         raise InvalidInputError(f"{path}: can't be read: {error.strerror or error}") from error
-    except ValueError as error:  # what pandas raises for a damaged file derives from it
+    except ValueError as error:  # pandas' errors for damaged files derive from it
         raise InvalidInputError(f"{path}: is not readable as CSV: {str(error).splitlines()[0]}") from error

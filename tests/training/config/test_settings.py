@@ -15,21 +15,21 @@ CONFIG = ROOT / "config" / "training.toml"
 
 @pytest.fixture
 def settings_file(tmp_path: Path) -> Path:
-    """Return a settings file that says what none of the defaults is."""
+    """Return a settings file whose values differ from the defaults."""
     path = tmp_path / "training.toml"
     path.write_text('epochs = 7\nunits = [8, 4, 2]\nnetwork = "dense"\n')
     return path
 
 
 def test_every_setting_is_documented() -> None:
-    """config/training.toml holds each setting with its default, and nothing else."""
+    """config/training.toml has each setting with its default, and nothing else."""
     named = re.findall(r"^(\w+) = ", CONFIG.read_text(), flags=re.MULTILINE)
     assert set(named) == set(FitSettings.model_fields)
     assert load_settings(CONFIG) == FitSettings()
 
 
 def test_every_setting_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    """`fit --help` knows each setting."""
+    """`fit --help` lists a flag for each setting."""
     with pytest.raises(SystemExit):
         main(["fit", "--help"])
     output = capsys.readouterr().out
@@ -40,7 +40,7 @@ def test_every_setting_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
 def test_flag_over_environment_over_file_over_default(
     settings_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each source beats the next."""
+    """A flag beats the environment, which beats the file, which beats the default."""
     assert load_settings(None).epochs == FitSettings().epochs
     assert load_settings(settings_file).epochs == 7
     monkeypatch.setenv("TRAINING_EPOCHS", "8")
@@ -55,7 +55,7 @@ def test_flag_over_environment_over_file_over_default(
 def test_flags_and_environment_take_lists(
     given: str, expected: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`64,32,16` is three numbers, as a flag and in the environment, and a class weight a word or two."""
+    """Flags and variables take numbers as in `64,32,16`, and a class weight as a word or two numbers."""
     assert load_settings(None, {"units": "64,32,16"}).units == (64, 32, 16)
     monkeypatch.setenv("TRAINING_CLASS_WEIGHT", given)
     monkeypatch.setenv("TRAINING_DROPOUT", "0.2,0.1")
@@ -64,7 +64,7 @@ def test_flags_and_environment_take_lists(
 
 
 def test_the_notebooks_initializers_are_there() -> None:
-    """All eight can be set for either kind of weights, and orthogonal for the recurrent ones."""
+    """All eight can be set for both kinds of weights, and orthogonal for the recurrent ones."""
     for name in INITIALIZERS:
         FitSettings(kernel_initializer=name, recurrent_initializer=name)
     assert len(INITIALIZERS) == 8
@@ -96,8 +96,8 @@ def test_the_notebooks_initializers_are_there() -> None:
         ("epochs = ", "is not TOML"),
     ],
 )
-def test_a_wrong_file_is_told(text: str, message: str, tmp_path: Path) -> None:
-    """What is wrong is told with the file, the setting and the rule."""
+def test_a_wrong_file_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    """A wrong setting in the file is refused with the file, the setting and the rule."""
     path = tmp_path / "wrong.toml"
     path.write_text(text)
     with pytest.raises(InvalidInputError) as error:
@@ -118,10 +118,10 @@ def test_a_wrong_file_is_told(text: str, message: str, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_variable_is_told(
+def test_a_wrong_variable_is_refused(
     variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is wrong is told with the variable."""
+    """A wrong setting in the environment is refused with the name of the variable."""
     monkeypatch.setenv(variable, value)
     with pytest.raises(InvalidInputError, match=re.escape(message)):
         load_settings(None)
@@ -142,7 +142,7 @@ def test_a_wrong_variable_is_told(
 def test_a_wrong_flag_is_one_line_and_exit_2(
     flag: str, value: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A flag's mistake is told by its own name, before anything is read."""
+    """A wrong flag is refused with its name before any data are read."""
     with pytest.raises(SystemExit) as exit_info:
         main(["fit", "--recording", "none.csv", "--bundle", str(tmp_path / "b"), f"{flag}={value}"])
     assert exit_info.value.code == 2
@@ -151,7 +151,7 @@ def test_a_wrong_flag_is_one_line_and_exit_2(
 
 
 def test_settings_come_back_from_the_manifest() -> None:
-    """What a manifest keeps of the settings is enough to train again."""
+    """Settings survive the JSON of a manifest, so a bundle's training can be repeated."""
     settings = FitSettings(class_weight=(1.0, 3.0), units=(8, 4, 2))
     assert FitSettings.model_validate(settings.model_dump(mode="json")) == settings
     assert tomllib.loads(CONFIG.read_text())["units"] == [128, 64, 32]

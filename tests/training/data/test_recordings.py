@@ -16,8 +16,8 @@ def _write_csv(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_what_is_written_is_read_back(plant: pd.DataFrame, tmp_path: Path, suffix: str) -> None:
-    """A recording survives a file bit for bit, further columns included."""
+def test_a_written_recording_is_read_back(plant: pd.DataFrame, tmp_path: Path, suffix: str) -> None:
+    """A recording that is written and read is the same to the bit, further columns included."""
     path = tmp_path / f"recording{suffix}"
     frame = plant.assign(temperature_1=plant["temperature_1"] / 3, kind="")
     recordings.write(frame, path)
@@ -25,7 +25,7 @@ def test_what_is_written_is_read_back(plant: pd.DataFrame, tmp_path: Path, suffi
 
 
 def test_a_failed_write_leaves_nothing(plant: pd.DataFrame, tmp_path: Path) -> None:
-    """A recording that can't be written whole leaves the old one, and no draft beside it."""
+    """A recording that can't be written leaves the old file as it was, and no draft."""
     path = _write_csv(tmp_path, "old").rename(tmp_path / "recording.parquet")
     with pytest.raises(Exception, match="kind"):
         recordings.write(plant.assign(kind=[1, *["a"] * (len(plant) - 1)]), path)
@@ -48,7 +48,7 @@ def test_times_may_be_milliseconds(tmp_path: Path) -> None:
 
 
 def test_further_columns_are_kept(tmp_path: Path) -> None:
-    """A column that no rule is for is numbers where all its cells are, else text as the file has it."""
+    """A further column is numbers if all its cells are, else text as it is in the file."""
     path = _write_csv(
         tmp_path, HEADER.replace("\n", ",event,kind,note\n") + "1,g,1,2,3,4,1,0,,7\n2,g,1,2,3,4,1,1,,x\n"
     )
@@ -59,7 +59,7 @@ def test_further_columns_are_kept(tmp_path: Path) -> None:
 
 
 def test_an_empty_cell_is_no_error(tmp_path: Path) -> None:
-    """A missing number makes its reading incomplete, and that alone; a group may be called NA."""
+    """A missing number makes its own reading incomplete, and no other; a group may be called NA."""
     frame = recordings.read(_write_csv(tmp_path, HEADER + "1,NA,1,,3,4,1\n2,NA,1,2,3,4,1\n"))
     assert recordings.complete_mask(frame).tolist() == [False, True]
     assert frame["group"].tolist() == ["NA", "NA"]
@@ -94,6 +94,6 @@ def test_a_wrong_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
     [("ts,group,temperature_1\n1,g,2\n", "has no column 'humidity_1'"), (HEADER, "has no readings")],
 )
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    """A missing column or an empty file is told as such."""
+    """A file without a column that is needed, or without readings, is refused."""
     with pytest.raises(InvalidInputError, match=message):
         recordings.read(_write_csv(tmp_path, text))
