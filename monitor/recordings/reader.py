@@ -87,23 +87,27 @@ class RecordingBlock:
             is_invalid[index] |= not is_empty(self.cells[self.features[feature]][index])
         return np.flatnonzero(is_invalid)
 
-    def describe_problem(self, index: int) -> str:
-        """Describe the first cell that makes a reading incomplete or invalid: row, column, cell, rule.
+    def describe_problem(self, index: int, *, ignore_empty: bool = False) -> str:
+        """Describe the first problem of an incomplete or invalid reading: row, column, cell, rule.
 
-        Cells with something that their column can't hold come before empty ones.
+        Parameters
+        ----------
+        ignore_empty : whether to skip the empty cells of features, for a reading of `find_invalid`. Otherwise
+            they come after cells that are no numbers.
         """
-        missing = [
+        unusable = [
             name
-            for name, value in zip(self.features, self.values[index].tolist(), strict=True)
-            if value != value  # noqa: PLR0124, NaN
+            for name, is_unusable in zip(self.features, np.isnan(self.values[index]).tolist(), strict=True)
+            if is_unusable
         ]
-        missing.sort(key=lambda name: is_empty(self.cells[name][index]))  # a stable sort
+        empty = [name for name in unusable if is_empty(self.cells[name][index])]
+        invalid = [name for name in unusable if name not in empty]
         if np.isnan(self.ts[index]):
             column, expected = "ts", EXPECTED_TS
         elif not self.groups[index]:
             column, expected = "group", EXPECTED_GROUP
-        elif missing:
-            column, expected = missing[0], EXPECTED_VALUE
+        elif invalid or (empty and not ignore_empty):
+            column, expected = (invalid or empty)[0], EXPECTED_VALUE
         else:
             column, expected = "label", EXPECTED_LABEL
         return describe_cell(self.first_row + index, column, self.cells[column][index], expected)

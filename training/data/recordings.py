@@ -50,7 +50,7 @@ def read(path: Path) -> pd.DataFrame:
     block = Recording(path).read(FEATURE_NAMES)
     invalid = block.find_invalid()
     if len(invalid):
-        raise InvalidInputError(f"{path}: {block.describe_problem(int(invalid[0]))}")
+        raise InvalidInputError(f"{path}: {block.describe_problem(int(invalid[0]), ignore_empty=True)}")
     parsed = {
         "ts": block.ts,
         "group": block.groups,

@@ -69,6 +69,7 @@ def test_an_empty_cell_is_no_error(tmp_path: Path) -> None:
     ("row", "message"),
     [
         ("2,g,1,wet,3,4,1", "row 2: humidity_1 is 'wet'; expected a number between"),
+        ("2,g,,2,3,4,0", "row 2: label is '0'; expected"),
         ("2,g,1,2,3,4,0", "row 2: label is '0'; expected 1 (Normal) or -1 (Faulty)"),
         (
             "noon,g,1,2,3,4,1",
