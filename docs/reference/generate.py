@@ -15,7 +15,6 @@ import json
 import re
 import sys
 import textwrap
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -309,7 +308,7 @@ def _subcommands(command: argparse.ArgumentParser) -> Iterator[tuple[str, argpar
 
 
 def _monitor_commands() -> str:
-    return _commands(build_monitor_parser(defaultdict(lambda: lambda _: 0)))
+    return _commands(build_monitor_parser())
 
 
 def _training_commands() -> str:
