@@ -22,6 +22,7 @@ from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import Evaluation
 from training.faults.healthy_recordings import HealthyRecordings
 from training.network import export, models, onnx_graph, weights
+from training.network.history import best_epoch
 from training.network.suppress_stderr import suppress_stderr
 from training.network.train import TrainedNetwork
 from training.report import model_card
@@ -120,15 +121,14 @@ def _build_manifest(
 def _describe_training(
     prepared: PreparedData, trained: TrainedNetwork, settings: FitSettings
 ) -> dict[str, object]:
-    losses = trained.history["val_loss"]
     return {
         **prepared.sources,
         "train": _window_counts(prepared.train),
         "validation": _window_counts(prepared.validation),
         "test": _window_counts(prepared.test),
         "cleaning": prepared.cleaning.as_dict(),
-        "epochs": len(losses),
-        "best_epoch": int(np.argmin(losses)) + 1,
+        "epochs": len(trained.history["val_loss"]),
+        "best_epoch": best_epoch(trained.history),
         "normal": np.median(
             prepared.train.baselines, axis=0
         ).tolist(),  # levels and units, where one is asked for

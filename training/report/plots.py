@@ -18,6 +18,7 @@ from training.evaluate.comparison_table import ComparisonTable
 from training.evaluate.curves import Calibration
 from training.evaluate.incidents import IncidentMetrics
 from training.evaluate.quality import Evaluation, WindowMetrics
+from training.network.history import best_epoch
 
 __all__ = [
     "box_plots",
@@ -65,12 +66,12 @@ def losses(history: Mapping[str, Sequence[float]]) -> bytes:
     """Draw the loss of each epoch on the training and the validation part, and the epoch that was kept."""
     train, validation = np.array(history["loss"]), np.array(history["val_loss"])  # (epoch,)
     epochs = np.arange(1, len(train) + 1)
-    best = int(np.argmin(validation))
+    best = best_epoch(history)
     figure, axes = _panel("Loss of each epoch", (8, 4.2))
     marker = "o" if len(train) == 1 else None
     axes.plot(epochs, train, color=_BLUE, marker=marker, label="training part")
     axes.plot(epochs, validation, color=_VERMILION, linestyle="--", marker=marker, label="validation part")
-    axes.plot(best + 1, validation[best], "o", color=_VERMILION, label=f"kept: epoch {best + 1}")
+    axes.plot(best, validation[best - 1], "o", color=_VERMILION, label=f"kept: epoch {best}")
     axes.set(xlabel="epoch", ylabel="binary cross-entropy (log scale)", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()

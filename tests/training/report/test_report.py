@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 
 from monitor.bundle import Manifest
 from tests.support.browser import Browser
@@ -14,7 +15,7 @@ from training.data.recordings import FEATURE_NAMES, FEATURES
 from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import evaluate
 from training.network.weights import LayerWeights
-from training.report import model_card
+from training.report import model_card, page
 
 HTML_GROUP_NAME = "line<1>/\"'&<img src=http://elsewhere.example/x.png>"
 
@@ -183,6 +184,12 @@ def test_without_a_test_part(findings: model_card.Findings) -> None:
     files = model_card.build(without_evaluation)
     assert "nothing here says how good it is" in files["report/report.html"].decode()
     assert set(files) == {"report/report.html", "report/loss.png", "report/boxes.png"}
+
+
+def test_a_missing_value_is_an_error() -> None:
+    """A template that uses a value which no view has fails, instead of leaving its place empty."""
+    with pytest.raises(UndefinedError, match="is undefined"):
+        page.render("model_card.html.j2", {})
 
 
 def _fields(manifest: Manifest) -> dict[str, object]:
