@@ -28,7 +28,7 @@ from training.data.cleaning import clean
 from training.data.dataset import Dataset
 from training.data.prepare import PreparedData
 from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, FEATURES
-from training.evaluate import quality
+from training.evaluate import window_metrics
 from training.evaluate.classifiers import ScoreFunction, build_candidates
 from training.faults.inject import inject
 from training.faults.kinds import FAULT_KINDS, SensorStats
@@ -172,7 +172,7 @@ def measure(
     faulty_recording = inject(site.healthy, 0.3, TEST_SEED)
     faulty_data = transform(site.build_windows(faulty_recording))
     faulty_data = faulty_data[site.without_staged_event(faulty_recording, faulty_data)]
-    test_quality = quality.measure(faulty_data, predict_faulty(faulty_data))
+    test_quality = window_metrics.measure(faulty_data, predict_faulty(faulty_data))
     healthy_data = transform(site.build_windows(site.healthy))
     healthy_predictions = predict_faulty(healthy_data)
     event_free = site.without_staged_event(site.healthy, healthy_data)

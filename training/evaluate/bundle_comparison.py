@@ -25,6 +25,7 @@ from monitor.core.rules import default_max_gap
 from training.data import recordings
 from training.data.dataset import STEPS
 from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES
+from training.evaluate import window_metrics
 from training.faults.healthy_recordings import HealthyRecordings
 
 __all__ = [
@@ -126,16 +127,14 @@ def measure_bundle(folder: Path, name: str, data: ComparisonData) -> BundleMetri
     """
     is_judged, called_faulty = _backtest(folder, data)
     rows = data.is_held_out & ~data.is_original
-    truth, predicted = data.is_faulty[rows], called_faulty[rows]
-    true_positives, false_positives, false_negatives = (
-        int(n.sum()) for n in (predicted & truth, predicted & ~truth, ~predicted & truth)
-    )
+    outcomes = window_metrics.count_outcomes(data.is_faulty[rows], called_faulty[rows])
+    _, faulty = window_metrics.class_reports(outcomes)
     return BundleMetrics(
         name=name,
         judged_share=float(is_judged[data.is_held_out].mean()),
-        f1=2 * true_positives / max(1, 2 * true_positives + false_positives + false_negatives),
-        recall=true_positives / max(1, true_positives + false_negatives),
-        false_share=false_positives / max(1, int((~truth).sum())),
+        f1=faulty.f1 or 0.0,
+        recall=faulty.recall or 0.0,
+        false_share=outcomes.false_share or 0.0,
         original_false_share=float(called_faulty[data.is_held_out & data.is_original].mean()),
     )
 

@@ -17,8 +17,9 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from monitor.bundle.scaler import Scaler
 from monitor.core.rules import DEFAULT_THRESHOLD
 from training.data.dataset import Dataset
-from training.evaluate import incidents, quality
+from training.evaluate import incidents, window_metrics
 from training.evaluate.classifiers import Candidate, ScoreFunction
+from training.evaluate.window_metrics import WindowMetrics
 
 __all__ = [
     "ClassifierResult",
@@ -56,7 +57,7 @@ class ClassifierResult:
     """What was chosen on the validation part."""
     candidates: int
     """How many there were to choose from."""
-    quality: quality.WindowMetrics
+    quality: WindowMetrics
     false_alarms_a_day: float
     """Incidents begun on a healthy window, a day and group of judged time. Who calls nearly all Faulty has
     few, for its one incident never ends: read it with `quality.false_share`."""
@@ -118,7 +119,7 @@ def select_candidate(
     best: tuple[float, str, ScoreFunction] | None = None
     for candidate in candidates:
         score = candidate.train(scaled, parts.train.faulty)
-        f1 = quality.measure(parts.validation, score(scaled_validation) > DEFAULT_THRESHOLD).f1 or 0.0
+        f1 = window_metrics.measure(parts.validation, score(scaled_validation) > DEFAULT_THRESHOLD).f1 or 0.0
         if best is None or f1 > best[0]:
             best = (f1, candidate.settings, score)
         advance()
@@ -142,7 +143,7 @@ def measure_on_test(
         name=name,
         settings=settings,
         candidates=candidates,
-        quality=quality.measure(parts.test, called_faulty),
+        quality=window_metrics.measure(parts.test, called_faulty),
         false_alarms_a_day=incidents.measure(
             parts.test, called_faulty, parts.sample_period
         ).false_alarms_a_day,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import metrics
 
 from monitor.bundle.model import Classifier
 from monitor.bundle.scaler import Scaler
@@ -100,7 +101,8 @@ def compute_importance(
     scaled = scaler.transform(windows)  # (window, step, feature)
 
     def f1(permuted: NDArray[np.float32]) -> float:
-        return _f1(faulty, classifier.score(permuted) > threshold)
+        called_faulty = classifier.score(permuted) > threshold
+        return float(metrics.f1_score(faulty, called_faulty, zero_division=0.0))
 
     if not faulty.any():
         raise ValueError("no window is Faulty, expected some to find")
@@ -136,9 +138,3 @@ def _shuffle_slice(
     copy = scaled.copy()
     copy[:, *window_slice] = scaled[rng.permutation(len(scaled))][:, *window_slice]
     return copy
-
-
-def _f1(faulty: NDArray[np.bool_], called_faulty: NDArray[np.bool_]) -> float:
-    found = int((faulty & called_faulty).sum())
-    errors = int((faulty != called_faulty).sum())
-    return 2 * found / (2 * found + errors) if found else 0.0

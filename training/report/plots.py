@@ -17,7 +17,8 @@ from training.data.cleaning import BoxStats
 from training.evaluate.comparison_table import ComparisonTable
 from training.evaluate.curves import Calibration
 from training.evaluate.incidents import IncidentMetrics
-from training.evaluate.quality import Evaluation, WindowMetrics
+from training.evaluate.quality import Evaluation
+from training.evaluate.window_metrics import WindowMetrics
 from training.network.history import best_epoch
 
 __all__ = [

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+import numpy as np
+from sklearn import metrics
+
 from monitor.core.errors import InvalidInputError
 from monitor.core.rules import DEFAULT_THRESHOLD
 from training.config.settings import FitSettings
 from training.data.prepare import PreparedData
-from training.evaluate import quality
+from training.evaluate import window_metrics
 from training.network import models
 from training.network.backend import keras
 from training.network.train import train
@@ -37,13 +40,13 @@ def measure(
     keras.backend.clear_session()
     trained = train(prepared, settings, callbacks)
     scores = models.score(trained.network, prepared.scaler.transform(prepared.validation.windows))
-    return quality.measure(prepared.validation, scores > DEFAULT_THRESHOLD).f1 or 0.0
+    return window_metrics.measure(prepared.validation, scores > DEFAULT_THRESHOLD).f1 or 0.0
 
 
 def all_faulty_f1(prepared: PreparedData) -> float:
     """Return what a network that has learnt nothing can get: the F1 of calling every window Faulty."""
-    share = float(prepared.validation.faulty.mean())
-    return 2 * share / (1 + share)
+    faulty = prepared.validation.faulty
+    return float(metrics.f1_score(faulty, np.ones_like(faulty), zero_division=0.0))
 
 
 class EpochProgress(keras.callbacks.Callback):  # type: ignore[misc]

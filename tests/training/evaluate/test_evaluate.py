@@ -15,7 +15,8 @@ from training.data.dataset import Dataset
 from training.data.prepare import prepare
 from training.data.unseen import training_settings
 from training.evaluate import curves
-from training.evaluate.quality import Evaluation, evaluate, format_report, measure
+from training.evaluate.quality import Evaluation, evaluate, format_report
+from training.evaluate.window_metrics import measure
 
 HEALTHY_WINDOW = "20,55,20,55," * 2 + "20,55,20,55"
 

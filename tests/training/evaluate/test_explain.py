@@ -89,7 +89,7 @@ def test_the_spread_is_over_the_repeats(toy_bundle: Path) -> None:
 
 def test_a_part_of_the_windows_can_be_enough(toy_bundle: Path) -> None:
     """With a limit so many windows are judged, drawn from all over them."""
-    result = _importance(toy_bundle, at_most=100)
+    result = _importance(toy_bundle, max_windows=100)
     assert result.windows == 100
     assert 10 < result.faulty < 40
 
