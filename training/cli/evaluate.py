@@ -79,7 +79,7 @@ def _evaluate_recordings(arguments: argparse.Namespace, loaded_bundle: Bundle) -
     # pandas, scikit-learn and matplotlib take seconds to import, and one window needs none of them.
     from training.data import unseen  # noqa: PLC0415
     from training.evaluate import quality  # noqa: PLC0415
-    from training.report import plots  # noqa: PLC0415
+    from training.report import evaluation_plots  # noqa: PLC0415
 
     if arguments.out:
         output_folder.create(arguments.out)
@@ -88,22 +88,21 @@ def _evaluate_recordings(arguments: argparse.Namespace, loaded_bundle: Bundle) -
     scores = loaded_bundle.classifier.score(loaded_bundle.scaler.transform(data.windows))
     result = quality.evaluate(data, scores, manifest.threshold, manifest.sample_period)
     document = {"bundle": manifest.id, "windows_of": note, **result.as_dict()}
-    pictures = plots.evaluation_plots(result)
+    pictures = evaluation_plots.evaluation_plots(result)
     text = f"bundle {manifest.id} on {note}\n\n{quality.format_report(result)}"
     if arguments.against:
-        from rich.console import Console  # noqa: PLC0415
-
         from training.console import task_progress  # noqa: PLC0415 - TensorFlow
+        from training.console.terminal import make_console  # noqa: PLC0415
         from training.evaluate import classifier_comparison  # noqa: PLC0415
+        from training.report import comparison_plots  # noqa: PLC0415
 
         settings = unseen.training_settings(loaded_bundle)
-        console = Console(highlight=False, markup=False, soft_wrap=True)
         with task_progress.show_progress(
-            "candidate", classifier_comparison.task_count(settings), 0, console
+            "candidate", classifier_comparison.task_count(settings), 0, make_console()
         ) as progress:
             tables = classifier_comparison.compare(arguments.recording, loaded_bundle, settings, progress)
         document["against"] = [table.as_dict() for table in tables]
-        pictures["against.png"] = plots.classifier_f1(tables)
+        pictures["against.png"] = comparison_plots.classifier_f1(tables)
         text = "\n\n".join([text, *map(str, tables)])
     if arguments.out:
         numbers = json.dumps(document, indent=2, allow_nan=False).encode()

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from monitor import bundle
 from monitor.bundle import Manifest
 from monitor.core.errors import InvalidInputError
 from training.cli import flags
 from training.console import task_progress
+from training.console.terminal import make_console
 from training.data import output_folder, unseen
 from training.evaluate import permutation_importance
 from training.evaluate.permutation_importance import Importance
@@ -42,16 +42,15 @@ def run(arguments: argparse.Namespace) -> str:
     ------
     InvalidInputError : the bundle or a recording can't be used, or the bundle finds no Faulty window.
     """
-    from training.report import model_plots  # noqa: PLC0415 - matplotlib takes a second to import
+    from training.report import figures, importance_plots  # noqa: PLC0415 - matplotlib takes a second to import
 
     loaded_bundle = bundle.load(arguments.bundle)
     manifest = loaded_bundle.manifest
     data, source = unseen.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
     output_folder.create(arguments.out)
     parts = (manifest.steps + 1) * (len(manifest.feature_names) + 1) - 1
-    console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
-        with task_progress.show_progress("part", parts, 0, console) as progress:
+        with task_progress.show_progress("part", parts, 0, make_console()) as progress:
             importance = permutation_importance.compute_importance(
                 loaded_bundle.scaler,
                 loaded_bundle.classifier,
@@ -64,10 +63,10 @@ def run(arguments: argparse.Namespace) -> str:
             )
     except ValueError as error:
         raise InvalidInputError(f"{_join_paths(arguments.recording)}: {error}") from error
-    steps = model_plots.step_names(manifest.steps)
+    steps = figures.step_names(manifest.steps)
     files = {
         "importance.json": _to_json(importance, manifest, steps),
-        "importance.png": model_plots.importance(importance, manifest.features),
+        "importance.png": importance_plots.importance(importance, manifest.features),
     }
     output_folder.write(arguments.out, files)
     return (

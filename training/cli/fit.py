@@ -66,8 +66,8 @@ def run(arguments: argparse.Namespace) -> str:
             if comparison_data and reference_folder
             else None
         )
+        from training.console.terminal import make_console  # noqa: PLC0415
         from training.fit.fit import fit  # noqa: PLC0415 - TensorFlow takes seconds: after the checks
-        from training.network.epoch_progress import make_console  # noqa: PLC0415
 
         console = make_console()
         if healthy:

@@ -24,7 +24,7 @@ def configure(command: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> str:
     """Write the table and one picture per layer; return the table."""
     from training.network import weights  # noqa: PLC0415 - matplotlib takes a second to import
-    from training.report import model_plots  # noqa: PLC0415
+    from training.report import weights_plots  # noqa: PLC0415
 
     manifest, layers = weights.load_layers(arguments.bundle)
     frame = pd.DataFrame(weights.weights_table(layers))
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> str:
     for number, layer in enumerate(layers):
         if layer.arrays:
             inputs = _input_names(manifest, len(next(iter(layer.arrays.values())))) if number == first else ()
-            files[f"{number:02}_{layer.name}.png"] = model_plots.layer_weights(number, layer, inputs)
+            files[f"{number:02}_{layer.name}.png"] = weights_plots.layer_weights(number, layer, inputs)
     output_folder.create(arguments.out)
     output_folder.write(arguments.out, files)
     total = int(frame["numbers"].sum())
@@ -49,6 +49,6 @@ def _input_names(manifest: Manifest, count: int) -> Sequence[str]:
     """Return the names of the first layer's inputs: the features, or those of all steps for a flat window."""
     if count == len(manifest.feature_names):
         return manifest.feature_names
-    from training.report.model_plots import step_names  # noqa: PLC0415
+    from training.report.figures import step_names  # noqa: PLC0415
 
     return [f"{step} {name}" for step in step_names(manifest.steps) for name in manifest.feature_names]

@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace) -> str:
     if arguments.seeds is not None and arguments.study != "initializers":
         raise InvalidInputError("--seeds belongs to --study initializers; expected --trials, or neither")
     settings = flags.read_settings(arguments)
+    from training.console.terminal import make_console  # noqa: PLC0415
     from training.data.prepare import prepare  # noqa: PLC0415
-    from training.network.epoch_progress import make_console  # noqa: PLC0415
     from training.tune import studies, trials  # noqa: PLC0415
     from training.tune.objective import drop_test_part  # noqa: PLC0415
 
@@ -69,11 +69,18 @@ def run(arguments: argparse.Namespace) -> str:
         "settings": settings.model_dump(mode="json"),
     }
     with trials.open_study(arguments.out, arguments.study, user_attrs) as study:
-        if arguments.study == "search":
-            plan = trials.search_plan(settings, arguments.trials or _DEFAULT_TRIALS)
-            return studies.run_search(study, plan, prepared, settings, arguments.out, make_console())
-        plan = trials.initializer_plan(settings, arguments.seeds or _DEFAULT_SEEDS)
-        return studies.compare_initializers(study, plan, prepared, settings, arguments.out, make_console())
+        is_search = arguments.study == "search"
+        study_run = studies.StudyRun(
+            study=study,
+            plan=trials.search_plan(settings, arguments.trials or _DEFAULT_TRIALS)
+            if is_search
+            else trials.initializer_plan(settings, arguments.seeds or _DEFAULT_SEEDS),
+            prepared=prepared,
+            settings=settings,
+            out=arguments.out,
+            console=make_console(),
+        )
+        return studies.run_search(study_run) if is_search else studies.compare_initializers(study_run)
 
 
 def _file_digest(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""Trained network -> the bundle's contents: model, manifest, golden windows, report."""
+"""Trained network -> bundle: ONNX model, manifest, golden windows, report."""
 
 from datetime import UTC, datetime
 from importlib import metadata
@@ -30,7 +30,7 @@ from training.report.findings import Findings
 
 __all__ = ["write"]
 
-# Enough to rank what the model leans on, within a second or two.
+# Enough to rank the features and steps, within a second or two.
 _WINDOWS_TO_EXPLAIN = 2000
 
 
@@ -41,7 +41,13 @@ def write(
     settings: FitSettings,
     healthy: HealthyRecordings | None = None,
 ) -> bundle.Manifest:
-    """Measure the network on the test part as the monitor runs it, and write the bundle."""
+    """Measure the network on the test part as the monitor runs it, and write the bundle.
+
+    Parameters
+    ----------
+    folder : the bundle's folder; an older bundle there is replaced.
+    healthy : the recordings, where they came without labels.
+    """
     scaler, test = prepared.scaler, prepared.test
     onnx = onnx_graph.to_onnx(trained.network)
     classifier = Classifier(onnx, STEPS, len(FEATURE_NAMES))

@@ -1,4 +1,4 @@
-"""Prepared windows -> bundle. Importing this takes some seconds: it brings TensorFlow."""
+"""Train on prepared windows and write the bundle. The import of TensorFlow takes some seconds."""
 
 from pathlib import Path
 
@@ -13,9 +13,9 @@ from training.data.prepare import PreparedData
 from training.faults.healthy_recordings import HealthyRecordings
 from training.fit import bundle_contents
 from training.network import epoch_progress
-from training.network.train import TrainedNetwork, train
+from training.network.train import train
 
-__all__ = ["TrainedNetwork", "fit", "train"]
+__all__ = ["fit"]
 
 
 def fit(
@@ -29,15 +29,15 @@ def fit(
 
     Parameters
     ----------
-    prepared : what `prepare` made of recordings or labelled windows, with the same settings.
-    folder : the bundle's; replaced whole if it is there.
-    settings : how to train.
+    prepared : result of `prepare` with the same settings.
+    folder : the bundle's folder; an older bundle there is replaced.
+    settings : settings of the training.
     console : where progress is shown.
     healthy : the recordings, where they came without labels.
 
     Raises
     ------
-    InvalidInputError : the folder holds something else, or these settings can't train a model.
+    InvalidInputError : the folder holds something other than a bundle, or the training diverged.
     """
     bundle_folder.check(folder)
     console.print(_format_summary(prepared))

@@ -1,9 +1,9 @@
-"""The pictures of the model card, each with its caption."""
+"""The pictures of the model card with their captions."""
 
 from base64 import b64encode
 from dataclasses import dataclass
 
-from training.report import model_plots, plots, suspects_plots
+from training.report import evaluation_plots, importance_plots, suspects_plots, training_plots
 from training.report.findings import Findings
 
 __all__ = ["Picture", "draw"]
@@ -31,25 +31,25 @@ _EVALUATION_TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture with what it shows."""
+    """A picture with its description."""
 
     png: bytes
     alt: str
-    """What a screen reader says in its place."""
+    """Text that a screen reader reads instead."""
     caption: str
 
     @property
     def data_uri(self) -> str:
-        """The picture as the source of an image that is part of the page."""
+        """The picture as the `src` of an `img` element, so that the page needs no other file."""
         return "data:image/png;base64," + b64encode(self.png).decode()
 
 
 def draw(findings: Findings) -> dict[str, Picture]:
-    """Return the pictures that these findings can fill, by file name."""
+    """Return the pictures by file name, without those that the findings have no data for."""
     cleaning, manifest = findings.cleaning, findings.manifest
     drawn = {
         "loss.png": Picture(
-            plots.losses(findings.history),
+            training_plots.losses(findings.history),
             "Loss of each epoch on the training and the validation part",
             "Dropout and class weights act on the training part's loss only, so it can lie above the other.",
         )
@@ -62,17 +62,17 @@ def draw(findings: Findings) -> dict[str, Picture]:
         )
     if cleaning.before:
         drawn["boxes.png"] = Picture(
-            plots.box_plots(cleaning.before, cleaning.after, manifest.features, cleaning.factor),
+            training_plots.box_plots(cleaning.before, cleaning.after, manifest.features, cleaning.factor),
             "Box plots of each feature and step before and after the cleaning",
             "Dots are values beyond the whiskers; quartiles here are over all groups, so some stay that are "
             "within their own group's.",
         )
     if findings.evaluation:
-        for name, png in plots.evaluation_plots(findings.evaluation).items():
+        for name, png in evaluation_plots.evaluation_plots(findings.evaluation).items():
             drawn[name] = Picture(png, *_EVALUATION_TEXTS[name])
     if findings.importance:
         drawn["importance.png"] = Picture(
-            model_plots.importance(findings.importance, manifest.features),
+            importance_plots.importance(findings.importance, manifest.features),
             "Heat map of permutation importance by step and feature",
             "How much F1 falls when this value is shuffled among the windows.",
         )
