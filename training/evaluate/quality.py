@@ -1,4 +1,4 @@
-"""How good scores are on windows that training hasn't seen: windows, curves, incidents."""
+"""Evaluate scores on windows that training has not seen: shares of windows, curves, incidents."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ __all__ = ["Evaluation", "evaluate", "format_report"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """All that is known of one model on one set of windows."""
+    """All measures of one model on one set of windows."""
 
     threshold: float
     """A window is called Faulty where its score is above this."""
@@ -36,7 +36,7 @@ class Evaluation:
 
 
 def evaluate(data: Dataset, scores: FloatArray, threshold: float, sample_period: float) -> Evaluation:
-    """Compare scores (window,) with the truth.
+    """Measure scores (window,) against the truth.
 
     Parameters
     ----------
@@ -63,7 +63,8 @@ def format_report(result: Evaluation) -> str:
     lines = [
         f"{'':<10}{'precision':>10}{'recall':>10}{'F1':>10}{'windows':>10}",
         *(
-            f"{report.name:<10}{_format_share(report.precision)}{_format_share(report.recall)}{_format_share(report.f1)}{report.windows:>10,}"
+            f"{report.name:<10}{_format_share(report.precision)}{_format_share(report.recall)}"
+            f"{_format_share(report.f1)}{report.windows:>10,}"
             for report in quality.class_reports()
         ),
         "",
@@ -84,7 +85,7 @@ def format_report(result: Evaluation) -> str:
 
 
 def _single_class_note(quality: WindowMetrics) -> list[str]:
-    """Return what is the matter where the truth is all of one class."""
+    """Return a note on what the figures do not show where the truth is all of one class; else nothing."""
     if not quality.found + quality.missed:
         return [
             "All windows are Normal: this tells how many are called Faulty, and nothing of faults missed;",

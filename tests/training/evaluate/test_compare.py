@@ -12,9 +12,9 @@ from monitor.core.errors import InvalidInputError
 from training.data import unseen
 from training.data.dataset import Dataset
 from training.data.prepare import prepare
-from training.evaluate import classifier_comparison, classifiers, comparison_table
+from training.evaluate import candidate_selection, classifier_comparison, classifiers, comparison_table
+from training.evaluate.candidate_selection import DataSplit
 from training.evaluate.classifiers import CANDIDATES_PER_CLASSIFIER, Candidate, ScoreFunction
-from training.evaluate.comparison_table import DataSplit
 from training.network.augmentation import JointShift
 
 JOINT_SHIFT = JointShift(2.0, np.ones(4))
@@ -47,11 +47,11 @@ def _threshold_candidate(limit: float) -> Candidate:
 
 def test_the_validation_part_chooses() -> None:
     """Who would be best on the test part isn't taken for that: the test part has no say."""
-    settings, score = comparison_table.select_candidate(
+    settings, score = candidate_selection.select_candidate(
         [_threshold_candidate(4), _threshold_candidate(2), _threshold_candidate(0)], _data_split()
     )
     assert settings == "above 2"
-    result = comparison_table.measure_on_test("x", settings, 3, score, _data_split())
+    result = candidate_selection.measure_on_test("x", settings, 3, score, _data_split())
     assert result.quality.false_alarms == 2
 
 
@@ -109,7 +109,7 @@ def test_the_same_seed_gives_the_same_scores() -> None:
 
 def test_the_table_names_all() -> None:
     """A line each, with F1, MCC, recall of each kind, false alarms a day and time for a million windows."""
-    result = comparison_table.measure_on_test(
+    result = candidate_selection.measure_on_test(
         "range check", "", 4, _threshold_candidate(2).train(np.empty(0), np.empty(0)), _data_split()
     )
     header, _, line = str(comparison_table.ComparisonTable("time", (result,))).splitlines()
