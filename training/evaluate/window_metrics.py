@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import metrics
 
 from monitor.core.verdicts import FAULTY, NORMAL
 from training.data.dataset import Dataset
@@ -41,6 +40,8 @@ class Outcomes(NamedTuple):
     @property
     def mcc(self) -> float | None:
         """Matthews correlation coefficient; None unless truth and predictions hold both classes."""
+        from sklearn import metrics  # noqa: PLC0415 - most commands measure nothing
+
         passed, false_alarms, missed, found = self
         if 0 in (passed + false_alarms, missed + found, passed + missed, false_alarms + found):
             return None  # scikit-learn gives 0, as for a model that guesses
@@ -121,6 +122,8 @@ def count_outcomes(faulty: NDArray[np.bool_], called_faulty: NDArray[np.bool_]) 
 
 def class_reports(outcomes: Outcomes) -> tuple[ClassReport, ClassReport]:
     """Return the classification report: the line of Normal, then that of Faulty."""
+    from sklearn import metrics  # noqa: PLC0415 - most commands measure nothing
+
     if not any(outcomes):  # scikit-learn refuses weights that are all 0
         return ClassReport(NORMAL, None, None, None, 0), ClassReport(FAULTY, None, None, None, 0)
     columns = metrics.precision_recall_fscore_support(
