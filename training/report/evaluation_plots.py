@@ -43,7 +43,7 @@ def confusion_matrix(quality: WindowMetrics) -> bytes:
     names = ["Normal", "Faulty"]
     axes.set_xticks([0, 1], names)
     axes.set_yticks([0, 1], names)
-    axes.set(xlabel="the model says", ylabel="truth")
+    axes.set(xlabel="prediction", ylabel="truth")
     figure.colorbar(image, label="share of the row")
     return png(figure)
 
@@ -56,14 +56,17 @@ def curves(result: Evaluation) -> bytes:
     figure = Figure(figsize=(10, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot(roc.x, roc.y, color=BLUE)
-    left.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="a coin")
+    left.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="random guessing")
     left.set(xlabel="share of Normal windows called Faulty", ylabel="share of Faulty windows found (recall)")
     left.set_title(f"ROC, area {roc.area:.4f}")
     right.step(precision_recall.x, precision_recall.y, color=BLUE, where="pre")
     faulty = quality.found + quality.missed
     faulty_share = faulty / (faulty + quality.passed + quality.false_alarms)
-    right.axhline(faulty_share, color=GREY, linestyle=":", label=f"a coin: {faulty_share:.2f}")
-    right.set(xlabel="share of Faulty windows found (recall)", ylabel="share of alarms that are right")
+    right.axhline(faulty_share, color=GREY, linestyle=":", label=f"random guessing: {faulty_share:.2f}")
+    right.set(
+        xlabel="share of Faulty windows found (recall)",
+        ylabel="share of Faulty calls that are right (precision)",
+    )
     right.set_title(f"Precision and recall, area {precision_recall.area:.4f}")
     label = f"threshold {result.threshold:g}"
     left.plot([quality.false_share], [quality.recall], "o", color=VERMILION, label=label)
@@ -81,7 +84,7 @@ def calibration(result: Calibration) -> bytes:
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     is_filled = result.window_counts > 0
-    above.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="a score that means what it says")
+    above.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfect calibration")
     above.plot(result.predicted[is_filled], result.observed[is_filled], "o-", color=BLUE, label="the model")
     above.set(ylabel="share that is Faulty", ylim=(-0.03, 1.03))
     above.set_title(f"Calibration: error {result.error:.4f}, Brier score {result.brier:.4f}")
@@ -121,6 +124,6 @@ def delays(incidents: IncidentMetrics) -> bytes:
     figure, axes = panel("Delay from a fault's first reading to its alert", (8, 3.6))
     axes.bar_label(axes.bar(range(len(counts)), counts, color=BLUE), [f"{n:,}" if n else "" for n in counts])
     axes.set_xticks(range(len(counts)), [*map(str, range(_MAX_DELAY)), f"{_MAX_DELAY}+"])
-    axes.set(xlabel="readings", ylabel="faults with an alert of their own")
+    axes.set(xlabel="readings", ylabel="number of faults")
     axes.margins(y=0.12)
     return png(figure)

@@ -25,11 +25,11 @@ def importance(result: Importance, features: Sequence[Feature]) -> bytes:
     heat.set_xticks(range(len(names)), names)
     heat.set_yticks(range(len(steps)), steps)
     heat.set_ylabel("step (t: newest)")
-    heat.set_title("one value of the window", fontsize=10)
+    heat.set_title("each value of the window", fontsize=10)
     below = figure.add_subplot(grid[1, 0])
-    _draw_bars(below, names, result.feature_mean, result.feature_spread, "whole feature, its steps together")
+    _draw_bars(below, names, result.feature_mean, result.feature_spread, "each feature, its steps together")
     right = figure.add_subplot(grid[0, 1], sharey=below)
-    _draw_bars(right, steps, result.step_mean, result.step_spread, "whole step, its features together")
+    _draw_bars(right, steps, result.step_mean, result.step_spread, "each step")
     note = figure.add_subplot(grid[1, 1])
     note.set_axis_off()
     note.text(
@@ -41,7 +41,7 @@ def importance(result: Importance, features: Sequence[Feature]) -> bytes:
         va="top",
         fontsize=9,
     )
-    figure.suptitle("Permutation importance: what shuffling costs in F1 of Faulty")
+    figure.suptitle("Permutation importance: drop in F1 of Faulty by shuffling")
     return png(figure)
 
 

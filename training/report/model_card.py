@@ -1,4 +1,4 @@
-"""Findings of a training -> the model card: what to know before trusting the model."""
+"""Findings of a training -> model card: what to know before trusting the model."""
 
 from training.report import model_view, page, pictures, recording_view, results_view
 from training.report.findings import Findings
@@ -9,7 +9,7 @@ __all__ = ["Findings", "build"]
 def build(findings: Findings) -> dict[str, bytes]:
     """Return the report's files by their path in the bundle: `report/report.html` and its pictures.
 
-    The page holds its pictures itself, so it can be passed on alone; the files are for other documents.
+    The page contains its pictures, so it can be passed on alone; the picture files are for other documents.
     """
     drawn = pictures.draw(findings)
     manifest = findings.manifest
@@ -31,5 +31,5 @@ def build(findings: Findings) -> dict[str, bytes]:
     )
     return {
         "report/report.html": html,
-        **{f"report/{name}": picture.png for name, picture in drawn.items()},
+        **{f"report/{name}": png for name, png in drawn.items()},
     }

@@ -1,4 +1,4 @@
-"""What the report shows of how the model was made: bundle, data, cleaning, split, network, training."""
+"""Values for the templates on how the model was made: bundle, data, cleaning, split, network, training."""
 
 from datetime import UTC, datetime
 
@@ -12,7 +12,7 @@ __all__ = ["bundle", "cleaning", "data", "network", "split", "training", "versio
 
 
 def bundle(manifest: Manifest) -> dict[str, object]:
-    """Return which bundle the report is about."""
+    """Return id, number of steps, time of creation and version of the bundle."""
     return {
         "id": manifest.id,
         "steps": manifest.steps,
@@ -111,7 +111,7 @@ def training(findings: Findings) -> dict[str, object]:
 
 
 def versions(manifest: Manifest) -> dict[str, str]:
-    """Return the version of each library that took part, by its name."""
+    """Return the version of each library that was used, by name."""
     return dict(sorted(manifest.versions.items()))
 
 

@@ -1,8 +1,9 @@
 """Render the model card from the templates beside this module: one HTML file that fetches nothing.
 
-Whatever a view holds is escaped. A name that a template uses and no view has is an error, not an empty place.
+All values are escaped. A name that a template uses and no view has is an error.
 """
 
+from base64 import b64encode
 from collections.abc import Mapping
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -16,7 +17,7 @@ def render(template: str, views: Mapping[str, object]) -> bytes:
     Parameters
     ----------
     template : a file's name in `templates/`.
-    views : what the template may use, by name: plain values.
+    views : the values that the template can use, by name.
     """
     return _environment().get_template(template).render(views).encode()
 
@@ -30,8 +31,18 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"percent": _percent, "share": _share, "thousands": _thousands}
+    environment.filters |= {
+        "data_uri": _data_uri,
+        "percent": _percent,
+        "share": _share,
+        "thousands": _thousands,
+    }
     return environment
+
+
+def _data_uri(png: bytes) -> str:
+    """Return a picture as the `src` of an `img` element, so that the page needs no other file."""
+    return "data:image/png;base64," + b64encode(png).decode()
 
 
 def _percent(share: float, digits: int = 1) -> str:

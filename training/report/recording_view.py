@@ -1,4 +1,4 @@
-"""What the report shows of recordings without labels: how long they are, and what looks like faults."""
+"""Values for the template `recording`: length of recordings without labels, and suspicious stretches."""
 
 from training.faults import healthy_recordings
 from training.faults.healthy_recordings import FAULT_RATE, HealthyRecordings

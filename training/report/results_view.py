@@ -1,11 +1,11 @@
-"""What the report shows of the results on the test part: windows, kinds of fault, alerts."""
+"""Values for the templates `summary` and `results`: shares of windows, kinds of fault, alerts."""
 
 from training.evaluate.quality import Evaluation
 from training.report.findings import Findings
 
 __all__ = ["results", "summary"]
 
-# What the project asks of the hardest kinds, see the README's section on quality.
+# Recall that the project requires of the hardest kinds of fault, see the README's section on quality.
 _WEAK_RECALL = 0.85
 
 

@@ -42,7 +42,7 @@ def _draw_panel(axes: Axes, frames: Sequence[pd.DataFrame], stretch: SuspiciousS
             axes.plot(minutes, readings[name], style, color=colour, marker=".", markersize=3, label=name)
     unit = next(feature.unit for feature in FEATURES if feature.name in suspects)
     axes.set_title(f"{stretch.group}, {stretch.feature}: {stretch.reason}", fontsize=9)
-    axes.set(xlabel="minutes since its begin", ylabel=unit)
+    axes.set(xlabel="minutes from its start", ylabel=unit)
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=8)
 

@@ -101,7 +101,7 @@ def initializers(results: Sequence[InitializerResult], all_faulty_f1: float) -> 
     axes.set_yticks(rows, [f"{result.name}\n{result.formula}" for result in results], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(-0.02, 1.02)  # a whisker may end outside the range of F1
-    axes.set(title="What weights begin with, and what comes of it", xlabel="F1 of Faulty, validation part")
+    axes.set(title="F1 by initialiser of the weights", xlabel="F1 of Faulty, validation part")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3)
     return png(figure)
