@@ -50,7 +50,7 @@ def _draw_all() -> dict[str, bytes]:
 
 
 def test_every_picture_is_a_small_png() -> None:
-    """Each can be read as a picture, is large enough to read and below 150 KB."""
+    """Each picture is a PNG of readable size, below 150 KB, and not blank."""
     for name, png in _draw_all().items():
         pixels = matplotlib.image.imread(BytesIO(png), format="png")
         assert min(pixels.shape[:2]) > 300, name
@@ -59,7 +59,7 @@ def test_every_picture_is_a_small_png() -> None:
 
 
 def test_pictures_need_no_display() -> None:
-    """Nothing imports pyplot, which would look for a display and keep figures in memory."""
+    """Pyplot is not imported: it would need a display and keep figures in memory."""
     code = """
 import sys
 from training.report import comparison_plots, evaluation_plots, training_plots, weights_plots
@@ -70,13 +70,13 @@ sys.exit("matplotlib.pyplot" in sys.modules)
 
 
 def test_the_same_data_is_the_same_file() -> None:
-    """Two runs draw the same bytes, so that a bundle's sums don't change by themselves."""
+    """The same data gives the same bytes, so the checksums of a bundle do not change."""
     assert _draw_all() == _draw_all()
 
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_windows_of_one_class(count: int) -> None:
-    """Where there is nothing to find, what can be drawn is drawn and the rest left out."""
+    """Where all windows are of one class, pictures that need both classes are left out."""
     assert set(evaluation_plots.evaluation_plots(_evaluation(count, both_classes=False))) == {
         "confusion.png",
         "calibration.png",
@@ -84,11 +84,11 @@ def test_windows_of_one_class(count: int) -> None:
 
 
 def test_a_single_epoch_can_be_drawn() -> None:
-    """A single epoch is a point on the loss curve, not an empty picture."""
+    """The losses of a single epoch can be drawn."""
     png = training_plots.losses({"loss": [0.5], "val_loss": [0.4]})
     assert matplotlib.image.imread(BytesIO(png), format="png").size
 
 
 def test_a_loss_of_zero_can_be_drawn() -> None:
-    """A loss that reaches 0 has no logarithm, and is no reason to fail."""
+    """A loss of 0 can be drawn on the logarithmic scale."""
     assert training_plots.losses({"loss": [0.5, 0.0], "val_loss": [0.0, 0.0]})
