@@ -1,4 +1,4 @@
-# Two commands do everything: `make demo` and `make test`.
+# `make demo` shows the monitor at work, `make test` runs all tests; both install what they need.
 
 PYTHON ?= python3
 SECONDS ?=
@@ -9,25 +9,25 @@ EXTRAS := training,demo,dev
 
 .PHONY: demo bundle test chaos bench lint format docs quality unseen constraints clean
 
-# Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends by itself.
+# Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends after 60 s.
 demo: $(VENV)/installed $(DEMO)/bundle/SHA256SUMS $(DEMO)/plant.csv
 	$(BIN)/sensor-monitor demo --bundle $(DEMO)/bundle --recording $(DEMO)/plant.csv $(if $(SECONDS),--seconds $(SECONDS))
 
-# TESTS="tests/monitor -k windows" runs some of them.
+# TESTS="tests/monitor -k windows" runs only some of them.
 TESTS ?= tests
 test: $(VENV)/installed
 	$(BIN)/python -m pytest $(TESTS)
 
-# Kills, cuts, floods and lies at full length, half an hour of it; prints a table and fails where a figure
-# that must be 0 isn't. ROWS="kill broker" runs the rows whose names have one of these words, SCALE=0.1 a tenth.
+# Runs all fault scenarios, which takes half an hour; prints a table, and fails if a count that must be 0 isn't.
+# ROWS="kill broker" runs only rows whose names contain one of these words, SCALE=0.1 a tenth of each.
 SEED ?= 1
 SCALE ?= 1
 ROWS ?=
 chaos: $(VENV)/installed
 	$(BIN)/python -m tests.chaos --seed $(SEED) --scale $(SCALE) $(ROWS)
 
-# How fast it is beside a bare paho client and others, three rounds of each, about a quarter of an hour; prints
-# two tables and leaves them and bench.json in var/bench. ROWS="paho 1000" and SCALE=0.1 as above.
+# Compares the monitor's speed with a bare paho client and others, in three rounds, which takes about a quarter of
+# an hour; prints two tables, and writes them and bench.json to var/bench. ROWS="paho 1000" and SCALE=0.1 as above.
 ROUNDS ?= 3
 bench: $(VENV)/installed $(DEMO)/bundle/SHA256SUMS
 	$(BIN)/python -m tests.bench --bundle $(DEMO)/bundle --rounds $(ROUNDS) --scale $(SCALE) $(ROWS)
@@ -42,7 +42,7 @@ format: $(VENV)/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# Writes what comes from the code into the pages of docs/reference.
+# Writes the generated parts of the pages in docs/reference.
 docs: $(VENV)/installed
 	$(BIN)/python docs/reference/generate.py
 
@@ -53,8 +53,8 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	touch $@
 
-# One simulated plant: training sees its hours 0 to 6, the demo replays hours 6 to 10. Few epochs and large
-# batches make a bundle within half a minute; `sensor-training fit` by itself takes more care.
+# One simulated plant: training uses its hours 0 to 6, the demo replays hours 6 to 10. With few epochs and large
+# batches training takes half a minute; the defaults of `sensor-training fit` train longer.
 $(DEMO)/training.csv: | $(VENV)/installed
 	$(BIN)/sensor-training simulate --out $(DEMO)/healthy.csv --hours 6
 	$(BIN)/sensor-training inject $(DEMO)/healthy.csv --out $@
@@ -66,8 +66,8 @@ $(DEMO)/plant.csv: | $(VENV)/installed
 	$(BIN)/sensor-training simulate --out $(DEMO)/later.csv --from-hour 6 --hours 4
 	$(BIN)/sensor-training inject $(DEMO)/later.csv --out $@ --rate 0.05 --seed 1
 
-# The README's table: the network beside other classifiers on real recordings, for five draws of faults. Takes
-# 50 minutes; RECORDINGS is the folder with lwsndr/ in it.
+# Compares the network with other classifiers on real recordings, for five random draws of injected faults. Takes
+# 50 minutes; RECORDINGS is the folder that contains lwsndr/.
 RECORDINGS ?= $(SENSOR_MONITOR_RECORDINGS)
 QUALITY := var/quality
 quality: $(VENV)/installed
@@ -82,8 +82,8 @@ quality: $(VENV)/installed
 	done
 	$(BIN)/python tests/quality/summary.py $(QUALITY)/report-*/evaluation.json
 
-# Sites that no model has seen: the two real ones and a simulated one, each left out in turn, without and with a
-# baseline; faults of every kind, faults that last, staged events. Takes about ten minutes.
+# Measures models on sites that they were not trained on: two real sites and a simulated one are left out in turn,
+# without and with a baseline; with faults of every kind, lasting faults and staged events. Takes about ten minutes.
 UNSEEN := var/unseen
 unseen: $(VENV)/installed
 	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/multihop_outdoor_moteid1_data.txt \
@@ -93,24 +93,24 @@ unseen: $(VENV)/installed
 	$(BIN)/sensor-training simulate --out $(UNSEEN)/simulated.csv --groups 2 --hours 8 --seed 3
 	$(BIN)/python -m tests.quality.unseen_sites $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv $(UNSEEN)/simulated.csv
 
-# The bundle that comes with the monitor, in a minute or two: a day of simulated plants of every kind, and
-# recordings of real ones at rest where some are given (REAL="a.csv b.csv"). Its report stays in var/default.
+# Makes the bundle that comes with the monitor, in a minute or two: from a day of simulated plants of every kind, and
+# from healthy recordings of real plants if given (REAL="a.csv b.csv"). Its report stays in var/default.
 DEFAULT := var/default
 KINDS := mild outdoor indoor cold-room kiln greenhouse
 REAL ?=
 bundle: $(KINDS:%=$(DEFAULT)/%.csv)
-	rm -rf monitor/bundle/default  # the new one would be compared with it, which one of other rules can't be
+	rm -rf monitor/bundle/default  # otherwise `fit` compares the new bundle with it, which fails if the rules changed
 	$(BIN)/sensor-training fit --healthy $^ $(REAL) --bundle $(DEFAULT)/bundle --epochs $(EPOCHS) --batch-size 256
 	mkdir -p monitor/bundle/default
 	cd $(DEFAULT)/bundle && cp manifest.json model.onnx scaler.json golden.json SHA256SUMS $(CURDIR)/monitor/bundle/default
-# More fit the simulated plants better and real ones no better: besides the steam that was staged there, two real
-# sites had one alert after 6 epochs, and two after 10.
+# More epochs improve the fit on simulated plants but not on real ones: apart from the staged steam events, two real
+# sites had one alert after 6 epochs and two after 10.
 EPOCHS ?= 6
 
 $(DEFAULT)/%.csv: | $(VENV)/installed
 	$(BIN)/sensor-training simulate --kind $* --groups 2 --hours 24 --out $@
 
-# Pins every version, from a fresh environment with the newest that pyproject.toml allows.
+# Pins the version of every package, from a new environment with the newest versions that pyproject.toml allows.
 constraints:
 	rm -rf $(VENV)-constraints
 	$(PYTHON) -m venv $(VENV)-constraints

@@ -1,8 +1,8 @@
-# The monitor, without TensorFlow. From the root of the repository:
+# Image of the monitor, without TensorFlow. From the root of the repository:
 #   docker build --file docker/monitor.Dockerfile --tag sensor-monitor:0.1.0 .
 FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY monitor monitor
 COPY training training
 RUN python -m venv /opt/sensor-monitor
@@ -16,7 +16,8 @@ LABEL org.opencontainers.image.title="sensor-monitor" \
 COPY --from=build /opt/sensor-monitor /opt/sensor-monitor
 RUN mkdir -p /var/lib/sensor-monitor && chown 10001:10001 /var/lib/sensor-monitor
 
-# The environment beats a file, so these hold with any monitor.toml. Loopback in a container is nobody's.
+# Environment variables override the file, so these apply with any monitor.toml. The HTTP server listens on all
+# addresses, because the loopback address of a container can't be reached from outside.
 ENV PATH=/opt/sensor-monitor/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     MONITOR_BUNDLE=/data/bundle \
@@ -28,7 +29,7 @@ USER 10001:10001
 WORKDIR /var/lib/sensor-monitor
 VOLUME /var/lib/sensor-monitor
 EXPOSE 9108
-# Whether the pipeline works. Whether the broker is there is asked on /readyz: a restart wouldn't bring it back.
+# /livez checks the pipeline. /readyz would check the broker too, and a restart wouldn't bring that back.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["python", "-c", "import os, http.client as h; c = h.HTTPConnection('127.0.0.1', int(os.environ['MONITOR_HTTP__PORT']), timeout=4); c.request('GET', '/livez'); raise SystemExit(c.getresponse().status != 200)"]
 ENTRYPOINT ["sensor-monitor"]

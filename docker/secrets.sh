@@ -1,11 +1,12 @@
 #!/bin/sh
-# Makes what compose.yaml takes from docker/secrets: a password for each login, and the broker's file of hashes.
-# Passwords that are there stay; for a new one, remove its file first.
+# Makes the files in docker/secrets that compose.yaml uses: a password for each login, and the broker's password
+# file with their hashes. Existing passwords are kept; for a new password, remove its file first.
 set -eu
 cd "$(dirname "$0")"
 broker=eclipse-mosquitto:2.0.22
 
-# Containers read these files under ids of their own, so the folder is what keeps others out.
+# Containers read these files with their own user ids, so the files are readable by all and only the folder's
+# permissions protect them.
 mkdir -p secrets
 chmod 700 secrets
 for name in monitor operator plant grafana; do

@@ -1,8 +1,8 @@
-# What makes the bundle, TensorFlow and all. From the root of the repository:
+# Image of the training commands, with TensorFlow. From the root of the repository:
 #   docker build --file docker/training.Dockerfile --tag sensor-training:0.1.0 .
 FROM python:3.11.14-slim-bookworm AS build
 WORKDIR /src
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY monitor monitor
 COPY training training
 RUN python -m venv /opt/sensor-monitor
@@ -16,7 +16,7 @@ LABEL org.opencontainers.image.title="sensor-training" \
 COPY --from=build /opt/sensor-monitor /opt/sensor-monitor
 RUN mkdir -p /data && chown 10001:10001 /data
 
-# matplotlib keeps a list of fonts, which is all that is written outside /data.
+# MPLCONFIGDIR: matplotlib's font cache is the only file that is written outside /data.
 ENV PATH=/opt/sensor-monitor/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     MPLCONFIGDIR=/tmp

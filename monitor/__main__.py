@@ -1,4 +1,4 @@
-"""`python -m monitor` is `sensor-monitor`."""
+"""Runs the command `sensor-monitor` for `python -m monitor`."""
 
 import sys
 

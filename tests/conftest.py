@@ -1,4 +1,4 @@
-"""What tests share: real parts on free ports, and a bundle that is made in a moment."""
+"""Fixtures and helpers of all tests: real brokers on free ports, and a bundle that takes no training."""
 
 import os
 import shutil
@@ -14,23 +14,28 @@ import pytest
 from tests.support.toy_bundle import save_toy_bundle
 
 for variable in [name for name in os.environ if name.startswith(("MONITOR_", "TRAINING_"))]:
-    del os.environ[variable]  # what somebody set for a plant of theirs must not reach the tests
+    del os.environ[variable]  # settings for somebody's real plant must not reach the tests
 
 ROOT = Path(__file__).parent.parent
-"""Of the checkout."""
+"""The folder of the checkout."""
 TIMEOUT_S = 60.0
-"""Seconds until a test gives up on a condition: generous, for nobody waits for it unless it fails."""
+"""Seconds until a test gives up waiting: generous, because only a failing test waits that long."""
 
 
 def skip_or_fail(name: str, reason: str) -> None:
-    """Skip for want of something, or fail where SENSOR_MONITOR_REQUIRE says that it must be there."""
+    """Skip the test because something is missing, or fail it if SENSOR_MONITOR_REQUIRE names it."""
     if name in os.environ.get("SENSOR_MONITOR_REQUIRE", "").split(","):
         pytest.fail(f"{name} is required: {reason}")
     pytest.skip(reason)
 
 
 def wait_until(condition: Callable[[], object], description: str) -> None:
-    """Wait for a condition, looking often."""
+    """Wait until a condition is true, checking it every 10 ms; fail the test after `TIMEOUT_S`.
+
+    Parameters
+    ----------
+    description : the condition in words, for the failure.
+    """
     deadline = time.monotonic() + TIMEOUT_S
     pause = threading.Event()
     while not condition():
@@ -40,14 +45,14 @@ def wait_until(condition: Callable[[], object], description: str) -> None:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a port of the loopback interface that nothing listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
         return port
 
 
 def is_listening(port: int) -> bool:
-    """Say whether somebody listens on a port."""
+    """Return whether something listens on a port of the loopback interface."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:
@@ -56,7 +61,13 @@ def is_listening(port: int) -> bool:
 
 
 class Mosquitto:
-    """A real broker that a test starts and stops."""
+    """A real broker that a test starts and stops.
+
+    Parameters
+    ----------
+    folder : for its configuration and log.
+    config_lines : lines of mosquitto.conf beside the listener; default: any client may connect.
+    """
 
     def __init__(self, folder: Path, *config_lines: str) -> None:
         program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
@@ -76,25 +87,25 @@ class Mosquitto:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start, and wait until it answers."""
+        """Start it, and wait until it listens."""
         with self._config_file.with_suffix(".log").open("ab") as log:
             self._process = subprocess.Popen([self._program, "-c", self._config_file], stdout=log, stderr=log)
-        wait_until(lambda: is_listening(self.port), "mosquitto answers")
+        wait_until(lambda: is_listening(self.port), "mosquitto listens")
 
     def stop(self) -> None:
-        """Stop as an administrator would."""
+        """Stop it with SIGTERM, as an administrator would."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(TIMEOUT_S)
 
 
 BrokerFactory = Callable[..., Mosquitto]
-"""Builds a broker with these lines in its configuration, or one that lets everybody in."""
+"""Returns a broker, not started yet, with these lines of configuration; default: any client may connect."""
 
 
 @pytest.fixture
 def new_broker(tmp_path: Path) -> Iterator[BrokerFactory]:
-    """Brokers that a test starts when it likes, and that don't outlive it."""
+    """A function that returns brokers for the test to start; they are stopped after it."""
     built: list[Mosquitto] = []
 
     def build(*lines: str) -> Mosquitto:
@@ -108,7 +119,7 @@ def new_broker(tmp_path: Path) -> Iterator[BrokerFactory]:
 
 @pytest.fixture
 def mosquitto(new_broker: BrokerFactory) -> Mosquitto:
-    """A broker that lets everybody in."""
+    """A running broker to which any client may connect."""
     broker = new_broker()
     broker.start()
     return broker
@@ -116,7 +127,7 @@ def mosquitto(new_broker: BrokerFactory) -> Mosquitto:
 
 @pytest.fixture(scope="session")
 def toy_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A verified bundle that calls a window Faulty where the two temperatures differ by more than 5 degC."""
+    """A verified bundle: Faulty is a window with a reading whose temperatures differ by more than 5 degC."""
     folder = tmp_path_factory.mktemp("toy") / "bundle"
     save_toy_bundle(folder)
     return folder

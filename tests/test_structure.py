@@ -1,4 +1,4 @@
-"""Who may import whom, and what no source file does: the contracts stand in pyproject.toml."""
+"""Imports keep to the contracts in pyproject.toml, and sources use no forbidden functions."""
 
 import ast
 import os
@@ -13,21 +13,22 @@ import pytest
 from tests.conftest import ROOT
 
 SOURCES = sorted((ROOT / "monitor").rglob("*.py")) + sorted((ROOT / "training").rglob("*.py"))
-PURE = [path for path in SOURCES if path.relative_to(ROOT).parts[1] in {"ingest", "detect", "groups"}]
+PURE_SOURCES = [path for path in SOURCES if path.relative_to(ROOT).parts[1] in {"ingest", "detect", "groups"}]
 
 
-def _named(paths: list[Path]) -> list[object]:
+def _path_params(paths: list[Path]) -> list[object]:
+    """Return the paths as test parameters, with their relative paths as ids."""
     return [pytest.param(path, id=str(path.relative_to(ROOT))) for path in paths]
 
 
-def _names(path: Path) -> Iterator[str]:
-    """Yield every plain name that a file uses."""
+def _used_names(path: Path) -> Iterator[str]:
+    """Yield every unqualified name in a source file."""
     yield from (node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name))
 
 
 @pytest.fixture
-def copy(tmp_path: Path) -> Path:
-    """Return a copy of the sources and the contracts that a test may spoil."""
+def project_copy(tmp_path: Path) -> Path:
+    """A copy of the sources and the contracts that a test may change."""
     for package in ("monitor", "training"):
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
@@ -35,23 +36,26 @@ def copy(tmp_path: Path) -> Path:
 
 
 def _lint_imports(folder: Path) -> tuple[int, str]:
-    """Return the exit code of lint-imports and what it printed, on one line."""
-    done = subprocess.run(
+    """Return the exit code of lint-imports and its output on one line."""
+    result = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200"}, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
-    return done.returncode, " ".join(done.stdout.split())
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(folder), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return result.returncode, " ".join(result.stdout.split())
 
 
-def test_contracts_hold(copy: Path) -> None:
+def test_contracts_hold(project_copy: Path) -> None:
     """All imports keep to the contracts."""
-    code, text = _lint_imports(copy)
+    code, text = _lint_imports(project_copy)
     assert (code, "0 broken" in text) == (0, True), text
 
 
 @pytest.mark.parametrize(
-    ("changes", "broken"),
+    ("changes", "message"),
     [
         (
             {"monitor/detect/ranges.py": "import monitor.config.settings"},
@@ -77,32 +81,34 @@ def test_contracts_hold(copy: Path) -> None:
         ({"training/fit/fit.py": "import monitor.web.app"}, "training is not allowed to import monitor.web"),
     ],
     ids=["stage-settings", "stage-log-indirectly", "monitor-training", "sideways", "paho", "training-web"],
-)  # fmt: skip
-def test_contracts_break(copy: Path, changes: dict[str, str], broken: str) -> None:
-    """An import that the contracts forbid is found, an indirect one too."""
+)
+def test_forbidden_import_breaks_a_contract(
+    project_copy: Path, changes: dict[str, str], message: str
+) -> None:
+    """lint-imports reports an import that a contract forbids, also an indirect one."""
     for name, line in changes.items():
-        with (copy / name).open("a") as file:
+        with (project_copy / name).open("a") as file:
             file.write(f"\n{line}  # noqa\n")
-    code, text = _lint_imports(copy)
+    code, text = _lint_imports(project_copy)
     assert code == 1
-    assert broken in text
+    assert message in text
 
 
-def test_rooms() -> None:
-    """No module of the monitor lies beside its rooms, but for the package's own."""
+def test_modules_are_in_subpackages() -> None:
+    """All modules of `monitor` but `__init__` and `__main__` are in subpackages."""
     assert {path.name for path in (ROOT / "monitor").glob("*.py")} == {"__init__.py", "__main__.py"}
 
 
-@pytest.mark.parametrize("path", _named(PURE))
-def test_stages_open_nothing(path: Path) -> None:
+@pytest.mark.parametrize("path", _path_params(PURE_SOURCES))
+def test_stages_do_no_io(path: Path) -> None:
     """A stage calls neither open, print nor input."""
-    assert not set(_names(path)) & {"open", "print", "input"}
+    assert not set(_used_names(path)) & {"open", "print", "input"}
 
 
-@pytest.mark.parametrize("path", _named(SOURCES))
-def test_nothing_runs_what_it_reads(path: Path) -> None:
-    """Nothing evaluates text as code."""
-    assert not set(_names(path)) & {"eval", "exec", "__import__"}
+@pytest.mark.parametrize("path", _path_params(SOURCES))
+def test_no_source_evaluates_text(path: Path) -> None:
+    """No source evaluates text as code."""
+    assert not set(_used_names(path)) & {"eval", "exec", "__import__"}
 
 
 # Annotations of plain data: what a record may consist of, and what a constructor may take any number of.

@@ -1,4 +1,4 @@
-"""Grafana's dashboard of sensor-monitor; `python -m config.grafana.dashboard` writes its JSON anew."""
+"""The Grafana dashboard of sensor-monitor; `python -m config.grafana.dashboard` generates its JSON."""
 
 import json
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from config.grafana.panels import (
     BLUE,
+    DATA_SOURCE,
     GREEN,
     GREY,
     INSTANCE_MATCHERS,
-    RATE,
+    RATE_SELECTOR,
     RED,
-    SOURCE,
     YELLOW,
     Panel,
-    heat_map,
-    lines,
-    quantiles,
+    heatmap_panel,
+    line_panel,
+    quantile_panel,
     stat_panel,
 )
 
@@ -28,27 +28,41 @@ __all__ = ["DASHBOARD_FILE", "to_json"]
 
 DASHBOARD_FILE = Path(__file__).parent / "dashboards" / "sensor-monitor.json"
 
-_P = "sensor_monitor_"
+_METRIC_PREFIX = "sensor_monitor_"
 _LATENCY_TARGET = 0.1
-"""Seconds; rules.yml has the same in SensorMonitorSlow."""
+"""Seconds; the same as in the rule SensorMonitorSlow of rules.yml."""
 _BY_INSTANCE = "sum by (instance)"
-_FAULTY_SHARE = (
-    f'{_BY_INSTANCE} (rate({_P}predictions_total{{{INSTANCE_MATCHERS},label="Faulty"}}[$__rate_interval])) '
-    f"/ {_BY_INSTANCE} (rate({_P}predictions_total{RATE}))"
-)
+_FAULTY = 'label="Faulty"'
+_REFUSED = 'outcome!~"judged|filling|warming|skipped"'
 
 
-def _at_a_glance() -> Iterator[Panel]:
+def _series(metric: str, *matchers: str) -> str:
+    """Return the PromQL selector of a monitor's metric for the chosen instances, with further matchers."""
+    return f"{_METRIC_PREFIX}{metric}{{{','.join([INSTANCE_MATCHERS, *matchers])}}}"
+
+
+def _rate(metric: str, *matchers: str, window: str = "$__rate_interval") -> str:
+    return f"rate({_series(metric, *matchers)}[{window}])"
+
+
+def _increase(metric: str, *matchers: str, window: str) -> str:
+    return f"increase({_series(metric, *matchers)}[{window}])"
+
+
+def _overview_panels() -> Iterator[Panel]:
     yield stat_panel(
         "Connection",
         "Whether the monitor answers and has its broker. Down: nothing is judged; see SensorMonitorDown.",
         "none",
-        # 0 down, 1 no broker, 2 connected; a target that is down has no other metric than `up`.
+        # 0 down, 1 no broker, 2 connected; of a target that is down, Prometheus has no metric but `up`.
         {
-            "{{instance}}": f"up{{{INSTANCE_MATCHERS}}} + (up{{{INSTANCE_MATCHERS}}} * {_P}mqtt_connected{{{INSTANCE_MATCHERS}}} or 0 * up{{{INSTANCE_MATCHERS}}})"
+            "{{instance}}": (
+                f"up{{{INSTANCE_MATCHERS}}} + "
+                f"(up{{{INSTANCE_MATCHERS}}} * {_series('mqtt_connected')} or 0 * up{{{INSTANCE_MATCHERS}}})"
+            )
         },
         (None, RED),
-        words={"0": ("down", RED), "1": ("no broker", RED), "2": ("connected", GREEN)},
+        value_texts={"0": ("down", RED), "1": ("no broker", RED), "2": ("connected", GREEN)},
     )
     yield stat_panel(
         "Last reading",
@@ -56,7 +70,7 @@ def _at_a_glance() -> Iterator[Panel]:
         "s",
         {
             "{{instance}}": (
-                f"time() - (({_P}last_reading_timestamp_seconds{{{INSTANCE_MATCHERS}}} > 0) "
+                f"time() - (({_series('last_reading_timestamp_seconds')} > 0) "
                 f"or process_start_time_seconds{{{INSTANCE_MATCHERS}}})"
             )
         },
@@ -68,7 +82,7 @@ def _at_a_glance() -> Iterator[Panel]:
         "Alerts firing",
         "Incidents that are open: groups whose sensors can't be believed now.",
         "none",
-        {"{{instance}}": f"{_P}alerts_firing{{{INSTANCE_MATCHERS}}}"},
+        {"{{instance}}": _series("alerts_firing")},
         (None, GREEN),
         (1, YELLOW),
     )
@@ -78,8 +92,8 @@ def _at_a_glance() -> Iterator[Panel]:
         "percentunit",
         {
             "{{instance}}": (
-                f'{_BY_INSTANCE} (rate({_P}predictions_total{{{INSTANCE_MATCHERS},label="Faulty"}}[1h])) '
-                f"/ ({_BY_INSTANCE} (rate({_P}predictions_total{{{INSTANCE_MATCHERS}}}[1h])) > 0)"
+                f"{_BY_INSTANCE} ({_rate('predictions_total', _FAULTY, window='1h')}) "
+                f"/ ({_BY_INSTANCE} ({_rate('predictions_total', window='1h')}) > 0)"
             )
         },
         (None, GREEN),
@@ -90,7 +104,7 @@ def _at_a_glance() -> Iterator[Panel]:
         "Silent groups",
         "Groups without a usable reading for windows.stale_after. `state/#` below base_topic says which.",
         "none",
-        {"{{instance}}": f'{_P}groups{{{INSTANCE_MATCHERS},state="silent"}}'},
+        {"{{instance}}": _series("groups", 'state="silent"')},
         (None, GREEN),
         (1, YELLOW),
     )
@@ -98,142 +112,140 @@ def _at_a_glance() -> Iterator[Panel]:
         "Bundle",
         "The id of the bundle that judges. The same training gives the same id.",
         "none",
-        {"{{id}}": f"{_P}bundle_info{{{INSTANCE_MATCHERS}}}"},
+        {"{{id}}": _series("bundle_info")},
         (None, BLUE),
-        by_name=True,
+        show_name=True,
     )
 
 
-def _judging() -> Iterator[Panel]:
-    yield lines(
+def _prediction_panels() -> Iterator[Panel]:
+    yield line_panel(
         "Readings",
         "What became of readings. Only `judged` has a verdict.",
         "cps",
-        {"{{outcome}}": f"sum by (outcome) (rate({_P}readings_total{RATE}))"},
+        {"{{outcome}}": f"sum by (outcome) ({_rate('readings_total')})"},
         colors={"judged": GREEN, "malformed|unmatched|overflow": RED},
         stacked=True,
     )
-    yield lines(
+    yield line_panel(
         "Predictions",
         "Windows judged, by verdict.",
         "cps",
-        {"{{label}}": f"sum by (label) (rate({_P}predictions_total{RATE}))"},
+        {"{{label}}": f"sum by (label) ({_rate('predictions_total')})"},
         colors={"Normal": GREEN, "Faulty": RED},
         stacked=True,
     )
-    yield lines(
+    yield line_panel(
         "Faulty share over time",
         "Faulty windows among those judged. A step for all groups at once: the model, or a common cause.",
         "percentunit",
         {
-            "Faulty {{instance}}": _FAULTY_SHARE,
+            "Faulty {{instance}}": (
+                f"{_BY_INSTANCE} ({_rate('predictions_total', _FAULTY)}) "
+                f"/ {_BY_INSTANCE} ({_rate('predictions_total')})"
+            ),
             "out of range {{instance}}": (
-                f"{_BY_INSTANCE} (rate({_P}out_of_range_total{RATE})) "
-                f"/ {_BY_INSTANCE} (rate({_P}predictions_total{RATE}))"
+                f"{_BY_INSTANCE} ({_rate('out_of_range_total')}) "
+                f"/ {_BY_INSTANCE} ({_rate('predictions_total')})"
             ),
         },
-        limit=0.5,
-        top=1,
+        red_above=0.5,
+        max_value=1,
     )
-    yield lines(
+    yield line_panel(
         "Groups by state",
         "How many groups are in each state. A group that fell silent keeps its incident open.",
         "none",
-        {"{{state}}": f"sum by (state) ({_P}groups{{{INSTANCE_MATCHERS}}})"},
+        {"{{state}}": f"sum by (state) ({_series('groups')})"},
         colors={"normal": GREEN, "faulty": RED, "silent": YELLOW, "filling|warming": GREY},
         stacked=True,
     )
-    yield lines(
+    yield line_panel(
         "Alerts",
         "Incidents that are open, and events sent in the last hour.",
         "none",
         {
-            "open {{instance}}": f"{_P}alerts_firing{{{INSTANCE_MATCHERS}}}",
+            "open {{instance}}": _series("alerts_firing"),
             "{{status}} in an hour {{instance}}": (
-                f"sum by (instance, status) (increase({_P}alerts_total{{{INSTANCE_MATCHERS}}}[1h]))"
+                f"sum by (instance, status) ({_increase('alerts_total', window='1h')})"
             ),
         },
         colors={"open": RED},
     )
-    yield lines(
+    yield line_panel(
         "Refused",
         "Readings that were dropped or began a window anew, by reason; the log has an example of each.",
         "cps",
-        {
-            "{{outcome}}": (
-                "sum by (outcome) (rate("
-                f'{_P}readings_total{{{INSTANCE_MATCHERS},outcome!~"judged|filling|warming|skipped"}}[$__rate_interval]))'
-            )
-        },
+        {"{{outcome}}": f"sum by (outcome) ({_rate('readings_total', _REFUSED)})"},
         stacked=True,
     )
 
 
-def _speed() -> Iterator[Panel]:
-    yield quantiles(
-        f"{_P}reading_latency_seconds",
+def _latency_panels() -> Iterator[Panel]:
+    yield quantile_panel(
+        f"{_METRIC_PREFIX}reading_latency_seconds",
         unit="s",
         title="Latency",
         description="From a reading's arrival to the decision on it. The red line is the target for p99.",
-        limit=_LATENCY_TARGET,
+        red_above=_LATENCY_TARGET,
     )
-    yield heat_map(
+    yield heatmap_panel(
         "Latency, all readings",
         "How many readings took how long. A second band above the first: batches that wait for something.",
         "s",
-        f"{_P}reading_latency_seconds",
+        f"{_METRIC_PREFIX}reading_latency_seconds",
     )
-    yield quantiles(
-        f"{_P}inference_seconds",
+    yield quantile_panel(
+        f"{_METRIC_PREFIX}inference_seconds",
         unit="s",
         title="Time in the model",
         description="How long the model takes for one batch.",
     )
-    yield heat_map(
+    yield heatmap_panel(
         "Windows in a batch",
         "How many windows are judged at once. Batches grow with the load; 1 is an idle plant.",
         "none",
-        f"{_P}batch_windows",
+        f"{_METRIC_PREFIX}batch_windows",
     )
 
 
-def _house() -> Iterator[Panel]:
-    yield lines(
+def _process_panels() -> Iterator[Panel]:
+    yield line_panel(
         "Connections and the store",
         "Reconnections, and what failed or was refused, in the last 5 minutes; 0 is right for all.",
         "none",
         {
-            "reconnections {{instance}}": f"increase({_P}mqtt_reconnects_total{{{INSTANCE_MATCHERS}}}[5m])",
-            "failed writes {{instance}}": f"increase({_P}store_failures_total{{{INSTANCE_MATCHERS}}}[5m])",
-            "refused messages {{instance}}": f"increase({_P}messages_refused_total{{{INSTANCE_MATCHERS}}}[5m])",
-            "refused reloads {{instance}}": f'increase({_P}reloads_total{{{INSTANCE_MATCHERS},result="refused"}}[5m])',
-            "groups set aside {{instance}}": f"increase({_P}groups_set_aside_total{{{INSTANCE_MATCHERS}}}[5m])",
+            "reconnections {{instance}}": _increase("mqtt_reconnects_total", window="5m"),
+            "failed writes {{instance}}": _increase("store_failures_total", window="5m"),
+            "refused messages {{instance}}": _increase("messages_refused_total", window="5m"),
+            "refused reloads {{instance}}": _increase("reloads_total", 'result="refused"', window="5m"),
+            "groups set aside {{instance}}": _increase("groups_set_aside_total", window="5m"),
         },
     )
-    yield lines(
+    yield line_panel(
         "Waiting messages",
         "Messages that arrived and wait to be decoded. At 65,536, QoS 0 drops and QoS 1 waits at the broker.",
         "none",
-        {"{{instance}}": f"{_P}queue_readings{{{INSTANCE_MATCHERS}}}"},
-        limit=65536,
+        {"{{instance}}": _series("queue_readings")},
+        red_above=65536,
     )
-    yield lines(
+    yield line_panel(
         "Memory",
         "Resident memory of the process. It is bounded: steady growth over days is a bug.",
         "bytes",
         {"{{instance}}": f"process_resident_memory_bytes{{{INSTANCE_MATCHERS}}}"},
     )
-    yield lines(
+    yield line_panel(
         "Processor",
         "Processor time; 100 % is one core, and what the pipeline, being one thread, can't exceed by much.",
         "percentunit",
-        {"{{instance}}": f"rate(process_cpu_seconds_total{RATE})"},
+        {"{{instance}}": f"rate(process_cpu_seconds_total{RATE_SELECTOR})"},
     )
 
 
-def _dashboard() -> build.Dashboard:
-    here = 'label_values(up{job="sensor-monitor"}, instance)'
-    board = (
+def _build_dashboard() -> build.Dashboard:
+    instance_query = 'label_values(up{job="sensor-monitor"}, instance)'
+    dashboard = (
         build.Dashboard("sensor-monitor")
         .uid("sensor-monitor")
         .description("Whether the sensors are judged, what the verdicts are, and how long they take.")
@@ -246,8 +258,8 @@ def _dashboard() -> build.Dashboard:
         .with_variable(
             build.QueryVariable("instance")
             .label("Monitor")
-            .datasource(SOURCE)
-            .query(here)
+            .datasource(DATA_SOURCE)
+            .query(instance_query)
             .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
             .sort(model.VariableSort.ALPHABETICAL_ASC)
             .multi(True)  # noqa: FBT003, the library's own
@@ -256,24 +268,24 @@ def _dashboard() -> build.Dashboard:
             .current(model.VariableOption(selected=True, text="All", value="$__all"))
         )
     )
-    number = 0
+    panel_id = 0
     for title, panels in (
-        ("At a glance", _at_a_glance()),
-        ("Judging", _judging()),
-        ("Speed", _speed()),
-        ("Process", _house()),
+        ("At a glance", _overview_panels()),
+        ("Judging", _prediction_panels()),
+        ("Speed", _latency_panels()),
+        ("Process", _process_panels()),
     ):
-        number += 1
-        board.with_row(build.Row(title).id(number))
+        panel_id += 1
+        dashboard.with_row(build.Row(title).id(panel_id))
         for panel in panels:
-            number += 1
-            board.with_panel(panel.id(number))
-    return board
+            panel_id += 1
+            dashboard.with_panel(panel.id(panel_id))
+    return dashboard
 
 
 def to_json() -> str:
-    """Return the dashboard as JSON, as Grafana imports it."""
-    return json.dumps(_dashboard().build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
+    """Return the dashboard as the JSON that Grafana imports."""
+    return json.dumps(_build_dashboard().build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
 
 
 if __name__ == "__main__":

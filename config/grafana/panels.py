@@ -1,30 +1,41 @@
-"""The kinds of panels that the dashboard has, and what they have in common."""
+"""The kinds of panels that the dashboard has, and the settings that they share."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
 
 from grafana_foundation_sdk.builders import common, heatmap, prometheus, stat, timeseries
 from grafana_foundation_sdk.builders import dashboard as build
-from grafana_foundation_sdk.models import common as options
+from grafana_foundation_sdk.models import common as common_models
 from grafana_foundation_sdk.models import dashboard as model
-from grafana_foundation_sdk.models import heatmap as heat
+from grafana_foundation_sdk.models import heatmap as heatmap_models
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 __all__ = [
-    "BLUE", "GREEN", "GREY", "INSTANCE_MATCHERS", "RATE", "RED", "SOURCE", "YELLOW", "Panel", "heat_map", "lines",
-    "quantiles", "stat_panel",
-]  # fmt: skip
+    "BLUE",
+    "DATA_SOURCE",
+    "GREEN",
+    "GREY",
+    "INSTANCE_MATCHERS",
+    "RATE_SELECTOR",
+    "RED",
+    "YELLOW",
+    "Panel",
+    "heatmap_panel",
+    "line_panel",
+    "quantile_panel",
+    "stat_panel",
+]
 
 Panel: TypeAlias = stat.Panel | timeseries.Panel | heatmap.Panel
 
-SOURCE = options.DataSourceRef(type_val="prometheus", uid="$datasource")
+DATA_SOURCE = common_models.DataSourceRef(type_val="prometheus", uid="$datasource")
 INSTANCE_MATCHERS = 'job="sensor-monitor",instance=~"$instance"'
-RATE = f"{{{INSTANCE_MATCHERS}}}[$__rate_interval]"
+RATE_SELECTOR = f"{{{INSTANCE_MATCHERS}}}[$__rate_interval]"
 GREEN, YELLOW, RED, BLUE, GREY = "green", "yellow", "red", "blue", "text"
 
 
 def _thresholds(*steps: tuple[float | None, str]) -> build.ThresholdsConfig:
-    """Return what colour a value has from which limit on; the first has no limit."""
+    """Return thresholds from pairs (lower limit, colour); the first has no limit: None."""
     return (
         build.ThresholdsConfig()
         .mode(model.ThresholdsMode.ABSOLUTE)
@@ -32,8 +43,8 @@ def _thresholds(*steps: tuple[float | None, str]) -> build.ThresholdsConfig:
     )
 
 
-def _queries(panel: Panel, queries: Mapping[str, str], *, instant: bool = False) -> None:
-    """Give a panel its queries: legend -> expression."""
+def _add_queries(panel: Panel, queries: Mapping[str, str], *, instant: bool = False) -> None:
+    """Add queries (legend -> expression) to a panel; `instant` for the newest value only."""
     for number, (legend, expr) in enumerate(queries.items()):
         query = prometheus.Dataquery().expr(expr).legend_format(legend).ref_id(chr(ord("A") + number))
         if isinstance(panel, heatmap.Panel):
@@ -46,113 +57,131 @@ def stat_panel(
     description: str,
     unit: str,
     query: Mapping[str, str],
-    *steps: tuple[float | None, str],
-    words: Mapping[str, tuple[str, str]] | None = None,
-    by_name: bool = False,
+    *thresholds: tuple[float | None, str],
+    value_texts: Mapping[str, tuple[str, str]] | None = None,
+    show_name: bool = False,
 ) -> Panel:
     """Return a panel with one large value for each instance.
 
     Parameters
     ----------
-    title, description, unit : as Grafana has them.
+    title, description, unit : as in Grafana.
     query : legend -> expression.
-    steps : from which value on it has which colour; None for the first.
-    words : value -> (text, colour) to show instead.
-    by_name : show the legend and not the value.
+    thresholds : (lower limit, colour) of the background; the limit of the first is None.
+    value_texts : value -> (text, colour) that is shown in place of the value.
+    show_name : whether to show the legend in place of the value.
     """
     panel = (
         stat.Panel()
         .title(title)
         .description(description)
         .unit(unit)
-        .datasource(SOURCE)
+        .datasource(DATA_SOURCE)
         .span(4)
         .height(4)
-        .thresholds(_thresholds(*steps))
-        .color_mode(options.BigValueColorMode.BACKGROUND)
-        .graph_mode(options.BigValueGraphMode.NONE)
-        .text_mode(options.BigValueTextMode.NAME if by_name else options.BigValueTextMode.AUTO)
+        .thresholds(_thresholds(*thresholds))
+        .color_mode(common_models.BigValueColorMode.BACKGROUND)
+        .graph_mode(common_models.BigValueGraphMode.NONE)
+        .text_mode(common_models.BigValueTextMode.NAME if show_name else common_models.BigValueTextMode.AUTO)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     )
-    if words:
-        results = {
-            value: model.ValueMappingResult(text=text, color=color) for value, (text, color) in words.items()
+    if value_texts:
+        mappings = {
+            value: model.ValueMappingResult(text=text, color=color)
+            for value, (text, color) in value_texts.items()
         }
-        panel.mappings([model.ValueMap(options=results)])
-    _queries(panel, query, instant=True)
+        panel.mappings([model.ValueMap(options=mappings)])
+    _add_queries(panel, query, instant=True)
     return panel
 
 
-def lines(
+def line_panel(
     title: str,
     description: str,
     unit: str,
     queries: Mapping[str, str],
     *,
     colors: Mapping[str, str] | None = None,
-    limit: float | None = None,
+    red_above: float | None = None,
     stacked: bool = False,
-    top: float | None = None,
+    max_value: float | None = None,
 ) -> Panel:
-    """Return a panel with lines over time; beyond `red_threshold` the background is red."""
+    """Return a panel with lines over time.
+
+    Parameters
+    ----------
+    title, description, unit : as in Grafana.
+    queries : legend -> expression.
+    colors : beginning of a legend, as a regular expression -> colour of these lines.
+    red_above : value above which the background is red; None: nowhere.
+    stacked : whether values are stacked.
+    max_value : upper end of the axis; None: Grafana chooses it.
+    """
     panel = (
         timeseries.Panel()
         .title(title)
         .description(description)
         .unit(unit)
-        .datasource(SOURCE)
+        .datasource(DATA_SOURCE)
         .span(12)
         .height(8)
         .min(0)
         .line_width(2)
         .fill_opacity(30 if stacked else 5)
-        .show_points(options.VisibilityMode.NEVER)
+        .show_points(common_models.VisibilityMode.NEVER)
         .legend(
             common.VizLegendOptions()
-            .display_mode(options.LegendDisplayMode.LIST)
-            .placement(options.LegendPlacement.BOTTOM)
+            .display_mode(common_models.LegendDisplayMode.LIST)
+            .placement(common_models.LegendPlacement.BOTTOM)
             .show_legend(True)  # noqa: FBT003, the library's own
         )
-        .tooltip(common.VizTooltipOptions().mode(options.TooltipDisplayMode.MULTI))
+        .tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
     )
     if stacked:
-        panel.stacking(common.StackingConfig().mode(options.StackingMode.NORMAL))
-    if top is not None:
-        panel.max(top)
-    if limit is not None:
-        panel.thresholds(_thresholds((None, "transparent"), (limit, RED)))
+        panel.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL))
+    if max_value is not None:
+        panel.max(max_value)
+    if red_above is not None:
+        panel.thresholds(_thresholds((None, "transparent"), (red_above, RED)))
         panel.thresholds_style(
-            common.GraphThresholdsStyleConfig().mode(options.GraphThresholdsStyleMode.LINE_AND_AREA)
+            common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.LINE_AND_AREA)
         )
     for name, color in (colors or {}).items():
-        fixed = {"mode": "fixed", "fixedColor": color}
-        panel.override_by_regexp(f"/^{name}/", [model.DynamicConfigValue("color", fixed)])
-    _queries(panel, queries)
+        fixed_color = {"mode": "fixed", "fixedColor": color}
+        panel.override_by_regexp(f"/^{name}/", [model.DynamicConfigValue("color", fixed_color)])
+    _add_queries(panel, queries)
     return panel
 
 
-def heat_map(title: str, description: str, unit: str, metric: str) -> Panel:
-    """Return a panel that shows how a histogram's observations spread over its buckets."""
+def heatmap_panel(title: str, description: str, unit: str, metric: str) -> Panel:
+    """Return a heatmap of how many observations of a histogram fell into each bucket over time."""
     panel = (
         heatmap.Panel()
         .title(title)
         .description(description)
         .unit("short")
-        .datasource(SOURCE)
+        .datasource(DATA_SOURCE)
         .span(12)
         .height(8)
-        .color(heatmap.HeatmapColorOptions().mode(heat.HeatmapColorMode.SCHEME).scheme("Blues").steps(64))
+        .color(
+            heatmap.HeatmapColorOptions()
+            .mode(heatmap_models.HeatmapColorMode.SCHEME)
+            .scheme("Blues")
+            .steps(64)
+        )
         .y_axis(heatmap.YAxisConfig().unit(unit))
     )
-    _queries(panel, {"{{le}}": f"sum by (le) (increase({metric}_bucket{RATE}))"})
+    _add_queries(panel, {"{{le}}": f"sum by (le) (increase({metric}_bucket{RATE_SELECTOR}))"})
     return panel
 
 
-def quantiles(metric: str, *, unit: str, title: str, description: str, limit: float | None = None) -> Panel:
-    """Return a panel with a histogram's median, 95th and 99th percentile."""
-    by_edge = f"sum by (instance, le) (rate({metric}_bucket{RATE}))"
+def quantile_panel(
+    metric: str, *, unit: str, title: str, description: str, red_above: float | None = None
+) -> Panel:
+    """Return a line panel with a histogram's median, 95th and 99th percentile for each instance."""
+    bucket_rates = f"sum by (instance, le) (rate({metric}_bucket{RATE_SELECTOR}))"
     queries = {
-        f"{name} {{{{instance}}}}": f"histogram_quantile({share}, {by_edge})"
-        for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+        f"{name} {{{{instance}}}}": f"histogram_quantile({quantile}, {bucket_rates})"
+        for name, quantile in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
     }
-    return lines(title, description, unit, queries, limit=limit)
+    return line_panel(title, description, unit, queries, red_above=red_above)

@@ -1,4 +1,4 @@
-"""What a bundle holds once it is verified."""
+"""The verified bundle."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ __all__ = ["Bundle"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bundle:
-    """A verified bundle, ready to judge."""
+    """A loaded and verified bundle, with the scaler and the classifier that judge windows."""
 
     manifest: Manifest
     scaler: Scaler

@@ -1,4 +1,4 @@
-"""The bundle that comes with the monitor, for a plant that has none of its own yet."""
+"""The bundle that is part of the package, for a plant that has no bundle of its own yet."""
 
 from importlib import resources
 from pathlib import Path
@@ -8,32 +8,31 @@ from monitor.core.paths import PLANT_BUNDLE
 __all__ = ["DEFAULT_BUNDLE_FOLDER", "choose_folder", "default_notice"]
 
 DEFAULT_BUNDLE_FOLDER = Path(str(resources.files("monitor.bundle"))) / "default"
-"""Where it is, in the installed package."""
+"""Folder of the default bundle in the installed package."""
 
 
 def choose_folder(configured: Path | None) -> Path:
-    """Return the folder to load: the one that the settings name, or `DEFAULT_BUNDLE_FOLDER` where they name none.
+    """Return the folder of the bundle to load.
 
-    A folder other than `PLANT_BUNDLE` was meant by somebody, so it is never replaced.
+    This is `configured`, except that the default bundle takes the place of a missing `PLANT_BUNDLE`. Any
+    other folder was named by the user, so it is returned even if it does not exist.
 
     Parameters
     ----------
-    configured : as in the settings; None: `DEFAULT_BUNDLE_FOLDER`.
+    configured : the setting `bundle`; None: the default bundle.
     """
     if configured is None:
         return DEFAULT_BUNDLE_FOLDER
-    return (
-        DEFAULT_BUNDLE_FOLDER
-        if configured == PLANT_BUNDLE and not configured.exists() and DEFAULT_BUNDLE_FOLDER.exists()
-        else configured
-    )
+    is_plant_bundle_missing = configured == PLANT_BUNDLE and not configured.exists()
+    return DEFAULT_BUNDLE_FOLDER if is_plant_bundle_missing and DEFAULT_BUNDLE_FOLDER.exists() else configured
 
 
 def default_notice(folder: Path) -> str:
-    """Return what to say of the folder in use; "" unless it is the default bundle."""
+    """Return a notice for the log and for `check` if `folder` is the default bundle, else ""."""
     if folder != DEFAULT_BUNDLE_FOLDER:
         return ""
     return (
-        "THIS IS THE DEFAULT BUNDLE, for the settings name none that is there: it has never seen this plant. "
-        "`sensor-monitor record` for half an hour, then `sensor-training fit --healthy`, makes one that has"
+        "THIS IS THE DEFAULT BUNDLE, because the settings name no bundle that exists. It was not trained on "
+        "this plant: for one that is, `sensor-monitor record` for half an hour, then "
+        "`sensor-training fit --healthy`"
     )

@@ -1,4 +1,4 @@
-"""Loads a bundle, the contract between training and the monitor, after verifying it."""
+"""Loads and verifies a bundle, the interface between training and the monitor."""
 
 from pathlib import Path
 
@@ -12,11 +12,12 @@ __all__ = ["load"]
 
 
 def load(folder: Path) -> Bundle:
-    """Read a bundle and verify it: sums, schema, shapes, and the golden scores.
+    """Read a bundle and verify its checksums, schema, shapes and golden scores.
 
     Raises
     ------
-    BundleError : anything is missing, damaged, of another version, or scores differently than in training.
+    BundleError : a file is missing, damaged or of another version, or the model's scores differ from
+        training's.
     """
     try:
         files = read_verified(folder)

@@ -1,4 +1,4 @@
-"""What stands in a bundle's JSON files, and the id made of what decides a score."""
+"""The contents of a bundle's JSON files, and the bundle id: a hash of everything that decides a score."""
 
 import hashlib
 import json
@@ -24,36 +24,39 @@ __all__ = [
 ]
 
 SCHEMA_VERSION = 1
-
+"""Version of the manifest's format."""
 
 BASELINE_VERSION = 2
-"""Of the rules here and in `learning`: what another version's showed of windows is nothing for this one's."""
+"""Version of the baseline's rules in `model_input` and `detect.baseline`. A model trained with the deviations
+of one version can't judge those of another."""
 
 
 class BaselineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How each group's own normal is found, as the manifest has it."""
+    """The manifest's parameters for learning each group's baseline."""
 
     floors: tuple[float, ...]
-    """The least unit of each feature, in its own: healthy sensors may differ by a few of them (feature,)."""
+    """Smallest unit of each feature, in the feature's own unit: (feature,). Healthy sensors may differ by a
+    few of these."""
     version: int = BASELINE_VERSION
-    """Of the rules."""
+    """Version of the rules."""
 
 
 class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The healthy values of one feature in training, as they enter the scaler."""
+    """Histogram of the healthy values of one feature in the training data, as they enter the scaler."""
 
     low: float
-    """A thousandth of them is below."""
+    """The 0.1 % quantile, or the minimum if both quantiles are equal."""
     high: float
-    """A thousandth of them is above."""
+    """The 99.9 % quantile, or the maximum if both quantiles are equal."""
     edges: tuple[float, ...]
-    """Between the bins, increasing; a value that equals one belongs above it."""
+    """Inner edges of the bins, increasing: (bin - 1,). A value equal to an edge belongs to the bin above
+    it."""
     shares: tuple[float, ...]
-    """Of the values in each bin: one more than there are edges."""
+    """Share of the values in each bin: (bin,)."""
 
     @property
     def problem(self) -> str:
-        """Which rule it breaks; "" if none."""
+        """The rule that these numbers break; "" if none."""
         edges = np.array([self.low, *self.edges, self.high])
         if not (np.isfinite(edges).all() and (np.diff(edges) >= 0).all() and (np.diff(self.edges) > 0).all()):
             return "low, edges and high must be increasing numbers"
@@ -68,45 +71,46 @@ _SHARE_SUM_TOLERANCE = 1e-6
 
 
 class Feature(msgspec.Struct, frozen=True):
-    """One of a reading's values."""
+    """One of the values of a reading."""
 
     name: str
     unit: str
+    """Unit of the values, such as degC; "" if there is none."""
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`manifest.json`: what the model expects, and where it comes from."""
+    """`manifest.json`: what the model expects, and how it was made."""
 
     schema: int = SCHEMA_VERSION
     id: str
-    """A hash of what decides a score, see `identify`."""
+    """Hash of everything that decides a score, see `compute_bundle_id`."""
     created: str
-    """ISO 8601, UTC."""
+    """Time of creation, ISO 8601 in UTC."""
     features: tuple[Feature, ...]
-    """In the order of the model's input."""
+    """The features in the order of the model's input."""
     steps: int
-    """Readings in a window."""
+    """Number of readings in a window."""
     sample_period: float
     """Seconds between two readings of a group."""
     threshold: float
-    """A window is Faulty where its score is above this."""
+    """A window is Faulty if its score is above this."""
     baseline: BaselineSpec | None = None
-    """How a group's own normal is found; None where windows are judged as they come."""
+    """Parameters of the baseline; None if the model judges raw values."""
     ranges: dict[str, tuple[float, float]]
-    """Feature -> lowest and highest healthy value in training, but for a thousandth at either end: in the
-    feature's unit, or with a baseline in units of the group's normal."""
+    """Feature -> lowest and highest healthy value in the training data, except for a thousandth of the values
+    at either end. In the feature's unit; with a baseline, deviations in units of the baseline."""
     distribution: dict[str, Distribution] | None = None
-    """Feature -> its healthy values in training as they enter the scaler; None where it isn't known."""
+    """Feature -> distribution of its healthy values in the training data; None if it was not recorded."""
     data: dict[str, Any]
-    """What it was trained and tested on."""
+    """Description of the training and test data."""
     quality: dict[str, Any]
-    """Measured on the test part."""
+    """Quality measured on the test data."""
     versions: dict[str, str]
-    """The libraries that made it."""
+    """Library -> version used in training."""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The features' names, in order."""
+        """The names of the features, in order."""
         return tuple(feature.name for feature in self.features)
 
 
@@ -119,15 +123,16 @@ class ScalerFile(msgspec.Struct, frozen=True):
 
 
 class GoldenFile(msgspec.Struct, frozen=True):
-    """`golden.json`: some windows and the score that Keras gave each."""
+    """`golden.json`: some windows and the scores that Keras gave them, to verify the model on loading."""
 
     features: tuple[str, ...]
     windows: list[list[list[float]]]
     """Raw values: (window, step, feature)."""
     scores: list[float]
-    """(window,)."""
+    """P(Faulty): (window,)."""
     baselines: list[list[list[float]]] | None = None
-    """What was the normal of each, see `BaselineStage`: (window, 3, feature); None without one."""
+    """The baseline of each window, see `BaselineStage.push`: (window, 3, feature); None for a model without
+    baseline."""
 
 
 def compute_bundle_id(
@@ -138,9 +143,15 @@ def compute_bundle_id(
     threshold: float,
     baseline: BaselineSpec | None = None,
 ) -> str:
-    """Return the bundle's id: 16 hex digits that change with anything that decides a score.
+    """Return the bundle's id: 16 hex digits of a hash of everything that decides a score.
 
-    The weights go in as arrays and not as a file, so the same training gives the same id on another day.
+    The weights are hashed as arrays and not as a file, because a model file differs from one training to the
+    next while the weights are the same.
+
+    Parameters
+    ----------
+    weights : the weights of all layers, in order.
+    scaler, features, steps, threshold, baseline : as in the manifest.
     """
     digest = hashlib.sha256()
     for array in [*weights, scaler.mean, scaler.scale]:

@@ -1,4 +1,4 @@
-"""Reads a bundle's JSON files and checks the rules that their types can't say."""
+"""Parses a bundle's JSON files and checks the rules that their types can't express."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,11 +29,11 @@ _T = TypeVar("_T")
 def parse(
     manifest_json: bytes, scaler_json: bytes, golden_json: bytes
 ) -> tuple[Manifest, Scaler, GoldenFile]:
-    """Read the three JSON files and check them against each other.
+    """Parse the three JSON files and check them against each other.
 
     Raises
     ------
-    BundleError : one isn't readable, breaks a rule, or they contradict each other.
+    BundleError : a file isn't readable or breaks a rule, or the files contradict each other.
     """
     _check_schema(manifest_json)
     manifest = _decode("manifest.json", manifest_json, Manifest)
@@ -43,30 +43,17 @@ def parse(
     for name, features in (("scaler.json", scaler_file.features), ("golden.json", golden_file.features)):
         if features != manifest.feature_names:
             raise BundleError(
-                f"{name}: features are {list(features)}, expected manifest.json's {list(manifest.feature_names)}"
+                f"{name}: features are {list(features)}, "
+                f"expected manifest.json's {list(manifest.feature_names)}"
             )
-    try:
-        scaler = Scaler.from_numbers(scaler_file.mean, scaler_file.scale)
-    except ValueError as error:
-        raise BundleError(f"scaler.json: {error}") from error
-    if len(scaler.mean) != len(manifest.features):
-        raise BundleError(
-            f"scaler.json: {len(scaler.mean)} means, expected {len(manifest.features)}, one each feature"
-        )
-    if not golden_file.scores or golden_windows(golden_file).shape != (
-        len(golden_file.scores),
-        manifest.steps,
-        len(manifest.features),
-    ):
-        raise BundleError(
-            f"golden.json: expected windows of {manifest.steps} x {len(manifest.features)} numbers, each with a score"
-        )
+    scaler = _build_scaler(manifest, scaler_file)
+    _check_golden_windows(manifest, golden_file)
     _check_golden_baselines(manifest, golden_file)
     return manifest, scaler, golden_file
 
 
 def golden_windows(golden: GoldenFile) -> FloatArray:
-    """Return the golden windows as an array (window, step, feature); empty if they are ragged."""
+    """Return the golden windows as an array (window, step, feature), or an empty one if they are ragged."""
     try:
         return np.array(golden.windows, dtype=np.float64)
     except ValueError:
@@ -74,11 +61,29 @@ def golden_windows(golden: GoldenFile) -> FloatArray:
 
 
 def golden_baselines(golden: GoldenFile) -> FloatArray:
-    """Return the golden windows' normals as an array (window, 3, feature); empty if there are none."""
+    """Return the baselines of the golden windows (window, 3, feature); an empty array if there are none."""
     try:
         return np.array(golden.baselines or [], dtype=np.float64)
     except ValueError:
         return np.empty(0)
+
+
+def _build_scaler(manifest: Manifest, scaler_file: ScalerFile) -> Scaler:
+    try:
+        scaler = Scaler.from_numbers(scaler_file.mean, scaler_file.scale)
+    except ValueError as error:
+        raise BundleError(f"scaler.json: {error}") from error
+    if len(scaler.mean) != len(manifest.features):
+        raise BundleError(
+            f"scaler.json: {len(scaler.mean)} means, expected {len(manifest.features)}, one for each feature"
+        )
+    return scaler
+
+
+def _check_golden_windows(manifest: Manifest, golden: GoldenFile) -> None:
+    steps, features = manifest.steps, len(manifest.features)
+    if not golden.scores or golden_windows(golden).shape != (len(golden.scores), steps, features):
+        raise BundleError(f"golden.json: expected windows of {steps} x {features} numbers, each with a score")
 
 
 def _check_golden_baselines(manifest: Manifest, golden: GoldenFile) -> None:
@@ -90,7 +95,7 @@ def _check_golden_baselines(manifest: Manifest, golden: GoldenFile) -> None:
     if baselines.shape != (len(golden.scores), 3, len(manifest.features)) or not (baselines[:, 1] > 0).all():
         raise BundleError(
             f"golden.json: expected for each window its baseline: 3 x {len(manifest.features)} numbers, "
-            "levels, units above 0, and where the last block was"
+            "levels, units above 0, and the values of the last block"
         )
 
 
@@ -106,7 +111,7 @@ class _SchemaOnly(msgspec.Struct):
 
 
 def _check_schema(manifest: bytes) -> None:
-    """Look at the version alone first: another schema may have other fields."""
+    """Check the schema version before the rest, because another version may have other fields."""
     version = _decode("manifest.json", manifest, _SchemaOnly).schema
     if version != SCHEMA_VERSION:
         raise BundleError(
@@ -129,7 +134,7 @@ def _check_manifest(manifest: Manifest) -> None:
         (0 < manifest.threshold < 1, f"threshold must lie between 0 and 1, not {manifest.threshold}"),
         (
             manifest.baseline is None or manifest.baseline.version == BASELINE_VERSION,
-            f"baseline.version must be {BASELINE_VERSION}, as this monitor's rules are; train the bundle again",
+            f"baseline.version must be {BASELINE_VERSION}, this monitor's version; train the bundle again",
         ),
         (
             manifest.baseline is None
@@ -137,7 +142,7 @@ def _check_manifest(manifest: Manifest) -> None:
                 len(manifest.baseline.floors) == len(names)
                 and all(0 < floor < math.inf for floor in manifest.baseline.floors)
             ),
-            f"baseline.floors must be {len(names)} numbers above 0, one each feature",
+            f"baseline.floors must be {len(names)} numbers above 0, one for each feature",
         ),
         (set(manifest.ranges) == set(names), f"ranges must name {list(names)}, not {list(manifest.ranges)}"),
         (

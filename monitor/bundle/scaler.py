@@ -1,4 +1,4 @@
-"""Windows -> scaled windows: the fitted StandardScaler as numbers."""
+"""Windows -> scaled windows: the fitted StandardScaler of training, as plain numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,24 +13,24 @@ __all__ = ["Scaler"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scaler:
-    """Takes off each feature's mean and divides by its spread, both fitted in training."""
+    """Subtracts each feature's mean and divides by its standard deviation, both fitted in training."""
 
     mean: FloatArray
-    """In the feature's own unit: (feature,)."""
+    """Mean of each feature, in the feature's own unit: (feature,)."""
     scale: FloatArray
-    """In the feature's own unit, above zero: (feature,)."""
+    """Standard deviation of each feature, in the feature's own unit, above zero: (feature,)."""
 
     @classmethod
     def from_numbers(cls, mean: Sequence[float], scale: Sequence[float]) -> "Scaler":
-        """Build one from plain numbers.
+        """Build a scaler from plain numbers.
 
         Raises
         ------
-        ValueError : a number is not finite, or a scale is not above zero.
+        ValueError : the two have different lengths, a number is not finite, or a scale is not above zero.
         """
         scaler = cls(np.array(mean, dtype=np.float64), np.array(scale, dtype=np.float64))
         if scaler.mean.shape != scaler.scale.shape or scaler.mean.ndim != 1:
-            raise ValueError(f"{len(mean)} means and {len(scale)} scales; expected one each a feature")
+            raise ValueError(f"{len(mean)} means and {len(scale)} scales; expected one of each per feature")
         if not (np.isfinite(scaler.mean).all() and np.isfinite(scaler.scale).all()):
             raise ValueError("means and scales must be finite numbers")
         if (scaler.scale <= 0).any():
@@ -38,5 +38,8 @@ class Scaler:
         return scaler
 
     def transform(self, windows: FloatArray) -> NDArray[np.float32]:
-        """Scale windows (window, step, feature) of raw values; the shape stays."""
+        """Scale windows (window, step, feature); the result has the same shape.
+
+        The result is rounded to float32 after scaling, so that small changes of a large mean are kept.
+        """
         return ((windows - self.mean) / self.scale).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Checks that a bundle is whole, and that its model scores here as it did in training."""
+"""Verifies that a bundle's files are undamaged, and that its model gives the same scores as in training."""
 
 import hashlib
 from pathlib import Path
@@ -12,28 +12,27 @@ from monitor.bundle.parse import golden_baselines, golden_windows
 from monitor.bundle.scaler import Scaler
 from monitor.core.errors import BundleError
 
-__all__ = ["GOLDEN_TOLERANCE", "SUMS_FILE", "check_golden", "read_verified"]
+__all__ = ["GOLDEN_TOLERANCE", "REQUIRED_FILES", "SUMS_FILE", "check_golden", "read_verified"]
 
-
+REQUIRED_FILES = ("manifest.json", "model.onnx", "scaler.json", "golden.json")
 SUMS_FILE = "SHA256SUMS"
-
-
-# ONNX Runtime and Keras round differently by about 6e-8; 1e-5 is far above that and far below a real change.
 GOLDEN_TOLERANCE = 1e-5
+"""Largest accepted difference of a golden score. ONNX Runtime and Keras differ by rounding errors of about
+6e-8; 1e-5 is far above that and far below the effect of a real change."""
 
 
 def check_golden(golden: GoldenFile, manifest: Manifest, scaler: Scaler, classifier: Classifier) -> None:
-    """Score the golden windows.
+    """Score the golden windows, and compare with the scores that Keras computed in training.
 
     Raises
     ------
-    BundleError : the scores are not those that Keras gave.
+    BundleError : a score differs by more than `GOLDEN_TOLERANCE`, or the windows can't be scored.
     """
     transform = build_transform(manifest.feature_names, has_baseline=manifest.baseline is not None).transform
     try:
         deviations = transform(golden_windows(golden), golden_baselines(golden))
         scores = classifier.score(scaler.transform(deviations))
-    except Exception as error:  # the runtime's errors share no base class of their own
+    except Exception as error:  # ONNX Runtime's exceptions have no common base class
         raise BundleError(f"model.onnx: can't score the golden windows: {error}".splitlines()[0]) from error
     worst = float(np.abs(scores - np.array(golden.scores)).max())
     if not worst <= GOLDEN_TOLERANCE:
@@ -43,11 +42,18 @@ def check_golden(golden: GoldenFile, manifest: Manifest, scaler: Scaler, classif
         )
 
 
-REQUIRED_FILES = ("manifest.json", "model.onnx", "scaler.json", "golden.json")
-
-
 def read_verified(folder: Path) -> dict[str, bytes]:
-    """Return each file's content, read once, as SHA256SUMS says it should be."""
+    """Return the content of each file of the bundle, after comparing its SHA-256 with SHA256SUMS.
+
+    Each file is read once, so that the content which is used is the content which was verified. `model.keras`
+    and `report/` may be missing even if SHA256SUMS lists them; where present they are verified like the
+    others.
+
+    Raises
+    ------
+    BundleError : the folder or a file is missing, unreadable or damaged, or a file is not listed in
+        SHA256SUMS.
+    """
     if not folder.is_dir():
         raise BundleError("there is no such folder; expected one that `sensor-training fit --bundle` wrote")
     expected = _parse_sums(_read(folder, SUMS_FILE).decode(errors="replace"))
@@ -59,17 +65,20 @@ def read_verified(folder: Path) -> dict[str, bytes]:
         if path.is_file() and name not in expected:
             raise BundleError(f"{SUMS_FILE}: has no line for {name}, expected one for every file")
     contents = {}
-    for name, wanted in expected.items():
+    for name, expected_digest in expected.items():
         if name not in REQUIRED_FILES and not (folder / name).exists():
-            continue  # model.keras and report/ may be left behind
+            continue
         contents[name] = _read(folder, name)
-        found = hashlib.sha256(contents[name]).hexdigest()
-        if found != wanted:
-            raise BundleError(f"{name}: its SHA-256 is {found}, expected {wanted} as in {SUMS_FILE}")
+        digest = hashlib.sha256(contents[name]).hexdigest()
+        if digest != expected_digest:
+            raise BundleError(
+                f"{name}: its SHA-256 is {digest}, expected {expected_digest} as in {SUMS_FILE}"
+            )
     return contents
 
 
 def _parse_sums(text: str) -> dict[str, str]:
+    """Return file name -> SHA-256 in hex; a name that leads out of the bundle's folder is an error."""
     sums = {}
     for number, line in enumerate(text.splitlines(), start=1):
         digest, separator, name = line.partition("  ")

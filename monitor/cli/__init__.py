@@ -1,1 +1,1 @@
-"""What is typed: the parser, and one module a command."""
+"""The command line: the parser, shell completion, and one module per command."""

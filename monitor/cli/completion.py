@@ -1,4 +1,4 @@
-"""Completion for shells: `--print-completion bash`."""
+"""Shell completion: `--print-completion bash`."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ __all__ = ["add_completion"]
 
 
 def add_completion(parser: argparse.ArgumentParser) -> None:
-    """Add `--print-completion`, which prints what a shell needs and ends."""
+    """Add `--print-completion`, which prints the completion script for a shell and exits."""
     parser.add_argument(
         "--print-completion",
         action=_PrintCompletion,
@@ -23,23 +23,23 @@ class _PrintCompletion(argparse.Action):
     def __call__(
         self,
         parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,  # noqa: ARG002
+        namespace: argparse.Namespace,  # noqa: ARG002, argparse's signature
         values: str | Sequence[Any] | None,
-        option_string: str | None = None,  # noqa: ARG002
+        option_string: str | None = None,  # noqa: ARG002, argparse's signature
     ) -> None:
-        import shtab  # noqa: PLC0415 - nobody else waits for it
+        import shtab
 
         for action in _all_actions(parser):
-            folder = action.metavar == "DIR"
-            if action.type is Path or folder:
-                action.complete = shtab.DIRECTORY if folder else shtab.FILE  # type: ignore[attr-defined]
+            is_folder = action.metavar == "DIR"
+            if action.type is Path or is_folder:
+                action.complete = shtab.DIRECTORY if is_folder else shtab.FILE  # type: ignore[attr-defined]
         sys.stdout.write(shtab.complete(parser, str(values)))
         parser.exit()
 
 
 def _all_actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Yield what the parser and the parsers of its commands take."""
-    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
+    """Yield the arguments of the parser and of the parsers of its commands."""
+    for action in parser._actions:  # noqa: SLF001, argparse has no public list
         yield action
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for command in action.choices.values():

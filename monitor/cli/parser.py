@@ -1,16 +1,49 @@
-"""The command line of `sensor-monitor`: its commands, what each takes, and what its help says."""
+"""The argument parser of `sensor-monitor`, built from the modules of its commands."""
 
 import argparse
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NoReturn, Protocol, cast
 
 from monitor import __version__
 from monitor.cli.completion import add_completion
 
-__all__ = ["Command", "build_parser"]
+__all__ = ["COMMANDS", "Command", "CommandFunction", "build_parser"]
 
-Command = Callable[[argparse.Namespace], int]
+COMMANDS = {
+    "run": "monitor.cli.run",
+    "check": "monitor.cli.check",
+    "replay": "monitor.cli.replay",
+    "record": "monitor.cli.record",
+    "backtest": "monitor.cli.backtest.command",
+    "demo": "monitor.cli.demo.command",
+}
+"""Name -> module of each command, in the order of the help. A new command is a module and its line here."""
+
+CommandFunction = Callable[[argparse.Namespace], int]
+"""Runs a command with the parsed arguments and returns its exit code."""
+
+
+class Command(Protocol):
+    """What the module of a command has.
+
+    All of them are imported to build the parser, so at module level they import nothing that takes long
+    (numpy, paho, pydantic): `run` imports what it needs.
+    """
+
+    SUMMARY: str
+    """One sentence: the command's line in `sensor-monitor --help`, and the first line of its own help."""
+    DETAILS: str
+    """The rest of its description, in lines of at most 80 characters."""
+    EXAMPLES: Sequence[str]
+    """Up to three calls, each a whole shell line."""
+
+    def configure(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments to its parser."""
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """Run the command and return its exit code."""
+
 
 _SETTINGS = """
 settings:
@@ -20,26 +53,21 @@ settings:
 """
 _EXIT_CODES = """
 exit codes:
-  0 done, 1 failed for what may pass, such as a port in use or no broker, 2 wrong usage,
-  settings or bundle, with one line on stderr that says what, where, and what was expected;
-  130 interrupted.
+  0 done, 1 failed for a reason that may pass, such as a port in use or no
+  broker, 2 wrong usage, settings or bundle, with one line on stderr that says
+  what, where, and what was expected; 130 interrupted.
 """
 
 
 class _OneLineErrorParser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Reports wrong usage in one line, without the usage text before it."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
-    """Return the parser; what it parses has the function that runs the command as `command`.
-
-    Parameters
-    ----------
-    commands : the function of each command, by its name.
-    """
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser; the arguments that it parses hold the command's `CommandFunction` as `run`."""
     root_parser = _OneLineErrorParser(
         "sensor-monitor",
         description="Says which of a plant's sensors can still be believed.",
@@ -49,162 +77,22 @@ def build_parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     root_parser.add_argument("--version", action="version", version=f"sensor-monitor {__version__}")
     add_completion(root_parser)
     subparsers = root_parser.add_subparsers(metavar="COMMAND", required=True)
-
-    def add(name: str, help_: str, more: str, *examples: str) -> argparse.ArgumentParser:
-        command = subparsers.add_parser(
+    for name, module in COMMANDS.items():
+        command = cast("Command", import_module(module))
+        parser = subparsers.add_parser(
             name,
-            help=help_,
-            description=f"{help_}\n\n{more}",
-            epilog=_epilog(*examples),
+            help=command.SUMMARY,
+            description=f"{command.SUMMARY}\n\n{command.DETAILS}",
+            epilog=_epilog(*command.EXAMPLES),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.set_defaults(command=commands[name])
-        return command
-
-    _add_run(add)
-    _add_check(add)
-    _add_replay(add)
-    _add_record(add)
-    _add_backtest(add)
-    _add_demo(add)
+        command.configure(parser)
+        if any(action.dest == "config" for action in parser._actions):  # noqa: SLF001, argparse has no public list
+            parser.epilog = f"{parser.epilog}{_SETTINGS}"
+        parser.set_defaults(run=command.run)
     return root_parser
-
-
-_AddCommand = Callable[..., argparse.ArgumentParser]
-
-
-def _add_run(add: _AddCommand) -> None:
-    run = add(
-        "run",
-        "Judge what arrives over MQTT until stopped.",
-        "Reads the plant's topics, judges each window of readings, publishes alerts and\n"
-        "states below the base topic, and answers HTTP. SIGTERM or Ctrl-C ends it and\n"
-        "loses nothing; SIGHUP loads bundle and settings anew.",
-        "sensor-monitor run --config config/monitor.toml",
-        "MONITOR_MQTT__HOST=broker sensor-monitor run --bundle var/bundle",
-    )
-    _add_settings(run)
-
-
-def _add_check(add: _AddCommand) -> None:
-    check = add(
-        "check",
-        "Verify settings, bundle, store and port without starting.",
-        "Says what is wrong with them, as `run` would, and opens no connection unless\n"
-        "--connect asks for it. What a running monitor uses is left alone.",
-        "sensor-monitor check --config config/monitor.toml",
-        "sensor-monitor check --config config/monitor.toml --connect",
-    )
-    _add_settings(check)
-    check.add_argument("--connect", action="store_true", help="try the broker too")
-
-
-def _add_replay(add: _AddCommand) -> None:
-    replay = add(
-        "replay",
-        "Publish a recording as a plant would send it.",
-        "Each reading goes to the topic that the settings read its group from, with the\n"
-        "recording's own times.",
-        "sensor-monitor replay plant.csv --config config/monitor.toml",
-        "sensor-monitor replay plant.csv --speed 60",
-    )
-    replay.add_argument("recording", type=Path, metavar="RECORDING", help="CSV or Parquet file")
-    _add_settings(replay, bundle=False)
-    replay.add_argument(
-        "--speed",
-        type=_non_negative_float,
-        default=1.0,
-        metavar="X",
-        help="times real speed; 0 is flat out (default: 1)",
-    )
-
-
-def _add_record(add: _AddCommand) -> None:
-    record = add(
-        "record",
-        "Write what the plant sends into a recording, beside a running monitor.",
-        "Listens as a client of its own, publishes nothing, and writes what a monitor with\n"
-        "these settings would take in. Ctrl-C ends it; whenever it ends, the file is whole.",
-        "sensor-monitor record --out plant.csv --config config/monitor.toml",
-        "sensor-monitor record --out plant.csv --seconds 1860",
-    )
-    record.add_argument(
-        "--out", type=Path, required=True, metavar="F.csv", help="a file that isn't there yet"
-    )
-    _add_settings(record)
-    record.add_argument(
-        "--seconds", type=_non_negative_float, metavar="N", help="stop after this long (default: Ctrl-C)"
-    )
-
-
-def _add_backtest(add: _AddCommand) -> None:
-    backtest = add(
-        "backtest",
-        "Judge a recording with the daemon's own stages.",
-        "Needs no broker. Writes what the daemon would have said of each reading, and\n"
-        "with --alerts-out the alerts that it would have sent; prints alerts a day.",
-        "sensor-monitor backtest --bundle var/bundle --recording plant.csv --out scores.csv",
-        "sensor-monitor backtest --recording plant.csv --out scores.csv --alerts-out events.jsonl",
-        "sensor-monitor backtest --recording plant.csv --out scores.csv --propose raise_after=3",
-    )
-    _add_settings(backtest)
-    backtest.add_argument("--recording", type=Path, required=True, metavar="F", help="CSV or Parquet file")
-    backtest.add_argument("--out", type=Path, required=True, metavar="SCORES.CSV", help="one row a reading")
-    backtest.add_argument("--alerts-out", type=Path, metavar="EVENTS.JSONL", help="one line an alert event")
-    backtest.add_argument(
-        "--propose",
-        nargs="+",
-        action="extend",
-        metavar="NAME=VALUE",
-        help="other alert settings, such as raise_after=3: what would change with them",
-    )
-
-
-def _add_demo(add: _AddCommand) -> None:
-    demo = add(
-        "demo",
-        "Run broker, replayed plant and monitor in one process, and keep score.",
-        "Needs sensor-monitor[demo]. `make demo` makes bundle and recording first.",
-        "sensor-monitor demo --seconds 60",
-        "sensor-monitor demo --bundle var/bundle --recording faulty.csv",
-    )
-    demo.add_argument(
-        "--bundle", type=Path, default=Path("var/demo/bundle"), metavar="DIR", help="(default: %(default)s)"
-    )
-    demo.add_argument(
-        "--recording",
-        type=Path,
-        default=Path("var/demo/plant.csv"),
-        metavar="F",
-        help="(default: %(default)s)",
-    )
-    demo.add_argument(
-        "--seconds", type=_non_negative_float, metavar="N", help="stop after this long (default: Ctrl-C)"
-    )
-
-
-def _add_settings(command: argparse.ArgumentParser, *, bundle: bool = True) -> None:
-    command.add_argument("--config", type=Path, metavar="F", help="TOML file with settings")
-    if bundle:
-        # As text: an empty one is no folder but means what it means in the settings.
-        command.add_argument(
-            "--bundle",
-            metavar="DIR",
-            help="instead of the settings' bundle; an empty one is the bundle that comes with the monitor",
-        )
-    command.epilog = f"{command.epilog}{_SETTINGS}"
 
 
 def _epilog(*examples: str) -> str:
     lines = "".join(f"  {example}\n" for example in examples)
     return f"examples:\n{lines}{_EXIT_CODES}"
-
-
-def _non_negative_float(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number, 0 or more, not {text!r}")
-    return value

@@ -1,4 +1,4 @@
-"""A line that tells how far a command is."""
+"""A status line that shows the progress of a command."""
 
 import time
 from collections.abc import Callable
@@ -6,13 +6,15 @@ from typing import TextIO
 
 __all__ = ["ProgressLine"]
 
+_TERMINAL_INTERVAL_S, _LOG_INTERVAL_S = 1.0, 60.0
+
 
 class ProgressLine:
-    """Shows a line that changes: in its place on a terminal once a second, elsewhere a line a minute.
+    """Shows progress: on a terminal it rewrites one line once a second, elsewhere it prints a line a minute.
 
     Parameters
     ----------
-    stream : where people look.
+    stream : where it writes.
     monotonic : returns monotonic seconds.
     """
 
@@ -23,15 +25,16 @@ class ProgressLine:
         self._next_at = monotonic()
 
     def show(self, text: str) -> None:
-        """Show it, if it is time."""
+        """Show a text, unless the last one was shown less than an interval ago."""
         if self._monotonic() < self._next_at:
             return
-        self._next_at = self._monotonic() + (1.0 if self._is_terminal else 60.0)
+        interval_s = _TERMINAL_INTERVAL_S if self._is_terminal else _LOG_INTERVAL_S
+        self._next_at = self._monotonic() + interval_s
         self._stream.write(f"\r\x1b[K{text}" if self._is_terminal else f"{text}\n")
         self._stream.flush()
 
     def close(self) -> None:
-        """Leave the line to whoever writes next."""
+        """Erase the line on a terminal, so that the next output begins on an empty one."""
         if self._is_terminal:
             self._stream.write("\r\x1b[K")
             self._stream.flush()

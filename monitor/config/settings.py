@@ -1,20 +1,29 @@
-"""Settings: flags over environment over TOML file over default, checked before any socket opens."""
+"""The settings with their types, defaults and rules. `monitor.config.loading` reads them.
+
+Docstrings of sections and settings say what a value means; `config/monitor.toml` has the text for users.
+"""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from monitor.config.validators import (
+    validate_host,
+    validate_output_topic,
+    validate_path,
+    validate_printable,
+    validate_qos,
+    validate_template,
+    validate_token,
+)
 from monitor.core.paths import PLANT_BUNDLE
-from monitor.core.rules import DEFAULT_ALERT_RULES, WindowRules
-from monitor.core.topics import Template
+from monitor.core.rules import DEFAULT_ALERT_RULES, DEFAULT_MAX_SKEW, DEFAULT_STRIDE
 
 __all__ = [
     "AlertOverride",
     "AlertSettings",
-    "FileSettings",
     "HomeAssistantSettings",
     "HttpSettings",
     "InputSettings",
@@ -24,10 +33,7 @@ __all__ = [
     "StoreSettings",
     "TlsSettings",
     "WindowSettings",
-    "check_token",
 ]
-
-_DEFAULT_MAX_SKEW, _DEFAULT_STRIDE = WindowRules(max_gap=1).max_skew, WindowRules(max_gap=1).stride
 
 Port = Annotated[int, Ge(1), Le(65535)]
 Seconds = Annotated[float, Gt(0), Le(1e9)]
@@ -35,72 +41,9 @@ SecondsOrZero = Annotated[float, Ge(0), Le(1e9)]
 Count = Annotated[int, Ge(1), Le(1_000_000)]
 Score = Annotated[float, Gt(0), Le(1)]
 
-# With 16 letters and digits drawn at random, there is nothing to gain by trying.
-_MIN_TOKEN_LENGTH = 16
-
 
 def _parse_bundle(value: Any) -> Any:
     return None if value == "" else value
-
-
-def _validate_template(text: str) -> str:
-    Template(text)
-    return text
-
-
-def _validate_output_topic(text: str) -> str:
-    if (
-        not text
-        or not text.isprintable()
-        or text.startswith(("/", "$"))
-        or text.endswith("/")
-        or any(mark in text for mark in "+#\0")
-    ):
-        raise ValueError(
-            f"must be a topic without wildcards, control characters, '$' in front or a slash at either end, "
-            f"not {text!r}"
-        )
-    return text
-
-
-def _validate_printable(text: str) -> str:
-    if not text.isprintable():
-        raise ValueError(f"must not hold control characters, as {text!r} does")
-    return text
-
-
-def _validate_host(text: str) -> str:
-    if not text or not text.isprintable() or any(mark in text for mark in " /"):
-        raise ValueError(f"must be a host name or an address, not {text!r}")
-    return text
-
-
-def _validate_path(text: str) -> str:
-    if not text.startswith("/") or not text.isprintable() or " " in text:
-        raise ValueError(f"must begin with a slash and hold no spaces, not {text!r}")
-    return text
-
-
-def _validate_token(secret: SecretStr) -> SecretStr:
-    return SecretStr(check_token(secret.get_secret_value()))
-
-
-def check_token(text: str) -> str:
-    """Return a token that nobody guesses and that every header can carry.
-
-    Raises
-    ------
-    ValueError : it is another one; the text doesn't tell which.
-    """
-    if len(text) < _MIN_TOKEN_LENGTH or not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError(f"must have at least {_MIN_TOKEN_LENGTH} characters, of ASCII and without spaces")
-    return text
-
-
-def _validate_qos(value: int) -> int:
-    if value not in {0, 1, 2}:
-        raise ValueError(f"must be 0, 1 or 2, not {value}")
-    return value
 
 
 class _Section(BaseModel):
@@ -108,14 +51,17 @@ class _Section(BaseModel):
 
 
 class TlsSettings(_Section):
-    """Encryption to the broker; on when `ca_file` or `certfile` is given, or `enabled` is true."""
+    """TLS to the broker: used when `enabled` is true, or `ca_file` or `certfile` is given."""
 
     enabled: bool = False
     ca_file: Path | None = None
+    """Certificates of the authorities to trust; None: those of the system."""
     certfile: Path | None = None
+    """The client's certificate."""
     keyfile: Path | None = None
+    """The key of `certfile`, where that file doesn't contain it."""
     insecure: bool = False
-    """Whether the broker's certificate is taken for good whoever shows it."""
+    """Whether any certificate of the broker is accepted, unverified."""
 
     @property
     def is_enabled(self) -> bool:
@@ -132,25 +78,29 @@ class TlsSettings(_Section):
 
 
 class MqttSettings(_Section):
-    """The broker, and how to be its client."""
+    """The broker, and how to connect to it."""
 
-    host: Annotated[str, AfterValidator(_validate_host)] = "127.0.0.1"
+    host: Annotated[str, AfterValidator(validate_host)] = "127.0.0.1"
     port: Port = 1883
     transport: Literal["tcp", "websockets"] = "tcp"
-    path: Annotated[str, AfterValidator(_validate_path)] = "/mqtt"
-    """Where the broker answers websockets."""
+    path: Annotated[str, AfterValidator(validate_path)] = "/mqtt"
+    """URL path of the broker's websockets."""
     version: Literal["auto", "5", "3.1.1"] = "auto"
-    client_id: Annotated[str, AfterValidator(_validate_printable)] = Field(default="", max_length=200)
+    """"auto": 5, and 3.1.1 where the broker doesn't speak it."""
+    client_id: Annotated[str, AfterValidator(validate_printable)] = Field(default="", max_length=200)
+    """"": `<base_topic>-<hostname>`."""
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
     tls: TlsSettings = TlsSettings()
     keepalive: Annotated[int, Ge(5), Le(65535)] = 30
-    """Seconds of quiet until the connection is probed."""
-    qos: Annotated[int, AfterValidator(_validate_qos)] = 1
+    """Seconds without traffic after which the client sends a PINGREQ."""
+    qos: Annotated[int, AfterValidator(validate_qos)] = 1
+    """Of the subscriptions, and of the readings that `replay` publishes."""
     bulk: bool = True
-    """Whether readings are taken off the connection many at a time, past paho; not with websockets."""
-    base_topic: Annotated[str, AfterValidator(_validate_output_topic)] = "sensor-monitor"
+    """Whether readings are read from the socket many at a time, bypassing paho; never with websockets."""
+    base_topic: Annotated[str, AfterValidator(validate_output_topic)] = "sensor-monitor"
+    """The monitor publishes below it."""
 
     @model_validator(mode="after")
     def _check_password_source(self) -> Self:
@@ -162,36 +112,38 @@ class MqttSettings(_Section):
 
 
 class InputSettings(_Section):
-    """Where readings come from and where their numbers stand in the payload."""
+    """The topics of the readings, and where their values are in the payload."""
 
     topics: Annotated[
-        tuple[Annotated[str, AfterValidator(_validate_template)], ...], Field(min_length=1, max_length=100)
+        tuple[Annotated[str, AfterValidator(validate_template)], ...], Field(min_length=1, max_length=100)
     ] = ("plant/{line}/{station}/reading",)
+    """Templates: `{name}` is one level, and the names' values, joined by `/`, are the group."""
     fields: dict[str, str] = {}
-    """Feature (or `ts`) -> dotted path in the payload; what isn't named stands under its own name."""
-    groups: tuple[Annotated[str, AfterValidator(_validate_output_topic)], ...] = ()
-    """Groups that must speak: `silent` after `stale_after`, also where they never did."""
+    """Feature (or `ts`) -> dotted path in the payload; default: the feature's own name."""
+    groups: tuple[Annotated[str, AfterValidator(validate_output_topic)], ...] = ()
+    """Expected groups: they are `silent` after `stale_after` even if they never sent a reading."""
     max_groups: Count = 100_000
-    """Groups that are held in memory; the least recently heard beyond it are set aside in the store."""
+    """Groups in memory; beyond it, those whose last reading is oldest are kept in the store only."""
 
 
 class WindowSettings(_Section):
     """How readings become windows."""
 
-    stride: Count = _DEFAULT_STRIDE
+    stride: Count = DEFAULT_STRIDE
+    """One window of this many is judged; 1: each."""
     max_gap: Seconds | None = None
-    """Seconds; None stands for 3 sample periods of the bundle."""
-    max_skew: Seconds = _DEFAULT_MAX_SKEW
-    """Seconds."""
+    """Seconds between readings beyond which a window starts afresh; None: the bundle's sample period x 3."""
+    max_skew: Seconds = DEFAULT_MAX_SKEW
+    """Seconds that a reading's event time may be ahead of the clock."""
     stale_after: Seconds = 60.0
-    """Seconds."""
+    """Seconds without a reading after which a group is silent."""
 
 
 class AlertOverride(_Section):
-    """Other alert settings for some groups; what isn't given is as for all."""
+    """Other alert settings for some groups; None: the setting of all groups."""
 
-    groups: Annotated[str, AfterValidator(_validate_printable)] = Field(min_length=1)
-    """Pattern of their names: `*` stands for any characters, slashes too."""
+    groups: Annotated[str, AfterValidator(validate_printable)] = Field(min_length=1)
+    """Pattern of group names: `*` stands for any characters, slashes too."""
     raise_after: Count | None = None
     clear_after: Count | None = None
     clear_below: Score | None = None
@@ -203,45 +155,46 @@ class AlertSettings(_Section):
     """How scores become alerts."""
 
     mode: Literal["lifecycle", "every_window"] = "lifecycle"
+    """"lifecycle": events at the start and end of an incident; "every_window": one for each Faulty window."""
     raise_after: Count = DEFAULT_ALERT_RULES.raise_after
-    """Consecutive Faulty windows that raise an alert."""
+    """Consecutive Faulty windows that begin an incident."""
     clear_after: Count = DEFAULT_ALERT_RULES.clear_after
-    """Consecutive Normal windows that resolve it."""
+    """Consecutive Normal windows that end it."""
     clear_below: Score | None = DEFAULT_ALERT_RULES.clear_below
-    """A window counts towards that only with a score below this; None: each Normal one does."""
+    """Only Normal windows with a score below this count for `clear_after`; None: all of them."""
     min_interval: SecondsOrZero = DEFAULT_ALERT_RULES.min_interval
-    """Seconds after an incident in which its group begins no other."""
+    """Seconds after an incident's end in which no other incident of its group is published."""
     renotify_after: SecondsOrZero = DEFAULT_ALERT_RULES.renotify_after
-    """Seconds after which an incident that goes on is published again; 0: never."""
+    """Seconds after which an incident that is still open is published again; 0: never."""
     rules: tuple[AlertOverride, ...] = ()
-    """The first whose pattern fits a group decides for it."""
+    """The first one whose pattern matches a group applies to it."""
     false_alarms: Path = Path("var/false-alarms.csv")
-    """Where windows of incidents that were none are appended, labelled Normal."""
+    """CSV file to which the windows of false alarms are appended, labelled Normal."""
 
 
 class StoreSettings(_Section):
-    """Where windows, incidents and unsent alerts outlive the process."""
+    """The database that keeps windows, incidents and unsent alerts when the process ends."""
 
     path: Path = Path("var/state.db")
     sync: Literal["normal", "full"] = "normal"
-    """Whether each commit waits for the disk, so that it outlives a power cut too."""
+    """SQLite's `synchronous`: with "full" each commit waits for the disk and survives a power failure."""
 
 
 class HomeAssistantSettings(_Section):
-    """Whether Home Assistant is told of each group, so that it needs no settings for them."""
+    """MQTT discovery: each group appears in Home Assistant without configuration there."""
 
     discovery: bool = False
-    discovery_prefix: Annotated[str, AfterValidator(_validate_output_topic)] = "homeassistant"
+    discovery_prefix: Annotated[str, AfterValidator(validate_output_topic)] = "homeassistant"
 
 
 class HttpSettings(_Section):
-    """The server of /metrics, /livez, /readyz and the page."""
+    """The HTTP server: /metrics, /livez, /readyz and the page."""
 
-    host: Annotated[str, AfterValidator(_validate_host)] = "127.0.0.1"
+    host: Annotated[str, AfterValidator(validate_host)] = "127.0.0.1"
     port: Annotated[int, Ge(0), Le(65535)] = 9108
-    """0: any free port; the log says which."""
-    token: Annotated[SecretStr, AfterValidator(_validate_token)] | None = None
-    """What one has to know to read anything but /livez and /readyz."""
+    """0: any free port, which is logged."""
+    token: Annotated[SecretStr, AfterValidator(validate_token)] | None = None
+    """The secret required for everything but /livez and /readyz; None: no secret."""
     token_file: Path | None = None
 
     @model_validator(mode="after")
@@ -252,17 +205,17 @@ class HttpSettings(_Section):
 
 
 class LogSettings(_Section):
-    """What the log looks like."""
+    """The log on stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["text", "json"] = "text"
 
 
-class FileSettings(_Section):
-    """All that may stand in the TOML file."""
+class Settings(_Section):
+    """All settings of the monitor; `monitor.config.loading.load_settings` merges them from all sources."""
 
     bundle: Annotated[Path | None, BeforeValidator(_parse_bundle)] = PLANT_BUNDLE
-    """The folder to load; None, "" in the file, is the one that comes with the monitor."""
+    """The folder to load; None ("" in the file): the bundle that comes with the monitor."""
     mqtt: MqttSettings = MqttSettings()
     input: InputSettings = InputSettings()
     windows: WindowSettings = WindowSettings()
@@ -271,11 +224,3 @@ class FileSettings(_Section):
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
-
-
-class Settings(FileSettings, BaseSettings):
-    """The settings as the daemon uses them, merged from all sources; see `configuration.load_settings`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="MONITOR_", env_nested_delimiter="__", env_ignore_empty=False
-    )

@@ -1,1 +1,1 @@
-"""Records with their units, errors, topics and times: imports nothing else of the monitor."""
+"""Records with units, errors, topics and times that every package uses. Imports no other monitor package."""

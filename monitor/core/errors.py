@@ -1,4 +1,4 @@
-"""The two ways in which a command ends badly."""
+"""Exceptions that end a command, by exit code: `InvalidInputError` gives 2, `OperationError` gives 1."""
 
 __all__ = [
     "BundleError",
@@ -11,26 +11,26 @@ __all__ = [
 
 
 class InvalidInputError(Exception):
-    """Something given can't be used (exit code 2): the text says what, where, and what was expected.
+    """Unusable input (exit code 2). The message names the input, the place in it, and what was expected.
 
-    It won't pass by itself, so a service manager need not try again.
+    Trying again gives the same error, so a service manager should not restart the command.
     """
 
 
 class OperationError(Exception):
-    """The work could not be done (exit code 1): the text says why. It may pass."""
+    """A failure while running (exit code 1). The message gives the cause. Trying again may succeed."""
 
 
 class InUseError(OperationError):
-    """Another process has now what was to be ours."""
+    """A resource, such as a port or a store, that another process is using at the moment."""
 
 
 class ConfigurationError(InvalidInputError):
-    """Settings, or what they point to."""
+    """Invalid settings, or a setting that names an unusable file, folder or address."""
 
 
 class BundleError(InvalidInputError):
-    """A bundle that can't be trusted."""
+    """A bundle that is missing, damaged, or fails its verification."""
 
 
 class RecordingError(InvalidInputError):

@@ -1,4 +1,4 @@
-"""A record for each group, in one array that grows with them."""
+"""One NumPy record per group, all in one structured array that grows with the number of groups."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -12,15 +12,18 @@ from monitor.core.arrays import IndexArray
 __all__ = ["GroupTable"]
 
 
-_ROWS_PER_GROWTH = 1024  # records by which there are more
+_ROWS_PER_GROWTH = 1024
 
 
 class GroupTable:
-    """Finds each group's record, and makes room for more: `find` may put another array in `records`' place.
+    """Maps group names to rows of a structured array.
+
+    Adding a group may replace `records` by a larger array, so callers must not keep a reference to it, or to
+    a view of it, across `find_or_add` and `add`.
 
     Parameters
     ----------
-    default_record : the record of a group that nothing is known of.
+    default_record : the record that a new group gets: a zero-dimensional structured array.
     """
 
     def __init__(self, default_record: NDArray[Any]) -> None:
@@ -28,18 +31,17 @@ class GroupTable:
         self._rows: dict[str, int] = {}
         self._names: list[str] = []  # (row,)
         self._free_rows: list[int] = []
-        self._buffer = np.empty(
-            0, dtype=default_record.dtype
-        )  # the array that `records` is the first part of
+        self._buffer = np.empty(0, dtype=default_record.dtype)  # all allocated rows: (allocated row,)
         self.records = self._buffer
-        """(row,)"""
+        """The records of all groups and of free rows, a slice from the start of the allocated ones:
+        (row,)."""
 
     def __contains__(self, name: str) -> bool:
-        """Say whether a group has a record."""
+        """Return whether the group has a record."""
         return name in self._rows
 
     def __len__(self) -> int:
-        """Return how many groups have one."""
+        """Return the number of groups."""
         return len(self._rows)
 
     def names(self) -> list[str]:
@@ -47,22 +49,22 @@ class GroupTable:
         return list(self._rows)
 
     def name(self, row: int) -> str:
-        """Return whose record this is."""
+        """Return the name of the group that has this row; "" for a free row."""
         return self._names[row]
 
     def row(self, name: str) -> int | None:
-        """Return where a group's record is, None where it has none."""
+        """Return the group's row, or None if the group has no record."""
         return self._rows.get(name)
 
     def find_or_add(self, names: Sequence[str]) -> IndexArray:
-        """Return where each group's record is, a blank one where it is new: (name,)."""
+        """Return the row of each group (name,), adding a default record for each group that has none."""
         try:
             return np.fromiter(map(self._rows.__getitem__, names), np.intp, len(names))
         except KeyError:
             return np.array([self.add(name) for name in names], dtype=np.intp)
 
     def add(self, name: str) -> int:
-        """Return where a group's record is, a blank one where it is new."""
+        """Return the group's row, adding a default record if the group has none."""
         row = self._rows.get(name)
         if row is None:
             if not self._free_rows:
@@ -72,7 +74,7 @@ class GroupTable:
         return row
 
     def forget(self, name: str) -> None:
-        """Drop a group."""
+        """Remove the group and free its row; an unknown name is ignored."""
         row = self._rows.pop(name, None)
         if row is not None:
             self.records[row] = self._default_record
@@ -83,9 +85,10 @@ class GroupTable:
         old_size = len(self.records)
         new_size = old_size + _ROWS_PER_GROWTH
         if new_size > len(self._buffer):
-            # Twice as much, for all of it is moved. What isn't written yet takes no memory where the array is
-            # so large that the kernel gives it by the page; full of blanks, 100,000 groups took as much as
-            # 131,072. Zeros in its padding too: a record is dumped whole.
+            # Double the allocation, because growing copies all records. Rows that nothing was written to take
+            # no physical memory: for an array of this size the kernel maps zero pages on first write. When
+            # the whole buffer was filled with default records, 100,000 groups took the memory of 131,072.
+            # `zeros` also clears the padding bytes, which `dump` includes in its result.
             buffer = np.zeros(max(new_size, 2 * len(self._buffer)), self._default_record.dtype)
             buffer[:old_size] = self.records
             self._buffer = buffer
@@ -97,5 +100,8 @@ class GroupTable:
 
 @cache
 def _row_numbers(first_row: int) -> tuple[int, ...]:
-    """Return the numbers of the rows that a step adds, the same objects for all stages: 32 bytes each."""
+    """Return the numbers of the rows that one growth adds.
+
+    Cached, so that all tables share the same int objects, which take 32 bytes each.
+    """
     return tuple(range(first_row, first_row + _ROWS_PER_GROWTH))

@@ -1,4 +1,4 @@
-"""Medians of few values, for many rows at once."""
+"""Medians over short axes for many rows at once, faster than `numpy.median`."""
 
 import numpy as np
 
@@ -10,35 +10,44 @@ _MIN_MAX_SIZE = 3
 
 
 def median(values: FloatArray) -> FloatArray:
-    """Return NumPy's median of the last axis, which it leaves (..., 1), at a fraction of its price."""
+    """Return the median along the last axis, which is kept with length 1: (..., n) -> (..., 1).
+
+    Equals `numpy.median(values, axis=-1, keepdims=True)`, at a fraction of its cost.
+    """
     ordered, last = np.sort(values), values.shape[-1] - 1
     low, high = last // 2, last - last // 2
-    found: FloatArray = (ordered[..., low : low + 1] + ordered[..., high : high + 1]) / 2
-    return found
+    result: FloatArray = (ordered[..., low : low + 1] + ordered[..., high : high + 1]) / 2
+    return result
 
 
 def median_high(values: FloatArray) -> FloatArray:
-    """Return the median of values (one of them, row, feature), the greater where two are: (row, feature)."""
-    found: FloatArray
+    """Return the high median along the first axis: (n, row, feature) -> (row, feature).
+
+    For an even n this is the greater of the two middle values, as in `statistics.median_high`.
+    """
+    result: FloatArray
     if len(values) == _MIN_MAX_SIZE:
-        one, two, three = values[0], values[1], values[2]
-        # A fifth of the time that sorting takes.
-        found = np.maximum(np.minimum(one, two), np.minimum(np.maximum(one, two), three))
+        first, second, third = values[0], values[1], values[2]
+        # Takes a fifth of the time of sorting.
+        result = np.maximum(np.minimum(first, second), np.minimum(np.maximum(first, second), third))
     else:
-        found = np.sort(values, axis=0)[len(values) // 2]
-    return found
+        result = np.sort(values, axis=0)[len(values) // 2]
+    return result
 
 
 def median_low_high(rings: FloatArray, counts: IndexArray) -> tuple[FloatArray, FloatArray]:
-    """Return the two in the middle, which may be one, of the first values in each ring: (row, feature) each.
+    """Return the low and the high median of the filled slots of each ring buffer: (row, feature) each.
+
+    The two are equal where the number of filled slots is odd.
 
     Parameters
     ----------
-    rings : (row, place, feature).
-    counts : how many places are filled, the first ones, at least one; more than there are is all (row,).
+    rings : one ring buffer per row: (row, slot, feature).
+    counts : number of values written to each ring so far, at least 1: (row,). Below the ring's length, only
+        the first `counts` slots are filled; from there on, all slots are.
     """
     filled = np.minimum(counts, rings.shape[1])
-    is_filled = np.arange(rings.shape[1]) < filled[:, None]  # (row, place)
+    is_filled = np.arange(rings.shape[1]) < filled[:, None]  # (row, slot)
     ordered = np.sort(np.where(is_filled[:, :, None], rings, np.inf), axis=1)
     rows = np.arange(len(rings))
     return ordered[rows, (filled - 1) // 2], ordered[rows, filled // 2]

@@ -1,4 +1,4 @@
-"""What a session with the broker tells its owner."""
+"""Messages from and to the broker, and the callbacks of an MQTT session."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,83 +19,94 @@ __all__ = [
 ]
 
 InboundMessage = tuple[str, bytes, object, bool]
-"""A message: its topic, its payload, the receipt that acknowledges it (None where nothing is to be
-acknowledged), and whether the broker sent it before and nobody acknowledged it."""
+"""A received message: topic, payload, acknowledgement token (None if it needs no acknowledgement), and
+whether the broker sent it before without receiving an acknowledgement (the DUP flag of MQTT)."""
 
 ReadOnce = Callable[[float], bool]
-"""Reads in the network thread's place what is there, or comes within so many seconds, and has it `received`;
-returns whether it may be called again, or that thread is needed."""
+"""Reads once from the socket on the calling thread, waiting at most this many seconds, and passes what
+arrived to `SessionListener.on_messages`. Returns True if it may be called again, False if the network thread
+must continue."""
 
 
 @dataclass(frozen=True, slots=True)
 class InboundRequest:
-    """A request as it came from the broker."""
+    """An operator's request as received from the broker."""
 
     topic: str
     payload: bytes
     ack_token: object
-    """What acknowledges it: until then it comes again with the next process."""
+    """Token that acknowledges the request. Until it is acknowledged, the broker delivers it again to the next
+    process with this client id."""
     retained: bool
-    """Whether the broker keeps it and sends it with each subscription."""
+    """Whether the broker sent it as a retained message on subscribing."""
     response_topic: str | None
-    """Where its answer goes, as MQTT 5 says; None where nothing is said."""
+    """MQTT 5 response topic, on which the answer is published; None if the request has none."""
     correlation_data: bytes | None
-    """What the answer must bear; None as above."""
+    """MQTT 5 correlation data, repeated in the answer; None if the request has none."""
 
 
 class SessionListener(Protocol):
-    """Told by a session what happens, on the network thread: must be quick and never raise."""
+    """Callbacks of an MQTT session. They run on the network thread, so they must be quick and never raise."""
 
     def on_connected(self) -> None:
-        """Hear that the broker took us in and every subscription stands."""
+        """Handle a connection: the broker accepted it and confirmed every subscription."""
 
     def on_disconnected(self, reason: str) -> None:
-        """Hear why there is no connection; the session keeps trying."""
+        """Handle a lost or refused connection; the session keeps trying to connect."""
 
     def on_taken_over(self) -> None:
-        """Hear that another client has our id; the session is over."""
+        """Handle the end of the session: another client connected with the same client id."""
 
     def on_publish_failed(self) -> None:
-        """Hear that nobody gets a message that was published, and the log says why.
+        """Handle a published message that will not be delivered; the session has logged the cause.
 
-        The broker refused it, or confirmed too few before it; of that one hears on the publisher's thread.
+        Either the broker refused it, or it was dropped because too many earlier messages are unconfirmed. In
+        the second case this is called on the thread that publishes, not on the network thread.
         """
 
     def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:
-        """Take messages in their order. Until this returns another thread may `read_once`, if there is that."""
+        """Take messages in the order of arrival.
+
+        Parameters
+        ----------
+        messages : what arrived.
+        read_once : lets another thread read from the socket until this method returns; None if that is not
+            possible.
+        """
 
     def on_request(self, request: InboundRequest) -> None:
-        """Take a request; it is to be acknowledged once it is done."""
+        """Take a request, and acknowledge it once it has been carried out."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboundMessage:
-    """A message that is to be published with QoS 1."""
+    """A message to be published with QoS 1."""
 
     topic: str
-    """Below `base_topic`."""
+    """Topic relative to `base_topic`, unless `is_full_topic`."""
     payload: bytes
     retain: bool
-    """A retained message stands for now: a newer one on its topic replaces it while it waits. Most states
-    never wait here: see `Outbox.mark_unstored_sent`."""
+    """Whether the broker retains it. A retained message describes the present state, so a newer one on the
+    same topic replaces it while it waits in the outbox. Most state messages bypass the outbox: see
+    `Outbox.mark_unstored_sent`."""
     bundle_id: str = ""
-    """Id of the bundle whose verdict it tells; "" where it tells none."""
+    """Id of the bundle whose verdict the message reports; "" if it reports none."""
     is_full_topic: bool = False
-    """Whether `topic` is all of it, and not what stands below `base_topic`."""
+    """Whether `topic` is the complete topic, to be published as it is and not below `base_topic`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageProperties:
-    """The properties of a message; MQTT 3.1.1 has no place for them."""
+    """MQTT 5 properties of a message. MQTT 3.1.1 has no properties, so there they are dropped."""
 
     content_type: str = ""
-    """A MIME type; "" where there is no content."""
+    """MIME type of the payload; "" for an empty payload."""
     expiry_s: int | None = None
-    """Seconds until the broker forgets it; None: never."""
+    """Seconds after which the broker discards the message; None: never."""
     user_properties: tuple[tuple[str, str], ...] = ()
-    """Names and values."""
+    """Pairs of name and value."""
     correlation_data: bytes | None = None
-    """In an answer, what its request asked for."""
+    """In an answer, the correlation data of its request."""
 
 
 JSON_PROPERTIES, TEXT_PROPERTIES = MessageProperties("application/json"), MessageProperties("text/plain")
@@ -103,9 +114,9 @@ JSON_PROPERTIES, TEXT_PROPERTIES = MessageProperties("application/json"), Messag
 
 @dataclass(frozen=True, slots=True)
 class MessageBatch:
-    """What was waiting."""
+    """All messages that were in the receive queue when it was emptied."""
 
     messages: list[InboundMessage]
     arrivals: Arrivals
     overflow_count: int
-    """Messages dropped for want of room since the last time."""
+    """Messages dropped because the queue was full, since the previous batch."""

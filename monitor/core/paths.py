@@ -1,8 +1,8 @@
-"""Where things are that several rooms look for."""
+"""Default paths that several packages use."""
 
 from pathlib import Path
 
 __all__ = ["PLANT_BUNDLE"]
 
 PLANT_BUNDLE = Path("var/bundle")
-"""The plant's own bundle, unless the settings say otherwise."""
+"""Default of the setting `bundle`: the bundle trained on the plant's own readings."""

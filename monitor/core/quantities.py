@@ -1,4 +1,4 @@
-"""Which sensors measure the same, and what they say against each other."""
+"""Which features measure the same quantity, and how far each one deviates from the others of its quantity."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,128 +15,146 @@ _PAIR_SIZE = 2
 
 
 def quantity_name(name: str) -> str:
-    """Return what a feature measures: its name up to the last `_`, or all of a name that has none."""
+    """Return the quantity that a feature measures: its name up to the last `_`, or all of it without `_`."""
     return name.rpartition("_")[0] or name
 
 
 def quantity_numbers(names: Sequence[str]) -> IndexArray:
-    """Return which quantity each feature is of, numbered from 0 in alphabetical order: (feature,)."""
-    numbers = {kind: number for number, kind in enumerate(sorted(set(map(quantity_name, names))))}
+    """Return the number of each feature's quantity, counted from 0 in alphabetical order: (feature,)."""
+    numbers = {quantity: number for number, quantity in enumerate(sorted(set(map(quantity_name, names))))}
     return np.array([numbers[quantity_name(name)] for name in names], dtype=np.intp)
 
 
 def find_neighbours(names: Sequence[str], index: int) -> list[int]:
-    """Return the other features of a feature's quantity."""
+    """Return the indices of the other features that measure the same quantity as feature `index`."""
     numbers = quantity_numbers(names)
     return [other for other in np.flatnonzero(numbers == numbers[index]).tolist() if other != index]
 
 
 class Quantities:
-    """Compares the features of each quantity.
+    """Compares the features of each quantity with one another.
 
-    What the two of a pair say against each other is told once, by the first, and by a feature that is no
-    pair's for itself: (..., told). `expand` and `expand_signed` make it (..., feature).
+    The deviations of the two features of a pair are equal but for their sign, so they are computed once, for
+    the first feature of the pair. Results have one entry per *representative*: the first feature of each
+    pair, and every feature of a quantity that has one feature or more than two. `expand` and `expand_signed`
+    turn an array (..., representative) into (..., feature).
+
+    Parameters
+    ----------
+    names : the feature names in order; names with the same `quantity_name` are of one quantity.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
         quantities = [quantity_name(name) for name in names]
-        members = [
-            np.flatnonzero([kind == other for other in quantities]) for kind in dict.fromkeys(quantities)
+        indices_by_quantity = [
+            np.flatnonzero([quantity == other for other in quantities])
+            for quantity in dict.fromkeys(quantities)
         ]
-        pairs = [indices.tolist() for indices in members if len(indices) == _PAIR_SIZE]
+        pairs = [indices.tolist() for indices in indices_by_quantity if len(indices) == _PAIR_SIZE]
         self._first, self._second = (
             np.array([pair[n] for pair in pairs], dtype=np.intp) for n in range(_PAIR_SIZE)
         )
-        first_by_second = {other: one for one, other in pairs}
+        first_by_second = {second: first for first, second in pairs}
         self.representatives: IndexArray = np.array(
             [n for n in range(len(quantities)) if n not in first_by_second]
         )
-        """The features that tell: (told,)."""
+        """Feature index of each representative: (representative,)."""
         self.has_neighbours: NDArray[np.bool_] = np.array(
             [quantities.count(quantities[n]) > 1 for n in self.representatives]
         )
-        """Whether there is another feature of the same quantity: (told,)."""
-        # Which of `representatives` tells each feature's: (feature,).
+        """Whether another feature measures the same quantity: (representative,)."""
+        # The position in `representatives` of each feature's representative: (feature,).
         self._representative_index = np.searchsorted(
             self.representatives, [first_by_second.get(n, n) for n in range(len(quantities))]
         )
-        self._signs = np.array([-1.0 if n in first_by_second else 1.0 for n in range(len(quantities))])[
-            None
-        ]  # (1, feature)
-        self._pair_positions = self._representative_index[
-            self._first
-        ]  # where they stand among those that tell
+        # -1 for the second feature of a pair, 1 for all others: (1, feature).
+        self._signs = np.where(np.isin(np.arange(len(quantities)), self._second), -1.0, 1.0)[None]
+        # The position of each pair in `representatives`: (pair,).
+        self._pair_positions = self._representative_index[self._first]
+        # Quantities of more than two features: their features, and those features' positions.
         self._larger_quantities = [
-            (indices, self._representative_index[indices]) for indices in members if len(indices) > _PAIR_SIZE
+            (indices, self._representative_index[indices])
+            for indices in indices_by_quantity
+            if len(indices) > _PAIR_SIZE
         ]
-        # Nearly all are pairs, and they are what each window costs.
+        # Most plants have nothing but pairs, and this runs for each window, so pairs have a shorter path.
         self._has_only_pairs = len(pairs) == len(self.representatives)
 
-    # `take` costs a quarter of what indexing with an array does, where few values are taken; where many are,
-    # they stand side by side in what it returns, and that is fast to compute with.
+    # `take` costs a quarter of indexing with an array when few values are taken. When many are, its result is
+    # contiguous, which makes the arithmetic on it fast.
 
     def expand(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return for each feature what is told of its pair, or of itself (..., told): (..., feature)."""
+        """Return for each feature its representative's value: (..., representative) -> (..., feature)."""
         return values.take(self._representative_index, axis=-1)
 
     def expand_signed(self, deviations: FloatArray) -> FloatArray:
-        """Return how far each feature is apart: the other of a pair goes the other way (..., feature)."""
-        found: FloatArray = deviations.take(self._representative_index, axis=-1) * self._signs
-        return found
+        """Return each feature's deviation: (..., representative) -> (..., feature).
+
+        The second feature of a pair deviates as far as the first, in the opposite direction.
+        """
+        result: FloatArray = deviations.take(self._representative_index, axis=-1) * self._signs
+        return result
 
     def deviations(self, values: FloatArray) -> FloatArray:
-        """Take off what a quantity's features (..., feature) have in common: their median (..., told)."""
+        """Return each value minus the median of its quantity: (..., feature) -> (..., representative).
+
+        A feature without neighbours keeps its value.
+        """
         first, second = self._split_pairs(values)
         half: FloatArray = (first - second) * 0.5
         if self._has_only_pairs:
             return half
-        found = values.take(self.representatives, axis=-1)
-        found[..., self._pair_positions] = half
+        result = values.take(self.representatives, axis=-1)
+        result[..., self._pair_positions] = half
         for members, positions in self._larger_quantities:
-            found[..., positions] -= median(values.take(members, axis=-1))
-        return found
+            result[..., positions] -= median(values.take(members, axis=-1))
+        return result
 
     def common_magnitude(self, values: FloatArray) -> FloatArray:
-        """Return how far from 0 all of a quantity (..., feature) are at least; 0 of one alone (..., told)."""
-        sizes = np.abs(values)
-        found = self._scatter_pairs(np.minimum(*self._split_pairs(sizes)))
+        """Return the least absolute value in each quantity: (..., feature) -> (..., representative).
+
+        All features of the quantity are at least this far from 0. The result is 0 for a feature without
+        neighbours.
+        """
+        magnitudes = np.abs(values)
+        result = self._scatter_pairs(np.minimum(*self._split_pairs(magnitudes)))
         for members, positions in self._larger_quantities:
-            found[..., positions] = sizes.take(members, axis=-1).min(axis=-1, keepdims=True)
-        return found
+            result[..., positions] = magnitudes.take(members, axis=-1).min(axis=-1, keepdims=True)
+        return result
 
     def select_least_moved(self, moves: FloatArray, values: FloatArray) -> FloatArray:
-        """Return the value of the one of a quantity that moved least (..., told).
+        """Return, for each quantity, the value of the feature that moved least: (..., representative).
 
-        It is 0 where a feature is alone: nothing tells what it should have done.
+        The result is 0 for a feature without neighbours: there is nothing to compare its move with.
 
         Parameters
         ----------
-        moves : how far each one moved (..., feature).
-        values : what is asked for (..., feature).
+        moves : how far each feature moved (..., feature).
+        values : the values to select from (..., feature).
         """
-        sizes = np.abs(moves)
-        found = self._scatter_pairs(
-            np.where(np.less_equal(*self._split_pairs(sizes)), *self._split_pairs(values))
+        distances = np.abs(moves)
+        result = self._scatter_pairs(
+            np.where(np.less_equal(*self._split_pairs(distances)), *self._split_pairs(values))
         )
         for members, positions in self._larger_quantities:
-            least = sizes.take(members, axis=-1).argmin(axis=-1, keepdims=True)
-            found[..., positions] = np.take_along_axis(values.take(members, axis=-1), least, axis=-1)
-        return found
+            least = distances.take(members, axis=-1).argmin(axis=-1, keepdims=True)
+            result[..., positions] = np.take_along_axis(values.take(members, axis=-1), least, axis=-1)
+        return result
 
     def maximum(self, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the largest value of a quantity (..., feature): (..., told)."""
-        found = values.take(self.representatives, axis=-1)
-        found[..., self._pair_positions] = np.maximum(*self._split_pairs(values))
+        """Return the largest value in each quantity: (..., feature) -> (..., representative)."""
+        result = values.take(self.representatives, axis=-1)
+        result[..., self._pair_positions] = np.maximum(*self._split_pairs(values))
         for members, positions in self._larger_quantities:
-            found[..., positions] = values.take(members, axis=-1).max(axis=-1, keepdims=True)
-        return found
+            result[..., positions] = values.take(members, axis=-1).max(axis=-1, keepdims=True)
+        return result
 
     def _split_pairs(self, values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return the first of each pair, and the other, of all features (..., feature): (..., pair) each."""
+        """Return the values of the first and of the second feature of each pair: (..., pair) each."""
         return values.take(self._first, axis=-1), values.take(self._second, axis=-1)
 
     def _scatter_pairs(self, pair_values: FloatArray) -> FloatArray:
-        """Return what was found of the pairs (..., pair), and 0 of the others (..., told)."""
+        """Place values of pairs (..., pair) into an array that is 0 elsewhere: (..., representative)."""
         if self._has_only_pairs:
             return pair_values
         result = np.zeros((*pair_values.shape[:-1], len(self.representatives)))

@@ -1,4 +1,4 @@
-"""A batch of messages, readings and windows in columns, and what became of each reading."""
+"""Batches of readings and windows as columns, and the outcome of each reading."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
 
-__all__ = ["Arrivals", "Outcome", "Readings", "RejectedReading", "Windows", "is_readable"]
+__all__ = ["MAX_VALUE", "Arrivals", "Outcome", "Readings", "RejectedReading", "Windows", "is_readable"]
 
 
 class Outcome(StrEnum):
-    """What became of a reading. Each reading is counted under exactly one."""
+    """How the processing of a reading ended. Each reading is counted under exactly one outcome."""
 
     JUDGED = "judged"
     FILLING = "filling"
@@ -30,65 +30,66 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Arrivals:
-    """When the messages of a batch arrived, in columns: all that came at once have much the same."""
+    """Arrival times of the messages of a batch. Messages that were read together have nearly equal times."""
 
     arrived_at: FloatArray
     """Wall clock, seconds since the Unix epoch: (message,)."""
     substitute_ts: FloatArray
-    """The same, but strictly increasing from message to message, also where the clock is set back: it
-    stands in for an event time."""
+    """Event time for readings that carry none, seconds since the Unix epoch: (message,). It is the wall
+    clock, made strictly increasing from message to message even when the clock is set back."""
     arrived_monotonic: FloatArray
-    """Monotonic clock, seconds: latency is measured from here."""
+    """Monotonic clock, seconds: (message,). Start of the latency measurement."""
 
 
 @dataclass(frozen=True, slots=True)
 class RejectedReading:
-    """A reading that was dropped, or that began its window afresh."""
+    """A reading that was dropped, or that restarted its group's window."""
 
     outcome: Outcome
     source: str
-    """Its topic, or its group once that is known."""
+    """The reading's group, or its topic if the group is not known yet."""
     reason: str
-    """What was wrong, for the log."""
+    """Why it was rejected, for the log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """A batch of readings in the order in which they arrived."""
+    """A batch of readings in the order of arrival."""
 
     groups: Sequence[str]
-    """The group of each reading."""
+    """The group of each reading: (reading,)."""
     ts: FloatArray
     """Event times, seconds since the Unix epoch, UTC: (reading,)."""
     values: FloatArray
     """The features in the bundle's order and units: (reading, feature)."""
     arrived_at: FloatArray
-    """When each arrived by the wall clock, seconds since the Unix epoch: (reading,). Infinite where
-    there is no clock, as in a recording."""
+    """Arrival times by the wall clock, seconds since the Unix epoch: (reading,). Infinite for readings that
+    did not arrive at a known time, such as those of a recording."""
     arrived_monotonic: FloatArray
-    """When each arrived by the monotonic clock, seconds: (reading,)."""
+    """Arrival times by the monotonic clock, seconds: (reading,)."""
     redelivered: NDArray[np.bool_]
-    """Whether the broker may have sent it before: (reading,)."""
+    """Whether the broker may have delivered it before: (reading,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """The windows that a batch of readings completed, and what became of each reading."""
+    """The windows that a batch of readings completed, and the outcome of each reading."""
 
     outcomes: list[Outcome]
-    """One for each reading of the batch; `judged` where it completed a window."""
+    """The outcome of each reading of the batch: `judged` where it completed a window."""
     reading_indices: NDArray[np.intp]
-    """The reading (its index in the batch) that completed each window: (window,)."""
+    """Index in the batch of the reading that completed each window: (window,)."""
     ts: FloatArray
     """Event times, oldest first: (window, step)."""
     values: FloatArray
-    """(window, step, feature)."""
+    """Raw values: (window, step, feature)."""
 
 
-# Far beyond any sensor, and still finite in the model's float32 after scaling and weighting.
 MAX_VALUE = 1e12
+"""Largest absolute value of a feature: far beyond any sensor, and the model's float32 numbers stay finite
+after scaling and weighting."""
 
 
 def is_readable(value: float) -> bool:
-    """Say whether a number can be a feature's value: finite, and not beyond what the model can take."""
+    """Return whether a number can be a feature's value: finite, and at most `MAX_VALUE` in magnitude."""
     return -MAX_VALUE <= value <= MAX_VALUE

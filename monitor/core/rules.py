@@ -1,35 +1,50 @@
-"""The rules of windows and alerts, with their defaults: the settings have the same ones."""
+"""The rules for windows and alerts, with the defaults that the settings take over."""
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_ALERT_RULES", "AlertRules", "WindowRules", "default_max_gap"]
+__all__ = [
+    "DEFAULT_ALERT_RULES",
+    "DEFAULT_MAX_SKEW",
+    "DEFAULT_STRIDE",
+    "DEFAULT_THRESHOLD",
+    "AlertRules",
+    "WindowRules",
+    "default_max_gap",
+]
+
+DEFAULT_THRESHOLD = 0.5
+"""The score above which a window is Faulty, unless the bundle says otherwise."""
+DEFAULT_MAX_SKEW = 60.0
+"""Seconds."""
+DEFAULT_STRIDE = 1
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRules:
-    """When an incident begins, when it ends, and how often it is said."""
+    """When an incident begins, when it ends, and how often its firing event is published."""
 
     raise_after: int = 1
-    """Consecutive Faulty windows that begin an incident."""
+    """Number of consecutive Faulty windows that begins an incident."""
     clear_after: int = 3
-    """Consecutive Normal windows that end it."""
+    """Number of consecutive Normal windows that ends an incident."""
     clear_below: float | None = None
-    """Only windows with a score below this count towards the end; None: all Normal ones do."""
+    """Only Normal windows with a score below this count towards `clear_after`; None: all Normal windows
+    count."""
     min_interval: float = 0.0
-    """Seconds after an incident's end in which none is published; the first Faulty window after them
-    publishes one that goes on, dated from its own first Faulty window."""
+    """Seconds after the end of an incident during which the group gets no new one. A run of Faulty windows
+    that lasts beyond this time then begins an incident, whose `started_at` is the run's first window."""
     renotify_after: float = 0.0
-    """Seconds after which an incident that goes on is said again; 0: it is said once."""
+    """Seconds after which a lasting incident's firing event is published again; 0: it is published once."""
 
 
 DEFAULT_ALERT_RULES = AlertRules()
 
-# A reading or two may be lost on the way without the window losing its meaning.
+# One or two readings may be lost in transit, and the window still covers about the same time.
 _DEFAULT_GAP_PERIODS = 3
 
 
 def default_max_gap(sample_period: float) -> float:
-    """Return the gap, in seconds, beyond which a window starts afresh where no setting says another."""
+    """Return the default of `WindowRules.max_gap`, in seconds, for a sample period in seconds."""
     return _DEFAULT_GAP_PERIODS * sample_period
 
 
@@ -38,8 +53,8 @@ class WindowRules:
     """How readings become windows."""
 
     max_gap: float
-    """Seconds of event time between two readings beyond which the window starts afresh."""
-    max_skew: float = 60.0
-    """Seconds that a reading's event time may lie ahead of its arrival."""
-    stride: int = 1
-    """Every how many readings a complete window is judged; the others are `skipped`."""
+    """Seconds of event time between two readings of a group beyond which its window restarts."""
+    max_skew: float = DEFAULT_MAX_SKEW
+    """Seconds by which a reading's event time may be ahead of its arrival."""
+    stride: int = DEFAULT_STRIDE
+    """Every stride-th complete window is judged; the readings that complete the others are `skipped`."""

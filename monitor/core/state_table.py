@@ -1,4 +1,4 @@
-"""What a stage remembers of each group, as values that can be kept elsewhere."""
+"""A stage's state for each group, with each group's state available as bytes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,18 +9,19 @@ from monitor.core.group_table import GroupTable
 
 __all__ = ["StateTable"]
 
-_HEADER_ITEM_BYTES = 2  # of each number in a record's head
+_HEADER_ITEM_BYTES = 2
 
 
 class StateTable(GroupTable):
-    """Records that can be dumped and loaded.
+    """A `GroupTable` whose records can be dumped to bytes and loaded again.
 
-    A group's record is its `dump`, byte for byte, so that saving thousands a second costs little.
+    `dump` returns the bytes of the group's record as they are in memory, so that saving thousands of groups
+    per second costs little.
 
     Parameters
     ----------
-    stage_name : whose state it is, for errors.
-    header : version and shape: numbers below 65,536 that a record must begin with.
+    stage_name : name of the stage that owns the state, for error messages.
+    header : version of the format, then the shape: numbers below 65,536 that each record begins with.
     fields : the record's other fields, as `numpy.dtype` takes them.
     defaults : the fields that aren't 0 in a new record.
     transient_fields : fields behind the others that have a meaning for this process only: `dump` leaves them
@@ -50,7 +51,7 @@ class StateTable(GroupTable):
         self._update_views()
 
     def dump(self, name: str) -> bytes:
-        """Return a group's record as a value; an empty one where it has none."""
+        """Return the bytes of the group's record; those of a default record if it has none."""
         row = self.row(name)
         if row is None:
             return self._default_record.tobytes()[: self._dump_size]
@@ -58,7 +59,7 @@ class StateTable(GroupTable):
         return bytes(self._bytes[start : start + self._dump_size])
 
     def load(self, name: str, value: bytes) -> None:
-        """Put back what `dump` returned.
+        """Set the group's record from bytes that `dump` returned, here or in another instance.
 
         Raises
         ------
@@ -82,7 +83,7 @@ class StateTable(GroupTable):
         self.records[row] = np.frombuffer(value + transient_part, default_record.dtype)[0]
 
     def clear(self, row: int) -> None:
-        """Let a group begin afresh."""
+        """Reset a group's record to the default."""
         self.records[row] = self._default_record
 
     def _grow(self) -> None:
@@ -90,8 +91,8 @@ class StateTable(GroupTable):
         self._update_views()
 
     def _update_views(self) -> None:
-        """Take hold of the array, which may be another one now."""
-        # A slice of these takes a third of the time that a record's own `tobytes` does.
+        """Set the views of `records` anew, after it was replaced. Subclasses add views of single fields."""
+        # Slicing these bytes takes a third of the time of a record's own `tobytes`.
         self._bytes = self.records.view(np.uint8).data
 
 

@@ -1,17 +1,16 @@
-"""Event times: seconds since the Unix epoch, and how they are written."""
+"""Event times: parsing them to seconds since the Unix epoch, and formatting them."""
 
 import math
 from datetime import UTC, datetime
 from functools import lru_cache
 
-__all__ = ["MAX_TS", "format_iso", "parse_ts"]
-
+__all__ = ["MAX_TS", "MILLISECONDS_THRESHOLD", "format_iso", "parse_ts"]
 
 MILLISECONDS_THRESHOLD = 1e11
-
+"""A numeric event time above this is in milliseconds, else in seconds."""
 
 MAX_TS = 253402300799.0
-"""Of the year 9999, and the last time that a reading can have, seconds since the Unix epoch."""
+"""Latest event time of a reading, seconds since the Unix epoch: the end of the year 9999."""
 
 
 def parse_ts(ts: float | str) -> float:
@@ -19,11 +18,12 @@ def parse_ts(ts: float | str) -> float:
 
     Parameters
     ----------
-    ts : seconds, or milliseconds where above 1e11; or ISO 8601, UTC where it names no zone.
+    ts : a number of seconds, or of milliseconds if above 1e11; or ISO 8601 text, taken as UTC if it has no
+        zone.
 
     Raises
     ------
-    ValueError : it is neither, or lies before 1970 or after 9999.
+    ValueError : `ts` is neither, or the time is before 1970 or after 9999.
     """
     if isinstance(ts, str):
         if ts.strip().replace(".", "", 1).isdigit():
@@ -42,7 +42,7 @@ def parse_ts(ts: float | str) -> float:
     return seconds
 
 
-@lru_cache(maxsize=1024)  # when an incident began is said with each of its events
+@lru_cache(maxsize=1024)  # each event of an incident repeats the time at which the incident began
 def format_iso(ts: float) -> str:
-    """Return seconds since the Unix epoch as ISO 8601, UTC, to the millisecond."""
+    """Return a time in seconds since the Unix epoch as ISO 8601 in UTC with milliseconds."""
     return datetime.fromtimestamp(round(ts, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Input templates such as `plant/{line}/{station}/reading`: topic -> group, group -> topic."""
+"""Input templates such as `plant/{line}/{station}/reading`, which map topics to groups and back."""
 
 import re
 from collections.abc import Sequence
@@ -10,24 +10,28 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Template:
-    """One input template; `{name}` stands for one level of the topic.
+    """A template of input topics; `{name}` stands for one level of the topic.
+
+    Parameters
+    ----------
+    text : the template, as in the setting `input.topics`.
 
     Raises
     ------
-    ValueError : the text is no template; the message is the rule it breaks.
+    ValueError : `text` is not a valid template; the message states the rule that it breaks.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.levels: list[str | None] = []
-        """Each level's text; None where any text fits."""
+        """The text of each level; None for a `{name}`, which matches any text."""
         names = []
         for level in text.split("/"):
             match = _PLACEHOLDER.fullmatch(level)
             if match:
                 names.append(match[1])
                 self.levels.append(None)
-            elif any(mark in level for mark in "{}+#\0"):
+            elif any(character in level for character in "{}+#\0"):
                 raise ValueError(f"{level!r} must be plain text or one {{name}} that fills the whole level")
             else:
                 self.levels.append(level)
@@ -41,37 +45,37 @@ class Template:
 
     @property
     def filter(self) -> str:
-        """The MQTT subscription that covers this template."""
+        """The MQTT topic filter to subscribe to: `+` for each `{name}`."""
         return "/".join("+" if level is None else level for level in self.levels)
 
     def group(self, topic: str) -> str | None:
-        """Return the group that a topic belongs to, or None if it doesn't fit.
+        """Return the group that a topic belongs to, or None if the topic does not match.
 
-        No name is empty, or has in it what no topic may have: a broker that sends such a thing is out of
-        order, and nothing could be published for that group.
+        A level that stands for a name must not be empty, nor contain `+`, `#` or a null character: MQTT
+        forbids these in a topic, and nothing could be published on a topic with the group's name.
         """
         levels = topic.split("/")
         if len(levels) != len(self.levels):
             return None
         parts = []
-        for found, wanted in zip(levels, self.levels, strict=True):
-            if wanted is None and _is_valid_level(found):
-                parts.append(found)
-            elif found != wanted:
+        for level, expected in zip(levels, self.levels, strict=True):
+            if expected is None and _is_valid_level(level):
+                parts.append(level)
+            elif level != expected:
                 return None
         return "/".join(parts)
 
     def can_yield(self, group: str) -> bool:
-        """Say whether readings of a group can arrive here: it has a part for each name, and none is empty."""
+        """Return whether some topic that matches this template belongs to `group`."""
         parts = group.split("/")
         return len(parts) == len(self.names) and all(map(_is_valid_level, parts))
 
     def topic(self, group: str) -> str:
-        """Return the topic on which a group's readings arrive.
+        """Return the topic on which the readings of `group` arrive.
 
         Raises
         ------
-        ValueError : the group has another number of parts than this template has names.
+        ValueError : the number of the group's parts differs from the number of this template's names.
         """
         parts = group.split("/")
         if len(parts) != len(self.names):
@@ -82,27 +86,34 @@ class Template:
         return "/".join(next(remaining) if level is None else level for level in self.levels)
 
     def overlaps(self, other: "Template") -> bool:
-        """Say whether some topic fits both."""
+        """Return whether some topic matches both templates."""
         return len(self.levels) == len(other.levels) and all(
-            mine is None or theirs is None or mine == theirs
-            for mine, theirs in zip(self.levels, other.levels, strict=True)
+            own_level is None or other_level is None or own_level == other_level
+            for own_level, other_level in zip(self.levels, other.levels, strict=True)
         )
 
     def overlaps_base(self, base_topic: str) -> bool:
-        """Say whether some topic at or below `base_topic` fits."""
-        base = base_topic.split("/")
-        return len(self.levels) >= len(base) and all(
-            mine is None or mine == theirs for mine, theirs in zip(self.levels, base, strict=False)
+        """Return whether some topic at or below `base_topic` matches."""
+        base_levels = base_topic.split("/")
+        return len(self.levels) >= len(base_levels) and all(
+            level is None or level == base_level
+            for level, base_level in zip(self.levels, base_levels, strict=False)
         )
 
 
 def _is_valid_level(text: str) -> bool:
-    """Say whether a name can stand in a topic that is published."""
+    """Return whether a topic that is published may have this text as a level that belongs to a name."""
     return text != "" and not _FORBIDDEN_CHARACTERS.search(text)
 
 
 def find_conflict(templates: Sequence[Template], base_topic: str) -> str | None:
-    """Return why these templates can't stand together, or None if they can."""
+    """Return why these templates can't be used together, or None if they can.
+
+    Parameters
+    ----------
+    templates : all input templates.
+    base_topic : the topic below which the monitor publishes.
+    """
     reason = find_own_output(templates, "base_topic", base_topic)
     if reason:
         return reason
@@ -116,7 +127,7 @@ def find_conflict(templates: Sequence[Template], base_topic: str) -> str | None:
 
 
 def find_unmatched_group(templates: Sequence[Template], groups: Sequence[str]) -> str | None:
-    """Return which of these groups no template can yield, and what was expected, or None."""
+    """Return an error message for the first group that no template can yield, or None if there is none."""
     for group in groups:
         if not any(template.can_yield(group) for template in templates):
             expected = " or ".join(f"{len(t.names)} for {t.text!r}" for t in templates)
@@ -125,7 +136,14 @@ def find_unmatched_group(templates: Sequence[Template], groups: Sequence[str]) -
 
 
 def find_own_output(templates: Sequence[Template], name: str, topic: str) -> str | None:
-    """Return why these templates can't stand where output goes below a topic, or None if they can."""
+    """Return an error message if a template matches the monitor's own output, else None.
+
+    Parameters
+    ----------
+    templates : all input templates.
+    name : the setting that gives the output topic, for the message.
+    topic : the topic below which the monitor publishes.
+    """
     for template in templates:
         if template.overlaps_base(topic):
             return (

@@ -1,6 +1,6 @@
-"""The frozen records that flow between stages, with shapes and units.
+"""Results of detection: judged windows, alert events, and the status of a group.
 
-Stages work on batches, so a record here holds the columns of a batch and not one reading.
+Stages work on batches, so `JudgedWindows` holds the columns of a batch and not a single window.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ NORMAL = "Normal"
 
 
 class State(StrEnum):
-    """What can be said of a group right now."""
+    """The present state of a group."""
 
     FILLING = "filling"
     WARMING = "warming"
@@ -31,25 +31,25 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JudgedWindows:
-    """The windows of a batch with what the model says of them."""
+    """The windows of a batch with their scores and predictions."""
 
     groups: Sequence[str]
-    """(window,)"""
+    """The group of each window: (window,)."""
     ts: FloatArray
     """Event times, oldest first: (window, step)."""
     values: FloatArray
-    """(window, step, feature)."""
+    """Raw values: (window, step, feature)."""
     scores: FloatArray
     """P(Faulty): (window,)."""
     faulty: NDArray[np.bool_]
-    """Score above the threshold: (window,)."""
+    """Whether the score is above the threshold: (window,)."""
     out_of_range: NDArray[np.bool_]
-    """Some value far outside what training saw: (window,)."""
+    """Whether some value is far outside the range of the training data: (window,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlertEvent:
-    """An incident begins, goes on or ends."""
+    """The beginning, the repetition or the end of an incident, as published on `alerts/<group>`."""
 
     id: str
     """`<group>:<started_at in ms>`: the same for all events of one incident."""
@@ -57,44 +57,47 @@ class AlertEvent:
     """"firing" or "resolved"."""
     group: str
     score: float
-    """Of the window that caused the event."""
+    """Score of the window that caused the event."""
     started_at: float
     """Event time of the first Faulty window, seconds since the Unix epoch."""
     ended_at: float | None
-    """Event time of the first of the Normal windows that ended it; None while it fires."""
+    """Event time of the first of the Normal windows that ended the incident; None while it is open."""
     window_ts: Sequence[float]
     """Event times of the window that caused the event: (step,)."""
     window_values: Sequence[Sequence[float]]
-    """(step, feature)"""
+    """Raw values of that window: (step, feature)."""
     out_of_range: bool
+    """Whether that window has a value far outside the range of the training data."""
     repeat: int = 0
-    """How often the incident was said before: 0 where it begins."""
+    """Number of firing events that the incident had before this one: 0 for its first event."""
     contributions: Sequence[float] | None = None
-    """Each feature's share in the score, where the incident begins, see `Contributions`: (feature,)."""
+    """In an incident's first event, the share of each feature in the score, see `Contributions`:
+    (feature,)."""
     contributions_by_step: Sequence[Sequence[float]] | None = None
-    """(step, feature)"""
+    """The same by step: (step, feature)."""
     reason: str = ""
-    """The same in words; "" where the incident doesn't begin."""
+    """The same as text, see `explain`; "" for all events but an incident's first."""
     window_index: int = field(default=0, compare=False)
-    """Which window of its batch caused the event."""
+    """Index in the batch of the window that caused the event."""
 
     @property
     def is_first(self) -> bool:
-        """Whether it is its incident's first."""
+        """Whether this is the first event of its incident."""
         return self.status == "firing" and not self.repeat
 
 
 @dataclass(frozen=True, slots=True)
 class GroupStatus:
-    """What is known of one group, as `state/<group>` says it."""
+    """The status of one group, as published on `state/<group>`."""
 
     group: str
     state: State
     since: float
-    """Event time of the reading that brought it into this state, seconds since the Unix epoch; of the
-    last reading where it is silent."""
+    """Event time of the reading that changed the group's state, seconds since the Unix epoch; for a silent
+    group that of its last reading."""
     score: float | None
-    """Of the newest judged window."""
+    """Score of the newest judged window; None if no window was judged yet."""
     out_of_range: bool
+    """Whether the newest judged window has a value far outside the range of the training data."""
     incident: str | None
-    """Id of the incident that is open."""
+    """Id of the open incident; None if there is none."""

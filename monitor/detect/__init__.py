@@ -1,1 +1,1 @@
-"""Readings -> verdicts. Pure: no I/O, no clock, no log, no settings."""
+"""Readings -> verdicts. Pure: does no I/O and no logging, reads neither clock nor settings."""

@@ -1,4 +1,4 @@
-"""Judged windows -> alert events: a state machine driven by event time alone."""
+"""Judged windows -> alert events: a state machine per group, driven by event time only."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -10,47 +10,51 @@ from monitor.core.verdicts import AlertEvent, JudgedWindows
 
 __all__ = ["AlertStage"]
 
-# Of what is kept for a group. New fields go to the end of `_Group` with a default and leave it as it is: so
-# what an earlier monitor wrote can be read, and the other way round.
+# Version of a group's dumped state. Append new fields of `_AlertState` at its end, with a default, and keep
+# this version: then older monitors can read what newer ones wrote, and the other way round.
 _VERSION = 1
-
 
 _EVERY_WINDOW_RULES = AlertRules(clear_after=1)
 
 
 class _AlertState(msgspec.Struct, array_like=True, gc=False):
-    """Where one group stands. A group that is quietly Normal has none of these."""
+    """Alert state of one group; all times are event times in seconds since the Unix epoch.
+
+    A group has no state while its windows are Normal, it has no open incident, and it is not within the
+    `min_interval` of an earlier one.
+    """
 
     faulty_run: int = 0
+    """Number of consecutive Faulty windows up to now."""
     normal_run: int = 0
-    """Windows that count towards the end."""
+    """Number of consecutive Normal windows up to now that count towards `clear_after`."""
     run_started_at: float = 0.0
-    """Event time at which the present of these two runs began, seconds."""
+    """Time of the first window of the current run of either kind."""
     started_at: float | None = None
-    """Event time at which the open incident began, seconds; None if there is none."""
+    """Time at which the open incident began; None if there is none."""
     last_fired_at: float | None = None
-    """Event time of its last firing event, seconds."""
+    """Time of the incident's last firing event."""
     repeat: int = 0
-    """How often it was said again."""
+    """Number of firing events after the incident's first."""
     acknowledged: bool = False
-    """Whether somebody knows of it, so that it need not be said again."""
+    """Whether an operator acknowledged the incident, which stops its reminders."""
     ended_at: float | None = None
-    """Event time at which the last incident ended, seconds, where that still holds the next one off."""
+    """Time at which the last incident ended, until `min_interval` has passed since then; else None."""
 
 
 _EMPTY_STATE = msgspec.msgpack.encode((_VERSION, _AlertState()))
 
 
 class AlertStage:
-    """Turns judged windows into incidents.
+    """Turns judged windows into incidents, and incidents into alert events.
 
     Parameters
     ----------
-    rules : for all groups.
-    overrides : pattern of group names and the rules in their place; the first pattern that fits decides. `*`
-        stands for any characters, slashes too, `?` for one.
-    every_window : each Faulty window is an event and nothing else is, whatever the rules; an incident begins
-        with the first Faulty window and ends with the first Normal one.
+    rules : the rules of groups that match no override.
+    overrides : pairs of a pattern of group names and the rules of matching groups; the first pattern that
+        matches decides. `*` stands for any characters, including slashes, `?` for one character.
+    every_window : ignore the rules and return a firing event for each Faulty window, and no others. An
+        incident begins with the first Faulty window and ends with the first Normal one.
     """
 
     def __init__(
@@ -64,24 +68,21 @@ class AlertStage:
         self._rules = _EVERY_WINDOW_RULES if every_window else rules
         self._overrides = () if every_window else tuple(overrides)
         self._states: dict[str, _AlertState] = {}
-        # Their rules, once they were looked for: matching patterns costs as much as all the rest.
+        # Cache for the groups in `_states`: matching patterns costs as much as the rest of an update.
         self._rules_by_group: dict[str, AlertRules] = {}
         self.firing_count = 0
-        """Incidents that are open."""
+        """Number of open incidents."""
 
     def update(self, windows: JudgedWindows) -> list[AlertEvent]:
-        """Take judged windows in the order of their readings; return the events they cause."""
+        """Process judged windows, in the order of their readings, and return the events that they cause."""
         groups, states = windows.groups, self._states
         faulty = {groups[row] for row in windows.faulty.nonzero()[0].tolist()}
         if not faulty and not states:
             return []
         rows = [row for row, name in enumerate(groups) if name in faulty or name in states]
-        # Lists, for an array is dear to look into one by one.
-        ts, scores, faulty_flags = (
-            windows.ts[:, -1].tolist(),
-            windows.scores.tolist(),
-            windows.faulty.tolist(),
-        )
+        # Lists, because reading single elements of an array is slow.
+        ts, scores = windows.ts[:, -1].tolist(), windows.scores.tolist()
+        faulty_flags = windows.faulty.tolist()
         events = (
             self._update_group(windows, row, ts[row], scores[row], faulty=faulty_flags[row]) for row in rows
         )
@@ -90,7 +91,7 @@ class AlertStage:
     def _update_group(
         self, windows: JudgedWindows, row: int, ts: float, score: float, *, faulty: bool
     ) -> AlertEvent | None:
-        """Take one window; return the event it causes."""
+        """Process the window in `row`, and return the event that it causes."""
         name = windows.groups[row]
         state = self._states.get(name)
         if state is None:
@@ -126,7 +127,7 @@ class AlertStage:
         )
 
     def _find_rules(self, name: str) -> AlertRules:
-        """Return the rules of a group that has state here."""
+        """Return the rules of a group in `_states`."""
         rules = self._rules_by_group.get(name)
         if rules is None:
             matching = (override for pattern, override in self._overrides if fnmatchcase(name, pattern))
@@ -134,7 +135,7 @@ class AlertStage:
         return rules
 
     def _advance_faulty(self, state: _AlertState, rules: AlertRules, ts: float) -> str:
-        """Advance a group by a Faulty window; return the status of the event that this is, or ""."""
+        """Advance a group by a Faulty window; return the status of the event that it causes, or ""."""
         if state.faulty_run == 0:
             state.run_started_at = ts
         state.faulty_run += 1
@@ -149,7 +150,7 @@ class AlertStage:
         return "firing"
 
     def _advance_normal(self, state: _AlertState, rules: AlertRules, ts: float, score: float) -> str:
-        """Advance a group by a Normal window; return the status of the event that this is, or ""."""
+        """Advance a group by a Normal window; return the status of the event that it causes, or ""."""
         state.faulty_run = 0
         if rules.clear_below is not None and score >= rules.clear_below:
             state.normal_run = 0
@@ -166,9 +167,9 @@ class AlertStage:
         return "" if self._every_window else "resolved"
 
     def _renotify(self, state: _AlertState, rules: AlertRules, ts: float) -> str:
-        """Say an incident again where it is time to."""
+        """Return "firing" if the open incident's firing event is due to be repeated, else ""."""
         if not self._every_window:
-            if state.last_fired_at is None:  # begun under a monitor that didn't keep it
+            if state.last_fired_at is None:  # dumped by a version that did not have this field
                 state.last_fired_at = ts
             if state.acknowledged or not rules.renotify_after:
                 return ""
@@ -179,16 +180,20 @@ class AlertStage:
         return "firing"
 
     def acknowledge(self, group: str) -> str | None:
-        """Stop saying a group's open incident again; return its id, None if there is none."""
+        """Stop the reminders of a group's open incident; return the incident's id, None if there is none."""
         state = self._states.get(group)
         if state is not None and state.started_at is not None:
             state.acknowledged = True
         return self.incident_id(group)
 
     def end_incident(self, group: str, ts: float) -> None:
-        """End a group's open incident at `ts` (event time, seconds) without an event, whatever it reads.
+        """End a group's open incident without an event, even if its windows are Faulty.
 
-        The next one begins as after any other: a Faulty window counts anew, and `min_interval` from here.
+        Afterwards Faulty windows are counted from 0, and `min_interval` begins at `ts`.
+
+        Parameters
+        ----------
+        ts : event time of the end, seconds since the Unix epoch.
         """
         if self.incident_id(group) is not None:
             rules = self._find_rules(group)
@@ -197,29 +202,27 @@ class AlertStage:
                 self._states[group] = _AlertState(ended_at=ts)
 
     def incident_id(self, group: str) -> str | None:
-        """Return the id of a group's open incident."""
+        """Return the id of a group's open incident; None if there is none."""
         state = self._states.get(group)
-        return (
-            None
-            if state is None or state.started_at is None
-            else _format_incident_id(group, state.started_at)
-        )
+        if state is None or state.started_at is None:
+            return None
+        return _format_incident_id(group, state.started_at)
 
     def groups(self) -> list[str]:
-        """Return the names of the groups that have state here: those not quietly Normal."""
+        """Return the names of the groups that have alert state, see `_AlertState`."""
         return list(self._states)
 
     def dump(self, group: str) -> bytes:
-        """Return what is kept for a group as a value that `load` takes."""
+        """Return a group's alert state as bytes for `load`."""
         state = self._states.get(group)
         return _EMPTY_STATE if state is None else msgspec.msgpack.encode((_VERSION, state))
 
     def load(self, group: str, value: bytes) -> None:
-        """Put back what `dump` returned, here or in another instance.
+        """Set a group's alert state from bytes that `dump` returned, here or in another instance.
 
         Raises
         ------
-        ValueError : the value is of another version or none at all.
+        ValueError : the value is damaged or of another version.
         """
         try:
             version, state = msgspec.msgpack.decode(value, type=tuple[int, _AlertState])
@@ -233,7 +236,7 @@ class AlertStage:
             self.firing_count += state.started_at is not None
 
     def forget(self, group: str) -> None:
-        """Drop a group and its open incident."""
+        """Remove a group's alert state, including an open incident, without an event."""
         self._rules_by_group.pop(group, None)
         state = self._states.pop(group, None)
         if state is not None and state.started_at is not None:
@@ -241,7 +244,7 @@ class AlertStage:
 
 
 def _is_within(seconds: float, since: float, ts: float) -> bool:
-    """Say whether less than so many seconds went by; not where the clock of a group was set back."""
+    """Return whether less than `seconds` passed from `since` to `ts`; False if the clock was set back."""
     return 0 <= ts - since < seconds
 
 

@@ -1,7 +1,7 @@
-"""Why a window is Faulty: what its score owes to each of its values, by taking them away.
+"""Contribution of each value of a window to its score, by occlusion.
 
-A value is taken away by putting what is usual in its place; what it contributes is how far that brings the
-score down, as a difference of logits. What brings the score up contributes nothing.
+A value's contribution is the drop in the score's logit when the value is replaced by the expected value. A
+value whose replacement raises the score contributes nothing.
 """
 
 from collections.abc import Callable
@@ -13,23 +13,25 @@ from monitor.core.arrays import FloatArray
 
 __all__ = ["Contributions", "Occlusion"]
 
-# The nearest that a score, a 32-bit number, comes to 1. Further out logits would be infinite.
+# Distance from 1 of the float32 nearest to 1. A score of exactly 0 or 1 would have an infinite logit.
 _CLIP_MARGIN = 2.0**-24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Contributions:
-    """Shares in a score: they sum to 1."""
+    """Shares of a window's values in its score. Each array sums to 1."""
 
     by_feature: FloatArray | None
-    """(feature,). None where neither a single value nor a whole feature brings the score down."""
+    """Share of each feature: (feature,). None if replacing neither a single value nor a whole feature lowers
+    the score."""
     by_step: FloatArray | None
-    """(step, feature). None where no single value does: often a fault fills the whole window, and each of its
-    values is as bad as all. Then `by_feature` tells what all values of a feature do together."""
+    """Share of each value: (step, feature). None if replacing a single value never lowers the score: often a
+    fault fills the whole window, and any of its values is enough for a high score. Then `by_feature` comes
+    from replacing all values of a feature together."""
 
 
 class Occlusion:
-    """Finds contributions.
+    """Computes contributions by replacing values and scoring the changed windows.
 
     Parameters
     ----------
@@ -41,22 +43,22 @@ class Occlusion:
         without_value = ~np.eye(cells, dtype=bool).reshape(cells, steps, features)
         without_feature = np.repeat(~np.eye(features, dtype=bool)[:, None], steps, axis=1)
         unchanged = np.ones((1, steps, features), dtype=bool)
-        self._keep_mask = np.concatenate(
-            [unchanged, without_value, without_feature]
-        )  # (variant, step, feature)
+        # True where a variant of the window keeps the original value: (variant, step, feature).
+        self._keep_mask = np.concatenate([unchanged, without_value, without_feature])
 
     def explain(
         self, window: FloatArray, expected: FloatArray, score: Callable[[FloatArray], FloatArray]
     ) -> Contributions:
-        """Explain the score of one window.
+        """Compute the contributions to the score of one window.
 
-        Its variants are always one call of their own, so that the answer does not depend on the batch.
+        All variants of the window are scored in one separate call, so that the result does not depend on
+        which other windows are in the batch.
 
         Parameters
         ----------
         window : raw values (step, feature).
-        expected : what stands in the place of each (step, feature).
-        score : gives raw windows of this group (window, step, feature) their scores (window,).
+        expected : the values that replace them (step, feature).
+        score : returns the scores (window,) of raw windows (window, step, feature) of the same group.
         """
         scores = score(np.where(self._keep_mask, window, expected))  # (variant,)
         clipped = np.clip(scores, _CLIP_MARGIN, 1 - _CLIP_MARGIN)
@@ -69,5 +71,6 @@ class Occlusion:
 
 
 def _normalize(drops: FloatArray) -> FloatArray | None:
+    """Return the drops divided by their sum; None if all are 0."""
     total = drops.sum()
     return drops / total if total > 0 else None

@@ -1,7 +1,9 @@
-"""Does what comes still look like what the model was trained on? Counts by training's own deciles.
+"""Drift: whether the model's input still has the distribution of the training data.
 
-A population stability index (PSI) compares two histograms: the sum of (now - then) * ln(now / then) over the
-shares in each bin. By custom below 0.1 is the same, above 0.25 another population: time to train again.
+The inputs are counted in bins whose edges are the deciles of the training data. The population stability
+index (PSI) compares two histograms: the sum over the bins of (now - then) * ln(now / then), where now and
+then are the shares of the values in the bin. By convention below 0.1 means the same population, and above
+0.25 another one: the model should be trained again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,21 +17,21 @@ from monitor.core.arrays import FloatArray
 
 __all__ = ["DriftCounts", "DriftStage", "fit_distribution"]
 
-# Older readings count less and less: these many are what counts, a day of six groups every 5 s. Where more
-# groups speak it is a shorter time, of more of them.
+# Counts decay exponentially with this number of readings as the time constant: a day of six groups with a
+# reading every 5 s. With more groups it is a shorter time, with readings of more groups.
 _DECAY_READINGS = 100_000
-# Fewer say nothing: of so many, chance alone makes a PSI of about 0.01.
+# With fewer readings the PSI is not significant: with 1,000, chance alone gives a PSI of about 0.01.
 _MIN_READINGS = 1000
 _DECILES = np.arange(0.1, 0.95, 0.1)
-# One reading mustn't decide what is far, so this share at either end doesn't.
+# Share of the training values beyond either end of the range, so that no single reading decides the range.
 _TAIL_SHARE = 0.001
-# In the place of an empty bin's share, for there is no logarithm of 0.
+# Takes the place of an empty bin's share, because the logarithm of 0 is infinite.
 _MIN_SHARE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DriftCounts:
-    """Weighted numbers of readings. The counts of several processes can be added to those of all their readings."""
+    """Weighted numbers of readings. The counts of several processes add up to those of all their readings."""
 
     bins: FloatArray
     """By feature and bin of the training data: (feature, bin)."""
@@ -48,35 +50,36 @@ class DriftCounts:
 
 
 def fit_distribution(values: FloatArray) -> Distribution:
-    """Learn a feature's distribution of its healthy values (reading,), at least one."""
+    """Return the distribution of the healthy values of one feature: (reading,), at least one reading."""
     deciles = np.unique(np.quantile(values, _DECILES))
-    edges = deciles[deciles > values.min()]  # below the least value no bin would ever be filled
+    edges = deciles[deciles > values.min()]  # the bin below the minimum would always be empty
     shares = _histogram(values, edges) / len(values)
     low, high = np.quantile(values, [_TAIL_SHARE, 1 - _TAIL_SHARE]).tolist()
-    if low == high:  # it hardly ever changes, and what it changed to is part of it
+    if low == high:  # the feature hardly ever changes, and its rare values belong to the range
         low, high = float(values.min()), float(values.max())
     return Distribution(low, high, tuple(edges.tolist()), tuple(shares.tolist()))
 
 
 class DriftStage:
-    """Counts what enters the scaler, and compares it with training. What it counted isn't kept anywhere.
+    """Counts the model's inputs, and compares their distribution with the training data's.
+
+    The counts are lost when the process ends.
 
     Parameters
     ----------
-    names : the features, in order.
-    reference : of each feature; None where the bundle doesn't say, and then there is nothing to compare with.
+    names : the feature names in order.
+    reference : feature -> distribution in training; None if the bundle has none, which turns the stage off.
     """
 
     def __init__(self, names: Sequence[str], reference: Mapping[str, Distribution] | None) -> None:
         self.reference = [reference[name] for name in names] if reference else []
-        """Of each feature that is compared."""
+        """Distribution in training of each compared feature."""
         self.feature_names = tuple(names) if reference else ()
-        """The features that are compared."""
+        """The features that are compared: all of them, or none without reference."""
         self._edges = [np.array(distribution.edges) for distribution in self.reference]
         bins = max((len(distribution.shares) for distribution in self.reference), default=0)
-        self._reference_shares = np.zeros(
-            (len(self.reference), bins)
-        )  # (feature, bin); what a feature lacks stays 0
+        # (feature, bin); a feature with fewer bins has 0 in the remaining ones.
+        self._reference_shares = np.zeros((len(self.reference), bins))
         for row, distribution in zip(self._reference_shares, self.reference, strict=True):
             row[: len(distribution.shares)] = distribution.shares
         self._low = np.array([distribution.low for distribution in self.reference])  # (feature,)
@@ -85,7 +88,7 @@ class DriftStage:
         """Replaced and never changed, so that another thread may read it."""
 
     def add(self, values: FloatArray) -> None:
-        """Count readings as they enter the scaler: (reading, feature)."""
+        """Count model inputs: (reading, feature)."""
         if not self.reference or not len(values):
             return
         decay = float(np.exp(-len(values) / _DECAY_READINGS))
@@ -102,7 +105,7 @@ class DriftStage:
         return DriftCounts(bins, beyond, float(len(values)))
 
     def take_over_counts(self, other: "DriftStage") -> None:
-        """Go on with what another one counted, if it compares with the same training."""
+        """Continue with the counts of another stage, if both have the same reference."""
         if other.reference == self.reference:
             self.counts = other.counts
 
@@ -127,7 +130,7 @@ class DriftStage:
 
 
 def _histogram(values: FloatArray, edges: FloatArray) -> NDArray[np.intp]:
-    """Return how many values (reading,) are in each bin."""
-    # Of thousands this takes a fifth of the time that it takes to look for each value's bin.
+    """Return the number of values (reading,) in each bin between the edges: (bin,)."""
+    # For thousands of values this takes a fifth of the time of searching each value's bin.
     above = [np.count_nonzero(values >= edge) for edge in edges]
     return -np.diff([len(values), *above, 0])

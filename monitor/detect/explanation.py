@@ -1,4 +1,4 @@
-"""Why an incident began, in words: `temperature_2 reads 55.2 degC, its neighbour temperature_1 27.5`."""
+"""Why an incident began, as text: `temperature_2 reads 55.2 degC, its neighbour temperature_1 27.5`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,8 +14,9 @@ from monitor.detect.contributions import Contributions
 __all__ = ["explain"]
 
 _NO_SINGLE_VALUE = "no value alone accounts for it"
-# Sensors agree where they are less than this part as far apart as at most. It isn't delicate: from a fifth to
-# a half 23 to 25 of the incidents told of below named a healthy sensor.
+# Two sensors agree in a reading if their distance is below this share of their largest distance in the
+# window. The value matters little: from a fifth to a half, 23 to 25 of the incidents described below named a
+# healthy sensor.
 _AGREEMENT_RATIO = 1 / 3
 
 
@@ -25,17 +26,18 @@ def explain(
     scaled: NDArray[np.float32],
     contributions: Contributions,
 ) -> str:
-    """Say what contributed most to a window's score, and what is measured beside it.
+    """Return a text that names the sensor that contributed most to a window's score, with its neighbours.
 
-    Of sensors that came apart within the window the one is named that moved, whichever has the share: where
-    two quantities fail at once, a healthy sensor's values often bring the score up, too. Of 1,851 incidents
-    of faults put into simulated and real recordings 23 named a healthy sensor so, and 139 by shares alone.
+    If the sensors of this quantity agreed at first and then diverged within the window, the text names the
+    sensor that moved most, even if another one has the larger share: when two quantities are faulty at once,
+    values of a healthy sensor often raise the score, too. Of 1,851 incidents caused by faults injected into
+    simulated and real recordings, 23 named a healthy sensor with this rule, and 139 with the shares alone.
 
     Parameters
     ----------
-    features : what the columns are.
+    features : the features in the order of the columns.
     values, scaled : the window, raw and scaled: (step, feature).
-    contributions : to its score.
+    contributions : contributions to the window's score.
     """
     shares = contributions.by_feature
     index = _most_deviating_feature(features, scaled) if shares is None else int(shares.argmax())
@@ -50,7 +52,7 @@ def explain(
             if deviation.any()
             else _NO_SINGLE_VALUE
         )
-    if contributions.by_step is not None and not deviation.any():  # it has no neighbour, or all agree
+    if contributions.by_step is not None and not deviation.any():  # no neighbours, or all of them agree
         step = _last_peak_step(contributions.by_step[:, index])
     return _describe(features, values[step], index)
 
@@ -60,52 +62,58 @@ def _find_neighbours(features: Sequence[Feature], index: int) -> list[int]:
 
 
 def _most_deviating_feature(features: Sequence[Feature], scaled: NDArray[np.float32]) -> int:
-    """Return the feature that is furthest from its neighbours; of two equally far ones, the odder one."""
+    """Return the index of the feature that is furthest from its neighbours in any reading of the window.
+
+    If two are equally far, as in a pair, the one with the larger scaled value in the last reading is
+    returned.
+    """
     deviations = [_deviation(features, scaled, index).max() for index in range(len(features))]
     return max(range(len(features)), key=lambda index: (deviations[index], abs(scaled[-1, index]), index))
 
 
 def _most_moved_sensor(values: FloatArray, deviation: NDArray[np.float32], sensors: Sequence[int]) -> int:
-    """Return which of a quantity's sensors moved most since they agreed; the first if they never did.
+    """Return the sensor of a quantity that moved most since all agreed; the first if they never agreed.
 
     Parameters
     ----------
-    values : the window, raw (step, feature).
-    deviation : the first, from the others (step,).
-    sensors : features.
+    values : raw window (step, feature).
+    deviation : distance of the first sensor from the others (step,).
+    sensors : feature indices of the quantity's sensors.
     """
     step = _last_peak_step(deviation)
-    agreed = np.flatnonzero(deviation < _AGREEMENT_RATIO * deviation[step])
-    if not len(agreed):
+    agreed_steps = np.flatnonzero(deviation < _AGREEMENT_RATIO * deviation[step])
+    if not len(agreed_steps):
         return sensors[0]
-    moved = np.abs(values[step] - values[agreed[-1]])  # (feature,)
-    return max(sensors, key=lambda index: moved[index])
+    distances = np.abs(values[step] - values[agreed_steps[-1]])  # (feature,)
+    return max(sensors, key=lambda index: distances[index])
 
 
 def _deviation(features: Sequence[Feature], scaled: NDArray[np.float32], index: int) -> NDArray[np.float32]:
-    """Return how far a feature is from its neighbours in each reading of a scaled window: (step,)."""
+    """Return the distance of a feature from the mean of its neighbours in a scaled window: (step,)."""
     neighbour_indices = _find_neighbours(features, index)
     others = scaled[:, neighbour_indices].mean(axis=1) if neighbour_indices else scaled[:, index]
     return np.abs(scaled[:, index] - others)
 
 
 def _last_peak_step(values: NDArray[np.floating[Any]]) -> int:
-    """Return the step at which values (step,) are highest, the newest of equal ones."""
+    """Return the step of the largest value (step,); the newest one if several are equal."""
     return len(values) - 1 - int(values[::-1].argmax())
 
 
 def _describe(features: Sequence[Feature], reading: FloatArray, index: int) -> str:
-    """Say one value of a reading (feature,), and those of its neighbours."""
+    """Return a text with one value of a reading (feature,) and the values of its neighbours."""
     unit = f" {features[index].unit}" if features[index].unit else ""
     text = f"{features[index].name} reads {_format_number(reading[index])}{unit}"
-    neighbour_indices = _find_neighbours(features, index)
-    if not neighbour_indices:
+    neighbours = _find_neighbours(features, index)
+    if not neighbours:
         return text
-    if len(neighbour_indices) == 1:
-        return f"{text}, its neighbour {features[neighbour_indices[0]].name} {_format_number(reading[neighbour_indices[0]])}"
-    others = reading[neighbour_indices]
-    return f"{text}, its neighbours {_format_number(others.min())} to {_format_number(others.max())}"
+    if len(neighbours) == 1:
+        neighbour = neighbours[0]
+        return f"{text}, its neighbour {features[neighbour].name} {_format_number(reading[neighbour])}"
+    values = reading[neighbours]
+    return f"{text}, its neighbours {_format_number(values.min())} to {_format_number(values.max())}"
 
 
 def _format_number(value: float) -> str:
-    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004, three digits at least
+    """Format with at least three significant digits."""
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004

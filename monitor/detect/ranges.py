@@ -1,4 +1,4 @@
-"""Windows -> flags that say which have a value far outside what training saw."""
+"""Windows -> flags of those with a value far outside the range of the training data."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,18 +9,19 @@ from monitor.core.arrays import FloatArray
 
 __all__ = ["RangeStage"]
 
-# "Far outside" starts half a training range beyond its ends: a warmer day than any in the recording is
-# not far, a sensor that reads twice the others is.
+# A value is far outside if it is more than half the width of the training range beyond either end. So a day
+# warmer than all days of the recording is not flagged, and a sensor that reads twice as much as the others
+# is.
 _MARGIN = 0.5
 
 
 class RangeStage:
-    """Flags windows with a value that the model has no experience of.
+    """Flags windows with a value for which the model has no training data.
 
     Parameters
     ----------
     features : the feature names in order.
-    ranges : feature -> lowest and highest value that a healthy one has in training, in what is flagged.
+    ranges : feature -> lowest and highest healthy value in training, in the units of the windows to flag.
     """
 
     def __init__(self, features: Sequence[str], ranges: Mapping[str, tuple[float, float]]) -> None:
@@ -31,8 +32,8 @@ class RangeStage:
         self._high = high + margin
 
     def flag(self, windows: FloatArray) -> NDArray[np.bool_]:
-        """Flag raw windows (window, step, feature): (window,)."""
+        """Return which windows (window, step, feature) have a value far outside: (window,)."""
         outside = (windows < self._low) | (windows > self._high)  # (window, step, feature)
-        # Along one axis, for along two a window alone costs twice as much.
+        # Reshaped for `any` along one axis: along two axes a single window takes twice the time.
         flags: NDArray[np.bool_] = outside.reshape(len(outside), windows[:1].size).any(axis=1)
         return flags

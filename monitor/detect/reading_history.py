@@ -1,4 +1,4 @@
-"""What each group sent last: the memory of the window stage."""
+"""The last readings of each group: the state of the window stage."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,18 +9,20 @@ from monitor.core.state_table import StateTable
 __all__ = ["NO_TS", "ReadingHistory"]
 
 NO_TS = -np.inf
-"""In the place of the event time of a reading that isn't there."""
+"""Event time of a missing reading."""
 
 _VERSION = 2
 
 
 class ReadingHistory(StateTable):
-    """What is kept of each group; `find` may put other arrays in these ones' place.
+    """The last readings of each group, as a table with one view per field.
+
+    Adding a group may replace the views, see `GroupTable`.
 
     Parameters
     ----------
-    steps : readings that are kept of a group.
-    features : values in a reading.
+    steps : number of readings to keep of each group.
+    features : number of values in a reading.
     """
 
     def __init__(self, steps: int, features: int) -> None:
@@ -36,10 +38,11 @@ class ReadingHistory(StateTable):
         super()._update_views()
         records = self.records
         self.ts: FloatArray = records["ts"]
-        """Event times, oldest first, behind as many `NO_TS` as are missing: (row, step)."""
+        """Event times, oldest first, with `NO_TS` in the first places while readings are missing: (row,
+        step)."""
         self.values: FloatArray = records["values"]
-        """(row, step, feature)"""
+        """Raw values: (row, step, feature)."""
         self.stride_phase: NDArray[np.int64] = records["stride_phase"]
-        """Complete windows since the last fresh start, modulo stride: (row,)."""
+        """Number of complete windows since the last restart, modulo stride: (row,)."""
         self.is_silent: NDArray[np.bool_] = records["is_silent"]
-        """Whether the group is silent, so that whatever comes new is a fresh start: (row,)."""
+        """Whether the group is silent, so that its next reading restarts the window: (row,)."""

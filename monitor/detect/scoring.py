@@ -47,7 +47,7 @@ class ScoredBatch:
     judged_windows: JudgedWindows
     events: list[AlertEvent]
     last_inputs: FloatArray
-    """Each window's last reading as it enters the scaler: (window, feature)."""
+    """The model's input for the last reading of each window, before scaling: (window, feature)."""
 
 
 class StageStates(msgspec.Struct, frozen=True, gc=False):

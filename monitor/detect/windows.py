@@ -1,8 +1,9 @@
-"""Readings -> windows: what each group sent last, and whether a reading continues it.
+"""Readings -> windows: keeps each group's last readings, and decides whether a new one continues its window.
 
-A batch is taken in at once: its readings stand in one line, group by group, each group's behind those that
-it sent last, so that every window is a piece of the line. Where all readings of a group follow one another,
-which is nearly always, no reading is looked at by itself. A reading that comes alone is, and needs no line.
+A large batch is processed with array operations: its readings are sorted by group and concatenated, with the
+stored readings of each group before its new ones, so that every window is a slice of the concatenated array.
+This needs each group's readings to be in order, which is nearly always so. Groups with readings out of order,
+silent groups, and small batches are processed reading by reading.
 """
 
 from collections.abc import Sequence
@@ -28,47 +29,52 @@ _OUTCOMES = (
     Outcome.FUTURE,
 )
 _FILLING, _JUDGED, _SKIPPED, _DUPLICATE, _LATE, _GAP, _FUTURE = range(len(_OUTCOMES))
-# The place in a line of a reading that isn't there.
+# Position of a missing reading in `_SortedBatch`: the last one, which holds `NO_TS`.
 _NO_POSITION = -1
-# Readings of a batch up to which they are looked at one by one: a line costs 60 µs however short it is, and a
-# reading by itself 7.
+# Up to this many readings are processed one by one, at 7 µs per reading. Array operations take 60 µs, however
+# few readings there are.
 _MAX_READINGS_ONE_BY_ONE = 8
 
 
 @dataclass(frozen=True, slots=True)
 class _SortedBatch:
-    """A batch's readings by group, each group's behind those that are kept of it."""
+    """The readings of a batch sorted by group, each group's stored readings before its new ones.
+
+    A *position* is an index into this concatenation, a *reading* an index into the new readings, sorted by
+    group.
+    """
 
     group_rows: IndexArray
-    """Each group's row in the histories: (group,)."""
+    """Row of each group in the history: (group,)."""
     first_readings: IndexArray
-    """Each group's first new reading: (group,)."""
+    """First new reading of each group: (group,)."""
     last_readings: IndexArray
-    """Each group's last new reading: (group,)."""
+    """Last new reading of each group: (group,)."""
     ts: FloatArray
-    """(place,)"""
+    """Event times: (position,)."""
     values: FloatArray
-    """(place, feature)"""
+    """Raw values: (position, feature)."""
     window_positions: IndexArray
-    """The places of the window that ends with each new reading: (reading, step)."""
+    """Positions of the window that ends with each new reading: (reading, step)."""
     outcome_codes: NDArray[np.int8]
-    """What became of each new reading: (reading,)."""
+    """Outcome of each new reading, as an index into `_OUTCOMES`: (reading,)."""
     stride_phases: NDArray[np.int64]
-    """Each group's, afterwards: (group,)."""
+    """Stride phase of each group after the batch, see `ReadingHistory`: (group,)."""
 
 
 _CompletedWindows = tuple[IndexArray, FloatArray, FloatArray]
-"""The readings that completed a window each (window,), and these windows' event times and values."""
+"""Indices of the readings that completed a window (window,), and the windows' event times (window, step) and
+values (window, step, feature)."""
 
 
 class WindowStage:
-    """Keeps the newest readings of every group and cuts them into windows.
+    """Keeps the last readings of each group and cuts windows.
 
     Parameters
     ----------
     steps : readings in a window, from the bundle.
     features : values in a reading, from the bundle.
-    rules : when a window starts afresh, which readings come from the future, and which windows are judged.
+    rules : when a window restarts, which readings are `future`, and which windows are judged.
     """
 
     def __init__(self, steps: int, features: int, rules: WindowRules) -> None:
@@ -80,7 +86,7 @@ class WindowStage:
         self._history = ReadingHistory(steps, features)
 
     def push(self, readings: Readings) -> Windows:
-        """Take a batch of readings in; return the windows they completed and each reading's outcome."""
+        """Process a batch of readings; return the windows that they complete, and each reading's outcome."""
         if len(readings.ts) <= _MAX_READINGS_ONE_BY_ONE:
             codes_one_by_one, (judged, ts, values) = self._push_each(readings, range(len(readings.ts)))
             return Windows([_OUTCOMES[code] for code in codes_one_by_one], judged, ts, values)
@@ -88,7 +94,7 @@ class WindowStage:
         rows = np.flatnonzero(readings.ts <= readings.arrived_at + self._max_skew)
         group_rows = self._history.find_or_add([readings.groups[row] for row in rows.tolist()])
         order = np.argsort(group_rows, kind="stable")
-        rows, group_rows = rows[order], group_rows[order]  # by group, and by arrival within it
+        rows, group_rows = rows[order], group_rows[order]  # by group, and by arrival within a group
         out_of_order = self._flag_out_of_order(group_rows, readings.ts[rows])
         windows = self._push_sorted(readings, rows[~out_of_order], group_rows[~out_of_order], codes)
         if out_of_order.any():
@@ -99,7 +105,7 @@ class WindowStage:
         return Windows([_OUTCOMES[code] for code in codes.tolist()], judged, ts, values)
 
     def _push_each(self, readings: Readings, rows: Sequence[int]) -> tuple[list[int], _CompletedWindows]:
-        """Take readings in as they come; return what became of them, and their windows."""
+        """Process readings one by one; return their outcome codes and the windows that they complete."""
         codes, judged, ts, values = [], [], [], []
         for row in rows:
             code, event_ts = _FUTURE, float(readings.ts[row])
@@ -119,11 +125,20 @@ class WindowStage:
         )
 
     def _push_reading(self, row: int, ts: float, values: FloatArray, *, redelivered: bool) -> int:
-        """Take one reading in, which the broker may have sent before if `redelivered`; return what became of it."""
+        """Process one reading, and return its outcome code.
+
+        Parameters
+        ----------
+        row : the group's row in the history.
+        ts : event time, seconds since the Unix epoch.
+        values : raw values (feature,).
+        redelivered : whether the broker may have delivered the reading before.
+        """
         history = self._history
         group_ts = history.ts[row]  # (step,)
         last_ts = float(group_ts[-1])
-        # What the broker sends again may have been judged before the silence, so its time still tells.
+        # A redelivered reading may have been judged before the group fell silent, so it is still compared
+        # with the last event time.
         if history.is_silent[row] and not (redelivered and ts <= last_ts):
             history.clear(row)
             last_ts = NO_TS
@@ -145,18 +160,26 @@ class WindowStage:
     def _push_sorted(
         self, readings: Readings, rows: IndexArray, group_rows: IndexArray, codes: NDArray[np.int8]
     ) -> _CompletedWindows:
-        """Take in readings, by group, each of which is after the one before; say what became of them."""
+        """Process readings that are sorted by group, and within a group by increasing event time.
+
+        Parameters
+        ----------
+        readings : the batch.
+        rows : indices in the batch of the readings to process (reading,).
+        group_rows : row in the history of each of them (reading,).
+        codes : receives their outcome codes, at `rows` (batch,).
+        """
         batch = self._prepend_history(group_rows, readings.ts[rows], readings.values[rows])
         self._assign_outcomes(batch)
         self._save_history(batch)
         codes[rows] = batch.outcome_codes
         judged = np.flatnonzero(batch.outcome_codes == _JUDGED)
-        judged = judged[np.argsort(rows[judged])]  # in the order of arrival again
+        judged = judged[np.argsort(rows[judged])]  # back in the order of arrival
         positions = batch.window_positions[judged]  # (window, step)
         return rows[judged], batch.ts[positions], batch.values[positions]
 
     def _prepend_history(self, group_rows: IndexArray, ts: FloatArray, values: FloatArray) -> _SortedBatch:
-        """Put readings that are sorted by group into a line."""
+        """Prepend the stored readings of each group to its new ones, which are sorted by group (reading,)."""
         steps, count = self._steps, len(group_rows)
         starts = np.ones(count, dtype=np.bool_)
         starts[1:] = group_rows[1:] != group_rows[:-1]
@@ -164,7 +187,7 @@ class WindowStage:
         unique_rows = group_rows[firsts]
         positions = np.arange(count) + steps * np.cumsum(starts)  # (reading,)
         history_positions = (positions[firsts] - steps)[:, None] + np.arange(steps)  # (group, step)
-        length = count + steps * len(unique_rows) + 1  # the last is a reading that isn't there
+        length = count + steps * len(unique_rows) + 1  # 1 for `_NO_POSITION`
         batch_ts = np.full(length, NO_TS)
         batch_ts[positions] = ts
         batch_ts[history_positions] = self._history.ts[unique_rows]
@@ -183,7 +206,13 @@ class WindowStage:
         )
 
     def _flag_out_of_order(self, group_rows: IndexArray, ts: FloatArray) -> NDArray[np.bool_]:
-        """Flag all readings, by group, of those with one that isn't after the one before, or that rest."""
+        """Flag all readings of silent groups, and of groups whose event times do not strictly increase.
+
+        Parameters
+        ----------
+        group_rows : row in the history of each reading, sorted (reading,).
+        ts : event times (reading,).
+        """
         starts = np.ones(len(group_rows), dtype=np.bool_)  # (reading,)
         starts[1:] = group_rows[1:] != group_rows[:-1]
         firsts = np.flatnonzero(starts)
@@ -197,16 +226,16 @@ class WindowStage:
         return flags
 
     def _assign_outcomes(self, batch: _SortedBatch) -> None:
-        """Say what became of readings each of which is after the one before."""
+        """Set the outcome codes, and `_NO_POSITION` for readings before a gap in `window_positions`."""
         positions = batch.window_positions  # (reading, step)
         gaps = batch.ts[positions[:, -1]] - batch.ts[positions[:, -1] - 1] > self._max_gap  # (reading,)
-        is_restart = np.zeros(len(batch.ts), dtype=np.bool_)  # (place,)
+        is_restart = np.zeros(len(batch.ts), dtype=np.bool_)  # (position,)
         is_restart[positions[gaps, -1]] = True
-        for step in range(self._steps - 1, 0, -1):  # before a fresh start there is nothing
+        for step in range(self._steps - 1, 0, -1):  # a window has no readings from before a restart
             is_missing = is_restart[positions[:, step]] | (positions[:, step] == _NO_POSITION)
             positions[is_missing, step - 1] = _NO_POSITION
         complete = batch.ts[positions[:, 0]] > NO_TS  # (reading,)
-        gaps &= batch.ts[positions[:, -1] - 1] > NO_TS  # a group's first reading comes after nothing
+        gaps &= batch.ts[positions[:, -1] - 1] > NO_TS  # a group's first reading is no gap
         batch.outcome_codes[:] = np.where(complete, _JUDGED, np.where(gaps, _GAP, _FILLING))
         if self._stride > 1:
             self._apply_stride(batch, complete, gaps)
@@ -214,7 +243,13 @@ class WindowStage:
     def _apply_stride(
         self, batch: _SortedBatch, complete: NDArray[np.bool_], gaps: NDArray[np.bool_]
     ) -> None:
-        """Judge the first complete window after each fresh start, and every so many after it."""
+        """Set the outcome `skipped` for all but the first and then every stride-th window after a restart.
+
+        Parameters
+        ----------
+        complete : readings that complete a window (reading,).
+        gaps : readings after a gap (reading,).
+        """
         starts = gaps.copy()
         starts[batch.first_readings] = True
         run_starts = np.flatnonzero(starts)  # (run,)
@@ -222,27 +257,27 @@ class WindowStage:
         phases[batch.first_readings] = np.where(gaps[batch.first_readings], 0, batch.stride_phases)
         totals = np.cumsum(complete)
         offsets = phases[run_starts] - totals[run_starts] + complete[run_starts]  # (run,)
-        numbers = totals + offsets[np.cumsum(starts) - 1]  # from 1 on, within each run
+        numbers = totals + offsets[np.cumsum(starts) - 1]  # of the windows within a run, from 1: (reading,)
         batch.outcome_codes[complete & ((numbers - 1) % self._stride != 0)] = _SKIPPED
         batch.stride_phases[:] = numbers[batch.last_readings] % self._stride
 
     def _save_history(self, batch: _SortedBatch) -> None:
-        """Remember each group's newest readings."""
+        """Store the last readings and the stride phase of each group."""
         history, positions = self._history, batch.window_positions[batch.last_readings]  # (group, step)
         history.ts[batch.group_rows] = batch.ts[positions]
         history.values[batch.group_rows] = batch.values[positions]
         history.stride_phase[batch.group_rows] = batch.stride_phases
 
     def groups(self) -> list[str]:
-        """Return the names of all groups that have state here."""
+        """Return the names of all groups with stored readings."""
         return self._history.names()
 
     def dump(self, group: str) -> bytes:
-        """Return what is kept for a group, if anything, as a value that `load` takes."""
+        """Return a group's stored readings as bytes for `load`; without any, those of a new group."""
         return self._history.dump(group)
 
     def load(self, group: str, value: bytes) -> None:
-        """Put back what `dump` returned, here or in another instance.
+        """Set a group's stored readings from bytes that `dump` returned, here or in another instance.
 
         Raises
         ------
@@ -251,18 +286,18 @@ class WindowStage:
         self._history.load(group, value)
 
     def mark_silent(self, group: str) -> None:
-        """Let a group that fell silent start afresh with its next reading, whatever its event time."""
+        """Mark a group as silent: its next reading restarts the window, whatever its event time."""
         row = self._history.row(group)
         if row is not None:
             self._history.is_silent[row] = True
 
     def forget(self, group: str) -> None:
-        """Drop a group."""
+        """Remove a group's stored readings."""
         self._history.forget(group)
 
 
 def _merge_windows(first: _CompletedWindows, second: _CompletedWindows) -> _CompletedWindows:
-    """Return the windows of both in the order of their readings' arrival."""
+    """Return the windows of both in the order of arrival."""
     order = np.argsort(np.append(first[0], second[0]))
     rows, ts, values = (np.concatenate(pair)[order] for pair in zip(first, second, strict=True))
     return rows, ts, values

@@ -1,1 +1,1 @@
-"""Messages -> readings. Pure: no I/O, no clock, no log, no settings."""
+"""Messages -> readings. Pure: does no I/O and no logging, reads neither clock nor settings."""

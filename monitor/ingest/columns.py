@@ -1,4 +1,4 @@
-"""Rows as they were decoded, one a reading -> a batch's columns."""
+"""Decoded rows, one per reading -> the columns of a batch of readings."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -13,30 +13,30 @@ from monitor.core.readings import Arrivals, Readings
 __all__ = ["DecodedRow", "build_readings", "find_suspect_rows", "stack_rows"]
 
 DecodedRow = tuple[Any, ...]
-"""`ts` as it came, and the features."""
+"""`ts` as in the payload, then the features in order."""
 
 
 def stack_rows(rows: list[DecodedRow], width: int) -> FloatArray:
-    """Return rows, each of `width` numbers, as an array: (reading, ts and features)."""
+    """Return rows of `width` numbers each as an array: (reading, 1 + feature), `ts` first."""
     return np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width).reshape(len(rows), width)
 
 
 def find_suspect_rows(rows: FloatArray, max_ts: float, max_value: float) -> Sequence[int]:
-    """Return the rows whose event time isn't plainly in seconds, or with a value that is too large.
+    """Return the indices of rows to check one by one: `ts` may not be in seconds, or a value is too large.
 
     Parameters
     ----------
-    rows : (reading, ts and features).
-    max_ts : seconds, below `max_value`.
-    max_value : either way.
+    rows : `ts` and features (reading, 1 + feature).
+    max_ts : largest `ts` that is certainly in seconds; less than `max_value`.
+    max_value : largest absolute value of a feature.
     """
     ts = rows[:, 0]
-    # Nearly always all are plain, and three calls tell; NaN compares as false.
+    # Nearly always no row is suspect, which these three calls find out. A NaN makes the comparison false.
     if np.abs(rows).max(initial=0.0) <= max_ts and ts.min(initial=0.0) >= 0:
         return ()
     is_plain = (ts >= 0) & (ts <= max_ts) & (np.abs(rows[:, 1:]) <= max_value).all(axis=1)  # (reading,)
-    found: list[int] = np.flatnonzero(~is_plain).tolist()
-    return found
+    suspect_rows: list[int] = np.flatnonzero(~is_plain).tolist()
+    return suspect_rows
 
 
 def build_readings(
@@ -46,25 +46,25 @@ def build_readings(
     rows: FloatArray,
     message_indices: Sequence[int],
 ) -> Readings:
-    """Return rows, whose `ts` is in seconds, with what is known of the message that each came by.
+    """Build readings from rows and from the arrival times of their messages.
 
     Parameters
     ----------
-    messages : the batch.
-    arrivals : when each of them arrived.
+    messages : the batch of messages.
+    arrivals : their arrival times.
     groups : the group of each row.
-    rows : (reading, ts and features).
-    message_indices : the message of each row, as an index; a `range` where each message is one row.
+    rows : `ts` in seconds and features (reading, 1 + feature).
+    message_indices : index of each row's message; a `range` if each message has exactly one row.
     """
-    # With a range, as nearly always, nothing needs to be gathered.
+    # Nearly always it is a range, and the arrival times can be used without gathering them by index.
     selection = slice(None) if isinstance(message_indices, range) else np.array(message_indices, np.intp)
     ts, substitute_ts = rows[:, 0].copy(), arrivals.substitute_ts[selection]
-    redelivered = np.array([again for _, _, _, again in messages], np.bool_)
+    redelivered = np.array([is_redelivered for _, _, _, is_redelivered in messages], np.bool_)
     return Readings(
         groups=groups,
         ts=ts,
         values=rows[:, 1:].copy(),
-        # A reading that takes its time of arrival for its own is never ahead of the clock.
+        # A reading whose event time is its arrival time must never count as ahead of the clock.
         arrived_at=np.where(ts == substitute_ts, substitute_ts, arrivals.arrived_at[selection]),
         arrived_monotonic=arrivals.arrived_monotonic[selection],
         redelivered=redelivered[selection],

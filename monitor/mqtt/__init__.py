@@ -1,4 +1,4 @@
-"""The only package that imports paho: one client's session with the broker."""
+"""MQTT: a client's session with the broker. The only package that imports paho."""
 
 from monitor.mqtt.session import Session
 from monitor.mqtt.session_options import SessionOptions

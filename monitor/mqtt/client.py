@@ -1,11 +1,14 @@
-"""Builds paho's clients: how they log in, encrypt, pause and connect."""
+"""Builds paho's clients: protocol, login, TLS, reconnect delays and limits."""
 
+import logging
 import os
 import random
 import socket
 from contextlib import suppress
+from functools import lru_cache
 
 import paho.mqtt.client as paho
+from paho.mqtt import __version__ as paho_version
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -13,6 +16,8 @@ from paho.mqtt.properties import Properties
 from monitor.config.settings import MqttSettings
 from monitor.core.messages import MessageProperties
 from monitor.mqtt.bulk_client import BulkClient
+from monitor.mqtt.plain_client import PlainClient
+from monitor.mqtt.private_api import private_api_problems
 from monitor.mqtt.properties import publish_properties
 from monitor.mqtt.tls import configure_tls
 
@@ -20,6 +25,7 @@ __all__ = [
     "MAX_QUEUED",
     "V5",
     "V311",
+    "MqttClient",
     "break_connection",
     "build",
     "connect",
@@ -28,23 +34,28 @@ __all__ = [
     "reconnect_delays",
 ]
 
+_log = logging.getLogger(__name__)
+
 V5, V311 = MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311
 
-# Without it brokers stop at 20 unacknowledged messages, and a batch never gets larger.
+MqttClient = BulkClient | PlainClient
+
+# Without a Receive Maximum brokers stop at 20 unacknowledged messages, and a batch never gets larger.
 _RECEIVE_MAXIMUM = 4096
-_DEFAULT_RECEIVE_MAXIMUM = 65_535  # what MQTT 5 means where a broker's is missing
-# A payload beyond 1 MiB is malformed; this leaves room for its topic and properties, and for saying so of one
-# that is not much larger. What is larger still the broker drops before it fills our memory.
+_DEFAULT_RECEIVE_MAXIMUM = 65_535  # MQTT 5: the broker's Receive Maximum if its CONNACK does not give one
+# A payload beyond 1 MiB is malformed. This limit leaves room for topic and properties, and lets somewhat
+# larger payloads through, so that they are reported. The broker drops still larger ones before they fill our
+# memory.
 _MAX_PACKET_SIZE = 4 * 1024 * 1024  # bytes
-# A weekend and a holiday: how long the broker keeps the session of a monitor that is away, in seconds.
+# How long the broker keeps the session of a disconnected monitor, in seconds: a weekend and a holiday.
 _SESSION_EXPIRY_S = 4 * 24 * 3600
 MAX_QUEUED = 2000
-"""Published and not confirmed. Callers stop at 1000 by themselves; the rest is for births and answers."""
-# Of these on the line at once where nobody heeds how many the broker takes: with MQTT 3.1.1, which can't say,
-# and in what paho sends. Mosquitto takes 20, the smallest default seen is 10.
+"""Messages that may be unconfirmed. The pipeline stops at 1000; the rest is for births and responses."""
+# Messages in flight where the broker's limit is unknown: with MQTT 3.1.1, which cannot state one, and for
+# what paho itself publishes. Mosquitto allows 20; the smallest default seen in a broker is 10.
 _DEFAULT_IN_FLIGHT = 10
-# Where it takes more: with a broker 50 ms away 4,000 messages/s, and with 10 only 200. All of them may come
-# twice after a break.
+# Messages in flight where the broker allows more. With a broker 50 ms away 200 give 4,000 messages/s, and 10
+# only 200. All of them may be delivered twice after a lost connection.
 _MAX_IN_FLIGHT = 200
 
 
@@ -55,14 +66,27 @@ def build(
     version: MQTTProtocolVersion,
     *,
     durable: bool,
-) -> BulkClient:
-    """Return a client that can log in.
+) -> MqttClient:
+    """Build a client with its login, TLS and limits; it does not connect yet.
+
+    Returns a `PlainClient` where the installed paho lacks what `BulkClient` needs, and logs that once.
+
+    Parameters
+    ----------
+    durable : whether the broker keeps the session after a disconnect.
 
     Raises
     ------
     ConfigurationError : a certificate or key can't be used.
     """
-    client = BulkClient(
+    problems = private_api_problems(paho.Client)
+    if problems:
+        _warn_once(
+            f"paho-mqtt {paho_version} differs from 2.1 and 2.2 inside: {'; '.join(problems)}. "
+            "Going on as with mqtt.bulk = false, which is slower"
+        )
+    client_class = PlainClient if problems else BulkClient
+    client = client_class(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
         clean_session=None if version == V5 else not durable,
@@ -83,19 +107,19 @@ def build(
 
 
 def reconnect_delays() -> tuple[float, float]:
-    """Draw the shortest and the longest pause between two attempts to connect, in seconds.
+    """Draw the shortest and the longest delay between two attempts to connect, in seconds.
 
-    Paho doubles from one to the other and begins anew after each connection that the broker took. Each client
-    has its own, so that a plant's monitors don't come back in step when their broker does.
+    Paho doubles the delay from the shortest to the longest and starts again after each accepted connection.
+    Each client draws its own, so that a plant's monitors do not all reconnect at once after a broker restart.
     """
     draw = random.SystemRandom()
     return draw.uniform(1, 2), draw.uniform(8, 16)
 
 
 def connect(client: paho.Client, settings: MqttSettings, *, durable: bool) -> None:
-    """Connect in the background, and again whenever the connection breaks.
+    """Connect in the background, and reconnect whenever the connection breaks.
 
-    Where it does so already, the next attempt goes to the address of these settings.
+    If the client does so already, its next attempt uses the address in `settings`.
     """
     if client.protocol == V5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -111,20 +135,19 @@ def connect(client: paho.Client, settings: MqttSettings, *, durable: bool) -> No
         )
     else:
         client.connect_async(settings.host, settings.port, settings.keepalive)
-    client.loop_start()  # does nothing where its thread runs already: that one takes the new address
+    client.loop_start()  # no effect if the thread runs already; it uses the new address
 
 
 def max_in_flight(version: MQTTProtocolVersion, connack: Properties | None) -> int:
-    """Return how many messages a broker may be sent before it has confirmed the first of them.
+    """Return how many QoS 1 messages may be unconfirmed at a time.
 
-    It may hang up on whoever exceeds what it says in MQTT 5's CONNACK.
+    A broker may disconnect a client that exceeds the Receive Maximum of its MQTT 5 CONNACK.
     """
     if version != V5:
         return _DEFAULT_IN_FLIGHT
     receive_maximum: int = getattr(connack, "ReceiveMaximum", _DEFAULT_RECEIVE_MAXIMUM)
-    return min(
-        max(receive_maximum - 1, 1), _MAX_IN_FLIGHT
-    )  # one is left for the farewell, which is always paho's
+    # One less than allowed: paho itself publishes the will's message at the end, uncounted here.
+    return min(max(receive_maximum - 1, 1), _MAX_IN_FLIGHT)
 
 
 def publish_with_paho(
@@ -136,7 +159,7 @@ def publish_with_paho(
     qos: int,
     retain: bool,
 ) -> int | None:
-    """Have paho publish a message; return its number, None where it holds too many already."""
+    """Publish a message with paho's own queue; return its id, None if that queue is full."""
     properties = (
         publish_properties(message_properties)
         if message_properties is not None and client.protocol == V5
@@ -147,10 +170,17 @@ def publish_with_paho(
 
 
 def break_connection(client: paho.Client) -> None:
-    """Break the connection, if there is one; the client connects again by itself."""
+    """Close the connection, if there is one; the client then reconnects."""
     sock = client.socket()
     if sock is None:
         return
-    # Whatever wraps it (TLS, websockets), below is a socket that can be told, and paho's thread sees its end.
+    # TLS or websockets may wrap the socket; its descriptor can be shut down either way, and paho's thread
+    # sees the end of the stream.
     with suppress(OSError), socket.socket(fileno=os.dup(sock.fileno())) as raw_socket:
         raw_socket.shutdown(socket.SHUT_RDWR)
+
+
+@lru_cache(maxsize=8)
+def _warn_once(message: str) -> None:
+    """Log a warning the first time: a process builds several clients."""
+    _log.warning("%s", message)

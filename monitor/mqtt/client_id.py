@@ -8,6 +8,6 @@ __all__ = ["client_id"]
 
 
 def client_id(settings: Settings) -> str:
-    """Return the id that the daemon has with the broker: the same at each start, so the session stays."""
-    topic = settings.mqtt.base_topic.replace("/", "-")  # of several monitors on a machine each has its own
-    return settings.mqtt.client_id or f"{topic}-{socket.gethostname()}"
+    """Return the daemon's client id. It is the same at each start, so the broker's session is found again."""
+    base_topic = settings.mqtt.base_topic.replace("/", "-")  # distinct for several monitors on one machine
+    return settings.mqtt.client_id or f"{base_topic}-{socket.gethostname()}"

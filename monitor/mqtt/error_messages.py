@@ -1,4 +1,4 @@
-"""What is said to people where a connection fails."""
+"""Messages for people about a connection that fails."""
 
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -6,31 +6,31 @@ from monitor.config.settings import MqttSettings
 
 __all__ = ["broker_address", "connection_failed", "connection_lost", "connection_refused", "no_response"]
 
-_UNSPECIFIED = "Unspecified error"  # paho's name for an end without a word
-# Two clients with one id throw each other out as soon as either is back: after a second or two.
+_UNSPECIFIED = "Unspecified error"  # paho's reason if the peer closed the connection without a DISCONNECT
+# Two clients with one client id make the broker disconnect the other at each reconnect: every second or two.
 _SHORT_CONNECTION_S = 5.0
 _LOGIN_ERRORS = {"Not authorized", "Bad user name or password"}
 _CERTIFICATE_HINT = "does the broker want a client certificate?"
 
 
 def broker_address(settings: MqttSettings) -> str:
-    """Return where the broker is looked for."""
+    """Return the broker's host and port."""
     return f"{settings.host}:{settings.port}"
 
 
 def connection_failed(settings: MqttSettings, error: BaseException | None) -> str:
-    """Return how to call an attempt that failed."""
+    """Return the message for a failed attempt to connect."""
     return f"no connection to {broker_address(settings)}: {error or 'unknown reason'}"
 
 
 def no_response(settings: MqttSettings) -> str:
-    """Return how to call a peer that was asked for its version and hung up."""
+    """Return the message for a peer that closed the connection of the version probe without a CONNACK."""
     hint = f"; {_CERTIFICATE_HINT}" if _is_certificate_missing(settings) else ""
     return f"{broker_address(settings)} takes the connection and doesn't answer as an MQTT broker does{hint}"
 
 
 def connection_refused(settings: MqttSettings, reason_code: ReasonCode) -> str:
-    """Return how to call a broker's refusal to take us in."""
+    """Return the message for a CONNACK that refuses the connection."""
     text = f"the broker at {broker_address(settings)} refuses the connection: {reason_code}"
     if str(reason_code) in _LOGIN_ERRORS:
         given = f"are right for {settings.username!r}" if settings.username else "are set"
@@ -39,11 +39,11 @@ def connection_refused(settings: MqttSettings, reason_code: ReasonCode) -> str:
 
 
 def connection_lost(settings: MqttSettings, reason_code: ReasonCode, connected_for_s: float | None) -> str:
-    """Return how to call the end of a connection.
+    """Return the message for a connection that ended.
 
     Parameters
     ----------
-    connected_for_s : how long ago the broker took us in, in seconds; None if it never did.
+    connected_for_s : seconds since the last accepted connection began; None if there was none.
     """
     why = str(reason_code)
     if why == _UNSPECIFIED:

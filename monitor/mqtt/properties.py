@@ -1,4 +1,4 @@
-"""What is said of a message, as MQTT 5 packs it."""
+"""Converts message properties to MQTT 5's."""
 
 from functools import lru_cache
 
@@ -17,18 +17,17 @@ def publish_properties(message_properties: MessageProperties) -> Properties:
 
 @lru_cache(maxsize=64)
 def encode_properties(message_properties: MessageProperties | None) -> bytes:
-    """Return the same as they stand in the packet, with their length before them."""
+    """Return the properties as bytes of a PUBLISH packet, with their length in front."""
     return b"\0" if message_properties is None else bytes(publish_properties(message_properties).pack())  # type: ignore[no-untyped-call]
 
 
 def will_properties(message_properties: MessageProperties) -> Properties:
-    """Return the properties of the message that the broker publishes when a client dies."""
+    """Return the properties of a will message."""
     return _to_paho(message_properties, PacketTypes.WILLMESSAGE)
 
 
-@lru_cache(
-    maxsize=64
-)  # a burst of alerts has a few kinds of them, and making one takes as long as publishing
+# Cached: a burst of alerts has only a few different properties, and building one takes as long as publishing.
+@lru_cache(maxsize=64)
 def _to_paho(message_properties: MessageProperties, packet_type: int) -> Properties:
     properties = Properties(packet_type)  # type: ignore[no-untyped-call]
     if message_properties.content_type:

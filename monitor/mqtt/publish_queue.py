@@ -1,8 +1,9 @@
-"""Publishes with QoS 1 in paho's place, and sees to it that each message arrives, by whichever connection.
+"""Publishes with QoS 1 instead of paho, and resends unconfirmed messages after a reconnect.
 
-Paho takes 70 µs to publish a message and as long to read that it arrived: with an alert for each of 10,000
-readings a second that is more than there is. Here it is 20 and 3. What it promises is the same: messages go
-out in their order, each waits for its PUBACK, and after a break those without one go out again before others.
+Paho takes 70 µs to publish a message and as long to process its PUBACK, which is too slow for 10,000 readings
+a second with an alert for each. This queue takes 20 µs and 3 µs. The guarantees are the same: messages are
+sent in order, each waits for its PUBACK, and after a reconnect unconfirmed messages are sent again before new
+ones.
 """
 
 import threading
@@ -17,16 +18,18 @@ from monitor.mqtt.properties import encode_properties
 __all__ = ["MAX_TOPIC_SIZE", "PublishQueue"]
 
 MAX_TOPIC_SIZE = 65_535
-"""Bytes."""
+"""Bytes of the longest topic that MQTT allows."""
 _LOWEST_FAILURE = 0x80
-"""From here on the reason of a PUBACK says that the message went nowhere."""
+"""Reason codes of a PUBACK from here on are failures: the broker did not forward the message."""
 _PUBLISH, _DUP_FLAG, _QOS_1_FLAG = 0x30, 0x08, 0x02
 _CONTINUATION_BIT = 0x80
+# Message ids begin above all packet identifiers, which paho returns as the ids of the messages it publishes.
+_FIRST_MESSAGE_ID = 1 << 16
 
 SendPacket = Callable[[bytes], None]
-"""Writes a packet, or puts it in line."""
+"""Writes or queues a packet."""
 NextPacketId = Callable[[], int]
-"""Returns the identifier of the next packet."""
+"""Returns the next packet identifier."""
 
 
 @dataclass(slots=True)
@@ -36,17 +39,17 @@ class _Message:
     retain: bool
     properties: MessageProperties | None
     packet_id: int = 0
-    """Of its packet; 0 before it was first sent."""
+    """Packet identifier; 0 before the message is first sent."""
 
 
 class PublishQueue:
-    """Messages that the broker has not confirmed, in their order.
+    """Messages that the broker has not confirmed, in the order of publishing.
 
     Parameters
     ----------
-    max_messages : how many there may be.
-    on_delivered : is told the number of each that is confirmed, and of each that is refused.
-    on_refused : is told topic and reason of each that the broker refuses, before `on_delivered` is.
+    max_messages : capacity.
+    on_delivered : called with the id of each message that is confirmed or refused.
+    on_refused : called with topic and reason code of each message that is refused, before `on_delivered`.
     """
 
     def __init__(
@@ -60,11 +63,11 @@ class PublishQueue:
         self._on_delivered = on_delivered
         self._on_refused = on_refused
         self._lock = threading.Lock()
-        self._finish_condition = threading.Condition(self._lock)  # messages, or no connection
-        self._message_ids = count(1 << 16)  # none that paho would give
-        self._messages: OrderedDict[int, _Message] = OrderedDict()
+        self._finish_condition = threading.Condition(self._lock)  # a message was confirmed, or disconnected
+        self._message_ids = count(_FIRST_MESSAGE_ID)
+        self._messages: OrderedDict[int, _Message] = OrderedDict()  # by message id
         self._unsent_ids: deque[int] = deque()
-        self._in_flight: dict[int, int] = {}  # identifier of the packet -> number of the message
+        self._in_flight: dict[int, int] = {}  # packet identifier -> message id
         self._send: SendPacket | None = None
         self._next_packet_id: NextPacketId = lambda: 0
         self._has_properties = False
@@ -72,11 +75,11 @@ class PublishQueue:
     def publish(
         self, topic: str, payload: bytes, properties: MessageProperties | None, *, retain: bool
     ) -> int | None:
-        """Send a message, or keep it until it can be; return its number, None where too many wait.
+        """Send a message now or as soon as possible; return its id, None if the queue is full.
 
         Raises
         ------
-        ValueError : no message can have this topic.
+        ValueError : the topic is too long, or contains a wildcard or a null character.
         """
         message = _Message(topic.encode(), payload, retain, properties)
         if len(message.topic) > MAX_TOPIC_SIZE or set(b"+#\0") & set(message.topic):
@@ -93,12 +96,13 @@ class PublishQueue:
     def on_connected(
         self, send: SendPacket, next_packet_id: NextPacketId, *, max_in_flight: int, has_properties: bool
     ) -> None:
-        """Send what is not confirmed by another connection.
+        """Use a new connection; send again what no earlier connection confirmed.
 
         Parameters
         ----------
-        max_in_flight : how many messages may be on the line.
-        has_properties : whether packets have those of MQTT 5.
+        send, next_packet_id : the connection.
+        max_in_flight : how many messages may be unconfirmed at a time.
+        has_properties : whether packets have the properties of MQTT 5.
         """
         with self._lock:
             self._send, self._next_packet_id = send, next_packet_id
@@ -108,21 +112,21 @@ class PublishQueue:
             self._send_pending()
 
     def on_disconnected(self) -> None:
-        """Keep what comes until there is another connection."""
+        """Send nothing until the next connection; `publish` still queues."""
         with self._lock:
             self._send = None
             self._finish_condition.notify_all()
 
     def finish(self, timeout: float) -> None:
-        """Wait until all is confirmed, at most `timeout` seconds, and send nothing more after that."""
+        """Wait at most `timeout` seconds until all messages are confirmed; send nothing afterwards."""
         with self._lock:
             self._finish_condition.wait_for(lambda: not self._messages or self._send is None, timeout)
             self._send = None
 
     def on_puback(self, packet_id: int, reason_code: int) -> bool:
-        """Hear of a packet that the broker has, or refuses; return whether it is one of these.
+        """Process a PUBACK; return whether its packet is one of this queue's.
 
-        What it refuses once it refuses again, so that is not sent anew.
+        A refused message is not sent again: the broker would refuse it again.
         """
         with self._lock:
             message_id = self._in_flight.pop(packet_id, None)
@@ -152,14 +156,18 @@ class PublishQueue:
         topic, payload = message.topic, message.payload
         size = 2 + len(topic) + 2 + len(properties) + len(payload)
         parts = (
-            bytes((first, *_encode_length(size))), len(topic).to_bytes(2), topic,
-            message.packet_id.to_bytes(2), properties, payload,
-        )  # fmt: skip
+            bytes((first, *_encode_length(size))),
+            len(topic).to_bytes(2),
+            topic,
+            message.packet_id.to_bytes(2),
+            properties,
+            payload,
+        )
         return b"".join(parts)
 
 
 def _encode_length(size: int) -> Iterator[int]:
-    """Yield a packet's length as MQTT writes it, seven bits a byte."""
+    """Yield the bytes of a packet's length in MQTT's encoding, seven bits per byte."""
     while size >= _CONTINUATION_BIT:
         yield size & ~_CONTINUATION_BIT & 0xFF | _CONTINUATION_BIT
         size >>= 7

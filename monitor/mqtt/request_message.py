@@ -1,4 +1,4 @@
-"""A request, with what MQTT 5 says beside it about its answer."""
+"""Turns paho's message into a request, with MQTT 5's response topic and correlation data."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from monitor.mqtt.publish_queue import MAX_TOPIC_SIZE
 
 __all__ = ["to_inbound_request"]
 
-# Brokers hang up on who publishes to topics that are deeper, and it would be the same again after each
-# reconnect: mosquitto's limit is 200.
+# Brokers disconnect a client that publishes to a deeper topic, and again after each reconnect. Mosquitto's
+# limit is 200.
 _MAX_TOPIC_LEVELS = 100
 
 
 def to_inbound_request(message: paho.MQTTMessage, topic: str, ack_token: object) -> InboundRequest:
-    """Return a request as it came.
+    """Return a message as a request.
 
-    A response topic that nobody can publish to counts as none: it comes from the wire.
+    A response topic that nobody could publish to is dropped: the sender may have put any text there.
     """
     properties: Any = message.properties
     response_topic: str | None = getattr(properties, "ResponseTopic", None)

@@ -1,4 +1,4 @@
-"""A client's session with the broker: a connection that is made anew whenever it breaks."""
+"""A client's session with the broker: one connection at a time, reconnected whenever it breaks."""
 
 import logging
 import sys
@@ -19,6 +19,7 @@ from monitor.mqtt.client import (
     MAX_QUEUED,
     V5,
     V311,
+    MqttClient,
     break_connection,
     build,
     connect,
@@ -39,10 +40,12 @@ __all__ = ["Session"]
 
 _log = logging.getLogger(__name__)
 
-_SESSION_TAKEN_OVER = 142
+_SESSION_TAKEN_OVER = 142  # reason code of a DISCONNECT in MQTT 5
+_UNDECODABLE_TOPIC = "\ufffd"  # matches no template, so the message is counted as unmatched
+
 
 class Session:
-    """A connection that is made anew whenever it breaks.
+    """An MQTT session that reconnects whenever its connection breaks.
 
     Parameters
     ----------
@@ -83,47 +86,48 @@ class Session:
         self._request_prefix = options.request_filter.removesuffix("#")
         self._publish_results = PublishResults(listener.on_publish_failed)
         self._acknowledgements = Acknowledgements()
-        self._bulk = settings.bulk and settings.transport == "tcp"
+        self._wants_bulk = settings.bulk and settings.transport == "tcp"
         self._publish_queue = PublishQueue(
             MAX_QUEUED, self._publish_results.add, self._publish_results.add_refused
         )
-        self._reason_reported = False  # whether it was said why the connection ends before it does
+        self._reason_reported = False  # whether the reason of a disconnect was reported before the disconnect
         self._stopping = False
-        self._connect_count = 0  # how often the broker took us in
-        self._connected_at = 0.0  # when it last did, monotonic seconds
+        self._connect_count = 0  # connections that the broker accepted
+        self._connected_at = 0.0  # time of the last one, monotonic seconds
         self._client = self._build_client(V311 if settings.version == "3.1.1" else V5)
+        self._bulk = self._wants_bulk and isinstance(self._client, BulkClient)
         self._probe_client = self._client
         self.ready = False
-        """Connected, and every subscription granted."""
+        """Whether it is connected and every required subscription is granted."""
         self.problem = "not connected yet"
-        """Why it isn't ready, for people."""
+        """Why it is not ready, for people; "" if it is."""
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        """All that it subscribes to: `former` of the session that comes after it."""
+        """All topic filters that it subscribes to: `previous_filters` of the next session."""
         return self._subscriptions.all_filters
 
     def start(self) -> None:
-        """Connect in the background, now or as soon as the broker answers."""
+        """Connect in the background, and retry until the broker answers."""
         if self._settings.tls.insecure:
             _log.warning(
                 "mqtt.tls.insecure: WHOEVER ANSWERS AT %s IS TRUSTED, its certificate is not verified",
                 error_messages.broker_address(self._settings),
             )
         if self._settings.version == "auto":
-            self._probe_client = self._build_plain_client(V5, f"{self._client_id}-version")
+            self._probe_client = self._build_client_without_callbacks(V5, f"{self._client_id}-version")
             self._probe_version()
         else:
             connect(self._client, self._settings, durable=self._durable)
 
     def update_births(self, births: Iterable[Birth]) -> None:
-        """Publish these births in the place of the former ones: now, and after every connect."""
+        """Replace the births: publish these now, if connected, and after every connect."""
         self._births = tuple(births)
         if self.ready:
             self._publish_births()
 
     def reconnect_to(self, settings: MqttSettings) -> None:
-        """Go to the broker at another address: now, or with the next attempt to connect."""
+        """Connect to the broker at another address: now, or at the next attempt if there is no connection."""
         self._settings = settings
         self._set_problem(f"the connection moves to {error_messages.broker_address(settings)}")
         if self._probe_client.on_disconnect is not None and self._probe_client is not self._client:
@@ -142,10 +146,10 @@ class Session:
         qos: int = 1,
         properties: MessageProperties | None = None,
     ) -> int:
-        """Hand over a message; return its number, which `delivered` returns once the broker has it.
+        """Queue a message; return its id, which `take_delivered` returns once the broker has confirmed it.
 
-        What it says `properties` itself is lost in MQTT 3.1.1. Where 2000 messages are unconfirmed already it is
-        dropped; the log says so, and the listener hears of it as of one that the broker refuses.
+        MQTT 3.1.1 cannot send `properties`. If 2000 messages are unconfirmed already, this one is dropped,
+        which is logged and reported by `on_publish_failed`, as for a message that the broker refuses.
         """
         if self._bulk and qos == 1:
             message_id = self._publish_queue.publish(topic, payload, properties, retain=retain)
@@ -157,30 +161,33 @@ class Session:
         return message_id or 0
 
     def take_delivered(self) -> list[int]:
-        """Return the numbers of the messages that the broker confirmed, or refused, since the last call."""
+        """Return the ids of the messages that the broker confirmed or refused since the last call."""
         return self._publish_results.drain()
 
     def acknowledge(self, ack_tokens: Iterable[object]) -> None:
-        """Tell the broker that these messages are dealt with; receipts of another connection lapse."""
+        """Acknowledge the messages of these tokens; tokens of another connection have no effect."""
         self._acknowledgements.acknowledge(ack_tokens, self._client)
 
     def stop(self, timeout: float) -> None:
-        """Publish the will's message last, wait for the broker at most `timeout` seconds, and leave."""
+        """Publish the will's message as the last one and disconnect.
+
+        Waits at most `timeout` seconds for the broker's confirmations.
+        """
         was_ready, self._stopping = self.ready, True
         if was_ready and self._will:
             properties = publish_properties(TEXT_PROPERTIES) if self._client.protocol == V5 else None
-            self._publish_queue.finish(timeout / 2)  # nothing may follow the farewell
+            self._publish_queue.finish(timeout / 2)  # no message may follow the will's
             will_message = self._client.publish(*self._will, qos=1, retain=True, properties=properties)
             if will_message.rc == paho.MQTT_ERR_SUCCESS:
                 will_message.wait_for_publish(timeout / 2)
         self._probe_client.disconnect()
         self._client.disconnect()
-        if was_ready:  # otherwise its thread may be deep in an attempt to connect, and ends by itself
+        if was_ready:  # otherwise its thread may be in an attempt to connect for long; it ends by itself
             self._client.loop_stop()
 
-    def _build_client(self, version: MQTTProtocolVersion) -> BulkClient:
-        client = self._build_plain_client(version, self._client_id)
-        if self._bulk:
+    def _build_client(self, version: MQTTProtocolVersion) -> MqttClient:
+        client = self._build_client_without_callbacks(version, self._client_id)
+        if self._wants_bulk and isinstance(client, BulkClient):
             topics = (self._takeover_topic, self._request_prefix.removesuffix("/"))
             passthrough_prefixes = tuple(topic.encode() for topic in topics if topic)
             client.intercept(self._on_publishes, passthrough_prefixes, self._publish_queue.on_puback)
@@ -197,7 +204,7 @@ class Session:
             client.will_set(*self._will, qos=1, retain=True, properties=properties)
         return client
 
-    def _build_plain_client(self, version: MQTTProtocolVersion, client_id: str) -> BulkClient:
+    def _build_client_without_callbacks(self, version: MQTTProtocolVersion, client_id: str) -> MqttClient:
         client = build(self._settings, client_id, self._password, version, durable=self._durable)
         client.on_connect_fail = self._on_connect_fail
         return client
@@ -205,7 +212,7 @@ class Session:
     def _probe_version(self) -> None:
         probe_version(self._probe_client, self._settings, self._on_version, self._on_no_response)
 
-    def _on_version(self, supports_v5: bool) -> None:  # noqa: FBT001, a callback's
+    def _on_version(self, supports_v5: bool) -> None:  # noqa: FBT001, called with a positional argument
         if not supports_v5:
             _log.info("the broker doesn't speak MQTT 5; using 3.1.1")
             self._client = self._build_client(V311)
@@ -219,10 +226,11 @@ class Session:
             return
         self._connect_count, self._connected_at = self._connect_count + 1, time.monotonic()
         client = self._client
-        limit, has_properties = max_in_flight(client.protocol, connack), client.protocol == V5
-        self._publish_queue.on_connected(
-            client.send, client.next_packet_id, max_in_flight=limit, has_properties=has_properties
-        )
+        if isinstance(client, BulkClient):
+            limit, has_properties = max_in_flight(client.protocol, connack), client.protocol == V5
+            self._publish_queue.on_connected(
+                client.send, client.next_packet_id, max_in_flight=limit, has_properties=has_properties
+            )
         self.problem = "waiting for the subscriptions"
         self._subscriptions.subscribe(client)
         self._check_subscriptions()
@@ -246,19 +254,19 @@ class Session:
 
     def _set_problem(self, problem: str) -> None:
         was_ready, self.ready = self.ready, False
-        if was_ready or problem != self.problem:  # said once and not at every attempt
+        if was_ready or problem != self.problem:  # reported once, not at every attempt to connect
             self.problem = problem
             self._listener.on_disconnected(problem)
 
     def _yield_client_id(self) -> None:
-        """Leave the client id to another, which would throw us out again and we it."""
+        """Stop: the broker would otherwise keep disconnecting this client and the other one in turn."""
         self._stopping = True
         self._client.disconnect()
         self.ready, self.problem = False, "another client has taken over the client id"
         self._listener.on_taken_over()
 
     def _on_connect_fail(self, _: Any, __: Any) -> None:
-        error = sys.exc_info()[1]  # paho calls this where it catches the error, and doesn't pass it on
+        error = sys.exc_info()[1]  # paho calls this in its `except` block and does not pass the error
         self._set_problem(error_messages.connection_failed(self._settings, error))
 
     def _on_no_response(self) -> None:
@@ -285,7 +293,7 @@ class Session:
         try:
             topic = message.topic
         except UnicodeDecodeError:
-            topic = "\ufffd"  # fits no template, so it is counted as unmatched
+            topic = _UNDECODABLE_TOPIC
         ack_token = self._acknowledgements.create_token(message.mid, message.qos)
         if topic == self._takeover_topic:
             self._check_takeover(message)
@@ -295,12 +303,15 @@ class Session:
             self._listener.on_messages([(topic, bytes(message.payload), ack_token, message.dup)], None)
 
     def _on_publishes(self, packets: list[PublishPacket], read_once: ReadOnce | None) -> None:
-        """Take what went past paho."""
+        """Pass on packets that bypassed paho."""
         if not self._stopping:
             self._listener.on_messages(self._acknowledgements.to_messages(packets), read_once)
 
     def _check_takeover(self, message: paho.MQTTMessage) -> None:
-        """Give up where a claim says that another began after us; a newcomer always takes over."""
+        """Stop if the message is the birth of a process that started later.
+
+        Not at the first connect: a process that has just started always takes over.
+        """
         own = next(payload for topic, payload, _ in self._births if topic == self._takeover_topic)
         if self._connect_count > 1 and is_newer_instance(bytes(message.payload), own):
             self._yield_client_id()

@@ -1,4 +1,4 @@
-"""What a session subscribes to, and what the broker answered."""
+"""A session's subscriptions and the broker's answers to them."""
 
 import logging
 from collections.abc import Sequence
@@ -13,18 +13,18 @@ __all__ = ["Subscriptions"]
 
 _log = logging.getLogger(__name__)
 
-_LOWEST_FAILURE = 128  # this reason code and all above say no
+_LOWEST_FAILURE = 128  # reason codes from here on are failures
 
 
 class Subscriptions:
-    """Asks the broker for all filters after a connect, and knows when it answered.
+    """Subscribes to all filters after a connect, and tracks the broker's answers.
 
     Parameters
     ----------
-    filters : the input, without which there is nothing to do.
-    qos : the input's.
-    takeover_topic, request_filter : one filter each, which one can do without; "" for none.
-    previous_filters : filters of an earlier session, to be ended.
+    filters : topic filters of the input; the session is not ready without them.
+    qos : of the input.
+    takeover_topic, request_filter : one optional filter each; "" for none.
+    previous_filters : filters of an earlier session, to be unsubscribed unless they are used again.
     """
 
     def __init__(
@@ -36,41 +36,43 @@ class Subscriptions:
         previous_filters: Sequence[str],
     ) -> None:
         self._input_filters = tuple(filters)
-        # A packet each, so that its message comes before we publish ours and one refusal is one filter's. The
-        # claim is first, and without a guarantee: so no backlog of readings is ahead of it.
+        # One SUBSCRIBE packet each, so that the retained message on the takeover topic arrives before the
+        # births are published, and a refusal concerns one filter. The takeover topic is first, with QoS 0:
+        # that way it does not queue behind a backlog of readings.
         packets: list[tuple[tuple[str, ...], Any]] = [
             ((takeover_topic,), SubscribeOptions(0)),
-            # Otherwise a retained request looks like any other while we are there, and comes again later.
+            # Without retainAsPublished a retained request cannot be recognised when it is published while
+            # this session is subscribed, and the broker would send it again to the next session.
             ((request_filter,), SubscribeOptions(1, retainAsPublished=True)),
             (self._input_filters, SubscribeOptions(qos)),
         ]
         self._packets = [(packet, options) for packet, options in packets if any(packet)]
         self.all_filters = tuple(text for packet, _ in self._packets for text in packet)
-        """Every filter."""
+        """All filters, of the input and the optional ones."""
         self._obsolete_filters = [text for text in previous_filters if text not in self.all_filters]
         self._pending_subacks: dict[int | None, tuple[str, ...]] = {}
         self._logged_warnings: set[str] = set()
         self.problem = ""
-        """What of the input the broker refuses, for people; "" for nothing."""
+        """Which filters of the input the broker refuses, for people; "" if none."""
 
     @property
     def is_answered(self) -> bool:
-        """Whether the broker answered each subscription."""
+        """Whether the broker has answered every subscription."""
         return not self._pending_subacks
 
     def subscribe(self, client: paho.Client) -> None:
-        """End the former ones and make ours."""
+        """Unsubscribe from the previous session's filters and subscribe to these."""
         self.problem = ""
         if self._obsolete_filters:
             client.unsubscribe(self._obsolete_filters)
-        speaks_5 = client.protocol == MQTTProtocolVersion.MQTTv5  # before it there is nothing but the QoS
+        is_v5 = client.protocol == MQTTProtocolVersion.MQTTv5  # MQTT 3.1.1 has no option but the QoS
         self._pending_subacks = {
-            client.subscribe([(text, options if speaks_5 else options.QoS) for text in packet])[1]: packet
+            client.subscribe([(text, options if is_v5 else options.QoS) for text in packet])[1]: packet
             for packet, options in self._packets
         }
 
     def on_suback(self, mid: int, reason_codes: Sequence[ReasonCode]) -> None:
-        """Take the broker's answer to packet `mid`."""
+        """Process the SUBACK of packet `mid`."""
         packet = self._pending_subacks.pop(mid, ())
         refused = [
             f"{text}: {reason}"

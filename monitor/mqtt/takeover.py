@@ -1,4 +1,4 @@
-"""Who holds a client id by right, where two processes say that they do."""
+"""Decides which of two processes with the same client id keeps it."""
 
 from datetime import datetime
 from typing import Annotated
@@ -9,7 +9,7 @@ __all__ = ["is_newer_instance"]
 
 
 class _InstanceInfo(msgspec.Struct):
-    """The part of a process's `info` by which it can be told from another with the same client id."""
+    """The fields of a process's `info` that distinguish it from another with the same client id."""
 
     client_id: str
     instance: str
@@ -17,10 +17,14 @@ class _InstanceInfo(msgspec.Struct):
 
 
 def is_newer_instance(other_info: bytes, own_info: bytes) -> bool:
-    """Say whether `other_info` is the info of another process with our client id that began after us.
+    """Return whether `other_info` is from another process with our client id that started after this one.
 
-    Of one that began before us nothing follows: it may be long gone, and its info come back with a broker
-    that was killed. What can't be read claims nothing.
+    The info of a process that started earlier means nothing: it may have ended long ago, and a broker that
+    was killed may have restored its info. An unreadable info is ignored.
+
+    Parameters
+    ----------
+    other_info, own_info : payloads of the retained message `info`, JSON.
     """
     own = msgspec.json.decode(own_info, type=_InstanceInfo)
     try:

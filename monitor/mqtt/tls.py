@@ -1,4 +1,4 @@
-"""Encrypts the connection to the broker."""
+"""TLS for the connection to the broker."""
 
 import ssl
 
@@ -11,9 +11,9 @@ __all__ = ["configure_tls"]
 
 
 class _ClosingSSLSocket(ssl.SSLSocket):
-    """Is closed where the handshake fails: paho leaves that to the garbage collector."""
+    """Closes itself if the handshake fails: paho leaves that to the garbage collector."""
 
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002, the standard library's
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002, as in the standard library
         try:
             super().do_handshake(block)
         except OSError:
@@ -22,7 +22,7 @@ class _ClosingSSLSocket(ssl.SSLSocket):
 
 
 def configure_tls(client: paho.Client, tls: TlsSettings) -> None:
-    """Make a client speak TLS, and verify the broker unless it is told not to.
+    """Make a client use TLS, and verify the broker's certificate unless `tls.insecure`.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def configure_tls(client: paho.Client, tls: TlsSettings) -> None:
     try:
         context = ssl.create_default_context(cafile=tls.ca_file)
         if tls.certfile is not None:
-            # With a password given, a key that needs another is refused; without, OpenSSL asks the terminal.
+            # An empty password makes OpenSSL refuse an encrypted key; with none it would ask on the terminal.
             context.load_cert_chain(tls.certfile, tls.keyfile, password="")
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"mqtt.tls: a certificate or key can't be used: {error}") from error

@@ -1,4 +1,4 @@
-"""Asks a broker which version of the protocol it speaks."""
+"""Finds out whether a broker supports MQTT 5."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +10,10 @@ from monitor.config.settings import MqttSettings
 
 __all__ = ["probe_version"]
 
-_TIMEOUT_S = 10  # seconds until a peer that doesn't answer is given up
-_UNSUPPORTED_VERSION = 132
+_TIMEOUT_S = (
+    10  # keepalive of the probe, seconds: paho ends a connection without an answer after 1.5 times that
+)
+_UNSUPPORTED_VERSION = 132  # reason code "Unsupported Protocol Version"
 
 
 def probe_version(
@@ -20,18 +22,19 @@ def probe_version(
     on_version: Callable[[bool], None],
     on_no_response: Callable[[], None],
 ) -> None:
-    """Find out whether the broker speaks MQTT 5 by a connection for that alone.
+    """Connect once, only to find out whether the broker supports MQTT 5.
 
-    It is MQTT 5 without properties, which an old broker reads far enough to refuse: with properties some take
-    their length for another field's, and wait for bytes that never come.
+    The CONNECT packet is MQTT 5 without properties, which an older broker can read far enough to refuse it:
+    with properties some brokers take their length for that of another field, and wait for bytes that never
+    come.
 
     Parameters
     ----------
-    client : an MQTT 5 client with an id of its own, because a connection without a session expiry would end
-        the stored session.
+    client : an MQTT 5 client with a client id of its own, because a connection without a session expiry
+        interval would end the stored session.
     settings : the broker.
-    on_version : called once, with whether it does.
-    on_no_response : called each time the peer ends the connection without an answer.
+    on_version : called once, with whether the broker supports MQTT 5.
+    on_no_response : called each time the peer closes the connection without a CONNACK.
     """
 
     def on_connack(_: Any, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:

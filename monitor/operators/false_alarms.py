@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from monitor.core.atomic_write import sync_to_disk
 from monitor.core.verdicts import AlertEvent
 
 __all__ = ["FalseAlarmFile", "append_in_background"]
@@ -72,7 +73,7 @@ class FalseAlarmFile:
                     file.truncate(len(content))
                 raise
         if not content:
-            _sync_folder(self.path.parent)
+            sync_to_disk(self.path.parent)
         return True
 
 
@@ -122,12 +123,3 @@ def _write(file: io.FileIO, data: bytes) -> None:
     if file.write(data) != len(data):
         raise OSError("no room for the row")
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """Sync a folder, so that the name of a new file in it survives a power cut too."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,4 +1,4 @@
-"""What may be asked over MQTT below `request/`, and the answers below `response/`."""
+"""The requests that operators publish below `request/`, and the responses below `response/`."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -16,7 +16,7 @@ __all__ = [
     "response_payload",
 ]
 
-# Far beyond what a request needs; what is asked stands in the answer and in the log.
+# Far more than a request needs; limited because its response and the log repeat parts of it.
 _MAX_BYTES = 4096
 _MAX_MINUTES = 43_200  # 30 days
 
@@ -25,58 +25,61 @@ _Minutes = Annotated[float, msgspec.Meta(ge=0, le=_MAX_MINUTES)]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all requests have."""
+    """The fields of every request."""
 
     transaction: object = None
-    """What the asker wants to find in the answer."""
+    """Any JSON value, which the response repeats."""
 
     @property
     def name(self) -> str:
-        """What it is called in its topic."""
+        """The last level of its topic."""
         return next(name for name, request_type in _REQUEST_TYPES.items() if request_type is type(self))
 
 
-class RequestRejected(Exception):  # noqa: N818, it is an answer
-    """A request that isn't done: the text says why.
+class RequestRejected(Exception):  # noqa: N818, it is answered and no failure of the monitor
+    """A request that is not carried out.
 
     Parameters
     ----------
-    reason : the text.
-    request : what was asked, as far as it could be read.
+    reason : why not, as text for the response and the log.
+    request : the request, as far as it could be parsed.
     """
 
     def __init__(self, reason: str, request: Request | None = None) -> None:
         super().__init__(reason)
         self.transaction = None if request is None else request.transaction
-        """What the asker wants to find in the answer."""
+        """The request's `transaction`, which the response repeats; None where there is none."""
 
 
 class Reload(Request, frozen=True, kw_only=True):
-    """Go on with bundle and settings as they are now."""
+    """Load bundle and settings anew."""
 
 
 class Acknowledge(Request, frozen=True, kw_only=True):
-    """Somebody takes care of the open incidents of the groups that fit, or of one."""
+    """Acknowledge the open incidents of all groups that match a pattern, or one incident."""
 
     group: _Name | None = None
-    """A pattern."""
+    """A pattern of group names; None where `incident` is given."""
     incident: _Name | None = None
+    """An incident's id."""
 
 
 class Silence(Request, frozen=True, kw_only=True):
-    """Mute the alerts of the groups that fit."""
+    """Mute the alerts of the groups that match a pattern."""
 
     group: _Name
-    """A pattern."""
+    """A pattern of group names."""
     minutes: _Minutes
-    """From now on; 0 drops the pattern."""
+    """Duration from now; 0 ends the mute."""
 
 
 class FalseAlarm(Request, frozen=True, kw_only=True):
-    """A group's latest incident, or the one named, was none."""
+    """Report that an incident was a false alarm: the latest one of a group, or the one with an id."""
 
     group: _Name | None = None
+    """A group's name; None where `incident` is given."""
     incident: _Name | None = None
+    """An incident's id."""
 
 
 _REQUEST_TYPES: dict[str, type[Request]] = {
@@ -88,17 +91,18 @@ _REQUEST_TYPES: dict[str, type[Request]] = {
 
 
 def parse_request(name: str, payload: bytes, *, retained: bool) -> Request:
-    """Return what is asked.
+    """Parse and validate a request.
 
     Parameters
     ----------
-    name : the last part of the topic.
-    payload : a JSON object, or nothing.
-    retained : whether the broker keeps it.
+    name : the last level of its topic.
+    payload : a JSON object, or empty.
+    retained : whether it is a retained message: those are rejected, for the broker sends them with each
+        subscription, and the request would be carried out again each time.
 
     Raises
     ------
-    Refusal : there is no such request, or it can't be read.
+    RequestRejected : there is no such request, or it can't be parsed or used.
     """
     if len(payload) > _MAX_BYTES:
         raise RequestRejected(f"the request has {len(payload)} bytes, expected at most {_MAX_BYTES}")
@@ -112,8 +116,9 @@ def parse_request(name: str, payload: bytes, *, retained: bool) -> Request:
     if retained:
         raise RequestRejected(
             "the request is retained, so each connection brings it again; expected one that isn't: an empty "
-            "retained message on its topic ends this one", transaction_only,
-        )  # fmt: skip
+            "retained message on its topic ends this one",
+            transaction_only,
+        )
     request_type = _REQUEST_TYPES.get(name)
     if request_type is None:
         raise RequestRejected(
@@ -123,25 +128,25 @@ def parse_request(name: str, payload: bytes, *, retained: bool) -> Request:
         request = msgspec.convert(content, request_type)
     except msgspec.ValidationError as error:
         raise RequestRejected(f"the request can't be used: {error}", transaction_only) from error
-    if isinstance(request, Acknowledge | FalseAlarm) and (request.group is None) == (
-        request.incident is None
-    ):
-        raise RequestRejected(
-            "the request names no group and no incident, or both; expected one of them", transaction_only
-        )
+    if isinstance(request, Acknowledge | FalseAlarm):
+        has_group, has_incident = request.group is not None, request.incident is not None
+        if has_group == has_incident:
+            raise RequestRejected(
+                "the request names no group and no incident, or both; expected one of them", transaction_only
+            )
     return request
 
 
 def response_payload(
     transaction: object, error: str = "", result: Mapping[str, object] | None = None
 ) -> bytes:
-    """Return the answer to a request.
+    """Return the JSON payload of the response to a request.
 
     Parameters
     ----------
-    transaction : the request's, or None.
-    error : why it wasn't done; "" if it was.
-    result : what came of it, beside that.
+    transaction : the request's; None: the response has no such field.
+    error : why the request was not carried out; "" if it was.
+    result : further fields of the response.
     """
     content: dict[str, object] = {"status": "error" if error else "ok", **(result or {})}
     if error:

@@ -1,1 +1,1 @@
-"""What is published for others: alert events, states, births, Home Assistant."""
+"""What the monitor publishes: alert events, states, births, Home Assistant's discovery messages."""

@@ -1,4 +1,4 @@
-"""How Home Assistant finds each group by itself: a binary sensor that is on while an incident is open."""
+"""Home Assistant MQTT discovery: each group is a binary sensor that is on while an incident is open."""
 
 import re
 from hashlib import sha256
@@ -11,25 +11,25 @@ from monitor.core.messages import OutboundMessage
 __all__ = ["BIRTH_PAYLOAD", "Discovery"]
 
 BIRTH_PAYLOAD = b"online"
-"""What Home Assistant says on `<discovery_prefix>/status` when it has begun."""
+"""What Home Assistant publishes on `<discovery_prefix>/status` when it has started."""
 
-# As long as no verdict stands the sensor is unknown, which Home Assistant reads from the word None.
+# While a group has no verdict its sensor is unknown: Home Assistant takes the rendered text None for that.
 _VALUE_TEMPLATE = (
     "{{ 'ON' if value_json.incident else 'OFF' if value_json.state in ('normal', 'faulty') else 'None' }}"
 )
-# Home Assistant takes nothing else in this part of the topic.
+# Home Assistant accepts only the other characters in the object id, which is a level of the discovery topic.
 _UNSAFE_CHARACTERS = re.compile(r"[^a-zA-Z0-9_-]+")
-_READABLE_LENGTH = 64  # characters of a group's name that its object id keeps
-_HASH_LENGTH = 16  # hexadecimal digits, so that names which look alike there stay apart
+_READABLE_LENGTH = 64  # characters of a group's name at the beginning of its object id
+_HASH_LENGTH = 16  # hexadecimal digits after it, which differ where the shortened names are equal
 
 
 class Discovery:
-    """Announces groups and takes them back.
+    """Builds the messages that add groups to Home Assistant and remove them.
 
     Parameters
     ----------
     prefix : Home Assistant's `discovery_prefix`.
-    base_topic : the monitor's, which tells it from others.
+    base_topic : the monitor's; it distinguishes several monitors, each a device of its own.
     """
 
     def __init__(self, prefix: str, base_topic: str) -> None:
@@ -44,7 +44,7 @@ class Discovery:
         self._origin = {"name": "sensor-monitor", "sw_version": __version__}
 
     def announce(self, group: str) -> OutboundMessage:
-        """Return the message that makes a group known, or says again what is known."""
+        """Return the retained message that adds a group, or leaves it as it is if Home Assistant knows it."""
         content = {
             "name": group,
             "unique_id": self._unique_id(group),
@@ -62,18 +62,24 @@ class Discovery:
         )
 
     def withdraw(self, group: str) -> OutboundMessage:
-        """Return the message that removes a group."""
+        """Return the message that removes a group: an empty one, which deletes the retained one."""
         return OutboundMessage(self._topic(group), b"", retain=True, is_full_topic=True)
 
     def _topic(self, group: str) -> str:
         return f"{self._prefix}/binary_sensor/{self._unique_id(group)}/config"
 
     def _unique_id(self, group: str) -> str:
-        # Of both: two monitors may judge groups of one name. No topic has a NUL in it.
+        # From both names, because two monitors may judge groups of the same name. The separator is NUL, which
+        # no topic contains.
         return _hashed_id(group, f"{self._base_topic}\0{group}")
 
 
 def _hashed_id(name: str, hash_input: str = "") -> str:
-    """Return an id that begins like a name and is another for each `hash_input`."""
+    """Return an id that starts with the readable part of a name and differs for each `hash_input`.
+
+    Parameters
+    ----------
+    hash_input : the text that is hashed; "": the name.
+    """
     digest = sha256((hash_input or name).encode()).hexdigest()[:_HASH_LENGTH]
     return f"{_UNSAFE_CHARACTERS.sub('-', name)[:_READABLE_LENGTH]}-{digest}"

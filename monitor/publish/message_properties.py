@@ -1,4 +1,4 @@
-"""What MQTT 5 lets a message say of itself beside its payload."""
+"""The MQTT 5 properties of published messages."""
 
 from monitor.core.messages import JSON_PROPERTIES, MessageProperties, OutboundMessage
 from monitor.publish.payloads import SCHEMA_VERSION
@@ -6,16 +6,19 @@ from monitor.publish.payloads import SCHEMA_VERSION
 __all__ = ["STATE_EXPIRY_S", "message_properties"]
 
 STATE_EXPIRY_S = 24 * 3600
-"""Seconds until the broker forgets a group's state: the last word of a monitor that is gone is no news."""
+"""Seconds until the broker deletes a group's retained state: a monitor that has not republished it for that
+long no longer runs, and its last verdict is out of date."""
 
 
 def message_properties(message: OutboundMessage) -> MessageProperties:
-    """Return what a message of the outbox says of itself: it may be one of an earlier process."""
+    """Return the properties of a message of the outbox.
+
+    They follow from the message alone, because it may come from an earlier process with another bundle.
+    """
     if not message.payload:
         return MessageProperties()
     if not message.bundle_id:
         return JSON_PROPERTIES
-    expiry = STATE_EXPIRY_S if message.retain else None
-    return MessageProperties(
-        JSON_PROPERTIES.content_type, expiry, (("schema", str(SCHEMA_VERSION)), ("bundle", message.bundle_id))
-    )
+    expiry_s = STATE_EXPIRY_S if message.retain else None
+    user_properties = (("schema", str(SCHEMA_VERSION)), ("bundle", message.bundle_id))
+    return MessageProperties(JSON_PROPERTIES.content_type, expiry_s, user_properties)

@@ -1,4 +1,4 @@
-"""What the monitor publishes, as JSON: alert events, states, info."""
+"""The JSON payloads that the monitor publishes: alert events, states, mutes, info."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,11 +12,11 @@ from monitor.core.verdicts import FAULTY, AlertEvent, GroupStatus
 __all__ = ["SCHEMA_VERSION", "alert_payload", "info_payload", "muted_payload", "state_payload"]
 
 SCHEMA_VERSION = 1
-"""Version of alert events and states."""
+"""Version of the fields of alert events and states, in events and in MQTT 5 user properties."""
 
 
 def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
-    """Return an alert event as its subscribers read it."""
+    """Return the payload of an alert event."""
     return msgspec.json.encode(
         {
             "schema": SCHEMA_VERSION,
@@ -41,7 +41,12 @@ def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
 
 
 def state_payload(status: GroupStatus, *, acknowledged: bool = False) -> bytes:
-    """Return a group's state as it is retained, with whether somebody takes care of its incident."""
+    """Return the retained payload of a group's state.
+
+    Parameters
+    ----------
+    acknowledged : whether an operator has acknowledged its open incident.
+    """
     return msgspec.json.encode(
         {
             "group": status.group,
@@ -56,7 +61,12 @@ def state_payload(status: GroupStatus, *, acknowledged: bool = False) -> bytes:
 
 
 def muted_payload(entries: Sequence[tuple[str, float]]) -> bytes:
-    """Return the patterns of muted groups, each with its end, as they are retained."""
+    """Return the retained payload that lists the mutes.
+
+    Parameters
+    ----------
+    entries : pattern of muted groups, and the time at which the mute ends, seconds since the Unix epoch.
+    """
     return msgspec.json.encode(
         {"muted": [{"group": pattern, "until": format_iso(until)} for pattern, until in entries]}
     )
@@ -65,7 +75,14 @@ def muted_payload(entries: Sequence[tuple[str, float]]) -> bytes:
 def info_payload(
     version: str, manifest: Manifest, topics: Sequence[str], started_at: float, client_id: str, instance: str
 ) -> bytes:
-    """Return what this process is, without secrets; `instance` is another with each process."""
+    """Return the retained payload that describes this process; it contains no secrets.
+
+    Parameters
+    ----------
+    topics : the input templates.
+    started_at : when the process began, seconds since the Unix epoch.
+    instance : random text that differs for each process.
+    """
     info: dict[str, Any] = {
         "version": version,
         "bundle": manifest.id,

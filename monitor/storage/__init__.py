@@ -1,1 +1,1 @@
-"""What outlives the process: the SQLite store and the outbox in it."""
+"""Persistence: the SQLite store and the outbox in it."""

@@ -1,4 +1,4 @@
-"""What is still to be published: messages that wait, and those that wait for the broker's word."""
+"""The outbox: messages that wait to be published, and published ones that wait for their confirmation."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -9,50 +9,50 @@ __all__ = ["Outbox"]
 
 
 class Outbox:
-    """Messages in the order in which they are to go out, each with a number that the store knows it by.
+    """Unconfirmed messages in the order of publishing, each with the number that is its key in the store.
 
     Parameters
     ----------
-    stored : what an earlier process left in the store: number -> message, oldest first.
+    stored : messages that an earlier process left in the store: (number, message), oldest first.
     """
 
     def __init__(self, stored: Iterable[tuple[int, OutboundMessage]] = ()) -> None:
-        # Taken from the front: in a dict the first is behind the gaps that all earlier ones left.
+        # Not published yet, by number. Items are taken from the front, which an OrderedDict does in constant
+        # time; a dict would skip all the entries that were deleted there before.
         self._queue: OrderedDict[int, OutboundMessage] = OrderedDict()
-        self._retained_numbers: dict[
-            str, int
-        ] = {}  # topic -> number of the retained message that waits for it
+        self._retained_numbers: dict[str, int] = {}  # topic -> number of the queued retained message
+        # Token -> number of a message that is published and unconfirmed; None if it is not in the outbox.
         self._in_flight: dict[object, int | None] = {}
-        self._messages: dict[int, OutboundMessage] = {}
+        self._messages: dict[int, OutboundMessage] = {}  # queued and in flight, by number
         self._last_number = 0
         self.unsaved_messages: dict[int, OutboundMessage] = {}
-        """Messages that the store doesn't hold yet."""
+        """Messages that are not in the store yet, by number."""
         self.removed_numbers: set[int] = set()
-        """Numbers of messages that the store holds and needn't any more."""
+        """Numbers of messages that are in the store and no longer needed."""
         for number, message in stored:
             self._append(number, message)
 
     def __len__(self) -> int:
-        """Return how many messages of these the broker has not confirmed yet."""
+        """Return how many messages of the outbox are unconfirmed, published or not."""
         return len(self._messages)
 
     @property
     def in_flight_count(self) -> int:
-        """How many are with the broker and unconfirmed."""
+        """How many messages are published and unconfirmed, those outside the outbox included."""
         return len(self._in_flight)
 
     def add(self, messages: Iterable[OutboundMessage]) -> None:
-        """Append messages in their order."""
+        """Append messages; a retained one replaces a queued retained one on its topic."""
         for message in messages:
             self._append(self._last_number + 1, message)
             self.unsaved_messages[self._last_number] = message
 
     def first(self) -> OutboundMessage | None:
-        """Return the message that is to be published next."""
+        """Return the message to publish next; None if none is queued."""
         return next(iter(self._queue.values()), None)
 
     def mark_sent(self, token: object) -> None:
-        """Note that the first message is on its way under this token."""
+        """Record that the first queued message was published; `token` identifies its confirmation."""
         number = next(iter(self._queue))
         message = self._queue.pop(number)
         if message.retain:
@@ -60,17 +60,17 @@ class Outbox:
         self._in_flight[token] = number
 
     def mark_unstored_sent(self, token: object) -> None:
-        """Note that a message that isn't kept here is on its way under this token."""
+        """Record that a message that is not in the outbox was published."""
         self._in_flight[token] = None
 
     def mark_confirmed(self, token: object) -> None:
-        """Note the broker's confirmation; an unknown token is somebody else's."""
+        """Record the broker's confirmation; an unknown token is ignored."""
         number = self._in_flight.pop(token, None)
         if number is not None:
             self._remove(number)
 
     def mark_saved(self) -> None:
-        """Note that the store now holds what was `unsaved` and no longer what was `gone`."""
+        """Record that the store was updated by `unsaved_messages` and `removed_numbers`."""
         self.unsaved_messages.clear()
         self.removed_numbers.clear()
 

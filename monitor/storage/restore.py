@@ -1,4 +1,4 @@
-"""The start from the store: it is opened, read back, or set aside where it can't be trusted."""
+"""Opens the store at the start and restores groups from it; sets an unusable store aside under a new name."""
 
 import errno
 import logging
@@ -18,10 +18,9 @@ __all__ = ["inspect_store", "open_store", "restore"]
 
 _log = logging.getLogger(__name__)
 
-# What SQLite calls a file that isn't sound.
 _DAMAGED_ERRORS = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 _IN_USE_ERRORS = {"SQLITE_BUSY", "SQLITE_LOCKED"}
-# What the system says of a disk that may take it later.
+# Errors of a disk that may work again later.
 _TRANSIENT_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
@@ -34,18 +33,18 @@ def restore(
     max_groups: int,
     now: float,
 ) -> Store:
-    """Open the store and bring back what an earlier process knew.
+    """Open the store and load the groups that an earlier process saved.
 
     Parameters
     ----------
     settings, features, steps : as for `open_store`.
-    groups : where it goes.
-    max_groups : groups to bring back at most, those heard last.
-    now : when they count as heard, monotonic seconds.
+    groups : receives their state.
+    max_groups : how many groups to load at most; the most recently saved ones are.
+    now : when they count as last seen, monotonic seconds.
 
     Raises
     ------
-    ConfigurationError, InUseError, FailedError : as `open_store`.
+    ConfigurationError, InUseError, OperationError : as `open_store`.
     """
     store = open_store(settings, features, steps)
     rows = store.load_groups(max_groups)
@@ -62,18 +61,18 @@ def restore(
 
 
 def open_store(settings: StoreSettings, features: Sequence[str], steps: int) -> Store:
-    """Open the store; begin a new one where there is none, or where the one that is there doesn't fit.
+    """Open the store; create a new one if there is none, or if the existing one is unusable.
 
     Parameters
     ----------
-    settings : where it is.
+    settings : path and sync mode.
     features, steps : the shape of the bundle's windows.
 
     Raises
     ------
     ConfigurationError : the path can't be used.
     InUseError : another process has the store open.
-    FailedError : the disk doesn't take it now.
+    OperationError : the disk is full or fails, which may pass.
     """
     path = settings.path
     try:
@@ -97,11 +96,11 @@ def open_store(settings: StoreSettings, features: Sequence[str], steps: int) -> 
 
 
 def inspect_store(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
-    """Return what `open_store` would find there, for people, and make nothing.
+    """Return what `open_store` would do, for people, and change nothing.
 
     Raises
     ------
-    ConfigurationError, InUseError, FailedError : as `open_store`.
+    ConfigurationError, InUseError, OperationError : as `open_store`.
     """
     path = settings.path
     if not _file_exists(path):
@@ -114,10 +113,10 @@ def inspect_store(settings: StoreSettings, features: Sequence[str], steps: int) 
 
 
 def _rename_unusable(path: Path, reason: str) -> None:
-    """Rename a store that can't be used, and say so; nothing is ever deleted."""
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    """Rename an unusable store and log it; a store is never deleted."""
+    timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     number = 0
-    while (new_path := path.with_name(f"{path.name}.{stamp}{f'-{number}' if number else ''}")).exists():
+    while (new_path := path.with_name(f"{path.name}.{timestamp}{f'-{number}' if number else ''}")).exists():
         number += 1
     for suffix in ("", "-wal", "-shm"):
         file = path.with_name(path.name + suffix)
@@ -128,12 +127,15 @@ def _rename_unusable(path: Path, reason: str) -> None:
             raise _path_error(path, error, f"permission to rename it, for it {reason}") from error
     _log.error(
         "STORE SET ASIDE: store.path %s %s. It is kept as %s; its windows, open incidents, mutes and unsent "
-        "alerts are not used, and all groups begin afresh", path, reason, new_path.name,
-    )  # fmt: skip
+        "alerts are not used, and all groups begin afresh",
+        path,
+        reason,
+        new_path.name,
+    )
 
 
 def _unusable_reason(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
-    """Return why the store that is there can't be used; "" if it can."""
+    """Return why the existing store is unusable; "" if it is usable."""
     _reject_foreign_file(settings.path)
     try:
         with closing(Store(settings.path, settings.sync)) as store:
@@ -142,7 +144,8 @@ def _unusable_reason(settings: StoreSettings, features: Sequence[str], steps: in
             if store.is_new:
                 return ""
             if store.schema_version != SCHEMA_VERSION:
-                return f"has schema version {store.schema_version}, and this monitor writes version {SCHEMA_VERSION}"
+                version = store.schema_version
+                return f"has schema version {version}, and this monitor writes version {SCHEMA_VERSION}"
             stored_features, stored_steps = store.shape
             if (stored_features, stored_steps) != (list(features), steps):
                 return (
@@ -157,8 +160,8 @@ def _unusable_reason(settings: StoreSettings, features: Sequence[str], steps: in
 
 
 def _reject_foreign_file(path: Path) -> None:
-    """Refuse a file that is somebody else's: a slip in a path must not move it away."""
-    with suppress(OSError):  # SQLite's own words say more
+    """Refuse a file that never was a store: a mistyped path must not rename someone's file."""
+    with suppress(OSError):  # SQLite will fail as well, with a better message
         if is_foreign(path):
             raise ConfigurationError(
                 f"store.path: {path} is no store of a monitor; expected one, or a new name"
@@ -166,7 +169,7 @@ def _reject_foreign_file(path: Path) -> None:
 
 
 def _error_name(error: sqlite3.Error) -> str:
-    # An extended code's name begins with its primary one's: SQLITE_IOERR_WRITE.
+    # The name of an extended error code begins with that of its primary code: SQLITE_IOERR_WRITE.
     extended_name = getattr(error, "sqlite_errorname", "")
     return "_".join(extended_name.split("_")[:2])
 
@@ -184,11 +187,12 @@ def _to_monitor_error(path: Path, error: sqlite3.Error) -> ConfigurationError | 
 
 
 def _file_exists(path: Path) -> bool:
-    """Say whether there is a file.
+    """Return whether the file exists.
 
     Raises
     ------
-    ConfigurationError : something else is there, or nothing can be.
+    ConfigurationError : the path is not a file, or can't be reached.
+    OperationError : the disk fails, which may pass.
     """
     try:
         if path.exists() and not path.is_file():

@@ -1,4 +1,4 @@
-"""What must outlive the process: each group's state, its last incident and the outbox, in one SQLite file."""
+"""The store: each group's state, its last incident, mutes and the outbox in one SQLite file."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -16,18 +16,18 @@ __all__ = ["SCHEMA_VERSION", "Store", "is_foreign"]
 SCHEMA_VERSION = 6
 """Version of the tables and of what the values in them hold, in the file's `user_version`."""
 
-# `heard` is when a group's row was last written, Unix seconds: the least recently heard go first. An incident
-# is in the group's row until it is over; of those that are, each group's last one is in `collect_incidents`.
+# groups.heard: when the row was last written, Unix seconds; the groups with the smallest are deleted first.
+# An open incident is part of the group's value; each group's last ended incident is in the table `incidents`.
 _TABLES = """
 CREATE TABLE shape (features TEXT NOT NULL, steps INTEGER NOT NULL);
 CREATE TABLE filters (filter TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE groups (name TEXT PRIMARY KEY, value BLOB NOT NULL, heard REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE incidents (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE mutes (pattern TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE outbox (number INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL, retain INTEGER NOT NULL,
-    bundle TEXT NOT NULL, whole INTEGER NOT NULL);
-"""  # noqa: E501
-# Four times as fast as REPLACE among 100,000 groups: that one deletes the row and inserts it elsewhere.
+CREATE TABLE outbox (number INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL,
+    retain INTEGER NOT NULL, bundle TEXT NOT NULL, whole INTEGER NOT NULL);
+"""
+# Four times as fast as REPLACE with 100,000 groups: REPLACE deletes the row and inserts it in another place.
 _UPSERT_GROUP = """
 INSERT INTO groups VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, heard = excluded.heard
@@ -35,23 +35,23 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value, heard = excluded.heard
 _UPSERT_INCIDENT = (
     "INSERT INTO incidents VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-# The log is brought into the file once it is so large, in bytes, and meanwhile nothing is judged. At 1,000
-# readings/s, each an alert, that is every 0.7 s.
+# Size of the write-ahead log in bytes at which SQLite copies it into the database file (a checkpoint); no
+# reading is judged meanwhile. At 1,000 readings/s with an alert for each, this is every 0.7 s.
 _WAL_CHECKPOINT_BYTES = 8 << 20
-# SQLite first waits for all of the log to be on the disk, 6 ms and one reading in a hundred. So the log is
-# sent there ahead, each time that so many rows were written: about as many pages. 1 ms is left to wait.
+# Before a checkpoint SQLite syncs the whole log to the disk: 6 ms, which delays one reading in a hundred. So
+# `WalSync` syncs it earlier, each time this many rows (about as many pages) were written; 1 ms of waiting is
+# left.
 _ROWS_PER_WAL_SYNC = 128
-# SQLite takes at most 32,766 values in one statement.
+# SQLite allows at most 32,766 values in one statement.
 _MAX_NAMES_PER_QUERY = 1000
-# Statements that are kept ready, in place of 128: a dozen come again and again, but one that asks for 200
-# groups is another than one that asks for 201, and each takes tens of kB.
+# Prepared statements to cache; Python's default is 128. A dozen statements recur, but a query for 200 groups
+# is another statement than one for 201, and each cached statement takes tens of kB.
 _CACHED_STATEMENTS = 16
-# What each file of SQLite begins with.
 _SQLITE_HEADER = b"SQLite format 3\0"
 
 
 def is_foreign(path: Path) -> bool:
-    """Say whether a file was never a store, nor the beginning of one. It stays as it is.
+    """Return whether a file never was a store, not even a damaged or half-written one. Reads it only.
 
     Raises
     ------
@@ -60,9 +60,9 @@ def is_foreign(path: Path) -> bool:
     with path.open("rb") as file:
         header = file.read(len(_SQLITE_HEADER))
     if not _SQLITE_HEADER.startswith(header):
-        return any(header)  # a power cut may leave nothing but zeros
+        return any(header)  # a power loss may leave a file of zeros
     try:
-        # All tables come with one transaction. While they are in the log alone, no table is seen here.
+        # One transaction creates all tables. As long as it is only in the log, no table is visible here.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as database:
             names = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
     except sqlite3.Error:
@@ -71,24 +71,23 @@ def is_foreign(path: Path) -> bool:
 
 
 class Store:
-    """The file, open for this process alone.
+    """The SQLite file, locked by this process.
 
-    In WAL mode a transaction outlives the death of the process at any instant. What it needs to outlive a
-    power cut as well is `sync`.
+    In WAL mode a committed transaction survives the death of the process at any instant. Whether it survives
+    a power loss depends on `sync`.
 
     Parameters
     ----------
-    path : of the file; made where there is none.
-    sync : "normal" leaves the last moments before a power cut to luck; "full" waits for the disk at each
-        commit.
+    path : the file; created if it does not exist.
+    sync : "normal": a power loss may undo the last commits. "full": each commit waits for the disk.
 
     Raises
     ------
-    sqlite3.Error : the file is no such store, is damaged, is in use, or can't be written.
+    sqlite3.Error : the file is not a store, is damaged, is in use, or can't be written.
     """
 
     def __init__(self, path: Path, sync: Literal["normal", "full"] = "normal") -> None:
-        # No waiting for a lock: who holds it is another process that keeps it.
+        # timeout=0: a process that holds the lock keeps it for its lifetime, so waiting is useless.
         self._database = sqlite3.connect(
             path,
             timeout=0,
@@ -98,46 +97,46 @@ class Store:
         )
         self._execute = self._database.execute
         try:
-            # Before the first access: the lock is then held until the end, and needs no shared memory.
+            # Set before the first access, so that the lock is held until `close` and needs no shared memory.
             self._execute("PRAGMA locking_mode = EXCLUSIVE")
             self._execute("PRAGMA journal_mode = WAL")
-            self._execute(
-                f"PRAGMA wal_autocheckpoint = {_WAL_CHECKPOINT_BYTES // self._fetch_value('PRAGMA page_size')}"
-            )
+            page_size = self._fetch_value("PRAGMA page_size")
+            self._execute(f"PRAGMA wal_autocheckpoint = {_WAL_CHECKPOINT_BYTES // page_size}")
             self._execute(f"PRAGMA synchronous = {sync.upper()}")
             self._execute("BEGIN IMMEDIATE")
             self._execute("ROLLBACK")
         except sqlite3.Error:
             self._database.close()
             raise
-        # Of the log, not of the database: closing that one elsewhere would end SQLite's lock.
+        # Only the log is opened a second time: closing another descriptor of the database file would release
+        # SQLite's POSIX lock on it.
         self._wal_sync = WalSync(path.with_name(f"{path.name}-wal"))
-        self._synced_changes = 0
+        self._synced_changes = 0  # `total_changes` at the last request to sync the log
 
     @property
     def is_new(self) -> bool:
-        """Whether nothing has been written yet."""
+        """Whether the file has no tables yet."""
         return self.schema_version == 0 and not self._fetch_value("SELECT count(*) FROM sqlite_master")
 
     @property
     def schema_version(self) -> int:
-        """The version of its tables; 0 where there are none."""
+        """The schema version of the file; 0 if it has no tables."""
         return int(self._fetch_value("PRAGMA user_version"))
 
     @property
     def damage(self) -> str:
-        """What SQLite finds wrong with the file; "" if nothing."""
+        """The first fault that SQLite's check finds in the file; "" if none."""
         result = str(self._fetch_value("PRAGMA quick_check(1)"))
         return "" if result == "ok" else result
 
     @property
     def shape(self) -> tuple[list[str], int]:
-        """The features and the steps of the windows in it."""
+        """Feature names and number of steps of the stored windows."""
         features, steps = self._execute("SELECT features, steps FROM shape").fetchone()
         return features.split("\n"), steps
 
     def create(self, features: Sequence[str], steps: int) -> None:
-        """Make the tables for windows of this shape."""
+        """Create the tables for windows of this shape."""
         self._execute("BEGIN")
         try:
             for statement in _TABLES.split(";\n"):
@@ -150,12 +149,12 @@ class Store:
             raise
 
     def load_groups(self, limit: int) -> list[tuple[str, bytes]]:
-        """Return names and state of the most recently heard groups, those heard last at the end."""
+        """Return (name, state) of the most recently saved groups, the latest last."""
         rows = self._execute("SELECT name, value FROM groups ORDER BY heard DESC LIMIT ?", (limit,))
         return rows.fetchall()[::-1]
 
     def fetch_groups(self, names: Sequence[str]) -> dict[str, bytes]:
-        """Return the state of those of these groups that are in the store."""
+        """Return name -> state of those of the given groups that are in the store."""
         found: dict[str, bytes] = {}
         for begin in range(0, len(names), _MAX_NAMES_PER_QUERY):
             chunk = names[begin : begin + _MAX_NAMES_PER_QUERY]
@@ -170,7 +169,7 @@ class Store:
         return int(self._fetch_value("SELECT count(*) FROM groups"))
 
     def trim_groups(self, limit: int) -> int:
-        """Delete the least recently heard groups beyond so many, incidents and all; return how many."""
+        """Delete all but the `limit` most recently saved groups and their incidents; return how many."""
         excess = max(0, self.count_groups() - limit)
         if excess:
             self._execute(
@@ -180,7 +179,7 @@ class Store:
         return excess
 
     def fetch_incident(self, name: str) -> bytes | None:
-        """Return a group's last incident that is over; None if there is none.
+        """Return a group's last ended incident; None if there is none.
 
         Raises
         ------
@@ -193,7 +192,7 @@ class Store:
         return rows[0][0] if rows else None
 
     def load_outbox(self) -> Outbox:
-        """Return the messages that are still to be published."""
+        """Return the outbox with the messages that are not confirmed yet."""
         rows = self._execute("SELECT * FROM outbox ORDER BY number")
         return Outbox(
             (number, OutboundMessage(topic, payload, bool(retain), bundle, bool(whole)))
@@ -201,15 +200,15 @@ class Store:
         )
 
     def load_filters(self) -> list[str]:
-        """Return the topic filters that the broker may have stored for us."""
+        """Return the topic filters that the broker's stored session may contain."""
         return [row[0] for row in self._execute("SELECT filter FROM filters")]
 
     def add_filters(self, filters: Iterable[str]) -> None:
-        """Remember that these are subscribed."""
+        """Save topic filters that the session subscribes to."""
         self._database.executemany("INSERT OR IGNORE INTO filters VALUES (?)", [(text,) for text in filters])
 
     def load_mutes(self) -> Mutes:
-        """Return whose alerts are held back."""
+        """Return the saved mutes."""
         return Mutes(self._execute("SELECT pattern, until FROM mutes ORDER BY until"))
 
     def save(
@@ -220,19 +219,19 @@ class Store:
         mutes: Mutes | None = None,
         incidents: Iterable[tuple[str, bytes]] = (),
     ) -> None:
-        """Write what changed in one transaction: all of it, or on an error nothing.
+        """Write all changes in one transaction; after an error none of them is written.
 
         Parameters
         ----------
-        groups : names and state.
-        outbox : what is `unsaved` and what is `gone`; its `mark_saved` is called.
+        groups : (name, state) of the changed groups.
+        outbox : its `unsaved_messages` are inserted and `removed_numbers` deleted; `mark_saved` is called.
         now : Unix seconds.
-        mutes : written whole where they are `unsaved`; their `mark_saved` is called.
-        incidents : groups and their last incident that is over.
+        mutes : replace the saved ones if they are `dirty`; `mark_saved` is called.
+        incidents : (group name, its last ended incident).
 
         Raises
         ------
-        sqlite3.OperationalError : the disk is full, or doesn't take it for another reason.
+        sqlite3.OperationalError : the disk is full or can't be written.
         """
         executemany = self._database.executemany
         try:
@@ -264,15 +263,15 @@ class Store:
             mutes.mark_saved()
 
     def close(self) -> None:
-        """Give the file back to others."""
+        """Close the file and release its lock."""
         self._wal_sync.close()
-        with suppress(sqlite3.Error):  # all that counts is committed
+        with suppress(sqlite3.Error):  # everything is committed already
             self._database.close()
 
     def _fetch_value(self, query: str) -> Any:
         return self._execute(query).fetchone()[0]
 
     def _roll_back(self) -> None:
-        if self._database.in_transaction:  # after some errors SQLite has done so itself
+        if self._database.in_transaction:  # after some errors SQLite itself has rolled back
             with suppress(sqlite3.Error):
                 self._execute("ROLLBACK")

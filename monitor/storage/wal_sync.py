@@ -1,4 +1,4 @@
-"""Brings a file that grows to the disk piece by piece, on a thread of its own."""
+"""Syncs the store's write-ahead log to the disk while it grows, on a thread of its own."""
 
 import os
 import threading
@@ -7,18 +7,19 @@ from pathlib import Path
 
 __all__ = ["WalSync"]
 
-_sync = getattr(os, "fdatasync", os.fsync)  # the former is not on every system
+_sync = getattr(os, "fdatasync", os.fsync)  # fdatasync does not exist on every system
 
 
 class WalSync:
-    """Writes a file's pages out of the kernel's memory to the disk, whenever asked.
+    """Writes a file's dirty pages from the kernel's cache to the disk when requested.
 
-    It is no promise of anything: who needs the file on the disk waits for it himself, and waits shorter. What
-    goes wrong here he is told as well, for the kernel says it once to each who has the file open.
+    Gives no guarantee: SQLite still syncs the file itself when it has to, and then waits for less. An error
+    here is ignored, because the kernel reports it once to each open descriptor of the file, so to SQLite as
+    well.
 
     Parameters
     ----------
-    path : of the file, which is there when first asked.
+    path : the file; it exists by the time of the first request.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,13 +29,13 @@ class WalSync:
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
     def request_sync(self) -> None:
-        """Let what was written until now be brought to the disk; don't wait for it."""
+        """Start syncing what has been written so far, without waiting for it."""
         if self._thread.ident is None:
             self._thread.start()
         self._sync_requested.set()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """End the thread and close the file."""
         self._closed = True
         if self._thread.ident is not None:
             self._sync_requested.set()

@@ -1,1 +1,1 @@
-"""What is told of the monitor itself: metrics and logs."""
+"""Metrics and logs of the monitor itself."""

@@ -15,13 +15,13 @@ __all__ = ["BatchHistogram"]
 
 
 class BatchHistogram(Collector):
-    """Counts observations by bucket. The library's own takes them one by one, 0.4 µs each.
+    """Counts observations by bucket, a batch at once; prometheus_client's own takes 0.4 µs for each.
 
     Parameters
     ----------
-    name, documentation : as they are shown.
-    edges : upper edges of the buckets, in order; one without an edge is added.
-    registry : where it is registered.
+    name, documentation : of the metric.
+    edges : upper bounds of the buckets, increasing; a last bucket without a bound (+Inf) is added.
+    registry : registers the metric.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class BatchHistogram(Collector):
 
     def observe(self, values: FloatArray) -> None:
         """Add observations (value,)."""
-        buckets = self._edges.searchsorted(values)  # an edge belongs to the bucket below it
+        buckets = self._edges.searchsorted(values)  # a value equal to an edge counts in the bucket below it
         with self._lock:
             np.add.at(self._counts, buckets, 1)
             self._sum += float(values.sum())
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metric as it is now."""
+        """Yield the metric with its current counts."""
         with self._lock:
             cumulative_counts, total = np.cumsum(self._counts).tolist(), self._sum
         bucket_labels = [floatToGoString(edge) for edge in [*self._edges.tolist(), np.inf]]  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""How often the log may repeat itself."""
+"""Limits how often the log repeats a message."""
 
 import re
 import time
@@ -8,26 +8,26 @@ from dataclasses import dataclass, field
 __all__ = ["INTERVAL_S", "LogThrottle"]
 
 INTERVAL_S = 60.0
-"""A reason is said of a source once in this many seconds; what else comes is counted."""
-# What differs from one case of the same reason to the next: numbers and quoted text.
+"""Seconds in which a reason is logged once for a source; repetitions are counted."""
+# Numbers and quoted text, which differ between two occurrences of the same reason.
 _VARIABLE_TEXT = re.compile(r"'[^']*'|[-+.\d]+")
-# Reasons told apart; a sender of ever new nonsense must not fill log and memory.
+# Reasons that are distinguished: a sender of ever new malformed messages must not fill log and memory.
 _MAX_REASONS = 100
 _OTHER_KEY = "other"
-# Sources that are named for one reason within `INTERVAL_S`: some stations that went wrong, and not all of a plant.
+# Sources that are logged for one reason within `INTERVAL_S`: a few failing stations, not a whole plant.
 _MAX_SOURCES = 5
 
 
 @dataclass(slots=True)
 class _ReasonState:
     interval_start: float
-    """When the minute began in which these sources were named, monotonic seconds."""
+    """Begin of the interval in which these sources were logged, monotonic seconds."""
     logged_sources: set[str] = field(default_factory=set)
     suppressed_count: int = 0
 
 
 class LogThrottle:
-    """Lets each reason through once a minute for each of a few sources. Belongs to one thread.
+    """Lets each reason through once a minute for each of a few sources. Not thread-safe.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ class LogThrottle:
         self._reasons: dict[str, _ReasonState] = {}
 
     def throttle(self, kind: str, reason: str, source: str) -> str | None:
-        """Return what to say of a reason, with how many more there were since it was said last, or None.
+        """Return the text to log, with the number of suppressed repetitions; None to log nothing.
 
         Parameters
         ----------
-        kind : tells reasons of equal words apart.
+        kind : distinguishes reasons with the same text.
         reason : the text.
-        source : where it comes from.
+        source : where the reason comes from, for example a topic.
         """
         key = f"{kind} {_VARIABLE_TEXT.sub('', reason)}"
         now = self._monotonic()

@@ -1,4 +1,4 @@
-"""What the log looks like, and what it says of readings, alerts and requests."""
+"""The log's formats, and its lines about readings, alerts and requests."""
 
 import json
 import logging
@@ -15,24 +15,24 @@ __all__ = ["PipelineLog", "RequestLog", "configure_logging"]
 
 _log = logging.getLogger("monitor.pipeline")
 _request_log = logging.getLogger("monitor.requests")
-# Alert events written within `INTERVAL_S`; a plant-wide fault would fill the disk.
+# Alert events that are logged within `INTERVAL_S`: a plant-wide fault would fill the disk.
 _MAX_ALERTS = 1000
 
 
 def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:
-    """Send the log to stderr, one line a record.
+    """Send the log to stderr, one line per record.
 
     Parameters
     ----------
-    level : the least that is written: "debug", "info", "warning" or "error".
-    log_format : how a line looks.
+    level : lowest level that is logged: "debug", "info", "warning" or "error".
+    log_format : plain text, or a JSON object per line.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # our own line says where HTTP is answered
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the daemon itself logs the HTTP address
 
 
 class _TextFormatter(logging.Formatter):
@@ -41,7 +41,7 @@ class _TextFormatter(logging.Formatter):
         self.converter = time.gmtime
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the library's name
-        """Keep what came from the wire on one line: a topic may hold any character."""
+        """Escape control characters: a topic may contain any, and a record must stay on one line."""
         record.message = record.message.translate(_ESCAPES)
         return super().formatMessage(record)
 
@@ -59,13 +59,13 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-# Control characters, ends of line, and what turns the direction of writing.
+# Control characters, line ends, and characters that change the direction of writing.
 _CONTROL_CHARACTERS = [*range(32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
 _ESCAPES = {code: repr(chr(code))[1:-1] for code in _CONTROL_CHARACTERS}
 
 
 class PipelineLog:
-    """Writes what the pipeline met: each alert, and why readings are refused, once a minute for each topic.
+    """Logs each alert, and why readings are rejected, once a minute for each topic.
 
     Parameters
     ----------
@@ -79,19 +79,19 @@ class PipelineLog:
         self._alert_count = 0
 
     def log_rejected(self, rejected: Sequence[RejectedReading]) -> None:
-        """Say each reason, with how many more there were since it was said last."""
+        """Log the reasons of rejected readings, throttled."""
         for reading in rejected:
             text = self._throttle.throttle(reading.outcome.value, reading.reason, reading.source)
             if text is not None:
                 _log.warning("%s reading of %s: %s", reading.outcome.value, reading.source, text)
 
     def log_overflow(self, count: int) -> None:
-        """Say that messages found no room."""
+        """Log that `count` messages were dropped because the receive queue was full."""
         reason = f"{count} messages of QoS 0 found no room; expected fewer, or qos = 1"
         self.log_rejected([RejectedReading(Outcome.OVERFLOW, "all topics", reason)])
 
     def log_alerts(self, events: Sequence[AlertEvent]) -> None:
-        """Say each alert event, and of a flood of them the first of a minute and how many more there were."""
+        """Log each alert event; in a flood only the first ones of a minute, and how many more there were."""
         now = self._monotonic()
         if now - self._alerts_interval_start >= INTERVAL_S:
             if self._alert_count > _MAX_ALERTS:
@@ -99,13 +99,13 @@ class PipelineLog:
                     "%s more alert events were published than written here", self._alert_count - _MAX_ALERTS
                 )
             self._alerts_interval_start, self._alert_count = now, 0
-        room = max(0, _MAX_ALERTS - self._alert_count)
+        remaining = max(0, _MAX_ALERTS - self._alert_count)
         self._alert_count += len(events)
-        if room and self._alert_count > _MAX_ALERTS:
+        if remaining and self._alert_count > _MAX_ALERTS:
             _log.warning(
                 "more than %s alert events within a minute: the rest are counted, not written", _MAX_ALERTS
             )
-        for event in events[:room]:
+        for event in events[:remaining]:
             level = logging.WARNING if event.status == "firing" else logging.INFO
             status = f"{event.status} again ({event.repeat})" if event.repeat else event.status
             reason = f"{event.reason}; " if event.reason else ""
@@ -114,24 +114,24 @@ class PipelineLog:
             )
 
     def log_load_errors(self, reasons: Sequence[str]) -> None:
-        """Say which groups begin afresh, for the store's account of them can't be read."""
+        """Log why the stored state of evicted groups can't be read, so that they start without history."""
         for reason in reasons:
-            _log.error("a group that was set aside can't come back and begins afresh: %s", reason)
+            _log.error("a group can't be restored from the store and starts without history: %s", reason)
 
 
 class RequestLog:
-    """Writes why requests were refused, the same words once a minute. Belongs to one thread."""
+    """Logs why operators' requests were refused, the same reason once a minute. Not thread-safe."""
 
     def __init__(self) -> None:
         self._throttle = LogThrottle()
 
     def log_rejected(self, name: str, reason: str) -> None:
-        """Say that a request was refused.
+        """Log a refused request, throttled.
 
         Parameters
         ----------
         name : of the request, as in its topic.
-        reason : as in its answer.
+        reason : as in its response.
         """
         text = self._throttle.throttle(name, reason, reason)
         if text is not None:

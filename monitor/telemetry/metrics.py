@@ -1,4 +1,4 @@
-"""Every metric, on a registry that is passed in; each known series is there at 0 from the start."""
+"""All metrics, on a registry that is passed in; every known series exists with 0 from the start."""
 
 import time
 from collections import Counter as Counts
@@ -20,7 +20,7 @@ from monitor.telemetry.batch_histogram import BatchHistogram
 __all__ = ["Metrics", "TimedScorer"]
 
 _PREFIX = "sensor_monitor_"
-# From one window on a quiet machine (0.06 ms of inference, 0.5 ms end to end) to a backlog of seconds.
+# From one window on an idle machine (0.06 ms of inference, 0.5 ms end to end) to a backlog of seconds.
 _SECONDS_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
@@ -30,16 +30,14 @@ class Metrics:
 
     Parameters
     ----------
-    registry : where they are registered.
+    registry : registers them.
     manifest : of the bundle in use, for `bundle_info`.
     """
 
     def __init__(self, registry: CollectorRegistry, manifest: Manifest) -> None:
         self.registry = registry
         ProcessCollector(registry=registry)
-        self.readings = Counter(
-            f"{_PREFIX}readings", "Readings by what became of them.", ["outcome"], registry=registry
-        )
+        self.readings = Counter(f"{_PREFIX}readings", "Readings by outcome.", ["outcome"], registry=registry)
         self.predictions = Counter(
             f"{_PREFIX}predictions", "Judged windows by label.", ["label"], registry=registry
         )
@@ -68,14 +66,12 @@ class Metrics:
         self.alerts_firing = Gauge(f"{_PREFIX}alerts_firing", "Incidents that are open.", registry=registry)
         self.groups = Gauge(f"{_PREFIX}groups", "Groups by state.", ["state"], registry=registry)
         self.groups_set_aside = Counter(
-            f"{_PREFIX}groups_set_aside", "Groups that input.max_groups left no room for.", registry=registry
+            f"{_PREFIX}groups_set_aside", "Groups evicted because of input.max_groups.", registry=registry
         )
         self.store_failures = Counter(
             f"{_PREFIX}store_failures", "Attempts to write the store that failed.", registry=registry
         )
-        self.reloads = Counter(
-            f"{_PREFIX}reloads", "Reloads by what came of them.", ["result"], registry=registry
-        )
+        self.reloads = Counter(f"{_PREFIX}reloads", "Reloads by result.", ["result"], registry=registry)
         self.queue_readings = Gauge(
             f"{_PREFIX}queue_readings", "Messages that arrived and wait to be decoded.", registry=registry
         )
@@ -87,7 +83,7 @@ class Metrics:
         )
         self.messages_refused = Counter(
             f"{_PREFIX}messages_refused",
-            "Messages that nobody gets: the broker refused them, or confirmed too few of those before.",
+            "Lost messages: the broker refused them, or too many before them were unconfirmed.",
             registry=registry,
         )
         self.last_reading = Gauge(
@@ -103,7 +99,7 @@ class Metrics:
         )
         self._beyond_training = Gauge(
             f"{_PREFIX}beyond_training_ratio",
-            "Share of the newest readings beyond all but a thousandth, at either end, of what training saw.",
+            "Share of the newest readings outside the 0.1 % to 99.9 % quantiles of the training data.",
             ["feature"],
             registry=registry,
         )
@@ -122,17 +118,22 @@ class Metrics:
         self._exported_counts = dict.fromkeys(State, 0)
 
     def set_bundle(self, manifest: Manifest) -> None:
-        """Tell which bundle is in use."""
+        """Set the bundle in use."""
         self._bundle_info.clear()
         features = ",".join(manifest.feature_names)
         self._bundle_info.labels(manifest.id, manifest.created, features, str(manifest.steps)).set(1)
 
     def watch_queue(self, length: Callable[[], float]) -> None:
-        """Read the length of the queue when somebody asks."""
+        """Export the length of the receive queue, read at each scrape."""
         self.queue_readings.set_function(length)
 
     def watch_drift(self, drift: Callable[[], DriftStage]) -> None:
-        """Read the drift of each feature that is compared when somebody asks."""
+        """Export the drift of each monitored feature, computed at each scrape.
+
+        Parameters
+        ----------
+        drift : returns the drift stage of the bundle in use.
+        """
         for gauge, measure in (
             (self._drift_psi, DriftStage.psi),
             (self._beyond_training, DriftStage.beyond_training_ratio),
@@ -142,14 +143,14 @@ class Metrics:
                 gauge.labels(name).set_function(partial(_drift_value, measure, drift, index))
 
     def count_outcomes(self, counts: Counts[Outcome]) -> None:
-        """Add a batch's outcomes."""
+        """Add the outcomes of a batch."""
         for outcome, count in counts.items():
             self.readings_by_outcome[outcome].inc(count)
 
     def set_state_counts(self, counts: Counts[State]) -> None:
         """Set how many groups are in each state."""
         for state, exported in self._exported_counts.items():
-            if counts[state] != exported:  # seldom, and to set one takes 3 µs
+            if counts[state] != exported:  # rarely; setting a gauge takes 3 µs
                 self._exported_counts[state] = counts[state]
                 self.groups_by_state[state].set(counts[state])
 
@@ -158,12 +159,18 @@ def _drift_value(
     measure: Callable[[DriftStage], FloatArray], drift: Callable[[], DriftStage], index: int
 ) -> float:
     values = measure(drift())
-    # Between two bundles the one asked for may compare fewer.
+    # While a reload replaces the bundle, the new drift stage may have fewer features than there are gauges.
     return float(values[index]) if index < len(values) else 0.0
 
 
 class TimedScorer:
-    """Scores as another does, and observes how long each batch takes."""
+    """Wraps a scorer and observes the duration of each batch.
+
+    Parameters
+    ----------
+    scorer : the model.
+    seconds : histogram of seconds per batch.
+    """
 
     def __init__(self, scorer: Scorer, seconds: Histogram) -> None:
         self._scorer = scorer

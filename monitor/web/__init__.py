@@ -1,1 +1,1 @@
-"""What the monitor shows over HTTP: /metrics, /livez, /readyz and a page for people."""
+"""HTTP: /metrics, /livez, /readyz and the live page."""

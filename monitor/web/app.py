@@ -1,4 +1,4 @@
-"""The routes. Everything they show comes in as an argument; nothing here changes anything."""
+"""The web application: its routes. All are read-only, and their content is passed in as arguments."""
 
 import asyncio
 import logging
@@ -23,9 +23,9 @@ __all__ = ["build_app"]
 _log = logging.getLogger(__name__)
 
 HealthCheck = Callable[[], str]
-"""Returns "" if all is well, else what isn't."""
+"""Returns "" if healthy, else the reason why not."""
 
-# Who watches over the process knows no secret, and what the page that asks for one is made of is no secret.
+# Paths that need no token: the health checks, for a supervisor without it, and the files of the token page.
 _PUBLIC_PATHS = {"/livez", "/readyz", "/token.css", "/icon.svg"}
 
 
@@ -37,18 +37,19 @@ def build_app(
     get_bundle_dir: Callable[[], Path],
     token: str | None = None,
 ) -> ASGIApp:
-    """Return the web application.
+    """Build the web application.
 
     Parameters
     ----------
-    registry : what /metrics shows.
-    liveness, readiness : answer /livez and /readyz.
-    stream : what the page shows.
+    registry : the metrics of /metrics.
+    liveness, readiness : health checks of /livez and /readyz.
+    stream : the live page's events.
     get_bundle_dir : returns the folder of the bundle in use, for its report.
-    token : what one has to know; None lets everybody in.
+    token : the secret that clients must send; None for access without a token.
     """
 
-    # Coroutines that never wait: all is quickly said, and a thread for each request would keep memory.
+    # Coroutines that never wait: each response is computed quickly, and a thread per request would hold
+    # memory.
     async def metrics(request: Request) -> Response:
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"content-type": content_type})
@@ -88,7 +89,7 @@ def build_app(
 
 
 class _EventStreamResponse(StreamingResponse):
-    """Events for one page, which is counted as long as it is there."""
+    """The event stream of one client, which counts as connected until the response ends."""
 
     def __init__(self, stream: Stream, headers: Mapping[str, str]) -> None:
         super().__init__(stream.events(), headers=headers, media_type="text/event-stream")
@@ -110,6 +111,6 @@ async def _lifespan(stream: Stream) -> AsyncIterator[None]:
 
 
 def _log_failure(task: asyncio.Task[None]) -> None:
-    """Log what ended it: a page that stands still is no reason to stop the monitor, but to be told."""
+    """Log an exception that ended the page's updates; the monitor itself goes on."""
     if not task.cancelled() and task.exception():
-        _log.error("the page stands still", exc_info=task.exception())
+        _log.error("the live page is no longer updated", exc_info=task.exception())

@@ -1,4 +1,4 @@
-"""What the page knows of each group: filled by the pipeline, made sense of by the HTTP thread."""
+"""The live page's data of each group: queued by the pipeline thread, applied by the HTTP thread."""
 
 import threading
 from collections import OrderedDict, deque
@@ -17,30 +17,29 @@ from monitor.web.trends import Trends
 __all__ = ["MAX_REVISION_LAG", "LiveGroups"]
 
 _MAX_GROUPS = 2000
-# Readings that wait to be looked at, once a second. Where more come, a picture of the last minutes may miss
-# some.
+# Readings queued until the HTTP thread applies them, once a second. If more arrive, the trends miss some.
 _MAX_PENDING_READINGS = 20_000
-# Events that wait to be looked at. An alert whose event is missed is shown without its window.
+# Alert events queued likewise. An alert whose event is missed is shown without its window.
 _MAX_PENDING_EVENTS = 2000
 _MAX_ENDED_INCIDENTS = 5
 MAX_REVISION_LAG = 60
-"""Turns for which it is known which groups were dropped."""
+"""Revisions for which `removed_groups` keeps a group."""
 _EVICTABLE_STATES = {State.NORMAL, State.FILLING, State.WARMING}
 
 
 class LiveGroups:
-    """Follows so many groups; where there are more, those that are worse off push out those that are well.
+    """Follows up to `max_groups` groups; beyond that, groups that are not healthy replace healthy ones.
 
-    `observe` and `forget` are called by the pipeline's thread and do no more than put things aside; all else
-    belongs to the thread of the HTTP server.
+    The pipeline thread calls `observe` and `forget`, which only queue what happened. Everything else is
+    called by the thread of the HTTP server.
 
     Parameters
     ----------
-    features : values in a reading.
-    point_interval_s : seconds of event time between two points of a group's history.
-    is_acknowledged : says whether somebody takes care of an incident of a group.
-    is_muted : says whether a group's alerts are held back.
-    max_groups : groups that are followed.
+    features : number of values in a reading.
+    point_interval_s : seconds of event time between two points of a group's trend.
+    is_acknowledged : takes an incident's id and its group; returns whether an operator acknowledged it.
+    is_muted : takes a group; returns whether its alerts are muted.
+    max_groups : groups to follow.
     """
 
     def __init__(
@@ -56,40 +55,39 @@ class LiveGroups:
         self._lock = threading.Lock()
         self._recent_readings = RecentReadings(_MAX_PENDING_READINGS, features)
         self._pending_statuses: dict[str, GroupStatus | None] = {}
-        # The first of each kind and incident: where each window is an event, a thousand a second would be
-        # kept for no more than this, and freeing them takes a millisecond at a time.
+        # The first event of each incident and status. With `alerts.mode = "every_window"` all events would be
+        # a thousand a second, of which only the first is needed, and freeing them takes a millisecond.
         self._pending_events: OrderedDict[tuple[str, str], AlertEvent] = OrderedDict()
         self._free_rows = list(range(max_groups))
         self._evictable_groups: dict[str, None] = {}
         self._rows: dict[str, int] = {}
         self.statuses: dict[str, GroupStatus] = {}
-        """State of each group that is followed."""
+        """Status of each group that is followed, by name."""
         self.trends = Trends(max_groups, features, point_interval_s)
-        """The last minutes of each group, by `window_index`."""
+        """The last minutes of each group that is followed; see `row`."""
         self.alerts: dict[str, AlertEvent | None] = {}
-        """First event of each open incident, by group, the newest last; None where an earlier process sent
-        it."""
+        """First event of each open incident, by group, newest last; None if an earlier process sent it."""
         self.ended_incidents: deque[AlertEvent] = deque(maxlen=_MAX_ENDED_INCIDENTS)
-        """The incidents that ended last."""
+        """`resolved` events of the incidents that ended last, the newest last."""
         self.marks: dict[str, list[str]] = {}
-        """What operators said of open incidents, by group."""
+        """Operators' marks ("acknowledged", "muted") of open incidents, by group."""
         self.revision = 0
-        """How often `apply_pending` was called."""
+        """Number of calls of `apply_pending`."""
         self.alerts_revision = 0
-        """The turn in which `alerts`, `ended` or `marks` changed last."""
-        self._row_revisions = np.zeros(max_groups, dtype=np.int64)
+        """Revision in which `alerts`, `ended_incidents` or `marks` changed last."""
+        self._row_revisions = np.zeros(max_groups, dtype=np.int64)  # when each changed last: (row,)
         self.removed_groups: dict[str, int] = {}
-        """Groups that were dropped lately -> the turn."""
+        """Groups that are no longer followed -> revision of their removal."""
 
     def load_statuses(self, statuses: Sequence[GroupStatus]) -> None:
-        """Take the lines of groups that were known before the first batch."""
-        self._pending_statuses.update((line.group, line) for line in statuses)
+        """Set the statuses of the groups that were restored before the first batch."""
+        self._pending_statuses.update((status.group, status) for status in statuses)
 
     def observe(self, readings: Readings, scored: ScoredBatch, statuses: Sequence[GroupStatus]) -> None:
-        """Take a batch, what came of it, and the lines that changed."""
+        """Queue a batch of readings, its scores, and the statuses that it changed."""
         with self._lock:
-            for line in statuses:
-                self._pending_statuses[line.group] = line
+            for status in statuses:
+                self._pending_statuses[status.group] = status
             for event in scored.events:
                 self._pending_events.setdefault((event.id, event.status), event)
             while len(self._pending_events) > _MAX_PENDING_EVENTS:
@@ -97,46 +95,44 @@ class LiveGroups:
             self._recent_readings.add(readings, scored)
 
     def forget(self, names: Sequence[str]) -> None:
-        """Hear of groups that were set aside."""
+        """Queue the removal of groups that the pipeline evicted."""
         with self._lock:
             self._pending_statuses.update(dict.fromkeys(names))
 
     def row(self, name: str) -> int:
-        """Return where a group's history is."""
+        """Return a group's row in `trends`."""
         return self._rows[name]
 
     def changed_since(self, revision: int) -> list[str]:
-        """Return the groups that changed after a turn."""
+        """Return the groups that changed after a revision."""
         row_revisions = self._row_revisions
         return [name for name, row in self._rows.items() if row_revisions[row] > revision]
 
     def apply_pending(self) -> None:
-        """Take in what the pipeline put aside."""
+        """Apply everything that the pipeline thread queued since the last call."""
         with self._lock:
             recent = self._recent_readings.take()
             statuses, self._pending_statuses = self._pending_statuses, {}
             events, self._pending_events = self._pending_events, OrderedDict()
         self.revision += 1
         self.removed_groups = {
-            name: turn
-            for name, turn in self.removed_groups.items()
-            if turn > self.revision - MAX_REVISION_LAG
+            name: revision
+            for name, revision in self.removed_groups.items()
+            if revision > self.revision - MAX_REVISION_LAG
         }
-        for name, line in statuses.items():
-            if line is None:
+        for name, status in statuses.items():
+            if status is None:
                 self._remove(name)
             else:
-                self._update_status(line)
+                self._update_status(status)
         for event in events.values():
             self._apply_event(event)
         self._update_marks()
         self._add_to_trends(*recent)
 
     def _update_status(self, status: GroupStatus) -> None:
-        name, evictable = (
-            status.group,
-            status.state in _EVICTABLE_STATES and not status.out_of_range and status.incident is None,
-        )
+        name = status.group
+        evictable = status.state in _EVICTABLE_STATES and not status.out_of_range and status.incident is None
         if name not in self._rows and not self._allocate_row(name, evictable=evictable):
             return
         previous = self.statuses.get(name)
@@ -153,7 +149,7 @@ class LiveGroups:
             self.alerts_revision = self.revision
 
     def _allocate_row(self, name: str, *, evictable: bool) -> bool:
-        """Find room for a group; return whether there is any."""
+        """Assign a row to a group, removing an evictable one if needed; return whether there was a row."""
         if not self._free_rows and self._evictable_groups and not evictable:
             self._remove(next(iter(self._evictable_groups)))
         if not self._free_rows:
@@ -184,7 +180,7 @@ class LiveGroups:
             self.alerts_revision = self.revision
 
     def _update_marks(self) -> None:
-        """Look what operators said of what is open: that changes without a reading."""
+        """Read operators' marks of open incidents: they change without a reading."""
         marks: dict[str, list[str]] = {}
         for name in self.alerts:
             if self._is_acknowledged(self.statuses[name].incident, name):
@@ -197,9 +193,9 @@ class LiveGroups:
     def _add_to_trends(
         self, names: list[str], ts: FloatArray, values: FloatArray, scores: FloatArray
     ) -> None:
-        """Add readings to the histories of the groups that are followed."""
+        """Add the readings of followed groups to their trends."""
         rows = np.fromiter(map(self._rows.get, names, repeat(-1)), np.intp, len(names))  # (reading,)
-        known = rows >= 0
-        rows = rows[known]
-        self.trends.add(rows, ts[known], values[known], scores[known])
+        followed = rows >= 0  # (reading,)
+        rows = rows[followed]
+        self.trends.add(rows, ts[followed], values[followed], scores[followed])
         self._row_revisions[rows] = self.revision

@@ -1,4 +1,4 @@
-"""What is known of groups and alerts, as the page's script takes it."""
+"""Groups and alerts as the JSON-ready data that the page's script expects."""
 
 import math
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from monitor.web.trends import Points
 
 __all__ = ["alerts", "group_histories", "group_updates"]
 
-# Enough for a sensor, and a third of the bytes of a number with all its digits.
+# Enough for a sensor's value, and a third of the bytes of a float64 with all its digits.
 _SIGNIFICANT_DIGITS = 5
-# Alerts that are spelled out; there is no screen for more, and the groups' table shows all.
+# Alerts that are sent in full. No screen has room for more, and the table of groups shows all.
 _MAX_ALERTS = 50
 
 
 def group_updates(live: LiveGroups, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return where groups stand, with the newest point of each one's history, or all where there are more."""
+    """Return groups' statuses with the newest point of each trend, or all points if several are new."""
     several_points = [name for name in names if live.trends.multiple_new_points[live.row(name)]]
     if several_points:
         others = [name for name in names if not live.trends.multiple_new_points[live.row(name)]]
@@ -32,19 +32,19 @@ def group_updates(live: LiveGroups, names: Sequence[str]) -> list[dict[str, Any]
 
 
 def group_histories(live: LiveGroups, names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return where groups stand, with all of each one's history."""
+    """Return groups' statuses with all points of their trends."""
     points = live.trends.all_points([live.row(name) for name in names])
-    missing = np.count_nonzero(np.isnan(points[0]), axis=1)  # they come first: (group,)
+    missing = np.count_nonzero(np.isnan(points[0]), axis=1)  # empty points, which come first: (group,)
     return [
-        {**_status_fields(live, name), "points": listed[first:]}
-        for name, listed, first in zip(names, _to_lists(points), missing.tolist(), strict=True)
+        {**_status_fields(live, name), "points": group_points[first:]}
+        for name, group_points, first in zip(names, _to_lists(points), missing.tolist(), strict=True)
     ]
 
 
 def alerts(live: LiveGroups, features: Sequence[Feature]) -> dict[str, Any]:
-    """Return the open incidents, those that ended last, and what operators said.
+    """Return the open incidents, those that ended last, and operators' marks.
 
-    Of the open ones those that nobody takes care of come first, and of these the newest.
+    Open incidents without a mark come first, the newest of them at the top.
     """
     newest = list(live.alerts.items())[::-1]
     ordered = sorted(newest, key=lambda alert: alert[0] in live.marks)
@@ -75,7 +75,7 @@ def _status_fields(live: LiveGroups, name: str) -> dict[str, Any]:
 def _alert_fields(
     live: LiveGroups, group: str, event: AlertEvent | None, features: Sequence[Feature]
 ) -> dict[str, Any]:
-    if event is None:  # an earlier process sent it; the id tells when it began
+    if event is None:  # an earlier process sent it; the incident's id ends with its start in ms
         started_at = int((live.statuses[group].incident or "").rpartition(":")[2]) / 1000
         return {"group": group, "since": started_at, "score": None, "reason": "", "values": ""}
     values = zip(features, event.window_values[-1], strict=True)
@@ -91,19 +91,19 @@ def _alert_fields(
 
 
 def _to_lists(points: Points) -> list[Any]:
-    """Return points as lists, each of when it began, score and values."""
+    """Return each point as a list: begin, highest score, values."""
     point_ts, max_scores, values = points
     table = np.concatenate(
         [point_ts[..., None], _round_significant(max_scores)[..., None], _round_significant(values)], axis=-1
-    )
-    listed: list[Any] = table.tolist()
-    return listed
+    )  # (..., 2 + feature)
+    rows: list[Any] = table.tolist()
+    return rows
 
 
 def _round_significant(numbers: NDArray[np.float32]) -> FloatArray:
-    """Return numbers with so many digits as anybody reads."""
+    """Round numbers to `_SIGNIFICANT_DIGITS`."""
     exact = numbers.astype(np.float64)
-    size = np.abs(exact)
-    size = np.where(np.isfinite(size) & (size > 0), size, 1.0)
-    scale = 10.0 ** (_SIGNIFICANT_DIGITS - 1 - np.floor(np.log10(size)))
+    magnitude = np.abs(exact)
+    magnitude = np.where(np.isfinite(magnitude) & (magnitude > 0), magnitude, 1.0)
+    scale = 10.0 ** (_SIGNIFICANT_DIGITS - 1 - np.floor(np.log10(magnitude)))
     return np.round(exact * scale) / scale

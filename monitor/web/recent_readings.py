@@ -1,4 +1,4 @@
-"""The readings that wait to be looked at: columns that are there from the start, filled round and round."""
+"""A ring buffer of readings that wait for the HTTP thread, in preallocated columns."""
 
 import numpy as np
 
@@ -11,35 +11,35 @@ __all__ = ["ReadingColumns", "RecentReadings"]
 _REJECTED_OUTCOMES = {Outcome.DUPLICATE, Outcome.LATE, Outcome.FUTURE}
 
 ReadingColumns = tuple[list[str], FloatArray, FloatArray, FloatArray]
-"""Each reading's group, event time in seconds (reading,), values (reading, feature), and the score of the
-window that it completed, NaN where it completed none (reading,)."""
+"""Of each reading: its group (reading,), event time in seconds (reading,), values (reading, feature), and
+score of the window that it completed, NaN if it completed none (reading,)."""
 
 
 class RecentReadings:
-    """Holds the newest readings until they are taken; where more come than fit, the oldest give way.
+    """Holds the newest readings until they are taken; when it is full, the oldest are overwritten.
 
-    They are copied, for to keep the batches costs more: where readings come one by one, a thousand batches a
-    second are 10 ms of looping and freeing on whichever thread looks at them, and all others wait meanwhile.
-    Here it is 4 µs each as they come, or 0.02 in a batch of a thousand.
+    Readings are copied, because keeping the batches costs more: if readings arrive one by one, a thousand
+    batches a second take 10 ms of looping and freeing on the thread that takes them, during which all other
+    threads wait. A copy takes 4 µs per reading, or 0.02 µs in a batch of a thousand.
 
-    Not for two threads at a time.
+    Not thread-safe.
 
     Parameters
     ----------
-    capacity : readings that fit, 56 bytes each with four features.
-    features : values in a reading.
+    capacity : maximum number of readings, 56 bytes each with four features.
+    features : number of values in a reading.
     """
 
     def __init__(self, capacity: int, features: int) -> None:
         self._capacity = capacity
-        self._added_count = 0  # since they were taken last
+        self._added_count = 0  # readings since the last `take`, overwritten ones included
         self._names = [""] * capacity
         self._ts = np.empty(capacity)
         self._values = np.empty((capacity, features))
         self._scores = np.empty(capacity)
 
     def add(self, readings: Readings, scored: ScoredBatch) -> None:
-        """Take in those readings of a batch that weren't refused."""
+        """Add the readings of a batch, except duplicate, late and future ones."""
         names, ts, values = readings.groups, readings.ts, readings.values
         outcomes, judged = scored.windows.outcomes, scored.windows.reading_indices
         scores = np.full(len(names), np.nan)
@@ -53,7 +53,7 @@ class RecentReadings:
                 scores[accepted_rows],
             )
         begin = 0
-        while begin < len(names):  # once, and again at the columns' end
+        while begin < len(names):  # one slice, and another for each wrap at the end of the buffer
             start = self._added_count % self._capacity
             size = min(len(names) - begin, self._capacity - start)
             ring_slice, batch_slice = slice(start, start + size), slice(begin, begin + size)
@@ -65,7 +65,7 @@ class RecentReadings:
             begin += size
 
     def take(self) -> ReadingColumns:
-        """Return what came since the last time, in the order of arrival; it isn't held any longer."""
+        """Return the readings since the last call, in the order of arrival, and empty the buffer."""
         count = min(self._added_count, self._capacity)
         oldest = self._added_count % self._capacity if self._added_count > self._capacity else 0
         ts, values, scores = (

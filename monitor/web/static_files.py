@@ -1,4 +1,4 @@
-"""The page's files, which come with the package, and what a browser may do with them."""
+"""The page's files, which are part of the package, and the security headers they are served with."""
 
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -12,14 +12,15 @@ __all__ = ["report_response", "routes", "unauthorized_response"]
 
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _COMMON_HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
-# Nothing from another host, no script that isn't one of our files, in no frame.
+# Forbids resources of other hosts, inline scripts, and embedding in a frame.
 _PAGE_HEADERS = {
     **_COMMON_HEADERS,
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "cache-control": "no-cache",
 }
-# A report is one file with its pictures inside; whoever made it, it runs nothing and asks for nothing.
+# A report is one HTML file with embedded images. Wherever the bundle comes from, it may run and request
+# nothing.
 _REPORT_HEADERS = {
     **_COMMON_HEADERS,
     "content-security-policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
@@ -29,24 +30,24 @@ _REPORT_HEADERS = {
 
 
 def routes() -> list[Route]:
-    """Return where each file is; `page.html` is `/`."""
-    found = []
+    """Return a route for each file but the token page; `page.html` is `/`."""
+    file_routes = []
     for file in files("monitor.web").joinpath("static").iterdir():
         if file.name != "token.html":
             path = "/" if file.name == "page.html" else f"/{file.name}"
-            found.append(Route(path, _endpoint(_file_response(file.name))))
-    return found
+            file_routes.append(Route(path, _endpoint(_file_response(file.name))))
+    return file_routes
 
 
 def unauthorized_response() -> Response:
-    """Return what somebody sees who doesn't know the token."""
+    """Return the response to a request without the token: a page that asks for it."""
     response = _file_response("token.html", status=401)
     response.headers["www-authenticate"] = "Bearer"
     return response
 
 
 def report_response(bundle: Path) -> Response:
-    """Return the report that came with a bundle."""
+    """Return the training report in a bundle's folder, or 404 if it has none."""
     file = bundle / "report" / "report.html"
     if not file.is_file():
         return PlainTextResponse(

@@ -1,4 +1,4 @@
-"""What the page shows of the monitor as a whole."""
+"""The live page's data about the monitor as a whole."""
 
 import time
 from collections import deque
@@ -19,21 +19,26 @@ _PREFIX = "sensor_monitor_"
 _METRIC_NAMES = tuple(
     f"{_PREFIX}{name}"
     for name in (
-        "readings_total", "predictions_total", "alerts_firing", "groups", "queue_readings", "drift_psi",
+        "readings_total",
+        "predictions_total",
+        "alerts_firing",
+        "groups",
+        "queue_readings",
+        "drift_psi",
     )
-)  # fmt: skip
-# Rates are taken over so many looks, one a second: steady enough to be read.
+)
+# Rates are computed over this many snapshots, one a second: steady enough to read.
 _RATE_SAMPLES = 6
 
 
 class MonitorStatus:
-    """Reads the metrics, and how fast they rise.
+    """Reads metrics and computes rates.
 
     Parameters
     ----------
     registry : the metrics.
-    get_config : returns the settings and the manifest that are in use now.
-    get_problem : returns why the monitor isn't ready; "" if it is.
+    get_config : returns the settings and the manifest in use.
+    get_problem : returns why the monitor is not ready; "" if it is.
     monotonic : returns monotonic seconds.
     """
 
@@ -44,18 +49,17 @@ class MonitorStatus:
         get_problem: Callable[[], str],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        # Only these are asked: all others, as those of the process, would take most of the time.
+        # Collecting the other metrics, such as those of the process, would take most of the time.
         self._registry = registry.restricted_registry(_METRIC_NAMES)
         self._get_config = get_config
         self._get_problem = get_problem
         self._monotonic = monotonic
-        self._samples: deque[tuple[float, float, float]] = deque(
-            maxlen=_RATE_SAMPLES
-        )  # when, readings, windows
+        # Monotonic time, readings, windows.
+        self._samples: deque[tuple[float, float, float]] = deque(maxlen=_RATE_SAMPLES)
         self._started_at = time.time()
 
     def snapshot(self) -> dict[str, Any]:
-        """Return all of it, ready for JSON; called once a second."""
+        """Return the status as JSON-ready data; to be called once a second."""
         totals: dict[tuple[str, str], float] = {}
         for family in self._registry.collect():
             for sample in family.samples:
@@ -93,7 +97,7 @@ class MonitorStatus:
         }
 
     def _rate(self, column: int) -> float | None:
-        """Return by how much a column rises a second; None where it was looked at once."""
+        """Return the increase per second of a column of the samples; None if there is one sample only."""
         first, last = self._samples[0], self._samples[-1]
         elapsed_s = last[0] - first[0]
         return (last[column] - first[column]) / elapsed_s if elapsed_s > 0 else None

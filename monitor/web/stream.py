@@ -1,4 +1,4 @@
-"""Tells every open page what is new, once a second, as server-sent events."""
+"""Sends changes to every open page once a second, as server-sent events."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,23 +15,23 @@ __all__ = ["MAX_CLIENTS", "Stream"]
 
 MAX_CLIENTS = 32
 """Pages that may be open at a time."""
-_PERIOD_S = 1.0  # seconds from one event to the next
-# Histories that are sent in one piece: the worst are there at once, and other threads get their turn between.
+_PERIOD_S = 1.0  # seconds between two events
+# Groups per event of the full state: the page shows the first ones at once, and other threads run in between.
 _GROUPS_PER_EVENT = 50
-# What a browser waits until it connects anew, in milliseconds.
+# Tells the browser to reconnect after 1000 ms.
 _RETRY = b"retry: 1000\n\n"
 
 
 class Stream:
-    """Looks at what is new and lets everybody who listens have it.
+    """Collects changes once a second and sends them to every client.
 
-    Nothing is queued: who is slow gets what is new since he was told last, and who doesn't take it at all is
-    cut by the kernel, see `Server`.
+    Nothing is queued: a slow client gets all changes since its last event in one event, and the kernel closes
+    the connection of a client that reads nothing, see `Server`.
 
     Parameters
     ----------
-    live : what is known of the groups.
-    get_status : returns what is known of the monitor.
+    live : the data of the groups.
+    get_status : returns the monitor's status.
     """
 
     def __init__(self, live: LiveGroups, get_status: Callable[[], dict[str, Any]]) -> None:
@@ -47,12 +47,12 @@ class Stream:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for one more page."""
+        """Whether the maximum number of pages is open."""
         return self.client_count >= MAX_CLIENTS
 
     @contextmanager
     def track_client(self) -> Iterator[None]:
-        """Count a page that is open."""
+        """Count a client for the duration of the context."""
         self.client_count += 1
         try:
             yield
@@ -60,10 +60,10 @@ class Stream:
             self.client_count -= 1
 
     async def run(self) -> None:
-        """Look once a second, until cancelled."""
+        """Collect and announce changes once a second, until cancelled."""
         self._loop = asyncio.get_running_loop()
         while True:
-            # Each holds Python's lock for a millisecond or more: in between, readings get their turn.
+            # Each step holds Python's lock for a millisecond or more; the pipeline may run between them.
             self._status = self._get_status()
             await asyncio.sleep(0)
             self._live.apply_pending()
@@ -71,7 +71,7 @@ class Stream:
             await asyncio.sleep(_PERIOD_S)
 
     def stop(self) -> None:
-        """End all events; any thread may call this."""
+        """End the event streams of all clients; thread-safe."""
         self._stopped = True
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._notify_clients)
@@ -81,9 +81,9 @@ class Stream:
         self._update_event = asyncio.Event()
 
     async def events(self) -> AsyncIterator[bytes]:
-        """Yield all that is known, and then what is new, until `stop` is called."""
+        """Yield the full state and then the changes, until `stop` is called."""
         yield _RETRY
-        sent_revision = -1  # the turn
+        sent_revision = -1  # revision that the client has
         while not self._stopped:
             revision = self._live.revision
             if not revision or sent_revision == revision:
@@ -92,13 +92,13 @@ class Stream:
                 yield self._changes_since(sent_revision)
                 sent_revision = revision
             else:
-                for piece in self._full_state():
-                    yield piece
+                for event in self._full_state():
+                    yield event
                     await asyncio.sleep(0)
                 sent_revision = revision
 
     def _full_state(self) -> Iterator[bytes]:
-        """Yield everything, alerts and the groups that aren't well first."""
+        """Yield the full state: status and alerts, then the groups, those that are not healthy first."""
         live = self._live
         yield _encode_event("all", {"status": self._status, "alerts": self._alerts()})
         names = sorted(
@@ -106,21 +106,21 @@ class Stream:
             key=lambda name: live.statuses[name].state is State.NORMAL and name not in live.alerts,
         )
         for begin in range(0, len(names), _GROUPS_PER_EVENT):
-            # Meanwhile a group may have gone.
-            piece = [name for name in names[begin : begin + _GROUPS_PER_EVENT] if name in live.statuses]
-            yield _encode_event("groups", page_data.group_histories(live, piece))
+            # Between two events a group may have been removed.
+            chunk = [name for name in names[begin : begin + _GROUPS_PER_EVENT] if name in live.statuses]
+            yield _encode_event("groups", page_data.group_histories(live, chunk))
 
     def _changes_since(self, revision: int) -> bytes:
-        """Return what is new after a turn: the same for all who heard of it, so it is put into words once."""
+        """Return the changes since a revision, encoded once for all clients that have this revision."""
         live = self._live
         if self._cached_update[:2] != (revision, live.revision):
-            to_page_data = (
-                page_data.group_updates if revision == live.revision - 1 else page_data.group_histories
-            )  # who was slow missed points
+            # A client that skipped revisions missed points, so it gets whole trends.
+            is_previous = revision == live.revision - 1
+            to_page_data = page_data.group_updates if is_previous else page_data.group_histories
             content = {
                 "status": self._status,
                 "groups": to_page_data(live, live.changed_since(revision)),
-                "gone": [name for name, turn in live.removed_groups.items() if turn > revision],
+                "gone": [name for name, removed_in in live.removed_groups.items() if removed_in > revision],
             }
             if live.alerts_revision > revision:
                 content["alerts"] = self._alerts()
@@ -132,5 +132,5 @@ class Stream:
 
 
 def _encode_event(name: str, content: object) -> bytes:
-    # JSON has no line breaks of its own, so the event is one line of data.
+    # Encoded JSON contains no line breaks, so an event has one line of data.
     return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode(content))

@@ -1,4 +1,4 @@
-"""Lets nobody in who doesn't know the token."""
+"""Middleware that refuses requests without the token."""
 
 import hashlib
 import hmac
@@ -10,19 +10,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["TokenAuthMiddleware"]
 
-# A browser shall stay in for a month.
-_COOKIE_MAX_AGE_S = 30 * 24 * 3600
+_COOKIE_MAX_AGE_S = 30 * 24 * 3600  # a month
 
 
 class TokenAuthMiddleware:
-    """Asks for a token: `Authorization: Bearer ...`, or `?token=...` once, which a cookie remembers.
+    """Requires a token: `Authorization: Bearer ...`, or `?token=...` once, which sets a cookie.
 
     Parameters
     ----------
-    app : what is guarded.
+    app : the protected application.
     token : the secret.
-    public_paths : paths that everybody may read.
-    unauthorized_response : returns what everybody else sees.
+    public_paths : paths that need no token.
+    unauthorized_response : the response to requests without the token.
     """
 
     def __init__(
@@ -32,8 +31,8 @@ class TokenAuthMiddleware:
         self._token = token.encode()
         self._public_paths = public_paths
         self._unauthorized_response = unauthorized_response
-        # A cookie holds for all ports of a host, so each token's has a name of its own. It tells the token
-        # to nobody who finds it.
+        # A cookie is valid for all ports of a host, so each token has a cookie name of its own: two monitors
+        # on one host do not overwrite each other's. Name and value are digests that do not reveal the token.
         self._cookie_name = f"sensor-monitor-{self._digest('name')[:8]}"
         self._cookie_value = self._digest("cookie")
 
@@ -41,7 +40,7 @@ class TokenAuthMiddleware:
         return hmac.new(self._token, purpose.encode(), hashlib.sha256).hexdigest()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or hand it on."""
+        """Pass a request on to the application, or answer it here."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -60,13 +59,13 @@ class TokenAuthMiddleware:
         return _tokens_match(request.cookies.get(self._cookie_name, ""), self._cookie_value.encode())
 
     def _redirect_with_cookie(self, request: Request) -> Response:
-        # Away from the address with the token in it, so that it isn't passed on or left on the screen.
-        answer = RedirectResponse(request.url.path, status_code=303)
-        # "lax": who follows a link from elsewhere to the page is let in.
-        answer.set_cookie(
+        # Redirect to the URL without the token, so that it is neither shared nor left on the screen.
+        response = RedirectResponse(request.url.path, status_code=303)
+        # SameSite "lax": the cookie is also sent when a link on another site leads to the page.
+        response.set_cookie(
             self._cookie_name, self._cookie_value, max_age=_COOKIE_MAX_AGE_S, httponly=True, samesite="lax"
         )
-        return answer
+        return response
 
 
 def _tokens_match(given: str, expected: bytes) -> bool:

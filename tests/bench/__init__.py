@@ -1,4 +1,5 @@
-"""How fast the monitor is, beside a bare subscriber on the same broker and the same machine.
+"""Benchmarks of the monitor, compared with a bare paho subscriber on the same broker and machine.
 
-`python -m tests.bench` measures everything and prints two tables; the test here measures a little of it.
+`python -m tests.bench` runs all of them and prints two tables; the test in this folder runs a few at a small
+scale.
 """

@@ -1,4 +1,4 @@
-"""The rows of the table, in the order in which each round runs them."""
+"""The benchmarks (rows of the table), in the order in which each round runs them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -35,67 +35,67 @@ _MONITOR_PER_LINE = "two of ours, a line each, QoS 0"
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """A row before it is run."""
+    """A benchmark: one row of the table."""
 
     name: str
     run: Callable[[BenchConfig], list[Measurement]]
 
     @property
     def keywords(self) -> list[str]:
-        """Return what it is selected by."""
+        """Return the words that select it on the command line."""
         return self.name.lower().replace(",", "").split()
 
 
 def monitor_name(group_count: int, qos: int = 0, *, baseline: bool = True) -> str:
-    """Return what the monitor is called where it hears so many groups."""
+    """Return the row name of the monitor with `group_count` groups."""
     return f"ours, QoS {qos}, {group_count:,} groups{'' if baseline else ', no baseline'}"
 
 
 def array_monitor_name(readings_per_message: int) -> str:
-    """Return what it is called where a message holds so many readings."""
+    """Return the row name of the monitor with `readings_per_message` readings in a message."""
     return f"ours, QoS 0, {readings_per_message} readings a message"
 
 
 def _monitor_benchmark(name: str, message_count: int, **options: int) -> Benchmark:
-    return Benchmark(name, lambda setting: flood_monitor(setting, name, message_count, **options))
+    return Benchmark(name, lambda config: flood_monitor(config, name, message_count, **options))
 
 
 def _no_baseline_benchmark(group_count: int, message_count: int) -> Benchmark:
-    """Return the row of a bundle that has no baseline."""
+    """Return the benchmark of the monitor with a bundle that has no baseline."""
     name = monitor_name(group_count, baseline=False)
 
-    def run(setting: BenchConfig) -> list[Measurement]:
-        bundle = save_without_baseline(setting.bundle, setting.folder / "plain")
-        return flood_monitor(replace(setting, bundle=bundle), name, message_count, group_count=group_count)
+    def run(config: BenchConfig) -> list[Measurement]:
+        bundle = save_without_baseline(config.bundle, config.folder / "plain")
+        return flood_monitor(replace(config, bundle=bundle), name, message_count, group_count=group_count)
 
     return Benchmark(name, run)
 
 
 def _paho_benchmark(name: str, client_kind: str, message_count: int, **options: int) -> Benchmark:
     return Benchmark(
-        name, lambda setting: flood_paho_client(setting, name, client_kind, message_count, **options)
+        name, lambda config: flood_paho_client(config, name, client_kind, message_count, **options)
     )
 
 
-# As many messages as keep each busy for a few seconds.
+# Message counts keep each subject busy for a few seconds.
 BENCHMARKS = (
-    Benchmark(_RAW_SUBSCRIBER, lambda setting: flood_raw_subscriber(setting, _RAW_SUBSCRIBER, 300_000)),
+    Benchmark(_RAW_SUBSCRIBER, lambda config: flood_raw_subscriber(config, _RAW_SUBSCRIBER, 300_000)),
     _paho_benchmark(paho_name(0), "paho", 300_000),
     _paho_benchmark(paho_name(1), "paho", 200_000, qos=1),
-    Benchmark(_MOSQUITTO_SUB, lambda setting: flood_mosquitto_sub(setting, _MOSQUITTO_SUB, 300_000)),
+    Benchmark(_MOSQUITTO_SUB, lambda config: flood_mosquitto_sub(config, _MOSQUITTO_SUB, 300_000)),
     _paho_benchmark("paho and ONNX Runtime a message", "onnx", 60_000),
-    _paho_benchmark("paho and Keras predict a message", "keras", 150, groups=10),
-    _monitor_benchmark(monitor_name(100), 200_000, groups=100),
+    _paho_benchmark("paho and Keras predict a message", "keras", 150, group_count=10),
+    _monitor_benchmark(monitor_name(100), 200_000, group_count=100),
     _monitor_benchmark(monitor_name(1_000), 300_000),
-    _monitor_benchmark(monitor_name(10_000), 200_000, groups=10_000),
-    _monitor_benchmark(monitor_name(100_000), 300_000, groups=100_000),
+    _monitor_benchmark(monitor_name(10_000), 200_000, group_count=10_000),
+    _monitor_benchmark(monitor_name(100_000), 300_000, group_count=100_000),
     _no_baseline_benchmark(1_000, 300_000),
     _no_baseline_benchmark(10_000, 200_000),
     _no_baseline_benchmark(100_000, 100_000),
     _monitor_benchmark(monitor_name(1_000, 1), 150_000, qos=1),
-    Benchmark(_MONITOR_PER_LINE, lambda setting: flood_monitor_per_line(setting, _MONITOR_PER_LINE, 300_000)),
-    _monitor_benchmark(array_monitor_name(10), 50_000, array=10),
-    _monitor_benchmark(array_monitor_name(100), 8_000, array=100),
+    Benchmark(_MONITOR_PER_LINE, lambda config: flood_monitor_per_line(config, _MONITOR_PER_LINE, 300_000)),
+    _monitor_benchmark(array_monitor_name(10), 50_000, readings_per_message=10),
+    _monitor_benchmark(array_monitor_name(100), 8_000, readings_per_message=100),
     Benchmark("echo, latency", latency.measure_echo),
     Benchmark("ours, latency", latency.measure_monitor),
     Benchmark(SUBJECT, measure_stages),
@@ -103,7 +103,10 @@ BENCHMARKS = (
 
 
 def bytes_per_group(measurements: list[Measurement]) -> list[Measurement]:
-    """Return what a group takes, as 90,000 more of them show it; nothing where that wasn't measured."""
+    """Return the memory of one group, from the difference between 10,000 and 100,000 groups.
+
+    Empty if one of the two wasn't measured.
+    """
     resident_by_subject = {
         measurement.subject: measurement.value
         for measurement in measurements

@@ -1,4 +1,4 @@
-"""What all rows share: where things are, and how much of everything there is."""
+"""Configuration that all benchmarks share: folders, bundle and scale."""
 
 import re
 import shutil
@@ -14,22 +14,26 @@ __all__ = ["STEPS", "WARM_UP_READINGS", "BenchConfig"]
 STEPS = 3
 """Readings in a window."""
 WARM_UP_READINGS = 10
-"""Readings of a group until one was judged, with a baseline too."""
+"""Readings of a group until one is judged, also with a baseline."""
 _MIN_MESSAGES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class BenchConfig:
-    """Where and how much."""
+    """Folders and scale of a run."""
 
     folder: Path
-    """For what is written."""
+    """Folder for everything that is written."""
     bundle: Path
+    """Folder of the bundle."""
     scale: float
-    """0.1 sends a tenth."""
+    """0.1 sends a tenth of the messages."""
 
     def workload(self, message_count: int, group_count: int = 1000, **options: int) -> Workload:
-        """Return a feed of so many messages at full scale; never fewer than are worth a look."""
+        """Return a workload of `message_count` messages times the scale, but at least `_MIN_MESSAGES`.
+
+        `options` are further fields of `Workload`.
+        """
         scaler = msgspec.json.decode((self.bundle / "scaler.json").read_bytes())
         scaled_count = max(_MIN_MESSAGES, round(message_count * self.scale))
         return Workload(
@@ -37,7 +41,7 @@ class BenchConfig:
         )
 
     def empty_folder(self, name: str) -> Path:
-        """Return an empty folder."""
+        """Return an empty folder that is named after a row."""
         folder = (self.folder / re.sub(r"\W+", "-", name)).absolute()
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""How long it takes from a reading's being published to its alert, at several rates."""
+"""Latency from publishing a reading to receiving its alert, at several rates."""
 
 import json
 import math
@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.config import WARM_UP_READINGS, BenchConfig
+from tests.bench.latency_probe import LatencyResult
 from tests.bench.measurements import Measurement
 from tests.bench.processes import Broker, LineProcess, running_sender
 from tests.bench.subjects import MonitorSubject, ReportingSubject, Subject
@@ -25,34 +26,40 @@ _DURATION_S = 6
 _QUANTILES = ("p50", "p99", "p99.9")
 _GROUP_COUNT = 100
 _WARM_UP_MESSAGES = WARM_UP_READINGS * _GROUP_COUNT
-"""Messages until every window is full."""
+"""Messages until every group is judged."""
 
 
 def quantity_name(quantile: str, rate: int) -> str:
-    """Return what a figure is called."""
+    """Return the name of a quantile of the latency at a rate."""
     return f"{quantile} at {rate:,}/s, ms"
 
 
 def measure_echo(config: BenchConfig) -> list[Measurement]:
     """Measure a paho client that publishes each message back."""
     return _measure(
-        config, ECHO_SUBJECT, "echo/#",
-        lambda broker, folder: ReportingSubject("paho_clients", ["echo", broker.port, 1, config.bundle, _WARM_UP_MESSAGES], folder),
-    )  # fmt: skip
+        config,
+        ECHO_SUBJECT,
+        "echo/#",
+        lambda broker, folder: ReportingSubject(
+            "paho_clients", ["echo", broker.port, 1, config.bundle, _WARM_UP_MESSAGES], folder
+        ),
+    )
 
 
 def measure_monitor(config: BenchConfig) -> list[Measurement]:
-    """Measure the monitor where each window is an alert, and where one in ten is."""
+    """Measure the monitor where each window raises an alert, and where one in ten does."""
     measurements = []
-    for name, faulty_groups in (
+    for name, faulty_group_count in (
         (MONITOR_ALL_ALERTS, _GROUP_COUNT),
         (MONITOR_TENTH_ALERTS, _GROUP_COUNT // 10),
     ):
         measurements += _measure(
-            config, name, "sensor-monitor/alerts/#",
+            config,
+            name,
+            "sensor-monitor/alerts/#",
             lambda broker, folder: MonitorSubject(broker, folder, config.bundle, 1, mode="every_window"),
-            faulty_groups,
-        )  # fmt: skip
+            faulty_group_count,
+        )
     return measurements
 
 
@@ -61,13 +68,14 @@ def _measure(
     name: str,
     topic_filter: str,
     make_subject: Callable[[Broker, Path], Subject],
-    faulty_groups: int = _GROUP_COUNT,
+    faulty_group_count: int = _GROUP_COUNT,
 ) -> list[Measurement]:
+    """Warm a subject up, and measure it at each rate; alerts or echoes are received on `topic_filter`."""
     folder = config.empty_folder(name)
     broker = Broker(folder)
     broker.start()
     warm_up = replace(
-        config.workload(_WARM_UP_MESSAGES, _GROUP_COUNT, qos=1, faulty_groups=faulty_groups),
+        config.workload(_WARM_UP_MESSAGES, _GROUP_COUNT, qos=1, faulty_group_count=faulty_group_count),
         message_count=_WARM_UP_MESSAGES,
     )
     subject = make_subject(broker, folder)
@@ -81,7 +89,11 @@ def _measure(
         readings_before = WARM_UP_READINGS
         for rate in _RATES:
             workload = config.workload(
-                rate * _DURATION_S, _GROUP_COUNT, qos=1, faulty_groups=faulty_groups, first=readings_before
+                rate * _DURATION_S,
+                _GROUP_COUNT,
+                qos=1,
+                faulty_group_count=faulty_group_count,
+                readings_before=readings_before,
             )
             readings_before += math.ceil(workload.message_count / _GROUP_COUNT)
             subject.wait_until_idle()
@@ -96,20 +108,18 @@ def _measure_rate(
     name: str, port: int, workload: Workload, rate: int, topic_filter: str, folder: Path
 ) -> list[Measurement]:
     probe = LineProcess(
-        "latency_probe", [str(port), workload.to_json(), str(rate), topic_filter], folder / "pace.log"
+        "latency_probe", [str(port), workload.to_json(), str(rate), topic_filter], folder / "probe.log"
     )
     try:
-        result = json.loads(probe.read_line())
+        result = LatencyResult(**json.loads(probe.read_line()))
         probe.wait_exit()
     finally:
         probe.close()
     measurements = []
-    for quantile, ms in zip(_QUANTILES, result["ms"], strict=True):
+    for quantile, ms in zip(_QUANTILES, result.latencies_ms, strict=True):
         label = quantity_name(quantile, rate)
         measurements.append(
             Measurement(name, label, ms, None if name == ECHO_SUBJECT else (ECHO_SUBJECT, label))
         )
-    return [
-        *measurements,
-        Measurement(name, f"unanswered at {rate:,}/s, %", 100 * result["unheard"] / result["due"]),
-    ]
+    unanswered_percent = 100 * result.missing_count / result.expected_count
+    return [*measurements, Measurement(name, f"unanswered at {rate:,}/s, %", unanswered_percent)]

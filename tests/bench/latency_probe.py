@@ -1,7 +1,8 @@
-"""A process that sends a feed at a steady rate and hears what comes of it: `pace PORT FEED RATE FILTER`.
+"""A process that sends readings at a steady rate and receives the resulting messages.
 
-One process and one clock for both ends: the time from handing a reading to the socket until what it caused is
-read from another.
+`python -m tests.bench.latency_probe PORT WORKLOAD RATE FILTER` prints a `LatencyResult` as JSON. Sender and
+subscriber are one process, so one clock measures the time from writing a reading to one socket until the
+resulting alert (or echo) is read from the other.
 """
 
 import json
@@ -20,24 +21,24 @@ __all__ = ["LatencyResult", "main"]
 
 _RECV_BYTES = 1 << 16
 _IDLE_TIMEOUT_S = 3.0
-"""Seconds without anything heard after which nothing more is expected."""
+"""Seconds without a received message after which no more are expected."""
 _QUANTILES = (0.5, 0.99, 0.999)
 
 
 @dataclass(frozen=True, slots=True)
 class LatencyResult:
-    """How it went."""
+    """Result of one run."""
 
     latencies_ms: tuple[float, ...]
-    """From sent to heard, in milliseconds: the median, 99 of 100, 999 of 1,000."""
+    """Quantiles 0.5, 0.99 and 0.999 of the latency, in milliseconds."""
     expected_count: int
-    """Readings that were to cause something."""
+    """Readings that should have resulted in a message."""
     missing_count: int
     """Those of them that didn't."""
 
 
 def main() -> None:
-    """Send and hear; say how it went as JSON."""
+    """Send and receive; print the result as JSON."""
     port, workload, rate, topic_filter = (
         int(sys.argv[1]),
         Workload.from_json(sys.argv[2]),
@@ -46,7 +47,7 @@ def main() -> None:
     )
     packets = list(workload.packets())
     with (
-        Connection(port, "ear") as subscriber,
+        Connection(port, "subscriber") as subscriber,
         Connection(port, "sender") as sender,
         socket.socket(fileno=os.dup(sender.fileno())) as sock,
     ):
@@ -54,7 +55,9 @@ def main() -> None:
         while not any(packet.packet_type == SUBACK for packet in subscriber.receive()):
             pass
         expected_count = workload.faulty_message_count
-        sock.settimeout(60.0)  # it shares its end with `link`, which never blocks
+        # A duplicate of `sender`'s socket, to read raw bytes. It shares the other's non-blocking mode, so
+        # without its own timeout it would raise BlockingIOError instead of waiting.
+        sock.settimeout(60.0)
         sent_at, received = _send_and_receive(packets, rate, expected_count, sock, subscriber)
     message_index = workload.message_index_lookup()
     latencies_by_index: dict[int, float] = {}
@@ -76,7 +79,10 @@ def main() -> None:
 def _send_and_receive(
     packets: list[bytes], rate: float, expected_count: int, sock: socket.socket, subscriber: Connection
 ) -> tuple[list[float], list[tuple[float, Packet]]]:
-    """Send, and hear until so many are due; return when each packet was sent, and what was heard when."""
+    """Send all packets at `rate` a second, and receive until `expected_count` messages have arrived.
+
+    Returns the monotonic time at which each packet was sent, and each received message with its time.
+    """
     sent_at: list[float] = []
     received: list[tuple[float, Packet]] = []
     started_at = last_activity = time.monotonic()
@@ -97,7 +103,7 @@ def _send_and_receive(
         sockets: list[socket.socket | Connection] = [sock, subscriber]
         readable, _, _ = select.select(sockets, [], [], max(timeout, 0.0))
         if sock in readable:
-            sock.recv(_RECV_BYTES)  # confirmations
+            sock.recv(_RECV_BYTES)  # acknowledgements
         if subscriber in readable:
             received_packets = subscriber.receive()
             last_activity = time.monotonic()
@@ -108,7 +114,7 @@ def _send_and_receive(
 
 
 def _causing_message_index(packet: Packet, message_index: Callable[[str, float], int]) -> int:
-    """Return which message an alert, or a message that was echoed, is due to."""
+    """Return the index of the sent message that resulted in this alert or echo."""
     content = json.loads(packet.payload)
     if "window" in content:
         return message_index(content["group"], content["window"]["ts"][-1])

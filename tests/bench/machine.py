@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Description of the machine and the versions that the figures were measured with."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ _LIBRARIES = ("paho-mqtt", "onnxruntime", "numpy", "msgspec", "keras", "tensorfl
 
 
 def describe_machine() -> dict[str, str | int]:
-    """Return commit, machine, and versions."""
+    """Return commit, processor, cores and versions."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return {
         "commit": _command_output("git", "describe", "--always", "--dirty") or "unknown",

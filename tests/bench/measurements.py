@@ -1,4 +1,4 @@
-"""Figures, and what several rounds of them come to."""
+"""Measurements of one round, and their summary over several rounds."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -18,33 +18,33 @@ class Measurement:
 
     subject: str
     quantity: str
-    """With its unit."""
+    """What was measured, with its unit."""
     value: float
     reference: MeasurementKey | None = None
-    """The figure of the same round that it is divided by."""
+    """The measurement of the same round that the value is divided by for the ratio."""
 
     @property
     def key(self) -> MeasurementKey:
-        """Return what it has in common with the same figure of another round."""
+        """Return what identifies the same measurement in other rounds."""
         return self.subject, self.quantity
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A figure of all rounds."""
+    """One quantity of one subject over all rounds."""
 
     subject: str
     quantity: str
     values: list[float]
-    """A round each."""
+    """One value for each round."""
     reference: str
-    """The subject that it is compared with."""
+    """The subject that it is compared with; "" for none."""
     ratios: list[float]
-    """To the figure that it is compared with, a round each; empty where that wasn't measured."""
+    """Value divided by the reference's value, one for each round; empty if the reference wasn't measured."""
 
 
 def summarize(rounds: Sequence[Sequence[Measurement]]) -> dict[MeasurementKey, Summary]:
-    """Return each figure in all rounds, in the order in which they were first measured."""
+    """Return the summary of each quantity, in the order in which they were first measured."""
     summaries: dict[MeasurementKey, Summary] = {}
     for measurements in rounds:
         values = {measurement.key: measurement.value for measurement in measurements}
@@ -60,14 +60,14 @@ def summarize(rounds: Sequence[Sequence[Measurement]]) -> dict[MeasurementKey, S
 
 
 def table_lines(summaries: Iterable[Summary]) -> list[str]:
-    """Return the lines of a table in Markdown; what was 0 in every round isn't in it."""
+    """Return the lines of a Markdown table, without quantities that were 0 in every round."""
     rows: list[tuple[str, ...]] = [
         ("subject", "figure", "median", "range", "ratio", "range", "to"),
         ("---", "---", *["---:"] * 4, "---"),
     ]
     for summary in summaries:
         if not any(summary.values):
-            continue  # such as what was dropped, where nothing was
+            continue  # for example `dropped, %` where nothing was dropped
         reference = summary.reference if summary.ratios else ""
         rows.append(
             (
@@ -82,12 +82,12 @@ def table_lines(summaries: Iterable[Summary]) -> list[str]:
 
 
 def to_json(summaries: Iterable[Summary], **extra: Any) -> str:
-    """Return everything, for programs."""
+    """Return all summaries as JSON, with further keys beside them."""
     return json.dumps({**extra, "figures": [asdict(s) for s in summaries]}, indent=1)
 
 
 def format_number(value: float) -> str:
-    """Return a figure with two or three digits that count."""
+    """Return a number with two or three significant digits."""
     magnitude = abs(value)
     if magnitude < 0.1:
         return f"{value:.2g}"

@@ -1,4 +1,8 @@
-"""A bundle without its baseline: the same model for readings that come as the baseline would show them."""
+"""A copy of a bundle without its baseline, to measure what the baseline costs.
+
+The model is the same. Its golden windows become what the baseline would have made of them, so that the bundle
+passes verification.
+"""
 
 from pathlib import Path
 
@@ -12,7 +16,7 @@ __all__ = ["save_without_baseline"]
 
 
 def save_without_baseline(source: Path, destination: Path) -> Path:
-    """Write such a bundle, whose work is the other's but for the baseline; return where it is."""
+    """Write the bundle of `source` without its baseline to `destination`; return `destination`."""
     manifest, scaler, golden = parse(
         *((source / name).read_bytes() for name in ("manifest.json", "scaler.json", "golden.json"))
     )

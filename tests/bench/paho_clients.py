@@ -1,7 +1,8 @@
-"""What the monitor is compared with: `python -m tests.bench.paho_clients KIND PORT QOS BUNDLE TOTAL...`.
+"""The paho clients that the monitor is compared with.
 
-Each is what one writes first: a paho client whose `on_message` does the work. It says `ready` once it is
-subscribed, and the time (monotonic seconds) when its count reaches each of the totals.
+Each is the simplest implementation: a paho client whose `on_message` does the work. As `python -m
+tests.bench.paho_clients KIND PORT QOS BUNDLE TOTAL...` it prints `ready` once it is subscribed, and the time
+(monotonic seconds) when the number of its messages reaches each TOTAL.
 """
 
 import json
@@ -19,7 +20,7 @@ from tests.bench.workload import KEEPALIVE_S, TOPIC_FILTER
 
 __all__ = ["CLIENT_KINDS", "main"]
 
-# Only what a kind needs is loaded: TensorFlow takes 10 s.
+# Imports stand in the functions of the kinds that need them: TensorFlow takes 10 s.
 # ruff: noqa: PLC0415
 
 _STEPS = 3
@@ -27,27 +28,27 @@ _STEPS = 3
 ScoreFunction = Callable[[Any], float]
 """Takes a scaled window (1, step, feature) and returns P(Faulty)."""
 MessageHandler = Callable[[paho.Client, paho.MQTTMessage], object]
-"""What is done with a message."""
+"""Processes one message."""
 
 
 def _echo_handler(_: Path) -> MessageHandler:
-    """Publish each message back."""
+    """Return a handler that publishes each message back on `echo/...`."""
     return lambda client, message: client.publish(f"echo/{message.topic}", message.payload, qos=1)
 
 
 def _onnx_handler(bundle: Path) -> MessageHandler:
-    """Judge each message's window by a call of its own."""
+    """Return a handler that judges each message's window with one call of ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # a second only costs, with one window a call
+    options.intra_op_num_threads = 1  # with one window a call, a second thread only costs
     session = onnxruntime.InferenceSession(bundle / "model.onnx", options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return _scoring_handler(bundle, lambda window: float(session.run(None, {name: window})[0][0, 0]))
 
 
 def _keras_handler(bundle: Path) -> MessageHandler:
-    """Judge each message's window as the notebook does."""
+    """Return a handler that judges each message's window with Keras' `predict`, as the notebook does."""
     import keras
 
     model = keras.models.load_model(bundle / "model.keras", compile=False)
@@ -55,6 +56,7 @@ def _keras_handler(bundle: Path) -> MessageHandler:
 
 
 def _scoring_handler(bundle: Path, score: ScoreFunction) -> MessageHandler:
+    """Return a handler that decodes a message, scales its topic's window, and scores it."""
     import numpy as np
 
     scaler = json.loads((bundle / "scaler.json").read_bytes())
@@ -81,14 +83,14 @@ CLIENT_KINDS: dict[str, Callable[[Path], MessageHandler] | None] = {
     "onnx": _onnx_handler,
     "keras": _keras_handler,
 }
-"""What each makes of a message; None: it only counts."""
+"""How each kind processes messages; None: it only counts them."""
 
 
 class _MessageCounter:
-    """Counts messages, and says when each total is reached."""
+    """Counts messages, and prints the time when each total is reached."""
 
     def __init__(self, totals: list[int]) -> None:
-        self._totals = deque([*totals, 0])  # the 0 is never reached
+        self._totals = deque([*totals, 0])  # 0 is never reached: it stands for "no further total"
         self._next_total = self._totals.popleft()
         self._count = 0
 
@@ -100,10 +102,10 @@ class _MessageCounter:
 
 
 def main() -> None:
-    """Subscribe, work, and say when each total is reached, until killed."""
+    """Subscribe and process messages until killed."""
     kind, port, qos, bundle = sys.argv[1:5]
     counter = _MessageCounter([int(text) for text in sys.argv[5:]])
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="rival")
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id="paho-client")
     make_handler = CLIENT_KINDS[kind]
     if make_handler is None:
         client.on_message = counter.count

@@ -1,4 +1,4 @@
-"""Processes of the bench's own: a broker, senders, and what the kernel says of any of them."""
+"""Processes of the benchmarks: broker and senders, and the processor time of any process."""
 
 import os
 import subprocess
@@ -15,14 +15,14 @@ __all__ = ["Broker", "LineProcess", "cpu_seconds", "running_sender", "wait_until
 
 _CLOCK_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _IDLE_POLL_S = 0.2
-"""How long a process must do nothing to be at rest, in seconds."""
+"""Seconds in which an idle process computes for at most `_MAX_IDLE_TICKS`."""
 _MAX_IDLE_TICKS = 1
 
 
 class Broker(Mosquitto):
-    """Mosquitto without limits: what is sent arrives, however far a subscriber lags behind.
+    """Mosquitto without queue limits, so that it drops nothing however far a subscriber lags behind.
 
-    Its log names each subscription.
+    Its log has a line for each subscription.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,18 +36,18 @@ class Broker(Mosquitto):
         )
 
     def subscription_log(self) -> str:
-        """Return the log: a line for each subscription."""
+        """Return the log, which has a line for each subscription."""
         return self._config_file.with_suffix(".log").read_text()
 
 
 class LineProcess:
-    """A process that says a line when something has happened.
+    """A process of this package that prints a line for each event, and continues on a line of input.
 
     Parameters
     ----------
-    module : of this package.
-    arguments : for it.
-    log : takes what it says on stderr.
+    module : module of `tests.bench` to run.
+    arguments : its command line.
+    log : file for its stderr.
     """
 
     def __init__(self, module: str, arguments: list[str], log: Path) -> None:
@@ -62,25 +62,25 @@ class LineProcess:
         self._log = log
 
     def read_line(self) -> str:
-        """Wait for its next line."""
+        """Wait for its next line, and return it without the line break; fail if the process ended."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, f"{self.process.args!r} ended: {self._log.read_text()}"
         return line.strip()
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Send it a line feed, for which it waits."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
 
     def wait_exit(self) -> None:
-        """Wait for its end."""
+        """Wait until it ends, and require exit code 0."""
         assert self.process.wait(60.0) == 0, self._log.read_text()
         self.close()
 
     def close(self) -> None:
-        """End it."""
+        """Kill it and close its pipes."""
         self.process.kill()
         self.process.wait(TIMEOUT_S)
         for stream in (self.process.stdin, self.process.stdout):
@@ -90,7 +90,7 @@ class LineProcess:
 
 @contextmanager
 def running_sender(port: int, workload: Workload, folder: Path, batch_size: int = 0) -> Iterator[LineProcess]:
-    """Start a sender that has its packets ready; it sends a handful at a time, or all at once."""
+    """Start a sender and wait for its packets; each `resume` sends `batch_size` messages (0: all of them)."""
     arguments = [str(port), workload.to_json(), str(batch_size or workload.message_count)]
     process = LineProcess("sender", arguments, folder / "sender.log")
     try:
@@ -102,13 +102,13 @@ def running_sender(port: int, workload: Workload, folder: Path, batch_size: int 
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return how long a process has computed, in user and system mode, all threads together."""
+    """Return the processor time of a process in seconds: user and system mode, all threads."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _CLOCK_TICKS_PER_S
 
 
 def wait_until_idle(pid: int) -> None:
-    """Wait until a process does nothing any more."""
+    """Wait until a process hardly uses the processor."""
     timer = threading.Event()
     last_cpu_s = -1.0
     while (cpu_s := cpu_seconds(pid)) - last_cpu_s > _MAX_IDLE_TICKS / _CLOCK_TICKS_PER_S:

@@ -1,7 +1,7 @@
-"""Counts all bytes that the broker sends: `python -m tests.bench.raw_subscriber PORT BYTES`.
+"""Counts the bytes that the broker sends: `python -m tests.bench.raw_subscriber PORT BYTES`.
 
-No subscriber is faster than this. It looks only every few milliseconds, for a broker whose every packet wakes
-somebody up is slower.
+No subscriber can be faster. It reads the socket only every few milliseconds, because a broker whose every
+packet wakes a subscriber up is slower.
 """
 
 import os
@@ -16,11 +16,11 @@ __all__ = ["main"]
 
 _RECV_BYTES = 1 << 20
 _POLL_INTERVAL_S = 0.002
-"""Seconds between two looks: the fastest of 0, 0.5, 2 and 10 ms where mosquitto had a core of its own."""
+"""Seconds between two reads: the fastest of 0, 0.5, 2 and 10 ms when mosquitto had a core of its own."""
 
 
 def main() -> None:
-    """Subscribe at QoS 0, and say when so many bytes have come (monotonic seconds)."""
+    """Subscribe with QoS 0, and print the monotonic time when BYTES bytes have arrived."""
     bytes_left = int(sys.argv[2])
     with (
         Connection(int(sys.argv[1]), "raw-subscriber") as connection,
@@ -35,7 +35,7 @@ def main() -> None:
             bytes_left -= len(sock.recv(_RECV_BYTES))
             time.sleep(_POLL_INTERVAL_S)
         print(time.monotonic(), flush=True)
-        sys.stdin.readline()  # what it took is read before it goes
+        sys.stdin.readline()  # stay alive until the benchmark has read this process's processor time
 
 
 if __name__ == "__main__":

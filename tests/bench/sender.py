@@ -1,7 +1,9 @@
-"""A process that sends a feed flat out: `python -m tests.bench.sender PORT FEED HANDFUL`.
+"""A process that sends a workload as fast as possible.
 
-The load must not be what is measured: packets are made beforehand and go out in large pieces, and of the
-broker's confirmations only the bytes are counted.
+Run as `python -m tests.bench.sender PORT WORKLOAD BATCH_SIZE`.
+
+The sender must not limit the result, so packets are made before the measurement and written in large chunks,
+and acknowledgements are not parsed: only their bytes are counted.
 """
 
 import os
@@ -18,17 +20,17 @@ from tests.chaos.raw_mqtt import Connection
 __all__ = ["main"]
 
 _PACKETS_PER_WRITE = 250
-"""Packets that go out at once."""
+"""Packets that are written to the socket at once."""
 _MAX_UNACKED = 20_000
-"""A client that numbers its packets has 65,535 numbers."""
+"""Unacknowledged packets at which it waits: there are only 65,535 packet ids."""
 _PUBACK_BYTES = 4
 _RECV_BYTES = 1 << 16
 
 
 def main() -> None:
-    """Make the packets and say `ready`; with each line of input say the time and send a handful of them.
+    """Make the packets and print `ready`; for each line of input, print the time and send a batch.
 
-    The time is in monotonic seconds, which all processes share.
+    The time is in monotonic seconds, which are the same in all processes.
     """
     workload, batch_size = Workload.from_json(sys.argv[2]), int(sys.argv[3])
     packets = workload.packets()
@@ -54,9 +56,9 @@ def _split_packets(packets: list[bytes]) -> Iterator[list[bytes]]:
 
 
 def _send_chunks(sock: socket.socket, chunks: list[tuple[int, bytes]], *, expect_acks: bool) -> None:
-    """Send all; where the broker confirms, wait for that, so that its numbers never run out."""
+    """Send all chunks; with QoS 1, wait for acknowledgements, so that packet ids never run out."""
     sock.settimeout(60.0)
-    unacked_bytes = 0  # of confirmations that are still to come
+    unacked_bytes = 0  # bytes of PUBACKs that haven't arrived yet
     for count, chunk in chunks:
         sock.sendall(chunk)
         unacked_bytes += count * _PUBACK_BYTES if expect_acks else 0

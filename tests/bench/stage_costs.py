@@ -1,6 +1,6 @@
-"""What each stage costs: the daemon's own stages on batches of messages, one after the other.
+"""Processor time of each stage: the daemon's own stages on batches of messages, one after the other.
 
-They run in a process of their own: `python -m tests.bench.stage_costs BUNDLE FOLDER FEED`.
+They run in their own process: `python -m tests.bench.stage_costs BUNDLE FOLDER WORKLOAD`.
 """
 
 import json
@@ -43,7 +43,7 @@ SUBJECT = "ours by stage, 1 % alerts"
 _MESSAGE_COUNT = 100_000
 _BATCH_MESSAGES = 1024
 _DIGEST_INTERVAL_BATCHES = 16
-"""Batches between two looks of the page: a second apart, at the speed that a shared core reaches."""
+"""Batches between two updates of the live page: about a second, at the speed that a shared core reaches."""
 _GROUP_COUNT, _FAULTY_GROUP_COUNT = 1000, 10
 _WARM_UP_MESSAGES = WARM_UP_READINGS * _GROUP_COUNT
 """Messages until every group is judged."""
@@ -67,21 +67,21 @@ def measure_stages(config: BenchConfig) -> list[Measurement]:
 
 
 class _StageTimer:
-    """Adds up what this thread computes, by stage."""
+    """Sums the processor time of the current thread by stage."""
 
     def __init__(self) -> None:
         self.cpu_s_by_stage: Counter[str] = Counter()
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Count what happens meanwhile as this stage's."""
+        """Add the processor time of the `with` block to a stage."""
         started_at = time.thread_time()
         yield
         self.cpu_s_by_stage[stage] += time.thread_time() - started_at  # type: ignore[assignment]
 
 
 class _TimedScorer:
-    """Scores as another does, on the clock."""
+    """Scores with another scorer, and measures its time as the stage `classify`."""
 
     def __init__(self, scorer: Scorer, timer: _StageTimer) -> None:
         self._scorer = scorer
@@ -94,7 +94,7 @@ class _TimedScorer:
 
 
 class _TimedPipeline:
-    """The stages, with a store behind them and no broker."""
+    """The stages with a store, without a broker."""
 
     def __init__(self, folder: Path, store: Path) -> None:
         settings = Settings(alerts=AlertSettings(mode="every_window"), store=StoreSettings(path=store))
@@ -133,9 +133,9 @@ class _TimedPipeline:
         self._batch_count = 0
 
     def process(self, contents: list[tuple[str, bytes]]) -> None:
-        """Do with a batch, topics and payloads, what session and pipeline do."""
+        """Process a batch of (topic, payload) as the MQTT session and the pipeline do."""
         measure, groups = self.timer.measure, self._groups
-        with measure("inbox"):
+        with measure("inbox"):  # the receive queue
             self._receive_queue.put([(topic, payload, None, False) for topic, payload in contents])
             batch = self._receive_queue.take(0.0)
         with measure("decode"):
@@ -174,7 +174,7 @@ class _TimedPipeline:
                 self._live.apply_pending()
 
     def cpu_seconds(self) -> dict[str, float]:
-        """Return CPU seconds by stage, in the order of the stages."""
+        """Return the CPU seconds of each stage, in the order of the stages."""
         stages = (
             "inbox", "decode", "window", "baseline", "scale", "classify", "decide", "board", "publish",
             "commit", "page",
@@ -183,7 +183,7 @@ class _TimedPipeline:
 
 
 def _publish_all(outbox: Outbox) -> None:
-    """Have the broker take and confirm all at once."""
+    """Mark all messages of the outbox as sent and acknowledged, as if the broker answered at once."""
     token = 0
     while outbox.first():
         token += 1
@@ -192,7 +192,7 @@ def _publish_all(outbox: Outbox) -> None:
 
 
 def main() -> None:
-    """Say what each stage takes, in CPU seconds a million readings, as JSON."""
+    """Print as JSON how many CPU seconds each stage takes for a million readings, after the warm-up."""
     folder, store, workload = (
         Path(sys.argv[1]),
         Path(sys.argv[2]) / "state.db",
@@ -214,7 +214,7 @@ def main() -> None:
 
 
 def _process_all(pipeline: _TimedPipeline, contents: Iterator[tuple[bytes, bytes]]) -> None:
-    """Let messages go through in batches."""
+    """Process messages in batches of `_BATCH_MESSAGES`."""
     while batch := [(topic.decode(), payload) for topic, payload in islice(contents, _BATCH_MESSAGES)]:
         pipeline.process(batch)
 

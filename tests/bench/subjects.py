@@ -1,4 +1,4 @@
-"""What is measured: each a process that counts the messages that it has dealt with."""
+"""The measured subscribers: each is a process that counts the messages which it has processed."""
 
 import os
 import subprocess
@@ -17,9 +17,10 @@ from tests.support.processes import Monitor
 __all__ = ["MonitorPerLineSubject", "MonitorSubject", "MosquittoSub", "ReportingSubject", "Subject"]
 
 _POLL_INTERVALS_S = (0.02, 0.5)
-"""Seconds between two looks at the monitor's counters: each costs it 2 ms, so there are few until the end."""
+"""Shortest and longest time in seconds between two scrapes of the monitor's counters. A scrape costs the
+monitor 2 ms, so scrapes are rare until shortly before the end."""
 _STALL_TIMEOUT_S = 30
-"""Seconds without any progress."""
+"""Seconds without progress until a wait fails."""
 _SETTINGS_TEMPLATE = """[alerts]
 mode = "{mode}"
 [windows]
@@ -28,16 +29,16 @@ stale_after = 3600
 
 
 class Subject(ABC):
-    """A process under test."""
+    """A measured process."""
 
     pid: int
 
     def cpu_seconds(self) -> float:
-        """Return how long it has computed."""
+        """Return the processor time that it has used, in seconds."""
         return cpu_seconds(self.pid)
 
     def resident_mb(self) -> float:
-        """Return how much memory it has now, in MiB."""
+        """Return its resident memory in MiB."""
         return resident_mb(self.pid)
 
     @abstractmethod
@@ -46,25 +47,25 @@ class Subject(ABC):
 
     @abstractmethod
     def wait_for_count(self, total: int) -> float:
-        """Wait until it has dealt with so many readings since its start; return when, monotonic seconds."""
+        """Wait until it has processed `total` readings since its start; return the monotonic time of that."""
 
     def wait_until_idle(self) -> None:
-        """Wait until it has nothing left to do."""
+        """Wait until it has processed everything."""
         wait_until_idle(self.pid)
 
     @abstractmethod
     def close(self) -> None:
-        """End it."""
+        """Kill it."""
 
 
 class ReportingSubject(Subject):
-    """A process of this package that says when it is subscribed, and when it has reached each total.
+    """A process of this package that reports when it is subscribed and when it has reached each total.
 
     Parameters
     ----------
-    module : of the package.
-    arguments : for it; the totals are among them.
-    folder : for its log.
+    module : module of `tests.bench` to run.
+    arguments : its command line, which contains the totals.
+    folder : folder for its log.
     """
 
     def __init__(self, module: str, arguments: list[object], folder: Path) -> None:
@@ -78,7 +79,7 @@ class ReportingSubject(Subject):
         self.pid = self._process.process.pid
         assert self._process.read_line() == "ready"
 
-    def wait_for_count(self, total: int) -> float:  # noqa: ARG002, it was told its totals
+    def wait_for_count(self, total: int) -> float:  # noqa: ARG002, the totals were given on its command line
         assert self._process is not None
         return float(self._process.read_line())
 
@@ -88,14 +89,14 @@ class ReportingSubject(Subject):
 
 
 class MosquittoSub(Subject):
-    """The broker's own subscriber, which ends when its count is reached."""
+    """mosquitto_sub, which ends after `total` messages."""
 
     def __init__(self, broker: Broker, qos: int, total: int) -> None:
         self._broker = broker
         self._command = [
-            "mosquitto_sub", "-p", str(broker.port), "-i", "mosquitto-sub", "-t", TOPIC_FILTER, "-q", str(qos),
-            "-C", str(total), "-W", str(_STALL_TIMEOUT_S),
-        ]  # fmt: skip
+            *("mosquitto_sub", "-p", str(broker.port), "-i", "mosquitto-sub"),
+            *("-t", TOPIC_FILTER, "-q", str(qos), "-C", str(total), "-W", str(_STALL_TIMEOUT_S)),
+        ]
         self._process: subprocess.Popen[bytes] | None = None
         self._final_cpu_s: float | None = None
 
@@ -104,7 +105,7 @@ class MosquittoSub(Subject):
         self.pid = self._process.pid
         wait_until(lambda: "mosquitto-sub" in self._broker.subscription_log(), "mosquitto_sub subscribes")
 
-    def wait_for_count(self, total: int) -> float:  # noqa: ARG002, it was told its total
+    def wait_for_count(self, total: int) -> float:  # noqa: ARG002, the total was given on its command line
         _, status, usage = os.wait4(self.pid, 0)
         ended_at = time.monotonic()
         assert status == 0, f"mosquitto_sub ended with {status}"
@@ -125,10 +126,14 @@ class MonitorSubject(Subject):
 
     Parameters
     ----------
-    qos : what it subscribes with.
-    mode : of its alerts.
-    readings_per_message : readings in a message: what finds no room is counted by messages.
-    line : the only one that it subscribes to, with names of its own for all that it publishes; "" for all.
+    broker : it connects to this broker.
+    folder : folder for its files.
+    bundle : folder of its bundle.
+    qos : QoS of its subscription.
+    mode : `alerts.mode`.
+    readings_per_message : needed to count dropped readings, because the outcome `overflow` counts messages.
+    line : the only line of the plant that it subscribes to, with its own base topic and client id; "" for
+        all.
     """
 
     def __init__(
@@ -150,7 +155,7 @@ class MonitorSubject(Subject):
             self._environment["MONITOR_MQTT__CLIENT_ID"] = f"monitor-{line}"
         self._monitor = Monitor(folder, bundle.absolute(), broker.port, settings, mqtt)
         self._readings_per_message = readings_per_message
-        self._judged_before = 0  # when it was last at rest
+        self._judged_before = 0  # readings judged at the last `wait_until_idle`
 
     def start(self) -> None:
         self._monitor.start(environment=self._environment)
@@ -159,11 +164,11 @@ class MonitorSubject(Subject):
         self.pid = self._monitor.process.pid
 
     def wait_until_idle(self) -> None:
-        super().await_rest()
+        super().wait_until_idle()
         self._judged_before = self._outcome_counts()["judged"]
 
     def judged_count(self) -> int:
-        """Return how many readings it has judged since it was last waited for to be at rest."""
+        """Return how many readings it has judged since the last `wait_until_idle`."""
         return self._outcome_counts()["judged"] - self._judged_before
 
     def _outcome_counts(self) -> dict[str, int]:
@@ -176,7 +181,7 @@ class MonitorSubject(Subject):
         return counts
 
     def peak_mb(self) -> float:
-        """Return the most memory it ever had, in MiB."""
+        """Return its peak resident memory, in MiB."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
@@ -184,7 +189,7 @@ class MonitorSubject(Subject):
         return _wait_for_count(self.processed_count, total)
 
     def processed_count(self) -> int:
-        """Return how many readings it has dealt with."""
+        """Return how many readings have an outcome, dropped ones included."""
         outcomes = self._outcome_counts()
         return sum(outcomes.values()) + (self._readings_per_message - 1) * outcomes["overflow"]
 
@@ -193,7 +198,7 @@ class MonitorSubject(Subject):
 
 
 class MonitorPerLineSubject(Subject):
-    """Several of them, each with a line of the plant."""
+    """Several monitors, each of which subscribes to one line of the plant."""
 
     def __init__(self, broker: Broker, folder: Path, bundle: Path) -> None:
         self._monitors = []
@@ -213,15 +218,15 @@ class MonitorPerLineSubject(Subject):
         return sum(monitor.resident_mb() for monitor in self._monitors)
 
     def peak_mb(self) -> float:
-        """Return the most memory they ever had, in MiB."""
+        """Return the sum of their peak resident memories, in MiB."""
         return sum(monitor.peak_mb() for monitor in self._monitors)
 
     def judged_count(self) -> int:
-        """Return how many readings they have judged since they were last waited for to be at rest."""
+        """Return how many readings they have judged since the last `wait_until_idle`."""
         return sum(monitor.judged_count() for monitor in self._monitors)
 
     def wait_for_count(self, total: int) -> float:
-        return _wait_for_count(lambda: sum(one.processed_count() for one in self._monitors), total)
+        return _wait_for_count(lambda: sum(monitor.processed_count() for monitor in self._monitors), total)
 
     def wait_until_idle(self) -> None:
         for monitor in self._monitors:
@@ -233,7 +238,7 @@ class MonitorPerLineSubject(Subject):
 
 
 def _wait_for_count(count: Callable[[], int], total: int) -> float:
-    """Wait for a count, looking the more seldom the farther it is; return when, monotonic seconds."""
+    """Wait until a count reaches a total, polling less often while it is far away; return the time."""
     timer = threading.Event()
     started_at = changed_at = time.monotonic()
     first = last = count()

@@ -1,4 +1,4 @@
-"""What the figures are to reach, and whether they do."""
+"""Performance targets, and whether the measurements meet them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ __all__ = ["evaluate_targets", "table_lines"]
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """One figure, or its ratio to another of the same round."""
+    """A limit for one measurement, or for its ratio to another measurement of the same round."""
 
     description: str
     key: MeasurementKey
     limit: float
     divisor: MeasurementKey | None = None
     is_minimum: bool = True
-    """Whether it is to be at least the limit, and not at most."""
+    """Whether the limit is a minimum; otherwise it is a maximum."""
 
 
 _MONITOR, _MONITOR_NO_BASELINE = monitor_name(1_000), monitor_name(1_000, baseline=False)
@@ -97,9 +97,9 @@ _TARGETS = (
 
 
 def evaluate_targets(rounds: Sequence[Sequence[Measurement]]) -> list[dict[str, str | float | bool]]:
-    """Return figure, bar, what was measured (the median of the rounds), and whether that is enough.
+    """Return for each target its description, its limit, the median of the rounds, and whether it is met.
 
-    A round that lacks a figure doesn't count, and a bar that no round tells of is left out.
+    Rounds without the measurement are ignored, and so are targets that no round has a measurement for.
     """
     results: list[dict[str, str | float | bool]] = []
     by_round = [
@@ -128,7 +128,7 @@ def evaluate_targets(rounds: Sequence[Sequence[Measurement]]) -> list[dict[str, 
 
 
 def table_lines(results: list[dict[str, str | float | bool]]) -> list[str]:
-    """Return the lines of a table in Markdown."""
+    """Return the lines of a Markdown table."""
     rows = [("figure", "bar", "measured", "met"), ("---", "---:", "---:", "---")]
     for result in results:
         limit = f"{'>=' if result['least'] else '<='} {result['bar']:g}"

@@ -7,7 +7,7 @@ from tests.bench.measurements import Measurement
 
 
 def test_bench(tmp_path: Path, toy_bundle: Path) -> None:
-    """A few rows at the smallest scale give figures, a table and JSON, however fast it was."""
+    """A few rows at the smallest scale give measurements, a table and JSON; their speed isn't checked."""
     out = tmp_path / "out"
     rows = ["bare", "1000", "echo", "stage"]
     assert main([*rows, "--bundle", str(toy_bundle), "--rounds=1", "--scale=0.002", f"--out={out}"]) == 0
@@ -29,7 +29,7 @@ def test_bench(tmp_path: Path, toy_bundle: Path) -> None:
 
 
 def test_target_is_median_of_ratios() -> None:
-    """What is held to a bar is the median of the rounds' ratios, and not the ratio of medians."""
+    """A target is compared with the median of the rounds' ratios, not with the ratio of the medians."""
     rounds = [
         [
             Measurement("ours, QoS 0, 1,000 groups", "windows/s", monitor_rate),

@@ -1,4 +1,4 @@
-"""How much each subject takes when it comes flat out, and what that costs."""
+"""Throughput of each subject when messages arrive as fast as possible, and its processor time and memory."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -41,27 +41,28 @@ STARTUP_S = "start to ready, s"
 _PEAK_MB = "peak MiB under the flood"
 _DROPPED_PERCENT = "dropped, %"
 _WARM_UP_BATCH_MESSAGES = 5000
-"""Messages of the monitor's warm-up under way at a time: few enough to find room, and for memory's sake."""
+"""Messages of the monitor's warm-up that are sent at a time: few enough to fit the receive queue, and not to
+raise its peak memory."""
 
 SubjectT = TypeVar("SubjectT", bound=Subject)
 
 
 @dataclass(frozen=True, slots=True)
 class _FloodResult:
-    """How one went."""
+    """Result of one flood."""
 
     startup_s: float
-    """Seconds from the start of the process to its being subscribed."""
+    """Seconds from the start of the process until it is subscribed."""
     resident_mb: float
-    """MiB, after the warm-up."""
+    """Resident memory after the warm-up, in MiB."""
     duration_s: float
-    """From the first message sent to the last one dealt with."""
+    """Seconds from sending the first message until the last one is processed."""
     cpu_s: float
-    """Seconds that the subject computed in them."""
+    """Processor time of the subject in this time, in seconds."""
 
 
 def paho_name(qos: int) -> str:
-    """Return what the subject is called that throughput is compared with."""
+    """Return the row name of the bare paho client, which throughput is compared with."""
     return f"bare paho, QoS {qos}"
 
 
@@ -74,19 +75,23 @@ def flood_paho_client(
     qos: int = 0,
     group_count: int = 1000,
 ) -> list[Measurement]:
-    """Flood one of `rivals.KINDS`."""
-    workload = config.workload(message_count, group_count, qos=qos, first=WARM_UP_READINGS)
+    """Flood one of `paho_clients.CLIENT_KINDS`."""
+    workload = config.workload(message_count, group_count, qos=qos, readings_before=WARM_UP_READINGS)
     warm_up = replace(workload, message_count=WARM_UP_READINGS * group_count, readings_before=0, qos=1)
     cumulative_counts = [warm_up.message_count, warm_up.message_count + workload.message_count]
     with _flood(
-        config.empty_folder(name), warm_up, workload,
-        lambda broker, folder: ReportingSubject("paho_clients", [client_kind, broker.port, qos, config.bundle, *cumulative_counts], folder),
-    ) as (_, result):  # fmt: skip
+        config.empty_folder(name),
+        warm_up,
+        workload,
+        lambda broker, folder: ReportingSubject(
+            "paho_clients", [client_kind, broker.port, qos, config.bundle, *cumulative_counts], folder
+        ),
+    ) as (_, result):
         return _measurements(name, MESSAGES_PER_S, workload.message_count, result, workload)
 
 
 def flood_mosquitto_sub(config: BenchConfig, name: str, message_count: int) -> list[Measurement]:
-    """Flood mosquitto_sub, which has no use for a warm-up."""
+    """Flood mosquitto_sub, which needs no warm-up."""
     workload = config.workload(message_count)
     with _flood(
         config.empty_folder(name),
@@ -98,7 +103,7 @@ def flood_mosquitto_sub(config: BenchConfig, name: str, message_count: int) -> l
 
 
 def flood_raw_subscriber(config: BenchConfig, name: str, message_count: int) -> list[Measurement]:
-    """Flood what only counts bytes: as fast as broker and machine can be."""
+    """Flood a subscriber that only counts bytes, to measure the limit of broker and machine."""
     workload = config.workload(message_count)
     total_bytes = sum(map(len, workload.packets()))
     with _flood(
@@ -119,9 +124,13 @@ def flood_monitor(
     group_count: int = 1000,
     readings_per_message: int = 1,
 ) -> list[Measurement]:
-    """Flood the monitor, once each group has been judged and its state is published."""
+    """Flood the monitor, after a warm-up in which each group is judged and its state published."""
     workload = config.workload(
-        message_count, group_count, qos=qos, array=readings_per_message, first=WARM_UP_READINGS
+        message_count,
+        group_count,
+        qos=qos,
+        readings_per_message=readings_per_message,
+        readings_before=WARM_UP_READINGS,
     )
     return _measure_monitor(
         config,
@@ -136,8 +145,8 @@ def flood_monitor(
 def flood_monitor_per_line(
     config: BenchConfig, name: str, message_count: int, *, group_count: int = 1000
 ) -> list[Measurement]:
-    """Flood several monitors, each of which has a line of the plant."""
-    workload = config.workload(message_count, group_count, first=WARM_UP_READINGS)
+    """Flood several monitors, each of which subscribes to one line of the plant."""
+    workload = config.workload(message_count, group_count, readings_before=WARM_UP_READINGS)
     return _measure_monitor(
         config, name, workload, lambda broker, folder: MonitorPerLineSubject(broker, folder, config.bundle)
     )
@@ -183,7 +192,7 @@ def _flood(
     workload: Workload,
     make_subject: Callable[[Broker, Path], SubjectT],
 ) -> Iterator[tuple[SubjectT, _FloodResult]]:
-    """Start a subject, warm it up, and flood it; it ends with the context."""
+    """Start a subject, warm it up, and flood it; it lives until the end of the `with` block."""
     broker = Broker(folder)
     broker.start()
     subject = make_subject(broker, folder)
@@ -208,7 +217,7 @@ def _flood(
 
 
 def _send_warm_up(port: int, subject: Subject, workload: Workload, folder: Path) -> int:
-    """Send a feed by handfuls, each when the last one is dealt with; return how many readings that were."""
+    """Send a workload in batches, each after the last one is processed; return the number of readings."""
     batch_size = (
         _WARM_UP_BATCH_MESSAGES
         if isinstance(subject, MonitorSubject | MonitorPerLineSubject)

@@ -1,4 +1,4 @@
-"""Readings as whole MQTT packets, made before any clock runs."""
+"""Readings as complete MQTT packets, which can be made before a measurement starts."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -11,57 +11,58 @@ from tests.chaos.raw_mqtt import publish_packet
 __all__ = ["KEEPALIVE_S", "LINE_COUNT", "TOPIC_FILTER", "Workload"]
 
 TOPIC_FILTER = "plant/+/+/reading"
-"""Subscribes to all of it."""
+"""Matches the topics of all groups."""
 LINE_COUNT = 2
-"""The groups stand in so many lines by turns."""
+"""Lines of the plant, to which the groups belong in turn."""
 KEEPALIVE_S = 300
-"""Seconds: at QoS 0 the broker's answer to a ping stands behind all that was sent before it."""
+"""Long, because the broker's answer to a ping is queued behind all QoS 0 messages that it sent before."""
 _PERIOD_S = 5.0
 """Seconds of event time between two readings of a group: the bundle's sample period."""
 _START_TS = 1e9
-"""Long ago, so that no event time is ahead of a clock."""
+"""In 2001, so that no event time is ahead of the clock."""
 _MAX_PACKET_ID = 65_535
 _VALUE_SETS = 997
-"""Different sets of values: enough that no two neighbours are equal, and made only once."""
+"""Sets of values that are formatted once and used in turn: enough that consecutive readings differ."""
 _NOISE = 0.1
 _FAULT_DEVIATION = 10.0
-"""What makes a reading faulty: the third value is so far, in its own unit, above where it should be."""
+"""Deviation of the third value of a faulty reading from its usual value, in the feature's unit."""
 _HEALTHY_READINGS = 10
-"""Readings of a group before the first such one: if it was healthy once, it stays Faulty for good."""
+"""Healthy readings of a group before its first faulty one; it stays Faulty from then on, because its baseline
+was learned from healthy readings."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What a sender sends: rounds of all groups, a message each."""
+    """The messages that a sender sends: rounds of all groups, one message of each group per round."""
 
     features: tuple[str, ...]
-    """The features."""
+    """Names of the features."""
     feature_means: tuple[float, ...]
-    """Where a healthy reading's values lie, each in its feature's unit."""
+    """Mean of each feature in healthy readings, in its unit."""
     group_count: int
     message_count: int
     readings_per_message: int = 1
-    """Readings in a message; above 1 its payload is an array."""
+    """If more than 1, the payload is an array."""
     readings_before: int = 0
-    """How many readings each group has sent before."""
+    """Readings that each group has sent in earlier workloads; event times continue after them."""
     qos: int = 0
     faulty_group_count: int = 0
-    """So many of the groups send faulty readings, after a few healthy ones."""
+    """Number of groups that send faulty readings, after `_HEALTHY_READINGS` healthy ones."""
 
     @property
     def reading_count(self) -> int:
-        """Return how many readings there are in all."""
+        """Return the number of readings."""
         return self.message_count * self.readings_per_message
 
     @property
     def faulty_message_count(self) -> int:
-        """Return how many messages are of groups that send faulty readings."""
+        """Return the number of messages of groups that send faulty readings."""
         rounds, remainder = divmod(self.message_count, self.group_count)
         last_round_count = sum(group < self.faulty_group_count for group in self._group_order()[:remainder])
         return rounds * min(self.faulty_group_count, self.group_count) + last_round_count
 
     def packets(self) -> Iterator[bytes]:
-        """Yield a PUBLISH packet each message."""
+        """Yield the PUBLISH packet of each message."""
         for index, (topic, payload) in enumerate(self.topics_and_payloads()):
             yield publish_packet(topic, payload, index % _MAX_PACKET_ID + 1, qos=self.qos)
 
@@ -89,7 +90,7 @@ class Workload:
             yield topics[group], payload.encode()
 
     def message_index_lookup(self) -> Callable[[str, float], int]:
-        """Return what tells which message (its index) a group's reading of an event time came in."""
+        """Return a function from a group and an event time to the index of the message with that reading."""
         positions = {_group_name(group): position for position, group in enumerate(self._group_order())}
 
         def message_index(group: str, ts: float) -> int:
@@ -100,16 +101,16 @@ class Workload:
         return message_index
 
     def to_json(self) -> str:
-        """Return it as a sender's argument."""
+        """Return the workload as JSON, for the command line of a sender."""
         return msgspec.json.encode(self).decode()
 
     @staticmethod
     def from_json(text: str) -> "Workload":
-        """Return what `to_json` said."""
+        """Return the workload of a text that `to_json` returned."""
         return msgspec.json.decode(text, type=Workload)
 
     def _group_order(self) -> list[int]:
-        """Return the groups in the order of each round."""
+        """Return the order of the groups, which is the same in each round."""
         order = list(range(self.group_count))
         random.Random(2).shuffle(order)  # noqa: S311, repeatable on purpose
         return order
@@ -121,10 +122,10 @@ class Workload:
 
 
 def _group_name(index: int) -> str:
-    """Return what a group is called."""
+    """Return the name of a group."""
     return f"line{index % LINE_COUNT}/s{index:05}"
 
 
 def _event_time(index: int) -> float:
-    """Return when a group's reading of that number was taken, seconds since the Unix epoch."""
+    """Return the event time of a group's reading of this index, seconds since the Unix epoch."""
     return _START_TS + _PERIOD_S * index

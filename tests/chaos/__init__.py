@@ -1,4 +1,5 @@
-"""Faults done to a real monitor and a real broker, and what came of every reading and every alert.
+"""Fault injection: a real monitor and broker are disturbed, and every reading and alert is accounted for.
 
-`python -m tests.chaos` does them at full length and prints a table; the tests here do a hundredth of it.
+`python -m tests.chaos` runs all scenarios at full length and prints a table; the tests in this folder run
+about a hundredth of each.
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.chaos`: every fault at full length, and a table of what came of it."""
+"""`python -m tests.chaos`: runs every fault scenario at full length and prints a table of the results."""
 
 import argparse
 import random
@@ -32,12 +32,13 @@ _FOLDER = Path("var/chaos")
 
 @dataclass(frozen=True, slots=True)
 class _Scenario:
-    """A row of the table before it is run."""
+    """A fault scenario: one row of the table."""
 
     name: str
     full_count: int
-    """How often or how long at full scale."""
+    """Count at scale 1: repetitions, seconds or readings, whichever `run` takes."""
     run: Callable[[Path, int, int], ResultRow]
+    """Takes an empty folder, the scaled count and the seed."""
 
 
 _SCENARIOS = (
@@ -66,30 +67,29 @@ _COLUMNS = (
     "readings confirmed",
     "readings lost",
     "alerts lost",
-    "second ids",
+    "unexpected ids",
     "unresolved",
-    "invented",
-    "repeats (allowed)",
+    "unexpected events",
+    "duplicates (allowed)",
     "remarks",
 )
 
 
 def main() -> int:
-    """Run what the command line asks for; return 1 if a promise was broken."""
+    """Run the scenarios that the command line selects; return 1 if one of them found a problem."""
     parser = argparse.ArgumentParser(prog="make chaos")
-    parser.add_argument("rows", nargs="*", help="words; only rows whose names have one of them")
+    parser.add_argument("rows", nargs="*", help="run only rows whose name contains one of these words")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
-    parser.add_argument("--scale", type=float, default=1.0, help="0.1 is a tenth of everything")
+    parser.add_argument("--scale", type=float, default=1.0, help="0.1 runs a tenth of each row")
     options = parser.parse_args()
     scenarios = [
-        candidate
-        for candidate in _SCENARIOS
-        if not options.rows or set(options.rows) & set(candidate.name.split())
+        scenario
+        for scenario in _SCENARIOS
+        if not options.rows or set(options.rows) & set(scenario.name.split())
     ]
     if not scenarios:
-        parser.error(
-            f"no row has any of these words: {', '.join(candidate.name for candidate in _SCENARIOS)}"
-        )
+        names = ", ".join(scenario.name for scenario in _SCENARIOS)
+        parser.error(f"no row's name contains any of these words; the rows are: {names}")
     shutil.rmtree(_FOLDER, ignore_errors=True)
     _FOLDER.mkdir(parents=True)
     rows = []
@@ -109,13 +109,13 @@ def main() -> int:
 
 
 def _run_scenario(scenario: _Scenario, count: int, seed: int) -> ResultRow:
-    """Run one row; what it leaves is kept where a promise was broken."""
+    """Run one scenario; keep its folder if it found a problem, delete it otherwise."""
     folder = _FOLDER / scenario.name.replace(" ", "-")
     try:
         row = scenario.run(folder.absolute(), count, seed)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001, the others are to run, and pytest's failures are of this kind
+    except BaseException as error:  # noqa: BLE001, the other rows must still run; pytest.fail raises BaseException
         traceback.print_exc()
         return ResultRow(scenario.name, count, failures=[f"{type(error).__name__}: {error}"])
     if not row.problems:
@@ -127,9 +127,15 @@ def _table_lines(rows: list[ResultRow]) -> list[str]:
     lines = [_COLUMNS, ("---", *["---:"] * (len(_COLUMNS) - 2), "---")]
     for row in rows:
         counts = (
-            row.repetitions, row.confirmed_readings, row.lost_windows, row.lost_alerts, row.unexpected_ids, row.unresolved_incidents,
-            row.unexpected_events, row.duplicate_events,
-        )  # fmt: skip
+            row.repetitions,
+            row.confirmed_readings,
+            row.lost_windows,
+            row.lost_alerts,
+            row.unexpected_ids,
+            row.unresolved_incidents,
+            row.unexpected_events,
+            row.duplicate_events,
+        )
         remarks = "; ".join(dict.fromkeys([*(f"**{text}**" for text in row.failures), *row.notes]))
         lines.append((row.fault, *(f"{count:,}" for count in counts), remarks.replace("\n", " ")))
     return [f"| {' | '.join(cells)} |" for cells in lines]

@@ -1,4 +1,4 @@
-"""A broker that keeps its promises across a clean stop, and can be killed."""
+"""A mosquitto that persists its sessions across a clean stop and can be killed."""
 
 from pathlib import Path
 
@@ -8,12 +8,12 @@ __all__ = ["Broker"]
 
 
 class Broker(Mosquitto):
-    """Mosquitto as the README asks for it: persistent, and without limits that drop what it confirmed.
+    """Mosquitto with persistence, and without limits that would drop acknowledged messages.
 
     Parameters
     ----------
-    folder : for its configuration and its store.
-    config_lines : further lines of its configuration.
+    folder : where its configuration file and its persistence file are written.
+    config_lines : further lines of its configuration file.
     """
 
     def __init__(self, folder: Path, *config_lines: str) -> None:
@@ -30,7 +30,7 @@ class Broker(Mosquitto):
         )
 
     def kill(self) -> None:
-        """End it without a chance to save anything."""
+        """Send SIGKILL, so that the broker can't save anything."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""The broker stops, or dies."""
+"""Faults of the broker: a clean restart, and a kill."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["kill_broker", "restart_broker"]
 
 
 def restart_broker(folder: Path, count: int, seed: int) -> ResultRow:
-    """Stop the broker as an administrator would, and start it again."""
+    """Stop the broker with SIGTERM, as an administrator would, and start it again, `count` times."""
     total = ResultRow("broker stopped and started", count)
     for mode, repetitions in split_by_mode(count):
         with Harness(folder / mode, seed, mode) as harness:
@@ -28,11 +28,15 @@ def restart_broker(folder: Path, count: int, seed: int) -> ResultRow:
 
 
 def kill_broker(folder: Path, count: int, seed: int) -> ResultRow:
-    """Kill the broker, which forgets what it confirmed: a second subscriber says what it delivered.
+    """Kill the broker `count` times, and expect of the monitor only the readings that the broker delivered.
 
-    The proxy hands on to the last byte what the dying broker had sent, as the witness's own socket does:
-    what a broken connection swallows is the broker's to send again, and this broker can't. It also remembers
-    it, for a witness that is slower than the monitor gets less.
+    A killed broker forgets readings that it had acknowledged to the publisher, so the readings that it sent
+    to either of two subscribers, the monitor and an input recorder, are the ones that must be judged.
+
+    The monitor connects through a proxy that forwards every byte which the killed broker had already sent, as
+    the recorder's own socket does: normally a broker sends again what was lost with a connection, but this
+    broker has forgotten it. The proxy also records these bytes, because a recorder that is slower than the
+    monitor has received fewer readings than the monitor when the broker dies.
     """
     total = ResultRow("broker killed (kill -9), against a second subscriber", count)
     for mode, repetitions in split_by_mode(count):
@@ -69,17 +73,17 @@ def kill_broker(folder: Path, count: int, seed: int) -> ResultRow:
 
 
 def _kill_and_restart_broker(harness: Harness, input_recorder: Recorder) -> None:
-    """Kill the broker and start it; return when everybody has come back, the plant excepted."""
+    """Kill and start the broker; return once the monitor and both recorders are subscribed again."""
     reconnects = harness.monitor.metric("mqtt_reconnects_total")
     harness.broker.kill()
     harness.load_generator.disconnect()
     harness.wait_for(
         lambda: not (input_recorder.subscribed.is_set() or harness.recorder.subscribed.is_set()),
-        "it is noticed",
+        "both recorders notice the broken connection",
     )
     harness.broker.start()
     harness.wait_for(
-        lambda: harness.monitor.metric("mqtt_reconnects_total") > reconnects, "the monitor comes back"
+        lambda: harness.monitor.metric("mqtt_reconnects_total") > reconnects, "the monitor reconnects"
     )
     harness.wait_ready()
     input_recorder.start()
@@ -87,11 +91,12 @@ def _kill_and_restart_broker(harness: Harness, input_recorder: Recorder) -> None
 
 
 def _delivered_readings(sent_readings: list[Reading], delivered_packets: list[Packet]) -> list[Reading]:
-    """Return the readings that the witness or the monitor was handed, each group's in order."""
+    """Return the sent readings that the broker delivered to the recorder or the monitor, in sending order."""
     readings_by_key = {(reading.topic.decode(), reading.ts): reading for reading in sent_readings}
     delivered_keys = set()
     for packet in delivered_packets:
         if packet.topic.startswith("plant/"):
-            content = packet.payload[packet.payload.index(b"{") :]  # MQTT 5's properties stand before it
+            # The monitor's MQTT 5 packets have properties before the JSON payload.
+            content = packet.payload[packet.payload.index(b"{") :]
             delivered_keys.add((packet.topic, float(json.loads(content)["ts"])))
     return [reading for key, reading in readings_by_key.items() if key in delivered_keys]

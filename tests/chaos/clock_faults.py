@@ -1,4 +1,4 @@
-"""Readings with every kind of wrong time, sent through the real stages and through the reference model."""
+"""Readings with wrong event times of every kind, for the real stages and for the reference model."""
 
 import json
 import random
@@ -22,28 +22,32 @@ from tests.support.toy_bundle import NAMES, STEPS
 __all__ = ["Comparison", "compare_with_reference_model"]
 
 _MAX_GAP, _MAX_SKEW, _STALE_AFTER = 15.0, 60.0, 60.0
-_MAX_BATCH_MESSAGES = 300  # messages
+_MAX_BATCH_MESSAGES = 300
 _MAX_ARRAY_READINGS = 6
 _HOUR_S = 3600.0
 _PERIOD_S = 5.0
 _MALFORMED_PAYLOADS: list[Any] = [b"no JSON", b"[]", b'{"ts":1}', b"\xff", b'{"ts":"1e9"}', b"[" * 5000]
 
 ExpectedElement = tuple[float | None, tuple[float, ...] | None]
-"""Event time and values of what one element of a payload should be read as; no values: unreadable."""
+"""Event time and values that one element of a payload should decode to. Values None: the element is
+unreadable."""
 
 
 @dataclass
 class Comparison:
-    """What both made of the same readings."""
+    """Result of sending the same readings to the stages and to the reference model."""
 
     reading_count: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
+    """The reference model's outcomes."""
     window_count: int = 0
+    """Windows that were judged."""
     differences: list[str] = field(default_factory=list)
+    """At most the first differing outcome, refusal and window of the batch in which they occurred."""
 
 
 class _MessageGenerator:
-    """Groups whose clocks go as they like."""
+    """Generates messages of groups with sometimes wrong clocks, and advances the monitor's two clocks."""
 
     def __init__(self, seed: int, group_count: int) -> None:
         self._rng = random.Random(seed)  # noqa: S311, repeatable on purpose
@@ -51,16 +55,20 @@ class _MessageGenerator:
         """The monotonic clock, seconds."""
         self._clock_jump = 0.0
         self._last_ts = {f"g{number}": NOW for number in range(group_count)}
-        # A group's clock is right most of the time, or an hour or a day off, or in the year 1970.
+        # What a group's clock may be set to, in seconds from the wall clock: mostly right, else 100 s ahead,
+        # an hour off, a day behind, or 1970.
         self._clock_offsets = (0.0, 0.0, 0.0, 0.0, 100.0, _HOUR_S, -_HOUR_S, -24 * _HOUR_S, -NOW)
 
     @property
     def wall_time(self) -> float:
-        """The wall clock: it jumps, back as well."""
+        """The wall clock, seconds since the Unix epoch; it jumps forwards and backwards."""
         return NOW + self.monotonic_s + self._clock_jump
 
     def advance_time(self, message_count: int) -> None:
-        """Let as much time pass as so many messages take, or enough for groups to fall silent."""
+        """Advance the clocks by about the time that the messages take, now and then by 20 to 130 s.
+
+        The longer pauses may exceed `_STALE_AFTER`, so groups become silent.
+        """
         rng = self._rng
         expected_s = min(_PERIOD_S * message_count / len(self._last_ts), _STALE_AFTER / 2)
         self.monotonic_s += (
@@ -70,7 +78,7 @@ class _MessageGenerator:
             self._clock_jump = rng.choice((0.0, 0.0, 0.0, 0.0, 1.0, -1.0)) * rng.uniform(0, 2) * _HOUR_S
 
     def next_message(self) -> tuple[str, bytes, list[ExpectedElement]]:
-        """Return a topic, a payload, and what it should be read as."""
+        """Return a topic, a payload, and what each element of the payload should decode to."""
         rng = self._rng
         group = rng.choice(list(self._last_ts))
         topic = f"p/{group}" if rng.random() < 0.99 else f"elsewhere/{group}"
@@ -80,7 +88,8 @@ class _MessageGenerator:
             element, item = self._next_element(group)
             return topic, json.dumps(item).encode(), [element]
         pairs = [self._next_element(group) for _ in range(rng.randint(1, _MAX_ARRAY_READINGS))]
-        # In an array there is no arrival time to stand in for an event time.
+        # In an array, an element without `ts` is unreadable: only a single reading takes its arrival time
+        # instead.
         elements: list[ExpectedElement] = [(ts, None if ts is None else values) for (ts, values), _ in pairs]
         return topic, json.dumps([item for _, item in pairs]).encode(), elements
 
@@ -98,24 +107,24 @@ class _MessageGenerator:
         if draw < 0.03:
             return None
         if draw < 0.08:
-            return last_ts  # once more
+            return last_ts  # a duplicate
         if draw < 0.16:
-            return max(0.0, round(last_ts - 5 * rng.randint(1, 4), 3))  # out of order, perhaps also once more
+            return max(0.0, round(last_ts - 5 * rng.randint(1, 4), 3))  # out of order
         if draw < 0.165:
-            return self.wall_time + _MAX_SKEW  # just about allowed
+            return self.wall_time + _MAX_SKEW  # the most that is allowed
         if draw < 0.20:
             return round(self.wall_time + _MAX_SKEW + rng.choice((0.01, 100, 1e6)), 3)
         if draw < 0.25:
             step = rng.choice((_MAX_GAP, _MAX_GAP + 0.001, 100.0))
         elif draw < 0.27:
-            step = max(0.0, self.wall_time + rng.choice(self._clock_offsets)) - last_ts  # its clock is set
+            step = max(0.0, self.wall_time + rng.choice(self._clock_offsets)) - last_ts  # the clock is set
         else:
             step = _PERIOD_S
         self._last_ts[group] = round(last_ts + step, 3)
         return self._last_ts[group]
 
     def _format_ts(self, ts: float) -> float | int | str:
-        """Return an event time in one of the ways in which it may be written."""
+        """Return an event time in one of the accepted formats: seconds, milliseconds or ISO 8601."""
         draw = self._rng.random()
         if ts == round(ts, 3) and ts > 1e9:
             if draw < 0.1:
@@ -128,7 +137,10 @@ class _MessageGenerator:
 def compare_with_reference_model(
     bundle: Path, count: int, seed: int, *, group_count: int = 30, stride: int = 1
 ) -> Comparison:
-    """Send `count` readings both ways, and compare outcome by outcome and window by window."""
+    """Send `count` readings to the stages and to the reference model, and compare outcomes and windows.
+
+    Stops after the first batch with a difference.
+    """
     comparison = Comparison()
     pipeline = PipelineHarness(bundle, max_gap=_MAX_GAP, max_skew=_MAX_SKEW, stride=stride)
     model = ReferenceModel(STEPS, _MAX_GAP, _MAX_SKEW, _STALE_AFTER, stride)
@@ -140,8 +152,8 @@ def compare_with_reference_model(
     scored_batches: list[ScoredBatch] = []
     original_judge = Scoring.judge
 
-    def recording_judge(chain: Scoring, readings: Readings) -> ScoredBatch:
-        scored_batches.append(original_judge(chain, readings))
+    def recording_judge(scoring: Scoring, readings: Readings) -> ScoredBatch:
+        scored_batches.append(original_judge(scoring, readings))
         return scored_batches[-1]
 
     with patch.object(Scoring, "judge", recording_judge):
@@ -163,7 +175,7 @@ def _enqueue_messages(
         topic, payload, expected_elements = generator.next_message()
         receive_queue.put([(topic, payload, None, False)])
         elements.append(expected_elements)
-        if rng.random() < 0.03:  # the broker wasn't told that we have it
+        if rng.random() < 0.03:  # the acknowledgement was lost, so the broker delivers the message again
             receive_queue.put([(topic, payload, None, True)])
             elements.append(expected_elements)
     return elements
@@ -177,7 +189,7 @@ def _compare_batch(
     scored_batches: list[ScoredBatch],
     pipeline: PipelineHarness,
 ) -> None:
-    """Let the model judge one batch, and note the first differences."""
+    """Process one batch with the reference model, and record the first differences from the stages."""
     expected = []
     arrivals = zip(
         message_batch.arrivals.arrived_at.tolist(), message_batch.arrivals.substitute_ts.tolist(), strict=True
@@ -237,10 +249,12 @@ def _record_first_difference(
     for index, (expected_item, actual_item) in enumerate(zip(expected, actual, strict=False)):
         if expected_item != actual_item:
             comparison.differences.append(
-                f"{subject} {index} after {comparison.reading_count} readings: expected {expected_item}, got {actual_item}"
+                f"{subject} {index} after {comparison.reading_count} readings: "
+                f"expected {expected_item}, got {actual_item}"
             )
             return
     if len(expected) != len(actual):
         comparison.differences.append(
-            f"{subject} after {comparison.reading_count} readings: expected {len(expected)}, got {len(actual)}"
+            f"{subject} after {comparison.reading_count} readings: "
+            f"expected {len(expected)}, got {len(actual)}"
         )

@@ -1,8 +1,8 @@
-"""`sensor-monitor` that kills itself in one of its commits.
+"""`sensor-monitor` that kills itself during one of its commits.
 
-`python -m tests.chaos.commit_crash run --config F`: a file `trap` beside F has the number of the commit and the
-place in it; without that file it is the monitor and nothing else.
-A kill from outside hits a commit, which takes a fraction of a millisecond, once in a blue moon.
+`python -m tests.chaos.commit_crash run --config F`: a file `crash_point` beside F holds the number of the
+commit and one of `CRASH_POINTS`; without that file this is the unmodified monitor. A kill from outside would
+hardly ever hit a commit, which takes a fraction of a millisecond.
 """
 
 import os
@@ -16,12 +16,14 @@ from typing import Any
 from monitor.cli.main import main
 from monitor.storage.store import Store
 
-__all__ = ["CRASH_POINTS"]
+__all__ = ["CRASH_POINTS", "TRIGGER_FILE_NAME"]
+
+TRIGGER_FILE_NAME = "crash_point"
 
 CRASH_POINTS = ("before", "within", "after")
-"""Before the transaction, in the midst of it, or when it is through and nothing has been told of it."""
-# Whatever the monitor wrongly said before its commit has left the process by then.
-_KILL_DELAY_S = 0.03  # seconds
+"""Before the transaction, inside it, or after its commit and before the pipeline knows of it."""
+_KILL_DELAY_S = 0.03
+"""Seconds before the kill: a message that the monitor wrongly published before its commit is sent by then."""
 
 
 def _kill_self() -> None:
@@ -30,7 +32,7 @@ def _kill_self() -> None:
 
 
 def _install_crash_point(target_commit: int, point: str) -> None:
-    """Make the store's save a trap."""
+    """Replace `Store.save` by a version that kills this process in its `target_commit`-th call."""
     original_save = Store.save
     commits_left = target_commit
 
@@ -56,7 +58,7 @@ def _install_crash_point(target_commit: int, point: str) -> None:
 
 
 if __name__ == "__main__":
-    trigger_file = Path(sys.argv[-1]).with_name("trap")
+    trigger_file = Path(sys.argv[-1]).with_name(TRIGGER_FILE_NAME)
     if trigger_file.exists():
         commit_number, crash_point = trigger_file.read_text().split()
         _install_crash_point(int(commit_number), crash_point)

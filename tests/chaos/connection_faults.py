@@ -1,4 +1,4 @@
-"""The connection breaks, stalls or is open at one end only; the subscriber of the alerts is away."""
+"""Faults of connections: the monitor's is cut, stalled or half-open; the alert subscriber's is absent."""
 
 import random
 from pathlib import Path
@@ -8,13 +8,14 @@ from tests.chaos.results import ResultRow
 
 __all__ = ["break_connection", "disconnect_subscriber"]
 
-# The shortest that the settings take: a connection that says nothing is given up after about twice that.
+# The shortest that the settings accept: a silent connection is given up after about twice the keepalive.
 _KEEPALIVE_SETTING = "keepalive = 5"
-_MAX_STALL_S = 12.0  # seconds: beyond keepalive, so some stalls end with the connection and some don't
+_MAX_STALL_S = 12.0
+"""Seconds: longer than the keepalive, so some stalls outlast the connection and some don't."""
 
 
 def break_connection(folder: Path, count: int, seed: int) -> ResultRow:
-    """Cut, stall or half-open the monitor's connection, one after the other."""
+    """Cut, stall and half-close the monitor's connection in turn, `count` times in all."""
     total = ResultRow("connection cut, stalled, half-open", count)
     rng = random.Random(seed)  # noqa: S311, repeatable on purpose
     for mode, repetitions in split_by_mode(count):
@@ -42,11 +43,13 @@ def _break_once(harness: Harness, kind: str, rng: random.Random) -> None:
     else:
         reconnects = harness.monitor.metric("mqtt_reconnects_total")
         harness.proxy.shutdown_broker_side()
-        harness.wait_for(lambda: harness.monitor.metric("mqtt_reconnects_total") > reconnects, "it notices")
+        harness.wait_for(
+            lambda: harness.monitor.metric("mqtt_reconnects_total") > reconnects, "the monitor reconnects"
+        )
 
 
 def disconnect_subscriber(folder: Path, count: int, seed: int) -> ResultRow:
-    """Let the subscriber of the alerts be away for a while, `count` times: its session gets them all."""
+    """Disconnect the alert subscriber for a while, `count` times: its session must receive every alert."""
     total = ResultRow("alert subscriber away", count)
     for mode, repetitions in split_by_mode(count):
         with Harness(folder / mode, seed, mode) as harness:

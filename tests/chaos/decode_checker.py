@@ -1,4 +1,4 @@
-"""What decode promises of any message whatever."""
+"""Invariants of the decode stage that hold for any topic and any payload."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ _TEMPLATES = ("plant/{line}/{station}/reading", "{group}/data")
 
 
 class DecodeChecker:
-    """The stage as the daemon builds it, with its promise."""
+    """The decode stage as the daemon builds it, with assertions on its results."""
 
     def __init__(self) -> None:
         templates = [Template(text) for text in _TEMPLATES]
@@ -25,18 +25,18 @@ class DecodeChecker:
         self._receive_queue = ReceiveQueue()
 
     def check(self, topic: str, payload: bytes) -> tuple[int, int]:
-        """Decode one message; return how many readings and refusals came of it.
+        """Decode one message; return the number of readings and the number of rejected elements.
 
         Raises
         ------
-        AssertionError : an element has no outcome or two, or a reading is no reading.
+        AssertionError : an element has no outcome or two, or a reading is invalid.
         """
         self._receive_queue.put([(topic, payload, None, False)])
         message_batch = self._receive_queue.take(0)
         readings, rejections = self._stage.decode(message_batch.messages, message_batch.arrivals)
         count = len(readings.groups)
         assert count + len(rejections) == _count_elements(payload) if count else rejections, (
-            "one outcome an element"
+            "each element has one outcome"
         )
         assert readings.values.shape == (count, len(NAMES))
         assert np.isfinite(readings.values.astype(np.float32)).all()
@@ -47,12 +47,12 @@ class DecodeChecker:
             assert not set("+#\0") & set(group), f"{group!r} can be part of a topic"
         for rejection in rejections:
             assert rejection.outcome in {Outcome.MALFORMED, Outcome.UNMATCHED}, rejection
-            assert rejection.reason, "a refusal has its reason"
+            assert rejection.reason, "a rejection has a reason"
         return count, len(rejections)
 
 
 def _count_elements(payload: bytes) -> int:
-    """Return how many elements a payload has that something could be read from."""
-    # Wrong UTF-8 in what nobody asked for is passed over: no value comes of it.
+    """Return how many elements a readable payload has: the length of an array, else 1."""
+    # As the stage does, ignore invalid UTF-8 in fields that no feature uses.
     content: Any = json.loads(payload.decode(errors="replace"))
     return len(content) if isinstance(content, list) else 1

@@ -1,7 +1,8 @@
-"""Decode under atheris, which looks for inputs that reach new branches.
+"""The decode stage under atheris, a fuzzer that searches for inputs which reach new branches.
 
-`python -m tests.chaos.fuzz RUNS SEED CORPUS` prints what it did as JSON, and dies with a traceback and the
-input where the promise is broken. It is a process of its own because libFuzzer ends the one it runs in.
+`python -m tests.chaos.fuzz RUNS SEED FOLDER` prints a report as JSON. If an assertion of `DecodeChecker`
+fails, it ends with a traceback and saves the input in FOLDER. It runs in its own process because libFuzzer
+ends the process that it runs in.
 """
 
 import json
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import atheris
 
-# Imported before, so not instrumented: atheris keeps what each comparison gave, and here that is an array.
+# Imported before the instrumentation, so not instrumented: atheris keeps the result of each comparison, and
+# in this module results are arrays.
 import monitor.ingest.columns  # noqa: F401
 
 with atheris.instrument_imports(
@@ -25,14 +27,16 @@ from tests.support.toy_bundle import HEALTHY, NAMES
 __all__ = ["main"]
 
 _DEFAULT_TOPIC = b"plant/line1/station7/reading"
-_MAX_INPUT_BYTES = (
-    4096  # bytes: decode doesn't look at length below a mebibyte, and short inputs are tried faster
-)
+_MAX_INPUT_BYTES = 4096
+"""Decode treats all lengths below 1 MiB alike, and short inputs run faster."""
 _TOKENS = ["ts", *NAMES, "1e309", "-1e308", "NaN", "Infinity", "1.7e12", "2026-01-01T00:00:00Z", "\\ud800"]
 
 
 class _FuzzTarget:
-    """Counts the runs, and looks at memory after the first tenth and after the last."""
+    """The function under test; counts its runs and prints the report after the last one.
+
+    The report has the resident memory after the first tenth of the runs and after the last.
+    """
 
     def __init__(self, runs: int) -> None:
         self._decoder = DecodeChecker()
@@ -41,7 +45,7 @@ class _FuzzTarget:
         self._first_mb = 0.0
 
     def __call__(self, data: bytes) -> None:
-        """Try one input: a topic, a line feed, a payload; without a line feed, a payload on a good topic."""
+        """Run one input: topic, line feed, payload; without a line feed, a payload on a valid topic."""
         topic, separator, payload = data.partition(b"\n")
         reading_count, rejected_count = self._decoder.check(
             (topic if separator else _DEFAULT_TOPIC).decode(errors="replace"), payload if separator else data
@@ -67,7 +71,7 @@ class _FuzzTarget:
 
 
 def main() -> None:
-    """Run as a command."""
+    """Write the initial corpus and the dictionary, and run the fuzzer."""
     runs, seed, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     corpus = folder / "corpus"
     corpus.mkdir(parents=True)
@@ -77,7 +81,7 @@ def main() -> None:
         payload = json.dumps(content).encode()
         (corpus / f"{number}").write_bytes(payload)
         (corpus / f"{number}-topic").write_bytes(b"g1/data\n" + payload)
-    dictionary_file = folder / "words"
+    dictionary_file = folder / "dictionary"
     escaped = [token.replace("\\", "\\\\") for token in _TOKENS]
     dictionary_file.write_text("".join(f'"{token}"\n' for token in escaped))
     options = [
@@ -87,7 +91,7 @@ def main() -> None:
         f"-dict={dictionary_file}",
         "-verbosity=0",
     ]
-    # An input that breaks the promise is kept here.
+    # `-artifact_prefix`: where an input that fails an assertion is saved.
     atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={folder}/", str(corpus)], _FuzzTarget(runs))
     atheris.Fuzz()
 

@@ -1,4 +1,4 @@
-"""A broker, a monitor, a plant and a witness, put together; a scenario then breaks some of it."""
+"""The test setup of a scenario: a broker, a monitor, a load generator and a recorder of alerts and states."""
 
 import random
 import sys
@@ -33,32 +33,36 @@ __all__ = ["ALERT_MODES", "Harness", "split_by_mode", "wait_while_progressing"]
 ALERT_MODES = ("every_window", "lifecycle")
 _DEFAULT_RATE = 2000.0
 _DEFAULT_GROUP_COUNT = 100
-_POLL_INTERVAL_S = 0.02  # seconds
+_POLL_INTERVAL_S = 0.02
 _STALL_TIMEOUT_S = 25.0
-"""Seconds without any progress until a rig gives up: longer than any pause of the monitor's."""
+"""Seconds without progress until a wait fails: longer than any pause between the monitor's reconnects."""
 
 
 def split_by_mode(count: int) -> list[tuple[str, int]]:
-    """Return how often a fault is to be done in each mode of the alerts, if it is."""
+    """Split repetitions between the two alert modes; return (mode, repetitions) where they aren't 0."""
     shares = zip(ALERT_MODES, (count - count // 2, count // 2), strict=True)
     return [(mode, repetitions) for mode, repetitions in shares if repetitions]
 
 
 class Harness:
-    """All parts of one run; entered, it is ready, and the plant sends from `plant.start` on.
+    """All processes and clients of one run of a scenario.
+
+    Inside the `with` block the monitor is ready and the recorder is subscribed; the load generator sends once
+    the scenario calls `load_generator.start`.
 
     Parameters
     ----------
-    folder : an empty one, for everything that is written.
-    seed : of the plant's readings and of the moments that `pick` gives.
-    mode : of the alerts.
-    settings : further lines of the monitor's configuration.
-    mqtt : further lines of its section `mqtt`.
-    use_proxy : whether a proxy stands between the monitor and the broker.
-    store : where the monitor keeps its state, if not in `folder`.
-    command : what the monitor is started with.
-    rate, group_count : readings a second, and of how many groups.
-    model_work : how much the monitor's model computes for nothing, so that it can be flooded.
+    folder : folder to create; every file of the run is written there.
+    seed : of the readings, and of the pauses of `wait_random`.
+    mode : `alerts.mode` of the monitor.
+    settings : further lines of the monitor's configuration file, after `[alerts]`.
+    mqtt : further lines of the section `[mqtt]`.
+    use_proxy : whether the monitor connects to the broker through a proxy.
+    store : path of the monitor's store; default: in `folder`.
+    command : command that starts the monitor.
+    rate : readings a second, of all groups together.
+    group_count : number of groups.
+    model_work : extra layers of the monitor's model, which make it slow enough to be overloaded.
     """
 
     def __init__(
@@ -80,7 +84,7 @@ class Harness:
         self.folder = folder
         self.mode = mode
         self.bundle = folder / "bundle"
-        """What tells the events that are expected; the monitor's own gives the same scores."""
+        """Bundle that the expected events are computed with. The monitor's bundle gives the same scores."""
         save_toy_bundle(self.bundle)
         monitor_bundle = self.bundle if not model_work else folder / "slow-bundle"
         if model_work:
@@ -89,10 +93,10 @@ class Harness:
         self.proxy = Proxy(self.broker.port) if use_proxy else None
         port = self.proxy.port if self.proxy else self.broker.port
         self.settings = f'[alerts]\nmode = "{mode}"\n{settings}'
-        """What `Monitor.configure` takes."""
+        """Configuration in the form that `Monitor.configure` takes."""
         self.monitor = Monitor(folder, monitor_bundle, port, self.settings, mqtt, command, store)
         self.load_generator = LoadGenerator(self.broker.port, ReadingGenerator(group_count, seed), rate)
-        self.recorder = Recorder(self.broker.port, "witness", f"{ALERT_PREFIX}#", f"{STATE_PREFIX}#")
+        self.recorder = Recorder(self.broker.port, "recorder", f"{ALERT_PREFIX}#", f"{STATE_PREFIX}#")
         self._rng = random.Random(seed)  # noqa: S311, repeatable on purpose
 
     def __enter__(self) -> Self:
@@ -114,11 +118,11 @@ class Harness:
             self.proxy.close()
 
     def wait_random(self, shortest: float, longest: float) -> None:
-        """Let a random time pass, in seconds: this is when the fault comes."""
+        """Wait for a random time, between two limits in seconds, so that the next fault is unpredictable."""
         threading.Event().wait(self._rng.uniform(shortest, longest))
 
     def wait_for(self, condition: Callable[[], object], description: str) -> None:
-        """Wait for a condition for as long as a connection may take to be given up and made anew."""
+        """Wait for a condition, long enough to cover a lost connection and a reconnect."""
         wait_while_progressing(condition, lambda: 0, description)
 
     def wait_ready(self) -> None:
@@ -126,14 +130,17 @@ class Harness:
         self.wait_for(lambda: self.monitor.get("/readyz")[0] == 200, "the monitor is ready")
 
     def finish(self) -> ResultRow:
-        """Let all come to rest, and compare."""
+        """Resolve all incidents, wait until every reading is acknowledged, and compare."""
         readings = self.load_generator.finish()
         return self.compare(ResultRow("", 1, len(readings)), [readings])
 
     def compare(self, row: ResultRow, segments: list[list[Reading]]) -> ResultRow:
-        """Wait for the events of these readings, each segment judged from a fresh start, and compare.
+        """Wait for the events of these readings, stop the monitor, and compare expected and received events.
 
-        `forgetful` says that the broker forgot states that it had confirmed and was to retain.
+        Parameters
+        ----------
+        row : counts, failures and notes are added to it, and it is returned.
+        segments : readings that the monitor should have judged; it started each segment with an empty store.
         """
         expected = [
             event for segment in segments for event in expected_events(self.bundle, self.mode, segment)
@@ -142,7 +149,9 @@ class Harness:
         counter = _EventCounter(self.recorder)
         try:
             wait_while_progressing(
-                lambda: counter.count_distinct() >= expected_count, counter.count_distinct, "the events come"
+                lambda: counter.count_distinct() >= expected_count,
+                counter.count_distinct,
+                "the events are received",
             )
             wait_while_progressing(
                 lambda: self.monitor.metric("queue_readings") == 0,
@@ -150,7 +159,7 @@ class Harness:
                 "the queue is empty",
             )
         except TimeoutError as error:
-            row.notes.append(str(error))  # the figures say what is missing
+            row.notes.append(str(error))  # no failure by itself: the comparison below counts what is missing
         if self.monitor.terminate():
             row.failures.append(f"exit code {self.monitor.process and self.monitor.process.returncode}")
         self._flush_recorder()
@@ -159,26 +168,31 @@ class Harness:
         return row
 
     def _flush_recorder(self) -> None:
-        """See that the witness has got all that the broker has for it."""
+        """Publish a marker and wait for it: then the recorder has everything that the broker held for it."""
         marker = f"{ALERT_PREFIX}marker"
         with connect_client(self.broker.port) as publisher:
             publisher.publish(marker, b"")
-        wait_until(lambda: any(p.topic == marker for p in self.recorder.packets[-1000:]), "the marker comes")
+        wait_until(
+            lambda: any(packet.topic == marker for packet in self.recorder.packets[-1000:]),
+            "the recorder receives the marker",
+        )
         self.recorder.packets[:] = [packet for packet in self.recorder.packets if packet.topic != marker]
 
     def _stale_states(self) -> list[str]:
-        """Return how many states the broker retains that are not the last that was said."""
+        """Return a failure if the broker retains a state that isn't the last published on its topic."""
         last_payloads = last_states(self.recorder.packets)
         with connect_client(self.broker.port, f"{STATE_PREFIX}#") as subscriber:
             with suppress(pytest.fail.Exception):
-                wait_until(lambda: len(subscriber.messages) >= len(last_payloads), "retained states come")
+                wait_until(
+                    lambda: len(subscriber.messages) >= len(last_payloads), "retained states are received"
+                )
             retained = {topic: payload for topic, payload, _ in subscriber.messages}
         stale = sum(retained.get(topic) != payload for topic, payload in last_payloads.items())
         return [f"{stale} of {len(last_payloads)} retained states out of date"] if stale else []
 
 
 class _EventCounter:
-    """How many different events a witness has, reading each packet once."""
+    """Counts the distinct events that a recorder received; parses each packet once."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -186,7 +200,7 @@ class _EventCounter:
         self._events: set[object] = set()
 
     def count_distinct(self) -> int:
-        """Return how many."""
+        """Return the number of distinct events so far."""
         packets = self._recorder.packets[self._read_count :]
         self._read_count += len(packets)
         self._events.update(read_events(packets))
@@ -196,11 +210,11 @@ class _EventCounter:
 def wait_while_progressing(
     condition: Callable[[], object], progress: Callable[[], int], description: str
 ) -> None:
-    """Wait for a condition as long as a number changes.
+    """Wait for a condition as long as `progress` keeps changing.
 
     Raises
     ------
-    TimeoutError : it didn't for too long.
+    TimeoutError : `progress` didn't change for `_STALL_TIMEOUT_S`.
     """
     last, deadline = progress(), time.monotonic() + _STALL_TIMEOUT_S
     timer = threading.Event()

@@ -1,4 +1,4 @@
-"""Inputs that lie: about time, against a reference model; about everything, under a fuzzer."""
+"""Faulty inputs: wrong event times, compared with a reference model, and arbitrary bytes from a fuzzer."""
 
 import json
 import subprocess
@@ -14,15 +14,16 @@ __all__ = ["fuzz_decode", "send_wrong_timestamps"]
 
 _GROUP_COUNT = 500
 _MAX_MEMORY_GROWTH = 0.10
-"""Of a fuzzer, which collects what it finds interesting; a leak of a reading a run would be far more."""
+"""The fuzzer itself grows, because it keeps inputs that reach new branches. A leak of one reading a run would
+be far more."""
 
 
 def send_wrong_timestamps(folder: Path, count: int, seed: int) -> ResultRow:
-    """Compare outcomes and windows of so many readings with the reference model's."""
+    """Compare the outcomes and windows of `count` readings with those of the reference model."""
     save_toy_bundle(folder / "bundle")
     comparison = compare_with_reference_model(folder / "bundle", count, seed, group_count=_GROUP_COUNT)
     row = ResultRow(
-        "clocks that jump, wrong order, doubles, the future",
+        "clock jumps, out-of-order, duplicate and future readings",
         comparison.reading_count,
         comparison.reading_count,
     )
@@ -32,10 +33,10 @@ def send_wrong_timestamps(folder: Path, count: int, seed: int) -> ResultRow:
 
 
 def fuzz_decode(folder: Path, count: int, seed: int) -> ResultRow:
-    """Run the coverage-guided fuzzer on decode."""
+    """Run the coverage-guided fuzzer on the decode stage, `count` times."""
     row = ResultRow("any bytes on any topic (atheris)", count)
     if find_spec("atheris") is None:
-        row.notes.append("not done: atheris isn't installed")
+        row.notes.append("not run: atheris isn't installed")
         return row
     folder.mkdir(parents=True)
     command = [sys.executable, "-m", "tests.chaos.fuzz", str(count), str(seed), str(folder / "fuzz")]

@@ -1,4 +1,4 @@
-"""A publisher that knows which of its readings the broker has confirmed."""
+"""A publisher that keeps track of which readings the broker has acknowledged."""
 
 import select
 import threading
@@ -11,23 +11,25 @@ from tests.conftest import TIMEOUT_S
 
 __all__ = ["LoadGenerator"]
 
-_SEND_INTERVAL_S = 0.01  # seconds between two handfuls of readings
-# Above it the plant waits for the broker's word, as any client must at 65,535.
+_SEND_INTERVAL_S = 0.01
+"""Seconds between two batches of readings."""
 _MAX_UNACKED = 20_000
+"""Unacknowledged readings at which the generator waits for the broker: there are only 65,535 packet ids."""
 _MAX_PACKET_ID = 65_535
 
 
 class LoadGenerator:
-    """Publishes a course at a steady pace, through every death of the broker.
+    """Publishes readings at a steady rate, and reconnects whenever the broker comes back.
 
-    What is unconfirmed when the connection breaks is sent again, in its order and before anything new.
+    Readings that are unacknowledged when the connection breaks are sent again in their order, before new
+    ones.
 
     Parameters
     ----------
     port : of the broker.
-    readings : what to send.
+    readings : readings to send.
     rate : readings a second.
-    qos : 0 or 1; at 0 nothing is ever confirmed or sent again.
+    qos : 0 or 1; with 0 nothing is acknowledged or sent again.
     """
 
     def __init__(self, port: int, readings: ReadingGenerator, rate: float, qos: int = 1) -> None:
@@ -39,19 +41,20 @@ class LoadGenerator:
         self._readings = iter(readings)
         self._unacked: dict[int, Reading] = {}
         self._packet_id = 0
-        self._thread = threading.Thread(target=self._run, name="plant", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="load generator", daemon=True)
         self._send_enabled = threading.Event()
         self._closed = threading.Event()
         self._disconnect_requested = threading.Event()
         self._idle = threading.Event()
-        self._state_lock = threading.Lock()  # whether there is more to send
+        self._state_lock = threading.Lock()  # guards `_send_enabled`, `_final_readings` and `_idle` together
         self._final_readings: list[Reading] = []
         self.sent_readings: list[Reading] = []
-        """Each reading once, in the order of its first sending."""
+        """Each reading once, in the order in which they were first sent."""
         self.error: BaseException | None = None
+        """Exception that ended the sending thread."""
 
     def start(self) -> None:
-        """Begin to send, or go on after `pause` or `disconnect`."""
+        """Begin to send, or continue after `pause` or `disconnect`."""
         self._disconnect_requested.clear()
         with self._state_lock:
             self._idle.clear()
@@ -60,16 +63,16 @@ class LoadGenerator:
             self._thread.start()
 
     def disconnect(self) -> None:
-        """Stop sending and disconnect; what is unconfirmed waits for `start`."""
+        """Stop sending and disconnect; unacknowledged readings are kept for `start`."""
         self._disconnect_requested.set()
 
     def pause(self) -> None:
-        """Stop sending, and wait until the broker has confirmed everything."""
+        """Stop sending, and wait until the broker has acknowledged everything."""
         self._send_enabled.clear()
         self._wait_until_idle()
 
     def finish(self) -> list[Reading]:
-        """Send what resolves every incident; return all that was sent, each of it confirmed."""
+        """Send the readings that resolve all incidents; return all sent readings, each acknowledged."""
         self.pause()
         with self._state_lock:
             self._idle.clear()
@@ -78,18 +81,18 @@ class LoadGenerator:
         return self.sent_readings
 
     def close(self) -> None:
-        """End."""
+        """Disconnect and end the thread."""
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join(TIMEOUT_S)
 
     def _wait_until_idle(self) -> None:
-        """Wait as long as the broker goes on confirming."""
+        """Wait until all readings are acknowledged; fail if their number stops changing before."""
         previous, unacked = -1, 0
         while not self._idle.wait(TIMEOUT_S):
             previous, unacked = unacked, len(self._unacked)
             assert self.error is None, self.error
-            assert unacked != previous, f"{unacked} readings stay unconfirmed"
+            assert unacked != previous, f"{unacked} readings stay unacknowledged"
 
     def _run(self) -> None:
         try:
@@ -104,7 +107,7 @@ class LoadGenerator:
             raise
 
     def _resend_unacked(self, connection: Connection) -> None:
-        """Send again what an earlier connection left unconfirmed."""
+        """Send again the readings that an earlier connection left unacknowledged."""
         packets = [
             publish_packet(reading.topic, reading.payload, packet_id, dup=True)
             for packet_id, reading in self._unacked.items()
@@ -118,9 +121,8 @@ class LoadGenerator:
             credit += (now - last_time) * self.rate
             last_time = now
             count = min(int(credit), _MAX_UNACKED - len(self._unacked))
-            credit = min(
-                credit - count, self.rate
-            )  # what a slow broker kept back is made up for, within reason
+            # Capped at 1 s of readings, so that it catches up only so much after a slow broker.
+            credit = min(credit - count, self.rate)
             self._send(connection, self._next_readings(count))
             self._set_idle_if_done(connection)
             readable, _, _ = select.select([connection], [], [], _SEND_INTERVAL_S)
@@ -130,7 +132,7 @@ class LoadGenerator:
                         self._unacked.pop(packet.packet_id, None)
 
     def _set_idle_if_done(self, connection: Connection) -> None:
-        """Be idle when nothing is left to send or to be confirmed."""
+        """After `pause` or `finish`: send the final readings, and set `_idle` once all are acknowledged."""
         with self._state_lock:
             if self._send_enabled.is_set():
                 return
@@ -147,7 +149,7 @@ class LoadGenerator:
         for reading in readings:
             self.sent_readings.append(reading)
             if self._qos:
-                # Noted before it goes out: whatever happens in between, it is sent again.
+                # Recorded before it is sent: if the connection breaks in between, it is sent again.
                 self._packet_id = self._packet_id % _MAX_PACKET_ID + 1
                 self._unacked[self._packet_id] = reading
             packets.append(publish_packet(reading.topic, reading.payload, self._packet_id, qos=self._qos))

@@ -1,4 +1,4 @@
-"""More than the monitor can judge, and more than a year's worth of readings."""
+"""Overload: more readings a second than the monitor can judge."""
 
 import threading
 import time
@@ -13,24 +13,27 @@ from tests.support.processes import Monitor
 
 __all__ = ["flood"]
 
-_CAPACITY_READINGS = 10_000  # readings
+_CAPACITY_READINGS = 10_000
+"""Readings with which the monitor's capacity is measured."""
 _OVERLOAD_FACTOR = 3
-# A model so slow that a plant in Python can send three times what it judges.
 _MODEL_WORK = 60
-# The inbox holds 65,536 messages of half a kilobyte, twice over while they are decoded; the rest is slack.
+"""Extra layers: the model is slow enough for the load generator, in Python, to send three times its
+capacity."""
 _MAX_GROWTH_MB = 200.0
+"""MiB. The receive queue holds 65,536 messages of half a kilobyte, twice while they are decoded; the rest is
+slack."""
 _DROPPED_TOPIC = "$SYS/broker/publish/messages/dropped"
 
 
 class MemorySampler:
-    """Watches a monitor's memory."""
+    """Samples a monitor's resident memory ten times a second."""
 
     def __init__(self, monitor: Monitor) -> None:
         assert monitor.process is not None
         self._pid = monitor.process.pid
         self._stopped = threading.Event()
         self.first_mb = self.peak_mb = resident_mb(self._pid)
-        """MiB."""
+        """Resident memory at the start, and the most since then, in MiB."""
         self._thread = threading.Thread(target=self._sample, daemon=True)
         self._thread.start()
 
@@ -40,16 +43,16 @@ class MemorySampler:
                 self.peak_mb = max(self.peak_mb, resident_mb(self._pid))
 
     def stop(self) -> None:
-        """Look no longer."""
+        """Stop sampling."""
         self._stopped.set()
         self._thread.join()
 
 
 def flood(folder: Path, duration_s: int, seed: int, qos: int) -> ResultRow:
-    """Send three times what the monitor can judge for some seconds, and then wait for it.
+    """Send three times what the monitor can judge, for `duration_s` seconds, and wait until it has caught up.
 
-    With QoS 1 every event comes in the end. With QoS 0 each reading is judged, counted as `overflow`, or
-    dropped by the broker, which says how many.
+    With QoS 1 every event must be received in the end. With QoS 0 each reading must be judged, counted as
+    `overflow`, or counted as dropped by the broker.
     """
     row = ResultRow(f"flood for {duration_s} s, QoS {qos}", 1)
     mode = "every_window" if qos else "lifecycle"
@@ -81,16 +84,18 @@ def flood(folder: Path, duration_s: int, seed: int, qos: int) -> ResultRow:
 
 
 def _measure_capacity(harness: Harness) -> float:
-    """Return how many readings a second the monitor judges when that is all it has to do."""
+    """Return how many readings a second the monitor judges when readings arrive faster than that."""
     harness.load_generator.start()
     started_at = time.monotonic()
     harness.wait_for(
-        lambda: len(harness.load_generator.sent_readings) >= _CAPACITY_READINGS, "the plant sends"
+        lambda: len(harness.load_generator.sent_readings) >= _CAPACITY_READINGS, "the readings are sent"
     )
     harness.load_generator.pause()
     sent_count = len(harness.load_generator.sent_readings)
     wait_while_progressing(
-        lambda: _count_outcomes(harness) >= sent_count, lambda: _count_outcomes(harness), "all is counted"
+        lambda: _count_outcomes(harness) >= sent_count,
+        lambda: _count_outcomes(harness),
+        "all readings are counted",
     )
     return sent_count / (time.monotonic() - started_at)
 
@@ -100,7 +105,7 @@ def _count_outcomes(harness: Harness) -> int:
 
 
 def _check_all_accounted(harness: Harness, sys_recorder: Recorder, row: ResultRow) -> list[str]:
-    """Return what is wrong with the sum of what was judged, counted and dropped by the broker."""
+    """Return a failure if outcomes and the broker's drops don't add up to the readings that were sent."""
 
     def dropped_by_broker() -> int:
         return int(sys_recorder.packets[-1].payload) if sys_recorder.packets else 0
@@ -110,7 +115,7 @@ def _check_all_accounted(harness: Harness, sys_recorder: Recorder, row: ResultRo
         wait_while_progressing(
             lambda: _count_outcomes(harness) + dropped_by_broker() == sent_count,
             lambda: _count_outcomes(harness) + dropped_by_broker(),
-            "all is counted",
+            "all readings are counted",
         )
     outcomes = harness.monitor.outcomes()
     row.notes.append(f"{outcomes}, dropped by the broker {dropped_by_broker()}")

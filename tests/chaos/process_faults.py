@@ -1,4 +1,4 @@
-"""The monitor dies, is doubled, or finds no broker."""
+"""Faults of the monitor's process: a kill, a start without a reachable broker, a second monitor."""
 
 import signal
 import threading
@@ -33,7 +33,7 @@ def start_before_broker(folder: Path, count: int, seed: int, absence_s: float = 
         harness = Harness(folder / str(number), seed + number, ALERT_MODES[number % 2])
         try:
             harness.monitor.start()
-            harness.wait_for(lambda: "no connection" in harness.monitor.get("/readyz")[1], "it says why")  # noqa: B023
+            _wait_not_connected(harness)
             threading.Event().wait(absence_s)
             if harness.monitor.has_exited():
                 total.failures.append("the monitor didn't wait")
@@ -49,7 +49,7 @@ def start_before_broker(folder: Path, count: int, seed: int, absence_s: float = 
 
 
 def start_with_wrong_address(folder: Path, count: int, seed: int) -> ResultRow:
-    """Start the monitor with the address of no broker, correct it, and let it read its settings again."""
+    """Start the monitor with a port that nobody listens on, correct it, and reload the settings."""
     total = ResultRow("wrong address, then right by reload", count)
     for number in range(count):
         harness = Harness(folder / str(number), seed + number, ALERT_MODES[number % 2])
@@ -58,7 +58,7 @@ def start_with_wrong_address(folder: Path, count: int, seed: int) -> ResultRow:
             harness.broker.start()
             harness.recorder.start()
             harness.monitor.start()
-            harness.wait_for(lambda: "no connection" in harness.monitor.get("/readyz")[1], "it says why")  # noqa: B023
+            _wait_not_connected(harness)
             harness.monitor.configure(harness.settings, port=harness.broker.port)
             assert harness.monitor.process is not None
             harness.monitor.process.send_signal(signal.SIGHUP)
@@ -71,8 +71,15 @@ def start_with_wrong_address(folder: Path, count: int, seed: int) -> ResultRow:
     return total
 
 
+def _wait_not_connected(harness: Harness) -> None:
+    harness.wait_for(
+        lambda: "no connection" in harness.monitor.get("/readyz")[1],
+        "/readyz reports that there is no connection",
+    )
+
+
 def start_second_monitor(folder: Path, count: int, seed: int) -> ResultRow:
-    """Start a second monitor with the client id of the first: one goes on, the other says why it ends."""
+    """Start a second monitor with the client id of the first: the first must exit 2 and log why."""
     total = ResultRow("two monitors with one client id", count)
     for number in range(count):
         with Harness(folder / str(number), seed + number, ALERT_MODES[number % 2]) as harness:
@@ -88,9 +95,10 @@ def start_second_monitor(folder: Path, count: int, seed: int) -> ResultRow:
                     or first_monitor.process.returncode != 2
                     or "client_id" not in first_monitor.log()
                 ):
-                    total.failures.append("the one that lost didn't exit 2 with its reason")
+                    total.failures.append("the first monitor didn't exit 2 with its reason in the log")
                 wait_until(lambda: second_monitor.get("/readyz")[0] == 200, "the second is ready")  # noqa: B023
-                # A broker that doesn't say why it closes a connection makes the first one ask, once.
+                # A broker that doesn't say why it closes a connection makes the first monitor reconnect once
+                # to find out, which disconnects the second.
                 reconnects = second_monitor.metric("mqtt_reconnects_total")
                 harness.load_generator.start()
                 harness.wait_random(1.0, 3.0)
@@ -99,16 +107,17 @@ def start_second_monitor(folder: Path, count: int, seed: int) -> ResultRow:
                     or reconnects > 1
                     or second_monitor.metric("mqtt_reconnects_total") > reconnects
                 ):
-                    total.failures.append("the one that goes on is thrown out again and again")
-                total.notes.append(f"thrown out {reconnects:.0f} times before the other one left")
+                    total.failures.append("the second monitor is disconnected again and again")
+                total.notes.append(f"disconnected {reconnects:.0f} times before the first monitor ended")
                 total.confirmed_readings += len(harness.load_generator.finish())
-                wait_while_progressing(
-                    lambda: (
-                        sum(second_monitor.outcomes().values()) == len(harness.load_generator.sent_readings)
-                    ),
-                    lambda: sum(second_monitor.outcomes().values()),  # noqa: B023
-                    "all are judged",
-                )
+                _wait_all_counted(second_monitor, len(harness.load_generator.sent_readings))
             finally:
                 second_monitor.kill()
     return total
+
+
+def _wait_all_counted(monitor: Monitor, count: int) -> None:
+    def outcome_count() -> int:
+        return sum(monitor.outcomes().values())
+
+    wait_while_progressing(lambda: outcome_count() == count, outcome_count, "all readings are counted")

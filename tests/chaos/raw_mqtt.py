@@ -1,6 +1,6 @@
-"""As much of MQTT 3.1.1 as a witness needs: what the broker confirmed, and what it delivered, byte by byte.
+"""The part of MQTT 3.1.1 that the recorder and the load generators need, on a plain socket.
 
-The monitor uses paho, so what judges it doesn't: a fault of paho's would be on both sides of the scale.
+The monitor uses paho, so the programs that check it don't: a bug of paho would cancel out in the comparison.
 """
 
 import socket
@@ -15,17 +15,17 @@ PUBLISH, PUBACK, SUBACK = 3, 4, 9
 _CONNACK = 2
 _CONNECT_HEADER, _SUBSCRIBE_HEADER, _PUBACK_HEADER, _DISCONNECT_PACKET = 0x10, 0x82, 0x40, b"\xe0\x00"
 _CONTINUATION_BIT = 0x80
-_MIN_PACKET_BYTES = 2  # bytes of the smallest packet
+_MIN_PACKET_BYTES = 2
 _RECV_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """What the broker sent."""
+    """A packet that the broker sent."""
 
     packet_type: int
     packet_id: int = 0
-    """Packet identifier; 0 where there is none."""
+    """Packet identifier; 0 if there is none."""
     topic: str = ""
     payload: bytes = b""
     retained: bool = False
@@ -44,7 +44,7 @@ class Connection:
 
     Raises
     ------
-    OSError : there is no broker, or it wants us not.
+    OSError : there is no broker, or it refuses the connection.
     """
 
     def __init__(self, port: int, client_id: str, *, persistent: bool = False) -> None:
@@ -59,9 +59,8 @@ class Connection:
             )
         )
         connack = self._read_packet()
-        if (
-            connack.packet_type != _CONNACK or connack.packet_id & 0xFF
-        ):  # above it: whether the session is an old one
+        # `packet_id` holds the two bytes after the header; of a CONNACK, the low one is the return code.
+        if connack.packet_type != _CONNACK or connack.packet_id & 0xFF:
             raise ConnectionError(f"the broker refuses {client_id!r}: {connack}")
 
     def fileno(self) -> int:
@@ -69,7 +68,7 @@ class Connection:
         return self._socket.fileno()
 
     def subscribe(self, *filters: str, qos: int = 1) -> None:
-        """Ask for a subscription; a SUBACK follows, perhaps after what the session kept."""
+        """Send a SUBSCRIBE; the SUBACK may follow after messages that the session kept."""
         subscriptions = b"".join(_encode_string(topic_filter) + bytes([qos]) for topic_filter in filters)
         self.send(_encode_packet(_SUBSCRIBE_HEADER, b"\0\1" + subscriptions))
 
@@ -78,11 +77,16 @@ class Connection:
         self._socket.sendall(data)
 
     def acknowledge(self, packet_ids: list[int]) -> None:
-        """Acknowledge deliveries."""
+        """Send a PUBACK for each delivery."""
         self.send(b"".join(struct.pack(">BBH", _PUBACK_HEADER, 2, packet_id) for packet_id in packet_ids))
 
     def receive(self) -> list[Packet]:
-        """Return what has come; wait for the first bytes. Raise OSError where the broker is gone."""
+        """Wait for bytes, and return the packets that are complete.
+
+        Raises
+        ------
+        OSError : the connection is closed or broken.
+        """
         data = self._socket.recv(_RECV_BYTES)
         if not data:
             raise ConnectionError("the broker closed the connection")
@@ -90,7 +94,7 @@ class Connection:
         return list(parse_packets(self._buffer))
 
     def close(self, *, send_disconnect: bool = True) -> None:
-        """End the connection."""
+        """Close the connection, with a DISCONNECT packet or without."""
         try:
             if send_disconnect:
                 self.send(_DISCONNECT_PACKET)
@@ -116,7 +120,7 @@ class Connection:
 
 
 def parse_packets(buffer: bytearray) -> Iterator[Packet]:
-    """Take whole packets from the beginning of what was received; yield them."""
+    """Remove complete packets from the beginning of the buffer, and yield them."""
     while len(buffer) >= _MIN_PACKET_BYTES:
         length, shift, start = 0, 0, 1
         while start < len(buffer):

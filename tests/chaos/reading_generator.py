@@ -1,4 +1,4 @@
-"""What a plant with known faults sends: the same for the same seed."""
+"""Readings of a simulated plant with known faults; the same seed gives the same readings."""
 
 import random
 from collections.abc import Iterator
@@ -9,19 +9,20 @@ from tests.support.toy_bundle import NAMES
 __all__ = ["Reading", "ReadingGenerator"]
 
 _START_TS = 1e9
-"""Long ago, so that no event time is ahead of a clock."""
+"""In 2001, so that no event time is ahead of the clock."""
 _PERIOD_S = 5.0
 _LONG_GAP_S = 60.0
-"""Longer than `windows.max_gap`: the window starts afresh."""
+"""Longer than `windows.max_gap`, so the window is started again."""
 _GAP_PROBABILITY = 0.003
-_MAX_HEALTHY_READINGS, _MAX_FAULTY_READINGS = 40, 8  # readings
-# What resolves any incident: a faulty reading stays for two windows, and then it takes three Normal ones.
+_MAX_HEALTHY_READINGS, _MAX_FAULTY_READINGS = 40, 8
 _RECOVERY_READINGS = 6
+"""Healthy readings that resolve any incident: the last faulty reading is part of two more windows, then three
+consecutive Normal windows are needed (`alerts.clear_after`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One reading as it goes over the wire."""
+    """One reading, with its topic and payload."""
 
     group: str
     ts: float
@@ -29,18 +30,18 @@ class Reading:
 
     @property
     def topic(self) -> bytes:
-        """Return where it is published."""
+        """Return the topic that it is published on."""
         return f"plant/{self.group}/reading".encode()
 
     @property
     def payload(self) -> bytes:
-        """Return it as JSON."""
+        """Return the reading as JSON."""
         fields = ",".join(f'"{name}":{value}' for name, value in zip(NAMES, self.values, strict=True))
         return f'{{"ts":{self.ts},{fields}}}'.encode()
 
 
 class _GroupGenerator:
-    """One group: healthy for a while, faulty for a while, at times not heard."""
+    """Readings of one group: alternately healthy and faulty for random lengths, with occasional gaps."""
 
     def __init__(self, name: str, offset: float, rng: random.Random) -> None:
         self._name = name
@@ -61,10 +62,11 @@ class _GroupGenerator:
         return self._make_reading(_LONG_GAP_S if is_gap else _PERIOD_S, faulty=self._faulty)
 
     def recovery_readings(self) -> Iterator[Reading]:
-        """Yield the readings after which nothing is open."""
+        """Yield healthy readings that resolve any incident of the group."""
         for _ in range(_RECOVERY_READINGS):
             yield self._make_reading(_PERIOD_S, faulty=False)
-        # What comes next is Faulty: whoever has forgotten this ending, or should have, gives itself away.
+        # The next reading is faulty and begins a new incident, so a monitor that wrongly forgot the end of
+        # the last incident, or wrongly remembers it, publishes other events than expected.
         self._faulty, self._phase_readings_left = False, 0
 
     def _make_reading(self, step: float, *, faulty: bool) -> Reading:
@@ -75,11 +77,11 @@ class _GroupGenerator:
 
 
 class ReadingGenerator:
-    """All groups in turn, without end.
+    """An endless sequence of readings of all groups in turn.
 
     Parameters
     ----------
-    group_count : how many there are.
+    group_count : number of groups.
     seed : the same seed gives the same readings.
     line : first part of the groups' names.
     """
@@ -90,12 +92,12 @@ class ReadingGenerator:
         self._rng = rng
 
     def __iter__(self) -> Iterator[Reading]:
-        """Yield readings in rounds of all groups, each round in another order."""
+        """Yield one reading of each group per round, each round in another random order."""
         while True:
             self._rng.shuffle(self._groups)
             for group in self._groups:
                 yield group.next_reading()
 
     def recovery_readings(self) -> list[Reading]:
-        """Return readings after which no incident is open."""
+        """Return healthy readings of all groups, after which no incident is open."""
         return [reading for group in self._groups for reading in group.recovery_readings()]

@@ -1,4 +1,4 @@
-"""A durable subscriber that keeps all it gets, and confirms it only then."""
+"""A subscriber with a persistent session that stores each message before it acknowledges it."""
 
 import select
 import threading
@@ -9,17 +9,17 @@ from tests.conftest import wait_until
 
 __all__ = ["Recorder"]
 
-_POLL_INTERVAL_S = 0.02  # seconds
+_POLL_INTERVAL_S = 0.02
 
 
 class Recorder:
-    """Subscribes with QoS 1 and a session of its own, and comes back whenever the broker does.
+    """Subscribes with QoS 1 and a persistent session, and reconnects whenever the broker comes back.
 
     Parameters
     ----------
     port : of the broker.
     client_id : of its session.
-    filters : what it listens to.
+    filters : topic filters that it subscribes to.
     """
 
     def __init__(self, port: int, client_id: str, *filters: str) -> None:
@@ -30,25 +30,25 @@ class Recorder:
         self._disconnect_requested = threading.Event()
         self._disconnected = threading.Event()
         self.subscribed = threading.Event()
-        """Whether it is connected and subscribed right now."""
+        """Set while it is connected and subscribed."""
         self.packets: list[Packet] = []
-        """All deliveries in their order, repeats too."""
-        self._thread = threading.Thread(target=self._run, name=f"witness {client_id}", daemon=True)
+        """All deliveries in their order, duplicates included."""
+        self._thread = threading.Thread(target=self._run, name=f"recorder {client_id}", daemon=True)
 
     def start(self) -> None:
-        """Subscribe, and wait until that is granted."""
+        """Connect, subscribe, and wait for the SUBACK."""
         self._disconnect_requested.clear()
         if not self._thread.is_alive():
             self._thread.start()
-        wait_until(self.subscribed.is_set, f"witness {self._client_id} is subscribed")
+        wait_until(self.subscribed.is_set, f"recorder {self._client_id} is subscribed")
 
     def disconnect(self) -> None:
-        """Go away without losing the session; `start` comes back."""
+        """Disconnect, but keep the session at the broker; `start` reconnects."""
         self._disconnect_requested.set()
-        wait_until(self._disconnected.is_set, f"witness {self._client_id} is away")
+        wait_until(self._disconnected.is_set, f"recorder {self._client_id} is disconnected")
 
     def close(self) -> None:
-        """End."""
+        """Disconnect and end the thread."""
         self._closed.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -77,8 +77,8 @@ class Recorder:
             if any(packet.packet_type == SUBACK for packet in packets):
                 self.subscribed.set()
             packet_ids = [packet.packet_id for packet in publishes if packet.packet_id]
-            # Whether or not this gets through: when the broker dies, what it had already sent still
-            # waits in the socket, and the next `receive` gets it.
+            # A failure is ignored: when the broker dies, bytes that it had already sent are still in the
+            # socket's buffer, and the next `receive` returns them.
             if packet_ids:
                 with suppress(OSError):
                     connection.acknowledge(packet_ids)

@@ -1,6 +1,7 @@
-"""What becomes of each reading, told as simply as possible: one at a time, in dictionaries and lists.
+"""A simple model of the outcomes of readings: one reading at a time, in dictionaries and lists.
 
-Written from the table under "Honesty" in the design and from nothing else; the stages must agree with it.
+It was written from the table of outcomes in the design alone, not from the code; the stages must agree with
+it.
 """
 
 from dataclasses import dataclass, field
@@ -10,27 +11,27 @@ __all__ = ["ReceivedReading", "ReferenceModel"]
 
 @dataclass(frozen=True, slots=True)
 class ReceivedReading:
-    """One reading (or what is none) as the monitor meets it."""
+    """One element of a received payload."""
 
     group: str
-    """Empty where the topic fits no template."""
+    """Empty if the topic matches no template."""
     ts: float | None
-    """None where the payload names none."""
+    """Event time, seconds since the Unix epoch; None if the payload has none."""
     values: tuple[float, ...] | None
-    """None where the payload can't be read."""
+    """None if the payload can't be read."""
     wall_time: float
-    """The wall clock when it arrived, seconds since the Unix epoch."""
+    """Wall clock when it arrived, seconds since the Unix epoch."""
     substitute_ts: float
-    """Its arrival time where it has no ts: strictly increasing."""
+    """Event time of a reading without `ts`: its arrival time, made strictly increasing."""
     monotonic_s: float
-    """The monotonic clock when it was dealt with, seconds."""
+    """Monotonic clock when it was judged, seconds."""
     redelivered: bool = False
-    """Whether the broker says that it may have sent it before."""
+    """The DUP flag: the broker may have sent it before."""
 
 
 @dataclass
 class ReferenceModel:
-    """The monitor's memory of every group.
+    """The state of every group, and the rules that give each reading its outcome.
 
     Parameters
     ----------
@@ -44,11 +45,11 @@ class ReferenceModel:
     stride: int
     windows_by_group: dict[str, list[tuple[float, tuple[float, ...]]]] = field(default_factory=dict)
     complete_windows: dict[str, int] = field(default_factory=dict)
-    """Complete windows since the last fresh start."""
+    """Complete windows of each group since its window was last started again."""
     last_seen: dict[str, float] = field(default_factory=dict)
-    """When a reading was last accepted, monotonic seconds."""
+    """Monotonic time, in seconds, when a reading of each group was last accepted."""
     judged_windows: list[tuple[str, list[tuple[float, tuple[float, ...]]]]] = field(default_factory=list)
-    """Group and window of each verdict."""
+    """Group and window of each verdict; a window is a list of (event time, values), oldest first."""
 
     def process(self, reading: ReceivedReading) -> str:
         """Return the outcome of one reading."""
@@ -65,7 +66,7 @@ class ReferenceModel:
         is_silent = (
             reading.monotonic_s - self.last_seen.get(reading.group, reading.monotonic_s) > self.stale_after
         )
-        # Silence forgives any clock, but a repeat stays a repeat.
+        # A silent group may continue with any event time, but a redelivered message is still a duplicate.
         if last_ts is not None and ts <= last_ts and (not is_silent or reading.redelivered):
             return "duplicate" if ts == last_ts else "late"
         is_gap = last_ts is not None and not is_silent and ts - last_ts > self.max_gap
@@ -76,7 +77,7 @@ class ReferenceModel:
         return self._append(reading.group, ts, reading.values) or ("gap" if is_gap else "filling")
 
     def _append(self, group: str, ts: float, values: tuple[float, ...]) -> str:
-        """Add an accepted reading to its group's window; return nothing where that isn't complete."""
+        """Add an accepted reading to its group's window; return the outcome, "" if it is incomplete."""
         window = self.windows_by_group.setdefault(group, [])
         window.append((ts, values))
         if len(window) < self.steps:

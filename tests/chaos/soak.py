@@ -1,4 +1,4 @@
-"""Readings without end, of groups that come and go: memory stays where it is."""
+"""Soak test: millions of readings of groups that appear and fall silent, while the memory must not grow."""
 
 import random
 from collections.abc import Iterator
@@ -16,11 +16,12 @@ from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES, save_toy_bundle
 __all__ = ["soak"]
 
 _READINGS_PER_MESSAGE = 20
-"""An array: the broker is not what is being tried."""
+"""Readings are sent as arrays, because the broker isn't under test."""
 _BATCH_MESSAGES = 200
-"""Messages under way at a time, so that what is measured isn't how much happened to wait."""
+"""Messages sent before waiting until they are counted, so that queued messages don't count as memory
+growth."""
 _MAX_MEMORY_GROWTH = 0.02
-_SETTINGS = "[windows]\nstale_after = {stale_after}\n[input]\nmax_groups = {most}\n"
+_SETTINGS = "[windows]\nstale_after = {stale_after}\n[input]\nmax_groups = {max_groups}\n"
 
 
 def soak(
@@ -31,16 +32,16 @@ def soak(
     stale_after: float = 2.0,
     max_growth: float = _MAX_MEMORY_GROWTH,
 ) -> ResultRow:
-    """Send `count` readings of so many groups, half of which speak at a time and others from time to time.
+    """Send `count` readings of `group_count` groups, of which a changing random half sends at a time.
 
-    Those that pause turn silent and come back; the monitor may hold fewer than there are. From the first
-    tenth on its memory may grow by `max_growth` of what it was then.
+    The other groups turn silent and come back later. The monitor may hold 6 of 10 groups in memory. Between
+    the first tenth of the readings and the last, its memory may grow by the share `max_growth`.
     """
     row = ResultRow(f"soak: {group_count:,} groups", 1, count)
     folder.mkdir(parents=True)
     save_toy_bundle(folder / "bundle")
     broker = Broker(folder)
-    settings = _SETTINGS.format(most=group_count * 6 // 10, stale_after=stale_after)
+    settings = _SETTINGS.format(max_groups=group_count * 6 // 10, stale_after=stale_after)
     monitor = Monitor(folder, folder / "bundle", broker.port, settings)
     try:
         broker.start()
@@ -70,13 +71,13 @@ def soak(
 
 
 def _generate_messages(group_count: int, seed: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield topics and payloads, each group's event times going on where they stopped."""
+    """Yield topics and payloads without end; the event times of each group continue where they stopped."""
     rng = random.Random(seed)  # noqa: S311, repeatable on purpose
     rounds = [0] * group_count
     group_order = list(range(group_count))
     while True:
         rng.shuffle(group_order)
-        # Half of them speak for a few rounds, then it is another half.
+        # A random half of the groups sends for two rounds, then another random half.
         for _ in range(2):
             for group in group_order[: group_count // 2]:
                 start = 1e9 + 5 * _READINGS_PER_MESSAGE * rounds[group]
@@ -86,7 +87,7 @@ def _generate_messages(group_count: int, seed: int) -> Iterator[tuple[bytes, byt
 
 
 def _payload(start_ts: float, *, faulty: bool) -> bytes:
-    """Return an array of readings; in one of a faulty message, the eleventh is Faulty."""
+    """Return an array of readings; if `faulty`, the eleventh of them is faulty."""
     parts = []
     for number in range(_READINGS_PER_MESSAGE):
         values = FAULTY if faulty and number == _READINGS_PER_MESSAGE // 2 else HEALTHY
@@ -102,7 +103,10 @@ def _send_readings(
     monitor: Monitor,
     total_sent: int,
 ) -> None:
-    """Send so many readings, each handful when the last one is counted, until `total_sent` are."""
+    """Send `count` readings in batches, each after the monitor has counted all earlier ones.
+
+    `total_sent` is the number of readings that have been sent at the end, with those of earlier calls.
+    """
 
     def outcome_count() -> int:
         return sum(monitor.outcomes().values())
@@ -115,4 +119,4 @@ def _send_readings(
         unacked = len(batch)
         while unacked:
             unacked -= sum(packet.packet_type == PUBACK for packet in connection.receive())
-        wait_while_progressing(lambda: outcome_count() >= sent, outcome_count, "all is counted")  # noqa: B023
+        wait_while_progressing(lambda: outcome_count() >= sent, outcome_count, "all readings are counted")  # noqa: B023

@@ -1,4 +1,4 @@
-"""The monitor dies while it commits; its disk is full; its store is damaged."""
+"""Faults of the store: the monitor is killed during a commit, the disk is full, the file is damaged."""
 
 import os
 import random
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from tests.chaos.commit_crash import CRASH_POINTS
+from tests.chaos.commit_crash import CRASH_POINTS, TRIGGER_FILE_NAME
 from tests.chaos.harness import ALERT_MODES, Harness, split_by_mode, wait_while_progressing
 from tests.chaos.reading_generator import Reading
 from tests.chaos.results import ResultRow
@@ -18,13 +18,13 @@ from tests.chaos.results import ResultRow
 __all__ = ["can_mount", "fill_disk", "kill_during_commit", "truncate_store"]
 
 _MAX_COMMIT = 100
-"""The monitor dies in one of its first so many."""
+"""The monitor is killed in one of its first `_MAX_COMMIT` commits."""
 _VOLUME_SIZE = "4m"
-"""Room for a store and then some; SQLite's log alone grows to about this."""
+"""Enough for a store and more; SQLite's log alone grows to about this size."""
 
 
 def kill_during_commit(folder: Path, count: int, seed: int) -> ResultRow:
-    """Let the monitor be killed before, within and after some of its commits."""
+    """Kill the monitor before, within and after one of its commits in turn, `count` times."""
     total = ResultRow("monitor killed while it commits", count)
     rng = random.Random(seed)  # noqa: S311, repeatable on purpose
     for mode, repetitions in split_by_mode(count):
@@ -32,15 +32,17 @@ def kill_during_commit(folder: Path, count: int, seed: int) -> ResultRow:
             folder / mode, seed, mode, command=(sys.executable, "-m", "tests.chaos.commit_crash")
         ) as harness:
             harness.monitor.kill()
-            trigger_file = harness.folder / "trap"
+            trigger_file = harness.folder / TRIGGER_FILE_NAME
             harness.load_generator.start()
             for number in range(repetitions):
                 trigger_file.write_text(
                     f"{rng.randint(1, _MAX_COMMIT)} {CRASH_POINTS[(number + 1) % len(CRASH_POINTS)]}"
                 )
-                with suppress(AssertionError):  # dead before it was seen to live
+                with suppress(
+                    AssertionError
+                ):  # `start` fails if the monitor is killed before it answers HTTP
                     harness.monitor.start()
-                harness.wait_for(harness.monitor.has_exited, "it is killed")
+                harness.wait_for(harness.monitor.has_exited, "the monitor is killed")
             trigger_file.unlink()
             harness.monitor.start()
             total.add(harness.finish())
@@ -48,8 +50,8 @@ def kill_during_commit(folder: Path, count: int, seed: int) -> ResultRow:
 
 
 def can_mount(folder: Path) -> bool:
-    """Say whether a small file system can be mounted here: it takes root, and more than a plain container."""
-    with suppress(OSError, subprocess.CalledProcessError), _mounted_volume(folder / "may-mount"):
+    """Return whether a tmpfs can be mounted: it takes root, and rights that a container lacks by default."""
+    with suppress(OSError, subprocess.CalledProcessError), _mounted_volume(folder / "mount-test"):
         return True
     return False
 
@@ -66,7 +68,7 @@ def _mounted_volume(folder: Path) -> Iterator[Path]:
 
 
 def fill_disk(folder: Path, count: int, seed: int) -> ResultRow:
-    """Fill the disk that the store is on: the monitor says so, keeps judging, and recovers with the room."""
+    """Fill the store's disk: the monitor must report it, continue to judge, and recover with new space."""
     total = ResultRow("disk full", count)
     for number in range(count):
         mode = ALERT_MODES[number % 2]
@@ -77,15 +79,15 @@ def fill_disk(folder: Path, count: int, seed: int) -> ResultRow:
             _fill_with_file(disk / "filler")
             harness.load_generator.start()
             harness.wait_for(
-                lambda: harness.monitor.get("/readyz")[0] == 503, "it isn't ready with a full disk"
+                lambda: harness.monitor.get("/readyz")[0] == 503, "/readyz reports 503 with a full disk"
             )
             judged_before = harness.monitor.metric("readings_total", outcome="judged")
             harness.wait_for(
                 lambda: harness.monitor.metric("readings_total", outcome="judged") > judged_before,  # noqa: B023
-                "it goes on judging",
+                "the monitor continues to judge",
             )
             if harness.monitor.get("/livez")[0] != 200:
-                total.failures.append("not alive with a full disk")
+                total.failures.append("/livez doesn't answer 200 with a full disk")
             harness.wait_random(0.5, 1.5)
             (disk / "filler").unlink()
             harness.wait_ready()
@@ -101,7 +103,7 @@ def _fill_with_file(path: Path) -> None:
 
 
 def truncate_store(folder: Path, count: int, seed: int) -> ResultRow:
-    """Cut the store off somewhere while the monitor is stopped: it is set aside, and all begins afresh."""
+    """Truncate the store while the monitor is stopped: it must be set aside and replaced by a new one."""
     total = ResultRow("store truncated", count)
     rng = random.Random(seed)  # noqa: S311, repeatable on purpose
     for mode, repetitions in split_by_mode(count):
@@ -121,23 +123,23 @@ def truncate_store(folder: Path, count: int, seed: int) -> ResultRow:
 
 
 def _stop_when_idle(harness: Harness, sent_before: int) -> list[Reading]:
-    """Stop the monitor when it has judged everything; return what it judged since its start."""
+    """Stop the monitor once it has counted every reading; return the readings that it got since its start."""
     segment = harness.load_generator.finish()[sent_before:]
     wait_while_progressing(
         lambda: sum(harness.monitor.outcomes().values()) >= len(segment),
         lambda: sum(harness.monitor.outcomes().values()),
-        "all is judged",
+        "all readings are counted",
     )
     harness.monitor.terminate()
     return segment
 
 
 def _truncate_and_restart(harness: Harness, rng: random.Random, number: int) -> list[str]:
-    """Cut the store off, start the monitor, and return what it should have done and didn't."""
+    """Truncate the store at a random size and start the monitor; return what it failed to do."""
     store, backup = harness.folder / "state.db", harness.folder / f"whole-{number}.db"
     shutil.copy(store, backup)
     size = backup.stat().st_size
-    while _is_intact(store):  # where only free pages are cut off, nothing is lost
+    while _is_intact(store):  # if only free pages were cut off, SQLite finds no damage
         size = rng.randrange(1, size)
         os.truncate(store, size)
     damaged = store.read_bytes()
@@ -145,14 +147,14 @@ def _truncate_and_restart(harness: Harness, rng: random.Random, number: int) -> 
     moved_stores = [path for path in harness.folder.glob("state.db*") if path.name != "state.db"]
     problems = []
     if not any(path.read_bytes() == damaged for path in moved_stores):
-        problems.append(f"a store cut to {size} bytes is not set aside")
+        problems.append(f"a store truncated to {size} bytes is not set aside")
     if not any(path.name in harness.monitor.log() for path in moved_stores):
-        problems.append("the log doesn't say where the damaged store is")
+        problems.append("the log doesn't name the file that the damaged store was moved to")
     return problems
 
 
 def _is_intact(store: Path) -> bool:
-    """Say whether SQLite finds nothing wrong with a copy of a store."""
+    """Return whether SQLite's integrity check finds nothing wrong with a copy of a store."""
     store_copy = shutil.copy(store, store.with_name("copy.db"))
     try:
         with closing(sqlite3.connect(store_copy)) as database:

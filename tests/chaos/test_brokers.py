@@ -6,12 +6,12 @@ SEED = 1
 
 
 def test_broker_restarted(tmp_path: Path) -> None:
-    """A broker that is stopped and started loses nobody's reading and nobody's alert."""
+    """A restart of the broker loses no reading and no alert."""
     row = restart_broker(tmp_path, 3, SEED)
     assert not row.problems, row
 
 
 def test_broker_killed(tmp_path: Path) -> None:
-    """What a second subscriber got of a broker that is killed, the monitor judges too, and it comes back."""
+    """After a kill of the broker the monitor reconnects, and judges every reading that was delivered."""
     row = kill_broker(tmp_path, 2, SEED)
     assert not row.problems, row

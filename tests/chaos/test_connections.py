@@ -6,12 +6,12 @@ SEED = 1
 
 
 def test_connection_broken(tmp_path: Path) -> None:
-    """A connection that is cut, stalled or open at one end only costs no reading and no alert."""
+    """A cut, stalled or half-open connection loses no reading and no alert."""
     row = break_connection(tmp_path, 5, SEED)
     assert not row.problems, row
 
 
-def test_alert_subscriber_away(tmp_path: Path) -> None:
-    """A subscriber of alerts that was away gets each of them once it is back."""
+def test_alert_subscriber_absent(tmp_path: Path) -> None:
+    """A subscriber of alerts that was disconnected receives every alert after it reconnects."""
     row = disconnect_subscriber(tmp_path, 1, SEED)
     assert not row.problems, row

@@ -1,4 +1,4 @@
-"""The whole job on real recordings: train, replay through a real broker into a real process, compare."""
+"""End to end on real recordings: train, replay through a real broker to a real process, and compare."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ from tests.support.toy_bundle import NAMES
 
 GROUP = "lwsndr/motes1-2"
 TOPIC = f"plant/{GROUP}/reading"
-# The example of the notebook, and the same with a second temperature that agrees with the first.
+# The notebook's example, and the same window with a second temperature that agrees with the first.
 FAULTY_EXAMPLE = [
     [27.49, 67.81, 55.2, 67.78],
     [27.49, 67.81, 55.14, 67.87],
@@ -33,17 +33,17 @@ NORMAL_EXAMPLE = [
 
 @dataclass(frozen=True)
 class TrainingOutput:
-    """What training left behind."""
+    """The bundle that training wrote, and the recordings that the tests use with it."""
 
     bundle_folder: Path
     healthy_recording: Path
-    """The recording as it is."""
+    """The whole recording, without injected faults."""
     unseen_recording: Path
-    """The last fifth of it, with faults, which training has not seen."""
+    """The last fifth of the recording with injected faults, which training has not seen."""
 
 
 def run_command(module: str, *arguments: object) -> None:
-    """Run one of our commands as a person would."""
+    """Run `python -m MODULE ARGUMENTS...`; fail unless it exits 0."""
     subprocess.run([sys.executable, "-m", module, *map(str, arguments)], check=True)
 
 
@@ -102,14 +102,14 @@ renotify_after = 15.0
 
 @dataclass(frozen=True)
 class BacktestOutput:
-    """What `backtest` wrote."""
+    """The output files of `backtest`."""
 
     score_rows: list[dict[str, str]]
     events: list[dict[str, Any]]
 
 
 def run_backtest(folder: Path, training_output: TrainingOutput, settings: str = "") -> BacktestOutput:
-    """Judge the unseen part without a broker."""
+    """Run `backtest` on the unseen recording."""
     config, out, events = folder / "backtest.toml", folder / "scores.csv", folder / "events.jsonl"
     config.write_text(settings)
     options = [
@@ -128,7 +128,7 @@ def run_backtest(folder: Path, training_output: TrainingOutput, settings: str = 
 def test_daemon_matches_backtest(
     tmp_path: Path, mosquitto: Mosquitto, training_output: TrainingOutput, alerts: str
 ) -> None:
-    """Every reading is counted, and alerts and scores over MQTT are those of `backtest`."""
+    """The daemon counts every reading, and publishes the alerts and scores that `backtest` computes."""
     expected = run_backtest(tmp_path, training_output, alerts)
     monitor = Monitor(tmp_path, training_output.bundle_folder, mosquitto.port, alerts)
     with connect_client(mosquitto.port, "sensor-monitor/alerts/#") as subscriber, run_monitor(monitor):
@@ -144,7 +144,7 @@ def test_daemon_matches_backtest(
         assert monitor.metric("predictions_total", label="Normal") == predictions["Normal"]
         assert predictions.total() == outcomes["judged"]
 
-        wait_until(lambda: len(subscriber.messages) >= len(expected.events), "the events come")
+        wait_until(lambda: len(subscriber.messages) >= len(expected.events), "the events are received")
         assert monitor.terminate() == 0
         events = subscriber.payloads("sensor-monitor/alerts/")
         scores = [event.pop("score") for event in events]
@@ -155,14 +155,14 @@ def test_daemon_matches_backtest(
             assert any(event["repeat"] for event in events)
         assert any(event["contributions"] for event in events)
         if alerts == EVERY_WINDOW:
-            table = {float(row["ts"]): row for row in expected.score_rows}
-            in_table = [table[event["window"]["ts"][-1]] for event in events]
-            assert scores == pytest.approx([float(row["score"]) for row in in_table], abs=1e-6)
+            scores_by_ts = {float(row["ts"]): row["score"] for row in expected.score_rows}
+            table_scores = [float(scores_by_ts[event["window"]["ts"][-1]]) for event in events]
+            assert scores == pytest.approx(table_scores, abs=1e-6)
             assert len(events) == predictions["Faulty"]
 
 
 def test_quality(tmp_path: Path, training_output: TrainingOutput) -> None:
-    """F1 over the windows of the unseen part is at least 0.95."""
+    """F1 over the windows of the unseen recording is at least 0.95."""
     labels = [row["label"] == "-1" for row in read_csv(training_output.unseen_recording)]
     confusion = Counter[tuple[bool, bool]]()
     for index, row in enumerate(run_backtest(tmp_path, training_output).score_rows):
@@ -181,9 +181,9 @@ def test_quality(tmp_path: Path, training_output: TrainingOutput) -> None:
 
 @pytest.fixture
 def mqtt_subscriber(mosquitto: Mosquitto) -> Iterator[Client]:
-    """A client that hears everything the monitor says."""
-    with connect_client(mosquitto.port, "sensor-monitor/#") as connected:
-        yield connected
+    """A client that is subscribed to everything that the monitor publishes."""
+    with connect_client(mosquitto.port, "sensor-monitor/#") as subscriber:
+        yield subscriber
 
 
 @pytest.mark.parametrize(("example", "faulty"), [(FAULTY_EXAMPLE, True), (NORMAL_EXAMPLE, False)])
@@ -195,7 +195,7 @@ def test_example_of_the_notebook(
     example: list[list[float]],
     faulty: bool,  # noqa: FBT001, a parameter of the test
 ) -> None:
-    """The notebook's example is Faulty, and Normal with the second temperature mended, both over MQTT."""
+    """Over MQTT, the notebook's example is Faulty, and Normal with the second temperature corrected."""
     preceding_rows = read_csv(training_output.healthy_recording)[2700:3000]
     last_ts = float(preceding_rows[-1]["ts"])
     readings = [
@@ -211,7 +211,7 @@ def test_example_of_the_notebook(
     with run_monitor(monitor):
         for reading in readings:
             mqtt_subscriber.publish(TOPIC, reading)
-        wait_until(lambda: sum(monitor.outcomes().values()) == 303, "all are counted")
+        wait_until(lambda: sum(monitor.outcomes().values()) == 303, "all readings are counted")
         assert monitor.outcomes() == {"filling": 2, "warming": 7, "judged": 294}
         assert monitor.terminate() == 0
     windows = [event["window"]["values"] for event in mqtt_subscriber.payloads("sensor-monitor/alerts/")]

@@ -1,4 +1,4 @@
-"""A real Prometheus with the shipped settings, on a port of its own and quicker than a plant needs it."""
+"""A real Prometheus with the shipped configuration, on a free port and with all durations scaled down."""
 
 import json
 import math
@@ -20,20 +20,20 @@ from tests.conftest import ROOT, TIMEOUT_S, free_port, skip_or_fail, wait_until
 
 PROMETHEUS_CONFIG = ROOT / "config" / "prometheus"
 TIME_SCALE = 100
-"""An hour of the rules takes 36 s in a test."""
+"""Divisor of all durations: an hour of the rules takes 36 s in a test."""
 _SECONDS_BY_UNIT = {"s": 1, "m": 60, "h": 3600}
 _DURATION_PATTERN = r"(\d+)([smh])"
 
 
 class Sample(NamedTuple):
-    """One series at one time."""
+    """The value of one series at one time."""
 
     labels: dict[str, str]
     value: float
 
 
 def find_program(name: str) -> str:
-    """Return where prometheus or promtool is."""
+    """Return the path of `prometheus` or `promtool`; skip the test if it isn't installed."""
     found = shutil.which(name)
     if found is None:
         skip_or_fail("prometheus", f"{name} is not installed")
@@ -41,7 +41,7 @@ def find_program(name: str) -> str:
 
 
 def scale_duration(text: str) -> str:
-    """Divide a duration (`5m`) by SCALE."""
+    """Divide each duration (`5m`) in a text by `TIME_SCALE`."""
 
     def divide(match: re.Match[str]) -> str:
         return f"{int(match[1]) * _SECONDS_BY_UNIT[match[2]] * 1000 // TIME_SCALE}ms"
@@ -50,7 +50,7 @@ def scale_duration(text: str) -> str:
 
 
 def scale_rules(text: str) -> dict[str, Any]:
-    """Return rules whose windows (`[5m]`) and `for` are divided by SCALE; all else is as it was."""
+    """Return rules with their ranges (`[5m]`) and `for` divided by `TIME_SCALE`, and otherwise unchanged."""
     rules: dict[str, Any] = yaml.safe_load(text)
     for group in rules["groups"]:
         for rule in group["rules"]:
@@ -63,13 +63,13 @@ def scale_rules(text: str) -> dict[str, Any]:
 
 
 def expand_variables(expr: str, instance: str) -> str:
-    """Put into a query of the dashboard what Grafana would put in for its variables."""
+    """Replace the variables in a query of the dashboard, as Grafana does."""
     pattern = re.escape(instance).replace("\\", "\\\\")
     return expr.replace("$__rate_interval", "3s").replace("$instance", pattern)
 
 
 class Prometheus:
-    """A Prometheus that scrapes and judges twice a second."""
+    """A Prometheus that scrapes and evaluates its rules twice a second."""
 
     def __init__(self, folder: Path) -> None:
         self._executable = find_program("prometheus")
@@ -80,7 +80,7 @@ class Prometheus:
         (folder / "rules.yml").write_text(yaml.safe_dump(self.rules))
 
     def set_targets(self, *targets: str) -> None:
-        """Set what the shipped job scrapes, instead of its own target."""
+        """Replace the targets of the shipped scrape job, and reload if Prometheus is running."""
         settings = yaml.safe_load((PROMETHEUS_CONFIG / "prometheus.yml").read_text())
         settings["global"] = dict.fromkeys(("scrape_interval", "evaluation_interval"), "500ms")
         (job,) = settings["scrape_configs"]
@@ -90,17 +90,19 @@ class Prometheus:
             self.process.send_signal(signal.SIGHUP)
 
     def start(self) -> None:
-        """Start, and wait until it answers."""
+        """Start, and wait until it is ready."""
         command = [
-            self._executable, f"--config.file={self._folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={self._folder / 'tsdb'}", f"--web.listen-address=127.0.0.1:{self.port}",
-        ]  # fmt: skip
+            self._executable,
+            f"--config.file={self._folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self._folder / 'tsdb'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
         with (self._folder / "prometheus.log").open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_until(self._is_ready, "Prometheus answers")
+        wait_until(self._is_ready, "Prometheus is ready")
 
     def stop(self) -> None:
-        """End it."""
+        """Kill it."""
         if self.process is not None:
             self.process.kill()
             self.process.wait(TIMEOUT_S)
@@ -122,7 +124,7 @@ class Prometheus:
                 raise AssertionError(f"{arguments}: {error.read().decode()}") from None
 
     def query(self, expr: str) -> list[Sample]:
-        """Return what an expression yields now, but for what isn't a number."""
+        """Return the current samples of an expression, without NaN."""
         samples = [
             Sample(sample["metric"], float(sample["value"][1]))
             for sample in self._get_api("query", query=expr)["result"]
@@ -130,19 +132,21 @@ class Prometheus:
         return [sample for sample in samples if not math.isnan(sample.value)]
 
     def firing_alerts(self, instance: str | None = None) -> dict[str, str]:
-        """Return the alerts that fire, for one instance or in all: name -> what they say."""
-        return {
-            alert["labels"][
-                "alertname"
-            ]: f"{alert['annotations']['summary']}: {alert['annotations']['description']}"
+        """Return the firing alerts, of one instance or of all: name -> summary and description."""
+        alerts = [
+            alert
             for alert in self._get_api("alerts")["alerts"]
             if alert["state"] == "firing" and instance in (None, alert["labels"].get("instance"))
+        ]
+        return {
+            alert["labels"]["alertname"]: "{summary}: {description}".format(**alert["annotations"])
+            for alert in alerts
         }
 
 
 @contextmanager
 def running_prometheus(folder: Path, *targets: str) -> Iterator[Prometheus]:
-    """Run a Prometheus for the time of a test."""
+    """Run a Prometheus with these scrape targets; stop it at the end."""
     folder.mkdir()
     server = Prometheus(folder)
     server.set_targets(*targets)

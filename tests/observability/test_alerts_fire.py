@@ -11,11 +11,11 @@ from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES, save_toy_bundle
 
 _SETTINGS = "[windows]\nstale_after = 1\n[alerts]\nclear_after = 1\n"
 _MAX_FILE_BYTES = 4096
-"""Bytes that a file may have where the store is to fail: enough for the log, not for the store."""
+"""Maximum file size with which writes of the store fail: enough for the log file, too small for the store."""
 
 
 def readings(start: int, rows: list[list[float]]) -> list[dict[str, float]]:
-    """Return readings 5 s apart, as a plant sends them in one message."""
+    """Return readings of one message, 5 s apart, beginning with reading number `start`."""
     return [
         {"ts": 1000.0 + 5 * (start + number), **dict(zip(NAMES, row, strict=True))}
         for number, row in enumerate(rows)
@@ -23,7 +23,7 @@ def readings(start: int, rows: list[list[float]]) -> list[dict[str, float]]:
 
 
 class PlantSimulator:
-    """Sends what a plant sends that is well, or that has about everything wrong with it."""
+    """Sends healthy readings, or readings with nearly every fault that a rule looks for."""
 
     def __init__(self, sender: Client, monitor: Monitor) -> None:
         self._sender = sender
@@ -32,25 +32,25 @@ class PlantSimulator:
 
     def send_healthy(self) -> None:
         """Send one healthy reading."""
-        self._send("well", readings(self._rounds, [HEALTHY]))
+        self._send("healthy", readings(self._rounds, [HEALTHY]))
         self._rounds += 1
 
     def send_faults(self) -> None:
-        """Flicker, break, send late, unreadable and too much at once; once the last of it is taken."""
+        """Send short incidents, a long one, late readings and unreadable ones, if the queue is empty."""
         if self._monitor.metric("queue_readings") > 0:
             return
-        self._send("flickers", readings(16 * self._rounds, [FAULTY, HEALTHY, HEALTHY, HEALTHY] * 4))
+        self._send("flickering", readings(16 * self._rounds, [FAULTY, HEALTHY, HEALTHY, HEALTHY] * 4))
         self._send("broken", readings(1000 * self._rounds, [FAULTY] * 1000))
-        self._send("broken", readings(0, [HEALTHY] * 200))
-        self._send("broken", [{"ts": 1000.0}] * 50)
+        self._send("broken", readings(0, [HEALTHY] * 200))  # late
+        self._send("broken", [{"ts": 1000.0}] * 50)  # unreadable
         self._rounds += 1
 
     def request_reload(self) -> None:
-        """Let somebody ask for a reload."""
+        """Request a reload, as an operator does."""
         self._sender.publish("sensor-monitor/request/reload", b"")
 
     def flood(self) -> None:
-        """Keep the monitor busy for a moment, and send more meanwhile than it holds."""
+        """Keep the monitor busy for a moment, and meanwhile send more than its queue can hold."""
         self._send("busy", readings(0, [FAULTY] * 5000))
         for _ in range(100):
             self._send("busy", bytes(900_000), qos=0)
@@ -60,7 +60,7 @@ class PlantSimulator:
 
 
 def limit_file_size(monitor: Monitor, max_bytes: int | None) -> None:
-    """Set how long a file may be that the monitor writes, in bytes; None: as long as before."""
+    """Limit the size of files that the monitor writes, in bytes; None removes the limit."""
     assert monitor.process is not None
     _, hard_limit = resource.prlimit(monitor.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(
@@ -71,7 +71,7 @@ def limit_file_size(monitor: Monitor, max_bytes: int | None) -> None:
 
 
 def connection_query() -> tuple[str, dict[str, str]]:
-    """Return the query of the dashboard's first panel, and its words for what it yields."""
+    """Return the query of the panel "Connection", and the text that the panel shows for each value."""
     panel = next(
         panel for panel in json.loads(DASHBOARD_FILE.read_text())["panels"] if panel["title"] == "Connection"
     )
@@ -80,7 +80,7 @@ def connection_query() -> tuple[str, dict[str, str]]:
 
 
 def test_alerts(tmp_path: Path, new_broker: BrokerFactory) -> None:
-    """Each alert rule fires when its fault is really there, and the dashboard shows the connection."""
+    """Each alert rule fires when its fault occurs, and the dashboard shows the state of the connection."""
     (tmp_path / "acl").write_text("topic readwrite #\ntopic deny sensor-monitor/alerts/line1/broken\n")
     mosquitto = new_broker("allow_anonymous true", f"acl_file {tmp_path / 'acl'}")
     mosquitto.start()
@@ -102,45 +102,50 @@ def test_alerts(tmp_path: Path, new_broker: BrokerFactory) -> None:
 
         expr, value_texts = connection_query()
 
-        def dashboard_shows(word: str) -> bool:
-            return [
-                value_texts[f"{value:.0f}"] for _, value in server.query(expand_variables(expr, instance))
-            ] == [word]
+        def dashboard_shows(text: str) -> bool:
+            samples = server.query(expand_variables(expr, instance))
+            return [value_texts[f"{value:.0f}"] for _, value in samples] == [text]
 
-        wait_until(lambda: has_fired("Absent", of=None), "nothing is scraped")
+        wait_until(lambda: has_fired("Absent", of=None), "Absent fires without targets")
 
         server.set_targets(instance, other_instance)
         wait_until(
-            lambda: simulator.send_healthy() or server.query(f'up{{instance="{instance}"}} == 1'), "it is up"
+            lambda: simulator.send_healthy() or server.query(f'up{{instance="{instance}"}} == 1'),
+            "the monitor is scraped",
         )
-        wait_until(lambda: has_fired("BundleMissing", of=other_instance), "what is scraped is no monitor")
-        wait_until(lambda: simulator.send_healthy() or dashboard_shows("connected"), "the dashboard says so")
+        wait_until(
+            lambda: has_fired("BundleMissing", of=other_instance), "BundleMissing fires for another program"
+        )
+        wait_until(
+            lambda: simulator.send_healthy() or dashboard_shows("connected"), "the dashboard shows connected"
+        )
         assert fired_alerts.keys() == {"SensorMonitorAbsent", "SensorMonitorBundleMissing"}
 
         simulator.flood()
         limit_file_size(monitor, _MAX_FILE_BYTES)
         rule_names = (
-            "FalseAlarmStorm", "MostlyFaulty", "Unreadable", "WrongTimes", "Overflow", "Slow", "StoreFailing",
-            "MessagesRefused",
-        )  # fmt: skip
-        wait_until(lambda: simulator.send_faults() or has_fired(*rule_names), "the plant is troubled")
+            *("FalseAlarmStorm", "MostlyFaulty", "Unreadable", "WrongTimes"),
+            *("Overflow", "Slow", "StoreFailing", "MessagesRefused"),
+        )
+        wait_until(
+            lambda: simulator.send_faults() or has_fired(*rule_names), "alerts on faulty readings fire"
+        )
         limit_file_size(monitor, None)
 
-        wait_until(lambda: has_fired("NoReadings", "GroupsSilent"), "the plant stands still")
+        wait_until(lambda: has_fired("NoReadings", "GroupsSilent"), "alerts fire when no readings arrive")
 
         monitor.configure("[alerts]\nclear_after = 0")
-        wait_until(lambda: simulator.request_reload() or has_fired("ReloadRefused"), "a reload is refused")
+        wait_until(lambda: simulator.request_reload() or has_fired("ReloadRefused"), "ReloadRefused fires")
 
         mosquitto.stop()
-        wait_until(lambda: has_fired("Disconnected"), "the broker is gone")
-        wait_until(lambda: dashboard_shows("no broker"), "the dashboard says so")
+        wait_until(lambda: has_fired("Disconnected"), "Disconnected fires without a broker")
+        wait_until(lambda: dashboard_shows("no broker"), "the dashboard shows no broker")
 
         monitor.kill()
-        wait_until(lambda: has_fired("Down"), "the monitor is dead")
-        wait_until(lambda: dashboard_shows("down"), "the dashboard says so")
+        wait_until(lambda: has_fired("Down"), "Down fires without a monitor")
+        wait_until(lambda: dashboard_shows("down"), "the dashboard shows down")
 
         rules = {rule["alert"] for group in server.rules["groups"] for rule in group["rules"]}
-        assert fired_alerts.keys() == rules, "no rule is left that nothing here makes fire"
-        assert not [text for text in fired_alerts.values() if "<" in text], (
-            "Prometheus could fill in each text"
-        )
+        assert fired_alerts.keys() == rules, "every rule has fired"
+        unexpanded = [text for text in fired_alerts.values() if "<" in text]  # Prometheus writes <no value>
+        assert not unexpanded

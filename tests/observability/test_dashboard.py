@@ -24,7 +24,7 @@ parametrize_panels = pytest.mark.parametrize(
 
 
 def expected_units(expr: str) -> set[str]:
-    """Return the units that fit what an expression yields, in Grafana's words."""
+    """Return Grafana's names of the units that fit the values of an expression."""
     if "histogram_quantile" in expr:
         return {"s"}
     if expr.startswith("time()"):
@@ -39,15 +39,15 @@ def expected_units(expr: str) -> set[str]:
 
 
 def test_up_to_date() -> None:
-    """The committed JSON is what `python -m config.grafana.dashboard` writes."""
+    """The committed JSON is the output of `python -m config.grafana.dashboard`."""
     assert DASHBOARD_FILE.read_text() == to_json()
 
 
 def test_can_be_imported() -> None:
-    """It has what Grafana asks of a dashboard: a name, an id of its own choice, a schema that it knows."""
+    """The dashboard has a title, a uid, and a schema version and panel types that Grafana supports."""
     assert DASHBOARD["title"] == DASHBOARD["uid"] == "sensor-monitor"
     assert 36 <= DASHBOARD["schemaVersion"] <= 42
-    assert "id" not in DASHBOARD, "Grafana gives the number"
+    assert "id" not in DASHBOARD, "Grafana assigns the id"
     assert {panel["type"] for panel in DASHBOARD["panels"]} == {"row", "stat", "timeseries", "heatmap"}
 
 
@@ -59,7 +59,7 @@ def test_ids_are_unique() -> None:
 
 
 def test_layout() -> None:
-    """No two panels overlap, none leaves the grid of 24 columns, and the first row is one of large values."""
+    """No two panels overlap, all are within the 24 columns, and stat panels fill the first row."""
     positions = [panel["gridPos"] for panel in DASHBOARD["panels"]]
     for position in positions:
         assert 0 <= position["x"] < position["x"] + position["w"] <= 24
@@ -75,7 +75,7 @@ def test_layout() -> None:
 
 @parametrize_panels
 def test_panel_is_explained(panel: dict[str, Any]) -> None:
-    """Each panel says in a sentence or two what it shows, and takes the data source that was chosen."""
+    """Each panel has a description of a sentence or two, and uses the selected data source."""
     assert panel["description"].endswith(".")
     assert len(panel["description"]) > 20
     assert panel["datasource"] == {"type": "prometheus", "uid": "$datasource"}
@@ -83,7 +83,7 @@ def test_panel_is_explained(panel: dict[str, Any]) -> None:
 
 @parametrize_panels
 def test_unit_fits(panel: dict[str, Any]) -> None:
-    """Each panel's unit is that of what its queries yield."""
+    """Each panel's unit is the unit of the values of its queries."""
     unit = panel["fieldConfig"]["defaults"]["unit"]
     for target in panel["targets"]:
         assert unit in expected_units(target["expr"]), target["expr"]
@@ -94,7 +94,7 @@ def test_unit_fits(panel: dict[str, Any]) -> None:
 
 @parametrize_panels
 def test_queries_filter_by_instance(panel: dict[str, Any]) -> None:
-    """Each query looks at the chosen instance only, once for a single value and over time for lines."""
+    """Each query selects only the chosen instances, and is an instant query in stat panels alone."""
     for target in panel["targets"]:
         series = re.findall(r"\b(?:sensor_monitor_|process_|up\b)\w*(\{[^}]*\})?", target["expr"])
         assert series
@@ -105,7 +105,7 @@ def test_queries_filter_by_instance(panel: dict[str, Any]) -> None:
 
 @parametrize_panels
 def test_thresholds(panel: dict[str, Any]) -> None:
-    """Limits of colours rise, from one that has none."""
+    """Thresholds are in ascending order, and the first has no limit."""
     steps = panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", [{"value": None}])
     values = [step["value"] for step in steps]
     assert values[0] is None
@@ -115,7 +115,7 @@ def test_thresholds(panel: dict[str, Any]) -> None:
 
 
 def test_variables() -> None:
-    """One variable chooses the data source, another one the instance, or several."""
+    """One variable selects the data source, the other one or more instances."""
     source, instance = DASHBOARD["templating"]["list"]
     assert (source["name"], source["type"], source["query"]) == ("datasource", "datasource", "prometheus")
     assert (instance["name"], instance["type"]) == ("instance", "query")
@@ -125,26 +125,26 @@ def test_variables() -> None:
 
 
 def red_threshold(title: str) -> float:
-    """Return where a panel's background turns red."""
+    """Return the value above which a panel's background is red."""
     (panel,) = (panel for panel in PANELS if panel["title"] == title)
     threshold: float = panel["fieldConfig"]["defaults"]["thresholds"]["steps"][1]["value"]
     return threshold
 
 
 def test_latency_target() -> None:
-    """The latency's red line is where SensorMonitorSlow begins, and an edge of the histogram."""
+    """The latency panel turns red at the limit of SensorMonitorSlow, which is a bucket of the histogram."""
     assert f") > {red_threshold('Latency')}\n" in (PROMETHEUS_CONFIG / "rules.yml").read_text()
     name, edge = "sensor_monitor_reading_latency_seconds_bucket", {"le": str(red_threshold("Latency"))}
     assert Metrics(CollectorRegistry(), toy_manifest()).registry.get_sample_value(name, edge) == 0
 
 
 def test_queue_threshold_is_capacity() -> None:
-    """The red line of what waits is where there is no more room."""
+    """The panel of waiting messages turns red at the capacity of the receive queue."""
     assert red_threshold("Waiting messages") == CAPACITY
 
 
-def test_rules_name_panels_that_are_there() -> None:
-    """A panel that a rule sends somebody to is on the dashboard."""
+def test_rules_name_existing_panels() -> None:
+    """Each panel that a rule's description names is on the dashboard."""
     rules = yaml.safe_load((PROMETHEUS_CONFIG / "rules.yml").read_text())["groups"][0]["rules"]
     texts = " ".join(rule["annotations"]["description"] for rule in rules)
     names = set(re.findall(r'"([A-Z][a-z ]+)"', texts))
@@ -153,12 +153,12 @@ def test_rules_name_panels_that_are_there() -> None:
 
 
 def test_provisioning() -> None:
-    """Grafana is given a Prometheus, and the folder in which the dashboard is."""
+    """The provisioning files give Grafana a Prometheus as data source, and the folder of the dashboard."""
     folder = DASHBOARD_FILE.parents[1] / "provisioning"
     (source,) = yaml.safe_load((folder / "datasources" / "prometheus.yml").read_text())["datasources"]
     assert (source["type"], source["access"], source["isDefault"]) == ("prometheus", "proxy", True)
     scrape = yaml.safe_load((PROMETHEUS_CONFIG / "prometheus.yml").read_text())["global"]["scrape_interval"]
-    assert source["jsonData"]["timeInterval"] == scrape, "Grafana reckons $__rate_interval from it"
+    assert source["jsonData"]["timeInterval"] == scrape, "Grafana computes $__rate_interval from it"
     (provider,) = yaml.safe_load((folder / "dashboards" / "sensor-monitor.yml").read_text())["providers"]
     assert provider["type"] == "file"
     assert Path(provider["options"]["path"]).is_absolute()

@@ -16,25 +16,25 @@ from tests.support.processes import Monitor, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
 REPLAY_SECONDS = 300
-"""Of the replay, longer than any test."""
+"""Duration of the replay: longer than any test."""
 REPLAY_SPEED = 50
-"""Readings come 5 s apart: with each group, 10 a second."""
+"""Readings are 5 s apart, so each group sends 10 a second."""
 
 
 class ScrapedMonitor(NamedTuple):
-    """A recording with faults that is replayed to a monitor, which a Prometheus scrapes."""
+    """A monitor that a recording with faults is replayed to, and the Prometheus that scrapes it."""
 
     server: Prometheus
     instance: str
 
 
 def panels() -> list[dict[str, object]]:
-    """Return the dashboard's panels but for the rows."""
+    """Return the dashboard's panels without the row headers."""
     return [panel for panel in json.loads(DASHBOARD_FILE.read_text())["panels"] if panel["type"] != "row"]
 
 
 def query_params() -> list[object]:
-    """Return title, unit and expression of each query of the dashboard."""
+    """Return the panel and the expression of each query of the dashboard, as test parameters."""
     return [
         pytest.param(panel, target["expr"], id=f"{panel['title']} {target['refId']}")
         for panel in panels()
@@ -44,7 +44,7 @@ def query_params() -> list[object]:
 
 @pytest.fixture(scope="module")
 def scraped_monitor(tmp_path_factory: pytest.TempPathFactory, toy_bundle: Path) -> Iterator[ScrapedMonitor]:
-    """A plant where one reading in a hundred is Faulty."""
+    """A monitor of a plant of two groups, in which one reading in a hundred is faulty."""
     folder = tmp_path_factory.mktemp("plant")
     with (folder / "plant.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -58,11 +58,9 @@ def scraped_monitor(tmp_path_factory: pytest.TempPathFactory, toy_bundle: Path) 
     try:
         with run_monitor(monitor):
             instance = monitor.address.removeprefix("http://")
-            replay = subprocess.Popen(
-                [sys.executable, "-m", "monitor", "replay", folder / "plant.csv",
-                 "--config", folder / "monitor.toml", "--speed", str(REPLAY_SPEED)],
-                stderr=subprocess.DEVNULL,
-            )  # fmt: skip
+            command = [sys.executable, "-m", "monitor", "replay", folder / "plant.csv"]
+            options = ["--config", folder / "monitor.toml", "--speed", str(REPLAY_SPEED)]
+            replay = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
             try:
                 with running_prometheus(folder / "prometheus", instance) as server:
                     yield ScrapedMonitor(server, instance)
@@ -75,9 +73,9 @@ def scraped_monitor(tmp_path_factory: pytest.TempPathFactory, toy_bundle: Path) 
 
 @pytest.mark.parametrize(("panel", "expr"), query_params())
 def test_dashboard_query(scraped_monitor: ScrapedMonitor, panel: dict[str, object], expr: str) -> None:
-    """Each query of the dashboard yields data, in its unit's range, with the labels of its legend."""
+    """Each query of the dashboard returns data in the range of its unit and with the labels of its legend."""
     expanded = expand_variables(expr, scraped_monitor.instance)
-    wait_until(lambda: scraped_monitor.server.query(expanded), f"{expanded} yields data")
+    wait_until(lambda: scraped_monitor.server.query(expanded), f"{expanded} returns data")
     samples = scraped_monitor.server.query(expanded)
     unit = panel["fieldConfig"]["defaults"]["unit"]  # type: ignore[index]
     max_value = {"percentunit": 1.0 if "cpu" not in expr else 64.0, "s": 60.0}.get(unit, float("inf"))
@@ -86,23 +84,23 @@ def test_dashboard_query(scraped_monitor: ScrapedMonitor, panel: dict[str, objec
     legend_labels = set(re.findall(r"\{\{(\w+)\}\}", legend))
     assert all(legend_labels <= sample.labels.keys() for sample in samples), samples
     if unit == "bytes":
-        assert all(sample.value > 10e6 for sample in samples), "a process takes more than 10 MB"
+        assert all(sample.value > 10e6 for sample in samples), "a process uses more than 10 MB"
 
 
-def test_instances_to_choose(scraped_monitor: ScrapedMonitor) -> None:
-    """The variable for the instance looks at series that are there."""
+def test_instance_variable(scraped_monitor: ScrapedMonitor) -> None:
+    """The variable for the instance queries a series that exists and offers the monitor's instance."""
     variables = json.loads(DASHBOARD_FILE.read_text())["templating"]["list"]
     (query,) = (variable["query"] for variable in variables if variable["name"] == "instance")
     match = re.fullmatch(r"label_values\((.*), instance\)", query)
     assert match
-    wait_until(lambda: scraped_monitor.server.query(match[1]), f"{match[1]} yields data")
+    wait_until(lambda: scraped_monitor.server.query(match[1]), f"{match[1]} returns data")
     assert {sample.labels["instance"] for sample in scraped_monitor.server.query(match[1])} == {
         scraped_monitor.instance
     }
 
 
 def test_rules_query_existing_series(scraped_monitor: ScrapedMonitor) -> None:
-    """Each series that a rule asks for is there while all is well, whatever its value."""
+    """Each series that a rule selects exists while nothing is wrong, whatever its value."""
     selectors = {
         selector
         for group in scraped_monitor.server.rules["groups"]
@@ -111,11 +109,11 @@ def test_rules_query_existing_series(scraped_monitor: ScrapedMonitor) -> None:
     }
     assert len(selectors) > 10
     for selector in selectors:
-        wait_until(lambda: scraped_monitor.server.query(selector), f"{selector} yields data")  # noqa: B023
+        wait_until(lambda: scraped_monitor.server.query(selector), f"{selector} returns data")  # noqa: B023
 
 
 def test_rules_are_quiet(scraped_monitor: ScrapedMonitor) -> None:
-    """No rule finds anything while all is well; how fast a loaded machine is isn't asked."""
+    """No rule matches while nothing is wrong; SensorMonitorSlow isn't checked: the machine may be loaded."""
     up_query = f'up{{instance="{scraped_monitor.instance}"}} == 1 and sensor_monitor_alerts_firing'
     wait_until(lambda: scraped_monitor.server.query(up_query), "the monitor is scraped")
     wait_until(

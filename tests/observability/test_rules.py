@@ -16,7 +16,7 @@ RULES: list[dict[str, Any]] = [
 
 
 def run_promtool(*arguments: str | Path) -> None:
-    """Run promtool, and fail with what it says."""
+    """Run promtool, and fail with its output unless it succeeds."""
     result = subprocess.run(
         [find_program("promtool"), *arguments], capture_output=True, text=True, check=False
     )
@@ -24,18 +24,18 @@ def run_promtool(*arguments: str | Path) -> None:
 
 
 def test_prometheus_accepts_config() -> None:
-    """Prometheus accepts the scrape settings and the rules that they name."""
+    """Prometheus accepts the scrape configuration and the rule files."""
     run_promtool("check", "config", PROMETHEUS_CONFIG / "prometheus.yml")
     run_promtool("check", "rules", "--lint=all", "--lint-fatal", PROMETHEUS_CONFIG / "rules.yml")
 
 
 def test_rules_on_example_series() -> None:
-    """On made-up series each rule fires when it should, and not a minute before."""
+    """On example series each rule fires when it should, and not a minute earlier."""
     run_promtool("test", "rules", PROMETHEUS_CONFIG / "rules_test.yml")
 
 
-def test_every_rule_has_its_example() -> None:
-    """Each rule fires in one of the examples and is quiet in another."""
+def test_every_rule_has_examples() -> None:
+    """Each rule fires in one of the examples and doesn't fire in another."""
     checks = [
         check
         for example in yaml.safe_load((PROMETHEUS_CONFIG / "rules_test.yml").read_text())["tests"]
@@ -52,8 +52,8 @@ def test_every_rule_has_its_example() -> None:
 
 
 @pytest.mark.parametrize("rule", [pytest.param(rule, id=rule["alert"]) for rule in RULES])
-def test_rule_tells_what_to_do(rule: dict[str, Any]) -> None:
-    """Each alert says how bad it is, where, and what to do about it."""
+def test_rule_is_explained(rule: dict[str, Any]) -> None:
+    """Each alert has a severity, names the instance, and describes what to do."""
     assert rule["labels"]["severity"] in {"critical", "warning"}
     summary, description = rule["annotations"]["summary"], rule["annotations"]["description"]
     assert "$labels.instance" in summary or rule["expr"].startswith("absent(")
@@ -62,7 +62,7 @@ def test_rule_tells_what_to_do(rule: dict[str, Any]) -> None:
 
 
 def test_scale_rules() -> None:
-    """Only durations are divided, those of windows and of `for`."""
+    """Only durations in ranges and in `for` are divided."""
     (group,) = scale_rules(
         "groups: [{name: n, rules: [{alert: A, expr: 'increase(x_total[1h]) > 10 * sum(y5m)', for: 5m}]}]"
     )["groups"]

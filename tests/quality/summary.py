@@ -1,4 +1,4 @@
-"""Print the README's table: medians over the `evaluation.json` files that are named; see `make quality`."""
+"""Prints the quality table: medians over several `evaluation.json` files; run by `make quality`."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ def main(paths: list[str]) -> None:
 
 
 def print_table(split: str, entries_by_name: dict[str, list[dict[str, Any]]]) -> None:
-    """Print one split's medians, with the range of F1."""
+    """Print the medians of one split, with the range of F1."""
     qualities = {name: [entry["quality"] for entry in runs] for name, runs in entries_by_name.items()}
     kinds = sorted({kind for runs in qualities.values() for run in runs for kind in run["recall_by_kind"]})
     header = [f"split {split}", "F1 (least to most)", "MCC", *kinds, "Normal called Faulty", "s per million"]

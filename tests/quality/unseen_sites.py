@@ -1,7 +1,8 @@
-"""Print how models do on sites that they were not trained on: `python -m tests.unseen SITE.csv ...`.
+"""Measures models on sites that they were not trained on; run by `make unseen`.
 
-Each recording, healthy but for staged events, is a site: it is left out in turn, the models are trained on
-the others with faults injected, and measured on it. See `make unseen`.
+Use: `python -m tests.quality.unseen_sites SITE.csv ...`. Each recording is a site, healthy except for staged
+events. Each site is left out in turn: the models are trained on the other sites with injected faults, and
+measured on this one.
 """
 
 import sys
@@ -16,7 +17,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
-from monitor.core.rules import default_max_gap
+from monitor.core.rules import DEFAULT_THRESHOLD, default_max_gap
 from monitor.core.verdicts import JudgedWindows
 from monitor.detect import drift
 from monitor.detect.alerts import AlertStage
@@ -27,7 +28,7 @@ from training.data.cleaning import clean
 from training.data.dataset import Dataset
 from training.data.prepare import PreparedData
 from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, FEATURES
-from training.evaluate import quality
+from training.evaluate import window_metrics
 from training.evaluate.classifiers import ScoreFunction, build_candidates
 from training.faults.inject import inject
 from training.faults.kinds import FAULT_KINDS, SensorStats
@@ -35,38 +36,39 @@ from training.network import models
 from training.network.train import train
 
 SETTINGS = FitSettings(epochs=15, batch_size=256, learning_rate=3e-3, test_share=0)
-TRAINING_SEEDS = (11, 12)  # of faults, to train with
+TRAINING_SEEDS = (11, 12)
+"""Seeds of the faults that are injected into the training recordings."""
 TEST_SEED = 1
-MEDIAN_WINDOW, MEDIAN_LAG = 240, 3  # readings
-FAULT_LENGTH, READINGS_BEFORE_FAULT, READINGS_AFTER_FAULT = (
-    5000,
-    400,
-    300,
-)  # readings; a site with fewer than their sum has a shorter fault
-RECOVERY_READINGS = 30  # readings
-THRESHOLD = 0.5
+"""Seed of the faults that are injected into the recording of the site that is left out."""
+MEDIAN_WINDOW, MEDIAN_LAG = 240, 3
+"""Readings in the rolling median, and between its newest reading and the judged one."""
+FAULT_LENGTH = 5000
+"""Readings of a lasting fault; fewer on a site that is too short."""
+READINGS_BEFORE_FAULT, READINGS_AFTER_FAULT = 400, 300
+RECOVERY_READINGS = 30
+"""Readings after a lasting fault that aren't counted as false alarms."""
 
 WindowTransform = Callable[[Dataset], Dataset]
 
 
 def keep_raw(data: Dataset) -> Dataset:
-    """Show raw windows."""
+    """Return the windows as they are."""
     return data
 
 
 def subtract_rolling_median(data: Dataset) -> Dataset:
-    """Take each group's causal rolling median off."""
-    medians = np.empty((len(data), len(FEATURE_NAMES)))
-    for stretch in np.unique(data.series_ids):
-        rows = np.flatnonzero(data.series_ids == stretch)
-        newest = pd.DataFrame(data.raw_windows[rows, -1])
+    """Subtract the rolling median of each group's earlier readings; leave out windows that have none yet."""
+    medians = np.empty((len(data), len(FEATURE_NAMES)))  # (window, feature)
+    for series_id in np.unique(data.series_ids):
+        rows = np.flatnonzero(data.series_ids == series_id)
+        newest = pd.DataFrame(data.raw_windows[rows, -1])  # (window of the series, feature)
         medians[rows] = newest.rolling(MEDIAN_WINDOW, min_periods=12).median().shift(MEDIAN_LAG).to_numpy()
-    ready = np.isfinite(medians).all(axis=1)
-    return replace(data[ready], windows=data.raw_windows[ready] - medians[ready, None])
+    is_ready = np.isfinite(medians).all(axis=1)  # (window,)
+    return replace(data[is_ready], windows=data.raw_windows[is_ready] - medians[is_ready, None])
 
 
 def subtract_group_baseline(data: Dataset) -> Dataset:
-    """Show windows in their group's normal, as the monitor does."""
+    """Return windows relative to their group's baseline, as the monitor's model gets them."""
     return relative_windows.apply_baseline(data, relative_windows.baseline_from_settings(SETTINGS))
 
 
@@ -79,23 +81,27 @@ BASELINE_TRANSFORMS: dict[str, tuple[WindowTransform, FitSettings]] = {
 
 @dataclass(frozen=True)
 class Site:
-    """A recording, and what is measured on it."""
+    """A site: its recording, which is healthy except for staged events, and the test data made from it."""
 
     name: str
     healthy: pd.DataFrame
 
     def build_windows(self, frame: pd.DataFrame) -> Dataset:
-        """Return its windows."""
+        """Return the windows of a recording of this site."""
         return dataset.build([frame], max_gap=default_max_gap(dataset.sample_period([frame])))
 
     def without_staged_event(self, frame: pd.DataFrame, data: Dataset) -> NDArray[np.bool_]:
-        """Return which windows no staged event is in (window,)."""
+        """Return which windows contain no reading of a staged event: (window,)."""
         if "event" not in frame:
             return np.ones(len(data), dtype=np.bool_)
-        return ~np.isin(data.ts, frame.loc[frame["event"] > 0, "ts"]).any(axis=1)
+        in_event = np.isin(data.ts, frame.loc[frame["event"] > 0, "ts"])  # (window, step)
+        return ~in_event.any(axis=1)
 
     def long_faults(self) -> Iterator[tuple[str, pd.DataFrame, float, float]]:
-        """Yield kind, recording, first and last time of a fault that lasts, on each kind of sensor."""
+        """Yield kind, recording, first and last event time of each lasting fault.
+
+        Each kind of fault is put into the first temperature and into the second humidity of the first group.
+        """
         group_readings = self.healthy[self.healthy["group"] == self.healthy["group"].iloc[0]].reset_index(
             drop=True
         )
@@ -120,7 +126,7 @@ class Site:
 
 
 def prepare(sites: list[Site], transform: WindowTransform, settings: FitSettings) -> PreparedData:
-    """Return what the models learn from."""
+    """Return the cleaned training data, validation data and scaler of some sites, with injected faults."""
     datasets = [
         site.build_windows(inject(site.healthy, 0.3, seed)) for site in sites for seed in TRAINING_SEEDS
     ]
@@ -136,13 +142,13 @@ def prepare(sites: list[Site], transform: WindowTransform, settings: FitSettings
 
 
 def trained_models(prepared: PreparedData, settings: FitSettings) -> Iterator[tuple[str, ScoreFunction]]:
-    """Train and yield name and scores, scaled windows in."""
+    """Train the models; yield the name of each and its function from scaled windows to scores."""
     training_result = train(prepared, settings)
     yield "LSTM", lambda scaled: models.score(training_result.network, scaled)
     scaled = prepared.scaler.transform(prepared.train.windows)
     classifier = HistGradientBoostingClassifier(class_weight="balanced", random_state=0)
     classifier.fit(scaled.reshape(len(scaled), -1), prepared.train.faulty)
-    yield "gradient boosting", lambda others: classifier.predict_proba(others.reshape(len(others), -1))[:, 1]
+    yield "gradient boosting", lambda rows: classifier.predict_proba(rows.reshape(len(rows), -1))[:, 1]
     range_check = build_candidates(0, None)["range check"][1]
     yield "range check", range_check.train(scaled, prepared.train.faulty)
 
@@ -150,7 +156,7 @@ def trained_models(prepared: PreparedData, settings: FitSettings) -> Iterator[tu
 def measure(
     site: Site, transform: WindowTransform, prepared: PreparedData, score: ScoreFunction
 ) -> dict[str, float]:
-    """Return a line of the table."""
+    """Measure one model on the site that it wasn't trained on; return a row of the table: column -> value."""
     learned_ranges = {
         name: drift.fit_distribution(values)
         for name, values in zip(FEATURE_NAMES, prepared.healthy_readings.T, strict=True)
@@ -160,20 +166,18 @@ def measure(
         {name: (learned_range.low, learned_range.high) for name, learned_range in learned_ranges.items()},
     )
 
-    def predict_faulty(dataset_shown: Dataset) -> NDArray[np.bool_]:
-        return score(prepared.scaler.transform(dataset_shown.windows)) > THRESHOLD
+    def predict_faulty(data: Dataset) -> NDArray[np.bool_]:
+        return score(prepared.scaler.transform(data.windows)) > DEFAULT_THRESHOLD
 
     faulty_recording = inject(site.healthy, 0.3, TEST_SEED)
-    dataset_shown = transform(site.build_windows(faulty_recording))
-    dataset_shown = dataset_shown[site.without_staged_event(faulty_recording, dataset_shown)]
-    test_quality = quality.measure(dataset_shown, predict_faulty(dataset_shown))
+    faulty_data = transform(site.build_windows(faulty_recording))
+    faulty_data = faulty_data[site.without_staged_event(faulty_recording, faulty_data)]
+    test_quality = window_metrics.measure(faulty_data, predict_faulty(faulty_data))
     healthy_data = transform(site.build_windows(site.healthy))
-    healthy_predictions, event_free = (
-        predict_faulty(healthy_data),
-        site.without_staged_event(site.healthy, healthy_data),
-    )
+    healthy_predictions = predict_faulty(healthy_data)
+    event_free = site.without_staged_event(site.healthy, healthy_data)
     out_of_range = ranges.flag(healthy_data.windows)
-    results = {
+    return {
         "F1": test_quality.f1 or 0.0,
         **test_quality.recall_by_kind,
         "false": float(healthy_predictions[event_free].mean()),
@@ -181,25 +185,32 @@ def measure(
         "out of range": float(out_of_range[event_free].mean()),
         "judged": len(healthy_data) / len(site.healthy),
         **count_staged_windows(healthy_predictions[~event_free], out_of_range[~event_free]),
+        **measure_long_faults(site, transform, predict_faulty),
     }
+
+
+def measure_long_faults(
+    site: Site, transform: WindowTransform, predict_faulty: Callable[[Dataset], NDArray[np.bool_]]
+) -> dict[str, float]:
+    """Return the lowest recall during a lasting fault, and the highest share of false alarms after one."""
     recall_during_fault, false_share_after = [], []
     for _, frame, fault_start, fault_end in site.long_faults():
-        dataset_shown = transform(site.build_windows(frame))
-        predictions = predict_faulty(dataset_shown)
-        window_end_ts = dataset_shown.ts[:, -1]
+        data = transform(site.build_windows(frame))
+        predictions = predict_faulty(data)
+        window_end_ts = data.ts[:, -1]
         recall_during_fault.append(
             predictions[(window_end_ts >= fault_start) & (window_end_ts <= fault_end)].mean()
         )
         period = dataset.sample_period([frame])
-        event_free = site.without_staged_event(frame, dataset_shown)
+        event_free = site.without_staged_event(frame, data)
         false_share_after.append(
             predictions[event_free & (window_end_ts > fault_end + RECOVERY_READINGS * period)].mean()
         )
-    return {**results, "lasting": float(min(recall_during_fault)), "after": float(max(false_share_after))}
+    return {"lasting": float(min(recall_during_fault)), "after": float(max(false_share_after))}
 
 
 def count_staged_windows(faulty: NDArray[np.bool_], out_of_range: NDArray[np.bool_]) -> dict[str, float]:
-    """Return how many windows with a staged event there are, and how many are called what."""
+    """Count the windows with a staged event: all, Faulty, out of range, and neither of the two."""
     counts = {
         "staged": len(faulty),
         "staged Faulty": faulty.sum(),
@@ -210,9 +221,9 @@ def count_staged_windows(faulty: NDArray[np.bool_], out_of_range: NDArray[np.boo
 
 
 def count_alerts(data: Dataset, faulty: NDArray[np.bool_]) -> float:
-    """Return how many alerts the monitor's defaults make of these verdicts."""
+    """Return how many alerts the monitor raises for these verdicts with its default settings."""
     scores: FloatArray = faulty.astype(np.float64)
-    groups = [str(stretch) for stretch in data.series_ids]
+    groups = [str(series_id) for series_id in data.series_ids]
     judged = JudgedWindows(
         groups, data.ts, data.raw_windows, scores, faulty, np.zeros(len(data), dtype=np.bool_)
     )
@@ -221,7 +232,7 @@ def count_alerts(data: Dataset, faulty: NDArray[np.bool_]) -> float:
 
 
 def main(paths: list[str]) -> None:
-    """Leave each site out in turn, and print the table."""
+    """Leave each site out in turn, and print a table of all results and a summary."""
     sites = [Site(Path(path).stem, recordings.read(Path(path))) for path in paths]
     rows: list[dict[str, object]] = []
     for name, (transform, settings) in BASELINE_TRANSFORMS.items():
@@ -240,7 +251,7 @@ def main(paths: list[str]) -> None:
 
 
 def summarize(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a line for each baseline and model: F1 by site, and the worst of all sites."""
+    """Return a row for each baseline and model: F1 of each site, and the worst value of all sites."""
     kinds = [name for name in table.columns if name in FAULT_KINDS]
     rows = []
     for (name, model), model_rows in table.groupby(["baseline", "model"], sort=False):

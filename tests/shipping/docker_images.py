@@ -1,4 +1,4 @@
-"""Dockerfiles without Docker: what they say, and their commands run in folders of a test."""
+"""Dockerfiles without Docker: parse their instructions, and run their commands in the folders of a test."""
 
 import fnmatch
 import json
@@ -17,7 +17,7 @@ from tests.conftest import ROOT, skip_or_fail
 
 @dataclass(frozen=True)
 class BuildStage:
-    """One stage of a Dockerfile: its base, and each instruction's arguments in their order."""
+    """One stage of a Dockerfile: its base image, and its instructions (name, arguments) in order."""
 
     base: str
     instructions: list[tuple[str, str]]
@@ -32,12 +32,12 @@ class BuildStage:
         return arguments
 
     def exec_command(self, name: str) -> list[str]:
-        """Return an instruction's command, which is written as JSON, so that no shell stands between."""
+        """Return the command of an instruction in exec form: a JSON array, which needs no shell."""
         words: list[str] = json.loads(re.sub(r"^.*?(?=\[)", "", self.only_arguments(name)))
         return words
 
     def variables(self, name: str) -> dict[str, str]:
-        """Return what LABEL or ENV set."""
+        """Return the names and values that the LABEL or ENV instructions set."""
         words = [word for arguments in self.all_arguments(name) for word in shlex.split(arguments)]
         return dict(word.split("=", 1) for word in words)
 
@@ -57,7 +57,7 @@ def parse_stages(file: Path) -> list[BuildStage]:
 
 
 def copy_build_context(folder: Path) -> None:
-    """Copy into a folder what a build sees of the repository: all that .dockerignore doesn't keep out."""
+    """Copy the files of the repository that .dockerignore lets into the build context."""
     rules = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] not in ("#", "")]
     assert rules[0] == "*"
     for path in ROOT.iterdir():
@@ -70,19 +70,19 @@ def copy_build_context(folder: Path) -> None:
 
 
 class Image:
-    """What a Dockerfile of two stages makes, below a folder instead of /."""
+    """The image of a Dockerfile with two stages, in a folder in place of /."""
 
     def __init__(self, file: Path, root: Path) -> None:
         self.build_stage, self.final_stage = parse_stages(file)
         self.root = root
 
     def map_paths(self, text: str) -> str:
-        """Return a command with the image's folders below ours."""
+        """Return a command with the image's absolute paths moved below `root`."""
         return re.sub(r"(?<![\w./])/(opt|var|src|data)\b", rf"{self.root}/\1", text)
 
     def run_build(self) -> None:
-        """Run what the Dockerfile runs, as the user who runs the test."""
-        build_context = self.root / "copy_build_context"
+        """Run the COPY and RUN instructions of the Dockerfile, as the user who runs the test."""
+        build_context = self.root / "context"
         build_context.mkdir(parents=True)
         copy_build_context(build_context)
         source = self.root / "src"
@@ -102,23 +102,27 @@ class Image:
                     r"\b10001:10001\b", f"{os.getuid()}:{os.getgid()}", self.map_paths(command)
                 )
                 result = subprocess.run(
-                    ["sh", "-c", mapped_command], cwd=source, env={**os.environ, "PATH": path}, capture_output=True,
-                    text=True, check=False,
-                )  # fmt: skip
+                    ["sh", "-c", mapped_command],
+                    cwd=source,
+                    env={**os.environ, "PATH": path},
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
                 if result.returncode and "pip install" in command:
                     skip_or_fail("packages", f"can't install packages: {result.stderr[-300:]}")
                 assert result.returncode == 0, result.stderr
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that a container begins with."""
+        """Return the environment variables that a container starts with."""
         variables = {name: self.map_paths(value) for name, value in self.final_stage.variables("ENV").items()}
         variables["PATH"] = variables["PATH"].replace("$PATH", "/usr/bin:/bin")
         return variables
 
 
 def read_only_command(command: Sequence[str | Path], *writable: Path) -> tuple[str, ...]:
-    """Return the command for a process to whom all the files are read-only but for these folders."""
-    # The working folder is entered anew: it was that of the file system before.
+    """Return a command that runs `command` with a read-only file system except for `writable` folders."""
+    # `cd "$PWD"`: the working directory still refers to the mount from before the remount.
     bind_mounts = "".join(
         f"mount --bind {shlex.quote(str(path))} {shlex.quote(str(path))} && " for path in writable
     )

@@ -1,4 +1,4 @@
-"""The broker's files that ship, on a real mosquitto: who may do what, and that nothing waiting is lost."""
+"""The shipped broker configuration on a real mosquitto: permissions, and queued messages across a restart."""
 
 import subprocess
 from pathlib import Path
@@ -30,16 +30,16 @@ MONITOR_TOPICS = {topic for topic in TOPICS if topic.startswith("sensor-monitor/
 
 @pytest.fixture
 def broker(new_broker: BrokerFactory, tmp_path: Path, secrets_folder: Path) -> Mosquitto:
-    """The shipped broker, with one more login that may do everything, to see by."""
+    """A broker with the shipped configuration, and one more login, `observer`, that may do everything."""
     instance = new_broker()
-    observer_passwords = tmp_path / "witness"
-    subprocess.run(["mosquitto_passwd", "-c", "-b", observer_passwords, "witness", "witness"], check=True)
+    observer_passwords = tmp_path / "observer"
+    subprocess.run(["mosquitto_passwd", "-c", "-b", observer_passwords, "observer", "observer"], check=True)
     (tmp_path / "passwords").write_text(
         (secrets_folder / "broker").read_text() + observer_passwords.read_text()
     )
     config_folder = ROOT / "config" / "mosquitto"
     acl = (config_folder / "acl").read_text()
-    (tmp_path / "acl").write_text(f"{acl}\nuser witness\ntopic readwrite #\n")
+    (tmp_path / "acl").write_text(f"{acl}\nuser observer\ntopic readwrite #\n")
     text = (config_folder / "mosquitto.conf").read_text()
     for original, replacement in (
         ("listener 1883", f"listener {instance.port} 127.0.0.1"),
@@ -54,8 +54,8 @@ def broker(new_broker: BrokerFactory, tmp_path: Path, secrets_folder: Path) -> M
 
 
 def login(secrets_folder: Path, name: str) -> dict[str, str]:
-    """Return what `client` takes to be this login."""
-    password = "witness" if name == "witness" else (secrets_folder / name).read_text().strip()
+    """Return the keywords with which `connect_client` uses this login."""
+    password = "observer" if name == "observer" else (secrets_folder / name).read_text().strip()
     return {"username": name, "password": password}
 
 
@@ -67,15 +67,15 @@ def login(secrets_folder: Path, name: str) -> dict[str, str]:
 def test_publish_permissions(
     broker: Mosquitto, secrets_folder: Path, name: str, allowed_topics: set[str]
 ) -> None:
-    """The monitor owns its base topic, operators send requests, plants send readings, and that is all."""
+    """The monitor may publish below its base topic only, operators only requests, the plant only readings."""
     with (
-        connect_client(broker.port, "#", **login(secrets_folder, "witness")) as observer,
+        connect_client(broker.port, "#", **login(secrets_folder, "observer")) as observer,
         connect_client(broker.port, **login(secrets_folder, name)) as publisher,
     ):
         for topic in sorted(TOPICS):
             publisher.publish(topic, b"")
         observer.publish("end", b"")
-        wait_until(lambda: observer.texts("end"), "what came before the end has come")
+        wait_until(lambda: observer.texts("end"), "all earlier messages are received")
         assert {topic for topic, _, _ in observer.messages} - {"end"} == allowed_topics
 
 
@@ -91,20 +91,20 @@ def test_publish_permissions(
 def test_read_permissions(
     broker: Mosquitto, secrets_folder: Path, name: str, allowed_topics: set[str]
 ) -> None:
-    """Monitor and operators read the plant and what the monitor says; plants read nothing."""
+    """Monitor and operators may read the plant's and the monitor's topics; the plant may read nothing."""
     with (
         connect_client(broker.port, "#", **login(secrets_folder, name)) as subscriber,
-        connect_client(broker.port, **login(secrets_folder, "witness")) as publisher,
+        connect_client(broker.port, **login(secrets_folder, "observer")) as publisher,
     ):
         for topic in sorted(TOPICS):
             publisher.publish(topic, b"")
-        subscriber.publish("elsewhere", b"")  # confirmed only after all that went to us before
+        subscriber.publish("elsewhere", b"")  # its PUBACK follows all earlier deliveries to this client
         assert {topic for topic, _, _ in subscriber.messages} == allowed_topics
 
 
 @pytest.mark.parametrize("login_flags", [[], ["-u", "monitor"], ["-u", "monitor", "-P", "monitor"]])
 def test_rejects_unknown_logins(broker: Mosquitto, login_flags: list[str]) -> None:
-    """Who has no login, or the wrong password, isn't let in."""
+    """A client without a login or with a wrong password is refused."""
     command = ["mosquitto_pub", "-p", str(broker.port), "-t", READING_TOPIC, "-m", "{}", *login_flags]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode != 0
@@ -114,7 +114,7 @@ def test_rejects_unknown_logins(broker: Mosquitto, login_flags: list[str]) -> No
 def test_monitor_works_with_shipped_acl(
     tmp_path: Path, broker: Mosquitto, secrets_folder: Path, toy_bundle: Path
 ) -> None:
-    """With these rights the daemon does all it does: it judges, raises alerts, and answers operators."""
+    """With the shipped permissions the daemon can judge, raise alerts and answer operators."""
     mqtt = f'username = "monitor"\npassword_file = "{secrets_folder / "monitor"}"'
     with (
         connect_client(broker.port, "sensor-monitor/#", **login(secrets_folder, "operator")) as operator,
@@ -122,20 +122,20 @@ def test_monitor_works_with_shipped_acl(
         run_monitor(Monitor(tmp_path, toy_bundle, broker.port, mqtt_toml=mqtt)),
     ):
         plant.publish(READING_TOPIC, [reading(1000 + 5 * number, FAULTY) for number in range(3)])
-        wait_until(lambda: operator.payloads(ALERT_TOPIC), "the alert comes")
-        wait_until(lambda: operator.texts(STATUS_TOPIC) == ["online"], "it says that it is there")
+        wait_until(lambda: operator.payloads(ALERT_TOPIC), "the alert is received")
+        wait_until(lambda: operator.texts(STATUS_TOPIC) == ["online"], "the monitor is online")
         operator.publish(RELOAD_TOPIC, b"")
-        wait_until(lambda: operator.payloads("sensor-monitor/response/reload"), "it answers")
+        wait_until(lambda: operator.payloads("sensor-monitor/response/reload"), "the request is answered")
         (response,) = operator.payloads("sensor-monitor/response/reload")
         assert response["status"] == "ok"
 
 
 def test_queued_messages_survive_restart(broker: Mosquitto, secrets_folder: Path) -> None:
-    """More readings than mosquitto keeps by default wait for a monitor that is away, also over a restart."""
+    """More messages than mosquitto queues by default are kept for an absent monitor, also over a restart."""
     count = 1500
     password = login(secrets_folder, "monitor")["password"]
     subscribe_command = ["mosquitto_sub", "-p", str(broker.port), "-u", "monitor", "-P", password]
-    subscribe_command += ["-i", "away", "-c", "-q", "1", "-t", "plant/#"]
+    subscribe_command += ["-i", "absent", "-c", "-q", "1", "-t", "plant/#"]
     subprocess.run([*subscribe_command, "-E"], check=True)
     with connect_client(broker.port, **login(secrets_folder, "plant")) as plant:
         for number in range(count):

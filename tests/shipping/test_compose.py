@@ -22,7 +22,7 @@ def service(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def test_schema() -> None:
-    """The file is what the Compose specification's schema says."""
+    """The file is valid by the schema of the Compose specification."""
     command = [
         sys.executable,
         "-m",
@@ -36,7 +36,7 @@ def test_schema() -> None:
 
 
 def test_images_are_pinned(service: dict[str, Any]) -> None:
-    """Each image has its version, and ours is that of the package."""
+    """Each image has a version tag; that of our own images is the package's version."""
     name, tag = service["image"].split(":")
     assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag)
     if name.startswith("sensor-"):
@@ -44,7 +44,7 @@ def test_images_are_pinned(service: dict[str, Any]) -> None:
 
 
 def test_containers_are_restricted(service: dict[str, Any]) -> None:
-    """Nobody is root, gains rights, writes outside its volumes or shares the host's namespaces."""
+    """No container runs as root, can gain privileges, write outside its volumes or share host namespaces."""
     user, group = service["user"].split(":")
     assert int(user) > 0
     assert int(group) >= 0
@@ -56,12 +56,12 @@ def test_containers_are_restricted(service: dict[str, Any]) -> None:
 
 
 def test_ports_bind_to_localhost(service: dict[str, Any]) -> None:
-    """Nothing answers to another machine unless somebody decides that it should."""
+    """No service can be reached from another machine by default."""
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
 
 
 def test_health(service: dict[str, Any]) -> None:
-    """What lasts has a health check, here or in its image; who waits for it waits until it is healthy."""
+    """Each long-running service has a health check, and its dependents wait until it is healthy."""
     for name, dependency in service.get("depends_on", {}).items():
         required_service = SERVICES[name]
         is_one_shot = required_service["restart"] == "no"
@@ -76,7 +76,7 @@ def test_health(service: dict[str, Any]) -> None:
 
 
 def test_mounts(service: dict[str, Any], secrets_folder: Path) -> None:
-    """What is mounted is there, read-only; volumes and secrets are those that the stack names."""
+    """Mounted files exist and are read-only; volumes and secrets are declared in the stack."""
     for mount in service.get("volumes", []):
         source, _, *mode = mount.split(":")
         if not source.startswith("."):
@@ -92,7 +92,7 @@ def test_mounts(service: dict[str, Any], secrets_folder: Path) -> None:
 
 
 def test_prometheus_targets() -> None:
-    """Prometheus has the rules and jobs of config/prometheus, and speaks to services of the stack."""
+    """Prometheus has the rules and jobs of config/prometheus, and its targets are services of the stack."""
     stack = yaml.safe_load((COMPOSE_FILE.parent / "prometheus.yml").read_text())
     config = yaml.safe_load((ROOT / "config" / "prometheus" / "prometheus.yml").read_text())
     (alertmanager,) = stack.pop("alerting")["alertmanagers"]
@@ -107,7 +107,7 @@ def test_prometheus_targets() -> None:
 
 
 def test_grafana_finds_the_dashboard() -> None:
-    """The dashboards are mounted where Grafana is told to look for them."""
+    """The dashboards are mounted at the path that the provisioning file names."""
     file = ROOT / "config" / "grafana" / "provisioning" / "dashboards" / "sensor-monitor.yml"
     (provider,) = yaml.safe_load(file.read_text())["providers"]
     path = provider["options"]["path"]
@@ -115,7 +115,7 @@ def test_grafana_finds_the_dashboard() -> None:
 
 
 def test_no_inline_passwords() -> None:
-    """No password stands in the file: each comes from a file that docker/secrets.sh makes."""
+    """The file contains no password: each is read from a file that docker/secrets.sh makes."""
     for service in SERVICES.values():
         for name in service.get("environment", {}):
             assert "PASSWORD" not in name or name.endswith("_FILE")
@@ -131,7 +131,7 @@ def _targets(configs: list[dict[str, Any]]) -> list[str]:
 
 
 def _dockerfile_text(service: dict[str, Any]) -> str:
-    """Return the Dockerfile that makes the service's image; "" where it is somebody else's."""
+    """Return the text of the Dockerfile of the service's image; "" for an image that isn't ours."""
     for other in SERVICES.values():
         if other["image"] == service["image"] and "build" in other:
             return (ROOT / other["build"]["dockerfile"]).read_text()

@@ -1,4 +1,4 @@
-"""What both commands say of themselves: help with examples that hold, version, completion."""
+"""Help, version and shell completion of both programs."""
 
 import argparse
 import re
@@ -12,18 +12,17 @@ from pathlib import Path
 import pytest
 
 from monitor import __version__
+from monitor.cli.parser import COMMANDS
 from monitor.cli.parser import build_parser as monitor_parser
 from tests.conftest import ROOT, skip_or_fail
 from training.cli.parser import build_parser as training_parser
 
-COMMAND_NAMES = ("run", "check", "replay", "record", "backtest", "demo")
 MODULES = {"sensor-monitor": "monitor", "sensor-training": "training"}
 
 
 def program_parsers() -> dict[str, argparse.ArgumentParser]:
     """Return the parser of each program."""
-    monitor_commands = monitor_parser(dict.fromkeys(COMMAND_NAMES, lambda _: 0))
-    return {"sensor-monitor": monitor_commands, "sensor-training": training_parser()}
+    return {"sensor-monitor": monitor_parser(), "sensor-training": training_parser()}
 
 
 def command_parsers() -> Iterator[tuple[str, str, argparse.ArgumentParser]]:
@@ -36,7 +35,7 @@ def command_parsers() -> Iterator[tuple[str, str, argparse.ArgumentParser]]:
 
 
 def examples(help_: str) -> list[str]:
-    """Return the lines of the part `examples:`."""
+    """Return the lines of the section `examples:` of a help text."""
     return [line.strip() for line in help_.split("examples:\n")[1].split("\n\n", maxsplit=1)[0].splitlines()]
 
 
@@ -46,7 +45,7 @@ def examples(help_: str) -> list[str]:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_help(program: str, name: str, parser: argparse.ArgumentParser) -> None:
-    """Each command's help says what it does, how to call it, what beats what, and how it ends."""
+    """Each command's help has a description, valid examples, the precedence of settings and exit codes."""
     help_ = parser.format_help()
     assert 1 <= len(examples(help_)) <= 3
     for example in examples(help_):
@@ -62,7 +61,7 @@ def test_help(program: str, name: str, parser: argparse.ArgumentParser) -> None:
 
 @pytest.mark.parametrize("program", MODULES)
 def test_program_help(program: str) -> None:
-    """The help of a program has examples that parse, or ask for the help of a command."""
+    """The examples in a program's help parse, or show the help of a command."""
     program_parser = program_parsers()[program]
     for example in examples(program_parser.format_help()):
         arguments = shlex.split(example)
@@ -76,19 +75,19 @@ def test_program_help(program: str) -> None:
 
 
 def program_output(program: str, *arguments: str) -> str:
-    """Return what a program prints."""
+    """Return the stdout of a program."""
     command = [sys.executable, "-m", MODULES[program], *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
 
 
 @pytest.mark.parametrize("program", MODULES)
 def test_version(program: str) -> None:
-    """Both programs say their version, which is one."""
+    """Both programs print the package's version."""
     assert program_output(program, "--version") == f"{program} {__version__}\n"
 
 
 def bash_completions(completion_script: str, line: str, folder: Path) -> set[str]:
-    """Return what a real bash offers at the end of a line that begins with a program's name."""
+    """Return the words that a real bash offers at the end of a command line."""
     words = line.split(" ")
     bash_script = (
         f"{completion_script}\nwhole=$(complete -p {words[0]}); f=${{whole##*-F }}\n"
@@ -106,7 +105,7 @@ def bash_completions(completion_script: str, line: str, folder: Path) -> set[str
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("sensor-monitor ", {*COMMAND_NAMES}),
+        ("sensor-monitor ", {*COMMANDS}),
         ("sensor-monitor ba", {"backtest"}),
         ("sensor-monitor check --co", {"--config", "--connect"}),
         ("sensor-monitor run --config mon", {"monitor.toml"}),
@@ -120,7 +119,7 @@ def bash_completions(completion_script: str, line: str, folder: Path) -> set[str
     ],
 )
 def test_completion_in_bash(tmp_path: Path, line: str, expected: set[str]) -> None:
-    """A real bash offers commands, flags, choices, files where a file is meant, folders where one is."""
+    """A real bash offers commands, flags and choices, and files or folders where an argument takes them."""
     for name in ("monitor.toml", "plant.csv"):
         (tmp_path / name).touch()
     (tmp_path / "bundle").mkdir()
@@ -133,7 +132,7 @@ def test_completion_in_bash(tmp_path: Path, line: str, expected: set[str]) -> No
 
 @pytest.mark.parametrize("program", MODULES)
 def test_completion_in_zsh(tmp_path: Path, program: str) -> None:
-    """A real zsh takes its completion without complaint, for the program."""
+    """A real zsh loads the completion without an error, and registers it for the program."""
     zsh = shutil.which("zsh") or skip_or_fail("zsh", "zsh is not installed")
     (tmp_path / f"_{program}").write_text(program_output(program, "--print-completion", "zsh"))
     zsh_script = (
@@ -150,7 +149,7 @@ def test_completion_in_zsh(tmp_path: Path, program: str) -> None:
 
 
 def test_completion_is_imported_lazily() -> None:
-    """What makes the completion isn't imported by who doesn't ask for it."""
+    """The library that generates completions is imported only when a completion is requested."""
     code = (
         "import sys; from monitor.cli.main import main\n"
         "try: main(['run', '--help'])\n"

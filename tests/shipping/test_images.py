@@ -26,7 +26,7 @@ CommandWrapper = Callable[..., tuple[str, ...]]
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
-    """The monitor's image, made in a folder."""
+    """The monitor's image, built in a folder."""
     built_image = Image(MONITOR_DOCKERFILE, tmp_path_factory.mktemp("image"))
     built_image.run_build()
     return built_image
@@ -34,15 +34,15 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
 
 @pytest.fixture
 def make_read_only() -> CommandWrapper:
-    """Makes a command find all files read-only but for some folders, as a container has them."""
+    """Wraps a command to run with a read-only file system and some writable folders, as in a container."""
     if subprocess.run(read_only_command(["true"]), capture_output=True, check=False).returncode:
-        skip_or_fail("unshare", "mount namespaces are not to be had here")
+        skip_or_fail("unshare", "mount namespaces are not available here")
     return read_only_command
 
 
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)
 def test_image_metadata(file: Path) -> None:
-    """Both stages have one pinned base; the user is a number and not root; the version is the package's."""
+    """Both stages have the same pinned base, the user is numeric and not root, the version is correct."""
     build_stage, final_stage = parse_stages(file)
     assert build_stage.base == final_stage.base
     assert re.fullmatch(r"python:3\.11\.\d+-slim-\w+", final_stage.base)
@@ -58,8 +58,8 @@ def test_image_metadata(file: Path) -> None:
     assert not [argument for stage in (build_stage, final_stage) for argument in stage.all_arguments("ADD")]
 
 
-def test_images_differ_by_what_training_needs() -> None:
-    """The training image is made as the monitor's, with one extra that pyproject.toml has."""
+def test_images_differ_by_the_training_extra() -> None:
+    """The training image is built like the monitor's, plus the extra `training` of pyproject.toml."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     monitor, training = (
         "\n".join(parse_stages(file)[0].all_arguments("RUN"))
@@ -70,7 +70,7 @@ def test_images_differ_by_what_training_needs() -> None:
 
 
 def test_build_context(tmp_path: Path) -> None:
-    """A build sees what it copies, and neither recordings nor secrets nor what was made here."""
+    """The build context has the files to copy, but no recordings, secrets or generated files."""
     copy_build_context(tmp_path)
     copied_paths = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
     for file in DOCKERFILES:
@@ -84,7 +84,7 @@ def test_build_context(tmp_path: Path) -> None:
 def test_monitor_image(
     image: Image, make_read_only: CommandWrapper, tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path
 ) -> None:
-    """As the stack runs it, with its volume alone to write to, the monitor judges, is healthy, and ends."""
+    """Run as in the stack, with only its volume writable, the monitor is healthy, judges, and exits 0."""
     volume = image.final_stage.only_arguments("VOLUME")
     assert f"state:{volume}" in SERVICES["monitor"]["volumes"]
     state_folder = Path(image.map_paths(volume))
@@ -92,18 +92,20 @@ def test_monitor_image(
     environment = image.environment() | SERVICES["monitor"]["environment"]
     del environment["MONITOR_MQTT__PASSWORD_FILE"], environment["MONITOR_MQTT__USERNAME"]
     environment |= {
-        "MONITOR_BUNDLE": str(toy_bundle), "MONITOR_HTTP__PORT": str(port), "MONITOR_MQTT__HOST": "127.0.0.1",
+        "MONITOR_BUNDLE": str(toy_bundle),
+        "MONITOR_HTTP__PORT": str(port),
+        "MONITOR_MQTT__HOST": "127.0.0.1",
         "MONITOR_MQTT__PORT": str(mosquitto.port),
-    }  # fmt: skip
+    }
     command = [*image.final_stage.exec_command("ENTRYPOINT"), *SERVICES["monitor"]["command"]]
     command[-1] = str(ROOT / "config" / "monitor.toml")
     health_command = image.final_stage.exec_command("HEALTHCHECK")
 
     def is_healthy() -> bool:
-        done = subprocess.run(
+        result = subprocess.run(
             make_read_only(health_command), env=environment, capture_output=True, check=False
         )
-        return done.returncode == 0
+        return result.returncode == 0
 
     assert not is_healthy()
     with (
@@ -114,12 +116,14 @@ def test_monitor_image(
             make_read_only(command, state_folder), env=environment, cwd=state_folder, stderr=log
         )
         try:
-            wait_until(is_healthy, "it is healthy")
-            wait_until(lambda: mqtt_client.texts("sensor-monitor/status") == ["online"], "it is online")
+            wait_until(is_healthy, "the monitor is healthy")
+            wait_until(
+                lambda: mqtt_client.texts("sensor-monitor/status") == ["online"], "the monitor is online"
+            )
             mqtt_client.publish(
                 "plant/line1/station7/reading", [reading(1000 + 5 * step, FAULTY) for step in range(3)]
             )
-            wait_until(lambda: mqtt_client.payloads("sensor-monitor/alerts/"), "an alert comes")
+            wait_until(lambda: mqtt_client.payloads("sensor-monitor/alerts/"), "an alert is received")
             process.terminate()
             assert process.wait(20) == 0
         finally:
@@ -131,7 +135,7 @@ def test_monitor_image(
 
 
 def test_image_is_light(image: Image) -> None:
-    """Nothing that only training needs is in the monitor's image, and it runs as it says by itself."""
+    """The monitor's image contains no training library, and its entry point runs."""
     packages = [
         path.name for path in (image.root / "opt" / "sensor-monitor" / "lib").glob("*/site-packages/*")
     ]
@@ -145,7 +149,7 @@ def test_image_is_light(image: Image) -> None:
 def test_prepare_makes_bundle_and_recording(
     make_read_only: CommandWrapper, tmp_path: Path, mosquitto: Mosquitto
 ) -> None:
-    """The stack's first service makes a bundle that the monitor takes, and a plant that can be replayed."""
+    """The stack's service `prepare` makes a bundle that the monitor loads and a recording to replay."""
     data_folder = tmp_path / "data"
     data_folder.mkdir()
     temp_folder = tmp_path / "tmp"
@@ -175,9 +179,7 @@ def test_prepare_makes_bundle_and_recording(
     with connect_client(mosquitto.port, "plant/#") as subscriber:
         process = subprocess.Popen(replay_command, env=replay_environment, cwd=ROOT)
         try:
-            wait_until(
-                lambda: len({topic for topic, _, _ in subscriber.messages}) == 6, "each station speaks"
-            )
+            wait_until(lambda: len({topic for topic, _, _ in subscriber.messages}) == 6, "each station sends")
         finally:
             process.terminate()
             process.wait(20)

@@ -14,12 +14,22 @@ from tests.monitor.cli.test_run import reading
 from tests.support.processes import Monitor, connect_client
 from tests.support.toy_bundle import FAULTY
 
-TRAINING_LIBRARIES = {"tensorflow", "keras", "scikit-learn", "pandas", "onnx", "amqtt", "rich", "pyarrow"}
+TRAINING_LIBRARIES = {
+    "tensorflow",
+    "keras",
+    "scikit-learn",
+    "pandas",
+    "onnx",
+    "amqtt",
+    "rich",
+    "pyarrow",
+    "jinja2",
+}
 
 
 @pytest.fixture(scope="module")
 def dist_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist, and the wheel that was built of it."""
+    """A folder with the sdist, and the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--outdir", folder, ROOT]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
@@ -30,7 +40,7 @@ def dist_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bin_folder(dist_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment's folder of programs, with the wheel in it and no extras."""
+    """The folder of programs of a new virtual environment with the wheel and no extras."""
     folder = tmp_path_factory.mktemp("env")
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     pip = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
@@ -43,7 +53,7 @@ def bin_folder(dist_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 def test_wheel(dist_folder: Path) -> None:
-    """The wheel holds both packages whole and nothing else, and says what it is."""
+    """The wheel contains all files of both packages and nothing else, and has correct metadata."""
     (wheel_file,) = dist_folder.glob("*.whl")
     with zipfile.ZipFile(wheel_file) as wheel:
         names = wheel.namelist()
@@ -61,17 +71,27 @@ def test_wheel(dist_folder: Path) -> None:
     assert (metadata["Name"], metadata["Version"]) == ("sensor-monitor", __version__)
     assert metadata["Requires-Python"] == ">=3.11"
     assert {"training", "demo"} <= set(metadata.get_all("Provides-Extra", []))
+    assert metadata["License-Expression"] == "MIT"
+    assert f"{dist_info}/licenses/LICENSE" in names
     assert metadata.get_payload() == (ROOT / "README.md").read_text()
     assert "sensor-monitor = monitor.cli.main:main" in entries
     assert "sensor-training = training.cli.main:main" in entries
 
 
 def test_sdist(dist_folder: Path) -> None:
-    """The sdist is the repository without what machines make."""
+    """The sdist contains the repository without generated files and secrets."""
     (sdist_file,) = dist_folder.glob("*.tar.gz")
     with tarfile.open(sdist_file) as archive:
         names = {name.split("/", maxsplit=1)[1] for name in archive.getnames()}
-    expected = {"README.md", "CHANGELOG.md", "Makefile", "constraints.txt", "config/monitor.toml"}
+    expected = {
+        "README.md",
+        "LICENSE",
+        "docs/README.md",
+        "CHANGELOG.md",
+        "Makefile",
+        "constraints.txt",
+        "config/monitor.toml",
+    }
     assert expected | {"docker/compose.yaml", "tests/conftest.py", "pyproject.toml"} <= names
     assert not [
         name for name in names if name.startswith((".venv", "var", "docker/secrets/")) or "cache" in name
@@ -85,7 +105,7 @@ def test_monitor_without_extras(
     mosquitto: Mosquitto,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Installed without extras, the monitor needs no training library, and checks, runs and judges."""
+    """Installed without extras and so without training libraries, the monitor checks, runs and judges."""
     pip = [bin_folder / "python", "-m", "pip", "--disable-pip-version-check"]
     pip_list = subprocess.run(
         [*pip, "list", "--format", "freeze"], capture_output=True, text=True, check=True
@@ -94,7 +114,7 @@ def test_monitor_without_extras(
     assert "onnxruntime" in installed_packages
     assert not installed_packages & TRAINING_LIBRARIES
 
-    monkeypatch.chdir(tmp_path)  # away from the sources, so that what runs is what was installed
+    monkeypatch.chdir(tmp_path)  # outside the repository, so that the installed package is imported
     monkeypatch.delenv("PYTHONPATH", raising=False)
     program = str(bin_folder / "sensor-monitor")
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, command=(program,))
@@ -112,7 +132,7 @@ def test_monitor_without_extras(
             mqtt_client.publish(
                 "plant/a/b/reading", [reading(1000 + 5 * number, FAULTY) for number in range(3)]
             )
-            wait_until(lambda: mqtt_client.payloads("sensor-monitor/alerts/"), "an alert comes")
+            wait_until(lambda: mqtt_client.payloads("sensor-monitor/alerts/"), "an alert is received")
         for path in ("/", "/page.js", "/table.js", "/page.css", "/icon.svg"):
             assert monitor.get(path)[0] == 200
         assert monitor.terminate() == 0
@@ -121,22 +141,28 @@ def test_monitor_without_extras(
 
 
 def test_training_without_its_libraries(bin_folder: Path, tmp_path: Path) -> None:
-    """Where the extra isn't installed, `sensor-training` says which one it needs."""
+    """Without the extra `training`, `sensor-training` exits 2 and names the extra."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     result = subprocess.run(
-        [bin_folder / "sensor-training", "--version"], capture_output=True, text=True, check=False,
-        cwd=tmp_path, env=environment,
-    )  # fmt: skip
+        [bin_folder / "sensor-training", "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+    )
     assert result.returncode == 2
     assert result.stderr.endswith("install sensor-monitor[training]\n")
     assert result.stderr.count("\n") == 1
 
 
 def test_monitor_imports_no_training_library() -> None:
-    """Even where the training libraries are there, no module of the daemon imports one."""
+    """Even where the training libraries are installed, no module of the daemon imports one."""
     script = (
-        "import sys, monitor.service.builder, monitor.cli.check, monitor.cli.backtest, monitor.cli.replay\n"
-        f"print(*sorted({TRAINING_LIBRARIES | {'sklearn'}!r} & {{name.split('.')[0] for name in sys.modules}}))"
+        "import sys, monitor.service.daemon, monitor.cli.startup_checks\n"
+        "import monitor.cli.backtest.runner, monitor.cli.replayer, monitor.cli.recorder\n"
+        "imported = {name.split('.')[0] for name in sys.modules}\n"
+        f"print(*sorted({TRAINING_LIBRARIES | {'sklearn'}!r} & imported))"
     )
     result = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT

@@ -13,7 +13,7 @@ UNIT_FILE = ROOT / "config" / "systemd" / "sensor-monitor.service"
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """The unit with a program that is here, and as its first comment says where systemd is older than 253."""
+    """The unit with an existing program; for a systemd older than 253, changed as the unit's comment says."""
     program = shutil.which("systemd-analyze") or skip_or_fail("systemd", "systemd-analyze is not installed")
     version = subprocess.run([str(program), "--version"], capture_output=True, text=True, check=True).stdout
     text = re.sub(r"(?m)^ExecStart=\S+", f"ExecStart={sys.executable}", UNIT_FILE.read_text())
@@ -25,14 +25,14 @@ def unit(tmp_path: Path) -> Path:
 
 
 def test_unit_passes_systemd_verify(unit: Path) -> None:
-    """No line of the unit is unknown to systemd."""
+    """`systemd-analyze verify` finds no error in the unit."""
     command = ["systemd-analyze", "verify", "--man=no", unit]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout + result.stderr) == (0, "")
 
 
 def test_unit_exposure_is_documented(unit: Path) -> None:
-    """What `systemd-analyze security` counts is no more than the figure in the README."""
+    """The exposure level by `systemd-analyze security` is at most the figure in the README."""
     (exposure,) = re.findall(r"exposure (?:level )?of (\d\.\d)", (ROOT / "README.md").read_text())
     threshold = str(round(float(exposure) * 10))
     command = [
@@ -48,7 +48,7 @@ def test_unit_exposure_is_documented(unit: Path) -> None:
 
 
 def test_unit_command_is_valid() -> None:
-    """It starts the program with words that it takes, and what can't be used is not started again."""
+    """The unit's command line is valid, and the unit isn't restarted after exit code 2."""
     lines = [line.partition("=") for line in UNIT_FILE.read_text().splitlines() if not line.startswith("#")]
     settings = {name: value for name, separator, value in lines if separator}
     assert settings["Type"] == "notify-reload"
@@ -59,5 +59,5 @@ def test_unit_command_is_valid() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "monitor", *arguments], capture_output=True, text=True, check=False, cwd=ROOT
     )
-    assert result.returncode == 2, "no settings stand there, and no word of the command was wrong"
+    assert result.returncode == 2, "the settings file doesn't exist, which is the only error"
     assert f"{arguments[-1]}: can't be read" in result.stderr

@@ -1,4 +1,4 @@
-"""A real headless Chromium that a test opens a page in, spoken to over its debugging pipe."""
+"""A real headless Chromium, controlled over its debugging pipe (Chrome DevTools Protocol)."""
 
 import json
 import os
@@ -23,14 +23,19 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Should a page ask for another host, there is none: the request is still seen.
+    # No other host resolves, so tests need no network; `requests` still lists what a page asks it for.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
     "--remote-debugging-pipe",
 )
 
 
 class Browser:
-    """One browser with one page, and all that the page asked for."""
+    """One browser with one page; it records the page's requests and console errors.
+
+    Parameters
+    ----------
+    folder : for its profile.
+    """
 
     def __init__(self, folder: Path) -> None:
         program = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -39,27 +44,28 @@ class Browser:
             raise AssertionError
         to_browser, self._write_fd = os.pipe()
         self._read_fd, from_browser = os.pipe()
+        # Chromium reads commands from descriptor 3 and writes answers to 4. The shell redirects them by path,
+        # since dash can't redirect a descriptor above 9.
+        redirected = f'exec "$@" 3</dev/fd/{to_browser} 4>/dev/fd/{from_browser}'
         self._process = subprocess.Popen(
-            # Chromium reads commands from descriptor 3 and writes to 4; dash can't redirect from one above 9.
-            ["sh", "-c", f'exec "$@" 3</dev/fd/{to_browser} 4>/dev/fd/{from_browser}', "sh", program, *_FLAGS,
-             f"--user-data-dir={folder}"],
+            ["sh", "-c", redirected, "sh", program, *_FLAGS, f"--user-data-dir={folder}"],
             pass_fds=(to_browser, from_browser),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
         os.close(to_browser)
         os.close(from_browser)
         self._buffer = b""
         self._message_id = 0
         self._session = ""
         self.requests: list[str] = []
-        """The address of every request since the browser was started."""
+        """URL of every request since the browser was started."""
         self.console_errors: list[str] = []
-        """Whatever its console shows as an error or a warning since the browser was started."""
+        """Errors and warnings on its console since the browser was started."""
         self._event_names: list[str] = []
 
     def start(self) -> None:
-        """Make the page, and begin to listen."""
+        """Create the page, and enable the events that are recorded."""
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._call("Network.enable")
@@ -68,37 +74,37 @@ class Browser:
         self._call("Log.enable")
 
     def stop(self) -> None:
-        """End the browser."""
+        """Terminate the browser."""
         self._process.terminate()
         self._process.wait(TIMEOUT_S)
         os.close(self._write_fd)
         os.close(self._read_fd)
 
     def open(self, url: str) -> None:
-        """Open a page, and return when all of it is loaded."""
+        """Open a URL, and return after its load event."""
         self._event_names.clear()
         self._call("Page.navigate", url=url)
         self._wait_for_load()
 
     def click(self, selector: str) -> None:
-        """Click on what a selector finds, and return when all of the page that it leads to is loaded."""
+        """Click on the element of a CSS selector, and return after the load event of the page it opens."""
         self._event_names.clear()
         self.evaluate(f"document.querySelector('{selector}').click()")
         self._wait_for_load()
 
     def evaluate(self, expression: str) -> Any:
-        """Return the value of an expression in the page."""
+        """Return the value of a JavaScript expression in the page, awaiting a promise."""
         answer = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             pytest.fail(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
     def set_color_scheme(self, scheme: str) -> None:
-        """Be somebody who prefers a `light` or `dark` page."""
+        """Set the preferred colour scheme: `light` or `dark`."""
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def resize(self, width: int, height: int) -> None:
-        """Be a screen of so many pixels."""
+        """Set the size of the viewport, in pixels."""
         self._call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -108,15 +114,16 @@ class Browser:
         )
 
     def save_screenshot(self, file: Path) -> None:
-        """Write what is on the screen as a PNG."""
+        """Write the viewport's content into a PNG file."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b64decode(self._call("Page.captureScreenshot")["data"]))
 
     def clear_cookies(self) -> None:
-        """Forget all cookies."""
+        """Delete all cookies."""
         self._call("Network.clearBrowserCookies")
 
     def _call(self, method: str, **parameters: Any) -> Any:
+        """Send a command and return its result; handle the events that arrive before it."""
         self._message_id += 1
         message = {"id": self._message_id, "method": method, "params": parameters}
         if self._session:
@@ -152,7 +159,7 @@ class Browser:
             ready, _, _ = select.select([self._read_fd], [], [], max(deadline - time.monotonic(), 0))
             data = os.read(self._read_fd, 1 << 16) if ready else b""
             if not data:
-                pytest.fail(f"chromium says nothing for {TIMEOUT_S:.0f} s, or has ended")
+                pytest.fail(f"chromium sent nothing for {TIMEOUT_S:.0f} s, or has ended")
             self._buffer += data
         message, _, self._buffer = self._buffer.partition(b"\0")
         answer: dict[str, Any] = json.loads(message)

@@ -1,4 +1,4 @@
-"""The monitor as a process, a client that listens, and a proxy that can cut a connection."""
+"""The monitor as a process, an MQTT client, and a proxy that can break connections."""
 
 import json
 import socket
@@ -20,7 +20,14 @@ from tests.conftest import TIMEOUT_S, wait_until
 
 
 class Monitor:
-    """A `sensor-monitor run` that really runs."""
+    """A `sensor-monitor run` as a real process.
+
+    Parameters
+    ----------
+    folder : for its settings file, its log and, unless `store_path` is given, its store.
+    extra_toml, mqtt_toml : further settings; those of `[mqtt]` apart, since that table is written already.
+    command : the program that is run.
+    """
 
     def __init__(
         self,
@@ -44,21 +51,33 @@ class Monitor:
         self.address = ""
 
     def configure(self, extra_toml: str = "", port: int | None = None) -> None:
-        """Write the settings: these, and what each monitor in a test needs."""
+        """Write the settings file: `extra_toml`, and what each monitor in a test needs.
+
+        Parameters
+        ----------
+        port : of another broker.
+        """
         self._config_file.write_text(
             f'bundle = "{self._bundle}"\n'
-            f'[mqtt]\nport = {port or self._broker_port}\nclient_id = "monitor-under-test"\n{self._mqtt_toml}\n'
+            f'[mqtt]\nport = {port or self._broker_port}\nclient_id = "monitor-under-test"\n'
+            f"{self._mqtt_toml}\n"
             f'[store]\npath = "{self._store_path}"\n'
             f"[http]\nport = 0\n{extra_toml}\n"
         )
 
     def start(self, *, expect_exit: bool = False, environment: Mapping[str, str] | None = None) -> None:
-        """Start, and wait until it says where it answers, or ends where that is what is expected."""
+        """Start, and wait until the log has its HTTP address, or until it exits.
+
+        Parameters
+        ----------
+        expect_exit : whether it must exit by itself.
+        environment : of the process; None: that of the tests.
+        """
         self._log_file.unlink(missing_ok=True)
         command = [*self._command, "run", "--config", self._config_file]
         with self._log_file.open("wb") as log:
             self.process = subprocess.Popen(command, stderr=log, env=environment)
-        wait_until(lambda: "answering on" in self.log() or self.has_exited(), "the monitor answers")
+        wait_until(lambda: "answering on" in self.log() or self.has_exited(), "the monitor answers HTTP")
         assert self.has_exited() == expect_exit, self.log()
         if expect_exit:
             return
@@ -70,15 +89,15 @@ class Monitor:
         wait_until(lambda: self.get("/readyz")[0] == 200, "the monitor is ready")
 
     def has_exited(self) -> bool:
-        """Say whether the process is over."""
+        """Return whether the process has exited or was never started."""
         return self.process is None or self.process.poll() is not None
 
     def log(self) -> str:
-        """Return all it wrote."""
+        """Return its log, all of it."""
         return self._log_file.read_text()
 
     def get(self, path: str) -> tuple[int, str]:
-        """Return status and text of a page."""
+        """Return status and body of an HTTP response."""
         try:
             with urllib.request.urlopen(self.address + path, timeout=TIMEOUT_S) as answer:  # noqa: S310
                 return answer.status, answer.read().decode()
@@ -87,7 +106,7 @@ class Monitor:
                 return error.code, error.read().decode()
 
     def metric(self, name: str, **labels: str) -> float:
-        """Return a metric's value."""
+        """Return the value of a metric with exactly these labels; NaN if there is none."""
         for family in text_string_to_metric_families(self.get("/metrics")[1]):
             for sample in family.samples:
                 if sample.name == f"sensor_monitor_{name}" and sample.labels == labels:
@@ -95,7 +114,7 @@ class Monitor:
         return float("nan")
 
     def outcomes(self) -> dict[str, int]:
-        """Return how many readings had each outcome, without those that none had."""
+        """Return the count of readings by outcome, without zeros."""
         found = {}
         for family in text_string_to_metric_families(self.get("/metrics")[1]):
             for sample in family.samples:
@@ -110,7 +129,7 @@ class Monitor:
         return self.process.wait(TIMEOUT_S)
 
     def kill(self) -> None:
-        """End it without a chance to say goodbye."""
+        """Kill it with SIGKILL, so that it can't publish or disconnect."""
         if self.process is not None:
             self.process.kill()
             self.process.wait(TIMEOUT_S)
@@ -118,7 +137,7 @@ class Monitor:
 
 @contextmanager
 def run_monitor(monitor: Monitor) -> Iterator[Monitor]:
-    """Start a monitor and see that it doesn't outlive the test."""
+    """Start a monitor, wait until it is ready, and kill it at the end."""
     try:
         monitor.start_ready()
         yield monitor
@@ -127,11 +146,16 @@ def run_monitor(monitor: Monitor) -> Iterator[Monitor]:
 
 
 class Client:
-    """A subscriber and publisher that stands for everybody else on the broker."""
+    """An MQTT client that stands for the plant and for the monitor's subscribers.
+
+    Parameters
+    ----------
+    filters : subscribed to with QoS 1.
+    """
 
     def __init__(self, port: int, *filters: str, username: str | None = None, password: str = "") -> None:
         self.messages: list[tuple[str, bytes, bool]] = []
-        """Topic, payload, whether it was retained."""
+        """Topic, payload, retain flag: the messages received so far."""
         self._subscribed = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         self._client.on_message = lambda _, __, m: self.messages.append((m.topic, m.payload, m.retain))
@@ -145,16 +169,16 @@ class Client:
             assert self._subscribed.wait(TIMEOUT_S)
 
     def publish(self, topic: str, payload: Any, qos: int = 1, *, retain: bool = False) -> None:
-        """Publish, and wait until the broker has it."""
+        """Publish, and wait for the PUBACK (QoS 0: until sent); other payloads than bytes become JSON."""
         content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         self._client.publish(topic, content, qos=qos, retain=retain).wait_for_publish(TIMEOUT_S)
 
     def payloads(self, prefix: str) -> list[Any]:
-        """Return what came on topics that begin so, decoded."""
+        """Return the payloads received on topics with this prefix, decoded as JSON."""
         return [json.loads(payload) for topic, payload, _ in self.messages if topic.startswith(prefix)]
 
     def texts(self, topic: str) -> list[str]:
-        """Return what came on a topic as text."""
+        """Return the payloads received on a topic, as text."""
         return [payload.decode() for found, payload, _ in self.messages if found == topic]
 
     def close(self) -> None:
@@ -165,7 +189,7 @@ class Client:
 
 @contextmanager
 def connect_client(port: int, *filters: str, **login: str) -> Iterator[Client]:
-    """Connect a client for the time of a test."""
+    """Connect a client; close it at the end."""
     opened = Client(port, *filters, **login)
     try:
         yield opened
@@ -175,7 +199,7 @@ def connect_client(port: int, *filters: str, **login: str) -> Iterator[Client]:
 
 @contextmanager
 def unresponsive_broker() -> Iterator[tuple[int, threading.Event]]:
-    """Take one connection and never answer; yield the port, and what is set once something was asked."""
+    """Accept one connection and never answer; yield the port, and an event that is set when data arrives."""
     data_received = threading.Event()
 
     def listen() -> None:
@@ -195,12 +219,17 @@ def unresponsive_broker() -> Iterator[tuple[int, threading.Event]]:
         finally:
             ended.set()
             with suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)  # where nobody came
+                listener.shutdown(socket.SHUT_RDWR)  # ends `accept` if no client connected
             thread.join()
 
 
 class Proxy:
-    """Stands between a client and a broker, and cuts, stalls or drops what goes through on demand."""
+    """Forwards between clients and a broker, and breaks or pauses the connections on demand.
+
+    Parameters
+    ----------
+    target_port : the broker's.
+    """
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
@@ -208,9 +237,9 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._connections: list[tuple[socket.socket, socket.socket]] = []
         self.is_recording = False
-        """Whether `told` is kept, for connections from now on."""
+        """Whether `recorded_bytes` records the connections accepted from now on."""
         self.recorded_bytes: list[bytearray] = []
-        """All bytes that the target sent, by connection."""
+        """All bytes that the broker sent, by connection."""
         self._half_open_sockets: set[socket.socket] = set()
         self._forwarding_enabled = threading.Event()
         self._forwarding_enabled.set()
@@ -222,7 +251,7 @@ class Proxy:
                 near, _ = self._listener.accept()
                 try:
                     far = socket.create_connection(("127.0.0.1", self._target_port))
-                except OSError:  # no broker: a client behind us sees what it would see without us
+                except OSError:  # no broker: the client must see what it would see without the proxy
                     near.close()
                     continue
                 for end in (near, far):
@@ -237,7 +266,7 @@ class Proxy:
                     threading.Thread(target=self._forward, args=(source, sink, kept), daemon=True).start()
 
     def _forward(self, source: socket.socket, sink: socket.socket, recording: bytearray | None) -> None:
-        """Hand on all that one side says, to its last byte, also where the other side is gone."""
+        """Forward everything that one side sends, to its last byte, even after the other side has closed."""
         with suppress(OSError):
             while data := source.recv(65536):
                 self._forwarding_enabled.wait()
@@ -250,7 +279,7 @@ class Proxy:
                 sink.shutdown(socket.SHUT_WR)
 
     def disconnect_all(self) -> None:
-        """Break every connection; new ones go through."""
+        """Break every connection; new ones are accepted."""
         for open_ in (end for pair in self._connections for end in pair):
             with suppress(OSError):
                 open_.shutdown(socket.SHUT_RDWR)
@@ -258,22 +287,22 @@ class Proxy:
         self._connections.clear()
 
     def pause(self) -> None:
-        """Hand on nothing more, on new connections neither, until `resume`; nobody is told."""
+        """Stop forwarding until `resume`, on new connections too; connections stay open."""
         self._forwarding_enabled.clear()
 
     def resume(self) -> None:
-        """Hand on again, beginning with what was held back."""
+        """Forward again, beginning with the data held back."""
         self._forwarding_enabled.set()
 
     def shutdown_broker_side(self) -> None:
-        """Drop the broker's side of every connection; the client isn't told and speaks to nobody."""
+        """Close the broker's side of every connection and leave the client's open: what it sends is lost."""
         for near, far in self._connections:
             self._half_open_sockets.add(near)
             with suppress(OSError):
                 far.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Break every connection and take no more."""
+        """Break every connection and accept no more."""
         self._listener.close()
         self._forwarding_enabled.set()
         self.disconnect_all()

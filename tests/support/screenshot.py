@@ -16,14 +16,14 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from tests.conftest import PATIENCE, ROOT, wait_until
+from tests.conftest import ROOT, TIMEOUT_S, wait_until
 from tests.support.browser import Browser
 
 __all__ = ["main"]
 
 _PICTURE = ROOT / "docs" / "page.png"
 _DEMO = ROOT / "var" / "demo"
-_WIDTH, _HEIGHT = 1280, 760
+_WIDTH, _HEIGHT = 1440, 830
 _COLOURS = 128
 # Seconds that the demo runs before a picture is taken: by then each group has been judged for some minutes of
 # plant time, and the page's five minutes of history are full.
@@ -43,12 +43,12 @@ def main() -> None:
             browser = Browser(folder / "profile")
             browser.start()
             try:
-                browser.prefer("light")
+                browser.set_color_scheme("light")
                 browser.resize(_WIDTH, _HEIGHT)
                 browser.open(address)
                 time.sleep(_WARM_UP)
-                wait_until(lambda: browser.ask(_ALERTS_FIRING) >= 1, "an alert is firing")
-                browser.photograph(folder / "page.png")
+                wait_until(lambda: browser.evaluate(_ALERTS_FIRING) >= 1, "an alert is firing")
+                browser.save_screenshot(folder / "page.png")
             finally:
                 browser.stop()
         _PICTURE.write_bytes(_small(folder / "page.png"))
@@ -66,10 +66,10 @@ def _demo(bundle: Path, recording: Path) -> Iterator[str]:
             if line.startswith("page"):
                 yield line.split()[1]
                 return
-        sys.exit(process.wait(PATIENCE))
+        sys.exit(process.wait(TIMEOUT_S))
     finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=TIMEOUT_S)
 
 
 def _small(file: Path) -> bytes:

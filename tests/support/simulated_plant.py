@@ -1,4 +1,4 @@
-"""Readings of a plant that looks like one, for pages that are looked at."""
+"""Readings that look like a real plant's, for tests and pictures of the page."""
 
 import random
 from collections.abc import Iterator
@@ -23,15 +23,15 @@ def generate_readings(
     faulty_groups: tuple[int, ...] = (),
     out_of_range_groups: tuple[int, ...] = (),
 ) -> Iterator[tuple[str, list[dict[str, float]]]]:
-    """Yield the topic and five minutes of readings of each group.
+    """Yield the topic of each group with five minutes of its readings.
 
     Parameters
     ----------
     end_ts : event time of the last reading, seconds since the Unix epoch.
-    faulty_groups : groups whose second temperature leaves the first one at last.
-    out_of_range_groups : groups with a value at last that no sensor has.
+    faulty_groups : numbers of the groups whose temperatures differ by 8 degC or more in their last readings.
+    out_of_range_groups : numbers of the groups whose last two readings have an impossible humidity (300 %RH).
     """
-    rng = random.Random(0)  # noqa: S311 - wander, not secrets
+    rng = random.Random(0)  # noqa: S311, noise and no secrets
     for number in range(group_count):
         readings = []
         for step in range(_READINGS_PER_GROUP):

@@ -1,4 +1,4 @@
-"""A bundle without training: a few ONNX operators whose verdict a test can predict."""
+"""A bundle that takes no training: a few ONNX operators whose score a test can predict."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,10 @@ FAULTY = [20.0, 50.0, 30.0, 50.0]
 def toy_model(steps: int = STEPS, features: int = len(FEATURES), extra_layers: int = 0) -> bytes:
     """Return sigmoid(20 x (largest |temperature_1 - temperature_2| / 10 - 0.5)) as an ONNX file.
 
-    With `extra_layers` it computes as much again for nothing, a microsecond or two a window for each.
+    Parameters
+    ----------
+    steps, features : readings in a window, values in a reading.
+    extra_layers : matrix products that don't change the score; each costs a microsecond or two per window.
     """
     weights = np.zeros((features, 1), dtype=np.float32)
     weights[0], weights[2] = 1, -1
@@ -73,7 +76,7 @@ def toy_model(steps: int = STEPS, features: int = len(FEATURES), extra_layers: i
 
 
 def toy_manifest(**changes: object) -> Manifest:
-    """Return the toy's manifest, with some fields changed."""
+    """Return the toy bundle's manifest, with some fields changed."""
     values: dict[str, object] = {
         "id": compute_bundle_id([], SCALER, FEATURES, STEPS, 0.5),
         "created": "2026-01-01T00:00:00+00:00",
@@ -91,7 +94,7 @@ def toy_manifest(**changes: object) -> Manifest:
 
 
 def save_toy_bundle(folder: Path, *, extra_layers: int = 0, **changes: object) -> None:
-    """Write the toy as a bundle."""
+    """Write the toy bundle into a folder; other parameters as in `toy_model` and `toy_manifest`."""
     model = toy_model(extra_layers=extra_layers)
     windows = np.array([[HEALTHY] * STEPS, [HEALTHY, HEALTHY, FAULTY], [FAULTY] * STEPS])
     manifest = toy_manifest(**changes)

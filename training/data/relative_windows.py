@@ -1,4 +1,4 @@
-"""Windows in their group's own normal, as the monitor will show them to the network."""
+"""Windows relative to their group's baseline, computed with the monitor's own stage."""
 
 from dataclasses import replace
 
@@ -11,26 +11,26 @@ from training.data.recordings import FEATURE_NAMES, FEATURES
 
 __all__ = ["apply_baseline", "baseline_from_settings"]
 
-# A fifth of the accuracy of a mote's sensor (Sensirion SHT11: 0.4 degC, 3 %RH): what two good ones differ by
-# from one hour to the next, beyond what they always differ by.
+# A fifth of the accuracy of a mote's sensor (Sensirion SHT11: 0.4 degC, 3 %RH): the change from one hour to
+# the next in the difference of two good sensors.
 _FLOORS = {"degC": 0.08, "%RH": 0.5}
 
 
 def baseline_from_settings(settings: FitSettings) -> BaselineSpec | None:
-    """Return the baseline of a bundle that is trained with these settings."""
+    """Return the baseline of a bundle that is trained with these settings; None for raw values."""
     if settings.baseline == "none":
         return None
     return BaselineSpec(floors=tuple(_FLOORS[feature.unit] for feature in FEATURES))
 
 
-def apply_baseline(data: Dataset, baseline_config: BaselineSpec | None) -> Dataset:
-    """Return the windows in their groups' normals, without those that come before there is one.
+def apply_baseline(data: Dataset, spec: BaselineSpec | None) -> Dataset:
+    """Return the windows relative to their groups' baselines, without those before a baseline is ready.
 
-    Each stretch begins without a normal, and faults stand in it where they do in the plant: what is learnt
-    of the normal is learnt beside them.
+    Each series begins without a baseline, and the stage learns it from healthy and faulty windows in order of
+    time, as in the monitor.
     """
-    stage = baseline.build(FEATURE_NAMES, baseline_config)
-    transform = build_transform(FEATURE_NAMES, has_baseline=baseline_from_settings is not None).transform
+    stage = baseline.build(FEATURE_NAMES, spec)
+    transform = build_transform(FEATURE_NAMES, has_baseline=spec is not None).transform
     baselines, ready = stage.push(
         [str(series_id) for series_id in data.series_ids.tolist()], data.raw_windows
     )

@@ -1,1 +1,1 @@
-"""The whole plant in one process: embedded broker, replayed recording, the daemon itself, a score card."""
+"""`sensor-monitor demo`: broker, replayed plant and daemon in one process, and a score card at the end."""

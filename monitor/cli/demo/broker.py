@@ -1,4 +1,4 @@
-"""A broker inside this process, so that the demo needs none installed."""
+"""An MQTT broker inside this process, so that the demo needs none installed."""
 
 import asyncio
 import logging
@@ -22,12 +22,12 @@ class EmbeddedBroker:
         self._thread = threading.Thread(target=self._loop.run_forever, name="broker", daemon=True)
 
     def start(self) -> None:
-        """Listen."""
+        """Start the thread of the broker, and return when it listens."""
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
 
     def stop(self) -> None:
-        """Close every connection and end."""
+        """Close every connection, and end the thread."""
         asyncio.run_coroutine_threadsafe(self._broker.shutdown(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

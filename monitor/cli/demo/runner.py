@@ -1,9 +1,8 @@
-"""`sensor-monitor demo`: puts the parts together and tells a person what happens."""
+"""Runs the parts of the demo in one process and prints what happens."""
 
-import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,37 +11,36 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from monitor.cli.demo.alert_printer import AlertPrinter
 from monitor.cli.demo.broker import EmbeddedBroker
 from monitor.cli.demo.scorecard import ScoreCard, collect_incidents, find_faults, score_incidents
-from monitor.cli.replay import Replayer
+from monitor.cli.replayer import Replayer
 from monitor.config import loading
 from monitor.config.settings import Settings
 from monitor.core.errors import InUseError, InvalidInputError, OperationError
-from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce
-from monitor.core.times import format_iso
 from monitor.core.topics import Template
-from monitor.mqtt import Session, SessionOptions
+from monitor.mqtt import Session
 from monitor.recordings.reader import Recording
 from monitor.service.builder import build_daemon
 from monitor.service.daemon import Daemon
 from monitor.telemetry.logs import configure_logging
 
-__all__ = ["run"]
+__all__ = ["run_demo"]
 
-# A plant that reports every 5 s then sends 12 readings a second and station: an hour passes in a minute.
+# A station that reports every 5 s then sends 12 readings a second: an hour of the plant passes in a minute.
 _REPLAY_SPEED = 60.0
-_TOTALS_INTERVAL_S = 5.0  # seconds
-# How long the end of the demo waits for what is still under way, in seconds.
+_TOTALS_INTERVAL_S = 5.0
+# How long the demo waits at its start and end for messages that are on their way.
 _TIMEOUT_S = 5.0
 
 
-def run(bundle: Path, recording: Path, seconds: float | None, stop: threading.Event) -> None:
-    """Show the monitor at work until the recording ends, `duration_s` have passed or `stop` is set.
+def run_demo(bundle: Path, recording: Path, seconds: float | None, stop: threading.Event) -> None:
+    """Show the monitor at work until the recording ends, `seconds` have passed or `stop` is set.
 
     Raises
     ------
-    UnusableError : bundle or recording can't be used.
-    FailedError : the monitor died on the way.
+    InvalidInputError : bundle or recording can't be used.
+    OperationError : the daemon died.
     """
     if not (bundle.exists() and recording.exists()):
         missing = recording if bundle.exists() else bundle
@@ -50,28 +48,27 @@ def run(bundle: Path, recording: Path, seconds: float | None, stop: threading.Ev
             f"demo: {missing} is missing; `make demo` makes both, or give --bundle and --recording"
         )
     with TemporaryDirectory(prefix="sensor-monitor-demo-") as folder:
-        _run_demo(bundle, Recording(recording), seconds, stop, Path(folder) / "state.db")
+        _run_parts(bundle, Recording(recording), seconds, stop, Path(folder) / "state.db")
 
 
-def _run_demo(
+def _run_parts(
     bundle: Path, recording: Recording, seconds: float | None, stop: threading.Event, store_path: Path
 ) -> None:
+    """Start broker, daemon, alert printer and replay; stop them in an order in which no alert is lost."""
     console = Console(highlight=False, soft_wrap=True)
     broker = EmbeddedBroker()
     broker.start()
     daemon, settings = _build_daemon(bundle, broker, store_path)
     daemon.start()
-    alert_printer = _AlertPrinter(console, settings)
+    alert_printer = AlertPrinter(console, settings)
     alert_printer.start()
-    _wait_for(
-        lambda: daemon.ready
-    )  # what the plant says before is nobody's: the broker is as new as all else
+    # The new broker has no session of the daemon yet: it drops readings published before the subscription.
+    _wait_for(lambda: daemon.ready)
     replayer = Replayer(recording, [Template(text) for text in settings.input.topics], {}, _REPLAY_SPEED)
     replay_thread = _start_replay(replayer, settings, stop)
 
-    console.print(
-        f"[bold]plant[/]    {recording.path}, {_REPLAY_SPEED:.0f} times real speed, over MQTT on port {broker.port}"
-    )
+    speed = f"{_REPLAY_SPEED:.0f} times real speed"
+    console.print(f"[bold]plant[/]    {recording.path}, {speed}, over MQTT on port {broker.port}")
     console.print(f"[bold]page[/]     {daemon.address}/")
     console.print(f"[bold]metrics[/]  {daemon.address}/metrics")
     console.print("Ctrl-C ends it and shows the score card. Times below are the plant's.\n")
@@ -93,73 +90,21 @@ def _run_demo(
 
 
 def _build_daemon(bundle: Path, broker: EmbeddedBroker, store_path: Path) -> tuple[Daemon, Settings]:
-    """Build the daemon for this broker, on the usual HTTP port if that is free."""
+    """Build the daemon for this broker, on the default HTTP port or, where that is in use, on a free one."""
     flags: dict[str, Any] = {
         "bundle": bundle,
         "mqtt": {"host": broker.host, "port": broker.port},
         "store": {"path": store_path},
-        "log": {"level": "error"},  # the alerts are shown as they come over MQTT
+        "log": {"level": "error"},  # AlertPrinter shows the alerts
     }
     settings = loading.load_settings(None, flags)
     configure_logging(settings.log.level, settings.log.format)
     try:
         return build_daemon(settings), settings
-    except InUseError:  # of its port: the store is new
+    except InUseError:  # the HTTP port: the store is new, so nobody else holds it
         pass
     settings = loading.load_settings(None, {**flags, "http": {"port": 0}})
     return build_daemon(settings), settings
-
-
-class _AlertPrinter:
-    """Subscribes to the alerts as any other program would, and prints them."""
-
-    def __init__(self, console: Console, settings: Settings) -> None:
-        self._console = console
-        self._ready = threading.Event()
-        self.events: list[dict[str, Any]] = []
-        self._alert_prefix = f"{settings.mqtt.base_topic}/alerts/"
-        options = SessionOptions(filters=(f"{self._alert_prefix}#",))
-        self._session = Session(settings.mqtt, "sensor-demo-spectator", None, self, options)
-
-    def start(self) -> None:
-        self._session.start()
-        self._ready.wait(_TIMEOUT_S)
-
-    def stop(self) -> None:
-        self._session.stop(timeout=1.0)
-
-    def on_connected(self) -> None:
-        self._ready.set()
-
-    def on_disconnected(self, reason: str) -> None:
-        self._console.print(f"spectator: {reason}")
-
-    def on_taken_over(self) -> None:
-        self.on_disconnected("another client has taken over the client id")
-
-    def on_publish_failed(self) -> None:
-        """Hear nothing: nothing is published."""
-
-    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, it never waits
-        for topic, payload, ack_token, _ in messages:
-            self._session.acknowledge([ack_token])
-            self._print_alert(topic, payload)
-
-    def _print_alert(self, topic: str, payload: bytes) -> None:
-        if not topic.startswith(self._alert_prefix):
-            return  # amqtt now and then hands a client what another asked for
-        event = json.loads(payload)
-        self.events.append(event)
-        colour, sign = ("red", "!") if event["status"] == "firing" else ("green", "-")
-        time_text = format_iso(event["window"]["ts"][-1])[11:19]
-        latest = " ".join(f"{value:.2f}" for value in event["window"]["values"][-1])
-        self._console.print(
-            f"{time_text}  [{colour}]{sign} {event['status']:<8}[/] {event['group']:<16} "
-            f"score {event['score']:.3f}  {event['reason'] or latest}"
-        )
-
-    def on_request(self, request: InboundRequest) -> None:
-        """Hear nothing: no requests are subscribed to."""
 
 
 def _start_replay(replayer: Replayer, settings: Settings, stop: threading.Event) -> threading.Thread:
@@ -178,7 +123,7 @@ def _print_totals(
     seconds: float | None,
     stop: threading.Event,
 ) -> None:
-    """Print a line of totals now and then until it is over."""
+    """Print the totals every few seconds until the replay, the daemon or the time ends, or `stop` is set."""
     deadline = time.monotonic() + (seconds if seconds is not None else float("inf"))
     while replay_thread.is_alive() and not daemon.exit_requested and not stop.is_set():
         remaining_s = deadline - time.monotonic()
@@ -208,7 +153,7 @@ def _print_card(console: Console, card: ScoreCard, daemon: Daemon) -> None:
 
 
 def _total(daemon: Daemon, name: str, *, all_labels: bool = False, **labels: str) -> int:
-    """Read a metric of the daemon, or the sum over its labels."""
+    """Return the value of a metric of the daemon with these labels, or its sum over all labels."""
     full = f"sensor_monitor_{name}"
     if not all_labels:
         return int(daemon.registry.get_sample_value(full, labels) or 0)
@@ -217,7 +162,7 @@ def _total(daemon: Daemon, name: str, *, all_labels: bool = False, **labels: str
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:
-    """Give what is under way a while to arrive."""
+    """Wait until a condition is true, at most `_TIMEOUT_S`."""
     deadline = time.monotonic() + _TIMEOUT_S
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)

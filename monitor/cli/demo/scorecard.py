@@ -1,4 +1,4 @@
-"""Compares the alerts that came over MQTT with the faults that the recording says it holds."""
+"""Compares the alerts that the demo received with the faults that the recording's labels mark."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,28 +19,32 @@ class Fault:
     started_at: float
     """Event time of its first reading, seconds since the Unix epoch."""
     ended_at: float
-    """Event time at which no window holds any of its readings any more."""
+    """Event time of the last reading whose window contains a faulty one, seconds since the Unix epoch."""
 
 
 @dataclass(slots=True)
 class ReportedIncident:
-    """What the monitor reported."""
+    """An incident that the monitor published."""
 
     group: str
     started_at: float
+    """Seconds since the Unix epoch."""
     ended_at: float
-    """Infinite while it fires."""
+    """Infinite while it is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreCard:
-    """How the monitor did."""
+    """How many of the faults the monitor found."""
 
     injected: int
+    """Faults in the recording."""
     found: int
+    """Faults that an incident overlaps."""
     false_alarms: int
+    """Incidents that overlap no fault."""
     delay: float | None
-    """Median event time from a fault to its incident, seconds; None if none was found."""
+    """Median event time from a fault's start to its incident's, seconds; None if none was found."""
 
     @property
     def missed(self) -> int:
@@ -49,9 +53,14 @@ class ScoreCard:
 
 
 def find_faults(rows: Iterable[RecordingRow], steps: int) -> list[Fault]:
-    """Return the faults in a labelled recording; `find_resolutions` is the number of readings in a window."""
+    """Return the faults that the labels mark.
+
+    Parameters
+    ----------
+    steps : readings in a window. Faults with fewer healthy readings between them are one fault.
+    """
     open_faults: dict[str, Fault] = {}
-    healthy_counts: dict[str, int] = {}
+    healthy_counts: dict[str, int] = {}  # group -> healthy readings since its last faulty one
     found = []
     for row in rows:
         if row.ts is None:
@@ -66,14 +75,14 @@ def find_faults(rows: Iterable[RecordingRow], steps: int) -> list[Fault]:
         elif fault is not None:
             healthy_counts[row.group] += 1
             if healthy_counts[row.group] < steps:
-                fault.ended_at = row.ts  # the window of this reading still holds a faulty one
+                fault.ended_at = row.ts  # the window of this reading still contains a faulty one
             else:
                 del open_faults[row.group]
     return found
 
 
 def collect_incidents(events: Iterable[dict[str, Any]]) -> list[ReportedIncident]:
-    """Return the incidents that alert events tell of."""
+    """Return the incidents that the payloads of alert events describe; events of one id are one incident."""
     by_id: dict[str, ReportedIncident] = {}
     for event in events:
         started_at = datetime.fromisoformat(event["started_at"]).timestamp()
@@ -84,7 +93,7 @@ def collect_incidents(events: Iterable[dict[str, Any]]) -> list[ReportedIncident
 
 
 def score_incidents(faults: Iterable[Fault], incidents: Iterable[ReportedIncident]) -> ScoreCard:
-    """Match faults and incidents that overlap in time: one incident may cover several faults."""
+    """Match faults with overlapping incidents of the same group; an incident may match several faults."""
     faults, incidents = list(faults), list(incidents)
     delays = []
     for fault in faults:

@@ -1,4 +1,4 @@
-"""Each group's own normal: how far its sensors of one quantity usually stand apart."""
+"""The baseline of each group: how far its sensors of one quantity usually deviate from one another."""
 
 from monitor.bundle.manifest import BASELINE_VERSION, BaselineSpec
 from monitor.detect.baseline.no_baseline import NoBaseline

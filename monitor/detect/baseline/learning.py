@@ -1,4 +1,14 @@
-"""The rules by which a group's baseline follows its readings; `baseline.stage` says what they are for."""
+"""The rules by which full blocks change a group's baseline; `baseline.stage` describes their purpose.
+
+Names used here, each for one representative (see `Quantities`) of a group:
+
+- deviation: distance of the sensor from the median of its quantity, in a window or a block.
+- level: usual deviation, the median of the deviations of the last blocks.
+- residual: absolute difference of deviation and level.
+- spread: usual residual.
+- tolerance: residual up to which the sensor counts as not departed.
+- unit: divisor of the model's input.
+"""
 
 from typing import Any
 
@@ -15,84 +25,92 @@ __all__ = ["HISTORY_BLOCKS", "UNKNOWN_RESOLUTION", "WINDOWS_PER_BLOCK", "Baselin
 _Mask = NDArray[np.bool_]
 
 WINDOWS_PER_BLOCK = 3
-"""In a block."""
+"""Number of windows in a block."""
 HISTORY_BLOCKS = 11
-"""In the memory."""
-# The unit is so many times the distance that sensors usually keep: a noisy group is given more room.
+"""Number of blocks whose deviations are kept."""
+# Unit = 1.8 x spread, so noisy groups get a larger unit.
 _UNIT_PER_SPREAD = 1.8
-# Of one block it is so many times more: little is known of what is usual.
+# After n blocks the unit is larger by the factor 1 + 2 / n, as few blocks estimate the spread poorly.
 _FIRST_BLOCK_UNIT_GROWTH = 2.0
-# Sensors have come apart beyond so many times their usual distance, or twice the floor.
+# Tolerance = 3 x spread, and at least 2 x floor.
 _DEPARTURE_SPREADS, _DEPARTURE_FLOORS = 3.0, 2.0
-# Fine ones count as none; a group that nothing is known of has the coarsest.
+# Steps in which sensors report their values, in their units. Finer steps count as 0. A new group has the last
+# one until its windows show a finer step.
 _RESOLUTIONS = np.array([0.0, 0.1, 0.2, 0.5, 1.0, np.inf])
 UNKNOWN_RESOLUTION = len(_RESOLUTIONS) - 1
-"""Which of the coarse steps a group that nothing is known of reports in."""
-_RESOLUTION_INDICES = np.arange(1, UNKNOWN_RESOLUTION, dtype=np.uint8)[
-    :, None, None
-]  # of those that there are
-# What a sensor reports in coarse steps jumps by a step for nothing: so many of them are the least that counts
-# as coming apart, and the least unit (2, coarse step).
+"""Resolution of a new group, as an index into the steps."""
+# Indices of the known coarse steps: (resolution, 1, 1).
+_RESOLUTION_INDICES = np.arange(1, UNKNOWN_RESOLUTION, dtype=np.uint8)[:, None, None]
+# The smallest tolerance and the smallest unit by resolution, because a value that lies between two steps
+# jumps from one to the other without a cause: (2, resolution).
 _MIN_BY_RESOLUTION = np.array([[0.7], [0.3]]) * _RESOLUTIONS
-_ROUNDING_TOLERANCE = 1e-4
-# How much one block counts for the usual distance, as that shrinks and as it grows; twofold a block at most.
+_ROUNDING_TOLERANCE = 1e-4  # in steps: a value this close to a multiple of the step is a multiple
+# Weight of a new block in the spread when the spread shrinks and when it grows. A residual counts at least as
+# half and at most as twice the spread.
 _SPREAD_WEIGHTS = np.array([1 / 32, 1 / 10])
 _MIN_SPREAD_RATIO, _MAX_SPREAD_RATIO = 0.5, 2.0
-# Below this share of the floor a distance is none.
+# A spread below this share of the floor counts as this share when it limits a residual.
 _NEGLIGIBLE_FLOORS = 0.25
-# By how many blocks the memory holds: which of its places are empty (blocks, place), and how much further
-# than it says a sensor must go, for what half a memory says is half believed (blocks,).
+# By number of blocks in the history: which slots are empty (blocks, slot), and the factor on the tolerance
+# (blocks,). The fewer blocks there are, the less certain the level is, and the further a sensor must go to
+# depart.
 _EMPTY_SLOTS = np.arange(HISTORY_BLOCKS) >= np.arange(HISTORY_BLOCKS + 1)[:, None]
 _PARTIAL_HISTORY_FACTORS = HISTORY_BLOCKS / np.maximum(np.arange(HISTORY_BLOCKS + 1), 1)
 
 
 class BaselineUpdate:
-    """Learns from windows and from blocks that are full.
+    """Updates the records of groups with their full blocks, and finds the resolution of sensors.
 
     Parameters
     ----------
-    quantities : of the features.
-    floors : the least unit of each one (feature,).
+    quantities : the quantities of the features.
+    floors : the smallest unit of each feature (feature,).
     """
 
     def __init__(self, quantities: Quantities, floors: FloatArray) -> None:
         self._quantities = quantities
-        self._floors = floors[None]  # (1, feature), for NumPy is quickest with what has one shape
+        self._floors = floors[None]  # (1, feature): NumPy is fastest with operands of equal dimensions
         floors_by_representative = self._floors[:, quantities.representatives]
-        # One that is alone never comes apart.
+        # A sensor without neighbours never departs.
         self._min_departure = np.where(
             quantities.has_neighbours, _DEPARTURE_FLOORS * floors_by_representative, np.inf
         )
         self._negligible_spread = _NEGLIGIBLE_FLOORS * floors_by_representative
 
     def find_resolutions(self, windows: FloatArray) -> NDArray[np.uint8]:
-        """Return in which of the coarse steps the sensors in windows may report: (window, feature)."""
-        # Of what stands side by side `all` takes a tenth of the time: (coarse step, step, window, feature).
+        """Return the coarsest resolution, as an index, that the values of a quantity fit: (window, feature).
+
+        Parameters
+        ----------
+        windows : raw values (window, step, feature).
+        """
+        # `all` takes a tenth of the time when it reduces a leading axis: (resolution, step, window, feature).
         multiples = windows.swapaxes(0, 1).copy() / _RESOLUTIONS[1:-1, None, None, None]
         is_multiple = (np.abs(multiples - np.rint(multiples)) < _ROUNDING_TOLERANCE).all(axis=1)
         resolutions: NDArray[np.uint8] = (is_multiple * _RESOLUTION_INDICES).max(axis=0)  # (window, feature)
         return self._quantities.expand(self._quantities.maximum(resolutions))
 
     def apply(self, records: NDArray[Any]) -> None:
-        """Learn from the block that is full in each of these records (group,), which are changed.
+        """Update records (group,) in place with the block that is full in each of them.
 
-        When readings come one by one, a block costs what its calls of NumPy do, of however little. So there
-        are few: of all windows at once, of what is told and not of all features, of records copied whole.
+        When readings arrive one at a time, the cost of a block is that of its NumPy calls, however small
+        their arrays are. So there are few calls: one for all windows of the block, on representatives instead
+        of features, on records that were copied whole.
         """
-        blocks_before = records["full_block"].astype(np.intp) - 1  # blocks before these (group,)
+        blocks_before = records["full_block"].astype(np.intp) - 1  # blocks learnt before this one (group,)
         records["full_block"] = 0
         quantities, is_partial = self._quantities, _partial_mask(blocks_before)
         open_medians = records["open_medians"].swapaxes(0, 1)  # (window, group, feature)
-        medians = np.empty(
-            (WINDOWS_PER_BLOCK + 1, *open_medians.shape[1:])
-        )  # their medians, and last their block's
+        # The medians of the block's windows, and as the last entry the median of these: (window + 1, group,
+        # feature).
+        medians = np.empty((WINDOWS_PER_BLOCK + 1, *open_medians.shape[1:]))
         medians[:-1] = open_medians
         medians[-1] = block = median_high(medians[:-1])  # (group, feature)
-        deviations = quantities.deviations(medians)
-        deviation = deviations[-1]  # (group, told), as all that follow
+        deviations = quantities.deviations(medians)  # (window + 1, group, representative)
+        deviation = deviations[-1]  # (group, representative), as all that follow
         baselines, spread = records["baseline"].astype(np.float64), records["spread"].astype(np.float64)
         level, last_block = baselines[:, 0].take(quantities.representatives, axis=1), baselines[:, 2]
-        if is_partial is not None:  # a group was before its first block as it is in it
+        if is_partial is not None:  # a group's first block is compared with itself
             is_first = blocks_before[:, None] == 0
             np.copyto(level, deviation, where=is_first)
             np.copyto(last_block, block, where=is_first)
@@ -109,11 +127,11 @@ class BaselineUpdate:
             records, blocks_before, is_partial, deviation, level, residuals[-1], tolerance, common_move
         )
         records["held"] = is_held
-        weight = (1 / (blocks_before + 1.0))[:, None]  # of all blocks
+        weight = (1 / (blocks_before + 1.0))[:, None]  # of this block among all blocks so far (group, 1)
         new_spread = self._update_spread(spread, residual, weight)
         np.copyto(new_spread, spread, where=is_departed)
         records["spread"] = new_spread
-        if np.count_nonzero(is_held):  # it teaches nothing, and is expected to go where the others do
+        if np.count_nonzero(is_held):  # nothing is learnt: the expected values replace those of the block
             feature_levels = quantities.expand_signed(level)  # (group, feature)
             expected = feature_levels + quantities.expand(
                 quantities.select_least_moved(moves, block - feature_levels)
@@ -140,13 +158,17 @@ class BaselineUpdate:
         tolerance: FloatArray,
         common_move: FloatArray,
     ) -> tuple[_Mask, _Mask]:
-        """Return which sensors' blocks are no rest to learn from, and which of those are held: (group, told).
+        """Return which sensors departed or are held, and which are held: (group, representative) each.
+
+        The spread does not learn from the first, the level not from the second.
 
         Parameters
         ----------
-        records, blocks_before, is_partial : records, blocks before (group,), and those that `_partial_mask` found.
-        deviation, level, residual, tolerance, common_move : how far they stand apart, did so far, how far that is from there,
-            may be, and how far all have moved since the last block (group, told).
+        records : the records of the groups (group,).
+        blocks_before : number of blocks learnt before this one (group,).
+        is_partial : groups whose history is not full, from `_partial_mask` (group, 1).
+        deviation, level, residual, tolerance : of this block, as defined above (group, representative).
+        common_move : how far all sensors of the quantity moved since the last block (group, representative).
         """
         ring, margin = records["deviations"].astype(np.float64), UNIT_GROWTH_PER_MOVE * common_move
         if is_partial is None:
@@ -155,9 +177,10 @@ class BaselineUpdate:
             blocks = np.minimum(blocks_before, HISTORY_BLOCKS)
             np.copyto(ring, level[:, None], where=_EMPTY_SLOTS.take(blocks, axis=0)[:, :, None])
             margin += tolerance * _PARTIAL_HISTORY_FACTORS.take(blocks)[:, None]
-        ring.sort(axis=1)  # where there are few, sooner done than to look for both ends
-        # What leaves slowly is followed, as when the sun comes round to one of two sensors. So is
-        # what goes where it was a while ago: it comes back.
+        ring.sort(axis=1)  # for few groups faster than computing minimum and maximum
+        # Compared with all blocks of the history and not with the level alone: so a slow change is followed,
+        # as when the sun comes round to one of two sensors, and so is a return to where the sensor was a
+        # while ago.
         is_outside = is_departing = (deviation < ring[:, 0] - margin) | (deviation > ring[:, -1] + margin)
         if is_partial is not None:
             is_departing = is_outside & (~is_partial | (np.abs(deviation) > np.abs(level)))
@@ -165,12 +188,13 @@ class BaselineUpdate:
         return is_outside | is_held, is_held
 
     def _update_spread(self, spread: FloatArray, residual: FloatArray, weight: FloatArray) -> FloatArray:
-        """Return the distance at rest after a block.
+        """Return the spread after a block: (group, representative).
 
         Parameters
         ----------
-        spread, residual : before it, and in it (group, told).
-        weight : of all blocks that this one is (group, 1).
+        spread : spread before the block (group, representative).
+        residual : median residual of the block's windows (group, representative).
+        weight : share of the block among all blocks so far (group, 1).
         """
         upper_bound = _MAX_SPREAD_RATIO * np.maximum(spread, self._negligible_spread)
         bounded = np.minimum(np.maximum(residual, _MIN_SPREAD_RATIO * spread), upper_bound)
@@ -181,9 +205,13 @@ class BaselineUpdate:
 
 
 def _partial_mask(blocks_before: IndexArray) -> _Mask | None:
-    """Return whose memory has room, by the blocks before (group,): (group, 1); None, most often, if nobody's.
+    """Return which groups have a history that is not full: (group, 1). None if all are full, as most often.
 
-    To learn of the others takes half the time.
+    Learning a block takes half the time if no group needs the rules for a partial history.
+
+    Parameters
+    ----------
+    blocks_before : number of blocks learnt before this one (group,).
     """
     is_partial = blocks_before[:, None] < HISTORY_BLOCKS
     return is_partial if np.count_nonzero(is_partial) else None
@@ -192,12 +220,14 @@ def _partial_mask(blocks_before: IndexArray) -> _Mask | None:
 def _median_level(
     ring: FloatArray, blocks_before: IndexArray, is_partial: _Mask | None, previous_level: FloatArray
 ) -> FloatArray:
-    """Return how far sensors stand apart by the last blocks (group, block, told): (group, told).
+    """Return the level after a block: (group, representative).
 
     Parameters
     ----------
-    blocks_before, is_partial : blocks before the newest one (group,), and those that `_partial_mask` found.
-    previous_level : how far they stood apart before it (group, told).
+    ring : deviations of the last blocks (group, block, representative).
+    blocks_before : number of blocks learnt before the newest one (group,).
+    is_partial : groups whose history is not full, from `_partial_mask` (group, 1).
+    previous_level : level before the block (group, representative).
     """
     ring = ring.astype(np.float64)
     if is_partial is None:
@@ -205,5 +235,6 @@ def _median_level(
         level: FloatArray = ring[:, HISTORY_BLOCKS // 2]
         return level
     low, high = median_low_high(ring, blocks_before + 1)
-    # Where there are two in the middle, never between them, where no block may have been.
+    # An even number of blocks has two middle values. The level is the previous one, limited to the range
+    # between them; their mean may be a value that no block had.
     return np.minimum(np.maximum(previous_level, low), high)

@@ -1,4 +1,4 @@
-"""In the baseline stage's place, where a bundle has none."""
+"""Replacement of the baseline stage for a bundle without baseline."""
 
 from collections.abc import Sequence
 
@@ -11,30 +11,30 @@ __all__ = ["NoBaseline"]
 
 
 class NoBaseline:
-    """Shows windows as they come, and remembers nothing."""
+    """A baseline stage without state, whose baselines leave windows unchanged."""
 
     def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-        """Return levels 0 and units 1 for each, and that all are ready."""
+        """Return baselines with level 0 and unit 1 (window, 3, feature), and that all are ready (window,)."""
         baselines = np.zeros((len(groups), 3, windows.shape[2]))
         baselines[:, 1] = 1
         return baselines, np.ones(len(groups), dtype=np.bool_)
 
     def learn_pending(self) -> None:
-        """Learn nothing."""
+        """Do nothing: there is nothing to learn."""
 
     def expected(self, window: FloatArray, baseline: FloatArray) -> None:
-        """Return nothing: what is usual is the training mean."""
+        """Return None: without baseline the expected values are the training means."""
 
     def groups(self) -> list[str]:
-        """Return none."""
+        """Return an empty list: no group has state."""
         return []
 
-    def dump(self, group: str) -> bytes:  # noqa: ARG002 - as the stage's
-        """Return nothing."""
+    def dump(self, group: str) -> bytes:  # noqa: ARG002, as `BaselineStage.dump`
+        """Return an empty value."""
         return b""
 
     def load(self, group: str, value: bytes) -> None:
-        """Let go of what a bundle with a baseline knew."""
+        """Ignore the value, which may come from a bundle with a baseline."""
 
     def forget(self, group: str) -> None:
-        """Know nothing."""
+        """Do nothing: no group has state."""

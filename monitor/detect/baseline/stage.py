@@ -1,17 +1,22 @@
-"""Windows -> the same windows as their group's own normal shows them: the same everywhere, on any plant.
+"""Windows -> the baseline of each window, which is learnt from its group's earlier windows.
 
-A plant warms up and cools down, and all its sensors with it; a fault is what one sensor does and those beside
-it don't. So what is left of a window here is how far the sensors of one quantity (names that differ after
-the last `_` only) stray from what they have in common, beyond how far they always do, in units of how far
-this group's do at rest. What they do together is the plant, and is taken off.
+A plant warms up and cools down, and all its sensors follow. A fault is a change of one sensor that its
+neighbours do not show. So a model with a baseline judges *deviations*: how far a sensor is from the median of
+the sensors of its quantity (names that differ only after the last `_`), beyond how far it usually is, in
+units of how much this distance varies for this group while nothing happens. A change that all sensors of a
+quantity show together is a change of the plant, and subtracting the median removes it. Such deviations look
+the same on every plant.
 
-What is normal is learnt from what comes, in blocks of three windows that share no reading, and a level is the
-median of the last eleven blocks: windows of three readings have a verdict from a group's tenth reading on,
-and 99 readings make the memory. A sensor that has come apart from the others since the last block teaches
-nothing: its level follows theirs until it comes back, however long that takes. While the memory fills, less
-is known: they must come further apart, and further than they stood before, for what comes together is a fault
-that ends. When all move together the plant has moved, and the levels follow. A sensor without another beside
-it is always followed: nothing tells its fault from the plant.
+The baseline is learnt from the group's own windows, in *blocks* of three windows that share no reading. The
+level of a sensor, its usual deviation, is the median over the last eleven blocks. With windows of three
+readings, a group gets verdicts from its tenth reading on, and 99 readings fill the history.
+
+A sensor that has departed from the others since the last block is *held*: nothing is learnt from it, its
+level stays, and its expected value moves with its neighbours until it comes back, however long that takes.
+While the history is not full, little is known of what is usual. Then a sensor departs only at a larger
+distance, and only if its deviation grows: if it shrinks, a fault is ending. When all sensors move together,
+the plant has changed, and the baseline follows. The baseline of a sensor without neighbours always follows
+it, because its fault can't be told from a change of the plant.
 """
 
 from collections.abc import Sequence
@@ -31,18 +36,19 @@ __all__ = ["BaselineStage", "NoBaseline", "build"]
 
 _Mask = NDArray[np.bool_]
 
-# So many full blocks are learnt as soon as nobody waits. Where a plant's groups are in step and each learnt
-# its own, readings queued up: alone one takes 0.09 ms, and 0.5 with cold caches, and 32 together take 0.11.
+# With at least this many full blocks, `learn_pending` learns from them all at once. When the blocks of all
+# groups became full at the same time and were learnt one by one, readings queued up: one block takes 0.09 ms,
+# with cold caches 0.5 ms, and 32 blocks together take 0.11 ms.
 _LEARN_BATCH_BLOCKS = 32
 
 
 class BaselineStage:
-    """Keeps each group's own normal, and shows windows in it.
+    """Learns the baseline of each group, and returns it for each window.
 
     Parameters
     ----------
-    names : the features, in order.
-    baseline : from the manifest.
+    names : the feature names in order.
+    baseline : parameters from the manifest.
     """
 
     def __init__(self, names: Sequence[str], baseline: BaselineSpec) -> None:
@@ -52,18 +58,20 @@ class BaselineStage:
         self._pending_rows: list[IndexArray] = []  # rows of groups whose block is full and not learnt yet
 
     def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, _Mask]:
-        """Take windows in, each group's in order; return each one's normal, and whether there is one yet.
+        """Process windows, those of a group in order, and return the baseline of each.
 
         Parameters
         ----------
-        groups : (window,)
+        groups : the group of each window (window,).
         windows : raw values (window, step, feature).
 
         Returns
         -------
-        normals : how far sensors of a quantity stand apart (one that is alone: from 0), units, and where the
-            last block was, learnt of earlier windows: (window, 3, feature).
-        ready : (window,)
+        baselines : what was learnt from earlier windows of the group, in the feature's unit: (window, 3,
+            feature). First the level: the usual deviation from the median of the quantity, or the usual value
+            of a sensor without neighbours. Second the unit of deviations. Third the values of the last block.
+        ready : whether the group had a baseline before the window (window,); if not, its baseline has no
+            meaning.
         """
         rows = self._table.find_or_add(groups)
         if len(set(groups)) == len(groups):
@@ -71,7 +79,7 @@ class BaselineStage:
         return self._push_repeated(rows, windows)
 
     def _push_distinct(self, rows: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
-        """Take in one window of each group (window,), as the other does, at a fraction of its price."""
+        """Process windows of distinct groups (window,): as `_push_repeated`, at a fraction of its cost."""
         table, steps = self._table, windows.shape[1]
         if self._pending_rows and np.count_nonzero(table.full_block[rows]):
             self._learn_full_blocks()
@@ -88,7 +96,7 @@ class BaselineStage:
         return baselines, windows_seen > (WINDOWS_PER_BLOCK - 1) * steps
 
     def _push_repeated(self, unsorted_rows: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
-        """Take in any number of windows of each group (window,), in order."""
+        """Process windows (window,), any number of each group, those of a group in order."""
         count, steps = windows.shape[:2]
         table = self._table
         order = np.argsort(unsorted_rows, kind="stable")
@@ -98,18 +106,17 @@ class BaselineStage:
         firsts = rows[starts]
         windows_seen = table.windows_seen[firsts].astype(np.intp)
         table.windows_seen[firsts] = windows_seen + sizes
-        window_numbers = np.repeat(windows_seen - starts, sizes) + np.arange(
-            count
-        )  # of each window in its group's life
+        # For each window (window,): its number among all windows of its group, from 0; whether it goes into a
+        # block, as every `steps`-th does; and how many such windows and full blocks there were before it.
+        window_numbers = np.repeat(windows_seen - starts, sizes) + np.arange(count)
         is_disjoint = window_numbers % steps == 0
-        disjoint_before = -(-window_numbers // steps)  # before it
-        blocks_before = disjoint_before // WINDOWS_PER_BLOCK  # that were full before it
+        disjoint_before = -(-window_numbers // steps)
+        blocks_before = disjoint_before // WINDOWS_PER_BLOCK
         is_ready = np.empty(count, dtype=np.bool_)
         is_ready[order] = blocks_before > 0
         baselines = np.empty((count, 3, windows.shape[2]))
-        for part in _split_by_block(
-            blocks_before - np.repeat(blocks_before[starts], sizes)
-        ):  # a block at a time, of all groups
+        blocks_filled = blocks_before - np.repeat(blocks_before[starts], sizes)
+        for part in _split_by_block(blocks_filled):  # one block at a time, for all groups together
             self._learn_full_blocks()
             baselines[order[part]] = table.baseline[rows[part]]
             disjoint = part[is_disjoint[part]]
@@ -118,12 +125,15 @@ class BaselineStage:
         return baselines, is_ready
 
     def expected(self, window: FloatArray, baseline: FloatArray) -> FloatArray:
-        """Return what the sensors would read if they did as the one of their quantity that moved least.
+        """Return the values that the sensors should have: (step, feature).
+
+        Each sensor is expected to be as far from its level as the sensor that moved least, among those of its
+        quantity, since the last block. A sensor without neighbours is expected at its level.
 
         Parameters
         ----------
         window : raw values (step, feature).
-        baseline : of its group (3, feature).
+        baseline : baseline of the window's group (3, feature).
         """
         quantities, offsets = self._quantities, window - baseline[0]
         expected_values: FloatArray = baseline[0] + quantities.expand(
@@ -132,11 +142,18 @@ class BaselineStage:
         return expected_values
 
     def _add_to_blocks(self, rows: IndexArray, disjoint_before: IndexArray, windows: FloatArray) -> None:
-        """Learn from windows (window, step, feature) of groups that took so many before: (window,) each."""
+        """Add windows to the current blocks of their groups.
+
+        Parameters
+        ----------
+        rows : row of each window's group (window,).
+        disjoint_before : number of windows of the same group that were added before (window,).
+        windows : raw values (window, step, feature).
+        """
         table, update = self._table, self._update
         medians = median_high(windows.swapaxes(0, 1))  # (window, feature)
         resolutions = table.resolution[rows]
-        if np.count_nonzero(resolutions):  # of most there is nothing more to learn
+        if np.count_nonzero(resolutions):  # most are 0, the finest, and can't get finer
             is_unresolved = resolutions.any(axis=1)
             np.minimum.at(
                 table.resolution, rows[is_unresolved], update.find_resolutions(windows[is_unresolved])
@@ -150,7 +167,7 @@ class BaselineStage:
             self._pending_rows.append(full_rows)
 
     def learn_pending(self) -> None:
-        """Learn from full blocks, once there are many: none waits longer than to its group's next window."""
+        """Learn from the full blocks if there are many; a few are left for their groups' next windows."""
         if sum(map(len, self._pending_rows)) >= _LEARN_BATCH_BLOCKS:
             self._learn_full_blocks()
 
@@ -159,20 +176,22 @@ class BaselineStage:
             return
         table, rows = self._table, np.concatenate(self._pending_rows)
         self._pending_rows.clear()
-        records = table.records.take(rows)  # whole, for as much as one field alone
+        records = table.records.take(rows)  # takes no longer than a single field
         self._update.apply(records)
         table.records.put(rows, records)
 
     def groups(self) -> list[str]:
-        """Return the names of all groups that have state here."""
+        """Return the names of all groups with state."""
         return self._table.names()
 
     def dump(self, group: str) -> bytes:
-        """Return what is kept for a group, if anything, as a value that `load` takes."""
+        """Return a group's state as bytes for `load`; without any, that of a new group."""
         return self._table.dump(group)
 
     def load(self, group: str, value: bytes) -> None:
-        """Put back what `dump` returned, here or in another instance; `NoBaseline`'s is a fresh start.
+        """Set a group's state from bytes that `dump` returned, here or in another instance.
+
+        The empty value of `NoBaseline.dump` removes the state, so that the group's baseline is learnt anew.
 
         Raises
         ------
@@ -188,24 +207,35 @@ class BaselineStage:
             self._pending_rows.append(row)
 
     def forget(self, group: str) -> None:
-        """Drop a group: what comes next is its normal."""
+        """Remove a group's state: its baseline is learnt anew from its next windows."""
         self._learn_before_removal(group)
         self._table.forget(group)
 
     def _learn_before_removal(self, group: str) -> None:
-        """See that no block waits in a group's row, which is about to hold something else."""
+        """Learn the pending blocks if a group has one whose row is about to be overwritten."""
         row = self._table.row(group)
         if row is not None and self._table.full_block[row]:
             self._learn_full_blocks()
 
 
 def build(names: Sequence[str], baseline: BaselineSpec | None) -> BaselineStage | NoBaseline:
-    """Return the stage for features `names`, as a manifest describes it."""
+    """Return the baseline stage for a bundle.
+
+    Parameters
+    ----------
+    names : the feature names in order.
+    baseline : parameters from the manifest; None for a bundle without baseline.
+    """
     return NoBaseline() if baseline is None else BaselineStage(names, baseline)
 
 
 def _split_by_block(blocks_filled: IndexArray) -> list[IndexArray]:
-    """Return which windows come after so many blocks that their batch filled, from 0 on: (window,) each."""
+    """Return the indices of windows (window,) by the number of blocks filled before them: 0, 1, 2...
+
+    Parameters
+    ----------
+    blocks_filled : number of its group's blocks that the batch filled before each window (window,).
+    """
     if not blocks_filled.any():
         return [np.arange(len(blocks_filled))]
     order = np.argsort(blocks_filled, kind="stable")

@@ -1,4 +1,4 @@
-"""What is known of each group's normal: the memory of the baseline stage."""
+"""The baseline of each group and the blocks it is learnt from: the state of the baseline stage."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,27 +11,25 @@ __all__ = ["BaselineTable"]
 
 
 class BaselineTable(StateTable):
-    """What is kept of each group; `find` may put other arrays in these ones' place.
+    """State of each group, as a table with one view per field.
+
+    Adding a group may replace the views, see `GroupTable`.
 
     Parameters
     ----------
-    version : of the rules.
-    features : values in a reading.
-    representatives : how many of them tell all that there is to know of how far they stand apart.
+    version : version of the baseline's rules.
+    features : number of values in a reading.
+    representatives : number of representatives of the features, see `Quantities`.
     """
 
     def __init__(self, version: int, features: int, representatives: int) -> None:
         fields = [
-            ("held", "?", (representatives,)),  # whether they came apart and haven't come back
+            ("held", "?", (representatives,)),  # departed from the others, and not back yet
             ("windows_seen", "<u4"),
             ("full_block", "<u4"),
             ("open_medians", "<f4", (WINDOWS_PER_BLOCK, features)),
-            (
-                "deviations",
-                "<f4",
-                (HISTORY_BLOCKS, representatives),
-            ),  # how far sensors stood apart in the last blocks
-            ("spread", "<f4", (representatives,)),  # how far they stray from that at rest
+            ("deviations", "<f4", (HISTORY_BLOCKS, representatives)),  # of the last blocks, a ring buffer
+            ("spread", "<f4", (representatives,)),  # usual distance of the deviation from its level
             ("baseline", "<f4", (3, features)),
             ("resolution", "u1", (features,)),
         ]
@@ -43,12 +41,12 @@ class BaselineTable(StateTable):
         super()._update_views()
         records = self.records
         self.windows_seen: NDArray[np.uint32] = records["windows_seen"]
-        """Windows: (row,)."""
+        """Number of windows so far: (row,)."""
         self.full_block: NDArray[np.uint32] = records["full_block"]
-        """Which block is full and isn't learnt yet, from 1 on; 0 where none is: (row,)."""
+        """Number, from 1, of the block that is full and not learnt yet; 0 if there is none: (row,)."""
         self.open_medians: FloatArray = records["open_medians"]
-        """Medians of the windows of the block: (row, window, feature)."""
+        """Median over the steps of each window of the current block: (row, window, feature)."""
         self.baseline: FloatArray = records["baseline"]
-        """How far sensors stand apart, units, and the last block: (row, 3, feature)."""
+        """Level, unit and last block, see `BaselineStage.push`: (row, 3, feature)."""
         self.resolution: NDArray[np.uint8] = records["resolution"]
-        """In which of the coarse steps they report: (row, feature)."""
+        """Resolution of the sensors, as an index into the steps in `learning`: (row, feature)."""

@@ -1,1 +1,1 @@
-"""How a payload is read, one module a format."""
+"""Payload formats, one module per format."""

@@ -1,6 +1,6 @@
-// What the page knows: filled from the monitor's events, read by all that draws.
+// The page's data: filled from the monitor's events, read by the code that draws.
 
-const POINTS = 60; // of a group's history; the monitor sends as many
+const POINTS = 60; // kept per group; the monitor's POINTS_PER_GROUP is the same
 export const STATES = ["faulty", "out of range", "silent", "filling", "normal"]; // worst first
 
 const collator = new Intl.Collator(undefined, { numeric: true });
@@ -9,42 +9,42 @@ export class Model {
   status = null;
   alerts = { firing: [], ended: [], marks: {} };
   groups = new Map();
-  #ordered = null;
+  #sortedNames = null;
 
-  // Start afresh: what is known may be of a monitor that was restarted meanwhile.
-  all({ status, alerts }) {
+  // Replace everything: the monitor may have been restarted since the last event.
+  reset({ status, alerts }) {
     this.status = status;
     this.alerts = alerts;
     this.groups.clear();
-    this.#ordered = null;
+    this.#sortedNames = null;
   }
 
-  histories(groups) {
+  setGroups(groups) {
     for (const group of groups) this.groups.set(group.group, withKind(group));
-    this.#ordered = null;
+    this.#sortedNames = null;
   }
 
-  news({ status, alerts, groups, gone }) {
+  update({ status, alerts, groups, gone }) {
     this.status = status;
     if (alerts) this.alerts = alerts;
     for (const name of gone) this.groups.delete(name);
-    if (gone.length) this.#ordered = null;
+    if (gone.length) this.#sortedNames = null;
     for (const { point, points, ...group } of groups) {
-      const before = this.groups.get(group.group);
-      if (!before) this.#ordered = null;
-      group.points = points ?? extended(before ? before.points : [], point);
+      const previous = this.groups.get(group.group);
+      if (!previous) this.#sortedNames = null;
+      group.points = points ?? appendPoint(previous ? previous.points : [], point);
       this.groups.set(group.group, withKind(group));
     }
   }
 
-  // The groups' names as a person would order them: station2 before station10.
+  // Return the groups' names in natural order: station2 before station10.
   names() {
-    this.#ordered ??= [...this.groups.keys()].sort(collator.compare);
-    return this.#ordered;
+    this.#sortedNames ??= [...this.groups.keys()].sort(collator.compare);
+    return this.#sortedNames;
   }
 }
 
-// A group is of one kind and counted as that; an incident may be open whatever its newest window is.
+// Set the one kind that a group is counted under. It does not depend on whether an incident is open.
 function withKind(group) {
   group.kind =
     group.state === "normal" && group.far ? "out of range"
@@ -53,7 +53,7 @@ function withKind(group) {
   return group;
 }
 
-function extended(points, point) {
+function appendPoint(points, point) {
   if (point[0] === null) return points;
   const last = points.at(-1);
   if (last && last[0] === point[0]) points[points.length - 1] = point;

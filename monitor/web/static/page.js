@@ -1,102 +1,104 @@
-// The page: listens to the monitor, and shows what it says.
+// The live page: receives the monitor's server-sent events and shows status, alerts and groups.
 
-import { clock, duration, element, number, rate, whole, write } from "./draw.js";
+import { formatTime, formatDuration, element, formatNumber, formatRate, formatInteger, setText } from "./draw.js";
 import { Model, STATES } from "./model.js";
 import { Table } from "./table.js";
 
-const LATE = 3500; // milliseconds without news until the page says so: the monitor speaks once a second
-const AGAIN = 2000; // milliseconds until a refused page asks once more
-const RETRAIN = 0.25; // of the drift index, as in config/prometheus/drift.yml
+const STALE_AFTER_MS = 3500; // milliseconds without an event until the page says so: the monitor sends one a second
+const RETRY_AFTER_MS = 2000; // milliseconds until the page connects again after the monitor refused it
+const DRIFT_LIMIT = 0.25; // population stability index, as in config/prometheus/drift.yml
 const find = (id) => document.getElementById(id);
 const model = new Model();
 const table = new Table(model);
 let source = null;
-let heard = performance.now();
-let pending = false;
+let lastEventAt = performance.now();
+let drawPending = false;
 
-function listen() {
+function connect() {
   source = new EventSource("/events");
-  const on = (name, take) => source.addEventListener(name, (event) => {
-    take(JSON.parse(event.data));
-    heard = performance.now();
-    if (!pending) requestAnimationFrame(show);
-    pending = true;
+  const on = (name, handle) => source.addEventListener(name, (event) => {
+    handle(JSON.parse(event.data));
+    lastEventAt = performance.now();
+    if (!drawPending) requestAnimationFrame(show);
+    drawPending = true;
   });
-  on("all", (content) => model.all(content));
-  on("groups", (content) => model.histories(content));
-  on("news", (content) => model.news(content));
+  on("all", (content) => model.reset(content));
+  on("groups", (content) => model.setGroups(content));
+  on("news", (content) => model.update(content));
   source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) setTimeout(relisten, AGAIN);
+    if (source.readyState === EventSource.CLOSED) setTimeout(reconnect, RETRY_AFTER_MS);
   };
 }
 
-function relisten() {
+function reconnect() {
   if (source) source.close();
   source = null;
-  if (!document.hidden) listen();
+  if (!document.hidden) connect();
 }
 
 function show() {
-  pending = false;
+  drawPending = false;
   if (!model.status) return;
-  showFresh();
+  showConnection();
   showStatus(model.status);
-  showStates();
+  showStateCounts();
   showAlerts(model.alerts);
   table.draw();
 }
 
-function showFresh() {
-  const quiet = performance.now() - heard;
-  const late = quiet > LATE;
-  pill("fresh", !late && model.status ? "good" : late ? "bad" : "", late ? `no news for ${duration(quiet / 1000)}` : model.status ? "live" : "loading");
-  document.body.classList.toggle("stale", late);
+function showConnection() {
+  const elapsedMs = performance.now() - lastEventAt;
+  const isStale = elapsedMs > STALE_AFTER_MS;
+  if (isStale) pill("fresh", "bad", `no news for ${formatDuration(elapsedMs / 1000)}`);
+  else if (model.status) pill("fresh", "good", "live");
+  else pill("fresh", "", "loading");
+  document.body.classList.toggle("stale", isStale);
 }
 
-function pill(id, mood, text) {
+function pill(id, level, text) {
   const target = find(id);
-  target.className = `pill ${mood}`;
-  write(target, text);
+  target.className = `pill ${level}`;
+  setText(target, text);
 }
 
 function showStatus(status) {
   pill("broker", status.problem ? "bad" : "good", status.problem || `connected to ${status.broker}`);
   find("drift").hidden = !status.drift;
   if (status.drift) showDrift(...status.drift);
-  write(find("firing"), whole(status.firing));
+  setText(find("firing"), formatInteger(status.firing));
   find("firing").parentElement.classList.toggle("none", status.firing === 0);
-  write(find("readings"), rate(status.readings_rate));
-  write(find("readings-total"), `${whole(status.readings)} since start`);
-  write(find("windows"), rate(status.windows_rate));
-  write(find("windows-total"), `${whole(status.faulty)} of ${whole(status.windows)} faulty`);
-  write(find("bundle"), `bundle ${status.bundle} of ${status.created.slice(0, 10)} · version ${status.version}`);
+  setText(find("readings"), formatRate(status.readings_rate));
+  setText(find("readings-total"), `${formatInteger(status.readings)} since start`);
+  setText(find("windows"), formatRate(status.windows_rate));
+  setText(find("windows-total"), `${formatInteger(status.faulty)} of ${formatInteger(status.windows)} faulty`);
+  setText(find("bundle"), `bundle ${status.bundle} of ${status.created.slice(0, 10)} · version ${status.version}`);
   find("report").hidden = !status.report;
   document.title = status.problem ? "(!) sensor-monitor" : status.firing ? `(${status.firing}) sensor-monitor` : "sensor-monitor";
 }
 
 function showDrift(index, feature) {
-  if (index > RETRAIN) pill("drift", "bad", `${feature} drifts (${index.toFixed(2)}): train again`);
+  if (index > DRIFT_LIMIT) pill("drift", "bad", `${feature} drifts (${index.toFixed(2)}): train again`);
   else pill("drift", "good", `drift ${index.toFixed(2)}`);
 }
 
-function showStates() {
+function showStateCounts() {
   const { states } = model.status;
-  const far = [...model.groups.values()].filter((group) => group.kind === "out of range").length;
+  const outOfRangeCount = [...model.groups.values()].filter((group) => group.kind === "out of range").length;
   const counts = {
-    ...states, "out of range": far, normal: Math.max(0, states.normal - far), filling: states.filling + states.warming,
+    ...states, "out of range": outOfRangeCount, normal: Math.max(0, states.normal - outOfRangeCount), filling: states.filling + states.warming,
   };
-  for (const state of STATES) write(find("states").querySelector(`[data-kind="${state}"] b`), whole(counts[state]));
+  for (const state of STATES) setText(find("states").querySelector(`[data-kind="${state}"] b`), formatInteger(counts[state]));
 }
 
-function makeStates() {
+function createStateButtons() {
   for (const state of STATES) {
     const button = element("button", "figure");
     button.dataset.kind = state;
     button.setAttribute("aria-pressed", "false");
     button.append(element("b", "", "–"), element("span", "badge", state));
     button.addEventListener("click", () => {
-      if (!table.kinds.delete(state)) table.kinds.add(state);
-      button.setAttribute("aria-pressed", table.kinds.has(state));
+      if (!table.selectedKinds.delete(state)) table.selectedKinds.add(state);
+      button.setAttribute("aria-pressed", table.selectedKinds.has(state));
       table.draw();
     });
     find("states").append(button);
@@ -104,47 +106,47 @@ function makeStates() {
 }
 
 function showAlerts({ firing, ended, marks }) {
-  const place = find("alerts");
+  const container = find("alerts");
   const key = JSON.stringify([firing.map((alert) => [alert.group, alert.since, alert.values]), ended]);
-  if (place.dataset.key !== key) {
-    place.dataset.key = key; // drawn anew only where it differs: what somebody reads or marks stays
-    place.replaceChildren(...firing.map(card), element("p", "calm"));
+  if (container.dataset.key !== key) {
+    container.dataset.key = key; // rebuilt only when it differs, so that a text selection survives
+    container.replaceChildren(...firing.map(alertCard), element("p", "calm"));
   }
   firing.forEach((alert, index) => {
-    const shown = place.children[index];
-    write(shown.querySelector(".when"), when(alert));
-    write(shown.querySelector(".mark"), (marks[alert.group] ?? []).join(", "));
-    shown.classList.toggle("marked", alert.group in marks);
+    const card = container.children[index];
+    setText(card.querySelector(".when"), firingText(alert));
+    setText(card.querySelector(".mark"), (marks[alert.group] ?? []).join(", "));
+    card.classList.toggle("marked", alert.group in marks);
   });
   const more = model.status.firing - firing.length;
-  write(place.lastChild, firing.length ? (more > 0 ? `and ${whole(more)} more, in the table below` : "") : quiet(ended));
+  setText(container.lastChild, firing.length ? (more > 0 ? `and ${formatInteger(more)} more, in the table below` : "") : noAlertText(ended));
 }
 
-function card(alert) {
-  const made = element("article", "alert");
-  made.append(
+function alertCard(alert) {
+  const article = element("article", "alert");
+  article.append(
     element("p", "mark"),
     element("h3", "", alert.group),
     element("p", "when"),
     element("p", "reason", alert.reason),
     element("p", "values", alert.values || "It began before the monitor's last start."),
   );
-  return made;
+  return article;
 }
 
-function when(alert) {
+function firingText(alert) {
   const group = model.groups.get(alert.group);
-  const lasts = group && group.ts !== null ? ` for ${duration(group.ts - alert.since)}` : "";
-  return `firing${lasts}, since ${clock(alert.since)}${alert.score === null ? "" : `, score ${number(alert.score, 3)}`}`;
+  const durationText = group && group.ts !== null ? ` for ${formatDuration(group.ts - alert.since)}` : "";
+  return `firing${durationText}, since ${formatTime(alert.since)}${alert.score === null ? "" : `, score ${formatNumber(alert.score, 3)}`}`;
 }
 
-function quiet([last]) {
+function noAlertText([last]) {
   if (!last) return "No alert is firing.";
-  return `No alert is firing. The last, of ${last.group}, ended at ${clock(last.until)} after ${duration(last.until - last.since)}.`;
+  return `No alert is firing. The last, of ${last.group}, ended at ${formatTime(last.until)} after ${formatDuration(last.until - last.since)}.`;
 }
 
-makeStates();
-setInterval(showFresh, 1000);
-// A page that nobody looks at needs no news; it gets all of it when somebody does.
-document.addEventListener("visibilitychange", relisten);
-listen();
+createStateButtons();
+setInterval(showConnection, 1000);
+// A hidden page closes its connection; when it becomes visible it connects again and receives everything.
+document.addEventListener("visibilitychange", reconnect);
+connect();

@@ -20,7 +20,7 @@ REQUIRED = ["manifest.json", "model.onnx", "scaler.json", "golden.json"]
 
 @pytest.fixture
 def folder(toy_bundle: Path, tmp_path: Path) -> Path:
-    """A good bundle that a test may damage."""
+    """A valid bundle that a test may damage."""
     copy = tmp_path / "bundle"
     shutil.copytree(toy_bundle, copy)
     return copy
@@ -36,7 +36,7 @@ def _load_error(folder: Path) -> str:
 
 
 def _rewrite_sums(folder: Path) -> None:
-    """Write the sums anew, so that what lies deeper is looked at."""
+    """Update SHA256SUMS after a change of files, so that the checks after the checksums are reached."""
     names = [line.partition("  ")[2] for line in (folder / "SHA256SUMS").read_text().splitlines()]
     sums = [f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
     (folder / "SHA256SUMS").write_text("".join(sums))
@@ -72,19 +72,16 @@ def _score_examples(bundle: Bundle) -> list[float]:
 
 
 def test_load(toy_bundle: Path) -> None:
-    """A good bundle loads with its manifest, its scaler, and a model that judges."""
+    """A valid bundle loads with its manifest, its scaler, and a model that scores windows."""
     bundle = load(toy_bundle)
-    assert (bundle.manifest.feature_names, bundle.manifest.steps, bundle.manifest.threshold) == (
-        NAMES,
-        STEPS,
-        0.5,
-    )
+    manifest = bundle.manifest
+    assert (manifest.feature_names, manifest.steps, manifest.threshold) == (NAMES, STEPS, 0.5)
     assert bundle.scaler.mean.tolist() == SCALER.mean.tolist()
     assert _score_examples(bundle) == [0.0, 1.0]
 
 
 def test_sums_cover_every_file(toy_bundle: Path) -> None:
-    """SHA256SUMS has a line for every other file of the bundle, in sha256sum's form."""
+    """SHA256SUMS has a line for every other file of the bundle, in the format of `sha256sum`."""
     files = _read_files(toy_bundle)
     lines = files.pop("SHA256SUMS").decode().splitlines()
     expected = {f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in files.items()}
@@ -92,14 +89,14 @@ def test_sums_cover_every_file(toy_bundle: Path) -> None:
     assert set(REQUIRED) < set(files)
 
 
-def test_no_folder(tmp_path: Path) -> None:
-    """A bundle that isn't there is refused with what was expected."""
+def test_missing_folder(tmp_path: Path) -> None:
+    """A missing folder is an error that says what was expected."""
     assert "no such folder; expected one that `sensor-training fit" in _load_error(tmp_path / "none")
 
 
 @pytest.mark.parametrize("name", [*REQUIRED, "SHA256SUMS"])
 def test_missing_file(folder: Path, name: str) -> None:
-    """A missing file is named."""
+    """The error names a missing file."""
     (folder / name).unlink()
     assert _load_error(folder) == f"{name}: is missing"
 
@@ -107,7 +104,7 @@ def test_missing_file(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("length", [0, 5, -1])
 @pytest.mark.parametrize("name", [*REQUIRED, "report/report.html"])
 def test_truncated(folder: Path, name: str, length: int) -> None:
-    """A file that was cut short is named, optional ones included."""
+    """The error names a truncated file, also an optional one."""
     (folder / name).write_bytes((folder / name).read_bytes()[:length])
     assert _load_error(folder).startswith(f"{name}: its SHA-256 is ")
 
@@ -115,27 +112,27 @@ def test_truncated(folder: Path, name: str, length: int) -> None:
 @pytest.mark.parametrize("position", [0, 0.5, 0.999])
 @pytest.mark.parametrize("name", [*REQUIRED, "report/report.html"])
 def test_one_byte_changed(folder: Path, name: str, position: float) -> None:
-    """A file with one other byte is named, optional ones included."""
+    """The error names a file with a changed byte, also an optional one."""
     content = bytearray((folder / name).read_bytes())
     content[int(position * len(content))] ^= 1
     (folder / name).write_bytes(content)
     assert _load_error(folder).startswith(f"{name}: its SHA-256 is ")
 
 
-@pytest.mark.parametrize("place", ["digest", "separator", "name"])
+@pytest.mark.parametrize("part", ["digest", "separator", "name"])
 @pytest.mark.parametrize("line", range(5))
-def test_sums_changed(folder: Path, line: int, place: str) -> None:
-    """SHA256SUMS with one other byte is refused, in whichever line it is."""
+def test_sums_changed(folder: Path, line: int, part: str) -> None:
+    """SHA256SUMS with a changed byte in any line is rejected."""
     lines = (folder / "SHA256SUMS").read_text().splitlines()
-    at = {"digest": 10, "separator": 64, "name": 70}[place]
-    lines[line] = lines[line][:at] + chr(ord(lines[line][at]) ^ 1) + lines[line][at + 1 :]
+    column = {"digest": 10, "separator": 64, "name": 70}[part]
+    lines[line] = lines[line][:column] + chr(ord(lines[line][column]) ^ 1) + lines[line][column + 1 :]
     (folder / "SHA256SUMS").write_text("\n".join(lines))
     assert _load_error(folder)
 
 
 @pytest.mark.parametrize("length", [0, 60, 200])
 def test_sums_truncated(folder: Path, length: int) -> None:
-    """SHA256SUMS that was cut short is refused."""
+    """A truncated SHA256SUMS is rejected."""
     (folder / "SHA256SUMS").write_bytes((folder / "SHA256SUMS").read_bytes()[:length])
     assert _load_error(folder).startswith("SHA256SUMS: ")
 
@@ -149,7 +146,7 @@ def test_sums_stay_inside(folder: Path, name: str) -> None:
 
 
 def test_optional_files_may_be_absent(folder: Path) -> None:
-    """A bundle without its report loads and judges the same."""
+    """A bundle without its report loads and gives the same scores."""
     shutil.rmtree(folder / "report")
     assert _score_examples(load(folder)) == [0.0, 1.0]
 
@@ -192,21 +189,26 @@ def _swap_features(content: Any) -> None:
 def test_invalid_content_with_valid_sums(
     folder: Path, name: str, change: Callable[[Any], object], reason: str
 ) -> None:
-    """A file that has its sum right and its content wrong is refused with the rule it breaks."""
+    """A file with a valid checksum and invalid content is rejected with the rule that it breaks."""
     _edit_json(folder, name, change)
     assert reason in _load_error(folder)
 
 
-@pytest.mark.parametrize(("shift", "good"), [(0.9e-5, True), (1.1e-5, False), (-1.1e-5, False), (0.5, False)])
+@pytest.mark.parametrize(
+    ("shift", "is_valid"), [(0.9e-5, True), (1.1e-5, False), (-1.1e-5, False), (0.5, False)]
+)
 @pytest.mark.parametrize("index", [0, 1, 2])
-def test_golden_scores(folder: Path, index: int, shift: float, *, good: bool) -> None:
-    """A model that scores any golden window by more than 1e-5 off what training saw is refused."""
+def test_golden_scores(folder: Path, index: int, shift: float, *, is_valid: bool) -> None:
+    """A model whose score of any golden window differs from training's by more than 1e-5 is rejected."""
     _edit_json(folder, "golden.json", lambda g: g["scores"].__setitem__(index, g["scores"][index] + shift))
-    assert load(folder) if good else _load_error(folder).startswith("golden.json: the model's scores differ")
+    if is_valid:
+        assert load(folder)
+    else:
+        assert _load_error(folder).startswith("golden.json: the model's scores differ")
 
 
 def test_other_weights(folder: Path) -> None:
-    """A model whose weights differ from the trained ones is refused by its golden scores."""
+    """A model with other weights than the trained ones is rejected because of its golden scores."""
     _set_limit(folder, 0.6)
     assert _load_error(folder).startswith("golden.json: the model's scores differ")
 
@@ -216,7 +218,7 @@ def test_other_weights(folder: Path) -> None:
     [(toy_model()[:200], "can't be loaded"), (toy_model(steps=4), "expected one input (window, 3, 4)")],
 )
 def test_model_of_other_window_shape(folder: Path, model: bytes, reason: str) -> None:
-    """A model that the runtime can't load, or one for other windows, is refused though its sum is right."""
+    """A model that can't be loaded, or that is for other windows, is rejected despite a valid checksum."""
     (folder / "model.onnx").write_bytes(model)
     _rewrite_sums(folder)
     message = _load_error(folder)
@@ -224,21 +226,21 @@ def test_model_of_other_window_shape(folder: Path, model: bytes, reason: str) ->
     assert reason in message
 
 
-def test_model_that_scores_nothing(folder: Path) -> None:
-    """A model whose golden scores are not numbers is refused as a bundle that can't be trusted."""
+def test_model_with_nan_scores(folder: Path) -> None:
+    """A model that gives NaN for the golden windows is rejected with a `BundleError`."""
     _set_limit(folder, np.nan)
     assert _load_error(folder)
 
 
 def test_model_for_single_windows(folder: Path) -> None:
-    """A model that takes one window at a time only is refused as a bundle that can't be trusted."""
+    """A model that takes only one window per call is rejected with a `BundleError`."""
     input_info = helper.make_tensor_value_info("windows", TensorProto.FLOAT, [1, STEPS, len(FEATURES)])
     _write_model(folder, lambda model: model.graph.input[0].CopyFrom(input_info))
     assert _load_error(folder)
 
 
 def test_saving_replaces(folder: Path) -> None:
-    """Saving over a bundle replaces it whole: what the old one had and the new one hasn't is gone."""
+    """Saving over a bundle replaces it: files that the new bundle lacks are removed."""
     save(folder, toy_manifest(threshold=0.7), toy_model(), SCALER, _golden(folder))
     assert load(folder).manifest.threshold == 0.7
     assert set(_read_files(folder)) == {*REQUIRED, "SHA256SUMS"}
@@ -247,12 +249,12 @@ def test_saving_replaces(folder: Path) -> None:
 
 @pytest.mark.parametrize("existing", [True, False])
 def test_failing_save_leaves_nothing_behind(folder: Path, *, existing: bool) -> None:
-    """A save that fails leaves an old bundle whole, and no trace of the new one."""
+    """A save that fails leaves an existing bundle unchanged, and no files of the new one."""
     golden, before = _golden(folder), _read_files(folder)
     target = folder if existing else folder.parent / "other"
-    blocked = {"model.onnx/no-folder": b"for model.onnx is a file"}
+    impossible_file = {"model.onnx/no-folder": b"model.onnx is a file and not a folder"}
     with pytest.raises(OSError, match=r"model\.onnx"):
-        save(target, toy_manifest(threshold=0.7), toy_model(), SCALER, golden, blocked)
+        save(target, toy_manifest(threshold=0.7), toy_model(), SCALER, golden, impossible_file)
     assert [path.name for path in folder.parent.iterdir()] == ["bundle"]
     assert _read_files(folder) == before
 
@@ -277,11 +279,11 @@ ID = compute_bundle_id(WEIGHTS, SCALER, FEATURES, STEPS, 0.5)
     ],
 )
 def test_id_changes_with_the_weights(weights: list[np.ndarray]) -> None:
-    """The id changes with any weight, and with the weights' shapes, types, order and number."""
+    """The id changes with any weight, and with the shapes, types, order and number of the weights."""
     assert compute_bundle_id(weights, SCALER, FEATURES, STEPS, 0.5) != ID
 
 
-def test_id_changes_with_all_else_that_decides() -> None:
+def test_id_changes_with_the_manifest() -> None:
     """The id changes with scaler, features, units, steps, threshold and baseline."""
     ids = {
         ID,
@@ -298,7 +300,7 @@ def test_id_changes_with_all_else_that_decides() -> None:
 
 
 def test_id_is_deterministic() -> None:
-    """The id is the same 16 hex digits for the same numbers, however they lie in memory."""
+    """The id is the same 16 hex digits for the same numbers, whatever their memory layout."""
     weights = [np.asfortranarray(WEIGHTS[0]), WEIGHTS[1].copy()]
     scaler = Scaler.from_numbers(SCALER.mean.tolist(), SCALER.scale.tolist())
     assert compute_bundle_id(weights, scaler, list(FEATURES), STEPS, 0.5) == ID

@@ -7,8 +7,9 @@ import pytest
 
 from monitor import bundle
 from monitor.bundle import default_bundle
-from monitor.cli.check import check_files
+from monitor.bundle.verify import REQUIRED_FILES, SUMS_FILE
 from monitor.cli.main import main
+from monitor.cli.startup_checks import check_files
 from monitor.config.loading import load_settings
 from monitor.config.settings import Settings
 from monitor.service.builder import build_daemon
@@ -18,18 +19,18 @@ from tests.support.toy_bundle import NAMES
 
 @pytest.fixture
 def default_folder(toy_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a bundle that stands for the one that comes with the monitor; the test is in an empty folder."""
+    """The folder of a toy bundle in place of the default bundle; the test runs in an empty folder."""
     target = tmp_path / "site-packages" / "default_bundle"
     shutil.copytree(toy_bundle, target)
     monkeypatch.setattr(default_bundle, "DEFAULT_BUNDLE_FOLDER", target)
     (tmp_path / "plant").mkdir()
     monkeypatch.chdir(tmp_path / "plant")
-    monkeypatch.setenv("MONITOR_HTTP__PORT", "0")  # the usual one may be somebody's here
+    monkeypatch.setenv("MONITOR_HTTP__PORT", "0")  # the default port may be in use on this machine
     return target
 
 
 def test_default_bundle_is_used(default_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where settings name no bundle and var/bundle isn't there, the default bundle is used and named."""
+    """If the settings name no bundle and var/bundle is missing, the default bundle is used and named."""
     assert main(["check"]) == 0
     output = capsys.readouterr().out
     assert f"bundle {default_folder}: ok" in output
@@ -41,7 +42,7 @@ def test_default_bundle_is_used(default_folder: Path, capsys: pytest.CaptureFixt
 def test_plant_bundle_has_precedence(
     default_folder: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As soon as var/bundle is there it is used, and "" asks for the default bundle all the same."""
+    """If var/bundle exists it is used, unless the setting or the flag "" asks for the default bundle."""
     shutil.copytree(toy_bundle, "var/bundle")
     assert main(["check"]) == 0
     output = capsys.readouterr().out
@@ -56,7 +57,7 @@ def test_plant_bundle_has_precedence(
 
 @pytest.mark.usefixtures("default_folder")
 def test_configured_folder_must_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder that a flag or the settings name, and that isn't there, is an error."""
+    """A missing folder that a flag or the settings name is an error."""
     Path("monitor.toml").write_text('bundle = "bundel"\n')
     assert main(["check", "--config", "monitor.toml"]) == 2
     assert "bundle bundel: there is no such folder" in capsys.readouterr().err
@@ -67,7 +68,7 @@ def test_configured_folder_must_exist(capsys: pytest.CaptureFixture[str]) -> Non
 def test_daemon_logs_default_bundle(
     default_folder: Path, toy_bundle: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A daemon on the default bundle says it loudly, and goes over to var/bundle with a reload."""
+    """A daemon logs that it uses the default bundle, and a reload switches to a new var/bundle."""
     flags = {"http": {"port": 0}, "mqtt": {"port": free_port()}, "store": {"path": tmp_path / "state.db"}}
     settings = Settings.model_validate(flags)
     caplog.set_level(logging.INFO)
@@ -94,13 +95,12 @@ def test_backtest_uses_default_bundle(default_folder: Path) -> None:
 
 
 def test_shipped_bundle_is_small_and_valid() -> None:
-    """The bundle in the package can be trusted, holds no report and no Keras file, and is below 1 MB."""
-    folder = ROOT / "monitor" / "default_bundle"
-    if not folder.exists():
-        pytest.skip("`make bundle` has not been run here")
+    """The bundle in the package loads, has no report and no Keras file, and is smaller than 1 MB."""
+    folder = ROOT / "monitor" / "bundle" / "default"
+    assert folder == default_bundle.DEFAULT_BUNDLE_FOLDER
     assert bundle.load(folder).manifest.feature_names == NAMES
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
-    assert set(files) == {*bundle.REQUIRED, bundle.SUMS}
+    assert set(files) == {*REQUIRED_FILES, SUMS_FILE}
     assert sum(map(len, files.values())) < 1e6
-    sums = files[bundle.SUMS].decode()
-    assert all(hashlib.sha256(files[name]).hexdigest() in sums for name in bundle.REQUIRED)
+    sums = files[SUMS_FILE].decode()
+    assert all(hashlib.sha256(files[name]).hexdigest() in sums for name in REQUIRED_FILES)

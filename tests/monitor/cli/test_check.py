@@ -1,4 +1,4 @@
-"""What `run` needs on its machine, and what `check` says of it: the store's file and the port."""
+"""`check`, and `run`, with a store or a port that can't be used."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ from tests.support.toy_bundle import NAMES
 
 @pytest.fixture
 def store_dir(tmp_path: Path) -> Iterator[Path]:
-    """A folder with much in it that can't be a store."""
+    """A folder with paths that can't be used as a store."""
     closed, readable = tmp_path / "closed", tmp_path / "readable"
     closed.mkdir()
     readable.mkdir()
@@ -35,13 +35,17 @@ def store_dir(tmp_path: Path) -> Iterator[Path]:
 
 
 def _run_unprivileged(command: str, store: Path, bundle: Path) -> tuple[int, str]:
-    """Run a command as somebody who may do what the files' modes say, also where root runs the tests."""
+    """Run a command without the privilege to ignore file modes, which root would have."""
     drop = ["setpriv", "--securebits", "+noroot", "--bounding-set", "-all", "--inh-caps", "-all"]
     environment = {"MONITOR_STORE__PATH": str(store), "MONITOR_HTTP__PORT": "0"}
     done = subprocess.run(
         [*(drop if os.geteuid() == 0 else []), sys.executable, "-m", "monitor", command, "--bundle", bundle],
-        env=os.environ | environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S,
-    )  # fmt: skip
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=TIMEOUT_S,
+    )
     return done.returncode, done.stderr
 
 
@@ -58,7 +62,7 @@ def _run_unprivileged(command: str, store: Path, bundle: Path) -> tuple[int, str
 )
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_unusable_store(store_dir: Path, toy_bundle: Path, command: str, name: str, expected: str) -> None:
-    """A store that can't be opened, and won't be by itself, is a wrong setting: exit code 2 and one line."""
+    """A store that can't be opened, now or later, is a wrong setting: exit code 2 and one line."""
     code, output = _run_unprivileged(command, store_dir / name, toy_bundle)
     assert (code, output.count("\n")) == (2, 1), output
     assert output.startswith("sensor-monitor: store.path: ")
@@ -73,7 +77,7 @@ def test_unusable_store(store_dir: Path, toy_bundle: Path, command: str, name: s
     ],
 )
 def test_store_that_cannot_be_created(store_dir: Path, toy_bundle: Path, name: str, expected: str) -> None:
-    """Nor is one that can't be set aside or made anything else than a wrong setting."""
+    """A store that can't be created, or is damaged and can't be renamed, is a wrong setting: exit code 2."""
     code, output = _run_unprivileged("run", store_dir / name, toy_bundle)
     assert code == 2
     assert expected in output.splitlines()[-1]
@@ -81,7 +85,7 @@ def test_store_that_cannot_be_created(store_dir: Path, toy_bundle: Path, name: s
 
 @pytest.fixture
 def config(tmp_path: Path, toy_bundle: Path) -> Path:
-    """Settings with a store in a folder of its own, and any port."""
+    """Settings with a store in a folder that doesn't exist yet, and any free port."""
     file = tmp_path / "monitor.toml"
     store = tmp_path / "var" / "s.db"
     file.write_text(f'bundle = "{toy_bundle}"\n[store]\npath = "{store}"\n[http]\nport = 0\n')
@@ -89,7 +93,7 @@ def config(tmp_path: Path, toy_bundle: Path) -> Path:
 
 
 def test_check_leaves_nothing_behind(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`check` says that a store will be made, and makes neither it nor its folder."""
+    """`check` says that the store will be created, and creates neither it nor its folder."""
     assert main(["check", "--config", str(config)]) == 0
     output = capsys.readouterr().out
     assert "s.db: ok: will be made\n" in output
@@ -98,7 +102,7 @@ def test_check_leaves_nothing_behind(config: Path, capsys: pytest.CaptureFixture
 
 
 def test_check_of_a_store_that_does_not_fit(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`check` says that `run` would set the store aside, and why, and leaves it as it is."""
+    """`check` says that `run` would set the store aside and why, and doesn't change it."""
     store = config.parent / "var" / "s.db"
     settings = StoreSettings(path=store)
     open_store(settings, NAMES, 4).close()
@@ -114,7 +118,7 @@ def test_check_of_a_store_that_does_not_fit(config: Path, capsys: pytest.Capture
 def test_check_beside_a_running_monitor(
     tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a running monitor has is no mistake, and `check` doesn't disturb it."""
+    """A store and port in use by a running monitor are no errors, and `check` doesn't disturb it."""
     with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
         port = int(monitor.address.rpartition(":")[2])
         config = tmp_path / "monitor.toml"
@@ -123,12 +127,12 @@ def test_check_beside_a_running_monitor(
         output = capsys.readouterr().out
         assert "state.db: in use, as by a running monitor\n" in output
         assert f"http 127.0.0.1:{port}: in use, by a running monitor\n" in output
-        with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as stranger:
-            threading.Thread(target=stranger.serve_forever).start()
-            text = config.read_text().replace(f"port = {port}", f"port = {stranger.server_port}")
+        with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other_server:
+            threading.Thread(target=other_server.serve_forever).start()
+            text = config.read_text().replace(f"port = {port}", f"port = {other_server.server_port}")
             config.write_text(text)
             assert main(["check", "--config", str(config)]) == 1
-            assert f"127.0.0.1:{stranger.server_port}: " in capsys.readouterr().err
-            stranger.shutdown()
+            assert f"127.0.0.1:{other_server.server_port}: " in capsys.readouterr().err
+            other_server.shutdown()
         assert monitor.get("/readyz")[0] == 200
         assert monitor.terminate() == 0

@@ -12,7 +12,7 @@ from tests.conftest import Mosquitto, free_port
 
 
 def truncate_file(file: Path) -> None:
-    """Keep the first half of a file."""
+    """Cut off the second half of a file."""
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
 
@@ -25,7 +25,7 @@ def flip_bit(file: Path) -> None:
 
 
 def read_error_line(capsys: pytest.CaptureFixture[str]) -> str:
-    """Return what stands on stderr, which must be one line and no traceback."""
+    """Return what was printed on stderr, which must be one line and no traceback."""
     text = capsys.readouterr().err
     assert text.count("\n") == 1, text
     assert "Traceback" not in text
@@ -46,13 +46,13 @@ def test_damaged_bundle(
     damage: Callable[[Path], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever happened to a file of the bundle, it is refused with the file's name."""
+    """A bundle with a missing or damaged file is refused with the file's name."""
     bundle = tmp_path / "bundle"
     shutil.copytree(toy_bundle, bundle)
     damage(bundle / name)
-    monkeypatch.setenv("MONITOR_HTTP__PORT", "0")  # the usual one may be somebody's here
+    monkeypatch.setenv("MONITOR_HTTP__PORT", "0")  # the default port may be in use on this machine
     if name.startswith("report/") and damage is Path.unlink:
-        assert main(["check", "--bundle", str(bundle)]) == 0  # the report may be left behind
+        assert main(["check", "--bundle", str(bundle)]) == 0  # the report may be missing
         return
     assert main([command, "--bundle", str(bundle)]) == 2
     text = read_error_line(capsys)
@@ -92,15 +92,17 @@ def test_bad_settings(
     settings: str,
     expected: str,
 ) -> None:
-    """Settings that can't be used end both commands with what is wrong and what was expected."""
+    """Unusable settings end both commands with exit code 2, what is wrong and what was expected."""
     config = tmp_path / "monitor.toml"
     config.write_text(settings)
     assert main([command, "--config", str(config), "--bundle", str(toy_bundle)]) == 2
     assert expected in read_error_line(capsys)
 
 
-def test_output_is_no_input(tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`backtest` never writes over its recording, nor two outputs into one file."""
+def test_output_overwrites_no_input(
+    tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`backtest` never overwrites its recording, nor writes two outputs into one file."""
     recording = tmp_path / "r.csv"
     recording.write_text("ts,group,temperature_1,humidity_1,temperature_2,humidity_2\n1,a/b,1,2,3,4\n")
     before = recording.read_bytes()
@@ -114,7 +116,7 @@ def test_output_is_no_input(tmp_path: Path, toy_bundle: Path, capsys: pytest.Cap
 
 
 def test_output_to_a_device(tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An output that is no regular file is written to and stays what it is."""
+    """An output that is no regular file, such as a pipe, is written to and not replaced."""
     recording = tmp_path / "r.csv"
     recording.write_text("ts,group,temperature_1,humidity_1,temperature_2,humidity_2\n1,a/b,1,x,3,4\n")
     pipe = tmp_path / "pipe"
@@ -132,14 +134,14 @@ def test_output_to_a_device(tmp_path: Path, toy_bundle: Path, capsys: pytest.Cap
 
 @pytest.mark.parametrize("command", ["run", "check", "replay x.csv", "backtest --recording x --out y"])
 def test_missing_config(capsys: pytest.CaptureFixture[str], command: str) -> None:
-    """A settings file that isn't there is said by its name."""
+    """A missing settings file is reported with its name."""
     assert main([*command.split(), "--config", "nowhere.toml"]) == 2
     assert "nowhere.toml: can't be read: No such file" in read_error_line(capsys)
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["run", "--fly"], ["demo", "--seconds", "-1"]])
 def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    """Wrong usage is one line and exit code 2."""
+    """Wrong usage is exit code 2 with one line that mentions --help."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
@@ -148,7 +150,7 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -
 
 @pytest.mark.parametrize("seconds", ["abc", "-1", "inf", "nan"])
 def test_seconds_must_be_a_number(capsys: pytest.CaptureFixture[str], seconds: str) -> None:
-    """What is no number is refused in words for people, with what was expected."""
+    """A value of --seconds that is no finite number of at least 0 is refused with what was expected."""
     with pytest.raises(SystemExit):
         main(["demo", f"--seconds={seconds}"])
     assert f"argument --seconds: expected a number, 0 or more, not {seconds!r};" in read_error_line(capsys)
@@ -158,7 +160,7 @@ def test_seconds_must_be_a_number(capsys: pytest.CaptureFixture[str], seconds: s
 def test_port_in_use(
     toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    """A port that is taken is said before the broker is tried; it may pass, so it is no wrong setting."""
+    """A port in use is exit code 1, before the broker is tried: it may become free again."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         config = tmp_path / "monitor.toml"
         store = f'[store]\npath = "{tmp_path / "state.db"}"'
@@ -170,7 +172,7 @@ def test_port_in_use(
 def test_check(
     toy_bundle: Path, mosquitto: Mosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`check` says what it found, and with --connect that the broker takes us in."""
+    """`check` prints what it verified, and with --connect that the broker accepts the client."""
     config = tmp_path / "monitor.toml"
     store = f'[store]\npath = "{tmp_path / "state.db"}"'
     config.write_text(f'bundle = "{toy_bundle}"\n[mqtt]\nport = {mosquitto.port}\n[http]\nport = 0\n{store}')
@@ -181,7 +183,7 @@ def test_check(
 
 
 def test_check_without_broker(toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`check --connect` says that the broker doesn't answer, which may pass."""
+    """`check --connect` without a broker is exit code 1 with the reason."""
     port = free_port()
     config = tmp_path / "monitor.toml"
     config.write_text(f'bundle = "{toy_bundle}"\n[mqtt]\nport = {port}\n[http]\nport = 0')

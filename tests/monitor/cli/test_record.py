@@ -20,12 +20,12 @@ TOPIC = "plant/a/b/reading"
 
 
 def reading(ts: float, **changes: object) -> dict[str, object]:
-    """Return a payload."""
+    """Return the payload of a healthy reading, with some fields changed."""
     return {"ts": ts, **dict(zip(NAMES, HEALTHY, strict=True)), **changes}
 
 
 class RecordProcess:
-    """A `sensor-monitor record` that really runs."""
+    """A `sensor-monitor record` as a real process."""
 
     def __init__(self, folder: Path, bundle: Path, port: int, *extra_arguments: str) -> None:
         self.out = folder / "recordings" / "plant.csv"
@@ -39,11 +39,11 @@ class RecordProcess:
             )
 
     def rows(self) -> list[str]:
-        """Return the file's lines, but for the header and what was sent to see whether it listens."""
+        """Return the file's rows, without those that were sent to find out whether it records."""
         return [row for row in self.all_rows() if ",first/one," not in row]
 
     def all_rows(self) -> list[str]:
-        """Return the file's lines without the header; none while there is no file."""
+        """Return the file's lines after the header; none while there is no file."""
         if not self.out.exists():
             return []
         first, *rest = self.out.read_text().splitlines() or [HEADER]
@@ -51,7 +51,7 @@ class RecordProcess:
         return rest
 
     def errors(self) -> str:
-        """Return what it wrote to stderr."""
+        """Return what it printed on stderr."""
         return self._errors_file.read_text()
 
     def stop(self, signal_number: signal.Signals = signal.SIGINT) -> tuple[int, str]:
@@ -63,7 +63,7 @@ class RecordProcess:
 
 @contextmanager
 def record_process(folder: Path, bundle: Path, port: int, *extra_arguments: str) -> Iterator[RecordProcess]:
-    """Record, from the moment on in which it is subscribed."""
+    """Start recording; yield once readings arrive in the file, and end the process afterwards."""
     record = RecordProcess(folder, bundle, port, *extra_arguments)
     try:
         with connect_client(port) as plant:
@@ -81,7 +81,7 @@ def record_process(folder: Path, bundle: Path, port: int, *extra_arguments: str)
 
 
 def test_what_a_monitor_takes_in_is_written(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Readings, also those of an array, stand in the file in each group's order; the rest is counted."""
+    """Accepted readings, of arrays too, are written in the order of their group; the others are counted."""
     with (
         record_process(tmp_path, toy_bundle, mosquitto.port) as record,
         connect_client(mosquitto.port) as plant,
@@ -92,7 +92,7 @@ def test_what_a_monitor_takes_in_is_written(tmp_path: Path, mosquitto: Mosquitto
         plant.publish(TOPIC, reading(1010, humidity_1="50"))
         plant.publish("plant/c/d/reading", reading(7, temperature_2=-1.25))
         plant.publish(TOPIC, reading(1010))
-        wait_until(lambda: len(record.rows()) >= 4, "all stand in the file")
+        wait_until(lambda: len(record.rows()) >= 4, "all are in the file")
         code, output = record.stop()
     assert code == 0
     assert record.rows() == [
@@ -107,14 +107,14 @@ def test_what_a_monitor_takes_in_is_written(tmp_path: Path, mosquitto: Mosquitto
 
 
 def test_killed_process_leaves_valid_rows(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Killed at any moment, it leaves whole rows, which monitor and training read."""
+    """After SIGKILL the file has whole rows, which monitor and training can read."""
     with (
         record_process(tmp_path, toy_bundle, mosquitto.port) as record,
         connect_client(mosquitto.port) as plant,
     ):
         for ts in range(1000, 3000, 5):
             plant.publish(TOPIC, reading(ts), qos=0)
-        wait_until(lambda: len(record.rows()) > 50, "some stand in the file")
+        wait_until(lambda: len(record.rows()) > 50, "some are in the file")
         record.process.kill()
         record.process.wait(TIMEOUT_S)
         rows = [row for row in Recording(record.out).rows() if row.group == "a/b"]
@@ -126,7 +126,7 @@ def test_killed_process_leaves_valid_rows(tmp_path: Path, mosquitto: Mosquitto, 
 
 
 def test_other_clients_are_undisturbed(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A running monitor with the same settings gets every reading too, and nothing is left at the broker."""
+    """A running monitor with the same settings gets every reading too, and the broker retains nothing new."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
     with run_monitor(monitor), record_process(tmp_path, toy_bundle, mosquitto.port) as record:
         with connect_client(mosquitto.port) as plant:
@@ -137,15 +137,15 @@ def test_other_clients_are_undisturbed(tmp_path: Path, mosquitto: Mosquitto, toy
         assert record.stop(signal.SIGTERM)[0] == 0
         with connect_client(mosquitto.port, "#") as late:
             late.publish("end", "x")
-            wait_until(lambda: late.texts("end"), "what is retained has come")
-            kept = {topic.split("/")[0] for topic, _, retained in late.messages if retained}
-        assert kept == {"sensor-monitor"}  # the monitor's own
+            wait_until(lambda: late.texts("end"), "the retained messages have arrived")
+            retained_roots = {topic.split("/")[0] for topic, _, retained in late.messages if retained}
+        assert retained_roots == {"sensor-monitor"}  # the monitor's own
         assert not monitor.has_exited()
-        assert "broke" not in monitor.log()  # nor was it thrown out in between
+        assert "broke" not in monitor.log()  # the broker didn't close its connection either
 
 
-def test_a_broken_connection_is_made_anew(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """After a cut it goes on in the same file, and says that something may be missing."""
+def test_reconnect(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """After a broken connection it continues in the same file, and says that readings may be missing."""
     proxy = Proxy(mosquitto.port)
     try:
         with (
@@ -155,7 +155,7 @@ def test_a_broken_connection_is_made_anew(tmp_path: Path, mosquitto: Mosquitto, 
             proxy.disconnect_all()
             wait_until(lambda: "connected again" in record.errors(), "it is connected again")
             plant.publish(TOPIC, reading(1000))
-            wait_until(lambda: record.rows() and record.rows()[-1].startswith("1000.0,a/b"), "it goes on")
+            wait_until(lambda: record.rows() and record.rows()[-1].startswith("1000.0,a/b"), "it continues")
             assert record.stop()[0] == 0
             assert "is missing in the recording" in record.errors()
     finally:
@@ -163,7 +163,7 @@ def test_a_broken_connection_is_made_anew(tmp_path: Path, mosquitto: Mosquitto, 
 
 
 def test_stops_after_seconds(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """With `--seconds` it ends by itself with 0, and with 130 where it was interrupted before."""
+    """With `--seconds` it exits by itself with 0, and with 130 if it is interrupted before that."""
     with record_process(tmp_path, toy_bundle, mosquitto.port, "--seconds", "3") as record:
         assert record.process.wait(TIMEOUT_S) == 0
     record.out.unlink()
@@ -173,10 +173,10 @@ def test_stops_after_seconds(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: P
 
 
 def test_stopped_while_it_connects(tmp_path: Path, toy_bundle: Path) -> None:
-    """Ctrl-C before the broker has answered ends it at once with 130, and leaves no file."""
-    with unresponsive_broker() as (port, asked):
+    """Ctrl-C before the broker has answered is exit code 130 at once, and leaves no file."""
+    with unresponsive_broker() as (port, data_received):
         record = RecordProcess(tmp_path, toy_bundle, port)
-        assert asked.wait(TIMEOUT_S)
+        assert data_received.wait(TIMEOUT_S)
         code, output = record.stop()
     assert (code, record.errors()) == (130, "")
     assert "not written, for it was stopped before there was a connection" in output
@@ -190,7 +190,7 @@ def _run_record(folder: Path, bundle: Path, port: int, out: Path, *extra_argumen
 
 
 def test_nothing_is_overwritten(tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that is there stays as it is: exit 2 before anything is connected to."""
+    """An existing file is not overwritten: exit code 2, before any connection."""
     out = tmp_path / "plant.csv"
     out.write_text("years of work")
     assert _run_record(tmp_path, toy_bundle, free_port(), out) == 2
@@ -203,7 +203,7 @@ def test_nothing_is_overwritten(tmp_path: Path, toy_bundle: Path, capsys: pytest
 def test_without_readings_there_is_no_recording(
     tmp_path: Path, toy_bundle: Path, mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No broker and no reading both are exit 1 with the reason, and leave no file behind."""
+    """No broker, and no reading, are exit code 1 with the reason, and leave no file."""
     out = tmp_path / "plant.csv"
     assert _run_record(tmp_path, toy_bundle, free_port(), out) == 1
     assert "no connection to 127.0.0.1" in capsys.readouterr().err

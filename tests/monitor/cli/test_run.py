@@ -12,18 +12,18 @@ TOPIC = "plant/line1/station7/reading"
 
 
 def reading(ts: float, values: list[float]) -> dict[str, float]:
-    """Return a reading as a plant sends it."""
+    """Return the payload of a reading as a plant sends it."""
     return {"ts": ts, **dict(zip(NAMES, values, strict=True))}
 
 
 def test_incident_end_to_end(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A fault that comes and goes is one firing and one resolved event, and at last the state is normal."""
+    """A fault that ends is one firing and one resolved event, and the state is normal at the end."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
     values_sequence = [HEALTHY] * 4 + [FAULTY] * 2 + [HEALTHY] * 6
     with connect_client(mosquitto.port, "sensor-monitor/#") as other, run_monitor(monitor):
         for number, values in enumerate(values_sequence):
             other.publish(TOPIC, reading(1000 + 5 * number, values))
-        wait_until(lambda: len(other.payloads("sensor-monitor/alerts/")) == 2, "both events come")
+        wait_until(lambda: len(other.payloads("sensor-monitor/alerts/")) == 2, "both events arrive")
         firing, resolved = other.payloads("sensor-monitor/alerts/line1/station7")
         assert firing == {
             "schema": 1,
@@ -54,22 +54,24 @@ def test_incident_end_to_end(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: P
         assert monitor.metric("alerts_firing") == 0
         assert monitor.metric("groups", state="normal") == 1
         assert monitor.metric("reading_latency_seconds_count") == 10
-        # What changes and changes back within one batch is not said, so only the last state is certain.
+        # A state that changes and changes back within a batch is not published, so only the last is certain.
         state = other.payloads("sensor-monitor/state/line1/station7")[-1]
         assert (state["state"], state["incident"]) == ("normal", None)
         assert monitor.terminate() == 0
-        wait_until(lambda: other.texts("sensor-monitor/status") == ["online", "offline"], "it says offline")
+        wait_until(
+            lambda: other.texts("sensor-monitor/status") == ["online", "offline"], "the status is offline"
+        )
 
 
 def test_rules_for_some_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A group with rules of its own is said again while its incident goes on, any other once."""
+    """Incidents of groups with rules of their own are repeated as those say, other incidents are not."""
     rules = '[[alerts.rules]]\ngroups = "line1/*"\nraise_after = 2\nrenotify_after = 10'
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, rules)
     with connect_client(mosquitto.port, "sensor-monitor/#") as other, run_monitor(monitor):
         for number, values in enumerate([HEALTHY] * 2 + [FAULTY] * 6):
             for line in (1, 2):
                 other.publish(f"plant/line{line}/a/reading", reading(1000 + 5 * number, values))
-        wait_until(lambda: len(other.payloads("sensor-monitor/alerts/")) >= 4, "the events come")
+        wait_until(lambda: len(other.payloads("sensor-monitor/alerts/")) >= 4, "the events arrive")
         assert monitor.terminate() == 0
         events = [
             (event["id"], event["window"]["ts"][-1], event["repeat"])
@@ -84,17 +86,17 @@ def test_rules_for_some_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle:
 
 
 def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Who comes later reads state, status and info, for they are retained; alerts are not."""
+    """A later subscriber receives state, status, mutes and info, which are retained; alerts are not."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
     with connect_client(mosquitto.port, "sensor-monitor/state/#") as early, run_monitor(monitor):
         for number, values in enumerate([HEALTHY, HEALTHY, FAULTY]):
             early.publish(TOPIC, reading(1000 + 5 * number, values))
         wait_until(
-            lambda: [line["state"] for line in early.payloads("sensor-monitor/state/")][-1:] == ["faulty"],
+            lambda: [state["state"] for state in early.payloads("sensor-monitor/state/")][-1:] == ["faulty"],
             "the broker has the state",
         )
         with connect_client(mosquitto.port, "sensor-monitor/#") as late:
-            wait_until(lambda: len(late.messages) >= 4, "the retained messages come")
+            wait_until(lambda: len(late.messages) >= 4, "the retained messages arrive")
             assert all(retained for _, _, retained in late.messages)
             assert late.texts("sensor-monitor/status") == ["online"]
             (state,) = late.payloads("sensor-monitor/state/line1/station7")
@@ -113,7 +115,7 @@ def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
 
 
 def test_broker_without_retained_states(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: Path) -> None:
-    """A broker that lost what it retained is told every group's state anew."""
+    """After a broker has lost its retained messages, every group's state is published again."""
     broker = new_broker()
     broker.start()
     monitor = Monitor(tmp_path, toy_bundle, broker.port)
@@ -125,12 +127,14 @@ def test_broker_without_retained_states(tmp_path: Path, new_broker: BrokerFactor
         wait_until(lambda: monitor.metric("mqtt_connected") == 0, "the break is noticed")
         broker.start()
         with connect_client(broker.port, "sensor-monitor/state/#") as late:
-            # Twice where the broker stopped before it had confirmed them.
-            wait_until(lambda: {topic[-1] for topic, _, _ in late.messages} == {"a", "b"}, "both are told")
+            # A state arrives twice if the broker stopped before it had confirmed it.
+            wait_until(
+                lambda: {topic[-1] for topic, _, _ in late.messages} == {"a", "b"}, "both are published"
+            )
 
 
 def test_outcomes(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Each reading that comes is counted under exactly one outcome, each element of an array too."""
+    """Each reading is counted under exactly one outcome, each element of an array too."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, "[windows]\nstride = 2")
     good = reading(1000, HEALTHY)
     payloads: list[Any] = [
@@ -150,7 +154,7 @@ def test_outcomes(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> Non
     with connect_client(mosquitto.port) as other, run_monitor(monitor):
         for payload in payloads:
             other.publish(TOPIC, payload)
-        other.publish("plant/line1/reading", good)  # not subscribed to, so it never comes
+        other.publish("plant/line1/reading", good)  # not subscribed to, so it never arrives
         expected = {
             "filling": 3,
             "judged": 3,
@@ -166,15 +170,15 @@ def test_outcomes(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> Non
             assert reason in monitor.log()
 
 
-def test_payload_of_another_shape(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Values are found by dotted path, and readings without ts take their arrival time."""
+def test_input_fields(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """Values are found by dotted path, and readings without ts get their time of arrival."""
     fields = '[input.fields]\ntemperature_1 = "data.t1"\ntemperature_2 = "data.t2"\n'
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, fields)
     payload = {"data": {"t1": 20.0, "t2": 30.0}, "humidity_1": 50, "humidity_2": 50}
     with connect_client(mosquitto.port, "sensor-monitor/alerts/#") as other, run_monitor(monitor):
         for _ in range(3):
             other.publish(TOPIC, payload)
-        wait_until(lambda: other.messages, "the alert comes")
+        wait_until(lambda: other.messages, "the alert arrives")
         (event,) = other.payloads("sensor-monitor/alerts/line1/station7")
         assert event["window"]["values"] == [FAULTY] * 3
         first, second, third = event["window"]["ts"]
@@ -185,7 +189,7 @@ def test_payload_of_another_shape(tmp_path: Path, mosquitto: Mosquitto, toy_bund
 def test_readings_sent_while_stopped_are_judged(
     tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: str
 ) -> None:
-    """Readings that come while the monitor is away wait at the broker and are judged when it is back."""
+    """The broker keeps readings while the monitor is stopped; they are judged when it runs again."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, mqtt_toml=f'version = "{version}"')
     with connect_client(mosquitto.port) as other:
         with run_monitor(monitor):
@@ -197,13 +201,13 @@ def test_readings_sent_while_stopped_are_judged(
 
 
 def test_every_window(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """In mode every_window each Faulty window is an event with its incident's id, and nothing else is."""
+    """In mode every_window each Faulty window is an event with its incident's id, and there are no others."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, '[alerts]\nmode = "every_window"')
     values_sequence = [HEALTHY] * 3 + [FAULTY] * 2 + [HEALTHY] * 4 + [FAULTY]
     with connect_client(mosquitto.port, "sensor-monitor/alerts/#") as other, run_monitor(monitor):
         for number, values in enumerate(values_sequence):
             other.publish(TOPIC, reading(1000 + 5 * number, values))
-        wait_until(lambda: len(other.messages) == 5, "five events come")
+        wait_until(lambda: len(other.messages) == 5, "five events arrive")
         events = other.payloads("sensor-monitor/alerts/")
         assert [event["id"] for event in events] == ["line1/station7:1015000"] * 4 + [
             "line1/station7:1045000"
@@ -212,28 +216,28 @@ def test_every_window(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) ->
 
 
 def test_silence(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A group that stops speaking turns silent, its alert goes on, and it may come back with any clock."""
+    """A group without readings becomes silent with its incident open, and then any earlier ts is accepted."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, "[windows]\nstale_after = 0.3")
     with connect_client(mosquitto.port, "sensor-monitor/state/#") as other, run_monitor(monitor):
         other.publish(TOPIC, [reading(2000 + 5 * number, FAULTY) for number in range(3)])
-        wait_until(lambda: monitor.metric("groups", state="silent") == 1, "it turns silent")
+        wait_until(lambda: monitor.metric("groups", state="silent") == 1, "it becomes silent")
         assert monitor.metric("alerts_firing") == 1
-        wait_until(lambda: len(other.messages) == 2, "the states come")
+        wait_until(lambda: len(other.messages) == 2, "the states arrive")
         faulty, silent = other.payloads("sensor-monitor/state/")
         assert (faulty["state"], silent["state"]) == ("faulty", "silent")
         assert silent["since"] == "1970-01-01T00:33:30.000Z"
         assert silent["incident"] == faulty["incident"] is not None
         other.publish(TOPIC, reading(100, HEALTHY))
-        wait_until(lambda: monitor.outcomes() == {"filling": 3, "judged": 1}, "an older clock is taken")
+        wait_until(lambda: monitor.outcomes() == {"filling": 3, "judged": 1}, "an earlier ts is accepted")
 
 
 def test_waits_for_the_broker(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: Path) -> None:
-    """Without a broker the monitor lives, isn't ready and says why; it connects when there is one."""
+    """Without a broker the monitor is live and not ready, with the reason; it connects when there is one."""
     broker = new_broker()
     monitor = Monitor(tmp_path, toy_bundle, broker.port)
     try:
         monitor.start()
-        wait_until(lambda: "no connection" in monitor.get("/readyz")[1], "it says why")
+        wait_until(lambda: "no connection" in monitor.get("/readyz")[1], "/readyz has the reason")
         assert monitor.get("/readyz")[0] == 503
         assert monitor.get("/livez") == (200, "ok\n")
         assert monitor.metric("mqtt_connected") == 0
@@ -241,14 +245,14 @@ def test_waits_for_the_broker(tmp_path: Path, new_broker: BrokerFactory, toy_bun
         wait_until(lambda: monitor.get("/readyz")[0] == 200, "it is ready")
         assert monitor.metric("mqtt_connected") == 1
         broker.stop()
-        wait_until(lambda: monitor.get("/readyz")[0] == 503, "it notices the end of the broker")
+        wait_until(lambda: monitor.get("/readyz")[0] == 503, "it notices that the broker has stopped")
         assert monitor.terminate() == 0
     finally:
         monitor.kill()
 
 
 def test_wrong_password(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: Path) -> None:
-    """A refused login is said once, without the password, and tried again."""
+    """A refused login is logged once, without the password; the monitor goes on running."""
     (tmp_path / "passwords").write_text("")
     (tmp_path / "secret").write_text("geheim\n")
     broker = new_broker("allow_anonymous false", f"password_file {tmp_path / 'passwords'}")
@@ -257,7 +261,7 @@ def test_wrong_password(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: P
     monitor = Monitor(tmp_path, toy_bundle, broker.port, mqtt_toml=login)
     try:
         monitor.start()
-        wait_until(lambda: "Not authorized" in monitor.get("/readyz")[1], "it says why")
+        wait_until(lambda: "Not authorized" in monitor.get("/readyz")[1], "/readyz has the reason")
         assert monitor.log().count("Not authorized") == 1
         seen = monitor.log() + monitor.get("/metrics")[1] + monitor.get("/")[1] + monitor.get("/readyz")[1]
         assert "geheim" not in seen
@@ -267,7 +271,7 @@ def test_wrong_password(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: P
 
 
 def test_json_log(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """With format "json" each line of the log is an object."""
+    """With format "json" each line of the log is a JSON object."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, '[log]\nformat = "json"')
     monitor.start()
     monitor.terminate()

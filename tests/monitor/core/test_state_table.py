@@ -7,13 +7,13 @@ NAMES = [f"line1/{number:04}" for number in range(5000)]
 
 
 def make_table() -> StateTable:
-    """Return records that nobody has yet."""
+    """Return an empty table."""
     return StateTable("test", (1, 2), [("count", "<i8"), ("level", "<f8")], {"level": np.nan})
 
 
 @pytest.fixture
 def table() -> StateTable:
-    """A record of each group, with its number in it."""
+    """A table with a record for each name, whose `count` is the name's number."""
     table = make_table()
     for number, name in enumerate(NAMES):
         row = table.add(name)
@@ -21,35 +21,35 @@ def table() -> StateTable:
     return table
 
 
-def test_a_group_keeps_its_record_while_others_come(table: StateTable) -> None:
-    """However often there has to be more room."""
+def test_growing_keeps_the_records(table: StateTable) -> None:
+    """A group keeps its record however often the table grows for others."""
     rows = table.find_or_add(NAMES)
     assert table.records["count"][rows].tolist() == list(range(5000))
     assert np.isnan(table.records["level"][rows]).all()
     assert [table.name(row) for row in rows.tolist()] == NAMES
 
 
-def test_a_record_survives_a_move_whenever_it_is_made(table: StateTable) -> None:
-    """What is dumped of a group is its record, wherever that lies by now."""
+def test_record_is_the_same_in_another_table(table: StateTable) -> None:
+    """A group's dump does not depend on its row: loaded in another order it gives the same dumps."""
     other = make_table()
     for name in reversed(NAMES):
         other.load(name, table.dump(name))
     assert [other.dump(name) for name in NAMES] == [table.dump(name) for name in NAMES]
 
 
-def test_unused_rows_are_blank(table: StateTable) -> None:
-    """Also what lies between the groups and the room that there is, and what a group left behind."""
-    blank = make_table().dump("nobody")
+def test_free_rows_have_the_default_record(table: StateTable) -> None:
+    """Rows that were never used and rows of removed groups hold the default record, padding included."""
+    default_record = make_table().dump("unknown")
     for name in NAMES[::2]:
         table.forget(name)
     used_rows = set(table.find_or_add(NAMES[1::2]).tolist())
-    content = table.records.tobytes()  # padding too
-    rows = [content[begin : begin + len(blank)] for begin in range(0, len(content), len(blank))]
-    assert {record for row, record in enumerate(rows) if row not in used_rows} == {blank}
+    content, size = table.records.tobytes(), len(default_record)
+    records = [content[begin : begin + size] for begin in range(0, len(content), size)]
+    assert {record for row, record in enumerate(records) if row not in used_rows} == {default_record}
 
 
-def test_stages_share_the_numbers_of_their_rows() -> None:
-    """A number is an object of 32 bytes, and each of three stages has one for each group."""
+def test_tables_share_row_numbers() -> None:
+    """All tables use the same int objects as row numbers: an int takes 32 bytes, per group and stage."""
     first, second = make_table(), make_table()
     for name in NAMES:
         first.add(name)

@@ -31,7 +31,7 @@ QUICK = settings(derandomize=True, deadline=None, max_examples=100)
     ],
 )
 def test_group(template: str, topic: str, group: str | None) -> None:
-    """The named levels of a topic make the group; a topic that differs elsewhere fits not."""
+    """The named levels of a topic form the group; a topic that differs in another level does not match."""
     assert Template(template).group(topic) == group
 
 
@@ -74,8 +74,8 @@ def test_topic_needs_all_parts() -> None:
         ("{a}/\0", "fills the whole level"),
     ],
 )
-def test_no_template(text: str, rule: str) -> None:
-    """A text that is no template is refused with the rule that it breaks."""
+def test_invalid_template(text: str, rule: str) -> None:
+    """An invalid template is rejected with the rule that it breaks."""
     with pytest.raises(ValueError, match="must") as error:
         Template(text)
     assert rule in str(error.value)
@@ -97,10 +97,10 @@ def test_no_template(text: str, rule: str) -> None:
     ],
 )
 def test_conflict(texts: list[str], reason: str | None) -> None:
-    """Templates that read the monitor's own output, or that say one group in two ways, can't stand."""
-    found = find_conflict([Template(text) for text in texts], "sensor-monitor")
-    assert (found is None) == (reason is None)
-    assert (reason or "") in (found or "")
+    """Templates conflict if they match the monitor's output, or if two topics can yield the same group."""
+    conflict = find_conflict([Template(text) for text in texts], "sensor-monitor")
+    assert (conflict is None) == (reason is None)
+    assert (reason or "") in (conflict or "")
 
 
 LEVELS = st.lists(st.sampled_from(["a", "b", "{x}", "{y}", "{z}"]), min_size=1, max_size=3).filter(
@@ -111,9 +111,9 @@ ALL_TOPICS = ["/".join(levels) for depth in (1, 2, 3) for levels in product("abc
 
 @QUICK
 @given(LEVELS, LEVELS, st.lists(st.sampled_from("ab"), min_size=1, max_size=2))
-def test_conflict_equals_brute_force(one: list[str], two: list[str], base: list[str]) -> None:
-    """Templates without a conflict never match output, and never give one group to two topics."""
-    templates, base_topic = [Template("/".join(one)), Template("/".join(two))], "/".join(base)
+def test_conflict_equals_brute_force(first: list[str], second: list[str], base: list[str]) -> None:
+    """`find_conflict` finds a conflict if and only if trying all topics finds one."""
+    templates, base_topic = [Template("/".join(first)), Template("/".join(second))], "/".join(base)
     is_ambiguous = False
     seen: set[str] = set()
     for topic in ALL_TOPICS:
@@ -125,7 +125,7 @@ def test_conflict_equals_brute_force(one: list[str], two: list[str], base: list[
 
 
 def test_decode_forgets_topics() -> None:
-    """What the decode stage remembers of a topic goes with its group; what is heard once isn't kept."""
+    """The decode stage caches topics that it received twice, until `forget` removes their group."""
     stage = DecodeStage([Template("p/{line}/{station}"), Template("q/{group}")], NAMES, {})
     topics = ("p/a/b", "q/c", "none", "q/once")
     for received_topics in (topics, topics[:3]):

@@ -1,4 +1,4 @@
-"""Judged windows of some groups in a row, and what the alert stage says of them."""
+"""Builds sequences of judged windows, and feeds them to an alert stage."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ __all__ = ["SCORES", "THRESHOLD", "EventSummary", "Window", "feed", "judged_wind
 
 THRESHOLD = 0.5
 SCORES = {"F": 0.9, "m": 0.4, "N": 0.1}
-"""Faulty, Normal in the middle, plainly Normal."""
+"""Scores of a Faulty window, of a Normal one just below the threshold, and of a clearly Normal one."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """One judged window, and whether somebody acknowledges its group's incident right after it."""
+    """One judged window, and whether its group's incident is acknowledged right after it."""
 
     group: str
     ts: float
@@ -26,7 +26,7 @@ class Window:
 
 @dataclass
 class EventSummary:
-    """An event, as far as the rules decide it."""
+    """The parts of an event that depend on the rules."""
 
     status: str
     id: str
@@ -36,7 +36,7 @@ class EventSummary:
 
 
 def judged_windows(windows: list[Window]) -> JudgedWindows:
-    """Return them as the model's verdicts."""
+    """Return the windows as a batch of one-step windows."""
     ts = np.array([window.ts for window in windows])[:, None]  # (window, step)
     scores = np.array([window.score for window in windows])
     flags = np.zeros(len(windows), dtype=bool)
@@ -45,7 +45,7 @@ def judged_windows(windows: list[Window]) -> JudgedWindows:
 
 
 def feed(stage: AlertStage, windows: list[Window]) -> list[AlertEvent]:
-    """Feed windows in as few batches as acknowledging between them allows."""
+    """Feed windows to the stage, in a new batch after each acknowledgement; return all events."""
     events, begin = [], 0
     for end, window in enumerate(windows, start=1):
         if window.acknowledged or end == len(windows):
@@ -57,7 +57,7 @@ def feed(stage: AlertStage, windows: list[Window]) -> list[AlertEvent]:
 
 
 def summarize(events: list[AlertEvent]) -> list[EventSummary]:
-    """Reduce events to that."""
+    """Return the summary of each event."""
     return [
         EventSummary(event.status, event.id, event.ended_at, event.repeat, event.window_ts[-1])
         for event in events

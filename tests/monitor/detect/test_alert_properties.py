@@ -1,4 +1,4 @@
-"""The alert stage beside a model that looks back over a group's whole past at every window."""
+"""The alert stage compared with a reference model that evaluates a group's whole past at every window."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ QUICK = settings(derandomize=True, deadline=None, max_examples=300)
 
 @dataclass
 class _ReferenceModel:
-    """All that happened to a group so far."""
+    """All windows and events of a group so far."""
 
     windows: list[Window] = field(default_factory=list)
     events: list[EventSummary] = field(default_factory=list)
@@ -37,8 +37,9 @@ class _ReferenceModel:
         return events
 
     def _events_while_open(self, window: Window, rules: AlertRules, last: EventSummary) -> list[EventSummary]:
-        def clears(one: Window) -> bool:
-            return one.score <= THRESHOLD if rules.clear_below is None else one.score < rules.clear_below
+        def clears(past_window: Window) -> bool:
+            score = past_window.score
+            return score <= THRESHOLD if rules.clear_below is None else score < rules.clear_below
 
         run = self.windows[-rules.clear_after :]
         if len(run) == rules.clear_after and all(map(clears, run)):
@@ -94,16 +95,16 @@ def _window_streams(draw: st.DrawFn) -> list[Window]:
 @QUICK
 @given(_window_streams(), RULES, RULES)
 def test_events_equal_reference_model(stream: list[Window], rules: AlertRules, override: AlertRules) -> None:
-    """Events are those that a look back over the group's whole past gives."""
+    """The events equal the reference model's."""
     stage = AlertStage(rules, [("b/*", override)])
     models: dict[str, _ReferenceModel] = defaultdict(_ReferenceModel)
     expected = []
     for window in stream:
         expected += models[window.group].push(window, override if window.group == "b/1" else rules)
     assert summarize(feed(stage, stream)) == expected
-    first_events = [one for one in expected if one.status == "firing" and not one.repeat]
-    assert stage.firing_count == len(first_events) - sum(one.status == "resolved" for one in expected)
-    assert len({one.id for one in first_events}) == len(first_events)
+    first_events = [event for event in expected if event.status == "firing" and not event.repeat]
+    assert stage.firing_count == len(first_events) - sum(event.status == "resolved" for event in expected)
+    assert len({event.id for event in first_events}) == len(first_events)
 
 
 @QUICK
@@ -114,39 +115,36 @@ def test_moves_and_batches_make_no_difference(
     every_window: bool,  # noqa: FBT001, a parameter of the test
     cuts: set[int],
 ) -> None:
-    """A stream cut into batches whose groups all move to another instance gives the same events."""
-    whole, here, there = (AlertStage(rules, every_window=every_window) for _ in range(3))
-    expected = feed(whole, stream)
+    """Splitting a stream into batches, and moving all groups between two stages, gives the same events."""
+    reference, source, target = (AlertStage(rules, every_window=every_window) for _ in range(3))
+    expected = feed(reference, stream)
     events: list[AlertEvent] = []
     for begin, end in pairwise([0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]):
-        events += feed(here, stream[begin:end])
-        for group in here.groups():
-            there.load(group, here.dump(group))
-            here.forget(group)
-        assert (here.firing_count, here.groups()) == (0, [])
-        here, there = there, here
+        events += feed(source, stream[begin:end])
+        for group in source.groups():
+            target.load(group, source.dump(group))
+            source.forget(group)
+        assert (source.firing_count, source.groups()) == (0, [])
+        source, target = target, source
     assert events == expected
 
 
 @QUICK
 @given(_window_streams(), RULES, RULES)
 def test_rules_change_in_mid_stream(stream: list[Window], before: AlertRules, after: AlertRules) -> None:
-    """Where rules change in mid-stream, each incident still fires once before it resolves once."""
+    """After a change of rules in mid-stream each incident still fires once before it resolves once."""
     half = len(stream) // 2
-    here, there = AlertStage(before), AlertStage(after)
-    events = feed(here, stream[:half])
-    for group in here.groups():
-        there.load(group, here.dump(group))
-    events += feed(there, stream[half:])
+    stage_before, stage_after = AlertStage(before), AlertStage(after)
+    events = feed(stage_before, stream[:half])
+    for group in stage_before.groups():
+        stage_after.load(group, stage_before.dump(group))
+    events += feed(stage_after, stream[half:])
     for group in ("a", "b/1"):
-        incident_events = [event for event in events if event.group == group and not event.repeat]
-        assert [event.status for event in incident_events] == ["firing", "resolved"] * (
-            len(incident_events) // 2
-        ) + (["firing"] * (len(incident_events) % 2))
-        assert all(
-            first.id == second.id
-            for first, second in zip(incident_events[::2], incident_events[1::2], strict=False)
-        )
-    assert there.firing_count == sum(
+        group_events = [event for event in events if event.group == group and not event.repeat]
+        firing, resolved = group_events[::2], group_events[1::2]
+        assert {event.status for event in firing} <= {"firing"}
+        assert {event.status for event in resolved} <= {"resolved"}
+        assert all(first.id == second.id for first, second in zip(firing, resolved, strict=False))
+    assert stage_after.firing_count == sum(
         not event.repeat and (1, -1)[event.status == "resolved"] for event in events
     )

@@ -9,10 +9,15 @@ from tests.monitor.detect.alert_sequences import SCORES, THRESHOLD, Window, feed
 
 
 def _run(verdicts: str, rules: AlertRules, *, every_window: bool = False) -> list[str]:
-    """Feed one group at seconds 0, 1, 2...; tell each event as `status at+repeat`."""
-    windows = [Window("g", at, SCORES[verdict]) for at, verdict in enumerate(verdicts)]
+    """Feed one group at seconds 0, 1, 2...; return each event as text.
+
+    The text is the status' first letter and the event time, and `+` with the repeat if that is not 0.
+    """
+    windows = [Window("g", ts, SCORES[verdict]) for ts, verdict in enumerate(verdicts)]
     events = summarize(feed(AlertStage(rules, every_window=every_window), windows))
-    return [f"{one.status[0]}{one.ts:g}" + (f"+{one.repeat}" if one.repeat else "") for one in events]
+    return [
+        f"{event.status[0]}{event.ts:g}" + (f"+{event.repeat}" if event.repeat else "") for event in events
+    ]
 
 
 @pytest.mark.parametrize(
@@ -38,15 +43,15 @@ def _run(verdicts: str, rules: AlertRules, *, every_window: bool = False) -> lis
     ],
 )
 def test_rules(verdicts: str, rules: AlertRules, events: list[str]) -> None:
-    """Incidents begin, end and are said again when the rules say so."""
+    """Incidents begin, end and are repeated as the rules require."""
     assert _run(verdicts, rules) == events
 
 
-def test_held_off_incident_began_when_it_began() -> None:
-    """An incident that the one before held off is dated from its first Faulty window."""
+def test_delayed_incident_keeps_its_start() -> None:
+    """An incident that `min_interval` delays is dated from its first Faulty window."""
     stage = AlertStage(AlertRules(clear_after=1, min_interval=5))
-    windows = [Window("g", at, SCORES[verdict]) for at, verdict in enumerate("FNNFFFFFF")]
-    assert [(one.id, one.ts) for one in summarize(feed(stage, windows))] == [
+    windows = [Window("g", ts, SCORES[verdict]) for ts, verdict in enumerate("FNNFFFFFF")]
+    assert [(event.id, event.ts) for event in summarize(feed(stage, windows))] == [
         ("g:0", 0),
         ("g:0", 1),
         ("g:3000", 6),
@@ -54,17 +59,18 @@ def test_held_off_incident_began_when_it_began() -> None:
 
 
 def test_every_window_ignores_rules() -> None:
-    """In every_window each Faulty window is an event, numbered within its incident, whatever the rules."""
+    """With `every_window` each Faulty window is an event whatever the rules; `repeat` counts per incident."""
     rules = AlertRules(3, 3, clear_below=0.2, min_interval=100, renotify_after=100)
     assert _run("FFNFmF", rules, every_window=True) == ["f0", "f1+1", "f3", "f5"]
 
 
 def test_clock_that_was_set_back() -> None:
-    """A group whose clock was set back is neither held off nor kept quiet until the old time comes again."""
+    """After a clock was set back, `min_interval` and `renotify_after` do not wait for the old time."""
     rules = AlertRules(clear_after=1, min_interval=60, renotify_after=60)
     readings = [(1000, "F"), (1001, "N"), (10, "F"), (11, "F"), (71, "F"), (20, "F"), (21, "F")]
     windows = [Window("g", ts, SCORES[verdict]) for ts, verdict in readings]
-    assert [(one.status, one.ts, one.repeat) for one in summarize(feed(AlertStage(rules), windows))] == [
+    events = summarize(feed(AlertStage(rules), windows))
+    assert [(event.status, event.ts, event.repeat) for event in events] == [
         ("firing", 1000, 0),
         ("resolved", 1001, 0),
         ("firing", 10, 0),
@@ -74,7 +80,7 @@ def test_clock_that_was_set_back() -> None:
 
 
 def test_acknowledged_incident() -> None:
-    """Who acknowledges gets the id and no reminder of that incident; the next one is said again."""
+    """Acknowledging returns the incident's id and stops its reminders, but not the next incident's."""
     stage = AlertStage(AlertRules(clear_after=1, min_interval=1, renotify_after=1))
     assert stage.acknowledge("g") is None
     stage.update(judged_windows([Window("g", 0, 0.9)]))
@@ -83,7 +89,7 @@ def test_acknowledged_incident() -> None:
     events = summarize(
         stage.update(judged_windows([Window("g", ts, score) for ts, score in [(6, 0.1), (7, 0.9), (8, 0.9)]]))
     )
-    assert [(one.status, one.ts, one.repeat) for one in events] == [
+    assert [(event.status, event.ts, event.repeat) for event in events] == [
         ("resolved", 6, 0),
         ("firing", 7, 0),
         ("firing", 8, 1),
@@ -92,18 +98,18 @@ def test_acknowledged_incident() -> None:
 
 @pytest.mark.parametrize(("min_interval", "next_incident"), [(0, ("g:2000", 3)), (4, ("g:2000", 5))])
 def test_end_incident(min_interval: float, next_incident: tuple[str, int]) -> None:
-    """An incident that somebody ends is over; the next one counts anew, and `min_interval` from there."""
+    """After an incident was ended, Faulty windows count from 0 and `min_interval` begins at its end."""
     stage = AlertStage(AlertRules(raise_after=2, min_interval=min_interval))
     stage.end_incident("g", 0)
     stage.update(judged_windows([Window("g", 0, 0.9), Window("g", 1, 0.9)]))
     stage.end_incident("g", 1)
     assert (stage.incident_id("g"), stage.firing_count) == (None, 0)
     events = summarize(stage.update(judged_windows([Window("g", ts, 0.9) for ts in range(2, 9)])))
-    assert [(one.id, one.ts) for one in events] == [next_incident]
+    assert [(event.id, event.ts) for event in events] == [next_incident]
 
 
-def test_interval_that_is_over_leaves_nothing() -> None:
-    """A group is looked at until its interval is over, and no longer."""
+def test_state_is_removed_after_min_interval() -> None:
+    """A group without an incident keeps state until `min_interval` is over, and no longer."""
     stage = AlertStage(AlertRules(clear_after=2, min_interval=3))
     feed(stage, [Window("g", ts, score) for ts, score in [(0, 0.9), (1, 0.1), (2, 0.1)]])
     assert (stage.firing_count, stage.groups()) == (0, ["g"])
@@ -113,8 +119,8 @@ def test_interval_that_is_over_leaves_nothing() -> None:
     assert stage.groups() == []
 
 
-def test_first_pattern_decides() -> None:
-    """A group follows the first rule whose pattern fits it, and what that leaves out is as for all."""
+def test_first_matching_pattern_decides() -> None:
+    """A group gets the first rules whose pattern matches it; the general rules fill in what is left out."""
     rules = (
         AlertOverride(groups="line1/press*", clear_after=2),
         AlertOverride(groups="line1/*", raise_after=3),
@@ -128,12 +134,12 @@ def test_first_pattern_decides() -> None:
         ("LINE1/oven", 2, 1),
     ]:
         windows = [Window(group, ts, 0.9 if ts < 4 else 0.1) for ts in range(10)]
-        events = [(one.status, one.ts) for one in summarize(feed(stage, windows))]
+        events = [(event.status, event.ts) for event in summarize(feed(stage, windows))]
         assert events == [("firing", raise_after - 1), ("resolved", 3 + clear_after)], group
 
 
-def test_hysteresis_above_the_threshold() -> None:
-    """A score to clear that is above the bundle's threshold is refused, with where it stands."""
+def test_clear_below_above_the_threshold() -> None:
+    """A `clear_below` above the bundle's threshold is rejected with the name of the setting."""
     build_alert_stage(AlertSettings(clear_below=0.5), THRESHOLD)
     with pytest.raises(ConfigurationError, match=r"^alerts.clear_below is 0.6, above the bundle's threshold"):
         build_alert_stage(AlertSettings(clear_below=0.6), THRESHOLD)
@@ -143,12 +149,12 @@ def test_hysteresis_above_the_threshold() -> None:
 
 
 def test_state_of_an_earlier_version() -> None:
-    """An incident that a monitor without reminders left open goes on, and is said again from then on."""
+    """An open incident dumped by a monitor without reminders continues, and gets reminders from then on."""
     stage = AlertStage(AlertRules(clear_after=1, renotify_after=2))
     stage.load("g", b"\x92\x01\x94\x05\x00\xcb" + b"\0" * 8 + b"\xcb" + b"\0" * 8)  # [1, [5, 0, 0.0, 0.0]]
     assert (stage.firing_count, stage.incident_id("g")) == (1, "g:0")
     windows = [Window("g", ts, 0.9) for ts in (10.0, 11.0, 12.0)] + [Window("g", 13.0, 0.1)]
-    assert [(one.status, one.ts) for one in summarize(feed(stage, windows))] == [
+    assert [(event.status, event.ts) for event in summarize(feed(stage, windows))] == [
         ("firing", 12.0),
         ("resolved", 13.0),
     ]

@@ -8,11 +8,11 @@ from monitor.core.verdicts import AlertEvent, JudgedWindows
 from monitor.detect.alerts import AlertStage
 
 EventSummary = tuple[str, str, float | None]
-"""Status, id, end."""
+"""Status, incident id, `ended_at`."""
 
 
 def _judged_windows(stream: list[tuple[str, bool]], first: int = 0) -> JudgedWindows:
-    """Build windows whose newest event time is their number in the stream."""
+    """Build windows of (group, is Faulty), whose newest event time is their number in the stream."""
     count = len(stream)
     ts = np.arange(first, first + count, dtype=np.float64)[:, None] + [-2.0, -1.0, 0.0]  # (window, step)
     faulty = np.array([is_faulty for _, is_faulty in stream], dtype=bool)
@@ -31,7 +31,7 @@ def _summarize(events: list[AlertEvent]) -> list[EventSummary]:
 
 
 def _run(verdicts: str, stage: AlertStage) -> list[EventSummary]:
-    """Feed one group with F and N at seconds 0, 1, 2..."""
+    """Feed one group with Faulty (F) and Normal (N) windows at seconds 0, 1, 2..."""
     return _summarize(stage.update(_judged_windows([("g", verdict == "F") for verdict in verdicts])))
 
 
@@ -52,12 +52,12 @@ def _run(verdicts: str, stage: AlertStage) -> list[EventSummary]:
     ],
 )
 def test_lifecycle(verdicts: str, raise_after: int, clear_after: int, events: list[EventSummary]) -> None:
-    """An incident fires once after raise_after Faulty windows and resolves once after clear_after Normal."""
+    """An incident fires after `raise_after` Faulty windows and resolves after `clear_after` Normal ones."""
     assert _run(verdicts, AlertStage(AlertRules(raise_after, clear_after))) == events
 
 
 def test_every_window() -> None:
-    """In every_window each Faulty window fires with its incident's id, which the first Normal one ends."""
+    """With `every_window` each Faulty window fires with its incident's id; the first Normal one ends it."""
     stage = AlertStage(AlertRules(5, 5), every_window=True)
     assert _run("FFNNF", stage) == [
         ("firing", "g:0", None),
@@ -70,7 +70,7 @@ def test_every_window() -> None:
 
 
 def test_event_fields() -> None:
-    """An event holds score, flag, times and raw values of the window that caused it."""
+    """An event has the score, the flag, the times and the raw values of the window that caused it."""
     stage = AlertStage(AlertRules(raise_after=2, clear_after=1))
     firing, resolved = stage.update(_judged_windows([("g", True), ("g", True), ("g", False)]))
     assert firing == AlertEvent(
@@ -89,7 +89,7 @@ def test_event_fields() -> None:
 
 
 def test_id_is_in_milliseconds() -> None:
-    """An incident's id is its group and the millisecond at which it began."""
+    """An incident's id is its group and its start in milliseconds."""
     judged = _judged_windows([("line1/station7", True)])
     judged.ts[0, 2] = 1700000000.1234
     (event,) = AlertStage().update(judged)
@@ -97,7 +97,7 @@ def test_id_is_in_milliseconds() -> None:
 
 
 def test_open_incidents() -> None:
-    """Open incidents are counted and known by group; a quiet group leaves no state behind."""
+    """Open incidents are counted and found by group; a group without incident has no state."""
     stage = AlertStage(AlertRules(clear_after=2))
     stage.update(_judged_windows([("a", True), ("b", True), ("c", False), ("b", False)]))
     assert (stage.firing_count, stage.incident_id("a"), stage.incident_id("b")) == (2, "a:0", "b:1000")
@@ -111,7 +111,7 @@ def test_open_incidents() -> None:
 
 
 def test_loading_twice_counts_once() -> None:
-    """State that is loaded over itself doesn't count an incident twice, and a quiet one takes it off."""
+    """Loading a group's state again does not count its incident twice; loading empty state removes it."""
     stage = AlertStage()
     stage.update(_judged_windows([("g", True)]))
     stage.load("g", stage.dump("g"))
@@ -121,21 +121,21 @@ def test_loading_twice_counts_once() -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x92", b"\x92\x63\x94\x00\x00\xca\x00\x00\x00\x00\xc0", b"{}"])
-def test_load_refuses(damage: bytes) -> None:
-    """State of another version, or none at all, is refused with the group's name."""
+def test_load_rejects_invalid_state(damage: bytes) -> None:
+    """Damaged state and state of another version are rejected with the group's name."""
     with pytest.raises(ValueError, match="alert state of 'g'"):
         AlertStage().load("g", damage)
 
 
 class _WeakReferableStr(str):
-    """A group's name that tells when nobody holds it any more."""
+    """A group's name to which a weak reference can be made."""
 
     __slots__ = ("__weakref__",)
 
 
 @pytest.mark.parametrize("overrides", [(), [("g*", AlertRules(1, 1))]])
-def test_quiet_groups_leave_nothing(overrides: list[tuple[str, AlertRules]]) -> None:
-    """Of a group whose incident is over nothing is kept, not even its name: of such there is no end."""
+def test_no_reference_to_a_group_without_incident(overrides: list[tuple[str, AlertRules]]) -> None:
+    """After a group's incident ended nothing of it is kept, not even its name: else memory would grow."""
     stage = AlertStage(AlertRules(1, 1), overrides)
     name = _WeakReferableStr("group")
     name_ref = weakref.ref(name)

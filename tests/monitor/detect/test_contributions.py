@@ -14,7 +14,7 @@ EXPECTED = np.zeros(SHAPE)
 
 
 def _explain(logit: FloatArray, window: NDArray[np.float32]) -> Contributions:
-    """Explain a score whose logit is a sum of these weights (step, feature) times the values, plus 1."""
+    """Explain a score whose logit is 1 plus the sum of the values, weighted by `logit` (step, feature)."""
 
     def score(windows: FloatArray) -> FloatArray:
         return 1 / (1 + np.exp(-(windows * logit).sum(axis=(1, 2)) - 1))  # type: ignore[no-any-return]
@@ -28,7 +28,7 @@ VALUES = st_numpy.arrays(np.float32, SHAPE, elements=st.integers(-8, 8).map(lamb
 @QUICK
 @given(VALUES, VALUES)
 def test_shares_of_a_linear_model(logit: NDArray[np.float32], window: NDArray[np.float32]) -> None:
-    """Where a logit is a sum, each value's share is its own part of it, and what speaks against has none."""
+    """If the logit is a sum, a value's share is its term's share of all positive terms."""
     parts = np.maximum(logit.astype(np.float64) * window, 0)
     found = _explain(logit.astype(np.float64), window)
     if not parts.any():
@@ -42,12 +42,12 @@ def test_shares_of_a_linear_model(logit: NDArray[np.float32], window: NDArray[np
 
 
 def _step_score(windows: FloatArray) -> FloatArray:
-    """Return 1 where any value is above 1, else 0: as sure as a 32-bit score gets."""
+    """Return 1 if any value is above 1, else 0: the extremes that a float32 score can take."""
     return (windows > 1).any(axis=(1, 2)).astype(np.float64)
 
 
 def test_saturated_scores() -> None:
-    """Scores of exactly 1 and 0 have finite shares."""
+    """Scores of exactly 1 and 0 give finite shares."""
     window = np.zeros(SHAPE)
     window[2, 1] = 5
     found = Occlusion(*SHAPE).explain(window, EXPECTED, _step_score)
@@ -58,7 +58,7 @@ def test_saturated_scores() -> None:
 
 
 def test_fault_that_fills_the_window() -> None:
-    """Where each step is bad enough alone, no value has a share, but the feature as a whole does."""
+    """If each step alone makes the window Faulty, no single value has a share, but the feature has."""
     window = np.zeros(SHAPE)
     window[:, 1] = 5
     found = Occlusion(*SHAPE).explain(window, EXPECTED, _step_score)
@@ -68,6 +68,6 @@ def test_fault_that_fills_the_window() -> None:
 
 
 def test_two_faults_at_once() -> None:
-    """Where each of two features is bad enough alone, nothing has a share."""
+    """If each of two features alone makes the window Faulty, nothing has a share."""
     found = Occlusion(*SHAPE).explain(np.full(SHAPE, 5.0), EXPECTED, _step_score)
     assert (found.by_feature, found.by_step) == (None, None)

@@ -27,27 +27,27 @@ HEALTHY_DISTRIBUTIONS = {
 
 
 def draw_readings(readings: int, *, shift: float = 0.0, seed: int = 1) -> FloatArray:
-    """Return readings of two features, the second in whole numbers."""
+    """Return model inputs of two features, the second rounded to whole numbers: (reading, feature)."""
     values = np.random.default_rng(seed).normal(20 + shift, 2, (readings, 2))
     values[:, 1] = np.round(values[:, 1])
     return values
 
 
 def make_stage() -> DriftStage:
-    """Return a stage that compares with what was trained on."""
+    """Return a stage that compares with `TRAINING_VALUES`."""
     return DriftStage(("a", "b"), DISTRIBUTIONS)
 
 
-def test_deciles_hold_a_tenth_each() -> None:
-    """Of continuous values each bin holds a tenth, and a thousandth is beyond either end."""
-    found = DISTRIBUTIONS["a"]
-    assert found.shares == pytest.approx([0.1] * 10, abs=1e-3)
-    assert np.mean(found.low > TRAINING_VALUES) == pytest.approx(1e-3, abs=1e-4)
-    assert np.mean(found.high < TRAINING_VALUES) == pytest.approx(1e-3, abs=1e-4)
+def test_bins_hold_a_tenth_each() -> None:
+    """Of continuous values a tenth is in each bin, and a thousandth is beyond either end of the range."""
+    distribution = DISTRIBUTIONS["a"]
+    assert distribution.shares == pytest.approx([0.1] * 10, abs=1e-3)
+    assert np.mean(distribution.low > TRAINING_VALUES) == pytest.approx(1e-3, abs=1e-4)
+    assert np.mean(distribution.high < TRAINING_VALUES) == pytest.approx(1e-3, abs=1e-4)
 
 
 def test_outlier_does_not_set_the_range() -> None:
-    """One odd value among thousands doesn't make the range; where all others are equal it does."""
+    """One outlier among thousands of values is outside the range, unless all other values are equal."""
     assert fit_distribution(np.array([*range(9999), 1e6])).high < 9999
     assert fit_distribution(np.array([5.0] * 9999 + [7.0])).high == 7
 
@@ -61,37 +61,40 @@ def test_outlier_does_not_set_the_range() -> None:
         ([7.0], (), (1.0,)),
     ],
 )
-def test_values_that_repeat(values: list[float], edges: tuple[float, ...], shares: tuple[float, ...]) -> None:
-    """Where values repeat there are fewer bins, each with the share that it really has."""
-    found = fit_distribution(np.array(values))
-    assert found.problem == ""
-    assert found.edges == pytest.approx(edges)
-    assert found.shares == pytest.approx(shares)
+def test_repeated_values(values: list[float], edges: tuple[float, ...], shares: tuple[float, ...]) -> None:
+    """Repeated values give fewer bins, and the shares are those of the values."""
+    distribution = fit_distribution(np.array(values))
+    assert distribution.problem == ""
+    assert distribution.edges == pytest.approx(edges)
+    assert distribution.shares == pytest.approx(shares)
 
 
-def test_more_of_the_same_is_no_drift() -> None:
-    """What comes from the same plant has next to no index, in whole numbers too, and hardly any is beyond."""
+def test_same_distribution_is_no_drift() -> None:
+    """Values of the training distribution have a PSI near 0, also whole numbers, and few are out of range."""
     drift = make_stage()
     drift.add(draw_readings(20_000))
     assert drift.psi() == pytest.approx([0, 0], abs=0.01)
     assert drift.beyond_training_ratio().max() < 0.004
 
 
-def test_a_plant_that_moved_is_drift() -> None:
-    """By half a spread the index passes 0.1, by a whole one 0.25, and far away all is beyond training."""
-    indices = []
+def test_shifted_distribution_is_drift() -> None:
+    """A shift by half a standard deviation gives a PSI above 0.1, by one above 0.25.
+
+    After a shift by 15 standard deviations the PSI is finite, and all readings are out of range.
+    """
+    psi_values = []
     for shift in (1.0, 2.0, 30.0):
         drift = make_stage()
         drift.add(draw_readings(20_000, shift=shift))
-        indices.append(drift.psi())
-    assert (indices[0] > 0.1).all()
-    assert (indices[1] > 0.25).all()
-    assert np.isfinite(indices[2]).all()
+        psi_values.append(drift.psi())
+    assert (psi_values[0] > 0.1).all()
+    assert (psi_values[1] > 0.25).all()
+    assert np.isfinite(psi_values[2]).all()
     assert drift.beyond_training_ratio() == pytest.approx([1, 1])
 
 
 def test_zero_before_the_minimum_of_readings() -> None:
-    """Before 1,000 readings both are 0, whatever comes."""
+    """PSI and ratio are 0 before 1,000 readings."""
     drift = make_stage()
     drift.add(draw_readings(999, shift=30))
     assert not drift.psi().any()
@@ -101,7 +104,7 @@ def test_zero_before_the_minimum_of_readings() -> None:
 
 
 def test_batches_do_not_matter() -> None:
-    """One large batch, many small ones and single readings count alike, and empty ones not at all."""
+    """The PSI hardly depends on the size of the batches; empty batches change nothing."""
     values = draw_readings(4000, shift=1)
     whole, parts = make_stage(), make_stage()
     whole.add(values)
@@ -114,7 +117,7 @@ def test_batches_do_not_matter() -> None:
 
 
 def test_old_counts_decay() -> None:
-    """A plant that came back from a week elsewhere is as it was after some hundred thousand readings."""
+    """A shift for 50,000 readings has no effect any more after 500,000 readings without it."""
     drift = make_stage()
     drift.add(draw_readings(50_000, shift=3))
     assert (drift.psi() > 0.25).all()
@@ -123,21 +126,18 @@ def test_old_counts_decay() -> None:
     assert drift.psi() == pytest.approx([0, 0], abs=0.01)
 
 
-def test_bundle_without_distribution() -> None:
-    """Without statistics nothing is counted and nothing shown."""
+def test_stage_without_reference() -> None:
+    """Without reference distributions the stage has no features and no results."""
     drift = DriftStage(NAMES, None)
     drift.add(np.ones((5000, 4)))
     assert drift.feature_names == ()
     assert len(drift.psi()) == len(drift.beyond_training_ratio()) == 0
 
 
-def test_another_training_begins_anew() -> None:
-    """Stages built for the same training take the counts over, those of another don't."""
-    old, same, other = (
-        make_stage(),
-        make_stage(),
-        DriftStage(("a", "b"), {**DISTRIBUTIONS, "b": fit_distribution(TRAINING_VALUES)}),
-    )
+def test_counts_are_taken_over_for_the_same_reference_only() -> None:
+    """A stage takes over the counts of one with the same reference, and not of one with another."""
+    old, same = make_stage(), make_stage()
+    other = DriftStage(("a", "b"), {**DISTRIBUTIONS, "b": fit_distribution(TRAINING_VALUES)})
     old.add(draw_readings(2000, shift=2))
     same.take_over_counts(old)
     other.take_over_counts(old)
@@ -157,22 +157,22 @@ def test_another_training_begins_anew() -> None:
         ({"shares": (0.5, 0.2, 0.2)}, "at least 0 and sum up to 1"),
     ],
 )
-def test_wrong_statistics_are_refused(
+def test_invalid_distribution_is_rejected(
     changes: dict[str, object], expected_message: str, tmp_path: Path
 ) -> None:
-    """A bundle whose statistics can't be says which feature's and which rule."""
-    good = Distribution(0, 3, (1, 2), (0.25, 0.5, 0.25))
-    wrong = msgspec.structs.replace(good, **changes)
-    if wrong.high < float("inf"):  # which JSON has no word for
-        save_toy_bundle(tmp_path / "bundle", distribution={**dict.fromkeys(NAMES, good), NAMES[2]: wrong})
+    """A bundle with an invalid distribution is rejected with the feature and the rule that it breaks."""
+    valid = Distribution(0, 3, (1, 2), (0.25, 0.5, 0.25))
+    invalid = msgspec.structs.replace(valid, **changes)
+    if invalid.high < float("inf"):  # JSON can't express infinity
+        save_toy_bundle(tmp_path / "bundle", distribution={**dict.fromkeys(NAMES, valid), NAMES[2]: invalid})
         with pytest.raises(BundleError, match=rf"distribution.{NAMES[2]}: .*{expected_message}"):
             bundle.load(tmp_path / "bundle")
-    assert expected_message in wrong.problem
-    assert good.problem == ""
+    assert expected_message in invalid.problem
+    assert valid.problem == ""
 
 
-def test_statistics_name_the_features(tmp_path: Path) -> None:
-    """Statistics of other features are refused, and none are fine."""
+def test_distribution_names_the_features(tmp_path: Path) -> None:
+    """Distributions of other features are rejected; a bundle without any is valid."""
     save_toy_bundle(tmp_path / "other", distribution={"pressure": HEALTHY_DISTRIBUTIONS[NAMES[0]]})
     with pytest.raises(BundleError, match="distribution must name"):
         bundle.load(tmp_path / "other")
@@ -181,70 +181,70 @@ def test_statistics_name_the_features(tmp_path: Path) -> None:
 
 
 def test_drift_metrics(toy_bundle: Path, tmp_path: Path) -> None:
-    """Each feature's series is there at 0 from the start, and none where the bundle says nothing."""
+    """Each feature has a series that starts at 0; a bundle without distributions has none."""
     save_toy_bundle(tmp_path / "bundle", distribution=HEALTHY_DISTRIBUTIONS)
     for folder, expected in ((tmp_path / "bundle", 0.0), (toy_bundle, None)):
-        world = PipelineHarness(folder)
-        world.metrics.watch_drift(lambda world=world: world.groups.drift)
+        harness = PipelineHarness(folder)
+        harness.metrics.watch_drift(lambda harness=harness: harness.groups.drift)
         for name in ("drift_psi", "beyond_training_ratio"):
-            assert [world.metric_value(name, feature=feature) for feature in NAMES] == [expected] * 4
+            assert [harness.metric_value(name, feature=feature) for feature in NAMES] == [expected] * 4
 
 
 def test_windows_are_counted_as_they_are_judged(tmp_path: Path) -> None:
-    """The newest reading of each judged window counts once, with others if it is alone; no other counts."""
+    """The last reading of each judged window is counted once, and single readings in batches of 256."""
     save_toy_bundle(tmp_path / "bundle", distribution=HEALTHY_DISTRIBUTIONS)
-    world = PipelineHarness(tmp_path / "bundle")
-    world.metrics.watch_drift(lambda: world.groups.drift)
-    far = [*HEALTHY[:3], HEALTHY[3] + 5]
+    harness = PipelineHarness(tmp_path / "bundle")
+    harness.metrics.watch_drift(lambda: harness.groups.drift)
+    out_of_range = [*HEALTHY[:3], HEALTHY[3] + 5]
     batches = [
-        (2.0 + number / 100, [message(5 * (number - 256), far if number % 2 else HEALTHY)])
+        (2.0 + number / 100, [message(5 * (number - 256), out_of_range if number % 2 else HEALTHY)])
         for number in range(256)
     ]
-    world.run((1.0, [message(5 * number) for number in range(-1358, -256)]), *batches[:-1])
-    assert world.groups.drift.counts.total == pytest.approx(1100, rel=0.001)
-    assert world.metric_value("beyond_training_ratio", feature=NAMES[3]) == 0
-    world.run(batches[-1])
-    assert world.groups.drift.counts.total == pytest.approx(1356, rel=0.02)
-    assert world.metric_value("beyond_training_ratio", feature=NAMES[3]) == pytest.approx(
+    harness.run((1.0, [message(5 * number) for number in range(-1358, -256)]), *batches[:-1])
+    assert harness.groups.drift.counts.total == pytest.approx(1100, rel=0.001)
+    assert harness.metric_value("beyond_training_ratio", feature=NAMES[3]) == 0
+    harness.run(batches[-1])
+    assert harness.groups.drift.counts.total == pytest.approx(1356, rel=0.02)
+    assert harness.metric_value("beyond_training_ratio", feature=NAMES[3]) == pytest.approx(
         128 / 1356, rel=0.02
     )
-    assert world.metric_value("beyond_training_ratio", feature=NAMES[0]) == 0
+    assert harness.metric_value("beyond_training_ratio", feature=NAMES[0]) == 0
 
 
-def test_every_window_counts_over_a_reload(tmp_path: Path) -> None:
-    """What was judged and not counted yet is counted before another chain goes on."""
+def test_reload_counts_pending_inputs(tmp_path: Path) -> None:
+    """Windows that were judged and not counted yet are counted when `Scoring` is replaced."""
     save_toy_bundle(tmp_path / "bundle", distribution=HEALTHY_DISTRIBUTIONS)
-    world = PipelineHarness(tmp_path / "bundle")
-    world.run((1.0, [message(5 * number) for number in range(10)]))
-    former = world.groups.drift
-    world.groups.replace_scoring(
+    harness = PipelineHarness(tmp_path / "bundle")
+    harness.run((1.0, [message(5 * number) for number in range(10)]))
+    former = harness.groups.drift
+    harness.groups.replace_scoring(
         build_scoring(bundle.load(tmp_path / "bundle"), WindowSettings(), AlertSettings())
     )
-    assert world.groups.drift is not former
-    assert world.groups.drift.counts.total == 8
+    assert harness.groups.drift is not former
+    assert harness.groups.drift.counts.total == 8
 
 
 def test_drift_over_reloads(tmp_path: Path, mosquitto: Mosquitto) -> None:
-    """A running monitor shows drift, keeps it over a reload, and drops it with a bundle that can't tell."""
+    """A monitor keeps its drift metrics over a reload, and drops them for a bundle without distributions."""
     save_toy_bundle(tmp_path / "bundle", distribution=HEALTHY_DISTRIBUTIONS)
     monitor = Monitor(tmp_path, tmp_path / "bundle", mosquitto.port)
     name = NAMES[3]
     values = dict(zip(NAMES, HEALTHY, strict=True)) | {name: HEALTHY[3] + 5}
     with run_monitor(monitor), connect_client(mosquitto.port, "sensor-monitor/response/#") as plant:
         plant.publish("plant/a/b/reading", [{"ts": 1000 + 5 * number, **values} for number in range(1500)])
-        wait_until(lambda: monitor.metric("beyond_training_ratio", feature=name) == 1, "all is beyond")
+        wait_until(lambda: monitor.metric("beyond_training_ratio", feature=name) == 1, "all are out of range")
         assert monitor.metric("drift_psi", feature=name) > 0.25
         plant.publish("sensor-monitor/request/reload", b"")
-        wait_until(lambda: len(plant.messages) == 1, "it is reloaded")
+        wait_until(lambda: len(plant.messages) == 1, "the first reload is answered")
         assert monitor.metric("beyond_training_ratio", feature=name) == 1
         save_toy_bundle(tmp_path / "bundle")
         plant.publish("sensor-monitor/request/reload", b"")
-        wait_until(lambda: len(plant.messages) == 2, "it is reloaded again")
+        wait_until(lambda: len(plant.messages) == 2, "the second reload is answered")
         assert np.isnan(monitor.metric("beyond_training_ratio", feature=name))
 
 
 def test_prometheus_rule() -> None:
-    """Prometheus fires a day after an index has passed 0.25, and doesn't for what passes with the hour."""
+    """The Prometheus rule fires when a PSI was above 0.25 for a day, and not after an hour above it."""
     run_promtool("check", "rules", "--lint=all", "--lint-fatal", PROMETHEUS_CONFIG / "drift.yml")
     run_promtool("test", "rules", PROMETHEUS_CONFIG / "drift_test.yml")
 

@@ -24,30 +24,30 @@ def _explain(
 
 
 def test_value_and_its_neighbour() -> None:
-    """The feature with the largest share is named with its value and unit, and what its neighbour reads."""
+    """The text has the feature with the largest share, its value and unit, and its neighbour's value."""
     text = _explain([[27.49, 67.81, 27.6, 67.78], [27.49, 67.81, 55.2, 67.78]], TEMPERATURE_2_SHARES)
     assert text == "temperature_2 reads 55.2 degC, its neighbour temperature_1 27.5"
 
 
 def test_reading_of_the_largest_deviation() -> None:
-    """The reading is told in which the neighbours are furthest apart, the newest of equal ones."""
+    """The values are those of the reading with the largest deviation, the newest of equal ones."""
     assert "reads 30 degC" in _explain([HEALTHY, FAULTY, HEALTHY], TEMPERATURE_2_SHARES)
-    same = [[20.0, 50.0, value, 50.0] for value in (30.0, 10.0)]
-    assert "reads 10 degC" in _explain(same, TEMPERATURE_2_SHARES)
+    equal_deviations = [[20.0, 50.0, value, 50.0] for value in (30.0, 10.0)]
+    assert "reads 10 degC" in _explain(equal_deviations, TEMPERATURE_2_SHARES)
 
 
 def test_no_single_value() -> None:
-    """Where nothing has a share, the neighbours that are furthest apart are told, the odder one first."""
+    """Without shares the text has the neighbours with the largest deviation, the more unusual one first."""
     text = _explain([HEALTHY, [21.0, 55.0, 12.0, 12.5]], None)
     assert text == "no value alone accounts for it; humidity_2 reads 12.5 %RH, its neighbour humidity_1 55"
     text = _explain([HEALTHY, [21.0, 92.5, 12.0, 55.0]], None)
     assert text == "no value alone accounts for it; humidity_1 reads 92.5 %RH, its neighbour humidity_2 55"
-    alike = [20.0, 50.0, 20.0, 50.0]
-    assert _explain([alike, alike], None) == "no value alone accounts for it"
+    equal_neighbours = [20.0, 50.0, 20.0, 50.0]
+    assert _explain([equal_neighbours] * 2, None) == "no value alone accounts for it"
 
 
 def test_moved_sensor_is_named() -> None:
-    """Of two that came apart in the window the one that moved is named, though the other has the share."""
+    """If two sensors diverge within the window, the text names the one that moved, whatever the shares."""
     before = [23.1, 51.4, 23.2, 51.2]
     text = _explain([before, before, [23.1, 51.4, 25.5, 41.4]], np.array([0.0, 1.0, 0.0, 0.0]))
     assert text == "humidity_2 reads 41.4 %RH, its neighbour humidity_1 51.4"
@@ -56,13 +56,13 @@ def test_moved_sensor_is_named() -> None:
 
 
 def test_constant_deviation() -> None:
-    """Of two that are apart in the whole window the one with the share is named, however the other moves."""
+    """If two sensors differ in the whole window, the text names the one with the share, whichever moves."""
     text = _explain([[20.0, 50.0, 30.0, 50.0], [22.0, 50.0, 30.0, 50.0]], TEMPERATURE_2_SHARES)
     assert text == "temperature_2 reads 30 degC, its neighbour temperature_1 20"
 
 
 def test_any_features() -> None:
-    """A feature alone has no neighbour, and several neighbours are told by their span."""
+    """A feature may have no neighbour; the values of several neighbours are given as a range."""
     bar = [Feature(f"pressure_{place}", "bar") for place in ("in", "mid", "out")]
     features = (*bar, Feature("air", "kPa"), Feature("flow", ""))
     window = [[1.234, 5.0, 1.0, 1013.25, 0.5], [1.235, 5.1, 1.05, 1013.3, 0.25]]
@@ -86,5 +86,5 @@ def test_any_features() -> None:
     ],
 )
 def test_neighbours(names: list[str], expected: list[int]) -> None:
-    """Neighbours have a name that differs after its last underscore only."""
+    """The names of neighbours differ only after the last underscore."""
     assert find_neighbours(names, 0) == expected

@@ -7,7 +7,7 @@ from tests.support.toy_bundle import HEALTHY, NAMES, RANGES
 
 @pytest.fixture
 def stage() -> RangeStage:
-    """The toy's training ranges: 0 to 40 degC and 20 to 80 %RH."""
+    """The toy bundle's training ranges: 0 to 40 degC and 20 to 80 %RH."""
     return RangeStage(NAMES, RANGES)
 
 
@@ -26,18 +26,18 @@ def stage() -> RangeStage:
     ],
 )
 def test_far_outside(stage: RangeStage, step: int, feature: str, value: float, *, flagged: bool) -> None:
-    """A window is flagged where any value lies more than half a training range beyond that range."""
+    """A window is flagged if a value is more than half the width of the training range beyond that range."""
     windows = np.array([[HEALTHY] * 3, [HEALTHY] * 3, [HEALTHY] * 3])
     windows[1, step, NAMES.index(feature)] = value
     assert stage.flag(windows).tolist() == [False, flagged, False]
 
 
 def test_order_of_features() -> None:
-    """Ranges are found by name, in whatever order they are written."""
+    """Ranges are looked up by name, whatever their order."""
     stage = RangeStage(["a", "b"], {"b": (100.0, 200.0), "a": (0.0, 1.0)})
     assert stage.flag(np.array([[[0.5, 150.0]], [[150.0, 0.5]]])).tolist() == [False, True]
 
 
 def test_no_windows(stage: RangeStage) -> None:
-    """No windows have no flags."""
+    """An empty batch gives no flags."""
     assert stage.flag(np.empty((0, 3, 4))).tolist() == []

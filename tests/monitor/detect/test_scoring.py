@@ -1,4 +1,4 @@
-"""A bundle with a baseline, through all stages and what surrounds them."""
+"""`Scoring` with a bundle that has a baseline, alone and in the pipeline."""
 
 import json
 from pathlib import Path
@@ -23,14 +23,14 @@ WARM_UP = ["filling"] * 2 + ["warming"] * 7
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a toy with a baseline: Faulty where the temperatures are 50 units apart."""
+    """A toy bundle with a baseline: Faulty if the temperatures are 50 units apart."""
     folder = tmp_path_factory.mktemp("toy") / "bundle"
     save_toy_bundle(folder, baseline=BASELINE)
     return folder
 
 
 def _plant_values(readings: int = 300) -> FloatArray:
-    """Return a plant that warms up, its second temperature faulty near its end: (reading, feature)."""
+    """Return readings (reading, feature) of a plant that gets warmer, with a fault of one temperature."""
     values = np.tile(HEALTHY, (readings, 1)) + np.linspace(0, 9, readings)[:, None] * [1, -2, 1, -2]
     values[-100:-50, 2] += 10
     return values
@@ -39,8 +39,14 @@ def _plant_values(readings: int = 300) -> FloatArray:
 def _readings(values: FloatArray, first: int = 0, group: str = "g") -> Readings:
     count = len(values)
     ts = np.arange(first, first + count) * 5.0
-    far, zero = np.full(count, np.inf), np.zeros(count)
-    return Readings([group] * count, ts, values, far, zero, zero.astype(np.bool_))
+    return Readings(
+        groups=[group] * count,
+        ts=ts,
+        values=values,
+        arrived_at=np.full(count, np.inf),
+        arrived_monotonic=np.zeros(count),
+        redelivered=np.zeros(count, dtype=np.bool_),
+    )
 
 
 def _scoring(folder: Path) -> Scoring:
@@ -48,26 +54,25 @@ def _scoring(folder: Path) -> Scoring:
 
 
 def test_warm_up(folder: Path) -> None:
-    """Until there is a normal, readings are `warming` and get no verdict; the tenth is judged."""
+    """Until a group has a baseline its readings are `warming` and get no verdict; the tenth is judged."""
     batch = _scoring(folder).judge(_readings(_plant_values(40)))
     assert batch.windows.outcomes == [Outcome(name) for name in WARM_UP] + [Outcome.JUDGED] * 31
     assert len(batch.judged_windows.groups) == len(batch.windows.reading_indices) == 31
     assert batch.windows.reading_indices[0] == 9
 
 
-def test_far_from_training_is_normal(folder: Path) -> None:
-    """A plant in another climate is Normal and in range, and its faulty sensor Faulty."""
-    judged = (
-        _scoring(folder).judge(_readings(_plant_values() + np.array([200, -40, 203, -30]))).judged_windows
-    )
-    inside = np.zeros(len(judged.faulty), dtype=np.bool_)
-    inside[-100:-48] = True
-    np.testing.assert_array_equal(judged.faulty, inside)
-    assert not judged.out_of_range[~inside].any()
+def test_other_climate_is_normal(folder: Path) -> None:
+    """A plant in another climate is Normal and in range; only its faulty sensor makes windows Faulty."""
+    values = _plant_values() + np.array([200, -40, 203, -30])
+    judged = _scoring(folder).judge(_readings(values)).judged_windows
+    expected = np.zeros(len(judged.faulty), dtype=np.bool_)
+    expected[-100:-48] = True
+    np.testing.assert_array_equal(judged.faulty, expected)
+    assert not judged.out_of_range[~expected].any()
 
 
 def test_out_of_range_is_in_units(folder: Path) -> None:
-    """What strays far beyond what training saw is flagged, wherever the plant's normal is."""
+    """`out_of_range` flags deviations far beyond those of the training data."""
     values = _plant_values()
     values[-100:-50, 2] += 20
     judged = _scoring(folder).judge(_readings(values)).judged_windows
@@ -77,7 +82,7 @@ def test_out_of_range_is_in_units(folder: Path) -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 64])
 def test_batch_size_makes_no_difference(folder: Path, size: int) -> None:
-    """What is said of a recording doesn't depend on how it is cut into batches, to the last bit."""
+    """The results for a recording are the same to the bit however it is split into batches."""
     values = _plant_values()
     whole = _scoring(folder).judge(_readings(values))
     scoring = _scoring(folder)
@@ -92,7 +97,7 @@ def test_batch_size_makes_no_difference(folder: Path, size: int) -> None:
 
 
 def test_alerts_hold_raw_values(folder: Path) -> None:
-    """The window of an alert is what the sensors sent."""
+    """The window of an alert event has the values as the sensors sent them."""
     values = _plant_values()
     (firing, _) = _scoring(folder).judge(_readings(values)).events
     np.testing.assert_array_equal(firing.window_values, values[-102:-99])
@@ -100,7 +105,7 @@ def test_alerts_hold_raw_values(folder: Path) -> None:
 
 @pytest.mark.parametrize("column", [0, 2])
 def test_contribution_names_the_faulty_sensor(folder: Path, column: int) -> None:
-    """Of two sensors that differ, the one that left its own normal has contributed, and not its neighbour."""
+    """The sensor that left its baseline has the contribution, and its healthy neighbour has none."""
     values = _plant_values()
     values[-100:-50, 2] -= 10
     values[-100:-50, column] += 10
@@ -112,32 +117,30 @@ def test_contribution_names_the_faulty_sensor(folder: Path, column: int) -> None
 
 
 def _messages(values: FloatArray, first: int = 0) -> list:  # type: ignore[type-arg]
-    return [message((first + at) / 5, list(row), "p/a") for at, row in enumerate(values)]
+    return [message((first + number) / 5, list(row), "p/a") for number, row in enumerate(values)]
 
 
-def _baseline(world: PipelineHarness) -> bytes:
+def _baseline(harness: PipelineHarness) -> bytes:
     """Return what is kept of the baseline of group a."""
-    return world.groups._scoring.dump("a").baseline  # noqa: SLF001
+    return harness.groups._scoring.dump("a").baseline  # noqa: SLF001
 
 
 def test_state_and_metrics(folder: Path) -> None:
-    """A group is `filling`, `warming`, then `baseline`, and each reading is counted as what it was."""
-    world = PipelineHarness(folder)
+    """A group's state is `filling`, `warming`, then `normal`, and each reading is counted by its outcome."""
+    harness = PipelineHarness(folder)
     values = _plant_values()
-    world.run(*((1.0, [row]) for row in _messages(values[:30])))
-    assert [said["state"] for said in world.payloads("state/")] == ["filling", "warming", "normal"]
-    assert [
-        world.metric_value("readings_total", outcome=name) for name in ("filling", "warming", "judged")
-    ] == [
-        2,
-        7,
-        21,
-    ]
+    harness.run(*((1.0, [row]) for row in _messages(values[:30])))
+    assert [payload["state"] for payload in harness.payloads("state/")] == ["filling", "warming", "normal"]
+    counts = {
+        outcome: harness.metric_value("readings_total", outcome=outcome)
+        for outcome in ("filling", "warming", "judged")
+    }
+    assert counts == {"filling": 2, "warming": 7, "judged": 21}
 
 
 @pytest.mark.parametrize("cut", [5, 14, 150, 230])
-def test_a_group_moves(folder: Path, cut: int) -> None:
-    """What is known of a group, its normal included, moves to another process as one value."""
+def test_group_moves_with_its_baseline(folder: Path, cut: int) -> None:
+    """A group's state, including its baseline, moves to another process as one value."""
     values = _plant_values()
     whole, first, second = PipelineHarness(folder), PipelineHarness(folder), PipelineHarness(folder)
     whole.run((1.0, _messages(values[:cut])), (1.0, _messages(values[cut:], cut)))
@@ -152,38 +155,38 @@ def test_a_group_moves(folder: Path, cut: int) -> None:
 
 def test_evicted_group_has_no_baseline(folder: Path) -> None:
     """A group that is set aside leaves nothing behind."""
-    world = PipelineHarness(folder, max_groups=1)
-    world.run((1.0, _messages(_plant_values())), (2.0, [message(0, topic="p/b")]))
-    assert world.groups._scoring._baseline.groups() == []  # noqa: SLF001
+    harness = PipelineHarness(folder, max_groups=1)
+    harness.run((1.0, _messages(_plant_values())), (2.0, [message(0, topic="p/b")]))
+    assert harness.groups._scoring._baseline.groups() == []  # noqa: SLF001
 
 
 def test_change_of_bundle(folder: Path, toy_bundle: Path) -> None:
     """A new bundle goes on with the normals that are known; after one without a baseline, it learns them."""
-    world = PipelineHarness(folder)
-    world.run((1.0, _messages(_plant_values())))
-    known = _baseline(world)
-    world.groups.replace_scoring(_scoring(folder))
-    assert _baseline(world) == known
-    world.groups.replace_scoring(_scoring(toy_bundle))
-    assert world.groups.dump("a") is not None
-    world.groups.replace_scoring(_scoring(folder))
-    assert _baseline(world) != known
+    harness = PipelineHarness(folder)
+    harness.run((1.0, _messages(_plant_values())))
+    known = _baseline(harness)
+    harness.groups.replace_scoring(_scoring(folder))
+    assert _baseline(harness) == known
+    harness.groups.replace_scoring(_scoring(toy_bundle))
+    assert harness.groups.dump("a") is not None
+    harness.groups.replace_scoring(_scoring(folder))
+    assert _baseline(harness) != known
 
 
 def test_false_alarm(folder: Path) -> None:
-    """After a false alarm the group's normal is what it does now, and no longer Faulty."""
-    world = PipelineHarness(folder)
+    """After a false alarm the baseline is learnt anew from the present readings, which are then Normal."""
+    harness = PipelineHarness(folder)
     values = _plant_values()
-    values[-50:, 2] += 10  # it stays so
-    world.run((1.0, _messages(values[:250])))
-    world.groups.reset_after_false_alarm("a")
-    world.run((2.0, _messages(values[250:], 250)))
-    assert world.outcomes()["warming"] == 14
-    assert [said["state"] for said in world.payloads("state/")][-1] == "normal"
+    values[-50:, 2] += 10  # the fault lasts until the end
+    harness.run((1.0, _messages(values[:250])))
+    harness.groups.reset_after_false_alarm("a")
+    harness.run((2.0, _messages(values[250:], 250)))
+    assert harness.outcomes()["warming"] == 14
+    assert harness.payloads("state/")[-1]["state"] == "normal"
 
 
 def test_state_from_a_bundle_without_baseline(folder: Path, toy_bundle: Path) -> None:
-    """A group that a bundle without a baseline kept begins to learn its normal."""
+    """A group whose state comes from a bundle without baseline starts to learn its baseline."""
     before, after = PipelineHarness(toy_bundle), PipelineHarness(folder)
     before.run((1.0, _messages(_plant_values(30))))
     value = before.groups.dump("a")
@@ -203,7 +206,7 @@ def test_state_from_a_bundle_without_baseline(folder: Path, toy_bundle: Path) ->
     ],
 )
 def test_golden_baselines(tmp_path: Path, baselines: object, expected_message: str) -> None:
-    """Golden windows without a good normal, or with another than they had, are refused."""
+    """Golden windows with missing, invalid or changed baselines are rejected."""
     save_toy_bundle(tmp_path / "bundle", baseline=BASELINE)
     loaded = bundle.load(tmp_path / "bundle")
     golden = json.loads((tmp_path / "bundle/golden.json").read_bytes())

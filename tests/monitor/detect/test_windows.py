@@ -23,7 +23,7 @@ def _stage(stride: int = 1) -> WindowStage:
 def _readings(
     rows: list[GroupTs], first: int = 0, arrived_at: float = inf, *, redelivered: bool = False
 ) -> Readings:
-    """Build readings whose values tell their number in the stream."""
+    """Build readings whose values are n and -n, where n counts the readings of the stream from `first`."""
     numbers = np.arange(first, first + len(rows), dtype=np.float64)
     return Readings(
         groups=[group for group, _ in rows],
@@ -36,8 +36,8 @@ def _readings(
 
 
 def _outcomes(ts: list[float], stride: int = 1, arrived_at: float = inf) -> str:
-    """Say what becomes of one group's readings, by the outcomes' first letters."""
-    rows = [("g", at) for at in ts]
+    """Return the outcomes of one group's readings as a string of their first letters."""
+    rows = [("g", event_time) for event_time in ts]
     return "".join(outcome[0] for outcome in _stage(stride).push(_readings(rows, 0, arrived_at)).outcomes)
 
 
@@ -54,12 +54,15 @@ def _outcomes(ts: list[float], stride: int = 1, arrived_at: float = inf) -> str:
     ],
 )
 def test_outcomes(ts: list[float], outcomes: str) -> None:
-    """Two readings fill, the third is judged; equal is duplicate, before is late, far after is a gap."""
+    """Two readings are `filling`, the third `judged`; an equal ts is `duplicate`, a smaller one `late`.
+
+    A ts more than `max_gap` after the last one is a `gap`.
+    """
     assert _outcomes(ts) == outcomes
 
 
 def test_future() -> None:
-    """A reading ahead of the clock by more than max_skew is dropped and doesn't touch the window."""
+    """A reading ahead of the clock by more than `max_skew` is dropped and leaves the window as it is."""
     stage = _stage()
     first = stage.push(_readings([("g", 1), ("g", 2)], 0, arrived_at=2))
     assert first.outcomes == [Outcome.FILLING, Outcome.FILLING]
@@ -71,16 +74,16 @@ def test_future() -> None:
 
 
 @pytest.mark.parametrize("accepted", [0, 1])
-def test_all_but_future(accepted: int) -> None:
-    """So it is in a large batch that is all or nearly all ahead of the clock."""
-    ahead = [(f"{number}", 99.0) for number in range(30)]
-    windows = _stage().push(_readings([("g", 1.0)][:accepted] + ahead, 0, arrived_at=3))
+def test_future_in_a_large_batch(accepted: int) -> None:
+    """In a large batch all readings, or all but one, may be ahead of the clock."""
+    future_rows = [(f"{number}", 99.0) for number in range(30)]
+    windows = _stage().push(_readings([("g", 1.0)][:accepted] + future_rows, 0, arrived_at=3))
     assert windows.outcomes == [Outcome.FILLING][:accepted] + [Outcome.FUTURE] * 30
     assert len(windows.ts) == 0
 
 
 def test_window_holds_the_newest_readings() -> None:
-    """A window holds the last readings of its group alone, oldest first, dropped ones left out."""
+    """A window holds the last readings of its own group, oldest first, without dropped readings."""
     rows = [("a", 1), ("b", 1), ("a", 2), ("a", 2), ("b", 2), ("a", 1.5), ("a", 3), ("a", 4)]
     windows = _stage().push(_readings(rows))
     assert windows.reading_indices.tolist() == [6, 7]
@@ -88,8 +91,8 @@ def test_window_holds_the_newest_readings() -> None:
     assert windows.values.tolist() == [[[0, 0], [2, -2], [6, -6]], [[2, -2], [6, -6], [7, -7]]]
 
 
-def test_gap_starts_afresh() -> None:
-    """A gap starts the window afresh: no window spans it, and its reading is the first of the next."""
+def test_gap_restarts_the_window() -> None:
+    """A gap restarts the window: no window spans it, and the next one begins with the reading after it."""
     windows = _stage().push(_readings([("g", ts) for ts in (1, 2, 3, 9, 10, 11)]))
     assert windows.ts.tolist() == [[1, 2, 3], [9, 10, 11]]
 
@@ -98,13 +101,13 @@ def test_gap_starts_afresh() -> None:
     ("stride", "outcomes"), [(1, "ffjjjjjgfjjj"), (2, "ffjsjsjgfjsj"), (4, "ffjsssjgfjss")]
 )
 def test_stride(stride: int, outcomes: str) -> None:
-    """Stride judges the first window after a fresh start and each stride-th after that."""
+    """The first window after a restart is judged, and every stride-th after it."""
     assert _outcomes([1, 2, 3, 4, 5, 6, 7, 20, 21, 22, 23, 24], stride) == outcomes
 
 
 @pytest.mark.parametrize("method", ["mark_silent", "forget"])
 def test_silent_group_restarts_at_any_ts(method: str) -> None:
-    """A group that rests or is forgotten takes any event time as a fresh start; others don't notice."""
+    """A silent or removed group restarts with any event time; other groups are not affected."""
     stage = _stage()
     stage.push(_readings([("g", 100), ("g", 101), ("h", 1), ("h", 2)]))
     getattr(stage, method)("g")
@@ -115,7 +118,7 @@ def test_silent_group_restarts_at_any_ts(method: str) -> None:
 
 
 def test_redelivery_to_a_silent_group() -> None:
-    """What the broker sends a second time is no fresh start: it may have been judged before the silence."""
+    """A redelivered reading does not restart a silent group: it may have been judged before the silence."""
     stage = _stage()
     stage.push(_readings([("g", 100), ("g", 101), ("g", 102)]))
     stage.mark_silent("g")
@@ -125,15 +128,15 @@ def test_redelivery_to_a_silent_group() -> None:
     assert [outcome[0] for outcome in windows.outcomes] == ["l", "d", "f", "f"]
 
 
-def test_unknown_group_is_an_empty_value() -> None:
-    """A group that was forgotten moves like any other: as one without readings."""
+def test_dump_of_an_unknown_group() -> None:
+    """An unknown group is dumped as a group without readings."""
     other = _stage()
     other.load("g", _stage().dump("g"))
     assert other.push(_readings([("g", 5.0)])).outcomes == [Outcome.FILLING]
 
 
 def test_no_readings() -> None:
-    """An empty batch completes no window, in the right shape."""
+    """An empty batch gives empty arrays of the right shapes."""
     nothing = np.empty(0)
     readings = Readings([], nothing, np.empty((0, FEATURES)), nothing, nothing, np.empty(0, dtype=np.bool_))
     windows = _stage().push(readings)
@@ -148,32 +151,32 @@ def _dump_group() -> bytes:
 
 
 @pytest.mark.parametrize(("steps", "features"), [(STEPS, FEATURES + 1), (1, FEATURES)])
-def test_load_refuses_other_shapes(steps: int, features: int) -> None:
-    """State of another shape is refused and leaves no group behind."""
+def test_load_rejects_other_shapes(steps: int, features: int) -> None:
+    """State of another shape is rejected and adds no group."""
     stage = WindowStage(steps, features, WindowRules(MAX_GAP))
     with pytest.raises(ValueError, match=f"expected version 2 with {steps} x {features}"):
         stage.load("g", _dump_group())
     assert stage.groups() == []
 
 
-def test_load_refuses_other_versions() -> None:
-    """State of another version is refused with both versions."""
+def test_load_rejects_other_versions() -> None:
+    """State of another version is rejected with both versions."""
     with pytest.raises(ValueError, match=r"is version 99 .* expected version 2"):
         _stage().load("g", bytes([99]) + _dump_group()[1:])
 
 
 @pytest.mark.parametrize("length", [0, 3, 9, -9, -8, -1])
 def test_load_rejects_truncated_state(length: int) -> None:
-    """State that was cut short is refused with a ValueError and leaves no group behind."""
+    """Truncated state is rejected with a ValueError and adds no group."""
     stage = _stage()
-    with pytest.raises(ValueError):  # noqa: PT011, any text will do
+    with pytest.raises(ValueError):  # noqa: PT011, the message depends on the length
         stage.load("g", _dump_group()[:length])
     assert stage.groups() == []
 
 
 @dataclass
 class _ReferenceModel:
-    """The rules again, told the slow way: every reading since the last fresh start is kept."""
+    """The rules in a simple and slow form, which keeps every reading since the last restart."""
 
     stride: int
     runs: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
@@ -182,16 +185,16 @@ class _ReferenceModel:
         run = self.runs.get(group, [])
         if ts - now > MAX_SKEW:
             return Outcome.FUTURE, []
-        fresh = Outcome.FILLING
+        incomplete_outcome = Outcome.FILLING
         if run and ts <= run[-1][0]:
             return (Outcome.DUPLICATE if ts == run[-1][0] else Outcome.LATE), []
         if run and ts - run[-1][0] > MAX_GAP:
-            run, fresh = [], Outcome.GAP
+            run, incomplete_outcome = [], Outcome.GAP
         self.runs[group] = run = [*run, (ts, number)]
         if len(run) < STEPS:
-            return fresh, []
-        judged = (len(run) - STEPS) % self.stride == 0
-        return (Outcome.JUDGED, run[-STEPS:]) if judged else (Outcome.SKIPPED, [])
+            return incomplete_outcome, []
+        is_judged = (len(run) - STEPS) % self.stride == 0
+        return (Outcome.JUDGED, run[-STEPS:]) if is_judged else (Outcome.SKIPPED, [])
 
 
 STREAMS = st.lists(
@@ -202,7 +205,7 @@ NOW = 50.0
 
 
 def _stream(jumps: list[tuple[str, int]]) -> list[GroupTs]:
-    """Turn jumps from each group's newest event time into event times."""
+    """Turn differences from each group's newest event time into event times."""
     newest: dict[str, int] = {}
     rows: list[GroupTs] = []
     for group, jump in jumps:
@@ -216,17 +219,17 @@ def _stream(jumps: list[tuple[str, int]]) -> list[GroupTs]:
 def _push_one_by_one(
     stages: list[WindowStage], rows: list[GroupTs], hosts: list[int]
 ) -> list[tuple[Outcome, list[list[float]], list[list[list[float]]]]]:
-    """Push each reading into the instance that its host names, moving its group there before."""
+    """Push each reading into the stage with the index in `hosts`, after moving its group there."""
     host_by_group: dict[str, int] = {}
     results = []
     for number, row in enumerate(rows):
         group, host = row[0], hosts[number % len(hosts)] if hosts else 0
-        here, there = stages[host_by_group.get(group, host)], stages[host]
-        if here is not there and group in here.groups():
-            there.load(group, here.dump(group))
-            here.forget(group)
+        source, target = stages[host_by_group.get(group, host)], stages[host]
+        if source is not target and group in source.groups():
+            target.load(group, source.dump(group))
+            source.forget(group)
         host_by_group[group] = host
-        windows = there.push(_readings([row], number, NOW))
+        windows = target.push(_readings([row], number, NOW))
         results.append((windows.outcomes[0], windows.ts.tolist(), windows.values.tolist()))
     return results
 
@@ -234,7 +237,7 @@ def _push_one_by_one(
 @QUICK
 @given(STREAMS, STRIDES)
 def test_outcomes_equal_reference_model(jumps: list[tuple[str, int]], stride: int) -> None:
-    """Outcomes and windows are those of the rules, for any order, duplicates, gaps and stride."""
+    """Outcomes and windows equal the reference model's for any order, duplicates, gaps and stride."""
     rows, model = _stream(jumps), _ReferenceModel(stride)
     expected = []
     for number, (group, ts) in enumerate(rows):
@@ -250,7 +253,7 @@ def test_outcomes_equal_reference_model(jumps: list[tuple[str, int]], stride: in
 def test_moving_groups_makes_no_difference(
     jumps: list[tuple[str, int]], stride: int, hosts: list[int]
 ) -> None:
-    """Groups that move between two instances in mid-stream give the same windows as if they stayed."""
+    """Groups that move between two stages in mid-stream give the same windows as if they stayed."""
     rows = _stream(jumps)
     moved = _push_one_by_one([_stage(stride), _stage(stride)], rows, hosts)
     assert moved == _push_one_by_one([_stage(stride)], rows, [])
@@ -259,11 +262,11 @@ def test_moving_groups_makes_no_difference(
 @QUICK
 @given(STREAMS, STRIDES, st.sets(st.integers(0, 40)))
 def test_batches_make_no_difference(jumps: list[tuple[str, int]], stride: int, cuts: set[int]) -> None:
-    """A stream gives the same windows however it is cut into batches."""
+    """A stream gives the same windows however it is split into batches."""
     rows = _stream(jumps)
-    edges = [0, *sorted(cut for cut in cuts if cut < len(rows)), len(rows)]
+    boundaries = [0, *sorted(cut for cut in cuts if cut < len(rows)), len(rows)]
     stage, parts = _stage(stride), []
-    for begin, end in pairwise(edges):
+    for begin, end in pairwise(boundaries):
         windows = stage.push(_readings(rows[begin:end], begin, NOW))
         parts.append((windows, begin))
     assert _merge_results(parts) == _merge_results([(_stage(stride).push(_readings(rows, 0, NOW)), 0)])

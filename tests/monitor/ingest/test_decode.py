@@ -42,7 +42,7 @@ def _decode(
 
 
 def _rejection_reason(payload: Any) -> str:
-    """Return why a payload is malformed, sure that nothing came of it."""
+    """Decode a payload that must be malformed, and return the reason."""
     readings, rejected = _decode(payload)
     assert len(readings.groups) == len(readings.ts) == len(readings.values) == 0
     (rejection,) = rejected
@@ -51,10 +51,10 @@ def _rejection_reason(payload: Any) -> str:
 
 
 def test_one_reading() -> None:
-    """An object becomes one reading: group, event time, the features in the bundle's order, both clocks."""
-    shuffled = dict(reversed(VALID_PAYLOAD.items()))
-    readings, refusals = _decode(shuffled)
-    assert refusals == []
+    """An object gives one reading: group, event time, features in the bundle's order, arrival times."""
+    reordered = dict(reversed(VALID_PAYLOAD.items()))
+    readings, rejected = _decode(reordered)
+    assert rejected == []
     assert readings.groups == ["line1/station7"]
     assert readings.ts.tolist() == [1700000000.5]
     assert readings.values.tolist() == [[20.0, 50.0, 20.5, 50.25]]
@@ -62,29 +62,29 @@ def test_one_reading() -> None:
 
 
 def test_clock_set_back() -> None:
-    """After the clock is set back, a reading without ts isn't ahead of it, and one with ts may be."""
-    bare = {name: value for name, value in VALID_PAYLOAD.items() if name != "ts"}
-    payloads = [json.dumps(payload).encode() for payload in (bare, VALID_PAYLOAD)]
-    readings, _ = _stage().decode([_message(each) for each in payloads], _arrivals(2, ARRIVED_AT - 3600))
+    """After the clock was set back, a reading without ts is not ahead of its arrival; one with ts may be."""
+    without_ts = {name: value for name, value in VALID_PAYLOAD.items() if name != "ts"}
+    messages = [_message(json.dumps(payload).encode()) for payload in (without_ts, VALID_PAYLOAD)]
+    readings, _ = _stage().decode(messages, _arrivals(2, ARRIVED_AT - 3600))
     assert readings.ts.tolist() == [ARRIVED_AT, VALID_PAYLOAD["ts"]]
     assert readings.arrived_at.tolist() == [ARRIVED_AT, ARRIVED_AT - 3600]
 
 
 def test_order_of_a_batch() -> None:
-    """Readings of a batch keep the order of arrival, whatever is dropped between them."""
+    """Readings keep the order of arrival, also when messages between them are rejected."""
     payloads = [json.dumps({**VALID_PAYLOAD, "ts": ts}).encode() for ts in (3, 1, 2)]
     messages = [_message(payload) for payload in payloads]
     messages.insert(1, _message(payloads[0], "other"))
     messages.insert(3, _message(b"{}"))
-    readings, refusals = _stage().decode(messages, _arrivals(5))
+    readings, rejected = _stage().decode(messages, _arrivals(5))
     assert readings.ts.tolist() == [3, 1, 2]
-    assert [refusal.outcome for refusal in refusals] == [Outcome.UNMATCHED, Outcome.MALFORMED]
+    assert [rejection.outcome for rejection in rejected] == [Outcome.UNMATCHED, Outcome.MALFORMED]
 
 
 def test_no_messages() -> None:
-    """An empty batch has readings of the right shape and none of them."""
-    readings, refusals = _stage().decode([], _arrivals(0))
-    assert (readings.values.shape, refusals) == ((0, 4), [])
+    """An empty batch gives empty arrays of the right shape."""
+    readings, rejected = _stage().decode([], _arrivals(0))
+    assert (readings.values.shape, rejected) == ((0, 4), [])
 
 
 @pytest.mark.parametrize(
@@ -104,14 +104,14 @@ def test_no_messages() -> None:
     ],
 )
 def test_ts(ts: object, seconds: float) -> None:
-    """Event time is seconds, milliseconds above 1e11, or ISO 8601 that is UTC where it names no zone."""
-    readings, refusals = _decode({**VALID_PAYLOAD, "ts": ts})
-    assert (readings.ts.tolist(), refusals) == ([seconds], [])
+    """Event time is seconds, milliseconds above 1e11, or ISO 8601, which is UTC unless it has a zone."""
+    readings, rejected = _decode({**VALID_PAYLOAD, "ts": ts})
+    assert (readings.ts.tolist(), rejected) == ([seconds], [])
 
 
 @pytest.fixture
-def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine whose own zone is nine hours ahead."""
+def tokyo_timezone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A process whose local time is nine hours ahead of UTC."""
     monkeypatch.setenv("TZ", "UTC-9")
     time.tzset()
     yield
@@ -119,23 +119,23 @@ def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     time.tzset()
 
 
-@pytest.mark.usefixtures("tokyo")
-def test_ts_in_another_zone() -> None:
-    """An event time without a zone is UTC, wherever the monitor stands."""
+@pytest.mark.usefixtures("tokyo_timezone")
+def test_ts_does_not_depend_on_local_timezone() -> None:
+    """An event time without a zone is UTC, whatever the local time zone."""
     assert _decode({**VALID_PAYLOAD, "ts": "2023-11-14T22:13:20"})[0].ts.tolist() == [1.7e9]
 
 
 @pytest.mark.parametrize(
     "ts", [None, True, -1, 1e18, [], {}, "", "yesterday", "1969-12-31T23:59:59", "25:00"]
 )
-def test_no_ts(ts: object) -> None:
-    """An event time that is none, or lies before 1970 or after 9999, makes a reading malformed."""
+def test_invalid_ts(ts: object) -> None:
+    """An event time of another type or format, before 1970 or after 9999 makes a reading malformed."""
     assert "ts" in _rejection_reason({**VALID_PAYLOAD, "ts": ts})
 
 
 @pytest.mark.parametrize("ts", ["1700000000", "1700000000.5", " 1700000000 ", "1700000000250"])
 def test_ts_in_quotes(ts: str) -> None:
-    """A number in quotes is no event time, and the reason says that it is one."""
+    """A number in quotes is not a valid event time, and the reason says so."""
     assert (
         _rejection_reason({**VALID_PAYLOAD, "ts": ts})
         == f"ts is {ts!r}, a number in quotes; expected a number or ISO 8601"
@@ -143,18 +143,18 @@ def test_ts_in_quotes(ts: str) -> None:
 
 
 def test_ts_absent() -> None:
-    """A reading without an event time gets its arrival time."""
-    readings, refusals = _decode({name: VALID_PAYLOAD[name] for name in NAMES})
-    assert (readings.ts.tolist(), refusals) == ([ARRIVED_AT], [])
+    """A reading without event time gets its arrival time."""
+    readings, rejected = _decode({name: VALID_PAYLOAD[name] for name in NAMES})
+    assert (readings.ts.tolist(), rejected) == ([ARRIVED_AT], [])
 
 
 def test_ts_absent_in_an_array() -> None:
-    """In an array a reading without an event time is malformed, also if it is the only one."""
+    """An element of an array without event time is malformed, also if it is the only element."""
     assert "no ts" in _rejection_reason([{name: VALID_PAYLOAD[name] for name in NAMES}])
 
 
 def test_array() -> None:
-    """Each element of an array is a reading of its own; a bad one doesn't take the good ones with it."""
+    """Each element of an array is one reading; an invalid element does not reject the valid ones."""
     elements = [
         VALID_PAYLOAD,
         {**VALID_PAYLOAD, "ts": 5},
@@ -163,29 +163,29 @@ def test_array() -> None:
         [VALID_PAYLOAD],
         {**VALID_PAYLOAD, "ts": 6},
     ]
-    readings, refusals = _decode(elements)
+    readings, rejected = _decode(elements)
     assert readings.ts.tolist() == [VALID_PAYLOAD["ts"], 5, 6]
-    assert [refusal.outcome for refusal in refusals] == [Outcome.MALFORMED] * 3
-    assert "humidity_1" in refusals[1].reason
+    assert [rejection.outcome for rejection in rejected] == [Outcome.MALFORMED] * 3
+    assert "humidity_1" in rejected[1].reason
 
 
 def test_empty_array() -> None:
-    """An empty array is one malformed reading, for else it would leave no trace."""
+    """An empty array counts as one malformed reading; otherwise the message would not be counted at all."""
     assert "empty array" in _rejection_reason([])
 
 
 @pytest.mark.parametrize("value", ["20.5", "", None, True, [20.5], {"v": 20.5}])
 @pytest.mark.parametrize("name", NAMES)
-def test_no_number(name: str, value: object) -> None:
-    """A feature that isn't a number makes a reading malformed, and the reason names it."""
+def test_feature_that_is_no_number(name: str, value: object) -> None:
+    """A feature that is not a number makes a reading malformed, and the reason names it."""
     assert name in _rejection_reason({**VALID_PAYLOAD, name: value})
 
 
 def test_value_in_quotes() -> None:
-    """A value in quotes is no number, and the reason says that it may be one, in an array too."""
-    bad = {**VALID_PAYLOAD, "humidity_1": "50.0"}
-    assert "a number in quotes?" in _rejection_reason(bad)
-    assert "a number in quotes?" in _rejection_reason([bad])
+    """The reason for a value in quotes hints that it may be a number in quotes, also in an array."""
+    quoted = {**VALID_PAYLOAD, "humidity_1": "50.0"}
+    assert "a number in quotes?" in _rejection_reason(quoted)
+    assert "a number in quotes?" in _rejection_reason([quoted])
     assert "quotes" not in _rejection_reason({**VALID_PAYLOAD, "humidity_1": None})
 
 
@@ -197,14 +197,14 @@ def test_feature_missing(name: str) -> None:
 
 @pytest.mark.parametrize("literal", ["NaN", "Infinity", "-Infinity", "1e400", "-1e400", "1.1e12", "-1.1e12"])
 def test_not_finite_or_too_large(literal: str) -> None:
-    """NaN, infinities and numbers that no sensor reads are malformed, not values."""
+    """NaN, infinities and numbers beyond 1e12 make a reading malformed."""
     assert _rejection_reason(
         json.dumps({**VALID_PAYLOAD, "humidity_1": "X"}).replace('"X"', literal).encode()
     )
 
 
 def test_largest_value() -> None:
-    """A value may be as large as 1e12 either way."""
+    """A value may be as large as 1e12 and as small as -1e12."""
     readings, _ = _decode({**VALID_PAYLOAD, "humidity_1": 1e12, "humidity_2": -1e12})
     assert readings.values[0].tolist() == [20.0, 1e12, 20.5, -1e12]
 
@@ -214,28 +214,28 @@ def test_largest_value() -> None:
     [b"", b"{", b"null", b"7", b'"x"', b"\xff\xfe", b"{}" + b"x", b"[" * 100_000, b'{"a":' * 100_000],
 )
 def test_unreadable(payload: bytes) -> None:
-    """What isn't a JSON object or array is one malformed reading; of nothing at all the reason says so."""
+    """A payload that is no JSON object or array is one malformed reading; an empty one has its own reason."""
     assert ("the payload is empty" in _rejection_reason(payload)) == (payload == b"")
 
 
 def test_payload_too_large() -> None:
-    """A payload of more than a megabyte is malformed, however good its content."""
+    """A payload of more than 1 MiB is malformed, even if its content is valid."""
     payload = json.dumps(VALID_PAYLOAD).encode()
-    room = (1 << 20) - len(payload)
-    assert _decode(payload + b" " * room)[1] == []
-    assert "1048577 bytes" in _rejection_reason(payload + b" " * (room + 1))
+    padding = (1 << 20) - len(payload)
+    assert _decode(payload + b" " * padding)[1] == []
+    assert "1048577 bytes" in _rejection_reason(payload + b" " * (padding + 1))
 
 
 @pytest.mark.parametrize("topic", ["plant/a/reading", "plant//b/reading", f"plant/a/{'b' * 986}/reading"])
 def test_unmatched(topic: str) -> None:
-    """A topic outside the templates, or too long for ours, is unmatched, whatever its payload holds."""
-    readings, (refusal,) = _decode([VALID_PAYLOAD, VALID_PAYLOAD], topic=topic)
+    """A topic that matches no template, or is too long, is unmatched once, whatever its payload holds."""
+    readings, (rejection,) = _decode([VALID_PAYLOAD, VALID_PAYLOAD], topic=topic)
     assert len(readings.groups) == 0
-    assert (refusal.outcome, refusal.source) == (Outcome.UNMATCHED, topic[:1000])
+    assert (rejection.outcome, rejection.source) == (Outcome.UNMATCHED, topic[:1000])
 
 
 def test_dotted_paths() -> None:
-    """A dotted path leads to a feature or ts; its keys need not be Python names, and others are ignored."""
+    """Features and ts are read from dotted paths, whose keys may be any text; other keys are ignored."""
     fields = {"temperature_1": "data.t-1", "temperature_2": "data.class.2", "ts": "meta.event time"}
     payload = {
         "data": {"t-1": 1, "class": {"2": 3}, "temperature_1": 9},
@@ -245,15 +245,15 @@ def test_dotted_paths() -> None:
         "temperature_1": 9,
         "ts": 9,
     }
-    readings, refusals = _decode(payload, fields)
-    assert (readings.ts.tolist(), readings.values.tolist(), refusals) == ([5], [[1, 2, 3, 4]], [])
+    readings, rejected = _decode(payload, fields)
+    assert (readings.ts.tolist(), readings.values.tolist(), rejected) == ([5], [[1, 2, 3, 4]], [])
 
 
-def test_dotted_paths_that_lead_nowhere() -> None:
-    """A payload in which a dotted path ends early is malformed."""
-    readings, refusals = _decode(VALID_PAYLOAD, {"temperature_1": "data.t1"})
+def test_missing_dotted_path() -> None:
+    """A payload without the object that a dotted path goes through is malformed."""
+    readings, rejected = _decode(VALID_PAYLOAD, {"temperature_1": "data.t1"})
     assert len(readings.groups) == 0
-    assert "data" in refusals[0].reason
+    assert "data" in rejected[0].reason
 
 
 @pytest.mark.parametrize(
@@ -271,8 +271,8 @@ def test_dotted_paths_that_lead_nowhere() -> None:
         ({"temperature_1": "a."}, "has an empty part"),
     ],
 )
-def test_fields_that_collide(fields: dict[str, str], reason: str) -> None:
-    """Fields that name no feature, or whose paths collide, are refused before anything is read."""
+def test_invalid_fields(fields: dict[str, str], reason: str) -> None:
+    """Fields that name no feature, or whose paths collide, are rejected when the stage is built."""
     with pytest.raises(ValueError, match=re.escape(reason)):
         _stage(fields)
 
@@ -298,7 +298,7 @@ STAGE = _stage()
 def _count_outcomes(messages: list[InboundMessage]) -> int:
     readings, rejected = STAGE.decode(messages, _arrivals(len(messages)))
     assert all(map(math.isfinite, [*readings.ts, *readings.values.flat]))
-    assert all(refusal.reason for refusal in rejected)
+    assert all(rejection.reason for rejection in rejected)
     assert len(readings.groups) == len(readings.ts) == len(readings.values) == len(readings.arrived_monotonic)
     return len(readings.groups) + len(rejected)
 
@@ -306,7 +306,7 @@ def _count_outcomes(messages: list[InboundMessage]) -> int:
 @QUICK
 @given(st.lists(PAYLOADS, max_size=5))
 def test_each_element_has_one_outcome(payloads: list[Any]) -> None:
-    """Each element of an array is counted exactly once, and all else that arrives is counted once."""
+    """Each element of an array has exactly one outcome, and so has each message that is no array."""
     batch = [_message(json.dumps(payload).encode()) for payload in payloads]
     elements = [len(payload) if isinstance(payload, list) and payload else 1 for payload in payloads]
     assert _count_outcomes(batch) == sum(elements)

@@ -1,4 +1,4 @@
-"""Somebody who listens to a session, and a broker that says what mosquitto never does."""
+"""A listener that records a session's callbacks, and a broker that answers what mosquitto never does."""
 
 import socket
 import threading
@@ -17,13 +17,15 @@ _SESSION_OPTIONS = {field.name for field in fields(SessionOptions)}
 
 @dataclass
 class RecordingListener:
-    """Writes down what a session tells it."""
+    """Records the callbacks of a session."""
 
     messages: list[tuple[str, bytes, Any]] = field(default_factory=list)
+    """Topic, payload, acknowledgement token."""
     redelivered: list[bool] = field(default_factory=list)
+    """DUP flag of each message."""
     requests: list[tuple[str, bytes, str | None, bytes | None]] = field(default_factory=list)
+    """Topic, payload, response topic, correlation data."""
     request_ack_tokens: list[object] = field(default_factory=list)
-    """Of the requests."""
     connect_count: int = 0
     problems: list[str] = field(default_factory=list)
     taken_over_event: threading.Event = field(default_factory=threading.Event)
@@ -47,7 +49,7 @@ class RecordingListener:
         )
         self.request_ack_tokens.append(request.ack_token)
 
-    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, it never waits
+    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002
         for topic, payload, ack_token, redelivered in messages:
             self.redelivered.append(redelivered)
             self.messages.append((topic, payload, ack_token))
@@ -71,13 +73,13 @@ def session(
 
 
 def wait_until_ready(opened: Session) -> None:
-    """Wait for a session."""
+    """Wait until a session is connected and subscribed."""
     wait_until(lambda: opened.ready, "the session is ready")
 
 
 @contextmanager
 def scripted_broker(*answers: Callable[[bytes], bytes]) -> Iterator[int]:
-    """Answer each packet of one client as told, on a real socket: for what mosquitto never says."""
+    """Run a broker for one client that answers its n-th packet by calling the n-th of `answers`."""
 
     def serve() -> None:
         with listener, listener.accept()[0] as connection:

@@ -1,4 +1,4 @@
-"""Whoever publishes writes himself; what the socket has no room for goes out later, whole and in its turn."""
+"""The publishing thread writes to the socket; what does not fit is sent later, whole and in order."""
 
 import socket
 import threading
@@ -17,14 +17,14 @@ LARGE_PAYLOAD = bytes(range(256)) * 2000
 
 
 class _HookedSocket(socket.socket):
-    """One end of a connection, which lets a test do something while it sends."""
+    """One end of a connection that calls `during_send` once while it sends."""
 
     during_send: Callable[[], object] = staticmethod(lambda: None)
 
     def send(self, data: Any, *flags: int) -> int:
         sent = super().send(data, *flags)
-        act, self.during_send = self.during_send, lambda: None
-        act()
+        hook, self.during_send = self.during_send, lambda: None
+        hook()
         return sent
 
 
@@ -32,9 +32,8 @@ class _SocketClient(BulkClient):
     def __init__(self, sock: _HookedSocket) -> None:
         super().__init__(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv311)
         self._given_socket = sock
-        self.on_socket_register_write = lambda *_: (
-            None
-        )  # somebody else calls loop_write, as paho's thread does
+        # With this callback paho leaves writing to `loop_write`, which the tests call.
+        self.on_socket_register_write = lambda *_: None
         self.enable_direct_write()
         self.connect("nowhere")
         self.loop_write()
@@ -44,23 +43,23 @@ class _SocketClient(BulkClient):
 
 
 class _Peer:
-    """The other end."""
+    """The broker's end of the connection."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
 
     def receive(self, client: _SocketClient, size: int) -> bytes:
-        """Return so many bytes, while the client writes what it has in line."""
-        heard = b""
-        while len(heard) < size:
-            heard += self._socket.recv(1 << 16)
+        """Receive at least `size` bytes while the client writes its queued packets."""
+        received = b""
+        while len(received) < size:
+            received += self._socket.recv(1 << 16)
             client.loop_write()
-        return heard
+        return received
 
 
 @pytest.fixture
 def socket_pair() -> Iterator[tuple[_HookedSocket, socket.socket]]:
-    """A connection with little room in it."""
+    """A connection with a small send buffer."""
     near, far = socket.socketpair()
     far.settimeout(TIMEOUT_S)
     near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
@@ -69,19 +68,19 @@ def socket_pair() -> Iterator[tuple[_HookedSocket, socket.socket]]:
 
 
 def test_partial_packet_is_completed_first(socket_pair: tuple[_HookedSocket, socket.socket]) -> None:
-    """What a full socket left of a packet goes out before all that others put in line meanwhile."""
+    """The rest of a partly sent packet is sent before packets that other threads have queued meanwhile."""
     sock, far = socket_pair
     client, broker = _SocketClient(sock), _Peer(far)
     broker.receive(client, 1)
 
-    def another() -> None:
+    def acknowledge_on_another_thread() -> None:
         thread = threading.Thread(target=client.acknowledge, args=([7],))
         thread.start()
         thread.join()
 
-    sock.during_send = another
+    sock.during_send = acknowledge_on_another_thread
     client.publish("a", LARGE_PAYLOAD, qos=1)
-    assert client.want_write(), "there was no room for all of it"
+    assert client.want_write(), "only a part was sent"
     client.acknowledge([8])
     packet = b"\0\1a\0\1" + LARGE_PAYLOAD
     expected = packet + PUBACK + b"\7" + PUBACK + b"\x08"
@@ -89,24 +88,24 @@ def test_partial_packet_is_completed_first(socket_pair: tuple[_HookedSocket, soc
 
 
 def test_full_socket(socket_pair: tuple[_HookedSocket, socket.socket]) -> None:
-    """A packet that finds the socket full is in line, and goes out once there is room."""
+    """A packet for a full socket is queued, and sent once there is room."""
     sock, far = socket_pair
     client, broker = _SocketClient(sock), _Peer(far)
     broker.receive(client, 1)
-    filling = 0
+    filled_size = 0
     with suppress(BlockingIOError):
         while True:
-            filling += sock.send(bytes(999))
+            filled_size += sock.send(bytes(999))
     client.acknowledge([7])
     assert client.want_write()
-    assert broker.receive(client, filling + 4)[filling:] == PUBACK + b"\7"
+    assert broker.receive(client, filled_size + 4)[filled_size:] == PUBACK + b"\7"
     client.acknowledge([8])
-    assert not client.want_write(), "with room it is written at once"
+    assert not client.want_write(), "with room it is sent at once"
     assert broker.receive(client, 4) == PUBACK + b"\x08"
 
 
 def test_nagle_is_off() -> None:
-    """What is small goes out at once too, and not with what comes next."""
+    """Nagle's algorithm is off: a small packet is sent at once and does not wait for the next one."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         client = BulkClient(CallbackAPIVersion.VERSION2)
         client.connect(*server.getsockname())
@@ -117,7 +116,7 @@ def test_nagle_is_off() -> None:
 
 
 def test_receive_buffer_size_is_fixed() -> None:
-    """Under a flood the broker's kernel gathers messages, for ours doesn't make ever more room for them."""
+    """The kernel's receive buffer does not grow, so that a flood collects in the broker's kernel."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
         client = BulkClient(CallbackAPIVersion.VERSION2)
@@ -125,5 +124,5 @@ def test_receive_buffer_size_is_fixed() -> None:
         sock = client.socket()
         assert isinstance(sock, socket.socket)
         with sock:
-            room = socket.SOL_SOCKET, socket.SO_RCVBUF
-            assert sock.getsockopt(*room) == other.getsockopt(*room)
+            buffer_size = socket.SOL_SOCKET, socket.SO_RCVBUF
+            assert sock.getsockopt(*buffer_size) == other.getsockopt(*buffer_size)

@@ -19,7 +19,7 @@ from tests.support.processes import Proxy, connect_client
 @pytest.mark.parametrize("bulk", [True, False])
 @pytest.mark.parametrize("version", ["5", "3.1.1", "auto"])
 def test_versions(mosquitto: Mosquitto, version: str, *, bulk: bool) -> None:
-    """A message comes in and goes out in each version of the protocol, read in bulk or by paho."""
+    """A message is received and one is published in each protocol version, in bulk or by paho."""
     listener = RecordingListener()
     with (
         connect_client(mosquitto.port, "out") as other,
@@ -27,15 +27,15 @@ def test_versions(mosquitto: Mosquitto, version: str, *, bulk: bool) -> None:
     ):
         wait_until_ready(own)
         other.publish("in/a", b"hello")
-        wait_until(lambda: listener.messages, "the message comes in")
+        wait_until(lambda: listener.messages, "the message arrives")
         assert listener.messages[0][:2] == ("in/a", b"hello")
-        number = own.publish("out", b"answer")
-        wait_until(lambda: number in own.take_delivered(), "the broker confirms")
-        wait_until(lambda: other.texts("out") == ["answer"], "the message goes out")
+        message_id = own.publish("out", b"answer")
+        wait_until(lambda: message_id in own.take_delivered(), "the broker confirms")
+        wait_until(lambda: other.texts("out") == ["answer"], "the answer is published")
 
 
 def test_falls_back_to_v311() -> None:
-    """`auto` takes 3.1.1 where the broker says that it doesn't speak 5."""
+    """`auto` uses MQTT 3.1.1 if the broker answers that it does not support 5."""
     broker = EmbeddedBroker()
     broker.start()
     listener = RecordingListener()
@@ -46,7 +46,7 @@ def test_falls_back_to_v311() -> None:
 
 
 def test_network_error_is_no_reason_to_fall_back(tmp_path: Path, new_broker: BrokerFactory) -> None:
-    """A broker that was absent first is spoken to in MQTT 5 all the same."""
+    """MQTT 5 is used all the same with a broker that was absent at first."""
     broker = new_broker()
     listener = RecordingListener()
     with session(broker.port, listener, filters=["in/+"]) as own:
@@ -58,16 +58,16 @@ def test_network_error_is_no_reason_to_fall_back(tmp_path: Path, new_broker: Bro
 
 
 def test_repeated_problem_is_reported_once() -> None:
-    """Attempts that fail alike are one line in the log."""
+    """Attempts to connect that fail in the same way are reported once."""
     listener = RecordingListener()
     with session(free_port(), listener) as own:
         wait_until(lambda: listener.problems, "the attempt fails")
-        own._on_connect_fail(None, None)  # noqa: SLF001, a second failure without waiting for the pause
+        own._on_connect_fail(None, None)  # noqa: SLF001, a second failure without waiting for the reconnect delay
         assert len([text for text in listener.problems if text == listener.problems[-1]]) == 1
 
 
 def test_subscriptions_come_back(new_broker: BrokerFactory) -> None:
-    """A broker that was restarted and forgot everything is subscribed to again."""
+    """After a restart of a broker that keeps nothing, the session subscribes again."""
     broker = new_broker()
     broker.start()
     listener = RecordingListener()
@@ -76,19 +76,19 @@ def test_subscriptions_come_back(new_broker: BrokerFactory) -> None:
     ) as own:
         wait_until_ready(own)
         broker.stop()
-        wait_until(lambda: not own.ready, "the break is noticed")
+        wait_until(lambda: not own.ready, "the lost connection is noticed")
         broker.start()
         wait_until_ready(own)
         with connect_client(broker.port, "born") as other:
             other.publish("in/a", b"again")
-            wait_until(lambda: listener.messages, "the message comes in")
-            wait_until(lambda: other.texts("born") == ["online"], "the birth message is there again")
+            wait_until(lambda: listener.messages, "the message arrives")
+            wait_until(lambda: other.texts("born") == ["online"], "the birth is published again")
     assert listener.connect_count == 2
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-def test_unacknowledged_comes_again(mosquitto: Mosquitto, version: str) -> None:
-    """What was acknowledged stays away after a break; what wasn't comes again, marked; old receipts lapse."""
+def test_unacknowledged_messages_are_redelivered(mosquitto: Mosquitto, version: str) -> None:
+    """After a reconnect only unacknowledged messages are redelivered, with DUP; old tokens have no effect."""
     proxy = Proxy(mosquitto.port)
     listener = RecordingListener()
     with (
@@ -98,25 +98,25 @@ def test_unacknowledged_comes_again(mosquitto: Mosquitto, version: str) -> None:
         wait_until_ready(own)
         other.publish("in/a", b"first")
         other.publish("in/a", b"second")
-        wait_until(lambda: len(listener.messages) == 2, "both come in")
+        wait_until(lambda: len(listener.messages) == 2, "both arrive")
         own.acknowledge([listener.messages[0][2]])
-        number = own.publish("out", b"")  # confirmed only after the acknowledgement before it was read
-        wait_until(lambda: number in own.take_delivered(), "the broker read the acknowledgement")
-        late = listener.messages[1][2]
+        message_id = own.publish("out", b"")  # confirmed after the broker has read the acknowledgement
+        wait_until(lambda: message_id in own.take_delivered(), "the broker read the acknowledgement")
+        old_token = listener.messages[1][2]
         proxy.disconnect_all()
-        wait_until(lambda: len(listener.messages) == 3, "one comes again")
+        wait_until(lambda: len(listener.messages) == 3, "one arrives again")
         wait_until_ready(own)
         assert listener.messages[2][1] == b"second"
-        own.acknowledge([late])
+        own.acknowledge([old_token])
         proxy.disconnect_all()
-        wait_until(lambda: len(listener.messages) == 4, "the lapsed receipt acknowledged nothing")
+        wait_until(lambda: len(listener.messages) == 4, "the old token acknowledged nothing")
         assert listener.messages[3][1] == b"second"
         assert listener.redelivered == [False, False, True, True]
     proxy.close()
 
 
 def test_will(mosquitto: Mosquitto) -> None:
-    """Whoever leaves says so, and the broker says it for whoever can't."""
+    """The will is published by a session that stops, and by the broker if the connection is lost."""
     with connect_client(mosquitto.port, "status") as other:
         proxy = Proxy(mosquitto.port)
         options: dict[str, Any] = {
@@ -125,11 +125,11 @@ def test_will(mosquitto: Mosquitto) -> None:
         }
         with session(proxy.port, RecordingListener(), **options) as own:
             wait_until_ready(own)
-            wait_until(lambda: other.texts("status") == ["online"], "it says online")
+            wait_until(lambda: other.texts("status") == ["online"], "it publishes online")
             proxy.disconnect_all()
-            wait_until(lambda: other.texts("status")[:3] == ["online", "offline", "online"], "it comes back")
+            wait_until(lambda: other.texts("status")[:3] == ["online", "offline", "online"], "it reconnects")
             wait_until_ready(own)
-        wait_until(lambda: other.texts("status")[-1] == "offline", "it says offline")
+        wait_until(lambda: other.texts("status")[-1] == "offline", "it publishes offline")
         proxy.close()
 
 
@@ -140,7 +140,7 @@ def test_will(mosquitto: Mosquitto) -> None:
 def test_wrong_password(
     tmp_path: Path, new_broker: BrokerFactory, login: dict[str, str], expected: str
 ) -> None:
-    """A refused login is told with the broker's word, what to look at, and without the password."""
+    """A refused login is reported with the broker's reason and the settings to check, not the password."""
     (tmp_path / "passwords").write_text("")
     broker = new_broker("allow_anonymous false", f"password_file {tmp_path / 'passwords'}")
     broker.start()
@@ -155,7 +155,7 @@ def test_wrong_password(
 
 
 def test_refused_subscription() -> None:
-    """A filter that the broker doesn't grant keeps the session from being ready, with the filter's name."""
+    """A session whose input filter is refused is not ready, and its problem names the filter."""
     listener = RecordingListener()
     connack = b"\x20\x02\x00\x00"
     with (
@@ -168,24 +168,24 @@ def test_refused_subscription() -> None:
 
 
 def test_peer_without_response(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A peer that takes the connection and says nothing is told of, and not waited for in silence."""
+    """A peer that accepts the connection and sends nothing is reported after a while."""
     monkeypatch.setattr("monitor.mqtt.version_probe._TIMEOUT_S", 1)
-    ear = RecordingListener()
+    listener = RecordingListener()
     with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        session(listener.getsockname()[1], ear) as own,
+        socket.create_server(("127.0.0.1", 0)) as server,
+        session(server.getsockname()[1], listener) as own,
     ):
-        wait_until(lambda: ear.problems, "it is told")
+        wait_until(lambda: listener.problems, "it is reported")
         assert own.problem.endswith("takes the connection and doesn't answer as an MQTT broker does")
 
 
 def test_taken_over() -> None:
-    """The one that lost its id to another is told so and stays away."""
+    """A session whose client id was taken over reports it and does not reconnect."""
     listener = RecordingListener()
     connack, taken_over = b"\x20\x03\x00\x00\x00", b"\xe0\x02\x8e\x00"
     with (
         scripted_broker(lambda _: connack + taken_over) as port,
         session(port, listener, version="5") as own,
     ):
-        wait_until(listener.taken_over_event.is_set, "it is told")
+        wait_until(listener.taken_over_event.is_set, "it is reported")
         assert own.problem == "another client has taken over the client id"

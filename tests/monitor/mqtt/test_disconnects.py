@@ -1,4 +1,4 @@
-"""What a session says of the end of its connection, and of a broker that is elsewhere from now on."""
+"""What a session reports when its connection ends, and when it moves to another broker."""
 
 from typing import Any
 
@@ -30,35 +30,35 @@ DUPLICATE_ID_HINT = "without a reason; is the client id used twice?"
 def test_end_of_a_connection(
     tls: dict[str, Any], reason: ReasonCode, connected_for_s: float | None, expected: str
 ) -> None:
-    """Only a connection that ends soon looks like one that another client with this id threw out."""
+    """Only a connection that ends soon is reported as possibly ended by another client with this id."""
     settings = MqttSettings.model_validate({"host": "h", "tls": tls})
     assert connection_lost(settings, reason, connected_for_s) == f"the connection to h:1883 broke: {expected}"
 
 
 def test_reconnect_to_another_broker(new_broker: BrokerFactory) -> None:
-    """A session that moves says where to, and of the connection that it leaves nothing is said."""
-    here = new_broker()
-    here.start()
-    there = new_broker()
-    there.start()
+    """A session that moves reports the new address, and not the end of the old connection."""
+    first = new_broker()
+    first.start()
+    second = new_broker()
+    second.start()
     listener = RecordingListener()
-    with session(here.port, listener) as own:
+    with session(first.port, listener) as own:
         wait_until_ready(own)
-        own.reconnect_to(MqttSettings(port=there.port))
-        wait_until(lambda: listener.connect_count == 2, "it is there")
-        assert listener.problems == [f"the connection moves to 127.0.0.1:{there.port}"]
+        own.reconnect_to(MqttSettings(port=second.port))
+        wait_until(lambda: listener.connect_count == 2, "it is connected to the second")
+        assert listener.problems == [f"the connection moves to 127.0.0.1:{second.port}"]
         assert own.problem == ""
-        there.stop()
-        wait_until(lambda: len(listener.problems) == 2, "the end of that one is said")
-        assert f"the connection to 127.0.0.1:{there.port} broke" in listener.problems[1]
+        second.stop()
+        wait_until(lambda: len(listener.problems) == 2, "the end of the second connection is reported")
+        assert f"the connection to 127.0.0.1:{second.port} broke" in listener.problems[1]
 
 
 def test_reconnect_to_without_a_connection(new_broker: BrokerFactory) -> None:
-    """What is said of the former address doesn't stay while it has yet to try the new one."""
-    there, nowhere = new_broker(), free_port()
-    there.start()
-    with session(nowhere, RecordingListener()) as own:
-        wait_until(lambda: f"{nowhere}: " in own.problem, "nobody is there")
-        own.reconnect_to(MqttSettings(port=there.port))
-        assert f":{nowhere}" not in own.problem
+    """A problem with the old address is no longer reported once the session moves."""
+    broker, closed_port = new_broker(), free_port()
+    broker.start()
+    with session(closed_port, RecordingListener()) as own:
+        wait_until(lambda: f"{closed_port}: " in own.problem, "the connection is refused")
+        own.reconnect_to(MqttSettings(port=broker.port))
+        assert f":{closed_port}" not in own.problem
         wait_until_ready(own)

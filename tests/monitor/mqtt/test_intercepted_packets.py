@@ -1,4 +1,4 @@
-"""What is peeled off a connection is what paho would have read, however the bytes are split."""
+"""The intercepting socket delivers what paho would have read, however the bytes are split."""
 
 import os
 import subprocess
@@ -38,45 +38,45 @@ def _encode_packet(first: int, body: bytes) -> bytes:
 
 @st.composite
 def publishes(draw: st.DrawFn, protocol: MQTTProtocolVersion) -> bytes:
-    """Return a PUBLISH packet of any kind."""
+    """Draw a PUBLISH packet of any kind."""
     qos = draw(st.sampled_from([0, 1, 1, 2]))
     topic = draw(
         st.sampled_from([b"a", b"plant/x/reading", b"base/info", b"\xff", "ä/ö".encode(), b"t" * 300])
     )
-    number = draw(st.integers(1, 65535)).to_bytes(2) if qos else b""
+    packet_id = draw(st.integers(1, 65535)).to_bytes(2) if qos else b""
     properties = b""
     if protocol == V5:
-        text = draw(st.sampled_from([b"", b"\x01\x01", b"\x26\0\1k" + b"\0\xc8" + b"v" * 200]))
-        properties = _encode_length(len(text)) + text
+        content = draw(st.sampled_from([b"", b"\x01\x01", b"\x26\0\1k" + b"\0\xc8" + b"v" * 200]))
+        properties = _encode_length(len(content)) + content
     payload = draw(st.one_of(st.binary(max_size=200), st.just(b"x" * 20_000)))
     flags = draw(st.sampled_from([0, 8])) | qos << 1 | draw(st.sampled_from([0, 1]))
-    return _encode_packet(0x30 | flags, len(topic).to_bytes(2) + topic + number + properties + payload)
+    return _encode_packet(0x30 | flags, len(topic).to_bytes(2) + topic + packet_id + properties + payload)
 
 
 def streams(protocol: MQTTProtocolVersion) -> st.SearchStrategy[list[bytes]]:
-    """Return packets that a broker may send."""
+    """Return a strategy for the packets that a broker may send."""
     suback = _encode_packet(0x90, b"\0\1" + (b"\0" if protocol == V5 else b"") + b"\0")
     return st.lists(st.one_of(publishes(protocol), st.sampled_from([b"\xd0\0", suback])), max_size=12)
 
 
 class FakeSocket:
-    """A socket that gives one piece after the other."""
+    """A socket that receives one chunk after the other."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = [piece for piece in chunks if piece]
+        self._chunks = [chunk for chunk in chunks if chunk]
         self.sent = b""
 
     def recv(self, size: int) -> bytes:
         if not self._chunks:
             raise BlockingIOError
-        piece, self._chunks[0] = self._chunks[0][:size], self._chunks[0][size:]
+        data, self._chunks[0] = self._chunks[0][:size], self._chunks[0][size:]
         if not self._chunks[0]:
             del self._chunks[0]
-        return piece
+        return data
 
-    def recv_into(self, room: memoryview) -> int:
-        data = self.recv(len(room))
-        room[: len(data)] = data
+    def recv_into(self, buffer: memoryview) -> int:
+        data = self.recv(len(buffer))
+        buffer[: len(data)] = data
         return len(data)
 
     def send(self, data: bytes) -> int:
@@ -96,7 +96,7 @@ class FakeSocket:
 
 
 class RecordingClient:
-    """A paho client on a wire, and what it heard by way of its parser and past it."""
+    """A client on a fake socket that records its messages: intercepted, and by paho's parser."""
 
     def __init__(self, protocol: MQTTProtocolVersion, chunks: Iterable[bytes], *, intercepts: bool) -> None:
         self.messages: list[tuple[str, bytes, int, bool]] = []
@@ -109,13 +109,13 @@ class RecordingClient:
         client.on_message = self._on_message
         client.on_subscribe = self._on_subscribe
         if intercepts:
-            client.intercept(lambda found, _: self.messages.extend(found), (PASSTHROUGH_PREFIX,))
+            client.intercept(lambda packets, _: self.messages.extend(packets), (PASSTHROUGH_PREFIX,))
         client.connect("nowhere")
         for _ in range(100_000):
             code = client.loop_read()
             self.error_codes += [code] * bool(code)
-            peeler: Any = client.socket()
-            if code or (self.fake_socket.is_empty and not (intercepts and peeler.pending())):
+            connection: Any = client.socket()
+            if code or (self.fake_socket.is_empty and not (intercepts and connection.pending())):
                 break
 
     def _on_message(self, _: Any, __: Any, message: paho.MQTTMessage) -> None:
@@ -123,12 +123,9 @@ class RecordingClient:
             topic = message.topic
         except UnicodeDecodeError:
             topic = UNDECODABLE_TOPIC
-        into = (
-            self.paho_messages
-            if message.qos == 2 or topic.encode().startswith(PASSTHROUGH_PREFIX)
-            else self.messages
-        )
-        into.append((topic, message.payload, message.mid, message.dup))
+        stays_with_paho = message.qos == 2 or topic.encode().startswith(PASSTHROUGH_PREFIX)
+        messages = self.paho_messages if stays_with_paho else self.messages
+        messages.append((topic, message.payload, message.mid, message.dup))
 
     def _on_subscribe(self, *_: Any) -> None:
         self.suback_count += 1
@@ -142,105 +139,109 @@ class _FakeSocketClient(BulkClient):
 
 
 def _split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
-    places = sorted({cut % (len(data) + 1) for cut in cuts})
-    return [data[begin:end] for begin, end in zip([0, *places], [*places, len(data)], strict=True)]
+    positions = sorted({cut % (len(data) + 1) for cut in cuts})
+    return [data[begin:end] for begin, end in zip([0, *positions], [*positions, len(data)], strict=True)]
 
 
 @pytest.mark.parametrize("protocol", [V5, V311])
 @given(data=st.data())
 def test_same_as_paho(protocol: MQTTProtocolVersion, data: st.DataObject) -> None:
-    """Peeled or not, the same messages come in the same order, and all else reaches paho."""
+    """Intercepted or not, the same messages arrive in the same order, and all other packets reach paho."""
     stream = b"".join(data.draw(streams(protocol)))
-    pieces = _split(stream, data.draw(st.lists(st.integers(0, 1 << 16), max_size=20)))
-    plain, peeled = (
-        RecordingClient(protocol, pieces, intercepts=False),
-        RecordingClient(protocol, pieces, intercepts=True),
+    chunks = _split(stream, data.draw(st.lists(st.integers(0, 1 << 16), max_size=20)))
+    plain, intercepting = (
+        RecordingClient(protocol, chunks, intercepts=False),
+        RecordingClient(protocol, chunks, intercepts=True),
     )
-    assert peeled.messages == plain.messages
-    assert (peeled.paho_messages, peeled.suback_count) == (plain.paho_messages, plain.suback_count)
-    assert peeled.fake_socket.sent == plain.fake_socket.sent
-    assert peeled.error_codes == plain.error_codes == []
+    assert intercepting.messages == plain.messages
+    assert (intercepting.paho_messages, intercepting.suback_count) == (
+        plain.paho_messages,
+        plain.suback_count,
+    )
+    assert intercepting.fake_socket.sent == plain.fake_socket.sent
+    assert intercepting.error_codes == plain.error_codes == []
 
 
 @pytest.mark.parametrize("protocol", [V5, V311])
 @given(tail=st.binary(max_size=60), cuts=st.lists(st.integers(0, 80), max_size=5))
 def test_arbitrary_bytes(protocol: MQTTProtocolVersion, tail: bytes, cuts: list[int]) -> None:
-    """After any bytes at all nothing is raised, and what made sense before them has been delivered."""
-    good = _encode_packet(0x30, b"\0\1a" + (b"\0" if protocol == V5 else b"") + b"payload")
+    """Arbitrary bytes raise nothing, and the valid packet before them is returned."""
+    valid = _encode_packet(0x30, b"\0\1a" + (b"\0" if protocol == V5 else b"") + b"payload")
     parser = PacketParser(has_properties=protocol == V5, passthrough_prefixes=())
-    found = [publish for piece in _split(good + tail, cuts) for publish in parser.feed(piece)[0]]
-    assert found[0] == ("a", b"payload", 0, False)
+    packets = [publish for chunk in _split(valid + tail, cuts) for publish in parser.feed(chunk)[0]]
+    assert packets[0] == ("a", b"payload", 0, False)
 
 
 @pytest.mark.parametrize("protocol", [V5, V311])
 @given(data=st.data())
 def test_pubacks(protocol: MQTTProtocolVersion, data: st.DataObject) -> None:
-    """Of the packets that say that one of ours arrived those are taken out that somebody knows of."""
-    numbers = data.draw(st.lists(st.integers(1, 65535), max_size=20))
+    """Those PUBACKs are taken out of the stream for which `on_puback` returns True."""
+    packet_ids = data.draw(st.lists(st.integers(1, 65535), max_size=20))
     tails = st.sampled_from([b"", b"\x10", b"\x97\0"] if protocol == V5 else [b""])
-    reasons = [data.draw(tails) for _ in numbers]
+    reasons = [data.draw(tails) for _ in packet_ids]
     pubacks = [
-        _encode_packet(0x40, n.to_bytes(2) + reason) for n, reason in zip(numbers, reasons, strict=True)
+        _encode_packet(0x40, packet_id.to_bytes(2) + reason)
+        for packet_id, reason in zip(packet_ids, reasons, strict=True)
     ]
     others = data.draw(st.lists(publishes(protocol), max_size=3))
     stream = b"".join([*pubacks[:10], *others, *pubacks[10:]])
-    heard: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
 
-    def confirmed(number: int, reason: int) -> bool:
-        heard.append((number, reason))
-        return number % 2 == 0
+    def on_puback(packet_id: int, reason_code: int) -> bool:
+        calls.append((packet_id, reason_code))
+        return packet_id % 2 == 0
 
-    parser = PacketParser(has_properties=protocol == V5, passthrough_prefixes=(), on_puback=confirmed)
-    pieces = _split(stream, data.draw(st.lists(st.integers(0, 1 << 16), max_size=20)))
-    left = b"".join(parser.feed(piece)[1] for piece in pieces)
-    assert heard == [(n, int.from_bytes(reason[:1])) for n, reason in zip(numbers, reasons, strict=True)]
-    odd = [puback for puback, number in zip(pubacks, numbers, strict=True) if number % 2]
-    assert [packet for packet in odd if packet not in left] == []
-    assert len(left) == sum(map(len, odd)) + sum(len(p) for p in others if p[0] & 6 == 4)
+    parser = PacketParser(has_properties=protocol == V5, passthrough_prefixes=(), on_puback=on_puback)
+    chunks = _split(stream, data.draw(st.lists(st.integers(0, 1 << 16), max_size=20)))
+    rest = b"".join(parser.feed(chunk)[1] for chunk in chunks)
+    assert calls == [(n, int.from_bytes(reason[:1])) for n, reason in zip(packet_ids, reasons, strict=True)]
+    odd = [puback for puback, packet_id in zip(pubacks, packet_ids, strict=True) if packet_id % 2]
+    assert [packet for packet in odd if packet not in rest] == []
+    assert len(rest) == sum(map(len, odd)) + sum(len(p) for p in others if p[0] & 6 == 4)
 
 
 def test_invalid_puback_reaches_paho() -> None:
-    """A confirmation of nothing is paho's to complain of."""
+    """A PUBACK without a packet identifier is left to paho, which reports it."""
     parser = PacketParser(has_properties=True, passthrough_prefixes=(), on_puback=lambda _, __: True)
     assert parser.feed(b"\x40\1\1\x40\0") == ([], b"\x40\1\1\x40\0")
 
 
 def test_invalid_length_reaches_paho() -> None:
-    """A length that can't be is paho's to complain of, as it does without us."""
+    """An invalid packet length is left to paho, which reports it as it does without interception."""
     stream = b"\xd0\0" + b"\x30\xff\xff\xff\xff\xff" + b"more"
-    plain, peeled = (RecordingClient(V5, [stream], intercepts=peels) for peels in (False, True))
-    assert peeled.error_codes == plain.error_codes != []
+    plain, intercepting = (RecordingClient(V5, [stream], intercepts=value) for value in (False, True))
+    assert intercepting.error_codes == plain.error_codes != []
 
 
 def test_large_packet() -> None:
-    """A packet of 30 MB in small pieces is put together once, not once a piece."""
+    """A packet of 30 MB in small chunks is assembled once, not once per chunk."""
     payload = bytes(30_000_000)
     stream = _encode_packet(0x30, b"\0\1a" + payload)
     parser = PacketParser(has_properties=False, passthrough_prefixes=())
-    found = []
+    packets = []
     for begin in range(0, len(stream), 1 << 16):
-        found += parser.feed(stream[begin : begin + (1 << 16)])[0]
-    assert found == [("a", payload, 0, False)]
+        packets += parser.feed(stream[begin : begin + (1 << 16)])[0]
+    assert packets == [("a", payload, 0, False)]
 
 
 def test_any_packet_answers_a_ping() -> None:
-    """Whatever comes after a PINGREQ answers it: in a flood the broker's own stands behind readings."""
+    """Any packet after a PINGREQ counts as its answer: in a flood the PINGRESP is queued behind readings."""
     reading = _encode_packet(0x30, b"\0\1a\0x")
     client = _FakeSocketClient(CallbackAPIVersion.VERSION2, protocol=V5)
     client.fake_socket = FakeSocket([reading, reading])
-    got: list[Any] = []
-    client.intercept(lambda found, _: got.extend(found), ())
+    delivered: list[Any] = []
+    client.intercept(lambda packets, _: delivered.extend(packets), ())
     client.connect("nowhere")
     connection: Any = client.socket()
     connection.send(b"\xc0\0")
     assert connection.recv(2) == b"\xd0\0"
     with pytest.raises(BlockingIOError):
         connection.recv(2)
-    assert len(got) == 2
+    assert len(delivered) == 2
 
 
 def test_callback_error_is_not_a_socket_error() -> None:
-    """What fails in whoever takes the messages is no error of the socket that paho would pass over."""
+    """An exception of the callback is not taken for an error of the socket, which paho would ignore."""
     client = _FakeSocketClient(CallbackAPIVersion.VERSION2, protocol=V311)
     client.fake_socket = FakeSocket([_encode_packet(0x30, b"\0\1ax")])
 
@@ -258,17 +259,17 @@ def test_acknowledgements_in_one_write() -> None:
     client = _FakeSocketClient(CallbackAPIVersion.VERSION2, protocol=V311)
     client.fake_socket = FakeSocket([])
     client.connect("nowhere")
-    before = len(client.fake_socket.sent)
+    connect_size = len(client.fake_socket.sent)
     client.acknowledge([1, 258])
     client.acknowledge([])
     client.loop_write()
-    assert client.fake_socket.sent[before:] == b"\x40\2\0\1\x40\2\1\2"
+    assert client.fake_socket.sent[connect_size:] == b"\x40\2\0\1\x40\2\1\2"
 
 
 def test_oldest_paho(tmp_path: Path) -> None:
-    """The same holds for the oldest paho that pyproject.toml allows."""
+    """All tests of this file pass with the oldest paho that pyproject.toml allows."""
     if "SENSOR_MONITOR_PAHO" in os.environ:
-        return  # this is the run within
+        return  # this is the inner run
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--disable-pip-version-check"]
     done = subprocess.run(
         [*pip, "--target", tmp_path, "paho-mqtt==2.1.0"], capture_output=True, text=True, check=False
@@ -286,6 +287,6 @@ def test_oldest_paho(tmp_path: Path) -> None:
 
 
 def test_paho_is_the_one_asked_for() -> None:
-    """The run within really has the other paho."""
+    """The inner run really uses the other paho."""
     installed = version("paho-mqtt")
     assert installed == os.environ.get("SENSOR_MONITOR_PAHO", installed)

@@ -1,4 +1,4 @@
-"""Packets taken out of a stream one by one: where they end, what stays, and what is known again."""
+"""The packet parser: where packets end, which stay in the stream, and which topics are cached."""
 
 import pytest
 
@@ -17,13 +17,13 @@ def _encode_packet(first: int, body: bytes) -> bytes:
 
 @pytest.mark.parametrize("size", [100, 127, 128, 129, 16_383, 16_384])
 def test_packet_split_at_any_byte(size: int) -> None:
-    """A packet whose length takes one, two or three bytes may end in the middle of anything."""
+    """A packet whose length takes one, two or three bytes may be split at any byte."""
     packet = _encode_packet(0x32, b"\0\1a\1\2" + bytes(size - 5))
     for cut in [*range(10), size - 1, size, size + 1]:
         parser = PacketParser(has_properties=False, passthrough_prefixes=())
-        found = [parser.feed(piece) for piece in (packet[:cut], packet[cut:] + packet)]
-        both = [publish for publishes, _ in found for publish in publishes]
-        assert both == [("a", bytes(size - 5), 0x102, False)] * 2
+        results = [parser.feed(chunk) for chunk in (packet[:cut], packet[cut:] + packet)]
+        packets = [publish for publishes, _ in results for publish in publishes]
+        assert packets == [("a", bytes(size - 5), 0x102, False)] * 2
 
 
 @pytest.mark.parametrize(
@@ -32,33 +32,33 @@ def test_packet_split_at_any_byte(size: int) -> None:
         b"",
         b"\0",
         b"\0\1",
-        b"\0\1a",  # no identifier
+        b"\0\1a",  # no packet identifier
         b"\0\1a\1",
         b"\0\1a\1\2",  # no properties
-        b"\0\1a\1\2\1",  # more of them than there is
+        b"\0\1a\1\2\1",  # properties longer than the packet
         b"\0\1a\1\2\x80",
         b"\0\1a\1\2\xff\xff\xff\xff",
-        b"\0\0\1\2\0",  # no topic
+        b"\0\0\1\2\0",  # empty topic
         b"\0\x09base/info\1\2\0",
         b"\1\1a\1\2\0",
     ],
 )
-@pytest.mark.parametrize("known", [True, False])
-def test_other_packets_stay_in_the_stream(body: bytes, *, known: bool) -> None:
-    """What is no whole PUBLISH packet, or not for us, stays in the stream, whatever follows it."""
+@pytest.mark.parametrize("cached", [True, False])
+def test_other_packets_stay_in_the_stream(body: bytes, *, cached: bool) -> None:
+    """A malformed PUBLISH packet, or one with a passed-through topic, stays in the stream."""
     parser = PacketParser(has_properties=True, passthrough_prefixes=(PASSTHROUGH_PREFIX,))
-    good = _encode_packet(0x32, b"\0\1a\1\2\0")
-    for tail in (b"", good, bytes(300)):
-        if known:
-            assert parser.feed(good) == ([("a", b"", 0x102, False)], b"")
+    valid = _encode_packet(0x32, b"\0\1a\1\2\0")
+    for tail in (b"", valid, bytes(300)):
+        if cached:
+            assert parser.feed(valid) == ([("a", b"", 0x102, False)], b"")
         packet = _encode_packet(0x32, body)
         publishes, rest = parser.feed(packet + tail)
         assert rest[: len(packet)] == packet
-        assert len(publishes) == (tail == good)
+        assert len(publishes) == (tail == valid)
 
 
 def test_topics_are_cached() -> None:
-    """A topic is the same text each time; of topics without end only some are kept."""
+    """A cached topic is the same object each time; the cache is bounded."""
     parser = PacketParser(has_properties=False, passthrough_prefixes=())
     packets = [_encode_packet(0x30, b"\0\5%05d" % number) for number in range(10_000)]
     first, second = ([topic for topic, *_ in parser.feed(b"".join(packets))[0]] for _ in range(2))
@@ -68,7 +68,7 @@ def test_topics_are_cached() -> None:
 
 
 def test_long_topics_are_not_cached() -> None:
-    """Long topics are not kept: thousands of them would take hundreds of megabytes."""
+    """Long topics are not cached: thousands of them would take hundreds of megabytes."""
     parser = PacketParser(has_properties=False, passthrough_prefixes=())
     packet = _encode_packet(0x30, b"\xff\xff" + b"t" * 65_535)
     [(first, *_)], [(second, *_)] = (parser.feed(packet)[0] for _ in range(2))

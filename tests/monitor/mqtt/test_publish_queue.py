@@ -1,4 +1,4 @@
-"""Messages with QoS 1 go out as paho would send them, in their order, and again until they arrived."""
+"""QoS 1 messages are sent as paho would send them, in order, and again until they are confirmed."""
 
 import threading
 from itertools import count, pairwise
@@ -25,7 +25,7 @@ PUBLISH_QOS_1, DISCONNECT = 0x32, 0xE0
 
 
 class RecordingConnection:
-    """A connection that keeps what is sent on it."""
+    """A connection that records the packets sent on it."""
 
     def __init__(
         self, publish_queue: PublishQueue, first_packet_id: int = 1, max_in_flight: int = 10
@@ -39,7 +39,7 @@ class RecordingConnection:
         )
 
     def payloads(self) -> list[bytes]:
-        """Return the payloads, behind the topic `t`: each is one byte."""
+        """Return the payloads, one byte each; the topic is `t`."""
         return [packet[-1:] for packet in self.packets]
 
     def packet_ids(self) -> list[int]:
@@ -61,33 +61,33 @@ def _publish(publish_queue: PublishQueue, *payloads: bytes) -> list[int | None]:
 
 
 def test_in_flight_limit() -> None:
-    """No more are on the line at once than may be; with each confirmation the next one follows."""
+    """No more than `max_in_flight` messages are unconfirmed; each confirmation lets the next one follow."""
     publish_queue, delivered = _make_queue()
     connection = RecordingConnection(publish_queue, max_in_flight=2)
-    numbers = _publish(publish_queue, b"a", b"b", b"c", b"d")
+    message_ids = _publish(publish_queue, b"a", b"b", b"c", b"d")
     assert connection.payloads() == [b"a", b"b"]
     assert publish_queue.on_puback(2, 0)
     assert publish_queue.on_puback(1, 0)
     assert connection.payloads() == [b"a", b"b", b"c", b"d"]
-    assert delivered == [numbers[1], numbers[0]]
+    assert delivered == [message_ids[1], message_ids[0]]
     assert connection.dup_flags() == [False] * 4
 
 
 def test_refused_message_is_not_resent() -> None:
-    """A message that the broker refuses isn't sent again, and is told as such: each one."""
+    """A message that the broker refuses is not sent again, and each one is reported."""
     delivered: list[int] = []
     refused: list[tuple[str, int]] = []
     publish_queue = PublishQueue(20, delivered.append, lambda topic, reason: refused.append((topic, reason)))
     connection = RecordingConnection(publish_queue)
-    numbers = _publish(publish_queue, b"a", b"b", b"c")
-    assert all(publish_queue.on_puback(*told) for told in ((1, 0x87), (2, 0x87), (3, 0x10)))
-    assert delivered == numbers
+    message_ids = _publish(publish_queue, b"a", b"b", b"c")
+    assert all(publish_queue.on_puback(*puback) for puback in ((1, 0x87), (2, 0x87), (3, 0x10)))
+    assert delivered == message_ids
     assert refused == [("t", 0x87), ("t", 0x87)]
     assert len(connection.packets) == 3
 
 
 def test_invalid_topics() -> None:
-    """What no packet can say is refused at once, and nothing of it stays."""
+    """A topic that no PUBLISH packet may have is refused at once, and nothing of it is queued."""
     publish_queue, _ = _make_queue()
     connection = RecordingConnection(publish_queue)
     for topic in ("a/+", "#", "a\0b", "x" * 65_536):
@@ -98,48 +98,48 @@ def test_invalid_topics() -> None:
 
 
 def test_finish() -> None:
-    """Before the farewell all is confirmed, if it can be; nothing is sent after it."""
+    """`finish` waits until all messages are confirmed; nothing is sent afterwards."""
     publish_queue, _ = _make_queue()
     connection = RecordingConnection(publish_queue, max_in_flight=1)
     _publish(publish_queue, b"a", b"b")
-    ended = threading.Thread(target=publish_queue.finish, args=(TIMEOUT_S,))
-    ended.start()
+    finishing = threading.Thread(target=publish_queue.finish, args=(TIMEOUT_S,))
+    finishing.start()
     assert publish_queue.on_puback(1, 0)
     assert publish_queue.on_puback(2, 0)
-    ended.join(TIMEOUT_S)
-    assert not ended.is_alive()
+    finishing.join(TIMEOUT_S)
+    assert not finishing.is_alive()
     _publish(publish_queue, b"c")
     assert connection.payloads() == [b"a", b"b"]
 
 
 def test_pubacks_of_other_packets() -> None:
-    """A packet that isn't one of these is somebody else's, as is one that was confirmed before."""
+    """A PUBACK for a packet of paho's, or one that was confirmed before, is not the queue's."""
     publish_queue, delivered = _make_queue()
     RecordingConnection(publish_queue)
     _publish(publish_queue, b"a")
-    assert [publish_queue.on_puback(identifier, 0) for identifier in (7, 1, 1)] == [False, True, False]
+    assert [publish_queue.on_puback(packet_id, 0) for packet_id in (7, 1, 1)] == [False, True, False]
     assert len(delivered) == 1
 
 
 def test_unacknowledged_messages_are_resent() -> None:
-    """What isn't confirmed goes out again as the same packets, marked, before all others."""
+    """Unconfirmed messages are sent again with their packet identifiers and DUP set, before all others."""
     publish_queue, delivered = _make_queue()
     first = RecordingConnection(publish_queue, max_in_flight=4)
-    numbers = _publish(publish_queue, b"a", b"b", b"c", b"d")
+    message_ids = _publish(publish_queue, b"a", b"b", b"c", b"d")
     assert publish_queue.on_puback(2, 0)
     publish_queue.on_disconnected()
-    numbers += _publish(publish_queue, b"e")
+    message_ids += _publish(publish_queue, b"e")
     assert not publish_queue.on_puback(9, 0)
     second = RecordingConnection(publish_queue, first_packet_id=40)
     assert first.payloads() == [b"a", b"b", b"c", b"d"]
     assert (second.payloads(), second.packet_ids()) == ([b"a", b"c", b"d", b"e"], [1, 3, 4, 40])
     assert second.dup_flags() == [True, True, True, False]
-    assert all(publish_queue.on_puback(identifier, 0) for identifier in (1, 3, 4, 40))
-    assert sorted(delivered) == numbers
+    assert all(publish_queue.on_puback(packet_id, 0) for packet_id in (1, 3, 4, 40))
+    assert sorted(delivered) == message_ids
 
 
 def test_packet_ids_are_unique() -> None:
-    """An identifier that stands for a packet on the line is given to no other."""
+    """The packet identifier of an unconfirmed message is used for no other."""
     publish_queue, _ = _make_queue()
     connection = RecordingConnection(publish_queue)
     _publish(publish_queue, b"a", b"b")
@@ -151,7 +151,7 @@ def test_packet_ids_are_unique() -> None:
 
 
 def test_queue_is_bounded() -> None:
-    """Beyond so many nothing is taken, until one is confirmed."""
+    """A full queue accepts nothing until a message is confirmed."""
     publish_queue, _ = _make_queue()
     RecordingConnection(publish_queue)
     assert all(a < b for a, b in pairwise(_publish(publish_queue, *[b"x"] * 20)))  # type: ignore[operator]
@@ -170,7 +170,7 @@ def test_queue_is_bounded() -> None:
     ],
 )
 def test_receive_maximum_is_respected(version: str, connack: bytes, max_in_flight: int) -> None:
-    """So many messages go out unconfirmed as the broker says that it takes, but for one, and no more."""
+    """One message less than the broker's Receive Maximum is sent unconfirmed, and no more."""
     packets: list[int] = []
 
     def record_packet(packet: bytes) -> bytes:
@@ -183,7 +183,7 @@ def test_receive_maximum_is_respected(version: str, connack: bytes, max_in_fligh
             wait_until_ready(own)
             for _ in range(300):
                 own.publish("out", b"")
-            wait_until(lambda: len(packets) >= max_in_flight, "as many as may be go out")
+            wait_until(lambda: len(packets) >= max_in_flight, "the limit is reached")
         wait_until(lambda: len(packets) > max_in_flight, "the session ends")
     assert packets == [PUBLISH_QOS_1] * max_in_flight + [DISCONNECT]
 
@@ -201,16 +201,16 @@ def test_receive_maximum_is_respected(version: str, connack: bytes, max_in_fligh
 def test_packets_equal_those_of_paho(
     protocol: MQTTProtocolVersion, size: int, message_properties: MessageProperties | None
 ) -> None:
-    """A packet is what paho makes of the same message, byte for byte."""
+    """A packet equals byte for byte that of paho for the same message."""
     paho_packets: list[bytes] = []
 
     class Plain(paho.Client):
-        def _packet_queue(self, command: int, packet: Any, *_: Any) -> Any:  # noqa: ARG002, paho's
+        def _packet_queue(self, command: int, packet: Any, *_: Any) -> Any:  # noqa: ARG002, paho's signature
             paho_packets.append(bytes(packet))
             return paho.MQTT_ERR_SUCCESS
 
     plain = Plain(CallbackAPIVersion.VERSION2, protocol=protocol)
-    plain._sock = object()  # type: ignore[assignment] # noqa: SLF001, it only asks whether there is one
+    plain._sock = object()  # type: ignore[assignment] # noqa: SLF001, paho only checks that it is not None
     properties = publish_properties(message_properties) if message_properties and protocol == V5 else None
     plain.publish("a/ä", b"x" * size, 1, retain=True, properties=properties)
     plain._sock = None  # noqa: SLF001
@@ -225,7 +225,7 @@ def test_packets_equal_those_of_paho(
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 def test_messages_survive_a_lost_connection(mosquitto: Mosquitto, version: str) -> None:
-    """What was published before a break and during it arrives after it, and is told once."""
+    """Messages published before and during a lost connection arrive after it, each confirmed once."""
     proxy = Proxy(mosquitto.port)
     texts = [str(number) for number in range(100)]
     with (
@@ -234,16 +234,17 @@ def test_messages_survive_a_lost_connection(mosquitto: Mosquitto, version: str) 
     ):
         wait_until_ready(own)
         proxy.pause()
-        numbers = [own.publish("out", text.encode()) for text in texts[:50]]
+        message_ids = [own.publish("out", text.encode()) for text in texts[:50]]
         proxy.disconnect_all()
         proxy.resume()
-        wait_until(lambda: not own.ready, "the break is seen")
-        numbers += [own.publish("out", text.encode()) for text in texts[50:]]
+        wait_until(lambda: not own.ready, "the lost connection is noticed")
+        message_ids += [own.publish("out", text.encode()) for text in texts[50:]]
         delivered: list[int] = []
         wait_until(
-            lambda: delivered.extend(own.take_delivered()) or len(delivered) >= len(texts), "all arrive"
+            lambda: delivered.extend(own.take_delivered()) or len(delivered) >= len(texts),
+            "all are confirmed",
         )
-        assert delivered == numbers
-        wait_until(lambda: other.texts("out")[-1:] == texts[-1:], "all come")
+        assert delivered == message_ids
+        wait_until(lambda: other.texts("out")[-1:] == texts[-1:], "all arrive")
         assert list(dict.fromkeys(other.texts("out"))) == texts
     proxy.close()

@@ -1,4 +1,4 @@
-"""What the broker refuses to take is lost: that is counted and said, and all else goes on."""
+"""Messages that the broker refuses are lost: they are counted and logged, and everything else continues."""
 
 from pathlib import Path
 
@@ -12,12 +12,14 @@ from tests.support.processes import Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY
 
 ALERT_TOPIC = "sensor-monitor/alerts/line1/station7"
-EXPECTED_LOG = f"the broker refuses what is published to '{ALERT_TOPIC}' (reason 135), and nobody gets it"
+EXPECTED_LOG = (
+    f"the broker refuses what is published to '{ALERT_TOPIC}' (reason 135), and these messages are lost"
+)
 
 
 @pytest.fixture
 def acl_broker(tmp_path: Path, new_broker: BrokerFactory) -> Mosquitto:
-    """A broker that takes everything but alerts, and writes down what it denies."""
+    """A broker that refuses alerts and nothing else, and logs what it denies."""
     acl = tmp_path / "acl"
     acl.write_text("topic readwrite #\ntopic deny sensor-monitor/alerts/#\n")
     broker = new_broker("allow_anonymous true", f"acl_file {acl}", "log_type all")
@@ -30,18 +32,18 @@ def _denied_count(broker: Mosquitto) -> int:
 
 
 def test_refusals_are_logged_once_and_all_counted(caplog: pytest.LogCaptureFixture) -> None:
-    """Each refusal is told on, and the log has one a minute at most."""
+    """Each refusal is reported to the listener, and at most one a minute is logged."""
     listener = RecordingListener()
-    confirmations = PublishResults(listener.on_publish_failed)
+    results = PublishResults(listener.on_publish_failed)
     for topic in (ALERT_TOPIC, "other", ALERT_TOPIC):
-        confirmations.add_refused(topic, 135)
+        results.add_refused(topic, 135)
     assert listener.refused_count == 3
     assert [record.getMessage().partition(";")[0] for record in caplog.records] == [EXPECTED_LOG]
 
 
 @pytest.mark.parametrize("bulk", [True, False])
 def test_refused_alerts(tmp_path: Path, acl_broker: Mosquitto, toy_bundle: Path, *, bulk: bool) -> None:
-    """Alerts that the broker's rights forbid are counted, said once and given up; the state still arrives."""
+    """Alerts that the broker's ACL denies are counted, logged once and given up; the state still arrives."""
     monitor = Monitor(
         tmp_path, toy_bundle, acl_broker.port, "[alerts]\nclear_after = 1", f"bulk = {str(bulk).lower()}"
     )
@@ -56,7 +58,7 @@ def test_refused_alerts(tmp_path: Path, acl_broker: Mosquitto, toy_bundle: Path,
             )
             wait_until(
                 lambda: (
-                    [told["state"] for told in other.payloads("sensor-monitor/state/")][-1:] == ["normal"]
+                    [status["state"] for status in other.payloads("sensor-monitor/state/")][-1:] == ["normal"]
                 ),
                 "the state arrives",
             )
@@ -65,17 +67,31 @@ def test_refused_alerts(tmp_path: Path, acl_broker: Mosquitto, toy_bundle: Path,
         with run_monitor(monitor):
             other.publish(TOPIC, reading(1000 + 5 * len(values_sequence), FAULTY))
             wait_until(lambda: monitor.metric("messages_refused_total") == 1, "the next one is refused")
-        assert _denied_count(acl_broker) == 3, "none was sent again"
+        assert _denied_count(acl_broker) == 3, "none was published again"
 
 
 @pytest.mark.parametrize("bulk", [True, False])
 def test_accepted_publishes_are_not_counted(acl_broker: Mosquitto, *, bulk: bool) -> None:
-    """Of messages with and without refusal all are answered, and only what was refused is told as such."""
+    """Accepted and refused messages are all answered, and only the refused one is reported as refused."""
     listener = RecordingListener()
     with session(acl_broker.port, listener, bulk=bulk) as own:
         wait_until_ready(own)
-        numbers = [own.publish(topic, b"") for topic in ("nobody/listens", ALERT_TOPIC, "nobody/listens")]
+        message_ids = [own.publish(topic, b"") for topic in ("nobody/listens", ALERT_TOPIC, "nobody/listens")]
         answered: list[int] = []
         wait_until(lambda: answered.extend(own.take_delivered()) or len(answered) >= 3, "all are answered")
-        assert sorted(answered) == numbers
+        assert sorted(answered) == message_ids
         assert listener.refused_count == 1
+
+
+def test_refusal_names_the_topic_with_a_plain_client(
+    acl_broker: Mosquitto, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where paho's private interface cannot be used the log names the refused topic."""
+    monkeypatch.setattr("monitor.mqtt.client.private_api_problems", lambda _: ["a method is missing"])
+    listener = RecordingListener()
+    with session(acl_broker.port, listener) as own:
+        wait_until_ready(own)
+        own.publish("nobody/listens", b"")
+        own.publish(ALERT_TOPIC, b"")
+        wait_until(lambda: listener.refused_count == 1, "the refusal is reported")
+    assert EXPECTED_LOG in caplog.text

@@ -18,63 +18,67 @@ MIB = 1024 * 1024
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 def test_previous_subscriptions_end(mosquitto: Mosquitto, version: str) -> None:
-    """What an earlier run subscribed to and this one doesn't no longer comes; what both do comes."""
+    """Only filters of an earlier session that this one subscribes to again deliver messages."""
     listener = RecordingListener()
     options: dict[str, Any] = {"durable": True, "version": version}
     with session(
         mosquitto.port, RecordingListener(), filters=["old/+", "in/+"], request_filter="r/#", **options
-    ) as before:
-        wait_until_ready(before)
-        assert before.subscriptions == ("r/#", "old/+", "in/+")
+    ) as previous:
+        wait_until_ready(previous)
+        assert previous.subscriptions == ("r/#", "old/+", "in/+")
+    options["previous_filters"] = previous.subscriptions
     with (
         connect_client(mosquitto.port) as other,
-        session(mosquitto.port, listener, filters=["in/+"], previous_filters=before.subscriptions, **options) as own,
+        session(mosquitto.port, listener, filters=["in/+"], **options) as own,
     ):
         wait_until_ready(own)
         for topic in ("old/a", "r/a", "in/a"):
             other.publish(topic, b"")
-        wait_until(lambda: "in/a" in [topic for topic, _, _ in listener.messages], "the message comes in")
+        wait_until(lambda: "in/a" in [topic for topic, _, _ in listener.messages], "the message arrives")
         assert [topic for topic, _, _ in listener.messages] == ["in/a"]
 
 
 def test_ack_tokens_of_another_session_are_ignored(mosquitto: Mosquitto) -> None:
-    """A receipt acknowledges nothing of a session that follows in the same process."""
+    """A token acknowledges nothing in a later session of the same process."""
     first, second = RecordingListener(), RecordingListener()
     options: dict[str, Any] = {"filters": ["in/+"], "durable": True}
     with connect_client(mosquitto.port) as other:
         with session(mosquitto.port, first, **options) as own:
             wait_until_ready(own)
             other.publish("in/a", b"hello")
-            wait_until(lambda: first.messages, "the message comes in")
+            wait_until(lambda: first.messages, "the message arrives")
         for _ in range(2):
             with session(mosquitto.port, second, **options) as own:
                 wait_until_ready(own)
-                wait_until(lambda: second.messages, "it comes again")
+                wait_until(lambda: second.messages, "it arrives again")
                 own.acknowledge([first.messages[0][2]])
-                number = own.publish("out", b"")  # confirmed only after what we sent before was read
-                wait_until(lambda own=own, number=number: number in own.delivered(), "the broker read it")
+                message_id = own.publish("out", b"")  # confirmed after the broker has read all sent before
+                wait_until(
+                    lambda own=own, message_id=message_id: message_id in own.take_delivered(),
+                    "the broker confirms",
+                )
         wait_until(lambda: len(second.messages) == 2, "it was not acknowledged")
 
 
 def test_requests(mosquitto: Mosquitto) -> None:
-    """A request comes as one and not as a reading, and again until it is acknowledged."""
-    listener, asker = RecordingListener(), RecordingListener()
-    options: dict[str, Any] = {"filters": ["in/+"], "requests": "base/request/#", "durable": True}
+    """A request is delivered as a request, not as a reading, and again until it is acknowledged."""
+    listener, requester = RecordingListener(), RecordingListener()
+    options: dict[str, Any] = {"filters": ["in/+"], "request_filter": "base/request/#", "durable": True}
     with (
-        session(mosquitto.port, asker, "asker", filters=["answers"]),
+        session(mosquitto.port, requester, "requester", filters=["answers"]),
         connect_client(mosquitto.port) as other,
     ):
         with session(mosquitto.port, listener, **options) as own:
             wait_until_ready(own)
             other.publish("base/request/reload", b"plain")
-            wait_until(lambda: len(listener.requests) == 1, "the request comes")
+            wait_until(lambda: len(listener.requests) == 1, "the request arrives")
         with session(mosquitto.port, listener, **options) as own:
-            wait_until(lambda: len(listener.requests) == 2, "it wasn't acknowledged, so it comes again")
+            wait_until(lambda: len(listener.requests) == 2, "it was not acknowledged, so it arrives again")
             own.acknowledge(listener.request_ack_tokens[-1:])
         with session(mosquitto.port, listener, **options) as own:
             wait_until_ready(own)
             other.publish("base/request", b"bare")
-            wait_until(lambda: len(listener.requests) == 3, "the next one comes, and the first is done with")
+            wait_until(lambda: len(listener.requests) == 3, "only the next one arrives")
     assert listener.requests == [
         ("base/request/reload", b"plain", None, None),
         ("base/request/reload", b"plain", None, None),
@@ -84,7 +88,7 @@ def test_requests(mosquitto: Mosquitto) -> None:
 
 
 def encode_string(text: str) -> bytes:
-    """Return a text as MQTT writes it."""
+    """Return a text in MQTT's encoding: its length in two bytes, then UTF-8."""
     return len(text).to_bytes(2, "big") + text.encode()
 
 
@@ -92,7 +96,7 @@ def encode_string(text: str) -> bytes:
     ("topic", "response_topic"), [("answers/me", "answers/me"), ("a/#", None), ("a/+", None)]
 )
 def test_request_that_wants_an_answer(topic: str, response_topic: str | None) -> None:
-    """Response topic and correlation are told; a topic to which nobody can publish counts as none."""
+    """Response topic and correlation data are passed on; an unusable topic counts as none."""
     listener = RecordingListener()
     properties = b"\x08" + encode_string(topic) + b"\x09" + encode_string("42")
     body = encode_string("base/request/x") + bytes([len(properties)]) + properties + b"please"
@@ -101,15 +105,15 @@ def test_request_that_wants_an_answer(topic: str, response_topic: str | None) ->
         scripted_broker(lambda _: b"\x20\x03\x00\x00\x00" + request) as port,
         session(port, listener, request_filter="base/request/#", version="5"),
     ):
-        wait_until(lambda: listener.requests, "the request comes")
+        wait_until(lambda: listener.requests, "the request arrives")
     assert listener.requests == [("base/request/x", b"please", response_topic, b"42")]
 
 
 def test_answer_bears_correlation(mosquitto: Mosquitto) -> None:
-    """An answer bears the correlation of its request where the protocol has a place for it."""
+    """A response carries its request's correlation data in MQTT 5; MQTT 3.1.1 has no such property."""
     listener = RecordingListener()
-    with session(mosquitto.port, listener, "asker", request_filter="answers/#") as asker:
-        wait_until_ready(asker)
+    with session(mosquitto.port, listener, "requester", request_filter="answers/#") as requester:
+        wait_until_ready(requester)
         for version in ("5", "3.1.1"):
             with session(mosquitto.port, RecordingListener(), version=version) as own:
                 wait_until_ready(own)
@@ -117,7 +121,8 @@ def test_answer_bears_correlation(mosquitto: Mosquitto) -> None:
                     f"answers/{version}", b"", properties=MessageProperties(correlation_data=b"\x00\xff")
                 )
                 wait_until(
-                    lambda: [r for r in listener.requests if r[0].endswith(version)], "the answer comes"
+                    lambda version=version: [r for r in listener.requests if r[0].endswith(version)],
+                    "the response arrives",
                 )
     assert {topic: correlation for topic, _, _, correlation in listener.requests} == {
         "answers/5": b"\x00\xff",
@@ -125,9 +130,9 @@ def test_answer_bears_correlation(mosquitto: Mosquitto) -> None:
     }
 
 
-@pytest.mark.parametrize("option", [{"requests": "base/request/#"}, {"claim": "base/info"}])
+@pytest.mark.parametrize("option", [{"request_filter": "base/request/#"}, {"takeover_topic": "base/info"}])
 def test_refused_optional_subscription(option: dict[str, str], caplog: pytest.LogCaptureFixture) -> None:
-    """A refused subscription that one can do without is told, and the session is ready all the same."""
+    """A refused optional subscription is logged, and the session is ready all the same."""
     answers = (
         lambda _: b"\x20\x02\x00\x00",
         lambda packet: b"\x90\x03" + packet[2:4] + b"\x80",
@@ -143,32 +148,35 @@ def test_refused_optional_subscription(option: dict[str, str], caplog: pytest.Lo
 
 
 def test_too_large_packet(mosquitto: Mosquitto) -> None:
-    """What is larger than 4 MiB never reaches us, and what follows does."""
+    """A packet larger than 4 MiB is not delivered; the next one is."""
     listener = RecordingListener()
     with session(mosquitto.port, listener, filters=["in/+"]) as own, connect_client(mosquitto.port) as other:
         wait_until_ready(own)
         other.publish("in/large", bytes(5 * MIB))
         other.publish("in/small", bytes(MIB + 1))
-        wait_until(lambda: listener.messages, "the small one comes")
+        wait_until(lambda: listener.messages, "the small one arrives")
         assert [(topic, len(payload)) for topic, payload, _ in listener.messages] == [("in/small", MIB + 1)]
 
 
 def test_publish_queue_is_bounded(new_broker: BrokerFactory, caplog: pytest.LogCaptureFixture) -> None:
-    """Without a broker 2,000 messages wait, and arrive later; what is beyond is told and counted."""
+    """Without a broker 2,000 messages wait, and arrive later; more are dropped, logged and counted."""
     broker = new_broker()
     listener = RecordingListener()
     with session(broker.port, listener, version="5") as own:
-        numbers = {own.publish("out/a", b"") for _ in range(2000)}
+        message_ids = {own.publish("out/a", b"") for _ in range(2000)}
         assert ("dropped" in caplog.text, listener.refused_count) == (False, 0)
         own.publish("out/b", b"")
         assert "dropped a message for 'out/b'" in caplog.text
         assert listener.refused_count == 1
         broker.start()
-        wait_until(lambda: not numbers.difference_update(own.take_delivered()) and not numbers, "all arrive")
+        wait_until(
+            lambda: not message_ids.difference_update(own.take_delivered()) and not message_ids,
+            "all are confirmed",
+        )
 
 
 def test_reconnect_delays_differ() -> None:
-    """Each client pauses for its own time, so that many don't come back in step."""
+    """Each client draws delays of its own, so that many clients do not reconnect at once."""
     drawn = [reconnect_delays() for _ in range(20)]
     assert len({shortest for shortest, _ in drawn}) == len({longest for _, longest in drawn}) == 20
     assert all(1 <= shortest <= 2 and 8 <= longest <= 16 for shortest, longest in drawn)

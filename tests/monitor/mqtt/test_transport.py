@@ -22,7 +22,7 @@ CERTIFICATE_HINT = "does the broker want a client certificate?"
 
 
 def run_openssl(folder: Path, *arguments: str) -> None:
-    """Run the program in a folder."""
+    """Run openssl in a folder."""
     program = shutil.which("openssl")
     if program is None:
         skip_or_fail("openssl", "openssl is not installed")
@@ -30,21 +30,21 @@ def run_openssl(folder: Path, *arguments: str) -> None:
 
 
 def create_certificate(folder: Path, ca: str, name: str) -> None:
-    """Make a key and a certificate of this name, signed by a CA."""
+    """Create a key and a certificate with this name, signed by a CA."""
     (folder / "alternative").write_text("subjectAltName=IP:127.0.0.1")
     request = ("-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr")
     run_openssl(folder, "req", *request, "-subj", f"/CN={name}")
-    by = ("-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-CAcreateserial", "-extfile", "alternative")
-    run_openssl(folder, "x509", "-req", "-in", f"{name}.csr", *by, "-days", "2", "-out", f"{name}.pem")
+    signer = ("-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-CAcreateserial", "-extfile", "alternative")
+    run_openssl(folder, "x509", "-req", "-in", f"{name}.csr", *signer, "-days", "2", "-out", f"{name}.pem")
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two CAs, and of the first a broker and a client."""
+    """A folder with two CAs, and certificates of a broker and a client that the first one signed."""
     folder = tmp_path_factory.mktemp("keys")
     for ca in ("plant", "stranger"):
-        own = ("-newkey", "rsa:2048", "-nodes", "-keyout", f"{ca}.key", "-out", f"{ca}.pem", "-days", "2")
-        run_openssl(folder, "req", "-x509", *own, "-subj", f"/CN={ca}")
+        key = ("-newkey", "rsa:2048", "-nodes", "-keyout", f"{ca}.key", "-out", f"{ca}.pem", "-days", "2")
+        run_openssl(folder, "req", "-x509", *key, "-subj", f"/CN={ca}")
     for name in ("broker", "client"):
         create_certificate(folder, "plant", name)
     return folder
@@ -52,7 +52,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def tls_broker(tmp_path: Path, certificates: Path, *lines: str) -> Iterator[Mosquitto]:
-    """Run a broker that speaks TLS only."""
+    """Run a broker that accepts TLS only."""
     files = (
         f"cafile {certificates}/plant.pem",
         f"certfile {certificates}/broker.pem",
@@ -85,7 +85,7 @@ def test_right_ca(tmp_path: Path, certificates: Path, version: str) -> None:
     ],
 )
 def test_wrong_ca(tmp_path: Path, certificates: Path, settings: dict[str, Any], reason: str) -> None:
-    """A broker whose certificate another CA signed, or none that the system knows, is refused."""
+    """A broker whose certificate was signed by another CA, or by none that the system trusts, is refused."""
     if "ca_file" in settings:
         settings = {"ca_file": certificates / settings["ca_file"]}
     with (
@@ -97,7 +97,7 @@ def test_wrong_ca(tmp_path: Path, certificates: Path, settings: dict[str, Any], 
 
 
 def test_wrong_name(tmp_path: Path, certificates: Path) -> None:
-    """A broker that shows another host's certificate is refused."""
+    """A broker with another host's certificate is refused."""
     tls = TlsSettings(ca_file=certificates / "plant.pem")
     with (
         tls_broker(tmp_path, certificates) as broker,
@@ -106,14 +106,16 @@ def test_wrong_name(tmp_path: Path, certificates: Path) -> None:
         wait_until(lambda: "Hostname mismatch" in own.problem, "it is refused")
 
 
-def test_monitor_says_why(tmp_path: Path, certificates: Path, toy_bundle: Path) -> None:
-    """A wrong certificate is one line on /readyz; with insecure it is taken, and the log warns of that."""
+def test_monitor_reports_wrong_certificate(tmp_path: Path, certificates: Path, toy_bundle: Path) -> None:
+    """A wrong certificate is one line on /readyz; with `insecure` it is accepted, and the log warns."""
     with tls_broker(tmp_path, certificates) as broker:
         tls = f'tls.ca_file = "{certificates / "stranger.pem"}"'
         monitor = Monitor(tmp_path, toy_bundle, broker.port, mqtt_toml=tls)
         try:
             monitor.start()
-            wait_until(lambda: "certificate verify failed" in monitor.get("/readyz")[1], "it says why")
+            wait_until(
+                lambda: "certificate verify failed" in monitor.get("/readyz")[1], "it gives the reason"
+            )
             status, page = monitor.get("/readyz")
             assert (status, page.count("\n")) == (503, 1)
             assert f"no connection to 127.0.0.1:{broker.port}" in page
@@ -125,7 +127,7 @@ def test_monitor_says_why(tmp_path: Path, certificates: Path, toy_bundle: Path) 
             monitor.start_ready()
             lines = [line for line in monitor.log().splitlines() if "insecure" in line]
             assert lines
-            for line in lines:  # of the connection for readings, and of that for alerts
+            for line in lines:  # one for each connection: readings, and alerts
                 assert "WARNING" in line
                 assert f"WHOEVER ANSWERS AT 127.0.0.1:{broker.port} IS TRUSTED" in line
         finally:
@@ -133,19 +135,22 @@ def test_monitor_says_why(tmp_path: Path, certificates: Path, toy_bundle: Path) 
 
 
 def test_client_certificate(tmp_path: Path, certificates: Path) -> None:
-    """A broker that wants a certificate takes ours, and without one there is no connection."""
-    own = {"ca_file": certificates / "plant.pem"}
-    full = TlsSettings(**own, certfile=certificates / "client.pem", keyfile=certificates / "client.key")
+    """A broker that requires a client certificate accepts ours, and refuses a connection without one."""
+    ca_file = certificates / "plant.pem"
+    without_certificate = TlsSettings(ca_file=ca_file)
+    with_certificate = TlsSettings(
+        ca_file=ca_file, certfile=certificates / "client.pem", keyfile=certificates / "client.key"
+    )
     with tls_broker(tmp_path, certificates, "require_certificate true") as broker:
-        with session(broker.port, RecordingListener(), tls=full) as opened:
-            wait_until_ready(opened)
+        with session(broker.port, RecordingListener(), tls=with_certificate) as own:
+            wait_until_ready(own)
         for version in ("auto", "5"):
-            with session(broker.port, RecordingListener(), tls=TlsSettings(**own), version=version) as opened:
-                wait_until(lambda opened=opened: CERTIFICATE_HINT in opened.problem, "it is refused")
+            with session(broker.port, RecordingListener(), tls=without_certificate, version=version) as own:
+                wait_until(lambda own=own: CERTIFICATE_HINT in own.problem, "it is refused")
 
 
 def test_key_with_a_password(certificates: Path) -> None:
-    """A key that needs a password is refused, where a daemon would wait for somebody to type it."""
+    """An encrypted key is refused: OpenSSL would wait for its password on the terminal."""
     run_openssl(
         certificates, "rsa", "-aes256", "-passout", "pass:geheim", "-in", "client.key", "-out", "locked.key"
     )
@@ -159,23 +164,23 @@ def test_key_with_a_password(certificates: Path) -> None:
 
 @pytest.mark.parametrize("version", ["auto", "5", "3.1.1"])
 def test_websockets(new_broker: BrokerFactory, version: str) -> None:
-    """Messages go over websockets both ways, in each version of the protocol."""
+    """Messages are sent and received over websockets in each protocol version."""
     port = free_port()
     lines = (f"listener {port} 127.0.0.1", "protocol websockets", "allow_anonymous true")
     broker = new_broker("allow_anonymous true", *lines)
     broker.start()
-    wait_until(lambda: is_listening(port), "mosquitto answers there, too")
+    wait_until(lambda: is_listening(port), "mosquitto listens for websockets")
     listener = RecordingListener()
     options: dict[str, Any] = {"filters": ["in/+"], "transport": "websockets", "version": version}
     with session(port, listener, **options) as own:
         wait_until_ready(own)
         own.publish("in/a", b"hello")
-        wait_until(lambda: listener.messages, "the message comes back")
+        wait_until(lambda: listener.messages, "the message arrives")
         assert listener.messages[0][:2] == ("in/a", b"hello")
 
 
 def test_path_of_websockets() -> None:
-    """The settings' path is the one that the broker is asked for."""
+    """The request for the websocket has the path of the settings."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with session(port, RecordingListener(), transport="websockets", path="/plant/mqtt", version="5"):
@@ -189,7 +194,7 @@ def test_path_of_websockets() -> None:
                     + base64.b64encode(digest)
                     + b"\r\n\r\n"
                 )
-                assert connection.recv(1024)  # the CONNECT packet: its socket is not left half open
+                assert connection.recv(1024)  # wait for the CONNECT packet, so that no socket stays half open
     assert request.startswith(b"GET /plant/mqtt HTTP/1.1\r\n")
 
 
@@ -202,8 +207,8 @@ def test_path_of_websockets() -> None:
         ('transport = "udp"', "mqtt.transport must be 'tcp' or 'websockets', not 'udp'"),
     ],
 )
-def test_settings_that_make_no_sense(tmp_path: Path, content: str, reason: str) -> None:
-    """What can't be meant is refused with key, rule and value."""
+def test_invalid_settings(tmp_path: Path, content: str, reason: str) -> None:
+    """An invalid setting is refused with its key, the rule and the value."""
     file = tmp_path / "monitor.toml"
     file.write_text(f"[mqtt]\n{content}")
     with pytest.raises(ConfigurationError, match=re.escape(f"{file}: {reason}")):

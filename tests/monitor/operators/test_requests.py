@@ -8,10 +8,11 @@ from monitor.operators.requests import Acknowledge, RequestRejected, Silence, pa
 
 
 def test_parse_request() -> None:
-    """A request is read with its transaction, whatever that is."""
-    assert parse_request(
+    """A request is parsed with its transaction, whatever JSON value that is."""
+    silence = parse_request(
         "silence", b'{"group":"a/*","minutes":1.5,"transaction":{"a":[1]}}', retained=False
-    ) == (Silence(group="a/*", minutes=1.5, transaction={"a": [1]}))
+    )
+    assert silence == Silence(group="a/*", minutes=1.5, transaction={"a": [1]})
     assert parse_request("acknowledge", b'{"incident":"a:1"}', retained=False) == Acknowledge(incident="a:1")
 
 
@@ -24,11 +25,7 @@ def test_parse_request() -> None:
         ("silence", b'{"group":"a","minutes":1e9}', "<= 43200"),
         ("silence", b'{"group":"a","minutes":"5"}', "Expected `float`, got `str` - at `$.minutes`"),
         ("silence", b'{"group":"a","minutes":true}', "Expected `float`, got `bool`"),
-        (
-            "silence",
-            b'{"group":["a"],"minutes":1}',
-            "Expected `str`, got `array` - at `$.group`",
-        ),
+        ("silence", b'{"group":["a"],"minutes":1}', "Expected `str`, got `array` - at `$.group`"),
         ("silence", b'{"group":"a","minutes":1,"hours":1}', "unknown field `hours`"),
         ("acknowledge", b"{}", "names no group and no incident, or both"),
         ("false-alarm", b'{"group":"a","incident":"a:1"}', "names no group and no incident, or both"),
@@ -41,14 +38,14 @@ def test_parse_request() -> None:
     ],
 )
 def test_rejected(name: str, payload: bytes, message: str) -> None:
-    """What can't be done is refused with what is wrong and what was expected."""
+    """An unusable request is rejected with what is wrong and what was expected."""
     with pytest.raises(RequestRejected) as rejection:
         parse_request(name, payload, retained=False)
     assert message in str(rejection.value)
 
 
 def test_retained() -> None:
-    """What the broker would bring with each connection is refused, with its transaction."""
+    """A retained request is rejected, with its transaction: each connection would bring it again."""
     with pytest.raises(RequestRejected, match="the request is retained") as rejection:
         parse_request("reload", b'{"transaction":7}', retained=True)
     assert rejection.value.transaction == 7
@@ -57,7 +54,7 @@ def test_retained() -> None:
 @settings(derandomize=True, deadline=None)
 @given(name=st.sampled_from(["silence", "acknowledge", "false-alarm", "reload"]), payload=st.binary())
 def test_any_bytes(name: str, payload: bytes) -> None:
-    """Whatever comes is read or refused, and the refusal can be sent."""
+    """Any payload is parsed or rejected, and the rejection can be encoded."""
     try:
         parse_request(name, payload, retained=False)
     except RequestRejected as rejection:

@@ -14,7 +14,7 @@ from tests.monitor.cli.test_run import reading
 from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY
 
-# What Home Assistant takes for a discovery topic, below its prefix.
+# The discovery topics that Home Assistant accepts, below its prefix.
 DISCOVERY_TOPIC = re.compile(r"binary_sensor/(?:[a-zA-Z0-9_-]+/)?([a-zA-Z0-9_-]+)/config")
 UNUSUAL_NAMES = [
     "a/b",
@@ -33,7 +33,7 @@ UNUSUAL_NAMES = [
 
 
 class FakeHomeAssistant:
-    """Follows what is announced as Home Assistant does: reads retained messages, renders, compares."""
+    """Reads the discovery messages as Home Assistant does, and renders the sensors' states from them."""
 
     def __init__(self, subscriber: Client, prefix: str) -> None:
         self._subscriber = subscriber
@@ -43,7 +43,7 @@ class FakeHomeAssistant:
         return next((text for name, text, _ in reversed(self._subscriber.messages) if name == topic), b"")
 
     def configs(self) -> dict[str, dict[str, Any]]:
-        """Return the announced sensors by name."""
+        """Return the configuration of each announced sensor, by its name."""
         found = {}
         for topic in dict.fromkeys(name for name, _, _ in self._subscriber.messages):
             if topic.startswith(f"{self._prefix}/binary_sensor/") and self._retained(topic):
@@ -53,7 +53,7 @@ class FakeHomeAssistant:
         return found
 
     def state(self, name: str) -> str:
-        """Return what a sensor shows."""
+        """Return the state that a sensor shows."""
         config = self.configs().get(name)
         if config is None:
             return "absent"
@@ -62,12 +62,12 @@ class FakeHomeAssistant:
         value = self._retained(config["state_topic"])
         if not value:
             return "unknown"
-        template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(config["value_template"])  # noqa: S701, no page
+        template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(config["value_template"])  # noqa: S701, no HTML
         return {"ON": "on", "OFF": "off", "None": "unknown"}[template.render(value_json=json.loads(value))]
 
 
 def test_ids() -> None:
-    """Each group has an id of its own that Home Assistant takes, also beside another monitor's groups."""
+    """Each group has an id that Home Assistant accepts, unique also among the groups of several monitors."""
     topics, ids = set(), set()
     for base in ("sensor-monitor", "other"):
         discovery = Discovery("homeassistant", base)
@@ -84,7 +84,7 @@ def test_ids() -> None:
 
 
 def test_discovery_config() -> None:
-    """A group is a sensor of class problem, with its topics and its monitor as the device."""
+    """A group is a binary sensor of class problem; its monitor is the device."""
     message = Discovery("ha", "base").announce("line1/a")
     config = json.loads(message.payload)
     assert message.retain
@@ -105,8 +105,8 @@ def test_discovery_config() -> None:
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-def test_home_assistant_follows(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: str) -> None:
-    """A sensor appears with its group, turns on and off with the incident, and is unavailable at the end."""
+def test_sensor_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: str) -> None:
+    """A sensor appears with its group, is on during an incident, and unavailable after the monitor's end."""
     extra = '[homeassistant]\ndiscovery = true\ndiscovery_prefix = "ha"'
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, extra, mqtt_toml=f'version = "{version}"')
     with connect_client(mosquitto.port, "#") as subscriber, connect_client(mosquitto.port) as sender:
@@ -114,7 +114,7 @@ def test_home_assistant_follows(tmp_path: Path, mosquitto: Mosquitto, toy_bundle
         with run_monitor(monitor):
             for group in ("a", "{{ nothing.at.all }}"):
                 sender.publish(f"plant/line1/{group}/reading", reading(1000, HEALTHY))
-                wait_until(lambda g=group: home_assistant.state(f"line1/{g}") == "unknown", "it is there")  # type: ignore[misc]
+                wait_until(lambda g=group: home_assistant.state(f"line1/{g}") == "unknown", "it appears")  # type: ignore[misc]
             for begin, values, state in (
                 (1005, HEALTHY, "off"),
                 (1030, FAULTY, "on"),
@@ -124,11 +124,11 @@ def test_home_assistant_follows(tmp_path: Path, mosquitto: Mosquitto, toy_bundle
                 sender.publish("plant/line1/a/reading", rows)
                 wait_until(lambda s=state: home_assistant.state("line1/a") == s, f"it is {state}")  # type: ignore[misc]
             assert monitor.terminate() == 0
-        wait_until(lambda: home_assistant.state("line1/a") == "unavailable", "it says so")
+        wait_until(lambda: home_assistant.state("line1/a") == "unavailable", "it is unavailable")
 
 
 def test_birth_message(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Home Assistant's birth message brings all announcements anew; its will and other words don't."""
+    """After Home Assistant's birth message all groups are announced again; after its will they aren't."""
     extra = "[homeassistant]\ndiscovery = true"
     with (
         connect_client(mosquitto.port, "homeassistant/+/+/config") as subscriber,
@@ -138,41 +138,43 @@ def test_birth_message(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -
             sender.publish("plant/line1/a/reading", reading(1000, HEALTHY))
             wait_until(lambda: subscriber.messages, "it is announced")
             sender.publish("homeassistant/status", b"offline")
+            sender.publish("plant/line1/a/reading", reading(1005, HEALTHY))
+            wait_until(lambda: monitor.outcomes() == {"filling": 2}, "what follows the will is processed")
             before = len(subscriber.messages)
+            assert before == 1, "the will causes no announcement"
             sender.publish("homeassistant/status", b"online")
             wait_until(lambda: len(subscriber.messages) > before, "it is announced again")
-            assert monitor.outcomes() == {"filling": 1}, "a birth is no reading"
+            assert monitor.outcomes() == {"filling": 2}, "a birth message is no reading"
         assert {topic for topic, _, _ in subscriber.messages} == {subscriber.messages[0][0]}
 
 
 def test_evicted_group(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """The sensor of a group that max_groups leaves no room for goes, and comes back with it."""
+    """The sensor of a group evicted because of max_groups is removed, and added again with the group."""
     extra = "[input]\nmax_groups = 1\n[homeassistant]\ndiscovery = true"
     with connect_client(mosquitto.port, "#") as subscriber, connect_client(mosquitto.port) as sender:
         home_assistant = FakeHomeAssistant(subscriber, "homeassistant")
         with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, extra)):
             for ts, group in ((1000, "a"), (1000, "b"), (1005, "a")):
                 sender.publish(f"plant/line1/{group}/reading", reading(ts, HEALTHY))
-                wait_until(
-                    lambda g=group: set(home_assistant.configs()) == {f"line1/{g}"}, "this one alone is there"
-                )  # type: ignore[misc]
+                names = {f"line1/{group}"}
+                wait_until(lambda n=names: set(home_assistant.configs()) == n, f"only {names} is there")  # type: ignore[misc]
 
 
 def test_off_by_default(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Nobody is told anything outside of base_topic unless that is asked for."""
+    """Without homeassistant.discovery the monitor publishes nothing outside of base_topic."""
     with (
         connect_client(mosquitto.port, "#") as subscriber,
         run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)),
     ):
         subscriber.publish("plant/line1/a/reading", reading(1000, HEALTHY))
         subscriber.publish("homeassistant/status", b"online")
-        wait_until(lambda: subscriber.payloads("sensor-monitor/state/"), "the state comes")
+        wait_until(lambda: subscriber.payloads("sensor-monitor/state/"), "the state arrives")
         others = {topic for topic, _, _ in subscriber.messages if not topic.startswith("sensor-monitor/")}
         assert others == {"plant/line1/a/reading", "homeassistant/status"}
 
 
 def test_input_that_reads_announcements(tmp_path: Path) -> None:
-    """A template that would read the announcements is refused, where there are any."""
+    """An input template that matches the announcements is refused if discovery is on."""
     file = tmp_path / "monitor.toml"
     text = '[input]\ntopics = ["homeassistant/{a}/{b}/config"]\n[homeassistant]\ndiscovery = '
     file.write_text(text + "false")

@@ -1,7 +1,8 @@
-"""What messages say of themselves in MQTT 5, as a subscriber reads it."""
+"""The MQTT 5 properties of what the monitor publishes, as a subscriber reads them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +16,53 @@ from tests.monitor.cli.test_run import TOPIC, reading
 from tests.support.processes import Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY
 
-PropertiesByTopic = dict[str, dict[str, Any]]
+
+@dataclass
+class ReceivedMessage:
+    """The newest message of a topic."""
+
+    payload: bytes
+    properties: dict[str, Any]
 
 
 @contextmanager
-def record_properties(port: int) -> Iterator[PropertiesByTopic]:
-    """Collect what the newest message of each topic says of itself."""
-    properties: PropertiesByTopic = {}
+def record_messages(port: int) -> Iterator[dict[str, ReceivedMessage]]:
+    """Subscribe to everything; yield the newest message of each topic, `sensor-monitor/` left out."""
+    received: dict[str, ReceivedMessage] = {}
 
-    def take(_: Any, __: Any, message: paho.MQTTMessage) -> None:
-        properties[message.topic.removeprefix("sensor-monitor/")] = (
-            message.properties.json() if message.properties else {}
-        )
+    def on_message(_: Any, __: Any, message: paho.MQTTMessage) -> None:
+        properties = message.properties.json() if message.properties else {}
+        received[message.topic.removeprefix("sensor-monitor/")] = ReceivedMessage(message.payload, properties)
 
     subscriber = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
-    subscriber.on_message = take
+    subscriber.on_message = on_message
     subscriber.connect("127.0.0.1", port)
     subscriber.subscribe("#", qos=1)
     subscriber.loop_start()
-    yield properties
+    yield received
     subscriber.disconnect()
     subscriber.loop_stop()
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 def test_message_properties(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: str) -> None:
-    """Messages tell their content's type, states their expiry, verdicts their schema and bundle."""
+    """Messages have a content type, states an expiry too, and verdicts their schema and bundle."""
     extra = "[homeassistant]\ndiscovery = true"
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, extra, mqtt_toml=f'version = "{version}"')
     with connect_client(mosquitto.port) as sender, run_monitor(monitor):
         sender.publish(TOPIC, [reading(1000 + 5 * number, FAULTY) for number in range(3)])
-        with record_properties(mosquitto.port) as properties:
-            wait_until(lambda: "state/line1/station7" in properties, "the state comes")
+        with record_messages(mosquitto.port) as received:
+            wait_until(lambda: "state/line1/station7" in received, "the state arrives")
             sender.publish(TOPIC, [reading(1015 + 5 * number, [20.0] * 4) for number in range(6)])
             sender.publish("sensor-monitor/request/acknowledge", b"{}")
             wait_until(
-                lambda: {"alerts/line1/station7", "response/acknowledge"} <= set(properties), "the rest comes"
+                lambda: {"alerts/line1/station7", "response/acknowledge"} <= set(received), "the rest arrives"
             )
-            (discovery,) = [topic for topic in properties if topic.startswith("homeassistant/")]
+            (discovery,) = [topic for topic in received if topic.startswith("homeassistant/")]
+            assert received["status"].payload == b"online"
             monitor.kill()
-            wait_until(lambda: properties["status"] is not None, "it is dead")
+            wait_until(lambda: received["status"].payload == b"offline", "the broker publishes the will")
+    properties = {topic: message.properties for topic, message in received.items()}
     if version == "3.1.1":
         assert not any("ContentType" in message_properties for message_properties in properties.values())
         return

@@ -32,7 +32,7 @@ def _event(status: str, ended_at: float | None) -> AlertEvent:
 
 
 def test_alert() -> None:
-    """A firing event has exactly the design's fields."""
+    """A firing event has exactly the documented fields."""
     assert json.loads(alert_payload(_event("firing", None), MANIFEST)) == {
         "schema": 1,
         "id": "line1/station7:1700000000250",
@@ -57,7 +57,7 @@ def test_alert() -> None:
 
 
 def test_examples() -> None:
-    """What the README shows of an event and of a state has the fields of real ones, in their order."""
+    """The README's examples of an event and a state have the fields of real ones, in the same order."""
     readme = ROOT / "README.md"
     event, state = map(json.loads, re.findall(r"```json\n(.*?)```", readme.read_text(), flags=re.DOTALL))
     status = GroupStatus("g", State.FAULTY, 1.0, 0.75, out_of_range=True, incident="g:1000")
@@ -66,10 +66,10 @@ def test_examples() -> None:
 
 
 def test_explanation_fields() -> None:
-    """The first event tells each feature's share by name, and the reason in words; a reminder its number."""
+    """The first event has each feature's contribution by name and the reason; a repeated event its number."""
     by_step = [[0.0] * 4, [0.0] * 4, [0.25, 0.0, 0.75, 0.0]]
     event = replace(
-        _event("firing", None), contributions=by_step[2], contributions_by_step=by_step, reason="it is odd"
+        _event("firing", None), contributions=by_step[2], contributions_by_step=by_step, reason="some reason"
     )
     content = json.loads(alert_payload(event, MANIFEST))
     assert content["contributions"] == {
@@ -78,12 +78,12 @@ def test_explanation_fields() -> None:
         "temperature_2": 0.75,
         "humidity_2": 0.0,
     }
-    assert (content["contributions_by_step"], content["reason"]) == (by_step, "it is odd")
+    assert (content["contributions_by_step"], content["reason"]) == (by_step, "some reason")
     assert json.loads(alert_payload(replace(event, repeat=2), MANIFEST))["repeat"] == 2
 
 
 def test_resolved_alert() -> None:
-    """A resolved event says when the incident ended."""
+    """A resolved event has the time at which the incident ended."""
     content = json.loads(alert_payload(_event("resolved", 1700000060.0), MANIFEST))
     assert (content["status"], content["ended_at"]) == ("resolved", "2023-11-14T22:14:20.000Z")
     assert content["started_at"] == "2023-11-14T22:13:20.250Z"
@@ -91,7 +91,7 @@ def test_resolved_alert() -> None:
 
 @pytest.mark.parametrize(("state", "value"), [(state, state.value) for state in State])
 def test_state(state: State, value: str) -> None:
-    """A state has the fields that others rely on, and whether somebody takes care of its incident."""
+    """A state has exactly the documented fields, among them whether its incident is acknowledged."""
     status = GroupStatus(
         "line1/station7", state, 1.7e9, 0.25, out_of_range=False, incident="line1/station7:1"
     )
@@ -107,7 +107,7 @@ def test_state(state: State, value: str) -> None:
 
 
 def test_muted() -> None:
-    """What is muted is a list of patterns with their ends."""
+    """The mutes are a list of patterns, each with its end."""
     assert json.loads(muted_payload([("line1/*", 1.7e9)])) == {
         "muted": [{"group": "line1/*", "until": "2023-11-14T22:13:20.000Z"}]
     }
@@ -115,7 +115,7 @@ def test_muted() -> None:
 
 
 def test_state_without_verdict() -> None:
-    """A group that wasn't judged yet and has no incident says null for both."""
+    """A group without a verdict and without an incident has null for both."""
     content = json.loads(state_payload(GroupStatus("g", State.FILLING, 0.0, None, False, None)))  # noqa: FBT003
     assert (content["score"], content["incident"], content["since"]) == (
         None,
@@ -125,7 +125,7 @@ def test_state_without_verdict() -> None:
 
 
 def test_info() -> None:
-    """The info says version, bundle, topics, start and who it is, and nothing else."""
+    """The info has version, bundle, topics, start, client id and instance, and nothing else."""
     assert json.loads(info_payload("1.2", MANIFEST, ("a/{x}",), 1.7e9, "me", "f00")) == {
         "version": "1.2",
         "bundle": MANIFEST.id,
@@ -138,14 +138,14 @@ def test_info() -> None:
 
 @pytest.mark.parametrize(("ts", "text"), [(0.0004, "00.000"), (0.0006, "00.001"), (0.9996, "01.000")])
 def test_iso_rounds(ts: float, text: str) -> None:
-    """A time is rounded to the millisecond, as in an incident's id, and not cut off."""
+    """A time is rounded to the millisecond, as in an incident's id, and not truncated."""
     assert format_iso(1699999980 + ts) == f"2023-11-14T22:13:{text}Z"
 
 
 @QUICK
 @given(st.integers(0, 7258118400000))
 def test_iso_keeps_milliseconds(milliseconds: int) -> None:
-    """A time to the millisecond survives the way through text, up to the year 2200."""
+    """A time in whole milliseconds is the same after formatting and parsing, up to the year 2200."""
     text = format_iso(milliseconds / 1000)
     assert text.endswith("Z")
     assert round(datetime.fromisoformat(text).timestamp() * 1000) == milliseconds
@@ -154,5 +154,5 @@ def test_iso_keeps_milliseconds(milliseconds: int) -> None:
 @QUICK
 @given(st.floats(0, 253402300799))
 def test_iso_never_fails(ts: float) -> None:
-    """Any time that decode lets through can be told."""
+    """Any time that the decode stage accepts can be formatted."""
     assert datetime.fromisoformat(format_iso(ts)).timestamp() == pytest.approx(ts, abs=0.002)

@@ -3,8 +3,7 @@ from typing import Any
 
 import pytest
 
-from monitor.config.settings import AlertSettings
-from monitor.config.settings import StoreSettings
+from monitor.config.settings import AlertSettings, StoreSettings
 from monitor.storage.restore import open_store, restore
 from monitor.storage.store import Store
 from tests.monitor.operators.operator_pipeline import OperatorHarness, incident_id
@@ -14,12 +13,12 @@ from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
 @pytest.fixture
 def operators(toy_bundle: Path, tmp_path: Path) -> OperatorHarness:
-    """Nothing has happened yet."""
+    """A pipeline with operator requests that has received nothing yet."""
     return OperatorHarness(toy_bundle, tmp_path)
 
 
 def _save(operators: OperatorHarness, store: Store) -> None:
-    """Write what was committed since the last time."""
+    """Save the groups that were committed since the last call."""
     group_states, committed_groups = operators.harness.groups, operators.harness.committed_groups
     names = sorted({name for groups in committed_groups for name in groups})
     committed_groups.clear()
@@ -30,7 +29,7 @@ def _save(operators: OperatorHarness, store: Store) -> None:
 
 
 def _report_false_alarm(operators: OperatorHarness, group: str) -> None:
-    """See that the latest incident of a group can be called a false alarm, and no earlier one."""
+    """Check that a group's latest incident can be reported as a false alarm, and no earlier one."""
     assert operators.request_at(8, "false-alarm", group=group) == {
         "status": "ok",
         "incident": incident_id(4, group),
@@ -43,7 +42,7 @@ def _report_false_alarm(operators: OperatorHarness, group: str) -> None:
 
 @pytest.mark.parametrize("mode", ["lifecycle", "every_window"])
 def test_ended_incidents_are_only_in_the_store(toy_bundle: Path, tmp_path: Path, mode: Any) -> None:
-    """Incidents that are over are in the store alone; there they are found, by the next process as well."""
+    """Ended incidents are kept only in the store, and found there, by the next process as well."""
     settings = StoreSettings(path=tmp_path / "s.db")
     store = open_store(settings, NAMES, 3)
     operators = OperatorHarness(toy_bundle, tmp_path, alerts=AlertSettings(mode=mode, clear_after=1))
@@ -93,7 +92,7 @@ def test_incident_ended_by_request(operators: OperatorHarness) -> None:
 
 
 def test_incident_that_cannot_be_read(operators: OperatorHarness, caplog: pytest.LogCaptureFixture) -> None:
-    """Where the store has something else in its place the answer and the log say so, and all goes on."""
+    """An unreadable ended incident is reported in the response and the log, and judging continues."""
     operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
     assert operators.request_at(4, "false-alarm", group="g")["error"] == "'g' had no incident"
     operators.harness.groups.fetch_ended_incident = lambda _: b"nonsense"

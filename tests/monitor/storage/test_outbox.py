@@ -19,7 +19,7 @@ def _send_all(outbox: Outbox) -> list[OutboundMessage]:
 
 
 def test_order() -> None:
-    """Messages leave in the order in which they came."""
+    """Messages are published in the order in which they were added."""
     outbox = Outbox()
     messages = [_alert("1"), _state("2"), _alert("3"), _state("4", "h")]
     outbox.add(messages[:2])
@@ -28,7 +28,7 @@ def test_order() -> None:
 
 
 def test_newest_state_replaces() -> None:
-    """A retained message replaces an older one of its topic that waits, and takes the newer one's place."""
+    """A retained message replaces a queued older one on its topic, and is published in its own turn."""
     outbox = Outbox()
     outbox.add([_state("old"), _alert("1"), _state("other", "h"), _state("new")])
     assert len(outbox) == 3
@@ -43,7 +43,7 @@ def test_equal_alerts_all_stay() -> None:
 
 
 def test_message_stays_until_delivered() -> None:
-    """A message is in the outbox until the broker has confirmed it."""
+    """A message stays in the outbox until the broker has confirmed it."""
     outbox = Outbox()
     outbox.add([_alert("1"), _alert("2")])
     assert (len(outbox), outbox.in_flight_count) == (2, 0)
@@ -54,7 +54,7 @@ def test_message_stays_until_delivered() -> None:
 
 
 def test_unknown_token() -> None:
-    """A confirmation that belongs to no message here changes nothing."""
+    """A confirmation with an unknown token changes nothing."""
     outbox = Outbox()
     outbox.add([_alert("1"), _alert("2")])
     outbox.mark_sent(17)
@@ -63,7 +63,7 @@ def test_unknown_token() -> None:
 
 
 def test_state_in_flight_is_not_replaced() -> None:
-    """A state that is on its way is not taken back by a newer one: both are confirmed in turn."""
+    """A newer state does not replace one that is in flight: both are confirmed in turn."""
     outbox = Outbox()
     outbox.add([_state("old")])
     outbox.mark_sent(1)
@@ -77,7 +77,7 @@ def test_state_in_flight_is_not_replaced() -> None:
 
 
 def test_unstored_message() -> None:
-    """A message that isn't kept here counts as under way until it is confirmed, and leaves nothing behind."""
+    """A message outside the outbox counts as in flight until it is confirmed, and leaves nothing behind."""
     outbox = Outbox()
     outbox.mark_unstored_sent(17)
     assert (len(outbox), outbox.in_flight_count) == (0, 1)

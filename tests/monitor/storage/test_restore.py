@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from monitor import bundle
-from monitor.config.settings import AlertSettings, WindowSettings
-from monitor.config.settings import StoreSettings
+from monitor.config.settings import AlertSettings, StoreSettings, WindowSettings
 from monitor.core.errors import ConfigurationError, InUseError
 from monitor.groups.state import GroupStates
 from monitor.service.stages import build_scoring
@@ -27,12 +26,12 @@ def _fill(path: Path, value: bytes = b"state") -> None:
 
 
 def _renamed_stores(folder: Path) -> list[str]:
-    """Return the names of stores that were set aside."""
+    """Return the names of the stores that were set aside."""
     return [path.name for path in sorted(folder.iterdir()) if path.name.startswith("s.db.2")]
 
 
 def test_new_store(tmp_path: Path) -> None:
-    """Where there is no store one begins, with its folder; it is used again the next time."""
+    """A missing store is created with its folder, and used again the next time."""
     path = tmp_path / "var" / "s.db"
     _fill(path)
     store = _open(path)
@@ -42,14 +41,14 @@ def test_new_store(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length", [0, 100, 4096, 5000, 12000])
 def test_truncated(tmp_path: Path, caplog: pytest.LogCaptureFixture, length: int) -> None:
-    """A store that lost its end is never silently used: kept under a new name, told loudly, begun anew."""
+    """A truncated store is never used: it is kept under a new name, an error is logged, a new one created."""
     path = tmp_path / "s.db"
     _fill(path, bytes(20_000))
     path.write_bytes(path.read_bytes()[:length])
     store = _open(path)
     assert store.load_groups(9) == []
     store.close()
-    if length:  # an empty file is what SQLite itself begins with: there is nothing to keep
+    if length:  # SQLite itself starts with an empty file, so there is nothing to keep
         (renamed,) = _renamed_stores(tmp_path)
         assert (tmp_path / renamed).stat().st_size == length
         assert f"STORE SET ASIDE: store.path {path} is damaged" in caplog.text
@@ -58,7 +57,7 @@ def test_truncated(tmp_path: Path, caplog: pytest.LogCaptureFixture, length: int
 
 @pytest.mark.parametrize("header", [bytes(16), b"SQLite format 3\0"])
 def test_no_database(tmp_path: Path, header: bytes) -> None:
-    """What may have been a store is kept under a new name too, a second one beside the first."""
+    """A file that may have been a store is kept under a new name too, a second one beside the first."""
     for _ in range(2):
         (tmp_path / "s.db").write_bytes(header + b"something else altogether, longer than a header" * 9)
         _open(tmp_path / "s.db").close()
@@ -67,7 +66,7 @@ def test_no_database(tmp_path: Path, header: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["text", "database"])
 def test_foreign_file(tmp_path: Path, kind: str) -> None:
-    """What never was a store is refused and stays as it is: the path is a slip."""
+    """A file that never was a store is refused and left unchanged: the path is probably mistyped."""
     path = tmp_path / "s.db"
     if kind == "text":
         path.write_text("# sensor-monitor")
@@ -91,7 +90,7 @@ def test_foreign_file(tmp_path: Path, kind: str) -> None:
 def test_other_shape(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, features: Sequence[str], steps: int, message: str
 ) -> None:
-    """Windows of another shape are set aside, for they can't be judged."""
+    """A store with windows of another shape is set aside: the bundle cannot judge them."""
     _fill(tmp_path / "s.db")
     store = _open(tmp_path / "s.db", features, steps)
     assert (store.load_groups(9), store.shape) == ([], (list(features), steps))
@@ -101,7 +100,7 @@ def test_other_shape(
 
 
 def test_newer_version(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A store of a newer monitor is kept for it."""
+    """A store with a newer schema version is set aside unchanged."""
     _fill(tmp_path / "s.db")
     with sqlite3.connect(tmp_path / "s.db") as database:
         database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
@@ -117,7 +116,7 @@ def test_newer_version(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_damaged_group(tmp_path: Path, toy_bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """State of a group that can't be read sets the whole store aside: who knows what else is wrong."""
+    """A group whose state can't be read makes the whole store untrustworthy: it is set aside."""
     _fill(tmp_path / "s.db", b"nonsense")
     groups = GroupStates(build_scoring(bundle.load(toy_bundle), WindowSettings(), AlertSettings()), 60.0)
     store = restore(StoreSettings(path=tmp_path / "s.db"), groups, NAMES, 3, max_groups=9, now=0.0)
@@ -136,7 +135,7 @@ def test_in_use(tmp_path: Path) -> None:
 
 
 def test_invalid_path(tmp_path: Path) -> None:
-    """A path that is a folder, or below a file, can't be used."""
+    """A path that is a folder, or lies below a file, is refused."""
     with pytest.raises(ConfigurationError, match="is no file"):
         _open(tmp_path)
     (tmp_path / "file").write_text("")

@@ -22,7 +22,7 @@ def _alert(text: str) -> OutboundMessage:
 
 
 def _send_all(outbox: Outbox) -> list[bytes]:
-    """Send all that waits; return it."""
+    """Mark all queued messages as published; return their payloads."""
     sent = []
     while message := outbox.first():
         sent.append(message.payload)
@@ -32,7 +32,7 @@ def _send_all(outbox: Outbox) -> list[bytes]:
 
 @pytest.mark.parametrize("sync", ["normal", "full"])
 def test_restart(tmp_path: Path, sync: str) -> None:
-    """What is saved is there for the next process: groups, messages in their order, filters, shape."""
+    """The next process reads what was saved: groups, messages in order, filters, shape."""
     store = _open(tmp_path / "s.db", sync)
     outbox = store.load_outbox()
     outbox.add([_alert("1"), OutboundMessage("state/g", b"2", retain=True)])
@@ -48,7 +48,7 @@ def test_restart(tmp_path: Path, sync: str) -> None:
 
 
 def test_outbox_across_commits(tmp_path: Path) -> None:
-    """A message leaves the store once it is confirmed or replaced, also where it was never saved."""
+    """A message is deleted from the store once it is confirmed or replaced, also if it was never saved."""
     store = _open(tmp_path / "s.db")
     outbox = store.load_outbox()
     outbox.add([_alert("1"), _alert("2"), OutboundMessage("state/g", b"old", retain=True)])
@@ -70,7 +70,7 @@ def test_outbox_across_commits(tmp_path: Path) -> None:
 
 
 def test_state_in_flight(tmp_path: Path) -> None:
-    """Of a state that was under way when the process died and a newer one, only the newer one goes out."""
+    """If the process dies with a state in flight and a newer one queued, only the newer one is published."""
     store = _open(tmp_path / "s.db")
     outbox = store.load_outbox()
     outbox.add([OutboundMessage("state/g", b"old", retain=True)])
@@ -85,7 +85,7 @@ def test_state_in_flight(tmp_path: Path) -> None:
 
 
 def test_all_or_nothing(tmp_path: Path) -> None:
-    """A save that fails in the middle changes nothing, and the next one has it all."""
+    """A save that fails halfway changes nothing, and the next one writes everything."""
     store = _open(tmp_path / "s.db")
     outbox = store.load_outbox()
     store.save([("g", b"old")], outbox, 1.0)
@@ -102,7 +102,7 @@ def test_all_or_nothing(tmp_path: Path) -> None:
 
 
 def test_incidents(tmp_path: Path) -> None:
-    """Of each group's incidents that are over the last one is kept, for the next process as well."""
+    """Each group's last ended incident is kept, for the next process as well."""
     store = _open(tmp_path / "s.db")
     outbox = store.load_outbox()
     store.save([], outbox, 1.0, incidents=[("g", b"1"), ("h", b"2")])
@@ -116,7 +116,7 @@ def test_incidents(tmp_path: Path) -> None:
 
 
 def test_least_recent_groups(tmp_path: Path) -> None:
-    """Groups come in the order in which they were heard; those heard longest ago are trimmed first, whole."""
+    """Groups are loaded in the order of saving; the least recent are trimmed first, with their incidents."""
     store = _open(tmp_path / "s.db")
     outbox = store.load_outbox()
     for now, name in enumerate("cabd"):
@@ -133,7 +133,7 @@ def test_least_recent_groups(tmp_path: Path) -> None:
 
 
 def test_many_names(tmp_path: Path) -> None:
-    """More groups than one statement takes are found."""
+    """More groups than one statement allows are fetched."""
     store = _open(tmp_path / "s.db")
     names = [str(number) for number in range(2500)]
     store.save([(name, name.encode()) for name in names], store.load_outbox(), 1.0)
@@ -142,7 +142,7 @@ def test_many_names(tmp_path: Path) -> None:
 
 
 def test_exclusive_lock(tmp_path: Path) -> None:
-    """A second process is refused, and may have it once the first is gone."""
+    """A second process is refused, and may open the store once the first has closed it."""
     store = _open(tmp_path / "s.db")
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         Store(tmp_path / "s.db")

@@ -13,7 +13,7 @@ from tests.conftest import wait_until
 
 @pytest.fixture
 def synced_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the files that were brought to the disk, by name."""
+    """Names of the files that were synced to the disk."""
     names: list[str] = []
 
     def sync(file: int) -> None:
@@ -25,7 +25,7 @@ def synced_files(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_wal_is_synced_while_it_grows(tmp_path: Path, synced_files: list[str]) -> None:
-    """What a store writes is sent to the disk while it grows, and the store stays one process's alone."""
+    """The store's log is synced while it grows, and the store stays locked by this process."""
     store = Store(tmp_path / "s.db")
     store.create(["a"], 3)
     for number in range(200):
@@ -38,22 +38,22 @@ def test_wal_is_synced_while_it_grows(tmp_path: Path, synced_files: list[str]) -
 
 
 def test_repeated_requests(tmp_path: Path, synced_files: list[str]) -> None:
-    """Each time that it is asked the file goes to the disk, and once closed it is let go of."""
+    """Each request syncs the file once, and `close` closes it."""
     path = tmp_path / "log"
     path.touch()
-    wal_sync_thread = WalSync(path)
-    for times in (1, 2, 3):
-        wal_sync_thread.request_sync()
-        wait_until(lambda times=times: len(synced_files) == times, "the log is synced")
-    wal_sync_thread.close()
+    log_sync = WalSync(path)
+    for count in (1, 2, 3):
+        log_sync.request_sync()
+        wait_until(lambda count=count: len(synced_files) == count, "the log is synced")
+    log_sync.close()
     open_files = [file.resolve() for file in Path("/proc/self/fd").iterdir()]
     assert path not in open_files
 
 
 @pytest.mark.parametrize("requested", [False, True])
 def test_no_file(tmp_path: Path, requested: bool) -> None:  # noqa: FBT001, a parameter
-    """A file that isn't there is nobody's trouble, nor is it to be closed before it is asked for."""
-    wal_sync_thread = WalSync(tmp_path / "log")
+    """A missing file is ignored, and `close` works without a request before it."""
+    log_sync = WalSync(tmp_path / "log")
     if requested:
-        wal_sync_thread.request_sync()
-    wal_sync_thread.close()
+        log_sync.request_sync()
+    log_sync.close()

@@ -34,21 +34,21 @@ class _Clock:
 
 
 def test_rejection_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """A refusal is said with its outcome, its topic and its reason."""
+    """A rejected reading is logged with its outcome, topic and reason."""
     PipelineLog().log_rejected([_rejected_reading()])
     assert caplog.messages == ["malformed reading of p/g: no ts"]
 
 
 def test_unreadable_groups(caplog: pytest.LogCaptureFixture) -> None:
-    """A group whose stored state can't be read is named with the reason."""
+    """A group whose stored state can't be read is logged with the reason."""
     PipelineLog().log_load_errors(["state of 'a' can't be read"])
     assert caplog.messages == [
-        "a group that was set aside can't come back and begins afresh: state of 'a' can't be read"
+        "a group can't be restored from the store and starts without history: state of 'a' can't be read"
     ]
 
 
 def test_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
-    """A reason is said once a minute, with how often it came in between."""
+    """A reason is logged once a minute, with the number of repetitions in between."""
     clock = _Clock()
     log = PipelineLog(clock)
     log.log_rejected([_rejected_reading(), _rejected_reading()])
@@ -66,7 +66,7 @@ def test_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_sources_per_reason_are_limited(caplog: pytest.LogCaptureFixture) -> None:
-    """Of stations that go wrong at once five have a line each minute, and the others are counted."""
+    """Of many topics with the same reason five are logged each minute, and the others are counted."""
     clock = _Clock()
     log = PipelineLog(clock)
     rejected = [_rejected_reading(topic=f"p/{number}") for number in range(9)]
@@ -81,16 +81,16 @@ def test_sources_per_reason_are_limited(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_variable_text_is_ignored(caplog: pytest.LogCaptureFixture) -> None:
-    """Reasons that differ only in a number or in a quoted text are one reason."""
+    """Reasons that differ only in a number or in quoted text count as one reason."""
     log = PipelineLog(_Clock())
     log.log_rejected(
-        [_rejected_reading(reason=f"ts is '{word}' at $[{n}]") for n, word in enumerate(("a", "b", "c"))]
+        [_rejected_reading(reason=f"ts is '{text}' at $[{n}]") for n, text in enumerate(("a", "b", "c"))]
     )
     assert caplog.messages == ["malformed reading of p/g: ts is 'a' at $[0]"]
 
 
 def test_reasons_are_throttled_separately(caplog: pytest.LogCaptureFixture) -> None:
-    """One reason, or one kind of refusal, doesn't keep another from being said."""
+    """A reason does not suppress another reason, nor the same reason of another outcome."""
     log = PipelineLog(_Clock())
     rejected = [
         _rejected_reading(),
@@ -107,21 +107,21 @@ def test_reasons_are_throttled_separately(caplog: pytest.LogCaptureFixture) -> N
 
 
 def test_number_of_reasons_is_limited(caplog: pytest.LogCaptureFixture) -> None:
-    """Ever new reasons fill neither the log nor the memory: beyond a hundred they share a line a minute."""
+    """Ever new reasons fill neither log nor memory: those beyond a hundred share one line a minute."""
     clock = _Clock()
     log = PipelineLog(clock)
-    letters = [f"{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(300)]
-    log.log_rejected([_rejected_reading(reason=word) for word in letters])
+    reasons = [f"{chr(97 + n % 26)}{chr(97 + n // 26)}" for n in range(300)]
+    log.log_rejected([_rejected_reading(reason=reason) for reason in reasons])
     assert len(caplog.messages) == 101
     clock.now += 60
-    log.log_rejected([_rejected_reading(reason=f"new {word}") for word in letters])
+    log.log_rejected([_rejected_reading(reason=f"new {reason}") for reason in reasons])
     assert caplog.messages[101:] == [
         "malformed reading of p/g: new aa (and 199 more since the last such line)"
     ]
 
 
 def test_refused_requests(caplog: pytest.LogCaptureFixture) -> None:
-    """A request's refusal is said with its name, and the same one soon after isn't said again."""
+    """A refused request is logged with its name; the same refusal soon after is not logged again."""
     log = RequestLog()
     log.log_rejected("silence", "no 'a'")
     log.log_rejected("silence", "no 'b'")
@@ -137,7 +137,7 @@ def test_refused_requests(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_each_alert_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Each alert event is said with status, group and incident, and why where that is known."""
+    """Each alert event is logged with status, group and incident, and with the reason if it is known."""
     caplog.set_level(logging.INFO)
     event = AlertEvent("g:1000", "firing", "g", 0.75, 1.0, None, [1.0], [[1.0]], out_of_range=False)
     events = [event, replace(event, repeat=2), replace(event, reason="it is odd")]
@@ -154,7 +154,7 @@ CONTROL_CHARACTERS = "p/\n2026-01-01 forged\r\x1b[2J\u2028\x85\0end"
 
 
 def test_text_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Control characters in a topic can't forge a line of the log, nor reach a terminal."""
+    """Control characters in a topic cannot forge a line of the log or reach a terminal."""
     configure_logging("info", "text")
     PipelineLog().log_rejected([_rejected_reading(topic=CONTROL_CHARACTERS)])
     (line,) = capsys.readouterr().err.removesuffix("\n").splitlines()
@@ -164,14 +164,14 @@ def test_text_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_arguments_of_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is logged with arguments is put in their places once, percent signs included."""
+    """Arguments of a log line are inserted once, even if they contain percent signs."""
     configure_logging("info", "text")
     logging.getLogger("x").info("%s of %s", "100 %s", "é")
     assert "100 %s of é" in capsys.readouterr().err
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """In JSON each record is an object on a line of its own, with the message as it was."""
+    """In JSON each record is an object on one line, with the message unchanged."""
     configure_logging("info", "json")
     PipelineLog().log_rejected([_rejected_reading(topic=CONTROL_CHARACTERS)])
     (line,) = capsys.readouterr().err.removesuffix("\n").splitlines()
@@ -194,7 +194,7 @@ def test_json_traceback(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(("level", "line_count"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
 def test_level(level: str, line_count: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is below the level is not said."""
+    """Records below the level are not logged."""
     configure_logging(level, "text")
     for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         logging.getLogger("x").log(number, "something")
@@ -203,20 +203,27 @@ def test_level(level: str, line_count: int, capsys: pytest.CaptureFixture[str]) 
 
 def _event(number: int) -> AlertEvent:
     return AlertEvent(
-        id=f"g:{number}", status="firing", group="g", score=0.9, started_at=0.0, ended_at=None,
-        window_ts=[], window_values=[], out_of_range=False,
-    )  # fmt: skip
+        id=f"g:{number}",
+        status="firing",
+        group="g",
+        score=0.9,
+        started_at=0.0,
+        ended_at=None,
+        window_ts=[],
+        window_values=[],
+        out_of_range=False,
+    )
 
 
 def test_flood_of_alerts_is_bounded(caplog: pytest.LogCaptureFixture) -> None:
-    """Of more alert events than anybody reads, the first of a minute are written and the rest counted."""
+    """In a flood of alert events the first thousand of a minute are logged and the rest counted."""
     clock = _Clock()
     log = PipelineLog(clock)
     for begin in (0, 900, 1800):
         log.log_alerts([_event(number) for number in range(begin, begin + 900)])
-    written = [text for text in caplog.messages if text.startswith("firing g")]
-    assert len(written) == 1000
-    assert [text for text in caplog.messages if text not in written] == [
+    logged = [text for text in caplog.messages if text.startswith("firing g")]
+    assert len(logged) == 1000
+    assert [text for text in caplog.messages if text not in logged] == [
         "more than 1000 alert events within a minute: the rest are counted, not written"
     ]
     clock.now += 60

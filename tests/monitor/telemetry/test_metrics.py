@@ -14,10 +14,19 @@ from monitor.telemetry.batch_histogram import BatchHistogram
 from monitor.telemetry.metrics import Metrics, TimedScorer
 from tests.support.toy_bundle import NAMES, toy_manifest
 
-OUTCOMES = (
-    "judged", "filling", "warming", "skipped", "malformed", "unmatched", "duplicate", "late", "gap",
-    "future", "overflow",
-)  # fmt: skip
+OUTCOMES = [
+    "judged",
+    "filling",
+    "warming",
+    "skipped",
+    "malformed",
+    "unmatched",
+    "duplicate",
+    "late",
+    "gap",
+    "future",
+    "overflow",
+]
 
 
 @pytest.fixture
@@ -52,19 +61,19 @@ def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
         ("last_reading_timestamp_seconds", {}),
     ],
 )
-def test_there_from_the_start(metrics: Metrics, name: str, labels: dict[str, str]) -> None:
-    """Every known series is there at 0 before anything happens, under the design's name."""
+def test_series_exist_from_the_start(metrics: Metrics, name: str, labels: dict[str, str]) -> None:
+    """Every known series exists with 0 before anything happens, under its documented name."""
     assert _value(metrics, name, **labels) == 0
 
 
 def test_histograms_have_buckets(metrics: Metrics) -> None:
-    """Each histogram is a histogram, from the start."""
+    """Each histogram has its buckets from the start."""
     for name in ("inference_seconds", "reading_latency_seconds", "batch_windows"):
         assert _value(metrics, f"{name}_bucket", le="+Inf") == 0
 
 
 def test_bundle_info(metrics: Metrics) -> None:
-    """The bundle in use is shown as a constant 1 with its id."""
+    """The bundle in use is exported as a constant 1 with its id as a label."""
     samples = [
         sample
         for family in metrics.registry.collect()
@@ -78,16 +87,17 @@ def test_bundle_info(metrics: Metrics) -> None:
 
 
 def test_no_label_carries_a_group(metrics: Metrics) -> None:
-    """Only outcome, label, status, state, result and the bundle's fields are labels."""
+    """No metric has a group's name as a label, which would be a series per group."""
     families = [family for family in metrics.registry.collect() if family.name.startswith("sensor_monitor")]
     labels = {label for family in families for sample in family.samples for label in sample.labels}
     assert labels == {
-        "outcome", "label", "status", "state", "result", "le", "id", "created", "features", "steps",
-    }  # fmt: skip
+        *("outcome", "label", "status", "state", "result", "le"),
+        *("id", "created", "features", "steps"),  # of the bundle
+    }
 
 
 def test_registries_share_nothing() -> None:
-    """Two monitors in one process count apart."""
+    """Metrics of two monitors in one process are independent."""
     first = Metrics(CollectorRegistry(), toy_manifest())
     second = Metrics(CollectorRegistry(), toy_manifest())
     first.out_of_range.inc()
@@ -95,7 +105,7 @@ def test_registries_share_nothing() -> None:
 
 
 def test_counting(metrics: Metrics) -> None:
-    """Outcomes add up; states are replaced, those that are gone included."""
+    """Outcomes add up; counts of states are replaced, also by 0."""
     metrics.count_outcomes(Counter({Outcome.JUDGED: 3, Outcome.LATE: 1}))
     metrics.count_outcomes(Counter({Outcome.JUDGED: 2}))
     metrics.set_state_counts(Counter({State.NORMAL: 2, State.SILENT: 1}))
@@ -106,7 +116,7 @@ def test_counting(metrics: Metrics) -> None:
 
 
 def test_queue_length_is_read_on_collect(metrics: Metrics) -> None:
-    """The queue's length is the one at the moment somebody reads it."""
+    """The exported length of the queue is that at the time of the scrape."""
     queue: list[int] = []
     metrics.watch_queue(lambda: len(queue))
     queue.extend([1, 2])
@@ -114,7 +124,7 @@ def test_queue_length_is_read_on_collect(metrics: Metrics) -> None:
 
 
 def test_process_metrics(metrics: Metrics) -> None:
-    """The process's own memory and processor time are among the metrics."""
+    """Memory and CPU time of the process are among the metrics."""
     assert b"process_resident_memory_bytes" in generate_latest(metrics.registry)
 
 
@@ -124,7 +134,7 @@ class _ConstantScorer:
 
 
 def test_timed_scorer(metrics: Metrics) -> None:
-    """A watched scorer scores as before, and each batch with windows is one observation."""
+    """A timed scorer returns the scorer's scores, and observes each batch that has windows once."""
     scorer = TimedScorer(_ConstantScorer(), metrics.inference_seconds)
     assert scorer.score(np.zeros((2, 3, 4), dtype=np.float32)).tolist() == [0.5, 0.5]
     assert scorer.score(np.zeros((0, 3, 4), dtype=np.float32)).tolist() == []
@@ -133,18 +143,18 @@ def test_timed_scorer(metrics: Metrics) -> None:
 
 @given(st.lists(st.lists(st.floats(0, 20), max_size=20), max_size=5))
 def test_batch_histogram(batches: list[list[float]]) -> None:
-    """A batch at once shows what the library's own shows of the same values one by one."""
-    edges, ours, theirs = (0.5, 1.0, 10.0), CollectorRegistry(), CollectorRegistry()
-    batch = BatchHistogram("seconds", "Some.", edges, ours)
-    single = Histogram("seconds", "Some.", buckets=edges, registry=theirs)
+    """A histogram of batches equals prometheus_client's histogram of the same values one by one."""
+    edges, registry, expected = (0.5, 1.0, 10.0), CollectorRegistry(), CollectorRegistry()
+    batch_histogram = BatchHistogram("seconds", "Some.", edges, registry)
+    histogram = Histogram("seconds", "Some.", buckets=edges, registry=expected)
     for values in [[0.5, 10.0], *batches]:
-        batch.observe(np.array(values))
+        batch_histogram.observe(np.array(values))
         for value in values:
-            single.observe(value)
+            histogram.observe(value)
     for le in ("0.5", "1.0", "10.0", "+Inf"):
         labels = {"le": le}
-        assert ours.get_sample_value("seconds_bucket", labels) == theirs.get_sample_value(
+        assert registry.get_sample_value("seconds_bucket", labels) == expected.get_sample_value(
             "seconds_bucket", labels
         )
-    assert ours.get_sample_value("seconds_count") == theirs.get_sample_value("seconds_count")
-    assert ours.get_sample_value("seconds_sum") == pytest.approx(theirs.get_sample_value("seconds_sum"))
+    assert registry.get_sample_value("seconds_count") == expected.get_sample_value("seconds_count")
+    assert registry.get_sample_value("seconds_sum") == pytest.approx(expected.get_sample_value("seconds_sum"))

@@ -29,7 +29,7 @@ def _request(
     token: str | None = None,
     **request_options: Any,
 ) -> httpx.Response:
-    """Ask an application of its own, without a socket."""
+    """Send a request to a new application, without a socket."""
     registry = CollectorRegistry()
     Metrics(registry, toy_manifest()).predictions_by_label["Faulty"].inc(3)
     stream = Stream(LiveGroups(4, point_interval_s=5.0), dict)
@@ -37,18 +37,17 @@ def _request(
         registry, lambda: liveness_problem, lambda: readiness_problem, stream, lambda: bundle, token
     )
 
-    async def ask() -> httpx.Response:
+    async def send() -> httpx.Response:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://monitor") as client:
-            return await asyncio.wait_for(
-                client.request(method, path, **request_options), TIMEOUT_S
-            )  # events have no end
+            # With a timeout: the response of /events never ends.
+            return await asyncio.wait_for(client.request(method, path, **request_options), TIMEOUT_S)
 
-    return asyncio.run(ask())
+    return asyncio.run(send())
 
 
 def test_metrics() -> None:
-    """/metrics answers what Prometheus reads."""
+    """/metrics answers in Prometheus' text format."""
     response = _request("/metrics")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/plain; version=")
@@ -63,7 +62,7 @@ def test_metrics() -> None:
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_healthy(path: str) -> None:
-    """Where all is well, both checks answer 200."""
+    """Both health checks of a healthy monitor answer 200."""
     response = _request(path)
     assert (response.status_code, response.text) == (200, "ok\n")
 
@@ -72,7 +71,7 @@ def test_healthy(path: str) -> None:
     ("path", "live_status", "ready_status"), [("/livez", 503, 200), ("/readyz", 200, 503)]
 )
 def test_unhealthy(path: str, live_status: int, ready_status: int) -> None:
-    """Each check answers 503 and why where its own thing isn't well, and doesn't look at the other's."""
+    """Each health check answers 503 and the reason if it fails, independently of the other one."""
     dead, unready = (
         _request(path, liveness_problem="the pipeline hangs"),
         _request(path, readiness_problem="not connected"),
@@ -84,7 +83,7 @@ def test_unhealthy(path: str, live_status: int, ready_status: int) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/page.js", "/page.css", "/icon.svg"])
 def test_page(path: str) -> None:
-    """The page is there, its files too, and none of it may load or run anything of another host."""
+    """The page and its files are served, and may load or run nothing from another host."""
     response = _request(path)
     assert response.status_code == 200
     assert response.content
@@ -95,7 +94,7 @@ def test_page(path: str) -> None:
 
 
 def test_page_has_no_external_resources() -> None:
-    """No file of the page holds an address of another host, a script in its HTML, or HTML in its scripts."""
+    """The page's files contain no URL of another host, no script in HTML, and no HTML in scripts."""
     for file in STATIC.iterdir():
         text = file.read_text().replace("http://www.w3.org/2000/svg", "")
         assert "//" not in re.sub(r"(^|\s)//.*", "", text, flags=re.MULTILINE), file.name
@@ -108,7 +107,7 @@ def test_page_has_no_external_resources() -> None:
 
 
 def test_report(tmp_path: Path) -> None:
-    """The bundle's report can be read, and whatever stands in it runs nothing and asks for nothing."""
+    """The bundle's report is served, and whatever it contains may run and request nothing."""
     assert _request("/report", bundle=tmp_path).status_code == 404
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.html").write_text("<script>alert(1)</script>")
@@ -122,26 +121,26 @@ def test_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["/", "/events", "/report", "/page.js", "/metrics", "/livez", "/readyz"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_nothing_can_be_changed(method: str, path: str) -> None:
-    """Whoever tries to change something is refused."""
+    """All methods that change something are refused."""
     assert _request(path, method=method).status_code == 405
 
 
 def test_unknown_path() -> None:
-    """Any other path is not found."""
+    """An unknown path is not found."""
     assert _request("/etc/passwd").status_code == 404
 
 
 def test_head_of_events() -> None:
-    """Who asks for the head of the events is answered, and that's it."""
+    """A HEAD request for the events is answered at once, without events."""
     response = _request("/events", method="HEAD")
     assert response.status_code == 200
     assert response.headers["content-type"].startswith("text/event-stream")
 
 
 @pytest.mark.parametrize("path", ["/", "/events", "/page.js", "/report", "/metrics", "/nothing"])
-def test_token_is_asked_for(path: str) -> None:
-    """Where there is a token, who doesn't know it reads nothing, nor learns what there is."""
-    for how in (
+def test_token_is_required(path: str) -> None:
+    """Without the token every path is refused, so that a client does not even learn which ones exist."""
+    for options in (
         {},
         {"headers": {"authorization": f"Bearer {TOKEN}x"}},
         {"headers": {"authorization": f"Basic {TOKEN}"}},
@@ -150,7 +149,7 @@ def test_token_is_asked_for(path: str) -> None:
         {"params": {"token": "\u2603"}},
         {"headers": {"cookie": f"sensor-monitor={TOKEN}"}},
     ):
-        response = _request(path, token=TOKEN, **how)
+        response = _request(path, token=TOKEN, **options)
         assert response.status_code == 401
         assert response.headers["www-authenticate"] == "Bearer"
         assert TOKEN not in response.text
@@ -158,18 +157,18 @@ def test_token_is_asked_for(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/token.css", "/icon.svg"])
 def test_health_needs_no_token(path: str) -> None:
-    """Who watches over the process need not know the token."""
+    """Health checks and the token page's files need no token."""
     assert _request(path, token=TOKEN).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/page.js"])
 def test_token_as_a_header(path: str) -> None:
-    """A program sends the token as a header."""
+    """A program may send the token as a header."""
     assert _request(path, token=TOKEN, headers={"authorization": f"bearer {TOKEN}"}).status_code == 200
 
 
 def test_token_of_a_browser() -> None:
-    """A browser gives the token once, is led away from the address with it, and a cookie lets it in."""
+    """A browser sends the token once, is redirected to the URL without it, and then sends a cookie."""
     first = _request("/", token=TOKEN, params={"token": TOKEN})
     assert (first.status_code, first.headers["location"]) == (303, "/")
     cookie = first.headers["set-cookie"]
@@ -177,6 +176,6 @@ def test_token_of_a_browser() -> None:
     assert "SameSite=lax" in cookie
     assert TOKEN not in cookie
     (name, value), *_ = first.cookies.items()
-    back = {"cookie": f"{name}={value}"}
-    assert _request("/", token=TOKEN, headers=back).status_code == 200
-    assert _request("/", token=f"{TOKEN}x", headers=back).status_code == 401
+    headers = {"cookie": f"{name}={value}"}
+    assert _request("/", token=TOKEN, headers=headers).status_code == 200
+    assert _request("/", token=f"{TOKEN}x", headers=headers).status_code == 401

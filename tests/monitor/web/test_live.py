@@ -16,7 +16,7 @@ OUT_OF_RANGE = [20.0, 50.0, 20.5, 300.0]
 
 
 class LivePipelineHarness(PipelineHarness):
-    """A pipeline that somebody looks at."""
+    """A pipeline that is observed by the live page's data."""
 
     def __init__(self, folder: Path, max_live_groups: int = 100, **settings: Any) -> None:
         super().__init__(folder, **settings)
@@ -30,58 +30,58 @@ class LivePipelineHarness(PipelineHarness):
         self.pipeline._instrumentation._observer = self.live  # noqa: SLF001
 
     def send(self, name: str, *readings: list[float], start_s: float = 0.0, monotonic_s: float = 0.0) -> None:
-        """Let the pipeline take a group's readings at a monotonic time, five seconds apart."""
+        """Run the pipeline on readings of one group, five seconds of event time apart."""
         batch = [message(start_s + 5 * n, values, f"p/{name}") for n, values in enumerate(readings)]
         self.run((monotonic_s, batch))
 
     def take_updates(self) -> dict[str, dict[str, Any]]:
-        """Digest, and return what is new by group."""
-        since = self.live.revision
+        """Apply what is pending, and return the page's data of the groups that changed, by group."""
+        revision = self.live.revision
         self.live.apply_pending()
-        return {
-            line["group"]: line for line in page_data.group_updates(self.live, self.live.changed_since(since))
-        }
+        updates = page_data.group_updates(self.live, self.live.changed_since(revision))
+        return {update["group"]: update for update in updates}
 
 
 @pytest.fixture
 def harness(toy_bundle: Path) -> LivePipelineHarness:
-    """A pipeline whose page follows a hundred groups."""
+    """A pipeline whose live page follows a hundred groups."""
     return LivePipelineHarness(toy_bundle)
 
 
 def test_change_is_reported_once(harness: LivePipelineHarness) -> None:
-    """What changed since the last look is told, and nothing twice."""
+    """A change is reported once, and not again."""
     harness.send("a", *[HEALTHY] * 3)
-    line = harness.take_updates()["a"]
-    assert (line["state"], line["far"], line["firing"], line["ts"]) == ("normal", False, False, NOW + 10)
-    assert line["score"] == pytest.approx(0.0, abs=1e-3)
-    assert [point[2:] for point in line["points"]] == [HEALTHY] * 3
+    update = harness.take_updates()["a"]
+    assert (update["state"], update["far"], update["firing"]) == ("normal", False, False)
+    assert update["ts"] == NOW + 10
+    assert update["score"] == pytest.approx(0.0, abs=1e-3)
+    assert [point[2:] for point in update["points"]] == [HEALTHY] * 3
     assert harness.take_updates() == {}
     harness.send("a", HEALTHY, start_s=15.0)
     assert harness.take_updates()["a"]["point"] == [NOW + 15, pytest.approx(0.0, abs=1e-3), *HEALTHY]
 
 
 def test_readings_before_a_window(harness: LivePipelineHarness) -> None:
-    """Values are shown from the first reading on, without a score."""
+    """Values are reported from the first reading on, without a score."""
     harness.send("a", HEALTHY)
-    line = harness.take_updates()["a"]
-    assert line["state"] == "filling"
-    assert line["score"] is None
-    assert line["point"][2:] == HEALTHY
+    update = harness.take_updates()["a"]
+    assert update["state"] == "filling"
+    assert update["score"] is None
+    assert update["point"][2:] == HEALTHY
 
 
 def test_refused_readings_are_not_shown(harness: LivePipelineHarness) -> None:
-    """What was dropped as late or from the future is no value of a group."""
+    """Readings that were dropped as late or future are not shown."""
     harness.send("a", *[HEALTHY] * 3, start_s=20.0)
     harness.send("a", FAULTY, start_s=10.0)
     harness.send("a", FAULTY, start_s=9e6)
-    line = harness.take_updates()["a"]
-    assert line["ts"] == NOW + 30
-    assert line["points"][-1][2:] == HEALTHY
+    update = harness.take_updates()["a"]
+    assert update["ts"] == NOW + 30
+    assert update["points"][-1][2:] == HEALTHY
 
 
 def test_alert_lifecycle(harness: LivePipelineHarness) -> None:
-    """An incident is told with the window that began it, and afterwards as ended."""
+    """An open incident is reported with the window that began it, and later as ended."""
     harness.send("a", HEALTHY, HEALTHY, FAULTY, FAULTY)
     harness.live.apply_pending()
     (firing,) = page_data.alerts(harness.live, FEATURES)["firing"]
@@ -91,9 +91,9 @@ def test_alert_lifecycle(harness: LivePipelineHarness) -> None:
         firing["values"]
         == "temperature_1 20 degC, humidity_1 50 %RH, temperature_2 30 degC, humidity_2 50 %RH"
     )
-    turn = harness.live.alerts_revision
+    revision = harness.live.alerts_revision
     harness.live.apply_pending()
-    assert harness.live.alerts_revision == turn
+    assert harness.live.alerts_revision == revision
     harness.send("a", *[HEALTHY] * 3, start_s=20.0)
     harness.live.apply_pending()
     assert page_data.alerts(harness.live, FEATURES) == {
@@ -103,18 +103,18 @@ def test_alert_lifecycle(harness: LivePipelineHarness) -> None:
     }
 
 
-def test_an_alert_of_an_earlier_process(harness: LivePipelineHarness) -> None:
-    """An incident that was open at the start is told though its event was sent long ago."""
+def test_alert_of_an_earlier_process(harness: LivePipelineHarness) -> None:
+    """An incident that is open at the start is reported though an earlier process sent its event."""
     harness.send("a", HEALTHY, HEALTHY, FAULTY)
-    later = LiveGroups(4, point_interval_s=5.0)
-    later.load_statuses(harness.groups.statuses())
-    later.apply_pending()
-    (firing,) = page_data.alerts(later, FEATURES)["firing"]
+    live = LiveGroups(4, point_interval_s=5.0)
+    live.load_statuses(harness.groups.statuses())
+    live.apply_pending()
+    (firing,) = page_data.alerts(live, FEATURES)["firing"]
     assert firing == {"group": "a", "since": NOW + 10, "score": None, "reason": "", "values": ""}
 
 
 def test_operator_marks(harness: LivePipelineHarness) -> None:
-    """An open incident that somebody takes care of, or that is muted, is marked so until it ends."""
+    """An open incident that is acknowledged or muted is marked until it ends."""
     harness.send("a", HEALTHY, HEALTHY, FAULTY)
     harness.send("b", HEALTHY, HEALTHY, HEALTHY)
     harness.take_updates()
@@ -134,7 +134,7 @@ def test_operator_marks(harness: LivePipelineHarness) -> None:
 
 
 def test_unacknowledged_alerts_come_first(harness: LivePipelineHarness) -> None:
-    """Alerts that somebody takes care of, or muted, come behind all others, and the newest comes first."""
+    """Acknowledged and muted alerts come after all others; the newest come first."""
     for group in "abcd":
         harness.send(group, HEALTHY, HEALTHY, FAULTY)
     for request in (Acknowledge(group="d"), Silence(group="b", minutes=1)):
@@ -150,7 +150,7 @@ def test_unacknowledged_alerts_come_first(harness: LivePipelineHarness) -> None:
 
 
 def test_silence(harness: LivePipelineHarness) -> None:
-    """A group that falls silent is told though nothing was read."""
+    """A group that falls silent is reported though no reading arrived."""
     harness.send("a", *[HEALTHY] * 3)
     harness.take_updates()
     harness.run((100.0, []))
@@ -158,7 +158,7 @@ def test_silence(harness: LivePipelineHarness) -> None:
 
 
 def test_unhealthy_groups_evict_healthy_ones(toy_bundle: Path) -> None:
-    """With more groups than are followed, those that are faulty, far or silent take the others' places."""
+    """With more groups than `max_groups`, faulty, out-of-range and silent ones replace the others."""
     harness = LivePipelineHarness(toy_bundle, max_live_groups=3)
     for name in "abcd":
         harness.send(name, *[HEALTHY] * 3)
@@ -177,7 +177,7 @@ def test_unhealthy_groups_evict_healthy_ones(toy_bundle: Path) -> None:
 
 
 def test_reused_row_has_no_old_history(toy_bundle: Path) -> None:
-    """Who takes a place has none of the history of who had it."""
+    """A group that reuses a row has no points of the group before."""
     harness = LivePipelineHarness(toy_bundle, max_live_groups=1)
     harness.send("a", *[HEALTHY] * 3)
     harness.live.apply_pending()
@@ -186,7 +186,7 @@ def test_reused_row_has_no_old_history(toy_bundle: Path) -> None:
 
 
 def test_removed_groups_expire(toy_bundle: Path) -> None:
-    """It is known for a while which groups were dropped, and not for ever."""
+    """Removed groups are kept for `MAX_REVISION_LAG` revisions."""
     harness = LivePipelineHarness(toy_bundle, max_groups=1)
     harness.send("a", *[HEALTHY] * 3)
     harness.live.apply_pending()
@@ -199,7 +199,7 @@ def test_removed_groups_expire(toy_bundle: Path) -> None:
 
 
 def test_evicted_groups_are_removed(toy_bundle: Path) -> None:
-    """A group that the pipeline holds no longer is on the page no longer, with its alert."""
+    """A group that the pipeline evicted is removed from the page, with its alert."""
     harness = LivePipelineHarness(toy_bundle, max_groups=1)
     harness.send("a", HEALTHY, HEALTHY, FAULTY)
     harness.live.apply_pending()
@@ -211,19 +211,21 @@ def test_evicted_groups_are_removed(toy_bundle: Path) -> None:
 
 
 def test_pending_readings_are_bounded(toy_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While nobody looks, no more than so many readings wait, the newest, and no state is missed."""
+    """Only the newest readings are pending, at most the limit, and no state is missed."""
     monkeypatch.setattr("monitor.web.live._MAX_PENDING_READINGS", 50)
     harness = LivePipelineHarness(toy_bundle)
     for number in range(40):
         harness.send(f"g{number}", *[HEALTHY] * 3)
-    lines = harness.take_updates()
-    assert {name: line["state"] for name, line in lines.items()} == {f"g{n}": "normal" for n in range(40)}
-    shown = [name for name, line in lines.items() if not math.isnan(line["ts"])]
-    assert sorted(shown) == [f"g{number}" for number in range(23, 40)]
+    updates = harness.take_updates()
+    assert {name: update["state"] for name, update in updates.items()} == {
+        f"g{number}": "normal" for number in range(40)
+    }
+    with_readings = [name for name, update in updates.items() if not math.isnan(update["ts"])]
+    assert sorted(with_readings) == [f"g{number}" for number in range(23, 40)]
 
 
 def test_pending_events_are_bounded(toy_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While nobody looks, no more than so many events wait, the newest; all alerts are told."""
+    """Only the newest events are pending, at most the limit; alerts without event are reported too."""
     monkeypatch.setattr("monitor.web.live._MAX_PENDING_EVENTS", 2)
     harness = LivePipelineHarness(toy_bundle)
     for name in "abc":
@@ -237,7 +239,7 @@ def test_pending_events_are_bounded(toy_bundle: Path, monkeypatch: pytest.Monkey
 
 
 def test_repeated_alert_keeps_its_first_event(toy_bundle: Path) -> None:
-    """Where each window is an event, an alert is told with the window that began it."""
+    """With an event for every window an alert is reported with the window that began it."""
     harness = LivePipelineHarness(toy_bundle, alerts=AlertSettings(mode="every_window"))
     harness.send("a", HEALTHY, HEALTHY, *[FAULTY] * 3)
     harness.live.apply_pending()
@@ -249,17 +251,20 @@ def test_repeated_alert_keeps_its_first_event(toy_bundle: Path) -> None:
 
 
 def test_two_threads(harness: LivePipelineHarness) -> None:
-    """A page that looks while the pipeline works misses nothing and is given nothing twice."""
-    seen: dict[str, float] = {}
+    """Updates that are taken while the pipeline runs miss no reading and never go back in time."""
+    latest_ts: dict[str, float] = {}
     done = threading.Event()
 
-    def look() -> None:
-        while not done.is_set():
-            for name, line in harness.take_updates().items():
-                assert line["ts"] >= seen.get(name, 0.0)
-                seen[name] = line["ts"]
+    def take_updates() -> None:
+        for name, update in harness.take_updates().items():
+            assert update["ts"] >= latest_ts.get(name, 0.0)
+            latest_ts[name] = update["ts"]
 
-    thread = threading.Thread(target=look)
+    def take_until_done() -> None:
+        while not done.is_set():
+            take_updates()
+
+    thread = threading.Thread(target=take_until_done)
     thread.start()
     try:
         for number in range(100):
@@ -267,6 +272,5 @@ def test_two_threads(harness: LivePipelineHarness) -> None:
     finally:
         done.set()
         thread.join()
-    for name, line in harness.take_updates().items():
-        seen[name] = line["ts"]
-    assert seen == {f"g{number}": NOW + 45 for number in range(10)}
+    take_updates()
+    assert latest_ts == {f"g{number}": NOW + 45 for number in range(10)}

@@ -1,4 +1,4 @@
-"""The page in a real browser, on a real monitor. What it looked like stays in var/screenshots."""
+"""The page in a real browser, on a real monitor. Screenshots are kept in var/screenshots."""
 
 import os
 import time
@@ -22,7 +22,7 @@ VISIBLE_GROUPS_JS = "[...document.querySelectorAll('.row:not([hidden])')].map(ro
 
 @pytest.fixture(scope="module")
 def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """One browser for all of these tests."""
+    """One browser for all tests of this file."""
     opened = Browser(tmp_path_factory.mktemp("profile"))
     try:
         opened.start()
@@ -33,7 +33,7 @@ def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser
 
 @pytest.fixture
 def browser(shared_browser: Browser) -> Iterator[Browser]:
-    """The browser as if it were new; after the test it has complained of nothing and asked nobody else."""
+    """The browser in its initial state; the test fails on console errors and on requests to another host."""
     shared_browser.open("about:blank")
     shared_browser.clear_cookies()
     shared_browser.set_color_scheme("light")
@@ -57,39 +57,39 @@ def monitor(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> Iterator[
 
 @pytest.fixture
 def plant(mosquitto: Mosquitto) -> Iterator[Client]:
-    """Somebody who publishes readings."""
+    """A client that publishes readings."""
     with connect_client(mosquitto.port) as connected:
         yield connected
 
 
 def is_visible(browser: Browser, selector: str, text: str) -> bool:
-    """Say whether an element is there, is visible, and has a text in it."""
-    found: bool = browser.evaluate(
+    """Return whether an element with this text exists and is visible."""
+    visible: bool = browser.evaluate(
         f"[...document.querySelectorAll({selector!r})].some(e => e.checkVisibility() && "
         f"e.textContent.includes({text!r}))"
     )
-    return found
+    return visible
 
 
 def row_texts(browser: Browser, group: str) -> list[str]:
-    """Return what the numbers of a group's row say: score and values."""
-    found: list[str] = browser.evaluate(
+    """Return the numbers in a group's row as text: score and values."""
+    texts: list[str] = browser.evaluate(
         f"[...document.querySelectorAll('.row:not([hidden])')].filter(row => row.dataset.group === {group!r})"
         ".flatMap(row => [...row.querySelectorAll('b')].map(b => b.textContent))"
     )
-    return found
+    return texts
 
 
 def publish_plant(
     publisher: Client, group_count: int, faulty: tuple[int, ...], out_of_range: tuple[int, ...]
 ) -> None:
-    """Publish five minutes of so many groups that end now."""
+    """Publish the last five minutes of a simulated plant with `group_count` groups."""
     for topic, readings in simulated_plant.generate_readings(group_count, time.time(), faulty, out_of_range):
         publisher.publish(topic, readings)
 
 
 def test_new_values_appear(monitor: Monitor, plant: Client, browser: Browser) -> None:
-    """What a group sent last is on the page, without anybody touching it, and the line grows."""
+    """A group's newest values appear without a reload, and its sparkline grows."""
     topic, now = "plant/line1/station7/reading", time.time() - 1000
     plant.publish(topic, [reading(now + 5 * number, HEALTHY) for number in range(3)])
     browser.open(monitor.address)
@@ -106,11 +106,11 @@ def test_new_values_appear(monitor: Monitor, plant: Client, browser: Browser) ->
 
 
 def test_fault(monitor: Monitor, plant: Client, browser: Browser) -> None:
-    """A fault is on the page with its group, score and values, and goes when it is over."""
+    """An alert is shown with group, score and values, and removed when it is over."""
     topic, now = "plant/line1/station7/reading", time.time() - 1000
     plant.publish(topic, [reading(now + 5 * number, HEALTHY) for number in range(3)])
     browser.open(monitor.address)
-    wait_until(lambda: is_visible(browser, "#alerts", "No alert is firing."), "all is quiet")
+    wait_until(lambda: is_visible(browser, "#alerts", "No alert is firing."), "there is no alert")
     plant.publish(topic, reading(now + 15, FAULTY))
     wait_until(lambda: is_visible(browser, ".alert h3", "line1/station7"), "the alert")
     assert is_visible(browser, ".alert .values", "temperature_2 30 degC")
@@ -126,7 +126,7 @@ def test_fault(monitor: Monitor, plant: Client, browser: Browser) -> None:
 def test_operator_marks(
     tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, plant: Client, browser: Browser
 ) -> None:
-    """An alert is marked, in words, as acknowledged and muted; its group, now silent, is so everywhere."""
+    """An alert is marked as acknowledged and muted; its group, now silent, is counted and shown as silent."""
     with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, "[windows]\nstale_after = 1")) as monitor:
         publish_plant(plant, 6, faulty=(1, 3), out_of_range=())
         browser.open(monitor.address)
@@ -153,7 +153,7 @@ def test_operator_marks(
 
 
 def test_markup_in_group_name(monitor: Monitor, plant: Client, browser: Browser) -> None:
-    """A group whose name is markup is shown as it is written, and does nothing."""
+    """A group whose name is markup is shown as text, and nothing in it is run or requested."""
     plant.publish(f"plant/line1/{MARKUP_NAME}/reading", [reading(1000 + 5 * n, FAULTY) for n in range(3)])
     browser.open(monitor.address)
     wait_until(
@@ -164,11 +164,11 @@ def test_markup_in_group_name(monitor: Monitor, plant: Client, browser: Browser)
     )
     assert browser.evaluate("document.querySelectorAll('img[src=x], [onerror]').length") == 0
     assert not [url for url in browser.requests if url.endswith("/x")]
-    browser.save_screenshot(SCREENSHOT_DIR / "evil.png")
+    browser.save_screenshot(SCREENSHOT_DIR / "markup-in-name.png")
 
 
 def test_layout(monitor: Monitor, plant: Client, browser: Browser) -> None:
-    """A dozen groups fit on one screen, light and dark, on a laptop, and on a phone without a way aside."""
+    """A dozen groups fit on one screen, light and dark; laptop and phone need no horizontal scrolling."""
     publish_plant(plant, 14, faulty=(3, 8), out_of_range=(5,))
     browser.open(monitor.address)
     wait_until(lambda: len(browser.evaluate(VISIBLE_GROUPS_JS)) >= 10, "the groups")
@@ -177,13 +177,14 @@ def test_layout(monitor: Monitor, plant: Client, browser: Browser) -> None:
         simulated_plant.group_name(number) for number in (3, 8, 5, 0)
     ]
     assert browser.evaluate("document.documentElement.scrollHeight") <= 1080
-    tone = "getComputedStyle(document.body).{}.match(/\\d+/g).reduce((sum, part) => sum + +part, 0)"
+    brightness = "getComputedStyle(document.body).{}.match(/\\d+/g).reduce((sum, part) => sum + +part, 0)"
     for scheme in ("light", "dark"):
         browser.set_color_scheme(scheme)
         browser.save_screenshot(SCREENSHOT_DIR / f"{scheme}.png")
-        ink, paper = browser.evaluate(tone.format("color")), browser.evaluate(tone.format("backgroundColor"))
-        assert (paper < ink) == (scheme == "dark")
-        assert abs(paper - ink) > 400
+        text = browser.evaluate(brightness.format("color"))
+        background = browser.evaluate(brightness.format("backgroundColor"))
+        assert (background < text) == (scheme == "dark")
+        assert abs(background - text) > 400
     for name, width, height in (("laptop", 1366, 768), ("phone", 390, 844)):
         browser.resize(width, height)
         browser.save_screenshot(SCREENSHOT_DIR / f"{name}.png")
@@ -191,7 +192,7 @@ def test_layout(monitor: Monitor, plant: Client, browser: Browser) -> None:
 
 
 def test_thousand_groups(monitor: Monitor, plant: Client, browser: Browser) -> None:
-    """With a thousand groups the worst come first, any is found by name, and few rows are drawn."""
+    """With a thousand groups the worst come first, a search finds any, and few rows are in the DOM."""
     publish_plant(plant, 1000, faulty=(703, 333), out_of_range=(905,))
     browser.open(monitor.address)
     wait_until(lambda: is_visible(browser, "#count", "1,000 groups"), "all of them")
@@ -201,24 +202,24 @@ def test_thousand_groups(monitor: Monitor, plant: Client, browser: Browser) -> N
     assert browser.evaluate("document.querySelectorAll('.row').length") < 40
     browser.save_screenshot(SCREENSHOT_DIR / "thousand.png")
 
-    def give(element: str, value: str, event: str) -> None:
+    def set_value(element: str, value: str, event: str) -> None:
         browser.evaluate(
             f"{element}.value = {value!r}; {element}.dispatchEvent(new Event({event!r}, {{bubbles: true}}))"
         )
 
-    give("search", "LINE71/", "input")
+    set_value("search", "LINE71/", "input")
     assert browser.evaluate(VISIBLE_GROUPS_JS) == [
         simulated_plant.group_name(703),
         *(simulated_plant.group_name(700 + n) for n in range(10) if n != 3),
     ]
     assert is_visible(browser, "#count", "10 of 1,000 groups")
-    give("sort", "name", "change")
+    set_value("sort", "name", "change")
     assert browser.evaluate(VISIBLE_GROUPS_JS) == [
         simulated_plant.group_name(700 + number) for number in range(10)
     ]
-    give("search", "nobody", "input")
+    set_value("search", "nobody", "input")
     assert is_visible(browser, "#empty", "No group has “nobody” in its name.")
-    give("search", "", "input")
+    set_value("search", "", "input")
     browser.evaluate("document.querySelector('button[data-kind=\"out of range\"]').click()")
     assert browser.evaluate(VISIBLE_GROUPS_JS) == [simulated_plant.group_name(905)]
     browser.evaluate("document.querySelector('button[data-kind=\"out of range\"]').click()")
@@ -230,7 +231,7 @@ def test_thousand_groups(monitor: Monitor, plant: Client, browser: Browser) -> N
 
 
 def test_report_opens(monitor: Monitor, browser: Browser) -> None:
-    """The page leads to the report of the bundle, and a browser shows it though it lets it do nothing."""
+    """The page links to the bundle's report, and the browser shows it despite its strict policy."""
     browser.open(monitor.address)
     wait_until(lambda: is_visible(browser, "#report", "Report"), "the link")
     browser.click("#report")
@@ -238,7 +239,7 @@ def test_report_opens(monitor: Monitor, browser: Browser) -> None:
 
 
 def test_no_readings_yet(monitor: Monitor, browser: Browser) -> None:
-    """Where nothing came yet, the page says where it listens."""
+    """Before the first reading the page says which topics the monitor reads."""
     browser.open(monitor.address)
     wait_until(
         lambda: is_visible(browser, "#empty", "No readings yet: publish some on plant/{line}"), "a hint"
@@ -247,7 +248,7 @@ def test_no_readings_yet(monitor: Monitor, browser: Browser) -> None:
 
 
 def test_broker_lost(monitor: Monitor, mosquitto: Mosquitto, plant: Client, browser: Browser) -> None:
-    """When the broker goes, the page says so, and still shows what it knows."""
+    """When the broker is lost, the page says so and still shows groups and alerts."""
     publish_plant(plant, 14, faulty=(3,), out_of_range=())
     browser.open(monitor.address)
     wait_until(
@@ -265,11 +266,11 @@ def test_broker_lost(monitor: Monitor, mosquitto: Mosquitto, plant: Client, brow
 
 
 def test_monitor_restarts(browser: Browser, tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """While the monitor is gone the page says so plainly; when it is back, the page goes on by itself."""
+    """While the monitor is stopped the page says so; after a restart the page continues by itself."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
-    always_here = {**os.environ, "MONITOR_HTTP__PORT": str(free_port())}
+    same_port = {**os.environ, "MONITOR_HTTP__PORT": str(free_port())}
     try:
-        monitor.start(environment=always_here)
+        monitor.start(environment=same_port)
         with connect_client(mosquitto.port) as plant:
             wait_until(lambda: monitor.get("/readyz")[0] == 200, "it is ready")
             publish_plant(plant, 3, faulty=(1,), out_of_range=())
@@ -277,23 +278,23 @@ def test_monitor_restarts(browser: Browser, tmp_path: Path, mosquitto: Mosquitto
             wait_until(lambda: is_visible(browser, ".alert .reason", "temperature_2"), "the alert")
             assert monitor.terminate() == 0
             wait_until(lambda: is_visible(browser, "#fresh.bad", "no news for "), "the page notices")
-            browser.save_screenshot(SCREENSHOT_DIR / "monitor-gone.png")
+            browser.save_screenshot(SCREENSHOT_DIR / "monitor-stopped.png")
             assert browser.evaluate("getComputedStyle(document.querySelector('main')).filter") != "none"
-            monitor.start(environment=always_here)
-            wait_until(lambda: is_visible(browser, "#fresh.good", "live"), "the page is back")
+            monitor.start(environment=same_port)
+            wait_until(lambda: is_visible(browser, "#fresh.good", "live"), "the page is live again")
             wait_until(
-                lambda: is_visible(browser, ".alert", "before the monitor's last start"), "what was restored"
+                lambda: is_visible(browser, ".alert", "before the monitor's last start"), "the restored alert"
             )
             browser.open("about:blank")
     finally:
         monitor.kill()
-    # A browser complains where nobody answers, and that alone is all right here.
-    assert all("/events" in complaint for complaint in browser.console_errors)
+    # The only console errors are those about connections that were refused meanwhile.
+    assert all("/events" in error for error in browser.console_errors)
     browser.console_errors.clear()
 
 
 def test_token(browser: Browser, tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Who is asked for the token gives it once, and it stays neither in the address nor in the log."""
+    """The token is entered once, and appears neither in the URL nor in the log."""
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, '[log]\nlevel = "debug"')
     monitor.configure(f'token_file = "{tmp_path / "token"}"\n[log]\nlevel = "debug"')
@@ -302,18 +303,18 @@ def test_token(browser: Browser, tmp_path: Path, mosquitto: Mosquitto, toy_bundl
         browser.open(monitor.address)
         assert browser.evaluate("document.querySelectorAll('script').length") == 0
         browser.save_screenshot(SCREENSHOT_DIR / "token.png")
-        assert [complaint for complaint in browser.console_errors if "401" not in complaint] == []
+        assert [error for error in browser.console_errors if "401" not in error] == []
         browser.console_errors.clear()
         browser.evaluate(f"document.querySelector('#token').value = {TOKEN!r}")
         browser.evaluate("document.querySelector('button').click()")
         wait_until(lambda: is_visible(browser, "#fresh.good", "live"), "the page")
         assert browser.evaluate("location.href") == f"{monitor.address}/"
         assert browser.evaluate("document.cookie") == ""
-        browser.open(monitor.address)  # another day
+        browser.open(monitor.address)  # now with the cookie
         wait_until(lambda: is_visible(browser, "#fresh.good", "live"), "the page again")
         assert TOKEN not in monitor.log()
         assert monitor.terminate() == 0
     finally:
         monitor.kill()
     browser.open("about:blank")
-    browser.console_errors.clear()  # the page lost its monitor
+    browser.console_errors.clear()  # connections were refused after the monitor had stopped

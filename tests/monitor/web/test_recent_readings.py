@@ -1,4 +1,4 @@
-"""What waits for the page is in the order of arrival, and the newest of it where there is too much."""
+"""Readings pending for the page keep the order of arrival; if there are too many, the oldest are dropped."""
 
 import numpy as np
 import pytest
@@ -12,21 +12,19 @@ FILLING, JUDGED, LATE = Outcome.FILLING, Outcome.JUDGED, Outcome.LATE
 
 
 def _batch(first: int, outcomes: list[Outcome]) -> tuple[Readings, ScoredBatch]:
-    """Return readings that are numbered from `first` on: each time, value and score is its number."""
+    """Return readings numbered from `first` on: each event time, value and score is the reading's number."""
     numbers = np.arange(first, first + len(outcomes), dtype=np.float64)
     rows = np.flatnonzero([outcome is JUDGED for outcome in outcomes])
-    nothing, none = np.empty(0), np.empty(0, dtype=np.bool_)
-    readings = Readings(
-        [f"g{number:.0f}" for number in numbers], numbers, np.stack([numbers, -numbers], axis=1),
-        nothing, nothing, none,
-    )  # fmt: skip
-    windows = Windows(outcomes, rows, nothing, nothing)
-    judged = JudgedWindows([], nothing, nothing, numbers[rows], none, none)
-    return readings, ScoredBatch(windows, judged, [], nothing)
+    groups, values = [f"g{number:.0f}" for number in numbers], np.stack([numbers, -numbers], axis=1)
+    unused, unused_flags = np.empty(0), np.empty(0, dtype=np.bool_)
+    readings = Readings(groups, numbers, values, unused, unused, unused_flags)
+    windows = Windows(outcomes, rows, unused, unused)
+    judged = JudgedWindows([], unused, unused, numbers[rows], unused_flags, unused_flags)
+    return readings, ScoredBatch(windows, judged, [], unused)
 
 
 def _take_numbers(recent: RecentReadings) -> list[int]:
-    """Return the numbers of what is taken, when all of it is of one piece."""
+    """Take all readings, check that their columns agree, and return their numbers."""
     names, ts, values, scores = recent.take()
     assert names == [f"g{number:.0f}" for number in ts]
     assert values.tolist() == [[number, -number] for number in ts]
@@ -35,10 +33,10 @@ def _take_numbers(recent: RecentReadings) -> list[int]:
 
 
 @pytest.mark.parametrize("sizes", [[], [1], [3, 4, 3], [10], [7, 0, 3], [10, 1], [9, 9, 9], [25], [4, 23]])
-def test_the_newest_in_their_order(sizes: list[int]) -> None:
-    """Of what came the newest ten are there, whatever came at once; and each only once."""
+def test_newest_readings_in_order(sizes: list[int]) -> None:
+    """The newest ten readings are returned in order and once, whatever the sizes of the batches."""
     recent = RecentReadings(10, 2)
-    for _ in range(2):  # as well where others were before
+    for _ in range(2):  # the second time with a used buffer
         count = 0
         for size in sizes:
             recent.add(*_batch(count, [JUDGED] * size))
@@ -47,8 +45,8 @@ def test_the_newest_in_their_order(sizes: list[int]) -> None:
         assert _take_numbers(recent) == []
 
 
-def test_what_is_taken_stays_as_it_was() -> None:
-    """What comes afterwards changes nothing of what was taken."""
+def test_taken_readings_do_not_change() -> None:
+    """Later readings do not change readings that were taken."""
     recent = RecentReadings(10, 2)
     recent.add(*_batch(0, [JUDGED] * 3))
     names, ts, values, scores = recent.take()
@@ -58,7 +56,7 @@ def test_what_is_taken_stays_as_it_was() -> None:
 
 
 def test_rejected_readings_are_left_out() -> None:
-    """A reading that was late is none; one that completed no window has no score."""
+    """Late readings are left out; a reading that completed no window has no score."""
     recent = RecentReadings(10, 2)
     recent.add(*_batch(0, [LATE, JUDGED, FILLING, LATE, JUDGED]))
     names, ts, _, scores = recent.take()

@@ -22,7 +22,7 @@ class FakeClock:
 
 
 def test_rates_and_totals(tmp_path: Path) -> None:
-    """Rates are those of the last seconds, whatever was before; totals are those of the metrics."""
+    """Rates are those of the last seconds only; totals are those of the metrics."""
     registry, clock = CollectorRegistry(), FakeClock()
     metrics = Metrics(registry, toy_manifest())
     settings = Settings(bundle=tmp_path)
@@ -35,15 +35,15 @@ def test_rates_and_totals(tmp_path: Path) -> None:
         metrics.readings_by_outcome[Outcome.JUDGED].inc(1000 if second < 10 else 10)
         metrics.readings_by_outcome[Outcome.LATE].inc(5)
         metrics.predictions_by_label["Faulty"].inc(2)
-        look = status.snapshot()
-    assert look["readings_rate"] == 15
-    assert look["windows_rate"] == 2
-    assert look["readings"] == 9 * 1000 + 10 * 10 + 19 * 5
-    assert (look["windows"], look["faulty"]) == (38, 38)
+        snapshot = status.snapshot()
+    assert snapshot["readings_rate"] == 15
+    assert snapshot["windows_rate"] == 2
+    assert snapshot["readings"] == 9 * 1000 + 10 * 10 + 19 * 5
+    assert (snapshot["windows"], snapshot["faulty"]) == (38, 38)
 
 
 def test_drift(tmp_path: Path) -> None:
-    """The feature that drifted most is told, with how far; nothing where the bundle can't tell."""
+    """The status has the feature that drifted most and its index; None if the bundle has no distribution."""
     registry = CollectorRegistry()
     metrics = Metrics(registry, toy_manifest())
     status = MonitorStatus(registry, lambda: (Settings(bundle=tmp_path), toy_manifest()), str)
@@ -57,8 +57,8 @@ def test_drift(tmp_path: Path) -> None:
     assert index == stage.psi()[2] > 1
 
 
-def test_it_is_json(tmp_path: Path) -> None:
-    """All of it goes over the wire, with features and units, and no secret of the settings."""
+def test_snapshot_is_json(tmp_path: Path) -> None:
+    """A snapshot can be encoded as JSON, has features and units, and no secret of the settings."""
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.html").touch()
     registry = CollectorRegistry()
@@ -66,9 +66,9 @@ def test_it_is_json(tmp_path: Path) -> None:
     settings = Settings.model_validate(
         {"bundle": tmp_path, "mqtt": {"username": "somebody", "password": "hunter2"}}
     )
-    look = MonitorStatus(registry, lambda: (settings, toy_manifest()), str).snapshot()
-    text = msgspec.json.encode(look).decode()
+    snapshot = MonitorStatus(registry, lambda: (settings, toy_manifest()), str).snapshot()
+    text = msgspec.json.encode(snapshot).decode()
     assert msgspec.json.decode(text)["features"][0] == {"name": "temperature_1", "unit": "degC"}
-    assert look["report"]
+    assert snapshot["report"]
     assert "hunter2" not in text
     assert "somebody" not in text

@@ -7,20 +7,20 @@ NAN = float("nan")
 
 
 def add_readings(trends: Trends, *readings: tuple[int, float, float, float]) -> None:
-    """Add readings, each a row, a time, a value and a score."""
+    """Add readings, each (row, event time, value, score)."""
     rows, ts, values, scores = (np.array(column) for column in zip(*readings, strict=True))
     trends.add(rows.astype(np.intp), ts.astype(float), values.astype(float)[:, None], scores.astype(float))
 
 
 def read_points(trends: Trends, row: int) -> list[tuple[float, float, float]]:
-    """Return a group's points: when, score, value."""
-    begins, worst, values = trends.all_points([row])
-    columns = zip(begins[0].tolist(), worst[0].tolist(), values[0, :, 0].tolist(), strict=True)
+    """Return a group's points, each (begin, highest score, value)."""
+    begins, scores, values = trends.all_points([row])
+    columns = zip(begins[0].tolist(), scores[0].tolist(), values[0, :, 0].tolist(), strict=True)
     return [(begin, score, value) for begin, score, value in columns if begin == begin]  # noqa: PLR0124, not NaN
 
 
-def test_a_point_is_the_newest_value_and_the_worst_score() -> None:
-    """Readings of the same five seconds are one point: the last value, and the highest score of any."""
+def test_point_has_newest_value_and_highest_score() -> None:
+    """Readings of the same five seconds are one point: the newest value, and the highest of the scores."""
     trends = Trends(2, 1, 5.0)
     add_readings(trends, (0, 100.0, 1, 0.25), (0, 101.0, 2, 0.75), (0, 104.9, 3, 0.5), (0, 105.0, 4, 0.0))
     assert read_points(trends, 0) == [(100, 0.75, 3), (105, 0.0, 4)]
@@ -29,7 +29,7 @@ def test_a_point_is_the_newest_value_and_the_worst_score() -> None:
 
 
 def test_point_continues_in_the_next_call() -> None:
-    """It makes no difference how readings are split over calls."""
+    """Splitting readings over several calls makes no difference."""
     readings = [(row, 100.0 + 2 * n, n + 10 * row, (n * 7 % 5) / 8) for n in range(40) for row in (0, 1)]
     whole = Trends(2, 1, 5.0)
     add_readings(whole, *readings)
@@ -41,7 +41,7 @@ def test_point_continues_in_the_next_call() -> None:
 
 
 def test_missing_score_is_not_zero() -> None:
-    """A reading without a window leaves the score open, and takes none away."""
+    """A reading without a score leaves the point's score as it is, NaN at first."""
     trends = Trends(1, 1, 5.0)
     add_readings(trends, (0, 100.0, 1, NAN))
     assert np.isnan(read_points(trends, 0)[0][1])
@@ -53,7 +53,7 @@ def test_missing_score_is_not_zero() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_number_of_points_is_limited(size: int) -> None:
-    """Of a long history, also of one that comes at once, the newest points are kept in their order."""
+    """Only the newest points are kept, in order, also if all arrive in one call."""
     trends = Trends(2, 1, 5.0)
     readings = [(0, 5.0 * number, number, 0.0) for number in range(200)]
     for begin in range(0, len(readings), size):
@@ -65,15 +65,15 @@ def test_number_of_points_is_limited(size: int) -> None:
     assert trends.newest_points([0])[0].tolist() == [995.0]
 
 
-def test_a_clock_that_goes_back() -> None:
-    """A station whose clock was set back goes on with the points that it sends."""
+def test_clock_set_back() -> None:
+    """Points of a station whose clock was set back follow in the order of arrival."""
     trends = Trends(1, 1, 5.0)
     add_readings(trends, (0, 500.0, 1, 0.0), (0, 100.0, 2, 0.0), (0, 105.0, 3, 0.0))
     assert read_points(trends, 0) == [(500, 0, 1), (100, 0, 2), (105, 0, 3)]
 
 
 def test_multiple_new_points_are_flagged() -> None:
-    """Who follows point by point is told where there were several."""
+    """`multiple_new_points` marks groups that got more than one new point in the last call."""
     trends = Trends(3, 1, 5.0)
     add_readings(trends, (0, 100.0, 1, 0.0), (0, 101.0, 1, 0.0), (1, 100.0, 1, 0.0), (1, 105.0, 1, 0.0))
     assert trends.multiple_new_points.tolist() == [False, True, False]
@@ -81,8 +81,8 @@ def test_multiple_new_points_are_flagged() -> None:
     assert not trends.multiple_new_points.any()
 
 
-def test_cleared() -> None:
-    """A row that was cleared has nothing of the group that had it before."""
+def test_cleared_row() -> None:
+    """A cleared row has no data of the group that used it before."""
     trends = Trends(1, 1, 5.0)
     add_readings(trends, (0, 100.0, 1, 0.5))
     trends.clear(0)

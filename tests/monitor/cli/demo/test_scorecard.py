@@ -18,7 +18,7 @@ from tests.support.toy_bundle import STEPS, toy_manifest
 
 
 def _build_rows(verdicts: str, group: str = "g") -> list[RecordingRow]:
-    """Build readings at seconds 0, 1, 2...: F is faulty, - has no time, all else is healthy."""
+    """Return readings at seconds 0, 1, 2...: F is faulty, - has no valid ts, others are healthy."""
     return [
         RecordingRow(
             str(ts), None if verdict == "-" else float(ts), group, [], is_faulty=verdict == "F", problem=""
@@ -39,13 +39,13 @@ def _build_rows(verdicts: str, group: str = "g") -> list[RecordingRow]:
     ],
 )
 def test_faults(verdicts: str, spans: list[tuple[float, float]]) -> None:
-    """A fault lasts from its first reading until no window holds a faulty one; near ones are one fault."""
+    """A fault lasts until no window contains a reading of it; faults closer than that are one."""
     found = find_faults(_build_rows(verdicts), STEPS)
     assert [(fault.started_at, fault.ended_at) for fault in found] == spans
 
 
 def test_faults_of_groups() -> None:
-    """Each group's faults are its own."""
+    """Faults are found for each group separately."""
     pairs = zip(_build_rows(".FF.....", "a"), _build_rows("...F....", "b"), strict=True)
     found = find_faults([row for pair in pairs for row in pair], STEPS)
     assert found == [Fault("a", 1, 4), Fault("b", 3, 5)]
@@ -57,7 +57,7 @@ def _build_event(status: str, started_at: float, ended_at: float | None) -> Aler
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_incidents(times: int) -> None:
-    """Events of one id are one incident, also where they come twice; without an end it still fires."""
+    """Events of one id are one incident, even if they arrive twice; without an end it is still open."""
     events = [
         _build_event("firing", 5, None),
         _build_event("resolved", 5, 9),
@@ -82,12 +82,12 @@ def test_incidents(times: int) -> None:
     ],
 )
 def test_score(reported: list[tuple[str, float, float]], card: ScoreCard) -> None:
-    """A fault is found by an incident of its group that overlaps it; one that overlaps none is false."""
+    """A fault is found if an incident of its group overlaps it; one that overlaps none is a false alarm."""
     injected = [Fault("a", 10, 20), Fault("a", 40, 50)]
     assert score_incidents(injected, [ReportedIncident(*incident) for incident in reported]) == card
     assert card.found + card.missed == card.injected
 
 
 def test_nothing_injected() -> None:
-    """Without faults there is nothing to find and every incident is a false alarm."""
+    """Without faults every incident is a false alarm."""
     assert score_incidents([], [ReportedIncident("a", 1, 2)]) == ScoreCard(0, 0, 1, None)

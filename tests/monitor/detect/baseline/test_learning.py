@@ -1,4 +1,4 @@
-"""What is learnt of a group's normal is the same to the bit, whatever is done for speed."""
+"""Baselines stay the same to the bit, so that optimizations can't change them unnoticed."""
 
 import hashlib
 
@@ -11,9 +11,9 @@ from monitor.detect.baseline import BASELINE_VERSION, BaselineSpec, BaselineStag
 
 GROUPS = 12
 BATCHES = 600
-# Of the rules of this version: whoever changes them raises it, and finds new ones.
+# Digests for the rules of this version. Whoever changes the rules raises the version and updates the digests.
 EXPECTED_VERSION = 2
-EXPECTED = {
+DIGEST_BY_LAYOUT = {
     "t_1 h_1 t_2 h_2": "4085d0fbb3ab381f",
     "t_1 t_2 h_1 h_2": "471215047368af11",
     "t_1 t_2 t_3": "c007e493d00f9b0f",
@@ -24,10 +24,10 @@ EXPECTED = {
 
 
 def _plant_windows(features: int) -> FloatArray:
-    """Return the windows of groups that each go their own way (batch, group, step, feature).
+    """Return windows of independent groups: (batch, group, step, feature).
 
-    Noise of several sizes, a plant that jumps, faults that come and go, coarse steps, and one that stands
-    still: all in multiples of 1/64, which no machine rounds.
+    They have noise of several sizes, jumps of the plant, temporary faults, coarse resolutions in groups 8 and
+    9, and constant values in group 10. All values are multiples of 1/64, so that no arithmetic rounds them.
     """
     rng = np.random.default_rng(7)
     shape = (BATCHES + 2, GROUPS, features)
@@ -40,13 +40,13 @@ def _plant_windows(features: int) -> FloatArray:
     values[:, 8] = values[:, 8] // 32 * 32
     values[:, 9] = values[:, 9] // 64 * 64
     values[:, 10] = values[0, 10]
-    cut = np.lib.stride_tricks.sliding_window_view(values / 64, 3, axis=0)
-    return np.ascontiguousarray(cut.transpose(0, 1, 3, 2))
+    windows = np.lib.stride_tricks.sliding_window_view(values / 64, 3, axis=0)
+    return np.ascontiguousarray(windows.transpose(0, 1, 3, 2))
 
 
-@pytest.mark.parametrize("layout", EXPECTED)
+@pytest.mark.parametrize("layout", DIGEST_BY_LAYOUT)
 def test_baselines_are_bit_identical(layout: str) -> None:
-    """Groups of sensors in pairs, in threes and more, and alone have the normals that they always had."""
+    """Baselines and deviations have the expected digest, for quantities of one, two and more sensors."""
     names = layout.split()
     floors = tuple(0.1 + 0.2 * (number % 3) for number in range(len(names)))
     stage = BaselineStage(names, BaselineSpec(floors=floors))
@@ -54,18 +54,17 @@ def test_baselines_are_bit_identical(layout: str) -> None:
     windows = _plant_windows(len(names))
     digest = hashlib.sha256()
 
-    def push(some: list[str], of_them: FloatArray) -> None:
-        normals, ready = stage.push(some, of_them)
-        shown = DeviationTransform(names).transform(of_them[ready], normals[ready])
-        for part in (ready, normals[ready] + 0.0, shown + 0.0):  # which makes -0 a 0
+    def push(batch_groups: list[str], batch_windows: FloatArray) -> None:
+        baselines, ready = stage.push(batch_groups, batch_windows)
+        deviations = DeviationTransform(names).transform(batch_windows[ready], baselines[ready])
+        for part in (ready, baselines[ready] + 0.0, deviations + 0.0):  # adding 0 turns -0 into 0
             digest.update(part.tobytes())
 
+    # One window of each group. The groups start one after the other, so their blocks end at different times.
     for number in range(400):
-        group_count = (
-            1 + number // 20
-        )  # at most: they come one after the other, so blocks end now here, now there
+        group_count = 1 + number // 20
         push(groups[:group_count], windows[number, :group_count])
-    for number in range(400, BATCHES, 20):  # and many of each at once
+    for number in range(400, BATCHES, 20):  # 20 windows of each group at once
         push(groups * 20, windows[number : number + 20].reshape(-1, *windows.shape[2:]))
     assert BASELINE_VERSION == EXPECTED_VERSION
-    assert digest.hexdigest()[:16] == EXPECTED[layout]
+    assert digest.hexdigest()[:16] == DIGEST_BY_LAYOUT[layout]

@@ -1,0 +1,83 @@
+"""The report that `sensor-monitor backtest` prints."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from monitor.cli.backtest.proposal import Proposal
+from monitor.core.readings import Outcome
+from monitor.core.verdicts import FAULTY, NORMAL
+from monitor.detect.scoring import ScoredBatch
+from monitor.recordings.reader import RecordingRow
+
+__all__ = ["Report"]
+
+_SECONDS_PER_DAY = 86400.0
+
+
+@dataclass(slots=True)
+class Report:
+    """Counts over a recording."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    """Readings by outcome."""
+    predictions: Counter[str] = field(default_factory=Counter)
+    """Judged windows by prediction."""
+    events: Counter[str] = field(default_factory=Counter)
+    """Alert events by status."""
+    first_problem: str = ""
+    """Why the first malformed row can't be judged; "" if there is none."""
+    spans: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Group -> first and last event time, seconds since the Unix epoch."""
+    repeat_count: int = 0
+    """Firing events that repeat an incident published before."""
+    proposal: Proposal | None = None
+    """Comparison with other alert settings; None where none were proposed."""
+
+    def add(self, batch: Sequence[RecordingRow], scored: ScoredBatch) -> None:
+        """Count one batch.
+
+        Parameters
+        ----------
+        batch : its rows, malformed ones too.
+        scored : what the stages returned for the rows without a problem.
+        """
+        self.outcomes.update(scored.windows.outcomes)
+        problems = [row.problem for row in batch if row.problem]
+        self.outcomes[Outcome.MALFORMED] += len(problems)
+        self.first_problem = self.first_problem or next(iter(problems), "")
+        for row in batch:
+            if row.ts is not None and not row.problem:
+                first, last = self.spans.get(row.group, (row.ts, row.ts))
+                self.spans[row.group] = min(first, row.ts), max(last, row.ts)
+        faulty_count = int(np.count_nonzero(scored.judged_windows.faulty))
+        normal_count = len(scored.judged_windows.faulty) - faulty_count
+        self.predictions.update({FAULTY: faulty_count, NORMAL: normal_count})
+        self.events.update(event.status for event in scored.events)
+        self.repeat_count += sum(event.repeat > 0 for event in scored.events)
+        if self.proposal:
+            self.proposal.add(scored)
+
+    def __str__(self) -> str:
+        """Return the lines that `sensor-monitor backtest` prints."""
+        days = sum(last - first for first, last in self.spans.values()) / _SECONDS_PER_DAY
+        alerts = self.events["firing"]
+        rate = f"{alerts / days:.2f} a day and group" if days > 0 else "too short for a rate"
+        over = f"{len(self.spans)} group(s), {days:.2f} group-days"
+        repeated = f", {self.repeat_count:,} of them repeated" if self.repeat_count else ""
+        return "\n".join(
+            [
+                f"readings     {self.outcomes.total():>9,}   {_format_counts(self.outcomes)}",
+                *([f"malformed              first: {self.first_problem}"] if self.first_problem else []),
+                f"windows      {self.predictions.total():>9,}   {_format_counts(self.predictions)}",
+                f"alerts       {alerts:>9,}   {rate} ({over}){repeated}",
+                *(["", self.proposal.format_table(self.spans)] if self.proposal else []),
+            ]
+        )
+
+
+def _format_counts(counts: Counter[Any]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.most_common() if count)

@@ -1,0 +1,124 @@
+"""Judges a recording with the daemon's own stages: no broker, no clock."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from monitor.bundle import Bundle
+from monitor.cli.backtest.proposal import Proposal
+from monitor.cli.backtest.report import Report
+from monitor.config.settings import AlertSettings, Settings
+from monitor.core.atomic_write import atomic_file
+from monitor.core.errors import InvalidInputError, OperationError
+from monitor.core.readings import Outcome, Readings
+from monitor.core.verdicts import FAULTY, NORMAL
+from monitor.detect.scoring import ScoredBatch
+from monitor.publish.payloads import alert_payload
+from monitor.recordings.reader import Recording, RecordingRow
+from monitor.service.stages import build_scoring
+
+__all__ = ["backtest"]
+
+COLUMNS = ("ts", "group", "outcome", "score", "prediction", "out_of_range")
+_BATCH_SIZE = 4096  # rows
+
+
+def backtest(
+    bundle: Bundle,
+    settings: Settings,
+    recording: Recording,
+    out: Path,
+    alerts_out: Path | None,
+    proposed: AlertSettings | None = None,
+) -> Report:
+    """Judge a recording and write the results.
+
+    Parameters
+    ----------
+    out : CSV file for the outcome and verdict of each reading, one row per reading in the recording's order.
+    alerts_out : file for the alert events as JSON lines; None: they are not written.
+    proposed : alert settings to compare with those in `settings`; the latter decide what is written.
+
+    Raises
+    ------
+    InvalidInputError : the recording can't be read, two of the files are the same, or the proposed settings
+        make no sense.
+    OperationError : an output can't be written.
+    """
+    _check_paths(recording.path, out, alerts_out)
+    feature_names = list(bundle.manifest.feature_names)
+    scoring = build_scoring(bundle, settings.windows, settings.alerts)
+    report = Report()
+    if proposed:
+        report.proposal = Proposal(settings.alerts, proposed, bundle.manifest.threshold)
+    rows = recording.rows(feature_names)
+    with ExitStack() as stack:
+        table = csv.writer(stack.enter_context(_open_atomically(out)))
+        table.writerow(COLUMNS)
+        events = stack.enter_context(_open_atomically(alerts_out)) if alerts_out else None
+        while batch := list(islice(rows, _BATCH_SIZE)):
+            valid_rows = [row for row in batch if not row.problem]
+            scored = scoring.judge(_to_readings(valid_rows, len(feature_names)))
+            table.writerows(_score_rows(batch, scored))
+            for event in scored.events:
+                if events:
+                    events.write(alert_payload(event, bundle.manifest).decode() + "\n")
+            report.add(batch, scored)
+    return report
+
+
+def _check_paths(recording: Path, out: Path, alerts_out: Path | None) -> None:
+    """Refuse to overwrite the recording, or to write both outputs into one file."""
+    paths = [
+        ("--recording", recording),
+        ("--out", out),
+        *([("--alerts-out", alerts_out)] if alerts_out else []),
+    ]
+    for index, (name, path) in enumerate(paths):
+        for other, earlier in paths[:index]:
+            if path.resolve() == earlier.resolve():
+                raise InvalidInputError(
+                    f"{name}: {path} is what {other} names too; expected a file of its own"
+                )
+
+
+@contextmanager
+def _open_atomically(path: Path) -> Iterator[IO[str]]:
+    """Open a file for writing that replaces `path` only when all of it is written."""
+    try:
+        with atomic_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+            yield file
+    except OSError as error:
+        raise OperationError(f"{path.resolve()}: can't be written: {error.strerror}") from error
+
+
+def _to_readings(rows: list[RecordingRow], feature_count: int) -> Readings:
+    """Return valid rows as readings that arrived at no particular time, so none is in the future."""
+    return Readings(
+        groups=[row.group for row in rows],
+        ts=np.array([row.ts for row in rows], dtype=np.float64),
+        values=np.array([row.values for row in rows], dtype=np.float64).reshape(len(rows), feature_count),
+        arrived_at=np.full(len(rows), np.inf),
+        arrived_monotonic=np.zeros(len(rows)),
+        redelivered=np.zeros(len(rows), dtype=np.bool_),
+    )
+
+
+def _score_rows(batch: Iterable[RecordingRow], scored: ScoredBatch) -> Iterator[tuple[Any, ...]]:
+    """Yield a row of the score table for each row of the recording."""
+    outcomes = iter(scored.windows.outcomes)
+    judged = scored.judged_windows
+    windows = zip(judged.scores.tolist(), judged.faulty.tolist(), judged.out_of_range.tolist(), strict=True)
+    for row in batch:
+        outcome = Outcome.MALFORMED if row.problem else next(outcomes)
+        if outcome is not Outcome.JUDGED:
+            yield row.ts_text, row.group, outcome.value, "", "", ""
+            continue
+        score, faulty, out_of_range = next(windows)
+        prediction = FAULTY if faulty else NORMAL
+        yield row.ts_text, row.group, outcome.value, score, prediction, str(out_of_range).lower()

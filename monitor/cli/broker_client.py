@@ -1,0 +1,93 @@
+"""The MQTT client of the commands that connect to a broker: the session and its listener."""
+
+import threading
+from collections.abc import Sequence
+
+from monitor.config.secrets import read_password
+from monitor.config.settings import Settings
+from monitor.core.errors import OperationError
+from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce, SessionListener
+from monitor.core.topics import Template
+from monitor.mqtt import Session, SessionOptions
+
+__all__ = ["ClientListener", "build_session"]
+
+_POLL_INTERVAL_S = 0.1
+
+
+class ClientListener(SessionListener):
+    """Waits for the outcome of the first attempt to connect and ignores everything else.
+
+    Commands override the methods that they need.
+    """
+
+    def __init__(self) -> None:
+        self.answered = threading.Event()
+        """Set once the first attempt to connect has succeeded or failed."""
+        self.problem = ""
+        """Why it failed; "" if it succeeded."""
+
+    def wait_for_connection(self, stop: threading.Event) -> bool:
+        """Wait for the first connection; return False if `stop` is set before there is an outcome.
+
+        Raises
+        ------
+        OperationError : the broker can't be reached or refuses the client.
+        """
+        while not self.answered.wait(_POLL_INTERVAL_S):
+            if stop.is_set():
+                return False
+        self.raise_problem()
+        return True
+
+    def raise_problem(self) -> None:
+        """Raise `problem`, if there is one, as an `OperationError`."""
+        if self.problem:
+            raise OperationError(self.problem)
+
+    def on_connected(self) -> None:
+        """Note that the client is connected and subscribed."""
+        self.answered.set()
+
+    def on_disconnected(self, reason: str) -> None:
+        """Keep the reason why the first attempt failed; later losses go to `on_connection_lost`."""
+        if self.answered.is_set():
+            self.on_connection_lost(reason)
+        else:
+            self.problem = reason
+            self.answered.set()
+
+    def on_connection_lost(self, reason: str) -> None:
+        """Do nothing about a connection that broke later: the session connects again."""
+
+    def on_taken_over(self) -> None:
+        """Treat another client with the same id as a lost connection."""
+        self.on_disconnected("another client has taken over the client id")
+
+    def on_publish_failed(self) -> None:
+        """Do nothing: the session logs it."""
+
+    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:
+        """Do nothing; commands that receive messages override it."""
+
+    def on_request(self, request: InboundRequest) -> None:
+        """Do nothing: commands subscribe to no requests."""
+
+
+def build_session(
+    settings: Settings, client_id: str, listener: ClientListener, *, subscribe: bool = False
+) -> Session:
+    """Return a session with the settings' broker, which `Session.start` connects.
+
+    Parameters
+    ----------
+    client_id : other than the monitor's, whose session the broker would end.
+    subscribe : whether it subscribes to the topics of `input.topics`.
+
+    Raises
+    ------
+    ConfigurationError : a secret, certificate or key can't be used.
+    """
+    filters = tuple(Template(text).filter for text in settings.input.topics) if subscribe else ()
+    options = SessionOptions(filters=filters)
+    return Session(settings.mqtt, client_id, read_password(settings.mqtt), listener, options)

@@ -1,0 +1,184 @@
+"""Writes the readings that a plant publishes into a recording, without disturbing other clients."""
+
+import logging
+import math
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from monitor.cli.broker_client import ClientListener
+from monitor.cli.recording_file import RecordingFile
+from monitor.core.arrays import FloatArray
+from monitor.core.errors import OperationError
+from monitor.core.messages import InboundMessage, ReadOnce
+from monitor.core.readings import Outcome, Readings, RejectedReading, Windows
+from monitor.core.rules import WindowRules
+from monitor.detect.windows import WindowStage
+from monitor.ingest.decode import DecodeStage
+from monitor.mqtt import Session
+from monitor.mqtt.receive_queue import ReceiveQueue
+from monitor.telemetry.logs import PipelineLog
+
+__all__ = ["Recorder"]
+
+_log = logging.getLogger(__name__)
+
+# The longest wait for readings before the clock and the stop event are checked again.
+_POLL_INTERVAL_S = 0.2
+_DROP_REASONS = {
+    Outcome.DUPLICATE: "its ts is that of the reading before",
+    Outcome.LATE: "its ts is before that of the reading before",
+    Outcome.FUTURE: "its ts is ahead of this machine's clock",
+}
+
+
+class Recorder(ClientListener):
+    """Writes the arriving readings that a monitor with the same settings would accept.
+
+    Readings that a monitor would drop (duplicate, late, future, malformed) are not written, so the rows of
+    each group are in the order of their event times. Each batch is written before its messages are
+    acknowledged, and the file holds whole rows whenever the process ends.
+
+    Parameters
+    ----------
+    path : the CSV file to create.
+    decode : parses the messages.
+    features : the columns, in the order of `decode`.
+    max_skew : seconds that a reading's event time may lie ahead of its arrival.
+    on_progress : called after each batch with a text that describes what was recorded so far.
+    monotonic : returns monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        decode: DecodeStage,
+        features: Sequence[str],
+        *,
+        max_skew: float,
+        on_progress: Callable[[str], None] = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._path = path
+        self._decode = decode
+        self._header = ["ts", "group", *features]
+        self._on_progress = on_progress
+        self._monotonic = monotonic
+        # With windows of one reading, the stage completes a window for every reading that a monitor accepts.
+        self._window_stage = WindowStage(1, len(features), WindowRules(math.inf, max_skew))
+        self._receive_queue = ReceiveQueue()
+        self._log = PipelineLog()
+        self._first_ts, self._last_ts = math.inf, -math.inf  # smallest and largest event time in the file
+        self.written_count = 0
+        """Readings in the file."""
+        self.groups: set[str] = set()
+        """Groups in the file."""
+        self.rejected_counts: Counter[Outcome] = Counter()
+        """Readings that arrived and are not in the file, by outcome."""
+
+    def __str__(self) -> str:
+        """Return a description of the file's content, in one line."""
+        text = f"{self.written_count:,} readings of {len(self.groups):,} group(s)"
+        if self.written_count:
+            text += f" from {_format_ts(self._first_ts)} to {_format_ts(self._last_ts)}"
+        if self.rejected_counts:
+            text += "; refused: " + ", ".join(
+                f"{name} {count:,}" for name, count in self.rejected_counts.items()
+            )
+        return text
+
+    def run(self, session: Session, stop: threading.Event, seconds: float | None) -> bool:
+        """Record until `stop` is set or `seconds` have passed since the subscription.
+
+        Returns whether the time has passed. If `stop` is set before there is a connection, no file is left.
+
+        Raises
+        ------
+        InvalidInputError : the file exists or can't be created; no connection was tried then.
+        OperationError : the broker can't be reached, the file can't be written, or no reading arrived.
+        """
+        file = RecordingFile(self._path)
+        try:
+            file.append([self._header])
+            session.start()
+            if not self.wait_for_connection(stop):
+                return False
+            deadline = math.inf if seconds is None else self._monotonic() + seconds
+            while not stop.is_set() and self._monotonic() < deadline:
+                timeout = min(_POLL_INTERVAL_S, max(0.0, deadline - self._monotonic()))
+                self._write_batch(file, session, timeout)
+            self._write_batch(file, session, 0.0)
+            completed = self._monotonic() >= deadline
+            if not self.written_count:
+                raise OperationError(f"{self._path}: not written, for no reading came ({self})")
+            return completed
+        finally:
+            self._receive_queue.close()
+            session.stop(timeout=1.0)
+            file.close(keep=bool(self.written_count))
+
+    def on_connected(self) -> None:
+        """Note the first connection, and log that a later one replaces a broken one."""
+        if self.answered.is_set():
+            _log.info("connected again")
+        super().on_connected()
+
+    def on_connection_lost(self, reason: str) -> None:
+        """Log that readings may be missing: the broker keeps none for this client meanwhile."""
+        _log.warning("%s; trying again, and what comes meanwhile is missing in the recording", reason)
+
+    def on_taken_over(self) -> None:
+        """End the recording; the client id is random, so this hardly ever happens."""
+        self.problem = "another client has taken over the client id"
+        self.answered.set()
+
+    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, it never waits
+        """Queue messages for the recording thread."""
+        self._receive_queue.put(messages)
+
+    def _write_batch(self, file: RecordingFile, session: Session, timeout: float) -> None:
+        """Write the messages that are queued, or that arrive within `timeout` seconds, as one batch."""
+        batch = self._receive_queue.take(timeout)
+        self.raise_problem()
+        readings, rejected = self._decode.decode(batch.messages, batch.arrivals)
+        accepted = self._window_stage.push(readings)
+        rejected += _rejected_readings(readings, accepted.outcomes)
+        self._write_readings(file, readings, accepted)
+        session.acknowledge([ack_token for _, _, ack_token, _ in batch.messages if ack_token is not None])
+        self.rejected_counts.update(reading.outcome for reading in rejected)
+        self._log.log_rejected(rejected)
+        if batch.overflow_count:
+            self.rejected_counts[Outcome.OVERFLOW] += batch.overflow_count
+            self._log.log_overflow(batch.overflow_count)
+        self._on_progress(str(self))
+
+    def _write_readings(self, file: RecordingFile, readings: Readings, accepted: Windows) -> None:
+        if not len(accepted.reading_indices):
+            return
+        groups = [readings.groups[row] for row in accepted.reading_indices.tolist()]
+        ts: FloatArray = accepted.ts[:, -1]  # (reading,)
+        values = accepted.values[:, -1].tolist()  # (reading, feature)
+        file.append([[at, group, *row] for at, group, row in zip(ts.tolist(), groups, values, strict=True)])
+        self.groups.update(groups)
+        self.written_count += len(groups)
+        self._first_ts = min(self._first_ts, float(np.min(ts)))
+        self._last_ts = max(self._last_ts, float(np.max(ts)))
+
+
+def _rejected_readings(readings: Readings, outcomes: Sequence[Outcome]) -> list[RejectedReading]:
+    """Return the readings that the window stage dropped, each with the reason."""
+    return [
+        RejectedReading(outcome, group, f"{_DROP_REASONS[outcome]} (ts {ts:.3f})")
+        for outcome, group, ts in zip(outcomes, readings.groups, readings.ts.tolist(), strict=True)
+        if outcome in _DROP_REASONS
+    ]
+
+
+def _format_ts(ts: float) -> str:
+    return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,86 @@
+"""Checks of single settings: each returns the value, or raises a ValueError with the rule and the value."""
+
+from pydantic import SecretStr
+
+from monitor.core.topics import Template
+
+__all__ = [
+    "check_token",
+    "validate_host",
+    "validate_output_topic",
+    "validate_path",
+    "validate_printable",
+    "validate_qos",
+    "validate_template",
+    "validate_token",
+]
+
+# 16 random letters and digits are about 95 bits: they can't be guessed by trying.
+_MIN_TOKEN_LENGTH = 16
+
+
+def validate_template(text: str) -> str:
+    """Check an input topic template."""
+    Template(text)
+    return text
+
+
+def validate_output_topic(text: str) -> str:
+    """Check a topic, or the beginning of topics, that the monitor publishes below."""
+    if (
+        not text
+        or not text.isprintable()
+        or text.startswith(("/", "$"))
+        or text.endswith("/")
+        or any(mark in text for mark in "+#\0")
+    ):
+        raise ValueError(
+            f"must be a topic without wildcards, control characters, '$' in front or a slash at either end, "
+            f"not {text!r}"
+        )
+    return text
+
+
+def validate_printable(text: str) -> str:
+    """Check that a text contains no control characters."""
+    if not text.isprintable():
+        raise ValueError(f"must not hold control characters, as {text!r} does")
+    return text
+
+
+def validate_host(text: str) -> str:
+    """Check a host name or an IP address: a URL is none."""
+    if not text or not text.isprintable() or any(mark in text for mark in " /"):
+        raise ValueError(f"must be a host name or an address, not {text!r}")
+    return text
+
+
+def validate_path(text: str) -> str:
+    """Check the path of a URL."""
+    if not text.startswith("/") or not text.isprintable() or " " in text:
+        raise ValueError(f"must begin with a slash and hold no spaces, not {text!r}")
+    return text
+
+
+def validate_qos(value: int) -> int:
+    """Check an MQTT quality of service."""
+    if value not in {0, 1, 2}:
+        raise ValueError(f"must be 0, 1 or 2, not {value}")
+    return value
+
+
+def validate_token(secret: SecretStr) -> SecretStr:
+    """Check a token given in the settings themselves."""
+    return SecretStr(check_token(secret.get_secret_value()))
+
+
+def check_token(text: str) -> str:
+    """Return a token that is too long to be guessed and fits into an HTTP header.
+
+    Raises
+    ------
+    ValueError : it is too short or has other characters; the error doesn't contain the token.
+    """
+    if len(text) < _MIN_TOKEN_LENGTH or not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError(f"must have at least {_MIN_TOKEN_LENGTH} characters, of ASCII and without spaces")
+    return text
