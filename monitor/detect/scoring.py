@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.bundle.bundle import Bundle
 from monitor.bundle.model_input import build_transform
+from monitor.bundle.verified import Bundle
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome, Readings, Windows
 from monitor.core.rules import WindowRules

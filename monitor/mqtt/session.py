@@ -26,11 +26,11 @@ from monitor.mqtt.client import (
     max_in_flight,
     publish_with_paho,
 )
+from monitor.mqtt.inbound_request import to_inbound_request
 from monitor.mqtt.packet_parser import PublishPacket
 from monitor.mqtt.properties import publish_properties, will_properties
 from monitor.mqtt.publish_queue import PublishQueue
 from monitor.mqtt.publish_results import PublishResults
-from monitor.mqtt.request_message import to_inbound_request
 from monitor.mqtt.session_options import Birth, SessionOptions
 from monitor.mqtt.subscriptions import Subscriptions
 from monitor.mqtt.takeover import is_newer_instance

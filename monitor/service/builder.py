@@ -32,7 +32,7 @@ from monitor.service.ports import Sink, Source
 from monitor.service.process_control import ProcessControl
 from monitor.service.reload import Reloader, RunningConfig
 from monitor.service.request_handler import RequestHandler
-from monitor.service.stages import build_decoder, build_timed_scoring
+from monitor.service.settings_to_stages import build_decoder, build_timed_scoring
 from monitor.service.systemd import Systemd
 from monitor.storage.restore import restore
 from monitor.storage.store import Store

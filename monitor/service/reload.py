@@ -15,7 +15,7 @@ from monitor.service.connections import Connections
 from monitor.service.pipeline import Pipeline, Replacement
 from monitor.service.pipeline_thread import HANG_TIMEOUT_S
 from monitor.service.process_control import ProcessControl
-from monitor.service.stages import build_timed_scoring
+from monitor.service.settings_to_stages import build_timed_scoring
 from monitor.telemetry.metrics import Metrics
 
 __all__ = ["Reloader", "RunningConfig", "load_bundle"]

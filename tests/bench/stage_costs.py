@@ -28,7 +28,12 @@ from monitor.detect.windows import WindowStage
 from monitor.groups.state import GroupStates
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.publish.payloads import alert_payload, state_payload
-from monitor.service.stages import build_alert_stage, build_decoder, build_scoring, build_window_rules
+from monitor.service.settings_to_stages import (
+    build_alert_stage,
+    build_decoder,
+    build_scoring,
+    build_window_rules,
+)
 from monitor.storage.outbox import Outbox
 from monitor.storage.restore import restore
 from monitor.web.live import LiveGroups

@@ -23,15 +23,16 @@ from monitor.detect import drift
 from monitor.detect.alerts import AlertStage
 from monitor.detect.ranges import RangeStage
 from training.config.settings import FitSettings
-from training.data import dataset, recordings, relative_windows
+from training.data import baseline_windows, dataset, recordings
 from training.data.cleaning import clean
 from training.data.dataset import Dataset
+from training.data.features import FEATURE_NAMES, FEATURES
 from training.data.prepare import PreparedData
-from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, FEATURES
+from training.data.recordings import FAULTY_LABEL
 from training.evaluate import window_metrics
 from training.evaluate.classifiers import ScoreFunction, build_candidates
+from training.faults.fault_kinds import FAULT_KINDS, SensorStats
 from training.faults.inject import inject
-from training.faults.kinds import FAULT_KINDS, SensorStats
 from training.network import models
 from training.network.train import train
 
@@ -69,7 +70,7 @@ def subtract_rolling_median(data: Dataset) -> Dataset:
 
 def subtract_group_baseline(data: Dataset) -> Dataset:
     """Return windows relative to their group's baseline, as the monitor's model gets them."""
-    return relative_windows.apply_baseline(data, relative_windows.baseline_from_settings(SETTINGS))
+    return baseline_windows.apply_baseline(data, baseline_windows.baseline_from_settings(SETTINGS))
 
 
 BASELINE_TRANSFORMS: dict[str, tuple[WindowTransform, FitSettings]] = {

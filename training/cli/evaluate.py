@@ -77,13 +77,13 @@ def _judge_window(values: list[float], loaded_bundle: Bundle) -> str:
 
 def _evaluate_recordings(arguments: argparse.Namespace, loaded_bundle: Bundle) -> str:
     # pandas, scikit-learn and matplotlib take seconds to import, and one window needs none of them.
-    from training.data import unseen  # noqa: PLC0415
+    from training.data import held_out_windows  # noqa: PLC0415
     from training.evaluate import quality  # noqa: PLC0415
     from training.report import evaluation_plots  # noqa: PLC0415
 
     if arguments.out:
         output_folder.create(arguments.out)
-    data, note = unseen.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
+    data, note = held_out_windows.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
     manifest = loaded_bundle.manifest
     scores = loaded_bundle.classifier.score(loaded_bundle.scaler.transform(data.windows))
     result = quality.evaluate(data, scores, manifest.threshold, manifest.sample_period)
@@ -96,7 +96,7 @@ def _evaluate_recordings(arguments: argparse.Namespace, loaded_bundle: Bundle) -
         from training.evaluate import classifier_comparison  # noqa: PLC0415
         from training.report import comparison_plots  # noqa: PLC0415
 
-        settings = unseen.training_settings(loaded_bundle)
+        settings = held_out_windows.training_settings(loaded_bundle)
         with task_progress.show_progress(
             "candidate", classifier_comparison.task_count(settings), 0, make_console()
         ) as progress:

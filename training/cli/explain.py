@@ -13,7 +13,7 @@ from monitor.core.errors import InvalidInputError
 from training.cli import flags
 from training.console import task_progress
 from training.console.terminal import make_console
-from training.data import output_folder, unseen
+from training.data import held_out_windows, output_folder
 from training.evaluate import permutation_importance
 from training.evaluate.permutation_importance import Importance
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> str:
 
     loaded_bundle = bundle.load(arguments.bundle)
     manifest = loaded_bundle.manifest
-    data, source = unseen.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
+    data, source = held_out_windows.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
     output_folder.create(arguments.out)
     parts = (manifest.steps + 1) * (len(manifest.feature_names) + 1) - 1
     try:

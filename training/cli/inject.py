@@ -6,8 +6,8 @@ from pathlib import Path
 from monitor.core.errors import InvalidInputError
 from training.cli import flags
 from training.data import recordings
+from training.faults.fault_kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS
 from training.faults.inject import inject
-from training.faults.kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS
 
 __all__ = ["configure", "run"]
 

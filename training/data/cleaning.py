@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from training.config.settings import FitSettings
 from training.data.dataset import STEPS, Dataset
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 
 __all__ = ["COLUMNS", "BoxStats", "CleaningReport", "clean"]
 

@@ -13,7 +13,8 @@ from monitor.core.errors import InvalidInputError
 from monitor.core.readings import Readings
 from monitor.core.rules import WindowRules
 from monitor.detect.windows import WindowStage
-from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
+from training.data.recordings import FAULTY_LABEL
 
 __all__ = ["STEPS", "Dataset", "build", "concat", "hold_out", "sample_period", "split"]
 

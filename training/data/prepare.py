@@ -12,10 +12,10 @@ from monitor.core.arrays import FloatArray
 from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
 from training.config.settings import FitSettings
-from training.data import dataset, recordings, relative_windows, windows_file
+from training.data import baseline_windows, dataset, recordings, windows_file
 from training.data.cleaning import CleaningReport, clean
 from training.data.dataset import Dataset
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 
 __all__ = ["PreparedData", "prepare"]
 
@@ -79,8 +79,8 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
     ]
     if windows is not None:
         parts.append(windows_file.read(windows, period))
-    data = relative_windows.apply_baseline(
-        dataset.concat(parts), relative_windows.baseline_from_settings(settings)
+    data = baseline_windows.apply_baseline(
+        dataset.concat(parts), baseline_windows.baseline_from_settings(settings)
     )
     remaining, test = dataset.split(data, settings.test_share, settings.split, settings.seed)
     train, validation = dataset.hold_out(remaining, settings.validation_share, settings.split, settings.seed)

@@ -7,30 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from monitor.bundle import Feature
 from monitor.core.atomic_write import atomic_file
 from monitor.core.errors import InvalidInputError
 from monitor.recordings.cells import EXPECTED_LABEL, FAULTY_LABEL, NORMAL_LABEL
 from monitor.recordings.reader import Recording
+from training.data.features import FEATURE_NAMES
 
-__all__ = [
-    "FAULTY_LABEL",
-    "FEATURES",
-    "FEATURE_NAMES",
-    "NORMAL_LABEL",
-    "complete_mask",
-    "read",
-    "read_labelled",
-    "write",
-]
-
-FEATURES = (
-    Feature("temperature_1", "degC"),
-    Feature("humidity_1", "%RH"),
-    Feature("temperature_2", "degC"),
-    Feature("humidity_2", "%RH"),
-)
-FEATURE_NAMES = [feature.name for feature in FEATURES]
+__all__ = ["FAULTY_LABEL", "NORMAL_LABEL", "complete_mask", "read", "read_labelled", "write"]
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from monitor.core.arrays import FloatArray
+from training.data.features import FEATURE_NAMES
 from training.data.plant_kinds import DEFAULT_KIND, PLANT_KINDS, Climate, SensorSpec
-from training.data.recordings import FEATURE_NAMES, NORMAL_LABEL
+from training.data.recordings import NORMAL_LABEL
 
 __all__ = ["DEFAULT_START", "Plant", "simulate"]
 

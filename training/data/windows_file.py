@@ -18,7 +18,7 @@ from monitor.recordings.cells import (
     parse_values,
 )
 from training.data.dataset import STEPS, Dataset
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 
 __all__ = ["read"]
 

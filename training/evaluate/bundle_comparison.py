@@ -24,7 +24,8 @@ from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
 from training.data import recordings
 from training.data.dataset import STEPS
-from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
+from training.data.recordings import FAULTY_LABEL
 from training.evaluate import window_metrics
 from training.faults.healthy_recordings import HealthyRecordings
 

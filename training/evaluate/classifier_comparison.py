@@ -18,8 +18,8 @@ from monitor.core.errors import InvalidInputError
 from training.config.settings import FitSettings
 from training.console.task_progress import TaskProgress
 from training.data.dataset import STEPS
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
-from training.data.recordings import FEATURE_NAMES
 from training.evaluate import candidate_selection, classifiers
 from training.evaluate.candidate_selection import DataSplit
 from training.evaluate.classifiers import CANDIDATES_PER_CLASSIFIER, Candidate, ScoreFunction

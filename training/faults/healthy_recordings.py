@@ -13,8 +13,8 @@ import pandas as pd
 from monitor.core.errors import InvalidInputError
 from training.data import dataset, recordings
 from training.faults import suspects
+from training.faults.fault_kinds import FAULT_KINDS
 from training.faults.inject import inject
-from training.faults.kinds import FAULT_KINDS
 from training.faults.suspects import SuspiciousStretch
 
 __all__ = ["FAULT_RATE", "HealthyRecordings", "format_summary", "inject_copies", "suspicious_rows"]

@@ -8,8 +8,9 @@ import pandas as pd
 
 from monitor.core.arrays import FloatArray
 from monitor.core.errors import InvalidInputError
-from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, FEATURES, NORMAL_LABEL, complete_mask
-from training.faults.kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, SensorStats, is_detectable
+from training.data.features import FEATURE_NAMES, FEATURES
+from training.data.recordings import FAULTY_LABEL, NORMAL_LABEL, complete_mask
+from training.faults.fault_kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, SensorStats, is_detectable
 
 __all__ = ["inject"]
 

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_numbers
-from training.data.recordings import FEATURE_NAMES, FEATURES, complete_mask
-from training.faults.kinds import MEASURING_RANGES, MIN_SPREAD
+from training.data.features import FEATURE_NAMES, FEATURES
+from training.data.recordings import complete_mask
+from training.faults.fault_kinds import MEASURING_RANGES, MIN_SPREAD
 
 __all__ = ["SuspiciousStretch", "find_suspicious"]
 

@@ -13,10 +13,10 @@ from monitor.bundle.model import Classifier
 from monitor.core.rules import DEFAULT_THRESHOLD
 from monitor.detect import drift
 from training.config.settings import FitSettings
-from training.data import relative_windows
+from training.data import baseline_windows
 from training.data.dataset import STEPS, Dataset
+from training.data.features import FEATURE_NAMES, FEATURES
 from training.data.prepare import PreparedData
-from training.data.recordings import FEATURE_NAMES, FEATURES
 from training.evaluate import permutation_importance, quality
 from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import Evaluation
@@ -100,7 +100,7 @@ def _build_manifest(
     healthy: HealthyRecordings | None,
 ) -> bundle.Manifest:
     arrays = models.weights(trained.network)
-    baseline = relative_windows.baseline_from_settings(settings)
+    baseline = baseline_windows.baseline_from_settings(settings)
     distribution = {
         name: drift.fit_distribution(column)
         for name, column in zip(FEATURE_NAMES, prepared.healthy_readings.T, strict=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_numbers
 from training.config.settings import FitSettings
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 
 __all__ = ["Augmentation", "JointShift", "SwapAndScale", "build_augmentation"]
 

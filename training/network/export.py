@@ -12,7 +12,7 @@ from monitor.bundle import GoldenFile
 from monitor.bundle.scaler import Scaler
 from monitor.detect.baseline import BaselineSpec
 from training.data.dataset import Dataset, concat
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 from training.network.backend import keras
 from training.network.models import score
 from training.network.suppress_stderr import suppress_stderr

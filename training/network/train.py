@@ -9,8 +9,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from training.config.settings import FitSettings
 from training.data.dataset import STEPS
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData
-from training.data.recordings import FEATURE_NAMES
 from training.network import augmentation, models
 from training.network.backend import keras
 from training.network.batches import Batches

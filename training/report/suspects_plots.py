@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.data.recordings import FEATURE_NAMES, FEATURES
+from training.data.features import FEATURE_NAMES, FEATURES
 from training.faults.suspects import SuspiciousStretch
 from training.report.figures import BLUE, VERMILION, png
 

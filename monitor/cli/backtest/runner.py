@@ -20,7 +20,7 @@ from monitor.core.verdicts import FAULTY, NORMAL
 from monitor.detect.scoring import ScoredBatch
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording, RecordingRow
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 
 __all__ = ["backtest"]
 

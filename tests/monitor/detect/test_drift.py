@@ -10,7 +10,7 @@ from monitor.bundle.manifest import Distribution
 from monitor.config.settings import AlertSettings, WindowSettings
 from monitor.core.arrays import FloatArray
 from monitor.detect.drift import DriftStage, fit_distribution
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 from tests.conftest import Mosquitto, wait_until
 from tests.monitor.service.pipeline_fixture import PipelineHarness, message
 from tests.observability.prometheus_server import PROMETHEUS_CONFIG

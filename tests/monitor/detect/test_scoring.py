@@ -13,7 +13,7 @@ from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome, Readings
 from monitor.detect.baseline import BaselineSpec
 from monitor.detect.scoring import Scoring
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 from tests.monitor.service.pipeline_fixture import PipelineHarness, message
 from tests.support.toy_bundle import HEALTHY, save_toy_bundle
 

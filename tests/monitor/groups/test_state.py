@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from monitor import bundle
 from monitor.config.settings import AlertSettings, WindowSettings
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 from tests.monitor.service.pipeline_fixture import NOW, PipelineHarness, message
 from tests.support.toy_bundle import FAULTY, HEALTHY
 

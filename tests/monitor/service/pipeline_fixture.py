@@ -28,7 +28,7 @@ from monitor.publish.publisher import Publisher, RepublishSignals
 from monitor.service.instrumentation import Instrumentation
 from monitor.service.pipeline import Pipeline, Replacement
 from monitor.service.ports import BatchObserver
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 from monitor.telemetry.metrics import Metrics
 from tests.support.toy_bundle import HEALTHY, NAMES
 

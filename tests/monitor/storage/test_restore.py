@@ -9,7 +9,7 @@ from monitor import bundle
 from monitor.config.settings import AlertSettings, StoreSettings, WindowSettings
 from monitor.core.errors import ConfigurationError, InUseError
 from monitor.groups.state import GroupStates
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 from monitor.storage.restore import inspect_store, open_store, restore
 from monitor.storage.store import SCHEMA_VERSION, Store
 from tests.support.toy_bundle import NAMES

@@ -7,7 +7,7 @@ from sklearn.model_selection import train_test_split
 
 from monitor.core.errors import InvalidInputError
 from training.data import dataset
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 
 
 def _recording(ts: Sequence[float], group: str = "g", faulty: Sequence[int] = ()) -> pd.DataFrame:

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from monitor.core.errors import InvalidInputError
+from training.data.features import FEATURE_NAMES
 from training.data.lwsndr import DEFAULT_START, join_motes
-from training.data.recordings import FEATURE_NAMES
 
 HEADER = "Reading# Mote-ID Humidity Temperature Label\n"
 

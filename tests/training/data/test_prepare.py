@@ -11,8 +11,8 @@ from monitor.detect.baseline import BaselineSpec, BaselineStage
 from training.config.settings import FitSettings
 from training.data import recordings
 from training.data.dataset import Dataset
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import prepare
-from training.data.recordings import FEATURE_NAMES
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.faults.inject import inject
 

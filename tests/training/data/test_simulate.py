@@ -7,6 +7,7 @@ import pytest
 
 from training.cli.main import main
 from training.data import recordings
+from training.data.features import FEATURE_NAMES
 from training.data.plant_kinds import DEFAULT_KIND, PLANT_KINDS
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.faults.inject import inject
@@ -62,7 +63,7 @@ def test_every_plant_kind_matches_its_spec(kind: str) -> None:
     frame = simulate(plant, 0, 8)
     group_frame = frame[frame["group"] == "line1/station1"]
     assert (group_frame["ts"].diff().dropna() == sensors.sample_period).all()
-    values = frame[recordings.FEATURE_NAMES].to_numpy()
+    values = frame[FEATURE_NAMES].to_numpy()
     np.testing.assert_array_equal(values, np.round(values, sensors.decimals))
     temperature = group_frame["temperature_1"]
     max_deviation = (

@@ -9,7 +9,7 @@ from monitor import bundle
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
 from monitor.core.errors import InvalidInputError
-from training.data import unseen
+from training.data import held_out_windows
 from training.data.dataset import Dataset
 from training.data.prepare import prepare
 from training.evaluate import candidate_selection, classifier_comparison, classifiers, comparison_table
@@ -156,7 +156,7 @@ def test_both_splits_same_windows(
 ) -> None:
     """By time, the bundle itself is measured; at random, its network is trained again."""
     loaded_bundle = bundle.load(bundle_folder)
-    settings = unseen.training_settings(loaded_bundle)
+    settings = held_out_windows.training_settings(loaded_bundle)
     progress = _CountingProgress()
     tables = classifier_comparison.compare([labelled_recording], loaded_bundle, settings, progress)
     assert [table.split for table in tables] == ["time", "random"]
@@ -191,5 +191,5 @@ def test_another_recording_is_no_comparison(
     loaded_bundle = bundle.load(bundle_folder)
     with pytest.raises(InvalidInputError, match=f"isn't that of bundle {loaded_bundle.manifest.id}"):
         classifier_comparison.compare(
-            [other], loaded_bundle, unseen.training_settings(loaded_bundle), _CountingProgress()
+            [other], loaded_bundle, held_out_windows.training_settings(loaded_bundle), _CountingProgress()
         )

@@ -12,8 +12,8 @@ from monitor.bundle.model_input import DeviationTransform
 from training.cli.main import main
 from training.data import recordings
 from training.data.dataset import Dataset
+from training.data.held_out_windows import training_settings
 from training.data.prepare import prepare
-from training.data.unseen import training_settings
 from training.evaluate import curves
 from training.evaluate.quality import Evaluation, evaluate, format_report
 from training.evaluate.window_metrics import measure

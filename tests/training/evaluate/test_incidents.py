@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from training.data import dataset
 from training.data.dataset import Dataset
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 from training.evaluate.incidents import IncidentMetrics, measure
 
 SAMPLE_PERIOD = 5.0

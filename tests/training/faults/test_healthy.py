@@ -11,14 +11,14 @@ from tests.support.toy_bundle import FAULTY, HEALTHY
 from training.cli.main import main
 from training.config.settings import FitSettings
 from training.data import recordings
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import prepare
-from training.data.recordings import FEATURE_NAMES
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.evaluate import bundle_comparison
 from training.evaluate.bundle_comparison import BundleMetrics
 from training.faults import healthy_recordings
+from training.faults.fault_kinds import FAULT_KINDS
 from training.faults.healthy_recordings import HealthyRecordings
-from training.faults.kinds import FAULT_KINDS
 
 SMALL_NETWORK_FLAGS = ("--units", "8,6,4", "--epochs", "1", "--batch-size", "256")
 

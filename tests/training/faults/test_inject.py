@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from monitor.core.errors import InvalidInputError
-from training.data.recordings import FEATURE_NAMES, FEATURES
+from training.data.features import FEATURE_NAMES, FEATURES
+from training.faults.fault_kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, FaultKind, SensorStats
 from training.faults.inject import inject
-from training.faults.kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, FaultKind, SensorStats
 
 
 def test_healthy_readings_stay_the_same(plant: pd.DataFrame) -> None:

@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 from training.cli.main import main
 from training.config.settings import FitSettings
 from training.data import recordings
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
 from training.network.models import score
 from training.network.train import class_weights, train
@@ -42,7 +43,7 @@ def test_the_monitor_accepts_the_bundle(
     assert monitor_main(["check", "--config", str(config)]) == 0
     manifest = bundle.load(bundle_folder).manifest
     assert manifest.id in capsys.readouterr().out
-    assert manifest.feature_names == tuple(recordings.FEATURE_NAMES)
+    assert manifest.feature_names == tuple(FEATURE_NAMES)
     assert (manifest.steps, manifest.sample_period, manifest.threshold) == (3, 5.0, 0.5)
     assert manifest.data["groups"] == ["line1/station1", "line1/station2"]
     assert manifest.data["readings"] == len(plant)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from monitor.core.quantities import quantity_numbers
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 from training.network.augmentation import JointShift, SwapAndScale
 from training.network.batches import Batches
 

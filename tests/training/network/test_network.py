@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from monitor import bundle
 from monitor.bundle.model import Classifier
 from training.config.settings import INITIALIZERS, FitSettings
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 from training.network import models, onnx_graph
 from training.network.backend import keras
 from training.network.suppress_stderr import suppress_stderr

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import ROOT
 from training.data.cleaning import BoxStats
 from training.data.dataset import Dataset
-from training.data.recordings import FEATURES
+from training.data.features import FEATURES
 from training.evaluate.comparison_table import ClassifierResult, ComparisonTable
 from training.evaluate.quality import Evaluation, evaluate
 from training.report import comparison_plots, evaluation_plots, training_plots

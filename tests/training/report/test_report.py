@@ -10,8 +10,8 @@ from jinja2 import UndefinedError
 from monitor.bundle import Manifest
 from tests.support.browser import Browser
 from training.config.settings import FitSettings
+from training.data.features import FEATURE_NAMES, FEATURES
 from training.data.prepare import PreparedData, prepare
-from training.data.recordings import FEATURE_NAMES, FEATURES
 from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import evaluate
 from training.network.weights import LayerWeights

@@ -11,6 +11,7 @@ from training.cli.main import main
 from training.config import loading
 from training.config.settings import FitSettings
 from training.data import recordings
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
 from training.tune import objective, plots, trials
 from training.tune.trials import Trial
@@ -181,7 +182,7 @@ def test_another_test_part_changes_nothing(labelled_recording: Path, tmp_path: P
     """Other values and labels in the test part do not change a trial's F1."""
     frame = recordings.read(labelled_recording)
     is_test = frame["ts"] >= prepare([labelled_recording], None, SETTINGS).test.ts.min()
-    frame.loc[is_test, recordings.FEATURE_NAMES] += 100
+    frame.loc[is_test, FEATURE_NAMES] += 100
     frame.loc[is_test, "label"] *= -1
     recordings.write(frame, tmp_path / "other.csv")
     settings = FitSettings(network="dense", epochs=4, units=(32, 16, 8), learning_rate=0.01)

@@ -20,7 +20,7 @@ from monitor.core.readings import Readings
 from monitor.core.verdicts import AlertEvent
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
 FAST_SETTINGS = hypothesis_settings(derandomize=True, deadline=None, max_examples=40)

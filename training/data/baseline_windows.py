@@ -7,20 +7,16 @@ from monitor.detect import baseline
 from monitor.detect.baseline import BaselineSpec
 from training.config.settings import FitSettings
 from training.data.dataset import Dataset
-from training.data.recordings import FEATURE_NAMES, FEATURES
+from training.data.features import FEATURE_NAMES, FEATURES, FLOORS
 
 __all__ = ["apply_baseline", "baseline_from_settings"]
-
-# A fifth of the accuracy of a mote's sensor (Sensirion SHT11: 0.4 degC, 3 %RH): the change from one hour to
-# the next in the difference of two good sensors.
-_FLOORS = {"degC": 0.08, "%RH": 0.5}
 
 
 def baseline_from_settings(settings: FitSettings) -> BaselineSpec | None:
     """Return the baseline of a bundle that is trained with these settings; None for raw values."""
     if settings.baseline == "none":
         return None
-    return BaselineSpec(floors=tuple(_FLOORS[feature.unit] for feature in FEATURES))
+    return BaselineSpec(floors=tuple(FLOORS[feature.unit] for feature in FEATURES))
 
 
 def apply_baseline(data: Dataset, spec: BaselineSpec | None) -> Dataset:

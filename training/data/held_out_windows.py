@@ -10,8 +10,9 @@ from monitor.bundle import Bundle, GoldenFile
 from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
 from training.config.settings import FitSettings
-from training.data import dataset, recordings, relative_windows
+from training.data import baseline_windows, dataset, recordings
 from training.data.dataset import Dataset
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import prepare
 
 __all__ = ["load_windows", "training_settings"]
@@ -40,14 +41,14 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
     ------
     InvalidInputError : all windows were trained on, or which ones were can't be told.
     """
-    if list(bundle.manifest.feature_names) != recordings.FEATURE_NAMES:
+    if list(bundle.manifest.feature_names) != FEATURE_NAMES:
         raise InvalidInputError(
-            f"{folder}: judges {list(bundle.manifest.feature_names)}, expected {recordings.FEATURE_NAMES}"
+            f"{folder}: judges {list(bundle.manifest.feature_names)}, expected {FEATURE_NAMES}"
         )
     source_names = ", ".join(map(str, paths))
     frames = [frame[recordings.complete_mask(frame)] for frame in map(recordings.read_labelled, paths)]
     raw_data = dataset.build(frames, default_max_gap(bundle.manifest.sample_period))
-    data = relative_windows.apply_baseline(raw_data, bundle.manifest.baseline)
+    data = baseline_windows.apply_baseline(raw_data, bundle.manifest.baseline)
     if not _is_training_data(data, folder):
         return data, f"all {len(data):,} windows of {source_names}"
     fit_settings = training_settings(bundle)
