@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.web import static_files
-from monitor.web.stream import MAX_CLIENTS, Stream
+from monitor.web.stream import Stream
 from monitor.web.token_auth import TokenAuthMiddleware
 
 __all__ = ["build_app"]
@@ -63,7 +63,7 @@ def build_app(
 
     async def events(request: Request) -> Response:
         if stream.is_full:
-            return PlainTextResponse(f"{MAX_CLIENTS} pages are open already\n", status_code=503)
+            return PlainTextResponse(f"{stream.max_clients} pages are open already\n", status_code=503)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         if request.method == "HEAD":
             return Response(headers=headers, media_type="text/event-stream")

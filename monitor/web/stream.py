@@ -9,12 +9,13 @@ import msgspec
 
 from monitor.core.verdicts import State
 from monitor.web import page_data
+from monitor.web.connections import max_connections
 from monitor.web.live import MAX_REVISION_LAG, LiveGroups
 
 __all__ = ["MAX_CLIENTS", "Stream"]
 
 MAX_CLIENTS = 32
-"""Pages that may be open at a time."""
+"""Pages that may be open at a time, if there may be twice as many connections."""
 _PERIOD_S = 1.0  # seconds between two events
 # Groups per event of the full state: the page shows the first ones at once, and other threads run in between.
 _GROUPS_PER_EVENT = 50
@@ -44,11 +45,14 @@ class Stream:
         self._cached_update: tuple[int, int, bytes] = -1, -1, b""
         self.client_count = 0
         """Pages that are open."""
+        # Half of the connections at most, so that pages can't keep out a health check.
+        self.max_clients = min(MAX_CLIENTS, max_connections() // 2)
+        """Pages that may be open at a time."""
 
     @property
     def is_full(self) -> bool:
         """Whether the maximum number of pages is open."""
-        return self.client_count >= MAX_CLIENTS
+        return self.client_count >= self.max_clients
 
     @contextmanager
     def track_client(self) -> Iterator[None]:
