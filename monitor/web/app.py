@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -72,20 +72,25 @@ def build_app(
     async def report(_: Request) -> Response:
         return static_files.report_response(get_bundle_dir())
 
-    app = Starlette(
-        routes=[
-            *static_files.routes(),
-            Route("/events", events),
-            Route("/report", report),
-            Route("/metrics", metrics),
-            Route("/livez", check(liveness)),
-            Route("/readyz", check(readiness)),
-        ],
-        lifespan=lambda _: _lifespan(stream),
-    )
+    routes = [
+        *static_files.routes(),
+        Route("/events", events),
+        Route("/report", report),
+        Route("/metrics", metrics),
+        Route("/livez", check(liveness)),
+        Route("/readyz", check(readiness)),
+    ]
+    routes += [Route(f"{route.path}/", _redirect_without_slash) for route in routes if route.path != "/"]
+    app = Starlette(routes=routes, lifespan=lambda _: _lifespan(stream))
     return (
-        TokenAuthMiddleware(app, token, _PUBLIC_PATHS, static_files.unauthorized_response()) if token else app
+        TokenAuthMiddleware(app, token, _PUBLIC_PATHS, static_files.unauthorized_response) if token else app
     )
+
+
+async def _redirect_without_slash(request: Request) -> Response:
+    """Redirect `/metrics/` to `/metrics`, by a relative URL: Starlette's own would miss a proxy's path."""
+    query = request.scope["query_string"].decode()
+    return RedirectResponse(f"..{request.scope['path'].rstrip('/')}{'?' if query else ''}{query}")
 
 
 class _EventStreamResponse(StreamingResponse):

@@ -1,6 +1,7 @@
 """The page's files, which are part of the package, and the security headers they are served with."""
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -39,11 +40,18 @@ def routes() -> list[Route]:
     return file_routes
 
 
-def unauthorized_response() -> Response:
-    """Return the response to a request without the token: a page that asks for it."""
-    response = _file_response("token.html", status=401)
-    response.headers["www-authenticate"] = "Bearer"
-    return response
+def unauthorized_response(raw_path: bytes) -> Response:
+    """Return the response to a request without the token: a page that asks for it.
+
+    Parameters
+    ----------
+    raw_path : path of the request, as it was sent. The page's links are relative to it, since a proxy may
+        serve the monitor below a path that it removes.
+    """
+    root = b"../" * (raw_path.count(b"/") - 1) or b"./"
+    content = _read("token.html").replace(b"{{root}}", root)
+    headers = {**_PAGE_HEADERS, "www-authenticate": "Bearer"}
+    return Response(content, 401, headers=headers, media_type="text/html")
 
 
 def report_response(bundle: Path) -> Response:
@@ -56,9 +64,13 @@ def report_response(bundle: Path) -> Response:
     return Response(file.read_bytes(), headers=_REPORT_HEADERS, media_type="text/html")
 
 
-def _file_response(name: str, status: int = 200) -> Response:
-    content = files("monitor.web").joinpath("static", name).read_bytes()
-    return Response(content, status, headers=_PAGE_HEADERS, media_type=_MEDIA_TYPES[Path(name).suffix])
+def _file_response(name: str) -> Response:
+    return Response(_read(name), headers=_PAGE_HEADERS, media_type=_MEDIA_TYPES[Path(name).suffix])
+
+
+@cache
+def _read(name: str) -> bytes:
+    return files("monitor.web").joinpath("static", name).read_bytes()
 
 
 def _endpoint(response: Response) -> Callable[[Request], Awaitable[Response]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -21,11 +21,15 @@ class TokenAuthMiddleware:
     app : the protected application.
     token : the secret.
     public_paths : paths that need no token.
-    unauthorized_response : the response to requests without the token.
+    unauthorized_response : returns the response to a request without the token, given its path as sent.
     """
 
     def __init__(
-        self, app: ASGIApp, token: str, public_paths: Collection[str], unauthorized_response: Response
+        self,
+        app: ASGIApp,
+        token: str,
+        public_paths: Collection[str],
+        unauthorized_response: Callable[[bytes], Response],
     ) -> None:
         self._app = app
         self._token = token.encode()
@@ -45,12 +49,12 @@ class TokenAuthMiddleware:
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        if request.url.path in self._public_paths or self._is_authorized(request):
+        if scope["path"] in self._public_paths or self._is_authorized(request):
             await self._app(scope, receive, send)
         elif _tokens_match(request.query_params.get("token", ""), self._token):
-            await self._redirect_with_cookie(request)(scope, receive, send)
+            await self._redirect_with_cookie(scope["raw_path"])(scope, receive, send)
         else:
-            await self._unauthorized_response(scope, receive, send)
+            await self._unauthorized_response(scope["raw_path"])(scope, receive, send)
 
     def _is_authorized(self, request: Request) -> bool:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -58,12 +62,19 @@ class TokenAuthMiddleware:
             return True
         return _tokens_match(request.cookies.get(self._cookie_name, ""), self._cookie_value.encode())
 
-    def _redirect_with_cookie(self, request: Request) -> Response:
-        # Redirect to the URL without the token, so that it is neither shared nor left on the screen.
-        response = RedirectResponse(request.url.path, status_code=303)
+    def _redirect_with_cookie(self, raw_path: bytes) -> Response:
+        # Redirect to the URL without the token, so that it is neither shared nor left on the screen. URL and
+        # cookie path are relative, since a proxy may serve the monitor below a path that it removes: a cookie
+        # without a path is valid for the folder of the URL that the browser asked for.
+        response = RedirectResponse(f"./{raw_path.decode().rpartition('/')[2]}", status_code=303)
         # SameSite "lax": the cookie is also sent when a link on another site leads to the page.
         response.set_cookie(
-            self._cookie_name, self._cookie_value, max_age=_COOKIE_MAX_AGE_S, httponly=True, samesite="lax"
+            self._cookie_name,
+            self._cookie_value,
+            max_age=_COOKIE_MAX_AGE_S,
+            path=None,
+            httponly=True,
+            samesite="lax",
         )
         return response
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.web.connections import MAX_CONNECTIONS
 from tests.conftest import ROOT, skip_or_fail
 
 UNIT_FILE = ROOT / "config" / "systemd" / "sensor-monitor.service"
@@ -53,6 +54,7 @@ def test_unit_command_is_valid() -> None:
     settings = {name: value for name, separator, value in lines if separator}
     assert settings["Type"] == "notify-reload"
     assert settings["RestartPreventExitStatus"] == "2"
+    assert int(settings["LimitNOFILE"]) >= 2 * MAX_CONNECTIONS, "HTTP has all its connections"
     command = settings["ExecStart"].split()
     program, *arguments = command
     assert Path(program).name == "sensor-monitor"

@@ -15,7 +15,7 @@ let lastEventAt = performance.now();
 let drawPending = false;
 
 function connect() {
-  source = new EventSource("/events");
+  source = new EventSource("events");
   const on = (name, handle) => source.addEventListener(name, (event) => {
     handle(JSON.parse(event.data));
     lastEventAt = performance.now();

@@ -101,9 +101,48 @@ def test_page_has_no_external_resources() -> None:
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", text), (
             file.name
         )
-        assert not re.search(
-            r"<script(?! type=\"module\" src=\"/\w+\.js\"></script>)|\son\w+=|\sstyle=", text
-        )
+        assert not re.search(r"<script(?! type=\"module\" src=\"\w+\.js\"></script>)|\son\w+=|\sstyle=", text)
+
+
+def test_page_has_relative_urls_only() -> None:
+    """The page's files name no path from a host's root: a proxy may serve the monitor below a path."""
+    for file in STATIC.iterdir():
+        assert not re.search(r"""["'(`]/\w""", file.read_text()), file.name
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/", "./"),
+        ("/report", "./report"),
+        ("/a/b", "./b"),
+        ("//other.host", "./other.host"),
+        ("/a:b", "./a:b"),
+    ],
+)
+def test_redirect_after_token(path: str, location: str) -> None:
+    """The redirect is relative to the requested path, and never leads to another host."""
+    response = _request(f"http://monitor{path}", token=TOKEN, params={"token": TOKEN})
+    assert (response.status_code, response.headers["location"]) == (303, location)
+
+
+@pytest.mark.parametrize(
+    ("path", "root"), [("/", "./"), ("/report", "./"), ("/a/b", "../"), ("/a%2fb", "./"), ("/a/b/", "../../")]
+)
+def test_token_page_of_any_path(path: str, root: str) -> None:
+    """Whatever path is asked for, the token page finds its files, and leads to the live page."""
+    text = _request(path, token=TOKEN).text
+    assert set(re.findall(r'(?:href|src|action)="(.*?)"', text)) == {
+        root,
+        f"{root}icon.svg",
+        f"{root}token.css",
+    }
+
+
+def test_path_with_a_slash_at_its_end() -> None:
+    """A slash too many is removed by a redirect that is relative, too."""
+    response = _request("/metrics/?a=b")
+    assert (response.status_code, response.headers["location"]) == (307, "../metrics?a=b")
 
 
 def test_report(tmp_path: Path) -> None:
@@ -170,8 +209,9 @@ def test_token_as_a_header(path: str) -> None:
 def test_token_of_a_browser() -> None:
     """A browser sends the token once, is redirected to the URL without it, and then sends a cookie."""
     first = _request("/", token=TOKEN, params={"token": TOKEN})
-    assert (first.status_code, first.headers["location"]) == (303, "/")
+    assert (first.status_code, first.headers["location"]) == (303, "./")
     cookie = first.headers["set-cookie"]
+    assert "path" not in cookie.lower(), "valid below the folder that the browser asked for"
     assert "HttpOnly" in cookie
     assert "SameSite=lax" in cookie
     assert TOKEN not in cookie

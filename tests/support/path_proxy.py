@@ -1,0 +1,75 @@
+"""A reverse proxy that serves a monitor below a path and removes it, as nginx, Caddy and Traefik do."""
+
+import http.client
+import threading
+from contextlib import closing, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Self
+from urllib.parse import urlsplit
+
+
+class PathProxy:
+    """Passes requests below `prefix` on without it, and redirects `prefix` to `prefix/`.
+
+    Parameters
+    ----------
+    target : address of the monitor.
+    prefix : path below which it is served, e.g. `/monitor`.
+    """
+
+    def __init__(self, target: str, prefix: str) -> None:
+        self.unmatched_paths: list[str] = []
+        """Paths that were asked for and are not below the prefix."""
+        proxy, target_host = self, urlsplit(target).netloc
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                if self.path.startswith(f"{prefix}/"):
+                    with (
+                        suppress(OSError, http.client.HTTPException),
+                        closing(http.client.HTTPConnection(target_host)) as connection,
+                    ):
+                        self._forward(connection)
+                elif self.path.partition("?")[0] == prefix:
+                    self.send_response(301)
+                    self.send_header("location", self.path.replace(prefix, f"{prefix}/", 1))
+                    self.end_headers()
+                elif (
+                    self.path == "/favicon.ico"
+                ):  # which browsers ask for where a page names no icon: /metrics
+                    self.send_response(204)
+                    self.end_headers()
+                else:
+                    proxy.unmatched_paths.append(self.path)
+                    self.send_error(404)
+
+            def _forward(self, connection: http.client.HTTPConnection) -> None:
+                path = self.path.removeprefix(prefix)
+                connection.request("GET", path, headers=dict(self.headers.items()))
+                with connection.getresponse() as answer:
+                    self.send_response_only(answer.status)
+                    for name, value in answer.getheaders():
+                        if name.lower() not in {"transfer-encoding", "connection"}:
+                            self.send_header(name, value)
+                    self.end_headers()
+                    while data := answer.read1(65536):
+                        self.wfile.write(data)  # unbuffered: events pass at once
+
+            def log_message(self, *_: object) -> None:
+                """Log nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self.host = f"http://127.0.0.1:{self._server.server_port}"
+        """Where the proxy answers."""
+        self.address = f"{self.host}{prefix}"
+        """Where it serves the monitor; without the slash at the end."""
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
