@@ -21,6 +21,7 @@ __all__ = ["Server", "listen"]
 
 _log = logging.getLogger("uvicorn.error")  # what the server says is throttled there
 
+_THREAD_NAME = "http"
 _NO_FILE_LEFT = {errno.EMFILE, errno.ENFILE}  # of the process, or of the machine
 
 # Milliseconds after which the kernel closes a connection whose client does not acknowledge data: a page in a
@@ -77,8 +78,8 @@ class Server:
         )
         self._before_stop = before_stop
         self._server = _LimitedServer(config)
-        self._log = ThrottledServerLog()
-        self._thread = threading.Thread(target=self._serve, name="http", daemon=True)
+        self._log = ThrottledServerLog(_THREAD_NAME)
+        self._thread = threading.Thread(target=self._serve, name=_THREAD_NAME, daemon=True)
 
     def _serve(self) -> None:
         self._server.run(sockets=[self._socket])

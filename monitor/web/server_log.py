@@ -1,23 +1,26 @@
 """What the HTTP server itself logs: each kind of line once a minute, however many clients cause it."""
 
 import logging
-import threading
 
 from monitor.telemetry.log_throttle import LogThrottle
 
 __all__ = ["ThrottledServerLog"]
 
-# asyncio's own lines come from the server's loop, the only one in the process.
 _LOGGER_NAMES = ("uvicorn.error", "asyncio")
 
 
 class ThrottledServerLog(logging.Filter):
-    """Lets the lines of uvicorn and asyncio through once a minute each, between `start` and `stop`."""
+    """Lets the lines of uvicorn and asyncio through once a minute each, between `start` and `stop`.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    thread_name : of the server's thread. Lines of other threads, which may use asyncio too, are let through.
+    """
+
+    def __init__(self, thread_name: str) -> None:
         super().__init__()
+        self._thread_name = thread_name
         self._throttle = LogThrottle()
-        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Begin to throttle."""
@@ -31,10 +34,11 @@ class ThrottledServerLog(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return whether a line is logged; say in it whose it is and how many like it were not."""
+        if record.threadName != self._thread_name:
+            return True
         # One of the kind is enough to see the cause; a traceback's text differs from one to the next.
         exception_name = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else ""
-        with self._lock:
-            text = self._throttle.throttle(record.name, record.getMessage().strip(), exception_name)
+        text = self._throttle.throttle(record.name, record.getMessage().strip(), exception_name)
         if text is None:
             return False
         record.msg, record.args = f"HTTP server: {text}", ()
