@@ -14,6 +14,7 @@ from monitor.core.errors import InvalidInputError
 from monitor.core.verdicts import FAULTY, NORMAL
 from training.cli import flags
 from training.data import output_folder
+from training.network.tensorflow_check import require_tensorflow
 
 __all__ = ["configure", "run"]
 
@@ -50,6 +51,8 @@ def run(arguments: argparse.Namespace) -> str:
         raise InvalidInputError("evaluate: expected either --recording or --window")
     if arguments.window is not None and (arguments.against or arguments.out):
         raise InvalidInputError("evaluate: --against and --out go with --recording, not with --window")
+    if arguments.against:
+        require_tensorflow()
     loaded_bundle = bundle.load(arguments.bundle)
     if arguments.window is not None:
         return _judge_window(arguments.window, loaded_bundle)

@@ -24,10 +24,7 @@ from training.evaluate import candidate_selection, classifiers
 from training.evaluate.candidate_selection import DataSplit
 from training.evaluate.classifiers import CANDIDATES_PER_CLASSIFIER, Candidate, ScoreFunction
 from training.evaluate.comparison_table import ClassifierResult, ComparisonTable
-from training.network import onnx_graph
 from training.network.augmentation import build_augmentation
-from training.network.epoch_progress import EpochShareCallback
-from training.network.train import train
 
 __all__ = ["SPLITS", "compare", "task_count"]
 
@@ -149,5 +146,10 @@ def _train_network(
     _faulty: NDArray[np.bool_],
 ) -> ScoreFunction:
     """Train as `fit` does, on the training part of `prepared`; score as the monitor does, by ONNX Runtime."""
+    # They import TensorFlow, without which the rest of this module works.
+    from training.network import onnx_graph  # noqa: PLC0415
+    from training.network.epoch_progress import EpochShareCallback  # noqa: PLC0415
+    from training.network.train import train  # noqa: PLC0415
+
     trained = train(prepared, settings, [EpochShareCallback(settings.epochs, progress.update)])
     return Classifier(onnx_graph.to_onnx(trained.network), STEPS, len(FEATURE_NAMES)).score
