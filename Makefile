@@ -5,13 +5,24 @@ SECONDS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := var/demo
-EXTRAS := training,demo,dev
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+# Whether TensorFlow is installed, as an exit code.
+HAS_TENSORFLOW := $(BIN)/python -c 'import sys, importlib.util as u; sys.exit(u.find_spec("tensorflow") is None)'
 
 .PHONY: demo bundle test chaos bench lint format docs quality unseen constraints clean
 
 # Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends after 60 s.
-demo: $(VENV)/installed $(DEMO)/bundle/SHA256SUMS $(DEMO)/plant.csv
-	$(BIN)/sensor-monitor demo --bundle $(DEMO)/bundle --recording $(DEMO)/plant.csv $(if $(SECONDS),--seconds $(SECONDS))
+# Without TensorFlow it runs on the bundle that comes with the monitor.
+demo: $(VENV)/installed $(DEMO)/plant.csv
+	@if $(HAS_TENSORFLOW); then \
+	  bundle=$(DEMO)/bundle; \
+	  $(MAKE) --no-print-directory $$bundle/SHA256SUMS || exit; \
+	else \
+	  bundle=monitor/bundle/default; \
+	  echo "TensorFlow isn't installed, so no bundle is trained: the demo runs on the default one, $$bundle"; \
+	fi; \
+	set -x; \
+	exec $(BIN)/sensor-monitor demo --bundle $$bundle --recording $(DEMO)/plant.csv $(if $(SECONDS),--seconds $(SECONDS))
 
 # TESTS="tests/monitor -k windows" runs only some of them.
 TESTS ?= tests
@@ -50,7 +61,11 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("sensor-monitor needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }
 	@echo "Installing the environment: a few minutes the first time, most of it TensorFlow."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[$(EXTRAS)]'
+# Markers in pyproject.toml leave TensorFlow out where it has no packages for this Python. Where it can't be
+# installed for another reason (platform, own constraints), pip fails, and all but TensorFlow is installed.
+	$(INSTALL) '.[training,demo,dev]' 2>$(VENV)/pip.log || { \
+	  $(INSTALL) '.[training-without-tensorflow,demo,dev]' && \
+	  echo "TensorFlow can't be installed here, all else is: $(VENV)/pip.log has pip's reason; after \`make clean\` it is tried again."; }
 	touch $@
 
 # One simulated plant: training uses its hours 0 to 6, the demo replays hours 6 to 10. With few epochs and large
@@ -110,14 +125,9 @@ EPOCHS ?= 6
 $(DEFAULT)/%.csv: | $(VENV)/installed
 	$(BIN)/sensor-training simulate --kind $* --groups 2 --hours 24 --out $@
 
-# Pins the version of every package, from a new environment with the newest versions that pyproject.toml allows.
-constraints:
-	rm -rf $(VENV)-constraints
-	$(PYTHON) -m venv $(VENV)-constraints
-	$(VENV)-constraints/bin/python -m pip install --quiet --disable-pip-version-check --upgrade '.[$(EXTRAS)]'
-	{ echo "# Made by \`make constraints\`."; \
-	  $(VENV)-constraints/bin/python -m pip freeze --exclude sensor-monitor; } > constraints.txt
-	rm -rf $(VENV)-constraints
+# Pins the version of every package, the newest that pyproject.toml allows, for each Python that README names.
+constraints: $(VENV)/installed
+	$(BIN)/python -m tests.shipping.constraints
 
 clean:
 	rm -rf $(VENV) var .mypy_cache .pytest_cache .ruff_cache
