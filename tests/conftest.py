@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,32 @@ ROOT = Path(__file__).parent.parent
 """The folder of the checkout."""
 TIMEOUT_S = 60.0
 """Seconds until a test gives up waiting: generous, because only a failing test waits that long."""
+WITHOUT_TENSORFLOW = "TensorFlow isn't installed, and this trains a model"
+FIXTURES_THAT_TRAIN = {"bundle_folder", "training_output"}
+"""Tests that use one of them need TensorFlow, as those with the marker `tensorflow` do."""
+
+
+def is_required(name: str) -> bool:
+    """Return whether SENSOR_MONITOR_REQUIRE names it: then tests fail without it and aren't skipped."""
+    return name in os.environ.get("SENSOR_MONITOR_REQUIRE", "").split(",")
 
 
 def skip_or_fail(name: str, reason: str) -> None:
     """Skip the test because something is missing, or fail it if SENSOR_MONITOR_REQUIRE names it."""
-    if name in os.environ.get("SENSOR_MONITOR_REQUIRE", "").split(","):
+    __tracebackhide__ = True
+    if is_required(name):
         pytest.fail(f"{name} is required: {reason}")
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what trains where TensorFlow isn't installed; where it is required, let it run and fail."""
+    if find_spec("tensorflow") or is_required("tensorflow"):
+        return
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if item.get_closest_marker("tensorflow") or FIXTURES_THAT_TRAIN & fixtures:
+            item.add_marker(pytest.mark.skip(WITHOUT_TENSORFLOW))
 
 
 def wait_until(condition: Callable[[], object], description: str) -> None:

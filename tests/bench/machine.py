@@ -4,7 +4,7 @@ import os
 import platform
 import re
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 __all__ = ["describe_machine"]
@@ -21,8 +21,15 @@ def describe_machine() -> dict[str, str | int]:
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "mosquitto": _command_output("mosquitto_sub", "--version").split(" ")[2],
-        **{name: version(name) for name in _LIBRARIES},
+        **{name: _library_version(name) for name in _LIBRARIES},
     }
+
+
+def _library_version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"  # TensorFlow isn't to be had for every Python
 
 
 def _command_output(*command: str) -> str:

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -119,12 +120,22 @@ def _script(page: Path, ports: dict[str, str], broker_port: int) -> str:
     return f"{PREAMBLE}{text}{ENDING}"
 
 
-@pytest.mark.parametrize("page", GUIDES, ids=name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(
+            page, marks=[pytest.mark.tensorflow] if "sensor-training fit" in page.read_text() else []
+        )
+        for page in GUIDES
+    ],
+    ids=name,
+)
 def test_commands_run(run_page: RunPage, page: Path) -> None:
     """Every command of the page does what it says, in the page's order."""
     run_page(page)
 
 
+@pytest.mark.tensorflow
 def test_own_plant(run_page: RunPage, tmp_path: Path) -> None:
     """A newcomer's plant: from recordings to a bundle of its own, and a monitor that judges both stations."""
     listener = run_page(OWN_PLANT)
@@ -147,7 +158,7 @@ def test_tutorial(run_page: RunPage) -> None:
 
 
 def test_make_demo(tmp_path: Path) -> None:
-    """`make demo` trains a bundle where there is none, finds faults, and keeps score."""
+    """`make demo` trains a bundle where it can, or takes the default one; it finds faults, keeps score."""
     environment = ROOT / ".venv"
     if not (environment / "installed").exists():
         pytest.skip("there is no .venv here; `make test` makes it")
@@ -155,10 +166,14 @@ def test_make_demo(tmp_path: Path) -> None:
         # Older than the environment, which would be installed anew from here otherwise.
         os.utime(shutil.copy(ROOT / file, tmp_path), (0, 0))
     (tmp_path / ".venv").symlink_to(environment)
+    (tmp_path / "monitor").symlink_to(ROOT / "monitor")  # without TensorFlow it has the bundle
     done = subprocess.run(
         ["make", "demo", "SECONDS=10"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    trains = find_spec("tensorflow") is not None
+    assert (tmp_path / "var" / "demo" / "bundle").exists() == trains
+    assert done.stdout.count("TensorFlow isn't installed, so no bundle is trained") == (not trains)
     card = {label: int(number) for label, number in re.findall(r"│ ([a-z ]+?) +│ (\d+) ", done.stdout)}
     assert card["faults injected"] > 0
     assert card["found"] > 0

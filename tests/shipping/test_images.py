@@ -146,6 +146,7 @@ def test_image_is_light(image: Image) -> None:
     assert result.stdout.strip() == f"sensor-monitor {__version__}"
 
 
+@pytest.mark.tensorflow
 def test_prepare_makes_bundle_and_recording(
     make_read_only: CommandWrapper, tmp_path: Path, mosquitto: Mosquitto
 ) -> None:

@@ -13,6 +13,7 @@ from monitor import bundle
 from monitor.cli.main import main as monitor_main
 from monitor.detect.baseline import BaselineSpec
 from tests.conftest import ROOT
+from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
 from training.cli.main import main
 from training.config.settings import FitSettings
 from training.data import recordings

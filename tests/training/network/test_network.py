@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from monitor import bundle
 from monitor.bundle.model import Classifier
+from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
 from training.config.settings import INITIALIZERS, FitSettings
 from training.data.features import FEATURE_NAMES
 from training.network import models, onnx_graph

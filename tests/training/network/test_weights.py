@@ -6,6 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from monitor import bundle
+from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
 from tests.support.toy_bundle import NAMES, STEPS
 from training.cli.main import main
 from training.network import weights

@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
 from training.cli.main import main
 from training.config.settings import INITIALIZERS, FitSettings
 from training.data.prepare import PreparedData

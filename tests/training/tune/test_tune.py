@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from monitor.core.errors import InvalidInputError
+from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
 from training.cli.main import main
 from training.config import loading
 from training.config.settings import FitSettings
