@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from monitor.core.quantities import quantity_numbers
-from training.data.features import FEATURE_NAMES
 from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
+from training.data.features import FEATURE_NAMES
 from training.network.augmentation import JointShift, SwapAndScale
 from training.network.batches import Batches
 
