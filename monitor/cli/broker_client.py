@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Sequence
 
-from monitor.config.secrets import read_password
 from monitor.config.settings import Settings
 from monitor.core.errors import OperationError
 from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce, SessionListener
@@ -89,4 +88,4 @@ def build_session(
     ConfigurationError : a secret, certificate or key can't be used.
     """
     filters = [Template(text).filter for text in settings.input.topics] if subscribe else []
-    return Session(settings.mqtt, client_id, read_password(settings.mqtt), listener, filters=filters)
+    return Session(settings.mqtt, client_id, listener, filters=filters)

@@ -26,6 +26,7 @@ from monitor.mqtt.client import (
     max_in_flight,
     publish_with_paho,
 )
+from monitor.mqtt.credentials import Credentials
 from monitor.mqtt.packet_parser import PublishPacket
 from monitor.mqtt.properties import publish_properties, will_properties
 from monitor.mqtt.publish_queue import PublishQueue
@@ -53,7 +54,6 @@ class Session:
     ----------
     settings : the broker and how to log in.
     client_id : distinct for each client of the broker.
-    password : None if there is none.
     listener : its methods are called on the network thread when something happens.
     filters : topic filters to subscribe to after every connect.
     previous_filters : filters of an earlier session with this client id; unsubscribed unless in `filters`.
@@ -67,14 +67,14 @@ class Session:
 
     Raises
     ------
-    ConfigurationError : a certificate or key can't be used.
+    ConfigurationError : a password file, certificate or key can't be used. Later that is a failed attempt to
+        connect, for these files are read before each.
     """
 
     def __init__(
         self,
         settings: MqttSettings,
         client_id: str,
-        password: str | None,
         listener: SessionListener,
         *,
         filters: Sequence[str] = (),
@@ -87,7 +87,7 @@ class Session:
     ) -> None:
         self._settings = settings
         self._client_id = client_id
-        self._password = password
+        self._credentials = Credentials(settings)
         self._listener = listener
         self._subscriptions = Subscriptions(
             filters, settings.qos, takeover_topic, request_filter, previous_filters
@@ -140,9 +140,10 @@ class Session:
             self._publish_births()
 
     def reconnect_to(self, settings: MqttSettings) -> None:
-        """Connect to the broker at another address: now, or at the next attempt if there is no connection."""
-        self._settings = settings
-        self._set_problem(f"the connection moves to {error_messages.broker_address(settings)}")
+        """Connect to another address or with another login: now, or at the next attempt if not connected."""
+        problem = error_messages.connection_replaced(self._settings, settings)
+        self._settings = self._credentials.settings = settings
+        self._set_problem(problem)
         if self._probe_client.on_disconnect is not None and self._probe_client is not self._client:
             self._probe_version()
         else:
@@ -218,7 +219,7 @@ class Session:
         return client
 
     def _build_client_without_callbacks(self, version: MQTTProtocolVersion, client_id: str) -> MqttClient:
-        client = build(self._settings, client_id, self._password, version, durable=self._durable)
+        client = build(self._settings, client_id, self._credentials, version, durable=self._durable)
         client.on_connect_fail = self._on_connect_fail
         return client
 

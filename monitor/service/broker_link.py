@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from monitor import __version__
 from monitor.bundle.manifest import Manifest
-from monitor.config.secrets import read_password
 from monitor.config.settings import Settings
 from monitor.core.messages import (
     JSON_PROPERTIES,
@@ -118,11 +117,10 @@ class BrokerLink:
         """Set when the broker may have lost what it retained."""
         self.home_assistant_restarted = threading.Event()
         """Set when Home Assistant begins."""
-        name, secret = client_id(settings), read_password(settings.mqtt)
+        name = client_id(settings)
         self.publish_session = Session(
             settings.mqtt,
             f"{name}-out",
-            secret,
             _PublishListener(self),
             request_filter=_home_assistant_status_filter(settings),
         )
@@ -130,7 +128,6 @@ class BrokerLink:
         self.session = Session(
             settings.mqtt,
             name,
-            secret,
             self,
             filters=self._filters,
             previous_filters=previous_filters,
@@ -165,7 +162,7 @@ class BrokerLink:
         """Go on with other settings and another bundle."""
         before, self._settings = self._settings.mqtt, settings
         self.session.update_births(self._birth_messages(manifest))
-        if (before.host, before.port) != (settings.mqtt.host, settings.mqtt.port):
+        if before != settings.mqtt:
             self.session.reconnect_to(settings.mqtt)
             self.publish_session.reconnect_to(settings.mqtt)
 

@@ -214,6 +214,7 @@ class Daemon:
 
     def _build_web(self, settings: Settings) -> tuple[Server, LiveGroups]:
         manifest = self._bundle.manifest
+        self._token = read_token(settings.http) or ""
         live_groups = LiveGroups(
             len(manifest.features), max(_HISTORY_INTERVAL_S, manifest.sample_period), self._groups.incidents.is_acknowledged,
             self._commands.mutes.is_muted,
@@ -224,7 +225,7 @@ class Daemon:
         stream = Stream(live_groups, status.snapshot)
         app = build_app(
             self.registry, self._liveness_problem, self._readiness_problem, stream,
-            lambda: default_bundle.choose_folder(self._settings.bundle), read_token(settings.http),
+            lambda: default_bundle.choose_folder(self._settings.bundle), (lambda: self._token) if self._token else None,
         )  # fmt: skip
         return Server(app, settings.http.host, settings.http.port, stream.stop), live_groups
 
@@ -233,7 +234,7 @@ class Daemon:
         return build_scoring(loaded, self._settings.windows, self._settings.alerts, scorer)
 
     def _apply_reload(self, settings: Settings, loaded: bundle.Bundle) -> None:
-        before = self._settings
+        before, token = self._settings, read_token(settings.http) or ""
         self._settings = settings
         try:
             scoring = self._build_scoring(loaded)
@@ -244,7 +245,7 @@ class Daemon:
         self._receive_queue.wake()
         replacement.done.wait(_HANG_TIMEOUT_S)
         self._commands.false_alarms.path = settings.alerts.false_alarms
-        self._bundle = loaded
+        self._bundle, self._token = loaded, token
         self._metrics.set_bundle(loaded.manifest)
         self._metrics.watch_drift(self._drift)
         self._broker_link.reconfigure(settings, loaded.manifest)

@@ -5,12 +5,13 @@ from monitor.bundle import Bundle, default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
 from monitor.core.errors import ConfigurationError
+from monitor.mqtt.credentials import check_credentials
 
 __all__ = ["load"]
 
 # The rest decides what the parts are built of, and they are built once.
 _RELOADABLE_SECTIONS = {"bundle", "windows", "alerts"}
-_RELOADABLE_MQTT_FIELDS = {"host", "port"}
+_RELOADABLE_MQTT_FIELDS = {"host", "port", "username", "password", "password_file"}
 
 
 def load(old: Settings, new: Settings, running: Manifest) -> Bundle:
@@ -18,14 +19,16 @@ def load(old: Settings, new: Settings, running: Manifest) -> Bundle:
 
     Raises
     ------
-    UnusableError : they change what can't change while the daemon runs, or the bundle can't be used.
+    InvalidInputError : they change what can't change while the daemon runs, or the bundle can't be used, or a
+        file with a secret, which may have been renewed.
     """
     unreloadable = [f"{section}.{name}" for section, name in _unreloadable_changes(old, new)]
     if unreloadable:
         raise ConfigurationError(
             f"{', '.join(unreloadable)} changed; expected a restart for that: a reload takes bundle, windows, "
-            "alerts, mqtt.host and mqtt.port"
+            "alerts, broker and login"
         )
+    check_credentials(new.mqtt)
     folder = default_bundle.choose_folder(new.bundle)
     loaded = bundle.load(folder)
     for attribute, new_value, running_value in (

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -19,53 +19,65 @@ class TokenAuthMiddleware:
     Parameters
     ----------
     app : the protected application.
-    token : the secret.
+    get_token : returns the secret, which may be renewed.
     public_paths : paths that need no token.
     unauthorized_response : the response to requests without the token.
     """
 
     def __init__(
-        self, app: ASGIApp, token: str, public_paths: Collection[str], unauthorized_response: Response
+        self,
+        app: ASGIApp,
+        get_token: Callable[[], str],
+        public_paths: Collection[str],
+        unauthorized_response: Response,
     ) -> None:
         self._app = app
-        self._token = token.encode()
+        self._get_token = get_token
         self._public_paths = public_paths
         self._unauthorized_response = unauthorized_response
-        # A cookie is valid for all ports of a host, so each token has a cookie name of its own: two monitors
-        # on one host do not overwrite each other's. Name and value are digests that do not reveal the token.
-        self._cookie_name = f"sensor-monitor-{self._digest('name')[:8]}"
-        self._cookie_value = self._digest("cookie")
-
-    def _digest(self, purpose: str) -> str:
-        return hmac.new(self._token, purpose.encode(), hashlib.sha256).hexdigest()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on to the application, or answer it here."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
-        if request.url.path in self._public_paths or self._is_authorized(request):
+        request, token = Request(scope), self._get_token().encode()
+        if request.url.path in self._public_paths or _is_authorized(request, token):
             await self._app(scope, receive, send)
-        elif _tokens_match(request.query_params.get("token", ""), self._token):
-            await self._redirect_with_cookie(request)(scope, receive, send)
+        elif _tokens_match(request.query_params.get("token", ""), token):
+            await _redirect_with_cookie(request, token)(scope, receive, send)
         else:
             await self._unauthorized_response(scope, receive, send)
 
-    def _is_authorized(self, request: Request) -> bool:
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and _tokens_match(token.strip(), self._token):
-            return True
-        return _tokens_match(request.cookies.get(self._cookie_name, ""), self._cookie_value.encode())
 
-    def _redirect_with_cookie(self, request: Request) -> Response:
-        # Redirect to the URL without the token, so that it is neither shared nor left on the screen.
-        response = RedirectResponse(request.url.path, status_code=303)
-        # SameSite "lax": the cookie is also sent when a link on another site leads to the page.
-        response.set_cookie(
-            self._cookie_name, self._cookie_value, max_age=_COOKIE_MAX_AGE_S, httponly=True, samesite="lax"
-        )
-        return response
+def _is_authorized(request: Request, token: bytes) -> bool:
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and _tokens_match(given.strip(), token):
+        return True
+    name, value = _cookie(token)
+    return _tokens_match(request.cookies.get(name, ""), value.encode())
+
+
+def _redirect_with_cookie(request: Request, token: bytes) -> Response:
+    # Redirect to the URL without the token, so that it is neither shared nor left on the screen.
+    response = RedirectResponse(request.url.path, status_code=303)
+    name, value = _cookie(token)
+    # SameSite "lax": the cookie is also sent when a link on another site leads to the page.
+    response.set_cookie(name, value, max_age=_COOKIE_MAX_AGE_S, httponly=True, samesite="lax")
+    return response
+
+
+def _cookie(token: bytes) -> tuple[str, str]:
+    """Return name and value of a token's cookie: digests that do not reveal the token.
+
+    A cookie is valid for all ports of a host, so each token has a cookie name of its own: two monitors on one
+    host do not overwrite each other's.
+    """
+    return f"sensor-monitor-{_digest(token, 'name')[:8]}", _digest(token, "cookie")
+
+
+def _digest(token: bytes, purpose: str) -> str:
+    return hmac.new(token, purpose.encode(), hashlib.sha256).hexdigest()
 
 
 def _tokens_match(given: str, expected: bytes) -> bool:

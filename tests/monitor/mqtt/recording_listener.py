@@ -67,13 +67,9 @@ class RecordingListener:
 def session(
     port: int, listener: RecordingListener, client_id: str = "under-test", **options: Any
 ) -> Iterator[Session]:
-    """Run a session. `options` are settings of `[mqtt]` and parameters of `Session` alike.
-
-    The option `secret` is the password: `password` is a setting.
-    """
+    """Run a session. `options` are settings of `[mqtt]` and parameters of `Session` alike."""
     session_options = {key: options.pop(key) for key in _SESSION_OPTIONS if key in options}
-    password = options.pop("secret", None)
-    opened = Session(MqttSettings(port=port, **options), client_id, password, listener, **session_options)
+    opened = Session(MqttSettings(port=port, **options), client_id, listener, **session_options)
     opened.start()
     try:
         yield opened

@@ -64,7 +64,7 @@ def make_gateway(
     incidents: Incidents | None = None,
 ) -> Gateway:
     """Return an edge, whose session never connects unless it is given one."""
-    session = session or Session(MqttSettings(), "edge-under-test", None, RecordingListener())
+    session = session or Session(MqttSettings(), "edge-under-test", RecordingListener())
     receive_queue = ReceiveQueue() if receive_queue is None else receive_queue
     return Gateway(
         receive_queue, session, session, store, lambda name: name.encode(), mutes or Mutes(),
