@@ -65,6 +65,13 @@ _OUTCOMES = {
         ),
     ),
     "future": ("no", "`ts` is ahead of the monitor's clock by more than `windows.max_skew`. Dropped."),
+    "retained": (
+        "no",
+        (
+            "The message is a retained one, as brokers send it on subscribing, and lacks a `ts`, so nobody "
+            "knows when it was measured; or its group is silent. Dropped."
+        ),
+    ),
     "overflow": (
         "no",
         (

@@ -11,7 +11,14 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.config.settings import MqttSettings
-from monitor.core.messages import TEXT_PROPERTIES, MessageProperties, ReadOnce, SessionListener
+from monitor.core.messages import (
+    DUP_FLAG,
+    RETAIN_FLAG,
+    TEXT_PROPERTIES,
+    MessageProperties,
+    ReadOnce,
+    SessionListener,
+)
 from monitor.mqtt import error_messages
 from monitor.mqtt.acknowledgements import Acknowledgements
 from monitor.mqtt.bulk_client import BulkClient
@@ -314,7 +321,8 @@ class Session:
         elif self._request_prefix and f"{topic}/".startswith(self._request_prefix):
             self._listener.on_request(to_inbound_request(message, topic, ack_token))
         else:
-            self._listener.on_messages([(topic, bytes(message.payload), ack_token, message.dup)], None)
+            flags = DUP_FLAG * message.dup | RETAIN_FLAG * message.retain
+            self._listener.on_messages([(topic, bytes(message.payload), ack_token, flags)], None)
 
     def _on_publishes(self, packets: list[PublishPacket], read_once: ReadOnce | None) -> None:
         """Pass on packets that bypassed paho."""
