@@ -65,13 +65,6 @@ _OUTCOMES = {
         ),
     ),
     "future": ("no", "`ts` is ahead of the monitor's clock by more than `windows.max_skew`. Dropped."),
-    "retained": (
-        "no",
-        (
-            "The message is a retained one, as brokers send it on subscribing, and lacks a `ts`, so nobody "
-            "knows when it was measured; or its group is silent. Dropped."
-        ),
-    ),
     "overflow": (
         "no",
         (
@@ -80,7 +73,7 @@ _OUTCOMES = {
         ),
     ),
     "stale": ("no", "A sampling time at which a feature was too old or absent. No reading."),
-    "retained": ("no", "A retained message whose time can't be told. Dropped."),
+    "retained": ("no", "A retained message without `ts`, or one whose group is silent. Dropped."),
 }
 _STATES = {
     "filling": "The window isn't full: fewer readings than steps since the start or the last gap.",
