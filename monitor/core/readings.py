@@ -71,7 +71,7 @@ class Readings:
     redelivered: NDArray[np.bool_]
     """Whether the broker may have delivered it before: (reading,)."""
     retained: NDArray[np.bool_] | None = None
-    """Whether the broker had kept it and sent it on subscribing, so that it shows no sign of life: (reading,).
+    """Whether the broker had kept it and sent it on subscribing, so that it is no sign of life: (reading,).
     None if that is true of no reading."""
 
 

@@ -65,7 +65,7 @@ def test_newer_retained_reading(toy_bundle: Path, *, is_expected: bool) -> None:
     """A retained reading newer than the last one doesn't wake a silent group either; a live one does."""
     harness = PipelineHarness(toy_bundle)
     if is_expected:  # by input.groups, and it never sent a reading
-        harness.groups.status.register_expected(["g"], 0.0, 0.0)
+        harness.groups.register_expected(["g"], 0.0, 0.0)
     else:
         harness.run((0.0, [message(0)]))
     harness.run((100.0, []), (101.0, [retained(5)]))
