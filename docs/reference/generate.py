@@ -72,7 +72,7 @@ _OUTCOMES = {
         ),
     ),
     "stale": ("no", "A sampling time at which a feature was too old or absent. No reading."),
-    "retained": ("no", "A retained message whose time can't be told. Dropped."),
+    "retained": ("no", "A retained message without `ts`, or one whose group is silent. Dropped."),
 }
 _STATES = {
     "filling": "The window isn't full: fewer readings than steps since the start or the last gap.",

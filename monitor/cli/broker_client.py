@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Sequence
 
-from monitor.config.secrets import read_password
 from monitor.config.settings import Settings
 from monitor.core.errors import OperationError
 from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce, SessionListener
@@ -90,4 +89,4 @@ def build_session(
     """
     filters = tuple(Template(text).filter for text in settings.input.topics) if subscribe else ()
     options = SessionOptions(filters=filters)
-    return Session(settings.mqtt, client_id, read_password(settings.mqtt), listener, options)
+    return Session(settings.mqtt, client_id, listener, options)

@@ -7,7 +7,9 @@ from typing import Protocol
 from monitor.core.readings import Arrivals
 
 __all__ = [
+    "DUP_FLAG",
     "JSON_PROPERTIES",
+    "RETAIN_FLAG",
     "TEXT_PROPERTIES",
     "InboundMessage",
     "InboundRequest",
@@ -18,9 +20,15 @@ __all__ = [
     "SessionListener",
 ]
 
-InboundMessage = tuple[str, bytes, object, bool]
-"""A received message: topic, payload, acknowledgement token (None if it needs no acknowledgement), and
-whether the broker sent it before without receiving an acknowledgement (the DUP flag of MQTT)."""
+InboundMessage = tuple[str, bytes, object, int]
+"""A received message: topic, payload, acknowledgement token (None if it needs no acknowledgement), and flags:
+`DUP_FLAG`, `RETAIN_FLAG`, both or 0. One number, because a fifth element would cost time for each message."""
+
+# Both are as in the first byte of an MQTT packet.
+DUP_FLAG = 0x08
+"""The broker sent the message before and got no acknowledgement."""
+RETAIN_FLAG = 0x01
+"""The broker had kept the message and sent it because of a new subscription."""
 
 ReadOnce = Callable[[float], bool]
 """Reads once from the socket on the calling thread, waiting at most this many seconds, and passes what

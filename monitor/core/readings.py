@@ -26,6 +26,7 @@ class Outcome(StrEnum):
     GAP = "gap"
     FUTURE = "future"
     OVERFLOW = "overflow"
+    RETAINED = "retained"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,9 @@ class Readings:
     """Arrival times by the monotonic clock, seconds: (reading,)."""
     redelivered: NDArray[np.bool_]
     """Whether the broker may have delivered it before: (reading,)."""
+    retained: NDArray[np.bool_] | None = None
+    """Whether the broker had kept it and sent it on subscribing, so that it is no sign of life: (reading,).
+    None if that is true of no reading."""
 
 
 @dataclass(frozen=True, slots=True)

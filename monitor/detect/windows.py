@@ -27,8 +27,9 @@ _OUTCOMES = (
     Outcome.LATE,
     Outcome.GAP,
     Outcome.FUTURE,
+    Outcome.RETAINED,
 )
-_FILLING, _JUDGED, _SKIPPED, _DUPLICATE, _LATE, _GAP, _FUTURE = range(len(_OUTCOMES))
+_FILLING, _JUDGED, _SKIPPED, _DUPLICATE, _LATE, _GAP, _FUTURE, _RETAINED = range(len(_OUTCOMES))
 # Position of a missing reading in `_SortedBatch`: the last one, which holds `NO_TS`.
 _NO_POSITION = -1
 # Up to this many readings are processed one by one, at 7 µs per reading. Array operations take 60 µs, however
@@ -111,8 +112,7 @@ class WindowStage:
             code, event_ts = _FUTURE, float(readings.ts[row])
             if event_ts <= readings.arrived_at[row] + self._max_skew:
                 group = self._history.add(readings.groups[row])
-                redelivered = bool(readings.redelivered[row])
-                code = self._push_reading(group, event_ts, readings.values[row], redelivered=redelivered)
+                code = self._push_reading(group, readings, row)
             codes.append(code)
             if code == _JUDGED:
                 judged.append(row)
@@ -124,24 +124,25 @@ class WindowStage:
             np.array(values).reshape(-1, self._steps, self._features),
         )
 
-    def _push_reading(self, row: int, ts: float, values: FloatArray, *, redelivered: bool) -> int:
-        """Process one reading, and return its outcome code.
+    def _push_reading(self, row: int, readings: Readings, index: int) -> int:
+        """Process one reading of a batch, and return its outcome code.
 
         Parameters
         ----------
         row : the group's row in the history.
-        ts : event time, seconds since the Unix epoch.
-        values : raw values (feature,).
-        redelivered : whether the broker may have delivered the reading before.
         """
-        history = self._history
+        history, ts = self._history, float(readings.ts[index])
         group_ts = history.ts[row]  # (step,)
         last_ts = float(group_ts[-1])
-        # A redelivered reading may have been judged before the group fell silent, so it is still compared
-        # with the last event time.
-        if history.is_silent[row] and not (redelivered and ts <= last_ts):
-            history.clear(row)
-            last_ts = NO_TS
+        if history.is_silent[row]:
+            is_retained = readings.retained is not None and bool(readings.retained[index])
+            # A redelivered or retained reading may have been judged before the group fell silent, so it is
+            # still compared with the last event time.
+            if not ((readings.redelivered[index] or is_retained) and ts <= last_ts):
+                if is_retained:
+                    return _RETAINED  # that the broker still has it does not show that the group is alive
+                history.clear(row)
+                last_ts = NO_TS
         if ts <= last_ts:
             return _LATE if ts < last_ts else _DUPLICATE
         code = _FILLING
@@ -150,7 +151,7 @@ class WindowStage:
             code = _GAP
         group_ts[:-1], group_ts[-1] = group_ts[1:], ts
         history.values[row, :-1] = history.values[row, 1:]
-        history.values[row, -1] = values
+        history.values[row, -1] = readings.values[index]
         if group_ts[0] > NO_TS:
             phase = int(history.stride_phase[row])
             history.stride_phase[row] = (phase + 1) % self._stride
@@ -287,9 +288,8 @@ class WindowStage:
 
     def mark_silent(self, group: str) -> None:
         """Mark a group as silent: its next reading restarts the window, whatever its event time."""
-        row = self._history.row(group)
-        if row is not None:
-            self._history.is_silent[row] = True
+        row = self._history.add(group)  # an expected group falls silent without ever having had a reading
+        self._history.is_silent[row] = True
 
     def forget(self, group: str) -> None:
         """Remove a group's stored readings."""

@@ -29,6 +29,7 @@ _STATE_BY_OUTCOME = dict.fromkeys(Outcome, _UNCHANGED) | {
     Outcome.DUPLICATE: _IGNORED,
     Outcome.LATE: _IGNORED,
     Outcome.FUTURE: _IGNORED,
+    Outcome.RETAINED: _IGNORED,
 }
 # The state of a record that was added and not filled yet.
 _NO_STATE = -1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from monitor.core.arrays import FloatArray
-from monitor.core.messages import InboundMessage
+from monitor.core.messages import DUP_FLAG, RETAIN_FLAG, InboundMessage
 from monitor.core.readings import Arrivals, Readings
 
 __all__ = ["DecodedRow", "build_readings", "find_suspect_rows", "stack_rows"]
@@ -59,7 +59,11 @@ def build_readings(
     # Nearly always it is a range, and the arrival times can be used without gathering them by index.
     selection = slice(None) if isinstance(message_indices, range) else np.array(message_indices, np.intp)
     ts, substitute_ts = rows[:, 0].copy(), arrivals.substitute_ts[selection]
-    redelivered = np.array([is_redelivered for _, _, _, is_redelivered in messages], np.bool_)
+    flags = [flags for _, _, _, flags in messages]
+    redelivered, retained = np.zeros(len(ts), np.bool_), None
+    if any(flags):  # rarely
+        flag_array = np.array(flags, np.uint8)[selection]  # (reading,)
+        redelivered, retained = flag_array & DUP_FLAG != 0, flag_array & RETAIN_FLAG != 0
     return Readings(
         groups=groups,
         ts=ts,
@@ -67,5 +71,6 @@ def build_readings(
         # A reading whose event time is its arrival time must never count as ahead of the clock.
         arrived_at=np.where(ts == substitute_ts, substitute_ts, arrivals.arrived_at[selection]),
         arrived_monotonic=arrivals.arrived_monotonic[selection],
-        redelivered=redelivered[selection],
+        redelivered=redelivered,
+        retained=retained,
     )

@@ -7,7 +7,7 @@ from typing import Any, cast
 import msgspec
 
 from monitor.core.arrays import FloatArray
-from monitor.core.messages import InboundMessage
+from monitor.core.messages import RETAIN_FLAG, InboundMessage
 from monitor.core.readings import MAX_VALUE, Arrivals, Outcome, Readings, RejectedReading, is_readable
 from monitor.core.times import MILLISECONDS_THRESHOLD, parse_ts
 from monitor.core.topics import Template
@@ -32,6 +32,8 @@ _MAX_CACHED_TOPICS = 1 << 17
 # only the pages in use take physical memory.
 _FINGERPRINT_SLOTS = 1 << 20
 _FINGERPRINT_SHIFT = 33  # leaves the upper 31 bits of the hash with its sign; the slot comes from lower bits
+
+_RETAINED_REASON = "retained and without ts: nobody knows when it was measured"
 
 _DecodedRows = tuple[list[str], list[DecodedRow], Sequence[int]]
 """The group of each row, the rows, and the index of each row's message: a `range` if each message is one
@@ -216,9 +218,12 @@ class DecodeStage:
         invalid = set()
         for index in suspect_rows:
             message_index = message_indices[index]
-            checked = _validate_row(rows[index], float(arrivals.substitute_ts[message_index]))
+            topic, _, _, flags = messages[message_index]
+            substitute_ts = None if flags & RETAIN_FLAG else float(arrivals.substitute_ts[message_index])
+            checked = _validate_row(rows[index], substitute_ts)
             if isinstance(checked, str):
-                rejected.append(RejectedReading(Outcome.MALFORMED, messages[message_index][0], checked))
+                outcome = Outcome.RETAINED if checked is _RETAINED_REASON else Outcome.MALFORMED
+                rejected.append(RejectedReading(outcome, topic, checked))
                 invalid.add(index)
             else:
                 rows[index] = checked
@@ -237,14 +242,15 @@ def _mark_missing_ts(row: DecodedRow) -> DecodedRow:
     return row if row[0] is not msgspec.UNSET else (None, *row[1:])
 
 
-def _validate_row(row: DecodedRow, substitute_ts: float) -> DecodedRow | str:
+def _validate_row(row: DecodedRow, substitute_ts: float | None) -> DecodedRow | str:
     """Return the row with its event time in seconds, or the reason why it is no valid reading.
 
     Parameters
     ----------
     row : its `ts` is a number or text, `UNSET` where the payload has none, None where an array's element has
         none.
-    substitute_ts : event time of a reading without `ts`, seconds since the Unix epoch.
+    substitute_ts : event time of a reading without `ts`, seconds since the Unix epoch; None if it is
+        retained: its arrival does not show when it was measured.
     """
     ts, *values = row
     for value in values:
@@ -253,7 +259,7 @@ def _validate_row(row: DecodedRow, substitute_ts: float) -> DecodedRow | str:
     if ts is None:
         return "no ts; expected one in each element of an array"
     if ts is msgspec.UNSET:
-        return (substitute_ts, *values)
+        return _RETAINED_REASON if substitute_ts is None else (substitute_ts, *values)
     try:
         return (parse_ts(ts), *values)
     except ValueError as error:

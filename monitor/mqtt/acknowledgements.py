@@ -35,8 +35,8 @@ class Acknowledgements:
         """Return packets of QoS 0 and 1 as messages with their tokens."""
         connection = self._connection_number
         return [
-            (topic, payload, (connection, packet_id, 1) if packet_id else None, dup)
-            for topic, payload, packet_id, dup in packets
+            (topic, payload, (connection, packet_id, 1) if packet_id else None, flags)
+            for topic, payload, packet_id, flags in packets
         ]
 
     def acknowledge(self, ack_tokens: Iterable[object], client: MqttClient) -> None:

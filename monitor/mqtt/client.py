@@ -16,10 +16,10 @@ from paho.mqtt.properties import Properties
 from monitor.config.settings import MqttSettings
 from monitor.core.messages import MessageProperties
 from monitor.mqtt.bulk_client import BulkClient
+from monitor.mqtt.credentials import Credentials
 from monitor.mqtt.plain_client import PlainClient
 from monitor.mqtt.private_api import private_api_problems
 from monitor.mqtt.properties import publish_properties
-from monitor.mqtt.tls import configure_tls
 
 __all__ = [
     "MAX_QUEUED",
@@ -62,22 +62,19 @@ _MAX_IN_FLIGHT = 200
 def build(
     settings: MqttSettings,
     client_id: str,
-    password: str | None,
+    credentials: Credentials,
     version: MQTTProtocolVersion,
     *,
     durable: bool,
 ) -> MqttClient:
-    """Build a client with its login, TLS and limits; it does not connect yet.
+    """Build a client with its credentials and limits; it does not connect yet.
 
     Returns a `PlainClient` where the installed paho lacks what `BulkClient` needs, and logs that once.
 
     Parameters
     ----------
+    credentials : read before each attempt to connect.
     durable : whether the broker keeps the session after a disconnect.
-
-    Raises
-    ------
-    ConfigurationError : a certificate or key can't be used.
     """
     problems = private_api_problems(paho.Client)
     if problems:
@@ -99,10 +96,7 @@ def build(
     client.reconnect_delay_set(*reconnect_delays())  # type: ignore[arg-type] # paho only adds and compares them
     client.max_queued_messages_set(MAX_QUEUED)
     client.max_inflight_messages_set(_DEFAULT_IN_FLIGHT)
-    if settings.username is not None:
-        client.username_pw_set(settings.username, password)
-    if settings.tls.is_enabled:
-        configure_tls(client, settings.tls)
+    credentials.attach(client)
     return client
 
 

@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 
+from monitor.core.messages import DUP_FLAG, RETAIN_FLAG
+
 __all__ = ["PacketParser", "PublishPacket"]
 
-PublishPacket = tuple[str, bytes, int, bool]
-"""Topic, payload, packet identifier (0 with QoS 0), DUP flag: the broker may have sent it before."""
+PublishPacket = tuple[str, bytes, int, int]
+"""Topic, payload, packet identifier (0 with QoS 0), flags of an `InboundMessage`."""
 
 _MIN_PACKET_SIZE = 2  # bytes
 _CONTINUATION_BIT = 0x80
 _MAX_LENGTH_SIZE = 4  # bytes of the field "remaining length"
 # Bits of a packet's first byte: four of type, one DUP, two of QoS, one RETAIN.
-_TYPE_AND_QOS_2_MASK, _PUBLISH, _QOS_1_FLAG, _DUP_FLAG = 0xF4, 0x30, 0x02, 0x08
+_TYPE_AND_QOS_2_MASK, _PUBLISH, _QOS_1_FLAG, _FLAGS_MASK = 0xF4, 0x30, 0x02, DUP_FLAG | RETAIN_FLAG
 _PUBACK = 0x40
 _TOPIC_LENGTH_SIZE, _PACKET_ID_SIZE = 2, 2  # bytes
 # Decoded topics that are cached, and the longest of them in bytes: decoding any other costs 0.25 µs each
@@ -96,9 +98,7 @@ class PacketParser:
                     topic_name = topic_cache.get(topic) or self._decode_topic(topic)
             if topic_name:
                 packet_id = data[topic_end] << 8 | data[topic_end + 1] if first & _QOS_1_FLAG else 0
-                publishes.append(
-                    (topic_name, data[payload_start:packet_end], packet_id, first & _DUP_FLAG != 0)
-                )
+                publishes.append((topic_name, data[payload_start:packet_end], packet_id, first & _FLAGS_MASK))
             elif not self._handle_puback(data[position:packet_end], body_start - position):
                 rest.append(data[position:packet_end])
             position = packet_end

@@ -11,7 +11,14 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.config.settings import MqttSettings
-from monitor.core.messages import TEXT_PROPERTIES, MessageProperties, ReadOnce, SessionListener
+from monitor.core.messages import (
+    DUP_FLAG,
+    RETAIN_FLAG,
+    TEXT_PROPERTIES,
+    MessageProperties,
+    ReadOnce,
+    SessionListener,
+)
 from monitor.mqtt import error_messages
 from monitor.mqtt.acknowledgements import Acknowledgements
 from monitor.mqtt.bulk_client import BulkClient
@@ -26,6 +33,7 @@ from monitor.mqtt.client import (
     max_in_flight,
     publish_with_paho,
 )
+from monitor.mqtt.credentials import Credentials
 from monitor.mqtt.inbound_request import to_inbound_request
 from monitor.mqtt.packet_parser import PublishPacket
 from monitor.mqtt.properties import publish_properties, will_properties
@@ -51,26 +59,25 @@ class Session:
     ----------
     settings : the broker and how to log in.
     client_id : distinct for each client of the broker.
-    password : None where there is none.
     listener : is told what happens.
     options : subscriptions, births and will.
 
     Raises
     ------
-    ConfigurationError : a certificate or key can't be used.
+    ConfigurationError : a password file, certificate or key can't be used. Later that is a failed attempt to
+        connect, for these files are read before each.
     """
 
     def __init__(
         self,
         settings: MqttSettings,
         client_id: str,
-        password: str | None,
         listener: SessionListener,
         options: SessionOptions = SessionOptions(),  # noqa: B008, it is frozen
     ) -> None:
         self._settings = settings
         self._client_id = client_id
-        self._password = password
+        self._credentials = Credentials(settings)
         self._listener = listener
         self._subscriptions = Subscriptions(
             options.filters,
@@ -127,9 +134,10 @@ class Session:
             self._publish_births()
 
     def reconnect_to(self, settings: MqttSettings) -> None:
-        """Connect to the broker at another address: now, or at the next attempt if there is no connection."""
-        self._settings = settings
-        self._set_problem(f"the connection moves to {error_messages.broker_address(settings)}")
+        """Connect to another address or with another login: now, or at the next attempt if not connected."""
+        problem = error_messages.connection_replaced(self._settings, settings)
+        self._settings = self._credentials.settings = settings
+        self._set_problem(problem)
         if self._probe_client.on_disconnect is not None and self._probe_client is not self._client:
             self._probe_version()
         else:
@@ -205,7 +213,7 @@ class Session:
         return client
 
     def _build_client_without_callbacks(self, version: MQTTProtocolVersion, client_id: str) -> MqttClient:
-        client = build(self._settings, client_id, self._password, version, durable=self._durable)
+        client = build(self._settings, client_id, self._credentials, version, durable=self._durable)
         client.on_connect_fail = self._on_connect_fail
         return client
 
@@ -300,7 +308,8 @@ class Session:
         elif self._request_prefix and f"{topic}/".startswith(self._request_prefix):
             self._listener.on_request(to_inbound_request(message, topic, ack_token))
         else:
-            self._listener.on_messages([(topic, bytes(message.payload), ack_token, message.dup)], None)
+            flags = DUP_FLAG * message.dup | RETAIN_FLAG * message.retain
+            self._listener.on_messages([(topic, bytes(message.payload), ack_token, flags)], None)
 
     def _on_publishes(self, packets: list[PublishPacket], read_once: ReadOnce | None) -> None:
         """Pass on packets that bypassed paho."""

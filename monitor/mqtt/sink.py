@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 
-from monitor.config.secrets import read_password
 from monitor.config.settings import Settings
 from monitor.core.messages import InboundMessage, InboundRequest, OutboundMessage, ReadOnce
 from monitor.mqtt.client_id import client_id
@@ -44,7 +43,6 @@ class MqttSink:
         self._session = Session(
             settings.mqtt,
             f"{client_id(settings)}-out",
-            read_password(settings.mqtt),
             self,
             SessionOptions(request_filter=_home_assistant_status_filter(settings)),
         )
@@ -81,7 +79,7 @@ class MqttSink:
     def reconfigure(self, settings: Settings) -> None:
         """Continue with other settings."""
         before, self._settings = self._settings.mqtt, settings
-        if (before.host, before.port) != (settings.mqtt.host, settings.mqtt.port):
+        if before != settings.mqtt:
             self._session.reconnect_to(settings.mqtt)
 
     # What the session calls, on the network thread

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Sequence
 
 from monitor.bundle.manifest import Manifest
-from monitor.config.secrets import read_password
 from monitor.config.settings import Settings
 from monitor.core.messages import InboundMessage, InboundRequest, MessageBatch, ReadOnce
 from monitor.core.topics import Template
@@ -66,9 +65,7 @@ class MqttSource:
             will=will(settings),
             durable=True,
         )
-        self._session = Session(
-            settings.mqtt, client_id(settings), read_password(settings.mqtt), self, options
-        )
+        self._session = Session(settings.mqtt, client_id(settings), self, options)
         self.needs_acks = settings.mqtt.qos > 0
         """Whether messages are to be acknowledged; each batch is stored at once then."""
 
@@ -124,7 +121,7 @@ class MqttSource:
         """Continue with other settings and another bundle."""
         before, self._settings = self._settings.mqtt, settings
         self._session.update_births(self._births.messages(settings, manifest))
-        if (before.host, before.port) != (settings.mqtt.host, settings.mqtt.port):
+        if before != settings.mqtt:
             self._session.reconnect_to(settings.mqtt)
 
     # What the session calls, on the network thread

@@ -44,7 +44,11 @@ class Subscriptions:
             # Without retainAsPublished a retained request cannot be recognised when it is published while
             # this session is subscribed, and the broker would send it again to the next session.
             ((request_filter,), SubscribeOptions(1, retainAsPublished=True)),
-            (self._input_filters, SubscribeOptions(qos)),
+            # Retained readings once only, and not again after each reconnect.
+            (
+                self._input_filters,
+                SubscribeOptions(qos, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB),
+            ),
         ]
         self._packets = [(packet, options) for packet, options in packets if any(packet)]
         self.all_filters = tuple(text for packet, _ in self._packets for text in packet)

@@ -2,12 +2,10 @@
 
 import ssl
 
-import paho.mqtt.client as paho
-
 from monitor.config.settings import TlsSettings
 from monitor.core.errors import ConfigurationError
 
-__all__ = ["configure_tls"]
+__all__ = ["build_context"]
 
 
 class _ClosingSSLSocket(ssl.SSLSocket):
@@ -21,8 +19,8 @@ class _ClosingSSLSocket(ssl.SSLSocket):
             raise
 
 
-def configure_tls(client: paho.Client, tls: TlsSettings) -> None:
-    """Make a client use TLS, and verify the broker's certificate unless `tls.insecure`.
+def build_context(tls: TlsSettings) -> ssl.SSLContext:
+    """Return a context that verifies the broker's certificate, unless `tls.insecure`.
 
     Raises
     ------
@@ -43,5 +41,4 @@ def configure_tls(client: paho.Client, tls: TlsSettings) -> None:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     context.sslsocket_class = _ClosingSSLSocket
-    client.tls_set_context(context)
-    client.tls_insecure_set(tls.insecure)
+    return context

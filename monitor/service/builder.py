@@ -185,7 +185,7 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
     groups.fetch_states, groups.fetch_ended_incident = store.fetch_groups, store.fetch_incident
     groups.register_expected(settings.input.groups, now, time.time())
     return Base(
-        running=RunningConfig(settings, manifest),
+        running=RunningConfig(settings, manifest, read_token(settings.http) or ""),
         metrics=metrics,
         store=store,
         groups=groups,
@@ -256,6 +256,6 @@ def _build_server(base: Base, live_groups: LiveGroups, health: Health) -> Server
         readiness=lambda: health.readiness_problem,
         stream=stream,
         get_bundle_dir=lambda: default_bundle.choose_folder(running.settings.bundle),
-        token=read_token(http),
+        get_token=(lambda: running.token) if running.token else None,
     )
     return Server(app, http.host, http.port, stream.stop)

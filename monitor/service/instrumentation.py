@@ -20,6 +20,7 @@ _TIMESTAMP_REASONS = {
     Outcome.DUPLICATE: "its ts is that of the reading before",
     Outcome.LATE: "its ts is before that of the reading before",
     Outcome.FUTURE: "its ts is ahead of this machine's clock",
+    Outcome.RETAINED: "retained, and its group is silent",
     Outcome.GAP: "its ts is more than windows.max_gap after the reading before, so the window starts afresh",
 }
 

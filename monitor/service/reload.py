@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from monitor import bundle
 from monitor.bundle import Bundle, default_bundle
 from monitor.bundle.manifest import Manifest
+from monitor.config.secrets import read_token
 from monitor.config.settings import Settings
 from monitor.core.errors import ConfigurationError, InvalidInputError, OperationError
+from monitor.mqtt.credentials import check_credentials
 from monitor.operators.false_alarms import FalseAlarmFile
 from monitor.service.connections import Connections
 from monitor.service.pipeline import Pipeline, Replacement
@@ -24,16 +26,18 @@ _log = logging.getLogger(__name__)
 
 # All other settings decide which parts are built and how, and they are built once.
 _RELOADABLE_SECTIONS = {"bundle", "windows", "alerts"}
-_RELOADABLE_MQTT_FIELDS = {"host", "port"}
+_RELOADABLE_MQTT_FIELDS = {"host", "port", "username", "password", "password_file"}
 
 
 @dataclass(slots=True)
 class RunningConfig:
-    """Settings and bundle in use. A reload assigns both; other threads read them."""
+    """Settings, bundle and token in use. A reload assigns them; other threads read them."""
 
     settings: Settings
     manifest: Manifest
     """Of the bundle."""
+    token: str = ""
+    """What HTTP requests must know; "" if nothing."""
 
 
 class _UnfinishedError(OperationError):
@@ -98,11 +102,12 @@ class Reloader:
             return ""
 
     def _apply(self, settings: Settings, loaded: Bundle) -> None:
-        manifest = loaded.manifest
+        manifest, token = loaded.manifest, read_token(settings.http) or ""
         scoring = build_timed_scoring(loaded, settings, self._metrics)
         false_alarms = FalseAlarmFile(settings.alerts.false_alarms, manifest.feature_names, manifest.steps)
         self._take_over(Replacement(scoring, manifest, settings.windows.stale_after, false_alarms))
-        self._running.settings, self._running.manifest = settings, manifest
+        running = self._running
+        running.settings, running.manifest, running.token = settings, manifest, token
         self._metrics.set_bundle(manifest)
         self._metrics.watch_drift(lambda: scoring.drift)
         self._connections.reconfigure(settings, manifest)
@@ -144,14 +149,16 @@ def load_bundle(old: Settings, new: Settings, running: Manifest) -> Bundle:
 
     Raises
     ------
-    InvalidInputError : a changed setting needs a restart, or the bundle can't be used.
+    InvalidInputError : a changed setting needs a restart, or the bundle can't be used, or a file with a
+        secret, which may have been renewed.
     """
     unreloadable = [f"{section}.{name}" for section, name in _unreloadable_changes(old, new)]
     if unreloadable:
         raise ConfigurationError(
             f"{', '.join(unreloadable)} changed; expected a restart for that: a reload takes bundle, "
-            "windows, alerts, mqtt.host and mqtt.port"
+            "windows, alerts, broker and login"
         )
+    check_credentials(new.mqtt)
     folder = default_bundle.choose_folder(new.bundle)
     loaded = bundle.load(folder)
     for attribute, new_value, running_value in (

@@ -35,7 +35,7 @@ def build_app(
     readiness: HealthCheck,
     stream: Stream,
     get_bundle_dir: Callable[[], Path],
-    token: str | None = None,
+    get_token: Callable[[], str] | None = None,
 ) -> ASGIApp:
     """Build the web application.
 
@@ -45,7 +45,7 @@ def build_app(
     liveness, readiness : health checks of /livez and /readyz.
     stream : the live page's events.
     get_bundle_dir : returns the folder of the bundle in use, for its report.
-    token : the secret that clients must send; None for access without a token.
+    get_token : returns the secret that clients must send; None for access without a token.
     """
 
     # Coroutines that never wait: each response is computed quickly, and a thread per request would hold
@@ -82,9 +82,9 @@ def build_app(
     ]
     routes += [Route(f"{route.path}/", _redirect_without_slash) for route in routes if route.path != "/"]
     app = Starlette(routes=routes, lifespan=lambda _: _lifespan(stream))
-    return (
-        TokenAuthMiddleware(app, token, _PUBLIC_PATHS, static_files.unauthorized_response) if token else app
-    )
+    if get_token is None:
+        return app
+    return TokenAuthMiddleware(app, get_token, _PUBLIC_PATHS, static_files.unauthorized_response)
 
 
 async def _redirect_without_slash(request: Request) -> Response:

@@ -8,7 +8,7 @@ from monitor.detect.scoring import ScoredBatch
 
 __all__ = ["ReadingColumns", "RecentReadings"]
 
-_REJECTED_OUTCOMES = {Outcome.DUPLICATE, Outcome.LATE, Outcome.FUTURE}
+_REJECTED_OUTCOMES = {Outcome.DUPLICATE, Outcome.LATE, Outcome.FUTURE, Outcome.RETAINED}
 
 ReadingColumns = tuple[list[str], FloatArray, FloatArray, FloatArray]
 """Of each reading: its group (reading,), event time in seconds (reading,), values (reading, feature), and

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from monitor.core.messages import MessageBatch
+from monitor.core.messages import DUP_FLAG, MessageBatch
 from monitor.core.readings import Readings
 from monitor.detect.scoring import ScoredBatch, Scoring
 from monitor.mqtt.receive_queue import ReceiveQueue
@@ -176,7 +176,7 @@ def _enqueue_messages(
         receive_queue.put([(topic, payload, None, False)])
         elements.append(expected_elements)
         if rng.random() < 0.03:  # the acknowledgement was lost, so the broker delivers the message again
-            receive_queue.put([(topic, payload, None, True)])
+            receive_queue.put([(topic, payload, None, DUP_FLAG)])
             elements.append(expected_elements)
     return elements
 
@@ -194,13 +194,13 @@ def _compare_batch(
     arrivals = zip(
         message_batch.arrivals.arrived_at.tolist(), message_batch.arrivals.substitute_ts.tolist(), strict=True
     )
-    for (topic, _, _, redelivered), (arrived_at, substitute_ts), elements in zip(
+    for (topic, _, _, flags), (arrived_at, substitute_ts), elements in zip(
         message_batch.messages, arrivals, expected_batch, strict=True
     ):
         group = topic.removeprefix("p/") if topic.startswith("p/") else ""
         for ts, values in elements if group else [(None, None)]:
             reading = ReceivedReading(
-                group, ts, values, arrived_at, substitute_ts, pipeline.clock, redelivered
+                group, ts, values, arrived_at, substitute_ts, pipeline.clock, bool(flags & DUP_FLAG)
             )
             expected.append(model.process(reading))
     rejected_outcomes = ("unmatched", "malformed")

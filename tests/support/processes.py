@@ -44,7 +44,8 @@ class Monitor:
         self._log_file = folder / "monitor.log"
         self._bundle = bundle
         self._broker_port = broker_port
-        self._mqtt_toml = mqtt_toml
+        self.mqtt_toml = mqtt_toml
+        """Further settings of `[mqtt]`, written by `configure`."""
         self._store_path = store_path or folder / "state.db"
         self.configure(extra_toml)
         self.process: subprocess.Popen[bytes] | None = None
@@ -60,7 +61,7 @@ class Monitor:
         self._config_file.write_text(
             f'bundle = "{self._bundle}"\n'
             f'[mqtt]\nport = {port or self._broker_port}\nclient_id = "monitor-under-test"\n'
-            f"{self._mqtt_toml}\n"
+            f"{self.mqtt_toml}\n"
             f'[store]\npath = "{self._store_path}"\n'
             f"[http]\nport = 0\n{extra_toml}\n"
         )

@@ -33,7 +33,7 @@ class AlertPrinter(ClientListener):
         """The decoded payloads, in their order."""
         self._alert_prefix = f"{settings.mqtt.base_topic}/alerts/"
         options = SessionOptions(filters=(f"{self._alert_prefix}#",))
-        self._session = Session(settings.mqtt, "sensor-demo-spectator", None, self, options)
+        self._session = Session(settings.mqtt, "sensor-demo-spectator", self, options)
 
     def start(self) -> None:
         """Connect, and return when the alerts are subscribed to."""

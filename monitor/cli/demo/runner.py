@@ -108,7 +108,7 @@ def _build_daemon(bundle: Path, broker: EmbeddedBroker, store_path: Path) -> tup
 
 
 def _start_replay(replayer: Replayer, settings: Settings, stop: threading.Event) -> threading.Thread:
-    session = Session(settings.mqtt, "sensor-demo-plant", None, replayer)
+    session = Session(settings.mqtt, "sensor-demo-plant", replayer)
     thread = threading.Thread(
         target=replayer.run, args=(session, settings.mqtt.qos, stop), name="plant", daemon=True
     )

@@ -21,7 +21,12 @@ def _stage(stride: int = 1) -> WindowStage:
 
 
 def _readings(
-    rows: list[GroupTs], first: int = 0, arrived_at: float = inf, *, redelivered: bool = False
+    rows: list[GroupTs],
+    first: int = 0,
+    arrived_at: float = inf,
+    *,
+    redelivered: bool = False,
+    retained: bool = False,
 ) -> Readings:
     """Build readings whose values are n and -n, where n counts the readings of the stream from `first`."""
     numbers = np.arange(first, first + len(rows), dtype=np.float64)
@@ -32,6 +37,7 @@ def _readings(
         arrived_at=np.full(len(rows), arrived_at),
         arrived_monotonic=np.zeros(len(rows)),
         redelivered=np.full(len(rows), redelivered),
+        retained=np.full(len(rows), retained),
     )
 
 
@@ -126,6 +132,36 @@ def test_redelivery_to_a_silent_group() -> None:
     moved.load("g", stage.dump("g"))
     windows = moved.push(_readings([("g", 101), ("g", 102), ("g", 103), ("g", 104)], redelivered=True))
     assert [outcome[0] for outcome in windows.outcomes] == ["l", "d", "f", "f"]
+
+
+@pytest.mark.parametrize("other_readings", [0, 20])
+def test_retained_reading_of_a_silent_group(other_readings: int) -> None:
+    """A retained reading does not restart a silent group, in a batch of any size; the next live one does."""
+    stage = _stage()
+    stage.push(_readings([("g", 100), ("g", 101), ("g", 102)]))
+    stage.mark_silent("g")
+    others = [("h", float(number)) for number in range(other_readings)]
+    windows = stage.push(_readings([*others, ("g", 101), ("g", 102), ("g", 103)], retained=True))
+    assert windows.outcomes[-3:] == [Outcome.LATE, Outcome.DUPLICATE, Outcome.RETAINED]
+    live = stage.push(_readings([("g", 90), ("g", 91), ("g", 92)]))
+    assert live.outcomes == [Outcome.FILLING, Outcome.FILLING, Outcome.JUDGED]
+
+
+def test_retained_reading_of_a_live_group() -> None:
+    """A retained reading of a group that is not silent is judged by its event time."""
+    stage = _stage()
+    windows = stage.push(_readings([("g", 1), ("g", 2), ("g", 2), ("g", 3)], retained=True))
+    assert [outcome[0] for outcome in windows.outcomes] == ["f", "f", "d", "j"]
+
+
+def test_retained_reading_of_a_group_that_never_spoke() -> None:
+    """A group that is silent because no reading of it ever came stays silent, in another process too."""
+    stage = _stage()
+    stage.mark_silent("g")
+    moved = _stage()
+    moved.load("g", stage.dump("g"))
+    assert moved.push(_readings([("g", 5.0)], retained=True)).outcomes == [Outcome.RETAINED]
+    assert moved.push(_readings([("g", 5.0)])).outcomes == [Outcome.FILLING]
 
 
 def test_dump_of_an_unknown_group() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.messages import InboundMessage
+from monitor.core.messages import RETAIN_FLAG, InboundMessage
 from monitor.core.readings import Arrivals, Outcome, Readings, RejectedReading
 from monitor.core.topics import Template
 from monitor.ingest.decode import DecodeStage
@@ -26,8 +26,8 @@ def _stage(fields: Mapping[str, str] | None = None) -> DecodeStage:
     return DecodeStage([Template("plant/{line}/{station}/reading")], NAMES, fields or {})
 
 
-def _message(payload: bytes, topic: str = TOPIC) -> InboundMessage:
-    return topic, payload, None, False
+def _message(payload: bytes, topic: str = TOPIC, flags: int = 0) -> InboundMessage:
+    return topic, payload, None, flags
 
 
 def _arrivals(count: int, wall_clock: float = ARRIVED_AT) -> Arrivals:
@@ -310,3 +310,25 @@ def test_each_element_has_one_outcome(payloads: list[Any]) -> None:
     batch = [_message(json.dumps(payload).encode()) for payload in payloads]
     elements = [len(payload) if isinstance(payload, list) and payload else 1 for payload in payloads]
     assert _count_outcomes(batch) == sum(elements)
+
+
+@pytest.mark.parametrize("other_messages", [0, 20])
+def test_retained(other_messages: int) -> None:
+    """A retained message with `ts` is a reading that is marked as retained; one without is `retained`."""
+    without_ts = json.dumps({name: VALID_PAYLOAD[name] for name in NAMES}).encode()
+    with_ts = json.dumps(VALID_PAYLOAD).encode()
+    messages = [_message(without_ts)] * other_messages
+    messages += [_message(without_ts, flags=RETAIN_FLAG), _message(with_ts, flags=RETAIN_FLAG)]
+    readings, (rejection,) = _stage().decode(messages, _arrivals(len(messages)))
+    assert (rejection.outcome, rejection.source) == (Outcome.RETAINED, TOPIC)
+    assert "without ts" in rejection.reason
+    assert readings.retained is not None
+    assert readings.retained.tolist() == [False] * other_messages + [True]
+
+
+def test_malformed_retained_message() -> None:
+    """A retained message that can't be read is malformed, as any other."""
+    values = {**dict.fromkeys(NAMES, 20.0), NAMES[0]: 1e13}
+    for payload in (b"", b"{}", json.dumps(values).encode()):
+        _, (rejection,) = _stage().decode([_message(payload, flags=RETAIN_FLAG)], _arrivals(1))
+        assert rejection.outcome == Outcome.MALFORMED

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from monitor.config.settings import MqttSettings
-from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce
+from monitor.core.messages import DUP_FLAG, RETAIN_FLAG, InboundMessage, InboundRequest, ReadOnce
 from monitor.mqtt import Session, SessionOptions
 from tests.conftest import wait_until
 
@@ -23,6 +23,8 @@ class RecordingListener:
     """Topic, payload, acknowledgement token."""
     redelivered: list[bool] = field(default_factory=list)
     """DUP flag of each message."""
+    retained: list[bool] = field(default_factory=list)
+    """RETAIN flag of each message."""
     requests: list[tuple[str, bytes, str | None, bytes | None]] = field(default_factory=list)
     """Topic, payload, response topic, correlation data."""
     request_ack_tokens: list[object] = field(default_factory=list)
@@ -50,8 +52,9 @@ class RecordingListener:
         self.request_ack_tokens.append(request.ack_token)
 
     def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002
-        for topic, payload, ack_token, redelivered in messages:
-            self.redelivered.append(redelivered)
+        for topic, payload, ack_token, flags in messages:
+            self.redelivered.append(bool(flags & DUP_FLAG))
+            self.retained.append(bool(flags & RETAIN_FLAG))
             self.messages.append((topic, payload, ack_token))
 
 
@@ -61,9 +64,8 @@ def session(
 ) -> Iterator[Session]:
     """Run a session; options of the settings and of the session alike."""
     session_options = {key: options.pop(key) for key in _SESSION_OPTIONS & options.keys()}
-    password = options.pop("secret", None)
     opened = Session(
-        MqttSettings(port=port, **options), client_id, password, listener, SessionOptions(**session_options)
+        MqttSettings(port=port, **options), client_id, listener, SessionOptions(**session_options)
     )
     opened.start()
     try:

@@ -135,7 +135,7 @@ def test_will(mosquitto: Mosquitto) -> None:
 
 @pytest.mark.parametrize(
     ("login", "expected"),
-    [({"username": "monitor", "secret": "geheim"}, "are right for 'monitor'"), ({}, "are set")],
+    [({"username": "monitor", "password": "geheim"}, "are right for 'monitor'"), ({}, "are set")],
 )
 def test_wrong_password(
     tmp_path: Path, new_broker: BrokerFactory, login: dict[str, str], expected: str

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from monitor.core.messages import DUP_FLAG, RETAIN_FLAG
 from monitor.mqtt.bulk_client import BulkClient
 from monitor.mqtt.packet_parser import PacketParser
 from tests.conftest import skip_or_fail
@@ -99,8 +100,8 @@ class RecordingClient:
     """A client on a fake socket that records its messages: intercepted, and by paho's parser."""
 
     def __init__(self, protocol: MQTTProtocolVersion, chunks: Iterable[bytes], *, intercepts: bool) -> None:
-        self.messages: list[tuple[str, bytes, int, bool]] = []
-        self.paho_messages: list[tuple[str, bytes, int, bool]] = []
+        self.messages: list[tuple[str, bytes, int, int]] = []
+        self.paho_messages: list[tuple[str, bytes, int, int]] = []
         self.suback_count = 0
         self.fake_socket = FakeSocket(chunks)
         self.error_codes: list[int] = []
@@ -125,7 +126,8 @@ class RecordingClient:
             topic = UNDECODABLE_TOPIC
         stays_with_paho = message.qos == 2 or topic.encode().startswith(PASSTHROUGH_PREFIX)
         messages = self.paho_messages if stays_with_paho else self.messages
-        messages.append((topic, message.payload, message.mid, message.dup))
+        flags = DUP_FLAG * message.dup | RETAIN_FLAG * message.retain
+        messages.append((topic, message.payload, message.mid, flags))
 
     def _on_subscribe(self, *_: Any) -> None:
         self.suback_count += 1
@@ -169,7 +171,7 @@ def test_arbitrary_bytes(protocol: MQTTProtocolVersion, tail: bytes, cuts: list[
     valid = _encode_packet(0x30, b"\0\1a" + (b"\0" if protocol == V5 else b"") + b"payload")
     parser = PacketParser(has_properties=protocol == V5, passthrough_prefixes=())
     packets = [publish for chunk in _split(valid + tail, cuts) for publish in parser.feed(chunk)[0]]
-    assert packets[0] == ("a", b"payload", 0, False)
+    assert packets[0] == ("a", b"payload", 0, 0)
 
 
 @pytest.mark.parametrize("protocol", [V5, V311])
@@ -221,7 +223,7 @@ def test_large_packet() -> None:
     packets = []
     for begin in range(0, len(stream), 1 << 16):
         packets += parser.feed(stream[begin : begin + (1 << 16)])[0]
-    assert packets == [("a", payload, 0, False)]
+    assert packets == [("a", payload, 0, 0)]
 
 
 def test_any_packet_answers_a_ping() -> None:

@@ -23,7 +23,7 @@ def test_packet_split_at_any_byte(size: int) -> None:
         parser = PacketParser(has_properties=False, passthrough_prefixes=())
         results = [parser.feed(chunk) for chunk in (packet[:cut], packet[cut:] + packet)]
         packets = [publish for publishes, _ in results for publish in publishes]
-        assert packets == [("a", bytes(size - 5), 0x102, False)] * 2
+        assert packets == [("a", bytes(size - 5), 0x102, 0)] * 2
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_other_packets_stay_in_the_stream(body: bytes, *, cached: bool) -> None:
     valid = _encode_packet(0x32, b"\0\1a\1\2\0")
     for tail in (b"", valid, bytes(300)):
         if cached:
-            assert parser.feed(valid) == ([("a", b"", 0x102, False)], b"")
+            assert parser.feed(valid) == ([("a", b"", 0x102, 0)], b"")
         packet = _encode_packet(0x32, body)
         publishes, rest = parser.feed(packet + tail)
         assert rest[: len(packet)] == packet

@@ -1,9 +1,7 @@
 import base64
 import hashlib
 import re
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,28 +12,12 @@ import pytest
 from monitor.config.loading import load_settings
 from monitor.config.settings import TlsSettings
 from monitor.core.errors import ConfigurationError
-from tests.conftest import BrokerFactory, Mosquitto, free_port, is_listening, skip_or_fail, wait_until
+from tests.conftest import BrokerFactory, Mosquitto, free_port, is_listening, wait_until
 from tests.monitor.mqtt.recording_listener import RecordingListener, session, wait_until_ready
+from tests.support.certificates import create_ca, create_certificate, run_openssl
 from tests.support.processes import Monitor
 
 CERTIFICATE_HINT = "does the broker want a client certificate?"
-
-
-def run_openssl(folder: Path, *arguments: str) -> None:
-    """Run openssl in a folder."""
-    program = shutil.which("openssl")
-    if program is None:
-        skip_or_fail("openssl", "openssl is not installed")
-    subprocess.run([str(program), *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def create_certificate(folder: Path, ca: str, name: str) -> None:
-    """Create a key and a certificate with this name, signed by a CA."""
-    (folder / "alternative").write_text("subjectAltName=IP:127.0.0.1")
-    request = ("-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-    run_openssl(folder, "req", *request, "-subj", f"/CN={name}")
-    signer = ("-CA", f"{ca}.pem", "-CAkey", f"{ca}.key", "-CAcreateserial", "-extfile", "alternative")
-    run_openssl(folder, "x509", "-req", "-in", f"{name}.csr", *signer, "-days", "2", "-out", f"{name}.pem")
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +25,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two CAs, and certificates of a broker and a client that the first one signed."""
     folder = tmp_path_factory.mktemp("keys")
     for ca in ("plant", "stranger"):
-        key = ("-newkey", "rsa:2048", "-nodes", "-keyout", f"{ca}.key", "-out", f"{ca}.pem", "-days", "2")
-        run_openssl(folder, "req", "-x509", *key, "-subj", f"/CN={ca}")
+        create_ca(folder, ca)
     for name in ("broker", "client"):
         create_certificate(folder, "plant", name)
     return folder
@@ -152,7 +133,7 @@ def test_client_certificate(tmp_path: Path, certificates: Path) -> None:
 def test_key_with_a_password(certificates: Path) -> None:
     """An encrypted key is refused: OpenSSL would wait for its password on the terminal."""
     run_openssl(
-        certificates, "rsa", "-aes256", "-passout", "pass:geheim", "-in", "client.key", "-out", "locked.key"
+        certificates, "ec", "-aes256", "-passout", "pass:geheim", "-in", "client.key", "-out", "locked.key"
     )
     tls = TlsSettings(certfile=certificates / "client.pem", keyfile=certificates / "locked.key")
     with (

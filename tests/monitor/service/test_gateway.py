@@ -53,7 +53,7 @@ def make_gateway(
     groups: FakeGroups | None = None,
 ) -> Gateway:
     """Return a gateway, whose session never connects unless it is given one."""
-    session = session or Session(MqttSettings(), "gateway-under-test", None, RecordingListener())
+    session = session or Session(MqttSettings(), "gateway-under-test", RecordingListener())
     receive_queue = ReceiveQueue() if receive_queue is None else receive_queue
     outbox = store.load_outbox()
     committer = Committer(

@@ -34,7 +34,12 @@ def _request(
     Metrics(registry, toy_manifest()).predictions_by_label["Faulty"].inc(3)
     stream = Stream(LiveGroups(4, point_interval_s=5.0), dict)
     app = build_app(
-        registry, lambda: liveness_problem, lambda: readiness_problem, stream, lambda: bundle, token
+        registry,
+        lambda: liveness_problem,
+        lambda: readiness_problem,
+        stream,
+        lambda: bundle,
+        (lambda: token) if token else None,
     )
 
     async def send() -> httpx.Response:
