@@ -15,6 +15,7 @@ from monitor.config.validators import (
     validate_output_topic,
     validate_path,
     validate_printable,
+    validate_publish_qos,
     validate_qos,
     validate_template,
     validate_token,
@@ -102,6 +103,12 @@ class MqttSettings(_Section):
     """Seconds without traffic after which the client sends a PINGREQ."""
     qos: Annotated[int, AfterValidator(validate_qos)] = 1
     """Of the subscriptions, and of the readings that `replay` publishes."""
+    publish_qos: Annotated[int, AfterValidator(validate_publish_qos)] = 1
+    """Of what the monitor publishes; 0 for brokers without QoS 1. A broker's Maximum QoS may lower it."""
+    will_qos: Annotated[int, AfterValidator(validate_publish_qos)] = 1
+    """Of the will, never above `publish_qos`."""
+    retain: bool = True
+    """Whether will, status, info, states and discovery are retained; False for brokers that refuse that."""
     bulk: bool = True
     """Whether readings are read from the socket many at a time, bypassing paho; never with websockets."""
     base_topic: Annotated[str, AfterValidator(validate_output_topic)] = "sensor-monitor"

@@ -149,7 +149,7 @@ def test_wrong_password(
         wait_until(lambda: listener.problems, "the broker refuses")
         assert own.problem == (
             f"the broker at 127.0.0.1:{broker.port} refuses the connection: Not authorized; "
-            f"expected that mqtt.username and its password {expected}"
+            f"expected that mqtt.username and its password {expected}, and that 'under-test' is admitted"
         )
         assert not own.ready
 
@@ -176,7 +176,8 @@ def test_peer_without_response(monkeypatch: pytest.MonkeyPatch) -> None:
         session(server.getsockname()[1], listener) as own,
     ):
         wait_until(lambda: listener.problems, "it is reported")
-        assert own.problem.endswith("takes the connection and doesn't answer as an MQTT broker does")
+        assert "takes the connection and doesn't answer as an MQTT broker does" in own.problem
+        assert "does it admit the client id 'under-test-version'" in own.problem
 
 
 def test_taken_over() -> None:

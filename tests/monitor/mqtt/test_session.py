@@ -3,7 +3,6 @@ from typing import Any
 import pytest
 
 from monitor.core.messages import MessageProperties
-from monitor.mqtt.client import reconnect_delays
 from tests.conftest import BrokerFactory, Mosquitto, wait_until
 from tests.monitor.mqtt.recording_listener import (
     RecordingListener,
@@ -173,10 +172,3 @@ def test_publish_queue_is_bounded(new_broker: BrokerFactory, caplog: pytest.LogC
             lambda: not message_ids.difference_update(own.take_delivered()) and not message_ids,
             "all are confirmed",
         )
-
-
-def test_reconnect_delays_differ() -> None:
-    """Each client draws delays of its own, so that many clients do not reconnect at once."""
-    drawn = [reconnect_delays() for _ in range(20)]
-    assert len({shortest for shortest, _ in drawn}) == len({longest for _, longest in drawn}) == 20
-    assert all(1 <= shortest <= 2 and 8 <= longest <= 16 for shortest, longest in drawn)
