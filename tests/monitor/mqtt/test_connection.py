@@ -180,6 +180,18 @@ def test_peer_without_response(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "does it admit the client id 'under-test-version'" in own.problem
 
 
+def test_server_keep_alive() -> None:
+    """A broker's Server Keep Alive takes the place of the setting."""
+    packets: list[bytes] = []
+    connack = b"\x20\x06\x00\x00\x03\x13\x00\x01"  # Server Keep Alive: 1 s
+    with (
+        scripted_broker(lambda _: connack, lambda packet: packets.append(packet) or b"\xd0\x00") as port,
+        session(port, RecordingListener(), version="5", keepalive=600),
+    ):
+        wait_until(lambda: packets, "the client sends the first packet after CONNECT")
+    assert packets == [b"\xc0\x00"], "it is a PINGREQ"
+
+
 def test_taken_over() -> None:
     """A session whose client id was taken over reports it and does not reconnect."""
     listener = RecordingListener()

@@ -14,12 +14,12 @@ from tests.monitor.mqtt.recording_listener import RecordingListener, session, wa
 NO_REASON = ReasonCode(PacketTypes.DISCONNECT, "Unspecified error")  # type: ignore[no-untyped-call]
 TAKEN_OVER = ReasonCode(PacketTypes.DISCONNECT, "Session taken over")  # type: ignore[no-untyped-call]
 SHORT_HINT = (
-    "without a reason; is the client id 'me' used twice, or doesn't the broker take a subscription or a message: "
-    "its size, its topic, its QoS (mqtt.publish_qos), the retain flag (mqtt.retain)?"
+    "without a reason; is the client id 'me' used twice, or doesn't the broker take a subscription or a "
+    "message: its size, its topic, its QoS (mqtt.publish_qos), the retain flag (mqtt.retain)?"
 )
 NEVER_HINT = (
-    "without a reason; does the broker admit the client id 'me', and a will that is retained (mqtt.retain) and of "
-    "QoS 1 (mqtt.will_qos)?"
+    "without a reason; does the broker admit the client id 'me', and a will that is retained "
+    "(mqtt.retain) and of QoS 1 (mqtt.will_qos)?"
 )
 
 
