@@ -109,3 +109,93 @@ def test_stages_do_no_io(path: Path) -> None:
 def test_no_source_evaluates_text(path: Path) -> None:
     """No source evaluates text as code."""
     assert not set(_used_names(path)) & {"eval", "exec", "__import__"}
+
+
+# Annotations of plain data: what a record may consist of, and what a constructor may take any number of.
+_PLAIN_NAMES = {
+    "str", "int", "float", "bool", "bytes", "None", "object", "Any", "datetime", "Path", "Literal",
+    "Sequence", "Iterable", "Collection", "Mapping", "Counter", "tuple", "list", "dict", "set", "frozenset",
+    "Annotated", "NDArray", "FloatArray", "IndexArray", "np", "float32", "intp", "SecretStr",
+}  # fmt: skip
+_MAX_PARTS = 6
+
+
+def _classes() -> Iterator[tuple[Path, ast.ClassDef]]:
+    """Yield every class of the monitor."""
+    for path in SOURCES:
+        if path.is_relative_to(ROOT / "monitor"):
+            yield from (
+                (path, node)
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.ClassDef)
+            )
+
+
+def _fields(node: ast.ClassDef) -> list[ast.AnnAssign]:
+    return [part for part in node.body if isinstance(part, ast.AnnAssign)]
+
+
+def _is_plain(annotation: ast.expr | None, plain_names: set[str]) -> bool:
+    """Say whether a value with this annotation is data, by the names in it."""
+    if annotation is None:
+        return False
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        annotation = ast.parse(annotation.value, mode="eval").body
+    return {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)} <= plain_names
+
+
+def _generates_constructor(node: ast.ClassDef) -> bool:
+    """Say whether the fields of a class are the parameters of its constructor."""
+    decorators = ast.unparse(ast.Module([ast.Expr(part) for part in node.decorator_list], []))
+    bases = {ast.unparse(base).split(".")[-1] for base in node.bases}
+    return "dataclass" in decorators or bool(bases & {"Struct", "NamedTuple", "BaseModel", "BaseSettings"})
+
+
+def _plain_names() -> set[str]:
+    """Return the names of plain types: built-in types, aliases, enumerations and records of such alone."""
+    names, records = set(_PLAIN_NAMES), {}
+    for path, node in _classes():
+        bases = {ast.unparse(base) for base in node.bases}
+        if path.name == "settings.py" or bases & {"StrEnum", "IntEnum"}:
+            names.add(node.name)
+        elif _generates_constructor(node):
+            records[node.name] = node
+    for path in SOURCES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript | ast.BinOp):
+                aliased = _is_plain(node.value, names | records.keys())
+                names |= {ast.unparse(target) for target in node.targets} if aliased else set()
+    while True:
+        plain = {
+            name
+            for name, node in records.items()
+            if all(_is_plain(part.annotation, names) for part in _fields(node))
+        }
+        if plain <= names:
+            return names
+        names |= plain
+
+
+def _constructor_parameters(node: ast.ClassDef) -> list[tuple[str, ast.expr | None]]:
+    """Return names and annotations of the parameters of a class's constructor."""
+    for part in node.body:
+        if isinstance(part, ast.FunctionDef) and part.name == "__init__":
+            arguments = [*part.args.posonlyargs, *part.args.args[1:], *part.args.kwonlyargs]
+            return [(argument.arg, argument.annotation) for argument in arguments]
+    if _generates_constructor(node):
+        return [(ast.unparse(part.target), part.annotation) for part in _fields(node)]
+    return []
+
+
+def test_constructors_are_small() -> None:
+    """No constructor takes more than six parameters that aren't plain data."""
+    plain_names, too_large = _plain_names(), {}
+    for path, node in _classes():
+        parts = [
+            name
+            for name, annotation in _constructor_parameters(node)
+            if not _is_plain(annotation, plain_names)
+        ]
+        if len(parts) > _MAX_PARTS:
+            too_large[f"{path.relative_to(ROOT)}: {node.name}"] = parts
+    assert not too_large

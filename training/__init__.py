@@ -1,1 +1,1 @@
-"""Makes the bundle that the monitor loads: recordings, faults, network, export."""
+"""Trains the model and writes the bundle that the monitor loads."""

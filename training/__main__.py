@@ -1,4 +1,4 @@
-"""`python -m training` is `sensor-training`."""
+"""Run `sensor-training` as `python -m training`."""
 
 from training.cli.main import main
 

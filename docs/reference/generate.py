@@ -15,7 +15,6 @@ import json
 import re
 import sys
 import textwrap
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ if __name__ == "__main__":
 from monitor.bundle import manifest as bundle_manifest  # noqa: E402
 from monitor.bundle.default_bundle import DEFAULT_BUNDLE_FOLDER  # noqa: E402
 from monitor.cli.parser import build_parser as build_monitor_parser  # noqa: E402
-from monitor.config.settings import FileSettings  # noqa: E402
+from monitor.config.settings import Settings  # noqa: E402
 from monitor.core.readings import Outcome  # noqa: E402
 from monitor.core.verdicts import State  # noqa: E402
 from monitor.telemetry.metrics import Metrics  # noqa: E402
@@ -232,7 +231,7 @@ def _settings(model: type[BaseModel], file: Path, prefix: str) -> str:
 
 
 def _monitor_settings() -> str:
-    return _settings(FileSettings, ROOT / "config" / "monitor.toml", "MONITOR_")
+    return _settings(Settings, ROOT / "config" / "monitor.toml", "MONITOR_")
 
 
 def _training_settings() -> str:
@@ -309,7 +308,7 @@ def _subcommands(command: argparse.ArgumentParser) -> Iterator[tuple[str, argpar
 
 
 def _monitor_commands() -> str:
-    return _commands(build_monitor_parser(defaultdict(lambda: lambda _: 0)))
+    return _commands(build_monitor_parser())
 
 
 def _training_commands() -> str:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from monitor.bundle.bundle import Bundle
 from monitor.bundle.model import Classifier
 from monitor.bundle.parse import parse
+from monitor.bundle.verified import Bundle
 from monitor.bundle.verify import check_golden, read_verified
 from monitor.core.errors import BundleError
 

@@ -1,9 +1,6 @@
 """Writes a bundle atomically: the folder appears complete or not at all."""
 
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import msgspec
 from monitor.bundle.manifest import GoldenFile, Manifest, ScalerFile
 from monitor.bundle.scaler import Scaler
 from monitor.bundle.verify import SUMS_FILE
+from monitor.core.atomic_write import atomic_folder
 
 __all__ = ["save"]
 
@@ -44,36 +42,12 @@ def save(
     sums = "".join(
         f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items())
     )
-    folder = folder.absolute()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temp_folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with atomic_folder(folder) as draft:
         for name, content in [*files.items(), (SUMS_FILE, sums.encode())]:
-            _write_durably(temp_folder / name, content)
-        temp_folder.chmod(0o755)
-        _replace_folder(temp_folder, folder)
-    finally:
-        shutil.rmtree(temp_folder, ignore_errors=True)
+            path = draft / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
 
 def _format_json(value: msgspec.Struct) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _replace_folder(new_folder: Path, folder: Path) -> None:
-    """Replace `folder` by `new_folder`. A crash in between leaves the old folder beside it, complete."""
-    if not folder.exists():
-        new_folder.rename(folder)
-        return
-    old_parent = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
-    folder.rename(old_parent / folder.name)
-    new_folder.rename(folder)
-    shutil.rmtree(old_parent)

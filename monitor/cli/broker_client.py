@@ -8,7 +8,7 @@ from monitor.config.settings import Settings
 from monitor.core.errors import OperationError
 from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce, SessionListener
 from monitor.core.topics import Template
-from monitor.mqtt import Session
+from monitor.mqtt import Session, SessionOptions
 
 __all__ = ["ClientListener", "build_session"]
 
@@ -88,5 +88,6 @@ def build_session(
     ------
     ConfigurationError : a secret, certificate or key can't be used.
     """
-    filters = [Template(text).filter for text in settings.input.topics] if subscribe else []
-    return Session(settings.mqtt, client_id, read_password(settings.mqtt), listener, filters=filters)
+    filters = tuple(Template(text).filter for text in settings.input.topics) if subscribe else ()
+    options = SessionOptions(filters=filters)
+    return Session(settings.mqtt, client_id, read_password(settings.mqtt), listener, options)

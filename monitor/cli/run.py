@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
     configure_allocator()  # before the imports below, which allocate most of the memory
 
     from monitor.config.loading import load_settings
-    from monitor.service.daemon import Daemon
+    from monitor.service.builder import build_daemon
     from monitor.telemetry.logs import configure_logging
 
     def read_settings() -> "Settings":
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = read_settings()
     configure_logging(settings.log.level, settings.log.format)
-    daemon = Daemon(settings, read_settings)
+    daemon = build_daemon(settings, read_settings)
     on_signal(daemon.request_stop)
     on_signal(daemon.reload, signal.SIGHUP)
     freeze_startup_objects()

@@ -12,7 +12,7 @@ from monitor.config.settings import Settings
 from monitor.core.errors import InUseError, OperationError
 from monitor.mqtt import Session
 from monitor.mqtt.client_id import client_id
-from monitor.service.stages import build_decoder, build_scoring
+from monitor.service.settings_to_stages import build_decoder, build_scoring
 from monitor.storage import restore
 from monitor.web.server import listen
 

@@ -1,1 +1,1 @@
-"""The settings, how they are read, and secrets."""
+"""The settings of the monitor, how they are loaded, and secrets."""

@@ -1,4 +1,4 @@
-"""Secrets from the settings or from the files that the settings name."""
+"""Reads secrets from the settings or from the files that the settings name."""
 
 from pathlib import Path
 
@@ -10,11 +10,11 @@ __all__ = ["read_password", "read_token"]
 
 
 def read_password(mqtt: MqttSettings) -> str | None:
-    """Return the broker's password, from the settings or from `password_file` (without its last newline).
+    """Return the password for the broker, from the settings or from `password_file`; None if there is none.
 
     Raises
     ------
-    ConfigurationError : the file can't be read.
+    ConfigurationError : the file can't be read, or is empty.
     """
     if mqtt.password_file is None:
         return mqtt.password.get_secret_value() if mqtt.password else None
@@ -25,7 +25,7 @@ def read_password(mqtt: MqttSettings) -> str | None:
 
 
 def read_token(http: HttpSettings) -> str | None:
-    """Return what one has to know to read over HTTP, from the settings or from `token_file`.
+    """Return the token for HTTP requests, from the settings or from `token_file`; None if there is none.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def read_token(http: HttpSettings) -> str | None:
 
 
 def _read_secret(name: str, file: Path) -> str:
-    """Return what stands in a file, without its last newline."""
+    """Return the content of a file without its last newline."""
     try:
         return file.read_text().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:

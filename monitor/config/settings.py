@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from monitor.config.validators import (
     validate_host,
@@ -21,12 +20,11 @@ from monitor.config.validators import (
     validate_token,
 )
 from monitor.core.paths import PLANT_BUNDLE
-from monitor.core.rules import DEFAULT_ALERT_RULES, WindowRules
+from monitor.core.rules import DEFAULT_ALERT_RULES, DEFAULT_MAX_SKEW, DEFAULT_STRIDE
 
 __all__ = [
     "AlertOverride",
     "AlertSettings",
-    "FileSettings",
     "HomeAssistantSettings",
     "HttpSettings",
     "InputSettings",
@@ -37,9 +35,6 @@ __all__ = [
     "TlsSettings",
     "WindowSettings",
 ]
-
-# The defaults of the rules themselves; `max_gap`, which has none, is not used.
-_DEFAULT_WINDOW_RULES = WindowRules(max_gap=1)
 
 Port = Annotated[int, Ge(1), Le(65535)]
 Seconds = Annotated[float, Gt(0), Le(1e9)]
@@ -141,11 +136,11 @@ class InputSettings(_Section):
 class WindowSettings(_Section):
     """How readings become windows."""
 
-    stride: Count = _DEFAULT_WINDOW_RULES.stride
+    stride: Count = DEFAULT_STRIDE
     """One window of this many is judged; 1: each."""
     max_gap: Seconds | None = None
     """Seconds between readings beyond which a window starts afresh; None: the bundle's sample period x 3."""
-    max_skew: Seconds = _DEFAULT_WINDOW_RULES.max_skew
+    max_skew: Seconds = DEFAULT_MAX_SKEW
     """Seconds that a reading's event time may be ahead of the clock."""
     stale_after: Seconds = 60.0
     """Seconds without a reading after which a group is silent."""
@@ -223,8 +218,8 @@ class LogSettings(_Section):
     format: Literal["text", "json"] = "text"
 
 
-class FileSettings(_Section):
-    """All settings that the TOML file may contain."""
+class Settings(_Section):
+    """All settings of the monitor; `monitor.config.loading.load_settings` merges them from all sources."""
 
     bundle: Annotated[Path | None, BeforeValidator(_parse_bundle)] = PLANT_BUNDLE
     """The folder to load; None ("" in the file): the bundle that comes with the monitor."""
@@ -236,11 +231,3 @@ class FileSettings(_Section):
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
-
-
-class Settings(FileSettings, BaseSettings):
-    """The settings merged from flags, environment, file and defaults; see `loading.load_settings`."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="MONITOR_", env_nested_delimiter="__", env_ignore_empty=False
-    )

@@ -2,7 +2,21 @@
 
 from dataclasses import dataclass
 
-__all__ = ["DEFAULT_ALERT_RULES", "AlertRules", "WindowRules", "default_max_gap"]
+__all__ = [
+    "DEFAULT_ALERT_RULES",
+    "DEFAULT_MAX_SKEW",
+    "DEFAULT_STRIDE",
+    "DEFAULT_THRESHOLD",
+    "AlertRules",
+    "WindowRules",
+    "default_max_gap",
+]
+
+DEFAULT_THRESHOLD = 0.5
+"""The score above which a window is Faulty, unless the bundle says otherwise."""
+DEFAULT_MAX_SKEW = 60.0
+"""Seconds."""
+DEFAULT_STRIDE = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,7 @@ class WindowRules:
 
     max_gap: float
     """Seconds of event time between two readings of a group beyond which its window restarts."""
-    max_skew: float = 60.0
+    max_skew: float = DEFAULT_MAX_SKEW
     """Seconds by which a reading's event time may be ahead of its arrival."""
-    stride: int = 1
+    stride: int = DEFAULT_STRIDE
     """Every stride-th complete window is judged; the readings that complete the others are `skipped`."""

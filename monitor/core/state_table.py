@@ -23,7 +23,9 @@ class StateTable(GroupTable):
     stage_name : name of the stage that owns the state, for error messages.
     header : version of the format, then the shape: numbers below 65,536 that each record begins with.
     fields : the record's other fields, as `numpy.dtype` takes them.
-    defaults : values of the fields that are not 0 in a new record.
+    defaults : the fields that aren't 0 in a new record.
+    transient_fields : fields behind the others that have a meaning for this process only: `dump` leaves them
+        out, and `load` sets them to their defaults.
     """
 
     def __init__(
@@ -32,22 +34,29 @@ class StateTable(GroupTable):
         header: Sequence[int],
         fields: Sequence[tuple[Any, ...]],
         defaults: dict[str, Any],
+        transient_fields: Sequence[tuple[Any, ...]] = (),
     ) -> None:
         self._stage_name = stage_name
         self._header = tuple(header)
-        record = np.zeros((), np.dtype([("header", "<u2", (len(header),)), *fields], align=True))
+        dumped_fields = [("header", "<u2", (len(header),)), *fields]
+        record = np.zeros((), np.dtype([*dumped_fields, *transient_fields], align=True))
         for name, value in {"header": header, **defaults}.items():
             record[name] = value
         super().__init__(record)
+        self._record_size = record.nbytes
+        # What `dump` returns: the bytes before the first transient field.
+        first_transient = transient_fields[0][0] if transient_fields else None
+        assert record.dtype.fields is not None  # noqa: S101, it has a header
+        self._dump_size = record.dtype.fields[first_transient][1] if first_transient else record.nbytes
         self._update_views()
 
     def dump(self, name: str) -> bytes:
         """Return the bytes of the group's record; those of a default record if it has none."""
         row = self.row(name)
         if row is None:
-            return self._default_record.tobytes()
-        size = self._default_record.nbytes
-        return bytes(self._bytes[row * size : (row + 1) * size])
+            return self._default_record.tobytes()[: self._dump_size]
+        start = row * self._record_size
+        return bytes(self._bytes[start : start + self._dump_size])
 
     def load(self, name: str, value: bytes) -> None:
         """Set the group's record from bytes that `dump` returned, here or in another instance.
@@ -62,17 +71,16 @@ class StateTable(GroupTable):
         version, *shape = np.frombuffer(value, "<u2", len(self._header)).tolist()
         if (version, *shape) != self._header:
             raise ValueError(
-                f"{self._stage_name} state of {name!r} is version {version} "
-                f"with {_format_shape(shape)} values; "
-                f"expected version {self._header[0]} with {_format_shape(self._header[1:])}"
+                f"{self._stage_name} state of {name!r} is version {version} with {_format_shape(shape)} "
+                f"values; expected version {self._header[0]} with {_format_shape(self._header[1:])}"
             )
-        if len(value) != default_record.nbytes:
+        if len(value) != self._dump_size:
             raise ValueError(
-                f"{self._stage_name} state of {name!r} has {len(value)} bytes, "
-                f"expected {default_record.nbytes}"
+                f"{self._stage_name} state of {name!r} has {len(value)} bytes, expected {self._dump_size}"
             )
-        row = int(self.find_or_add([name])[0])  # first: this may replace `records`
-        self.records[row] = np.frombuffer(value, default_record.dtype)[0]
+        row = int(self.find_or_add([name])[0])  # before the records are taken hold of
+        transient_part = default_record.tobytes()[self._dump_size :]
+        self.records[row] = np.frombuffer(value + transient_part, default_record.dtype)[0]
 
     def clear(self, row: int) -> None:
         """Reset a group's record to the default."""

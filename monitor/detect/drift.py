@@ -7,6 +7,7 @@ then are the shares of the values in the bin. By convention below 0.1 means the 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from monitor.bundle.manifest import Distribution
 from monitor.core.arrays import FloatArray
 
-__all__ = ["DriftStage", "fit_distribution"]
+__all__ = ["DriftCounts", "DriftStage", "fit_distribution"]
 
 # Counts decay exponentially with this number of readings as the time constant: a day of six groups with a
 # reading every 5 s. With more groups it is a shorter time, with readings of more groups.
@@ -28,9 +29,24 @@ _TAIL_SHARE = 0.001
 _MIN_SHARE = 1e-4
 
 
-_Counts = tuple[FloatArray, FloatArray, float]
-"""Number of readings in each bin (feature, bin), outside `low` to `high` (feature,), and in total, with
-decay."""
+@dataclass(frozen=True, slots=True, eq=False)
+class DriftCounts:
+    """Weighted numbers of readings. The counts of several processes add up to those of all their readings."""
+
+    bins: FloatArray
+    """By feature and bin of the training data: (feature, bin)."""
+    beyond: FloatArray
+    """Those outside `low` to `high` of the training data: (feature,)."""
+    total: float
+    """All of them."""
+
+    def __add__(self, other: "DriftCounts") -> "DriftCounts":
+        """Return the counts of both, which must be of the same training data."""
+        return DriftCounts(self.bins + other.bins, self.beyond + other.beyond, self.total + other.total)
+
+    def __mul__(self, weight: float) -> "DriftCounts":
+        """Return the counts with another weight."""
+        return DriftCounts(self.bins * weight, self.beyond * weight, self.total * weight)
 
 
 def fit_distribution(values: FloatArray) -> Distribution:
@@ -68,23 +84,25 @@ class DriftStage:
             row[: len(distribution.shares)] = distribution.shares
         self._low = np.array([distribution.low for distribution in self.reference])  # (feature,)
         self._high = np.array([distribution.high for distribution in self.reference])  # (feature,)
-        self.counts: _Counts = np.zeros_like(self._reference_shares), np.zeros(len(self.reference)), 0.0
-        """The counts. An update replaces the tuple and its arrays and never changes them, so that another
-        thread can read them."""
+        self.counts = DriftCounts(np.zeros_like(self._reference_shares), np.zeros(len(self.reference)), 0.0)
+        """Replaced and never changed, so that another thread may read it."""
 
     def add(self, values: FloatArray) -> None:
         """Count model inputs: (reading, feature)."""
         if not self.reference or not len(values):
             return
-        decay = np.exp(-len(values) / _DECAY_READINGS)
-        bins, beyond, total = self.counts
-        bins, beyond = bins * decay, beyond * decay
+        decay = float(np.exp(-len(values) / _DECAY_READINGS))
+        self.counts = self.counts * decay + self._count(values)
+
+    def _count(self, values: FloatArray) -> DriftCounts:
+        """Return the counts of readings (reading, feature)."""
+        bins, beyond = np.zeros_like(self._reference_shares), np.zeros(len(self.reference))
         columns = values.T.copy()  # (feature, reading)
         for feature, (column, edges) in enumerate(zip(columns, self._edges, strict=True)):
             bins[feature, : len(edges) + 1] += _histogram(column, edges)
             beyond[feature] += np.count_nonzero(column < self._low[feature])
             beyond[feature] += np.count_nonzero(column > self._high[feature])
-        self.counts = bins, beyond, total * decay + len(values)
+        return DriftCounts(bins, beyond, float(len(values)))
 
     def take_over_counts(self, other: "DriftStage") -> None:
         """Continue with the counts of another stage, if both have the same reference."""
@@ -92,11 +110,11 @@ class DriftStage:
             self.counts = other.counts
 
     def psi(self) -> FloatArray:
-        """Return the population stability index (feature,); 0 while there are too few readings for it."""
-        bins, _, total = self.counts
-        if total < _MIN_READINGS:
+        """Return the population stability index of each feature, 0 before there are enough readings."""
+        counts = self.counts
+        if counts.total < _MIN_READINGS:
             return np.zeros(len(self.reference))
-        current_shares = np.maximum(bins / total, _MIN_SHARE)
+        current_shares = np.maximum(counts.bins / counts.total, _MIN_SHARE)
         reference_shares = np.maximum(self._reference_shares, _MIN_SHARE)
         index: FloatArray = (
             (current_shares - reference_shares) * np.log(current_shares / reference_shares)
@@ -104,9 +122,11 @@ class DriftStage:
         return index
 
     def beyond_training_ratio(self) -> FloatArray:
-        """Return the share of readings outside `low` to `high` (feature,); 0 while there are too few."""
-        _, beyond, total = self.counts
-        return beyond / total if total >= _MIN_READINGS else np.zeros(len(self.reference))
+        """Return the share of readings outside `low` to `high`, of each feature; 0 while they are few."""
+        counts = self.counts
+        return (
+            counts.beyond / counts.total if counts.total >= _MIN_READINGS else np.zeros(len(self.reference))
+        )
 
 
 def _histogram(values: FloatArray, edges: FloatArray) -> NDArray[np.intp]:

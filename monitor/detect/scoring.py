@@ -1,17 +1,18 @@
-"""All stages in order: readings -> windows -> deviations from the baseline -> scores -> verdicts -> events.
+"""The stages in their order: readings -> windows -> baselines -> scores -> verdicts -> alert events.
 
-The daemon and `backtest` both use this class, so a recording gets the same verdicts as the same readings
-live.
+The daemon and `backtest` both judge with this and nothing else, so `backtest` gives the verdicts that the
+daemon gives for the same readings.
 """
 
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.bundle.bundle import Bundle
 from monitor.bundle.model_input import build_transform
+from monitor.bundle.verified import Bundle
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome, Readings, Windows
 from monitor.core.rules import WindowRules
@@ -24,14 +25,14 @@ from monitor.detect.explanation import explain
 from monitor.detect.ranges import RangeStage
 from monitor.detect.windows import WindowStage
 
-__all__ = ["ScoredBatch", "Scorer", "Scoring"]
+__all__ = ["ScoredBatch", "Scorer", "Scoring", "StageStates"]
 
-# The drift stage counts inputs in batches of this size: a batch takes 70 µs, as long as a single reading.
+# Readings that are counted for drift in one pass: a pass takes 70 µs for one reading as for all of these.
 _DRIFT_BATCH_READINGS = 256
 
 
 class Scorer(Protocol):
-    """A classifier of windows."""
+    """A classifier of scaled windows."""
 
     def score(self, scaled: NDArray[np.float32]) -> FloatArray:
         """Return P(Faulty) of scaled windows (window, step, feature): (window,)."""
@@ -40,7 +41,7 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScoredBatch:
-    """The results of all stages for a batch of readings."""
+    """The results of the stages for one batch of readings."""
 
     windows: Windows
     judged_windows: JudgedWindows
@@ -49,29 +50,39 @@ class ScoredBatch:
     """The model's input for the last reading of each window, before scaling: (window, feature)."""
 
 
+class StageStates(msgspec.Struct, frozen=True, gc=False):
+    """The state of one group in each stage that keeps some, as versioned values."""
+
+    windows: bytes
+    baseline: bytes
+    """Empty where the bundle has no baseline."""
+    alerts: bytes
+
+
 class Scoring:
-    """All stages, built for one bundle.
+    """The stages, built for one bundle, and the state that they keep for each group.
 
     Parameters
     ----------
     bundle : the verified bundle.
-    windows : how readings become windows.
-    alerts : turns judged windows into incidents; not shared with another `Scoring`.
-    scorer : used instead of the bundle's classifier, for example to measure its time.
+    windows : rules by which readings are cut into windows.
+    alerts : the stage that turns judged windows into incidents; used by this object alone.
+    scorer : replaces the bundle's classifier, e.g. to measure how long it takes.
     """
 
     def __init__(
         self, bundle: Bundle, windows: WindowRules, alerts: AlertStage, scorer: Scorer | None = None
     ) -> None:
         manifest = bundle.manifest
-        self.windows = WindowStage(manifest.steps, len(manifest.features), windows)
+        self._windows = WindowStage(manifest.steps, len(manifest.features), windows)
         self._input_transform = build_transform(
             manifest.feature_names, has_baseline=manifest.baseline is not None
         )
-        self.baseline = baseline.build(manifest.feature_names, manifest.baseline)
-        self.alerts = alerts
+        self._baseline = baseline.build(manifest.feature_names, manifest.baseline)
+        self._alerts = alerts
         self.drift = DriftStage(manifest.feature_names, manifest.distribution)
-        self._pending_inputs: list[FloatArray] = []  # not passed to `drift` yet: (window, feature) each
+        """Compares what enters the scaler with the training data."""
+        self._pending_inputs: list[FloatArray] = []  # not counted by `drift` yet: (window, feature) each
         self._ranges = RangeStage(manifest.feature_names, manifest.ranges)
         self._scaler = bundle.scaler
         self._scorer: Scorer = scorer or bundle.classifier
@@ -81,10 +92,10 @@ class Scoring:
         self._classifier = bundle.classifier
 
     def judge(self, readings: Readings) -> ScoredBatch:
-        """Process a batch of readings with all stages."""
-        windows = self.windows.push(readings)
+        """Run one batch through all stages."""
+        windows = self._windows.push(readings)
         groups = [readings.groups[row] for row in windows.reading_indices.tolist()]
-        baselines, is_ready = self.baseline.push(groups, windows.values)
+        baselines, is_ready = self._baseline.push(groups, windows.values)
         if np.count_nonzero(is_ready) < len(is_ready):
             windows = _mark_warming(windows, is_ready)
             groups, baselines = (
@@ -106,41 +117,111 @@ class Scoring:
             self._explain(event, baselines[event.window_index], scaled[event.window_index])
             if event.is_first
             else event
-            for event in self.alerts.update(judged_windows)
+            for event in self._alerts.update(judged_windows)
         ]
         return ScoredBatch(windows, judged_windows, events, model_inputs[:, -1])
 
     def learn_pending(self, batch: ScoredBatch) -> None:
-        """Do the work that no alert must wait for: count inputs for drift, and learn from full blocks.
-
-        Parameters
-        ----------
-        batch : result of the last `judge`.
-        """
+        """Do the work that no alert waits for: count inputs for drift, and learn baselines."""
         self._pending_inputs.append(batch.last_inputs)
         if sum(map(len, self._pending_inputs)) >= _DRIFT_BATCH_READINGS:
-            self.update_drift()
-        self.baseline.learn_pending()
+            self._update_drift()
+        self._baseline.learn_pending()
 
-    def update_drift(self) -> None:
-        """Count the inputs that were not passed to `drift` yet."""
+    def _update_drift(self) -> None:
         if self._pending_inputs:
             self.drift.add(np.concatenate(self._pending_inputs))
             self._pending_inputs.clear()
 
+    @property
+    def firing_count(self) -> int:
+        """Number of open incidents."""
+        return self._alerts.firing_count
+
+    def groups(self) -> list[str]:
+        """Return the names of all groups that some stage keeps state for."""
+        return list(
+            dict.fromkeys([*self._windows.groups(), *self._baseline.groups(), *self._alerts.groups()])
+        )
+
+    def dump(self, group: str) -> StageStates:
+        """Return the state of a group as values that `load` takes."""
+        return StageStates(self._windows.dump(group), self._baseline.dump(group), self._alerts.dump(group))
+
+    def load(self, group: str, states: StageStates) -> None:
+        """Restore what `dump` returned, here or in another instance.
+
+        Raises
+        ------
+        ValueError : a value is damaged, of another version or of another shape. Some stages may have loaded
+            theirs then.
+        """
+        self._windows.load(group, states.windows)
+        self._baseline.load(group, states.baseline)
+        self._alerts.load(group, states.alerts)
+
+    def forget(self, group: str) -> None:
+        """Drop the state of a group."""
+        self._windows.forget(group)
+        self._baseline.forget(group)
+        self._alerts.forget(group)
+
+    def take_over(self, other: "Scoring") -> None:
+        """Continue with the groups' state and the drift counts of stages with other settings or bundle.
+
+        Raises
+        ------
+        ValueError : they hold windows of another shape.
+        """
+        for group in other._windows.groups():  # noqa: SLF001, one class
+            self._windows.load(group, other._windows.dump(group))  # noqa: SLF001
+        for group in other._baseline.groups():  # noqa: SLF001
+            self._baseline.load(group, other._baseline.dump(group))  # noqa: SLF001
+        for group in other._alerts.groups():  # noqa: SLF001
+            self._alerts.load(group, other._alerts.dump(group))  # noqa: SLF001
+        other._update_drift()  # noqa: SLF001
+        self.drift.take_over_counts(other.drift)
+
+    def mark_silent(self, group: str) -> None:
+        """Start the group's window afresh with its next reading, whatever its event time."""
+        self._windows.mark_silent(group)
+
+    def incident_id(self, group: str) -> str | None:
+        """Return the id of a group's open incident; None if there is none."""
+        return self._alerts.incident_id(group)
+
+    def groups_with_incident(self) -> list[str]:
+        """Return the names of the groups with an open incident."""
+        return [group for group in self._alerts.groups() if self._alerts.incident_id(group)]
+
+    def acknowledge(self, group: str) -> str | None:
+        """Stop repeating the alert of a group's open incident; return its id, None if there is none."""
+        return self._alerts.acknowledge(group)
+
+    def reset_after_false_alarm(self, group: str, ts: float) -> bool:
+        """End a group's open incident at `ts` (event time, seconds) without an event, and drop its baseline.
+
+        The group is then judged as one that never was Faulty: the baseline is learned from what it reads now.
+        Return whether there was a baseline to drop.
+        """
+        self._alerts.end_incident(group, ts)
+        has_baseline = bool(self._baseline.dump(group))  # empty where the bundle has none
+        if has_baseline:
+            self._baseline.forget(group)
+        return has_baseline
+
     def _explain(
         self, event: AlertEvent, group_baseline: FloatArray, scaled: NDArray[np.float32]
     ) -> AlertEvent:
-        """Return an incident's first event with its contributions and its reason.
+        """Return an incident's first event with the reason why it began, and each feature's contribution.
 
         Parameters
         ----------
-        event : the event.
-        group_baseline : baseline of the event's group (3, feature).
-        scaled : scaled window that caused the event (step, feature).
+        group_baseline : the baseline of its group (3, feature).
+        scaled : its window as the classifier got it (step, feature).
         """
         window = np.array(event.window_values)  # (step, feature)
-        expected = self.baseline.expected(window, group_baseline)
+        expected = self._baseline.expected(window, group_baseline)
 
         def score(variants: FloatArray) -> FloatArray:
             model_inputs = self._input_transform.transform(
@@ -161,7 +242,7 @@ class Scoring:
 
 
 def _mark_warming(windows: Windows, is_ready: NDArray[np.bool_]) -> Windows:
-    """Remove the windows whose group has no baseline yet; the outcome of their readings becomes `warming`."""
+    """Remove the windows of groups whose baseline is not ready: their readings are `warming`."""
     outcomes = list(windows.outcomes)
     for row in windows.reading_indices[~is_ready].tolist():
         outcomes[row] = Outcome.WARMING

@@ -1,1 +1,1 @@
-"""All that is known of each group: state, silence, incidents, mutes."""
+"""The state of each group: of the stages, its status, silence, incidents, mutes."""

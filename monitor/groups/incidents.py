@@ -1,4 +1,4 @@
-"""Each group's incident: how it began, whether it was told, and what operators said of it."""
+"""Each group's incident: its first event, whether that was published, and whether it is acknowledged."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
@@ -8,21 +8,21 @@ import msgspec
 
 from monitor.core.verdicts import AlertEvent
 
-__all__ = ["Incident", "Incidents"]
+__all__ = ["Incident", "Incidents", "IsMuted"]
 
 _VERSION = 2
 
 IsMuted = Callable[[str], bool]
-"""Says whether a group's alerts are held back."""
+"""Returns whether a group's alerts are held back."""
 
-# An event as it is kept: its fields without their names, for there may be one of each group.
+# An event as it is stored: its fields without their names, because there may be one of each group.
 _event_fields = attrgetter(*(field.name for field in fields(AlertEvent) if field.compare))
 _StepValues = list[list[float]]
 _EventFields = tuple[
     str, str, str, float, float, float | None, list[float], _StepValues, bool, int, list[float] | None,
     _StepValues | None, str,
 ]  # fmt: skip
-# Version, and what `Incident` has.
+# Version, and the fields of `Incident`.
 _StoredIncident = tuple[int, _EventFields, bool, _EventFields | None, bool]
 
 
@@ -31,39 +31,39 @@ class Incident:
     """A group's incident."""
 
     event: AlertEvent
-    """The event that began it; once it was told, without its reasons: nobody asks for them again."""
+    """Its first event; contributions and reason are dropped once it is published: they are not used again."""
     published: bool = False
-    """Whether that event was let through."""
+    """Whether that event was published."""
     pending_resolved: AlertEvent | None = None
-    """A `resolved` that was held back: of this incident, or of an earlier one that was told."""
+    """A `resolved` event that is held back: of this incident, or of an earlier one that was published."""
     acknowledged: bool = False
-    """Whether somebody takes care of it."""
+    """Whether an operator acknowledged it."""
 
 
 class Incidents:
-    """Stands between the alert stage and those who are told.
+    """Holds back the events of muted groups, and keeps each group's latest incident.
 
-    Events of muted groups are held back. When that ends, an incident that is still open is told then, and the
-    end of one that was told before; one that came and went in the meantime is never told.
+    When the mute ends, an incident that is still open is published then, and so is the end of one that was
+    published before; an incident that began and ended in the meantime is never published.
 
-    An incident that is over is wanted only where somebody calls it a false alarm. So it is left to the store:
-    in memory each group that ever had one would cost 350 bytes, for ever.
+    An incident that has ended is needed only if an operator calls it a false alarm. So only the store keeps
+    it: in memory each group that ever had one would cost 350 bytes, for ever.
     """
 
     def __init__(self) -> None:
-        # As the store has them: few are looked at twice, and there may be as many as groups. 250 bytes each.
+        # Encoded as in the store, 250 bytes each: few are read twice, and there may be as many as groups.
         self._encoded: dict[str, bytes] = {}
-        self._pending_groups: dict[str, None] = {}  # groups with something held back
-        # In `_encoded` too, but that takes 17 µs to read, and the page asks of each open one once a second:
-        # with 2,000 of them the pipeline would wait 34 ms for it.
+        self._pending_groups: dict[str, None] = {}  # groups with an event that is held back
+        # In `_encoded` too, but decoding that takes 17 µs, and the page asks for each open incident once a
+        # second: with 2,000 of them the pipeline would wait 34 ms for it.
         self._acknowledged_ids: dict[str, str] = {}  # group -> incident
         self.has_loaded_pending = False
-        """Whether a group with something held back came in since the last `release`."""
+        """Whether a group with an event that is held back was loaded since the last `release`."""
         self.ended: dict[str, bytes] = {}
-        """Group -> its last incident that is over, until who stores the group takes it out; for `read`."""
+        """Group -> its last ended incident, encoded for `decode`, until the store has it."""
 
     def filter_events(self, events: Iterable[AlertEvent], is_muted: IsMuted) -> list[AlertEvent]:
-        """Take events in their order; return those that are to be told now."""
+        """Process events in their order; return those that are to be published now."""
         published = []
         for event in events:
             name = event.group
@@ -73,9 +73,7 @@ class Incidents:
                 and name not in self._pending_groups
                 and not is_muted(name)
             ):
-                published.append(
-                    event
-                )  # of an incident that was told; to read what is kept of it takes 17 µs
+                published.append(event)  # its incident is published, and decoding that would take 17 µs
                 continue
             previous = self.get(name)
             incident = previous if previous is not None and previous.event.id == event.id else Incident(event)
@@ -95,11 +93,11 @@ class Incidents:
         return published
 
     def release(self, is_muted: IsMuted, open_incident: Callable[[str], str | None]) -> list[AlertEvent]:
-        """Return what was held back of groups that are no longer muted.
+        """Return the events that were held back of groups that are no longer muted.
 
         Parameters
         ----------
-        is_muted : says it of a group.
+        is_muted : returns whether a group's alerts are held back.
         open_incident : returns the id of a group's open incident.
         """
         self.has_loaded_pending = False
@@ -119,11 +117,11 @@ class Incidents:
         return released
 
     def retire(self, groups: Iterable[str], open_incident: Callable[[str], str | None]) -> None:
-        """Make what is over `past`: nothing of the group is open, and no end is owed.
+        """Move ended incidents to `ended`, except those whose `resolved` event is held back.
 
         Parameters
         ----------
-        groups : those of which something may have ended or been told.
+        groups : those whose incident may have ended, or been published.
         open_incident : as for `release`.
         """
         for name in groups:
@@ -141,18 +139,18 @@ class Incidents:
             self._acknowledged_ids.pop(name, None)
 
     def get(self, group: str) -> Incident | None:
-        """Return a group's latest incident, as a copy; None if there was none, or it is over.
+        """Return a copy of a group's latest incident; None if there was none, or it has ended.
 
         Raises
         ------
-        ValueError : what is kept is of another version or damaged.
+        ValueError : the encoded incident is of another version or damaged.
         """
         value = self._encoded.get(group)
         return None if value is None else self.decode(group, value)
 
     @staticmethod
     def decode(group: str, value: bytes) -> Incident:
-        """Return the incident of a group that a value holds.
+        """Return an incident of a group from its encoded value.
 
         Raises
         ------
@@ -174,11 +172,11 @@ class Incidents:
         )
 
     def is_acknowledged(self, incident: str | None, group: str) -> bool:
-        """Say whether somebody takes care of this incident of a group, if it is one; any thread may ask."""
+        """Say whether this incident of a group is acknowledged, if it is one; any thread may ask."""
         return incident is not None and self._acknowledged_ids.get(group) == incident
 
     def put(self, incident: Incident) -> None:
-        """Put back what `incident` returned, changed."""
+        """Keep what `get` returned, with changes."""
         event, pending_resolved = incident.event, incident.pending_resolved
         if incident.published:
             event = replace(event, contributions=None, contributions_by_step=None, reason="")
@@ -196,11 +194,11 @@ class Incidents:
             self._acknowledged_ids.pop(event.group, None)
 
     def dump(self, group: str) -> bytes:
-        """Return what is kept for a group as a value that `load` takes; nothing where it is over."""
+        """Return a group's open or pending incident as a value that `load` takes; empty if there is none."""
         return self._encoded.get(group, b"")
 
     def load(self, group: str, value: bytes) -> None:
-        """Put back what `dump` returned, here or in another instance.
+        """Restore what `dump` returned, here or in another instance.
 
         Raises
         ------
@@ -222,7 +220,7 @@ class Incidents:
             self.has_loaded_pending = True
 
     def forget(self, group: str) -> None:
-        """Drop a group."""
+        """Drop a group's incident."""
         self._encoded.pop(group, None)
         self._pending_groups.pop(group, None)
         self.ended.pop(group, None)

@@ -1,4 +1,4 @@
-"""What a batch and the operators' requests change for those who are told."""
+"""What a batch and the requests of operators change in what is published."""
 
 from dataclasses import dataclass, field
 
@@ -9,13 +9,13 @@ __all__ = ["OperatorChanges"]
 
 @dataclass(slots=True)
 class OperatorChanges:
-    """What came of a turn at the desk."""
+    """The changes by one batch and the requests executed with it."""
 
     events: list[AlertEvent]
-    """To be published."""
+    """Alert events to publish."""
     changed_groups: list[str] = field(default_factory=list)
-    """Whose state, beyond that of the batch, changed."""
+    """Groups whose state changed by a request, to be stored with those of the batch."""
     groups_to_publish: list[str] = field(default_factory=list)
     """Groups whose published state changed."""
     mutes_changed: bool = False
-    """Whether other patterns are muted now."""
+    """Whether a pattern was muted, or is no longer."""

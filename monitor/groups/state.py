@@ -1,23 +1,45 @@
-"""All that is known of each group: the state of the stages and its line on the board, as one value."""
+"""The state of all groups behind one facade: of the stages, statuses and incidents."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated
 
 import msgspec
 
-from monitor.detect.scoring import Scoring
-from monitor.groups.incidents import Incident, Incidents
+from monitor.core.readings import Readings
+from monitor.core.verdicts import AlertEvent, GroupStatus, State
+from monitor.detect.drift import DriftStage
+from monitor.detect.scoring import ScoredBatch, Scoring, StageStates
+from monitor.groups.incidents import Incident, Incidents, IsMuted
 from monitor.groups.status import StatusTable
 
 __all__ = ["GroupStates"]
 
-_encode = msgspec.msgpack.Encoder().encode
+_VERSION = 1
 
 FetchStates = Callable[[list[str]], Mapping[str, bytes]]
-"""Returns what is kept elsewhere of those of these groups that it knows."""
+"""Returns the stored values of those of these groups that are stored."""
+
+
+class _Envelope(msgspec.Struct, gc=False):
+    """The state of one group. Each part has its own version; this one's is of the set of parts."""
+
+    version: Annotated[int, msgspec.Meta(ge=_VERSION, le=_VERSION)]
+    windows: bytes
+    baseline: bytes
+    alerts: bytes
+    status: bytes
+    incident: bytes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Envelope).decode
 
 
 class GroupStates:
-    """Joins what is kept of a group in several places.
+    """Judges readings and keeps the state of each group: of the stages, its status and its incident.
+
+    No other object reaches the parts. The time is always an argument.
 
     Parameters
     ----------
@@ -26,128 +48,252 @@ class GroupStates:
     """
 
     def __init__(self, scoring: Scoring, stale_after: float) -> None:
-        self.scoring = scoring
-        self.incidents = Incidents()
-        self.status = StatusTable(stale_after, self._open_incident)
+        self._scoring = scoring
+        self._incidents = Incidents()
+        self._status = StatusTable(stale_after, self.incident_id)
         self.fetch_states: FetchStates = lambda _: {}
-        """Finds groups that were set aside."""
+        """Fetches the stored state of groups that were evicted from memory."""
         self.fetch_ended_incident: Callable[[str], bytes | None] = lambda _: None
-        """Finds the incident of a group that was the last one to end, where the store holds it.
+        """Fetches the stored incident of a group that ended last; None if there is none.
 
         It raises ValueError where that can't be read.
         """
-        self.load_errors: list[str] = []
-        """Why groups that were set aside begin afresh, until whoever reads this empties it."""
+        self._load_errors: list[str] = []
         self.has_evicted = False
-        """Whether there may be groups that were set aside."""
+        """Whether the store may hold groups that are not in memory."""
 
-    def dump(self, group: str) -> bytes | None:
-        """Return what is known of a group; None if nothing is."""
-        status = self.status.dump(group)
-        if status is None:
-            return None
-        scoring = self.scoring
-        parts = (
-            status,
-            scoring.windows.dump(group),
-            scoring.baseline.dump(group),
-            scoring.alerts.dump(group),
-            self.incidents.dump(group),
-        )
-        return _encode(parts)
+    def __contains__(self, group: str) -> bool:
+        """Say whether a group is in memory."""
+        return group in self._status
 
-    def load(self, group: str, value: bytes, now: float) -> None:
-        """Put back what `dump` returned, as heard at `now` (monotonic seconds).
+    def __len__(self) -> int:
+        """Return how many groups are in memory."""
+        return len(self._status)
+
+    def names(self) -> Iterable[str]:
+        """Return the names of all groups in memory."""
+        return self._status.names()
+
+    # Judging
+
+    def judge(self, readings: Readings, now: float) -> ScoredBatch:
+        """Run a batch through the stages, after loading those of its groups that were evicted.
+
+        Parameters
+        ----------
+        now : monotonic seconds.
+        """
+        self.load_evicted(readings.groups, now)
+        return self._scoring.judge(readings)
+
+    def update_statuses(self, readings: Readings, scored: ScoredBatch, now: float) -> list[GroupStatus]:
+        """Update statuses from a judged batch at `now` (monotonic seconds); return those that changed."""
+        return self._status.update(readings, scored, now)
+
+    def learn_pending(self, scored: ScoredBatch) -> None:
+        """Do the stages' work on a judged batch that no alert waits for."""
+        self._scoring.learn_pending(scored)
+
+    def mark_silent(self, now: float) -> list[GroupStatus]:
+        """Turn those groups silent that are due at `now` (monotonic seconds); return their statuses."""
+        statuses = self._status.mark_silent(now)
+        for status in statuses:
+            self._scoring.mark_silent(status.group)
+        return statuses
+
+    def replace_scoring(self, scoring: Scoring, stale_after: float | None = None) -> None:
+        """Continue with stages built from other settings or another bundle, which take over all state.
+
+        Parameters
+        ----------
+        stale_after : seconds, as in the constructor; None leaves it as it is.
 
         Raises
         ------
-        ValueError : the value is damaged, of another version or of another shape.
+        ValueError : the stages hold windows of another shape.
+        """
+        scoring.take_over(self._scoring)
+        self._scoring = scoring
+        if stale_after is not None:
+            self._status.stale_after = stale_after
+
+    @property
+    def drift(self) -> DriftStage:
+        """The comparison of readings with the training data, of the stages in use."""
+        return self._scoring.drift
+
+    # State as values
+
+    def dump(self, group: str) -> bytes | None:
+        """Return the state of a group as one value; None if the group isn't in memory."""
+        status = self._status.dump(group)
+        if status is None:
+            return None
+        states = self._scoring.dump(group)
+        incident = self._incidents.dump(group)
+        return _encode(_Envelope(_VERSION, states.windows, states.baseline, states.alerts, status, incident))
+
+    def load(self, group: str, value: bytes, now: float) -> None:
+        """Restore what `dump` returned, here or in another process.
+
+        Parameters
+        ----------
+        now : when its last reading counts as accepted, monotonic seconds: the value holds no process's clock.
+
+        Raises
+        ------
+        ValueError : the value is damaged, of another version or of another shape. Nothing is kept of it then.
         """
         try:
-            status, windows, baseline, alerts, incident = msgspec.msgpack.decode(
-                value, type=tuple[bytes, bytes, bytes, bytes, bytes]
-            )
+            parts = _decode(value)
         except msgspec.DecodeError as error:
             raise ValueError(f"state of {group!r} can't be read: {error}") from error
         try:
-            self.scoring.windows.load(group, windows)
-            self.scoring.baseline.load(group, baseline)
-            self.scoring.alerts.load(group, alerts)
-            self.incidents.load(group, incident)
-            self.status.load(group, status, now)
+            self._scoring.load(group, StageStates(parts.windows, parts.baseline, parts.alerts))
+            self._incidents.load(group, parts.incident)
+            self._status.load(group, parts.status, now)
         except ValueError:
-            self._drop(group)  # half of it is worse than nothing
+            self.forget(group)  # a part of the state is worse than none
             raise
 
+    def forget(self, group: str) -> None:
+        """Drop a group from memory."""
+        self._scoring.forget(group)
+        self._incidents.forget(group)
+        self._status.forget(group)
+
     def load_evicted(self, groups: Iterable[str], now: float) -> None:
-        """Bring back those of these groups that were set aside, at `now` (monotonic seconds)."""
+        """Load those of these groups that were evicted, at `now` (monotonic seconds)."""
         if self.has_evicted:
-            missing = [group for group in dict.fromkeys(groups) if group not in self.status]
+            missing = [group for group in dict.fromkeys(groups) if group not in self._status]
             for group, value in self.fetch_states(missing).items() if missing else ():
                 try:
                     self.load(group, value, now)
                 except ValueError as error:  # one lost group is no reason to stop judging all others
-                    self.load_errors.append(str(error))
+                    self._load_errors.append(str(error))
+
+    def take_load_errors(self) -> list[str]:
+        """Return why evicted groups start afresh, since the last call."""
+        if not self._load_errors:
+            return []
+        load_errors, self._load_errors = self._load_errors, []
+        return load_errors
+
+    def groups_over_limit(self, limit: int) -> list[str]:
+        """Return the names of the groups beyond `limit`, those whose last reading is oldest."""
+        return self._status.least_recent(len(self._status) - limit)
+
+    def evict(self, groups: Sequence[str]) -> None:
+        """Drop groups from memory that the store still holds."""
+        for group in groups:
+            self.forget(group)
+        self.has_evicted = self.has_evicted or bool(groups)
+
+    # Statuses
+
+    def statuses(self, groups: Iterable[str] | None = None) -> list[GroupStatus]:
+        """Return the statuses of these groups, or of all."""
+        return self._status.statuses(groups)
+
+    def refresh_statuses(self, groups: Iterable[str]) -> list[GroupStatus]:
+        """Return the statuses of groups whose incident may have changed without a reading."""
+        return self._status.refresh(groups)
+
+    def register_expected(self, groups: Sequence[str], now: float, ts: float) -> None:
+        """Add groups that are expected to send: `filling` at first, `silent` if no reading comes.
+
+        Parameters
+        ----------
+        groups : those that are in memory stay as they are, those that were evicted are loaded.
+        now : monotonic seconds.
+        ts : the start of their status, seconds since the Unix epoch.
+        """
+        self.load_evicted(groups, now)
+        self._status.register_expected(groups, now, ts)
+
+    def take_new_groups(self) -> list[str]:
+        """Return the groups that came into memory since the last call."""
+        new_groups, self._status.new_groups = self._status.new_groups, []
+        return new_groups
+
+    def last_ts(self, group: str) -> float:
+        """Return the event time of a group's last accepted reading, seconds since the Unix epoch."""
+        return self._status.last_ts(group)
+
+    @property
+    def state_counts(self) -> Counter[State]:
+        """Number of groups in each state."""
+        return self._status.counts
+
+    # Incidents
+
+    @property
+    def firing_count(self) -> int:
+        """Number of open incidents."""
+        return self._scoring.firing_count
+
+    def incident_id(self, group: str) -> str | None:
+        """Return the id of a group's open incident; None if there is none."""
+        return self._scoring.incident_id(group)
+
+    def groups_with_incident(self) -> list[str]:
+        """Return the names of the groups with an open incident."""
+        return self._scoring.groups_with_incident()
+
+    def is_acknowledged(self, incident: str | None, group: str) -> bool:
+        """Say whether this incident of a group is acknowledged, if it is one; any thread may ask."""
+        return self._incidents.is_acknowledged(incident, group)
+
+    def acknowledge(self, group: str) -> str | None:
+        """Acknowledge a group's open incident; return its id, None if there is none."""
+        incident_id = self._scoring.acknowledge(group)
+        incident = self._incidents.get(group)
+        if incident is not None:
+            incident.acknowledged = True
+            self._incidents.put(incident)
+        return incident_id
+
+    def filter_events(self, events: Iterable[AlertEvent], is_muted: IsMuted) -> list[AlertEvent]:
+        """Return those of these events that are to be published now; hold back the others."""
+        return self._incidents.filter_events(events, is_muted)
+
+    @property
+    def has_loaded_held_events(self) -> bool:
+        """Whether a group with events held back was loaded since the last `release_events`."""
+        return self._incidents.has_loaded_pending
+
+    def release_events(self, is_muted: IsMuted) -> list[AlertEvent]:
+        """Return the events that were held back of groups that are no longer muted."""
+        return self._incidents.release(is_muted, self.incident_id)
+
+    def retire_incidents(self, groups: Iterable[str]) -> None:
+        """Move the ended incidents of these groups to those that only the store keeps."""
+        self._incidents.retire(groups, self.incident_id)
+
+    def ended_incidents(self, groups: Iterable[str]) -> list[tuple[str, bytes]]:
+        """Return group and last ended incident of those of these groups whose incident the store lacks."""
+        ended = self._incidents.ended
+        return [(group, ended[group]) for group in groups if group in ended]
+
+    def mark_saved(self, groups: Iterable[str]) -> None:
+        """Note that the store holds the state of these groups, with their ended incidents."""
+        for group in groups:
+            self._incidents.ended.pop(group, None)
 
     def last_incident(self, group: str) -> Incident | None:
-        """Return a group's latest incident, as a copy, also where it is over; None if there was none.
+        """Return a copy of a group's latest incident, open or ended; None if there was none.
 
         Raises
         ------
         ValueError : it can't be read.
         """
-        incidents = self.incidents
-        incident = incidents.get(group)
+        incident = self._incidents.get(group)
         if incident is not None:
             return incident
-        value = incidents.ended.get(group) or self.fetch_ended_incident(group)
-        return None if value is None else incidents.decode(group, value)
-
-    def register_expected(self, groups: Sequence[str], now: float, ts: float) -> None:
-        """Know of groups that must speak, as the board does; those that were set aside come back."""
-        self.load_evicted(groups, now)
-        self.status.register_expected(groups, now, ts)
-
-    def groups_over_limit(self, limit: int) -> list[str]:
-        """Return the least recently heard groups beyond so many."""
-        return self.status.least_recent(len(self.status) - limit)
-
-    def evict(self, names: Sequence[str]) -> None:
-        """Drop groups, which may be brought back."""
-        for group in names:
-            self._drop(group)
-        self.has_evicted = self.has_evicted or bool(names)
-
-    def _drop(self, group: str) -> None:
-        self.scoring.windows.forget(group)
-        self.scoring.baseline.forget(group)
-        self.scoring.alerts.forget(group)
-        self.incidents.forget(group)
-        self.status.forget(group)
+        value = self._incidents.ended.get(group) or self.fetch_ended_incident(group)
+        return None if value is None else self._incidents.decode(group, value)
 
     def reset_after_false_alarm(self, group: str) -> None:
-        """Let the stages judge a group as one that never was Faulty: what brought up a false alarm goes."""
-        self.scoring.alerts.end_incident(group, self.status.last_ts(group))
-        if self.scoring.baseline.dump(group):  # empty where the bundle has none
-            self.scoring.baseline.forget(group)  # what it does now is its normal
-            self.status.mark_warming(group)
-
-    def _open_incident(self, group: str) -> str | None:
-        return self.scoring.alerts.incident_id(group)  # of the chain that is in use now
-
-    def replace_scoring(self, scoring: Scoring) -> None:
-        """Carry what is known over to stages that were built with other settings or another bundle.
-
-        Raises
-        ------
-        ValueError : they are of another shape.
-        """
-        for group in self.scoring.windows.groups():
-            scoring.windows.load(group, self.scoring.windows.dump(group))
-        for group in self.scoring.baseline.groups():
-            scoring.baseline.load(group, self.scoring.baseline.dump(group))
-        for group in self.scoring.alerts.groups():
-            scoring.alerts.load(group, self.scoring.alerts.dump(group))
-        self.scoring.update_drift()
-        scoring.drift.take_over_counts(self.scoring.drift)
-        self.scoring = scoring
+        """End a group's open incident without an event and judge it as one that never was Faulty."""
+        if self._scoring.reset_after_false_alarm(group, self._status.last_ts(group)):
+            self._status.mark_warming(group)

@@ -1,4 +1,4 @@
-"""What can be said of each group right now, and which groups went silent."""
+"""The status of each group, as `state/<group>` publishes it, and which groups became silent."""
 
 import math
 from collections import Counter
@@ -12,14 +12,15 @@ from monitor.core.state_table import StateTable
 from monitor.core.times import MAX_TS
 from monitor.core.verdicts import GroupStatus, State
 from monitor.detect.scoring import ScoredBatch
+from monitor.groups.silence import find_silent
 
 __all__ = ["StatusTable"]
 
-_VERSION = 2
+_VERSION = 3
 
 _STATES = tuple(State)
 _FILLING, _WARMING, _NORMAL, _FAULTY, _SILENT = range(len(_STATES))
-# What a reading makes of its group's state, other than these: nothing; it isn't even heard.
+# A reading leaves its group's state as it is; it doesn't count as accepted.
 _UNCHANGED, _IGNORED = -1, -2
 _STATE_BY_OUTCOME = dict.fromkeys(Outcome, _UNCHANGED) | {
     Outcome.FILLING: _FILLING,
@@ -29,56 +30,58 @@ _STATE_BY_OUTCOME = dict.fromkeys(Outcome, _UNCHANGED) | {
     Outcome.LATE: _IGNORED,
     Outcome.FUTURE: _IGNORED,
 }
-# The state of a line that says nothing yet.
+# The state of a record that was added and not filled yet.
 _NO_STATE = -1
-# Readings of a batch beyond which it pays to look first which of them may change a line: that look takes
-# 25 µs however few they are.
+# Larger batches are first searched for readings that may change a published status: that takes 25 µs however
+# few readings there are.
 _SMALL_BATCH = 16
 
 
 _PublishedStatus = tuple[int, bool, float, str | None]
-"""What `state/<group>` is published for when it changes: state, whether out of range, since, incident."""
+"""What `state/<group>` is published again for when it changes: state, out of range, since, incident."""
 
 _FIELDS = [
-    ("last_seen", "f8"),  # when a reading was last accepted, monotonic seconds
-    ("sequence", "i8"),  # the same as a number that is another for each reading
-    ("last_ts", "f8"),  # its event time, seconds since the Unix epoch
+    ("last_ts", "f8"),  # event time of the last accepted reading, seconds since the Unix epoch
     ("since", "f8"),
     ("score", "f8"),  # NaN where there is none
     ("state", "i1"),
-    ("out_of_range", "?"),  # out of range
-    ("has_incident", "?"),  # with an open incident
+    ("out_of_range", "?"),
+]
+# These mean nothing to another process, whose monotonic clock has another origin.
+_TRANSIENT_FIELDS = [
+    ("has_incident", "?"),  # whether an incident is open, as the alert stage says
+    ("last_seen", "f8"),  # when the last reading was accepted, monotonic seconds
+    ("sequence", "i8"),  # position of that reading among all that this process accepted
 ]
 
 
 class StatusTable:
-    """Keeps one line for each group.
+    """Keeps the status of each group.
 
-    A batch is taken in at once, and only where it may change what is said of a group, its readings are looked
-    at one by one: 0.16 µs a reading in place of 0.36, and 0.38 in place of 1.16 among 100,000 groups.
+    A batch is applied as arrays; only the readings of groups whose published status may change are processed
+    one by one: 0.16 µs a reading instead of 0.36, and 0.38 instead of 1.16 among 100,000 groups.
 
     Parameters
     ----------
     stale_after : seconds without an accepted reading until a group is silent.
-    open_incident : tells the id of a group's open incident.
+    open_incident : returns the id of a group's open incident.
     """
 
     def __init__(self, stale_after: float, open_incident: Callable[[str], str | None]) -> None:
         self.stale_after = stale_after
         self._find_open_incident = open_incident
-        self._table = StateTable(
-            "board", (_VERSION, len(_STATES)), _FIELDS, {"score": np.nan, "state": _NO_STATE}
-        )
-        self._incident_ids: dict[str, str] = {}  # the open ones
-        self._sequence = 0
-        self._oldest_last_seen = np.inf  # no group that speaks was last heard before
+        defaults = {"score": np.nan, "state": _NO_STATE}
+        self._table = StateTable("status", (_VERSION, len(_STATES)), _FIELDS, defaults, _TRANSIENT_FIELDS)
+        self._incident_ids: dict[str, str] = {}  # group -> its open incident
+        self._sequence = 0  # of the next reading
+        self._oldest_last_seen = np.inf  # a lower bound of `last_seen` over all groups that are not silent
         self.new_groups: list[str] = []
-        """Groups that came since whoever reads this emptied it."""
+        """Groups that were added since the list was last replaced."""
         self.counts = Counter[State]()
-        """How many groups are in each state."""
+        """Number of groups in each state."""
 
     def __contains__(self, name: str) -> bool:
-        """Say whether there is a line for a group."""
+        """Say whether a group has a status."""
         return name in self._table
 
     def __len__(self) -> int:
@@ -94,27 +97,27 @@ class StatusTable:
         return float(self._table.records["last_ts"][self._table.row(name)])
 
     def refresh(self, names: Iterable[str]) -> list[GroupStatus]:
-        """Return the lines of these groups, whose incident may have changed without a reading."""
+        """Return the statuses of groups whose incident may have changed without a reading."""
         known = [name for name in names if name in self._table]
         for name in known:
             self._refresh_incident(name)
         return self.statuses(known)
 
     def register_expected(self, names: Iterable[str], now: float, ts: float) -> None:
-        """Know of groups that haven't spoken: they are `filling`, and `silent` if they stay so.
+        """Add groups that are expected to send: `filling` at first, `silent` if no reading comes.
 
         Parameters
         ----------
-        names : the groups; those that are known already stay as they are.
+        names : the groups; those that have a status keep it.
         now : monotonic seconds.
-        ts : seconds since the Unix epoch, in the place of an event time.
+        ts : the start of their status, seconds since the Unix epoch.
         """
         for name in names:
             if name not in self._table:
                 self._set_state(self._add_row(name, now, ts), _FILLING, ts)
 
     def update(self, readings: Readings, scored: ScoredBatch, now: float) -> list[GroupStatus]:
-        """Take in what a batch brought at `now` (monotonic seconds); return the lines that changed."""
+        """Apply a batch judged at `now` (monotonic seconds); return the statuses that changed."""
         windows, judged = scored.windows, scored.judged_windows
         if len(windows.outcomes) <= _SMALL_BATCH:
             candidates = np.arange(len(windows.outcomes))
@@ -131,9 +134,8 @@ class StatusTable:
             if state == _IGNORED:
                 continue
             row = self._table.add(name)
-            header, _, _, _, since, score, old_state, out_of_range, has_incident = self._table.records[
-                row
-            ].item()
+            records = self._table.records  # after `add`, which may have made room in another array
+            header, _, since, score, old_state, out_of_range, has_incident, _, _ = records[row].item()
             if old_state == _NO_STATE:
                 self.new_groups.append(name)
             before.setdefault(name, (old_state, out_of_range, since, self._incident_ids.get(name)))
@@ -143,17 +145,9 @@ class StatusTable:
             ts = readings.ts[index]
             state = self._count_transition(old_state, state)
             since = ts if state != old_state else since
-            self._table.records[row] = (
-                header,
-                now,
-                self._sequence + index,
-                ts,
-                since,
-                score,
-                state,
-                out_of_range,
-                has_incident,
-            )
+            records[row] = (
+                header, ts, since, score, state, out_of_range, has_incident, now, self._sequence + index,
+            )  # fmt: skip
             after[name] = state, out_of_range, since
         self._sequence += len(windows.outcomes)
         self._oldest_last_seen = min(self._oldest_last_seen, now)
@@ -164,9 +158,9 @@ class StatusTable:
         )
 
     def _apply_batch(self, readings: Readings, scored: ScoredBatch, now: float) -> IndexArray:
-        """Note that groups were heard and how they score; return the readings that may change a line.
+        """Set times, scores and flags of the groups; return the readings that may change a published status.
 
-        Those are all of a group's where one of them is.
+        Where one reading of a group may, all readings of the group are returned.
         """
         windows, judged = scored.windows, scored.judged_windows
         states = np.array(
@@ -175,7 +169,7 @@ class StatusTable:
         scores, flags = np.full(len(states), np.nan), np.zeros(len(states), dtype=np.bool_)  # (reading,)
         states[windows.reading_indices] = np.where(judged.faulty, _FAULTY, _NORMAL)
         scores[windows.reading_indices], flags[windows.reading_indices] = judged.scores, judged.out_of_range
-        accepted = np.flatnonzero(states != _IGNORED)  # (heard,)
+        accepted = np.flatnonzero(states != _IGNORED)  # (accepted,)
         rows = self._table.find_or_add([readings.groups[index] for index in accepted.tolist()])
         states, scores, flags = states[accepted], scores[accepted], flags[accepted]
         records = self._table.records
@@ -201,12 +195,12 @@ class StatusTable:
         return accepted[row_mask[rows]]
 
     def mark_silent(self, now: float) -> list[GroupStatus]:
-        """Turn groups silent that weren't heard for too long at `now` (monotonic seconds); return them."""
+        """Turn those groups silent that are due at `now` (monotonic seconds); return their statuses."""
         if now - self._oldest_last_seen < self.stale_after:
             return []
         records = self._table.records
         active = np.flatnonzero((records["state"] != _SILENT) & (records["state"] != _NO_STATE))
-        is_stale = now - records["last_seen"][active] >= self.stale_after
+        is_stale = find_silent(records["last_seen"][active], now, self.stale_after)
         rows = active[is_stale]
         for row in rows.tolist():
             self._set_state(row, _SILENT, float(records["last_ts"][row]))
@@ -214,14 +208,14 @@ class StatusTable:
         return self.statuses([self._table.name(row) for row in rows.tolist()])
 
     def mark_warming(self, name: str) -> None:
-        """Turn a group `warming` that was judged: what is its normal is no longer known."""
+        """Turn a group that was judged `warming`: its baseline was dropped."""
         row = self._table.add(name)
         if self._table.records["state"][row] in {_NORMAL, _FAULTY}:
             self._set_state(row, _WARMING, self.last_ts(name))
             self._table.records["score"][row], self._table.records["out_of_range"][row] = np.nan, False
 
     def least_recent(self, count: int) -> list[str]:
-        """Return the names of so many groups, those that were heard longest ago, the silent ones first."""
+        """Return `count` groups whose last reading is oldest; silent groups come before all others."""
         if count <= 0:
             return []
         records = self._table.records
@@ -237,7 +231,7 @@ class StatusTable:
         return [self._table.name(row) for row in rows[np.argsort(sequences)].tolist()]
 
     def forget(self, name: str) -> None:
-        """Drop a group's line."""
+        """Drop a group's status."""
         row = self._table.row(name)
         if row is not None:
             self.counts[_STATES[self._table.records["state"][row]]] -= 1
@@ -245,11 +239,11 @@ class StatusTable:
             self._incident_ids.pop(name, None)
 
     def dump(self, name: str) -> bytes | None:
-        """Return a group's line as a value that `load` takes; None if there is none."""
+        """Return a group's status as a value that `load` takes; None if there is none."""
         return self._table.dump(name) if name in self._table else None
 
     def load(self, name: str, value: bytes, now: float) -> None:
-        """Put back what `dump` returned; a group that spoke counts as heard at `now` (monotonic seconds).
+        """Restore what `dump` returned; the last reading counts as accepted at `now` (monotonic seconds).
 
         Raises
         ------
@@ -269,17 +263,17 @@ class StatusTable:
         self._refresh_incident(name)
 
     def statuses(self, names: Iterable[str] | None = None) -> list[GroupStatus]:
-        """Return the lines of these groups, or of all."""
+        """Return the statuses of these groups, or of all."""
         return [self._status(name) for name in (self._table.names() if names is None else names)]
 
     def _status(self, name: str) -> GroupStatus:
-        _, _, _, _, since, score, state, out_of_range, _ = self._table.records[self._table.row(name)].item()
+        _, _, since, score, state, out_of_range, *_ = self._table.records[self._table.row(name)].item()
         return GroupStatus(
             name, _STATES[state], since, _optional_score(score), out_of_range, self._incident_ids.get(name)
         )
 
     def _add_row(self, name: str, now: float, ts: float) -> int:
-        """Note that a group was heard, that isn't known; return where its line is."""
+        """Add a group whose last reading was accepted at `now`; return the row of its record."""
         self.new_groups.append(name)
         row = self._table.add(name)
         records = self._table.records
@@ -289,7 +283,7 @@ class StatusTable:
         return row
 
     def _refresh_incident(self, name: str) -> str | None:
-        """Return the id of a group's open incident, and keep it."""
+        """Note the id of a group's open incident and return it."""
         incident = self._find_open_incident(name)
         if incident != self._incident_ids.get(name):
             self._table.records["has_incident"][self._table.row(name)] = incident is not None
@@ -300,7 +294,7 @@ class StatusTable:
         return incident
 
     def _count_transition(self, old_state: int, state: int) -> int:
-        """Count a group that was in one state as in another; return which that is."""
+        """Count a group under its new state instead of the old one; return the new state."""
         if state == _UNCHANGED:
             state = _FILLING if old_state == _NO_STATE else old_state
         if state != old_state:

@@ -1,4 +1,4 @@
-"""Where the network thread puts messages and the pipeline thread takes them: a bounded queue."""
+"""The bounded queue that the network thread puts messages into and the pipeline thread takes them from."""
 
 import threading
 import time
@@ -12,32 +12,36 @@ from monitor.core.readings import Arrivals
 
 __all__ = ["ReceiveQueue"]
 
-# Half a second of the fastest feed seen; a plant's message is a few hundred bytes, so tens of megabytes.
+# Messages: half a second of the fastest feed seen. A plant's message is a few hundred bytes, so tens of
+# megabytes.
 CAPACITY = 65_536
-# The same in bytes of payload, for a sender of large ones.
+# Bytes of payload, the limit for a sender of large messages.
 CAPACITY_BYTES = 64 << 20
-# One pass of the pipeline: large enough for full batches, small enough to commit several times a second, and
-# in bytes of payload, for arrays of thousands of readings.
+# One batch of the pipeline: large enough for efficient arrays, small enough to commit several times a second.
+# The limit in bytes of payload is for messages that are arrays of thousands of readings.
 MAX_BATCH = 4096
 MAX_BATCH_BYTES = 4 << 20
-# How long the network thread leaves what comes to the kernel while the pipeline is at work, in seconds. Read
-# at once it would come in pieces of ten messages, and the calls around each cost more than the messages; and
-# the pipeline would wait for Python's lock wherever it lets go of it: a turn of 0.55 ms took 1.0. This is
-# half a turn of a full batch: by then a flood has filled the kernel's room, which spares the broker work.
+# How long the network thread leaves arriving data in the kernel's buffer while the pipeline works, in
+# seconds. Read at once the data would come in pieces of ten messages, and the calls around each piece cost
+# more than its messages; and the pipeline would wait for Python's GIL wherever it releases it: an iteration
+# of 0.55 ms took 1.0. This is half an iteration of a full batch: by then a flood has filled the kernel's
+# buffer, which also spares the broker work.
 _PAUSE_S = 0.02
-# Who brought so many bytes of payload at once left more in the kernel, and reads on until a full batch waits:
-# large messages would come in batches too small for two cores.
+# After a read of so many bytes of payload there is more in the kernel's buffer, and the network thread
+# reads on until a full batch waits: large messages would otherwise come in batches too small for two cores.
 _LARGE_READ_BYTES = 1 << 17
-# Stamps increase by at least this, in seconds: a float of today's Unix time can tell steps of 2.4e-7 apart.
+# Substitute timestamps increase by at least this, in seconds: floats of today's Unix time have steps of
+# 2.4e-7.
 _TIMESTAMP_STEP_S = 1e-6
 
 
 _PutRecord = tuple[int, float, float, float]
-"""So many messages, when they arrived by the wall clock, the stamp of the first, and by the monotonic one."""
+"""Number of messages put at once, their arrival by the wall clock, the substitute `ts` of the first of them,
+and their arrival by the monotonic clock; times in seconds."""
 
 
 class ReceiveQueue:
-    """Holds messages between two threads.
+    """Passes messages from the network thread to the pipeline thread.
 
     Parameters
     ----------
@@ -51,49 +55,50 @@ class ReceiveQueue:
         self._wall_clock = wall_clock
         self._monotonic = monotonic
         self._messages: deque[InboundMessage] = deque()
-        self._put_records: deque[_PutRecord] = deque()  # when those that wait arrived
+        self._put_records: deque[_PutRecord] = deque()  # of the messages that wait
         self._queued_bytes = 0  # of payload that waits
-        self._last_put_bytes = 0  # bytes of payload, the last time
+        self._last_put_bytes = 0  # of payload in the last `put`
         self._overflow_count = 0
         self._wake_requested = False
         self._last_substitute_ts = 0.0
         self._closed = False
-        self._consumer_waiting = False  # whether the pipeline waits for what comes next
-        self._read_once: ReadOnce | None = None  # reads in the place of who breathes
+        self._consumer_waiting = False  # whether the pipeline waits for the next message
+        self._read_once: ReadOnce | None = None  # reads the socket while the network thread pauses
         self._pause_until = 0.0  # monotonic seconds
-        self._consumer_reading = False  # whether the pipeline is reading
+        self._consumer_reading = False  # whether the pipeline thread reads the socket
         lock = threading.Lock()
-        self._not_empty = threading.Condition(lock)
-        self._not_full = threading.Condition(lock)  # who puts more than fits waits for it
-        self._pause_condition = threading.Condition(lock)  # who breathes waits for it
+        self._not_empty = threading.Condition(lock)  # `take` waits for it
+        self._not_full = threading.Condition(lock)  # `put` waits for it
+        self._pause_condition = threading.Condition(lock)  # `pause` waits for it
 
     def __len__(self) -> int:
         """Return how many messages wait."""
         return len(self._messages)
 
     def put(self, messages: Sequence[InboundMessage]) -> None:
-        """Append messages. Where there is no room, one without a receipt is dropped and counted.
+        """Append messages. Where there is no room, a message without an ack token is dropped and counted.
 
-        One with a receipt is waited with: its sender stops reading, so that the broker holds back the next.
-        Receive Maximum alone doesn't see to that, for mosquitto 2.0 exceeds it once some are acknowledged.
+        With a token (QoS 1 and 2) the call waits for room: the network thread stops reading, so the broker
+        holds back the next messages. Receive Maximum alone doesn't ensure that, because mosquitto 2.0
+        exceeds it once some messages are acknowledged.
         """
         with self._not_empty:
             now = self._wall_clock(), self._monotonic()
             size = self._last_put_bytes = sum([len(payload) for _, payload, _, _ in messages])
             if self._is_full(len(messages), size):
                 self._put_individually(messages, *now)
-            elif messages and not self._closed:  # what isn't taken isn't acknowledged, so it comes again
+            elif messages and not self._closed:  # messages that are dropped then come again: they get no ack
                 self._append(messages, size, *now)
-            self._consumer_waiting = False  # it is at work from now on, though it may have yet to wake up
+            self._consumer_waiting = False  # it works from now on, though its thread may not run yet
             self._not_empty.notify()
 
     def _put_individually(
         self, messages: Sequence[InboundMessage], arrived_at: float, arrived_monotonic: float
     ) -> None:
         for message in messages:
-            _, payload, receipt, _ = message
+            _, payload, ack_token, _ = message
             if self._is_full(1, len(payload)):
-                if receipt is None:
+                if ack_token is None:
                     self._overflow_count += 1
                     continue
                 self._wait_for_space(len(payload))
@@ -104,7 +109,7 @@ class ReceiveQueue:
     def _append(
         self, messages: Sequence[InboundMessage], size: int, arrived_at: float, arrived_monotonic: float
     ) -> None:
-        """Append messages with `severity` bytes of payload in all."""
+        """Append messages with `size` bytes of payload in all."""
         substitute_ts = max(arrived_at, self._last_substitute_ts + _TIMESTAMP_STEP_S)
         self._last_substitute_ts = substitute_ts + (len(messages) - 1) * _TIMESTAMP_STEP_S
         self._messages.extend(messages)
@@ -113,7 +118,7 @@ class ReceiveQueue:
 
     def _is_full(self, count: int, size: int) -> bool:
         waiting = len(self._messages)
-        # One that is larger than all room there is still goes, alone.
+        # A message that is larger than the capacity is accepted when it is alone.
         return waiting + count > CAPACITY or (
             self._queued_bytes + size > CAPACITY_BYTES and waiting + count > 1
         )
@@ -123,10 +128,11 @@ class ReceiveQueue:
         self._not_full.wait_for(lambda: self._closed or not self._is_full(1, size))
 
     def pause(self, read_once: ReadOnce) -> None:
-        """Wait while the pipeline has work, at most a moment: what comes next need not hurry.
+        """Wait while the pipeline works, at most 20 ms: it could not take the next messages anyway.
 
-        A pipeline that is done before that reads in the caller's place: to wake one another for each reading
-        takes time. At 500 readings/s, each an alert, the median came after 1.5 ms where it took 1.7.
+        A pipeline that is done earlier calls `read_once` in place of the caller, because two threads that
+        wake each other for each reading take longer: at 500 readings/s, each an alert, the median latency
+        was 1.7 ms that way and is 1.5.
         """
         with self._not_empty:
             large_read = self._last_put_bytes >= _LARGE_READ_BYTES and len(self._messages) < MAX_BATCH
@@ -139,9 +145,9 @@ class ReceiveQueue:
                 self._pause_condition.wait()
 
     def _read_as_consumer(self, read_once: ReadOnce, timeout: float) -> None:
-        """Read in the place of who breathes, and let that thread go where it is needed."""
+        """Read the socket in place of the network thread, which pauses; end its pause where it is needed."""
         self._consumer_reading = True
-        self._not_empty.release()  # for `put`
+        self._not_empty.release()  # `read_once` calls `put`
         try:
             may_repeat = read_once(min(timeout, self._pause_until - self._monotonic()))
         finally:
@@ -153,20 +159,20 @@ class ReceiveQueue:
             self._pause_condition.notify_all()
 
     def close(self) -> None:
-        """Take no more, and let go who waits for room."""
+        """Accept no more messages, and end the waiting in `put` and `pause`."""
         with self._not_empty:
             self._closed = True
             self._not_full.notify_all()
             self._pause_condition.notify_all()
 
     def wake(self) -> None:
-        """Make the next `take` return at once, even with nothing."""
+        """Make the present or next `take` return at once, even without a message."""
         with self._not_empty:
             self._wake_requested = True
             self._not_empty.notify()
 
     def take(self, timeout: float) -> MessageBatch:
-        """Return all that waits, up to a batch; wait for the first at most `timeout` seconds."""
+        """Return all messages that wait, up to a batch; wait for the first at most `timeout` seconds."""
         deadline = self._monotonic() + timeout
         with self._not_empty:
             if self._read_once and not (self._messages or self._wake_requested):
@@ -180,7 +186,7 @@ class ReceiveQueue:
             return self._take_batch(MAX_BATCH)
 
     def wait(self, timeout: float) -> MessageBatch:
-        """Return no message, after `timeout` seconds: what comes in the meantime waits or overflows."""
+        """Return no message, after `timeout` seconds; messages that arrive wait, or overflow."""
         with self._not_empty:
             if not self._wake_requested:
                 self._not_empty.wait_for(lambda: self._wake_requested, timeout)
@@ -204,7 +210,7 @@ class ReceiveQueue:
         return MessageBatch(messages, self._pop_arrivals(len(messages)), overflowed)
 
     def _pop_arrivals(self, count: int) -> Arrivals:
-        """Take out when the first so many messages arrived."""
+        """Remove and return the arrivals of the first `count` messages."""
         put_records: list[_PutRecord] = []
         remaining = count
         while remaining:
@@ -221,14 +227,13 @@ class ReceiveQueue:
                 size = remaining
             put_records.append((size, arrived_at, substitute_ts, arrived_monotonic))
             remaining -= size
-        columns = np.array(put_records, np.float64).reshape(len(put_records), 4)  # (put, what it tells)
+        columns = np.array(put_records, np.float64).reshape(len(put_records), 4)  # (put, 4)
         if len(put_records) == count:
             return Arrivals(*columns.T[1:])
         sizes = columns[:, 0].astype(np.intp)
         _, arrived_at, substitute_ts_column, arrived_monotonic = columns.repeat(
             sizes, axis=0
         ).T  # each (message,)
-        positions = np.arange(count) - (sizes.cumsum() - sizes).repeat(
-            sizes
-        )  # of each among those put at once
+        # Of each message among those of its `put`: (message,).
+        positions = np.arange(count) - (sizes.cumsum() - sizes).repeat(sizes)
         return Arrivals(arrived_at, substitute_ts_column + positions * _TIMESTAMP_STEP_S, arrived_monotonic)

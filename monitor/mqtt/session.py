@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -23,10 +23,11 @@ from monitor.mqtt.client import (
     build,
     connect,
 )
+from monitor.mqtt.inbound_request import to_inbound_request
 from monitor.mqtt.outbound_messages import OutboundMessages
 from monitor.mqtt.packet_parser import PublishPacket
 from monitor.mqtt.reconnect_delays import ReconnectDelays
-from monitor.mqtt.request_message import to_inbound_request
+from monitor.mqtt.session_options import Birth, SessionOptions
 from monitor.mqtt.subscriptions import Subscriptions
 from monitor.mqtt.takeover import is_newer_instance
 from monitor.mqtt.version_probe import probe_version
@@ -38,9 +39,6 @@ _log = logging.getLogger(__name__)
 _SESSION_TAKEN_OVER = 142  # reason code of a DISCONNECT in MQTT 5
 _UNDECODABLE_TOPIC = "\ufffd"  # matches no template, so the message is counted as unmatched
 
-Birth = tuple[str, bytes, MessageProperties]
-"""A message that is published after every connect: topic, payload, properties."""
-
 
 class Session:
     """An MQTT session that reconnects whenever its connection breaks.
@@ -49,17 +47,9 @@ class Session:
     ----------
     settings : the broker and how to log in.
     client_id : distinct for each client of the broker.
-    password : None if there is none.
-    listener : its methods are called on the network thread when something happens.
-    filters : topic filters to subscribe to after every connect.
-    previous_filters : filters of an earlier session with this client id; unsubscribed unless in `filters`.
-    births : published retained after every connect, once the broker has answered the subscriptions.
-    takeover_topic : topic of the birth that identifies this process among others with the same client id. Of
-        two processes that disconnect each other, the one that started earlier reads the other's birth there
-        and stops. "" for no such check.
-    request_filter : filter, ending in `/#`, of messages that are requests and not input; "" for none.
-    will : (topic, payload), published retained: by the broker when this client dies, by `stop` otherwise.
-    durable : whether the broker keeps the session, and messages for it, while this client is disconnected.
+    password : None where there is none.
+    listener : is told what happens.
+    options : subscriptions, births and will.
 
     Raises
     ------
@@ -72,14 +62,7 @@ class Session:
         client_id: str,
         password: str | None,
         listener: SessionListener,
-        *,
-        filters: Sequence[str] = (),
-        previous_filters: Sequence[str] = (),
-        births: Iterable[Birth] = (),
-        takeover_topic: str = "",
-        request_filter: str = "",
-        will: tuple[str, bytes] | None = None,
-        durable: bool = False,
+        options: SessionOptions = SessionOptions(),  # noqa: B008, it is frozen
     ) -> None:
         self._settings = settings
         self._client_id = client_id
@@ -87,13 +70,17 @@ class Session:
         self._password = password
         self._listener = listener
         self._subscriptions = Subscriptions(
-            filters, settings.qos, takeover_topic, request_filter, previous_filters
+            options.filters,
+            settings.qos,
+            options.takeover_topic,
+            options.request_filter,
+            options.previous_filters,
         )
-        self._births = tuple(births)
-        self._takeover_topic = takeover_topic
-        self._durable = durable
-        self._request_prefix = request_filter.removesuffix("#")
-        self._outbound = OutboundMessages(settings, will, listener.on_publish_failed)
+        self._births = options.births
+        self._takeover_topic = options.takeover_topic
+        self._durable = options.durable
+        self._request_prefix = options.request_filter.removesuffix("#")
+        self._outbound = OutboundMessages(settings, options.will, listener.on_publish_failed)
         self._reconnect_delays = ReconnectDelays()
         self._acknowledgements = Acknowledgements()
         self._wants_bulk = settings.bulk and settings.transport == "tcp"

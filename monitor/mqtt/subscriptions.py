@@ -97,9 +97,9 @@ class Subscriptions:
             _log.warning("%s; all else works", text)
 
 
-def _split_filters(filters: Sequence[str], max_packet_size: int) -> list[Sequence[str]]:
+def _split_filters(filters: Sequence[str], max_packet_size: int) -> list[tuple[str, ...]]:
     """Return the filters of one packet, or those of several if the broker does not take one of that size."""
     size = _PACKET_OVERHEAD + sum(_FILTER_OVERHEAD + len(text.encode()) for text in filters)
     if size > max_packet_size:
         return [(text,) for text in filters]
-    return [filters] if filters else []
+    return [tuple(filters)] if filters else []

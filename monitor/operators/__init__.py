@@ -1,1 +1,1 @@
-"""What operators ask for: acknowledge, mute, false alarm, reload."""
+"""The requests of operators: acknowledge, mute, false alarm, reload."""

@@ -1,17 +1,20 @@
-"""Where operators' requests are worked on, between two batches, and where their word holds alerts back."""
+"""Executes the requests of operators between two batches, and holds back the alerts of muted groups."""
 
 import logging
 import queue
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
 
 from monitor.core.times import format_iso
 from monitor.core.verdicts import AlertEvent, GroupStatus
-from monitor.groups.mutes import Mutes, matcher
+from monitor.groups.mutes import Mutes
 from monitor.groups.operator_changes import OperatorChanges
 from monitor.groups.state import GroupStates
-from monitor.operators.false_alarms import FalseAlarmFile
+from monitor.operators.false_alarms import FalseAlarmFile, append_in_background
+from monitor.operators.group_lookup import group_from_incident, require_group, require_matcher
 from monitor.operators.requests import (
     Acknowledge,
     FalseAlarm,
@@ -26,46 +29,79 @@ __all__ = ["OperatorCommands", "Respond"]
 
 _log = logging.getLogger(__name__)
 
-# Requests that wait for their turn or their answer.
+# Requests that wait for their execution or their answer.
 _MAX_PENDING = 50
-# Incidents that an answer names; it tells how many there are.
+# Incidents that an answer lists; it has their number beside them.
 _MAX_LISTED_INCIDENTS = 100
 
 Respond = Callable[[bytes], None]
 """Sends an answer."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """A false alarm whose window is being written."""
+
+    request: FalseAlarm
+    respond: Respond
+    group: str
+    event: AlertEvent
+    """The event that began the incident."""
+    file: FalseAlarmFile
+    result: "Future[bool]"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the window is written, or can't be."""
+        return self.result.done()
+
+
 class OperatorCommands:
-    """Does what operators ask for. All but `ask` belongs to the pipeline thread.
+    """Executes requests in their order. All but `submit` belongs to the pipeline thread.
+
+    While the window of a false alarm is written to its file, by a thread of its own, the requests behind it
+    wait: their results depend on it, and answers keep the order of the requests. Batches don't wait.
 
     Parameters
     ----------
-    groups : all that is known of each group.
+    groups : the state of the groups.
     mutes : whose alerts are held back.
-    false_alarms : takes their windows.
+    false_alarms : the file that the windows of false alarms are written to.
+    wake : is called, on another thread, when `process` has more to do.
     wall : returns seconds since the Unix epoch.
     """
 
     def __init__(
         self,
+        *,
         groups: GroupStates,
         mutes: Mutes,
         false_alarms: FalseAlarmFile,
+        wake: Callable[[], None] = lambda: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._groups = groups
         self.mutes = mutes
+        """Whose alerts are held back."""
         self.false_alarms = false_alarms
+        """The file that the windows of later false alarms are written to."""
+        self._wake = wake
         self._wall = wall
         self._request_log = RequestLog()
         self._requests: queue.SimpleQueue[tuple[Request, Respond]] = queue.SimpleQueue()
+        self._write: _Write | None = None
         self._responses: list[tuple[Respond, bytes]] = []
         self.pending_groups: dict[str, None] | None = None
-        """Groups whose change is to be permanent before it is answered; None where nobody waits."""
+        """Groups whose change must be stored before it is answered; None where no answer waits."""
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a request waits until a window is written."""
+        return self._write is not None
 
     def submit(self, request: Request, respond: Respond) -> bool:
-        """Take a request, from any thread, that is answered once it is done; False where too many wait."""
-        if self._requests.qsize() + len(self._responses) >= _MAX_PENDING:
+        """Accept a request, from any thread, to be answered later; return False where too many wait."""
+        if self._requests.qsize() + len(self._responses) + self.is_writing >= _MAX_PENDING:
             return False
         self._requests.put((request, respond))
         return True
@@ -73,59 +109,73 @@ class OperatorCommands:
     def process(
         self, events: Sequence[AlertEvent], statuses: Sequence[GroupStatus], now: float
     ) -> OperatorChanges:
-        """Take a batch's events and do what was asked.
+        """Filter a batch's events by the mutes, and execute the requests that wait.
 
         Parameters
         ----------
-        events : what the stages say.
-        statuses : those that changed on the board.
+        events : the alert events of the batch.
+        statuses : of the groups whose status changed.
         now : monotonic seconds.
         """
-        incidents = self._groups.incidents
+        groups = self._groups
         changes = OperatorChanges([])
         changes.mutes_changed = self.mutes.expire(self._wall())
-        if changes.mutes_changed or incidents.has_loaded_pending:
+        if changes.mutes_changed or groups.has_loaded_held_events:
             self._release_unmuted(changes)
-        changes.events += incidents.filter_events(events, self.mutes.is_muted) if events else []
-        while not self._requests.empty():
-            request, respond = self._requests.get()
-            try:
-                response = response_payload(request.transaction, result=self._execute(request, changes, now))
-            except RequestRejected as rejection:
-                response = response_payload(request.transaction, str(rejection))
-                self._request_log.log_rejected(request.name, str(rejection))
-            self._responses.append((respond, response))
+        changes.events += groups.filter_events(events, self.mutes.is_muted) if events else []
+        self._process_requests(changes, now)
         if self._responses:
             self.pending_groups = {**(self.pending_groups or {}), **dict.fromkeys(changes.changed_groups)}
-        # By its line, for with `every_window` an incident ends without an event.
+        # By the status, for with `every_window` an incident ends without an event.
         ended = [status.group for status in statuses if status.incident is None]
-        incidents.retire([*ended, *changes.changed_groups], self._groups.scoring.alerts.incident_id)
+        groups.retire_incidents([*ended, *changes.changed_groups])
         return changes
 
     def send_responses(self) -> None:
-        """Send the answers: what they tell of is permanent."""
+        """Send the answers: the changes that they report are stored."""
         for respond, response in self._responses:
             respond(response)
         self._responses.clear()
         self.pending_groups = None
 
+    def _process_requests(self, changes: OperatorChanges, now: float) -> None:
+        """Execute requests in their order, as far as none must wait until a window is written."""
+        if self._write is not None:
+            if not self._write.is_done:
+                return
+            write, self._write = self._write, None
+            self._answer(write.request, write.respond, lambda: self._end_false_alarm(write, changes, now))
+        while self._write is None and not self._requests.empty():
+            request, respond = self._requests.get()
+            if isinstance(request, FalseAlarm):
+                self._begin_false_alarm(request, respond, now)
+            else:
+                self._answer(request, respond, partial(self._execute, request, changes, now))
+
+    def _answer(self, request: Request, respond: Respond, execute: Callable[[], dict[str, object]]) -> None:
+        """Execute a request and keep its answer until the change is stored."""
+        try:
+            response = response_payload(request.transaction, result=execute())
+        except RequestRejected as rejection:
+            response = response_payload(request.transaction, str(rejection))
+            self._request_log.log_rejected(request.name, str(rejection))
+        self._responses.append((respond, response))
+
     def _execute(self, request: Request, changes: OperatorChanges, now: float) -> dict[str, object]:
-        """Do what is asked; return what the answer tells of it.
+        """Execute a request; return the contents of its answer.
 
         Raises
         ------
-        Refusal : it can't be done, and nothing changed.
+        RequestRejected : that is not possible, and nothing changed.
         """
         match request:
             case Silence(group=pattern, minutes=minutes) if minutes:
-                self._require_matcher(pattern, now)
+                require_matcher(self._groups, pattern, now)
                 return self._mute(pattern, minutes, changes)
             case Silence(group=pattern):
                 return self._unmute(pattern, changes)
             case Acknowledge():
                 return self._acknowledge(request, changes, now)
-            case FalseAlarm():
-                return self._record_false_alarm(request, changes, now)
         raise RequestRejected("this request is not worked on here")
 
     def _mute(self, pattern: str, minutes: float, changes: OperatorChanges) -> dict[str, object]:
@@ -147,23 +197,17 @@ class OperatorCommands:
         return {}
 
     def _acknowledge(self, request: Acknowledge, changes: OperatorChanges, now: float) -> dict[str, object]:
-        alerts, incidents = self._groups.scoring.alerts, self._groups.incidents
+        groups = self._groups
         if request.incident is not None:
-            names = [self._group_from_incident(request.incident, now)]
-            if alerts.incident_id(names[0]) != request.incident:
+            names = [group_from_incident(self._groups, request.incident, now)]
+            if groups.incident_id(names[0]) != request.incident:
                 raise RequestRejected(f"incident {request.incident!r} is not open")
         else:
-            matches = self._require_matcher(str(request.group), now)
-            names = [name for name in alerts.groups() if matches(name) and alerts.incident_id(name)]
+            matches = require_matcher(self._groups, str(request.group), now)
+            names = [name for name in groups.groups_with_incident() if matches(name)]
             if not names:
                 raise RequestRejected(f"{request.group!r} has no open incident")
-        acknowledged = []
-        for name in names:
-            acknowledged.append(alerts.acknowledge(name))
-            incident = incidents.get(name)
-            if incident is not None:
-                incident.acknowledged = True
-                incidents.put(incident)
+        acknowledged = [groups.acknowledge(name) for name in names]
         changes.changed_groups += names
         changes.groups_to_publish += names
         _log.info(
@@ -173,17 +217,31 @@ class OperatorCommands:
         )
         return {"count": len(acknowledged), "incidents": acknowledged[:_MAX_LISTED_INCIDENTS]}
 
-    def _record_false_alarm(
-        self, request: FalseAlarm, changes: OperatorChanges, now: float
-    ) -> dict[str, object]:
-        groups = self._groups
+    def _begin_false_alarm(self, request: FalseAlarm, respond: Respond, now: float) -> None:
+        """Begin to write the window of an incident; or keep the answer that it can't be."""
+        try:
+            group, event = self._find_incident(request, now)
+        except RequestRejected as rejection:
+            self._answer(request, respond, partial(_reject, rejection))
+            return
+        file = self.false_alarms
+        result = append_in_background(file, event, self._wake)
+        self._write = _Write(request, respond, group, event, file, result)
+
+    def _find_incident(self, request: FalseAlarm, now: float) -> tuple[str, AlertEvent]:
+        """Return group and first event of the incident that a request means.
+
+        Raises
+        ------
+        RequestRejected : there is none.
+        """
         name = (
-            self._group_from_incident(request.incident, now)
+            group_from_incident(self._groups, request.incident, now)
             if request.incident
-            else self._require_group(request.group, now)
+            else require_group(self._groups, request.group, now)
         )
         try:
-            incident = groups.last_incident(name)
+            incident = self._groups.last_incident(name)
         except ValueError as error:
             _log.error("%s; the request is refused", error)
             raise RequestRejected(str(error)) from error
@@ -194,49 +252,45 @@ class OperatorCommands:
             raise RequestRejected(
                 f"incident {request.incident!r} is not known any more; the latest is {event.id!r}"
             )
+        return name, event
+
+    def _end_false_alarm(self, write: _Write, changes: OperatorChanges, now: float) -> dict[str, object]:
+        """End the incident of a false alarm whose window is written, if it is still open.
+
+        Raises
+        ------
+        RequestRejected : the window could not be written; the incident stays open.
+        """
+        path = write.file.path
         try:
-            self.false_alarms.append(event)
+            write.result.result()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise RequestRejected(f"alerts.false_alarms: {self.false_alarms.path}: {reason}") from error
-        if groups.scoring.alerts.incident_id(name) == event.id:
+            raise RequestRejected(f"alerts.false_alarms: {path}: {reason}") from error
+        groups, name, event = self._groups, write.group, write.event
+        groups.load_evicted([name], now)  # it may have been evicted meanwhile
+        if groups.incident_id(name) == event.id:
             groups.reset_after_false_alarm(name)
             resolved_event = replace(
-                event, status="resolved", ended_at=groups.status.last_ts(name), repeat=0,
-                contributions=None, contributions_by_step=None, reason="",
-            )  # fmt: skip
-            changes.events += groups.incidents.filter_events([resolved_event], self.mutes.is_muted)
+                event,
+                status="resolved",
+                ended_at=groups.last_ts(name),
+                repeat=0,
+                contributions=None,
+                contributions_by_step=None,
+                reason="",
+            )
+            changes.events += groups.filter_events([resolved_event], self.mutes.is_muted)
         changes.changed_groups.append(name)
         changes.groups_to_publish.append(name)
-        _log.info("incident %r was a false alarm: its window is in %s", event.id, self.false_alarms.path)
+        _log.info("incident %r was a false alarm: its window is in %s", event.id, path)
         return {"incident": event.id}
 
-    def _group_from_incident(self, incident: str, now: float) -> str:
-        try:
-            return self._require_group(incident.rpartition(":")[0], now)
-        except RequestRejected:
-            raise RequestRejected(f"there is no incident {incident!r}") from None
-
-    def _require_group(self, name: str | None, now: float) -> str:
-        """Return a group's name, if there is such a group."""
-        group = name or ""
-        self._groups.load_evicted([group], now)
-        if group not in self._groups.status:
-            hint = "; expected one group's name, and no pattern" if {"*", "?"} & set(group) else ""
-            raise RequestRejected(f"there is no group {group!r}{hint}")
-        return group
-
-    def _require_matcher(self, pattern: str, now: float) -> Callable[[str], bool]:
-        """Return what says whether a group fits, if some group does."""
-        matches = matcher(pattern)
-        self._groups.load_evicted([pattern], now)
-        if not any(map(matches, self._groups.status.names())):
-            raise RequestRejected(f"there is no group {pattern!r}, and none that fits it")
-        return matches
-
     def _release_unmuted(self, changes: OperatorChanges) -> None:
-        released = self._groups.incidents.release(
-            self.mutes.is_muted, self._groups.scoring.alerts.incident_id
-        )
+        released = self._groups.release_events(self.mutes.is_muted)
         changes.events += released
         changes.changed_groups += [event.group for event in released]
+
+
+def _reject(rejection: RequestRejected) -> dict[str, object]:
+    raise rejection

@@ -1,16 +1,19 @@
-"""Windows that were called Faulty and weren't: a file of labelled windows to train with."""
+"""A file of windows that were called Faulty and were not, with the label Normal, to train with."""
 
 import csv
 import io
 import os
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from monitor.core.atomic_write import sync_to_disk
 from monitor.core.verdicts import AlertEvent
 
-__all__ = ["FalseAlarmFile"]
+__all__ = ["FalseAlarmFile", "append_in_background"]
 
 _NORMAL_LABEL = "1"
 
@@ -18,12 +21,12 @@ _NORMAL_LABEL = "1"
 class FalseAlarmFile:
     """Appends a row for each false alarm: incident, time, window flat with the oldest reading first, label.
 
-    An incident stands there percent-encoded, as in a URL, so that no group's name can break a row or be taken
-    for a formula.
+    The incident's id is percent-encoded, as in a URL, so that no group's name can break a row, or be taken
+    for a formula by a spreadsheet.
 
     Parameters
     ----------
-    path : of the file; made with the first row.
+    path : the file, which is created with the first row.
     features, steps : the shape of the windows.
     """
 
@@ -33,16 +36,18 @@ class FalseAlarmFile:
         self._header = _csv_row(["incident", "ts", *flat, "Label"])
 
     def append(self, event: AlertEvent) -> bool:
-        """Put an incident's window on the disk; return whether it wasn't there yet.
+        """Write an incident's window to the disk; return whether the file did not have it yet.
+
+        The file is read whole and synced, which takes from milliseconds to seconds, by disk and file size.
 
         Parameters
         ----------
-        event : the one that began the incident.
+        event : the first event of the incident.
 
         Raises
         ------
         OSError : the file can't be read or written, and is as it was.
-        ValueError : it has other columns.
+        ValueError : the file has other columns.
         """
         incident = quote(event.id, safe="/:")
         values = [value for step in event.window_values for value in step]
@@ -68,8 +73,31 @@ class FalseAlarmFile:
                     file.truncate(len(content))
                 raise
         if not content:
-            _sync_folder(self.path.parent)
+            sync_to_disk(self.path.parent)
         return True
+
+
+def append_in_background(
+    file: FalseAlarmFile, event: AlertEvent, on_done: Callable[[], None]
+) -> "Future[bool]":
+    """Call `file.append(event)` on a thread of its own; return its future result, or error.
+
+    Parameters
+    ----------
+    on_done : is called on that thread when the result is there.
+    """
+    result: Future[bool] = Future()
+
+    def append() -> None:
+        try:
+            result.set_result(file.append(event))
+        except BaseException as error:  # noqa: BLE001, raised where the result is read
+            result.set_exception(error)
+        on_done()
+
+    # A daemon thread: a disk that hangs must not keep the process alive.
+    threading.Thread(target=append, name="false alarm", daemon=True).start()
+    return result
 
 
 def _csv_row(cells: Iterable[object]) -> bytes:
@@ -79,9 +107,9 @@ def _csv_row(cells: Iterable[object]) -> bytes:
 
 
 def _complete_rows(content: bytes, comma_count: int) -> tuple[int, bytes]:
-    """Return how long the whole rows are, and what the last one of them lacks.
+    """Return the length in bytes of all complete rows, and the line end that the last one lacks.
 
-    A power cut may have left a part of a row; somebody's editor may have left a whole one without its end.
+    A power cut may have left a part of a row, an editor a complete row without its line end.
     """
     last = content.rpartition(b"\n")[2]
     if not last:
@@ -95,12 +123,3 @@ def _write(file: io.FileIO, data: bytes) -> None:
     if file.write(data) != len(data):
         raise OSError("no room for the row")
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """See that the name of a new file outlives a power cut too."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

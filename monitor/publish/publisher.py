@@ -1,8 +1,9 @@
-"""Puts into messages what is to be said of groups, and says it again before the broker forgets it."""
+"""Encodes alerts and states as messages, and publishes states again before they expire at the broker."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 from monitor.bundle.manifest import Manifest
 from monitor.core.messages import OutboundMessage
@@ -14,75 +15,106 @@ from monitor.publish.home_assistant import Discovery
 from monitor.publish.message_properties import STATE_EXPIRY_S
 from monitor.publish.payloads import alert_payload, muted_payload, state_payload
 
-__all__ = ["Publisher"]
+__all__ = ["Publisher", "RepublishSignals"]
 
-# How often all states are said again, in seconds: two attempts may fail before the broker forgets them.
+# Seconds between two publications of all states: two may fail before the states expire at the broker.
 _REPUBLISH_INTERVAL_S = STATE_EXPIRY_S / 3
-# So many groups at once, and so many seconds from one portion to the next: 100,000 take four minutes.
+# Groups published again at a time, and seconds between two such portions: 100,000 groups take four minutes.
 _REPUBLISH_BATCH_SIZE = 200
 _REPUBLISH_PAUSE_S = 0.5
 
 
-class Publisher:
-    """Says what came of a turn.
+@dataclass(frozen=True, slots=True)
+class RepublishSignals:
+    """Set by the connections, on their threads, and cleared by the publisher."""
 
-    Of a state only the newest counts. So it is put into words when it can be published, and until then all
-    that is kept is whose it is: when 100,000 groups change theirs at once, that costs little.
+    retained_lost: threading.Event = field(default_factory=threading.Event)
+    """The broker may have lost the messages that it retained: all states are published again."""
+    home_assistant_restarted: threading.Event = field(default_factory=threading.Event)
+    """Home Assistant started: all groups are announced again."""
+
+    def request_states(self) -> None:
+        """Have all states published again."""
+        self.retained_lost.set()
+
+    def request_announcements(self) -> None:
+        """Have all groups announced again."""
+        self.home_assistant_restarted.set()
+
+    def take_states_request(self) -> bool:
+        """Return whether all states are to be published again, and clear that."""
+        return _take(self.retained_lost)
+
+    def take_announcements_request(self) -> bool:
+        """Return whether all groups are to be announced again, and clear that."""
+        return _take(self.home_assistant_restarted)
+
+
+def _take(event: threading.Event) -> bool:
+    if not event.is_set():
+        return False
+    event.clear()
+    return True
+
+
+class Publisher:
+    """Encodes the messages of each batch.
+
+    Only the newest state of a group counts. So a state is encoded when it can be published, and until then
+    only the name of its group is kept: that costs little when 100,000 groups change their state at once.
 
     Parameters
     ----------
-    groups : all that is known of each group.
+    groups : the state of the groups.
     mutes : whose alerts are held back.
     manifest : of the bundle in use.
-    discovery : makes groups known to Home Assistant; None where nobody asked for that.
-    retained_lost : is set when the broker may have lost what it retained: all states are said anew.
-    home_assistant_restarted : is set when Home Assistant begins: all groups are announced anew.
+    discovery : announces groups to Home Assistant; None where that is off.
+    signals : ask for all states, or all announcements, again.
     now : monotonic seconds.
     """
 
     def __init__(
         self,
+        *,
         groups: GroupStates,
         mutes: Mutes,
         manifest: Manifest,
         discovery: Discovery | None,
-        retained_lost: threading.Event,
-        home_assistant_restarted: threading.Event,
+        signals: RepublishSignals,
         now: float,
     ) -> None:
         self._groups = groups
         self._mutes = mutes
         self._discovery = discovery
-        self._retained_lost = retained_lost
-        self._home_assistant_restarted = home_assistant_restarted
+        self._signals = signals
         self.manifest = manifest
-        # These are cleared once they are empty: else what all groups were in keeps 60 bytes for each of them.
-        self._pending_states: OrderedDict[str, None] = OrderedDict()  # groups whose state is to be said
-        self._pending_announcements: OrderedDict[str, None] = OrderedDict()  # groups that are to be announced
-        # Groups that are to be said again. At first all: what the broker was still to be told when the
-        # process before ended is kept nowhere.
-        self._republish_queue = OrderedDict.fromkeys(groups.status.names())
-        self._final_messages: list[OutboundMessage] = []  # last words of groups that are gone
+        """Of the bundle in use."""
+        # `clear` is called on these once they are empty: a dict that held all groups keeps 60 bytes for each.
+        self._pending_states: OrderedDict[str, None] = OrderedDict()  # groups whose state is to be published
+        self._pending_announcements: OrderedDict[str, None] = OrderedDict()  # groups to be announced
+        # Groups to be published again. At first all: which states the process before had not published yet
+        # is stored nowhere.
+        self._republish_queue = OrderedDict.fromkeys(groups.names())
+        self._final_messages: list[OutboundMessage] = []  # of groups that are evicted
         self._next_republish_at = now + _REPUBLISH_INTERVAL_S
         self._next_batch_at = now
 
     def messages(
         self, changes: OperatorChanges, statuses: Sequence[GroupStatus], now: float
     ) -> list[OutboundMessage]:
-        """Return what each is to hear of a turn, once and surely; take note of the states to be said.
+        """Return the messages that must be stored before they are published; note the states to publish.
 
         Parameters
         ----------
-        changes : what the desk let through or changed.
+        changes : alert events to publish, and whether mutes changed.
         statuses : of the groups whose state changed.
         now : monotonic seconds.
         """
         mutes_changed = changes.mutes_changed
         self._pending_states.update((status.group, None) for status in statuses)
-        if self._retained_lost.is_set():
-            self._retained_lost.clear()
-            self._home_assistant_restarted.set()
-            self._pending_states.update(dict.fromkeys(self._groups.status.names()))
+        if self._signals.take_states_request():
+            self._signals.request_announcements()
+            self._pending_states.update(dict.fromkeys(self._groups.names()))
             self._republish_queue.clear()
             mutes_changed = True
         messages, self._final_messages = self._final_messages, []
@@ -94,23 +126,23 @@ class Publisher:
         return messages
 
     def state_messages(self) -> Iterator[OutboundMessage]:
-        """Yield what is to be said of groups, as it is by then, as long as somebody can publish it."""
-        status = self._groups.status
+        """Yield states, then announcements; each is encoded when it is asked for, so it is the newest."""
+        groups = self._groups
         while self._pending_states:
             name, _ = self._pending_states.popitem(last=False)
-            if name in status:
+            if name in groups:
                 yield self._state_message(name)
         self._pending_states.clear()
         if self._discovery is None:
             return
         while self._pending_announcements:
             name, _ = self._pending_announcements.popitem(last=False)
-            if name in status:
+            if name in groups:
                 yield self._discovery.announce(name)
         self._pending_announcements.clear()
 
     def add_final_messages(self, groups: Iterable[str]) -> None:
-        """Take the last words of groups that are about to be set aside."""
+        """Encode the last messages of groups that are about to be evicted."""
         for name in groups:
             if name in self._pending_states or name in self._republish_queue:
                 self._pending_states.pop(name, None)
@@ -124,33 +156,30 @@ class Publisher:
         return OutboundMessage(f"alerts/{event.group}", payload, retain=False, bundle_id=self.manifest.id)
 
     def _state_message(self, group: str) -> OutboundMessage:
-        (status,) = self._groups.status.statuses([group])
-        acknowledged = self._groups.incidents.is_acknowledged(status.incident, group)
+        (status,) = self._groups.statuses([group])
+        acknowledged = self._groups.is_acknowledged(status.incident, group)
         payload = state_payload(status, acknowledged=acknowledged)
         return OutboundMessage(f"state/{group}", payload, retain=True, bundle_id=self.manifest.id)
 
     def _queue_announcements(self) -> None:
-        """See that groups that came are announced."""
-        status = self._groups.status
-        new_groups, status.new_groups = status.new_groups, []
+        """Have new groups announced, and all where Home Assistant restarted."""
+        groups = self._groups
+        new_groups = groups.take_new_groups()
         if self._discovery is None:
             return
         self._republish_queue.update(dict.fromkeys(new_groups))
-        if len(self._republish_queue) > 2 * len(
-            status
-        ):  # under more groups than max_groups some are gone again
-            self._republish_queue = OrderedDict(
-                (name, None) for name in self._republish_queue if name in status
-            )
-        if self._home_assistant_restarted.is_set():
-            self._home_assistant_restarted.clear()
-            self._republish_queue = OrderedDict.fromkeys(status.names())
+        # With more groups than max_groups some have been evicted again.
+        if len(self._republish_queue) > 2 * len(groups):
+            known = (name for name in self._republish_queue if name in groups)
+            self._republish_queue = OrderedDict.fromkeys(known)
+        if self._signals.take_announcements_request():
+            self._republish_queue = OrderedDict.fromkeys(groups.names())
 
     def _queue_republish(self, now: float) -> None:
-        """See that the groups whose turn it is are said again."""
+        """Have the next portion of groups published again, where one is due."""
         if now >= self._next_republish_at:
             self._next_republish_at = now + _REPUBLISH_INTERVAL_S
-            self._republish_queue = OrderedDict.fromkeys(self._groups.status.names())
+            self._republish_queue = OrderedDict.fromkeys(self._groups.names())
         if not self._republish_queue or now < self._next_batch_at:
             return
         self._next_batch_at = now + _REPUBLISH_PAUSE_S

@@ -1,1 +1,1 @@
-"""Recordings: files with one reading a row."""
+"""Recordings: files with one reading per row."""

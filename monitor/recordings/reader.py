@@ -1,21 +1,39 @@
-"""Reads recordings: readings in a file, one a row, CSV or Parquet."""
+"""Reads recordings: CSV or Parquet files with one reading per row."""
 
 import csv
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from monitor.core.errors import RecordingError
-from monitor.core.readings import is_readable
-from monitor.core.times import parse_ts
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["Recording", "RecordingRow"]
+from monitor.core.arrays import FloatArray
+from monitor.core.errors import RecordingError
+from monitor.recordings.cells import (
+    EXPECTED_GROUP,
+    EXPECTED_LABEL,
+    EXPECTED_TS,
+    EXPECTED_VALUE,
+    FAULTY_LABEL,
+    describe_cell,
+    is_empty,
+    parse_groups,
+    parse_labels,
+    parse_times,
+    parse_values,
+)
+
+__all__ = ["Recording", "RecordingBlock", "RecordingRow"]
 
 _REQUIRED_COLUMNS = ("ts", "group")
-# The columns that say something about a reading and are not part of it.
+# The columns that describe a reading and are not among its values.
 _ANNOTATION_COLUMNS = {"label", "kind", "event"}
-_FAULTY_LABEL = -1
+_OTHER_DELIMITERS = ";\t|"
+_ROWS_PER_BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +42,78 @@ class RecordingRow:
 
     ts_text: str
     ts: float | None
-    """Seconds since the Unix epoch; None where the file has none that can be read."""
+    """Seconds since the Unix epoch; None where the cell is not a time."""
     group: str
     values: list[float | None]
-    """The features in the recording's order; None where the file has no usable number."""
+    """The features in the requested order; None where the cell is not a usable number."""
     is_faulty: bool
-    """The label says so."""
+    """Whether the label says so."""
     problem: str
-    """What keeps it from being judged, with its row; "" if nothing does."""
+    """Why the reading can't be judged: its row, column, cell, and what was expected; "" if it can."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingBlock:
+    """Consecutive readings of a recording, in columns."""
+
+    first_row: int
+    """The number of the first reading's row, counted from 1 without the header."""
+    cells: dict[str, Sequence[Any]]
+    """Column -> its cells as the file has them: text in CSV, values in Parquet. In the file's order."""
+    features: Sequence[str]
+    """The columns that `values` holds, in that order."""
+    ts: FloatArray
+    """Event times, seconds since the Unix epoch; NaN where the cell is not a time: (reading,)."""
+    groups: list[str]
+    """Names of the groups; "" where the cell is empty: (reading,)."""
+    values: FloatArray
+    """NaN where the cell is empty or not a usable number: (reading, feature)."""
+    labels: NDArray[np.int8]
+    """1 Normal, -1 Faulty, 0 where the cell is neither or there is no column `label`: (reading,)."""
+
+    def find_incomplete(self) -> NDArray[np.intp]:
+        """Return the indices of the readings that can't be judged: (incomplete reading,)."""
+        return np.flatnonzero(self._has_no_time_or_group() | np.isnan(self.values).any(axis=1))
+
+    def find_invalid(self) -> NDArray[np.intp]:
+        """Return the indices of the readings with a cell that its column can't hold: (invalid reading,).
+
+        An empty cell of a feature is valid: a missing value.
+        """
+        is_invalid = self._has_no_time_or_group()
+        if "label" in self.cells:
+            is_invalid |= self.labels == 0
+        for index, feature in zip(*np.nonzero(np.isnan(self.values)), strict=True):
+            is_invalid[index] |= not is_empty(self.cells[self.features[feature]][index])
+        return np.flatnonzero(is_invalid)
+
+    def describe_problem(self, index: int, *, ignore_empty: bool = False) -> str:
+        """Describe the first problem of an incomplete or invalid reading: row, column, cell, rule.
+
+        Parameters
+        ----------
+        ignore_empty : whether to skip the empty cells of features, for a reading of `find_invalid`. Otherwise
+            they come after cells that are no numbers.
+        """
+        unusable = [
+            name
+            for name, is_unusable in zip(self.features, np.isnan(self.values[index]).tolist(), strict=True)
+            if is_unusable
+        ]
+        empty = [name for name in unusable if is_empty(self.cells[name][index])]
+        invalid = [name for name in unusable if name not in empty]
+        if np.isnan(self.ts[index]):
+            column, expected = "ts", EXPECTED_TS
+        elif not self.groups[index]:
+            column, expected = "group", EXPECTED_GROUP
+        elif invalid or (empty and not ignore_empty):
+            column, expected = (invalid or empty)[0], EXPECTED_VALUE
+        else:
+            column, expected = "label", EXPECTED_LABEL
+        return describe_cell(self.first_row + index, column, self.cells[column][index], expected)
+
+    def _has_no_time_or_group(self) -> NDArray[np.bool_]:
+        return np.isnan(self.ts) | np.array([not group for group in self.groups], dtype=np.bool_)
 
 
 class Recording:
@@ -39,25 +121,27 @@ class Recording:
 
     Parameters
     ----------
-    path : a `.csv` or `.parquet` file.
+    path : a Parquet file if its name ends in `.parquet`, else a CSV file.
 
     Raises
     ------
-    RecordingError : the file can't be read, or has not the columns of a recording.
+    RecordingError : the file can't be read, or lacks the column `ts` or `group`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        columns = next(self._read_lines(), [])
-        missing = [name for name in _REQUIRED_COLUMNS if name not in columns]
+        self._columns = next(self._read_lines(), [])
+        missing = [name for name in _REQUIRED_COLUMNS if name not in self._columns]
         if missing:
             raise RecordingError(
                 f"{path}: has no column {missing[0]!r}, expected ts,group,<features>[,label]"
+                f"{_describe_delimiter(self._columns)}"
             )
-        self._columns = columns
-        self.features = [name for name in columns if name not in _ANNOTATION_COLUMNS | set(_REQUIRED_COLUMNS)]
+        self.features = [
+            name for name in self._columns if name not in _ANNOTATION_COLUMNS | set(_REQUIRED_COLUMNS)
+        ]
 
-    def rows(self, features: list[str] | None = None) -> Iterator[RecordingRow]:
+    def rows(self, features: Sequence[str] | None = None) -> Iterator[RecordingRow]:
         """Yield each reading in the file's order.
 
         Parameters
@@ -66,52 +150,90 @@ class Recording:
 
         Raises
         ------
-        RecordingError : a feature has no column, or a row has another number of cells than the header.
+        RecordingError : see `blocks`.
         """
-        columns = self._columns
-        missing = [name for name in features or [] if name not in columns]
+        for block in self.blocks(features):
+            incomplete = set(block.find_incomplete().tolist())
+            columns = zip(
+                block.cells["ts"],
+                block.ts.tolist(),
+                block.groups,
+                block.values.tolist(),
+                (block.labels == FAULTY_LABEL).tolist(),
+                strict=True,
+            )
+            for index, (cell, ts, group, values, is_faulty) in enumerate(columns):
+                if index in incomplete:
+                    yield RecordingRow(
+                        ts_text=str(cell),
+                        ts=_nan_to_none(ts),
+                        group=group,
+                        values=[_nan_to_none(value) for value in values],
+                        is_faulty=is_faulty,
+                        problem=block.describe_problem(index),
+                    )
+                else:
+                    yield RecordingRow(str(cell), ts, group, values, is_faulty, problem="")
+
+    def read(self, features: Sequence[str] | None = None) -> RecordingBlock:
+        """Return all readings as one block; see `blocks`."""
+        (block,) = self.blocks(features, rows_per_block=None)
+        return block
+
+    def blocks(
+        self, features: Sequence[str] | None = None, rows_per_block: int | None = _ROWS_PER_BLOCK
+    ) -> Iterator[RecordingBlock]:
+        """Yield the readings in the file's order, many at a time.
+
+        Parameters
+        ----------
+        features : which values, in this order; all of them by default.
+        rows_per_block : None for all rows in one block.
+
+        Raises
+        ------
+        RecordingError : a feature has no column or several, a row has another number of cells than the
+            header, the file has no readings, or it can't be read to its end.
+        """
+        features = self.features if features is None else features
+        missing = [name for name in features if name not in self._columns]
         if missing:
-            raise RecordingError(f"{self.path}: has no column {missing[0]!r}, which the bundle's model needs")
-        value_columns = [columns.index(name) for name in features or self.features]
-        ts_column, group_column = columns.index("ts"), columns.index("group")
-        label_column = columns.index("label") if "label" in columns else None
+            raise RecordingError(
+                f"{self.path}: has no column {missing[0]!r}, which the bundle's model needs; "
+                f"expected ts,group,{','.join(features)}[,label]"
+            )
+        used = [*_REQUIRED_COLUMNS, "label", *features]
+        repeated = [name for name in used if self._columns.count(name) > 1]
+        if repeated:
+            raise RecordingError(f"{self.path}: has more than one column {repeated[0]!r}")
         lines = self._read_lines()
         next(lines)
-        for number, cells in enumerate(lines, start=1):
-            if len(cells) != len(columns):
-                raise RecordingError(
-                    f"{self.path}: row {number} has {len(cells)} cells, expected {len(columns)}"
-                )
-            seconds = _parse_ts_cell(cells[ts_column])
-            values = [_parse_value(cells[value_column]) for value_column in value_columns]
-            invalid_columns = (
-                [ts_column]
-                if seconds is None
-                else [
-                    value_column
-                    for value_column, value in zip(value_columns, values, strict=True)
-                    if value is None
-                ]
+        first_row = 1
+        while rows := list(islice(lines, rows_per_block)):
+            self._check_widths(rows, first_row)
+            yield _parse_block(
+                dict(zip(self._columns, zip(*rows, strict=True), strict=True)), first_row, features
             )
-            yield RecordingRow(
-                ts_text=str(cells[ts_column]),
-                ts=seconds,
-                group=str(cells[group_column]),
-                values=values,
-                is_faulty=label_column is not None and _parse_value(cells[label_column]) == _FAULTY_LABEL,
-                problem=f"row {number}: {columns[invalid_columns[0]]} is {cells[invalid_columns[0]]!r}"
-                if invalid_columns
-                else "",
-            )
+            first_row += len(rows)
+        if first_row == 1:
+            raise RecordingError(f"{self.path}: has no readings, only a header")
 
-    def _read_lines(self) -> Iterator[list[Any]]:
+    def _check_widths(self, rows: Iterable[Sequence[Any]], first_row: int) -> None:
+        expected = len(self._columns)
+        for number, cells in enumerate(rows, start=first_row):
+            if len(cells) != expected:
+                raise RecordingError(f"{self.path}: row {number} has {len(cells)} cells, expected {expected}")
+
+    def _read_lines(self) -> Iterator[Sequence[Any]]:
         """Yield the header, then each row's cells."""
         try:
-            if self.path.suffix == ".parquet":
+            if self.path.suffix.lower() == ".parquet":
                 yield from _read_parquet(self.path)
             else:
-                with self.path.open(newline="", encoding="utf-8-sig") as file:  # Excel writes a mark first
-                    yield from filter(None, csv.reader(file))  # a blank line is no reading
+                with self.path.open(
+                    newline="", encoding="utf-8-sig"
+                ) as file:  # Excel writes a byte order mark
+                    yield from filter(None, csv.reader(file))  # blank lines are no readings
         except OSError as error:
             raise RecordingError(
                 f"{self.path}: can't be read: {error.strerror or error}; expected a CSV or Parquet file"
@@ -120,9 +242,23 @@ class Recording:
             raise RecordingError(f"{self.path}: is no CSV file: {error}") from error
 
 
-def _read_parquet(path: Path) -> Iterator[list[Any]]:
+def _parse_block(cells: dict[str, Sequence[Any]], first_row: int, features: Sequence[str]) -> RecordingBlock:
+    readings = len(cells["ts"])
+    columns = [parse_values(cells[name]) for name in features]
+    return RecordingBlock(
+        first_row=first_row,
+        cells=cells,
+        features=features,
+        ts=parse_times(cells["ts"]),
+        groups=parse_groups(cells["group"]),
+        values=np.column_stack(columns) if columns else np.empty((readings, 0)),
+        labels=parse_labels(cells["label"]) if "label" in cells else np.zeros(readings, dtype=np.int8),
+    )
+
+
+def _read_parquet(path: Path) -> Iterator[Sequence[Any]]:
     try:
-        import pyarrow as pa  # noqa: PLC0415, 100 MB that a monitor seldom needs
+        import pyarrow as pa  # noqa: PLC0415 - 100 MB of memory, for Parquet alone
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError:
         raise RecordingError(f"{path}: Parquet needs pyarrow: install sensor-monitor[training]") from None
@@ -130,27 +266,26 @@ def _read_parquet(path: Path) -> Iterator[list[Any]]:
         file = parquet.ParquetFile(path)
         yield list(file.schema_arrow.names)
         for batch in file.iter_batches():
-            yield from (list(cells) for cells in zip(*(column.to_pylist() for column in batch), strict=True))
-    except pa.ArrowInvalid as error:
+            yield from zip(*(_to_cells(column) for column in batch), strict=True)
+    except pa.ArrowException as error:
         raise RecordingError(f"{path}: is no Parquet file: {error}") from error
 
 
-def _parse_value(cell: Any) -> float | None:
-    """Return a cell as a value that the decode stage would let through, else None."""
-    try:
-        value = float(cell)
-    except (TypeError, ValueError):
-        return None
-    return value if is_readable(value) else None
+def _to_cells(column: Any) -> list[Any]:
+    """Return an Arrow array's values as Python objects, times to the microsecond: datetime has no more."""
+    import pyarrow as pa  # noqa: PLC0415
+
+    if pa.types.is_timestamp(column.type):
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    cells: list[Any] = column.to_pylist()
+    return cells
 
 
-def _parse_ts_cell(cell: Any) -> float | None:
-    """Return a cell of `ts` as seconds; in a CSV every number stands without quotes' meaning."""
-    try:
-        return parse_ts(float(cell))
-    except (TypeError, ValueError):
-        pass
-    try:
-        return parse_ts(str(cell))
-    except ValueError:
-        return None
+def _describe_delimiter(columns: Sequence[str]) -> str:
+    """Say which other delimiter a header has, if all of it was taken for one column."""
+    found = [mark for mark in _OTHER_DELIMITERS if len(columns) == 1 and mark in columns[0]]
+    return f"; the columns are separated by {found[0]!r} instead of ','" if found else ""
+
+
+def _nan_to_none(value: float) -> float | None:
+    return None if math.isnan(value) else value

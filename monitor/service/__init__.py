@@ -1,1 +1,1 @@
-"""The daemon: building its parts, their life, and the loop that judges."""
+"""The daemon: its builder, its lifecycle and the pipeline that judges."""

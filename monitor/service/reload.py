@@ -1,30 +1,156 @@
-"""What a running daemon can change over to, and what needs a restart."""
+"""Reloads bundle and settings while the daemon runs, as far as that is possible without a restart."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from monitor import bundle
 from monitor.bundle import Bundle, default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
-from monitor.core.errors import ConfigurationError
+from monitor.core.errors import ConfigurationError, InvalidInputError, OperationError
+from monitor.operators.false_alarms import FalseAlarmFile
+from monitor.service.connections import Connections
+from monitor.service.pipeline import Pipeline, Replacement
+from monitor.service.pipeline_thread import HANG_TIMEOUT_S
+from monitor.service.process_control import ProcessControl
+from monitor.service.settings_to_stages import build_timed_scoring
+from monitor.telemetry.metrics import Metrics
 
-__all__ = ["load"]
+__all__ = ["Reloader", "RunningConfig", "load_bundle"]
 
-# The rest decides what the parts are built of, and they are built once.
+_log = logging.getLogger(__name__)
+
+# All other settings decide which parts are built and how, and they are built once.
 _RELOADABLE_SECTIONS = {"bundle", "windows", "alerts"}
 _RELOADABLE_MQTT_FIELDS = {"host", "port"}
 
 
-def load(old: Settings, new: Settings, running: Manifest) -> Bundle:
-    """Load the bundle that changed settings name.
+@dataclass(slots=True)
+class RunningConfig:
+    """Settings and bundle in use. A reload assigns both; other threads read them."""
+
+    settings: Settings
+    manifest: Manifest
+    """Of the bundle."""
+
+
+class _UnfinishedError(OperationError):
+    """The pipeline has begun to take over and did not finish in time."""
+
+
+class Reloader:
+    """Loads bundle and settings anew and hands them to the parts in use.
+
+    Parameters
+    ----------
+    read_settings : returns the settings as they are now.
+    running : the settings and bundle in use.
+    pipeline : takes over other stages between two batches.
+    connections : publish which bundle is in use, and go to another broker.
+    metrics : counts reloads and names the bundle.
+    process : tells the service manager.
+    timeout_s : seconds within which the pipeline must take over.
+    """
+
+    def __init__(
+        self,
+        *,
+        read_settings: Callable[[], Settings],
+        running: RunningConfig,
+        pipeline: Pipeline,
+        connections: Connections,
+        metrics: Metrics,
+        process: ProcessControl,
+        timeout_s: float = HANG_TIMEOUT_S,
+    ) -> None:
+        self._read_settings = read_settings
+        self._running = running
+        self._pipeline = pipeline
+        self._connections = connections
+        self._metrics = metrics
+        self._process = process
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+
+    def reload(self) -> str:
+        """Continue with bundle and settings as they are now; return "", or why that is not possible.
+
+        Where it is not possible nothing changes, except that a pipeline which has begun to take over finishes
+        that; the text says so.
+        """
+        with self._lock:
+            self._process.notify_reloading()
+            try:
+                settings = self._read_settings()
+                loaded = load_bundle(self._running.settings, settings, self._running.manifest)
+                self._apply(settings, loaded)
+            except (InvalidInputError, OperationError) as error:
+                is_unfinished = isinstance(error, _UnfinishedError)
+                result = "reload not finished" if is_unfinished else "reload refused, all stays as it was"
+                _log.error("%s: %s", result, error)
+                self._metrics.reloads_by_result["refused"].inc()
+                return str(error)
+            finally:
+                self._process.notify_ready()
+            self._metrics.reloads_by_result["done"].inc()
+            return ""
+
+    def _apply(self, settings: Settings, loaded: Bundle) -> None:
+        manifest = loaded.manifest
+        scoring = build_timed_scoring(loaded, settings, self._metrics)
+        false_alarms = FalseAlarmFile(settings.alerts.false_alarms, manifest.feature_names, manifest.steps)
+        self._take_over(Replacement(scoring, manifest, settings.windows.stale_after, false_alarms))
+        self._running.settings, self._running.manifest = settings, manifest
+        self._metrics.set_bundle(manifest)
+        self._metrics.watch_drift(lambda: scoring.drift)
+        self._connections.reconfigure(settings, manifest)
+        folder = default_bundle.choose_folder(settings.bundle)
+        _log.info("reloaded: bundle %s from %s", manifest.id, folder)
+
+    def _take_over(self, replacement: Replacement) -> None:
+        """Wait until the pipeline uses the replacement.
+
+        Raises
+        ------
+        OperationError : it didn't begin in time, and the replacement is withdrawn.
+        _UnfinishedError : it has begun, and is not done in twice the time.
+        """
+        self._pipeline.replace(replacement)
+        self._connections.wake()
+        if replacement.done.wait(self._timeout_s):
+            return
+        if replacement.claim():
+            raise OperationError(
+                f"the pipeline did not take over within {self._timeout_s:g} s, so the reload is withdrawn: "
+                "bundle and settings in use stay as they were; expected a pipeline that is not held up"
+            )
+        if not replacement.done.wait(self._timeout_s):
+            raise _UnfinishedError(
+                f"the pipeline has begun to take over and is not done within {2 * self._timeout_s:g} s: once "
+                "it is, it judges by the new bundle and settings, and until another reload succeeds `info`, "
+                "metrics and page name the former ones"
+            )
+
+
+def load_bundle(old: Settings, new: Settings, running: Manifest) -> Bundle:
+    """Return the bundle that new settings name.
+
+    Parameters
+    ----------
+    old, new : the settings in use and those to change to.
+    running : the manifest of the bundle in use.
 
     Raises
     ------
-    UnusableError : they change what can't change while the daemon runs, or the bundle can't be used.
+    InvalidInputError : a changed setting needs a restart, or the bundle can't be used.
     """
     unreloadable = [f"{section}.{name}" for section, name in _unreloadable_changes(old, new)]
     if unreloadable:
         raise ConfigurationError(
-            f"{', '.join(unreloadable)} changed; expected a restart for that: a reload takes bundle, windows, "
-            "alerts, mqtt.host and mqtt.port"
+            f"{', '.join(unreloadable)} changed; expected a restart for that: a reload takes bundle, "
+            "windows, alerts, mqtt.host and mqtt.port"
         )
     folder = default_bundle.choose_folder(new.bundle)
     loaded = bundle.load(folder)
@@ -34,14 +160,14 @@ def load(old: Settings, new: Settings, running: Manifest) -> Bundle:
     ):
         if new_value != running_value:
             raise ConfigurationError(
-                f"bundle {folder}: its {attribute} are {new_value}, and the running one's {running_value}; expected the "
-                "same, or a restart"
+                f"bundle {folder}: its {attribute} are {new_value}, and the running one's {running_value}; "
+                "expected the same, or a restart"
             )
     return loaded
 
 
 def _unreloadable_changes(old: Settings, new: Settings) -> list[tuple[str, str]]:
-    """Return section and name of each setting that changed and can't."""
+    """Return section and name of each setting that changed and needs a restart."""
     changes = []
     for section in type(old).model_fields:
         if section in _RELOADABLE_SECTIONS:

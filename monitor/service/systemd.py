@@ -1,4 +1,4 @@
-"""What systemd hears of the process: the sd_notify protocol, a datagram to the socket it names.
+"""The sd_notify protocol: datagrams with the state of the process, to the socket that systemd names.
 
 See sd_notify(3). Without NOTIFY_SOCKET, as from a terminal, nothing is sent.
 """
@@ -13,11 +13,11 @@ __all__ = ["Systemd"]
 
 
 class Systemd:
-    """The service manager, if there is one.
+    """Notifies the service manager, if there is one.
 
     Parameters
     ----------
-    environment : where NOTIFY_SOCKET and WATCHDOG_USEC stand.
+    environment : has NOTIFY_SOCKET and WATCHDOG_USEC.
     monotonic : returns monotonic seconds.
     """
 
@@ -30,36 +30,36 @@ class Systemd:
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address else None
-        # Twice in the time that systemd allows.
+        # Two messages within the time that systemd allows.
         self._watchdog_interval_s = int(environment.get("WATCHDOG_USEC", "0")) / 2e6
         self._next_watchdog_at = 0.0
 
     def notify_ready(self) -> None:
-        """Say that the service works, after a start or a reload."""
+        """Notify that the service works, after a start or a reload."""
         self._send("READY=1")
 
     def notify_reloading(self) -> None:
-        """Say that a reload began; `ready` ends it."""
+        """Notify that a reload began; `notify_ready` ends it."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def notify_stopping(self) -> None:
-        """Say that the end has begun."""
+        """Notify that the stop began."""
         self._send("STOPPING=1")
 
     def feed_watchdog(self) -> None:
-        """Feed the watchdog, as often as it needs and not each time."""
+        """Reset the watchdog; only the calls that it needs send a message."""
         now = self._monotonic()
         if self._watchdog_interval_s and now >= self._next_watchdog_at:
             self._next_watchdog_at = now + self._watchdog_interval_s
             self._send("WATCHDOG=1")
 
     def close(self) -> None:
-        """Say nothing more."""
+        """Close the socket; later notifications are not sent."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def _send(self, text: str) -> None:
         if self._socket is not None:
-            with suppress(OSError):  # a manager that doesn't listen is no reason to stop judging
+            with suppress(OSError):  # a manager that doesn't read is no reason to stop judging
                 self._socket.sendto(text.encode(), self._address)

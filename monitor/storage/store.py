@@ -13,8 +13,8 @@ from monitor.storage.wal_sync import WalSync
 
 __all__ = ["SCHEMA_VERSION", "Store", "is_foreign"]
 
-SCHEMA_VERSION = 5
-"""Version of the tables and of the encoding of their values; stored as the file's `user_version`."""
+SCHEMA_VERSION = 6
+"""Version of the tables and of what the values in them hold, in the file's `user_version`."""
 
 # groups.heard: when the row was last written, Unix seconds; the groups with the smallest are deleted first.
 # An open incident is part of the group's value; each group's last ended incident is in the table `incidents`.

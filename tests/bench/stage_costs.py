@@ -22,11 +22,18 @@ from monitor.bundle.model_input import build_transform
 from monitor.config.settings import AlertSettings, Settings, StoreSettings
 from monitor.core.arrays import FloatArray
 from monitor.core.messages import OutboundMessage
+from monitor.detect import baseline
 from monitor.detect.scoring import Scorer
+from monitor.detect.windows import WindowStage
 from monitor.groups.state import GroupStates
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.publish.payloads import alert_payload, state_payload
-from monitor.service.stages import build_decoder, build_scoring
+from monitor.service.settings_to_stages import (
+    build_alert_stage,
+    build_decoder,
+    build_scoring,
+    build_window_rules,
+)
 from monitor.storage.outbox import Outbox
 from monitor.storage.restore import restore
 from monitor.web.live import LiveGroups
@@ -49,7 +56,7 @@ _MILLION = 1e6
 
 
 def measure_stages(config: BenchConfig) -> list[Measurement]:
-    """Measure all stages in a new process."""
+    """Measure in a process of its own."""
     workload = config.workload(_MESSAGE_COUNT, _GROUP_COUNT, faulty_group_count=_FAULTY_GROUP_COUNT)
     workload = replace(workload, message_count=_WARM_UP_MESSAGES + workload.message_count)
     arguments = [str(config.bundle), str(config.empty_folder(SUBJECT)), workload.to_json()]
@@ -107,11 +114,15 @@ class _TimedPipeline:
             ),
             settings.windows.stale_after,
         )
-        # The stages inside `Scoring.judge` are timed by running them a second time, on a second instance.
-        self._timed_scoring = build_scoring(loaded, settings.windows, settings.alerts)
-        self._input_transform = build_transform(
-            loaded.manifest.feature_names, has_baseline=loaded.manifest.baseline is not None
+        # What happens inside of `Scoring.judge` is timed by doing it a second time beside it.
+        manifest = loaded.manifest
+        window_rules = build_window_rules(settings.windows, manifest.sample_period)
+        self._timed_windows = WindowStage(manifest.steps, len(manifest.features), window_rules)
+        self._timed_baseline = baseline.build(manifest.feature_names, manifest.baseline)
+        self._timed_transform = build_transform(
+            manifest.feature_names, has_baseline=manifest.baseline is not None
         )
+        self._timed_alerts = build_alert_stage(settings.alerts, manifest.threshold)
         self._store = restore(
             settings.store,
             self._groups,
@@ -135,18 +146,18 @@ class _TimedPipeline:
         with measure("decode"):
             readings, _ = self._decode_stage.decode(batch.messages, batch.arrivals)
         with measure("window"):
-            new_windows = self._timed_scoring.windows.push(readings)
+            new_windows = self._timed_windows.push(readings)
         with measure("baseline"):
             window_groups = [readings.groups[row] for row in new_windows.reading_indices.tolist()]
-            baselines, ready = self._timed_scoring.baseline.push(window_groups, new_windows.values)
-            model_inputs = self._input_transform.transform(new_windows.values[ready], baselines[ready])
+            baselines, ready = self._timed_baseline.push(window_groups, new_windows.values)
+            relative_windows = self._timed_transform.transform(new_windows.values[ready], baselines[ready])
         with measure("scale"):
-            self._bundle.scaler.transform(model_inputs)
-        scored = groups.scoring.judge(readings)
+            self._bundle.scaler.transform(relative_windows)
+        scored = groups.judge(readings, time.monotonic())
         with measure("decide"):
-            self._timed_scoring.alerts.update(scored.judged_windows)
-        with measure("board"):  # the group status
-            changed = groups.status.update(readings, scored, time.monotonic())
+            self._timed_alerts.update(scored.judged_windows)
+        with measure("board"):
+            changed = groups.update_statuses(readings, scored, time.monotonic())
         with measure("publish"):
             self._outbox.add(
                 OutboundMessage(

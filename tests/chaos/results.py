@@ -13,7 +13,7 @@ from monitor.core.topics import Template
 from monitor.core.verdicts import AlertEvent
 from monitor.ingest.decode import DecodeStage
 from monitor.mqtt.receive_queue import CAPACITY, ReceiveQueue
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 from tests.chaos.raw_mqtt import Packet
 from tests.chaos.reading_generator import Reading
 

@@ -17,21 +17,22 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
-from monitor.core.rules import default_max_gap
+from monitor.core.rules import DEFAULT_THRESHOLD, default_max_gap
 from monitor.core.verdicts import JudgedWindows
 from monitor.detect import drift
 from monitor.detect.alerts import AlertStage
 from monitor.detect.ranges import RangeStage
 from training.config.settings import FitSettings
-from training.data import dataset, recordings, relative_windows
+from training.data import baseline_windows, dataset, recordings
 from training.data.cleaning import clean
 from training.data.dataset import Dataset
+from training.data.features import FEATURE_NAMES, FEATURES
 from training.data.prepare import PreparedData
-from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, FEATURES
-from training.evaluate import quality
+from training.data.recordings import FAULTY_LABEL
+from training.evaluate import window_metrics
 from training.evaluate.classifiers import ScoreFunction, build_candidates
+from training.faults.fault_kinds import FAULT_KINDS, SensorStats
 from training.faults.inject import inject
-from training.faults.kinds import FAULT_KINDS, SensorStats
 from training.network import models
 from training.network.train import train
 
@@ -47,7 +48,6 @@ FAULT_LENGTH = 5000
 READINGS_BEFORE_FAULT, READINGS_AFTER_FAULT = 400, 300
 RECOVERY_READINGS = 30
 """Readings after a lasting fault that aren't counted as false alarms."""
-THRESHOLD = 0.5
 
 WindowTransform = Callable[[Dataset], Dataset]
 
@@ -70,7 +70,7 @@ def subtract_rolling_median(data: Dataset) -> Dataset:
 
 def subtract_group_baseline(data: Dataset) -> Dataset:
     """Return windows relative to their group's baseline, as the monitor's model gets them."""
-    return relative_windows.apply_baseline(data, relative_windows.baseline_from_settings(SETTINGS))
+    return baseline_windows.apply_baseline(data, baseline_windows.baseline_from_settings(SETTINGS))
 
 
 BASELINE_TRANSFORMS: dict[str, tuple[WindowTransform, FitSettings]] = {
@@ -168,12 +168,12 @@ def measure(
     )
 
     def predict_faulty(data: Dataset) -> NDArray[np.bool_]:
-        return score(prepared.scaler.transform(data.windows)) > THRESHOLD
+        return score(prepared.scaler.transform(data.windows)) > DEFAULT_THRESHOLD
 
     faulty_recording = inject(site.healthy, 0.3, TEST_SEED)
     faulty_data = transform(site.build_windows(faulty_recording))
     faulty_data = faulty_data[site.without_staged_event(faulty_recording, faulty_data)]
-    test_quality = quality.measure(faulty_data, predict_faulty(faulty_data))
+    test_quality = window_metrics.measure(faulty_data, predict_faulty(faulty_data))
     healthy_data = transform(site.build_windows(site.healthy))
     healthy_predictions = predict_faulty(healthy_data)
     event_free = site.without_staged_event(site.healthy, healthy_data)

@@ -14,7 +14,17 @@ from tests.monitor.cli.test_run import reading
 from tests.support.processes import Monitor, connect_client
 from tests.support.toy_bundle import FAULTY
 
-TRAINING_LIBRARIES = {"tensorflow", "keras", "scikit-learn", "pandas", "onnx", "amqtt", "rich", "pyarrow"}
+TRAINING_LIBRARIES = {
+    "tensorflow",
+    "keras",
+    "scikit-learn",
+    "pandas",
+    "onnx",
+    "amqtt",
+    "rich",
+    "pyarrow",
+    "jinja2",
+}
 
 
 @pytest.fixture(scope="module")

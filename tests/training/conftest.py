@@ -1,4 +1,4 @@
-"""What the tests of training share: a small plant, and one bundle trained on it."""
+"""Fixtures for the tests of training: a small plant, and a bundle trained on it."""
 
 from pathlib import Path
 
@@ -19,15 +19,15 @@ def plant() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def labelled_recording(plant: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the same hour as a file, with faults in 30 % of the readings."""
-    path = tmp_path_factory.mktemp("recordings") / "labelled_recording.csv"
+    """Return the path of a recording of that hour, with faults in 30 % of the readings."""
+    path = tmp_path_factory.mktemp("recordings") / "labelled.csv"
     recordings.write(inject(plant, rate=0.3, seed=0), path)
     return path
 
 
 @pytest.fixture(scope="session")
 def bundle_folder(labelled_recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a bundle that `fit` wrote after a few epochs."""
+    """Return the folder of a bundle that `fit` wrote after a few epochs."""
     folder = tmp_path_factory.mktemp("fit") / "bundle"
     main(["fit", "--recording", str(labelled_recording), "--bundle", str(folder), "--epochs", "6"])
     return folder

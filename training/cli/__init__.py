@@ -1,1 +1,1 @@
-"""The commands of `sensor-training`: what each takes, `configure(command)`, and does, `run(arguments)`."""
+"""The commands of `sensor-training`: each module has `configure(command)` and `run(arguments)`."""

@@ -1,4 +1,4 @@
-"""`sensor-training evaluate`: say how good a bundle is, and what others would be."""
+"""`sensor-training evaluate`: measures a bundle, and compares it with other classifiers."""
 
 import argparse
 import json
@@ -8,36 +8,28 @@ from pathlib import Path
 import numpy as np
 
 from monitor import bundle
-from monitor.bundle import Bundle, BundleError
+from monitor.bundle import Bundle
 from monitor.bundle.model_input import DeviationTransform
+from monitor.core.errors import InvalidInputError
 from monitor.core.verdicts import FAULTY, NORMAL
 from training.cli import flags
-from training.config.errors import InputError
 from training.data import output_folder
 
 __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the bundle, and what to judge with it."""
-    command.add_argument(
-        "--bundle", type=flags.folder, required=True, metavar="DIR", help="bundle to evaluate"
-    )
-    command.add_argument(
-        "--recording",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="F",
-        help="labelled recordings; of those that the bundle was trained on, only the test part is judged",
+    """Add the arguments: the bundle, and the recordings or the window to judge."""
+    flags.add_bundle(command, "bundle to evaluate")
+    flags.add_recordings(
+        command, "labelled recordings; of those that the bundle was trained on, only the test part is judged"
     )
     command.add_argument(
         "--window",
         type=_parse_window,
         metavar="V,V,...",
-        help="judge one window, oldest reading first, as in --window=27.49,67.81,... (12 values); with a "
-        "baseline, as if its group's normal were what was normal in training",
+        help="judge one window, oldest reading first, as in --window=27.49,67.81,... (12 values); a bundle "
+        "with a baseline judges it by the baseline that was usual in training",
     )
     command.add_argument(
         "--against",
@@ -48,15 +40,17 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Judge; return the verdict or the report."""
+    """Judge a window or recordings; return the verdict or the report.
+
+    Raises
+    ------
+    InvalidInputError : flags contradict each other, or the bundle or a recording can't be used.
+    """
     if (arguments.window is None) == (not arguments.recording):
-        raise InputError("evaluate: expected either --recording or --window")
+        raise InvalidInputError("evaluate: expected either --recording or --window")
     if arguments.window is not None and (arguments.against or arguments.out):
-        raise InputError("evaluate: --against and --out go with --recording, not with --window")
-    try:
-        loaded_bundle = bundle.load(arguments.bundle)
-    except BundleError as error:
-        raise InputError(str(error)) from error
+        raise InvalidInputError("evaluate: --against and --out go with --recording, not with --window")
+    loaded_bundle = bundle.load(arguments.bundle)
     if arguments.window is not None:
         return _judge_window(arguments.window, loaded_bundle)
     return _evaluate_recordings(arguments, loaded_bundle)
@@ -66,7 +60,7 @@ def _judge_window(values: list[float], loaded_bundle: Bundle) -> str:
     manifest = loaded_bundle.manifest
     shape = (1, manifest.steps, len(manifest.feature_names))
     if len(values) != math.prod(shape):
-        raise InputError(
+        raise InvalidInputError(
             f"--window: {len(values)} values, expected {math.prod(shape)}: {manifest.steps} readings of "
             f"{', '.join(manifest.feature_names)}, oldest first"
         )
@@ -82,34 +76,33 @@ def _judge_window(values: list[float], loaded_bundle: Bundle) -> str:
 
 
 def _evaluate_recordings(arguments: argparse.Namespace, loaded_bundle: Bundle) -> str:
-    # pandas, scikit-learn and matplotlib take seconds, which one window needs not wait for.
-    from training.data import unseen  # noqa: PLC0415
+    # pandas, scikit-learn and matplotlib take seconds to import, and one window needs none of them.
+    from training.data import held_out_windows  # noqa: PLC0415
     from training.evaluate import quality  # noqa: PLC0415
-    from training.report import plots  # noqa: PLC0415
+    from training.report import evaluation_plots  # noqa: PLC0415
 
     if arguments.out:
         output_folder.create(arguments.out)
-    data, note = unseen.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
+    data, note = held_out_windows.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
     manifest = loaded_bundle.manifest
     scores = loaded_bundle.classifier.score(loaded_bundle.scaler.transform(data.windows))
     result = quality.evaluate(data, scores, manifest.threshold, manifest.sample_period)
     document = {"bundle": manifest.id, "windows_of": note, **result.as_dict()}
-    pictures = plots.evaluation_plots(result)
+    pictures = evaluation_plots.evaluation_plots(result)
     text = f"bundle {manifest.id} on {note}\n\n{quality.format_report(result)}"
     if arguments.against:
-        from rich.console import Console  # noqa: PLC0415
-
         from training.console import task_progress  # noqa: PLC0415 - TensorFlow
+        from training.console.terminal import make_console  # noqa: PLC0415
         from training.evaluate import classifier_comparison  # noqa: PLC0415
+        from training.report import comparison_plots  # noqa: PLC0415
 
-        settings = unseen.training_settings(loaded_bundle)
-        console = Console(highlight=False, markup=False, soft_wrap=True)
+        settings = held_out_windows.training_settings(loaded_bundle)
         with task_progress.show_progress(
-            "candidate", classifier_comparison.task_count(settings), 0, console
+            "candidate", classifier_comparison.task_count(settings), 0, make_console()
         ) as progress:
             tables = classifier_comparison.compare(arguments.recording, loaded_bundle, settings, progress)
         document["against"] = [table.as_dict() for table in tables]
-        pictures["against.png"] = plots.classifier_f1(tables)
+        pictures["against.png"] = comparison_plots.classifier_f1(tables)
         text = "\n\n".join([text, *map(str, tables)])
     if arguments.out:
         numbers = json.dumps(document, indent=2, allow_nan=False).encode()

@@ -1,4 +1,4 @@
-"""`sensor-training explain`: say what a bundle's verdicts depend on."""
+"""`sensor-training explain`: measures how much a bundle's verdicts depend on each feature and step."""
 
 import argparse
 import json
@@ -6,14 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from monitor import bundle
-from monitor.bundle import BundleError, Manifest
+from monitor.bundle import Manifest
+from monitor.core.errors import InvalidInputError
 from training.cli import flags
-from training.config.errors import InputError
 from training.console import task_progress
-from training.data import output_folder, unseen
+from training.console.terminal import make_console
+from training.data import held_out_windows, output_folder
 from training.evaluate import permutation_importance
 from training.evaluate.permutation_importance import Importance
 
@@ -21,18 +21,10 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the bundle, the readings to judge, and how often to shuffle."""
-    command.add_argument(
-        "--bundle", type=flags.folder, required=True, metavar="DIR", help="bundle to explain"
-    )
-    command.add_argument(
-        "--recording",
-        type=Path,
-        nargs="+",
-        action="extend",
-        required=True,
-        metavar="F",
-        help="labelled recordings; of those it was trained on, the test part is taken",
+    """Add the arguments: the bundle, the recordings to judge, and how often to shuffle."""
+    flags.add_bundle(command, "bundle to explain")
+    flags.add_recordings(
+        command, "labelled recordings; of those it was trained on, the test part is taken", required=True
     )
     command.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for importance.json and importance.png"
@@ -44,20 +36,21 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Measure and write importances; return them as a table."""
-    from training.report import model_plots  # noqa: PLC0415 - matplotlib takes a while
+    """Measure and write importances; return them as a table.
 
-    try:
-        loaded_bundle = bundle.load(arguments.bundle)
-    except BundleError as error:
-        raise InputError(str(error)) from error
+    Raises
+    ------
+    InvalidInputError : the bundle or a recording can't be used, or the bundle finds no Faulty window.
+    """
+    from training.report import figures, importance_plots  # noqa: PLC0415 - matplotlib takes a second to import
+
+    loaded_bundle = bundle.load(arguments.bundle)
     manifest = loaded_bundle.manifest
-    data, source = unseen.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
+    data, source = held_out_windows.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
     output_folder.create(arguments.out)
     parts = (manifest.steps + 1) * (len(manifest.feature_names) + 1) - 1
-    console = Console(highlight=False, markup=False, soft_wrap=True)
     try:
-        with task_progress.show_progress("part", parts, 0, console) as progress:
+        with task_progress.show_progress("part", parts, 0, make_console()) as progress:
             importance = permutation_importance.compute_importance(
                 loaded_bundle.scaler,
                 loaded_bundle.classifier,
@@ -69,11 +62,11 @@ def run(arguments: argparse.Namespace) -> str:
                 advance=lambda: progress.finish_task(""),
             )
     except ValueError as error:
-        raise InputError(f"{_join_paths(arguments.recording)}: {error}") from error
-    steps = model_plots.step_names(manifest.steps)
+        raise InvalidInputError(f"{_join_paths(arguments.recording)}: {error}") from error
+    steps = figures.step_names(manifest.steps)
     files = {
         "importance.json": _to_json(importance, manifest, steps),
-        "importance.png": model_plots.importance(importance, manifest.features),
+        "importance.png": importance_plots.importance(importance, manifest.features),
     }
     output_folder.write(arguments.out, files)
     return (
@@ -97,7 +90,7 @@ def _to_json(importance: Importance, manifest: Manifest, steps: list[str]) -> by
 
 
 def _format_table(importance: Importance, manifest: Manifest, steps: list[str]) -> str:
-    """Return the drops as text: a line a step, with the whole step last and whole features below."""
+    """Return the drops as text: one line per step with the whole step last, and whole features below."""
     head = ["", *manifest.feature_names, "whole step"]
     rows = [
         [name, *map(_format_drop, importance.mean[step], importance.spread[step]), _format_drop(mean, spread)]

@@ -1,12 +1,12 @@
-"""`sensor-training fit`: train, and write the bundle."""
+"""`sensor-training fit`: trains a network and writes the bundle."""
 
 import argparse
 from contextlib import ExitStack
 from pathlib import Path
 
 from monitor.bundle import Manifest
+from monitor.core.errors import InvalidInputError
 from training.cli import flags
-from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import bundle_folder
 from training.data.prepare import prepare
@@ -17,17 +17,13 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add what to learn from, the folder to write, and every setting."""
-    flags.add_data(command)
-    command.add_argument(
-        "--healthy",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="F",
-        help="recordings of a plant at rest, without labels, as `sensor-monitor record` writes them: faults "
+    """Add the arguments: training data, the folder to write, and every setting."""
+    flags.add_training_data(command)
+    flags.add_recordings(
+        command,
+        "recordings of a plant at rest, without labels, as `sensor-monitor record` writes them: faults "
         "of all kinds are put into copies of them",
+        flag="--healthy",
     )
     command.add_argument(
         "--against-bundle",
@@ -36,12 +32,17 @@ def configure(command: argparse.ArgumentParser) -> None:
         help="with --healthy: the bundle to beat on the held-back part (default: the one that comes with the "
         "monitor)",
     )
-    command.add_argument("--bundle", type=flags.folder, required=True, metavar="DIR", help="folder to write")
+    flags.add_bundle(command, "folder to write")
     flags.add_settings(command)
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Train and write the bundle; return its id and how good it is."""
+    """Train and write the bundle; return its id and its measures.
+
+    Raises
+    ------
+    InvalidInputError : flags contradict each other, the data can't train a model, or the folder is no bundle.
+    """
     settings = flags.read_settings(arguments)
     bundle_folder.check(arguments.bundle)
     _check_arguments(arguments, settings)
@@ -65,8 +66,8 @@ def run(arguments: argparse.Namespace) -> str:
             if comparison_data and reference_folder
             else None
         )
-        from training.fit.fit import fit  # noqa: PLC0415 - TensorFlow takes seconds, and mistakes are told before
-        from training.network.epoch_progress import make_console  # noqa: PLC0415
+        from training.console.terminal import make_console  # noqa: PLC0415
+        from training.fit.fit import fit  # noqa: PLC0415 - TensorFlow takes seconds: after the checks
 
         console = make_console()
         if healthy:
@@ -84,13 +85,13 @@ def run(arguments: argparse.Namespace) -> str:
 
 
 def _check_arguments(arguments: argparse.Namespace, settings: FitSettings) -> None:
-    """Refuse what doesn't go together."""
+    """Refuse flags and settings that contradict each other."""
     if arguments.healthy and (arguments.recording or arguments.windows):
-        raise InputError("fit: --healthy goes without --recording and --windows, which have labels")
+        raise InvalidInputError("fit: --healthy goes without --recording and --windows, which have labels")
     if arguments.against_bundle and not arguments.healthy:
-        raise InputError("fit: --against-bundle goes with --healthy")
+        raise InvalidInputError("fit: --against-bundle goes with --healthy")
     if arguments.healthy and (settings.split != "time" or settings.test_share == 0):
-        raise InputError(
+        raise InvalidInputError(
             "fit: --healthy holds a part back by time; expected split time and a test_share above 0"
         )
 

@@ -1,4 +1,4 @@
-"""Flags that commands share, and what turns their text into values."""
+"""Flags that several commands have, and the functions that parse their text."""
 
 import argparse
 import math
@@ -6,14 +6,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from training.config import loading
+from training.config.loading import load_settings
 from training.config.settings import FitSettings
 
 __all__ = [
-    "add_data",
+    "add_bundle",
     "add_out",
+    "add_recordings",
     "add_seed",
     "add_settings",
+    "add_training_data",
     "count",
     "folder",
     "iso_time",
@@ -27,15 +29,15 @@ _HELP = {
     "network": "lstm or dense",
     "units": "of the three hidden layers",
     "dropout": "after the first and the second hidden layer",
-    "kernel_initializer": "what weights begin with",
-    "recurrent_initializer": "what an LSTM's recurrent weights begin with",
+    "kernel_initializer": "initial weights",
+    "recurrent_initializer": "initial recurrent weights of an LSTM",
     "epochs": "most passes over the training part",
     "patience": "epochs without a lower validation loss until training stops",
     "batch_size": "windows between two updates",
     "learning_rate": "Adam's, at the start",
     "class_weight": "balanced, none, or two numbers for Normal and Faulty",
-    "baseline": "group (judge by each group's own normal) or none",
-    "joint_shift": "how far both sensors of a pair are moved together in training, in spreads",
+    "baseline": "group (judge each group by its own baseline) or none",
+    "joint_shift": "how far both sensors of a pair are shifted together in training, in spreads",
     "split": "time (the end of each group's time) or random (shares readings with the test)",
     "test_share": "share of the windows that is kept for the test",
     "validation_share": "share of the rest that decides when to stop",
@@ -46,24 +48,37 @@ _HELP = {
 }
 
 
-def add_data(command: argparse.ArgumentParser) -> None:
-    """Add `--recording` and `--windows`: what there is to learn from."""
+def add_bundle(command: argparse.ArgumentParser, help_text: str) -> None:
+    """Add `--bundle`, which must be given."""
+    command.add_argument("--bundle", type=folder, required=True, metavar="DIR", help=help_text)
+
+
+def add_recordings(
+    command: argparse.ArgumentParser, help_text: str, *, flag: str = "--recording", required: bool = False
+) -> None:
+    """Add a flag for one or more recordings, which may be repeated; an empty list if it isn't given."""
     command.add_argument(
-        "--recording",
+        flag,
         type=Path,
         nargs="+",
         action="extend",
         default=[],
+        required=required,
         metavar="F",
-        help="labelled recordings, as `inject` writes them",
+        help=help_text,
     )
+
+
+def add_training_data(command: argparse.ArgumentParser) -> None:
+    """Add `--recording` and `--windows`, the labelled data to train on."""
+    add_recordings(command, "labelled recordings, as `inject` writes them")
     command.add_argument(
         "--windows", type=Path, metavar="F.csv", help="labelled windows: 12 columns and Label, in time order"
     )
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:
-    """Add `--config` and a flag for each setting; `settings` reads them."""
+    """Add `--config` and a flag for each setting; `read_settings` reads them."""
     command.add_argument("--config", type=Path, metavar="F.toml", help="settings, as in config/training.toml")
     default = FitSettings()
     for name, help_text in _HELP.items():
@@ -75,39 +90,42 @@ def add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def read_settings(arguments: argparse.Namespace) -> FitSettings:
-    """Return the settings of a command that has the flags of `add_settings`.
+    """Return the settings of a command that has the flags of `add_training_data` and `add_settings`.
 
     Raises
     ------
-    InputError : a setting is unknown or can't be what it is said to be.
+    ConfigurationError : a setting is unknown, or has an impossible value.
     """
     flags = {name: getattr(arguments, name) for name in _HELP if getattr(arguments, name) is not None}
     if not (arguments.recording or getattr(arguments, "healthy", None)):
-        flags.setdefault("baseline", "none")  # windows of their own have no past to learn a normal from
-    return loading.load(arguments.config, flags)
+        flags.setdefault("baseline", "none")  # a file of windows lacks the readings that a baseline needs
+    return load_settings(arguments.config, flags)
 
 
 def add_out(command: argparse.ArgumentParser) -> None:
-    """Add `--out`, the recording to write."""
+    """Add `--out`, the recording to write; it must be given."""
     command.add_argument(
         "--out", type=Path, required=True, metavar="F", help="recording to write, .csv or .parquet"
     )
 
 
 def add_seed(command: argparse.ArgumentParser, help_text: str) -> None:
-    """Add `--seed`, 0 unless told."""
+    """Add `--seed`, 0 by default."""
     command.add_argument("--seed", type=_seed, default=0, help=f"{help_text} (default: %(default)s)")
 
 
 def folder(text: str) -> Path:
-    """Return a folder's path; an empty text, as of a variable that isn't set, would be the one we are in."""
+    """Return a folder's path.
+
+    An empty text, as of a shell variable that isn't set, is refused: it would be the working directory.
+    """
     if not text:
         raise argparse.ArgumentTypeError("must name a folder, not ''")
     return Path(text)
 
 
 def iso_time(text: str) -> datetime:
-    """Return an ISO 8601 time, taken for UTC where it has no zone."""
+    """Return an ISO 8601 time, in UTC if it names no zone."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""`sensor-training import`: make a recording of files of another form."""
+"""`sensor-training import`: makes a recording from files in another format."""
 
 import argparse
 from pathlib import Path
@@ -10,14 +10,14 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the forms, and what each takes."""
-    forms = command.add_subparsers(dest="form", required=True, metavar="FORM")
-    form = forms.add_parser("lwsndr", help="two motes of LWSNDR, joined by reading number")
-    form.add_argument("mote_a", type=Path, metavar="MOTE_A.txt")
-    form.add_argument("mote_b", type=Path, metavar="MOTE_B.txt")
-    flags.add_out(form)
-    form.add_argument("--group", help="the pair's name (default: lwsndr/motes<a>-<b>)")
-    form.add_argument(
+    """Add one subcommand per format."""
+    formats = command.add_subparsers(dest="format", required=True, metavar="FORMAT")
+    lwsndr_format = formats.add_parser("lwsndr", help="two motes of LWSNDR, joined by reading number")
+    lwsndr_format.add_argument("mote_a", type=Path, metavar="MOTE_A.txt")
+    lwsndr_format.add_argument("mote_b", type=Path, metavar="MOTE_B.txt")
+    flags.add_out(lwsndr_format)
+    lwsndr_format.add_argument("--group", help="the pair's name (default: lwsndr/motes<a>-<b>)")
+    lwsndr_format.add_argument(
         "--start",
         type=flags.iso_time,
         default=lwsndr.DEFAULT_START,
@@ -26,7 +26,7 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Write the recording; return what was joined and what was left out."""
+    """Write the recording; return how many readings were joined and how many left out."""
     imported = lwsndr.join_motes(arguments.mote_a, arguments.mote_b, arguments.group, arguments.start)
     recordings.write(imported.frame, arguments.out)
     return (

@@ -1,19 +1,19 @@
-"""`sensor-training inject`: put known faults into healthy readings."""
+"""`sensor-training inject`: puts known faults into healthy readings."""
 
 import argparse
 from pathlib import Path
 
+from monitor.core.errors import InvalidInputError
 from training.cli import flags
-from training.config.errors import InputError
 from training.data import recordings
+from training.faults.fault_kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS
 from training.faults.inject import inject
-from training.faults.kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS
 
 __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the recording, and which faults and how many."""
+    """Add the arguments: the recording, and which faults and how many."""
     command.add_argument("recording", type=Path, metavar="RECORDING")
     flags.add_out(command)
     command.add_argument(
@@ -34,14 +34,19 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Write the faulty recording; return how many readings of each kind it has."""
+    """Write the faulty recording; return how many readings of each kind of fault it has.
+
+    Raises
+    ------
+    InvalidInputError : the recording can't be read or is faulty already, or `--out` is the recording itself.
+    """
     if arguments.out.resolve() == arguments.recording.resolve():
-        raise InputError(f"--out: {arguments.out} is the recording itself; expected a file of its own")
+        raise InvalidInputError(f"--out: {arguments.out} is the recording itself; expected a file of its own")
     frame = recordings.read(arguments.recording)
     try:
         faulty_frame = inject(frame, arguments.rate, arguments.seed, arguments.kinds)
-    except InputError as error:
-        raise InputError(f"{arguments.recording}: {error}") from error
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{arguments.recording}: {error}") from error
     recordings.write(faulty_frame, arguments.out)
     share = (faulty_frame["label"] == recordings.FAULTY_LABEL).mean()
     counts = faulty_frame["kind"].value_counts()

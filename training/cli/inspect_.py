@@ -1,46 +1,39 @@
-"""`sensor-training inspect`: show a bundle's network layer by layer."""
+"""`sensor-training inspect`: shows the weights of a bundle's network layer by layer."""
 
 import argparse
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from monitor.bundle import BundleError, Manifest
+from monitor.bundle import Manifest
 from training.cli import flags
-from training.config.errors import InputError
 from training.data import output_folder
 
 __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the bundle, and where table and pictures go."""
-    command.add_argument(
-        "--bundle", type=flags.folder, required=True, metavar="DIR", help="bundle with model.keras"
-    )
+    """Add the arguments: the bundle, and the folder for table and pictures."""
+    flags.add_bundle(command, "bundle with model.keras")
     command.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for weights.csv and a picture a layer"
     )
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Write table and pictures; return the table."""
-    from training.network import weights  # noqa: PLC0415 - matplotlib takes a while
-    from training.report import model_plots  # noqa: PLC0415
+    """Write the table and one picture per layer; return the table."""
+    from training.network import weights  # noqa: PLC0415 - matplotlib takes a second to import
+    from training.report import weights_plots  # noqa: PLC0415
 
-    try:
-        manifest, layers = weights.load_layers(arguments.bundle)
-    except BundleError as error:
-        raise InputError(str(error)) from error
+    manifest, layers = weights.load_layers(arguments.bundle)
     frame = pd.DataFrame(weights.weights_table(layers))
-    files = {"weights.csv": _to_csv(frame)}
+    files = {"weights.csv": frame.to_csv(index=False).encode()}
     first = next(number for number, layer in enumerate(layers) if layer.arrays)
     for number, layer in enumerate(layers):
         if layer.arrays:
             inputs = _input_names(manifest, len(next(iter(layer.arrays.values())))) if number == first else ()
-            files[f"{number:02}_{layer.name}.png"] = model_plots.layer_weights(number, layer, inputs)
+            files[f"{number:02}_{layer.name}.png"] = weights_plots.layer_weights(number, layer, inputs)
     output_folder.create(arguments.out)
     output_folder.write(arguments.out, files)
     total = int(frame["numbers"].sum())
@@ -53,15 +46,9 @@ def run(arguments: argparse.Namespace) -> str:
 
 
 def _input_names(manifest: Manifest, count: int) -> Sequence[str]:
-    """Return what the first layer's inputs are: the features, or those of each step where it gets all."""
+    """Return the names of the first layer's inputs: the features, or those of all steps for a flat window."""
     if count == len(manifest.feature_names):
         return manifest.feature_names
-    from training.report.model_plots import step_names  # noqa: PLC0415
+    from training.report.figures import step_names  # noqa: PLC0415
 
     return [f"{step} {name}" for step in step_names(manifest.steps) for name in manifest.feature_names]
-
-
-def _to_csv(frame: pd.DataFrame) -> bytes:
-    file = io.StringIO()
-    frame.to_csv(file, index=False)
-    return file.getvalue().encode()

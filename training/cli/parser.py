@@ -1,4 +1,4 @@
-"""The command line of `sensor-training`: its commands, each a module of `training.cli`."""
+"""The argument parser of `sensor-training`, with one module of `training.cli` per command."""
 
 import argparse
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ exit codes:
 
 @dataclass(frozen=True)
 class _Command:
-    """A command: its module, what it is for in a line, what else there is to know, and examples."""
+    """A command: its module in `training.cli`, and the parts of its help."""
 
     module: str
     summary: str
@@ -39,14 +39,14 @@ class _Command:
 _COMMANDS = {
     "import": _Command(
         "import_",
-        "make a recording of files of another form",
-        "A reading of the one file is joined with that of the other which has its number.",
+        "make a recording from files in another format",
+        "Readings of the two files are joined by their number.",
         ("sensor-training import lwsndr mote1.txt mote2.txt --out motes.csv",),
     ),
     "simulate": _Command(
         "simulate",
-        "make a recording of a plant that isn't there",
-        "Healthy readings of pairs of sensors, with days, weather and noise.",
+        "make a recording of a simulated plant",
+        "Healthy readings of pairs of sensors, with daily cycles, weather and noise.",
         (
             "sensor-training simulate --out plant.csv",
             "sensor-training simulate --out plant.parquet --groups 2 --hours 24 --seed 7",
@@ -56,7 +56,7 @@ _COMMANDS = {
     "inject": _Command(
         "inject",
         "put known faults into healthy readings",
-        "Writes a labelled copy: what is faulty, and of which kind.",
+        "Writes a labelled copy, with the kind of each faulty reading in a column `kind`.",
         (
             "sensor-training inject plant.csv --out faulty.csv",
             "sensor-training inject plant.csv --out stuck.csv --rate 0.1 --kinds stuck loss",
@@ -65,10 +65,10 @@ _COMMANDS = {
     "fit": _Command(
         "fit",
         "train on recordings and write the bundle",
-        "The end of each group's time is kept for a test, and the bundle says how the\n"
-        "network did there; its report/report.html tells whether to trust it. --healthy takes\n"
-        "a plant at rest without labels, says what in it looks like a fault, and whether the\n"
-        "bundle beats the one that comes with the monitor.",
+        "The last part of each group's readings is the test part; the bundle holds the measures on\n"
+        "it, and report/report.html explains them. --healthy takes recordings of a plant at rest\n"
+        "without labels, lists what in them looks like a fault, and compares the new bundle with\n"
+        "the one that comes with the monitor.",
         (
             "sensor-training fit --recording faulty.csv --bundle var/bundle",
             "sensor-training fit --healthy plant.csv --bundle var/bundle",
@@ -78,7 +78,7 @@ _COMMANDS = {
     "tune": _Command(
         "tune",
         "search for better settings",
-        "Measured on the validation part alone. What was stopped goes on where it was.",
+        "Measured on the validation part alone. A search that was stopped continues.",
         (
             "sensor-training tune --recording faulty.csv --out var/search --trials 20",
             "sensor-training tune --recording faulty.csv --out var/weights --study initializers",
@@ -86,8 +86,8 @@ _COMMANDS = {
     ),
     "evaluate": _Command(
         "evaluate",
-        "say how good a bundle is",
-        "On labelled recordings, or what it says of one window.",
+        "measure how good a bundle is",
+        "Measures on labelled recordings, or the verdict on one window.",
         (
             "sensor-training evaluate --bundle var/bundle --recording faulty.csv --out var/evaluation",
             "sensor-training evaluate --bundle var/bundle --window=27,68,27,68,27,68,27,68,27,68,27,68",
@@ -95,28 +95,28 @@ _COMMANDS = {
     ),
     "explain": _Command(
         "explain",
-        "say what a bundle's verdicts depend on",
-        "By how much F1 falls when a feature, a step, or both are shuffled.",
+        "measure what a bundle's verdicts depend on",
+        "The drop in F1 when a feature, a step, or one feature at one step is shuffled.",
         ("sensor-training explain --bundle var/bundle --recording faulty.csv --out var/explanation",),
     ),
     "inspect": _Command(
         "inspect_",
         "show a bundle's network layer by layer",
-        "Shapes and spreads of its weights as a table, and a picture a layer.",
+        "Shapes and spreads of its weights as a table, and a picture of each layer.",
         ("sensor-training inspect --bundle var/bundle --out var/weights",),
     ),
 }
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage in front of it."""
+    """Prints a usage error as one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; what it parses has the function that runs the command as `run`."""
+    """Return the parser; the namespace that it returns has the command's function as `run`."""
     root_parser = _Parser(
         prog="sensor-training",
         description="Makes the bundle that the monitor loads.",
@@ -146,8 +146,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Yield what the parser and the parsers of its commands take."""
-    for action in parser._actions:  # noqa: SLF001 - argparse has no other way to ask
+    """Yield the arguments of the parser and of its commands' parsers."""
+    for action in parser._actions:  # noqa: SLF001 - argparse has no public way to list them
         yield action
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for command in action.choices.values():

@@ -1,4 +1,4 @@
-"""`sensor-training simulate`: make a recording of a plant that isn't there."""
+"""`sensor-training simulate`: makes a recording of a simulated plant."""
 
 import argparse
 
@@ -11,7 +11,7 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the plant's kind, size, time and seed."""
+    """Add the arguments: the plant's kind, size, time and seed."""
     flags.add_out(command)
     command.add_argument(
         "--kind",
@@ -33,8 +33,8 @@ def configure(command: argparse.ArgumentParser) -> None:
         "--from-hour",
         type=flags.non_negative_number,
         default=0.0,
-        help="hour of the plant's time at which it begins; from where another recording of the same plant "
-        "ends, it holds what that one hasn't seen (default: %(default)s)",
+        help="hour of the plant's time at which the recording begins; begin where another recording of the "
+        "same plant ends for readings that are not in it (default: %(default)s)",
     )
     command.add_argument(
         "--start",
@@ -46,7 +46,7 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Write the recording; return how long it is."""
+    """Write the recording; return how many readings it has."""
     plant = Plant(arguments.groups, arguments.seed, arguments.start, arguments.kind)
     frame = simulate(plant, arguments.from_hour, arguments.hours)
     recordings.write(frame, arguments.out)

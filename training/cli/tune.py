@@ -1,11 +1,11 @@
-"""`sensor-training tune`: search for better settings, or compare what weights begin with."""
+"""`sensor-training tune`: searches for better settings, or compares initializers of weights."""
 
 import argparse
 import hashlib
 from pathlib import Path
 
+from monitor.core.errors import InvalidInputError
 from training.cli import flags
-from training.config.errors import InputError
 from training.data import output_folder
 
 __all__ = ["configure", "run"]
@@ -15,14 +15,14 @@ _DEFAULT_SEEDS = 3
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add what to learn from, the study, and every setting."""
-    flags.add_data(command)
+    """Add the arguments: training data, the study, and every setting."""
+    flags.add_training_data(command)
     command.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder for the trials, table, pictures and best.toml; where it holds trials, they go on",
+        help="folder for the trials, table, pictures and best.toml; trials that it holds are continued",
     )
     command.add_argument(
         "--study",
@@ -44,14 +44,20 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Do the trials that are still to be done; return the table."""
+    """Run the remaining trials; return the table of all.
+
+    Raises
+    ------
+    InvalidInputError : flags contradict each other, the data can't train a model, or the folder holds another
+        study.
+    """
     if arguments.trials is not None and arguments.study != "search":
-        raise InputError("--trials belongs to --study search; expected --seeds, or neither")
+        raise InvalidInputError("--trials belongs to --study search; expected --seeds, or neither")
     if arguments.seeds is not None and arguments.study != "initializers":
-        raise InputError("--seeds belongs to --study initializers; expected --trials, or neither")
+        raise InvalidInputError("--seeds belongs to --study initializers; expected --trials, or neither")
     settings = flags.read_settings(arguments)
+    from training.console.terminal import make_console  # noqa: PLC0415
     from training.data.prepare import prepare  # noqa: PLC0415
-    from training.network.epoch_progress import make_console  # noqa: PLC0415
     from training.tune import studies, trials  # noqa: PLC0415
     from training.tune.objective import drop_test_part  # noqa: PLC0415
 
@@ -63,11 +69,18 @@ def run(arguments: argparse.Namespace) -> str:
         "settings": settings.model_dump(mode="json"),
     }
     with trials.open_study(arguments.out, arguments.study, user_attrs) as study:
-        if arguments.study == "search":
-            plan = trials.search_plan(settings, arguments.trials or _DEFAULT_TRIALS)
-            return studies.run_search(study, plan, prepared, settings, arguments.out, make_console())
-        plan = trials.initializer_plan(settings, arguments.seeds or _DEFAULT_SEEDS)
-        return studies.compare_initializers(study, plan, prepared, settings, arguments.out, make_console())
+        is_search = arguments.study == "search"
+        study_run = studies.StudyRun(
+            study=study,
+            plan=trials.search_plan(settings, arguments.trials or _DEFAULT_TRIALS)
+            if is_search
+            else trials.initializer_plan(settings, arguments.seeds or _DEFAULT_SEEDS),
+            prepared=prepared,
+            settings=settings,
+            out=arguments.out,
+            console=make_console(),
+        )
+        return studies.run_search(study_run) if is_search else studies.compare_initializers(study_run)
 
 
 def _file_digest(path: Path) -> str:

@@ -1,1 +1,1 @@
-"""The settings of training and how they are read."""
+"""The settings of training, and how they are loaded."""

@@ -1,1 +1,1 @@
-"""What a terminal shows of long work."""
+"""Progress of long tasks on a terminal."""

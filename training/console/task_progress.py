@@ -1,4 +1,4 @@
-"""Show how far a row of equal tasks is: a bar on a terminal, a line a task elsewhere."""
+"""Shows the progress of a series of equal tasks: a bar on a terminal, one line per task elsewhere."""
 
 import time
 from collections.abc import Iterator
@@ -12,30 +12,30 @@ __all__ = ["TaskProgress", "show_progress"]
 
 _MINUTE_S = 60
 _HOUR_S = 3600
-# Below two minutes an estimate is read best in seconds, below two hours in minutes.
+# An estimate is shown in seconds below two minutes, in minutes below two hours.
 _MIN_UNITS_SHOWN = 2
 
 
 class TaskProgress(Protocol):
-    """What is told how the work goes."""
+    """Receives the progress of the work."""
 
     def finish_task(self, note: str) -> None:
-        """Say that one more task is done, and what came of it."""
+        """Count one more task as done, and show its result `note`."""
 
     def update(self, share: float) -> None:
-        """Say which share, 0 to 1, of the present task is done."""
+        """Set the share, 0 to 1, of the current task that is done."""
 
 
 @contextmanager
 def show_progress(task_name: str, total: int, completed: int, console: Console) -> Iterator[TaskProgress]:
-    """Yield what is to be told of each task; the terminal is left in order whatever happens.
+    """Yield a progress display; the terminal is restored whatever happens.
 
     Parameters
     ----------
     task_name : one task, e.g. "trial".
     total : tasks in all.
-    completed : how many of them an earlier run has done: they count, but tell nothing of today's speed.
-    console : the console to show it on.
+    completed : how many of them an earlier run has done: counted, but left out of the estimate of speed.
+    console : where to show it.
     """
     if not console.is_terminal:
         yield _LineProgress(task_name, total, completed, console)
@@ -83,7 +83,7 @@ class _LineProgress:
         )
 
     def update(self, share: float) -> None:
-        """Print nothing: a line is for a whole task."""
+        """Print nothing: lines are for whole tasks."""
 
 
 def _format_duration(seconds: float) -> str:

@@ -1,1 +1,1 @@
-"""Recordings, windows, and what is made of them before training."""
+"""Recordings and windows: reading, simulating, cutting, splitting, cleaning and scaling."""

@@ -1,21 +1,23 @@
-"""The folder that a bundle is written to."""
+"""Checks the folder that a bundle is written to."""
 
 from pathlib import Path
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 
 __all__ = ["check"]
 
 
 def check(folder: Path) -> None:
-    """Refuse to replace what is no bundle: the folder's old content is deleted.
+    """Refuse a folder with anything but a bundle in it, since saving deletes the old content.
 
     Raises
     ------
-    InputError : the folder is neither new, empty nor a bundle.
+    InvalidInputError : the folder is neither new, empty nor a bundle.
     """
     if folder.exists() and not (folder / "manifest.json").exists() and not _is_empty_folder(folder):
-        raise InputError(f"{folder}: is no bundle; expected a new or empty folder, or a bundle to replace")
+        raise InvalidInputError(
+            f"{folder}: is no bundle; expected a new or empty folder, or a bundle to replace"
+        )
 
 
 def _is_empty_folder(path: Path) -> bool:

@@ -1,9 +1,9 @@
-"""Outliers by interquartile range: which windows of the training part they cost, and what that changed.
+"""Removes windows with outliers by interquartile range from the training part, and reports what it removed.
 
-The rule is the notebook's: a value is an outlier where it is further than 1.5 interquartile ranges outside
-the quartiles of its column, and its row goes. What is mended: the label is no column here (where faults are
-rare its quartiles are equal, and every Faulty row would go), and by default no Faulty window goes, for a
-model can't learn faults that were taken out.
+The rule is that of the original notebook: a value further than 1.5 interquartile ranges outside the quartiles
+of its column is an outlier, and its row is removed. Two mistakes of the notebook are corrected: the label is
+not treated as a column (if faults are rare, both its quartiles are 1, and every Faulty row would be removed),
+and by default no Faulty window is removed, since a model can't learn faults that it doesn't see.
 """
 
 from dataclasses import asdict, dataclass
@@ -14,37 +14,37 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from training.config.settings import FitSettings
 from training.data.dataset import STEPS, Dataset
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 
 __all__ = ["COLUMNS", "BoxStats", "CleaningReport", "clean"]
 
 COLUMNS = tuple(f"t{step} {name}" for step in range(STEPS) for name in FEATURE_NAMES)
 """The columns of a flat window."""
 
-# A picture shows no more points than this, and the report is no place for a recording.
+# A plot shows no more points than this, and the report must stay small.
 _MAX_POINTS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class BoxStats:
-    """What a box plot shows of one column, in the feature's unit."""
+    """A box plot of one column, in the feature's unit."""
 
     whisker_low: float
-    """Where the lower whisker ends: the least value that is no outlier."""
+    """End of the lower whisker: the smallest value that is no outlier."""
     q1: float
     median: float
     q3: float
     whisker_high: float
-    """Where the upper whisker ends: the greatest value that is no outlier."""
+    """End of the upper whisker: the largest value that is no outlier."""
     outliers: tuple[float, ...]
-    """The values beyond the whiskers, at most 100 of them, evenly picked from least to greatest."""
+    """The values beyond the whiskers, at most 100 of them, picked evenly, in ascending order."""
 
     @classmethod
     def from_values(cls, values: FloatArray, factor: float) -> "BoxStats":
-        """Learn it from a column (window,), at least one value."""
+        """Compute the box plot of a column (window,) with at least one value."""
         q1, median, q3 = np.percentile(values, [25, 50, 75]).tolist()
         whisker_length = factor * (q3 - q1)
-        inside = (values >= q1 - whisker_length) & (values <= q3 + whisker_length)  # the median at least
+        inside = (values >= q1 - whisker_length) & (values <= q3 + whisker_length)  # at least the median
         outliers = np.sort(values[~inside])
         shown_outliers = outliers[
             np.unique(np.linspace(0, len(outliers) - 1, _MAX_POINTS).astype(int))[: len(outliers)]
@@ -61,23 +61,23 @@ class BoxStats:
 
 @dataclass(frozen=True, slots=True)
 class CleaningReport:
-    """What the cleaning of the training part took away."""
+    """The windows that cleaning removed from the training part."""
 
     factor: float
     scope: str
-    """Which windows were looked at: "off", "normal" or "all"."""
+    """The windows in scope: none ("off"), the Normal ones ("normal"), or "all"."""
     windows: int
-    """Windows that were looked at."""
+    """Number of windows in scope."""
     outliers: dict[str, int]
-    """Column, as in `COLUMNS` -> windows with an outlier in it."""
+    """Column, as in `COLUMNS` -> number of windows with an outlier in it."""
     removed: int
-    """Windows with an outlier in any column; they are gone."""
+    """Number of windows with an outlier in any column, all of them removed."""
     removed_faulty: int
-    """How many of those are Faulty."""
+    """Number of Faulty windows among them."""
     before: tuple[BoxStats, ...]
-    """Each column of what was looked at, before: (column,). Empty where nothing was looked at."""
+    """Each column of the windows in scope before the removal: (column,). Empty if no window was in scope."""
     after: tuple[BoxStats, ...]
-    """The same without what was removed."""
+    """The same after the removal."""
 
     def as_dict(self) -> dict[str, object]:
         """Return the counts as plain values, for the manifest."""
@@ -85,10 +85,15 @@ class CleaningReport:
 
 
 def clean(train: Dataset, settings: FitSettings) -> tuple[Dataset, CleaningReport]:
-    """Remove windows with an outlier, as the settings say, and report it.
+    """Remove windows with an outlier, as the settings say, and report them.
 
-    Quartiles are of raw values and each group's own: a group in a colder place is no outlier. A column that
-    is the same in most windows of a group has no interquartile range to measure by, and no outliers.
+    Quartiles are of raw values, for each group by itself: a group in a colder place is no outlier. A column
+    with the same value in most windows of a group has an interquartile range of 0, and no outliers.
+
+    Parameters
+    ----------
+    train : the training part.
+    settings : `cleaning_factor` and `cleaning_scope`.
     """
     factor, scope = settings.cleaning_factor, settings.cleaning_scope
     in_scope = {
@@ -116,7 +121,7 @@ def clean(train: Dataset, settings: FitSettings) -> tuple[Dataset, CleaningRepor
 
 
 def _outlier_mask(flat: FloatArray, factor: float) -> NDArray[np.bool_]:
-    """Return which values (window, column) are outliers of their column."""
+    """Return which values (window, column) are outliers in their column."""
     q1, q3 = np.percentile(flat, [25, 75], axis=0)  # (column,) each
     whisker_length = factor * (q3 - q1)
     outlier_mask: NDArray[np.bool_] = ((flat < q1 - whisker_length) | (flat > q3 + whisker_length)) & (

@@ -1,4 +1,4 @@
-"""Recordings -> labelled windows, and their split."""
+"""Cuts recordings into labelled windows, and splits them into parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
+from monitor.core.errors import InvalidInputError
 from monitor.core.readings import Readings
 from monitor.core.rules import WindowRules
 from monitor.detect.windows import WindowStage
-from training.config.errors import InputError
-from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
+from training.data.recordings import FAULTY_LABEL
 
 __all__ = ["STEPS", "Dataset", "build", "concat", "hold_out", "sample_period", "split"]
 
@@ -24,22 +25,22 @@ _VALIDATION_BLOCKS = 5
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Windows with their truth."""
+    """Windows with their labels."""
 
     series_ids: NDArray[np.intp]
-    """Which group of which recording each window is from: (window,)."""
+    """The series that each window is from, a group of one recording, numbered from 0: (window,)."""
     ts: FloatArray
     """Event times, oldest first, seconds: (window, step)."""
     windows: FloatArray
-    """What the network learns from: raw values, or those in their group's normal: (window, step, feature)."""
+    """The input before scaling, raw or relative to the group's baseline: (window, step, feature)."""
     faulty: NDArray[np.bool_]
-    """Whether any of its readings is: (window,)."""
+    """Whether any reading of the window is Faulty: (window,)."""
     kinds: NDArray[np.str_]
-    """The kind of fault of the last reading, "" where that is healthy: (window,)."""
+    """The kind of fault of the window's last reading; "" if that is healthy: (window,)."""
     raw_windows: FloatArray
     """Raw values: (window, step, feature)."""
     baselines: FloatArray
-    """Each one's normal, as `monitor.detect.baseline.stage` has it: (window, 3, feature)."""
+    """The baseline of each window, as `monitor.detect.baseline.stage` returns it: (window, 3, feature)."""
 
     @classmethod
     def from_windows(
@@ -50,7 +51,7 @@ class Dataset:
         faulty: NDArray[np.bool_],
         kinds: NDArray[np.str_],
     ) -> "Dataset":
-        """Build one from raw windows, in no normal."""
+        """Return a dataset of raw windows with a neutral baseline."""
         baselines = np.zeros((len(windows), 3, windows.shape[2]))
         baselines[:, 1] = 1
         return cls(series_ids, ts, windows, faulty, kinds, windows, baselines)
@@ -63,22 +64,22 @@ class Dataset:
 
 
 def sample_period(frames: Sequence[pd.DataFrame]) -> float:
-    """Return the median time between two readings of a group that follow each other, s; NaN if none do."""
+    """Return the median step between consecutive readings of a group, in seconds; NaN if there is none."""
     steps = pd.concat([frame.groupby("group")["ts"].diff() for frame in frames])
     return float(steps[steps > 0].median())
 
 
 def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
-    """Cut recordings into windows with the monitor's own stage.
+    """Cut recordings into windows with the monitor's own window stage.
 
     Parameters
     ----------
-    frames : recordings with `label` and perhaps `kind`, every feature a finite number.
-    max_gap : seconds between two readings beyond which a window starts afresh.
+    frames : recordings with `label`, `kind` if known, and a finite number in every feature.
+    max_gap : seconds between two readings of a group beyond which a new window begins.
 
     Raises
     ------
-    InputError : a group has no window at all.
+    InvalidInputError : a group has no window at all.
     """
     stage = WindowStage(STEPS, len(FEATURE_NAMES) + 2, WindowRules(max_gap))
     kind_names = sorted({name for frame in frames for name in _kind_column(frame)})
@@ -86,7 +87,7 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
     ts_parts = []
     series_names: list[str] = []
     for number, frame in enumerate(frames):
-        # Label and kind ride along as two more values, so that they can't drift from their readings.
+        # Label and kind go through the stage as two more features, so they stay with their readings.
         kind_codes = np.searchsorted(kind_names, _kind_column(frame))
         values = np.column_stack(
             [frame[FEATURE_NAMES], frame["label"] == FAULTY_LABEL, kind_codes]
@@ -112,7 +113,7 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
 
 
 def concat(parts: Sequence[Dataset]) -> Dataset:
-    """Join datasets; what were stretches of their own stay so."""
+    """Join datasets, and renumber their series so that no two share a number."""
     counts = [int(part.series_ids.max(initial=-1)) + 1 for part in parts]
     series_ids = [part.series_ids + sum(counts[:number]) for number, part in enumerate(parts)]
     rest = [
@@ -126,11 +127,11 @@ def concat(parts: Sequence[Dataset]) -> Dataset:
 def split(
     data: Dataset, share: float, method: Literal["time", "random"] = "time", seed: int = 0
 ) -> tuple[Dataset, Dataset]:
-    """Split off `share` of the windows as a second part; none of them where it is 0.
+    """Split off `share` of the windows as a second part, the test part; nothing if it is 0.
 
-    By time, it is the last of each stretch, and a window with readings on both sides of the cut is in
-    neither part. At random, it is what `train_test_split(random_state=seed)` draws, and most of its windows
-    share readings with the first part.
+    By time, the second part is the end of each series, and a window with readings on both sides of the cut is
+    in neither part. At random, it is what `train_test_split(random_state=seed)` draws, and most of its
+    windows share readings with the first part.
     """
     if share == 0:
         return data, data[:0]
@@ -143,11 +144,12 @@ def split(
 def hold_out(
     data: Dataset, share: float, method: Literal["time", "random"] = "time", seed: int = 0
 ) -> tuple[Dataset, Dataset]:
-    """Hold out `share` of the windows as a second part, to decide about the training with.
+    """Split off `share` of the windows as a second part, the validation part.
 
-    By time, it is five blocks spread evenly over each stretch, and a window with readings inside and outside
-    of one is in neither part. It isn't the end: a day goes on, and a network that hasn't seen the latest
-    readings there are calls all that follow Faulty. At random, it is as in `split`.
+    By time, the second part is five blocks spread evenly over each series, and a window with readings inside
+    and outside of a block is in neither part. It is not the end of the series: conditions change over a day,
+    and a network that was not trained on the latest readings calls all that follow them Faulty. At random, it
+    is drawn as in `split`.
     """
     is_train, is_validation = (
         _split_by_blocks(data, share) if method == "time" else _split_at_random(data, share, seed)
@@ -162,7 +164,7 @@ def _split_by_blocks(data: Dataset, share: float) -> tuple[NDArray[np.bool_], ND
         rows = np.flatnonzero(data.series_ids == series_id)
         block_position = (
             np.arange(len(rows)) * _VALIDATION_BLOCKS / len(rows) % 1
-        )  # in its fifth, from 0 to 1
+        )  # within its fifth of the series, from 0 to 1
         in_block = np.abs(block_position - 0.5) < share / 2
         is_validation[rows] = in_block
         is_train[rows] = ~np.isin(data.ts[rows], data.ts[rows[in_block]]).any(axis=1)
@@ -194,7 +196,7 @@ def _check_groups(groups: Sequence[str], rows: NDArray[np.intp], max_gap: float)
     without_window = set(groups) - {groups[row] for row in rows}
     if without_window:
         name = min(without_window).partition("/")[2]
-        raise InputError(
+        raise InvalidInputError(
             f"group {name}: no {STEPS} readings follow each other within {max_gap:g} s, so it has no window; "
             "expected some, or no such group"
         )

@@ -1,9 +1,9 @@
-"""Import LWSNDR: the labelled recordings of pairs of motes by Suthaharan et al. (ISSNIP 2010).
+"""Imports LWSNDR: labelled recordings of pairs of motes by Suthaharan et al. (ISSNIP 2010).
 
 S. Suthaharan, M. Alzahrani, S. Rajasegarar, C. Leckie, M. Palaniswami, "Labelled data collection for
 anomaly detection in wireless sensor networks". A file holds one mote: reading number, mote, humidity,
-temperature, label; readings with the same number are from the same moment. Label 1 is an event that was
-staged (steam), which a healthy sensor reports as it is: it becomes the column `event`, not a fault.
+temperature, label; readings of two motes with the same number were taken at the same time. Label 1 marks a
+staged event (steam), which a healthy sensor measures correctly: it becomes the column `event`, not a fault.
 """
 
 from datetime import datetime
@@ -12,26 +12,26 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data.recordings import NORMAL_LABEL
 
 __all__ = ["DEFAULT_START", "JoinedRecording", "join_motes"]
 
 SAMPLE_PERIOD_S = 5.0
-# The files hold no clock. This is the day of the multi-hop recordings, at an hour that suits six hours of
-# falling temperature.
+# The files have no times. This is the day of the multi-hop recordings, at an hour after which six hours of
+# falling temperature are plausible.
 DEFAULT_START = datetime.fromisoformat("2010-07-10T12:00:00+00:00")
 
 _COLUMNS = ["number", "mote", "humidity", "temperature", "event"]
 
 
 class JoinedRecording(NamedTuple):
-    """A recording made of two motes' files."""
+    """A recording joined from two motes' files."""
 
     frame: pd.DataFrame
     """`ts`, `group`, the features, `label` (1 throughout) and `event` (1 where either mote has one)."""
     unmatched_count: int
-    """Readings whose number only one of the two files has."""
+    """Number of readings whose number is in only one of the two files."""
 
 
 def join_motes(mote_a: Path, mote_b: Path, group: str | None, start: datetime) -> JoinedRecording:
@@ -39,18 +39,18 @@ def join_motes(mote_a: Path, mote_b: Path, group: str | None, start: datetime) -
 
     Parameters
     ----------
-    mote_a, mote_b : their readings become `temperature_1`, `humidity_1` and `temperature_2`, `humidity_2`.
-    group : the pair's name; None for `lwsndr/motes<a>-<b>` with the motes' numbers in the files.
+    mote_a, mote_b : the files; the first gives `temperature_1` and `humidity_1`, the second the others.
+    group : the name of the group; None for `lwsndr/motes<a>-<b>`, with the motes' numbers in the files.
     start : when reading number 1 was taken.
 
     Raises
     ------
-    InputError : a file isn't one of LWSNDR's, or the two have no reading in common.
+    InvalidInputError : a file isn't one of LWSNDR's, or the two have no reading in common.
     """
     first, second = _read(mote_a), _read(mote_b)
     joined = first.merge(second, on="number", suffixes=("_1", "_2")).sort_values("number")
     if joined.empty:
-        raise InputError(f"{mote_a} and {mote_b} have no reading number in common")
+        raise InvalidInputError(f"{mote_a} and {mote_b} have no reading number in common")
     motes = f"{first['mote'].iloc[0]}-{second['mote'].iloc[0]}"
     frame = pd.DataFrame(
         {
@@ -73,16 +73,14 @@ def _read(path: Path) -> pd.DataFrame:
         frame = frame.astype(
             {"number": int, "mote": int, "humidity": float, "temperature": float, "event": int}
         )
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
-    except ValueError as error:  # wrong column counts and cells that aren't numbers
+        raise InvalidInputError(f"{path}: can't be read: {error.strerror or error}") from error
+    except ValueError as error:  # a wrong number of columns, or a cell that is no number
         first_line = str(error).splitlines()[0]
-        raise InputError(
+        raise InvalidInputError(
             f"{path}: is not an LWSNDR file ({first_line}); expected a header and rows of "
             "reading number, mote, humidity, temperature, label"
         ) from error
     if frame.empty or frame["number"].duplicated().any():
-        raise InputError(f"{path}: is not an LWSNDR file; expected rows with distinct reading numbers")
+        raise InvalidInputError(f"{path}: is not an LWSNDR file; expected rows with distinct reading numbers")
     return frame

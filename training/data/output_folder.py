@@ -1,4 +1,4 @@
-"""Write a command's results into a folder, each file whole or not at all."""
+"""Writes a command's results into a folder, each file whole or not at all."""
 
 import fcntl
 import os
@@ -6,40 +6,41 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from training.config.errors import InputError
+from monitor.core.atomic_write import atomic_file
+from monitor.core.errors import InvalidInputError
 
 __all__ = ["create", "exclusive_lock", "write"]
 
 
 def create(folder: Path) -> None:
-    """Make the folder if it isn't there.
+    """Make the folder if it doesn't exist.
 
     Raises
     ------
-    InputError : something else has that name, or it can't be made.
+    InvalidInputError : the path is a file, or the folder can't be made.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
+        raise InvalidInputError(
             f"{folder}: can't be made: {error.strerror}; expected a folder to write to"
         ) from error
 
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Work in a folder that no other process works in; the lock goes with the process, however it ends.
+    """Lock a folder against other processes; the lock ends with the process, however that ends.
 
     Raises
     ------
-    InputError : another one does.
+    InvalidInputError : another process has the lock.
     """
     lock = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     except BlockingIOError as error:
-        raise InputError(
+        raise InvalidInputError(
             f"{folder}: another process is writing there; expected one at a time, or another --out"
         ) from error
     finally:
@@ -47,11 +48,7 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files by name; one of the same name is replaced, others are left alone."""
+    """Write files by name: a file of the same name is replaced, and other files stay as they are."""
     for name, content in files.items():
-        draft = folder / f".{name}.{os.getpid()}"
-        try:
+        with atomic_file(folder / name) as draft:
             draft.write_bytes(content)
-            draft.replace(folder / name)
-        finally:
-            draft.unlink(missing_ok=True)

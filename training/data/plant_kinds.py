@@ -1,7 +1,7 @@
-"""Kinds of plants to simulate: what the air does there, and with which sensors it is measured.
+"""Kinds of plants to simulate: the climate of each, and the sensors that measure it.
 
-How much relative humidity goes with a degree follows from the air: where no water comes or goes, it falls as
-the saturation pressure rises, by 7 % of itself a degree at 5 degC, 6 % at 20 and 5 % at 55 (Magnus).
+How relative humidity changes with temperature follows from the saturation pressure of water: in air with a
+constant amount of water it falls by 7 % of its value per degree at 5 degC, 6 % at 20 and 5 % at 55 (Magnus).
 """
 
 from dataclasses import dataclass
@@ -9,101 +9,138 @@ from dataclasses import dataclass
 __all__ = ["DEFAULT_KIND", "PLANT_KINDS", "Climate", "SensorSpec"]
 
 Range = tuple[float, float]
-"""Least and most; each pair of motes draws its own."""
+"""Minimum and maximum; each pair of motes draws its own value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Climate:
-    """What both motes of a pair measure."""
+    """The true values that both motes of a pair measure."""
 
     temperature: Range
-    """degC, on the average of a day."""
+    """Daily mean, degC."""
     humidity: Range
-    """%RH, the same."""
+    """Daily mean, %RH."""
     humidity_per_degree: float
-    """%RH for each degC that it is warmer."""
+    """Change in %RH for each degC of warming."""
     daily_amplitude: Range
-    """How much warmer at three in the afternoon than on the average, degC."""
+    """How much warmer than the daily mean it is at 15:00, degC."""
     weather_std: float
-    """How far hours differ, plant-wide, degC."""
+    """Standard deviation of the changes over hours, common to the plant, degC."""
     short_term_std: float
-    """How far minutes differ, degC."""
+    """Standard deviation of the changes over minutes, degC."""
     humidity_std: float
-    """How far humidity wanders by itself, %RH."""
+    """Standard deviation of the changes in humidity that don't follow the temperature, %RH."""
     control_cycle: tuple[float, float] | None = None
-    """Period in seconds and height in degC of what a controller does."""
+    """Period in seconds and amplitude in degC of the cycle that a controller causes."""
     door_openings: tuple[float, float] | None = None
-    """How often an hour it is opened, and how much warmer it is then, degC."""
+    """Door openings per hour, and the jump in temperature at each, degC."""
     batch_heating: float = 0.0
-    """How far a batch is heated, degC: up for two hours, kept for four, down for two."""
+    """Rise in temperature during a batch, degC: two hours up, four hours constant, two hours down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorSpec:
-    """How it is measured; of two values the first is temperature's, the second humidity's."""
+    """How the climate is measured; of two values, the first is for temperature, the second for humidity."""
 
     sample_period: float
     """Seconds between two readings."""
     decimals: int
-    """Digits after the point that are reported."""
+    """Digits after the decimal point that a sensor reports."""
     offset: Range = (0.06, 0.3)
-    """How far one sensor of a pair always reads beside the other, a standard deviation."""
+    """Standard deviation of a sensor's constant error."""
     drift: Range = (0.04, 0.15)
-    """How far it wanders within a quarter of an hour while its neighbour doesn't."""
+    """Standard deviation of an error that changes within a quarter of an hour, independent in each sensor."""
     noise: Range = (0.012, 0.04)
-    """How far a reading differs from the next."""
+    """Standard deviation of an error that is independent in each reading."""
 
 
 DEFAULT_KIND = "mild"
 
 PLANT_KINDS: dict[str, tuple[Climate, SensorSpec]] = {
-    # A hall with open doors in June; the SHT11 of a TelosB mote.
+    # A hall with open doors in June, measured by the SHT11 of a TelosB mote.
     "mild": (
         Climate(
-            temperature=(19, 24), humidity=(48, 58), humidity_per_degree=-2.8,
-            daily_amplitude=(1.0, 2.0), weather_std=0.4, short_term_std=0.2, humidity_std=2.0,
+            temperature=(19, 24),
+            humidity=(48, 58),
+            humidity_per_degree=-2.8,
+            daily_amplitude=(1.0, 2.0),
+            weather_std=0.4,
+            short_term_std=0.2,
+            humidity_std=2.0,
         ),
         SensorSpec(sample_period=5.0, decimals=2),
     ),
     # Sun by day and dew by night; wind and sun reach one mote before the other.
     "outdoor": (
         Climate(
-            temperature=(4, 22), humidity=(45, 70), humidity_per_degree=-3.2,
-            daily_amplitude=(3.0, 7.0), weather_std=1.5, short_term_std=0.4, humidity_std=3.0,
+            temperature=(4, 22),
+            humidity=(45, 70),
+            humidity_per_degree=-3.2,
+            daily_amplitude=(3.0, 7.0),
+            weather_std=1.5,
+            short_term_std=0.4,
+            humidity_std=3.0,
         ),
         SensorSpec(sample_period=10.0, decimals=2, offset=(0.1, 0.5), drift=(0.12, 0.5), noise=(0.02, 0.06)),
     ),
-    # A thermostat that switches every 25 minutes, and a door; the DHT22 of a hobbyist has one digit.
+    # A thermostat that switches every 25 minutes, and a door; a DHT22 reports one digit.
     "indoor": (
         Climate(
-            temperature=(19, 24), humidity=(32, 48), humidity_per_degree=-2.4,
-            daily_amplitude=(0.2, 0.7), weather_std=0.2, short_term_std=0.1, humidity_std=1.0, control_cycle=(1500.0, 0.3), door_openings=(1.0, -0.6),
+            temperature=(19, 24),
+            humidity=(32, 48),
+            humidity_per_degree=-2.4,
+            daily_amplitude=(0.2, 0.7),
+            weather_std=0.2,
+            short_term_std=0.1,
+            humidity_std=1.0,
+            control_cycle=(1500.0, 0.3),
+            door_openings=(1.0, -0.6),
         ),
         SensorSpec(sample_period=10.0, decimals=1, offset=(0.2, 0.8), noise=(0.02, 0.06)),
     ),
-    # A compressor with a hysteresis of 1.4 degC that runs every quarter of an hour; warm air by the door.
+    # A compressor that runs every quarter of an hour, with a hysteresis of 1.4 degC; a door lets in warm air.
     "cold-room": (
         Climate(
-            temperature=(2, 6), humidity=(74, 86), humidity_per_degree=-5.5,
-            daily_amplitude=(0.0, 0.2), weather_std=0.1, short_term_std=0.08, humidity_std=1.5, control_cycle=(900.0, 0.7), door_openings=(0.7, 1.5),
+            temperature=(2, 6),
+            humidity=(74, 86),
+            humidity_per_degree=-5.5,
+            daily_amplitude=(0.0, 0.2),
+            weather_std=0.1,
+            short_term_std=0.08,
+            humidity_std=1.5,
+            control_cycle=(900.0, 0.7),
+            door_openings=(0.7, 1.5),
         ),
         SensorSpec(sample_period=5.0, decimals=2, offset=(0.1, 0.6), drift=(0.06, 0.3), noise=(0.02, 0.08)),
     ),
-    # Timber dries in batches of eight hours over a burner; fans stir the air, and hot sensors are noisy.
+    # Timber dries in batches of eight hours over a burner with fans; hot sensors are noisy.
     "kiln": (
         Climate(
-            temperature=(45, 60), humidity=(28, 42), humidity_per_degree=-1.4,
-            daily_amplitude=(0.0, 0.3), weather_std=0.2, short_term_std=0.3, humidity_std=1.5, control_cycle=(600.0, 0.5), batch_heating=14.0,
+            temperature=(45, 60),
+            humidity=(28, 42),
+            humidity_per_degree=-1.4,
+            daily_amplitude=(0.0, 0.3),
+            weather_std=0.2,
+            short_term_std=0.3,
+            humidity_std=1.5,
+            control_cycle=(600.0, 0.5),
+            batch_heating=14.0,
         ),
         SensorSpec(sample_period=15.0, decimals=1, offset=(0.3, 0.6), drift=(0.1, 0.3), noise=(0.05, 0.1)),
     ),
-    # Glass: each cloud is felt within minutes, and plants and misting keep the air damp.
+    # Clouds change the temperature under glass within minutes; plants and misting keep the air damp.
     "greenhouse": (
         Climate(
-            temperature=(17, 25), humidity=(60, 74), humidity_per_degree=-4.0,
-            daily_amplitude=(2.5, 5.0), weather_std=0.8, short_term_std=0.7, humidity_std=3.0, door_openings=(0.5, -1.0),
+            temperature=(17, 25),
+            humidity=(60, 74),
+            humidity_per_degree=-4.0,
+            daily_amplitude=(2.5, 5.0),
+            weather_std=0.8,
+            short_term_std=0.7,
+            humidity_std=3.0,
+            door_openings=(0.5, -1.0),
         ),
         SensorSpec(sample_period=30.0, decimals=2, offset=(0.1, 0.5), drift=(0.1, 0.4), noise=(0.02, 0.08)),
     ),
-}  # fmt: skip
-"""Name -> what it is like."""
+}
+"""Name of a kind -> its climate and sensors."""

@@ -1,4 +1,4 @@
-"""Recordings or labelled windows -> what a network is trained, stopped and tested on."""
+"""Prepares recordings or labelled windows: the training, validation and test parts, and the scaler."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,78 +9,78 @@ import pandas as pd
 
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
+from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
-from training.config.errors import InputError
 from training.config.settings import FitSettings
-from training.data import dataset, recordings, relative_windows, windows_file
+from training.data import baseline_windows, dataset, recordings, windows_file
 from training.data.cleaning import CleaningReport, clean
 from training.data.dataset import Dataset
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 
 __all__ = ["PreparedData", "prepare"]
 
-# Fewer windows than this hold too few episodes of each kind of fault to learn from.
+# Fewer windows hold too few faults of each kind to learn from.
 _MIN_WINDOWS = 300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedData:
-    """Three parts that share no reading (unless the split is random), and what was learnt of the first."""
+    """Three parts that share no reading (unless the split is random), and the scaler fitted on the first."""
 
     train: Dataset
-    """What the network learns from, cleaned."""
+    """The training part, without outliers."""
     validation: Dataset
-    """What decides when it stops, and which settings are best."""
+    """The validation part, which decides when training stops and which settings are best."""
     test: Dataset
-    """What it is judged by; empty where `test_share` is 0."""
+    """The test part, on which the bundle is measured; empty if `test_share` is 0."""
     scaler: Scaler
     """Fitted on the Normal windows of `train`."""
     cleaning: CleaningReport
     sample_period: float
     """Seconds between two readings of a group."""
     sources: dict[str, object]
-    """Which files, groups and how many readings, for the manifest."""
+    """Names of the files and groups, and the number of readings, for the manifest."""
     frames: list[pd.DataFrame]
-    """The recordings, whole; none where there are only windows."""
+    """The whole recordings; none if there is only a file of windows."""
 
     @property
     def healthy_readings(self) -> FloatArray:
-        """Readings of the Normal windows of `train`, as the network sees them: (reading, feature)."""
+        """Readings of the Normal windows of `train`, as in `Dataset.windows`: (reading, feature)."""
         return self.train.windows[~self.train.faulty].reshape(-1, len(FEATURE_NAMES))
 
 
 def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) -> PreparedData:
-    """Read, cut into windows, show them in their normals, split, clean and scale.
+    """Read, cut into windows, subtract baselines, split, clean, and fit the scaler.
 
     Parameters
     ----------
     paths : labelled recordings.
-    windows : a file of labelled windows, instead of them or besides.
-    settings : how to split and clean.
+    windows : a file of labelled windows, instead of recordings or in addition to them.
+    settings : the baseline, and how to split and clean.
 
     Raises
     ------
-    InputError : the data can't train a model, with the reason.
+    InvalidInputError : the data can't train a model; the text says why.
     """
     if not paths and windows is None:
-        raise InputError("nothing to train on; expected --recording, --windows or --healthy")
+        raise InvalidInputError("nothing to train on; expected --recording, --windows or --healthy")
     if windows is not None and settings.baseline != "none":
-        raise InputError(
-            f"{windows}: windows without the readings before them have no normal of their group; expected "
-            "recordings alone, or --baseline none"
+        raise InvalidInputError(
+            f"{windows}: a file of windows lacks the readings that a group's baseline is learnt from; "
+            "expected recordings alone, or --baseline none"
         )
     source_names = ", ".join(map(str, [*paths, *([windows] if windows else [])]))
-    frames = [_read(path) for path in paths]
+    frames = [_read_complete(path) for path in paths]
     period = dataset.sample_period(frames) if frames else settings.sample_period
-    # Plants of another pace may stand beside each other.
+    # Recordings with different sample periods may be trained on together.
     parts = [
         _build_windows(path, frame, dataset.sample_period([frame]))
         for path, frame in zip(paths, frames, strict=True)
     ]
     if windows is not None:
         parts.append(windows_file.read(windows, period))
-    data = relative_windows.apply_baseline(
-        dataset.concat(parts), relative_windows.baseline_from_settings(settings)
+    data = baseline_windows.apply_baseline(
+        dataset.concat(parts), baseline_windows.baseline_from_settings(settings)
     )
     remaining, test = dataset.split(data, settings.test_share, settings.split, settings.seed)
     train, validation = dataset.hold_out(remaining, settings.validation_share, settings.split, settings.seed)
@@ -96,15 +96,14 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
     return PreparedData(train, validation, test, scaler, cleaning, period, sources, frames)
 
 
-def _read(path: Path) -> pd.DataFrame:
-    frame = recordings.read(path)
-    if "label" not in frame.columns:
-        raise InputError(f"{path}: has no column label; expected 1 (Normal) or -1 (Faulty) in each row")
+def _read_complete(path: Path) -> pd.DataFrame:
+    """Read a labelled recording that must have a number in every cell of a feature."""
+    frame = recordings.read_labelled(path)
     missing = ~np.isfinite(frame[FEATURE_NAMES].to_numpy())  # (reading, feature)
     if missing.any():
         row, column = np.argwhere(missing)[0].tolist()
-        raise InputError(
-            f"{path}: column {FEATURE_NAMES[column]}, row {row + 1}: is no number; expected one in every cell, "
+        raise InvalidInputError(
+            f"{path}: row {row + 1}: {FEATURE_NAMES[column]} is empty; expected a number in every row, "
             "or no such row"
         )
     return frame
@@ -113,39 +112,43 @@ def _read(path: Path) -> pd.DataFrame:
 def _build_windows(path: Path, frame: pd.DataFrame, period: float) -> Dataset:
     try:
         return dataset.build([frame], max_gap=default_max_gap(period))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{path}: {error}") from error
 
 
 def _check_trainable(train: Dataset, validation: Dataset, source_names: str, report: CleaningReport) -> None:
-    """Refuse what can't train a model."""
+    """Raise InvalidInputError if the parts can't train a model."""
     cleaning_text = f" ({report.removed} were removed as outliers)" if report.removed else ""
     if len(train) < _MIN_WINDOWS:
-        raise InputError(
-            f"{source_names}: {len(train)} windows to train on{cleaning_text}, expected at least {_MIN_WINDOWS}"
+        raise InvalidInputError(
+            f"{source_names}: {len(train)} windows to train on{cleaning_text}, "
+            f"expected at least {_MIN_WINDOWS}"
         )
     if not len(validation):
-        raise InputError(
+        raise InvalidInputError(
             f"{source_names}: no windows are left for the validation; expected a larger share for it"
         )
     if train.faulty.all() or not train.faulty.any():
         class_name = "Faulty" if train.faulty.all() else "Normal"
-        raise InputError(
-            f"{source_names}: all windows to train on are {class_name}{cleaning_text}, expected both Normal and Faulty"
+        raise InvalidInputError(
+            f"{source_names}: all windows to train on are {class_name}{cleaning_text}, "
+            "expected both Normal and Faulty"
         )
     is_varying = np.ptp(train.raw_windows[~train.faulty], axis=(0, 1)) > 0  # (feature,)
     if not is_varying.all():
         name = FEATURE_NAMES[int(np.argmin(is_varying))]
-        raise InputError(f"{source_names}: {name} has one value in all healthy readings, expected it to vary")
+        raise InvalidInputError(
+            f"{source_names}: {name} has one value in all healthy readings, expected it to vary"
+        )
 
 
 def _fit_scaler(train: Dataset, *, pooled: bool) -> Scaler:
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415 - `--help` has no use for scikit-learn
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415 - slow, and `--help` doesn't need it
 
-    # Of the healthy readings only: a sensor that reads 0 or 300 would stretch the scale until all that a
-    # healthy one does is a sliver of it.
+    # Fitted on healthy readings only: the 0 or 300 of a faulty sensor would stretch the scale so far that all
+    # healthy values were nearly equal on it.
     healthy = train.windows[~train.faulty].reshape(-1, len(FEATURE_NAMES))
-    if pooled:  # all features are in units of what is usual for them, which one scale must not undo
+    if pooled:  # features relative to a baseline are in the same unit: one scale for all keeps it so
         healthy = np.tile(healthy.reshape(-1, 1), len(FEATURE_NAMES))
     standard_scaler = StandardScaler().fit(healthy)
     return Scaler.from_numbers(standard_scaler.mean_.tolist(), standard_scaler.scale_.tolist())

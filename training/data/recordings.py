@@ -1,83 +1,81 @@
-"""Recordings: readings in a file, one a row, as CSV or Parquet."""
+"""Recordings as data frames: read by the monitor's rules, and written."""
 
-import math
-import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api import types
 
-from monitor.bundle import Feature
-from training.config.errors import InputError
+from monitor.core.atomic_write import atomic_file
+from monitor.core.errors import InvalidInputError
+from monitor.recordings.cells import EXPECTED_LABEL, FAULTY_LABEL, NORMAL_LABEL
+from monitor.recordings.reader import Recording
+from training.data.features import FEATURE_NAMES
 
-__all__ = ["FAULTY_LABEL", "FEATURES", "FEATURE_NAMES", "NORMAL_LABEL", "complete_mask", "read", "write"]
-
-FEATURES = (
-    Feature("temperature_1", "degC"),
-    Feature("humidity_1", "%RH"),
-    Feature("temperature_2", "degC"),
-    Feature("humidity_2", "%RH"),
-)
-FEATURE_NAMES = [feature.name for feature in FEATURES]
-
-NORMAL_LABEL = 1
-FAULTY_LABEL = -1
-
-_FORMATS = {".csv": "CSV", ".parquet": "Parquet"}
-# Seconds would be the year 5138 from here on: the file's times are milliseconds.
-_MAX_TS = 1e11
+__all__ = ["FAULTY_LABEL", "NORMAL_LABEL", "complete_mask", "read", "read_labelled", "write"]
 
 
 def read(path: Path) -> pd.DataFrame:
-    """Read a recording and check it.
+    """Read a recording and check every cell.
 
     Returns
     -------
     A frame in the file's order with `ts` (float, seconds since the Unix epoch), `group` (text), the
     features (float, NaN where a cell is empty), `label` (1 Normal, -1 Faulty) where the file has one,
-    and any further columns as they are.
+    and any further columns: text as it is in a CSV file, or numbers where all of a column's cells are.
 
     Raises
     ------
-    InputError : the file can't be read, lacks a column, or a cell isn't what its column holds. Rows are
-        counted from 1, without the header.
+    RecordingError : the file can't be read, has no readings, or lacks a column.
+    InvalidInputError : a cell isn't what its column holds. Rows are counted from 1, without the header.
     """
-    frame = _load(path)
-    for name in ["ts", "group", *FEATURE_NAMES]:
-        if name not in frame.columns:
-            raise InputError(
-                f"{path}: has no column {name}; expected ts, group, {', '.join(FEATURE_NAMES)}[, label]"
-            )
-    if frame.empty:
-        raise InputError(f"{path}: has no readings")
-    frame["ts"] = _parse_ts(path, frame["ts"])
-    frame["group"] = _parse_groups(path, frame["group"])
-    for name in FEATURE_NAMES:
-        frame[name] = _parse_numbers(path, frame[name])
-    if "label" in frame.columns:
-        frame["label"] = _parse_labels(path, frame["label"])
+    block = Recording(path).read(FEATURE_NAMES)
+    invalid = block.find_invalid()
+    if len(invalid):
+        raise InvalidInputError(f"{path}: {block.describe_problem(int(invalid[0]), ignore_empty=True)}")
+    parsed = {
+        "ts": block.ts,
+        "group": block.groups,
+        **dict(zip(FEATURE_NAMES, block.values.T, strict=True)),  # noqa: PD011 - no frame's values
+        "label": block.labels.astype(np.int64),
+    }
+    return pd.DataFrame(
+        {name: parsed[name] if name in parsed else _to_series(cells) for name, cells in block.cells.items()}
+    )
+
+
+def read_labelled(path: Path) -> pd.DataFrame:
+    """Read a recording that must have a label in each row.
+
+    Raises
+    ------
+    InvalidInputError : as `read` does, or the file has no column `label`.
+    """
+    frame = read(path)
+    if "label" not in frame.columns:
+        raise InvalidInputError(
+            f"{path}: has no column label; expected {EXPECTED_LABEL} in each row, as "
+            "`sensor-training inject` writes them"
+        )
     return frame
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write a recording so that it is there whole or not at all; one of the same name is replaced.
+    """Write a recording whole or not at all; a file of the same name is replaced.
 
     Raises
     ------
-    InputError : the name ends in neither `.csv` nor `.parquet`.
+    InvalidInputError : the name ends in neither `.csv` nor `.parquet`.
     """
-    suffix = _suffix(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}{suffix}")
-    try:
+    suffix = path.suffix.lower()
+    if suffix not in {".csv", ".parquet"}:
+        raise InvalidInputError(f"{path}: a recording's name must end in .csv or .parquet")
+    with atomic_file(path) as draft:
         if suffix == ".csv":
             frame.to_csv(draft, index=False)
         else:
             frame.to_parquet(draft, index=False)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def complete_mask(frame: pd.DataFrame) -> pd.Series:
@@ -85,82 +83,12 @@ def complete_mask(frame: pd.DataFrame) -> pd.Series:
     return pd.Series(np.isfinite(frame[FEATURE_NAMES].to_numpy()).all(axis=1), index=frame.index)
 
 
-def _suffix(path: Path) -> str:
-    suffix = path.suffix.lower()
-    if suffix not in _FORMATS:
-        raise InputError(f"{path}: a recording's name must end in .csv or .parquet")
-    return suffix
-
-
-def _load(path: Path) -> pd.DataFrame:
-    suffix = _suffix(path)
+def _to_series(cells: Sequence[Any]) -> pd.Series:
+    """Return a further column: numbers if all its cells are, else the cells as they are."""
+    series = pd.Series(cells)
+    if (series == "").any():  # pandas would take it for a missing number
+        return series
     try:
-        if suffix == ".parquet":
-            return pd.read_parquet(path)
-        # As text: pandas would round some numbers, and take a station that is called NA for a missing one.
-        return pd.read_csv(
-            path, dtype=dict.fromkeys(["ts", "group", *FEATURE_NAMES], str), keep_default_na=False
-        )
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
-    except ValueError as error:  # what pandas and pyarrow raise for a damaged file derives from it
-        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: is not readable as {_FORMATS[suffix]}: {first_line}") from error
-
-
-def _parse_ts(path: Path, column: pd.Series) -> pd.Series:
-    numbers = _parse_floats(column)
-    if types.is_datetime64_any_dtype(column) or numbers.isna().all():
-        times = pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce")
-        _reject_cells(path, column, times.isna(), "is neither seconds since 1970 nor an ISO 8601 time")
-        return (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(seconds=1)
-    _reject_cells(
-        path, column, ~numbers.abs().lt(np.inf), "is neither seconds since 1970 nor an ISO 8601 time"
-    )
-    _reject_cells(path, column, numbers > _MAX_TS, "is too large for seconds since 1970")
-    return numbers
-
-
-def _parse_groups(path: Path, column: pd.Series) -> pd.Series:
-    _reject_cells(path, column, column.isna() | (column == ""), "is no group's name")
-    return column.astype(str)
-
-
-def _parse_numbers(path: Path, column: pd.Series) -> pd.Series:
-    numbers = _parse_floats(column)
-    missing = column.isna() | column.astype(str).str.strip().str.lower().isin(["", "nan"])
-    _reject_cells(path, column, numbers.isna() & ~missing, "is not a number")
-    return numbers
-
-
-def _parse_labels(path: Path, column: pd.Series) -> pd.Series:
-    numbers = pd.to_numeric(column, errors="coerce")
-    _reject_cells(
-        path, column, ~numbers.isin([NORMAL_LABEL, FAULTY_LABEL]), "is neither 1 (Normal) nor -1 (Faulty)"
-    )
-    return numbers.astype(int)
-
-
-def _parse_floats(column: pd.Series) -> pd.Series:
-    """Return the cells as numbers, exactly as written; NaN where one isn't a number."""
-    if types.is_numeric_dtype(column) and not types.is_bool_dtype(column):
-        return column.astype(float)
-    return pd.Series(
-        [_parse_float(cell) for cell in column], index=column.index, name=column.name, dtype=float
-    )
-
-
-def _parse_float(cell: object) -> float:
-    try:
-        return float(cell) if isinstance(cell, str) else math.nan
-    except ValueError:
-        return math.nan
-
-
-def _reject_cells(path: Path, column: pd.Series, invalid: pd.Series, reason: str) -> None:
-    """Raise for the first cell of a column that is wrong."""
-    if invalid.any():
-        row = int(np.argmax(invalid.to_numpy()))
-        raise InputError(f"{path}: column {column.name}, row {row + 1}: {str(column.iloc[row])!r} {reason}")
+        return pd.to_numeric(series)
+    except (TypeError, ValueError):
+        return series

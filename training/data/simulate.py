@@ -1,4 +1,4 @@
-"""A plant to train and to try things on: pairs of motes, a day's course, weather, noise."""
+"""Simulates a plant with pairs of motes: daily cycle, weather, control, sensor errors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from monitor.core.arrays import FloatArray
+from training.data.features import FEATURE_NAMES
 from training.data.plant_kinds import DEFAULT_KIND, PLANT_KINDS, Climate, SensorSpec
-from training.data.recordings import FEATURE_NAMES, NORMAL_LABEL
+from training.data.recordings import NORMAL_LABEL
 
 __all__ = ["DEFAULT_START", "Plant", "simulate"]
 
@@ -20,30 +21,34 @@ _STATIONS_PER_LINE = 3
 _HOUR_S = 3600.0
 _DAY_S = 24 * _HOUR_S
 _WARMEST_TIME_S = 15 * _HOUR_S
-# A batch's programme: hours since its begin, and the share of its heat.
+# A batch: hours since its start, and the share of its rise in temperature.
 _BATCH_PROFILE = ((0, 2, 6, 8), (0, 1, 1, 0))
 _DOOR_STEP_S, _DOOR_TIME_CONSTANT_S = 10, 240
 
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """What stays the same from one stretch of a plant's time to the next."""
+    """A simulated plant: the same for every interval of its time that is simulated."""
 
     groups: int
     """Pairs of motes: `line1/station1`, `line1/station2`, ..."""
     seed: int
-    """The same seed gives the same plant and the same weather."""
+    """Seed of the sensors and the weather."""
     start: datetime
-    """When its hour 0 is."""
+    """The time of its hour 0."""
     kind: str = DEFAULT_KIND
     """One of `PLANT_KINDS`."""
 
 
 def simulate(plant: Plant, from_hour: float, hours: float) -> pd.DataFrame:
-    """Return a stretch of a plant's readings, all healthy, ordered by time.
+    """Return the readings of an interval of a plant's time, all healthy, ordered by time.
 
-    A stretch doesn't depend on where it is cut: hours 0 to 6 and 6 to 8 are the first and the second part
-    of hours 0 to 8, so what was trained on the one has not seen the other.
+    Readings don't depend on the interval: hours 0 to 6 and hours 6 to 8 are the two parts of hours 0 to 8, so
+    that a model trained on the first can be tested on the second.
+
+    Parameters
+    ----------
+    from_hour, hours : start and length of the interval, in hours of the plant's time.
     """
     climate, sensors = PLANT_KINDS[plant.kind]
     end = round((from_hour + hours) * _HOUR_S / sensors.sample_period)
@@ -100,17 +105,17 @@ def _simulate_pair(
                 + _sensor_error(rngs, seconds, sensors.drift[number], sensors.noise[number])
             )
     readings = np.column_stack([np.round(column, sensors.decimals) for column in columns])
-    readings[:, 1::2] = np.clip(readings[:, 1::2], 0, 100)  # humidity; more than dew there is not
+    readings[:, 1::2] = np.clip(readings[:, 1::2], 0, 100)  # humidity, at most saturated
     return readings
 
 
 def _control_effect(rngs: Iterator[np.random.Generator], seconds: FloatArray, climate: Climate) -> FloatArray:
-    """Return what people and their machines do to the temperature: (reading,)."""
+    """Return the effect of controllers, doors and batches on the temperature, degC: (reading,)."""
     temperature_change = np.zeros(len(seconds))
     if climate.control_cycle:
         period, height = climate.control_cycle
         phase = next(rngs).uniform(0, 2 * np.pi)
-        # No controller keeps its own time: load and weather make its cycles longer and shorter.
+        # Load and weather make the cycles of a real controller longer and shorter.
         phase_noise = _ar1_noise(next(rngs), seconds, step_s=300, time_constant_s=_HOUR_S)
         temperature_change += height * np.sin(2 * np.pi * seconds / period + phase + phase_noise)
     if climate.door_openings:
@@ -123,7 +128,7 @@ def _control_effect(rngs: Iterator[np.random.Generator], seconds: FloatArray, cl
 
 
 def _door_effect(rng: np.random.Generator, seconds: FloatArray, openings_per_hour: float) -> FloatArray:
-    """Return jumps by 1 at random times that are forgotten within minutes: (reading,)."""
+    """Return jumps to 1 at random times that decay within minutes: (reading,)."""
     decay = float(np.exp(-_DOOR_STEP_S / _DOOR_TIME_CONSTANT_S))
     opened = rng.random(int(seconds[-1] // _DOOR_STEP_S) + 2) < openings_per_hour * _DOOR_STEP_S / _HOUR_S
     levels = list(accumulate(opened.astype(float), lambda before, now: max(decay * before, now)))
@@ -134,25 +139,25 @@ def _door_effect(rng: np.random.Generator, seconds: FloatArray, openings_per_hou
 def _sensor_error(
     rngs: Iterator[np.random.Generator], seconds: FloatArray, drift: float, noise: float
 ) -> FloatArray:
-    """Return what one sensor reads that its neighbour doesn't: (reading,)."""
-    drift_course = _ar1_noise(next(rngs), seconds, step_s=60, time_constant_s=900)
-    return drift * drift_course + noise * next(rngs).standard_normal(len(seconds))
+    """Return an error that is independent in each sensor: (reading,)."""
+    slow_error = _ar1_noise(next(rngs), seconds, step_s=60, time_constant_s=900)
+    return drift * slow_error + noise * next(rngs).standard_normal(len(seconds))
 
 
 def _ar1_noise(
     rng: np.random.Generator, seconds: FloatArray, step_s: float, time_constant_s: float
 ) -> FloatArray:
-    """Return a slow random course of spread 1 that forgets itself within `time_constant_s`: (reading,)."""
+    """Return an AR(1) process of standard deviation 1, interpolated between its steps: (reading,)."""
     decay = float(np.exp(-step_s / time_constant_s))
     steps = rng.standard_normal(int(seconds[-1] // step_s) + 2)
-    steps[1:] *= np.sqrt(1 - decay**2)  # so that the spread stays what the first step has
+    steps[1:] *= np.sqrt(1 - decay**2)  # keeps the standard deviation at 1
     levels = list(accumulate(steps, lambda before, step: decay * before + step))
     noise: FloatArray = np.interp(seconds, np.arange(len(levels)) * step_s, levels)
     return noise
 
 
 def _spawn_rngs(seed: int) -> Iterator[np.random.Generator]:
-    """Yield a generator for each thing that is random, so that a longer run begins like a shorter one."""
+    """Yield a generator for each random series, so that a longer simulation begins like a shorter one."""
     root = np.random.SeedSequence(seed)
     while True:
         yield np.random.default_rng(root.spawn(1)[0])

@@ -1,6 +1,6 @@
-"""Labelled windows in a CSV file: 12 columns, oldest reading first, and `Label` 1 (Normal) or -1 (Faulty).
+"""Reads labelled windows from a CSV file: 12 columns, oldest reading first, and `Label` 1 or -1.
 
-The monitor's file of false alarms is one as well, and says of each window where it comes from.
+The file in which the monitor collects false alarms is one too, with further columns for each window's origin.
 """
 
 from pathlib import Path
@@ -8,10 +8,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from monitor.core.arrays import FloatArray
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
+from monitor.recordings.cells import (
+    EXPECTED_LABEL,
+    EXPECTED_VALUE,
+    FAULTY_LABEL,
+    describe_cell,
+    parse_labels,
+    parse_values,
+)
 from training.data.dataset import STEPS, Dataset
-from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, NORMAL_LABEL
+from training.data.features import FEATURE_NAMES
 
 __all__ = ["read"]
 
@@ -23,59 +30,49 @@ _COLUMN_COUNT = STEPS * len(FEATURE_NAMES)
 def read(path: Path, sample_period: float) -> Dataset:
     """Read the windows and check every cell.
 
-    The file holds no time and no group: its order stands for time, each row one reading (`sample_period`
-    seconds) after the row before, as a window that slides over one group's readings gives them.
+    The file has no times and no groups. Its rows are taken for the sliding windows of one group: each is one
+    reading, that is `sample_period` seconds, later than the row before.
 
     Raises
     ------
-    InputError : the file can't be read, has other columns, or a cell isn't what its column holds. Rows are
-        counted from 1, without the header.
+    InvalidInputError : the file can't be read, has other columns, or a cell isn't what its column holds. Rows
+        are counted from 1, without the header.
     """
     table = _load(path)
     columns = [name for name in table.columns if name not in {_LABEL_COLUMN, *_ORIGIN_COLUMNS}]
     if _LABEL_COLUMN not in table.columns or len(columns) != _COLUMN_COUNT:
-        raise InputError(
-            f"{path}: has the columns {', '.join(map(str, table.columns))}; expected {_LABEL_COLUMN} and {_COLUMN_COUNT} "
-            f"of {', '.join(FEATURE_NAMES)} for {STEPS} readings, oldest first"
+        raise InvalidInputError(
+            f"{path}: has the columns {', '.join(map(str, table.columns))}; "
+            f"expected {_LABEL_COLUMN} and {_COLUMN_COUNT} of {', '.join(FEATURE_NAMES)} "
+            f"for {STEPS} readings, oldest first"
         )
     if table.empty:
-        raise InputError(f"{path}: has no windows")
-    flat = np.column_stack([_parse_numbers(path, table[name]) for name in columns])  # (window, column)
-    label = _parse_numbers(path, table[_LABEL_COLUMN])
-    is_unknown = ~np.isin(label, [NORMAL_LABEL, FAULTY_LABEL])
-    if is_unknown.any():
-        raise _cell_error(
-            path, table[_LABEL_COLUMN], int(np.argmax(is_unknown)), "is neither 1 (Normal) nor -1 (Faulty)"
-        )
+        raise InvalidInputError(f"{path}: has no windows")
+    flat = np.column_stack([parse_values(table[name].tolist()) for name in columns])  # (window, column)
+    labels = parse_labels(table[_LABEL_COLUMN].tolist())  # (window,)
+    for name, is_invalid, expected in (
+        *((name, np.isnan(values), EXPECTED_VALUE) for name, values in zip(columns, flat.T, strict=True)),
+        (_LABEL_COLUMN, labels == 0, EXPECTED_LABEL),
+    ):
+        if is_invalid.any():
+            row = int(np.argmax(is_invalid))
+            problem = describe_cell(row + 1, name, table[name].iloc[row], expected)
+            raise InvalidInputError(f"{path}: {problem}")
     start_steps = np.arange(len(table), dtype=np.float64)
     return Dataset.from_windows(
         series_ids=np.zeros(len(table), dtype=np.intp),
         ts=(start_steps[:, None] + np.arange(STEPS)) * sample_period,  # (window, step)
         windows=flat.reshape(-1, STEPS, len(FEATURE_NAMES)),
-        faulty=label == FAULTY_LABEL,
+        faulty=labels == FAULTY_LABEL,
         kinds=np.full(len(table), "", dtype=str),
     )
 
 
 def _load(path: Path) -> pd.DataFrame:
     try:
-        # As text, so that a cell can be shown as it is written.
+        # As text, so that an error can show the cell as it is written.
         return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
     except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror or error}") from error
-    except ValueError as error:  # what pandas raises for a damaged file derives from it
-        raise InputError(f"{path}: is not readable as CSV: {str(error).splitlines()[0]}") from error
-
-
-def _parse_numbers(path: Path, column: pd.Series) -> FloatArray:
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64)
-    is_invalid = ~np.isfinite(numbers)
-    if is_invalid.any():
-        raise _cell_error(path, column, int(np.argmax(is_invalid)), "is not a finite number")
-    return numbers
-
-
-def _cell_error(path: Path, column: pd.Series, row: int, reason: str) -> InputError:
-    return InputError(f"{path}: row {row + 1}, column {column.name}: {column.iloc[row]!r} {reason}")
+        raise InvalidInputError(f"{path}: can't be read: {error.strerror or error}") from error
+    except ValueError as error:  # pandas' errors for damaged files derive from it
+        raise InvalidInputError(f"{path}: is not readable as CSV: {str(error).splitlines()[0]}") from error

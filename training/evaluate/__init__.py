@@ -1,1 +1,1 @@
-"""How good a model is, and beside others."""
+"""Measure how good a model is, alone and in comparison with other models."""

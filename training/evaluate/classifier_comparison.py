@@ -1,4 +1,8 @@
-"""The bundle's network beside other classifiers, on both splits of the recording that it was trained on."""
+"""Compare the bundle's network with other classifiers, on both splits of its own recording.
+
+All get the same windows, labels and split, and four candidates each, of which `candidate_selection` chooses
+one. The bundle's network has one candidate, its own settings: it gets less tuning than the others, not more.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,18 +14,19 @@ from numpy.typing import NDArray
 
 from monitor.bundle import Bundle
 from monitor.bundle.model import Classifier
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.config.settings import FitSettings
 from training.console.task_progress import TaskProgress
 from training.data.dataset import STEPS
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
-from training.data.recordings import FEATURE_NAMES
-from training.evaluate import classifiers, comparison_table
+from training.evaluate import candidate_selection, classifiers
+from training.evaluate.candidate_selection import DataSplit
 from training.evaluate.classifiers import CANDIDATES_PER_CLASSIFIER, Candidate, ScoreFunction
-from training.evaluate.comparison_table import ClassifierResult, ComparisonTable, DataSplit
+from training.evaluate.comparison_table import ClassifierResult, ComparisonTable
 from training.network import onnx_graph
 from training.network.augmentation import build_augmentation
-from training.network.backend import keras
+from training.network.epoch_progress import EpochShareCallback
 from training.network.train import train
 
 __all__ = ["SPLITS", "compare", "task_count"]
@@ -31,28 +36,29 @@ _NETWORK_TITLES = {"lstm": "LSTM", "dense": "dense network"}
 
 
 def task_count(settings: FitSettings) -> int:
-    """Return how many classifiers `against` trains."""
+    """Return how many classifiers `compare` trains."""
     augmentation = build_augmentation(settings, np.ones(len(FEATURE_NAMES)))
     classifier_count = (
         len(classifiers.build_candidates(settings.seed, augmentation)) + len(_NETWORK_TITLES) - 1
     )
-    # The bundle's own network is trained anew for the split that the bundle wasn't trained on.
+    # The bundle's network is trained again for the split that the bundle was not trained on.
     return len(SPLITS) * classifier_count * CANDIDATES_PER_CLASSIFIER + len(SPLITS) - 1
 
 
 def compare(
     paths: Sequence[Path], bundle: Bundle, settings: FitSettings, progress: TaskProgress
 ) -> list[ComparisonTable]:
-    """Train the others as `fit` trained the bundle's network, and measure all on the same windows.
+    """Train the others on the training part of the bundle's network, and measure all on the same windows.
 
     Parameters
     ----------
-    paths : what the bundle was trained on.
-    settings : how.
+    paths : the recordings that the bundle was trained on.
+    settings : the settings that it was trained with.
+    progress : gets a note for each candidate that has been trained.
 
     Raises
     ------
-    InputError : the bundle was trained on something else, or on all of it.
+    InvalidInputError : the bundle was trained on other data, or has no test part.
     """
     tables = []
     for split in SPLITS:
@@ -71,22 +77,22 @@ def compare(
 
 def _check_test_part(paths: Sequence[Path], prepared: PreparedData) -> None:
     if not prepared.test.faulty.any() or prepared.test.faulty.all():
-        raise InputError(
-            f"{_join_paths(paths)}: the bundle's test_share leaves no test part with both Normal and Faulty "
-            "windows, expected one to compare on"
+        raise InvalidInputError(
+            f"{', '.join(map(str, paths))}: the bundle's test_share leaves no test part with both Normal and "
+            "Faulty windows, expected one to compare on"
         )
 
 
 def _check_training_part(paths: Sequence[Path], prepared: PreparedData, bundle: Bundle) -> None:
-    """Another training part would give another scaler, to the last bit."""
+    """Refuse recordings whose training part gives another scaler than the bundle's."""
     if not (
         np.array_equal(prepared.scaler.mean, bundle.scaler.mean)
         and np.array_equal(prepared.scaler.scale, bundle.scaler.scale)
     ):
         given = ", ".join(bundle.manifest.data["recordings"]) or "a file of windows"
-        raise InputError(
-            f"{_join_paths(paths)}: its training part isn't that of bundle {bundle.manifest.id}; expected "
-            f"exactly what `fit` was given: {given}"
+        raise InvalidInputError(
+            f"{', '.join(map(str, paths))}: its training part isn't that of bundle {bundle.manifest.id}; "
+            f"expected exactly what `fit` was given: {given}"
         )
 
 
@@ -106,20 +112,20 @@ def _measure_all(
         if name == title and own_bundle is not None:
             threshold, bundle_score = own_bundle.manifest.threshold, own_bundle.classifier.score
             results.append(
-                comparison_table.measure_on_test(name, "the bundle's", 1, bundle_score, parts, threshold)
+                candidate_selection.measure_on_test(name, "the bundle's", 1, bundle_score, parts, threshold)
             )
             continue
         advance = partial(progress.finish_task, f"{name}, split {settings.split}")
-        chosen, score = comparison_table.select_candidate(candidates, parts, advance)
-        results.append(comparison_table.measure_on_test(name, chosen, len(candidates), score, parts))
-    # The bundle's own first, whichever it is.
-    return sorted(results, key=lambda one: one.name != title)
+        chosen, score = candidate_selection.select_candidate(candidates, parts, advance)
+        results.append(candidate_selection.measure_on_test(name, chosen, len(candidates), score, parts))
+    # The bundle's kind of network first, whichever it is.
+    return sorted(results, key=lambda result: result.name != title)
 
 
 def _candidates(
     name: str, prepared: PreparedData, settings: FitSettings, progress: TaskProgress
 ) -> list[Candidate]:
-    """Return one candidate for the bundle's own kind of network, its settings, and four for the other."""
+    """Return one candidate, its own settings, for the bundle's kind of network, and four for the other."""
     if name == settings.network:
         return [Candidate("the bundle's", partial(_train_network, prepared, settings, progress))]
     changes = [
@@ -142,14 +148,6 @@ def _train_network(
     _scaled: NDArray[np.float32],
     _faulty: NDArray[np.bool_],
 ) -> ScoreFunction:
-    """Train as `fit` does, on the same windows in `prepared`; score as the monitor does."""
-
-    def advance(epoch: int, logs: object) -> None:  # noqa: ARG001 - Keras passes both by name
-        progress.update((epoch + 1) / settings.epochs)
-
-    trained = train(prepared, settings, [keras.callbacks.LambdaCallback(on_epoch_end=advance)])
+    """Train as `fit` does, on the training part of `prepared`; score as the monitor does, by ONNX Runtime."""
+    trained = train(prepared, settings, [EpochShareCallback(settings.epochs, progress.update)])
     return Classifier(onnx_graph.to_onnx(trained.network), STEPS, len(FEATURE_NAMES)).score
-
-
-def _join_paths(paths: Sequence[Path]) -> str:
-    return ", ".join(map(str, paths))

@@ -1,8 +1,8 @@
-"""What the LSTM is compared with: classifiers that see the same scaled windows, four candidates of each.
+"""The classifiers that the LSTM is compared with: they get the same scaled windows, four candidates of each.
 
-The candidates are the settings that matter most for each, around its library's default. Where the networks'
-training moves windows, each classifier stands there twice: trained on the windows as they were recorded, and
-on copies that were moved in the same way.
+The candidates of a classifier vary the settings that matter most for it, around its library's default. Where
+the networks are trained with augmentation, each classifier takes part twice: trained on the windows as they
+were recorded, and trained on copies with the same augmentation.
 """
 
 import warnings
@@ -24,15 +24,16 @@ from training.network.augmentation import Augmentation
 
 __all__ = ["CANDIDATES_PER_CLASSIFIER", "Candidate", "ScoreFunction", "TrainFunction", "build_candidates"]
 
-# Moved copies of each window: more bring little, and an SVM's time grows with their square.
+# Augmented copies of each window. More copies improve little, and an SVM's training time grows with their
+# square.
 _AUGMENTED_COPIES = 5
 CANDIDATES_PER_CLASSIFIER = 4
-"""Settings that are tried of each classifier."""
+"""Number of settings that are tried for each classifier."""
 
 ScoreFunction = Callable[[NDArray[np.float32]], FloatArray]
-"""Scaled windows (window, step, feature) -> scores (window,), Faulty above 0.5."""
+"""Scaled windows (window, step, feature) -> scores (window,), from 0 to 1, Faulty above 0.5."""
 TrainFunction = Callable[[NDArray[np.float32], NDArray[np.bool_]], ScoreFunction]
-"""Scaled windows (window, step, feature), their truth (window,) -> what scores others."""
+"""Scaled windows (window, step, feature), their truth (window,) -> score function of what was trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Candidate:
     """One classifier with one choice of its settings."""
 
     settings: str
-    """What was chosen, for people."""
+    """The choice as text."""
     train: TrainFunction
 
 
@@ -49,8 +50,8 @@ def build_candidates(seed: int, augmentation: Augmentation | None) -> dict[str, 
 
     Parameters
     ----------
-    seed : of all that is random in them.
-    augmentation : how the networks' training changes windows; None where it doesn't.
+    seed : seed of the random numbers in all of them.
+    augmentation : the augmentation that the networks are trained with; None for none.
     """
     forest = partial(RandomForestClassifier, n_estimators=200, class_weight="balanced", random_state=seed)
     svm = partial(SVC, class_weight="balanced", cache_size=500)
@@ -103,19 +104,19 @@ def _train_estimator(
 ) -> ScoreFunction:
     model = make_estimator()
     with warnings.catch_warnings():
-        # One that stops at its last iteration is a candidate as good as its score.
+        # A classifier that has not converged after its last iteration takes part too: its score decides.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(_flatten(scaled), faulty)
     if hasattr(model, "predict_proba"):
         return lambda others: np.asarray(model.predict_proba(_flatten(others))[:, 1], dtype=np.float64)
-    # An SVM says how far from the border: the logistic function makes 0.5 of 0 there.
+    # An SVM gives the signed distance from its border. The logistic function maps it to 0..1, and 0 to 0.5.
     return lambda others: np.asarray(
         0.5 + 0.5 * np.tanh(model.decision_function(_flatten(others)) / 2), dtype=np.float64
     )
 
 
 def _range_check(margin: float, scaled: NDArray[np.float32], faulty: NDArray[np.bool_]) -> ScoreFunction:
-    """Call a window Faulty when a value leaves what healthy ones had, give or take a share of that range."""
+    """Call a window Faulty when a value is outside the healthy range, widened by `margin` times it."""
     healthy = scaled[~faulty]
     low, high = healthy.min(axis=(0, 1)), healthy.max(axis=(0, 1))  # (feature,)
     tolerance = margin * (high - low)

@@ -1,67 +1,29 @@
-"""Classifiers side by side: same windows, same labels, same split, same effort of tuning.
+"""Results of several classifiers on the same windows, as plain values and as a Markdown table."""
 
-Each has four candidates; the one with the highest F1 on the validation part is measured on the test part.
-The LSTM has one, its settings: it gets less tuning than the others, not more. Nobody is trained again on
-the validation part, for the LSTM isn't. The LSTM's training moves windows; the others are shown with and
-without that.
-"""
-
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from training.evaluate.window_metrics import WindowMetrics
 
-from monitor.bundle.scaler import Scaler
-from training.data.dataset import Dataset
-from training.evaluate import incidents, quality
-from training.evaluate.classifiers import Candidate, ScoreFunction
-
-__all__ = [
-    "ClassifierResult",
-    "ComparisonTable",
-    "DataSplit",
-    "measure_on_test",
-    "select_candidate",
-    "time_scoring",
-]
-
-THRESHOLD = 0.5
-# About what the monitor sees in a burst, often enough to time it.
-_BATCH_SIZE = 1024
-_TIMED_WINDOWS = 8 * _BATCH_SIZE
-_MILLION = 1_000_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DataSplit:
-    """The split that all share."""
-
-    train: Dataset
-    validation: Dataset
-    test: Dataset
-    scaler: Scaler
-    sample_period: float
-    """Seconds between two readings of a group."""
+__all__ = ["ClassifierResult", "ComparisonTable"]
 
 
 @dataclass(frozen=True, slots=True)
 class ClassifierResult:
-    """How one classifier did on the test part."""
+    """Quality and speed of one classifier on the test part."""
 
     name: str
     settings: str
-    """What was chosen on the validation part."""
+    """The settings that were chosen on the validation part."""
     candidates: int
-    """How many there were to choose from."""
-    quality: quality.WindowMetrics
+    """Number of settings that were tried."""
+    quality: WindowMetrics
     false_alarms_a_day: float
-    """Incidents begun on a healthy window, a day and group of judged time. Who calls nearly all Faulty has
-    few, for its one incident never ends: read it with `quality.false_share`."""
+    """Incidents that began on a healthy window, per day and group of judged time. A classifier that calls
+    nearly all windows Faulty has few, because its one incident never ends: read it together with
+    `quality.false_share`."""
     seconds_per_million: float
-    """Time to score a million windows, one thread."""
+    """Seconds to score a million windows on one thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +39,7 @@ class ComparisonTable:
         return {"split": self.split, "standings": [asdict(result) for result in self.results]}
 
     def __str__(self) -> str:
-        """Say it as a Markdown table, which reads well on a terminal as well."""
+        """Format as a Markdown table, which is readable on a terminal too."""
         kinds = sorted({kind for result in self.results for kind in result.quality.recall_by_kind})
         header = [
             "split " + self.split,
@@ -103,74 +65,13 @@ class ComparisonTable:
         return _markdown_table(header, rows)
 
 
-def select_candidate(
-    candidates: Sequence[Candidate], parts: DataSplit, advance: Callable[[], None] = lambda: None
-) -> tuple[str, ScoreFunction]:
-    """Train each candidate on the training part; return the settings and the scores of the best.
-
-    Parameters
-    ----------
-    candidates : at least one; of equals, the first is taken.
-    advance : called after each.
-    """
-    scaled = parts.scaler.transform(parts.train.windows)
-    scaled_validation = parts.scaler.transform(parts.validation.windows)
-    best: tuple[float, str, ScoreFunction] | None = None
-    for candidate in candidates:
-        score = candidate.train(scaled, parts.train.faulty)
-        f1 = quality.measure(parts.validation, score(scaled_validation) > THRESHOLD).f1 or 0.0
-        if best is None or f1 > best[0]:
-            best = (f1, candidate.settings, score)
-        advance()
-    if best is None:
-        raise ValueError("there must be a candidate")
-    return best[1], best[2]
-
-
-def measure_on_test(
-    name: str,
-    settings: str,
-    candidates: int,
-    score: ScoreFunction,
-    parts: DataSplit,
-    threshold: float = THRESHOLD,
-) -> ClassifierResult:
-    """Measure on the test part what was chosen without it."""
-    scaled = parts.scaler.transform(parts.test.windows)
-    called_faulty = score(scaled) > threshold
-    return ClassifierResult(
-        name=name,
-        settings=settings,
-        candidates=candidates,
-        quality=quality.measure(parts.test, called_faulty),
-        false_alarms_a_day=incidents.measure(
-            parts.test, called_faulty, parts.sample_period
-        ).false_alarms_a_day,
-        seconds_per_million=time_scoring(score, scaled),
-    )
-
-
-def time_scoring(score: ScoreFunction, scaled: NDArray[np.float32]) -> float:
-    """Return what scoring a million windows takes on one thread, from the best of three short runs."""
-    rows = np.resize(np.arange(len(scaled)), _TIMED_WINDOWS)
-    batches = np.split(scaled[rows], _TIMED_WINDOWS // _BATCH_SIZE)
-    shortest_s = np.inf
-    with threadpool_limits(1):
-        for _ in range(3):
-            started_at = time.perf_counter()
-            for batch in batches:
-                score(batch)
-            shortest_s = min(shortest_s, time.perf_counter() - started_at)
-    return float(shortest_s * _MILLION / _TIMED_WINDOWS)
-
-
 def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose first column is aligned left and the others right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    lines = [header, rule, *rows]
     return "\n".join(
-        "| " + " | ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) + " |"
-        for line in lines
+        "| " + " | ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]) + " |"
+        for cells in (header, rule, *rows)
     )
 
 

@@ -1,4 +1,4 @@
-"""What scores are worth at every threshold: ROC, precision-recall, calibration."""
+"""Quality of scores at every threshold: ROC curve, precision-recall curve, calibration."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from monitor.core.arrays import FloatArray
 __all__ = ["Calibration", "Curve", "calibration", "precision_recall", "roc"]
 
 _BINS = 10
-# Enough for a smooth line, and little enough to read the JSON file by eye.
+# Enough for a smooth line, and few enough to read the JSON file by eye.
 _MAX_POINTS = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """Two shares against each other as the threshold moves, and the area under them."""
+    """Two shares against each other as the threshold varies, and the area under the curve."""
 
     x: FloatArray
     """(point,)"""
@@ -32,21 +32,21 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """Whether 0.8 means 8 in 10: windows by score, in bins of equal width."""
+    """Whether eight in ten windows with score 0.8 are Faulty: windows by score, in bins of equal width."""
 
     predicted: FloatArray
-    """Mean score of each bin, NaN where it is empty: (bin,)."""
+    """Mean score of the windows of each bin, NaN for an empty bin: (bin,)."""
     observed: FloatArray
-    """Share of its windows that are Faulty, NaN where it is empty: (bin,)."""
+    """Share of the windows of each bin that are Faulty, NaN for an empty bin: (bin,)."""
     window_counts: NDArray[np.intp]
-    """(bin,)"""
+    """Number of windows of each bin: (bin,)."""
     error: float
-    """Mean distance between the two, weighted by the windows of a bin (expected calibration error)."""
+    """Expected calibration error: mean distance of `predicted` from `observed` by window."""
     brier: float
-    """Mean squared distance between score and truth."""
+    """Brier score: mean squared distance of score and truth."""
 
     def as_dict(self) -> dict[str, object]:
-        """Return the same as plain values; None for what an empty bin doesn't have."""
+        """Return the same as plain values, with None for the NaN of an empty bin."""
         return {
             "error": self.error,
             "brier": self.brier,
@@ -57,9 +57,16 @@ class Calibration:
 
 
 def roc(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | None:
-    """Return share of Faulty windows found (y) against share of Normal ones called Faulty (x).
+    """Return the share of Faulty windows found (y) against the share of Normal windows called Faulty (x).
 
-    None where the truth (window,) is of one class.
+    Parameters
+    ----------
+    faulty : the truth (window,).
+    scores : P(Faulty) of each window (window,).
+
+    Returns
+    -------
+    None where all windows are of one class.
     """
     if faulty.all() or not faulty.any():
         return None
@@ -68,9 +75,16 @@ def roc(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | None:
 
 
 def precision_recall(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | None:
-    """Return precision (y) against recall (x), rising; the area is the average precision.
+    """Return precision (y) against ascending recall (x); the area is the average precision.
 
-    None where the truth (window,) is of one class.
+    Parameters
+    ----------
+    faulty : the truth (window,).
+    scores : P(Faulty) of each window (window,).
+
+    Returns
+    -------
+    None where all windows are of one class.
     """
     if faulty.all() or not faulty.any():
         return None
@@ -79,7 +93,7 @@ def precision_recall(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | N
 
 
 def calibration(faulty: NDArray[np.bool_], scores: FloatArray) -> Calibration:
-    """Compare scores (window,), at least one, with how often they were right."""
+    """Compare the scores of windows with their truth, (window,) each, at least one window."""
     bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)  # (window,)
     window_counts = np.bincount(bins, minlength=_BINS)  # (bin,)
     counts_or_nan = np.where(window_counts > 0, window_counts, np.nan)
@@ -92,7 +106,7 @@ def calibration(faulty: NDArray[np.bool_], scores: FloatArray) -> Calibration:
 
 
 def _thin(x: FloatArray, y: FloatArray, area: float) -> Curve:
-    """Keep the ends and points at even steps along the curve, where it bends as well as where it is flat."""
+    """Keep both ends, and points at equal distances along the curve, steep parts included."""
     arc_length = np.cumsum(np.abs(np.diff(x, prepend=x[0])) + np.abs(np.diff(y, prepend=y[0])))
     target_lengths = np.linspace(arc_length[0], arc_length[-1], _MAX_POINTS)
     chosen = np.unique([0, len(x) - 1, *np.minimum(np.searchsorted(arc_length, target_lengths), len(x) - 1)])

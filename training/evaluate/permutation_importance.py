@@ -1,14 +1,14 @@
-"""Permutation importance: how much worse the model judges when a part of its input is shuffled.
+"""Permutation importance: how much worse the model judges when a part of its input is shuffled among windows.
 
-The measure is the drop in F1 of Faulty. Accuracy, which the notebook takes, hardly moves where faults are
-rare, for calling all Normal is then nearly always right; F1 asks for the faults found and for the false
-alarms alike. After Breiman (2001), "Random Forests", and Fisher, Rudin and Dominici (2019), "All Models are
-Wrong, but Many are Useful".
+The measure is the drop in F1 of Faulty. Accuracy, which the original notebook uses, hardly changes where
+faults are rare, because calling all windows Normal is then nearly always right; F1 depends on missed faults
+and on false alarms alike. After Breiman (2001), "Random Forests", and Fisher, Rudin and Dominici (2019), "All
+Models are Wrong, but Many are Useful".
 
-What it doesn't say: the four features of a window move together, and shuffling one alone makes windows that
-no plant would send. A high value means that the model leans on that part to tell Normal from Faulty, not
-that the part is where faults happen. A whole step may well cost less than one of its values: its features
-still agree with each other.
+Limits: the four features of a window are correlated, and shuffling one alone makes windows that no plant
+would send. A high value means that the model needs that part to distinguish Normal from Faulty, not that
+faults happen there. A whole step can cost less than one of its values, because its features still agree with
+each other.
 """
 
 from collections.abc import Callable
@@ -28,32 +28,32 @@ _WindowSlice = tuple[slice, slice]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Importance:
-    """Drops in F1 by shuffling, over repeats: their mean, and their standard deviation as the spread."""
+    """Drops in F1 by shuffling: mean (`mean`) and standard deviation (`spread`) over the repeats."""
 
     f1: float
-    """Of Faulty, on the windows as they are."""
+    """F1 of Faulty on the unshuffled windows."""
     mean: FloatArray
-    """One value of the window at a time: (step, feature)."""
+    """Each value of the window shuffled alone: (step, feature)."""
     spread: FloatArray
     """(step, feature)."""
     feature_mean: FloatArray
-    """A whole feature, its steps kept together: (feature,)."""
+    """Each feature shuffled with its steps kept together: (feature,)."""
     feature_spread: FloatArray
     """(feature,)."""
     step_mean: FloatArray
-    """A whole step, its features kept together: (step,)."""
+    """Each step shuffled with its features kept together: (step,)."""
     step_spread: FloatArray
     """(step,)."""
     windows: int
-    """How many were judged."""
+    """Number of windows that were judged."""
     faulty: int
-    """How many of those are Faulty."""
+    """Number of these that are Faulty."""
     repeats: int
     seed: int
 
 
 def window_slices(steps: int, features: int) -> list[_WindowSlice]:
-    """Return what is shuffled, in this order: each value, each whole feature, each whole step."""
+    """Return the parts of a window that are shuffled: each value, then each feature, then each step."""
     all_of_axis = slice(None)
     each_step = [slice(step, step + 1) for step in range(steps)]
     each_feature = [slice(feature, feature + 1) for feature in range(features)]
@@ -77,22 +77,24 @@ def compute_importance(
     max_windows: int | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Importance:
-    """Shuffle each part of the windows among them, and measure what that costs in F1.
+    """Shuffle each part of the windows among the windows, and measure the drop in F1.
 
     Parameters
     ----------
-    scaler, classifier, threshold : what judges, as the monitor runs it.
+    scaler, classifier, threshold : the model as the monitor runs it.
     windows : raw values (window, step, feature).
     faulty : the truth (window,), with at least one Faulty window.
-    repeats : shuffles of each part.
+    repeats : number of shuffles of each part.
     seed : the same seed gives the same shuffles.
-    max_windows : judge a random choice of so many windows; None for all.
+    max_windows : number of windows to judge, chosen at random; None for all.
     advance : called after each part, (steps + 1) x (features + 1) - 1 times.
 
     Raises
     ------
-    ValueError : no window is Faulty, or the model finds none: then there is no F1 to lose.
+    ValueError : no window is Faulty, or the model finds none of them: F1 is 0 then and cannot drop.
     """
+    from sklearn import metrics  # noqa: PLC0415 - most commands measure nothing
+
     rng = np.random.default_rng(seed)
     if max_windows is not None and len(windows) > max_windows:
         chosen = np.sort(rng.choice(len(windows), max_windows, replace=False))
@@ -100,7 +102,8 @@ def compute_importance(
     scaled = scaler.transform(windows)  # (window, step, feature)
 
     def f1(permuted: NDArray[np.float32]) -> float:
-        return _f1(faulty, classifier.score(permuted) > threshold)
+        called_faulty = classifier.score(permuted) > threshold
+        return float(metrics.f1_score(faulty, called_faulty, zero_division=0.0))
 
     if not faulty.any():
         raise ValueError("no window is Faulty, expected some to find")
@@ -132,13 +135,7 @@ def compute_importance(
 def _shuffle_slice(
     scaled: NDArray[np.float32], window_slice: _WindowSlice, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return a copy in which a part of each window comes from another window, in one piece."""
+    """Return a copy in which this part of each window is that of another window, all its values together."""
     copy = scaled.copy()
     copy[:, *window_slice] = scaled[rng.permutation(len(scaled))][:, *window_slice]
     return copy
-
-
-def _f1(faulty: NDArray[np.bool_], called_faulty: NDArray[np.bool_]) -> float:
-    found = int((faulty & called_faulty).sum())
-    errors = int((faulty != called_faulty).sum())
-    return 2 * found / (2 * found + errors) if found else 0.0

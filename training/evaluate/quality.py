@@ -1,75 +1,18 @@
-"""How good scores are on windows that training hasn't seen: windows, curves, incidents."""
+"""Evaluate scores on windows that training has not seen: shares of windows, curves, incidents."""
 
-from dataclasses import asdict, dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass
 
 from monitor.core.arrays import FloatArray
-from monitor.core.verdicts import FAULTY, NORMAL
 from training.data.dataset import Dataset
-from training.evaluate import curves, incidents
+from training.evaluate import curves, incidents, window_metrics
+from training.evaluate.window_metrics import WindowMetrics
 
-__all__ = ["ClassReport", "Evaluation", "WindowMetrics", "evaluate", "format_report", "measure"]
-
-
-@dataclass(frozen=True, slots=True)
-class WindowMetrics:
-    """Counts of windows, and the shares that follow from them. A share of nothing is None."""
-
-    found: int
-    """Faulty windows called Faulty."""
-    missed: int
-    """Faulty windows called Normal."""
-    false_alarms: int
-    """Normal windows called Faulty."""
-    passed: int
-    """Normal windows called Normal."""
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    mcc: float | None
-    """Matthews correlation: 1 all right, 0 no better than a coin, -1 all wrong."""
-    false_share: float | None
-    """Share of the Normal windows that are called Faulty."""
-    recall_by_kind: dict[str, float]
-    """Kind of fault -> share found of the windows whose last reading has it."""
-    windows_by_kind: dict[str, int]
-    """Kind of fault -> windows whose last reading has it."""
-
-    def class_reports(self) -> tuple["ClassReport", "ClassReport"]:
-        """Return precision, recall and F1 of Normal and of Faulty, as if each were what is looked for."""
-        errors = self.missed + self.false_alarms
-        normal = ClassReport(
-            NORMAL,
-            _ratio(self.passed, self.passed + self.missed),
-            _ratio(self.passed, self.passed + self.false_alarms),
-            _ratio(2 * self.passed, 2 * self.passed + errors),
-            self.passed + self.false_alarms,
-        )
-        faulty = ClassReport(FAULTY, self.precision, self.recall, self.f1, self.found + self.missed)
-        return normal, faulty
-
-    def as_dict(self) -> dict[str, object]:
-        """Return the same as plain values, for the manifest."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class ClassReport:
-    """One line of the classification report."""
-
-    name: str
-    precision: float | None
-    recall: float | None
-    f1: float | None
-    windows: int
-    """How many truly are of this class."""
+__all__ = ["Evaluation", "evaluate", "format_report"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """All that is known of one model on one set of windows."""
+    """All measures of one model on one set of windows."""
 
     threshold: float
     """A window is called Faulty where its score is above this."""
@@ -93,7 +36,7 @@ class Evaluation:
 
 
 def evaluate(data: Dataset, scores: FloatArray, threshold: float, sample_period: float) -> Evaluation:
-    """Compare scores (window,) with the truth.
+    """Measure scores (window,) against the truth.
 
     Parameters
     ----------
@@ -105,33 +48,11 @@ def evaluate(data: Dataset, scores: FloatArray, threshold: float, sample_period:
     called_faulty = scores > threshold
     return Evaluation(
         threshold=threshold,
-        quality=measure(data, called_faulty),
+        quality=window_metrics.measure(data, called_faulty),
         incidents=incidents.measure(data, called_faulty, sample_period),
         roc=curves.roc(data.faulty, scores),
         precision_recall=curves.precision_recall(data.faulty, scores),
         calibration=curves.calibration(data.faulty, scores),
-    )
-
-
-def measure(data: Dataset, called_faulty: NDArray[np.bool_]) -> WindowMetrics:
-    """Compare what the model said of each window (window,) with the truth."""
-    found = int((data.faulty & called_faulty).sum())
-    missed = int((data.faulty & ~called_faulty).sum())
-    false_alarms = int((~data.faulty & called_faulty).sum())
-    passed = int((~data.faulty & ~called_faulty).sum())
-    kinds = [str(kind) for kind in np.unique(data.kinds) if kind]
-    return WindowMetrics(
-        found=found,
-        missed=missed,
-        false_alarms=false_alarms,
-        passed=passed,
-        precision=_ratio(found, found + false_alarms),
-        recall=_ratio(found, found + missed),
-        f1=_ratio(2 * found, 2 * found + missed + false_alarms),
-        mcc=_mcc(found, missed, false_alarms, passed),
-        false_share=_ratio(false_alarms, false_alarms + passed),
-        recall_by_kind={kind: float(called_faulty[data.kinds == kind].mean()) for kind in kinds},
-        windows_by_kind={kind: int((data.kinds == kind).sum()) for kind in kinds},
     )
 
 
@@ -142,7 +63,8 @@ def format_report(result: Evaluation) -> str:
     lines = [
         f"{'':<10}{'precision':>10}{'recall':>10}{'F1':>10}{'windows':>10}",
         *(
-            f"{report.name:<10}{_format_share(report.precision)}{_format_share(report.recall)}{_format_share(report.f1)}{report.windows:>10,}"
+            f"{report.name:<10}{_format_share(report.precision)}{_format_share(report.recall)}"
+            f"{_format_share(report.f1)}{report.windows:>10,}"
             for report in quality.class_reports()
         ),
         "",
@@ -163,7 +85,7 @@ def format_report(result: Evaluation) -> str:
 
 
 def _single_class_note(quality: WindowMetrics) -> list[str]:
-    """Return what is the matter where the truth is all of one class."""
+    """Return a note on what the figures do not show where the truth is all of one class; else nothing."""
     if not quality.found + quality.missed:
         return [
             "All windows are Normal: this tells how many are called Faulty, and nothing of faults missed;",
@@ -173,16 +95,6 @@ def _single_class_note(quality: WindowMetrics) -> list[str]:
     if not quality.passed + quality.false_alarms:
         return ["All windows are Faulty: this says nothing of false alarms. Expected Normal ones, too.", ""]
     return []
-
-
-def _mcc(found: int, missed: int, false_alarms: int, passed: int) -> float | None:
-    product = (found + missed) * (found + false_alarms) * (passed + missed) * (passed + false_alarms)
-    # In whole numbers until here: the product leaves what a float holds exactly.
-    return (found * passed - missed * false_alarms) / float(product) ** 0.5 if product else None
-
-
-def _ratio(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
 
 
 def _format_share(share: float | None) -> str:

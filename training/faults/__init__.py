@@ -1,1 +1,1 @@
-"""Kinds of faults, faults injected into recordings, and what looks like one."""
+"""Kinds of faults, their injection into recordings, and the search for suspicious readings."""

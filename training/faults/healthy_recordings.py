@@ -1,4 +1,4 @@
-"""Recordings of a plant at rest, without labels -> labelled ones to train on, and what to say of them."""
+"""Makes labelled recordings from those of a plant at rest, and reports what in them may be faulty already."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,76 +10,76 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data import dataset, recordings
 from training.faults import suspects
+from training.faults.fault_kinds import FAULT_KINDS
 from training.faults.inject import inject
-from training.faults.kinds import FAULT_KINDS
 from training.faults.suspects import SuspiciousStretch
 
 __all__ = ["FAULT_RATE", "HealthyRecordings", "format_summary", "inject_copies", "suspicious_rows"]
 
 FAULT_RATE = 0.3
-"""As `sensor-training inject` has it by default, so that it makes the same files with the same seeds."""
+"""The default of `sensor-training inject`, which makes the same files with the same seeds."""
 
-# A short recording is copied with ever other faults until there are so many readings to learn from.
+# A short recording is copied with different faults until the copies have this many readings.
 _TARGET_READINGS = 10_000
 _MAX_COPIES = 10
 
 _MAX_ROWS = 10
-# Half an hour of readings every 5 s: enough for a few faults of each kind on each group in each part.
+# Half an hour at 5 s: enough for a few faults of each kind in each group in each part.
 _MIN_GROUP_READINGS = 360
-# A day less what a recording may begin too late or end too early.
+# A day, with half an hour of tolerance.
 _FULL_DAY_S = 23.5 * 3600
 _HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HealthyRecordings:
-    """What was found in recordings that are said to be healthy."""
+    """Recordings that are supposed to be healthy, their copies with faults, and what was found in them."""
 
     paths: tuple[Path, ...]
-    """The recordings as they came."""
+    """The original recordings."""
     frames: tuple[pd.DataFrame, ...]
-    """What is in them, without readings that lack a value."""
+    """The original readings, without those that lack a value."""
     injected_paths: tuple[Path, ...]
-    """Copies with faults, in a folder that goes when the work is done: each recording with seed 0, then each
-    with seed 1, and so on."""
+    """Copies with faults, in a temporary folder: each recording with seed 0, then each with seed 1, and so
+    on."""
     incomplete_count: int
-    """Readings that lack a value."""
+    """Number of readings that lack a value."""
     sample_period: float
-    """Seconds between two readings of a group, in the slowest recording."""
+    """Seconds between two readings of a group, in the recording where it is longest."""
     suspicious_stretches: tuple[SuspiciousStretch, ...]
-    """What looks like faults, the most suspicious first."""
+    """Readings that look like faults, the most suspicious first."""
     shortest_group: tuple[str, int]
-    """The group with the fewest readings, and how many."""
+    """The group with the fewest readings, and their number."""
     hours: float
-    """From the first reading to the last, in the recording that has the most."""
+    """Time from the first reading to the last, in the longest recording."""
 
     @property
     def reading_count(self) -> int:
-        """How many there are."""
+        """Number of readings in all recordings."""
         return sum(map(len, self.frames))
 
     @property
     def copies_per_recording(self) -> int:
-        """How many of each recording were trained on."""
+        """Number of copies of each recording."""
         return len(self.injected_paths) // len(self.paths)
 
     @property
     def suspicious_share(self) -> float:
-        """Share of the readings that are suspicious, counted once for each reason."""
+        """Share of the readings that are suspicious; one that is so for two reasons counts twice."""
         return sum(stretch.reading_count for stretch in self.suspicious_stretches) / self.reading_count
 
     def notes(self) -> list[str]:
-        """Return what somebody should know before believing a model that learnt from this."""
+        """Return the warnings for users of a model that was trained on these recordings."""
         notes = []
         group, count = self.shortest_group
         if count < _MIN_GROUP_READINGS:
             hours = _MIN_GROUP_READINGS * self.sample_period / _HOUR_S
             notes.append(
-                f"The recording is too short: group {group} has {count:,} readings, wanted are at least "
-                f"{_MIN_GROUP_READINGS} of each ({hours:.2g} h at {self.sample_period:g} s)."
+                f"The recording is too short: group {group} has {count:,} readings, expected at least "
+                f"{_MIN_GROUP_READINGS} of each group ({hours:.2g} h at {self.sample_period:g} s)."
             )
         if self.hours * _HOUR_S < _FULL_DAY_S:
             notes.append(
@@ -87,16 +87,16 @@ class HealthyRecordings:
             )
         if self.suspicious_stretches:
             notes.append(
-                f"It may hold faults already: {len(self.suspicious_stretches)} stretches ({self.suspicious_share:.2%} of the "
-                "readings) look like some, and the model learnt that they are Normal. Look at them; where "
-                "they are faults, cut them out and fit again."
+                f"It may hold faults already: {len(self.suspicious_stretches)} stretches "
+                f"({self.suspicious_share:.2%} of the readings) look like some, and the model learnt that "
+                "they are Normal. Look at them; where they are faults, cut them out and fit again."
             )
         if self.incomplete_count:
             notes.append(f"{self.incomplete_count:,} readings without a value in each feature were left out.")
         return notes
 
     def as_dict(self) -> dict[str, object]:
-        """Return it as plain values, for the manifest."""
+        """Return the figures as plain values, for the manifest."""
         return {
             "rate": FAULT_RATE,
             "copies": self.copies_per_recording,
@@ -110,11 +110,11 @@ class HealthyRecordings:
 
 @contextmanager
 def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
-    """Read the recordings and put faults of all kinds into copies of them, which are there meanwhile.
+    """Read the recordings and write copies with faults of all kinds, which exist until the block ends.
 
     Raises
     ------
-    InputError : one can't be read, is labelled Faulty somewhere, or is too short for any fault.
+    InvalidInputError : a recording can't be read, has a Faulty label, or is too short for any fault.
     """
     loaded = [recordings.read(path) for path in paths]
     frames = tuple(frame[recordings.complete_mask(frame)].reset_index(drop=True) for frame in loaded)
@@ -127,8 +127,8 @@ def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
                 copy_path = Path(folder) / str(number) / f"{path.stem}.seed{seed}{path.suffix}"
                 try:
                     recordings.write(inject(frame, FAULT_RATE, seed, tuple(FAULT_KINDS)), copy_path)
-                except InputError as error:
-                    raise InputError(f"{path}: {error}") from error
+                except InvalidInputError as error:
+                    raise InvalidInputError(f"{path}: {error}") from error
                 injected_paths.append(copy_path)
         counts = pd.concat([frame["group"].value_counts() for frame in frames])
         suspicious = [stretch for frame in frames for stretch in suspects.find_suspicious(frame)]
@@ -145,13 +145,12 @@ def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
 
 
 def format_summary(healthy: HealthyRecordings) -> str:
-    """Return what a console shows of it."""
+    """Return the text for the console."""
     length = (
         f"{healthy.reading_count:,} readings of {healthy.hours:.2g} h in {len(healthy.paths)} recording(s)"
     )
-    lines = [
-        f"healthy: {length}; faults were put into {FAULT_RATE:.0%} of {healthy.copies_per_recording} copies of each"
-    ]
+    copies = f"{healthy.copies_per_recording} copies of each"
+    lines = [f"healthy: {length}; faults were put into {FAULT_RATE:.0%} of {copies}"]
     lines += [f"note: {note}" for note in healthy.notes()]
     lines += ["  " + "  ".join(row) for row in suspicious_rows(healthy)]
     hidden_count = len(healthy.suspicious_stretches) - _MAX_ROWS
@@ -159,7 +158,7 @@ def format_summary(healthy: HealthyRecordings) -> str:
 
 
 def suspicious_rows(healthy: HealthyRecordings) -> list[tuple[str, ...]]:
-    """Return the most suspicious stretches as group, from, to, feature, readings and why."""
+    """Return the most suspicious stretches as rows: group, start, end, feature, readings, reason."""
     return [
         (
             stretch.group,
@@ -174,5 +173,5 @@ def suspicious_rows(healthy: HealthyRecordings) -> list[tuple[str, ...]]:
 
 
 def _format_ts(ts: float) -> str:
-    """Return an event time for people."""
+    """Return an event time for display, UTC."""
     return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%d %H:%M:%S")

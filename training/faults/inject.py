@@ -1,4 +1,4 @@
-"""Known faults into healthy readings, so that what a model finds can be counted."""
+"""Injects known faults into healthy readings, so that the faults that a model finds can be counted."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,17 +7,18 @@ import numpy as np
 import pandas as pd
 
 from monitor.core.arrays import FloatArray
-from training.config.errors import InputError
-from training.data.recordings import FAULTY_LABEL, FEATURE_NAMES, FEATURES, NORMAL_LABEL, complete_mask
-from training.faults.kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, SensorStats, is_detectable
+from monitor.core.errors import InvalidInputError
+from training.data.features import FEATURE_NAMES, FEATURES
+from training.data.recordings import FAULTY_LABEL, NORMAL_LABEL, complete_mask
+from training.faults.fault_kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, SensorStats, is_detectable
 
 __all__ = ["inject"]
 
-# Share of the episodes that hit both sensors of a mote, as when its supply or its board fails. The other
-# mote stays healthy: it is what three readings can tell a fault by.
+# Share of the episodes on both sensors of a mote, as when its supply or its board fails. The other mote stays
+# healthy: three readings show a fault only in comparison with it.
 _WHOLE_MOTE_SHARE = 0.3
 _MIN_READINGS = 100
-# Draws of sensor, size and sign before an episode is given up; a handful does wherever one can show.
+# Draws of sensor, size and sign before an episode is given up; where a fault can show, a few are enough.
 _MAX_DRAWS = 200
 
 
@@ -34,14 +35,14 @@ def inject(
     """Return the recording with faults in about `rate` of each group's readings.
 
     Faults come in episodes of one kind, on one sensor or on both of one mote. Each kind gets about the same
-    number of readings. All other readings stay as they are, bit for bit; those with an empty cell too.
+    number of readings. All other readings, and those with an empty cell, stay the same to the bit.
 
     Parameters
     ----------
     frame : a recording as `recordings.read` returns it, without faults.
     rate : share of the readings, from 0 to below 1.
     seed : the same seed gives the same faults.
-    kinds : some of `KINDS`.
+    kinds : some of `FAULT_KINDS`.
 
     Returns
     -------
@@ -49,11 +50,12 @@ def inject(
 
     Raises
     ------
-    InputError : the recording has faults already, a group is too short, or a kind can't show in it.
+    InvalidInputError : the recording has faults already, a group has too few readings, or faults of a kind
+        can't be told from its readings.
     """
     if "label" in frame.columns and (frame["label"] == FAULTY_LABEL).any():
         row = int(np.argmax(frame["label"] == FAULTY_LABEL))
-        raise InputError(f"column label, row {row + 1}: -1 (Faulty); expected healthy readings only")
+        raise InvalidInputError(f"row {row + 1}: label is -1 (Faulty); expected healthy readings only")
     usable = complete_mask(frame)
     values = frame[FEATURE_NAMES].to_numpy(copy=True)  # (reading, feature)
     kind_column = np.full(len(frame), "", dtype=object)  # (reading,)
@@ -80,7 +82,7 @@ def inject(
 
 def _sensor_stats(group: str, values: FloatArray) -> list[SensorStats]:
     if len(values) < _MIN_READINGS:
-        raise InputError(f"group {group}: {len(values)} readings, expected at least {_MIN_READINGS}")
+        raise InvalidInputError(f"group {group}: {len(values)} readings, expected at least {_MIN_READINGS}")
     return [
         SensorStats.from_values(column, feature.unit)
         for column, feature in zip(values.T, FEATURES, strict=True)
@@ -90,14 +92,14 @@ def _sensor_stats(group: str, values: FloatArray) -> list[SensorStats]:
 def _draw_episodes(
     readings: int, rate: float, kinds: Sequence[str], rng: np.random.Generator
 ) -> Iterator[_Episode]:
-    """Yield episodes in order, at least one healthy reading before each, until `rate` of all is faulty."""
+    """Yield episodes in order, each after at least one healthy reading, up to the end of the readings."""
     if rate == 0:
         return
     position = faulty = 0
     for kind in _draw_kinds(kinds, rng):
         low, high = FAULT_KINDS[kind].length_range
         length = int(rng.integers(low, high + 1))
-        # So many healthy readings make the rate right; half as many to half again as many make it random.
+        # This many healthy readings give the rate; the random factor has the mean 1.
         mean_gap = (faulty + length) / rate - position - length
         begin = position + max(1, round(mean_gap * rng.uniform(0.5, 1.5)))
         if begin >= readings:
@@ -108,7 +110,7 @@ def _draw_episodes(
 
 
 def _draw_kinds(kinds: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
-    """Yield kinds without end, short ones more often, so that all get about the same number of readings."""
+    """Yield kinds forever, short ones more often, so that all get about the same number of readings."""
     mean = {kind: sum(FAULT_KINDS[kind].length_range) / 2 for kind in kinds}
     longest = max(mean.values())
     kinds_in_proportion = [kind for kind in kinds for _ in range(round(longest / mean[kind]))]
@@ -119,7 +121,12 @@ def _draw_kinds(kinds: Sequence[str], rng: np.random.Generator) -> Iterator[str]
 def _draw_faulty_values(
     group: str, kind: str, true_values: FloatArray, sensors: list[SensorStats], rng: np.random.Generator
 ) -> dict[int, FloatArray]:
-    """Return the faulty values (reading,) of each column at fault in an episode, true (reading, feature)."""
+    """Draw the faulty columns of an episode and their values: column -> (reading,).
+
+    Parameters
+    ----------
+    true_values : the episode's values without the fault: (reading, feature).
+    """
     fault_kind = FAULT_KINDS[kind]
     for _ in range(_MAX_DRAWS):
         drawn = {}
@@ -132,11 +139,13 @@ def _draw_faulty_values(
             for column in drawn
         ):
             return drawn
-    raise InputError(f"group {group}: a fault of kind {kind} doesn't show against its readings; leave it out")
+    raise InvalidInputError(
+        f"group {group}: a fault of kind {kind} doesn't show against its readings; leave it out"
+    )
 
 
 def _draw_columns(rng: np.random.Generator) -> list[int]:
-    """Draw the sensors at fault: one, or both of one mote. A feature's name ends in its mote."""
+    """Draw the faulty columns: one, or both of one mote, which is the end of a feature's name."""
     mote = rng.choice(sorted({name.rpartition("_")[2] for name in FEATURE_NAMES}))
     columns = [column for column, name in enumerate(FEATURE_NAMES) if name.rpartition("_")[2] == mote]
     return columns if rng.random() < _WHOLE_MOTE_SHARE else [int(rng.choice(columns))]

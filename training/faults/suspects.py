@@ -1,12 +1,12 @@
-"""Stretches of a recording that look like faults, by rules that know nothing of any network.
+"""Finds stretches of a recording that look like faults, by rules without a network.
 
-- A sensor of a pair that leaves its partner: their difference is further from its median than the accuracy of
-  both and than six times what it does anyway. A plant that moves, moves both.
-- A sensor that repeats one value ten times as long as its partner did in the same time.
-- A value that no such sensor can report.
+- A sensor of a pair deviates from its partner: their difference is further from its median than the accuracy
+  of both sensors allows, and than six times its usual variation. A change in the plant changes both sensors.
+- A sensor repeats one value ten times as long as its partner did in the same time.
+- A value is outside what such a sensor can report.
 
-Medians hold while less than half of a recording is faulty; where two sensors are apart the whole time, by
-more than both are allowed to be wrong, all of it is suspicious.
+Medians are valid while less than half of a recording is faulty. If two sensors differ the whole time by more
+than the accuracy of both allows, the whole recording is suspicious.
 """
 
 from collections.abc import Iterator
@@ -19,19 +19,20 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_numbers
-from training.data.recordings import FEATURE_NAMES, FEATURES, complete_mask
-from training.faults.kinds import MEASURING_RANGES, MIN_SPREAD
+from training.data.features import FEATURE_NAMES, FEATURES
+from training.data.recordings import complete_mask
+from training.faults.fault_kinds import MEASURING_RANGES, MIN_SPREAD
 
 __all__ = ["SuspiciousStretch", "find_suspicious"]
 
 _SIGMA_FACTOR = 6
-# The median of the distance from the median, as a standard deviation.
+# Factor from the median absolute deviation (MAD) to the standard deviation of a normal distribution.
 _MAD_TO_STD = 1.4826
 _MIN_STUCK_READINGS = 30
 _PARTNER_FACTOR = 10
-# What is no further apart is one stretch, in readings.
+# Suspicious readings that are no further apart than this many readings form one stretch.
 _MAX_RUN_GAP = 12
-# Readings before and after a stretch that tell which sensor of the pair moved.
+# Readings before and after a stretch that are compared with it to find the sensor that changed.
 _CONTEXT_READINGS = 60
 
 BoolArray = NDArray[np.bool_]
@@ -39,20 +40,20 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class SuspiciousStretch:
-    """Some readings of a group that follow each other."""
+    """Consecutive readings of a group that look like a fault."""
 
     group: str
     feature: str
-    """The sensor that is suspected; both where it can't be told which."""
+    """The suspected sensor; both of the pair, as "a or b", if it can't be told which."""
     start_ts: float
-    """Event time of the first, seconds since the Unix epoch."""
+    """Event time of the first reading, seconds since the Unix epoch."""
     end_ts: float
-    """Event time of the last."""
+    """Event time of the last reading, likewise."""
     reading_count: int
-    """How many of them are suspicious."""
+    """Number of suspicious readings between them."""
     reason: str
     severity: float
-    """How many times further than what is let pass; at least 1."""
+    """By how many times the rule's limit is exceeded; at least 1."""
 
 
 def find_suspicious(frame: pd.DataFrame) -> list[SuspiciousStretch]:
@@ -60,7 +61,7 @@ def find_suspicious(frame: pd.DataFrame) -> list[SuspiciousStretch]:
 
     Parameters
     ----------
-    frame : a recording as `recordings.read` returns it. Readings with an empty cell aren't looked at.
+    frame : a recording as `recordings.read` returns it. Readings with an empty cell are ignored.
     """
     found: list[SuspiciousStretch] = []
     for group, group_frame in frame[complete_mask(frame)].groupby("group", sort=True):
@@ -87,7 +88,7 @@ def _find_in_group(group: str, ts: FloatArray, values: FloatArray) -> Iterator[S
 
 
 def _sensor_pairs() -> list[tuple[int, int]]:
-    """Return the columns of each pair."""
+    """Return the columns of each pair of sensors."""
     numbers = quantity_numbers(FEATURE_NAMES)
     return [
         (int(columns[0]), int(columns[1]))
@@ -102,9 +103,9 @@ def _find_divergence(
     difference = values[:, column] - values[:, partner_column]  # (reading,)
     median_difference = float(np.median(difference))
     sigma = _MAD_TO_STD * float(np.median(np.abs(difference - median_difference)))
-    accuracy = MIN_SPREAD[unit] / 2  # of one sensor, as its maker promises it
+    accuracy = MIN_SPREAD[unit] / 2  # of one sensor, by its data sheet
     limit = max(accuracy, _SIGMA_FACTOR * sigma)
-    # Two good sensors are at most so far apart for good.
+    # A constant difference of two healthy sensors is at most this large.
     deviation = difference - np.clip(median_difference, -2 * accuracy, 2 * accuracy)
     for rows in _flagged_runs(np.abs(deviation) > limit):
         worst = float(deviation[rows][np.argmax(np.abs(deviation[rows]))])
@@ -119,7 +120,7 @@ def _find_divergence(
 def _identify_sensor(
     values: FloatArray, rows: NDArray[np.intp], column: int, partner_column: int
 ) -> tuple[str, str]:
-    """Return the sensor that moved within these rows, and its partner."""
+    """Return the name of the sensor that changed more in these rows than its partner, and the partner's."""
     begin, end = int(rows[0]), int(rows[-1]) + 1
     context_rows = np.r_[
         max(0, begin - _CONTEXT_READINGS) : begin, end : min(len(values), end + _CONTEXT_READINGS)
@@ -146,7 +147,8 @@ def _find_stuck(
             continue
         longest = max(stop - start for start, stop in _constant_runs(values[begin:end, partner_column]))
         if length >= _PARTNER_FACTOR * longest:
-            reason = f"reads {values[begin, column]:g} {FEATURES[column].unit} all the time; {FEATURE_NAMES[partner_column]} moves"
+            value = f"{values[begin, column]:g} {FEATURES[column].unit}"
+            reason = f"reads {value} all the time; {FEATURE_NAMES[partner_column]} moves"
             rows = np.arange(begin, end)
             yield _make_stretch(
                 group, FEATURE_NAMES[column], ts, rows, reason, length / (_PARTNER_FACTOR * longest)
@@ -154,14 +156,14 @@ def _find_stuck(
 
 
 def _constant_runs(column: FloatArray) -> Iterator[tuple[int, int]]:
-    """Yield begin and end of each run of one value (reading,)."""
+    """Yield begin and end of each run of equal values (reading,)."""
     changes = np.flatnonzero(np.diff(column)) + 1
     edges = np.concatenate([[0], changes, [len(column)]]).tolist()
     yield from pairwise(edges)
 
 
 def _flagged_runs(flags: BoolArray) -> list[NDArray[np.intp]]:
-    """Return the flagged readings (reading,), those near each other together."""
+    """Return the indices of flagged readings (reading,), as one array for each stretch."""
     rows = np.flatnonzero(flags)
     return np.split(rows, np.flatnonzero(np.diff(rows) > _MAX_RUN_GAP) + 1) if len(rows) else []
 

@@ -1,1 +1,1 @@
-"""Prepared windows -> bundle."""
+"""Train on prepared windows and write the bundle."""

@@ -1,4 +1,4 @@
-"""Trained network -> the bundle's contents: model, manifest, golden windows, report."""
+"""Trained network -> bundle: ONNX model, manifest, golden windows, report."""
 
 from datetime import UTC, datetime
 from importlib import metadata
@@ -10,26 +10,27 @@ import numpy as np
 import monitor
 from monitor import bundle
 from monitor.bundle.model import Classifier
+from monitor.core.rules import DEFAULT_THRESHOLD
 from monitor.detect import drift
 from training.config.settings import FitSettings
-from training.data import relative_windows
+from training.data import baseline_windows
 from training.data.dataset import STEPS, Dataset
+from training.data.features import FEATURE_NAMES, FEATURES
 from training.data.prepare import PreparedData
-from training.data.recordings import FEATURE_NAMES, FEATURES
 from training.evaluate import permutation_importance, quality
 from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import Evaluation
 from training.faults.healthy_recordings import HealthyRecordings
 from training.network import export, models, onnx_graph, weights
+from training.network.history import best_epoch
 from training.network.suppress_stderr import suppress_stderr
 from training.network.train import TrainedNetwork
 from training.report import model_card
 from training.report.findings import Findings
 
-__all__ = ["THRESHOLD", "write"]
+__all__ = ["write"]
 
-THRESHOLD = 0.5
-# Enough to rank what the model leans on, within a second or two.
+# Enough to rank the features and steps, within a second or two.
 _WINDOWS_TO_EXPLAIN = 2000
 
 
@@ -40,14 +41,20 @@ def write(
     settings: FitSettings,
     healthy: HealthyRecordings | None = None,
 ) -> bundle.Manifest:
-    """Measure the network on the test part as the monitor runs it, and write the bundle."""
+    """Measure the network on the test part as the monitor runs it, and write the bundle.
+
+    Parameters
+    ----------
+    folder : the bundle's folder; an older bundle there is replaced.
+    healthy : the recordings, where they came without labels.
+    """
     scaler, test = prepared.scaler, prepared.test
     onnx = onnx_graph.to_onnx(trained.network)
     classifier = Classifier(onnx, STEPS, len(FEATURE_NAMES))
     evaluation = importance = None
     if len(test):
         scores = classifier.score(scaler.transform(test.windows))
-        evaluation = quality.evaluate(test, scores, THRESHOLD, prepared.sample_period)
+        evaluation = quality.evaluate(test, scores, DEFAULT_THRESHOLD, prepared.sample_period)
         importance = (
             _measure_importance(classifier, prepared, settings.seed) if evaluation.quality.found else None
         )
@@ -77,7 +84,7 @@ def _measure_importance(classifier: Classifier, prepared: PreparedData, seed: in
     return permutation_importance.compute_importance(
         prepared.scaler,
         classifier,
-        THRESHOLD,
+        DEFAULT_THRESHOLD,
         test.windows,
         test.faulty,
         seed=seed,
@@ -93,18 +100,18 @@ def _build_manifest(
     healthy: HealthyRecordings | None,
 ) -> bundle.Manifest:
     arrays = models.weights(trained.network)
-    baseline = relative_windows.baseline_from_settings(settings)
+    baseline = baseline_windows.baseline_from_settings(settings)
     distribution = {
         name: drift.fit_distribution(column)
         for name, column in zip(FEATURE_NAMES, prepared.healthy_readings.T, strict=True)
     }
     return bundle.Manifest(
-        id=bundle.compute_bundle_id(arrays, prepared.scaler, FEATURES, STEPS, THRESHOLD, baseline),
+        id=bundle.compute_bundle_id(arrays, prepared.scaler, FEATURES, STEPS, DEFAULT_THRESHOLD, baseline),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         features=FEATURES,
         steps=STEPS,
         sample_period=prepared.sample_period,
-        threshold=THRESHOLD,
+        threshold=DEFAULT_THRESHOLD,
         baseline=baseline,
         ranges={name: (ranges.low, ranges.high) for name, ranges in distribution.items()},
         distribution=distribution,
@@ -120,15 +127,14 @@ def _build_manifest(
 def _describe_training(
     prepared: PreparedData, trained: TrainedNetwork, settings: FitSettings
 ) -> dict[str, object]:
-    losses = trained.history["val_loss"]
     return {
         **prepared.sources,
         "train": _window_counts(prepared.train),
         "validation": _window_counts(prepared.validation),
         "test": _window_counts(prepared.test),
         "cleaning": prepared.cleaning.as_dict(),
-        "epochs": len(losses),
-        "best_epoch": int(np.argmin(losses)) + 1,
+        "epochs": len(trained.history["val_loss"]),
+        "best_epoch": best_epoch(trained.history),
         "normal": np.median(
             prepared.train.baselines, axis=0
         ).tolist(),  # levels and units, where one is asked for

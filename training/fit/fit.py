@@ -1,4 +1,4 @@
-"""Prepared windows -> bundle. Importing this takes some seconds: it brings TensorFlow."""
+"""Train on prepared windows and write the bundle. The import of TensorFlow takes some seconds."""
 
 from pathlib import Path
 
@@ -6,17 +6,16 @@ import numpy as np
 from rich.console import Console
 
 from monitor import bundle
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.config.settings import FitSettings
 from training.data import bundle_folder
 from training.data.prepare import PreparedData
 from training.faults.healthy_recordings import HealthyRecordings
 from training.fit import bundle_contents
-from training.fit.bundle_contents import THRESHOLD
 from training.network import epoch_progress
-from training.network.train import TrainedNetwork, train
+from training.network.train import train
 
-__all__ = ["THRESHOLD", "TrainedNetwork", "fit", "train"]
+__all__ = ["fit"]
 
 
 def fit(
@@ -30,22 +29,22 @@ def fit(
 
     Parameters
     ----------
-    prepared : what `prepare` made of recordings or labelled windows, with the same settings.
-    folder : the bundle's; replaced whole if it is there.
-    settings : how to train.
+    prepared : result of `prepare` with the same settings.
+    folder : the bundle's folder; an older bundle there is replaced.
+    settings : settings of the training.
     console : where progress is shown.
     healthy : the recordings, where they came without labels.
 
     Raises
     ------
-    InputError : the folder holds something else, or these settings can't train a model.
+    InvalidInputError : the folder holds something other than a bundle, or the training diverged.
     """
     bundle_folder.check(folder)
     console.print(_format_summary(prepared))
     with epoch_progress.progress_callback(settings.epochs, console) as callback:
         trained = train(prepared, settings, [callback])
     if not np.isfinite(trained.history["val_loss"]).all():
-        raise InputError(
+        raise InvalidInputError(
             f"learning_rate {settings.learning_rate:g} lets the weights grow without end, expected less"
         )
     return bundle_contents.write(folder, prepared, trained, settings, healthy)

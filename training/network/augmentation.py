@@ -1,4 +1,4 @@
-"""What may happen to a window without changing its label: moves and swaps."""
+"""Data augmentation: changes to training windows that keep their label."""
 
 from itertools import permutations, product
 from typing import Protocol
@@ -9,48 +9,51 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_numbers
 from training.config.settings import FitSettings
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 
 __all__ = ["Augmentation", "JointShift", "SwapAndScale", "build_augmentation"]
 
 
-# In units: how far a Normal window may stray on some plant, and how little a Faulty one.
+# Largest deviation of a Normal window on another plant, and smallest of a Faulty one, in units of the
+# baseline.
 _MAX_NORMAL_UNITS, _MIN_FAULTY_UNITS = 3.0, 3.8
 _EPSILON = 1e-3
 
 
 class Augmentation(Protocol):
-    """Makes other windows of windows, with the same labels."""
+    """Changes windows at random; their labels stay true."""
 
     def augment(
         self, scaled: NDArray[np.float32], faulty: NDArray[np.bool_], rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Return scaled windows (window, step, feature), each changed in its own way.
+        """Return a changed copy of the windows (window, step, feature), each changed independently.
 
         Parameters
         ----------
+        scaled : scaled windows (window, step, feature).
         faulty : their truth (window,).
+        rng : source of the random changes.
         """
         ...
 
 
 class JointShift:
-    """Moves windows as a plant moves: both sensors of a pair, in all readings of a window, alike.
+    """Adds the same random shift to both sensors of a pair, in all readings of a window.
 
-    A recording of some hours shows only so much of the day, and what comes next is warmer or damper than all
-    that was in it; left alone, a network may call that Faulty. So each window is moved by a random amount
-    that is the same for both sensors of a pair: that is a plant at another hour, while a fault is what one
-    sensor does and its neighbour doesn't.
+    A recording of a few hours covers only a part of the day. Later readings can be warmer or more humid than
+    all readings in it, and a network trained without shifts may call them Faulty. A shift that both sensors
+    of a pair share simulates the plant at another hour; a fault, in contrast, affects one sensor and not its
+    neighbour.
 
     Parameters
     ----------
-    shift : the standard deviation of the moves, in the mean spread of the pair; 0 for none.
-    scale : each feature's spread, in its own unit (feature,).
+    shift : standard deviation of the shifts, in units of the mean standard deviation of the pair; 0 for none.
+    scale : standard deviation of each feature, in the feature's unit (feature,).
     """
 
     def __init__(self, shift: float, scale: FloatArray) -> None:
         self._quantity_numbers = quantity_numbers(FEATURE_NAMES)
-        # What a move of one mean spread of the pair is in each feature's own spreads.
+        # A shift by the mean deviation of the pair, expressed in each feature's own deviation.
         relative_scale = (
             np.array([scale[self._quantity_numbers == pair].mean() for pair in self._quantity_numbers])
             / scale
@@ -60,10 +63,10 @@ class JointShift:
     def augment(
         self,
         scaled: NDArray[np.float32],
-        faulty: NDArray[np.bool_],  # noqa: ARG002 - it moves both alike
+        faulty: NDArray[np.bool_],  # noqa: ARG002 - both classes are shifted alike
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
-        """Return scaled windows (window, step, feature), each moved by amounts of its own."""
+        """Return the windows (window, step, feature), each with a shift of its own for each pair."""
         shifts = rng.standard_normal((len(scaled), self._quantity_numbers.max() + 1), dtype=np.float32)
         shifted: NDArray[np.float32] = (
             scaled + (shifts[:, self._quantity_numbers] * self._feature_shift)[:, np.newaxis, :]
@@ -72,16 +75,16 @@ class JointShift:
 
 
 class SwapAndScale:
-    """Varies windows that their group's normal shows, so that a few plants teach what is so on all.
+    """Varies windows relative to their group's baseline, so that the model generalises to other plants.
 
-    There, all sensors are counted in units of what is usual for them, so what is a fault in one is a fault in
-    any other: the two sensors of a pair change places, or the pairs do, in all readings of a window alike.
-    And on another plant a calm window strays farther, or a fault less far: Normal windows are stretched, up
-    to 3 units, and Faulty ones shrunk, down to 3.8.
+    Relative to the baseline, all sensors are in units of their usual deviation, so a fault looks the same in
+    each of them. The two sensors of a pair are swapped at random, and so are the pairs, in all readings of a
+    window alike. On another plant, a Normal window can deviate more and a fault less: Normal windows are
+    scaled up, to a deviation of at most 3 units, and Faulty windows are scaled down, to at least 3.8.
 
     Parameters
     ----------
-    unit : one unit in scaled windows.
+    unit : size of one unit in scaled windows.
     """
 
     def __init__(self, unit: float) -> None:
@@ -99,7 +102,7 @@ class SwapAndScale:
     def augment(
         self, scaled: NDArray[np.float32], faulty: NDArray[np.bool_], rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Return scaled windows (window, step, feature), each varied in its own way."""
+        """Return the windows (window, step, feature), each swapped and scaled at random."""
         feature_orders = self._feature_orders[
             rng.integers(len(self._feature_orders), size=len(scaled))
         ]  # (window, feature)
@@ -114,7 +117,12 @@ class SwapAndScale:
 
 
 def build_augmentation(settings: FitSettings, scale: FloatArray) -> Augmentation | None:
-    """Return how these settings want windows changed in training, if at all."""
+    """Return the augmentation that the settings ask for; None for none.
+
+    Parameters
+    ----------
+    scale : standard deviation of each feature in the training windows (feature,).
+    """
     if settings.baseline != "none":
         return SwapAndScale(1 / float(scale[0]))
     return JointShift(settings.joint_shift, scale) if settings.joint_shift else None

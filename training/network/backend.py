@@ -1,4 +1,4 @@
-"""Keras and TensorFlow, imported without what they say about the machine. Takes some seconds."""
+"""Keras and TensorFlow, imported without their messages about the machine. The import takes some seconds."""
 
 from training.network.suppress_stderr import suppress_stderr
 

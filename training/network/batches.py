@@ -1,4 +1,4 @@
-"""Training windows in batches, each changed in a way that doesn't change its label."""
+"""Training windows in shuffled and augmented batches."""
 
 import math
 
@@ -13,16 +13,16 @@ __all__ = ["Batches"]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Shuffled batches, anew in each epoch, each window changed and its label kept.
+    """Batches of training windows, shuffled and augmented again in each epoch.
 
     Parameters
     ----------
     scaled : scaled windows (window, step, feature).
     faulty : their truth (window,).
-    weights : how much each counts (window,).
-    augmentation : how windows are changed; None for not at all.
-    batch_size : windows in a batch.
-    seed : of order and changes.
+    weights : weight of each window in the loss (window,).
+    augmentation : changes the windows of each batch; None for none.
+    batch_size : number of windows in a batch.
+    seed : seed of the order and of the augmentation.
     """
 
     def __init__(
@@ -55,8 +55,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             if self._augmentation
             else scaled
         )
-        return augmented, self._faulty[rows], self._weights[rows]  # (window, step, feature), (window,) twice
+        # Shapes: (window, step, feature), (window,), (window,).
+        return augmented, self._faulty[rows], self._weights[rows]
 
     def on_epoch_end(self) -> None:
-        """Shuffle for the next epoch."""
+        """Shuffle the windows for the next epoch."""
         self._order = self._rng.permutation(len(self._scaled))

@@ -1,8 +1,8 @@
-"""Show how far training is: a bar on a terminal, a line an epoch elsewhere."""
+"""Keras callbacks that report the progress of a training."""
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -10,17 +10,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from training.network.backend import keras
 
-__all__ = ["make_console", "progress_callback"]
-
-
-def make_console() -> Console:
-    """Return what prints to stdout, and knows whether that is a terminal."""
-    return Console(highlight=False, markup=False, soft_wrap=True)
+__all__ = ["EpochShareCallback", "progress_callback"]
 
 
 @contextmanager
 def progress_callback(epochs: int, console: Console) -> Iterator[keras.callbacks.Callback]:
-    """Yield what Keras is to call after each epoch; the terminal is left in order whatever happens."""
+    """Yield a callback that shows each epoch: as a bar on a terminal, else as a line.
+
+    The terminal is restored on exit, also after an exception.
+    """
     if not console.is_terminal:
         yield _LineCallback(epochs, console)
         return
@@ -34,6 +32,25 @@ def progress_callback(epochs: int, console: Console) -> Iterator[keras.callbacks
     )
     with Progress(*columns, console=console) as progress:
         yield _BarCallback(epochs, progress)
+
+
+class EpochShareCallback(keras.callbacks.Callback):  # type: ignore[misc]
+    """Reports after each epoch which share of the epochs is done.
+
+    Parameters
+    ----------
+    epochs : number of epochs of the training.
+    on_progress : called with the share, above 0 to 1.
+    """
+
+    def __init__(self, epochs: int, on_progress: Callable[[float], None]) -> None:
+        super().__init__()
+        self._epochs = epochs
+        self._on_progress = on_progress
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002 - Keras passes them
+        """Report the share of the epochs that is done."""
+        self._on_progress((epoch + 1) / self._epochs)
 
 
 class _BarCallback(keras.callbacks.Callback):  # type: ignore[misc]
@@ -57,6 +74,6 @@ class _LineCallback(keras.callbacks.Callback):  # type: ignore[misc]
         epochs_done = epoch + 1
         remaining = (time.monotonic() - self._started_at) / epochs_done * (self._epochs - epochs_done)
         self._console.print(
-            f"epoch {epochs_done}/{self._epochs}  loss {logs['loss']:.4f}  validation {logs['val_loss']:.4f}  "
-            f"remaining {remaining:.0f} s at most"
+            f"epoch {epochs_done}/{self._epochs}  loss {logs['loss']:.4f}  "
+            f"validation {logs['val_loss']:.4f}  remaining {remaining:.0f} s at most"
         )

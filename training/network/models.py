@@ -1,4 +1,4 @@
-"""The networks: two LSTM layers and a dense one over a window, or three dense ones over it flat."""
+"""The two networks: LSTM (two LSTM layers, one dense layer) and dense (three dense layers)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,12 @@ from training.network.suppress_stderr import suppress_stderr
 __all__ = ["build", "make_deterministic", "score", "weights"]
 
 _MAX_BATCH_SIZE = 4096
-# Over one, the average still follows each epoch too closely.
+# An average over one epoch still varies too much from epoch to epoch.
 _EPOCHS_TO_AVERAGE = 2
 
 
 def make_deterministic(seed: int) -> None:
-    """Fix what is random in training, so that one seed gives one network on one machine."""
+    """Make training deterministic: on one machine, the same seed gives the same weights."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
 
@@ -26,10 +26,10 @@ def build(settings: FitSettings, steps: int, features: int, updates_per_epoch: i
 
     Parameters
     ----------
-    settings : which network, its sizes, and how it begins.
-    steps, features : the shape of a window.
-    updates_per_epoch : batches of an epoch. Adam also keeps the weights' average over about two epochs, for
-        `keras.callbacks.SwapEMAWeights` to use.
+    settings : kind of network, sizes of its layers, initialisers, learning rate.
+    steps, features : shape of a window.
+    updates_per_epoch : number of batches of an epoch. Adam also keeps an average of the weights over about
+        two epochs, which `keras.callbacks.SwapEMAWeights` uses.
     """
     hidden = {"lstm": _lstm_layers, "dense": _dense_layers}[settings.network](settings)
     output = keras.layers.Dense(1, activation="sigmoid", kernel_initializer=settings.kernel_initializer)
@@ -41,7 +41,10 @@ def build(settings: FitSettings, steps: int, features: int, updates_per_epoch: i
 
 
 def _lstm_layers(settings: FitSettings) -> list[keras.layers.Layer]:
-    """Return layers to (window, units[2]). If the second LSTM gave a sequence too, each step had a score."""
+    """Return layers to (window, units[2]).
+
+    The second LSTM returns its last output only: with a sequence, the network would score each step.
+    """
     initial = {
         "kernel_initializer": settings.kernel_initializer,
         "recurrent_initializer": settings.recurrent_initializer,
@@ -56,7 +59,7 @@ def _lstm_layers(settings: FitSettings) -> list[keras.layers.Layer]:
 
 
 def _dense_layers(settings: FitSettings) -> list[keras.layers.Layer]:
-    """Return layers to (window, units[2]) over the flat window (window, step * feature)."""
+    """Return layers from the flat window (window, step * feature) to (window, units[2])."""
     return [
         keras.layers.Flatten(),
         _relu_layer(settings, 0),
@@ -74,7 +77,7 @@ def _relu_layer(settings: FitSettings, layer: int) -> keras.layers.Layer:
 
 
 def weights(network: keras.Model) -> list[NDArray[np.float32]]:
-    """Return the trained numbers, layer by layer."""
+    """Return the weights, layer by layer."""
     with suppress_stderr():
         return list(network.get_weights())
 

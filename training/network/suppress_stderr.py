@@ -1,4 +1,4 @@
-"""Keep what TensorFlow and Keras say about themselves off the terminal."""
+"""Hide the messages that TensorFlow and Keras write to stderr."""
 
 import contextlib
 import os
@@ -15,10 +15,10 @@ _LIBRARY_MODULES = r"(keras|tensorflow|onnx)\."
 
 @contextlib.contextmanager
 def suppress_stderr() -> Iterator[None]:
-    """Hold stderr back, and show it only if the block fails.
+    """Capture stderr, and write it only if the block raises an exception.
 
-    It works on the file descriptor: TensorFlow's messages come from below Python, and no setting stops them
-    all. These libraries also use what NumPy has deprecated, which whoever trains can't mend.
+    The file descriptor is redirected, because TensorFlow writes its messages from C++ and no setting stops
+    all of them. Deprecation warnings of these libraries are ignored too: users cannot do anything about them.
     """
     sys.stderr.flush()
     original_fd = os.dup(_STDERR_FD)

@@ -9,8 +9,8 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from training.config.settings import FitSettings
 from training.data.dataset import STEPS
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData
-from training.data.recordings import FEATURE_NAMES
 from training.network import augmentation, models
 from training.network.backend import keras
 from training.network.batches import Batches
@@ -18,7 +18,7 @@ from training.network.suppress_stderr import suppress_stderr
 
 __all__ = ["TrainedNetwork", "class_weights", "train"]
 
-# Epochs without a lower validation loss until the learning rate is halved.
+# Epochs without a lower validation loss after which the learning rate is halved.
 _LR_PATIENCE_EPOCHS = 3
 
 
@@ -34,13 +34,13 @@ class TrainedNetwork:
 def train(
     prepared: PreparedData, settings: FitSettings, callbacks: Sequence[keras.callbacks.Callback] = ()
 ) -> TrainedNetwork:
-    """Train until the validation loss has stopped falling; keep the average weights of the best epoch.
+    """Train until the validation loss stops falling; keep the averaged weights of the best epoch.
 
     The same data, settings and machine give the same weights.
     """
     data, validation = prepared.train, prepared.validation
-    # From one epoch to the next, the F1 on later readings jumps by several points. The weights' average
-    # over two epochs doesn't, nor does a network whose rate has fallen.
+    # From one epoch to the next, F1 on later readings varies by several percentage points. With weights
+    # averaged over two epochs it does not, nor after the learning rate has been reduced.
     ema = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
     reduce_lr = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=_LR_PATIENCE_EPOCHS)
     early_stopping = keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
@@ -77,7 +77,12 @@ def _build_batches(prepared: PreparedData, settings: FitSettings) -> Batches:
 
 
 def class_weights(faulty: NDArray[np.bool_], settings: FitSettings) -> dict[int, float]:
-    """Return how much a Normal (0) and a Faulty (1) window counts; (window,) with both in it."""
+    """Return the weight in the loss of a Normal (0) and of a Faulty (1) window.
+
+    Parameters
+    ----------
+    faulty : the truth of the training windows (window,), with both classes in it.
+    """
     if settings.class_weight == "none":
         return {0: 1.0, 1: 1.0}
     if settings.class_weight == "balanced":

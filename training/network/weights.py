@@ -1,4 +1,4 @@
-"""A look into the network: each layer's numbers, with what they are."""
+"""The weights of a network by layer, array and gate."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor import bundle
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 
 __all__ = ["GATES", "LayerWeights", "extract_layers", "load_layers", "split_gates", "weights_table"]
 
 GATES = ("input", "forget", "cell", "output")
-"""The order in which Keras keeps an LSTM's gates side by side: `LSTMCell.call` splits its sums into i, f, c,
-o. "cell" is the candidate for the cell's new content, with tanh; the other three are gates, with sigmoid."""
+"""The order of an LSTM's gates in Keras's arrays: `LSTMCell.call` splits its sums into i, f, c, o. "cell" is
+the candidate for the new cell state, with tanh as its activation; the other three are gates, with sigmoid."""
 
 Float32Array = NDArray[np.float32]
 
@@ -31,24 +31,26 @@ class LayerWeights:
     kind: str
     """The layer's class in Keras: "LSTM", "Dense", "Dropout", ..."""
     arrays: Mapping[str, Float32Array]
-    """Its trained numbers, in Keras's order. Of a dense layer `weights` (input, unit) and `biases` (unit,);
-    of an LSTM `kernel` (input, 4 units), `recurrent_kernel` (unit, 4 units) and `biases` (4 units,). Empty
-    where nothing is trained."""
+    """Its trained arrays, in Keras's order. Dense layer: `weights` (input, unit), `biases` (unit,). LSTM:
+    `kernel` (input, 4 * unit), `recurrent_kernel` (unit, 4 * unit), `biases` (4 * unit,). Empty for a layer
+    without weights."""
 
 
 def load_layers(folder: Path) -> tuple[bundle.Manifest, list[LayerWeights]]:
-    """Return a bundle's manifest and the layers of its `model.keras`. TensorFlow takes some seconds.
+    """Return a bundle's manifest and the layers of its `model.keras`. The import of TensorFlow takes seconds.
 
     Raises
     ------
-    BundleError : the bundle can't be trusted.
-    InputError : it has no `model.keras`, or one whose numbers aren't those the bundle was made with.
+    BundleError : a file of the bundle is missing or damaged.
+    InvalidInputError : the bundle has no `model.keras`, or the weights in it are not the bundle's.
     """
     loaded_bundle = bundle.load(folder)
     path = folder / "model.keras"
     if not path.is_file():
-        raise InputError(f"{path}: is missing; expected the network as `sensor-training fit` writes it")
-    from training.network.backend import keras  # noqa: PLC0415 - what is wrong with the folder is told at once
+        raise InvalidInputError(
+            f"{path}: is missing; expected the network as `sensor-training fit` writes it"
+        )
+    from training.network.backend import keras  # noqa: PLC0415 - after the checks, which are fast
     from training.network.suppress_stderr import suppress_stderr  # noqa: PLC0415
 
     with suppress_stderr():
@@ -60,7 +62,9 @@ def load_layers(folder: Path) -> tuple[bundle.Manifest, list[LayerWeights]]:
         arrays, loaded_bundle.scaler, manifest.features, manifest.steps, manifest.threshold, manifest.baseline
     )
     if identity != manifest.id:
-        raise InputError(f"{path}: is the network of bundle {identity}, expected that of {manifest.id}")
+        raise InvalidInputError(
+            f"{path}: is the network of bundle {identity}, expected that of {manifest.id}"
+        )
     return manifest, found_layers
 
 
@@ -77,12 +81,12 @@ def _extract_layer(layer: Any) -> LayerWeights:
 
 
 def split_gates(array: Float32Array) -> dict[str, Float32Array]:
-    """Split an LSTM's kernel, recurrent kernel or biases (..., 4 units) by gate: each (..., unit)."""
+    """Split an LSTM's kernel, recurrent kernel or biases (..., 4 * unit) by gate: each (..., unit)."""
     return dict(zip(GATES, np.split(array, len(GATES), axis=-1), strict=True))
 
 
 def weights_table(network_layers: Sequence[LayerWeights]) -> list[dict[str, str | int | float]]:
-    """Return a row for each array, an LSTM's gates apart, and one for each layer that has none."""
+    """Return a row of statistics for each array, or gate of an LSTM, and each layer without arrays."""
     return [row for number, layer in enumerate(network_layers) for row in _rows(number, layer)]
 
 

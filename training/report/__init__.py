@@ -1,1 +1,1 @@
-"""The model card and its plots."""
+"""The model card and all pictures of training, as HTML and PNG."""

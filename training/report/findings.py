@@ -1,4 +1,4 @@
-"""What was found while training: all that a report is made of."""
+"""Everything that a training found and the report shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ __all__ = ["Findings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Findings:
-    """All that a report is made of."""
+    """Everything that the report shows."""
 
     manifest: Manifest
-    """The bundle's; its `data["settings"]` says how it was trained."""
+    """The bundle's manifest; `data["settings"]` holds the settings of the training."""
     train: Dataset
     validation: Dataset
     test: Dataset
     cleaning: CleaningReport
     layers: Sequence[LayerWeights]
-    """From the window to the score."""
+    """In the order from the window to the score."""
     history: Mapping[str, Sequence[float]]
     """`loss` and `val_loss` of each epoch: (epoch,)."""
     evaluation: Evaluation | None
     """On the test part; None where that is empty."""
     importance: Importance | None
-    """On the test part; None where it wasn't measured."""
+    """On the test part; None where it was not measured."""
     healthy: HealthyRecordings | None = None
-    """The recordings, where they came without labels."""
+    """The recordings, where they came without labels and faults were injected into copies."""

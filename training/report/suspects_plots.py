@@ -1,4 +1,4 @@
-"""Pictures of stretches of a recording that look like faults, as PNG."""
+"""Picture of the stretches of a recording that look like faults."""
 
 from collections.abc import Sequence
 
@@ -7,20 +7,20 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from training.data.recordings import FEATURE_NAMES, FEATURES
+from training.data.features import FEATURE_NAMES, FEATURES
 from training.faults.suspects import SuspiciousStretch
-from training.report.plots import png
+from training.report.figures import BLUE, VERMILION, png
 
 __all__ = ["draw_stretches"]
 
-_BLUE, _VERMILION, _GREY = "#0072B2", "#D55E00", "#999999"  # Okabe and Ito's
+_SHADE = "#999999"
 _MAX_DRAWN = 4
-# Readings before and after a stretch, to see what is usual.
+# Readings before and after a stretch, to compare with.
 _CONTEXT_READINGS = 120
 
 
 def draw_stretches(frames: Sequence[pd.DataFrame], stretches: Sequence[SuspiciousStretch]) -> bytes:
-    """Draw the first few of these stretches: each pair's readings, the stretch shaded."""
+    """Draw the readings around the first few stretches, both sensors of a pair, with the stretch shaded."""
     drawn = stretches[:_MAX_DRAWN]
     figure = Figure(figsize=(10, 2.4 * len(drawn) + 0.4), layout="constrained")
     panels = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
@@ -34,21 +34,21 @@ def _draw_panel(axes: Axes, frames: Sequence[pd.DataFrame], stretch: SuspiciousS
     suspects = [name for name in FEATURE_NAMES if name in stretch.feature]
     quantity = suspects[0].rpartition("_")[0]
     minutes = (readings["ts"] - stretch.start_ts) / 60
-    axes.axvspan(0, (stretch.end_ts - stretch.start_ts) / 60, color=_GREY, alpha=0.3, linewidth=0)
+    axes.axvspan(0, (stretch.end_ts - stretch.start_ts) / 60, color=_SHADE, alpha=0.3, linewidth=0)
     for name in FEATURE_NAMES:
         if name.rpartition("_")[0] == quantity:
             suspected = name in suspects
-            colour, style = (_VERMILION, "-") if suspected else (_BLUE, "--")
+            colour, style = (VERMILION, "-") if suspected else (BLUE, "--")
             axes.plot(minutes, readings[name], style, color=colour, marker=".", markersize=3, label=name)
     unit = next(feature.unit for feature in FEATURES if feature.name in suspects)
     axes.set_title(f"{stretch.group}, {stretch.feature}: {stretch.reason}", fontsize=9)
-    axes.set(xlabel="minutes since its begin", ylabel=unit)
+    axes.set(xlabel="minutes from its start", ylabel=unit)
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=8)
 
 
 def _surrounding_readings(frames: Sequence[pd.DataFrame], stretch: SuspiciousStretch) -> pd.DataFrame:
-    """Return the group's readings from some before the stretch to some after it."""
+    """Return the group's readings of the stretch, and `_CONTEXT_READINGS` before and after it."""
     for frame in frames:
         group_frame = frame[frame["group"] == stretch.group].sort_values("ts", kind="stable")
         rows = np.flatnonzero(group_frame["ts"].between(stretch.start_ts, stretch.end_ts))

@@ -1,1 +1,1 @@
-"""The search for better settings."""
+"""Search for better settings, and compare initialisers."""

@@ -1,8 +1,8 @@
-"""What a layer's weights begin with: the eight initialisers, their formulas, and what came of each.
+"""The eight initialisers of a layer's weights: their formulas, and the F1 of networks that used them.
 
 Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks"; He et
-al. (2015), "Delving Deep into Rectifiers". `in` is the number of a layer's inputs and `out` that of its
-outputs; an LSTM's kernel has four outputs a unit, one for each gate.
+al. (2015), "Delving Deep into Rectifiers". `in` is the number of a layer's inputs and `out` the number
+of its outputs; an LSTM's kernel has four outputs per unit, one for each gate.
 """
 
 import math
@@ -22,10 +22,11 @@ class InitializerFormula:
     """How an initialiser draws weights."""
 
     text: str
-    """U(a, b): evenly between a and b. N(m, s): normal with mean m and standard deviation s; "cut": drawn
-    again beyond two of the underlying deviations, which are widened so that s holds after the cut."""
+    """U(a, b): uniform between a and b. N(m, s): normal with mean m and standard deviation s; "cut":
+    truncated at two standard deviations of a wider normal distribution, so that s is the deviation after
+    truncation."""
     std: Callable[[int, int], float]
-    """Numbers of inputs and outputs -> standard deviation of the weights."""
+    """Number of inputs, number of outputs -> standard deviation of the weights."""
 
 
 _SQRT_3 = math.sqrt(3)  # the standard deviation of U(-a, a) is a / sqrt(3)
@@ -48,26 +49,26 @@ FORMULAS = {
 
 @dataclass(frozen=True, slots=True)
 class InitializerResult:
-    """What networks that began with one initialiser came to on the validation part."""
+    """Validation F1 of the networks whose weights one initialiser drew."""
 
     name: str
     formula: str
     f1_scores: tuple[float, ...]
-    """Of Faulty, one for each seed."""
+    """F1 of Faulty for each seed."""
 
     @property
     def mean(self) -> float:
-        """Over the seeds."""
+        """Mean over the seeds."""
         return float(np.mean(self.f1_scores))
 
     @property
     def std(self) -> float | None:
-        """Standard deviation of a sample, over the seeds; None of a single one."""
+        """Sample standard deviation over the seeds; None for a single seed."""
         return float(np.std(self.f1_scores, ddof=1)) if len(self.f1_scores) > 1 else None
 
 
 def collect_results(trials: Sequence[Trial]) -> list[InitializerResult]:
-    """Return a result for each initialiser that has been tried, in the settings' order."""
+    """Return a result for each initialiser that has been tried, in the order of `INITIALIZERS`."""
     f1_by_name = {
         name: tuple(trial.f1 for trial in trials if trial.parameters["kernel_initializer"] == name)
         for name in INITIALIZERS

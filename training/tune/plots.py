@@ -1,4 +1,4 @@
-"""Pictures of a search, as PNG. Colours are cividis and Okabe and Ito's, told apart by the colour-blind."""
+"""Pictures of the two studies, as PNG."""
 
 from collections.abc import Sequence
 
@@ -8,27 +8,23 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from training.report.plots import png
+from training.report.figures import BLUE, GREY, VERMILION, png
 from training.tune.initializers import InitializerResult
 from training.tune.trials import NOTEBOOK_PARAMETERS, Trial, best_trial
 
 __all__ = ["history", "initializers", "parallel_coordinates"]
 
-_BLUE, _VERMILION, _GREY = "#0072B2", "#D55E00", "#666666"
-
 
 def history(trials: Sequence[Trial]) -> bytes:
-    """Draw the F1 of each trial in order, and the best so far."""
+    """Draw the F1 of each trial in order, and the best F1 so far."""
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     axes = figure.subplots()
     number = np.array([trial.number for trial in trials])
     f1 = np.array([trial.f1 for trial in trials])  # (trial,)
-    axes.step(number, np.maximum.accumulate(f1), where="post", color=_GREY, label="best so far")
+    axes.step(number, np.maximum.accumulate(f1), where="post", color=GREY, label="best so far")
     is_notebook = number <= len(NOTEBOOK_PARAMETERS)
-    axes.plot(
-        number[is_notebook], f1[is_notebook], "D", color=_VERMILION, label="the notebook's combinations"
-    )
-    axes.plot(number[~is_notebook], f1[~is_notebook], "o", color=_BLUE, label="proposed by the search")
+    axes.plot(number[is_notebook], f1[is_notebook], "D", color=VERMILION, label="the notebook's combinations")
+    axes.plot(number[~is_notebook], f1[~is_notebook], "o", color=BLUE, label="proposed by the search")
     best = best_trial(trials)
     axes.plot(best.number, best.f1, "o", markersize=14, fillstyle="none", color="black", label="best of all")
     axes.set(title="Search: F1 of each trial", xlabel="trial", ylabel="F1 of Faulty, validation part")
@@ -39,7 +35,7 @@ def history(trials: Sequence[Trial]) -> bytes:
 
 
 def parallel_coordinates(trials: Sequence[Trial]) -> bytes:
-    """Draw each trial as a line through its parameters, coloured by its F1; the best is the thick one."""
+    """Draw each trial as a line through its parameters, coloured by its F1, and the best one thick."""
     names = list(trials[0].parameters)
     table = np.array([[trial.parameters[name] for name in names] for trial in trials])  # (trial, parameter)
     logarithmic = [name == "learning_rate" for name in names]
@@ -47,7 +43,7 @@ def parallel_coordinates(trials: Sequence[Trial]) -> bytes:
     low, high = table.min(axis=0), table.max(axis=0)
     positions = np.where(high > low, (table - low) / np.where(high > low, high - low, 1), 0.5)
     f1 = np.array([trial.f1 for trial in trials])
-    # From the median up, or one failed trial would leave all the good ones one colour.
+    # The scale begins at the median: with one failed trial, all good trials would have the same colour.
     norm = Normalize(float(np.median(f1)), float(f1.max()))
     figure = Figure(figsize=(11, 5), layout="constrained")
     axes = figure.subplots()
@@ -58,7 +54,7 @@ def parallel_coordinates(trials: Sequence[Trial]) -> bytes:
     axes.plot(
         range(len(names)),
         positions[best_row],
-        color=_VERMILION,
+        color=VERMILION,
         linewidth=3,
         marker="o",
         label=f"best: F1 {f1[best_row]:.4f}",
@@ -80,7 +76,7 @@ def parallel_coordinates(trials: Sequence[Trial]) -> bytes:
 
 
 def initializers(results: Sequence[InitializerResult], all_faulty_f1: float) -> bytes:
-    """Draw each initialiser's F1: every seed, the mean, and the spread as a whisker.
+    """Draw the F1 of each initialiser: every seed, the mean, and the standard deviation as a whisker.
 
     Parameters
     ----------
@@ -90,22 +86,22 @@ def initializers(results: Sequence[InitializerResult], all_faulty_f1: float) -> 
     axes = figure.subplots()
     rows = range(len(results))
     for row, result in zip(rows, results, strict=True):
-        axes.plot(result.f1_scores, [row] * len(result.f1_scores), "|", color=_BLUE, markersize=14)
-    axes.plot([], [], "|", color=_BLUE, markersize=14, label="one seed")
+        axes.plot(result.f1_scores, [row] * len(result.f1_scores), "|", color=BLUE, markersize=14)
+    axes.plot([], [], "|", color=BLUE, markersize=14, label="one seed")
     axes.errorbar(
         [result.mean for result in results],
         rows,
         xerr=[result.std or 0 for result in results],
         fmt="o",
-        color=_VERMILION,
+        color=VERMILION,
         capsize=5,
         label="mean and standard deviation",
     )
-    axes.axvline(all_faulty_f1, color=_GREY, linestyle=":", label="calling every window Faulty")
+    axes.axvline(all_faulty_f1, color=GREY, linestyle=":", label="calling every window Faulty")
     axes.set_yticks(rows, [f"{result.name}\n{result.formula}" for result in results], fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlim(-0.02, 1.02)  # a whisker may point to where no F1 can be
-    axes.set(title="What weights begin with, and what comes of it", xlabel="F1 of Faulty, validation part")
+    axes.set_xlim(-0.02, 1.02)  # a whisker may end outside the range of F1
+    axes.set(title="F1 by initialiser of the weights", xlabel="F1 of Faulty, validation part")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3)
     return png(figure)

@@ -1,9 +1,9 @@
-"""Search for better settings: trials that are kept in a file, so that an interrupted search goes on.
+"""Search for better settings: trials are kept in a file, so an interrupted search can be continued.
 
-Optuna proposes (a tree-structured Parzen estimator: Bergstra et al. 2011, "Algorithms for Hyper-Parameter
-Optimization") and its SQLite storage remembers: a process that is killed at any moment leaves a study whose
-finished trials are all there. The seed of each proposal follows from the number of finished trials, so a
-search that was interrupted comes to the same trials as one that wasn't.
+Optuna proposes the parameters (tree-structured Parzen estimator: Bergstra et al. 2011, "Algorithms for
+Hyper-Parameter Optimization") and stores the trials in SQLite: a process that is killed at any moment leaves
+a study with all its finished trials. The seed of each proposal follows from the number of finished trials, so
+a search that was interrupted runs the same trials as one that was not.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.config.settings import INITIALIZERS, FitSettings
 from training.data.output_folder import exclusive_lock
 
@@ -42,12 +42,12 @@ NOTEBOOK_PARAMETERS: tuple[dict[str, float], ...] = (
     {"units_1": 128, "units_2": 64, "units_3": 32, "dropout_1": 0.3, "dropout_2": 0.2},
     {"units_1": 64, "units_2": 32, "units_3": 32, "dropout_1": 0.2, "dropout_2": 0.2},
 )
-"""The original notebook's combinations. It names no learning rate for them: here it is the settings'."""
+"""The combinations of the original notebook. They use the learning rate of the settings."""
 
 _STUDY_FILE = "study.db"
 
 Plan = Sequence[Mapping[str, Any] | None]
-"""For each trial the parameters it has; None where the search is to propose them."""
+"""The parameters of each trial; None where the search proposes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,17 @@ class Trial:
     """A finished trial."""
 
     number: int
-    """From 1, in the order in which they were finished."""
+    """Counted from 1, in the order in which trials were finished."""
     parameters: dict[str, Any]
-    """What was tried, by the names of `NOTEBOOK_PARAMETERS`, or `kernel_initializer` and `seed`."""
+    """The values tried, by the names in `NOTEBOOK_PARAMETERS`, or `kernel_initializer` and `seed`."""
     f1: float
-    """Of Faulty, on the validation part."""
+    """F1 of Faulty on the validation part."""
     seconds: float
+    """Duration of the training in seconds."""
 
 
 def search_plan(settings: FitSettings, count: int) -> Plan:
-    """Return the notebook's combinations, then `count` trials that the search proposes."""
+    """Return a plan of the notebook's combinations, then `count` trials that the search proposes."""
     notebook_trials = [
         {**parameters, "learning_rate": settings.learning_rate} for parameters in NOTEBOOK_PARAMETERS
     ]
@@ -72,7 +73,10 @@ def search_plan(settings: FitSettings, count: int) -> Plan:
 
 
 def initializer_plan(settings: FitSettings, seeds: int) -> Plan:
-    """Return every initialiser with every seed, seed by seed: more seeds go on where fewer stopped."""
+    """Return a plan of every initialiser with every seed.
+
+    It goes seed by seed, so a plan with more seeds continues one with fewer.
+    """
     return [
         {"kernel_initializer": name, "seed": (settings.seed + number) % 2**32}
         for number in range(seeds)
@@ -82,17 +86,17 @@ def initializer_plan(settings: FitSettings, seeds: int) -> Plan:
 
 @contextmanager
 def open_study(folder: Path, name: str, user_attrs: Mapping[str, Any]) -> Iterator[optuna.Study]:
-    """Open a study in a folder, or begin it there.
+    """Open a study in a folder, or create it there.
 
     Parameters
     ----------
-    folder : where `study.db` is or is to be.
-    name : the study's; several may share a folder.
-    user_attrs : what its trials share, data and settings: plain values. One study can't hold trials of two.
+    folder : the folder of `study.db`.
+    name : the study's name; several studies may share a folder.
+    user_attrs : data and settings of all its trials, as plain values. A study of other values is refused.
 
     Raises
     ------
-    InputError : the file is no study, one of other data or settings, or another process is at it.
+    InvalidInputError : the file is not a study, its data or settings differ, or another process has it open.
     """
     with exclusive_lock(folder):
         yield from _open_locked(folder, name, user_attrs)
@@ -102,8 +106,10 @@ def _open_locked(folder: Path, name: str, user_attrs: Mapping[str, Any]) -> Iter
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = folder / _STUDY_FILE
     if path.exists() and not path.read_bytes()[:16].startswith(b"SQLite format 3"):
-        raise InputError(f"{path}: is no study; expected one that `sensor-training tune` wrote, or none")
-    # Not as part of the URL, where a ? or % in a folder's name would mean something else.
+        raise InvalidInputError(
+            f"{path}: is no study; expected one that `sensor-training tune` wrote, or none"
+        )
+    # The path is not part of the URL, where a ? or % in a folder's name would have another meaning.
     storage = optuna.storages.RDBStorage(
         f"sqlite:///{_STUDY_FILE}", engine_kwargs={"creator": lambda: sqlite3.connect(path)}
     )
@@ -112,7 +118,7 @@ def _open_locked(folder: Path, name: str, user_attrs: Mapping[str, Any]) -> Iter
             storage=storage, study_name=name, direction="maximize", load_if_exists=True
         )
         _check_user_attrs(path, study, user_attrs)
-        # What an earlier run was at when it ended.
+        # Trials that an earlier run had begun when it ended.
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)
         yield study
@@ -127,7 +133,7 @@ def _check_user_attrs(path: Path, study: optuna.Study, user_attrs: Mapping[str, 
         if stored is None:
             study.set_user_attr(name, expected)
         elif stored != expected:
-            raise InputError(
+            raise InvalidInputError(
                 f"{path}: holds trials with {name} {stored}, expected {expected}, or another --out"
             )
 
@@ -139,13 +145,13 @@ def run(
     measure: Callable[[FitSettings], float],
     on_finished: Callable[[Trial], None],
 ) -> None:
-    """Do what of the plan is not done yet.
+    """Run the trials of the plan that have not been run yet.
 
     Parameters
     ----------
-    settings : what each trial has but for its own parameters.
-    measure : trains with the settings and returns the validation F1.
-    on_finished : called after each trial; it is in the study by then.
+    settings : the settings that all trials share.
+    measure : trains with these settings and returns the validation F1.
+    on_finished : called with each trial once it is stored in the study.
     """
     space = _search_space(settings, plan)
     for number in range(len(finished_trials(study)), len(plan)):
@@ -169,18 +175,18 @@ def finished_trials(study: optuna.Study) -> list[Trial]:
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial:
-    """Return the trial with the highest F1, the earliest of several."""
+    """Return the trial with the highest F1; of several, the earliest."""
     return max(trials, key=lambda trial: trial.f1)
 
 
 def apply_parameters(settings: FitSettings, parameters: Mapping[str, Any]) -> FitSettings:
-    """Return settings in which a trial's parameters stand."""
+    """Return settings with a trial's parameters in place of theirs."""
     changes: dict[str, Any] = {
         name: value for name, value in parameters.items() if name in FitSettings.model_fields
     }
     if "units_1" in parameters:
         changes["units"] = tuple(parameters[f"units_{layer}"] for layer in (1, 2, 3))
-        # The grid's steps come as 0.15000000000000002.
+        # Optuna's steps have rounding errors, as in 0.15000000000000002.
         changes["dropout"] = tuple(round(parameters[f"dropout_{layer}"], 2) for layer in (1, 2))
     return FitSettings(**{**settings.model_dump(), **changes})
 

@@ -9,7 +9,7 @@ from monitor.cli.backtest.incident_diff import Change, IncidentHistory, compare
 from monitor.config.settings import AlertSettings
 from monitor.core.times import format_iso
 from monitor.detect.scoring import ScoredBatch
-from monitor.service.stages import build_alert_stage
+from monitor.service.settings_to_stages import build_alert_stage
 
 __all__ = ["Proposal"]
 

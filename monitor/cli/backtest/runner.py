@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -13,13 +13,14 @@ from monitor.bundle import Bundle
 from monitor.cli.backtest.proposal import Proposal
 from monitor.cli.backtest.report import Report
 from monitor.config.settings import AlertSettings, Settings
+from monitor.core.atomic_write import atomic_file
 from monitor.core.errors import InvalidInputError, OperationError
 from monitor.core.readings import Outcome, Readings
 from monitor.core.verdicts import FAULTY, NORMAL
 from monitor.detect.scoring import ScoredBatch
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording, RecordingRow
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 
 __all__ = ["backtest"]
 
@@ -89,22 +90,11 @@ def _check_paths(recording: Path, out: Path, alerts_out: Path | None) -> None:
 @contextmanager
 def _open_atomically(path: Path) -> Iterator[IO[str]]:
     """Open a file for writing that replaces `path` only when all of it is written."""
-    path = path.resolve()  # of a symbolic link the target is replaced, not the link
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        if path.exists() and not path.is_file():  # a device or a pipe can't be replaced: write into it
-            with path.open("w", newline="", encoding="utf-8") as file:
-                yield file
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", newline="", encoding="utf-8") as file:
+        with atomic_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
             yield file
-        temporary.replace(path)
     except OSError as error:
-        raise OperationError(f"{path}: can't be written: {error.strerror}") from error
-    finally:
-        with suppress(OSError):  # already renamed, or never created
-            temporary.unlink()
+        raise OperationError(f"{path.resolve()}: can't be written: {error.strerror}") from error
 
 
 def _to_readings(rows: list[RecordingRow], feature_count: int) -> Readings:

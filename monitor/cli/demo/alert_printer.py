@@ -10,7 +10,7 @@ from monitor.cli.broker_client import ClientListener
 from monitor.config.settings import Settings
 from monitor.core.messages import InboundMessage, ReadOnce
 from monitor.core.times import format_iso
-from monitor.mqtt import Session
+from monitor.mqtt import Session, SessionOptions
 
 __all__ = ["AlertPrinter"]
 
@@ -32,8 +32,8 @@ class AlertPrinter(ClientListener):
         self.events: list[dict[str, Any]] = []
         """The decoded payloads, in their order."""
         self._alert_prefix = f"{settings.mqtt.base_topic}/alerts/"
-        filters = [f"{self._alert_prefix}#"]
-        self._session = Session(settings.mqtt, "sensor-demo-spectator", None, self, filters=filters)
+        options = SessionOptions(filters=(f"{self._alert_prefix}#",))
+        self._session = Session(settings.mqtt, "sensor-demo-spectator", None, self, options)
 
     def start(self) -> None:
         """Connect, and return when the alerts are subscribed to."""

@@ -21,6 +21,7 @@ from monitor.core.errors import InUseError, InvalidInputError, OperationError
 from monitor.core.topics import Template
 from monitor.mqtt import Session
 from monitor.recordings.reader import Recording
+from monitor.service.builder import build_daemon
 from monitor.service.daemon import Daemon
 from monitor.telemetry.logs import configure_logging
 
@@ -99,11 +100,11 @@ def _build_daemon(bundle: Path, broker: EmbeddedBroker, store_path: Path) -> tup
     settings = loading.load_settings(None, flags)
     configure_logging(settings.log.level, settings.log.format)
     try:
-        return Daemon(settings), settings
+        return build_daemon(settings), settings
     except InUseError:  # the HTTP port: the store is new, so nobody else holds it
         pass
     settings = loading.load_settings(None, {**flags, "http": {"port": 0}})
-    return Daemon(settings), settings
+    return build_daemon(settings), settings
 
 
 def _start_replay(replayer: Replayer, settings: Settings, stop: threading.Event) -> threading.Thread:

@@ -12,7 +12,7 @@ from monitor.cli.main import main
 from monitor.cli.startup_checks import check_files
 from monitor.config.loading import load_settings
 from monitor.config.settings import Settings
-from monitor.service.daemon import Daemon
+from monitor.service.builder import build_daemon
 from tests.conftest import ROOT, free_port
 from tests.support.toy_bundle import NAMES
 
@@ -72,7 +72,7 @@ def test_daemon_logs_default_bundle(
     flags = {"http": {"port": 0}, "mqtt": {"port": free_port()}, "store": {"path": tmp_path / "state.db"}}
     settings = Settings.model_validate(flags)
     caplog.set_level(logging.INFO)
-    daemon = Daemon(settings)
+    daemon = build_daemon(settings)
     daemon.start()
     try:
         assert f"from {default_folder} judges" in caplog.text

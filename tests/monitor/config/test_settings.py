@@ -8,7 +8,7 @@ from monitor.config.secrets import read_password
 from monitor.config.settings import MqttSettings
 from monitor.core.errors import ConfigurationError
 
-SECRET = "hunter2"  # noqa: S105, a test's
+SECRET = "hunter2"  # noqa: S105 - an example
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def _clear_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """An empty file of settings."""
+    """Return the path of an empty settings file."""
     path = tmp_path / "monitor.toml"
     path.write_text("")
     return path
@@ -53,7 +53,7 @@ def test_sections_merge(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_defaults_need_no_file() -> None:
-    """Without file, environment and flags the design's defaults hold."""
+    """Without file, environment and flags all settings have the defaults of the design."""
     settings = load_settings(None)
     assert settings.input.topics == ("plant/{line}/{station}/reading",)
     assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.qos) == ("127.0.0.1", 1883, 1)
@@ -81,7 +81,7 @@ def test_defaults_need_no_file() -> None:
 def test_environment_values_are_parsed(
     variable: str, text: str, section: str, key: str, value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In the environment all is text, and a number or a list in it is taken for what it says."""
+    """The text of a variable is converted to the type of its setting, lists and tables from JSON."""
     monkeypatch.setenv(variable, text)
     assert getattr(getattr(load_settings(None), section), key) == value
 
@@ -116,7 +116,7 @@ def test_environment_values_are_parsed(
     ],
 )
 def test_file_is_held_to_types_and_rules(file: Path, content: str, key: str, message: str) -> None:
-    """What is wrong in the file is named by file, key, rule and offending value."""
+    """A wrong setting in the file is refused with file, key, rule and offending value."""
     file.write_text(content)
     error = _load_error(file)
     assert error.startswith(f"{file}: {key}")
@@ -143,7 +143,7 @@ def test_file_is_held_to_types_and_rules(file: Path, content: str, key: str, mes
 def test_environment_is_named(
     variable: str, text: str, message: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is wrong in the environment is blamed on the variable and not on the file."""
+    """A wrong setting in the environment is refused with the name of the variable, not of the file."""
     monkeypatch.setenv(variable, text)
     error = _load_error(file)
     assert error.startswith(f"environment {variable}: ")
@@ -154,23 +154,23 @@ def test_environment_is_named(
     "variable", ["MONITOR_INPUT__TOPICS", "MONITOR_MQTT__TLS", "monitor_input", "MONITOR_MQTT"]
 )
 def test_list_in_the_environment_is_json(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A list or table that isn't JSON is refused with the variable's own name and the way to write it."""
+    """A list or table that isn't JSON is refused with the name of the variable and an example."""
     monkeypatch.setenv("MONITOR_INPUT__FIELDS", "{}")
     monkeypatch.setenv("OTHER", "a/{x}")
     monkeypatch.setenv(variable, "a/{x}")
-    refusal = _load_error(None)
-    assert refusal.startswith(f"environment {variable}: is not JSON; expected it there")
+    error_text = _load_error(None)
+    assert error_text.startswith(f"environment {variable}: is not JSON; expected it there")
 
 
 def test_error_in_file_names_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A wrong type in the file is blamed on the file, also where the environment sets the same key well."""
+    """A wrong type in the file is an error of the file even if the environment overrides the key."""
     file.write_text('[mqtt]\nport = "1883"')
     monkeypatch.setenv("MONITOR_MQTT__PORT", "1884")
     assert _load_error(file).startswith(f"{file}: mqtt.port")
 
 
 def test_all_problems_are_counted(file: Path) -> None:
-    """Where several settings are wrong, the first is said and the others are counted."""
+    """If several settings are wrong, the first is described and the others are counted."""
     file.write_text("[mqtt]\nport = 0\nqos = 7\nkeepalive = 1")
     assert _load_error(file).endswith("(and 2 more)")
 
@@ -186,9 +186,9 @@ def test_all_problems_are_counted(file: Path) -> None:
 def test_conflicting_templates(file: Path, topics: list[str], reason: str) -> None:
     """Input templates that match base_topic, or two that yield the same group, are refused."""
     file.write_text(f"[input]\ntopics = {topics}")
-    refusal = _load_error(file)
-    assert refusal.startswith(f"{file}: input.topics: ")
-    assert reason in refusal
+    error_text = _load_error(file)
+    assert error_text.startswith(f"{file}: input.topics: ")
+    assert reason in error_text
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_conflicting_templates(file: Path, topics: list[str], reason: str) -> No
     ],
 )
 def test_expected_group_that_cannot_come(file: Path, groups: list[str], reason: str) -> None:
-    """A group that must speak, and that no topic can yield, is refused with what was expected."""
+    """A group of `input.groups` that no template can yield is refused with what was expected."""
     topics = ["x/{a}/{b}", "y/{a}/{b}/{c}"]
     file.write_text(f"[input]\ntopics = {topics}\ngroups = {groups}")
     assert _load_error(file).startswith(f"{file}: input.groups: {reason}")
@@ -219,9 +219,16 @@ def test_no_toml(file: Path, content: bytes, reason: str) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A missing file is named, with what was expected."""
+    """A missing file is refused with its name and what was expected."""
     path = tmp_path / "none.toml"
     assert _load_error(path) == f"{path}: can't be read: No such file or directory; expected a TOML file"
+
+
+def test_no_regular_file(tmp_path: Path) -> None:
+    """A folder or a pipe in the file's place is refused, and never read as an empty file."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path, tmp_path / "pipe"):
+        assert _load_error(path) == f"{path}: is not a regular file; expected a TOML file"
 
 
 @pytest.mark.parametrize(
@@ -236,28 +243,28 @@ def test_missing_file(tmp_path: Path) -> None:
     ],
 )
 def test_secret_in_the_file(file: Path, content: str) -> None:
-    """No refusal of a file shows the password in it."""
+    """No error about a file shows the password in it."""
     file.write_text(content)
     assert SECRET not in _load_error(file)
 
 
 @pytest.mark.parametrize("variable", ["MONITOR_MQTT__PASSWORD", "MONITOR_MQTT__PASWORD", "MONITOR_MQTT"])
 def test_secret_in_the_environment(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No refusal of the environment shows the password in it."""
+    """No error about the environment shows the password in it."""
     monkeypatch.setenv(variable, SECRET)
     assert SECRET not in _load_error(None)
 
 
 def test_secret_that_is_a_number(file: Path) -> None:
-    """A password that was written as a number is refused without being shown."""
+    """A password that is a number in the file is refused without being shown."""
     file.write_text('[mqtt]\nusername = "u"\npassword = 31415')
-    refusal = _load_error(file)
-    assert "mqtt.password must be a valid string" in refusal
-    assert "31415" not in refusal
+    error_text = _load_error(file)
+    assert "mqtt.password must be a valid string" in error_text
+    assert "31415" not in error_text
 
 
 def test_secret_in_print(file: Path) -> None:
-    """Settings that are printed don't show the password."""
+    """Printed settings don't show the password."""
     file.write_text(f'[mqtt]\nusername = "u"\npassword = "{SECRET}"')
     settings = load_settings(file)
     assert SECRET not in f"{settings!r} {settings} {settings.model_dump_json()}"
@@ -265,7 +272,7 @@ def test_secret_in_print(file: Path) -> None:
 
 
 def test_password_file(tmp_path: Path) -> None:
-    """A password file gives the password without its last newline."""
+    """A password is read from its file without the last newline."""
     path = tmp_path / "secret"
     path.write_text(f" {SECRET} \n")
     assert read_password(MqttSettings(username="u", password_file=path)) == f" {SECRET} "
@@ -279,14 +286,14 @@ def test_password_file_missing(tmp_path: Path) -> None:
 
 
 def test_systemd_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Variables that systemd sets under our prefix are no unknown settings."""
+    """Variables with our prefix that systemd sets are not refused as unknown settings."""
     monkeypatch.setenv("MONITOR_UNIT", "other.service")
     monkeypatch.setenv("MONITOR_EXIT_CODE", "exited")
     assert load_settings(None).mqtt.port == 1883
 
 
 def test_alert_rules(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rules for some groups are tables in the file and JSON in the environment, with exact names."""
+    """Rules for some groups are tables in the file and JSON in the environment; unknown keys are refused."""
     file.write_text('[[alerts.rules]]\ngroups = "line1/*"\nraise_after = 3')
     (rule,) = load_settings(file).alerts.rules
     assert (rule.groups, rule.raise_after, rule.clear_after) == ("line1/*", 3, None)

@@ -7,8 +7,8 @@ from monitor.config.secrets import read_token
 from monitor.config.settings import HttpSettings
 from monitor.core.errors import ConfigurationError
 
-SECRET = "hunter2"  # noqa: S105, a test's
-TOKEN = "hunter2-hunter2-hunter2"  # noqa: S105, the same
+SECRET = "hunter2"  # noqa: S105 - an example
+TOKEN = "hunter2-hunter2-hunter2"  # noqa: S105 - an example
 
 
 @pytest.mark.parametrize(
@@ -23,18 +23,18 @@ TOKEN = "hunter2-hunter2-hunter2"  # noqa: S105, the same
     ],
 )
 def test_token_in_the_file(tmp_path: Path, content: str) -> None:
-    """A token that is short, or that not every header can carry, is refused without being shown."""
+    """A token that is too short, or has characters that HTTP headers can't hold, is refused and not shown."""
     file = tmp_path / "monitor.toml"
     file.write_text(content)
     with pytest.raises(ConfigurationError) as error:
         load_settings(file)
-    refusal = str(error.value)
-    assert "http" in refusal
-    assert SECRET not in refusal
+    error_text = str(error.value)
+    assert "http" in error_text
+    assert SECRET not in error_text
 
 
 def test_token(tmp_path: Path) -> None:
-    """A token comes from the settings or from a file, and no print of the settings shows it."""
+    """A token comes from the settings or from a file, and printed settings don't show it."""
     assert read_token(load_settings(None).http) is None
     file = tmp_path / "monitor.toml"
     file.write_text(f'[http]\ntoken = "{TOKEN}"')

@@ -4,7 +4,7 @@ from monitor.config.settings import AlertOverride, AlertSettings
 from monitor.core.errors import ConfigurationError
 from monitor.core.rules import AlertRules
 from monitor.detect.alerts import AlertStage
-from monitor.service.stages import build_alert_stage
+from monitor.service.settings_to_stages import build_alert_stage
 from tests.monitor.detect.alert_sequences import SCORES, THRESHOLD, Window, feed, judged_windows, summarize
 
 

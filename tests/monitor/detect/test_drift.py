@@ -10,7 +10,7 @@ from monitor.bundle.manifest import Distribution
 from monitor.config.settings import AlertSettings, WindowSettings
 from monitor.core.arrays import FloatArray
 from monitor.detect.drift import DriftStage, fit_distribution
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 from tests.conftest import Mosquitto, wait_until
 from tests.monitor.service.pipeline_fixture import PipelineHarness, message
 from tests.observability.prometheus_server import PROMETHEUS_CONFIG
@@ -185,7 +185,7 @@ def test_drift_metrics(toy_bundle: Path, tmp_path: Path) -> None:
     save_toy_bundle(tmp_path / "bundle", distribution=HEALTHY_DISTRIBUTIONS)
     for folder, expected in ((tmp_path / "bundle", 0.0), (toy_bundle, None)):
         harness = PipelineHarness(folder)
-        harness.metrics.watch_drift(lambda harness=harness: harness.groups.scoring.drift)
+        harness.metrics.watch_drift(lambda harness=harness: harness.groups.drift)
         for name in ("drift_psi", "beyond_training_ratio"):
             assert [harness.metric_value(name, feature=feature) for feature in NAMES] == [expected] * 4
 
@@ -194,17 +194,17 @@ def test_windows_are_counted_as_they_are_judged(tmp_path: Path) -> None:
     """The last reading of each judged window is counted once, and single readings in batches of 256."""
     save_toy_bundle(tmp_path / "bundle", distribution=HEALTHY_DISTRIBUTIONS)
     harness = PipelineHarness(tmp_path / "bundle")
-    harness.metrics.watch_drift(lambda: harness.groups.scoring.drift)
+    harness.metrics.watch_drift(lambda: harness.groups.drift)
     out_of_range = [*HEALTHY[:3], HEALTHY[3] + 5]
     batches = [
         (2.0 + number / 100, [message(5 * (number - 256), out_of_range if number % 2 else HEALTHY)])
         for number in range(256)
     ]
     harness.run((1.0, [message(5 * number) for number in range(-1358, -256)]), *batches[:-1])
-    assert harness.groups.scoring.drift.counts[2] == pytest.approx(1100, rel=0.001)
+    assert harness.groups.drift.counts.total == pytest.approx(1100, rel=0.001)
     assert harness.metric_value("beyond_training_ratio", feature=NAMES[3]) == 0
     harness.run(batches[-1])
-    assert harness.groups.scoring.drift.counts[2] == pytest.approx(1356, rel=0.02)
+    assert harness.groups.drift.counts.total == pytest.approx(1356, rel=0.02)
     assert harness.metric_value("beyond_training_ratio", feature=NAMES[3]) == pytest.approx(
         128 / 1356, rel=0.02
     )
@@ -216,12 +216,12 @@ def test_reload_counts_pending_inputs(tmp_path: Path) -> None:
     save_toy_bundle(tmp_path / "bundle", distribution=HEALTHY_DISTRIBUTIONS)
     harness = PipelineHarness(tmp_path / "bundle")
     harness.run((1.0, [message(5 * number) for number in range(10)]))
-    previous = harness.groups.scoring
+    former = harness.groups.drift
     harness.groups.replace_scoring(
         build_scoring(bundle.load(tmp_path / "bundle"), WindowSettings(), AlertSettings())
     )
-    assert harness.groups.scoring is not previous
-    assert harness.groups.scoring.drift.counts[2] == 8
+    assert harness.groups.drift is not former
+    assert harness.groups.drift.counts.total == 8
 
 
 def test_drift_over_reloads(tmp_path: Path, mosquitto: Mosquitto) -> None:
@@ -247,3 +247,16 @@ def test_prometheus_rule() -> None:
     """The Prometheus rule fires when a PSI was above 0.25 for a day, and not after an hour above it."""
     run_promtool("check", "rules", "--lint=all", "--lint-fatal", PROMETHEUS_CONFIG / "drift.yml")
     run_promtool("test", "rules", PROMETHEUS_CONFIG / "drift_test.yml")
+
+
+def test_counts_can_be_summed() -> None:
+    """The counts of two processes, added, are those of one that got the readings of both."""
+    first, second, both = make_stage(), make_stage(), make_stage()
+    readings = draw_readings(50)
+    first.add(readings[:30])
+    second.add(readings[30:])
+    both.add(readings)
+    summed = first.counts + second.counts
+    assert summed.total == both.counts.total == 50
+    np.testing.assert_array_equal(summed.bins, both.counts.bins)
+    np.testing.assert_array_equal(summed.beyond, both.counts.beyond)

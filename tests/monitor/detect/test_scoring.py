@@ -13,7 +13,7 @@ from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome, Readings
 from monitor.detect.baseline import BaselineSpec
 from monitor.detect.scoring import Scoring
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 from tests.monitor.service.pipeline_fixture import PipelineHarness, message
 from tests.support.toy_bundle import HEALTHY, save_toy_bundle
 
@@ -120,6 +120,11 @@ def _messages(values: FloatArray, first: int = 0) -> list:  # type: ignore[type-
     return [message((first + number) / 5, list(row), "p/a") for number, row in enumerate(values)]
 
 
+def _baseline(harness: PipelineHarness) -> bytes:
+    """Return what is kept of the baseline of group a."""
+    return harness.groups._scoring.dump("a").baseline  # noqa: SLF001
+
+
 def test_state_and_metrics(folder: Path) -> None:
     """A group's state is `filling`, `warming`, then `normal`, and each reading is counted by its outcome."""
     harness = PipelineHarness(folder)
@@ -145,27 +150,27 @@ def test_group_moves_with_its_baseline(folder: Path, cut: int) -> None:
     second.groups.load("a", value, 1.0)
     second.run((1.0, _messages(values[cut:], cut)))
     assert first.payloads("alerts/") + second.payloads("alerts/") == whole.payloads("alerts/")
-    assert second.groups.scoring.baseline.dump("a") == whole.groups.scoring.baseline.dump("a")
+    assert _baseline(second) == _baseline(whole)
 
 
 def test_evicted_group_has_no_baseline(folder: Path) -> None:
-    """The baseline of an evicted group is removed from memory."""
+    """A group that is set aside leaves nothing behind."""
     harness = PipelineHarness(folder, max_groups=1)
     harness.run((1.0, _messages(_plant_values())), (2.0, [message(0, topic="p/b")]))
-    assert harness.groups.scoring.baseline.groups() == []
+    assert harness.groups._scoring._baseline.groups() == []  # noqa: SLF001
 
 
 def test_change_of_bundle(folder: Path, toy_bundle: Path) -> None:
-    """A new bundle keeps the baselines; after a bundle without baseline they are learnt anew."""
+    """A new bundle goes on with the normals that are known; after one without a baseline, it learns them."""
     harness = PipelineHarness(folder)
     harness.run((1.0, _messages(_plant_values())))
-    state = harness.groups.scoring.baseline.dump("a")
+    known = _baseline(harness)
     harness.groups.replace_scoring(_scoring(folder))
-    assert harness.groups.scoring.baseline.dump("a") == state
+    assert _baseline(harness) == known
     harness.groups.replace_scoring(_scoring(toy_bundle))
     assert harness.groups.dump("a") is not None
     harness.groups.replace_scoring(_scoring(folder))
-    assert harness.groups.scoring.baseline.dump("a") != state
+    assert _baseline(harness) != known
 
 
 def test_false_alarm(folder: Path) -> None:

@@ -16,7 +16,7 @@ def _event(number: int, status: str = "firing", group: str = "g") -> AlertEvent:
 
 
 class _IncidentsHarness:
-    """Incidents of one group, muted on demand."""
+    """The incidents of one group, which a test can mute."""
 
     def __init__(self) -> None:
         self.incidents = Incidents()
@@ -34,7 +34,7 @@ class _IncidentsHarness:
         )
 
     def retire_ended(self) -> str | None:
-        """Settle; return the id of the incident that is over, if the store is still to take it."""
+        """Retire ended incidents; return the id of the one that the store lacks, if there is one."""
         self.incidents.retire(["g", "unknown"], lambda _: self.open_incident)
         value = self.incidents.ended.get("g")
         return None if value is None else self.incidents.decode("g", value).event.id
@@ -56,7 +56,7 @@ def harness() -> _IncidentsHarness:
 
 
 def test_nobody_muted(harness: _IncidentsHarness) -> None:
-    """Events of groups that aren't muted pass in their order, repeated ones too."""
+    """Events of groups that aren't muted are published in their order, repeated ones too."""
     events = [_event(1), _event(1), _event(1, "resolved"), _event(2)]
     assert harness.push(*events) == [(event.id, event.status) for event in events]
     assert harness.release() == []
@@ -64,7 +64,7 @@ def test_nobody_muted(harness: _IncidentsHarness) -> None:
 
 @pytest.mark.parametrize("restart", [True, False])
 def test_still_open(harness: _IncidentsHarness, *, restart: bool) -> None:
-    """An incident that began muted and is still open is told when that ends, and then its end as well."""
+    """An incident that began while muted and is still open is published after the mute, and so is its end."""
     harness.muted = True
     assert harness.push(_event(1), _event(1)) == []
     assert harness.release() == []
@@ -78,7 +78,7 @@ def test_still_open(harness: _IncidentsHarness, *, restart: bool) -> None:
 
 
 def test_came_and_went(harness: _IncidentsHarness) -> None:
-    """Of an incident that came and went while muted nothing is ever told."""
+    """No event of an incident that began and ended while muted is ever published."""
     harness.muted = True
     assert harness.push(_event(1), _event(1, "resolved")) == []
     harness.muted = False
@@ -87,7 +87,7 @@ def test_came_and_went(harness: _IncidentsHarness) -> None:
 
 
 def test_incident_begun_muted_has_no_resolved_event(harness: _IncidentsHarness) -> None:
-    """The end of an incident that came muted isn't told after that either."""
+    """The end of an incident whose beginning was not published isn't published after the mute either."""
     harness.muted = True
     harness.push(_event(1))
     harness.muted = False
@@ -97,7 +97,7 @@ def test_incident_begun_muted_has_no_resolved_event(harness: _IncidentsHarness) 
 
 @pytest.mark.parametrize("restart", [True, False])
 def test_pending_resolved(harness: _IncidentsHarness, *, restart: bool) -> None:
-    """The end of an incident that was told waits while muted, and comes before what is open then."""
+    """The end of a published incident is held back while muted, and published before the next incident."""
     assert harness.push(_event(1)) == [("g:1", "firing")]
     harness.muted = True
     assert harness.push(_event(1, "resolved"), _event(2), _event(2, "resolved"), _event(3)) == []
@@ -109,7 +109,7 @@ def test_pending_resolved(harness: _IncidentsHarness, *, restart: bool) -> None:
 
 
 def test_repeat_events(harness: _IncidentsHarness) -> None:
-    """An incident that goes on is told again, but not while muted, also where it was never told before."""
+    """An incident that continues is repeated, but not while muted, whether it was published before or not."""
     firing = [("g:1", "firing")]
     assert harness.push(_event(1), replace(_event(1), repeat=1)) == 2 * firing
     harness.muted = True
@@ -125,7 +125,7 @@ def test_repeat_events(harness: _IncidentsHarness) -> None:
 
 
 def test_acknowledged(harness: _IncidentsHarness) -> None:
-    """An acknowledgement is of one incident, and of none that follows."""
+    """An acknowledgement holds for one incident and not for the next."""
     harness.push(_event(1))
     incident = harness.incidents.get("g")
     assert incident is not None
@@ -140,7 +140,7 @@ def test_acknowledged(harness: _IncidentsHarness) -> None:
 
 
 def test_ended_incident_is_retired(harness: _IncidentsHarness) -> None:
-    """An incident whose end was told isn't kept once the store has it; it can be read back from there."""
+    """An incident whose end was published isn't kept once the store has it; the store can return it."""
     harness.push(_event(1))
     assert harness.retire_ended() is None
     assert harness.incidents.get("g")
@@ -154,7 +154,7 @@ def test_ended_incident_is_retired(harness: _IncidentsHarness) -> None:
 
 
 def test_retired_without_resolved_event(harness: _IncidentsHarness) -> None:
-    """So it is where only the alert stage knows that it ended."""
+    """The same holds where only the alert stage knows that the incident ended."""
     harness.push(_event(1), _event(1))
     harness.open_incident = None
     assert harness.retire_ended() == "g:1"
@@ -162,7 +162,7 @@ def test_retired_without_resolved_event(harness: _IncidentsHarness) -> None:
 
 @pytest.mark.parametrize("restart", [True, False])
 def test_ended_while_muted(harness: _IncidentsHarness, *, restart: bool) -> None:
-    """While its end is owed an incident is kept; one that came and went, of which nothing is told, is not."""
+    """An incident is kept while its end is held back, unless it began and ended while muted."""
     harness.push(_event(1))
     harness.muted = True
     harness.push(_event(1, "resolved"))
@@ -181,14 +181,14 @@ def test_ended_while_muted(harness: _IncidentsHarness, *, restart: bool) -> None
 
 
 def test_forgotten(harness: _IncidentsHarness) -> None:
-    """Of a group that is dropped nothing is left, over or not."""
+    """No incident of a forgotten group is left, open or ended."""
     harness.push(_event(1), _event(1, "resolved"))
     assert harness.retire_ended() == "g:1"
     harness.incidents.forget("g")
     assert harness.retire_ended() is None
 
 
-# No two fields alike, so that none can take another's place.
+# No two fields have the same value, so that a test notices when two are swapped.
 EVENT_WITH_REASON = AlertEvent(
     "line1/station7:1500", "firing", "line1/station7", 0.875, 1.5, None, [0.5, 1.0, 1.5],
     [[20.0, 50.0, 20.5, 51.0], [21.0, 52.0, 21.5, 53.0], [22.0, 54.0, 32.5, 55.0]], out_of_range=True,
@@ -204,7 +204,7 @@ def _reloaded(incidents: Incidents, group: str) -> Incidents:
 
 
 def test_unpublished_incident_keeps_all_fields() -> None:
-    """An incident that is told later is told with all that is known of it, after a restart as well."""
+    """An incident that is published after the mute has all its fields, after a restart as well."""
     incidents = Incidents()
     assert incidents.filter_events([EVENT_WITH_REASON], lambda _: True) == []
     incidents = _reloaded(incidents, EVENT_WITH_REASON.group)
@@ -212,7 +212,7 @@ def test_unpublished_incident_keeps_all_fields() -> None:
 
 
 def test_pending_resolved_keeps_all_fields() -> None:
-    """So is an end that was held back."""
+    """An end that was held back has all its fields too."""
     incidents = Incidents()
     incidents.filter_events([EVENT_WITH_REASON], lambda _: False)
     end = replace(EVENT_WITH_REASON, status="resolved", ended_at=7.5, score=0.25)
@@ -222,7 +222,7 @@ def test_pending_resolved_keeps_all_fields() -> None:
 
 
 def test_published_incident_drops_reasons() -> None:
-    """Of an incident that was told there is kept what a false alarm needs, and in little room."""
+    """What is kept of a published incident is what a false alarm needs, in few bytes."""
     incidents = Incidents()
     assert incidents.filter_events([EVENT_WITH_REASON], lambda _: False) == [EVENT_WITH_REASON]
     assert len(incidents.dump(EVENT_WITH_REASON.group)) < 250
@@ -234,7 +234,7 @@ def test_published_incident_drops_reasons() -> None:
 
 
 def test_invalid_values() -> None:
-    """What is kept of a group is a value; one that can't be read is refused, and nothing is left of it."""
+    """The incident of a group is a value; one that can't be read is refused, and nothing is kept of it."""
     incidents = Incidents()
     assert incidents.dump("g") == b""
     incidents.load("g", b"")

@@ -14,18 +14,18 @@ from monitor.groups.mutes import Mutes, matcher
     ],
 )
 def test_patterns(pattern: str, matching: list[str], not_matching: list[str]) -> None:
-    """A pattern fits whole names, and always the group that is called so."""
+    """A pattern matches whole names, and always the group of exactly that name."""
     matches = matcher(pattern)
     assert [name for name in [*matching, *not_matching] if matches(name)] == matching
 
 
 def test_costly_pattern() -> None:
-    """No pattern of a request's length takes long, however it is made."""
+    """No pattern as long as a request allows takes long to match."""
     assert not matcher("*a" * 1000)("a" * 999 + "b")
 
 
 def test_expiry() -> None:
-    """A group is muted until the end of the last pattern that fits it, and a new end replaces the old one."""
+    """A group is muted until the end of the last pattern that matches it; a new end replaces the old one."""
     mutes = Mutes()
     mutes.mute("a/*", 10.0)
     mutes.mute("*/b", 20.0)
@@ -40,7 +40,7 @@ def test_expiry() -> None:
 
 
 def test_pattern_limit() -> None:
-    """There is a limit to the number of patterns; one that is there can always get another end."""
+    """The number of patterns is limited; one that is there can always get another end."""
     mutes = Mutes()
     for number in range(100):
         mutes.mute(str(number), 1.0)

@@ -14,7 +14,7 @@ Row = tuple[str, float, str]
 
 
 class _StatusHarness:
-    """A board with its incidents, told in rows."""
+    """A status table with incidents, which gets its batches as rows."""
 
     def __init__(self) -> None:
         self.incidents: dict[str, str] = {}
@@ -45,7 +45,7 @@ class _StatusHarness:
 
 @pytest.fixture
 def harness() -> _StatusHarness:
-    """A board that knows no group yet."""
+    """A status table without groups."""
     return _StatusHarness()
 
 
@@ -66,14 +66,14 @@ def test_first_reading_shows_filling(harness: _StatusHarness) -> None:
     ],
 )
 def test_state_follows_outcome(harness: _StatusHarness, outcome: str, state: State) -> None:
-    """A reading's outcome says its group's state, since that reading's event time."""
+    """The outcome of a reading sets the state of its group, since the event time of the reading."""
     harness.push(("g", 1.0, "Normal" if outcome == "Faulty" else "Faulty"))
     (status,) = harness.push(("g", 2.0, outcome))
     assert (status.state, status.since) == (state, 2.0)
 
 
 def test_no_status_without_change(harness: _StatusHarness) -> None:
-    """A group whose state, flag and incident stay is not said again, and keeps its since."""
+    """A group whose state, flag and incident stay the same is not returned again, and keeps its since."""
     harness.push(("g", 1.0, "Normal"))
     assert harness.push(("g", 2.0, "Normal"), ("g", 3.0, "skipped"), ("g", 4.0, "Normal")) == []
     (status,) = harness.push(("g", 5.0, "Normal!"))
@@ -81,7 +81,7 @@ def test_no_status_without_change(harness: _StatusHarness) -> None:
 
 
 def test_incident_change_is_reported(harness: _StatusHarness) -> None:
-    """An incident that opens or ends is said, also where the state stays."""
+    """A status is returned when an incident opens or ends, also where the state stays the same."""
     harness.push(("g", 1.0, "Faulty"))
     harness.incidents["g"] = "g:1000"
     (status,) = harness.push(("g", 2.0, "Faulty"))
@@ -95,7 +95,7 @@ def test_incident_change_is_reported(harness: _StatusHarness) -> None:
 
 @pytest.mark.parametrize("outcome", ["duplicate", "late", "future"])
 def test_dropped_readings_change_nothing(harness: _StatusHarness, outcome: str) -> None:
-    """A dropped reading neither makes a group known nor keeps it from going silent."""
+    """A dropped reading neither adds a group nor keeps it from becoming silent."""
     assert harness.push(("g", 1.0, outcome)) == []
     assert harness.counts() == {}
     harness.push(("g", 2.0, "Normal"), now=0.0)
@@ -105,7 +105,7 @@ def test_dropped_readings_change_nothing(harness: _StatusHarness, outcome: str) 
 
 
 def test_one_status_per_group_and_batch(harness: _StatusHarness) -> None:
-    """A batch says the last state of each group once."""
+    """A batch returns the last status of each group once."""
     statuses = harness.push(
         ("a", 1.0, "filling"), ("b", 1.0, "Faulty"), ("a", 2.0, "filling"), ("a", 3.0, "Normal")
     )
@@ -134,7 +134,7 @@ def test_silence_keeps_the_incident(harness: _StatusHarness) -> None:
 
 
 def test_silent_group_resumes(harness: _StatusHarness) -> None:
-    """A silent group's next accepted reading brings it back, and it can go silent again."""
+    """The next accepted reading ends the silence of a group, and it can become silent again."""
     harness.push(("g", 1.0, "Normal"))
     harness.status.mark_silent(60.0)
     (status,) = harness.push(("g", 0.5, "filling"), now=61.0)
@@ -144,7 +144,7 @@ def test_silent_group_resumes(harness: _StatusHarness) -> None:
 
 
 def test_counts(harness: _StatusHarness) -> None:
-    """Each known group is counted under its present state and no other."""
+    """Each group is counted under its present state and no other."""
     harness.push(("a", 1.0, "filling"), ("b", 1.0, "Normal"), ("c", 1.0, "Faulty"), ("d", 1.0, "Normal"))
     assert harness.counts() == {"filling": 1, "normal": 2, "faulty": 1}
     harness.push(("a", 2.0, "Normal"), ("b", 9.0, "gap"), now=30.0)
@@ -154,7 +154,7 @@ def test_counts(harness: _StatusHarness) -> None:
 
 
 def test_batches_equal_single_readings(harness: _StatusHarness) -> None:
-    """A board that gets readings in large batches ends with the lines of one that gets them one by one."""
+    """Large batches give the same statuses as the same readings one by one."""
     rng, single = random.Random(5), _StatusHarness()  # noqa: S311, repeatable on purpose
     kinds = ["Normal"] * 60 + ["Normal!", "Faulty", "Faulty!", "gap", "filling", "late", "skipped", "warming"]
     names = [f"g{number}" for number in range(20)]
@@ -176,12 +176,12 @@ def test_batches_equal_single_readings(harness: _StatusHarness) -> None:
 
 
 def _published_fields(status: GroupStatus) -> tuple[State, bool, float, str | None]:
-    """Return what a line is published for when it changes."""
+    """Return the fields whose change causes a publication."""
     return status.state, status.out_of_range, status.since, status.incident
 
 
 def test_least_recent(harness: _StatusHarness) -> None:
-    """The silent groups come before the others, and within both those that were heard first."""
+    """Silent groups come before the others, and in both those with the oldest reading come first."""
     harness.push(*((name, 1.0, "Normal") for name in "abcd"), now=0.0)
     harness.push(("c", 2.0, "Normal"), ("a", 2.0, "Normal"), now=50.0)
     harness.status.mark_silent(60.0)

@@ -4,23 +4,15 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from monitor.config.settings import MqttSettings
 from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce
-from monitor.mqtt import Session
+from monitor.mqtt import Session, SessionOptions
 from tests.conftest import wait_until
 
-_SESSION_OPTIONS = (
-    "filters",
-    "previous_filters",
-    "births",
-    "takeover_topic",
-    "request_filter",
-    "will",
-    "durable",
-)
+_SESSION_OPTIONS = {field.name for field in fields(SessionOptions)}
 
 
 @dataclass
@@ -67,13 +59,12 @@ class RecordingListener:
 def session(
     port: int, listener: RecordingListener, client_id: str = "under-test", **options: Any
 ) -> Iterator[Session]:
-    """Run a session. `options` are settings of `[mqtt]` and parameters of `Session` alike.
-
-    The option `secret` is the password: `password` is a setting.
-    """
-    session_options = {key: options.pop(key) for key in _SESSION_OPTIONS if key in options}
+    """Run a session; options of the settings and of the session alike."""
+    session_options = {key: options.pop(key) for key in _SESSION_OPTIONS & options.keys()}
     password = options.pop("secret", None)
-    opened = Session(MqttSettings(port=port, **options), client_id, password, listener, **session_options)
+    opened = Session(
+        MqttSettings(port=port, **options), client_id, password, listener, SessionOptions(**session_options)
+    )
     opened.start()
     try:
         yield opened

@@ -19,13 +19,13 @@ def _make_queue(wall_clock: float = 100.0, monotonic: float = 7.0) -> ReceiveQue
 
 
 def test_take_returns_all_queued() -> None:
-    """Taking returns all that waits in the order of arrival, with both clocks, and only once."""
+    """`take` returns all waiting messages in the order of arrival, with the times of both clocks, once."""
     queue = _make_queue()
     queue.put([("a", b"1", None, False)])
-    queue.put([("b", b"2", "receipt", False)])
+    queue.put([("b", b"2", "token", False)])
     assert len(queue) == 2
     batch = queue.take(0)
-    assert batch.messages == [("a", b"1", None, False), ("b", b"2", "receipt", False)]
+    assert batch.messages == [("a", b"1", None, False), ("b", b"2", "token", False)]
     arrivals = batch.arrivals
     assert (arrivals.arrived_at.tolist(), arrivals.arrived_monotonic.tolist()) == ([100.0] * 2, [7.0] * 2)
     assert len(queue) == 0
@@ -33,7 +33,7 @@ def test_take_returns_all_queued() -> None:
 
 
 def test_substitute_ts_increase() -> None:
-    """Stamps strictly increase, also where the clock stands still or is set back; arrival times follow it."""
+    """Substitute timestamps strictly increase, also where the clock stops or is set back."""
     clock = [1.8e9]
     queue = ReceiveQueue(lambda: clock[0], lambda: 0.0)
     for step in (0.0, 0.0, 0.001, -3600.0, 0.0, 7200.0):
@@ -47,12 +47,12 @@ def test_substitute_ts_increase() -> None:
 
 
 def test_messages_of_one_put_have_their_own_times() -> None:
-    """Of messages put at once each has its time and its stamp, however they are taken."""
+    """Messages put at once have their own times and timestamps, however they are taken."""
     clock = [1.8e9]
     queue = ReceiveQueue(lambda: clock[0], lambda: clock[0] - 1.7e9)
     sizes = (1, 3000, 2, 3000, 3000, 1)
     for number, size in enumerate(sizes):
-        clock[0] = 1.8e9 + number / 1000  # 3,000 stamps take longer
+        clock[0] = 1.8e9 + number / 1000  # 3,000 timestamps span more
         queue.put([(f"{number}", b"", None, False)] * size)
     queue.put([])
     times: list[list[float]] = []
@@ -60,7 +60,7 @@ def test_messages_of_one_put_have_their_own_times() -> None:
     while (batch := queue.take(0)).messages:
         arrivals = batch.arrivals
         columns = (arrivals.arrived_at, arrivals.substitute_ts, arrivals.arrived_monotonic)
-        times += np.array(columns).T.tolist()  # (message, each of its times)
+        times += np.array(columns).T.tolist()  # (message, 3)
         topics += [topic for topic, *_ in batch.messages]
     expected = [number for number, size in enumerate(sizes) for _ in range(size)]
     assert topics == [str(number) for number in expected]
@@ -73,7 +73,7 @@ def test_messages_of_one_put_have_their_own_times() -> None:
 
 
 def test_batches_are_bounded() -> None:
-    """One batch holds at most so many messages; the others stay for the next."""
+    """A batch has at most MAX_BATCH messages; the others stay for the next."""
     queue = _make_queue()
     for number in range(MAX_BATCH + 1):
         queue.put([(str(number), b"", number, False)])
@@ -82,7 +82,7 @@ def test_batches_are_bounded() -> None:
 
 
 def test_large_payloads() -> None:
-    """Large payloads fill inbox and batch by their bytes."""
+    """Large payloads fill queue and batch by their bytes."""
     queue = _make_queue()
     payload = bytes(MAX_BATCH_BYTES // 2)
     message_count = CAPACITY_BYTES // len(payload)
@@ -99,7 +99,7 @@ def test_large_payloads() -> None:
 
 
 def test_overflow() -> None:
-    """With no room left, messages without a receipt are dropped and counted once."""
+    """Without room, messages without an ack token are dropped and counted once."""
     queue = _make_queue()
     for _ in range(CAPACITY + 3):
         queue.put([("t", b"", None, False)])
@@ -111,12 +111,12 @@ def test_overflow() -> None:
 
 
 def test_partial_overflow() -> None:
-    """Of messages put at once those that find no room are dropped, and the others have their times."""
+    """Of messages put at once those without room are dropped, and the others keep their times."""
     queue = _make_queue()
     queue.put([("t", b"", None, False)] * (CAPACITY - 2))
     queue.put([(str(number), b"", None, False) for number in range(5)])
     queue.close()
-    queue.put([("too late", b"", "receipt", False)])
+    queue.put([("too late", b"", "token", False)])
     assert queue.take(0).overflow_count == 3
     last: list[MessageBatch] = []
     while (batch := queue.take(0)).messages:
@@ -127,11 +127,11 @@ def test_partial_overflow() -> None:
 
 
 def test_message_with_ack_token_waits_for_space() -> None:
-    """A message with a receipt finds room as soon as there is some: its sender waits meanwhile."""
+    """`put` waits with a message that has an ack token until there is room."""
     queue = _make_queue()
     for number in range(CAPACITY):
         queue.put([(str(number), b"", number, False)])
-    sender = threading.Thread(target=queue.put, args=([("last", b"", "receipt", False)],))
+    sender = threading.Thread(target=queue.put, args=([("last", b"", "token", False)],))
     sender.start()
     seen: list[str] = []
     while "last" not in seen:
@@ -141,11 +141,11 @@ def test_message_with_ack_token_waits_for_space() -> None:
 
 
 def test_close_releases_waiting_sender() -> None:
-    """An inbox that is closed lets go who waits for room, and takes no more."""
+    """`close` ends the waiting in `put`, and no more messages are accepted."""
     queue = _make_queue()
     for number in range(CAPACITY):
         queue.put([(str(number), b"", number, False)])
-    sender = threading.Thread(target=queue.put, args=([("last", b"", "receipt", False)],))
+    sender = threading.Thread(target=queue.put, args=([("last", b"", "token", False)],))
     sender.start()
     queue.close()
     sender.join()
@@ -153,7 +153,7 @@ def test_close_releases_waiting_sender() -> None:
 
 
 def test_pause_ends_when_the_batch_is_processed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has put something leaves the pipeline alone until that is dealt with."""
+    """The network thread pauses after a `put` until the pipeline has processed the messages."""
     monkeypatch.setattr("monitor.mqtt.receive_queue._PAUSE_S", 60.0)
     queue, steps = _make_queue(), []
 
@@ -166,25 +166,25 @@ def test_pause_ends_when_the_batch_is_processed(monkeypatch: pytest.MonkeyPatch)
     for _ in range(50):
         queue.put([("t", b"", None, False)])
         queue.pause(_read_nothing)
-        steps.append("breathed")
+        steps.append("paused")
     queue.wake()
     pipeline.join()
-    assert steps == ["worked", "breathed"] * 50
+    assert steps == ["worked", "paused"] * 50
 
 
 class _PausedNetworkThread:
-    """A network thread that has put a message and breathes."""
+    """A network thread that has put a message and pauses."""
 
     def __init__(self, queue: ReceiveQueue, payload_sizes: Sequence[int], *, may_repeat: bool) -> None:
         self._queue = queue
         self._payload_sizes = list(payload_sizes)
         self._may_repeat = may_repeat
         self.reading_threads: list[threading.Thread] = []
-        """Those that read."""
+        """The threads that called `read`, in order."""
         queue.put([("t", b"", None, False)])
         self.thread = threading.Thread(target=queue.pause, args=[self.read], daemon=True)
         self.thread.start()
-        wait_until(lambda: queue._read_once is not None, "it breathes")  # noqa: SLF001
+        wait_until(lambda: queue._read_once is not None, "it pauses")  # noqa: SLF001
 
     def read(self, timeout: float) -> bool:
         assert 0 <= timeout <= 60
@@ -195,12 +195,12 @@ class _PausedNetworkThread:
 
 
 def test_pipeline_reads_during_the_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the network thread breathes, a pipeline that has nothing left reads in its place."""
+    """While the network thread pauses, a pipeline without messages reads in its place."""
     monkeypatch.setattr("monitor.mqtt.receive_queue._PAUSE_S", 60.0)
     queue = _make_queue()
     reader = _PausedNetworkThread(queue, [1, 1, 1], may_repeat=True)
     assert [len(queue.take(60).messages) for _ in range(4)] == [1] * 4
-    assert reader.reading_threads == [threading.current_thread()] * 3, "not while something waits"
+    assert reader.reading_threads == [threading.current_thread()] * 3, "and not while messages wait"
     assert reader.thread.is_alive()
     queue.close()
     reader.thread.join()
@@ -210,18 +210,18 @@ def test_pipeline_reads_during_the_pause(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_network_thread_resumes_reading(
     monkeypatch: pytest.MonkeyPatch, size: int, *, may_repeat: bool
 ) -> None:
-    """The network thread goes on where it is needed, and where so much comes that both have work."""
+    """The network thread resumes where it is needed, and where so much arrives that both have work."""
     monkeypatch.setattr("monitor.mqtt.receive_queue._PAUSE_S", 60.0)
     queue = _make_queue()
     reader = _PausedNetworkThread(queue, [size], may_repeat=may_repeat)
     assert [len(queue.take(60).messages) for _ in range(2)] == [1, 1]
     reader.thread.join()
     assert queue.take(0).messages == []
-    assert len(reader.reading_threads) == 1, "its place is its own again"
+    assert len(reader.reading_threads) == 1, "the pipeline no longer reads in its place"
 
 
 def test_pause_waits_for_the_reading_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two never read at a time: who has breathed waits until the other one is done."""
+    """Two threads never read at a time: the pause lasts until the pipeline's read has returned."""
     monkeypatch.setattr("monitor.mqtt.receive_queue._PAUSE_S", 60.0)
     queue, steps = _make_queue(), []
     reading, done = threading.Event(), threading.Event()
@@ -234,25 +234,25 @@ def test_pause_waits_for_the_reading_pipeline(monkeypatch: pytest.MonkeyPatch) -
 
     def pause() -> None:
         queue.pause(read)
-        steps.append("breathed")
+        steps.append("paused")
 
     queue.put([("t", b"", None, False)])
     network = threading.Thread(target=pause)
     network.start()
-    wait_until(lambda: queue._read_once is not None, "it breathes")  # noqa: SLF001
+    wait_until(lambda: queue._read_once is not None, "it pauses")  # noqa: SLF001
     pipeline = threading.Thread(target=lambda: [queue.take(0) for _ in range(2)])
     pipeline.start()
     reading.wait()
     queue.close()
-    wait_until(lambda: queue._read_once is None, "it has breathed")  # noqa: SLF001
+    wait_until(lambda: queue._read_once is None, "the pause is over")  # noqa: SLF001
     done.set()
     network.join()
     pipeline.join()
-    assert steps == ["read", "breathed"]
+    assert steps == ["read", "paused"]
 
 
 def test_no_pause_after_a_large_put(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who has put much reads on, though the pipeline is at work."""
+    """After a large `put` there is no pause, though the pipeline works."""
     monkeypatch.setattr("monitor.mqtt.receive_queue._PAUSE_S", 60.0)
     queue = _make_queue()
     queue.put([("t", bytes(1000), None, False)] * 200)
@@ -264,7 +264,7 @@ def test_no_pause_after_a_large_put(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("queued", "pauses"), [(MAX_BATCH - 1, 0), (MAX_BATCH, 1)])
 def test_pause_when_a_full_batch_waits(monkeypatch: pytest.MonkeyPatch, queued: int, pauses: int) -> None:
-    """Who has put much reads on only until a full batch waits: more would overflow for nothing."""
+    """After a large `put` there is a pause once a full batch waits: more messages would overflow."""
     waits: list[float] = []
     monkeypatch.setattr(threading.Condition, "wait", lambda _, timeout: waits.append(timeout))
     queue = _make_queue()
@@ -274,14 +274,14 @@ def test_pause_when_a_full_batch_waits(monkeypatch: pytest.MonkeyPatch, queued: 
 
 
 def test_wake() -> None:
-    """A nudge makes the next take return at once with nothing."""
+    """`wake` makes the next `take` return at once without messages."""
     queue = _make_queue()
     queue.wake()
     assert queue.take(60).messages == []
 
 
 def test_message_ends_take() -> None:
-    """A message that arrives ends the wait for it."""
+    """A message that arrives ends the wait in `take`."""
     queue = _make_queue()
     network = threading.Thread(target=queue.put, args=([("t", b"", None, False)],))
     network.start()

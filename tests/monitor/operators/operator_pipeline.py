@@ -1,4 +1,4 @@
-"""A world whose operators ask."""
+"""A pipeline in memory with requests of operators."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ __all__ = ["OperatorHarness", "incident_id"]
 
 
 class OperatorHarness:
-    """A world whose operators ask."""
+    """A pipeline in memory that gets readings and requests, and keeps the answers."""
 
     def __init__(self, bundle: Path, folder: Path, **options: Any) -> None:
         self.file = folder / "false-alarms.csv"
@@ -20,16 +20,18 @@ class OperatorHarness:
 
     def send_request(self, name: str, **content: Any) -> None:
         request = parse_request(name, json.dumps(content).encode(), retained=False)
-        assert self.harness.commands.submit(request, lambda said: self.responses.append(json.loads(said)))
+        assert self.harness.commands.submit(
+            request, lambda response: self.responses.append(json.loads(response))
+        )
 
     def request_at(self, now: float, name: str, **content: Any) -> dict[str, Any]:
-        """Ask, let a turn pass at this time, and return the answer."""
+        """Send a request, run the pipeline at this time, and return the answer."""
         self.send_request(name, **content)
         self.harness.run((now, []))
         return self.responses[-1]
 
     def send_readings(self, now: float, *rows: list[float], group: str = "g") -> None:
-        """Let a group send readings up to this time, one a second."""
+        """Process readings of a group up to this time, one a second."""
         begin = now - len(rows) + 1
         messages = [message(begin + number, row, f"p/{group}") for number, row in enumerate(rows)]
         self.harness.run((now, messages))

@@ -16,7 +16,7 @@ DEVIATING = [20.0, 50.0, 80.0, 50.0]
 
 @pytest.fixture
 def operators(toy_bundle: Path, tmp_path: Path) -> OperatorHarness:
-    """Nothing has happened yet."""
+    """A pipeline without readings."""
     return OperatorHarness(toy_bundle, tmp_path)
 
 
@@ -25,8 +25,11 @@ def test_acknowledge(operators: OperatorHarness) -> None:
     for group in "abc":
         operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY if group == "c" else FAULTY, group=group)
     assert operators.request_at(4, "acknowledge", group="?", transaction=[1]) == {
-        "status": "ok", "count": 2, "incidents": [incident_id(3, "a"), incident_id(3, "b")], "transaction": [1],
-    }  # fmt: skip
+        "status": "ok",
+        "count": 2,
+        "incidents": [incident_id(3, "a"), incident_id(3, "b")],
+        "transaction": [1],
+    }
     assert [status["acknowledged"] for status in operators.harness.payloads("state/")[-2:]] == [True, True]
     assert ["a", "b"] in operators.harness.committed_groups, "it is committed"
     assert operators.request_at(5, "acknowledge", incident=incident_id(3, "a"))["incidents"] == [
@@ -36,13 +39,15 @@ def test_acknowledge(operators: OperatorHarness) -> None:
         assert operators.request_at(6, "acknowledge", **{name: content})["status"] == "error"
     operators.send_readings(9, HEALTHY, HEALTHY, HEALTHY, group="a")
     operators.send_readings(12, FAULTY, group="a")
-    assert [(status["incident"], status["acknowledged"]) for status in operators.harness.payloads("state/a")[-2:]] == [
-        (None, False), (incident_id(12, "a"), False),
-    ]  # fmt: skip
+    states = operators.harness.payloads("state/a")[-2:]
+    assert [(status["incident"], status["acknowledged"]) for status in states] == [
+        (None, False),
+        (incident_id(12, "a"), False),
+    ]
 
 
 def test_silence(operators: OperatorHarness) -> None:
-    """While a group is muted its state is published and no event is; what is open at the end comes then."""
+    """While a group is muted its state is published and no event is; an incident open at the end is then."""
     operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
     assert operators.request_at(4, "silence", group="g", minutes=0.5)["until"].endswith(":54.000Z")
     operators.send_readings(5, FAULTY)
@@ -61,7 +66,7 @@ def test_silence(operators: OperatorHarness) -> None:
 
 
 def test_silence_that_ends_early(operators: OperatorHarness) -> None:
-    """With 0 minutes a pattern is dropped; one that isn't there is refused."""
+    """With 0 minutes a pattern is unmuted; one that isn't muted is refused."""
     operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
     operators.request_at(4, "silence", group="*", minutes=60)
     operators.send_readings(5, FAULTY)
@@ -74,7 +79,7 @@ def test_silence_that_ends_early(operators: OperatorHarness) -> None:
 
 
 def test_false_alarm(operators: OperatorHarness) -> None:
-    """A false alarm ends the incident and leaves one row, whoever says so again; the next one is another."""
+    """A false alarm ends the incident and writes one row, also when it is repeated."""
     operators.send_readings(5, HEALTHY, HEALTHY, FAULTY, FAULTY)
     assert operators.request_at(6, "false-alarm", group="g") == {"status": "ok", "incident": incident_id(4)}
     assert operators.events() == [(incident_id(4), "firing"), (incident_id(4), "resolved")]
@@ -100,7 +105,7 @@ def test_false_alarm(operators: OperatorHarness) -> None:
 
 
 def test_false_alarm_with_a_baseline(tmp_path: Path) -> None:
-    """Where what is normal begins afresh, so does the state: a group isn't Faulty whose incident was none."""
+    """A false alarm drops the baseline, and a group that was Faulty is warming."""
     save_toy_bundle(tmp_path / "bundle", baseline=BASELINE)
     operators = OperatorHarness(tmp_path / "bundle", tmp_path)
     for group in "gh":
@@ -118,7 +123,7 @@ def test_false_alarm_with_a_baseline(tmp_path: Path) -> None:
 
 
 def test_false_alarm_while_muted(operators: OperatorHarness) -> None:
-    """Of an incident that nobody was told of the end isn't told either."""
+    """The end of an incident that was never published isn't published either."""
     operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
     operators.request_at(4, "silence", group="g", minutes=1)
     operators.send_readings(5, FAULTY)
@@ -128,7 +133,7 @@ def test_false_alarm_while_muted(operators: OperatorHarness) -> None:
 
 
 def test_false_alarm_file_not_writable(operators: OperatorHarness) -> None:
-    """Where the row can't be written the answer says why, and the incident stays open."""
+    """Where the row can't be written, the answer says why and the incident stays open."""
     operators.send_readings(3, HEALTHY, HEALTHY, FAULTY)
     operators.file.mkdir()
     response = operators.request_at(4, "false-alarm", group="g")
@@ -137,7 +142,7 @@ def test_false_alarm_file_not_writable(operators: OperatorHarness) -> None:
 
 
 def test_response_waits_for_commit(operators: OperatorHarness) -> None:
-    """Nothing is answered before the store has it, and only so many wait."""
+    """No request is answered before its effect is stored, and at most 50 wait."""
     operators.send_readings(3, HEALTHY, HEALTHY, FAULTY)
     operators.harness.commit_succeeds = operators.harness.commit_now_succeeds = False
     for _ in range(50):
@@ -153,13 +158,13 @@ def test_response_waits_for_commit(operators: OperatorHarness) -> None:
     assert set(operators.harness.commit_now_calls[-1]) == {"g"}
     count = len(operators.harness.commit_now_calls)
     operators.harness.run((6, [message(4)]))
-    assert len(operators.harness.commit_now_calls) == count, "nobody waits any more"
+    assert len(operators.harness.commit_now_calls) == count, "no answer waits any more"
 
 
 @pytest.mark.parametrize("name", ["acknowledge", "silence", "false-alarm"])
 @pytest.mark.parametrize("group", ["nobody", "nobody/*", "g\n", "\ud7ff", "", "x" * 1000])
 def test_unknown_group(operators: OperatorHarness, name: str, group: str) -> None:
-    """A group that isn't there is refused with its name, and nothing changes."""
+    """A request for an unknown group is refused with its name, and nothing changes."""
     operators.send_readings(3, HEALTHY, HEALTHY, FAULTY)
     before = operators.harness.groups.dump("g")
     minutes = {"minutes": 5} if name == "silence" else {}
@@ -174,7 +179,7 @@ def test_unknown_group(operators: OperatorHarness, name: str, group: str) -> Non
 
 
 def test_muted_group_that_was_evicted(toy_bundle: Path) -> None:
-    """What was held back of a group comes with the group where its mute is over by then."""
+    """Events held back of an evicted group are published when it is loaded after the end of the mute."""
     harness = PipelineHarness(toy_bundle, max_groups=1)
     values: dict[str, bytes] = {}
     harness.groups.fetch_states = lambda names: {name: values[name] for name in names if name in values}
@@ -182,13 +187,13 @@ def test_muted_group_that_was_evicted(toy_bundle: Path) -> None:
     harness.run((3, [message(ts, FAULTY, "p/a") for ts in range(3)]))
     values["a"] = harness.groups.dump("a") or b""
     harness.run((4, [message(3, topic="p/b")]), (20, []))
-    assert "a" not in harness.groups.status
+    assert "a" not in harness.groups
     harness.run((21, [message(5, FAULTY, "p/a")]))
     assert [event["id"] for event in harness.payloads("alerts/")] == [incident_id(2, "a")]
 
 
 def test_group_that_was_evicted(toy_bundle: Path) -> None:
-    """A group that memory had no room for is found in the store."""
+    """A request finds an evicted group in the store."""
     harness = PipelineHarness(toy_bundle, max_groups=1)
     responses: list[bytes] = []
     values: dict[str, bytes] = {}
@@ -196,7 +201,7 @@ def test_group_that_was_evicted(toy_bundle: Path) -> None:
     values["a"] = harness.groups.dump("a") or b""
     harness.groups.fetch_states = lambda names: {name: values[name] for name in names if name in values}
     harness.run((4, [message(3, topic="p/b")]))
-    assert "a" not in harness.groups.status
+    assert "a" not in harness.groups
     harness.commands.submit(parse_request("acknowledge", b'{"group":"a"}', retained=False), responses.append)
     harness.run((5, []))
     assert json.loads(responses[0])["incidents"] == [incident_id(2, "a")]

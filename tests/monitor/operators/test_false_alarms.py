@@ -19,12 +19,12 @@ SPECIAL_NAME = '=HYPERLINK("x"),\n\'%41é'
 
 @pytest.fixture
 def file(tmp_path: Path) -> FalseAlarmFile:
-    """A file that isn't there yet, in a folder that isn't either."""
+    """A file that doesn't exist yet, in a folder that doesn't either."""
     return FalseAlarmFile(tmp_path / "var" / "false.csv", NAMES, 3)
 
 
 def test_training_reads_the_file(file: FalseAlarmFile) -> None:
-    """What is written is what training reads: Normal windows, oldest reading first, in their order."""
+    """Training reads the written windows: Normal, oldest reading first, in their order."""
     assert file.append(EVENT)
     assert file.append(replace(EVENT, id=f"{SPECIAL_NAME}:1", group=SPECIAL_NAME))
     data = windows_file.read(file.path, 5.0)
@@ -33,7 +33,7 @@ def test_training_reads_the_file(file: FalseAlarmFile) -> None:
 
 
 def test_one_row_per_incident(file: FalseAlarmFile) -> None:
-    """An incident has one row, whoever asks again; one that only begins like it has its own."""
+    """An incident has one row, also when it is repeated; one whose id begins alike has its own."""
     ids = ["a:10", "a:1", f"{SPECIAL_NAME}:1", "a:100"]
     assert [file.append(replace(EVENT, id=name)) for name in [*ids, *ids]] == [True] * 4 + [False] * 4
     lines = file.path.read_text().splitlines()
@@ -44,7 +44,7 @@ def test_one_row_per_incident(file: FalseAlarmFile) -> None:
 
 @pytest.mark.parametrize("missing_bytes", [1, 5, 60])
 def test_part_of_a_row(file: FalseAlarmFile, missing_bytes: int) -> None:
-    """What a power cut left of a row makes way for the next one, also where that is the same again."""
+    """A part of a row, left by a power cut, is replaced by the next row, also by the same one."""
     file.append(EVENT)
     file.append(replace(EVENT, id="b:1"))
     os.truncate(file.path, file.path.stat().st_size - missing_bytes)
@@ -58,7 +58,7 @@ def test_part_of_a_row(file: FalseAlarmFile, missing_bytes: int) -> None:
 
 
 def test_other_columns(file: FalseAlarmFile) -> None:
-    """A file of something else is left alone."""
+    """A file with other columns is not changed."""
     file.path.parent.mkdir()
     file.path.write_text("V0,V1,Label\n1,2,1\n")
     with pytest.raises(
@@ -69,7 +69,7 @@ def test_other_columns(file: FalseAlarmFile) -> None:
 
 
 def test_disk_full(file: FalseAlarmFile) -> None:
-    """Where there is no room for a row the file stays as it was."""
+    """Without room for a row the file stays as it was."""
     file.append(EVENT)
     before = file.path.read_bytes()
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)

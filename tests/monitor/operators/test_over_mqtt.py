@@ -1,4 +1,4 @@
-"""What operators ask over MQTT, seen from outside: real brokers, real processes, really killed."""
+"""Requests over MQTT, with real brokers and real processes that are killed."""
 
 import json
 import resource
@@ -38,12 +38,12 @@ def send_request(mqtt_client: Client, name: str, **content: Any) -> dict[str, An
 
 
 def send_readings(mqtt_client: Client, begin: float, *rows: list[float]) -> None:
-    """Let the group send readings."""
+    """Publish readings of the group."""
     mqtt_client.publish(TOPIC, [reading(begin + 5 * number, row) for number, row in enumerate(rows)])
 
 
 def alert_events(mqtt_client: Client) -> list[tuple[str, str]]:
-    """Return the alert events, without those that a kill brought twice."""
+    """Return the alert events, without those that came twice because of a kill."""
     return list(dict.fromkeys((event["id"], event["status"]) for event in mqtt_client.payloads(ALERTS)))
 
 
@@ -54,7 +54,7 @@ def latest_state(mqtt_client: Client) -> dict[str, Any]:
 
 
 def test_acknowledge(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """An acknowledgement names the incident, is in the retained state, and outlives a kill."""
+    """An acknowledgement names the incident, is in the retained state, and survives a kill."""
     monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
     with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
         with run_monitor(monitor):
@@ -75,7 +75,7 @@ def test_acknowledge(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> 
 
 
 def test_silence_outlives_a_kill(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A muted group stays muted in the next process; ended early, what is open is told, and then resolved."""
+    """A group stays muted in the next process; unmuted, its open incident is published, then its end."""
     monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
     with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
         with run_monitor(monitor):
@@ -106,7 +106,7 @@ def test_silence_outlives_a_kill(tmp_path: Path, mosquitto: Mosquitto, toy_bundl
 
 
 def test_silence_expires_while_stopped(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A time that is over by the wall clock is over, also where the monitor was dead then."""
+    """A mute ends by the wall clock, also while no monitor runs."""
     monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
     with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
         with run_monitor(monitor):
@@ -120,7 +120,7 @@ def test_silence_expires_while_stopped(tmp_path: Path, mosquitto: Mosquitto, toy
 
 
 def test_false_alarm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A false alarm ends the incident and is a row to train with: one, also after a kill and asked twice."""
+    """A false alarm ends the incident and writes one row, also after a kill and when it is repeated."""
     monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
     with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
         with run_monitor(monitor):
@@ -146,7 +146,7 @@ def test_false_alarm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> 
 def test_false_alarm_of_ended_incident(
     tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, qos: int
 ) -> None:
-    """An incident that ended by itself can be called a false alarm, after a kill and of a group set aside."""
+    """An ended incident can be called a false alarm, after a kill and of an evicted group."""
     extra = "[input]\nmax_groups = 1"
     monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port, extra, mqtt_toml=f"qos = {qos}")
     with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
@@ -167,7 +167,7 @@ def test_false_alarm_of_ended_incident(
 
 @pytest.mark.parametrize("qos", [0, 1])
 def test_killed_before_it_is_done(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, qos: int) -> None:
-    """A request that the process died over comes again, is done and answered, whatever QoS readings have."""
+    """A request is executed by the next process where one died before the answer, at each QoS of readings."""
     monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port, mqtt_toml=f"qos = {qos}")
     with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
         with run_monitor(monitor):
@@ -191,7 +191,7 @@ def test_killed_before_it_is_done(tmp_path: Path, mosquitto: Mosquitto, toy_bund
 
 
 def test_killed_before_it_is_permanent(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A request that was done and couldn't be stored isn't answered: it comes again with the next process."""
+    """A request whose effect couldn't be stored isn't answered: the next process gets it again."""
     monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
     with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
         with run_monitor(monitor):
@@ -214,7 +214,7 @@ def test_killed_before_it_is_permanent(tmp_path: Path, mosquitto: Mosquitto, toy
 
 
 def test_bad_requests(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """What can't be done is answered with an error and logged, without a raw byte; it changes nothing."""
+    """A request that can't be executed is answered with an error, is logged escaped, and changes nothing."""
     monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
     special_name = "\x1b[31mline1/\nstation7\u202e"
     with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client, run_monitor(monitor):
@@ -250,7 +250,7 @@ def test_bad_requests(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) ->
 
 
 def test_retained_request(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A request that the broker would bring with each connection is refused, at once and later."""
+    """A retained request, which comes with each connection, is refused each time."""
     topic, response_topic = "sensor-monitor/request/silence", "sensor-monitor/response/silence"
     with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
         mqtt_client.publish(topic, {"group": "*", "minutes": 5}, retain=True)
@@ -269,7 +269,7 @@ def test_retained_request(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path
 def test_response_topic(
     tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: MQTTProtocolVersion, monitor_version: str
 ) -> None:
-    """With MQTT 5 at both ends an answer goes where the asker says, with its correlation."""
+    """With MQTT 5 at both ends the answer goes to the response topic, with the correlation data."""
     monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port, mqtt_toml=f'version = "{monitor_version}"')
     requester = paho.Client(CallbackAPIVersion.VERSION2, protocol=version)
     received: list[paho.MQTTMessage] = []
@@ -296,7 +296,7 @@ def test_response_topic(
 
 
 def test_invalid_response_topic(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A response topic for which the broker would hang up counts as none; a name beyond all reason is cut."""
+    """A response topic that the broker would refuse counts as none; a long request name is cut."""
     request_prefix = "sensor-monitor/request/"
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.ResponseTopic = "a/" * 300

@@ -13,13 +13,13 @@ def _state_topics(harness: PipelineHarness) -> list[str]:
 
 
 def _announcements(harness: PipelineHarness) -> dict[str, bytes]:
-    """Return the last payload of each discovery topic, by group name; an empty one by its topic."""
+    """Return the last payload on each discovery topic, by the group's name or the topic."""
     found = {outbound.topic: outbound.payload for outbound in harness.messages if outbound.is_full_topic}
     return {json.loads(payload)["name"] if payload else topic: payload for topic, payload in found.items()}
 
 
 def test_states_are_republished(toy_bundle: Path) -> None:
-    """Every eight hours all states are published again, so that none expires while its monitor runs."""
+    """All states are published again every eight hours, so that none expires while the monitor runs."""
     harness = PipelineHarness(toy_bundle)
     harness.run((1, [message(0, topic="p/a"), message(0, topic="p/b")]), (100, []))
     harness.messages.clear()
@@ -33,7 +33,7 @@ def test_states_are_republished(toy_bundle: Path) -> None:
 
 
 def test_newest_state_counts(toy_bundle: Path) -> None:
-    """A state that could not be published yet is published once, with its newest value."""
+    """A state that had to wait is published once, as it is by then."""
     harness = PipelineHarness(toy_bundle)
     harness.max_states_per_turn = 0
     harness.run((1, [message(0)]), (2, [message(1), message(2)]), (3, [message(3, FAULTY)]))
@@ -43,8 +43,8 @@ def test_newest_state_counts(toy_bundle: Path) -> None:
     assert [(status["group"], status["state"]) for status in harness.payloads("state/")] == [("g", "faulty")]
 
 
-def test_states_that_must_wait(toy_bundle: Path) -> None:
-    """States beyond what a turn may publish follow in later turns, in their order, each once."""
+def test_states_go_out_one_by_one(toy_bundle: Path) -> None:
+    """States for which there is no room are published later, in their order, and none twice."""
     harness = PipelineHarness(toy_bundle)
     harness.max_states_per_turn = 2
     topics = [f"p/{number}" for number in range(5)]
@@ -53,7 +53,7 @@ def test_states_that_must_wait(toy_bundle: Path) -> None:
 
 
 def test_pending_state_of_evicted_group(toy_bundle: Path) -> None:
-    """The pending state of a group that is evicted is published all the same."""
+    """The state of a group that is evicted before its publication is published all the same."""
     harness = PipelineHarness(toy_bundle, max_groups=1)
     harness.max_states_per_turn = 0
     harness.run((1, [message(0, topic="p/a")]), (2, [message(0, topic="p/b")]), (3, []))
@@ -61,7 +61,7 @@ def test_pending_state_of_evicted_group(toy_bundle: Path) -> None:
 
 
 def test_states_are_published_at_start(toy_bundle: Path) -> None:
-    """A process first publishes the states of all restored groups: the earlier process may not have."""
+    """A process first publishes the states of all groups: the one before may not have published some."""
     before = PipelineHarness(toy_bundle)
     before.max_states_per_turn = 0
     before.run((1, [message(ts) for ts in range(3)]))
@@ -71,7 +71,7 @@ def test_states_are_published_at_start(toy_bundle: Path) -> None:
 
 
 def test_republish_in_batches(toy_bundle: Path) -> None:
-    """Many states are published again in batches, each group once."""
+    """Many states are published again in portions, each group once."""
     harness = PipelineHarness(toy_bundle)
     groups = [f"p/{number}" for number in range(500)]
     harness.run((1, [message(0, topic=topic) for topic in groups]), (100, []))
@@ -85,8 +85,8 @@ def test_republish_in_batches(toy_bundle: Path) -> None:
     assert len(set(_state_topics(harness))) == 500
 
 
-def test_bundle_id(toy_bundle: Path) -> None:
-    """Messages with a verdict have the id of its bundle, other messages none."""
+def test_bundle_is_named(toy_bundle: Path) -> None:
+    """Messages with a verdict have the id of the bundle that gave it, and other messages have none."""
     harness = PipelineHarness(toy_bundle, discovery=Discovery("ha", "base"))
     harness.retained_lost.set()
     harness.run((1, [message(ts, FAULTY) for ts in range(3)]))
@@ -97,7 +97,7 @@ def test_bundle_id(toy_bundle: Path) -> None:
 
 
 def test_announced_when_known(toy_bundle: Path) -> None:
-    """A group is announced when it appears and when Home Assistant starts again, and not otherwise."""
+    """A new group alone is announced, and all groups when Home Assistant restarts."""
     harness = PipelineHarness(toy_bundle, discovery=Discovery("ha", "base"))
     harness.run((1, [message(0, topic="p/a")]), (2, [message(0, topic="p/b")]))
     assert list(_announcements(harness)) == ["a", "b"]
@@ -111,17 +111,17 @@ def test_announced_when_known(toy_bundle: Path) -> None:
 
 
 def test_announcement_queue_is_bounded(toy_bundle: Path) -> None:
-    """Groups that appear and are evicted faster than they can be announced don't fill memory."""
+    """Where groups come and go faster than they can be announced, the queue stays bounded."""
     harness = PipelineHarness(toy_bundle, max_groups=300, discovery=Discovery("ha", "base"))
     batches = [[message(0, topic=f"p/{10 * turn}{number}") for number in range(10)] for turn in range(200)]
     harness.run(*[(1 + turn / 1e6, batch) for turn, batch in enumerate(batches)])
-    assert len(harness.publisher._republish_queue) <= 700  # noqa: SLF001, the queue has no public length
+    assert len(harness.publisher._republish_queue) <= 700  # noqa: SLF001, the queue can be seen nowhere else
     harness.run(*[(2 + turn, []) for turn in range(5)])
     assert len([payload for payload in _announcements(harness).values() if payload]) == 300
 
 
 def test_withdrawn_when_evicted(toy_bundle: Path) -> None:
-    """A group that is evicted is removed from Home Assistant, and announced again when it returns."""
+    """The announcement of an evicted group is withdrawn, and made again when the group comes back."""
     harness = PipelineHarness(toy_bundle, max_groups=1, discovery=Discovery("ha", "base"))
     stored: dict[str, bytes] = {}
     harness.groups.fetch_states = lambda names: {name: stored[name] for name in names if name in stored}

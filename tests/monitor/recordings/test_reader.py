@@ -39,13 +39,13 @@ def test_csv(tmp_path: Path) -> None:
 
 
 def test_csv_of_other_programs(tmp_path: Path) -> None:
-    """A byte order mark and blank lines, as other programs write them, are no part of the recording."""
+    """A byte order mark and blank lines, as other programs write them, are ignored."""
     recording = _write_csv(tmp_path, f"\ufeff{HEADER}", "5,g,1,2", "", "6,g,3,4", "")
     assert [row.ts for row in recording.rows()] == [5.0, 6.0]
 
 
 def test_parquet(tmp_path: Path) -> None:
-    """A Parquet row is a reading as a CSV row is."""
+    """A Parquet row is a reading, with None where a number is missing."""
     recording = _write_parquet(
         tmp_path,
         {"ts": [5.0, 4.0], "group": ["g", "h"], "a": [1, None], "b": [2.5, float("nan")], "label": [1, -1]},
@@ -56,14 +56,14 @@ def test_parquet(tmp_path: Path) -> None:
 
 
 def test_columns_in_any_order(tmp_path: Path) -> None:
-    """Columns are found by name, and values come in the order that is asked for."""
+    """Columns are found by name, and values are in the requested order."""
     recording = _write_csv(tmp_path, "b,kind,ts,a,group", "2,drift,5,1,g")
     assert [row.values for row in recording.rows(["a", "b"])] == [[1, 2]]
     assert [(row.ts, row.group, row.is_faulty) for row in recording.rows(["b"])] == [(5, "g", False)]
 
 
 def test_annotations_are_no_features(tmp_path: Path) -> None:
-    """label, kind and event say something about a reading and are no values of it."""
+    """The columns label, kind and event describe a reading and are not among its features."""
     recording = _write_csv(tmp_path, f"{HEADER},label,kind,event", "1,g,1,2,1,none,0")
     assert recording.features == ["a", "b"]
 
@@ -82,16 +82,97 @@ def test_annotations_are_no_features(tmp_path: Path) -> None:
     ],
 )
 def test_ts(tmp_path: Path, cell: str, ts: float | None) -> None:
-    """A recording's ts is read as a payload's is; what can't be read is kept as text."""
+    """The rule for ts is that of payloads, and the row keeps the cell's text even if it is no time."""
     (row,) = _write_csv(tmp_path, HEADER, f"{cell},g,1,2").rows()
     assert (row.ts, row.ts_text) == (ts, cell)
 
 
 @pytest.mark.parametrize("cell", ["", "x", "nan", "inf", "-inf", "1e13"])
 def test_unusable_cells(tmp_path: Path, cell: str) -> None:
-    """A cell without a number that a sensor could read is None, and never filled in."""
+    """A cell that is no number, or none that a sensor could measure, is None, and never filled in."""
     (row,) = _write_csv(tmp_path, HEADER, f"1,g,{cell},2").rows()
     assert row.values == [None, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (
+            "soon,g,1,2",
+            "row 2: ts is 'soon'; expected seconds or milliseconds since 1970, or an ISO 8601 time",
+        ),
+        ("5,,1,2", "row 2: group is ''; expected the name of a group"),
+        ("5,g,1,x", "row 2: b is 'x'; expected a number between -1e+12 and 1e+12"),
+        ("5,g,,2", "row 2: a is ''; expected a number between -1e+12 and 1e+12"),
+        ("5,g,,x", "row 2: b is 'x'; expected a number between -1e+12 and 1e+12"),
+    ],
+)
+def test_problem(tmp_path: Path, line: str, problem: str) -> None:
+    """A reading that can't be judged says row, column, cell and what was expected."""
+    first, second = _write_csv(tmp_path, HEADER, "1,g,1,2", line).rows()
+    assert (first.problem, second.problem) == ("", problem)
+
+
+def test_empty_cells_are_valid(tmp_path: Path) -> None:
+    """An empty cell of a feature is a missing value; any other cell that isn't a number is invalid."""
+    lines = ["1,g,1,2", "2,g,,2", "3,g,nan,2", "4,g,x,2", "soon,g,1,2"]
+    block = _write_csv(tmp_path, HEADER, *lines).read()
+    assert block.find_incomplete().tolist() == [1, 2, 3, 4]
+    assert block.find_invalid().tolist() == [3, 4]
+
+
+def test_labels(tmp_path: Path) -> None:
+    """A label other than 1 and -1 is invalid, but the reading can be judged."""
+    block = _write_csv(tmp_path, f"{HEADER},label", *(f"1,g,1,2,{label}" for label in ("1", "-1.0", "0", "")))
+    block = block.read()
+    assert block.labels.tolist() == [1, -1, 0, 0]
+    assert block.find_incomplete().tolist() == []
+    assert block.find_invalid().tolist() == [2, 3]
+    assert block.describe_problem(2) == "row 3: label is '0'; expected 1 (Normal) or -1 (Faulty)"
+
+
+def test_booleans_are_no_numbers(tmp_path: Path) -> None:
+    """A Parquet file's booleans are no values, as those in a payload are not."""
+    (row,) = _write_parquet(tmp_path, {"ts": [5.0], "group": ["g"], "a": [True]}).rows()
+    assert row.values == [None]
+
+
+def test_parquet_times(tmp_path: Path) -> None:
+    """A Parquet file's timestamps are read to the microsecond."""
+    ts = pa.array([1_700_000_000_250_000_001], pa.timestamp("ns", "UTC"))
+    (row,) = _write_parquet(tmp_path, {"ts": ts, "group": ["g"], "a": [1]}).rows()
+    assert row.ts == 1700000000.25
+
+
+def test_blocks(tmp_path: Path) -> None:
+    """Blocks hold the rows in the file's order with their numbers, and `read` returns all in one block."""
+    recording = _write_csv(tmp_path, HEADER, *(f"{ts},g,{ts},2" for ts in range(5)))
+    blocks = list(recording.blocks(["b", "a"], rows_per_block=2))
+    assert [(block.first_row, block.ts.tolist()) for block in blocks] == [(1, [0, 1]), (3, [2, 3]), (5, [4])]
+    assert blocks[1].values.tolist() == [[2, 2], [2, 3]]
+    assert recording.read().ts.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_no_readings(tmp_path: Path) -> None:
+    """A file with only a header is refused."""
+    with pytest.raises(RecordingError, match=r"r\.csv: has no readings"):
+        list(_write_csv(tmp_path, HEADER).rows())
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_another_delimiter(tmp_path: Path, delimiter: str) -> None:
+    """A file with another delimiter than a comma is refused, and the delimiter named."""
+    with pytest.raises(RecordingError, match="has no column 'ts'") as error:
+        _write_csv(tmp_path, HEADER.replace(",", delimiter), f"1{delimiter}g{delimiter}1{delimiter}2")
+    assert str(error.value).endswith(f"separated by {delimiter!r} instead of ','")
+
+
+def test_a_repeated_column(tmp_path: Path) -> None:
+    """A file with two columns of the same name is refused if that column is needed."""
+    recording = _write_csv(tmp_path, "ts,group,a,b,b", "1,g,1,2,3")
+    assert [row.values for row in recording.rows(["a"])] == [[1]]
+    with pytest.raises(RecordingError, match="has more than one column 'b'"):
+        list(recording.rows(["a", "b"]))
 
 
 @pytest.mark.parametrize("missing", ["ts", "group"])
@@ -126,7 +207,7 @@ def test_wrong_number_of_cells(tmp_path: Path, line: str) -> None:
     ],
 )
 def test_unreadable(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
-    """A file of another kind, or an empty one, is refused by name."""
+    """A file in another format, or an empty one, is refused with its name."""
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(RecordingError) as error:
@@ -136,14 +217,14 @@ def test_unreadable(tmp_path: Path, name: str, content: bytes, reason: str) -> N
 
 @pytest.mark.parametrize("name", ["none.csv", "none.parquet"])
 def test_missing_file(tmp_path: Path, name: str) -> None:
-    """A file that isn't there is refused by name."""
+    """A missing file is refused with its name."""
     path = tmp_path / name
     with pytest.raises(RecordingError, match=f"{path}: can't be read: .*No such file.*; expected a CSV or"):
         Recording(path)
 
 
 def test_parquet_cut_short(tmp_path: Path) -> None:
-    """A Parquet file that was cut short is refused by name."""
+    """A truncated Parquet file is refused with its name."""
     _write_parquet(tmp_path, {"ts": [1.0], "group": ["g"], "a": [1.0]})
     path = tmp_path / "r.parquet"
     path.write_bytes(path.read_bytes()[:-20])

@@ -1,4 +1,4 @@
-"""A world around the pipeline that a test holds in its hands."""
+"""A pipeline in memory, with surroundings that a test controls."""
 
 import json
 import threading
@@ -11,20 +11,24 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from monitor import bundle
+from monitor.bundle.manifest import Manifest
 from monitor.config.settings import AlertSettings, WindowSettings
 from monitor.core.messages import InboundMessage, MessageBatch, OutboundMessage
 from monitor.core.readings import Arrivals, Outcome, RejectedReading
 from monitor.core.topics import Template
 from monitor.core.verdicts import AlertEvent
+from monitor.detect.scoring import Scoring
 from monitor.groups.mutes import Mutes
 from monitor.groups.state import GroupStates
 from monitor.ingest.decode import DecodeStage
 from monitor.operators.commands import OperatorCommands
 from monitor.operators.false_alarms import FalseAlarmFile
 from monitor.publish.home_assistant import Discovery
-from monitor.publish.publisher import Publisher
-from monitor.service.pipeline import Pipeline
-from monitor.service.stages import build_scoring
+from monitor.publish.publisher import Publisher, RepublishSignals
+from monitor.service.instrumentation import Instrumentation
+from monitor.service.pipeline import Pipeline, Replacement
+from monitor.service.ports import BatchObserver
+from monitor.service.settings_to_stages import build_scoring
 from monitor.telemetry.metrics import Metrics
 from tests.support.toy_bundle import HEALTHY, NAMES
 
@@ -34,7 +38,7 @@ OUT_OF_RANGE = [20.0, 50.0, 20.5, 300.0]
 
 
 class PipelineHarness:
-    """The surroundings in memory: gives what a test says, and keeps what it is given."""
+    """The pipeline and its surroundings: gives it the batches of a test, and keeps what it publishes."""
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class PipelineHarness:
         discovery: Discovery | None = None,
         stored: Mapping[str, bytes] | None = None,
         alerts: AlertSettings | None = None,
+        observer: BatchObserver | None = None,
         **window_settings: Any,
     ) -> None:
         loaded = bundle.load(folder)
@@ -57,11 +62,11 @@ class PipelineHarness:
         self.load_errors: list[str] = []
         self.commit_raises = False
         self.commit_succeeds = self.commit_now_succeeds = True
-        """Whether what is committed is permanent at once, and whether what is asked for is."""
+        """What `commit` and `commit_now` return."""
         self.commit_now_calls: list[list[str]] = []
         self.overflow_count = 0
         self.max_states_per_turn: int | None = None
-        """How many states the broker takes in a turn; None: any number."""
+        """States that `emit` publishes at most; None: all."""
         self._batches: list[tuple[float, MessageBatch]] = []
         self._stop = threading.Event()
         self.metrics = Metrics(CollectorRegistry(), loaded.manifest)
@@ -73,31 +78,50 @@ class PipelineHarness:
             self.groups.load(group, value, self.clock)
         false_alarm_file = FalseAlarmFile(false_alarms or folder / "unused.csv", NAMES, 3)
         self.commands = OperatorCommands(
-            self.groups, Mutes(), false_alarm_file, wall=lambda: NOW + self.clock
+            groups=self.groups,
+            mutes=Mutes(),
+            false_alarms=false_alarm_file,
+            wall=lambda: NOW + self.clock,
         )
-        self.retained_lost, self.home_assistant_restarted = threading.Event(), threading.Event()
+        signals = RepublishSignals()
+        self.retained_lost, self.home_assistant_restarted = (
+            signals.retained_lost,
+            signals.home_assistant_restarted,
+        )
         self.publisher = Publisher(
-            self.groups,
-            self.commands.mutes,
-            loaded.manifest,
-            discovery,
-            self.retained_lost,
-            self.home_assistant_restarted,
-            self.clock,
+            groups=self.groups,
+            mutes=self.commands.mutes,
+            manifest=loaded.manifest,
+            discovery=discovery,
+            signals=signals,
+            now=self.clock,
         )
         self.pipeline = Pipeline(
-            self, decode, self.groups, self.commands, self.publisher, max_groups, self.metrics, self,
-            monotonic=lambda: self.clock,
-        )  # fmt: skip
+            ports=self,
+            decode=decode,
+            groups=self.groups,
+            commands=self.commands,
+            publisher=self.publisher,
+            instrumentation=Instrumentation(
+                metrics=self.metrics, event_log=self, observer=observer, monotonic=lambda: self.clock
+            ),
+            max_groups=max_groups,
+        )
 
     def run(self, *batches: tuple[float, list[InboundMessage] | MessageBatch], overflowed: int = 0) -> None:
-        """Let the pipeline take each batch at its monotonic time, and then stop."""
+        """Run the pipeline on batches, each at its monotonic time in seconds, and stop it."""
         self._batches = [
             (now, batch if isinstance(batch, MessageBatch) else message_batch(batch, overflowed))
             for now, batch in batches
         ]
         self._stop.clear()
         self.pipeline.run(self._stop)
+
+    def replace(self, scoring: Scoring, manifest: Manifest, stale_after: float) -> Replacement:
+        """Give the pipeline other stages, which it uses from its next batch on."""
+        replacement = Replacement(scoring, manifest, stale_after, self.commands.false_alarms)
+        self.pipeline.replace(replacement)
+        return replacement
 
     def take(self, timeout: float) -> MessageBatch:
         assert timeout >= 0

@@ -6,14 +6,15 @@ from pydantic import SecretStr
 
 from monitor.config.settings import HttpSettings, MqttSettings, Settings, StoreSettings
 from monitor.mqtt.client_id import client_id
+from monitor.service import builder
 from monitor.service.daemon import Daemon
 from tests.conftest import Mosquitto, wait_until
 
 
 def build_daemon(bundle: Path, broker: Mosquitto) -> Daemon:
-    """Build a daemon in this process."""
+    """Build a daemon for a broker."""
     store = StoreSettings(path=broker.folder / "state.db")
-    return Daemon(
+    return builder.build_daemon(
         Settings(bundle=bundle, mqtt=MqttSettings(port=broker.port), http=HttpSettings(port=0), store=store)
     )
 
@@ -21,7 +22,8 @@ def build_daemon(bundle: Path, broker: Mosquitto) -> Daemon:
 def test_thread_that_dies(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     """An exception in the pipeline ends the daemon with exit code 1 and its traceback in the log."""
     daemon = build_daemon(toy_bundle, mosquitto)
-    daemon._pipeline._groups = None  # type: ignore[assignment] # noqa: SLF001, a defect as no test can foresee it
+    pipeline = daemon._pipeline_thread._pipeline  # noqa: SLF001, a defect that no test can cause otherwise
+    pipeline._groups = None  # type: ignore[assignment]  # noqa: SLF001
     with caplog.at_level(logging.CRITICAL):
         daemon.start()
         assert daemon.run() == 1
@@ -33,17 +35,18 @@ def test_thread_that_dies(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest
 
 
 def test_taken_over(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
-    """A daemon that lost its client id to another ends with exit code 2 and says which id."""
+    """A daemon whose client id another client took ends with exit code 2 and logs the id."""
     daemon = build_daemon(toy_bundle, mosquitto)
     daemon.start()
-    daemon._broker_link.on_taken_over()  # noqa: SLF001, as the session would
+    source = daemon._connections._source  # noqa: SLF001
+    source.on_taken_over()  # type: ignore[attr-defined]  # as the session does
     assert daemon.run() == 2
     daemon.stop()
     assert "mqtt.client_id: another client connected as 'sensor-monitor-" in caplog.text
 
 
 def test_start_and_stop(toy_bundle: Path, mosquitto: Mosquitto) -> None:
-    """A daemon can be started and stopped inside another program, and leaves no thread behind."""
+    """A daemon can be started and stopped inside another program, and its pipeline thread ends."""
     daemon = build_daemon(toy_bundle, mosquitto)
     daemon.start()
     wait_until(
@@ -52,11 +55,11 @@ def test_start_and_stop(toy_bundle: Path, mosquitto: Mosquitto) -> None:
     daemon.request_stop()
     assert daemon.run() == 0
     daemon.stop()
-    assert not daemon._thread.is_alive()  # noqa: SLF001
+    assert not daemon._pipeline_thread.is_alive  # noqa: SLF001
 
 
 def test_client_ids() -> None:
-    """Monitors on one machine that differ in their base topic don't take each other for one."""
+    """Monitors on one machine with different base topics have different client ids."""
     first, second = (
         client_id(Settings(mqtt=MqttSettings(base_topic=topic))) for topic in ("sensor-monitor", "a/b")
     )
@@ -81,9 +84,9 @@ def test_warns_of_exposed_http(
     *,
     warns: bool,
 ) -> None:
-    """A page on an address other than the usual one of this machine, without a token, is warned of."""
+    """HTTP without a token on an address that isn't loopback's usual one causes a warning."""
     store = StoreSettings(path=mosquitto.folder / "state.db")
-    daemon = Daemon(
+    daemon = builder.build_daemon(
         Settings(bundle=toy_bundle, mqtt=MqttSettings(port=mosquitto.port), http=http, store=store)
     )
     daemon.start()

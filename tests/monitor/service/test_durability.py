@@ -1,4 +1,4 @@
-"""What outlives the process, seen from outside: real brokers, real processes, really killed."""
+"""What survives the process, with real brokers and real processes that are killed."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ ALERTS = "sensor-monitor/alerts/"
 
 
 def has_judged(monitor: Monitor, count: int) -> bool:
-    """Say whether so many windows were judged since the start."""
+    """Return whether `count` windows were judged since the start."""
     return monitor.outcomes().get("judged") == count
 
 
@@ -34,14 +34,14 @@ def test_incident_across_a_restart(
             assert monitor.metric("alerts_firing") == 1
             mqtt_client.publish(TOPIC, [reading(1030 + 5 * number, HEALTHY) for number in range(2)])
             wait_until(lambda: mqtt_client.payloads(ALERTS)[-1]["status"] == "resolved", "it is resolved")
-            # After a kill the first event may come once more.
+            # After a kill the first event may be published again.
             assert len({event["id"] for event in mqtt_client.payloads(ALERTS)}) == 1
             wait_until(lambda: has_judged(monitor, 5), "no window is filled anew")
 
 
 @pytest.mark.parametrize("qos", [0, 1])
 def test_window_across_a_restart(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, qos: int) -> None:
-    """A window that was half full goes on filling, with QoS 0 too where the end was clean."""
+    """A partly filled window continues after a restart, with QoS 0 too where the stop was clean."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, mqtt_toml=f"qos = {qos}")
     with connect_client(mosquitto.port) as mqtt_client:
         with run_monitor(monitor):
@@ -72,7 +72,7 @@ def test_other_bundle_of_the_same_shape(tmp_path: Path, mosquitto: Mosquitto, to
 
 
 def test_two_monitors_with_one_store(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A second monitor with the same store refuses to start, and says why; that may pass, so it is exit 1."""
+    """A second monitor with the same store doesn't start: exit 1, because that may change, and the reason."""
     (tmp_path / "second").mkdir()
     second = Monitor(tmp_path / "second", toy_bundle, mosquitto.port, store_path=tmp_path / "state.db")
     with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)):
@@ -83,7 +83,7 @@ def test_two_monitors_with_one_store(tmp_path: Path, mosquitto: Mosquitto, toy_b
 
 
 def test_expected_group(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A group of input.groups that never speaks turns silent, in the metrics and in its state."""
+    """A group of input.groups that never sends becomes silent, in the metrics and in its state."""
     extra = '[input]\ngroups = ["line1/mute"]\n[windows]\nstale_after = 0.2'
     with (
         connect_client(mosquitto.port, "sensor-monitor/state/#") as mqtt_client,
@@ -96,7 +96,7 @@ def test_expected_group(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
 
 
 def test_max_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Beyond max_groups the least recently heard wait in the store, and come back with their window."""
+    """Beyond max_groups the groups with the oldest readings are evicted, and come back with their window."""
     with (
         connect_client(mosquitto.port) as mqtt_client,
         run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, "[input]\nmax_groups = 2")) as monitor,
@@ -111,7 +111,7 @@ def test_max_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> N
 
 
 def test_other_topics(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Topics that the settings no longer name don't come any more, though the broker had stored them."""
+    """Topics that the settings no longer name are unsubscribed, though the broker had stored them."""
     with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
         assert monitor.terminate() == 0
     new = Monitor(tmp_path, toy_bundle, mosquitto.port, '[input]\ntopics = ["works/{station}"]')

@@ -6,17 +6,18 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from monitor.config.settings import MqttSettings
-from monitor.core.messages import MessageBatch, OutboundMessage
-from monitor.groups.incidents import Incidents
+from monitor.core.messages import OutboundMessage
 from monitor.groups.mutes import Mutes
 from monitor.mqtt import Session
 from monitor.mqtt.receive_queue import ReceiveQueue
+from monitor.service.committer import Committer
 from monitor.service.gateway import Gateway
+from monitor.service.outbox_publisher import OutboxPublisher
 from monitor.storage.store import Store
 from monitor.telemetry.metrics import Metrics
 from tests.conftest import Mosquitto, wait_until
 from tests.monitor.mqtt.recording_listener import RecordingListener, session, wait_until_ready
-from tests.monitor.service.pipeline_fixture import message_batch
+from tests.monitor.service.fake_ports import FakeGroups, FakeSource, RecordingQueue, SessionSink
 from tests.support.toy_bundle import NAMES, STEPS, toy_manifest
 
 GROUPS = [f"line1/{number:05}" for number in range(10_000)]
@@ -41,18 +42,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-class RecordingQueue(ReceiveQueue):
-    """An inbox where nothing comes, and that writes down how long it was to wait."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.timeouts: list[float] = []
-
-    def take(self, timeout: float) -> MessageBatch:
-        self.timeouts.append(timeout)
-        return message_batch([])
-
-
 def make_gateway(
     store: Store,
     clock: Clock,
@@ -61,16 +50,28 @@ def make_gateway(
     session: Session | None = None,
     receive_queue: ReceiveQueue | None = None,
     mutes: Mutes | None = None,
-    incidents: Incidents | None = None,
+    groups: FakeGroups | None = None,
 ) -> Gateway:
-    """Return an edge, whose session never connects unless it is given one."""
-    session = session or Session(MqttSettings(), "edge-under-test", None, RecordingListener())
+    """Return a gateway, whose session never connects unless it is given one."""
+    session = session or Session(MqttSettings(), "gateway-under-test", None, RecordingListener())
     receive_queue = ReceiveQueue() if receive_queue is None else receive_queue
+    outbox = store.load_outbox()
+    committer = Committer(
+        store=store,
+        outbox=outbox,
+        groups=groups or FakeGroups(),
+        mutes=mutes or Mutes(),
+        metrics=Metrics(CollectorRegistry(), toy_manifest()),
+        max_groups=len(GROUPS),
+        each_batch=acks_enabled,
+        monotonic=clock,
+    )
+    source = FakeSource(needs_acks=acks_enabled, receive_queue=receive_queue)
     return Gateway(
-        receive_queue, session, session, store, lambda name: name.encode(), mutes or Mutes(),
-        incidents or Incidents(), "sensor-monitor", Metrics(CollectorRegistry(), toy_manifest()),
-        max_groups=len(GROUPS), acks_enabled=acks_enabled, monotonic=clock,
-    )  # fmt: skip
+        source=source,
+        committer=committer,
+        publisher=OutboxPublisher(outbox=outbox, sink=SessionSink(session)),
+    )
 
 
 def test_commit_with_acks_is_complete(store: Store) -> None:
@@ -80,7 +81,7 @@ def test_commit_with_acks_is_complete(store: Store) -> None:
 
 
 def test_commit_without_acks_is_limited(store: Store) -> None:
-    """With QoS 0 no commit is long, and in time each changed group is written."""
+    """With QoS 0 no commit takes long, and after some each changed group is written."""
     clock = Clock()
     gateway = make_gateway(store, clock, acks_enabled=False)
     counts = []
@@ -104,7 +105,7 @@ def test_commit_interval(store: Store) -> None:
 
 
 def test_commit_now(store: Store) -> None:
-    """What somebody waits for is written between two portions of what changed."""
+    """The groups of a request are written between two portions of the changed groups."""
     clock = Clock()
     mutes = store.load_mutes()
     gateway = make_gateway(store, clock, acks_enabled=False, mutes=mutes)
@@ -120,20 +121,20 @@ def test_commit_now(store: Store) -> None:
 
 
 def test_ended_incident(store: Store) -> None:
-    """It is written with its group, as whose open incident it would come back otherwise, and let go of."""
-    incidents = Incidents()
+    """An ended incident is written with its group, which would come back with it open otherwise."""
+    groups = FakeGroups()
     first, last = GROUPS[0], GROUPS[-1]
-    gateway = make_gateway(store, Clock(), acks_enabled=False, incidents=incidents)
-    incidents.ended.update({first: b"over", last: b"over"})
+    gateway = make_gateway(store, Clock(), acks_enabled=False, groups=groups)
+    groups.ended.update({first: b"over", last: b"over"})
     assert not gateway.commit(GROUPS, [])
     assert [store.fetch_incident(first), store.fetch_incident(last)] == [b"over", None]
-    assert incidents.ended.keys() == {last}
+    assert groups.ended.keys() == {last}
     assert gateway.flush()
-    assert (store.fetch_incident(last), incidents.ended) == (b"over", {})
+    assert (store.fetch_incident(last), groups.ended) == (b"over", {})
 
 
 def test_commit_now_does_not_delay_others(store: Store) -> None:
-    """Whoever asks again and again doesn't keep all others from being written."""
+    """Frequent requests don't delay the commit of the other groups."""
     clock = Clock()
     gateway = make_gateway(store, clock, acks_enabled=False)
     assert gateway.commit(GROUPS[:1], [])
@@ -146,21 +147,26 @@ def test_commit_now_does_not_delay_others(store: Store) -> None:
 
 
 def test_commit_now_while_disk_is_full(store: Store) -> None:
-    """Where nothing can be written nothing is permanent, until it can."""
-    incidents = Incidents()
-    gateway = make_gateway(store, Clock(), acks_enabled=False, incidents=incidents)
-    incidents.ended[GROUPS[-1]] = b"over"
+    """While the disk is full nothing is stored, not in part either, and it is once there is room again."""
+    groups = FakeGroups()
+    gateway = make_gateway(store, Clock(), acks_enabled=False, groups=groups)
+    groups.ended[GROUPS[-1]] = b"over"
+    assert gateway.commit(GROUPS[:1], [])
     store._execute("PRAGMA max_page_count = 20")  # noqa: SLF001, as if there were no more room
-    assert not gateway.commit_now(GROUPS[:1]) or not gateway.commit(GROUPS, [])
-    assert gateway.problem
+    assert not gateway.commit(GROUPS, []), "it is not due yet"
+    assert not gateway.problem
+    assert not gateway.commit_now(GROUPS)
+    assert "expected room on its disk" in gateway.problem
+    assert store.count_groups() == 1
     assert not gateway.commit_now(GROUPS[:1])
+    assert not gateway.commit([], [])
     store._execute("PRAGMA max_page_count = 10000")  # noqa: SLF001
     assert gateway.flush()
     assert (store.count_groups(), store.fetch_incident(GROUPS[-1])) == (len(GROUPS), b"over")
 
 
 def test_flush(store: Store) -> None:
-    """A stop writes all that changed, with QoS 0 too."""
+    """`flush` writes all changed groups, with QoS 0 too."""
     gateway = make_gateway(store, Clock(), acks_enabled=False)
     assert not gateway.commit(GROUPS, [])
     assert gateway.flush()
@@ -168,18 +174,18 @@ def test_flush(store: Store) -> None:
 
 
 def test_pending_messages_shorten_the_wait(store: Store, mosquitto: Mosquitto) -> None:
-    """While messages wait to be published nothing else is waited for long."""
+    """While messages wait to be published, `take` waits only briefly."""
     messages = [OutboundMessage(f"alerts/{number}", b"", retain=False) for number in range(3000)]
     receive_queue = RecordingQueue()
     unconnected = make_gateway(store, Clock(), acks_enabled=True, receive_queue=receive_queue)
     unconnected.commit([], messages)
-    unconnected.take(60.0)  # waiting is all that it can do
+    unconnected.take(60.0)  # without a connection there is nothing else to do
     with session(mosquitto.port, RecordingListener()) as publish_session:
         wait_until_ready(publish_session)
         gateway = make_gateway(
             store, Clock(), acks_enabled=True, session=publish_session, receive_queue=receive_queue
         )
-        while gateway.unconfirmed_count > 1000:  # that many may be under way at a time
+        while gateway.unconfirmed_count > 1000:  # so many may be unconfirmed at a time
             gateway.take(60.0)
             gateway.emit(iter(()))
         wait_until(lambda: gateway.emit(iter(())), "the rest is confirmed")
@@ -190,7 +196,7 @@ def test_pending_messages_shorten_the_wait(store: Store, mosquitto: Mosquitto) -
 
 
 def test_readings_go_before_states(store: Store, mosquitto: Mosquitto) -> None:
-    """While readings wait few states are published, and all alerts; the other states follow."""
+    """While readings wait, all alerts and few states are published; the other states follow."""
     alerts = [OutboundMessage(f"alerts/{number}", b"", retain=False) for number in range(300)]
     states = iter([OutboundMessage(f"state/{number}", b"", retain=True) for number in range(300)])
     receive_queue = ReceiveQueue()

@@ -1,4 +1,4 @@
-"""Many windows are shared out, and each gets its own score back."""
+"""Windows are split between threads, and each gets its own score."""
 
 import threading
 
@@ -11,7 +11,7 @@ from monitor.service.parallel_scorer import ParallelScorer
 
 
 class _RecordingScorer:
-    """Scores a window with its first value, and notes who asked for how many."""
+    """Scores a window by its first value, and records the thread and size of each call."""
 
     def __init__(self) -> None:
         self.chunk_sizes: list[int] = []
@@ -38,7 +38,7 @@ def _windows(count: int) -> NDArray[np.float32]:
 @pytest.mark.parametrize("cores", [1, 2, 3, 64])
 @pytest.mark.parametrize("count", [0, 1, 64, 127, 128, 129, 513, 4096])
 def test_scores_keep_order(monkeypatch: pytest.MonkeyPatch, cores: int, count: int) -> None:
-    """All scores come back in the windows' order, whoever found them."""
+    """The scores are in the order of the windows, whichever thread computed them."""
     parallel, scorer = _parallel_scorer(monkeypatch, cores)
     windows = _windows(count)
     scores = parallel.score(windows)
@@ -52,7 +52,7 @@ def test_scores_keep_order(monkeypatch: pytest.MonkeyPatch, cores: int, count: i
     [(1, 1000, [1000]), (2, 127, [127]), (2, 128, [64, 64]), (3, 130, [65, 65]), (2, 1000, [250] * 4)],
 )
 def test_chunk_sizes(monkeypatch: pytest.MonkeyPatch, cores: int, count: int, chunk_sizes: list[int]) -> None:
-    """A few windows are nobody else's business, and many are shared in even pieces that aren't too large."""
+    """A few windows are scored on the calling thread; many are split into even chunks of limited size."""
     parallel, scorer = _parallel_scorer(monkeypatch, cores)
     parallel.score(_windows(count))
     assert scorer.chunk_sizes == chunk_sizes
@@ -60,7 +60,7 @@ def test_chunk_sizes(monkeypatch: pytest.MonkeyPatch, cores: int, count: int, ch
 
 
 def test_exception_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a share raises is raised."""
+    """An error in one chunk is raised."""
     parallel, _ = _parallel_scorer(monkeypatch, 2)
     windows = _windows(600)
     windows[500] = np.nan

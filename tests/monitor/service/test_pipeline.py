@@ -14,12 +14,12 @@ QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 
 @pytest.fixture
 def harness(toy_bundle: Path) -> PipelineHarness:
-    """Surroundings that nothing has happened in yet."""
+    """A pipeline without readings."""
     return PipelineHarness(toy_bundle)
 
 
 def test_order_of_port_calls(harness: PipelineHarness) -> None:
-    """A batch is taken, committed, emitted and acknowledged in this order, and then comes the next."""
+    """A batch is taken, committed, emitted and acknowledged in this order, before the next one is taken."""
     messages = [message(0), message(1, topic="elsewhere"), message(2, ["?"] * 4)]
     harness.run((1, messages[:2]), (2, messages[2:]))
     assert harness.calls[:8] == ["take", "commit", "emit", "acknowledge"] * 2
@@ -28,7 +28,7 @@ def test_order_of_port_calls(harness: PipelineHarness) -> None:
 
 
 def test_commit_that_fails(harness: PipelineHarness) -> None:
-    """Where a commit fails nothing is emitted or acknowledged, and the failure isn't hidden."""
+    """Where a commit raises, nothing is emitted or acknowledged, and the error is raised."""
     harness.commit_raises = True
     with pytest.raises(OSError, match="no space left"):
         harness.run((1, [message(0)]))
@@ -37,7 +37,7 @@ def test_commit_that_fails(harness: PipelineHarness) -> None:
 
 
 def test_stop_judges_what_waits(harness: PipelineHarness) -> None:
-    """What still waits when the stop comes is judged before the end."""
+    """Messages that wait when the stop comes are judged before the end."""
     harness._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
     harness._batches = [  # noqa: SLF001
         (0, message_batch([message(0), message(1)])),
@@ -49,7 +49,7 @@ def test_stop_judges_what_waits(harness: PipelineHarness) -> None:
 
 
 def test_stop_comes_to_an_end(harness: PipelineHarness) -> None:
-    """Under a flood the stop doesn't wait for the end of it: what is left is not acknowledged."""
+    """Under a flood the stop takes limited time: the messages that are left are not acknowledged."""
     harness._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
     harness._batches = [(number, message_batch([message(number)])) for number in range(1000)]  # noqa: SLF001
     harness.pipeline.run(harness._stop)  # noqa: SLF001
@@ -138,7 +138,7 @@ def test_states_are_published(harness: PipelineHarness) -> None:
 
 
 def test_state_that_comes_back(harness: PipelineHarness) -> None:
-    """A state that left and came back within one batch is published: it is so since another time."""
+    """A state that changed and came back within one batch is published, because its `since` changed."""
     batches = [range(-100, -97), (-97, -50, -49, -48)]
     harness.run(*[(now, [message(ts) for ts in batch]) for now, batch in enumerate(batches, 1)])
     states = [(status["state"], status["since"][11:19]) for status in harness.payloads("state/")]
@@ -159,7 +159,7 @@ def test_silence_starts_the_window_afresh(harness: PipelineHarness) -> None:
 
 
 def test_silence_is_committed(harness: PipelineHarness) -> None:
-    """A group that turned silent is among what is committed, for its window is gone."""
+    """A group that became silent is committed, because its window was dropped."""
     harness.run((1, [message(0)]), (100, []))
     assert harness.committed_groups[:2] == [["g"], ["g"]]
 
@@ -174,7 +174,7 @@ def test_silence_resolves_nothing(harness: PipelineHarness) -> None:
 
 
 def test_silence_is_measured_by_the_monotonic_clock(harness: PipelineHarness) -> None:
-    """A group that speaks isn't silent, however far its event times lie behind."""
+    """A group that sends isn't silent, however old its event times are."""
     harness.run((1, [message(-5000)]), (30, [message(-4990)]), (89, [message(-4980)]))
     assert harness.outcomes() == {"filling": 2, "judged": 1}
     assert harness.metric_value("groups", state="silent") == 0
@@ -192,7 +192,7 @@ def test_out_of_range_goes_beside_the_prediction(harness: PipelineHarness) -> No
 
 
 def test_latency_metrics(harness: PipelineHarness) -> None:
-    """Each judged reading's way from arrival to decision is observed, and the newest arrival is shown."""
+    """The latency from arrival to decision of each judged reading is observed, and the newest arrival."""
     harness.run((0.25, [message(ts) for ts in range(4)]))
     assert harness.metric_value("reading_latency_seconds_count") == 2
     assert harness.metric_value("reading_latency_seconds_sum") == pytest.approx(0.5)

@@ -20,7 +20,7 @@ def send_sighup(monitor: Monitor) -> None:
 
 
 def test_reload_loses_no_window(tmp_path: Path, mosquitto: Mosquitto) -> None:
-    """A new bundle and alert settings take over between two readings: windows and incidents go on."""
+    """A new bundle and alert settings take over between two readings; windows and incidents continue."""
     bundle = tmp_path / "bundle"
     save_toy_bundle(bundle)
     monitor = Monitor(tmp_path, bundle, mosquitto.port, "[alerts]\nclear_after = 3")
@@ -51,12 +51,12 @@ def break_bundle(bundle: Path, _: Monitor) -> None:
 
 
 def change_unreloadable_setting(_: Path, monitor: Monitor) -> None:
-    """Change what needs a restart."""
+    """Change a setting that needs a restart."""
     monitor.configure('[log]\nlevel = "debug"')
 
 
 def write_invalid_settings(_: Path, monitor: Monitor) -> None:
-    """Write nonsense into the file."""
+    """Write an invalid setting."""
     monitor.configure("[alerts]\nclear_after = 0")
 
 
@@ -74,7 +74,7 @@ def test_bad_reload_is_refused(
     break_input: Callable[[Path, Monitor], None],
     message: str,
 ) -> None:
-    """What can't be used is refused with its reason, in the answer and the log, and the old one stays."""
+    """A reload that isn't possible is refused with the reason, in answer and log, and changes nothing."""
     bundle = tmp_path / "bundle"
     save_toy_bundle(bundle)
     monitor = Monitor(tmp_path, bundle, mosquitto.port)
@@ -102,7 +102,7 @@ def request_reload(mqtt_client: Client, payload: bytes, response_count: int) -> 
 
 
 def test_responses(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A request is answered with its transaction, and an unreadable or unknown one with what is wrong."""
+    """A request is answered with its transaction, an unreadable or unknown one with the error."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
     with connect_client(mosquitto.port, "sensor-monitor/response/#") as mqtt_client, run_monitor(monitor):
         assert request_reload(mqtt_client, b"", 1) == {"status": "ok"}
@@ -129,7 +129,7 @@ def test_responses(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> No
 
 
 def test_wrong_address_mended_by_reload(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A broker's address that was wrong is put right without a restart."""
+    """A wrong address of the broker can be corrected without a restart."""
     monitor = Monitor(tmp_path, toy_bundle, free_port())
     try:
         monitor.start()

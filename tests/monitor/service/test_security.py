@@ -1,4 +1,4 @@
-"""What somebody on the network, or with a look at what the monitor writes, can't do."""
+"""What an attacker on the network, or with access to the monitor's output, can't do."""
 
 import ast
 import os
@@ -33,7 +33,7 @@ def test_nothing_that_runs_data(source: Path) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"])
 def test_reads_only(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, method: str) -> None:
-    """HTTP answers GET and refuses whatever might change something; it listens on loopback."""
+    """HTTP answers GET and refuses all methods that change something; it listens on loopback."""
     with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
         assert monitor.address.startswith("http://127.0.0.1:")
         for path in ("/", "/metrics", "/livez", "/readyz"):
@@ -41,7 +41,7 @@ def test_reads_only(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, meth
 
 
 def test_secrets_stay_secret(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: Path) -> None:
-    """The password appears in no log, info, page, metric, error or file of the monitor's."""
+    """The password appears in no log, info, page, metric, error or file of the monitor."""
     program = shutil.which("mosquitto_passwd") or skip_or_fail(
         "mosquitto", "mosquitto_passwd is not installed"
     )
@@ -72,7 +72,7 @@ def test_secrets_stay_secret(tmp_path: Path, new_broker: BrokerFactory, toy_bund
 def test_names_from_the_wire(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A group's name with markup, dots or quotes is data: it is on no page and makes no file."""
     names = [SCRIPT_TAG, "..", "~", "${HOME}", "a'; DROP TABLE groups; --", "\u202eabc"]
-    # A broker takes no control characters; that the log keeps them on their line is tested where it is made.
+    # A broker takes no control characters; the tests of the log show that it escapes them.
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
     with connect_client(mosquitto.port, "sensor-monitor/alerts/#") as mqtt_client, run_monitor(monitor):
         before = sorted(tmp_path.iterdir())
@@ -90,7 +90,7 @@ def test_names_from_the_wire(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: P
 
 
 def test_no_telemetry(tmp_path: Path, toy_bundle: Path) -> None:
-    """The runtime that scores keeps no id of the machine at home, and speaks to nobody of it."""
+    """ONNX Runtime writes no machine id to the home folder, and sends no telemetry."""
     for name in ("home", "cache"):
         (tmp_path / name).mkdir()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}

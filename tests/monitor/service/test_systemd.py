@@ -21,13 +21,13 @@ def _monotonic_us() -> int:
 
 
 def test_life_of_a_service(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """The service manager hears of start, life, reload and stop, in this order."""
+    """The service manager is notified of start, watchdog, reload and stop, in this order."""
     with _bind_socket(str(tmp_path / "notify")) as listener:
         monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
         environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "200000"}
         try:
             monitor.start(environment=os.environ | environment)
-            # The pipeline may come round, and say that it lives, before the last part has started.
+            # The pipeline may feed the watchdog before the last part has started.
             messages = [listener.recv(999)]
             while messages[-1] == b"WATCHDOG=1":
                 messages.append(listener.recv(999))
@@ -41,7 +41,7 @@ def test_life_of_a_service(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Pat
                 messages.append(listener.recv(999))
             begun = [text for text in messages if text.startswith(b"RELOADING=1\nMONOTONIC_USEC=")]
             assert len(begun) == 1
-            # By this systemd knows a reload that began after its signal from one that was under way before.
+            # By this time systemd tells a reload that began after its signal from an earlier one.
             assert before <= int(begun[0].split(b"=")[-1]) <= _monotonic_us()
             wait_until(lambda: "reloaded: bundle" in monitor.log(), "the log says so")
             assert monitor.terminate() == 0
@@ -52,7 +52,7 @@ def test_life_of_a_service(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Pat
 
 
 def test_abstract_socket() -> None:
-    """A socket without a file, whose name begins with @, is heard as well."""
+    """An abstract socket, whose name begins with @, works as well."""
     name = f"sensor-monitor-test-{os.getpid()}"
     with _bind_socket(f"\0{name}") as listener:
         systemd = Systemd({"NOTIFY_SOCKET": f"@{name}"})
@@ -62,7 +62,7 @@ def test_abstract_socket() -> None:
 
 
 def test_watchdog_is_fed_as_often_as_it_needs() -> None:
-    """Turns that follow each other quickly don't each send a message."""
+    """Iterations in quick succession don't each send a message."""
     clock = [0.0]
     name = f"sensor-monitor-watchdog-{os.getpid()}"
     with _bind_socket(f"\0{name}") as listener:
@@ -79,7 +79,7 @@ def test_watchdog_is_fed_as_often_as_it_needs() -> None:
 
 
 def test_no_service_manager() -> None:
-    """Started by hand, it says nothing to nobody."""
+    """Without a service manager nothing is sent."""
     systemd = Systemd({})
     systemd.notify_ready()
     systemd.feed_watchdog()

@@ -22,13 +22,10 @@ def _save(operators: OperatorHarness, store: Store) -> None:
     group_states, committed_groups = operators.harness.groups, operators.harness.committed_groups
     names = sorted({name for groups in committed_groups for name in groups})
     committed_groups.clear()
-    ended = [
-        (name, group_states.incidents.ended.pop(name))
-        for name in names
-        if name in group_states.incidents.ended
-    ]
+    ended = group_states.ended_incidents(names)
     groups = [(name, group_states.dump(name) or b"") for name in names]
     store.save(groups, store.load_outbox(), NOW, incidents=ended)
+    group_states.mark_saved(names)
 
 
 def _report_false_alarm(operators: OperatorHarness, group: str) -> None:
@@ -55,18 +52,18 @@ def test_ended_incidents_are_only_in_the_store(toy_bundle: Path, tmp_path: Path,
     for group in groups[:10]:
         operators.send_readings(4, HEALTHY, HEALTHY, FAULTY, group=group)
     _save(operators, store)
-    assert all(map(group_states.incidents.dump, groups[:10])), "they are open"
+    assert all(map(group_states._incidents.dump, groups[:10])), "they are open"  # noqa: SLF001
     for now in (5, 6, 7):
         for group in groups[:10]:
             operators.send_readings(now, HEALTHY, group=group)
     for group in groups[10:]:
         operators.send_readings(7, HEALTHY, HEALTHY, FAULTY, HEALTHY, HEALTHY, HEALTHY, group=group)
-    assert [group_states.incidents.dump(group) for group in groups] == [b""] * 20
-    assert group_states.incidents.ended.keys() == set(groups)
+    assert [group_states._incidents.dump(group) for group in groups] == [b""] * 20  # noqa: SLF001
+    assert group_states._incidents.ended.keys() == set(groups)  # noqa: SLF001
     _report_false_alarm(operators, groups[0])
     _report_false_alarm(operators, groups[10])
     _save(operators, store)
-    assert group_states.incidents.ended == {}
+    assert group_states._incidents.ended == {}  # noqa: SLF001
     _report_false_alarm(operators, groups[1])
     store.close()
     operators = OperatorHarness(toy_bundle, tmp_path)
@@ -80,8 +77,8 @@ def test_ended_incidents_are_only_in_the_store(toy_bundle: Path, tmp_path: Path,
 
 
 def test_incident_ended_by_request(operators: OperatorHarness) -> None:
-    """An incident ends by a request, and a muted group's incident ends once a request unmutes it."""
-    incidents = operators.harness.groups.incidents
+    """An incident that a request ended is over, and one whose end was held back until a request."""
+    incidents = operators.harness.groups._incidents  # noqa: SLF001
     operators.send_readings(4, HEALTHY, HEALTHY, FAULTY)
     operators.request_at(5, "false-alarm", group="g")
     assert (incidents.dump("g"), incidents.ended.keys()) == (b"", {"g"})

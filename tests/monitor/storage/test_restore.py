@@ -9,7 +9,7 @@ from monitor import bundle
 from monitor.config.settings import AlertSettings, StoreSettings, WindowSettings
 from monitor.core.errors import ConfigurationError, InUseError
 from monitor.groups.state import GroupStates
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 from monitor.storage.restore import inspect_store, open_store, restore
 from monitor.storage.store import SCHEMA_VERSION, Store
 from tests.support.toy_bundle import NAMES
@@ -120,7 +120,7 @@ def test_damaged_group(tmp_path: Path, toy_bundle: Path, caplog: pytest.LogCaptu
     _fill(tmp_path / "s.db", b"nonsense")
     groups = GroupStates(build_scoring(bundle.load(toy_bundle), WindowSettings(), AlertSettings()), 60.0)
     store = restore(StoreSettings(path=tmp_path / "s.db"), groups, NAMES, 3, max_groups=9, now=0.0)
-    assert (store.count_groups(), len(groups.status)) == (0, 0)
+    assert (store.count_groups(), len(groups)) == (0, 0)
     store.close()
     assert "state of 'g' can't be read" in caplog.text
 

@@ -23,11 +23,11 @@ class LivePipelineHarness(PipelineHarness):
         self.live = LiveGroups(
             4,
             5.0,
-            self.groups.incidents.is_acknowledged,
+            self.groups.is_acknowledged,
             self.commands.mutes.is_muted,
             max_groups=max_live_groups,
         )
-        self.pipeline._observer = self.live  # noqa: SLF001
+        self.pipeline._instrumentation._observer = self.live  # noqa: SLF001
 
     def send(self, name: str, *readings: list[float], start_s: float = 0.0, monotonic_s: float = 0.0) -> None:
         """Run the pipeline on readings of one group, five seconds of event time apart."""
@@ -107,7 +107,7 @@ def test_alert_of_an_earlier_process(harness: LivePipelineHarness) -> None:
     """An incident that is open at the start is reported though an earlier process sent its event."""
     harness.send("a", HEALTHY, HEALTHY, FAULTY)
     live = LiveGroups(4, point_interval_s=5.0)
-    live.load_statuses(harness.groups.status.statuses())
+    live.load_statuses(harness.groups.statuses())
     live.apply_pending()
     (firing,) = page_data.alerts(live, FEATURES)["firing"]
     assert firing == {"group": "a", "since": NOW + 10, "score": None, "reason": "", "values": ""}

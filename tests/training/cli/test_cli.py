@@ -13,7 +13,7 @@ from training.data import recordings
 def test_simulate_and_inject_make_a_labelled_recording(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The commands take each other's files, CSV or Parquet, and say what they wrote."""
+    """`inject` reads what `simulate` wrote, CSV or Parquet, and both say what they wrote."""
     healthy, faulty = tmp_path / "healthy.parquet", tmp_path / "new" / "faulty.csv"
     main(["simulate", "--out", str(healthy), "--groups", "1", "--hours", "0.5"])
     main(["inject", str(healthy), "--out", str(faulty), "--rate", "0.2", "--kinds", "loss", "stuck"])
@@ -23,7 +23,7 @@ def test_simulate_and_inject_make_a_labelled_recording(
 
 
 def test_inject_keeps_its_recording(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The healthy recording is never written over by the faulty one."""
+    """`inject` refuses to overwrite the healthy recording."""
     healthy = tmp_path / "healthy.csv"
     main(["simulate", "--out", str(healthy), "--groups", "1", "--hours", "0.5"])
     before = healthy.read_bytes()
@@ -35,7 +35,7 @@ def test_inject_keeps_its_recording(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_import_makes_a_recording(tmp_path: Path) -> None:
-    """Group and start are as asked."""
+    """`import` writes a recording with the given group and start."""
     mote = tmp_path / "mote.txt"
     mote.write_text("header\n1 7 40 20 0\n2 7 41 21 0\n")
     out = tmp_path / "recording.csv"
@@ -56,13 +56,13 @@ def test_import_makes_a_recording(tmp_path: Path) -> None:
         (["simulate", "--out", "x.csv", "--groups", "-1"], "--groups: must be a whole number from 1"),
         (["simulate", "--out", "x.csv", "--start", "noon"], "--start: must be an ISO 8601 time, not 'noon'"),
         (["simulate", "--out", "x.txt", "--hours", "0.1"], "x.txt: a recording's name must end in .csv"),
-        (["inject", "none.csv", "--out", "x.csv"], "none.csv: no such file"),
+        (["inject", "none.csv", "--out", "x.csv"], "none.csv: can't be read: No such file"),
         (["inject", "none.csv", "--out", "x.csv", "--rate", "1"], "must be at least 0 and below 1, not '1'"),
         (["inject", "none.csv", "--out", "x.csv", "--kinds", "rust"], "invalid choice: 'rust'"),
-        (["import", "lwsndr", "a.txt", "b.txt", "--out", "x.csv"], "a.txt: no such file"),
+        (["import", "lwsndr", "a.txt", "b.txt", "--out", "x.csv"], "a.txt: can't be read: No such file"),
         (["fit", "--recording", "none.csv"], "--bundle"),
         (["fit", "--bundle", "b"], "nothing to train on; expected --recording, --windows or --healthy"),
-        (["fit", "--windows", "none.csv", "--bundle", "b"], "none.csv: no such file"),
+        (["fit", "--windows", "none.csv", "--bundle", "b"], "none.csv: can't be read: No such file"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
@@ -72,7 +72,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Usage or input that is wrong is told on one line: what, where, what was expected."""
+    """Wrong usage or input exits with 2 and one line on stderr: what, where and what was expected."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as exit_info:
         main(arguments)
@@ -84,7 +84,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
 
 
 def test_a_failure_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What fails while running is told without a traceback."""
+    """A failure while running is one line on stderr, without a traceback, and exits with 1."""
     (tmp_path / "file").touch()
     with pytest.raises(SystemExit) as exit_info:
         main(["simulate", "--out", str(tmp_path / "file" / "x.csv"), "--hours", "0.1"])
@@ -93,20 +93,19 @@ def test_a_failure_is_one_line_and_exit_1(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_only_what_trains_imports_tensorflow() -> None:
-    """The quick commands, help and mistakes don't wait for libraries that they don't use."""
+    """Building the parser of all commands imports none of the slow libraries."""
     code = (
-        "import sys; from training.arguments import parser; parser()\n"
+        "import sys; from training.cli.parser import build_parser; build_parser()\n"
         "print(*{'tensorflow', 'keras', 'matplotlib', 'optuna', 'sklearn'} & set(sys.modules))"
     )
-    root = ROOT
     completed = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=root
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
     )
     assert completed.stdout.strip() == ""
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    """All eight commands are there, each with what it takes."""
+    """Each of the eight commands has help."""
     for command in ("import", "simulate", "inject", "fit", "tune", "evaluate", "explain", "inspect"):
         with pytest.raises(SystemExit) as exit_info:
             main([command, "--help"])
@@ -114,8 +113,8 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert f"sensor-training {command}" in capsys.readouterr().out
 
 
-def test_a_mistake_in_the_data_is_told_without_tensorflow(tmp_path: Path) -> None:
-    """Who mistypes a file's name doesn't wait for TensorFlow to learn of it."""
+def test_wrong_data_are_refused_without_tensorflow(tmp_path: Path) -> None:
+    """A mistyped file name is refused without the seconds that importing TensorFlow takes."""
     code = (
         "import sys; from training.cli.main import main\n"
         "try: main(['fit', '--recording', 'none.csv', '--bundle', 'b'])\n"
@@ -129,7 +128,7 @@ def test_a_mistake_in_the_data_is_told_without_tensorflow(tmp_path: Path) -> Non
 
 
 def test_a_closed_stdout_is_no_failure(tmp_path: Path) -> None:
-    """A reader that goes away, as `head` does, is no failure."""
+    """A reader that closes the pipe early, such as `head`, is no failure."""
     arguments = ["simulate", "--out", tmp_path / "r.csv", "--groups", "1", "--hours", "0.1"]
     read_end, write_end = os.pipe()
     os.close(read_end)

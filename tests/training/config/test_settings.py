@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from monitor.core.errors import InvalidInputError
 from tests.conftest import ROOT
 from training.cli.main import main
-from training.config.errors import InputError
-from training.config.loading import load
+from training.config.loading import load_settings
 from training.config.settings import INITIALIZERS, FitSettings
 
 CONFIG = ROOT / "config" / "training.toml"
@@ -15,21 +15,21 @@ CONFIG = ROOT / "config" / "training.toml"
 
 @pytest.fixture
 def settings_file(tmp_path: Path) -> Path:
-    """Return a settings file that says what none of the defaults is."""
+    """Return a settings file whose values differ from the defaults."""
     path = tmp_path / "training.toml"
     path.write_text('epochs = 7\nunits = [8, 4, 2]\nnetwork = "dense"\n')
     return path
 
 
 def test_every_setting_is_documented() -> None:
-    """config/training.toml holds each setting with its default, and nothing else."""
+    """config/training.toml has each setting with its default, and nothing else."""
     named = re.findall(r"^(\w+) = ", CONFIG.read_text(), flags=re.MULTILINE)
     assert set(named) == set(FitSettings.model_fields)
-    assert load(CONFIG) == FitSettings()
+    assert load_settings(CONFIG) == FitSettings()
 
 
 def test_every_setting_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    """`fit --help` knows each setting."""
+    """`fit --help` lists a flag for each setting."""
     with pytest.raises(SystemExit):
         main(["fit", "--help"])
     output = capsys.readouterr().out
@@ -40,13 +40,13 @@ def test_every_setting_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
 def test_flag_over_environment_over_file_over_default(
     settings_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each source beats the next."""
-    assert load(None).epochs == FitSettings().epochs
-    assert load(settings_file).epochs == 7
+    """A flag beats the environment, which beats the file, which beats the default."""
+    assert load_settings(None).epochs == FitSettings().epochs
+    assert load_settings(settings_file).epochs == 7
     monkeypatch.setenv("TRAINING_EPOCHS", "8")
-    assert load(settings_file).epochs == 8
-    assert load(settings_file, {"epochs": "9"}).epochs == 9
-    assert load(settings_file).network == "dense"
+    assert load_settings(settings_file).epochs == 8
+    assert load_settings(settings_file, {"epochs": "9"}).epochs == 9
+    assert load_settings(settings_file).network == "dense"
 
 
 @pytest.mark.parametrize(
@@ -55,22 +55,22 @@ def test_flag_over_environment_over_file_over_default(
 def test_flags_and_environment_take_lists(
     given: str, expected: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`64,32,16` is three numbers, as a flag and in the environment, and a class weight a word or two."""
-    assert load(None, {"units": "64,32,16"}).units == (64, 32, 16)
+    """Flags and variables take numbers as in `64,32,16`, and a class weight as a word or two numbers."""
+    assert load_settings(None, {"units": "64,32,16"}).units == (64, 32, 16)
     monkeypatch.setenv("TRAINING_CLASS_WEIGHT", given)
     monkeypatch.setenv("TRAINING_DROPOUT", "0.2,0.1")
-    assert load(None).class_weight == expected
-    assert load(None).dropout == (0.2, 0.1)
+    assert load_settings(None).class_weight == expected
+    assert load_settings(None).dropout == (0.2, 0.1)
 
 
 def test_the_notebooks_initializers_are_there() -> None:
-    """All eight can be set for either kind of weights, and orthogonal for the recurrent ones."""
+    """All eight can be set for both kinds of weights, and orthogonal for the recurrent ones."""
     for name in INITIALIZERS:
         FitSettings(kernel_initializer=name, recurrent_initializer=name)
     assert len(INITIALIZERS) == 8
-    assert load(None, {"recurrent_initializer": "orthogonal"}).recurrent_initializer == "orthogonal"
-    with pytest.raises(InputError, match="--kernel-initializer"):
-        load(None, {"kernel_initializer": "orthogonal"})
+    assert load_settings(None, {"recurrent_initializer": "orthogonal"}).recurrent_initializer == "orthogonal"
+    with pytest.raises(InvalidInputError, match="--kernel-initializer"):
+        load_settings(None, {"kernel_initializer": "orthogonal"})
 
 
 @pytest.mark.parametrize(
@@ -96,12 +96,12 @@ def test_the_notebooks_initializers_are_there() -> None:
         ("epochs = ", "is not TOML"),
     ],
 )
-def test_a_wrong_file_is_told(text: str, message: str, tmp_path: Path) -> None:
-    """What is wrong is told with the file, the setting and the rule."""
+def test_a_wrong_file_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    """A wrong setting in the file is refused with the file, the setting and the rule."""
     path = tmp_path / "wrong.toml"
     path.write_text(text)
-    with pytest.raises(InputError) as error:
-        load(path)
+    with pytest.raises(InvalidInputError) as error:
+        load_settings(path)
     assert str(error.value).startswith(f"{path}: ")
     assert message in str(error.value)
 
@@ -118,13 +118,13 @@ def test_a_wrong_file_is_told(text: str, message: str, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_variable_is_told(
+def test_a_wrong_variable_is_refused(
     variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is wrong is told with the variable."""
+    """A wrong setting in the environment is refused with the name of the variable."""
     monkeypatch.setenv(variable, value)
-    with pytest.raises(InputError, match=re.escape(message)):
-        load(None)
+    with pytest.raises(InvalidInputError, match=re.escape(message)):
+        load_settings(None)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_wrong_variable_is_told(
 def test_a_wrong_flag_is_one_line_and_exit_2(
     flag: str, value: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A flag's mistake is told by its own name, before anything is read."""
+    """A wrong flag is refused with its name before any data are read."""
     with pytest.raises(SystemExit) as exit_info:
         main(["fit", "--recording", "none.csv", "--bundle", str(tmp_path / "b"), f"{flag}={value}"])
     assert exit_info.value.code == 2
@@ -151,7 +151,7 @@ def test_a_wrong_flag_is_one_line_and_exit_2(
 
 
 def test_settings_come_back_from_the_manifest() -> None:
-    """What a manifest keeps of the settings is enough to train again."""
+    """Settings survive the JSON of a manifest, so a bundle's training can be repeated."""
     settings = FitSettings(class_weight=(1.0, 3.0), units=(8, 4, 2))
     assert FitSettings.model_validate(settings.model_dump(mode="json")) == settings
     assert tomllib.loads(CONFIG.read_text())["units"] == [128, 64, 32]

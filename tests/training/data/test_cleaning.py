@@ -28,7 +28,7 @@ def _clean(data: Dataset, scope: str = "normal", factor: float = 1.5) -> tuple[D
 
 
 def test_rare_faults_survive() -> None:
-    """Where a tenth is Faulty, no Faulty window goes: with the label as a column, all of them would."""
+    """If a tenth of the windows is Faulty, none is removed; by the notebook's rule all would be."""
     data = _data(100, faulty=list(range(10)))
     data.windows[:10] += 50
     frame = pd.DataFrame(data.windows.reshape(100, 12)).assign(Label=np.where(data.faulty, -1, 1))
@@ -40,8 +40,8 @@ def test_rare_faults_survive() -> None:
     assert report.removed_faulty == 0
 
 
-def test_rows_are_the_notebooks_where_all_are_looked_at() -> None:
-    """Quartiles, factor, counts of each column and the rows that go are those of pandas over the features."""
+def test_scope_all_removes_the_notebooks_rows() -> None:
+    """Outliers per column and the removed rows are those that pandas' quantiles of the features give."""
     data = _data(200, faulty=[3, 5])
     data.windows[[3, 60], 1, 2] = 9
     data.windows[61, 0, 0] = -9
@@ -55,7 +55,7 @@ def test_rows_are_the_notebooks_where_all_are_looked_at() -> None:
 
 
 def test_columns_have_names() -> None:
-    """The report counts by reading and feature, oldest reading first."""
+    """The report counts outliers by reading and feature, oldest reading first."""
     data = _data(100, faulty=[])
     data.windows[7, 2, 3] = 9
     _, report = _clean(data)
@@ -64,7 +64,7 @@ def test_columns_have_names() -> None:
 
 
 def test_off_removes_nothing() -> None:
-    """Switched off, every window stays and the report says that none was looked at."""
+    """With scope `off` every window stays, and the report has no window in scope."""
     data = _data(50, faulty=[1])
     data.windows[0] = 100
     kept, report = _clean(data, "off")
@@ -73,7 +73,7 @@ def test_off_removes_nothing() -> None:
 
 
 def test_a_larger_factor_keeps_more() -> None:
-    """The factor is the distance in interquartile ranges."""
+    """The factor is the distance from the quartiles in interquartile ranges."""
     data = _data(101, faulty=[])
     data.windows[0, 0, 0] = 5
     assert _clean(data, factor=1.5)[1].removed == 1
@@ -81,14 +81,14 @@ def test_a_larger_factor_keeps_more() -> None:
 
 
 def test_a_colder_group_is_no_outlier() -> None:
-    """Each group is measured by its own quartiles."""
+    """Each group has its own quartiles."""
     data = _data(110, faulty=[], series_ids=[0] * 100 + [1] * 10)
     data.windows[100:] = data.windows[:10] - 30
     assert _clean(data)[1].removed == 0
 
 
 def test_a_column_without_spread_has_no_outliers() -> None:
-    """Where a sensor mostly reads one value, the rest stays: the notebook's mistake with `Label`."""
+    """If a sensor mostly reads one value, other values are no outliers, unlike `Label` in the notebook."""
     data = _data(100, faulty=[])
     data.windows[:, 0, 1] = 100.0
     data.windows[:20, 0, 1] = 99.0
@@ -96,7 +96,7 @@ def test_a_column_without_spread_has_no_outliers() -> None:
 
 
 def test_boxes_show_before_and_after() -> None:
-    """The plots' values are there for each column, with the outlier before and without it after."""
+    """The report has a box plot of each column with the outlier before, and without it after the removal."""
     data = _data(100, faulty=[2])
     data.windows[2] = 500
     data.windows[0, 0, 0] = 9
@@ -111,7 +111,7 @@ def test_boxes_show_before_and_after() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 5, 1000])
 def test_a_box_takes_any_column(count: int) -> None:
-    """Few values or many, with the outliers limited to a hundred, the farthest among them."""
+    """A box plot can be made of few values or many; of its outliers it has at most 100, with the largest."""
     values = np.concatenate([np.zeros(3 * count), np.arange(1.0, count + 1)])
     box = BoxStats.from_values(values, 1.5)
     assert len(box.outliers) == min(count, 100)

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import train_test_split
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data import dataset
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 
 
 def _recording(ts: Sequence[float], group: str = "g", faulty: Sequence[int] = ()) -> pd.DataFrame:
@@ -17,14 +17,14 @@ def _recording(ts: Sequence[float], group: str = "g", faulty: Sequence[int] = ()
 
 
 def test_a_window_is_faulty_when_any_reading_is() -> None:
-    """The truth counts every reading of a window, its kind only the last."""
+    """A window is Faulty if any of its readings is, and its kind is that of the last reading."""
     data = dataset.build([_recording(range(7), faulty=[3])], max_gap=3)
     assert data.faulty.tolist() == [False, True, True, True, False]
     assert data.kinds.tolist() == ["", "spike", "", "", ""]
 
 
 def test_labels_stay_with_their_readings() -> None:
-    """Late readings, repeated ones and gaps leave each window its own label and kind."""
+    """Each window has its own label and kind, also after late and duplicate readings and gaps."""
     ts = [0, 1, 2, 2, 1, 3, 20, 21, 22]
     data = dataset.build([_recording(ts, faulty=[3, 4, 5])], max_gap=3)
     assert data.ts.tolist() == [[0, 1, 2], [1, 2, 3], [20, 21, 22]]
@@ -41,7 +41,7 @@ def test_groups_and_recordings_do_not_mix() -> None:
 
 
 def test_no_reading_is_on_both_sides_of_the_split() -> None:
-    """In each group the test part is the last of its time, and windows across the cut are in neither."""
+    """In each group the test part is the end of its time, and windows across the cut are in neither part."""
     frames = [_recording(range(100)), _recording(range(1000, 1050), "h")]
     first, second = dataset.split(dataset.build(frames, max_gap=3), 0.2)
     assert not set(first.ts.ravel()) & set(second.ts.ravel())
@@ -52,13 +52,13 @@ def test_no_reading_is_on_both_sides_of_the_split() -> None:
 
 
 def test_share_0_keeps_all_for_training() -> None:
-    """Without a test share nothing is left out."""
+    """With a test share of 0 all windows are for training."""
     first, second = dataset.split(dataset.build([_recording(range(10))], max_gap=3), 0)
     assert (len(first), len(second)) == (8, 0)
 
 
-def test_blocks_share_no_reading_with_the_rest() -> None:
-    """What is held out lies within each group's time, and the latest readings are left to learn from."""
+def test_validation_blocks_share_no_reading_with_the_rest() -> None:
+    """The validation part is within each group's time, and the latest readings are in the training part."""
     frames = [_recording(range(400)), _recording(range(1000, 1200), "h")]
     data = dataset.build(frames, max_gap=3)
     first, second = dataset.hold_out(data, 0.1)
@@ -71,7 +71,7 @@ def test_blocks_share_no_reading_with_the_rest() -> None:
 
 
 def test_a_random_split_is_the_notebooks() -> None:
-    """It draws what `train_test_split` with the same seed does, and readings are on both sides."""
+    """The random split is that of `train_test_split` with the same seed, and readings are in both parts."""
     data = dataset.build([_recording(range(102))], max_gap=3)
     expected = train_test_split(np.arange(100), test_size=0.2, random_state=42)[1]
     for split in (dataset.split, dataset.hold_out):
@@ -81,22 +81,22 @@ def test_a_random_split_is_the_notebooks() -> None:
         assert set(first.ts.ravel()) & set(second.ts.ravel())
 
 
-def test_joined_data_keep_their_stretches_apart() -> None:
-    """Groups of two files that are joined stay groups of their own."""
+def test_joined_data_keep_their_series_apart() -> None:
+    """Groups of the same name from two files remain two series."""
     both = pd.concat([_recording(range(5)), _recording(range(5), "h")])
     data = dataset.concat([dataset.build([both], 3), dataset.build([_recording(range(9))], 3)])
     assert np.bincount(data.series_ids).tolist() == [3, 3, 7]
     assert len(dataset.concat([data[:0], data])) == 13
 
 
-def test_a_group_without_a_window_is_told() -> None:
-    """A group whose readings are all far apart, or too few, is refused by name."""
+def test_a_group_without_a_window_is_refused() -> None:
+    """A group whose readings are too far apart or too few for a window is refused by name."""
     for ts in ([0, 100, 200, 300], [1, 2]):
         frame = pd.concat([_recording(range(9)), _recording(ts, "far")])
-        with pytest.raises(InputError, match="group far: no 3 readings follow each other within 3 s"):
+        with pytest.raises(InvalidInputError, match="group far: no 3 readings follow each other within 3 s"):
             dataset.build([frame], max_gap=3)
 
 
 def test_the_sample_period_is_the_usual_step() -> None:
-    """A gap and a repeated reading don't change it."""
+    """The sample period is the median step: a gap and a duplicate reading don't change it."""
     assert dataset.sample_period([_recording([0, 5, 10, 10, 15, 900])]) == 5

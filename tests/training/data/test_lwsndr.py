@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
+from training.data.features import FEATURE_NAMES
 from training.data.lwsndr import DEFAULT_START, join_motes
-from training.data.recordings import FEATURE_NAMES
 
 HEADER = "Reading# Mote-ID Humidity Temperature Label\n"
 
@@ -17,7 +17,7 @@ def _write_motes(folder: Path, first: str, second: str) -> tuple[Path, Path]:
 
 
 def test_motes_are_joined_by_reading_number(tmp_path: Path) -> None:
-    """Readings with one number are one moment; what only one file has is left out and counted."""
+    """Readings with the same number become one row; those that only one file has are counted."""
     paths = _write_motes(
         tmp_path, "1\t7\t40\t20\t0\n2\t7\t41\t21\t1\n4\t7\t42\t22\t0\n", "2 8 51 31 0\n3 8 52 32 0\n"
     )
@@ -39,9 +39,9 @@ def test_an_event_is_no_fault(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", ["", "1 7 40\n", "1 7 40 warm 0\n", "1 7 40 20 0\n1 7 40 20 0\n"])
 def test_another_file_is_refused(tmp_path: Path, rows: str) -> None:
-    """A file that isn't one of LWSNDR's is named, and what was expected."""
+    """A file that isn't one of LWSNDR's is refused with its name and what was expected."""
     paths = _write_motes(tmp_path, "1 7 40 20 0\n", rows)
-    with pytest.raises(InputError, match=r"b\.txt: is not an LWSNDR file.*expected"):
+    with pytest.raises(InvalidInputError, match=r"b\.txt: is not an LWSNDR file.*expected"):
         join_motes(*paths, group=None, start=DEFAULT_START)
 
 

@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 
 from monitor.bundle.model_input import DeviationTransform
+from monitor.core.errors import InvalidInputError
 from monitor.detect.baseline import BaselineSpec, BaselineStage
-from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import recordings
 from training.data.dataset import Dataset
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import prepare
-from training.data.recordings import FEATURE_NAMES
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.faults.inject import inject
 
@@ -26,7 +26,7 @@ def _reading_keys(part: Dataset) -> set[tuple[int, float]]:
 
 
 def test_no_reading_is_in_two_parts(labelled_recording: Path) -> None:
-    """The test is the end of the time, the validation lies within the rest, and no reading is shared."""
+    """The test part is the end of the time, the validation part within the rest; they share no reading."""
     prepared = prepare([labelled_recording], None, FitSettings(cleaning_scope="off"))
     parts = [_reading_keys(part) for part in (prepared.train, prepared.validation, prepared.test)]
     assert all(parts)
@@ -35,7 +35,7 @@ def test_no_reading_is_in_two_parts(labelled_recording: Path) -> None:
 
 
 def test_a_random_split_shares_readings(labelled_recording: Path) -> None:
-    """The notebook's split is there, the same for the same seed, and leaks as its report will say."""
+    """A random split, as in the notebook, is the same for the same seed, and its parts share readings."""
     settings = FitSettings(split="random", cleaning_scope="off")
     first, again, other = (
         prepare([labelled_recording], None, settings.model_copy(update={"seed": seed})) for seed in (1, 1, 2)
@@ -46,8 +46,8 @@ def test_a_random_split_shares_readings(labelled_recording: Path) -> None:
     assert len(first.test) == pytest.approx(0.2 * 2 * 711, abs=2)
 
 
-def test_only_the_training_part_is_learnt_from(labelled_recording: Path, tmp_path: Path) -> None:
-    """What the test part holds changes neither cleaning nor scaler; the notebook cleans before it splits."""
+def test_cleaning_and_scaler_see_only_the_training_part(labelled_recording: Path, tmp_path: Path) -> None:
+    """The test part affects neither cleaning nor scaler; the notebook cleans before it splits."""
     frame = recordings.read(labelled_recording)
     last = frame["ts"] > frame["ts"].quantile(0.85)
     frame.loc[last, FEATURE_NAMES] = frame.loc[last, FEATURE_NAMES] * 3 + 100
@@ -62,8 +62,8 @@ def test_only_the_training_part_is_learnt_from(labelled_recording: Path, tmp_pat
     np.testing.assert_array_equal(first.scaler.scale, second.scaler.scale)
 
 
-def test_the_scaler_is_fitted_on_what_is_normal(labelled_recording: Path) -> None:
-    """Mean and spread are those of the cleaned Normal windows of the training part."""
+def test_the_scaler_is_fitted_on_normal_windows(labelled_recording: Path) -> None:
+    """Mean and scale are those of the cleaned Normal windows of the training part."""
     prepared = prepare([labelled_recording], None, FitSettings(baseline="none"))
     healthy = prepared.train.windows[~prepared.train.faulty].reshape(-1, 4)
     np.testing.assert_allclose(prepared.scaler.mean, healthy.mean(axis=0))
@@ -72,15 +72,15 @@ def test_the_scaler_is_fitted_on_what_is_normal(labelled_recording: Path) -> Non
 
 
 def test_one_scale_for_all(labelled_recording: Path) -> None:
-    """With a baseline, all features are in units of what is usual for them, and have one scale."""
+    """With a baseline, all features are in the same unit and have one scale."""
     prepared = prepare([labelled_recording], None, FitSettings())
     healthy = prepared.train.windows[~prepared.train.faulty]
     np.testing.assert_allclose(prepared.scaler.mean, healthy.mean(), atol=1e-9)
     np.testing.assert_allclose(prepared.scaler.scale, healthy.std())
 
 
-def test_windows_are_what_the_monitor_shows(labelled_recording: Path) -> None:
-    """Each group's windows, faulty ones among them, are shown in its normal by the monitor's own stage."""
+def test_windows_are_relative_to_the_monitors_baseline(labelled_recording: Path) -> None:
+    """Windows, Faulty ones too, are relative to the baseline that the monitor's own stage computes."""
     frame, settings = recordings.read(labelled_recording), FitSettings(test_share=0, validation_share=0.01)
     prepared = prepare([labelled_recording], None, settings.model_copy(update={"cleaning_scope": "off"}))
     group_values = frame.loc[frame["group"] == "line1/station2", FEATURE_NAMES].to_numpy()
@@ -96,7 +96,7 @@ def test_windows_are_what_the_monitor_shows(labelled_recording: Path) -> None:
 
 
 def test_only_the_training_part_is_cleaned(labelled_recording: Path) -> None:
-    """Outliers stay in what the model is judged by."""
+    """Outliers stay in the validation and test parts."""
     cleaned = prepare([labelled_recording], None, FitSettings(cleaning_factor=0.5))
     uncleaned = prepare([labelled_recording], None, FitSettings(cleaning_scope="off"))
     assert cleaned.cleaning.removed > 0
@@ -106,7 +106,7 @@ def test_only_the_training_part_is_cleaned(labelled_recording: Path) -> None:
 
 
 def test_windows_and_recordings_go_together(labelled_recording: Path, tmp_path: Path) -> None:
-    """Labelled windows alone, recordings alone or both are prepared the same way."""
+    """A file of windows, recordings, or both together can be prepared."""
     data = prepare([labelled_recording], None, FitSettings(test_share=0, cleaning_scope="off")).train
     table = pd.DataFrame(data.raw_windows.reshape(len(data), 12)).assign(Label=np.where(data.faulty, -1, 1))
     path = tmp_path / "windows.csv"
@@ -138,7 +138,7 @@ def _with_gaps(frame: pd.DataFrame) -> pd.DataFrame:
         (lambda frame: frame.assign(label=-1), "all windows to train on are Faulty"),
         (lambda frame: frame.assign(humidity_1=50.0), "humidity_1 has one value"),
         (lambda frame: frame.head(200), "89 windows to train on"),
-        (_with_missing_value, "column humidity_2, row 6: is no number"),
+        (_with_missing_value, "row 6: humidity_2 is empty; expected a number"),
         (_with_gaps, "group line1/station2: no 3 readings follow each other within 15 s"),
         (lambda frame: frame.head(1), "group line1/station1: no 3 readings follow each other"),
         (lambda frame: frame.iloc[::-1], "group line1/station1: no 3 readings follow each other"),
@@ -147,43 +147,45 @@ def _with_gaps(frame: pd.DataFrame) -> pd.DataFrame:
 def test_data_that_cannot_train_is_refused(
     change: Callable[[pd.DataFrame], pd.DataFrame], message: str, labelled_recording: Path, tmp_path: Path
 ) -> None:
-    """What can't train a model is refused with the file and the reason."""
+    """Data that can't train a model are refused with the file and the reason."""
     path = tmp_path / "changed.csv"
     recordings.write(change(recordings.read(labelled_recording)), path)
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InvalidInputError) as error:
         prepare([path], None, FitSettings())
     assert str(path) in str(error.value)
     assert message in str(error.value)
 
 
 def test_no_input_is_refused() -> None:
-    """Without a file there is nothing to train on."""
-    with pytest.raises(InputError, match="expected --recording, --windows or --healthy"):
+    """Without recordings and windows there is nothing to train on."""
+    with pytest.raises(InvalidInputError, match="expected --recording, --windows or --healthy"):
         prepare([], None, FitSettings())
 
 
 def test_windows_file_needs_baseline_none(labelled_recording: Path) -> None:
-    """Windows of their own are refused where a baseline is to be learnt of what came before them."""
-    with pytest.raises(InputError, match=r"windows\.csv: windows without .* or --baseline none"):
+    """A file of windows is refused with baseline `group`: it lacks the readings to learn it from."""
+    with pytest.raises(
+        InvalidInputError, match=r"windows\.csv: a file of windows lacks .* or --baseline none"
+    ):
         prepare([labelled_recording], Path("windows.csv"), FitSettings())
 
 
-def test_cleaning_that_takes_all_is_told(labelled_recording: Path) -> None:
-    """Where the cleaning is why too little is left, it is named."""
-    with pytest.raises(InputError, match=r"were removed as outliers\), expected at least 300"):
+def test_cleaning_that_removes_too_much_is_named(labelled_recording: Path) -> None:
+    """If too few windows are left after cleaning, the error says how many it removed."""
+    with pytest.raises(InvalidInputError, match=r"were removed as outliers\), expected at least 300"):
         prepare([labelled_recording], None, FitSettings(cleaning_factor=1e-6, cleaning_scope="all"))
 
 
 def test_a_validation_part_is_needed(labelled_recording: Path, tmp_path: Path) -> None:
-    """A share so small that no window is in it is refused."""
-    path = tmp_path / "odd.csv"  # with an even number of windows, one stands in the middle of a block
+    """A validation share so small that it has no window is refused."""
+    path = tmp_path / "odd.csv"  # an even number of windows would have one in the middle of a block
     recordings.write(recordings.read(labelled_recording)[2:], path)
-    with pytest.raises(InputError, match="no windows are left for the validation"):
+    with pytest.raises(InvalidInputError, match="no windows are left for the validation"):
         prepare([path], None, FitSettings(validation_share=1e-9, test_share=0, baseline="none"))
 
 
 def test_steady_readings_of_another_period(tmp_path: Path) -> None:
-    """The sample period is the recording's own, whatever the setting for windows says."""
+    """The sample period is that of the recording, whatever the setting for `--windows` is."""
     frame = simulate(Plant(1, 0, DEFAULT_START), from_hour=0, hours=1)
     frame["ts"] = frame["ts"].iloc[0] + 60.0 * np.arange(len(frame))
     path = tmp_path / "slow.csv"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data import recordings
 
 HEADER = "ts,group,temperature_1,humidity_1,temperature_2,humidity_2,label\n"
@@ -16,8 +16,8 @@ def _write_csv(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_what_is_written_is_read_back(plant: pd.DataFrame, tmp_path: Path, suffix: str) -> None:
-    """A recording survives a file bit for bit, further columns included."""
+def test_a_written_recording_is_read_back(plant: pd.DataFrame, tmp_path: Path, suffix: str) -> None:
+    """A recording that is written and read is the same to the bit, further columns included."""
     path = tmp_path / f"recording{suffix}"
     frame = plant.assign(temperature_1=plant["temperature_1"] / 3, kind="")
     recordings.write(frame, path)
@@ -25,7 +25,7 @@ def test_what_is_written_is_read_back(plant: pd.DataFrame, tmp_path: Path, suffi
 
 
 def test_a_failed_write_leaves_nothing(plant: pd.DataFrame, tmp_path: Path) -> None:
-    """A recording that can't be written whole leaves the old one, and no draft beside it."""
+    """A recording that can't be written leaves the old file as it was, and no draft."""
     path = _write_csv(tmp_path, "old").rename(tmp_path / "recording.parquet")
     with pytest.raises(Exception, match="kind"):
         recordings.write(plant.assign(kind=[1, *["a"] * (len(plant) - 1)]), path)
@@ -41,8 +41,25 @@ def test_times_may_be_iso_8601(tmp_path: Path) -> None:
     assert recordings.read(path)["ts"].tolist() == [5.0, 10.5]
 
 
+def test_times_may_be_milliseconds(tmp_path: Path) -> None:
+    """A time above 1e11 is milliseconds, as in a payload and in `backtest`."""
+    path = _write_csv(tmp_path, HEADER + "1278763200250,g,1,2,3,4,1\n")
+    assert recordings.read(path)["ts"].tolist() == [1278763200.25]
+
+
+def test_further_columns_are_kept(tmp_path: Path) -> None:
+    """A further column is numbers if all its cells are, else text as it is in the file."""
+    path = _write_csv(
+        tmp_path, HEADER.replace("\n", ",event,kind,note\n") + "1,g,1,2,3,4,1,0,,7\n2,g,1,2,3,4,1,1,,x\n"
+    )
+    frame = recordings.read(path)
+    assert frame["event"].tolist() == [0, 1]
+    assert frame["kind"].tolist() == ["", ""]
+    assert frame["note"].tolist() == ["7", "x"]
+
+
 def test_an_empty_cell_is_no_error(tmp_path: Path) -> None:
-    """A missing number makes its reading incomplete, and that alone; a group may be called NA."""
+    """A missing number makes its own reading incomplete, and no other; a group may be called NA."""
     frame = recordings.read(_write_csv(tmp_path, HEADER + "1,NA,1,,3,4,1\n2,NA,1,2,3,4,1\n"))
     assert recordings.complete_mask(frame).tolist() == [False, True]
     assert frame["group"].tolist() == ["NA", "NA"]
@@ -51,18 +68,23 @@ def test_an_empty_cell_is_no_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("2,g,1,wet,3,4,1", "column humidity_1, row 2: 'wet' is not a number"),
-        ("2,g,1,2,3,4,0", "column label, row 2: '0' is neither 1 (Normal) nor -1 (Faulty)"),
-        ("noon,g,1,2,3,4,1", "column ts, row 2: 'noon' is neither seconds"),
-        ("1278763200000,g,1,2,3,4,1", "column ts, row 2: '1278763200000' is too large for seconds"),
-        ("2,,1,2,3,4,1", "column group, row 2: '' is no group's name"),
-        ("2,g,1,2,3,4,1,9,9", "is not readable as CSV"),
+        ("2,g,1,wet,3,4,1", "row 2: humidity_1 is 'wet'; expected a number between"),
+        ("2,g,,2,3,4,0", "row 2: label is '0'; expected"),
+        ("2,g,1,2,3,4,0", "row 2: label is '0'; expected 1 (Normal) or -1 (Faulty)"),
+        (
+            "noon,g,1,2,3,4,1",
+            "row 2: ts is 'noon'; expected seconds or milliseconds since 1970, or an ISO 8601",
+        ),
+        ("-1,g,1,2,3,4,1", "row 2: ts is '-1'; expected seconds"),
+        ("2,g,1,inf,3,4,1", "row 2: humidity_1 is 'inf'; expected a number between"),
+        ("2,,1,2,3,4,1", "row 2: group is ''; expected the name of a group"),
+        ("2,g,1,2,3,4,1,9,9", "row 2 has 9 cells, expected 7"),
     ],
 )
 def test_a_wrong_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
     """An error says the file, the column, the row and the offending value."""
     path = _write_csv(tmp_path, f"{HEADER}1,g,1,2,3,4,1\n{row}\n")
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         recordings.read(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert message in str(caught.value)
@@ -70,9 +92,9 @@ def test_a_wrong_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("ts,group,temperature_1\n1,g,2\n", "has no column humidity_1"), (HEADER, "has no readings")],
+    [("ts,group,temperature_1\n1,g,2\n", "has no column 'humidity_1'"), (HEADER, "has no readings")],
 )
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, text: str, message: str) -> None:
-    """A missing column or an empty file is told as such."""
-    with pytest.raises(InputError, match=message):
+    """A file without a column that is needed, or without readings, is refused."""
+    with pytest.raises(InvalidInputError, match=message):
         recordings.read(_write_csv(tmp_path, text))

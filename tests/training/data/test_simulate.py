@@ -7,6 +7,7 @@ import pytest
 
 from training.cli.main import main
 from training.data import recordings
+from training.data.features import FEATURE_NAMES
 from training.data.plant_kinds import DEFAULT_KIND, PLANT_KINDS
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.faults.inject import inject
@@ -14,21 +15,21 @@ from training.faults.inject import inject
 PLANT = Plant(groups=2, seed=5, start=DEFAULT_START)
 
 
-def test_a_stretch_does_not_depend_on_where_it_is_cut() -> None:
-    """Two stretches that follow each other are what one long stretch is."""
+def test_readings_do_not_depend_on_the_interval() -> None:
+    """Two consecutive intervals have the same readings as one that covers both."""
     parts = [simulate(PLANT, 0, 0.5), simulate(PLANT, 0.5, 0.25)]
     whole = simulate(PLANT, 0, 0.75)
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole)
 
 
 def test_a_seed_is_a_plant() -> None:
-    """The same seed gives the same readings, another one others."""
+    """The same seed gives the same readings, another seed others."""
     assert simulate(PLANT, 0, 0.1).equals(simulate(PLANT, 0, 0.1))
     assert not simulate(PLANT, 0, 0.1).equals(simulate(Plant(2, 6, DEFAULT_START), 0, 0.1))
 
 
 def test_the_sensors_of_a_pair_agree() -> None:
-    """Side by side, two motes differ by far less than a fault, and damp air is cool air."""
+    """Two motes of a pair differ by far less than a fault, and humidity falls as temperature rises."""
     frame = simulate(PLANT, 0, 6)
     group_frame = frame[frame["group"] == "line1/station2"]
     assert np.abs(group_frame["temperature_1"] - group_frame["temperature_2"]).max() < 0.4
@@ -36,8 +37,8 @@ def test_the_sensors_of_a_pair_agree() -> None:
     assert np.corrcoef(group_frame["temperature_1"], group_frame["humidity_1"])[0, 1] < 0
 
 
-def test_the_form_is_a_recordings() -> None:
-    """Groups take turns every 5 s from the start on, all labelled Normal."""
+def test_the_frame_is_a_recording() -> None:
+    """Each group has a reading every 5 s from the start on, all labelled Normal."""
     frame = simulate(PLANT, 0, 0.1)
     assert frame["group"].tolist()[:3] == ["line1/station1", "line1/station2", "line1/station1"]
     assert frame["ts"].tolist()[:3] == [DEFAULT_START.timestamp() + offset_s for offset_s in (0, 0, 5)]
@@ -46,7 +47,7 @@ def test_the_form_is_a_recordings() -> None:
 
 
 def test_the_default_plant_stays_what_it_is() -> None:
-    """What `simulate` makes without `--kind` is, to the last digit, what it has always made."""
+    """The default plant is the same to the last digit as in the first version."""
     text = simulate(Plant(6, 0, DEFAULT_START), 0, 6).to_csv(index=False)
     assert (
         hashlib.sha256(text.encode()).hexdigest()
@@ -56,13 +57,13 @@ def test_the_default_plant_stays_what_it_is() -> None:
 
 @pytest.mark.parametrize("kind", PLANT_KINDS)
 def test_every_plant_kind_matches_its_spec(kind: str) -> None:
-    """A kind's readings come at its pace, with its digits, in its range, and two motes agree."""
+    """Sample period, decimals and range are those of the kind, and two motes of a pair agree."""
     climate, sensors = PLANT_KINDS[kind]
     plant = Plant(2, 3, DEFAULT_START, kind)
     frame = simulate(plant, 0, 8)
     group_frame = frame[frame["group"] == "line1/station1"]
     assert (group_frame["ts"].diff().dropna() == sensors.sample_period).all()
-    values = frame[recordings.FEATURE_NAMES].to_numpy()
+    values = frame[FEATURE_NAMES].to_numpy()
     np.testing.assert_array_equal(values, np.round(values, sensors.decimals))
     temperature = group_frame["temperature_1"]
     max_deviation = (
@@ -86,21 +87,23 @@ def test_every_plant_kind_matches_its_spec(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", PLANT_KINDS)
 def test_every_kind_can_have_faults(kind: str) -> None:
-    """Faults of all kinds show against every kind of plant."""
+    """Faults of all kinds can be injected into every kind of plant."""
     faulty_frame = inject(simulate(Plant(2, 3, DEFAULT_START, kind), 0, 8), 0.3, 0)
     assert len(set(faulty_frame["kind"])) == 1 + 6
 
 
 def test_humidity_follows_from_the_air() -> None:
-    """The humidity of a kind falls with a degree about as far as the air's saturation pressure rises."""
+    """Humidity falls per degree by about as much as the saturation pressure of water rises."""
     for climate, _ in PLANT_KINDS.values():
         temperature = np.mean(climate.temperature) + climate.batch_heating / 2
-        share = 17.62 * 243.12 / (243.12 + temperature) ** 2  # of the saturation pressure, a degree (Magnus)
+        share = (
+            17.62 * 243.12 / (243.12 + temperature) ** 2
+        )  # relative rise of the saturation pressure per degree (Magnus)
         assert climate.humidity_per_degree == pytest.approx(-np.mean(climate.humidity) * share, rel=0.2)
 
 
-def test_a_kind_can_be_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`simulate --kind` makes another plant than without, and one that doesn't exist is refused."""
+def test_the_kind_is_a_flag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`simulate --kind` changes the plant, and an unknown kind is refused."""
     for kind in (DEFAULT_KIND, "cold-room"):
         main(["simulate", "--kind", kind, "--hours", "0.5", "--out", str(tmp_path / f"{kind}.csv")])
     assert recordings.read(tmp_path / "mild.csv")["temperature_1"].min() > 15

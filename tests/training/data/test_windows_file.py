@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.config.errors import InputError
+from monitor.core.errors import InvalidInputError
 from training.data import dataset, windows_file
 
 
 def _table(rows: int) -> pd.DataFrame:
-    """Return windows that slide over readings 0, 1, 2, ... each of whose values tells reading and feature."""
+    """Return sliding windows over readings 0, 1, 2, ...; a value is reading + feature / 10."""
     reading = np.arange(rows)[:, None] + np.arange(3)  # (window, step)
     flat = (reading[:, :, None] + np.arange(4) / 10).reshape(rows, 12)
     table = pd.DataFrame(flat, columns=[f"V{number}" for number in range(12)])
@@ -19,7 +19,7 @@ def _table(rows: int) -> pd.DataFrame:
 
 @pytest.fixture
 def write_csv(tmp_path: Path) -> Callable[[pd.DataFrame], Path]:
-    """Return what writes a table as a file."""
+    """Return a function that writes a table as a file and returns its path."""
 
     def write(table: pd.DataFrame) -> Path:
         path = tmp_path / "windows.csv"
@@ -30,7 +30,7 @@ def write_csv(tmp_path: Path) -> Callable[[pd.DataFrame], Path]:
 
 
 def test_twelve_columns_are_three_readings(write_csv: Callable[[pd.DataFrame], Path]) -> None:
-    """The flat row is read oldest reading first, -1 is Faulty and 1 Normal, wherever Label stands."""
+    """A row is three readings, oldest first; label -1 is Faulty, 1 is Normal, and Label may be any column."""
     table = _table(20)
     data = windows_file.read(write_csv(table[["Label", *table.columns[:-1]]]), sample_period=5)
     assert data.windows[4].tolist() == [[4, 4.1, 4.2, 4.3], [5, 5.1, 5.2, 5.3], [6, 6.1, 6.2, 6.3]]
@@ -38,7 +38,7 @@ def test_twelve_columns_are_three_readings(write_csv: Callable[[pd.DataFrame], P
 
 
 def test_the_order_stands_for_time(write_csv: Callable[[pd.DataFrame], Path]) -> None:
-    """Rows are one reading apart, so that a split by time leaves no reading on both sides."""
+    """Rows are taken to be one reading apart, so that a split by time shares no reading."""
     data = windows_file.read(write_csv(_table(100)), sample_period=5)
     assert data.ts[2].tolist() == [10, 15, 20]
     first, second = dataset.split(data, 0.2)
@@ -58,13 +58,13 @@ def _set_cell(row: int, column: str, value: str | float | None) -> Callable[[pd.
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_set_cell(3, "Label", 0), "row 4, column Label: '0' is neither 1 (Normal) nor -1 (Faulty)"),
-        (_set_cell(3, "Label", "Faulty"), "row 4, column Label: 'Faulty' is not a finite number"),
-        (_set_cell(3, "Label", None), "row 4, column Label: '' is not a finite number"),
-        (_set_cell(7, "V11", "warm"), "row 8, column V11: 'warm' is not a finite number"),
-        (_set_cell(7, "V0", None), "row 8, column V0: '' is not a finite number"),
-        (_set_cell(0, "V5", "nan"), "row 1, column V5: 'nan' is not a finite number"),
-        (_set_cell(9, "V5", "inf"), "row 10, column V5: 'inf' is not a finite number"),
+        (_set_cell(3, "Label", 0), "row 4: Label is '0'; expected 1 (Normal) or -1 (Faulty)"),
+        (_set_cell(3, "Label", "Faulty"), "row 4: Label is 'Faulty'; expected 1 (Normal) or -1 (Faulty)"),
+        (_set_cell(3, "Label", None), "row 4: Label is ''; expected 1 (Normal) or -1 (Faulty)"),
+        (_set_cell(7, "V11", "warm"), "row 8: V11 is 'warm'; expected a number between"),
+        (_set_cell(7, "V0", None), "row 8: V0 is ''; expected a number between"),
+        (_set_cell(0, "V5", "nan"), "row 1: V5 is 'nan'; expected a number between"),
+        (_set_cell(9, "V5", "inf"), "row 10: V5 is 'inf'; expected a number between"),
         (lambda table: table.drop(columns="V5"), "has the columns V0, V1, V2, V3, V4, V6"),
         (lambda table: table.drop(columns="Label"), "expected Label and 12 of temperature_1"),
         (lambda table: table.assign(extra=1), "expected Label and 12"),
@@ -74,20 +74,20 @@ def _set_cell(row: int, column: str, value: str | float | None) -> Callable[[pd.
 def test_a_wrong_cell_is_named(
     change: Callable[[pd.DataFrame], pd.DataFrame], message: str, write_csv: Callable[[pd.DataFrame], Path]
 ) -> None:
-    """An unknown label, a missing column and what is no number are refused with row and column."""
+    """An unknown label, a missing column and a cell that is no number are refused with row and column."""
     path = write_csv(change(_table(20)))
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InvalidInputError) as error:
         windows_file.read(path, 5)
     assert str(error.value).startswith(f"{path}: ")
     assert message in str(error.value)
 
 
 def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
-    """No file, an empty one and a binary one are told by name."""
-    with pytest.raises(InputError, match=r"none\.csv: no such file"):
+    """A missing, an empty and a binary file are refused by name."""
+    with pytest.raises(InvalidInputError, match=r"none\.csv: can't be read: No such file"):
         windows_file.read(tmp_path / "none.csv", 5)
     for content in (b"", b"\xff\xfe\x00\x01"):
         path = tmp_path / "bad.csv"
         path.write_bytes(content)
-        with pytest.raises(InputError, match=r"bad\.csv: "):
+        with pytest.raises(InvalidInputError, match=r"bad\.csv: "):
             windows_file.read(path, 5)

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from monitor import bundle
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
-from training.config.errors import InputError
-from training.data import unseen
+from monitor.core.errors import InvalidInputError
+from training.data import held_out_windows
 from training.data.dataset import Dataset
 from training.data.prepare import prepare
-from training.evaluate import classifier_comparison, classifiers, comparison_table
+from training.evaluate import candidate_selection, classifier_comparison, classifiers, comparison_table
+from training.evaluate.candidate_selection import DataSplit
 from training.evaluate.classifiers import CANDIDATES_PER_CLASSIFIER, Candidate, ScoreFunction
-from training.evaluate.comparison_table import DataSplit
 from training.network.augmentation import JointShift
 
 JOINT_SHIFT = JointShift(2.0, np.ones(4))
@@ -32,7 +32,7 @@ def _data(values: list[float], faulty: list[bool]) -> Dataset:
 
 
 def _data_split() -> DataSplit:
-    """A plant where windows above 2 are Faulty, except in the test part, where those above 4 are."""
+    """Return windows of which those above 2 are Faulty, but in the test part only those above 4."""
     train = _data([0, 1, 2, 3, 4, 5], [False, False, False, True, True, True])
     test = _data([0, 1, 2, 3, 4, 5], [False, False, False, False, False, True])
     return DataSplit(train, train, test, Scaler.from_numbers([0] * 4, [1] * 4), 5.0)
@@ -46,17 +46,17 @@ def _threshold_candidate(limit: float) -> Candidate:
 
 
 def test_the_validation_part_chooses() -> None:
-    """Who would be best on the test part isn't taken for that: the test part has no say."""
-    settings, score = comparison_table.select_candidate(
+    """The candidate with the best F1 on the validation part is chosen, not the best on the test part."""
+    settings, score = candidate_selection.select_candidate(
         [_threshold_candidate(4), _threshold_candidate(2), _threshold_candidate(0)], _data_split()
     )
     assert settings == "above 2"
-    result = comparison_table.measure_on_test("x", settings, 3, score, _data_split())
+    result = candidate_selection.measure_on_test("x", settings, 3, score, _data_split())
     assert result.quality.false_alarms == 2
 
 
 def test_all_get_the_same_effort() -> None:
-    """Each classifier has the same number of candidates, and no two of them are the same."""
+    """Each classifier has the same number of candidates, all different."""
     candidates_by_name = classifiers.build_candidates(0, JOINT_SHIFT)
     estimators = {"random forest", "SVM (RBF)", "hist. gradient boosting", "MLP"}
     assert set(candidates_by_name) == estimators | {f"{name}, + moves" for name in estimators} | {
@@ -69,7 +69,7 @@ def test_all_get_the_same_effort() -> None:
 
 @pytest.mark.parametrize("name", list(classifiers.build_candidates(0, JOINT_SHIFT)))
 def test_each_classifier_finds_an_obvious_fault(name: str) -> None:
-    """A fault far outside is found by all of them, scored above 0.5 and within 0 to 1."""
+    """Each classifier scores a large fault above 0.5, and all scores are from 0 to 1."""
     rng = np.random.default_rng(0)
     faulty = np.arange(200) % 3 == 0
     scaled = (rng.normal(0, 1, (200, 3, 4)) + 20 * faulty[:, None, None]).astype(np.float32)
@@ -81,7 +81,7 @@ def test_each_classifier_finds_an_obvious_fault(name: str) -> None:
 
 
 def test_training_on_shifted_windows_generalises() -> None:
-    """What a plant does at another hour is known to who was trained on moved windows, and not to others."""
+    """A classifier trained on shifted copies recognises healthy readings of another hour."""
     rng = np.random.default_rng(0)
     scaled = rng.normal(0, 0.1, (400, 3, 4)).astype(np.float32)
     faulty = np.arange(400) % 2 == 0
@@ -96,7 +96,7 @@ def test_training_on_shifted_windows_generalises() -> None:
 
 
 def test_the_same_seed_gives_the_same_scores() -> None:
-    """What is random in a classifier follows the seed."""
+    """The seed determines all random numbers of a classifier."""
     rng = np.random.default_rng(0)
     scaled, faulty = rng.normal(size=(150, 3, 4)).astype(np.float32), rng.random(150) < 0.4
     scores = [
@@ -108,8 +108,8 @@ def test_the_same_seed_gives_the_same_scores() -> None:
 
 
 def test_the_table_names_all() -> None:
-    """A line each, with F1, MCC, recall of each kind, false alarms a day and time for a million windows."""
-    result = comparison_table.measure_on_test(
+    """Each row has F1, MCC, recall of each kind, false alarms per day and seconds per million windows."""
+    result = candidate_selection.measure_on_test(
         "range check", "", 4, _threshold_candidate(2).train(np.empty(0), np.empty(0)), _data_split()
     )
     header, _, line = str(comparison_table.ComparisonTable("time", (result,))).splitlines()
@@ -121,9 +121,9 @@ def test_the_table_names_all() -> None:
 
 @pytest.fixture
 def trained_networks(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Put a plain rule in place of each network that would be trained, and leave the slow ones out.
+    """Replace the training of networks by a fixed rule, and leave out the slow classifiers.
 
-    Returns the kind of network and the split of each that was asked for.
+    Returns the kind of network and the split of each training that was requested.
     """
     trained = []
 
@@ -154,9 +154,9 @@ class _CountingProgress:
 def test_both_splits_same_windows(
     bundle_folder: Path, labelled_recording: Path, trained_networks: list[tuple[str, str]]
 ) -> None:
-    """By time the bundle itself competes, at random its network is trained anew; all judge one test part."""
+    """By time, the bundle itself is measured; at random, its network is trained again."""
     loaded_bundle = bundle.load(bundle_folder)
-    settings = unseen.training_settings(loaded_bundle)
+    settings = held_out_windows.training_settings(loaded_bundle)
     progress = _CountingProgress()
     tables = classifier_comparison.compare([labelled_recording], loaded_bundle, settings, progress)
     assert [table.split for table in tables] == ["time", "random"]
@@ -184,12 +184,12 @@ def test_both_splits_same_windows(
 def test_another_recording_is_no_comparison(
     bundle_folder: Path, labelled_recording: Path, tmp_path: Path
 ) -> None:
-    """The others must learn from what the bundle learnt from; anything else is refused."""
+    """Recordings other than those of the bundle's training are refused."""
     lines = labelled_recording.read_text().splitlines(keepends=True)
     other = tmp_path / labelled_recording.name
     other.write_text("".join(lines[: len(lines) - 100]))
     loaded_bundle = bundle.load(bundle_folder)
-    with pytest.raises(InputError, match=f"isn't that of bundle {loaded_bundle.manifest.id}"):
+    with pytest.raises(InvalidInputError, match=f"isn't that of bundle {loaded_bundle.manifest.id}"):
         classifier_comparison.compare(
-            [other], loaded_bundle, unseen.training_settings(loaded_bundle), _CountingProgress()
+            [other], loaded_bundle, held_out_windows.training_settings(loaded_bundle), _CountingProgress()
         )

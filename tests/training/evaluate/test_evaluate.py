@@ -12,10 +12,11 @@ from monitor.bundle.model_input import DeviationTransform
 from training.cli.main import main
 from training.data import recordings
 from training.data.dataset import Dataset
+from training.data.held_out_windows import training_settings
 from training.data.prepare import prepare
-from training.data.unseen import training_settings
 from training.evaluate import curves
-from training.evaluate.quality import Evaluation, evaluate, format_report, measure
+from training.evaluate.quality import Evaluation, evaluate, format_report
+from training.evaluate.window_metrics import measure
 
 HEALTHY_WINDOW = "20,55,20,55," * 2 + "20,55,20,55"
 
@@ -32,7 +33,7 @@ def _data(faulty: list[bool], kinds: list[str] | None = None) -> Dataset:
 
 
 def test_counts_and_shares() -> None:
-    """Found, missed and false alarms are counted, and recall of a kind by the last reading."""
+    """Found, missed and false alarms are counted; recall by kind counts windows by their last reading."""
     data = _data([True, True, True, False, False], ["spike", "spike", "", "", ""])
     quality = measure(data, np.array([True, False, True, True, False]))
     assert (quality.found, quality.missed, quality.false_alarms, quality.passed) == (2, 1, 1, 1)
@@ -43,13 +44,13 @@ def test_counts_and_shares() -> None:
 
 
 def test_a_share_of_nothing_is_none() -> None:
-    """Without a Faulty window there is no recall, rather than a perfect or a hopeless one."""
+    """Without a Faulty window, recall, precision, F1 and MCC are None, neither 1 nor 0."""
     quality = measure(_data([False]), np.array([False]))
     assert (quality.recall, quality.precision, quality.f1, quality.mcc) == (None, None, None, None)
 
 
 def test_mcc_sees_what_accuracy_does_not() -> None:
-    """Calling all Normal where faults are rare is worth nothing; otherwise MCC is scikit-learn's."""
+    """MCC is None where all windows are called Normal, 1 for perfect predictions, else as by scikit-learn."""
     truth = np.arange(1000) % 20 == 0
     data = _data(truth.tolist())
     assert measure(data, np.zeros(1000, dtype=bool)).mcc is None
@@ -59,7 +60,7 @@ def test_mcc_sees_what_accuracy_does_not() -> None:
 
 
 def test_the_report_has_both_classes() -> None:
-    """Precision, recall and F1 of Normal are counted as if Normal were looked for."""
+    """The row of Normal has precision and recall with Normal as the class to find."""
     normal, faulty = measure(
         _data([True, True, False, False, False]), np.array([1, 0, 1, 0, 0]) > 0
     ).class_reports()
@@ -67,11 +68,11 @@ def test_the_report_has_both_classes() -> None:
     assert (faulty.precision, faulty.recall, faulty.windows) == (1 / 2, 1 / 2, 2)
 
 
-def test_areas_of_a_perfect_and_a_blind_score() -> None:
-    """A score that tells all apart has areas of 1; one that tells nothing, 0.5 and the share of faults."""
+def test_areas_of_a_perfect_and_a_constant_score() -> None:
+    """A perfect score has areas of 1; a constant score has 0.5 and the share of faults."""
     truth = np.arange(100) % 4 == 0
-    perfect, blind = truth.astype(float), np.full(100, 0.5)
-    for scores, areas in ((perfect, (1, 1)), (blind, (0.5, 0.25))):
+    perfect, constant = truth.astype(float), np.full(100, 0.5)
+    for scores, areas in ((perfect, (1, 1)), (constant, (0.5, 0.25))):
         roc, precision_recall = curves.roc(truth, scores), curves.precision_recall(truth, scores)
         assert roc is not None
         assert precision_recall is not None
@@ -79,7 +80,7 @@ def test_areas_of_a_perfect_and_a_blind_score() -> None:
 
 
 def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
-    """However many windows there are, a curve has at most some hundred points, from 0 to 1."""
+    """A curve of 20,000 windows has about 200 points, and both ends, 0 and 1, are among them."""
     rng = np.random.default_rng(0)
     truth = rng.random(20_000) < 0.3
     curve = curves.roc(truth, rng.random(20_000) + 0.3 * truth)
@@ -90,14 +91,14 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
 
 
 def test_one_class_has_no_curve() -> None:
-    """Where nothing is Faulty there is no curve, and no warning either."""
+    """Where no window is Faulty, the curves are None, without a warning."""
     truth = np.zeros(5, dtype=bool)
     assert curves.roc(truth, np.zeros(5)) is None
     assert curves.precision_recall(truth, np.zeros(5)) is None
 
 
 def test_calibration_compares_score_and_share() -> None:
-    """Scores of 0.75 that are right half the time are off by 0.25; the highest score has its bin, too."""
+    """Scores of 0.75 that are right half the time have an error of 0.25; the score 1 is in the last bin."""
     truth = np.array([True, False, True, False, True, True])
     calibration = curves.calibration(truth, np.array([0.75, 0.75, 0.75, 0.75, 1.0, 1.0]))
     assert calibration.observed[7] == 0.5
@@ -113,7 +114,7 @@ def _evaluation() -> Evaluation:
 
 
 def test_all_numbers_can_go_to_json() -> None:
-    """Also what an empty bin or a missing delay doesn't have is plain JSON."""
+    """Missing values, as of an empty bin, become null in JSON."""
     document = json.loads(json.dumps(_evaluation().as_dict(), allow_nan=False))
     assert document["windows"]["f1"] == 1
     assert document["incidents"]["false_alarms_a_day_and_group"] == 0
@@ -172,8 +173,8 @@ def test_a_new_recording_is_measured_whole(
 @pytest.mark.parametrize(
     ("faulty", "message"), [(False, "All windows are Normal"), (True, "All windows are Faulty")]
 )
-def test_one_class_alone_is_told(faulty: bool, message: str) -> None:  # noqa: FBT001, a parameter
-    """Where there is nothing to find, or nothing else, a sentence says what the figures don't tell."""
+def test_one_class_alone_is_noted(faulty: bool, message: str) -> None:  # noqa: FBT001, a parameter
+    """Where all windows are of one class, a sentence says what the figures do not show."""
     output = format_report(evaluate(_data([faulty] * 9), np.full(9, 0.1), 0.5, 5.0))
     assert output.startswith(message)
     assert "None" not in output
@@ -220,7 +221,7 @@ def test_the_threshold_is_the_bundles(
 
 
 def _relative_to_training_baseline(loaded_bundle: bundle.Bundle, window: np.ndarray) -> np.ndarray:
-    """Show a window in the normal that groups had in training."""
+    """Return a window relative to the baseline of the training."""
     return DeviationTransform(loaded_bundle.manifest.feature_names).transform(
         window, np.array([loaded_bundle.manifest.data["normal"]])
     )
@@ -242,13 +243,13 @@ def _set_threshold(folder: Path, threshold: float) -> None:
         (["--window", "1,2"], "--window: 2 values, expected 12: 3 readings of temperature_1"),
         (["--window", "1,x"], "--window: must be numbers with commas between them, not '1,x'"),
         (["--window", HEALTHY_WINDOW, "--against"], "--against and --out go with --recording"),
-        (["--recording", "none.csv"], "none.csv: no such file"),
+        (["--recording", "none.csv"], "none.csv: can't be read: No such file"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_2(
     bundle_folder: Path, extra_arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What can't be judged is told on one line: what, where, what was expected."""
+    """Wrong usage ends with exit code 2 and one line: what is wrong, where, what was expected."""
     with pytest.raises(SystemExit) as exit_info:
         main(["evaluate", "--bundle", str(bundle_folder), *extra_arguments])
     assert exit_info.value.code == 2
@@ -257,7 +258,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
 
 
 def test_no_bundle_is_exit_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder that is no bundle is refused with the reason."""
+    """A folder that is not a bundle is refused with the reason."""
     with pytest.raises(SystemExit) as exit_info:
         main(["evaluate", "--bundle", str(tmp_path), "--window", HEALTHY_WINDOW])
     assert exit_info.value.code == 2

@@ -17,7 +17,7 @@ READINGS = 400
 
 
 def _recording(path: Path) -> Path:
-    """Write a course that both temperatures follow; every 20th reading, the second is 10 degC away."""
+    """Write readings whose two temperatures are equal; in every 20th, the second is 10 degC higher."""
     temperature = 20 + 15 * np.sin(np.arange(READINGS) / 20)
     faulty = np.arange(READINGS) % 20 == 10
     frame = pd.DataFrame(
@@ -36,7 +36,7 @@ def _recording(path: Path) -> Path:
 
 
 def _windows() -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return windows of such a course, each with a temperature of its own at each step."""
+    """Return windows with a random temperature at each step; in Faulty ones, the sensors differ at step 1."""
     rng = np.random.default_rng(0)
     windows = rng.uniform(0, 40, size=(READINGS, STEPS, 4))  # (window, step, feature)
     faulty = np.arange(READINGS) % 4 == 0
@@ -53,8 +53,8 @@ def _importance(folder: Path, **changes: int) -> Importance:
     )
 
 
-def test_only_what_the_model_looks_at_is_important(toy_bundle: Path) -> None:
-    """The toy looks at the two temperatures of each step, and not at humidity."""
+def test_only_what_the_model_uses_is_important(toy_bundle: Path) -> None:
+    """The toy model uses the two temperatures of each step, and no humidity."""
     result = _importance(toy_bundle)
     assert result.f1 == 1
     assert result.mean.shape == result.spread.shape == (STEPS, 4)
@@ -65,7 +65,7 @@ def test_only_what_the_model_looks_at_is_important(toy_bundle: Path) -> None:
 
 
 def test_a_whole_step_is_shuffled_in_one_piece(toy_bundle: Path) -> None:
-    """Temperatures that agree do so wherever their step goes: only the step with the faults matters."""
+    """Shuffling a whole step keeps its temperatures equal, so only the step with the faults matters."""
     result = _importance(toy_bundle)
     assert result.step_mean[1] > 0.3
     assert (result.step_mean[[0, 2]] == 0).all()
@@ -80,7 +80,7 @@ def test_the_seed_decides(toy_bundle: Path) -> None:
 
 
 def test_the_spread_is_over_the_repeats(toy_bundle: Path) -> None:
-    """One shuffle has no spread; several have one, and where nothing matters it is 0."""
+    """The spread of one shuffle is 0; of several it is above 0, except for unused features."""
     assert (_importance(toy_bundle, repeats=1).spread == 0).all()
     several = _importance(toy_bundle, repeats=4)
     assert (several.spread[:, [0, 2]] > 0).all()
@@ -88,14 +88,14 @@ def test_the_spread_is_over_the_repeats(toy_bundle: Path) -> None:
 
 
 def test_a_part_of_the_windows_can_be_enough(toy_bundle: Path) -> None:
-    """With a limit so many windows are judged, drawn from all over them."""
-    result = _importance(toy_bundle, at_most=100)
+    """With `max_windows`, that many windows are judged, drawn at random from all."""
+    result = _importance(toy_bundle, max_windows=100)
     assert result.windows == 100
     assert 10 < result.faulty < 40
 
 
 def test_the_windows_stay_as_they_were(toy_bundle: Path) -> None:
-    """Shuffling leaves the caller's windows alone."""
+    """Shuffling does not change the caller's windows."""
     loaded_bundle = bundle.load(toy_bundle)
     windows, faulty = _windows()
     before = windows.copy()
@@ -106,7 +106,7 @@ def test_the_windows_stay_as_they_were(toy_bundle: Path) -> None:
 def test_explain_writes_what_it_says(
     toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The command judges with model.onnx alone, and names steps and features in JSON, picture and table."""
+    """The command needs model.onnx only, and names steps and features in JSON, picture and table."""
     assert not (toy_bundle / "model.keras").exists()
     recording, out = _recording(tmp_path / "r.csv"), tmp_path / "out"
     arguments = ["--bundle", str(toy_bundle), "--recording", str(recording), "--out", str(out)]
@@ -136,7 +136,7 @@ def test_explain_writes_what_it_says(
 def test_importance_without_a_found_fault_is_refused(
     toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], change_frame: object, message: str
 ) -> None:
-    """Without a fault that the model finds there is no importance: exit 2, one line that names the file."""
+    """Where the model finds no fault, `explain` ends with exit code 2 and one line that names the file."""
     path = _recording(tmp_path / "r.csv")
     recordings.write(change_frame(recordings.read(path)), path)  # type: ignore[operator]
     with pytest.raises(SystemExit) as exit_info:

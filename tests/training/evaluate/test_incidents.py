@@ -5,14 +5,14 @@ from numpy.typing import NDArray
 
 from training.data import dataset
 from training.data.dataset import Dataset
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 from training.evaluate.incidents import IncidentMetrics, measure
 
 SAMPLE_PERIOD = 5.0
 
 
 def _data(*groups: list[str], kinds: bool = True) -> Dataset:
-    """Windows of groups whose readings have these kinds of fault, "" for a healthy one."""
+    """Return windows of groups whose readings have these kinds of fault, "" for a healthy reading."""
     frames = []
     for number, reading_kinds in enumerate(groups):
         count = len(reading_kinds)
@@ -25,7 +25,7 @@ def _data(*groups: list[str], kinds: bool = True) -> Dataset:
 
 
 def _called_faulty(data: Dataset, *readings: int) -> NDArray[np.bool_]:
-    """Call those windows Faulty whose last reading has one of these places in its group."""
+    """Call those windows Faulty whose last reading has one of these positions in its group."""
     return np.isin(data.ts[:, -1], [1000 + SAMPLE_PERIOD * position for position in readings])
 
 
@@ -47,7 +47,7 @@ def test_delay_counts_readings(
     expected_found: bool,  # noqa: FBT001, a parameter of the test
     expected_delay: int | None,
 ) -> None:
-    """A fault is found by any window that holds one of its readings; the delay counts from its first."""
+    """A fault is found by any window with one of its readings; the delay counts from its first reading."""
     data = _data(FAULT_KINDS_BY_READING)
     metrics = measure(data, _called_faulty(data, *called), SAMPLE_PERIOD)
     assert _single_episode(metrics) == (expected_found, expected_delay)
@@ -55,15 +55,15 @@ def test_delay_counts_readings(
 
 
 def test_an_alert_after_the_fault_does_not_find_it() -> None:
-    """Once no window holds a faulty reading, an alert is false and the fault is missed."""
+    """An alert on a window without a faulty reading is false, and the fault before it is missed."""
     data = _data(FAULT_KINDS_BY_READING)
     metrics = measure(data, _called_faulty(data, 11), SAMPLE_PERIOD)
     assert _single_episode(metrics) == (False, None)
     assert (metrics.alerts, metrics.false_alarms) == (1, 1)
 
 
-def test_an_alert_from_before_is_no_quick_find() -> None:
-    """A fault that begins while a false alarm is open has no alert of its own, and the alarm stays false."""
+def test_an_earlier_alert_gives_no_delay() -> None:
+    """A fault that begins during a false alarm is found without a delay, and the alarm stays false."""
     data = _data(FAULT_KINDS_BY_READING)
     metrics = measure(data, _called_faulty(data, 4, 5, 6), SAMPLE_PERIOD)
     assert _single_episode(metrics) == (True, None)
@@ -71,14 +71,14 @@ def test_an_alert_from_before_is_no_quick_find() -> None:
 
 
 def test_incidents_end_as_the_monitors_do() -> None:
-    """Two Normal windows leave an incident open, three close it."""
+    """Two Normal windows leave an incident open, three close it, as in the monitor."""
     data = _data([""] * 20)
     assert measure(data, _called_faulty(data, 5, 8), SAMPLE_PERIOD).alerts == 1
     assert measure(data, _called_faulty(data, 5, 9), SAMPLE_PERIOD).alerts == 2
 
 
 def test_calling_all_faulty_has_no_alert_of_its_own() -> None:
-    """A model that calls all Faulty finds every fault, but with no alert of its own and never at rest."""
+    """A model that calls all windows Faulty finds every fault in one false alarm that never ends."""
     data = _data(FAULT_KINDS_BY_READING)
     metrics = measure(data, np.ones(len(data), dtype=bool), SAMPLE_PERIOD)
     assert _single_episode(metrics) == (True, None)
@@ -87,7 +87,7 @@ def test_calling_all_faulty_has_no_alert_of_its_own() -> None:
 
 
 def test_false_alarms_are_counted_by_the_day_and_group() -> None:
-    """One in a fortieth of a day, over two groups of half that each, is 40 a day and group."""
+    """One false alarm in 1/40 day, summed over two groups, is 40 per day and group."""
     data = _data([""] * 218, [""] * 218)
     called_faulty = _called_faulty(data, 50) & (data.series_ids == 1)
     metrics = measure(data, called_faulty, SAMPLE_PERIOD)
@@ -96,7 +96,7 @@ def test_false_alarms_are_counted_by_the_day_and_group() -> None:
 
 
 def test_groups_do_not_mix() -> None:
-    """An alert of one group neither finds nor delays another's fault."""
+    """An alert of one group does not find the fault of another."""
     data = _data(FAULT_KINDS_BY_READING, [""] * len(FAULT_KINDS_BY_READING))
     called_faulty = _called_faulty(data, 5, 6, 7) & (data.series_ids == 1)
     metrics = measure(data, called_faulty, SAMPLE_PERIOD)
@@ -105,7 +105,7 @@ def test_groups_do_not_mix() -> None:
 
 
 def test_the_order_of_windows_does_not_matter() -> None:
-    """Windows are taken by group and time, however they come."""
+    """Shuffled windows give the same result as sorted ones."""
     data = _data(FAULT_KINDS_BY_READING, FAULT_KINDS_BY_READING[::-1])
     called = _called_faulty(data, 6, 12)
     order = np.random.default_rng(0).permutation(len(data))
@@ -114,7 +114,7 @@ def test_the_order_of_windows_does_not_matter() -> None:
 
 
 def test_kinds_are_counted_apart() -> None:
-    """Each fault has its kind, also where one follows another after a single healthy reading."""
+    """Each fault counts for its own kind, also where another fault came one reading before."""
     data = _data(["", "", "", "spike", "", "loss", "loss", "", "", "", ""])
     metrics = measure(data, _called_faulty(data, 6, 7), SAMPLE_PERIOD)
     assert metrics.found_by_kind() == {"loss": (1, 1), "spike": (0, 1)}
@@ -122,7 +122,7 @@ def test_kinds_are_counted_apart() -> None:
 
 
 def test_a_recording_without_kinds() -> None:
-    """Where only labels are known, a run of Faulty windows is a fault."""
+    """In a recording with labels only, a run of Faulty windows is a fault."""
     data = _data(FAULT_KINDS_BY_READING, kinds=False)
     metrics = measure(data, _called_faulty(data, 6), SAMPLE_PERIOD)
     assert _single_episode(metrics) == (True, 1)
@@ -131,7 +131,7 @@ def test_a_recording_without_kinds() -> None:
 
 
 def test_delay_quantiles_are_delays_that_occurred() -> None:
-    """Median and 95 % are delays that occurred; without any there is none."""
+    """Median and 95 % are delays that occurred, not interpolated; without any delay they are None."""
     data = _data(FAULT_KINDS_BY_READING, FAULT_KINDS_BY_READING, FAULT_KINDS_BY_READING)
     called_by_group = [
         _called_faulty(data, position) & (data.series_ids == group)

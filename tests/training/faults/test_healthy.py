@@ -6,26 +6,26 @@ import pandas as pd
 import pytest
 
 from monitor import bundle
+from monitor.core.errors import InvalidInputError
 from tests.support.toy_bundle import FAULTY, HEALTHY
 from training.cli.main import main
-from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import recordings
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import prepare
-from training.data.recordings import FEATURE_NAMES
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.evaluate import bundle_comparison
 from training.evaluate.bundle_comparison import BundleMetrics
 from training.faults import healthy_recordings
+from training.faults.fault_kinds import FAULT_KINDS
 from training.faults.healthy_recordings import HealthyRecordings
-from training.faults.kinds import FAULT_KINDS
 
 SMALL_NETWORK_FLAGS = ("--units", "8,6,4", "--epochs", "1", "--batch-size", "256")
 
 
 @pytest.fixture(scope="module")
 def healthy_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return half an hour of two groups without labels; a sensor of the second is off for a while."""
+    """Return half an hour of two groups without labels; a sensor of the second is wrong for a while."""
     frame = simulate(Plant(2, 7, DEFAULT_START, "cold-room"), 0, 0.5).drop(columns="label")
     minutes = (frame["ts"] - frame["ts"].min()) / 60
     is_off = (frame["group"] == "line1/station2") & minutes.between(3, 9)
@@ -41,7 +41,7 @@ def _fit(*arguments: str) -> None:
 def test_an_unlabelled_recording_makes_a_bundle(
     healthy_recording: Path, bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It trains on it with faults injected, measures on what it held back, and says what it is worth."""
+    """`fit --healthy` injects faults, trains, measures on the held-back part and prints warnings."""
     new_folder = tmp_path / "bundle"
     _fit(
         "--healthy",
@@ -61,7 +61,7 @@ def test_an_unlabelled_recording_makes_a_bundle(
     assert f"{bundle_folder}: F1 " in output
     assert f"BEAT {bundle_folder}" in output or f"beats {bundle_folder}" in output
     for note in ("It is 0.5 h of a day's 24", "It may hold faults already: 1 stretches"):
-        assert output.count(note) == 2  # before the training and after it
+        assert output.count(note) == 2  # before training and after it
     assert "line1/station2  2026-06-01 06:03:00  2026-06-01 06:09:00  humidity_2  73  above" in output
     report = (new_folder / "report" / "report.html").read_text()
     assert "above humidity_1 by" in report.partition('<section id="recording">')[2].partition("</section>")[0]
@@ -69,7 +69,7 @@ def test_an_unlabelled_recording_makes_a_bundle(
 
 
 def test_the_copies_are_what_inject_makes(healthy_recording: Path, tmp_path: Path) -> None:
-    """Each copy has faults of all kinds, and is `inject`'s with the same seed, to the last digit."""
+    """Each copy is what `inject` writes for all kinds with the same seed, to the last digit."""
     with healthy_recordings.inject_copies([healthy_recording]) as healthy:
         assert healthy.copies_per_recording == 10
         arguments = [
@@ -90,7 +90,7 @@ def test_the_copies_are_what_inject_makes(healthy_recording: Path, tmp_path: Pat
 
 
 def test_a_long_recording_is_not_copied(tmp_path: Path) -> None:
-    """Where there are readings enough, each counts once."""
+    """A recording with enough readings is copied only once."""
     path = tmp_path / "long.csv"
     recordings.write(simulate(Plant(6, 0, DEFAULT_START), 0, 3), path)
     with healthy_recordings.inject_copies([path]) as healthy:
@@ -98,8 +98,8 @@ def test_a_long_recording_is_not_copied(tmp_path: Path) -> None:
         assert healthy.notes() == ["It is 3 h of a day's 24: what the plant does at other hours isn't known."]
 
 
-def test_a_short_recording_is_told(tmp_path: Path) -> None:
-    """It says how much there is and how much is wanted, and what was left out."""
+def test_a_short_recording_has_warnings(tmp_path: Path) -> None:
+    """The warnings name the number of readings, the number that is needed, and how many were left out."""
     frame = simulate(Plant(2, 0, DEFAULT_START), 0, 0.2)
     frame.loc[7, "humidity_2"] = np.nan
     path = tmp_path / "short.csv"
@@ -107,18 +107,20 @@ def test_a_short_recording_is_told(tmp_path: Path) -> None:
     with healthy_recordings.inject_copies([path]) as healthy:
         first, *_, last = healthy.notes()
     assert first == (
-        "The recording is too short: group line1/station2 has 143 readings, wanted are at least 360 of each "
-        "(0.5 h at 5 s)."
+        "The recording is too short: group line1/station2 has 143 readings, expected at least 360 of each "
+        "group (0.5 h at 5 s)."
     )
     assert last == "1 readings without a value in each feature were left out."
     recordings.write(frame.head(100), path)
-    with pytest.raises(InputError, match=r"short.csv: group line1/station1: 50 readings, expected at least"):
+    with pytest.raises(
+        InvalidInputError, match=r"short.csv: group line1/station1: 50 readings, expected at least"
+    ):
         healthy_recordings.inject_copies([path]).__enter__()
 
 
-def test_what_is_labelled_faulty_is_not_at_rest(labelled_recording: Path) -> None:
-    """A recording with faults that are known is refused."""
-    with pytest.raises(InputError, match="expected healthy readings only"):
+def test_a_recording_with_faulty_labels_is_refused(labelled_recording: Path) -> None:
+    """A recording with known faults is no recording of a plant at rest, and is refused."""
+    with pytest.raises(InvalidInputError, match="expected healthy readings only"):
         healthy_recordings.inject_copies([labelled_recording]).__enter__()
 
 
@@ -138,7 +140,7 @@ def test_wrong_use_is_exit_2(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What doesn't go together, and a bundle to beat that isn't one, end with one line and no bundle."""
+    """Contradicting flags and a reference that is no bundle end with one line, exit code 2, no bundle."""
     with pytest.raises(SystemExit) as exit_info:
         _fit("--healthy", str(healthy_recording), "--bundle", str(tmp_path / "bundle"), *extra_arguments)
     assert exit_info.value.code == 2
@@ -147,8 +149,8 @@ def test_wrong_use_is_exit_2(
     assert not (tmp_path / "bundle").exists()
 
 
-def test_what_is_compared_was_not_trained_on(healthy_recording: Path) -> None:
-    """No reading of a training window counts in the comparison, and nearly all of the held-back ones do."""
+def test_the_comparison_uses_no_training_reading(healthy_recording: Path) -> None:
+    """The comparison uses no reading of a training window, and nearly all of the held-back ones."""
     for share in (0.2, 0.33, 0.5):
         settings = FitSettings(test_share=share)
         with (
@@ -171,9 +173,9 @@ def _healthy_with_labels(frame: pd.DataFrame, labels: list[int], tmp_path: Path)
 
 
 def test_bundle_metrics_count_what_the_monitor_judges(toy_bundle: Path, tmp_path: Path) -> None:
-    """Windows found, missed, wrongly called and not judged are counted as the daemon's stages see them."""
+    """Found, missed, wrongly Faulty and unjudged windows are counted as the daemon's stages judge them."""
     values = np.array([HEALTHY] * 200)
-    values[:, 1] += np.arange(200) % 7  # alive
+    values[:, 1] += np.arange(200) % 7  # the sensor varies
     values[[150, 160]] = FAULTY
     frame = pd.DataFrame(values, columns=FEATURE_NAMES)
     frame.insert(0, "ts", 1e9 + 5.0 * np.arange(200))
@@ -183,7 +185,7 @@ def test_bundle_metrics_count_what_the_monitor_judges(toy_bundle: Path, tmp_path
     labels = [-1 if row in {150, 180, 191} else 1 for row in range(200)]
     with bundle_comparison.write_comparison_data(_healthy_with_labels(frame, labels, tmp_path), 0.5) as data:
         metrics = bundle_comparison.measure_bundle(toy_bundle, "toy", data)
-    # Each faulty reading is in three windows. 150 is found, 180 is missed; of 191 nothing shows.
+    # Each faulty reading is in three windows. 150 is found, 180 missed; the windows of 191 are not judged.
     assert metrics.recall == pytest.approx(3 / 9)
     assert metrics.false_share == pytest.approx(3 / (88 - 9))
     assert metrics.f1 == pytest.approx(2 * 3 / (2 * 3 + 3 + 6))
@@ -192,7 +194,7 @@ def test_bundle_metrics_count_what_the_monitor_judges(toy_bundle: Path, tmp_path
 
 
 def test_better_is_higher_f1_without_more_false_alarms() -> None:
-    """Better is who finds more and raises no more false alarms on the recording as it came."""
+    """A bundle is better if it has a higher F1 and no more false alarms on the original recording."""
     good = BundleMetrics("good", 1.0, 0.9, 0.9, 0.0, 0.001)
     assert good.is_better_than(replace(good, f1=0.8))
     assert not good.is_better_than(good)

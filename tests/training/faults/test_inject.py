@@ -2,14 +2,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.config.errors import InputError
-from training.data.recordings import FEATURE_NAMES, FEATURES
+from monitor.core.errors import InvalidInputError
+from training.data.features import FEATURE_NAMES, FEATURES
+from training.faults.fault_kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, FaultKind, SensorStats
 from training.faults.inject import inject
-from training.faults.kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, FaultKind, SensorStats
 
 
-def test_untouched_readings_survive(plant: pd.DataFrame) -> None:
-    """Healthy readings stay as they are bit for bit, and each faulty one differs."""
+def test_healthy_readings_stay_the_same(plant: pd.DataFrame) -> None:
+    """Healthy readings stay the same to the bit, and each faulty one differs."""
     faulty = inject(plant, rate=0.3, seed=0)
     same = (faulty[FEATURE_NAMES] == plant[FEATURE_NAMES]).all(axis=1)
     assert (same == (faulty["label"] == 1)).all()
@@ -17,33 +17,33 @@ def test_untouched_readings_survive(plant: pd.DataFrame) -> None:
 
 
 def test_rate_0_changes_nothing(plant: pd.DataFrame) -> None:
-    """No rate, no fault."""
+    """With rate 0 no reading is faulty."""
     pd.testing.assert_frame_equal(inject(plant, rate=0, seed=0), plant.assign(kind=""), check_dtype=False)
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.3, 0.7])
 def test_the_rate_is_met(plant: pd.DataFrame, rate: float) -> None:
-    """About the asked share of each group's readings is faulty."""
+    """About the given share of each group's readings is faulty."""
     share = (inject(plant, rate, seed=1)["label"] == -1).groupby(plant["group"]).mean()
     assert share.between(rate - 0.04, rate + 0.04).all()
 
 
 def test_every_kind_gets_its_share(plant: pd.DataFrame) -> None:
-    """Spikes are short, so there are more of them: each kind has at least a twelfth of the readings."""
+    """Short kinds such as spikes are injected more often: each kind has at least 1/12 of faulty readings."""
     counts = inject(plant, rate=0.5, seed=0)["kind"].value_counts()
     assert set(counts.index) == {"", *DEFAULT_FAULT_KINDS}
     assert counts[list(DEFAULT_FAULT_KINDS)].min() > counts[list(DEFAULT_FAULT_KINDS)].sum() / 12
 
 
 def test_drift_and_noise_come_on_request(plant: pd.DataFrame) -> None:
-    """They are in no recording that didn't ask for them, and in one that did with all others."""
+    """Drift and noise are injected only if they are among the given kinds."""
     assert set(FAULT_KINDS) - set(DEFAULT_FAULT_KINDS) == {"drift", "noise"}
     injected = inject(plant, rate=0.5, seed=0, kinds=["drift", "noise", "loss"])
     assert set(injected["kind"]) == {"", "drift", "noise", "loss"}
 
 
 def test_a_seed_is_one_set_of_faults(plant: pd.DataFrame) -> None:
-    """The same seed gives the same faults, another one others."""
+    """The same seed gives the same faults, another seed others."""
     first, again, other = (inject(plant, 0.3, seed) for seed in (3, 3, 4))
     pd.testing.assert_frame_equal(first, again)
     assert not first.equals(other)
@@ -51,7 +51,7 @@ def test_a_seed_is_one_set_of_faults(plant: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("kind", list(FAULT_KINDS))
 def test_no_fault_is_too_small(plant: pd.DataFrame, kind: str) -> None:
-    """Each faulty value is half a spread or more from the true one: less would be noise in the labels."""
+    """Each faulty value is at least half a spread from the true one: less would be a wrong label."""
     faulty = inject(plant, 0.3, seed=0, kinds=[kind])
     for group, rows in plant.groupby("group").indices.items():
         for name, feature in zip(FEATURE_NAMES, FEATURES, strict=True):
@@ -64,15 +64,15 @@ def test_no_fault_is_too_small(plant: pd.DataFrame, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in FAULT_KINDS if FAULT_KINDS[kind].measurable])
-def test_only_bounds_leaves_what_a_sensor_can_report(plant: pd.DataFrame, kind: str) -> None:
-    """No other kind makes a humidity that can't be."""
+def test_only_bounds_exceeds_the_measuring_range(plant: pd.DataFrame, kind: str) -> None:
+    """No other kind makes an impossible humidity."""
     faulty = inject(plant, 0.5, seed=0, kinds=[kind])
     assert faulty["humidity_1"].between(0, 100).all()
     assert faulty["humidity_2"].between(0, 100).all()
 
 
 def test_a_partner_stays_healthy(plant: pd.DataFrame) -> None:
-    """Faults hit one sensor or one mote, never both of a pair: a window tells a fault by the partner."""
+    """Faults are on one sensor or one mote, never on both of a pair: a window needs a healthy partner."""
     faulty = inject(plant, 0.5, seed=0)
     changed = faulty[FEATURE_NAMES] != plant[FEATURE_NAMES]
     assert not (changed["temperature_1"] & changed["temperature_2"]).any()
@@ -101,19 +101,19 @@ def _apply(kind: str, true_values: list[float], size: float) -> list[float]:
     ],
 )
 def test_each_kind_is_what_its_source_says(kind: str, size: float, expected: list[float]) -> None:
-    """A constant more, a constant factor, one value, far outside, a jump, nothing."""
+    """The faulty values of each kind are those of its definition in the literature."""
     assert _apply(kind, [20, 24], size) == pytest.approx(expected)
 
 
 def test_a_drift_grows() -> None:
-    """From half a spread, where it begins to be a fault, the error grows evenly to its size."""
+    """The error grows linearly from half a spread, the smallest fault, to its size."""
     error = np.array(_apply("drift", [20.0] * 40, 3)) - 20
     assert (error[0], error[-1]) == pytest.approx((1, 6))
     assert np.ptp(np.diff(error)) == pytest.approx(0, abs=1e-12)
 
 
 def test_noise_scatters_to_both_sides() -> None:
-    """Errors of changing sign and size, none larger than asked, and none so small that it is no fault."""
+    """Errors vary in sign and size, between the smallest fault and the given size."""
     error = np.array(_apply("noise", [20.0] * 200, 3)) - 20
     assert 1 <= np.abs(error).min() < 1.2
     assert 5.8 < np.abs(error).max() <= 6
@@ -121,8 +121,8 @@ def test_noise_scatters_to_both_sides() -> None:
     assert np.ptp(error[error > 0]) > 4
 
 
-def test_an_incomplete_reading_is_passed_over(plant: pd.DataFrame) -> None:
-    """A reading with an empty cell stays as it is, and the others get their faults."""
+def test_an_incomplete_reading_gets_no_fault(plant: pd.DataFrame) -> None:
+    """A reading with an empty cell stays the same, and others get faults."""
     incomplete = plant.copy()
     incomplete.loc[::7, "humidity_1"] = np.nan
     faulty = inject(incomplete, 0.3, seed=0)
@@ -130,21 +130,21 @@ def test_an_incomplete_reading_is_passed_over(plant: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(faulty.loc[::7, FEATURE_NAMES], incomplete.loc[::7, FEATURE_NAMES])
 
 
-def test_faults_are_not_put_on_faults(plant: pd.DataFrame) -> None:
-    """A recording that has Faulty readings already is refused, with the first of them."""
+def test_a_faulty_recording_is_refused(plant: pd.DataFrame) -> None:
+    """A recording that has Faulty readings is refused, with the row of the first."""
     label = np.ones(len(plant), dtype=int)
     label[4] = -1
-    with pytest.raises(InputError, match="column label, row 5"):
+    with pytest.raises(InvalidInputError, match="row 5: label is -1 \\(Faulty\\)"):
         inject(plant.assign(label=label), 0.3, seed=0)
 
 
 def test_a_group_needs_enough_readings(plant: pd.DataFrame) -> None:
-    """What a sensor does while it is healthy can't be told from a few readings."""
-    with pytest.raises(InputError, match="line1/station1: 50 readings, expected at least 100"):
+    """A group with too few readings to know a sensor's healthy variation is refused."""
+    with pytest.raises(InvalidInputError, match="line1/station1: 50 readings, expected at least 100"):
         inject(plant.head(100), 0.3, seed=0)
 
 
-def test_a_kind_that_cannot_show_is_refused(plant: pd.DataFrame) -> None:
-    """Where a sensor reads about 0 anyway, reading 0 is no fault."""
-    with pytest.raises(InputError, match="kind loss doesn't show"):
+def test_an_undetectable_kind_is_refused(plant: pd.DataFrame) -> None:
+    """A kind of fault that can't be told from the true values is refused: `loss` where they are almost 0."""
+    with pytest.raises(InvalidInputError, match="kind loss doesn't show"):
         inject(plant.assign(**dict.fromkeys(FEATURE_NAMES, 0.1)), 0.3, seed=0, kinds=["loss"])

@@ -22,13 +22,13 @@ def healthy_frame() -> pd.DataFrame:
 
 @pytest.mark.parametrize("kind", PLANT_KINDS)
 def test_a_healthy_plant_is_not_suspected(kind: str) -> None:
-    """Days, doors, compressors and programmes move both sensors of a pair, and nothing is said of them."""
+    """Daily cycles, doors, compressors and batches change both sensors of a pair, and are not suspicious."""
     assert find_suspicious(simulate(Plant(6, 1, DEFAULT_START, kind), 0, 12)) == []
 
 
 @pytest.mark.parametrize("kind", PLANT_KINDS)
 def test_injected_faults_are_found(kind: str) -> None:
-    """Nine in ten faulty readings lie in a suspicious stretch, and of the others hardly any."""
+    """More than 90 % of the faulty readings and less than 1 % of the others are in suspicious stretches."""
     frame = inject(simulate(Plant(6, 1, DEFAULT_START, kind), 0, 12), 0.03, 0)
     found = np.zeros(len(frame), dtype=bool)
     for stretch in find_suspicious(frame):
@@ -41,7 +41,7 @@ def test_injected_faults_are_found(kind: str) -> None:
 
 
 def _second_half_hour(frame: pd.DataFrame) -> pd.Series:
-    """Return where group 2 is in its second half hour: 360 readings."""
+    """Return the mask of the second half hour of station 2: 360 readings."""
     minutes = (frame["ts"] - frame["ts"].min()) / 60
     return (frame["group"] == "line1/station2") & (minutes >= 30) & (minutes < 60)
 
@@ -51,11 +51,11 @@ def _offset(frame: pd.DataFrame, rows: pd.Series) -> None:
 
 
 def _stuck(frame: pd.DataFrame, rows: pd.Series) -> None:
-    frame.loc[rows, "temperature_1"] = frame.loc[rows, "temperature_1"].median()  # within what it does anyway
+    frame.loc[rows, "temperature_1"] = frame.loc[rows, "temperature_1"].median()  # within its usual variation
 
 
 def _impossible(frame: pd.DataFrame, rows: pd.Series) -> None:
-    frame.loc[rows, ["humidity_1", "humidity_2"]] += 70  # together, so that neither leaves the other
+    frame.loc[rows, ["humidity_1", "humidity_2"]] += 70  # both, so that they don't deviate from each other
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def _impossible(frame: pd.DataFrame, rows: pd.Series) -> None:
 def test_a_suspicious_stretch_says_what_is_wrong(
     healthy_frame: pd.DataFrame, fault: Callable[[pd.DataFrame, pd.Series], None], feature: str, reason: str
 ) -> None:
-    """A stretch is told with its group, its sensor, when it was and what is wrong with it."""
+    """A stretch has its group, sensor, start, end and reason."""
     frame = healthy_frame.copy()
     rows = _second_half_hour(frame)
     fault(frame, rows)
@@ -83,8 +83,8 @@ def test_a_suspicious_stretch_says_what_is_wrong(
     assert stretch.severity >= 1
 
 
-def test_a_pair_that_is_apart_for_good(healthy_frame: pd.DataFrame) -> None:
-    """A sensor that is wrong from the first reading to the last is suspected, or its partner."""
+def test_a_pair_that_always_differs(healthy_frame: pd.DataFrame) -> None:
+    """If a sensor is wrong from the first reading to the last, it or its partner is suspected."""
     wrong = healthy_frame["temperature_2"].where(
         healthy_frame["group"] != "line1/station1", healthy_frame["temperature_2"] + 3
     )
@@ -94,7 +94,7 @@ def test_a_pair_that_is_apart_for_good(healthy_frame: pd.DataFrame) -> None:
 
 
 def test_the_worst_comes_first(healthy_frame: pd.DataFrame) -> None:
-    """Of two stretches the one that is further off is shown first, whatever came first in time."""
+    """Stretches are sorted by severity, not by time."""
     frame = healthy_frame.copy()
     for minute, offset in ((20, 2.0), (80, 9.0)):
         rows = (frame["ts"] - frame["ts"].min()).between(minute * 60, minute * 60 + 120)
@@ -103,7 +103,7 @@ def test_the_worst_comes_first(healthy_frame: pd.DataFrame) -> None:
 
 
 def test_real_recordings_show_only_the_staged_event(lwsndr: Path) -> None:
-    """Of two sites outdoors nothing is suspected but the hot water poured beside one mote of each."""
+    """At two outdoor sites only the staged event is suspected, hot water poured beside one mote of each."""
     for names in (
         ("multihop_outdoor_moteid1_data.txt", "multihop_outdoor_moteid2_data.txt"),
         ("singlehop_outdoor_moteid3_data.txt", "singlehop_outdoor_moteid4_data.txt"),
@@ -118,7 +118,7 @@ def test_real_recordings_show_only_the_staged_event(lwsndr: Path) -> None:
 
 
 def test_suspicious_stretches_can_be_drawn(healthy_frame: pd.DataFrame) -> None:
-    """The worst of them are drawn, also where both sensors are suspected."""
+    """The most severe stretches can be drawn, also if both sensors are suspected."""
     frame = healthy_frame.copy()
     _offset(frame, _second_half_hour(frame))
     apart = frame.assign(temperature_2=frame["temperature_2"] + 3)

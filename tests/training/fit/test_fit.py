@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 from training.cli.main import main
 from training.config.settings import FitSettings
 from training.data import recordings
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
 from training.network.models import score
 from training.network.train import class_weights, train
@@ -29,26 +30,26 @@ def _fit(recording: Path, folder: Path, *extra_arguments: str) -> None:
 
 @pytest.fixture(scope="module")
 def prepared(labelled_recording: Path) -> PreparedData:
-    """Return the small plant, prepared with default settings."""
+    """Return the recording of the small plant, prepared with default settings."""
     return prepare([labelled_recording], None, FitSettings())
 
 
-def test_the_bundle_is_one_the_monitor_takes(
+def test_the_monitor_accepts_the_bundle(
     bundle_folder: Path, plant: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What `fit` writes is accepted by `sensor-monitor check`, and its manifest describes the training."""
+    """`sensor-monitor check` accepts what `fit` writes, and the manifest describes the training."""
     config = tmp_path / "monitor.toml"
     config.write_text(f"bundle = {json.dumps(str(bundle_folder))}\n[http]\nport = 0\n")
     assert monitor_main(["check", "--config", str(config)]) == 0
     manifest = bundle.load(bundle_folder).manifest
     assert manifest.id in capsys.readouterr().out
-    assert manifest.feature_names == tuple(recordings.FEATURE_NAMES)
+    assert manifest.feature_names == tuple(FEATURE_NAMES)
     assert (manifest.steps, manifest.sample_period, manifest.threshold) == (3, 5.0, 0.5)
     assert manifest.data["groups"] == ["line1/station1", "line1/station2"]
     assert manifest.data["readings"] == len(plant)
     assert manifest.data["settings"]["epochs"] == 6
     low, high = manifest.ranges["temperature_1"]
-    assert -4 < low < 0 < high < 4  # in units of a group's normal
+    assert -4 < low < 0 < high < 4  # in units of the group's baseline
     assert manifest.baseline == BaselineSpec(floors=(0.08, 0.5, 0.08, 0.5))
     assert manifest.distribution is not None
     spread = manifest.distribution["temperature_1"]
@@ -56,12 +57,12 @@ def test_the_bundle_is_one_the_monitor_takes(
 
 
 def test_the_trained_network_finds_faults(bundle_folder: Path) -> None:
-    """A few epochs on an hour of readings find most faults in the next minutes."""
+    """After a few epochs on an hour of readings, the network finds most faults of the test part."""
     assert bundle.load(bundle_folder).manifest.quality["f1"] > 0.8
 
 
 def test_the_scaler_is_saved_as_numbers(bundle_folder: Path, prepared: PreparedData) -> None:
-    """The bundle holds mean and spread of the training part, and no file that would have to be unpickled."""
+    """The bundle holds mean and standard deviation as numbers, and no pickle file."""
     scaler = bundle.load(bundle_folder).scaler
     np.testing.assert_array_equal(scaler.mean, prepared.scaler.mean)
     np.testing.assert_array_equal(scaler.scale, prepared.scaler.scale)
@@ -70,7 +71,7 @@ def test_the_scaler_is_saved_as_numbers(bundle_folder: Path, prepared: PreparedD
 
 
 def test_the_report_is_in_the_bundle(bundle_folder: Path) -> None:
-    """The report and its pictures are there, each under its sum."""
+    """The report and its pictures are in the bundle, with checksums."""
     sums = (bundle_folder / "SHA256SUMS").read_text()
     assert "  report/report.html\n" in sums
     assert "  report/loss.png\n" in sums
@@ -78,7 +79,7 @@ def test_the_report_is_in_the_bundle(bundle_folder: Path) -> None:
 
 
 def test_the_same_training_gives_the_same_id(labelled_recording: Path, tmp_path: Path) -> None:
-    """Two runs with one seed give one bundle."""
+    """Two runs with the same seed give the same bundle id."""
     ids = []
     for name in ("first", "again"):
         _fit(labelled_recording, tmp_path / name, *SMALL_NETWORK_FLAGS)
@@ -87,7 +88,7 @@ def test_the_same_training_gives_the_same_id(labelled_recording: Path, tmp_path:
 
 
 def test_labelled_windows_make_a_bundle(prepared: PreparedData, tmp_path: Path) -> None:
-    """A file of 12 columns and Label is enough, 1 is Normal there, and without a test nothing is claimed."""
+    """A file of 12 columns and Label (1: Normal) suffices; without a test part, the quality is empty."""
     data = prepared.train
     table = pd.DataFrame(data.windows.reshape(len(data), 12)).assign(Label=np.where(data.faulty, -1, 1))
     table.to_csv(tmp_path / "windows.csv", index=False)
@@ -102,7 +103,7 @@ def test_labelled_windows_make_a_bundle(prepared: PreparedData, tmp_path: Path) 
 
 
 def test_training_stops_and_keeps_the_best(prepared: PreparedData) -> None:
-    """It stops `patience` epochs after the best validation loss, whose weights are the ones that are kept."""
+    """Training stops `patience` epochs after the lowest validation loss and keeps that epoch's weights."""
     settings = FitSettings(network="dense", units=(16, 8, 4), learning_rate=0.05, patience=2, batch_size=256)
     trained = train(prepared, settings)
     losses = trained.history["val_loss"]
@@ -115,7 +116,7 @@ def test_training_stops_and_keeps_the_best(prepared: PreparedData) -> None:
 
 
 def test_class_weights() -> None:
-    """Balanced makes both classes count the same, none each window, and numbers are taken as given."""
+    """`balanced` weights both classes equally, `none` all windows equally; numbers are used as given."""
     faulty = np.array([True] * 10 + [False] * 30)
     balanced = class_weights(faulty, FitSettings())
     assert balanced[0] * 30 == pytest.approx(balanced[1] * 10)
@@ -124,7 +125,7 @@ def test_class_weights() -> None:
 
 
 def test_class_weights_are_used(prepared: PreparedData) -> None:
-    """A class that counts for nearly nothing is hardly ever called."""
+    """A class with a weight near 0 is hardly ever predicted."""
     shares = []
     for weight in ((1.0, 1e-4), (1e-4, 1.0)):
         settings = FitSettings(network="dense", epochs=3, learning_rate=0.01, class_weight=weight)
@@ -138,7 +139,7 @@ def test_class_weights_are_used(prepared: PreparedData) -> None:
 def test_data_that_cannot_train_is_exit_2(
     labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What can't train a model ends with exit 2, one line that names the file, and no bundle."""
+    """Data that cannot train a model ends with exit code 2, one line that names the file, and no bundle."""
     path = tmp_path / "healthy.csv"
     recordings.write(recordings.read(labelled_recording).assign(label=1), path)
     with pytest.raises(SystemExit) as exit_info:
@@ -149,10 +150,10 @@ def test_data_that_cannot_train_is_exit_2(
     assert not (tmp_path / "bundle").exists()
 
 
-def test_a_folder_that_is_no_bundle_is_not_replaced(
+def test_a_folder_without_a_bundle_is_not_replaced(
     labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A slip in `--bundle` deletes nothing."""
+    """Where `--bundle` names a folder with other files, nothing is deleted."""
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(SystemExit) as exit_info:
         _fit(labelled_recording, tmp_path)
@@ -162,7 +163,7 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(
 
 
 def test_an_interrupted_training_leaves_nothing(labelled_recording: Path, tmp_path: Path) -> None:
-    """Ctrl-C ends with 130, says nothing on stderr and leaves no half-written bundle."""
+    """Ctrl-C ends with exit code 130, prints nothing on stderr and leaves no partial bundle."""
     arguments = [
         "fit",
         "--recording",

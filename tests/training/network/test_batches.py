@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from monitor.core.quantities import quantity_numbers
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 from training.network.augmentation import JointShift, SwapAndScale
 from training.network.batches import Batches
 
@@ -10,7 +10,7 @@ SCALE = np.array([2.0, 10.0, 4.0, 5.0])
 
 
 def _build_batches(shift: float = 1.0, seed: int = 0) -> Batches:
-    """Cut 100 windows, each of a value of its own, into batches of 32."""
+    """Return batches of 32 of 100 windows; all values of a window are its number."""
     scaled = np.repeat(np.arange(100, dtype=np.float32), 12).reshape(100, 3, 4)
     return Batches(
         scaled,
@@ -23,32 +23,32 @@ def _build_batches(shift: float = 1.0, seed: int = 0) -> Batches:
 
 
 def _run_epoch(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
-    """Return one epoch's windows and truth, joined."""
+    """Return windows and truth of all batches of an epoch."""
     parts = [batches[number] for number in range(len(batches))]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
 def test_pairs_are_of_one_quantity() -> None:
-    """Temperatures are one pair and humidities the other."""
+    """The temperatures are one pair, the humidities the other."""
     by_name = dict(zip(FEATURE_NAMES, quantity_numbers(FEATURE_NAMES).tolist(), strict=True))
     assert by_name["temperature_1"] == by_name["temperature_2"] != by_name["humidity_1"]
     assert by_name["humidity_1"] == by_name["humidity_2"]
 
 
-def test_pair_moves_together() -> None:
-    """In its own unit, a move is the same for both sensors of a pair and for all readings of a window."""
+def test_both_sensors_of_a_pair_get_the_same_shift() -> None:
+    """In the unit of the feature, a shift is the same for both sensors of a pair and for all its readings."""
     windows, _ = _run_epoch(_build_batches(shift=3.0))
     start = np.round(_run_epoch(_build_batches(shift=0.0))[0][:, :1, :1])
-    moves = (windows - start) * SCALE  # (window, step, feature), in the feature's unit
-    assert moves[:, :, 0] == pytest.approx(moves[:, :, 2], abs=1e-3)
-    assert moves[:, :, 1] == pytest.approx(moves[:, :, 3], abs=1e-3)
-    assert moves[:, 0] == pytest.approx(moves[:, 2], abs=1e-3)
-    assert moves[:, 0, 0].std() > 3
-    assert abs(np.corrcoef(moves[:, 0, 0], moves[:, 0, 1])[0, 1]) < 0.3
+    shifts = (windows - start) * SCALE  # (window, step, feature), in the feature's unit
+    assert shifts[:, :, 0] == pytest.approx(shifts[:, :, 2], abs=1e-3)
+    assert shifts[:, :, 1] == pytest.approx(shifts[:, :, 3], abs=1e-3)
+    assert shifts[:, 0] == pytest.approx(shifts[:, 2], abs=1e-3)
+    assert shifts[:, 0, 0].std() > 3
+    assert abs(np.corrcoef(shifts[:, 0, 0], shifts[:, 0, 1])[0, 1]) < 0.3
 
 
-def test_without_shift_nothing_moves() -> None:
-    """With shift 0, an epoch is every window once, with its truth, in another order than the last epoch."""
+def test_without_shift_nothing_changes() -> None:
+    """With shift 0, each epoch holds every window once, with its truth, in another order."""
     batches = _build_batches(shift=0.0)
     first, truth = _run_epoch(batches)
     assert sorted(first[:, 0, 0].tolist()) == list(range(100))
@@ -58,7 +58,7 @@ def test_without_shift_nothing_moves() -> None:
 
 
 def test_the_same_seed_gives_the_same_batches() -> None:
-    """The same seed gives the same batches, another seed others."""
+    """The same seed gives the same batches, another seed gives others."""
     assert (_run_epoch(_build_batches(seed=1))[0] == _run_epoch(_build_batches(seed=1))[0]).all()
     assert (_run_epoch(_build_batches(seed=1))[0] != _run_epoch(_build_batches(seed=2))[0]).any()
 
@@ -68,9 +68,9 @@ def _augment(windows: np.ndarray, *, faulty: bool, unit: float = 1.0) -> np.ndar
     return SwapAndScale(unit).augment(windows.astype(np.float32), np.full(len(windows), faulty), rng)
 
 
-def test_sensors_change_places() -> None:
-    """Pairs stay pairs in every order, the three readings of a window have the same, and all orders come."""
-    windows = np.tile(np.array([1.0, 2.0, -1.0, -2.0]), (400, 3, 1)) * 1.5  # 3 units: stays as far as it is
+def test_sensors_are_swapped() -> None:
+    """Pairs stay pairs, all readings of a window have the same order, and all eight orders occur."""
+    windows = np.tile(np.array([1.0, 2.0, -1.0, -2.0]), (400, 3, 1)) * 1.5  # 3 units: not scaled
     varied = _augment(windows, faulty=False)
     assert (varied[:, :1] == varied).all()
     assert varied[:, 0, 0] == pytest.approx(-varied[:, 0, 2])
@@ -79,8 +79,8 @@ def test_sensors_change_places() -> None:
 
 
 @pytest.mark.parametrize("unit", [1.0, 0.25])
-def test_normal_windows_are_stretched_and_faulty_ones_shrunk(unit: float) -> None:
-    """A Normal window strays up to 3 units and never less than it did, a Faulty one 3.8 units or more."""
+def test_normal_windows_are_scaled_up_and_faulty_ones_down(unit: float) -> None:
+    """Normal windows are scaled up to at most 3 units, Faulty windows down to at least 3.8 units."""
     rng = np.random.default_rng(1)
     normal = (
         np.abs(_augment(rng.normal(0, 0.5, (2000, 3, 4)) * unit, faulty=False, unit=unit)).max(axis=(1, 2))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from monitor import bundle
 from monitor.bundle.model import Classifier
 from training.config.settings import INITIALIZERS, FitSettings
-from training.data.recordings import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES
 from training.network import models, onnx_graph
 from training.network.backend import keras
 from training.network.suppress_stderr import suppress_stderr
@@ -21,7 +21,7 @@ def _build(**settings: object) -> keras.Model:
 
 
 def _windows(count: int) -> NDArray[np.float32]:
-    """Return scaled windows: most as a plant has them, many far outside, some as far as numbers go."""
+    """Return scaled windows: most as of a plant, many far outside, some with extreme numbers."""
     rng = np.random.default_rng(0)
     windows = rng.standard_normal((count, STEPS, FEATURES))
     windows[::3] *= 10.0 ** rng.uniform(-3, 4, (len(windows[::3]), 1, 1))
@@ -32,7 +32,7 @@ def _windows(count: int) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("kind", ["lstm", "dense"])
 def test_one_score_a_window(kind: str) -> None:
-    """Both networks give one P(Faulty) a window; an LSTM that returns sequences would give one a step."""
+    """Both networks give one P(Faulty) per window; an LSTM that returns sequences would give one per step."""
     scores = models.score(_build(network=kind), _windows(50)[:5])
     assert scores.shape == (5,)
     assert ((scores >= 0) & (scores <= 1)).all()
@@ -40,19 +40,19 @@ def test_one_score_a_window(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "numbers"),
-    # 4 gates x (inputs + own outputs + bias) x units an LSTM layer; (inputs + bias) x units a dense one
+    # LSTM layer: 4 gates x (inputs + own outputs + bias) x units. Dense layer: (inputs + bias) x units.
     [
         ("lstm", 4 * (4 + 128 + 1) * 128 + 4 * (128 + 64 + 1) * 64 + (64 + 1) * 32 + 33),
         ("dense", (12 + 1) * 128 + (128 + 1) * 64 + (64 + 1) * 32 + 33),
     ],
 )
 def test_the_networks_are_the_notebooks(kind: str, numbers: int) -> None:
-    """By default there are as many numbers to train as in the notebook's 128, 64, 32, 1."""
+    """By default there are as many trained numbers as in the notebook's layers of 128, 64, 32, 1 units."""
     assert _build(network=kind).count_params() == numbers
 
 
 def test_sizes_and_dropout_are_settings() -> None:
-    """The layers have the sizes and shares that the settings say."""
+    """The layers have the sizes and dropout rates of the settings."""
     for kind in ("lstm", "dense"):
         layers = _build(network=kind, units=(8, 6, 4), dropout=(0.1, 0.25)).layers
         assert [layer.units for layer in layers if hasattr(layer, "units")] == [8, 6, 4, 1]
@@ -61,7 +61,7 @@ def test_sizes_and_dropout_are_settings() -> None:
 
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_each_initializer_is_used(name: str) -> None:
-    """Input and recurrent weights begin as the setting says, for both kinds of layers."""
+    """The initialisers of the settings draw the input and recurrent weights of both networks."""
     spread = {
         "zeros": 0.0,
         "ones": 0.0,
@@ -82,11 +82,11 @@ def test_each_initializer_is_used(name: str) -> None:
     assert (dense == 0).all() == (name == "zeros")
 
 
-def test_a_seed_is_one_network() -> None:
-    """The same seed begins with the same weights, another one with others."""
+def test_a_seed_determines_the_weights() -> None:
+    """The same seed gives the same initial weights, another seed gives others."""
     first, again = (models.weights(_build()) for _ in range(2))
-    for one, other in zip(first, again, strict=True):
-        np.testing.assert_array_equal(one, other)
+    for first_array, second_array in zip(first, again, strict=True):
+        np.testing.assert_array_equal(first_array, second_array)
     models.make_deterministic(1)
     another = models.weights(models.build(FitSettings(), STEPS, FEATURES, updates_per_epoch=10))
     assert not np.array_equal(first[0], another[0])
@@ -99,7 +99,7 @@ def _assert_same_scores(model: keras.Model, onnx: bytes) -> None:
 
 
 def test_onnx_scores_as_keras_does(bundle_folder: Path) -> None:
-    """The trained network agrees to 1e-5 on 10,000 windows, however extreme their values."""
+    """The trained network gives the same scores to 1e-5 on 10,000 windows, also extreme ones."""
     bundle.load(bundle_folder)
     with suppress_stderr():
         model = keras.saving.load_model(bundle_folder / "model.keras")
@@ -107,7 +107,7 @@ def test_onnx_scores_as_keras_does(bundle_folder: Path) -> None:
 
 
 def test_the_dense_network_exports_too() -> None:
-    """The other network gives the same scores in ONNX as well."""
+    """The dense network gives the same scores in ONNX too."""
     model = _build(network="dense")
     models.score(model, _windows(50))
     _assert_same_scores(model, onnx_graph.to_onnx(model))

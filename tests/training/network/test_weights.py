@@ -22,21 +22,21 @@ def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
 def _last_output(
     window: NDArray[np.float64], arrays: list[NDArray[np.float32]], order: tuple[str, ...]
 ) -> object:
-    """Run an LSTM by its equations over a window (step, feature), its gates taken in an order: (unit,)."""
+    """Compute an LSTM's last output (unit,) for a window (step, feature), its gates in the given order."""
     kernel, recurrent, biases = [
         dict(zip(order, weights.split_gates(array).values(), strict=True)) for array in arrays
     ]
     hidden, cell = np.zeros(UNITS), np.zeros(UNITS)
     for reading in window:
         gates = {gate: reading @ kernel[gate] + hidden @ recurrent[gate] + biases[gate] for gate in order}
-        remembered = _sigmoid(gates["forget"]) * cell
-        cell = remembered + _sigmoid(gates["input"]) * np.tanh(gates["cell"])
+        kept = _sigmoid(gates["forget"]) * cell
+        cell = kept + _sigmoid(gates["input"]) * np.tanh(gates["cell"])
         hidden = _sigmoid(gates["output"]) * np.tanh(cell)
     return hidden
 
 
-def test_the_gates_stand_in_keras_order() -> None:
-    """An LSTM by hand from the split gates gives what Keras gives; in the notebook's order it does not."""
+def test_the_gates_are_in_keras_order() -> None:
+    """The LSTM equations give Keras's output with this order of gates, and another with the notebook's."""
     rng = np.random.default_rng(0)
     arrays = [
         rng.normal(size=shape).astype(np.float32)
@@ -53,7 +53,7 @@ def test_the_gates_stand_in_keras_order() -> None:
 
 
 def test_a_new_lstm_forgets_nothing() -> None:
-    """Keras begins the forget gate's biases with 1 and the others with 0: that is where they are found."""
+    """Keras initialises the biases of the forget gate with 1, all others with 0: so the split finds them."""
     with suppress_stderr():
         network = keras.Sequential([keras.Input((3, 4)), keras.layers.LSTM(UNITS)])
         (layer,) = weights.extract_layers(network)
@@ -62,7 +62,7 @@ def test_a_new_lstm_forgets_nothing() -> None:
 
 
 def test_every_layer_and_number_is_in_the_table(bundle_folder: Path, tmp_path: Path) -> None:
-    """`inspect` writes a row for each array and gate, says which layers have none, and counts all numbers."""
+    """`inspect` writes a row for each array and gate, one for layers without, and counts all numbers."""
     main(["inspect", "--bundle", str(bundle_folder), "--out", str(tmp_path / "look")])
     table = pd.read_csv(tmp_path / "look" / "weights.csv", keep_default_na=False)
     assert set(table["kind"]) == {"LSTM", "Dropout", "Dense"}
@@ -76,7 +76,7 @@ def test_every_layer_and_number_is_in_the_table(bundle_folder: Path, tmp_path: P
 
 
 def test_each_layer_with_weights_has_a_picture(bundle_folder: Path, tmp_path: Path) -> None:
-    """Two LSTMs and two dense layers make four pictures; nothing half-written stays."""
+    """Two LSTMs and two dense layers give four pictures and the table, no other file."""
     main(["inspect", "--bundle", str(bundle_folder), "--out", str(tmp_path)])
     pictures = [path for path in tmp_path.iterdir() if path.suffix == ".png"]
     assert len(pictures) == 4
@@ -84,10 +84,10 @@ def test_each_layer_with_weights_has_a_picture(bundle_folder: Path, tmp_path: Pa
     assert len(list(tmp_path.iterdir())) == 5
 
 
-def test_without_the_network_it_says_so(
+def test_a_missing_keras_file_is_exit_2(
     toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A bundle without model.keras is exit 2, one line, and no folder."""
+    """Without model.keras, `inspect` ends with exit code 2 and one line, and writes no folder."""
     with pytest.raises(SystemExit) as exit_info:
         main(["inspect", "--bundle", str(toy_bundle), "--out", str(tmp_path / "look")])
     assert exit_info.value.code == 2
@@ -99,7 +99,7 @@ def test_without_the_network_it_says_so(
 def test_the_network_of_another_bundle_is_refused(
     bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A model.keras that isn't what model.onnx was made from explains nothing."""
+    """A model.keras whose weights are not those of model.onnx is refused."""
     with suppress_stderr():
         network = keras.models.load_model(bundle_folder / "model.keras", compile=False)
         network.set_weights([array + 1 for array in network.get_weights()])

@@ -9,10 +9,10 @@ import pytest
 from tests.conftest import ROOT
 from training.data.cleaning import BoxStats
 from training.data.dataset import Dataset
-from training.data.recordings import FEATURES
+from training.data.features import FEATURES
 from training.evaluate.comparison_table import ClassifierResult, ComparisonTable
 from training.evaluate.quality import Evaluation, evaluate
-from training.report import plots
+from training.report import comparison_plots, evaluation_plots, training_plots
 
 KINDS = ["bounds", "drift", "gain", "loss", "noise", "offset", "spike", "stuck"]
 
@@ -42,15 +42,15 @@ def _comparison_tables() -> list[ComparisonTable]:
 def _draw_all() -> dict[str, bytes]:
     box = BoxStats(1, 2, 3, 4, 5, tuple(np.linspace(6, 60, 100)))
     return {
-        **plots.evaluation_plots(_evaluation(20_000)),
-        "loss": plots.losses({"loss": [0.5, 0.1, 0.05], "val_loss": [0.4, 0.1, 0.2]}),
-        "boxes": plots.box_plots([box] * 12, [box] * 12, FEATURES, 1.5),
-        "standings": plots.classifier_f1(_comparison_tables()),
+        **evaluation_plots.evaluation_plots(_evaluation(20_000)),
+        "loss": training_plots.losses({"loss": [0.5, 0.1, 0.05], "val_loss": [0.4, 0.1, 0.2]}),
+        "boxes": training_plots.box_plots([box] * 12, [box] * 12, FEATURES, 1.5),
+        "standings": comparison_plots.classifier_f1(_comparison_tables()),
     }
 
 
 def test_every_picture_is_a_small_png() -> None:
-    """Each can be read as a picture, is large enough to read and below 150 KB."""
+    """Each picture is a PNG of readable size, below 150 KB, and not blank."""
     for name, png in _draw_all().items():
         pixels = matplotlib.image.imread(BytesIO(png), format="png")
         assert min(pixels.shape[:2]) > 300, name
@@ -59,36 +59,36 @@ def test_every_picture_is_a_small_png() -> None:
 
 
 def test_pictures_need_no_display() -> None:
-    """Nothing imports pyplot, which would look for a display and keep figures in memory."""
+    """Pyplot is not imported: it would need a display and keep figures in memory."""
     code = """
 import sys
-from training.report import plots
-plots.losses({"loss": [0.5], "val_loss": [0.4]})
+from training.report import comparison_plots, evaluation_plots, training_plots, weights_plots
+training_plots.losses({"loss": [0.5], "val_loss": [0.4]})
 sys.exit("matplotlib.pyplot" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_the_same_data_is_the_same_file() -> None:
-    """Two runs draw the same bytes, so that a bundle's sums don't change by themselves."""
+    """The same data gives the same bytes, so the checksums of a bundle do not change."""
     assert _draw_all() == _draw_all()
 
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_windows_of_one_class(count: int) -> None:
-    """Where there is nothing to find, what can be drawn is drawn and the rest left out."""
-    assert set(plots.evaluation_plots(_evaluation(count, both_classes=False))) == {
+    """Where all windows are of one class, pictures that need both classes are left out."""
+    assert set(evaluation_plots.evaluation_plots(_evaluation(count, both_classes=False))) == {
         "confusion.png",
         "calibration.png",
     }
 
 
 def test_a_single_epoch_can_be_drawn() -> None:
-    """A single epoch is a point on the loss curve, not an empty picture."""
-    png = plots.losses({"loss": [0.5], "val_loss": [0.4]})
+    """The losses of a single epoch can be drawn."""
+    png = training_plots.losses({"loss": [0.5], "val_loss": [0.4]})
     assert matplotlib.image.imread(BytesIO(png), format="png").size
 
 
 def test_a_loss_of_zero_can_be_drawn() -> None:
-    """A loss that reaches 0 has no logarithm, and is no reason to fail."""
-    assert plots.losses({"loss": [0.5, 0.0], "val_loss": [0.0, 0.0]})
+    """A loss of 0 can be drawn on the logarithmic scale."""
+    assert training_plots.losses({"loss": [0.5, 0.0], "val_loss": [0.0, 0.0]})

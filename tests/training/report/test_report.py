@@ -5,16 +5,17 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 
 from monitor.bundle import Manifest
 from tests.support.browser import Browser
 from training.config.settings import FitSettings
+from training.data.features import FEATURE_NAMES, FEATURES
 from training.data.prepare import PreparedData, prepare
-from training.data.recordings import FEATURE_NAMES, FEATURES
 from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import evaluate
 from training.network.weights import LayerWeights
-from training.report import model_card
+from training.report import model_card, page
 
 HTML_GROUP_NAME = "line<1>/\"'&<img src=http://elsewhere.example/x.png>"
 
@@ -36,7 +37,7 @@ def _manifest(prepared: PreparedData, settings: FitSettings) -> Manifest:
 
 @pytest.fixture(scope="module")
 def findings(labelled_recording: Path) -> model_card.Findings:
-    """Return what a training of the small plant might find, with a group that wants to be HTML."""
+    """Return findings of the small plant, with a group whose name is HTML."""
     settings = FitSettings()
     prepared = prepare([labelled_recording], None, settings)
     rng = np.random.default_rng(0)
@@ -60,13 +61,13 @@ def findings(labelled_recording: Path) -> model_card.Findings:
 
 @pytest.fixture(scope="module")
 def files(findings: model_card.Findings) -> dict[str, bytes]:
-    """Return the report of it."""
+    """Return the report of these findings."""
     return model_card.build(findings)
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Yield a browser for all of these tests."""
+    """Yield a browser that these tests share."""
     opened = Browser(tmp_path_factory.mktemp("profile"))
     try:
         opened.start()
@@ -76,7 +77,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 def _open_report(browser: Browser, html: bytes, folder: Path) -> str:
-    """Open a report that stands alone in a folder; return its address."""
+    """Write a report alone into a folder, open it, and return its address."""
     path = folder / "report.html"
     path.write_bytes(html)
     browser.open(path.as_uri())
@@ -84,7 +85,7 @@ def _open_report(browser: Browser, html: bytes, folder: Path) -> str:
 
 
 def test_every_picture_shows(browser: Browser, files: dict[str, bytes], tmp_path: Path) -> None:
-    """The page alone, without the files beside it, shows each of them, and says what it shows."""
+    """The page shows all pictures without the picture files, each with an alternative text."""
     _open_report(browser, files["report/report.html"], tmp_path)
     widths = browser.evaluate("[...document.images].map(image => image.complete ? image.naturalWidth : 0)")
     assert len(widths) == len(files) - 1 == 8
@@ -93,21 +94,21 @@ def test_every_picture_shows(browser: Browser, files: dict[str, bytes], tmp_path
 
 
 def test_nothing_is_asked_of_another_host(browser: Browser, files: dict[str, bytes], tmp_path: Path) -> None:
-    """Of all requests that the browser makes, one is for a file and the rest is inside the page."""
+    """The browser requests the page and `data:` addresses, nothing else."""
     browser.requests.clear()
     address = _open_report(browser, files["report/report.html"], tmp_path)
     assert [url for url in browser.requests if not url.startswith("data:")] == [address]
 
 
 def test_no_link_is_broken(browser: Browser, files: dict[str, bytes], tmp_path: Path) -> None:
-    """Whatever the page points at is in the page."""
+    """All links and sources of the page are `data:` addresses."""
     _open_report(browser, files["report/report.html"], tmp_path)
     links = browser.evaluate("[...document.querySelectorAll('[href],[src]')].map(e => e.href || e.src)")
     assert [link for link in links if not link.startswith("data:")] == []
 
 
-def test_what_comes_from_data_stays_text(browser: Browser, files: dict[str, bytes], tmp_path: Path) -> None:
-    """A group's name that looks like HTML is shown as it is written."""
+def test_values_are_escaped(browser: Browser, files: dict[str, bytes], tmp_path: Path) -> None:
+    """A group's name that is HTML is shown as text."""
     _open_report(browser, files["report/report.html"], tmp_path)
     assert HTML_GROUP_NAME in browser.evaluate("document.body.innerText")
     assert browser.evaluate("document.querySelectorAll('img[src^=http]').length") == 0
@@ -117,7 +118,7 @@ def test_what_comes_from_data_stays_text(browser: Browser, files: dict[str, byte
 def test_light_and_dark(
     browser: Browser, files: dict[str, bytes], tmp_path: Path, scheme: str, *, darker: bool
 ) -> None:
-    """Paper and ink follow what the reader prefers."""
+    """Background and text colour follow the reader's colour scheme."""
     browser.set_color_scheme(scheme)
     _open_report(browser, files["report/report.html"], tmp_path)
     brightness_script = (
@@ -132,21 +133,21 @@ def test_light_and_dark(
 
 
 def test_a_phone_need_not_scroll_sideways(browser: Browser, files: dict[str, bytes], tmp_path: Path) -> None:
-    """Only tables scroll by themselves; the page is as wide as the screen."""
+    """The page is not wider than a phone's screen: wide tables scroll inside it."""
     _open_report(browser, files["report/report.html"], tmp_path)
     browser.evaluate("document.documentElement.style.width = '360px'")
     assert browser.evaluate("document.body.scrollWidth") <= 360
 
 
-def test_it_reads_like_a_model_card(files: dict[str, bytes]) -> None:
-    """Every part that a reader looks for has its heading."""
+def test_it_has_all_sections(files: dict[str, bytes]) -> None:
+    """Each section has its heading."""
     html = files["report/report.html"].decode()
     for part in ("Data", "Cleaning", "Split", "Network", "Training", "Results", "Importance", "Limits"):
         assert f"<h2>{part}</h2>" in html
 
 
 def test_a_random_split_is_warned_about(findings: model_card.Findings, files: dict[str, bytes]) -> None:
-    """Windows overlap, so a random split flatters: who reads the results reads that first."""
+    """A random split makes results look better, so its warning comes before the results."""
     assert "share readings" not in files["report/report.html"].decode()
     data = {**findings.manifest.data, "settings": {**findings.manifest.data["settings"], "split": "random"}}
     manifest = Manifest(**{**_fields(findings.manifest), "data": data})
@@ -155,20 +156,20 @@ def test_a_random_split_is_warned_about(findings: model_card.Findings, files: di
 
 
 def test_warnings_come_first(findings: model_card.Findings) -> None:
-    """A kind found badly, kinds not tested and Faulty windows that were cleaned away are said first."""
+    """Kinds with low recall, untested kinds and removed Faulty windows are mentioned before all sections."""
     test, evaluation = findings.test, findings.evaluation
     assert evaluation is not None
     quality = dataclasses.replace(
         evaluation.quality, recall_by_kind={"spike": 0.5}, windows_by_kind={"spike": 9}
     )
     spikes = test[(test.kinds == "spike") | (test.kinds == "")]
-    doubtful = dataclasses.replace(
+    findings_with_warnings = dataclasses.replace(
         findings,
         test=spikes,
         evaluation=dataclasses.replace(evaluation, quality=quality),
         cleaning=dataclasses.replace(findings.cleaning, removed_faulty=77),
     )
-    html = model_card.build(doubtful)["report/report.html"].decode()
+    html = model_card.build(findings_with_warnings)["report/report.html"].decode()
     first = html[: html.index("<h2>Data</h2>")]
     assert "spike (50.0%)" in first
     assert "nothing is known of: bounds, gain, loss, offset, stuck" in first
@@ -176,13 +177,29 @@ def test_warnings_come_first(findings: model_card.Findings) -> None:
 
 
 def test_without_a_test_part(findings: model_card.Findings) -> None:
-    """Where nothing was measured, the report says so and shows no number that looks like a result."""
+    """Without a test part, the report says that nothing was measured and has no picture of results."""
     without_evaluation = dataclasses.replace(
         findings, evaluation=None, importance=None, test=findings.test[:0]
     )
     files = model_card.build(without_evaluation)
     assert "nothing here says how good it is" in files["report/report.html"].decode()
     assert set(files) == {"report/report.html", "report/loss.png", "report/boxes.png"}
+
+
+def test_nothing_found_is_shown_as_none(findings: model_card.Findings) -> None:
+    """Where no fault was found, delays and shares are shown as "none"."""
+    test = findings.test
+    evaluation = evaluate(test, np.zeros(len(test)), 0.5, findings.manifest.sample_period)
+    nothing_found = dataclasses.replace(findings, evaluation=evaluation, importance=None)
+    html = model_card.build(nothing_found)["report/report.html"].decode()
+    assert '<tr><th scope="row">delay to the first alert, median</th><td>none</td></tr>' in html
+    assert ">None" not in html
+
+
+def test_a_missing_value_is_an_error() -> None:
+    """A template that uses a value which no view has fails, instead of leaving its place empty."""
+    with pytest.raises(UndefinedError, match="is undefined"):
+        page.render("model_card.html.j2", {})
 
 
 def _fields(manifest: Manifest) -> dict[str, object]:

@@ -33,7 +33,7 @@ def _run_study(recording: Path, out: Path, *extra_arguments: str) -> None:
 def test_all_initializers_are_measured(
     labelled_recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One table with all eight: formula, mean and spread over the seeds; more seeds go on."""
+    """The table has all eight with mean and spread over the seeds; more seeds continue the study."""
     tried: list[tuple[str, int]] = []
 
     def measure(_: PreparedData, settings: FitSettings, __: object) -> float:
@@ -55,7 +55,7 @@ def test_all_initializers_are_measured(
 
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_formulas_are_what_keras_draws(name: str) -> None:
-    """The weights that Keras draws have the spread of the formula in the table."""
+    """The weights that Keras draws have the standard deviation of the formula in the table."""
     inputs, outputs = 300, 200
     with suppress_stderr():
         drawn = keras.initializers.get(
@@ -70,14 +70,14 @@ def test_formulas_are_what_keras_draws(name: str) -> None:
 
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_every_network_gives_one_score_a_window(name: str) -> None:
-    """The second LSTM gives its last output and no sequence, so there is no score for each step."""
+    """The second LSTM returns its last output, not a sequence, so there is one score per window."""
     with suppress_stderr():
         built = models.build(FitSettings(kernel_initializer=name, units=(4, 4, 4)), 3, 4, updates_per_epoch=1)
     assert built.output_shape == (None, 1)
 
 
 def test_a_single_seed_has_no_spread() -> None:
-    """Of one network no spread is told, and the picture can still be drawn."""
+    """A single seed has no standard deviation, and the picture can still be drawn."""
     single_result = collect_results([Trial(1, {"kernel_initializer": "zeros", "seed": 0}, 0.0, 1.0)])
     assert [result.name for result in single_result] == ["zeros"]
     assert single_result[0].std is None

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from monitor.core.errors import InvalidInputError
 from training.cli.main import main
 from training.config import loading
-from training.config.errors import InputError
 from training.config.settings import FitSettings
 from training.data import recordings
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
 from training.tune import objective, plots, trials
 from training.tune.trials import Trial
@@ -20,12 +21,12 @@ USER_ATTRS = {"data": ["a"], "settings": SETTINGS.model_dump(mode="json")}
 
 
 def _measure(settings: FitSettings) -> float:
-    """Stand in for a training: more units and a rate near 0.003 are better."""
+    """Replace a training: more units and a learning rate near 0.003 give a higher F1."""
     return float(settings.units[0] / 300 - abs(np.log10(settings.learning_rate / 0.003)) / 10)
 
 
 class _InterruptingMeasure:
-    """Measures as `_measure`, but Ctrl-C comes in the given trial."""
+    """Measures as `_measure`, but raises KeyboardInterrupt in the given trial."""
 
     def __init__(self, trial_number: int) -> None:
         self._remaining = trial_number
@@ -56,7 +57,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
 
 @pytest.fixture
 def measured_data(monkeypatch: pytest.MonkeyPatch) -> list[PreparedData]:
-    """Put `_measure` in the place of trainings, and return what data they are handed."""
+    """Replace the training by `_measure`, and return the data that each trial gets."""
     measured: list[PreparedData] = []
 
     def measure(prepared: PreparedData, settings: FitSettings, _: object) -> float:
@@ -68,7 +69,7 @@ def measured_data(monkeypatch: pytest.MonkeyPatch) -> list[PreparedData]:
 
 
 def test_the_notebooks_combinations_come_first(tmp_path: Path) -> None:
-    """Its three, with the settings' learning rate, then as many others as asked for."""
+    """The notebook's three come first, with the settings' learning rate, then the others."""
     tried: list[FitSettings] = []
     _search(tmp_path, 2, lambda settings: tried.append(settings) or 0.5)  # type: ignore[func-returns-value]
     notebook = [((128, 64, 32), (0.2, 0.2)), ((128, 64, 32), (0.3, 0.2)), ((64, 32, 32), (0.2, 0.2))]
@@ -79,10 +80,10 @@ def test_the_notebooks_combinations_come_first(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
-    """Stopped in one of the notebook's trials and in a later one, it comes to those of one that wasn't."""
+    """Interrupted in two trials and continued, a search runs the same trials as without interruption."""
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
-    # More than Optuna's ten random trials at the start, so that later ones depend on what it remembers.
+    # Optuna's first ten trials are random; the later ones depend on the stored trials.
     uninterrupted = _search(tmp_path / "whole", 10)
     for trial_number in (2, 10):
         with pytest.raises(KeyboardInterrupt):
@@ -92,23 +93,23 @@ def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
 
 
 def test_more_trials_go_on_and_done_ones_are_not_repeated(tmp_path: Path) -> None:
-    """The same command does nothing twice; a larger number does the rest."""
+    """The same number of trials runs nothing again; a larger number runs the rest."""
     first = _search(tmp_path, 2)
     assert _search(tmp_path, 2, _InterruptingMeasure(1)) == first
     assert _search(tmp_path, 4)[:5] == first
 
 
 def test_a_search_learns_from_its_trials(tmp_path: Path) -> None:
-    """What it proposes late is better than what it proposes at first."""
+    """Late proposals are better than early ones."""
     scores = [trial.f1 for trial in _search(tmp_path, 22)]
     assert np.mean(scores[-8:]) > np.mean(scores[3:13])
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    """A second search in the same folder is refused while the first one runs, and not after it."""
+    """A second search in the same folder is refused while the first one runs, but not afterwards."""
     with (
         trials.open_study(tmp_path, "search", USER_ATTRS),
-        pytest.raises(InputError, match="another process is writing there; expected one at a time"),
+        pytest.raises(InvalidInputError, match="another process is writing there; expected one at a time"),
         trials.open_study(tmp_path, "search", USER_ATTRS),
     ):
         pass
@@ -117,7 +118,7 @@ def test_one_process_at_a_time(tmp_path: Path) -> None:
 
 
 def test_a_folder_name_is_taken_as_it_is(tmp_path: Path) -> None:
-    """The study lies in the folder, whatever is in its name."""
+    """The study is stored in the folder also where its name has special characters."""
     folder = tmp_path / "a?b %41#"
     folder.mkdir()
     _search(folder, 1)
@@ -128,12 +129,12 @@ def test_a_folder_name_is_taken_as_it_is(tmp_path: Path) -> None:
 def test_the_best_goes_to_fit(
     labelled_recording: Path, tmp_path: Path, measured_data: list[PreparedData]
 ) -> None:
-    """best.toml is the settings of the best trial, whole, as `fit --config` reads them."""
+    """best.toml has all settings of the best trial, as `fit --config` reads them."""
     _tune(labelled_recording, tmp_path, "--trials", "4", "--epochs", "5")
     rows = _read_rows(tmp_path / "trials.csv")
     assert len(rows) == len(measured_data) == 7
     best = max(rows, key=lambda row: float(row["f1"]))
-    settings = loading.load(tmp_path / "best.toml")
+    settings = loading.load_settings(tmp_path / "best.toml")
     assert settings.units == tuple(int(best[f"units_{layer}"]) for layer in (1, 2, 3))
     assert settings.dropout == tuple(round(float(best[f"dropout_{layer}"]), 2) for layer in (1, 2))
     assert settings.learning_rate == float(best["learning_rate"])
@@ -148,7 +149,7 @@ def test_ctrl_c_leaves_table_and_settings(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """An interrupted command ends with 130 and leaves its table; the same command goes on."""
+    """An interrupted command ends with exit code 130 and leaves its table; the same command continues."""
     measure = _InterruptingMeasure(3)
     monkeypatch.setattr(objective, "measure", lambda _, settings, __: measure(settings))
     with pytest.raises(SystemExit) as exit_info:
@@ -156,7 +157,7 @@ def test_ctrl_c_leaves_table_and_settings(
     assert exit_info.value.code == 130
     before = _read_rows(tmp_path / "trials.csv")
     assert len(before) == 2
-    assert loading.load(tmp_path / "best.toml").units == (128, 64, 32)
+    assert loading.load_settings(tmp_path / "best.toml").units == (128, 64, 32)
     _tune(labelled_recording, tmp_path, "--trials", "1")
     assert _read_rows(tmp_path / "trials.csv")[:2] == before
     output = capsys.readouterr().out
@@ -168,7 +169,7 @@ def test_ctrl_c_leaves_table_and_settings(
 def test_the_test_part_is_out_of_reach(
     labelled_recording: Path, tmp_path: Path, measured_data: list[PreparedData]
 ) -> None:
-    """What is handed to the trials has no test window and no whole recording in it."""
+    """The data of the trials has no test window and no whole recording."""
     prepared = prepare([labelled_recording], None, SETTINGS)
     _tune(labelled_recording, tmp_path, "--trials", "1")
     for trial_data in measured_data:
@@ -178,10 +179,10 @@ def test_the_test_part_is_out_of_reach(
 
 
 def test_another_test_part_changes_nothing(labelled_recording: Path, tmp_path: Path) -> None:
-    """With other values and labels in the last fifth of the time, a trial's F1 is the same."""
+    """Other values and labels in the test part do not change a trial's F1."""
     frame = recordings.read(labelled_recording)
     is_test = frame["ts"] >= prepare([labelled_recording], None, SETTINGS).test.ts.min()
-    frame.loc[is_test, recordings.FEATURE_NAMES] += 100
+    frame.loc[is_test, FEATURE_NAMES] += 100
     frame.loc[is_test, "label"] *= -1
     recordings.write(frame, tmp_path / "other.csv")
     settings = FitSettings(network="dense", epochs=4, units=(32, 16, 8), learning_rate=0.01)
@@ -198,7 +199,7 @@ def test_trials_of_other_data_do_not_mix(
     measured_data: list[PreparedData],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A study of other settings or readings is exit 2, and keeps its trials."""
+    """For other settings or readings, the command ends with exit code 2 and the study keeps its trials."""
     _tune(labelled_recording, tmp_path, "--trials", "1")
     trial_count = len(measured_data)
     other = tmp_path / "other.csv"
@@ -231,7 +232,7 @@ def test_wrong_usage_is_refused(
     extra_arguments: list[str],
     message: str,
 ) -> None:
-    """What can't be meant is exit 2, one line, before a study is begun."""
+    """Wrong usage ends with exit code 2 and one line, before a study is created."""
     with pytest.raises(SystemExit) as exit_info:
         _tune(labelled_recording, tmp_path / "out", *extra_arguments)
     assert exit_info.value.code == 2
@@ -241,7 +242,7 @@ def test_wrong_usage_is_refused(
 
 
 def test_pictures_of_one_trial_can_be_drawn() -> None:
-    """A search that has only begun has its pictures, too."""
+    """The pictures of a search with a single trial can be drawn."""
     trial = Trial(1, {**trials.NOTEBOOK_PARAMETERS[0], "learning_rate": 1e-3}, 0.5, 1.0)
     assert plots.history([trial]).startswith(b"\x89PNG")
     assert plots.parallel_coordinates([trial]).startswith(b"\x89PNG")

@@ -20,7 +20,7 @@ from monitor.core.readings import Readings
 from monitor.core.verdicts import AlertEvent
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording
-from monitor.service.stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
 FAST_SETTINGS = hypothesis_settings(derandomize=True, deadline=None, max_examples=40)
@@ -229,11 +229,9 @@ def test_moving_groups_makes_no_difference(
         outcomes += verdicts.windows.outcomes
         scores += verdicts.judged_windows.scores.tolist()
         events += [_without_score(event) for event in verdicts.events]
-        for group in current.windows.groups():
-            other.windows.load(group, current.windows.dump(group))
-            other.alerts.load(group, current.alerts.dump(group))
-            current.windows.forget(group)
-            current.alerts.forget(group)
+        for group in current.groups():
+            other.load(group, current.dump(group))
+            current.forget(group)
         current, other = other, current
     assert outcomes == expected.windows.outcomes
     np.testing.assert_allclose(scores, expected.judged_windows.scores, atol=1e-6)

@@ -1,4 +1,4 @@
-"""Builds the stages from settings and bundle."""
+"""Builds the stages from settings and a bundle."""
 
 from monitor.bundle import Bundle
 from monitor.config.settings import AlertSettings, Settings, WindowSettings
@@ -8,16 +8,29 @@ from monitor.core.topics import Template
 from monitor.detect.alerts import AlertStage
 from monitor.detect.scoring import Scorer, Scoring
 from monitor.ingest.decode import DecodeStage
+from monitor.service.parallel_scorer import ParallelScorer
+from monitor.telemetry.metrics import Metrics, TimedScorer
 
-__all__ = ["build_alert_stage", "build_decoder", "build_scoring", "build_window_rules"]
+__all__ = [
+    "build_alert_stage",
+    "build_decoder",
+    "build_scoring",
+    "build_timed_scoring",
+    "build_window_rules",
+]
 
 
 def build_alert_stage(alerts: AlertSettings, threshold: float) -> AlertStage:
-    """Return a stage with these settings for a bundle with this threshold.
+    """Return the alert stage with these settings.
+
+    Parameters
+    ----------
+    threshold : the bundle's, above which a window is Faulty.
 
     Raises
     ------
-    ConfigurationError : a window that is Faulty would count towards the end of an incident.
+    ConfigurationError : `clear_below` is above the threshold: a Faulty window would count towards the end
+        of an incident.
     """
     defaults = alerts.model_dump(exclude={"mode", "rules", "false_alarms"})
     overrides = []
@@ -29,14 +42,14 @@ def build_alert_stage(alerts: AlertSettings, threshold: float) -> AlertStage:
     for name, checked_rules in zip(names, [rules, *(override for _, override in overrides)], strict=True):
         if checked_rules.clear_below is not None and checked_rules.clear_below > threshold:
             raise ConfigurationError(
-                f"{name}.clear_below is {checked_rules.clear_below:g}, above the bundle's threshold of {threshold:g}; "
-                "expected at most that"
+                f"{name}.clear_below is {checked_rules.clear_below:g}, above the bundle's threshold of "
+                f"{threshold:g}; expected at most that"
             )
     return AlertStage(rules, overrides, every_window=alerts.mode == "every_window")
 
 
 def build_decoder(settings: Settings, features: tuple[str, ...]) -> DecodeStage:
-    """Build the decode stage.
+    """Return the decode stage for a bundle with these features.
 
     Raises
     ------
@@ -50,11 +63,11 @@ def build_decoder(settings: Settings, features: tuple[str, ...]) -> DecodeStage:
 
 
 def build_window_rules(windows: WindowSettings, sample_period: float) -> WindowRules:
-    """Return the rules for a bundle with this sample period, in seconds.
+    """Return the window rules for a bundle with this sample period, in seconds.
 
     Raises
     ------
-    ConfigurationError : no window would ever fill.
+    ConfigurationError : `max_gap` is below the sample period: no window would ever fill.
     """
     if windows.max_gap is not None and windows.max_gap < sample_period:
         raise ConfigurationError(
@@ -72,12 +85,23 @@ def build_scoring(
 
     Parameters
     ----------
-    scorer : scores in the bundle's place.
+    scorer : replaces the bundle's classifier.
 
     Raises
     ------
-    ConfigurationError : with these settings no window would ever fill, or `clear_below` makes no sense.
+    ConfigurationError : as `build_window_rules` and `build_alert_stage`.
     """
     manifest = bundle.manifest
     rules = build_window_rules(windows, manifest.sample_period)
     return Scoring(bundle, rules, build_alert_stage(alerts, manifest.threshold), scorer)
+
+
+def build_timed_scoring(bundle: Bundle, settings: Settings, metrics: Metrics) -> Scoring:
+    """Return the stages of the daemon, which score on several cores and measure how long that takes.
+
+    Raises
+    ------
+    ConfigurationError : as `build_scoring`.
+    """
+    scorer = TimedScorer(ParallelScorer(bundle.classifier), metrics.inference_seconds)
+    return build_scoring(bundle, settings.windows, settings.alerts, scorer)

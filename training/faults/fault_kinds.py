@@ -11,9 +11,9 @@ Where their definitions come from:
 - `spike`: a sharp change for one to three readings. Sharma et al. 2010, where it is called SHORT; Zidi et
   al. 2018; Noshad et al. 2019.
 - `loss`: the sensor reads 0. Zidi et al. 2018; Noshad et al. 2019 ("data loss").
-- `drift`, on request: the true value plus what grows from reading to reading, the slow loss of calibration of
-  Sharma et al. 2010. An episode begins where it has left the sensor's own wander.
-- `noise`, on request: readings that scatter far more than the true ones do for a while. Sharma et al. 2010,
+- `drift`, on request: the true value plus an error that grows from reading to reading, the slow loss of
+  calibration of Sharma et al. 2010. An episode begins where the error exceeds the sensor's own variation.
+- `noise`, on request: readings that scatter far more than the true ones for a while. Sharma et al. 2010,
   where it is called NOISE.
 
 Zidi, Moulahi, Alaya, "Fault Detection in Wireless Sensor Networks Through SVM Classifier", IEEE Sensors
@@ -21,9 +21,9 @@ Journal 2018. Noshad et al., "Fault Detection in Wireless Sensor Networks throug
 Classifier", Sensors 2019. Sharma, Golubchik, Govindan, "Sensor faults: detection methods and prevalence in
 real-world datasets", ACM Transactions on Sensor Networks 2010.
 
-Sizes are this project's: multiples of the sensor's own spread (see `SensorStats.of`), from the smallest that a
-plant would call a fault to a few times that. A "fault" within what the sensor does anyway would only teach a
-model noise, so `shows` refuses it.
+Sizes are this project's: multiples of the sensor's own spread (see `SensorStats.from_values`), from the
+smallest that operators would call a fault to a few times that. A "fault" within the sensor's usual variation
+would be a wrong label in training, so `is_detectable` refuses it.
 """
 
 from collections.abc import Callable
@@ -43,12 +43,12 @@ __all__ = [
     "is_detectable",
 ]
 
-# What a mote can report at all, by unit. Only `bounds` goes beyond.
+# What a mote can report, by unit. Only faults of the kind `bounds` exceed it.
 MEASURING_RANGES = {"degC": (-40.0, 125.0), "%RH": (0.0, 100.0)}
-# Each faulty reading is at least this many spreads from the true one.
+# Minimum distance of each faulty reading from the true one, in spreads.
 _MIN_FAULT_SPREADS = 0.5
-# Twice the accuracy of a mote's sensor (Sensirion SHT11: 0.4 degC, 3 %RH), so that the least fault is no
-# less than what the maker allows a healthy one.
+# Twice the accuracy of a mote's sensor (Sensirion SHT11: 0.4 degC, 3 %RH), so that the smallest fault is not
+# smaller than the error that the manufacturer allows a healthy sensor.
 MIN_SPREAD = {"degC": 0.8, "%RH": 6.0}
 
 _LAG_READINGS = 12
@@ -57,26 +57,26 @@ _MAX_DECIMALS = 6
 
 @dataclass(frozen=True, slots=True)
 class SensorStats:
-    """What one feature of one group does while it is healthy, in its own unit."""
+    """Statistics of one feature of one group while it is healthy, in the feature's unit."""
 
     spread: float
-    """How far it strays."""
+    """Its variation, as a standard deviation; see `from_values`."""
     p1: float
-    """Its first percentile."""
+    """1st percentile."""
     p99: float
-    """Its last percentile."""
+    """99th percentile."""
     measuring_range: tuple[float, float]
-    """What it can report at all."""
+    """Smallest and largest value that it can report."""
     decimals: int
-    """Digits after the point that it reports."""
+    """Digits after the decimal point that it reports."""
 
     @classmethod
     def from_values(cls, values: FloatArray, unit: str) -> "SensorStats":
-        """Learn it from the healthy readings of one feature: (reading,), more than 12 of them.
+        """Compute them from healthy readings of one feature (reading,), more than 12 of them.
 
-        The spread is the interquartile range as a standard deviation, so that an event doesn't count. It is
-        at least three times what the feature changes within 12 readings (95 % of the time), so that an hour
-        of calm doesn't make a fault of a breeze, and at least twice the accuracy of a mote's sensor.
+        The spread is the interquartile range as a standard deviation, since that isn't affected by a short
+        event. It is at least three times the 95th percentile of the changes within 12 readings, so that small
+        changes after an hour of calm are no faults, and at least twice the accuracy of a mote's sensor.
         """
         p1, q1, q3, p99 = np.percentile(values, [1, 25, 75, 99]).tolist()
         changes = np.abs(values[_LAG_READINGS:] - values[:-_LAG_READINGS])
@@ -92,7 +92,7 @@ def _offset(
 
 
 def _gain(true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.random.Generator) -> FloatArray:
-    # The reading nearest to zero shows a gain least: it gets the size, the others more.
+    # A gain changes the reading nearest to zero least: that one changes by `size`, the others by more.
     smallest = max(float(np.abs(true_values).min()), 1e-9)
     return true_values * (1 + size * sensor.spread / smallest)
 
@@ -100,7 +100,7 @@ def _gain(true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.ra
 def _stuck(
     true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.random.Generator
 ) -> FloatArray:
-    # From the true values' own edge, so that they can't wander into the constant.
+    # Beyond the largest or smallest true value, so that no true value equals the constant.
     extreme = float(true_values.max() if size > 0 else true_values.min())
     return np.full(len(true_values), extreme + size * sensor.spread, dtype=np.float64)
 
@@ -128,7 +128,7 @@ def _drift(
 
 
 def _noise(true_values: FloatArray, size: float, sensor: SensorStats, rng: np.random.Generator) -> FloatArray:
-    # Never nearly 0: a reading that noise leaves where it was is no faulty one.
+    # At least the minimum distance: a reading with an error of almost 0 would not be faulty.
     scatter = rng.uniform(_MIN_FAULT_SPREADS, abs(size), len(true_values)) * rng.choice(
         [-1, 1], len(true_values)
     )
@@ -141,14 +141,14 @@ class FaultKind:
     """One kind of fault."""
 
     apply: Callable[[FloatArray, float, SensorStats, np.random.Generator], FloatArray]
-    """True values of an episode (reading,), size in spreads with its sign, sensor, what is random in it ->
-    faulty values."""
+    """Returns the faulty values of an episode, given the true ones (reading,), the size in spreads with its
+    sign, the sensor, and a random generator."""
     size_range: tuple[float, float]
-    """Smallest and largest size, in spreads; the sign is drawn too."""
+    """Smallest and largest size, in spreads, without the sign."""
     length_range: tuple[int, int] = (6, 30)
-    """Fewest and most readings of an episode."""
+    """Smallest and largest number of readings in an episode."""
     measurable: bool = True
-    """Whether it stays within what a sensor can report."""
+    """Whether faulty values stay within what a sensor can report."""
 
 
 FAULT_KINDS: dict[str, FaultKind] = {
@@ -162,11 +162,11 @@ FAULT_KINDS: dict[str, FaultKind] = {
     "noise": FaultKind(_noise, (1.0, 3.0), length_range=(12, 40)),
 }
 DEFAULT_FAULT_KINDS = ("offset", "gain", "stuck", "bounds", "spike", "loss")
-"""The kinds of Zidi et al. and Noshad et al.; the others are there on request."""
+"""The kinds of Zidi et al. and Noshad et al.; the others are injected on request only."""
 
 
 def is_detectable(kind: FaultKind, true_values: FloatArray, faulty: FloatArray, sensor: SensorStats) -> bool:
-    """Return whether every reading of an episode is far enough from the truth, and one that can be read."""
+    """Return whether each faulty value of an episode is far enough from the true one, and reportable."""
     is_far = np.abs(faulty - true_values).min() >= _MIN_FAULT_SPREADS * sensor.spread - 10.0**-sensor.decimals
     low, high = sensor.measuring_range
     is_in_range = low <= faulty.min() and faulty.max() <= high

@@ -1,78 +1,68 @@
-"""The part of some recordings that a bundle wasn't trained on: a model is not measured on what it learnt."""
+"""Selects the windows of recordings that a bundle was not trained on, to measure it on."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import pandas as pd
 
 from monitor.bundle import Bundle, GoldenFile
+from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
-from training.config.errors import InputError
 from training.config.settings import FitSettings
-from training.data import dataset, recordings, relative_windows
+from training.data import baseline_windows, dataset, recordings
 from training.data.dataset import Dataset
+from training.data.features import FEATURE_NAMES
 from training.data.prepare import prepare
 
 __all__ = ["load_windows", "training_settings"]
 
-# A calm hour may repeat a window by chance; a training part repeats far more of them.
+# A calm hour may repeat a window by chance; the training part repeats far more of them.
 _MIN_KNOWN_SHARE = 0.1
 
 
 def training_settings(bundle: Bundle) -> FitSettings:
-    """Return how a bundle was trained, from its manifest."""
+    """Return the settings that a bundle was trained with, from its manifest."""
     return FitSettings.model_validate(bundle.manifest.data["settings"])
 
 
 def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[Dataset, str]:
-    """Return the windows to measure a bundle on, and a line on which they are.
+    """Return the windows to measure a bundle on, and a text that says which these are.
 
-    Where it was trained on these recordings, that is their test part; else all of them. Whether it was is
-    told by the examples in the bundle, which are windows of its training part.
+    If the bundle was trained on these recordings, they are the test part, else all windows. `golden.json` in
+    the bundle tells: its examples are windows of the training part.
 
     Parameters
     ----------
     paths : labelled recordings.
-    folder, bundle : the bundle.
+    folder, bundle : the bundle's folder, and the loaded bundle.
 
     Raises
     ------
-    InputError : there is no window that it wasn't trained on, or none can be told apart.
+    InvalidInputError : all windows were trained on, or which ones were can't be told.
     """
-    if list(bundle.manifest.feature_names) != recordings.FEATURE_NAMES:
-        raise InputError(
-            f"{folder}: judges {list(bundle.manifest.feature_names)}, expected {recordings.FEATURE_NAMES}"
+    if list(bundle.manifest.feature_names) != FEATURE_NAMES:
+        raise InvalidInputError(
+            f"{folder}: judges {list(bundle.manifest.feature_names)}, expected {FEATURE_NAMES}"
         )
     source_names = ", ".join(map(str, paths))
-    frames = [_read(path) for path in paths]
+    frames = [frame[recordings.complete_mask(frame)] for frame in map(recordings.read_labelled, paths)]
     raw_data = dataset.build(frames, default_max_gap(bundle.manifest.sample_period))
-    data = relative_windows.apply_baseline(raw_data, bundle.manifest.baseline)
+    data = baseline_windows.apply_baseline(raw_data, bundle.manifest.baseline)
     if not _is_training_data(data, folder):
         return data, f"all {len(data):,} windows of {source_names}"
     fit_settings = training_settings(bundle)
     prepared = prepare(paths, None, fit_settings)
     is_same_scaler = np.array_equal(prepared.scaler.mean, bundle.scaler.mean)
     if not len(prepared.test) or (fit_settings.split == "random" and not is_same_scaler):
-        raise InputError(
-            f"{source_names}: the bundle was trained on windows of it, and which ones it hasn't seen can't be told; "
-            "expected a recording that it wasn't trained on"
+        raise InvalidInputError(
+            f"{source_names}: the bundle was trained on windows of it, and which ones it hasn't seen "
+            "can't be told; expected a recording that it wasn't trained on"
         )
     return (
         prepared.test,
         f"the test part, {len(prepared.test):,} windows, of {source_names}; it was trained on the rest",
     )
-
-
-def _read(path: Path) -> pd.DataFrame:
-    frame = recordings.read(path)
-    if "label" not in frame.columns:
-        raise InputError(
-            f"{path}: has no column label; expected 1 (Normal) or -1 (Faulty) in each row, as "
-            "`sensor-training inject` writes them"
-        )
-    return frame[recordings.complete_mask(frame)]
 
 
 def _is_training_data(data: Dataset, folder: Path) -> bool:

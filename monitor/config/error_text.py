@@ -1,0 +1,124 @@
+"""Turns pydantic's errors into one line: where the first problem is, the rule, and the offending value."""
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+__all__ = ["Origin", "RuleText", "format_error", "suggest_name", "use_pydantic_text"]
+
+RuleText = Callable[[ErrorDetails], str | None]
+"""Returns the rule of a setting as a whole, where pydantic's text would tell a user nothing; else None."""
+
+_SECRET_NAMES = {"password", "token"}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What may have given a value: flags, the environment, or the file."""
+
+    file: Path | None
+    env_prefix: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    flags: Mapping[str, Any] = field(default_factory=dict)
+
+    def describe(self, path: Sequence[str]) -> str:
+        """Return what gave a setting, as a line begins: a variable for it alone or for its whole table."""
+        if path and path[0] in self.flags:
+            return "--"
+        variables = {key.upper() for key in self.environment}
+        for length in range(len(path), 0, -1):
+            variable = self.env_prefix + "__".join(path[:length]).upper()
+            if variable in variables:
+                return f"environment {variable}: "
+        return f"{self.file}: " if self.file else "settings: "
+
+
+def use_pydantic_text(_problem: ErrorDetails) -> str | None:
+    """Return None: no setting has a rule as a whole."""
+    return None
+
+
+def format_error(
+    error: ValidationError,
+    model: type[BaseModel],
+    origin: Origin,
+    describe_rule: RuleText = use_pydantic_text,
+) -> str:
+    """Describe the first problem, and count the other settings that have one.
+
+    Parameters
+    ----------
+    model : what was validated.
+    origin : what may have given the value.
+    """
+    problems = error.errors()
+    paths = [_find_path(problem, model, describe_rule) for problem in problems]
+    rule = describe_rule(problems[0]) or _format_rule(problems[0], model)
+    source = origin.describe(paths[0])
+    name = ".".join(paths[0])
+    if source == "--":
+        name = name.replace("_", "-")
+    separator = "" if not name else " " if rule.startswith(("must ", "is ")) else ": "
+    others = len(set(paths)) - 1
+    return f"{source}{name}{separator}{rule}" + (f" (and {others} more)" if others else "")
+
+
+def suggest_name(name: str, known: AbstractSet[str]) -> str:
+    """Return the known name that is most like another; "" if none is."""
+    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), "")
+
+
+def _find_path(problem: ErrorDetails, model: type[BaseModel], describe_rule: RuleText) -> tuple[str, ...]:
+    """Return the setting's name, section first: of the whole setting if it has a rule as a whole."""
+    path, _ = _walk(model, problem["loc"])
+    return path[:1] if describe_rule(problem) else path
+
+
+def _walk(model: type[BaseModel], location: Sequence[int | str]) -> tuple[tuple[str, ...], type[BaseModel]]:
+    """Return which parts of an error's location name a setting, and the section that the last one is in.
+
+    What follows them is the member of a union that pydantic tried, which tells a user nothing.
+    """
+    path: list[str] = []
+    section, annotation = model, model  # type: type[BaseModel], Any
+    for part in location:
+        if isinstance(part, int):
+            annotation = next(iter(get_args(annotation)), None)
+        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            section = annotation
+            field_info = section.model_fields.get(part)
+            annotation = field_info.annotation if field_info else None
+        elif get_origin(annotation) is not dict:
+            break
+        path.append(str(part))
+    return tuple(path), section
+
+
+def _format_rule(problem: ErrorDetails, model: type[BaseModel]) -> str:
+    if problem["type"] == "extra_forbidden":
+        _, section = _walk(model, problem["loc"])
+        known = set(section.model_fields)
+        close = suggest_name(str(problem["loc"][-1]), known)
+        hint = f"did you mean {close!r}?" if close else f"expected one of {', '.join(sorted(known))}"
+        return f"is an unknown setting; {hint}"
+    if problem["type"] == "missing":
+        return "is missing"
+    if problem["type"] in {"too_short", "string_too_short"}:
+        return "must not be empty"
+    text = (
+        problem["msg"]
+        .replace("Input should", "should")
+        .replace("Value error, ", "")
+        .replace("should", "must")
+    )
+    value = problem["input"]
+    is_secret = not _SECRET_NAMES.isdisjoint(problem["loc"])
+    if problem["type"] == "value_error" or is_secret or not isinstance(value, (str, int, float, bool)):
+        return text
+    return f"{text}, not {value!r}"

@@ -1,0 +1,32 @@
+"""What a session subscribes to and publishes of itself."""
+
+from dataclasses import dataclass
+
+from monitor.core.messages import MessageProperties
+
+__all__ = ["Birth", "SessionOptions"]
+
+Birth = tuple[str, bytes, MessageProperties]
+"""Topic, payload and properties of a message that is published retained after every connect."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionOptions:
+    """The subscriptions of a session, and the messages about itself."""
+
+    filters: tuple[str, ...] = ()
+    """Topic filters of the input, subscribed to after every connect."""
+    previous_filters: tuple[str, ...] = ()
+    """Filters of an earlier session with this client id: those not in use any more are unsubscribed."""
+    births: tuple[Birth, ...] = ()
+    """Messages published retained after every connect, once the subscriptions are answered."""
+    takeover_topic: str = ""
+    """Topic of the birth that tells this process from others with the same client id. Of two processes
+    that disconnect each other, the one that began earlier sees the other's birth there, and leaves.
+    "": no check."""
+    request_filter: str = ""
+    """Filter, ending in `/#`, of messages that are requests and no input; "": there are none."""
+    will: tuple[str, bytes] | None = None
+    """Topic and payload published retained: by the broker when this client dies, by `stop` when it leaves."""
+    durable: bool = False
+    """Whether the broker keeps the session, with the messages that arrive in the meantime."""

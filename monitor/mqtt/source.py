@@ -1,0 +1,173 @@
+"""MQTT as the source of readings and requests: the input session, with a queue behind it."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+from monitor.bundle.manifest import Manifest
+from monitor.config.secrets import read_password
+from monitor.config.settings import Settings
+from monitor.core.messages import InboundMessage, InboundRequest, MessageBatch, ReadOnce
+from monitor.core.topics import Template
+from monitor.mqtt.births import Births, info_topic, will
+from monitor.mqtt.client_id import client_id
+from monitor.mqtt.operator_request import OperatorRequest, to_operator_request
+from monitor.mqtt.receive_queue import ReceiveQueue
+from monitor.mqtt.session import Session
+from monitor.mqtt.session_options import SessionOptions
+from monitor.publish.publisher import RepublishSignals
+from monitor.telemetry.metrics import Metrics
+
+__all__ = ["MqttSource"]
+
+_log = logging.getLogger(__name__)
+
+
+class MqttSource:
+    """The session by which readings and requests come, and whose end the broker announces by its will.
+
+    Parameters
+    ----------
+    settings, manifest : those in use.
+    previous_filters : topic filters of an earlier process, which the broker may have stored.
+    metrics : counts connections and refused messages.
+    signals : get set when the broker may have lost what it retained.
+    request_exit : ends the daemon with an exit code.
+
+    Raises
+    ------
+    ConfigurationError : a password file, certificate or key can't be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        manifest: Manifest,
+        previous_filters: Sequence[str],
+        metrics: Metrics,
+        signals: RepublishSignals,
+        request_exit: Callable[[int], None],
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._signals = signals
+        self._request_exit = request_exit
+        self._queue = ReceiveQueue()
+        self._births = Births()
+        self._handle_request: Callable[[OperatorRequest], None] = lambda _: None
+        self._was_connected = False
+        self._filters = tuple(Template(text).filter for text in settings.input.topics)
+        options = SessionOptions(
+            filters=self._filters,
+            previous_filters=tuple(previous_filters),
+            births=self._births.messages(settings, manifest),
+            takeover_topic=info_topic(settings),
+            request_filter=f"{settings.mqtt.base_topic}/request/#",
+            will=will(settings),
+            durable=True,
+        )
+        self._session = Session(
+            settings.mqtt, client_id(settings), read_password(settings.mqtt), self, options
+        )
+        self.needs_acks = settings.mqtt.qos > 0
+        """Whether messages are to be acknowledged; each batch is stored at once then."""
+
+    def __len__(self) -> int:
+        """Return how many messages wait."""
+        return len(self._queue)
+
+    @property
+    def problem(self) -> str:
+        """Why no message can come, for people; "" if they can."""
+        return self._session.problem
+
+    @property
+    def ready(self) -> bool:
+        """Whether the session is connected and every subscription granted."""
+        return self._session.ready
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """All topic filters subscribed to: the `previous_filters` of the process after this one."""
+        return self._session.subscriptions
+
+    def start(self, handle_request: Callable[[OperatorRequest], None]) -> None:
+        """Connect in the background; `handle_request` gets each request, on the network thread."""
+        self._handle_request = handle_request
+        self._session.start()
+
+    def take(self, timeout: float) -> MessageBatch:
+        """Return all messages that wait, up to a batch; wait for the first at most `timeout` seconds."""
+        return self._queue.take(timeout)
+
+    def wait(self, timeout: float) -> MessageBatch:
+        """Return no message, after `timeout` seconds; messages that arrive wait, or overflow."""
+        return self._queue.wait(timeout)
+
+    def wake(self) -> None:
+        """Let the present or next `take` or `wait` return at once; any thread may call this."""
+        self._queue.wake()
+
+    def acknowledge(self, tokens: Sequence[object]) -> None:
+        """Acknowledge the messages with these tokens; tokens of an earlier connection have no effect."""
+        self._session.acknowledge(tokens)
+
+    def close(self) -> None:
+        """Accept no more messages: those that come now are not acknowledged, and come again."""
+        self._queue.close()
+
+    def stop(self, timeout: float) -> None:
+        """Publish `offline`, wait for its confirmation at most `timeout` seconds, and disconnect."""
+        self._session.stop(timeout)
+
+    def reconfigure(self, settings: Settings, manifest: Manifest) -> None:
+        """Continue with other settings and another bundle."""
+        before, self._settings = self._settings.mqtt, settings
+        self._session.update_births(self._births.messages(settings, manifest))
+        if (before.host, before.port) != (settings.mqtt.host, settings.mqtt.port):
+            self._session.reconnect_to(settings.mqtt)
+
+    # What the session calls, on the network thread
+
+    def on_connected(self) -> None:
+        """Count the connection, and have everything retained published again."""
+        self._metrics.mqtt_connected.set(1)
+        if self._was_connected:
+            self._metrics.mqtt_reconnects.inc()
+        # A broker that was killed comes back with what it saved last, and doesn't say what it lost.
+        self._signals.request_states()
+        self.wake()
+        self._was_connected = True
+        mqtt = self._settings.mqtt
+        _log.info("connected to %s:%s, subscribed to %s", mqtt.host, mqtt.port, ", ".join(self._filters))
+
+    def on_disconnected(self, reason: str) -> None:
+        """Log why there is no connection."""
+        self._metrics.mqtt_connected.set(0)
+        _log.warning("%s; trying again until it works", reason)
+
+    def on_taken_over(self) -> None:
+        """End the daemon: two clients of one id would disconnect each other for ever."""
+        self._metrics.mqtt_connected.set(0)
+        _log.error(
+            "mqtt.client_id: another client connected as %r and took the session over; "
+            "expected an id of its own for each client",
+            client_id(self._settings),
+        )
+        self._request_exit(2)
+
+    def on_publish_failed(self) -> None:
+        """Count a message that no subscriber gets."""
+        self._metrics.messages_refused.inc()
+
+    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:
+        """Put messages into the queue, then pause while the pipeline works."""
+        self._queue.put(messages)
+        if read_once:
+            self._queue.pause(read_once)
+
+    def on_request(self, request: InboundRequest) -> None:
+        """Pass a request on."""
+        operator_request = to_operator_request(request, self._settings.mqtt.base_topic, self._session)
+        if operator_request is not None:
+            self._handle_request(operator_request)

@@ -1,0 +1,115 @@
+"""The rules for the cells of a recording: times, names of groups, values of features, labels."""
+
+import math
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.arrays import FloatArray
+from monitor.core.readings import MAX_VALUE
+from monitor.core.times import parse_ts
+
+__all__ = [
+    "EXPECTED_GROUP",
+    "EXPECTED_LABEL",
+    "EXPECTED_TS",
+    "EXPECTED_VALUE",
+    "FAULTY_LABEL",
+    "NORMAL_LABEL",
+    "describe_cell",
+    "is_empty",
+    "parse_groups",
+    "parse_labels",
+    "parse_times",
+    "parse_values",
+]
+
+NORMAL_LABEL = 1
+FAULTY_LABEL = -1
+
+EXPECTED_TS = "seconds or milliseconds since 1970, or an ISO 8601 time"
+EXPECTED_GROUP = "the name of a group"
+EXPECTED_VALUE = f"a number between {-MAX_VALUE:g} and {MAX_VALUE:g}"
+EXPECTED_LABEL = f"{NORMAL_LABEL} (Normal) or {FAULTY_LABEL} (Faulty)"
+
+_EMPTY_TEXTS = {"", "nan"}  # pandas writes a missing number as either
+
+
+def parse_times(cells: Sequence[object]) -> FloatArray:
+    """Return event times in seconds since the Unix epoch; NaN where the cell is not a time: (reading,).
+
+    The rule is that of payloads, but a number may be text: a CSV file has nothing else.
+    """
+    return np.array([_parse_time(cell) for cell in cells])
+
+
+def parse_groups(cells: Sequence[object]) -> list[str]:
+    """Return the names of groups; "" where the cell is empty: (reading,)."""
+    return ["" if cell is None else str(cell) for cell in cells]
+
+
+def parse_values(cells: Sequence[object]) -> FloatArray:
+    """Return a feature's values; NaN where the decode stage would refuse the cell: (reading,)."""
+    values = _parse_numbers(cells)
+    values[~(np.abs(values) <= MAX_VALUE)] = np.nan
+    return values
+
+
+def parse_labels(cells: Sequence[object]) -> NDArray[np.int8]:
+    """Return 1 (Normal) and -1 (Faulty); 0 where the cell is neither: (reading,)."""
+    labels = _parse_numbers(cells)
+    return np.where(np.isin(labels, [NORMAL_LABEL, FAULTY_LABEL]), labels, 0).astype(np.int8)
+
+
+def is_empty(cell: object) -> bool:
+    """Say whether the cell of a feature is a missing value: empty or NaN."""
+    return cell is None or str(cell).strip().lower() in _EMPTY_TEXTS
+
+
+def describe_cell(row: int, column: str, cell: object, expected: str) -> str:
+    """Say where a cell is, what it holds and what was expected; rows count from 1 without the header."""
+    return f"row {row}: {column} is {cell!r}; expected {expected}"
+
+
+def _parse_time(cell: object) -> float:
+    try:
+        return parse_ts(str(cell) if isinstance(cell, date) else _to_float(cell))
+    except ValueError:
+        pass
+    try:
+        return parse_ts(str(cell))
+    except ValueError:
+        return math.nan
+
+
+def _parse_numbers(cells: Sequence[object]) -> FloatArray:
+    if set(map(type, cells)) <= {str, float, int}:
+        try:  # four times as fast as cell by cell
+            return np.fromiter(map(float, cells), np.float64, len(cells))  # type: ignore[arg-type]
+        except ValueError:
+            pass
+    return np.array([_parse_number(cell) for cell in cells])
+
+
+def _parse_number(cell: object) -> float:
+    try:
+        return _to_float(cell)
+    except ValueError:
+        return math.nan
+
+
+def _to_float(cell: object) -> float:
+    """Convert a cell, text from a CSV file or a value from a Parquet file.
+
+    Raises
+    ------
+    ValueError : it is no number; a boolean is none, as in a payload.
+    """
+    if isinstance(cell, bool) or cell is None:
+        raise ValueError(f"{cell} is not a number")
+    try:
+        return float(cell)  # type: ignore[arg-type]
+    except TypeError as error:
+        raise ValueError(f"{cell!r} is not a number") from error

@@ -1,0 +1,261 @@
+"""Builds the daemon from settings: every part, and which part gets which."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from monitor import bundle
+from monitor.bundle import Bundle, default_bundle
+from monitor.bundle.manifest import Manifest
+from monitor.config.secrets import read_token
+from monitor.config.settings import Settings
+from monitor.groups.mutes import Mutes
+from monitor.groups.state import GroupStates
+from monitor.mqtt.sink import MqttSink
+from monitor.mqtt.source import MqttSource
+from monitor.operators.commands import OperatorCommands
+from monitor.operators.false_alarms import FalseAlarmFile
+from monitor.publish.home_assistant import Discovery
+from monitor.publish.publisher import Publisher, RepublishSignals
+from monitor.service.committer import Committer
+from monitor.service.connections import Connections
+from monitor.service.daemon import Daemon, Health, RestoredCounts
+from monitor.service.gateway import Gateway
+from monitor.service.instrumentation import Instrumentation
+from monitor.service.outbox_publisher import OutboxPublisher
+from monitor.service.pipeline import Pipeline
+from monitor.service.pipeline_thread import PipelineThread
+from monitor.service.ports import Sink, Source
+from monitor.service.process_control import ProcessControl
+from monitor.service.reload import Reloader, RunningConfig
+from monitor.service.request_handler import RequestHandler
+from monitor.service.settings_to_stages import build_decoder, build_timed_scoring
+from monitor.service.systemd import Systemd
+from monitor.storage.restore import restore
+from monitor.storage.store import Store
+from monitor.telemetry.logs import PipelineLog
+from monitor.telemetry.metrics import Metrics
+from monitor.web.app import build_app
+from monitor.web.live import LiveGroups
+from monitor.web.server import Server
+from monitor.web.status import MonitorStatus
+from monitor.web.stream import Stream
+
+__all__ = ["Base", "build_daemon", "connect_mqtt"]
+
+# Seconds of event time between two points of a group's history on the page, which shows five minutes.
+_HISTORY_INTERVAL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What is built first, and most other parts are built from."""
+
+    running: RunningConfig
+    metrics: Metrics
+    store: Store
+    groups: GroupStates
+    """With what the store holds of them."""
+    signals: RepublishSignals
+    process: ProcessControl
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+        return self.running.settings
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest of the bundle."""
+        return self.running.manifest
+
+
+Connect = Callable[[Base], tuple[Source, Sink]]
+"""Builds a source and a sink, without touching the network."""
+
+
+def connect_mqtt(base: Base) -> tuple[Source, Sink]:
+    """Build the MQTT sessions.
+
+    Raises
+    ------
+    ConfigurationError : a password file, certificate or key can't be used.
+    """
+    source = MqttSource(
+        settings=base.settings,
+        manifest=base.manifest,
+        previous_filters=base.store.load_filters(),
+        metrics=base.metrics,
+        signals=base.signals,
+        request_exit=base.process.request_exit,
+    )
+    sink = MqttSink(settings=base.settings, source=source, signals=base.signals)
+    base.store.add_filters(source.subscriptions)
+    return source, sink
+
+
+def build_daemon(
+    settings: Settings,
+    read_settings: Callable[[], Settings] | None = None,
+    connect: Connect = connect_mqtt,
+) -> Daemon:
+    """Build all that `sensor-monitor run` runs; no connection is tried.
+
+    Parameters
+    ----------
+    settings : all of them.
+    read_settings : returns them as they are at a reload; None: they stay the same.
+    connect : builds source and sink.
+
+    Raises
+    ------
+    InvalidInputError : settings, bundle or store can't be used.
+    OperationError : the store can't be opened now, or the port is in use.
+    """
+    systemd = Systemd()
+    loaded = bundle.load(default_bundle.choose_folder(settings.bundle))
+    base = _build_base(settings, loaded, ProcessControl(systemd))
+    with ExitStack() as cleanup:
+        cleanup.callback(base.store.close)
+        source, sink = connect(base)
+        base.metrics.watch_queue(source.__len__)
+        connections = Connections(source=source, sink=sink)
+        commands = _build_commands(base, connections.wake)
+        live_groups = _build_live_groups(base, commands.mutes)
+        gateway = _build_gateway(base, commands.mutes, source, sink)
+        instrumentation = Instrumentation(
+            metrics=base.metrics,
+            event_log=PipelineLog(),
+            feed_watchdog=systemd.feed_watchdog,
+            observer=live_groups,
+        )
+        pipeline = Pipeline(
+            ports=gateway,
+            decode=build_decoder(settings, base.manifest.feature_names),
+            groups=base.groups,
+            commands=commands,
+            publisher=_build_publisher(base, commands.mutes),
+            instrumentation=instrumentation,
+            max_groups=settings.input.max_groups,
+        )
+        reloader = Reloader(
+            read_settings=read_settings or (lambda: settings),
+            running=base.running,
+            pipeline=pipeline,
+            connections=connections,
+            metrics=base.metrics,
+            process=base.process,
+        )
+        requests = RequestHandler(submit=commands.submit, wake=connections.wake, reload=reloader.reload)
+        pipeline_thread = PipelineThread(pipeline=pipeline, gateway=gateway)
+        daemon = Daemon(
+            process=base.process,
+            pipeline_thread=pipeline_thread,
+            connections=connections,
+            requests=requests,
+            server=_build_server(
+                base, live_groups, Health(pipeline_thread=pipeline_thread, connections=connections)
+            ),
+            registry=base.metrics.registry,
+            settings=settings,
+            manifest=base.manifest,
+            restored=RestoredCounts(len(base.groups), base.groups.firing_count, gateway.unconfirmed_count),
+        )
+        cleanup.pop_all()  # from here on the daemon closes the store
+    return daemon
+
+
+def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> Base:
+    """Open the store and load the groups that it holds."""
+    manifest, now = loaded.manifest, time.monotonic()
+    metrics = Metrics(CollectorRegistry(), manifest)
+    groups = GroupStates(build_timed_scoring(loaded, settings, metrics), settings.windows.stale_after)
+    metrics.watch_drift(lambda: groups.drift)
+    store = restore(
+        settings.store,
+        groups,
+        manifest.feature_names,
+        manifest.steps,
+        max_groups=settings.input.max_groups,
+        now=now,
+    )
+    groups.fetch_states, groups.fetch_ended_incident = store.fetch_groups, store.fetch_incident
+    groups.register_expected(settings.input.groups, now, time.time())
+    return Base(
+        running=RunningConfig(settings, manifest),
+        metrics=metrics,
+        store=store,
+        groups=groups,
+        signals=RepublishSignals(),
+        process=process,
+    )
+
+
+def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
+    manifest = base.manifest
+    path = base.settings.alerts.false_alarms
+    return OperatorCommands(
+        groups=base.groups,
+        mutes=base.store.load_mutes(),
+        false_alarms=FalseAlarmFile(path, manifest.feature_names, manifest.steps),
+        wake=wake,
+    )
+
+
+def _build_gateway(base: Base, mutes: Mutes, source: Source, sink: Sink) -> Gateway:
+    outbox = base.store.load_outbox()
+    committer = Committer(
+        store=base.store,
+        outbox=outbox,
+        groups=base.groups,
+        mutes=mutes,
+        metrics=base.metrics,
+        max_groups=base.settings.input.max_groups,
+        each_batch=source.needs_acks,
+    )
+    return Gateway(source=source, committer=committer, publisher=OutboxPublisher(outbox=outbox, sink=sink))
+
+
+def _build_publisher(base: Base, mutes: Mutes) -> Publisher:
+    home_assistant = base.settings.homeassistant
+    discovery = Discovery(home_assistant.discovery_prefix, base.settings.mqtt.base_topic)
+    return Publisher(
+        groups=base.groups,
+        mutes=mutes,
+        manifest=base.manifest,
+        discovery=discovery if home_assistant.discovery else None,
+        signals=base.signals,
+        now=time.monotonic(),
+    )
+
+
+def _build_live_groups(base: Base, mutes: Mutes) -> LiveGroups:
+    live_groups = LiveGroups(
+        features=len(base.manifest.features),
+        point_interval_s=max(_HISTORY_INTERVAL_S, base.manifest.sample_period),
+        is_acknowledged=base.groups.is_acknowledged,
+        is_muted=mutes.is_muted,
+    )
+    live_groups.load_statuses(base.groups.statuses())
+    return live_groups
+
+
+def _build_server(base: Base, live_groups: LiveGroups, health: Health) -> Server:
+    running, http = base.running, base.settings.http
+    registry = base.metrics.registry
+    status = MonitorStatus(
+        registry, lambda: (running.settings, running.manifest), lambda: health.readiness_problem
+    )
+    stream = Stream(live_groups, status.snapshot)
+    app = build_app(
+        registry=registry,
+        liveness=lambda: health.liveness_problem,
+        readiness=lambda: health.readiness_problem,
+        stream=stream,
+        get_bundle_dir=lambda: default_bundle.choose_folder(running.settings.bundle),
+        token=read_token(http),
+    )
+    return Server(app, http.host, http.port, stream.stop)

@@ -1,0 +1,73 @@
+"""Passes the requests of operators to the pipeline, and a reload to a thread of its own."""
+
+import threading
+from collections.abc import Callable
+
+from monitor.operators import requests
+from monitor.operators.commands import Respond
+from monitor.service.ports import RequestPort
+from monitor.telemetry.logs import RequestLog
+
+__all__ = ["RequestHandler"]
+
+# Characters of a request's name that stand in the log.
+_MAX_NAME_LENGTH = 100
+
+
+class RequestHandler:
+    """Sees that each request is answered, and the source's thread never waits for it.
+
+    Parameters
+    ----------
+    submit : passes a request to the pipeline, which answers it; returns False where too many wait.
+    wake : wakes the pipeline.
+    reload : reloads bundle and settings; returns why that was not possible, or "".
+    """
+
+    def __init__(
+        self,
+        *,
+        submit: Callable[[requests.Request, Respond], bool],
+        wake: Callable[[], None],
+        reload: Callable[[], str],
+    ) -> None:
+        self._submit = submit
+        self._wake = wake
+        self._reload = reload
+        self._reload_lock = threading.Lock()
+        self._log = RequestLog()
+
+    def reload(self) -> str:
+        """Reload bundle and settings; return "", or why that is not possible."""
+        return self._reload()
+
+    def handle(self, request: RequestPort) -> None:
+        """Accept a request; a bad one is answered at once."""
+        try:
+            parsed = requests.parse_request(request.name, request.payload, retained=request.retained)
+            self._dispatch(parsed, request.respond)
+        except requests.RequestRejected as rejection:
+            self._log.log_rejected(request.name[:_MAX_NAME_LENGTH], str(rejection))
+            request.respond(requests.response_payload(rejection.transaction, str(rejection)))
+
+    def _dispatch(self, request: requests.Request, respond: Respond) -> None:
+        """Start the execution of a request.
+
+        Raises
+        ------
+        RequestRejected : too many wait already.
+        """
+        if not isinstance(request, requests.Reload):
+            accepted = self._submit(request, respond)
+            self._wake()
+            if not accepted:
+                raise requests.RequestRejected("too many requests wait; expected fewer at a time", request)
+        elif self._reload_lock.acquire(blocking=False):
+            threading.Thread(target=self._reload_and_respond, args=(request, respond), name="request").start()
+        else:
+            raise requests.RequestRejected("a reload is being worked on; expected one at a time", request)
+
+    def _reload_and_respond(self, request: requests.Request, respond: Respond) -> None:
+        response = requests.response_payload(request.transaction, self._reload())
+        self._reload_lock.release()
+        respond(response)

@@ -1,0 +1,28 @@
+"""Picture of a comparison of classifiers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from training.evaluate.comparison_table import ComparisonTable
+from training.report.figures import BLUE, VERMILION, panel, png
+
+__all__ = ["classifier_f1"]
+
+# Of each split: colour, marker, and vertical offset, so that equal points do not hide each other.
+_SPLIT_STYLES = ((BLUE, "o", -0.12), (VERMILION, "s", 0.12))
+
+
+def classifier_f1(tables: Sequence[ComparisonTable]) -> bytes:
+    """Draw the F1 of Faulty of each classifier on each split."""
+    names = [result.name for result in tables[0].results]
+    figure, axes = panel("F1 of Faulty on the test part", (8, 0.5 * len(names) + 1.6))
+    for table, (colour, marker, offset) in zip(tables, _SPLIT_STYLES, strict=False):
+        f1 = [result.quality.f1 or 0.0 for result in table.results]
+        positions = np.arange(len(names)) + offset
+        axes.plot(f1, positions, marker, color=colour, markersize=9, label=f"split: {table.split}")
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set(xlabel="F1", xlim=(min(0.5, axes.get_xlim()[0]), 1.01))
+    figure.legend(loc="outside lower center", ncols=len(tables))
+    return png(figure)

@@ -1,0 +1,57 @@
+"""Render the model card from the templates beside this module: one HTML file that fetches nothing.
+
+All values are escaped. A name that a template uses and no view has is an error.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+__all__ = ["render"]
+
+
+def render(template: str, views: Mapping[str, object]) -> bytes:
+    """Return a page as UTF-8.
+
+    Parameters
+    ----------
+    template : a file's name in `templates/`.
+    views : the values that the template can use, by name.
+    """
+    return _environment().get_template(template).render(views).encode()
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("training.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "data_uri": _data_uri,
+        "percent": _percent,
+        "share": _share,
+        "thousands": _thousands,
+    }
+    return environment
+
+
+def _data_uri(png: bytes) -> str:
+    """Return a picture as the `src` of an `img` element, so that the page needs no other file."""
+    return "data:image/png;base64," + b64encode(png).decode()
+
+
+def _percent(share: float, digits: int = 1) -> str:
+    return f"{share:.{digits}%}"
+
+
+def _share(share: float | None) -> str:
+    return "none" if share is None else f"{share:.4f}"
+
+
+def _thousands(count: int) -> str:
+    return f"{count:,}"

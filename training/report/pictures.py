@@ -1,0 +1,23 @@
+"""The pictures of the model card."""
+
+from training.report import evaluation_plots, importance_plots, suspects_plots, training_plots
+from training.report.findings import Findings
+
+__all__ = ["draw"]
+
+
+def draw(findings: Findings) -> dict[str, bytes]:
+    """Return the pictures as PNG by file name, without those that the findings have no data for."""
+    cleaning, healthy, features = findings.cleaning, findings.healthy, findings.manifest.features
+    drawn = {"loss.png": training_plots.losses(findings.history)}
+    if healthy and healthy.suspicious_stretches:
+        drawn["suspects.png"] = suspects_plots.draw_stretches(healthy.frames, healthy.suspicious_stretches)
+    if cleaning.before:
+        drawn["boxes.png"] = training_plots.box_plots(
+            cleaning.before, cleaning.after, features, cleaning.factor
+        )
+    if findings.evaluation:
+        drawn |= evaluation_plots.evaluation_plots(findings.evaluation)
+    if findings.importance:
+        drawn["importance.png"] = importance_plots.importance(findings.importance, features)
+    return drawn

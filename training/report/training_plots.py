@@ -1,0 +1,78 @@
+"""Pictures of a training: the loss of each epoch, and what the cleaning removed."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from monitor.bundle import Feature
+from training.data.cleaning import BoxStats
+from training.network.history import best_epoch
+from training.report.figures import BLUE, VERMILION, panel, png, step_names
+
+__all__ = ["box_plots", "losses"]
+
+
+def losses(history: Mapping[str, Sequence[float]]) -> bytes:
+    """Draw the losses of each epoch, and mark the epoch whose weights were kept.
+
+    Parameters
+    ----------
+    history : `loss` and `val_loss` of each epoch: (epoch,).
+    """
+    train, validation = np.array(history["loss"]), np.array(history["val_loss"])  # (epoch,)
+    epochs = np.arange(1, len(train) + 1)
+    best = best_epoch(history)
+    figure, axes = panel("Loss of each epoch", (8, 4.2))
+    marker = "o" if len(train) == 1 else None
+    axes.plot(epochs, train, color=BLUE, marker=marker, label="training part")
+    axes.plot(epochs, validation, color=VERMILION, linestyle="--", marker=marker, label="validation part")
+    axes.plot(best, validation[best - 1], "o", color=VERMILION, label=f"kept: epoch {best}")
+    axes.set(xlabel="epoch", ylabel="binary cross-entropy (log scale)", yscale="log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend()
+    return png(figure)
+
+
+def box_plots(
+    before: Sequence[BoxStats], after: Sequence[BoxStats], features: Sequence[Feature], factor: float
+) -> bytes:
+    """Draw each feature by step of the window, before and after the cleaning.
+
+    Parameters
+    ----------
+    before, after : statistics of each column of the flat training windows: (step * feature,).
+    factor : length of the whiskers in interquartile ranges.
+    """
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    grid = figure.subplots(2, len(features), sharey="col", squeeze=False)
+    for row, (title_suffix, columns) in zip(grid, (("before", before), ("after", after)), strict=True):
+        for number, (axes, feature) in enumerate(zip(row, features, strict=True)):
+            feature_columns = columns[number :: len(features)]  # this feature at each step
+            _draw_boxes(axes, feature_columns)
+            axes.set_title(f"{feature.name}, {title_suffix}", fontsize=9)
+            axes.set_ylabel(feature.unit)
+            axes.grid(axis="y", alpha=0.3)
+    figure.suptitle(
+        f"Values by step of the window, t is the newest (whiskers: {factor:g} interquartile ranges)"
+    )
+    return png(figure)
+
+
+def _draw_boxes(axes: Axes, columns: Sequence[BoxStats]) -> None:
+    stats = [
+        {
+            "label": step,
+            "whislo": box.whisker_low,
+            "q1": box.q1,
+            "med": box.median,
+            "q3": box.q3,
+            "whishi": box.whisker_high,
+            "fliers": box.outliers,
+        }
+        for step, box in zip(step_names(len(columns)), columns, strict=True)
+    ]
+    dots = {"marker": ".", "markersize": 4, "markeredgecolor": VERMILION}
+    axes.bxp(stats, widths=0.6, flierprops=dots, medianprops={"color": BLUE, "linewidth": 2})
