@@ -90,6 +90,12 @@ class MqttSettings(_Section):
     """"auto": 5, and 3.1.1 where the broker doesn't speak it."""
     client_id: Annotated[str, AfterValidator(validate_printable)] = Field(default="", max_length=200)
     """"": `<base_topic>-<hostname>`."""
+    publish_client_id: Annotated[str, AfterValidator(validate_printable)] = Field(default="", max_length=200)
+    """Of the connection that alerts and states go out by; "": `<client_id>-out`."""
+    probe_client_id: Annotated[str, AfterValidator(validate_printable)] = Field(default="", max_length=200)
+    """Of the connection that asks for the version where `version` is "auto"; "": `<client_id>-version`."""
+    connections: Annotated[int, Ge(1), Le(2)] = 2
+    """2: one for input and one for output; 1: one for both, on which alerts wait behind readings."""
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
@@ -115,6 +121,16 @@ class MqttSettings(_Section):
             raise ValueError("password and password_file must not both be set")
         if (self.password or self.password_file) and self.username is None:
             raise ValueError("a password needs a username")
+        return self
+
+    @model_validator(mode="after")
+    def _check_client_ids(self) -> Self:
+        ids = [text for text in (self.client_id, self.publish_client_id, self.probe_client_id) if text]
+        if len(set(ids)) < len(ids):
+            raise ValueError(
+                "client_id, publish_client_id and probe_client_id must differ: of two connections with one id "
+                f"a broker disconnects the first, and they are {', '.join(map(repr, ids))}"
+            )
         return self
 
 

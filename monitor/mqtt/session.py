@@ -2,8 +2,9 @@
 
 import logging
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -66,20 +67,21 @@ class Session:
     ) -> None:
         self._settings = settings
         self._client_id = client_id
-        self._probe_id = f"{client_id}-version"
+        self._probe_id = options.probe_client_id or f"{client_id}-version"
+        self._follow_version = options.follow_version
         self._password = password
         self._listener = listener
         self._subscriptions = Subscriptions(
             options.filters,
             settings.qos,
             options.takeover_topic,
-            options.request_filter,
+            options.request_filters,
             options.previous_filters,
         )
         self._births = options.births
         self._takeover_topic = options.takeover_topic
         self._durable = options.durable
-        self._request_prefix = options.request_filter.removesuffix("#")
+        self._request_prefixes = tuple(text.removesuffix("#") for text in options.request_filters)
         self._outbound = OutboundMessages(settings, options.will, listener.on_publish_failed)
         self._reconnect_delays = ReconnectDelays()
         self._acknowledgements = Acknowledgements()
@@ -90,6 +92,9 @@ class Session:
         self._connected_at: float | None = None  # time of the present one, monotonic seconds
         self._client = self._build_client(V311 if settings.version == "3.1.1" else V5)
         self._probe_client = self._client
+        self._supports_v5: bool | None = None if settings.version == "auto" else settings.version == "5"
+        self._version_followers: list[Callable[[bool], None]] = []
+        self._version_lock = threading.Lock()  # guards the two above
         self.ready = False
         """Whether it is connected and every required subscription is granted."""
         self.problem = "not connected yet"
@@ -107,11 +112,22 @@ class Session:
                 "mqtt.tls.insecure: WHOEVER ANSWERS AT %s IS TRUSTED, its certificate is not verified",
                 error_messages.broker_address(self._settings),
             )
-        if self._settings.version == "auto":
+        if self._settings.version == "auto" and self._follow_version is not None:
+            self._follow_version(self._on_version)
+        elif self._settings.version == "auto":
             self._probe_client = self._build_client_without_callbacks(V5, self._probe_id)
             self._probe_version()
         else:
             connect(self._client, self._settings, durable=self._durable)
+
+    def when_version_is_known(self, callback: Callable[[bool], None]) -> None:
+        """Call back with whether the broker speaks MQTT 5: now, or on the network thread once it is known."""
+        with self._version_lock:
+            supports_v5 = self._supports_v5
+            if supports_v5 is None:
+                self._version_followers.append(callback)
+        if supports_v5 is not None:
+            callback(supports_v5)
 
     def update_births(self, births: Iterable[Birth]) -> None:
         """Replace the births: publish these now, if connected, and after every connect."""
@@ -123,10 +139,10 @@ class Session:
         """Connect to the broker at another address: now, or at the next attempt if there is no connection."""
         self._settings = settings
         self._set_problem(f"the connection moves to {error_messages.broker_address(settings)}")
-        if self._probe_client.on_disconnect is not None and self._probe_client is not self._client:
-            self._probe_version()
-        else:
+        if self._supports_v5 is not None:
             connect(self._client, settings, durable=self._durable)
+        elif self._follow_version is None:
+            self._probe_version()
         self._reason_reported = self._client.socket() is not None
         break_connection(self._client)
 
@@ -172,7 +188,7 @@ class Session:
     def _build_client(self, version: MQTTProtocolVersion) -> MqttClient:
         client = self._build_client_without_callbacks(version, self._client_id)
         if self._wants_bulk and isinstance(client, BulkClient):
-            topics = (self._takeover_topic, self._request_prefix.removesuffix("/"))
+            topics = (self._takeover_topic, *(text.removesuffix("/") for text in self._request_prefixes))
             passthrough_prefixes = tuple(topic.encode() for topic in topics if topic)
             client.intercept(self._on_publishes, passthrough_prefixes)
             if not self._settings.tls.is_enabled:
@@ -196,10 +212,16 @@ class Session:
 
     def _on_version(self, supports_v5: bool) -> None:  # noqa: FBT001, called with a positional argument
         if not supports_v5:
-            _log.info("the broker doesn't speak MQTT 5; using 3.1.1")
+            if self._follow_version is None:
+                _log.info("the broker doesn't speak MQTT 5; using 3.1.1")
             self._client = self._build_client(V311)
+        with self._version_lock:
+            self._supports_v5 = supports_v5
+            followers, self._version_followers = self._version_followers, []
         if not self._stopping:
             connect(self._client, self._settings, durable=self._durable)
+        for follow in followers:
+            follow(supports_v5)
 
     def _on_connect(self, _: Any, __: Any, ___: Any, reason_code: ReasonCode, connack: Any) -> None:
         self._reason_reported = reason_code.is_failure
@@ -289,7 +311,7 @@ class Session:
         ack_token = self._acknowledgements.create_token(message.mid, message.qos)
         if topic == self._takeover_topic:
             self._check_takeover(message)
-        elif self._request_prefix and f"{topic}/".startswith(self._request_prefix):
+        elif f"{topic}/".startswith(self._request_prefixes):
             self._listener.on_request(to_inbound_request(message, topic, ack_token))
         else:
             self._listener.on_messages([(topic, bytes(message.payload), ack_token, message.dup)], None)

@@ -25,7 +25,8 @@ class Subscriptions:
     ----------
     filters : topic filters of the input; the session is not ready without them.
     qos : of the input.
-    takeover_topic, request_filter : one optional filter each; "" for none.
+    takeover_topic : an optional filter; "" for none.
+    request_filters : optional filters.
     previous_filters : filters of an earlier session, to be unsubscribed unless they are used again.
     """
 
@@ -34,7 +35,7 @@ class Subscriptions:
         filters: Sequence[str],
         qos: int,
         takeover_topic: str,
-        request_filter: str,
+        request_filters: Sequence[str],
         previous_filters: Sequence[str],
     ) -> None:
         self._input_filters = tuple(filters)
@@ -45,7 +46,7 @@ class Subscriptions:
             ((takeover_topic,), SubscribeOptions(0)),
             # Without retainAsPublished a retained request cannot be recognised when it is published while
             # this session is subscribed, and the broker would send it again to the next session.
-            ((request_filter,), SubscribeOptions(1, retainAsPublished=True)),
+            *(((text,), SubscribeOptions(1, retainAsPublished=True)) for text in request_filters),
             (self._input_filters, SubscribeOptions(qos)),
         ]
         self._packets = [(packet, options) for packet, options in packets if any(packet)]
