@@ -128,8 +128,8 @@ class MqttSettings(_Section):
         ids = [text for text in (self.client_id, self.publish_client_id, self.probe_client_id) if text]
         if len(set(ids)) < len(ids):
             raise ValueError(
-                "client_id, publish_client_id and probe_client_id must differ: of two connections with one id "
-                f"a broker disconnects the first, and they are {', '.join(map(repr, ids))}"
+                "client_id, publish_client_id and probe_client_id must differ: of two connections with one "
+                f"id a broker disconnects the first, and they are {', '.join(map(repr, ids))}"
             )
         return self
 
