@@ -23,6 +23,7 @@ _LOG_INTERVAL_S = 60.0
 
 @dataclass(slots=True)
 class _Connection:
+    client_id: str
     is_up: bool = False
     problem: str = ""
     """Why it is down; "" if it is up, or was not tried yet."""
@@ -32,6 +33,11 @@ class _Connection:
     logged_at: float = 0.0
     """When the log got `logged_problem`, monotonic seconds."""
 
+    @property
+    def cause(self) -> str:
+        """The problem without the client id: the same for two connections that fail alike."""
+        return self.problem.replace(repr(self.client_id), "")
+
 
 class ConnectionStatus:
     """Is told of each connection what happens to it, on any thread.
@@ -39,18 +45,26 @@ class ConnectionStatus:
     Parameters
     ----------
     metrics : of the process.
+    client_ids : of the input and of the output.
     is_shared : whether input and output are one connection; then only `INPUT` is told of.
     monotonic : returns monotonic seconds.
     """
 
     def __init__(
-        self, metrics: Metrics, *, is_shared: bool, monotonic: Callable[[], float] = time.monotonic
+        self,
+        metrics: Metrics,
+        client_ids: tuple[str, str],
+        *,
+        is_shared: bool,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._metrics = metrics
         self._is_shared = is_shared
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._connections = {name: _Connection() for name in (INPUT, OUTPUT)}
+        self._connections = {
+            name: _Connection(client_id) for name, client_id in zip((INPUT, OUTPUT), client_ids, strict=True)
+        }
 
     def on_connected(self, name: str, text: str) -> None:
         """Take note of a connection that is up.
@@ -78,7 +92,7 @@ class ConnectionStatus:
             connection.is_up, connection.problem, connection.is_logged = False, problem, False
             self._set_gauges()
             others = (other for other_name, other in self._connections.items() if other_name != name)
-            if any(other.problem == problem and other.is_logged for other in others):
+            if any(other.is_logged and other.cause == connection.cause for other in others):
                 return
             self._log_problem(name, connection)
 

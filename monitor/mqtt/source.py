@@ -9,7 +9,7 @@ from monitor.config.settings import Settings
 from monitor.core.messages import InboundMessage, InboundRequest, MessageBatch, ReadOnce
 from monitor.core.topics import Template
 from monitor.mqtt.births import Births, info_topic, will
-from monitor.mqtt.client_id import client_id, probe_client_id
+from monitor.mqtt.client_id import client_id, probe_client_id, publish_client_id
 from monitor.mqtt.connection_status import INPUT, ConnectionStatus
 from monitor.mqtt.home_assistant_status import is_birth, is_status, status_filters
 from monitor.mqtt.operator_request import OperatorRequest, to_operator_request
@@ -60,7 +60,9 @@ class MqttSource:
         self._was_connected = False
         self._filters = tuple(Template(text).filter for text in settings.input.topics)
         is_shared = settings.mqtt.connections == 1
-        self.connection_status = ConnectionStatus(metrics, is_shared=is_shared)
+        self.connection_status = ConnectionStatus(
+            metrics, (client_id(settings), publish_client_id(settings)), is_shared=is_shared
+        )
         """The state of this connection and of the sink's."""
         options = SessionOptions(
             filters=self._filters,

@@ -14,7 +14,9 @@ class _Observed:
         self.registry = CollectorRegistry()
         metrics = Metrics(self.registry, bundle.load(DEFAULT_BUNDLE_FOLDER).manifest)
         self.now = 1000.0
-        self.status = ConnectionStatus(metrics, is_shared=is_shared, monotonic=lambda: self.now)
+        self.status = ConnectionStatus(
+            metrics, ("in", "out"), is_shared=is_shared, monotonic=lambda: self.now
+        )
 
     def gauges(self) -> tuple[float | None, float | None, float | None]:
         """Return input, output and both."""
@@ -43,7 +45,8 @@ def test_one_of_two_comes_back(caplog: pytest.LogCaptureFixture, first: str) -> 
     for name in (first, second):
         observed.status.on_connected(name, "connected")
     for name in (first, second):
-        observed.status.on_disconnected(name, "no broker")
+        client_id = {INPUT: "in", OUTPUT: "out"}[name]
+        observed.status.on_disconnected(name, f"{client_id!r} isn't admitted")
     assert len(caplog.records) == 1
     observed.status.on_connected(first, "connected")
     assert len(caplog.records) == 2
