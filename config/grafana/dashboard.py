@@ -52,7 +52,7 @@ def _increase(metric: str, *matchers: str, window: str) -> str:
 def _overview_panels() -> Iterator[Panel]:
     yield stat_panel(
         "Connection",
-        "Whether the monitor answers and has its broker. Down: nothing is judged; see SensorMonitorDown.",
+        "Whether the monitor answers and has both connections to its broker. Down: nothing is judged.",
         "none",
         # 0 down, 1 no broker, 2 connected; of a target that is down, Prometheus has no metric but `up`.
         {

@@ -14,6 +14,7 @@ from monitor.config.validators import (
     validate_output_topic,
     validate_path,
     validate_printable,
+    validate_publish_qos,
     validate_qos,
     validate_template,
     validate_token,
@@ -89,6 +90,12 @@ class MqttSettings(_Section):
     """"auto": 5, and 3.1.1 where the broker doesn't speak it."""
     client_id: Annotated[str, AfterValidator(validate_printable)] = Field(default="", max_length=200)
     """"": `<base_topic>-<hostname>`."""
+    publish_client_id: Annotated[str, AfterValidator(validate_printable)] = Field(default="", max_length=200)
+    """Of the connection that alerts and states go out by; "": `<client_id>-out`."""
+    probe_client_id: Annotated[str, AfterValidator(validate_printable)] = Field(default="", max_length=200)
+    """Of the connection that asks for the version where `version` is "auto"; "": `<client_id>-version`."""
+    connections: Annotated[int, Ge(1), Le(2)] = 2
+    """2: one for input and one for output; 1: one for both, on which alerts wait behind readings."""
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
@@ -97,6 +104,12 @@ class MqttSettings(_Section):
     """Seconds without traffic after which the client sends a PINGREQ."""
     qos: Annotated[int, AfterValidator(validate_qos)] = 1
     """Of the subscriptions, and of the readings that `replay` publishes."""
+    publish_qos: Annotated[int, AfterValidator(validate_publish_qos)] = 1
+    """Of what the monitor publishes; 0 for brokers without QoS 1. A broker's Maximum QoS may lower it."""
+    will_qos: Annotated[int, AfterValidator(validate_publish_qos)] = 1
+    """Of the will, never above `publish_qos`."""
+    retain: bool = True
+    """Whether will, status, info, states and discovery are retained; False for brokers that refuse that."""
     bulk: bool = True
     """Whether readings are read from the socket many at a time, bypassing paho; never with websockets."""
     base_topic: Annotated[str, AfterValidator(validate_output_topic)] = "sensor-monitor"
@@ -108,6 +121,16 @@ class MqttSettings(_Section):
             raise ValueError("password and password_file must not both be set")
         if (self.password or self.password_file) and self.username is None:
             raise ValueError("a password needs a username")
+        return self
+
+    @model_validator(mode="after")
+    def _check_client_ids(self) -> Self:
+        ids = [text for text in (self.client_id, self.publish_client_id, self.probe_client_id) if text]
+        if len(set(ids)) < len(ids):
+            raise ValueError(
+                "client_id, publish_client_id and probe_client_id must differ: of two connections with one "
+                f"id a broker disconnects the first, and they are {', '.join(map(repr, ids))}"
+            )
         return self
 
 

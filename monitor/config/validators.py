@@ -10,6 +10,7 @@ __all__ = [
     "validate_output_topic",
     "validate_path",
     "validate_printable",
+    "validate_publish_qos",
     "validate_qos",
     "validate_template",
     "validate_token",
@@ -66,6 +67,13 @@ def validate_qos(value: int) -> int:
     """Check an MQTT quality of service."""
     if value not in {0, 1, 2}:
         raise ValueError(f"must be 0, 1 or 2, not {value}")
+    return value
+
+
+def validate_publish_qos(value: int) -> int:
+    """Check the quality of service of published messages: of QoS 2 nothing here makes use."""
+    if value not in {0, 1}:
+        raise ValueError(f"must be 0 or 1, not {value}")
     return value
 
 

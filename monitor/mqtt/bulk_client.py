@@ -22,6 +22,7 @@ from monitor.mqtt.socket_options import configure_socket
 __all__ = ["BulkClient"]
 
 _PUBACK = b"\x40\x02"
+_PACKET_ID_SIZE = 2  # bytes
 # Packet types (first four bits of a packet) that may bypass paho's queue: PUBLISH and PUBACK.
 _TYPE_MASK, _DIRECT_WRITE_TYPES = 0xF0, {0x30, 0x40}
 
@@ -40,7 +41,7 @@ class BulkClient(paho.Client):
     """
 
     _deliver: DeliverCallback | None = None
-    _on_puback: PubackCallback
+    _on_puback: PubackCallback = staticmethod(lambda _, __: False)
     _passthrough_prefixes: tuple[bytes, ...] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -54,7 +55,6 @@ class BulkClient(paho.Client):
         self,
         deliver: DeliverCallback,
         passthrough_prefixes: tuple[bytes, ...],
-        on_puback: PubackCallback = lambda _, __: False,
     ) -> None:
         """Deliver PUBLISH packets of QoS 0 and 1 without paho, from the next connection on.
 
@@ -62,9 +62,12 @@ class BulkClient(paho.Client):
         ----------
         deliver : takes the packets.
         passthrough_prefixes : packets whose topic begins with one of these go to paho.
-        on_puback : is called for each PUBACK before paho.
         """
-        self._deliver, self._passthrough_prefixes, self._on_puback = deliver, passthrough_prefixes, on_puback
+        self._deliver, self._passthrough_prefixes = deliver, passthrough_prefixes
+
+    def intercept_pubacks(self, on_puback: PubackCallback) -> None:
+        """Call `on_puback` for each PUBACK before paho, from the next connection on."""
+        self._on_puback = on_puback
 
     def enable_direct_write(self) -> None:
         """Write on the calling thread where possible. Not with TLS: its object allows one thread only."""
@@ -79,8 +82,12 @@ class BulkClient(paho.Client):
         return self._out_messages[mid].topic
 
     def send(self, packet: bytes) -> None:
-        """Write or queue a PUBLISH packet of QoS 1; it is lost if the connection breaks."""
+        """Write or queue a PUBLISH packet of QoS 0 or 1; it is lost if the connection breaks."""
         self._packet_queue(packet[0], packet, 0, 1)
+
+    def unwritten_packets(self) -> int:
+        """Return how many packets wait to be written."""
+        return len(self._out_packet)
 
     def acknowledge(self, packet_ids: Iterable[int]) -> None:
         """Acknowledge QoS 1 packets in one write."""
@@ -103,6 +110,15 @@ class BulkClient(paho.Client):
             on_puback=self._on_puback,
         )
         return InterceptingSocket(sock, parser, self._deliver)
+
+    def _handle_pubackcomp(self, cmd: Any) -> MQTTErrorCode:
+        # Reached by a PUBACK that no intercepting socket took out of the stream.
+        if cmd == "PUBACK":
+            packet = self._in_packet["packet"]
+            reason_code = packet[_PACKET_ID_SIZE] if len(packet) > _PACKET_ID_SIZE else 0
+            if self._on_puback(int.from_bytes(packet[:_PACKET_ID_SIZE]), reason_code):
+                return MQTTErrorCode.MQTT_ERR_SUCCESS
+        return super()._handle_pubackcomp(cmd)
 
     def _sock_close(self) -> None:
         with self._write_lock:

@@ -1,8 +1,7 @@
-"""Builds paho's clients: protocol, login, TLS, reconnect delays and limits."""
+"""Builds paho's clients: protocol, login, TLS and limits."""
 
 import logging
 import os
-import random
 import socket
 from contextlib import suppress
 from functools import lru_cache
@@ -15,6 +14,7 @@ from paho.mqtt.properties import Properties
 
 from monitor.config.settings import MqttSettings
 from monitor.core.messages import MessageProperties
+from monitor.mqtt.broker_limits import DEFAULT_IN_FLIGHT
 from monitor.mqtt.bulk_client import BulkClient
 from monitor.mqtt.credentials import Credentials
 from monitor.mqtt.plain_client import PlainClient
@@ -29,9 +29,8 @@ __all__ = [
     "break_connection",
     "build",
     "connect",
-    "max_in_flight",
     "publish_with_paho",
-    "reconnect_delays",
+    "warn_once",
 ]
 
 _log = logging.getLogger(__name__)
@@ -42,7 +41,6 @@ MqttClient = BulkClient | PlainClient
 
 # Without a Receive Maximum brokers stop at 20 unacknowledged messages, and a batch never gets larger.
 _RECEIVE_MAXIMUM = 4096
-_DEFAULT_RECEIVE_MAXIMUM = 65_535  # MQTT 5: the broker's Receive Maximum if its CONNACK does not give one
 # A payload beyond 1 MiB is malformed. This limit leaves room for topic and properties, and lets somewhat
 # larger payloads through, so that they are reported. The broker drops still larger ones before they fill our
 # memory.
@@ -51,12 +49,6 @@ _MAX_PACKET_SIZE = 4 * 1024 * 1024  # bytes
 _SESSION_EXPIRY_S = 4 * 24 * 3600
 MAX_QUEUED = 2000
 """Messages that may be unconfirmed. The pipeline stops at 1000; the rest is for births and responses."""
-# Messages in flight where the broker's limit is unknown: with MQTT 3.1.1, which cannot state one, and for
-# what paho itself publishes. Mosquitto allows 20; the smallest default seen in a broker is 10.
-_DEFAULT_IN_FLIGHT = 10
-# Messages in flight where the broker allows more. With a broker 50 ms away 200 give 4,000 messages/s, and 10
-# only 200. All of them may be delivered twice after a lost connection.
-_MAX_IN_FLIGHT = 200
 
 
 def build(
@@ -78,7 +70,7 @@ def build(
     """
     problems = private_api_problems(paho.Client)
     if problems:
-        _warn_once(
+        warn_once(
             f"paho-mqtt {paho_version} differs from 2.1 and 2.2 inside: {'; '.join(problems)}. "
             "Going on as with mqtt.bulk = false, which is slower"
         )
@@ -93,21 +85,10 @@ def build(
     )
     if settings.transport == "websockets":
         client.ws_set_options(settings.path)
-    client.reconnect_delay_set(*reconnect_delays())  # type: ignore[arg-type] # paho only adds and compares them
     client.max_queued_messages_set(MAX_QUEUED)
-    client.max_inflight_messages_set(_DEFAULT_IN_FLIGHT)
+    client.max_inflight_messages_set(DEFAULT_IN_FLIGHT)
     credentials.attach(client)
     return client
-
-
-def reconnect_delays() -> tuple[float, float]:
-    """Draw the shortest and the longest delay between two attempts to connect, in seconds.
-
-    Paho doubles the delay from the shortest to the longest and starts again after each accepted connection.
-    Each client draws its own, so that a plant's monitors do not all reconnect at once after a broker restart.
-    """
-    draw = random.SystemRandom()
-    return draw.uniform(1, 2), draw.uniform(8, 16)
 
 
 def connect(client: paho.Client, settings: MqttSettings, *, durable: bool) -> None:
@@ -130,18 +111,6 @@ def connect(client: paho.Client, settings: MqttSettings, *, durable: bool) -> No
     else:
         client.connect_async(settings.host, settings.port, settings.keepalive)
     client.loop_start()  # no effect if the thread runs already; it uses the new address
-
-
-def max_in_flight(version: MQTTProtocolVersion, connack: Properties | None) -> int:
-    """Return how many QoS 1 messages may be unconfirmed at a time.
-
-    A broker may disconnect a client that exceeds the Receive Maximum of its MQTT 5 CONNACK.
-    """
-    if version != V5:
-        return _DEFAULT_IN_FLIGHT
-    receive_maximum: int = getattr(connack, "ReceiveMaximum", _DEFAULT_RECEIVE_MAXIMUM)
-    # One less than allowed: paho itself publishes the will's message at the end, uncounted here.
-    return min(max(receive_maximum - 1, 1), _MAX_IN_FLIGHT)
 
 
 def publish_with_paho(
@@ -175,6 +144,6 @@ def break_connection(client: paho.Client) -> None:
 
 
 @lru_cache(maxsize=8)
-def _warn_once(message: str) -> None:
+def warn_once(message: str) -> None:
     """Log a warning the first time: a process builds several clients."""
     _log.warning("%s", message)

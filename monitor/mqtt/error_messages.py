@@ -7,6 +7,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.config.settings import MqttSettings
 from monitor.mqtt.certificate_dates import date_problem
+from monitor.mqtt.reconnect_delays import SHORT_CONNECTION_S
 
 __all__ = [
     "broker_address",
@@ -18,8 +19,6 @@ __all__ = [
 ]
 
 _UNSPECIFIED = "Unspecified error"  # paho's reason if the peer closed the connection without a DISCONNECT
-# Two clients with one client id make the broker disconnect the other at each reconnect: every second or two.
-_SHORT_CONNECTION_S = 5.0
 _LOGIN_ERRORS = {"Not authorized", "Bad user name or password"}
 # OpenSSL's codes for a certificate that is not valid yet, and for one that has expired.
 _VERIFY_ERROR_DATES = {9, 10}
@@ -45,28 +44,37 @@ def connection_failed(settings: MqttSettings, error: BaseException | None) -> st
     return f"{text}; {own_problem}" if own_problem else text
 
 
-def no_response(settings: MqttSettings) -> str:
+def no_response(settings: MqttSettings, client_id: str) -> str:
     """Return the message for a peer that closed the connection of the version probe without a CONNACK."""
-    hint = _CERTIFICATE_HINT if _is_certificate_missing(settings) else _own_certificate_problem(settings)
     text = f"{broker_address(settings)} takes the connection and doesn't answer as an MQTT broker does"
-    return f"{text}; {hint}" if hint else text
+    if _is_certificate_missing(settings):
+        return f"{text}; {_CERTIFICATE_HINT}"
+    if own_problem := _own_certificate_problem(settings):
+        return f"{text}; {own_problem}"
+    return (
+        f"{text}; does it admit the client id {client_id!r}, which asks for its version? "
+        "With mqtt.version set to 5 or 3.1.1 nothing is asked"
+    )
 
 
-def connection_refused(settings: MqttSettings, reason_code: ReasonCode) -> str:
+def connection_refused(settings: MqttSettings, client_id: str, reason_code: ReasonCode) -> str:
     """Return the message for a CONNACK that refuses the connection."""
     text = f"the broker at {broker_address(settings)} refuses the connection: {reason_code}"
     if str(reason_code) in _LOGIN_ERRORS:
         given = f"are right for {settings.username!r}" if settings.username else "are set"
-        text += f"; expected that mqtt.username and its password {given}"
+        text += f"; expected that mqtt.username and its password {given}, and that {client_id!r} is admitted"
     return text
 
 
-def connection_lost(settings: MqttSettings, reason_code: ReasonCode, connected_for_s: float | None) -> str:
+def connection_lost(
+    settings: MqttSettings, client_id: str, reason_code: ReasonCode, connected_for_s: float | None
+) -> str:
     """Return the message for a connection that ended.
 
     Parameters
     ----------
-    connected_for_s : seconds since the last accepted connection began; None if there was none.
+    client_id : of this client.
+    connected_for_s : seconds since the broker accepted the connection; None if it did not.
     """
     why = str(reason_code)
     if why == _UNSPECIFIED:
@@ -75,8 +83,17 @@ def connection_lost(settings: MqttSettings, reason_code: ReasonCode, connected_f
             why += f"; {own_problem}"
         elif connected_for_s is None and _is_certificate_missing(settings):
             why += f"; {_CERTIFICATE_HINT}"
-        elif connected_for_s is None or connected_for_s < _SHORT_CONNECTION_S:
-            why += "; is the client id used twice?"
+        elif connected_for_s is None:
+            why += (
+                f"; does the broker admit the client id {client_id!r}, and a will that is retained "
+                "(mqtt.retain) and of QoS 1 (mqtt.will_qos)?"
+            )
+        elif connected_for_s < SHORT_CONNECTION_S:
+            # Of two clients with one id each is disconnected when the other one reconnects.
+            why += (
+                f"; is the client id {client_id!r} used twice, or doesn't the broker take a subscription or "
+                "a message: its size, its topic, its QoS (mqtt.publish_qos), the retain flag (mqtt.retain)?"
+            )
     return f"the connection to {broker_address(settings)} broke: {why}"
 
 

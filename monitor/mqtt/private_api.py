@@ -14,6 +14,7 @@ __all__ = ["ATTRIBUTES", "METHODS", "private_api_problems"]
 METHODS: dict[str, tuple[str, ...]] = {
     "_create_socket": (),
     "_create_socket_connection": (),
+    "_handle_pubackcomp": ("cmd",),
     "_mid_generate": (),
     "_packet_queue": ("command", "packet", "mid", "qos", "info"),
     "_packet_write": (),
@@ -22,6 +23,7 @@ METHODS: dict[str, tuple[str, ...]] = {
 """Methods, and the parameters of each after `self`. Exactly these: `BulkClient` overrides all but
 `_mid_generate`, so paho calls the overrides with its own arguments."""
 ATTRIBUTES: dict[str, type] = {
+    "_in_packet": dict,
     "_out_messages": dict,  # packet identifier -> message
     "_out_packet": deque,
     "_sockpairW": object,

@@ -1,4 +1,4 @@
-"""Outcome of each message that was published with QoS 1: accepted or refused by the broker."""
+"""Outcome of each published message: accepted or refused by the broker, or set aside unsent."""
 
 import logging
 import time
@@ -16,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 _LOG_INTERVAL_S = 60.0
 """Seconds between two log lines about refused messages."""
+_MAX_NAMED_TOPICS = 1000
+"""Topics of messages set aside that the log names: as many as an operator may read."""
 
 
 class PublishResults:
@@ -31,6 +33,7 @@ class PublishResults:
     def __init__(self, on_refused: Callable[[], None]) -> None:
         self._on_refused = on_refused
         self._logged_at = -_LOG_INTERVAL_S  # time of the last log line, monotonic seconds
+        self._named_topics: set[str] = set()  # of messages that were set aside
         self._message_ids: deque[int] = deque(maxlen=2 * MAX_QUEUED)  # bounded: not every caller drains it
 
     def add(self, message_id: int) -> None:
@@ -49,6 +52,20 @@ class PublishResults:
                 topic[:200],
                 reason_code,
             )
+
+    def add_set_aside(self, topic: str, why: str) -> None:
+        """Count that a message can't be sent, and log it once for each topic."""
+        self._on_refused()
+        if topic in self._named_topics or len(self._named_topics) >= _MAX_NAMED_TOPICS:
+            return
+        self._named_topics.add(topic)
+        _log.error(
+            "set aside a message for %r, which nobody gets: %s. Further ones on this topic are only counted",
+            topic[:200],
+            why,
+        )
+        if len(self._named_topics) == _MAX_NAMED_TOPICS:
+            _log.error("messages for further topics that can't be sent are only counted")
 
     def on_publish(self, client: Any, _: Any, mid: int, reason_code: ReasonCode, __: Any) -> None:
         """Record the outcome of a message that paho itself published; paho's `on_publish` callback."""

@@ -2,8 +2,9 @@
 
 import logging
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -11,34 +12,23 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.config.settings import MqttSettings
-from monitor.core.messages import (
-    DUP_FLAG,
-    RETAIN_FLAG,
-    TEXT_PROPERTIES,
-    MessageProperties,
-    ReadOnce,
-    SessionListener,
-)
+from monitor.core.messages import DUP_FLAG, RETAIN_FLAG, MessageProperties, ReadOnce, SessionListener
 from monitor.mqtt import error_messages
 from monitor.mqtt.acknowledgements import Acknowledgements
 from monitor.mqtt.bulk_client import BulkClient
 from monitor.mqtt.client import (
-    MAX_QUEUED,
     V5,
     V311,
     MqttClient,
     break_connection,
     build,
     connect,
-    max_in_flight,
-    publish_with_paho,
 )
 from monitor.mqtt.credentials import Credentials
 from monitor.mqtt.inbound_request import to_inbound_request
+from monitor.mqtt.outbound_messages import OutboundMessages
 from monitor.mqtt.packet_parser import PublishPacket
-from monitor.mqtt.properties import publish_properties, will_properties
-from monitor.mqtt.publish_queue import PublishQueue
-from monitor.mqtt.publish_results import PublishResults
+from monitor.mqtt.reconnect_delays import ReconnectDelays
 from monitor.mqtt.session_options import Birth, SessionOptions
 from monitor.mqtt.subscriptions import Subscriptions
 from monitor.mqtt.takeover import is_newer_instance
@@ -78,32 +68,33 @@ class Session:
         self._settings = settings
         self._client_id = client_id
         self._credentials = Credentials(settings)
+        self._probe_id = options.probe_client_id or f"{client_id}-version"
+        self._follow_version = options.follow_version
         self._listener = listener
         self._subscriptions = Subscriptions(
             options.filters,
             settings.qos,
             options.takeover_topic,
-            options.request_filter,
+            options.request_filters,
             options.previous_filters,
         )
         self._births = options.births
         self._takeover_topic = options.takeover_topic
-        self._will = options.will
         self._durable = options.durable
-        self._request_prefix = options.request_filter.removesuffix("#")
-        self._publish_results = PublishResults(listener.on_publish_failed)
+        self._request_prefixes = tuple(text.removesuffix("#") for text in options.request_filters)
+        self._outbound = OutboundMessages(settings, options.will, listener.on_publish_failed)
+        self._reconnect_delays = ReconnectDelays()
         self._acknowledgements = Acknowledgements()
         self._wants_bulk = settings.bulk and settings.transport == "tcp"
-        self._publish_queue = PublishQueue(
-            MAX_QUEUED, self._publish_results.add, self._publish_results.add_refused
-        )
         self._reason_reported = False  # whether the reason of a disconnect was reported before the disconnect
         self._stopping = False
         self._connect_count = 0  # connections that the broker accepted
-        self._connected_at = 0.0  # time of the last one, monotonic seconds
+        self._connected_at: float | None = None  # time of the present one, monotonic seconds
         self._client = self._build_client(V311 if settings.version == "3.1.1" else V5)
-        self._bulk = self._wants_bulk and isinstance(self._client, BulkClient)
         self._probe_client = self._client
+        self._supports_v5: bool | None = None if settings.version == "auto" else settings.version == "5"
+        self._version_followers: list[Callable[[bool], None]] = []
+        self._version_lock = threading.Lock()  # guards the two above
         self.ready = False
         """Whether it is connected and every required subscription is granted."""
         self.problem = "not connected yet"
@@ -121,11 +112,22 @@ class Session:
                 "mqtt.tls.insecure: WHOEVER ANSWERS AT %s IS TRUSTED, its certificate is not verified",
                 error_messages.broker_address(self._settings),
             )
-        if self._settings.version == "auto":
-            self._probe_client = self._build_client_without_callbacks(V5, f"{self._client_id}-version")
+        if self._settings.version == "auto" and self._follow_version is not None:
+            self._follow_version(self._on_version)
+        elif self._settings.version == "auto":
+            self._probe_client = self._build_client_without_callbacks(V5, self._probe_id)
             self._probe_version()
         else:
             connect(self._client, self._settings, durable=self._durable)
+
+    def when_version_is_known(self, callback: Callable[[bool], None]) -> None:
+        """Call back with whether the broker speaks MQTT 5: now, or on the network thread once it is known."""
+        with self._version_lock:
+            supports_v5 = self._supports_v5
+            if supports_v5 is None:
+                self._version_followers.append(callback)
+        if supports_v5 is not None:
+            callback(supports_v5)
 
     def update_births(self, births: Iterable[Birth]) -> None:
         """Replace the births: publish these now, if connected, and after every connect."""
@@ -138,10 +140,10 @@ class Session:
         problem = error_messages.connection_replaced(self._settings, settings)
         self._settings = self._credentials.settings = settings
         self._set_problem(problem)
-        if self._probe_client.on_disconnect is not None and self._probe_client is not self._client:
-            self._probe_version()
-        else:
+        if self._supports_v5 is not None:
             connect(self._client, settings, durable=self._durable)
+        elif self._follow_version is None:
+            self._probe_version()
         self._reason_reported = self._client.socket() is not None
         break_connection(self._client)
 
@@ -154,23 +156,18 @@ class Session:
         qos: int = 1,
         properties: MessageProperties | None = None,
     ) -> int:
-        """Queue a message; return its id, which `take_delivered` returns once the broker has confirmed it.
+        """Queue a message; return its id, which `take_delivered` returns once the message is done.
 
-        MQTT 3.1.1 cannot send `properties`. If 2000 messages are unconfirmed already, this one is dropped,
-        which is logged and reported by `on_publish_failed`, as for a message that the broker refuses.
+        A lower QoS is used, or no retain flag, where settings or broker allow no more. MQTT 3.1.1 cannot send
+        `properties`. If 2000 messages are unconfirmed already, this one is dropped, which is logged and
+        reported by `on_publish_failed`, as for a message that is refused or set aside.
         """
-        if self._bulk and qos == 1:
-            message_id = self._publish_queue.publish(topic, payload, properties, retain=retain)
-        else:
-            message_id = publish_with_paho(self._client, topic, payload, properties, qos=qos, retain=retain)
-        if message_id is None:
-            self._listener.on_publish_failed()
-            _log.warning("dropped a message for %r: the broker confirms too few of those before it", topic)
-        return message_id or 0
+        message_id = self._outbound.publish(self._client, topic, payload, properties, qos=qos, retain=retain)
+        return self._check_queued(topic, message_id)
 
     def take_delivered(self) -> list[int]:
-        """Return the ids of the messages that the broker confirmed or refused since the last call."""
-        return self._publish_results.drain()
+        """Return the ids of the messages that were confirmed, refused or set aside since the last call."""
+        return self._outbound.take_delivered()
 
     def acknowledge(self, ack_tokens: Iterable[object]) -> None:
         """Acknowledge the messages of these tokens; tokens of another connection have no effect."""
@@ -182,12 +179,8 @@ class Session:
         Waits at most `timeout` seconds for the broker's confirmations.
         """
         was_ready, self._stopping = self.ready, True
-        if was_ready and self._will:
-            properties = publish_properties(TEXT_PROPERTIES) if self._client.protocol == V5 else None
-            self._publish_queue.finish(timeout / 2)  # no message may follow the will's
-            will_message = self._client.publish(*self._will, qos=1, retain=True, properties=properties)
-            if will_message.rc == paho.MQTT_ERR_SUCCESS:
-                will_message.wait_for_publish(timeout / 2)
+        if was_ready:
+            self._outbound.publish_will(self._client, timeout)
         self._probe_client.disconnect()
         self._client.disconnect()
         if was_ready:  # otherwise its thread may be in an attempt to connect for long; it ends by itself
@@ -196,25 +189,23 @@ class Session:
     def _build_client(self, version: MQTTProtocolVersion) -> MqttClient:
         client = self._build_client_without_callbacks(version, self._client_id)
         if self._wants_bulk and isinstance(client, BulkClient):
-            topics = (self._takeover_topic, self._request_prefix.removesuffix("/"))
+            topics = (self._takeover_topic, *(text.removesuffix("/") for text in self._request_prefixes))
             passthrough_prefixes = tuple(topic.encode() for topic in topics if topic)
-            client.intercept(self._on_publishes, passthrough_prefixes, self._publish_queue.on_puback)
+            client.intercept(self._on_publishes, passthrough_prefixes)
             if not self._settings.tls.is_enabled:
                 client.enable_direct_write()
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        client.on_publish = self._publish_results.on_publish
         client.on_socket_close = self._on_socket_close
-        if self._will:
-            properties = will_properties(TEXT_PROPERTIES) if version == V5 else None
-            client.will_set(*self._will, qos=1, retain=True, properties=properties)
+        self._outbound.attach(client)
         return client
 
     def _build_client_without_callbacks(self, version: MQTTProtocolVersion, client_id: str) -> MqttClient:
         client = build(self._settings, client_id, self._credentials, version, durable=self._durable)
         client.on_connect_fail = self._on_connect_fail
+        self._reconnect_delays.apply(client)
         return client
 
     def _probe_version(self) -> None:
@@ -222,25 +213,28 @@ class Session:
 
     def _on_version(self, supports_v5: bool) -> None:  # noqa: FBT001, called with a positional argument
         if not supports_v5:
-            _log.info("the broker doesn't speak MQTT 5; using 3.1.1")
+            if self._follow_version is None:
+                _log.info("the broker doesn't speak MQTT 5; using 3.1.1")
             self._client = self._build_client(V311)
+        with self._version_lock:
+            self._supports_v5 = supports_v5
+            followers, self._version_followers = self._version_followers, []
         if not self._stopping:
             connect(self._client, self._settings, durable=self._durable)
+        for follow in followers:
+            follow(supports_v5)
 
     def _on_connect(self, _: Any, __: Any, ___: Any, reason_code: ReasonCode, connack: Any) -> None:
         self._reason_reported = reason_code.is_failure
         if self._reason_reported:
-            self._set_problem(error_messages.connection_refused(self._settings, reason_code))
+            self._outbound.on_connection_ended(self._client, reason_code)
+            self._set_problem(error_messages.connection_refused(self._settings, self._client_id, reason_code))
             return
         self._connect_count, self._connected_at = self._connect_count + 1, time.monotonic()
         client = self._client
-        if isinstance(client, BulkClient):
-            limit, has_properties = max_in_flight(client.protocol, connack), client.protocol == V5
-            self._publish_queue.on_connected(
-                client.send, client.next_packet_id, max_in_flight=limit, has_properties=has_properties
-            )
+        self._outbound.on_connected(client, connack)
         self.problem = "waiting for the subscriptions"
-        self._subscriptions.subscribe(client)
+        self._subscriptions.subscribe(client, self._outbound.max_packet_size)
         self._check_subscriptions()
 
     def _on_subscribe(self, _: Any, __: Any, mid: int, reason_codes: list[ReasonCode], ___: Any) -> None:
@@ -258,7 +252,14 @@ class Session:
 
     def _publish_births(self) -> None:
         for topic, payload, properties in self._births:
-            self.publish(topic, payload, retain=True, properties=properties)
+            message_id = self._outbound.publish_birth(self._client, topic, payload, properties)
+            self._check_queued(topic, message_id)
+
+    def _check_queued(self, topic: str, message_id: int | None) -> int:
+        if message_id is None:
+            self._listener.on_publish_failed()
+            _log.warning("dropped a message for %r: the broker confirms too few of those before it", topic)
+        return message_id or 0
 
     def _set_problem(self, problem: str) -> None:
         was_ready, self.ready = self.ready, False
@@ -279,7 +280,7 @@ class Session:
 
     def _on_no_response(self) -> None:
         if not self._stopping:
-            self._set_problem(error_messages.no_response(self._settings))
+            self._set_problem(error_messages.no_response(self._settings, self._probe_id))
 
     def _on_disconnect(self, _: Any, __: Any, ___: Any, reason_code: ReasonCode, ____: Any) -> None:
         if self._stopping:
@@ -287,13 +288,19 @@ class Session:
         if reason_code.value == _SESSION_TAKEN_OVER:
             self._yield_client_id()
         elif not self._reason_reported:
-            connected_for_s = time.monotonic() - self._connected_at if self._connect_count else None
-            self._set_problem(error_messages.connection_lost(self._settings, reason_code, connected_for_s))
-        self._reason_reported = False
+            connected_for_s = None
+            cause_removed = self._outbound.on_connection_ended(self._client, reason_code)
+            if self._connected_at is not None:
+                connected_for_s = time.monotonic() - self._connected_at
+                self._reconnect_delays.record_end(self._client, connected_for_s, cause_removed=cause_removed)
+            self._set_problem(
+                error_messages.connection_lost(self._settings, self._client_id, reason_code, connected_for_s)
+            )
+        self._reason_reported, self._connected_at = False, None
 
     def _on_socket_close(self, _: Any, __: Any, ___: Any) -> None:
         self._acknowledgements.invalidate()
-        self._publish_queue.on_disconnected()
+        self._outbound.on_socket_close()
 
     def _on_message(self, _: Any, __: Any, message: paho.MQTTMessage) -> None:
         if self._stopping:
@@ -305,7 +312,7 @@ class Session:
         ack_token = self._acknowledgements.create_token(message.mid, message.qos)
         if topic == self._takeover_topic:
             self._check_takeover(message)
-        elif self._request_prefix and f"{topic}/".startswith(self._request_prefix):
+        elif f"{topic}/".startswith(self._request_prefixes):
             self._listener.on_request(to_inbound_request(message, topic, ack_token))
         else:
             flags = DUP_FLAG * message.dup | RETAIN_FLAG * message.retain

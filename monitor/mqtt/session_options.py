@@ -1,5 +1,6 @@
 """What a session subscribes to and publishes of itself."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from monitor.core.messages import MessageProperties
@@ -24,9 +25,14 @@ class SessionOptions:
     """Topic of the birth that tells this process from others with the same client id. Of two processes
     that disconnect each other, the one that began earlier sees the other's birth there, and leaves.
     "": no check."""
-    request_filter: str = ""
-    """Filter, ending in `/#`, of messages that are requests and no input; "": there are none."""
+    request_filters: tuple[str, ...] = ()
+    """Filters, each ending in `/#`, of messages that are requests and no input."""
     will: tuple[str, bytes] | None = None
     """Topic and payload published retained: by the broker when this client dies, by `stop` when it leaves."""
+    probe_client_id: str = ""
+    """Client id of the connection that finds out the broker's version; "": `<client_id>-version`."""
+    follow_version: Callable[[Callable[[bool], None]], None] | None = None
+    """`when_version_is_known` of another session with this broker, which asks for its version; None: this
+    session itself does."""
     durable: bool = False
     """Whether the broker keeps the session, with the messages that arrive in the meantime."""

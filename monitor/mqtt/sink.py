@@ -1,51 +1,42 @@
 """MQTT as the sink of alerts and states: a session that publishes."""
 
-import logging
 from collections.abc import Sequence
 
 from monitor.config.settings import Settings
 from monitor.core.messages import InboundMessage, InboundRequest, OutboundMessage, ReadOnce
-from monitor.mqtt.client_id import client_id
+from monitor.mqtt.client_id import publish_client_id
+from monitor.mqtt.connection_status import OUTPUT
+from monitor.mqtt.home_assistant_status import status_filters
 from monitor.mqtt.session import Session
 from monitor.mqtt.session_options import SessionOptions
 from monitor.mqtt.source import MqttSource
-from monitor.publish.home_assistant import BIRTH_PAYLOAD
 from monitor.publish.message_properties import message_properties
-from monitor.publish.publisher import RepublishSignals
 
 __all__ = ["MqttSink"]
-
-_log = logging.getLogger(__name__)
 
 
 class MqttSink:
     """The session by which alerts and states go out, and Home Assistant's birth comes.
 
     It is a second connection because the broker's confirmations would otherwise wait behind a flood of
-    readings, and the alerts with them.
+    readings, and the alerts with them. Where `mqtt.connections` is 1 it is the source's session.
 
     Parameters
     ----------
     settings : those in use.
-    source : the session by which readings come: it reports the problems that both have.
-    signals : get set when Home Assistant starts.
+    source : the session by which readings come.
 
     Raises
     ------
     ConfigurationError : a password file, certificate or key can't be used.
     """
 
-    def __init__(self, *, settings: Settings, source: MqttSource, signals: RepublishSignals) -> None:
+    def __init__(self, *, settings: Settings, source: MqttSource) -> None:
         self._settings = settings
         self._source = source
-        self._signals = signals
         self._base_topic = settings.mqtt.base_topic
-        self._session = Session(
-            settings.mqtt,
-            f"{client_id(settings)}-out",
-            self,
-            SessionOptions(request_filter=_home_assistant_status_filter(settings)),
-        )
+        self._is_shared = settings.mqtt.connections == 1
+        self._session = source.session if self._is_shared else self._build_session()
 
     @property
     def ready(self) -> bool:
@@ -70,32 +61,45 @@ class MqttSink:
 
     def start(self) -> None:
         """Connect in the background."""
-        self._session.start()
+        if not self._is_shared:
+            self._session.start()
 
     def stop(self, timeout: float) -> None:
         """Disconnect."""
-        self._session.stop(timeout)
+        if not self._is_shared:
+            self._session.stop(timeout)
 
     def reconfigure(self, settings: Settings) -> None:
         """Continue with other settings."""
         before, self._settings = self._settings.mqtt, settings
-        if before != settings.mqtt:
+        if before != settings.mqtt and not self._is_shared:
             self._session.reconnect_to(settings.mqtt)
+
+    def _build_session(self) -> Session:
+        return Session(
+            self._settings.mqtt,
+            publish_client_id(self._settings),
+            self,
+            SessionOptions(
+                request_filters=status_filters(self._settings),
+                follow_version=self._source.session.when_version_is_known,
+            ),
+        )
 
     # What the session calls, on the network thread
 
     def on_connected(self) -> None:
         """Let the pipeline publish what waits in the outbox."""
+        self._source.connection_status.on_connected(OUTPUT, "alerts and states go out again")
         self._source.wake()
 
     def on_disconnected(self, reason: str) -> None:
         """Log why there is no connection, unless the source logs the same."""
-        if self._source.ready:
-            _log.warning("alerts and states wait: %s; trying again until it works", reason)
+        self._source.connection_status.on_disconnected(OUTPUT, reason)
 
     def on_taken_over(self) -> None:
         """End the daemon, as when the source's session is taken over."""
-        self._source.on_taken_over()
+        self._source.exit_taken_over("publish_client_id", publish_client_id(self._settings))
 
     def on_publish_failed(self) -> None:
         """Count a message that no subscriber gets."""
@@ -106,13 +110,4 @@ class MqttSink:
 
     def on_request(self, request: InboundRequest) -> None:
         """Have all groups announced again when Home Assistant starts."""
-        self._session.acknowledge([request.ack_token])
-        if request.payload == BIRTH_PAYLOAD:
-            self._signals.request_announcements()
-            self._source.wake()
-
-
-def _home_assistant_status_filter(settings: Settings) -> str:
-    """Return the filter of Home Assistant's birth and will; "" where discovery is off."""
-    home_assistant = settings.homeassistant
-    return f"{home_assistant.discovery_prefix}/status/#" if home_assistant.discovery else ""
+        self._source.on_home_assistant_status(request, self._session)

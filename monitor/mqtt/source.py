@@ -8,7 +8,9 @@ from monitor.config.settings import Settings
 from monitor.core.messages import InboundMessage, InboundRequest, MessageBatch, ReadOnce
 from monitor.core.topics import Template
 from monitor.mqtt.births import Births, info_topic, will
-from monitor.mqtt.client_id import client_id
+from monitor.mqtt.client_id import client_id, probe_client_id, publish_client_id
+from monitor.mqtt.connection_status import INPUT, ConnectionStatus
+from monitor.mqtt.home_assistant_status import is_birth, is_status, status_filters
 from monitor.mqtt.operator_request import OperatorRequest, to_operator_request
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.mqtt.session import Session
@@ -56,16 +58,26 @@ class MqttSource:
         self._handle_request: Callable[[OperatorRequest], None] = lambda _: None
         self._was_connected = False
         self._filters = tuple(Template(text).filter for text in settings.input.topics)
+        is_shared = settings.mqtt.connections == 1
+        self.connection_status = ConnectionStatus(
+            metrics, (client_id(settings), publish_client_id(settings)), is_shared=is_shared
+        )
+        """The state of this connection and of the sink's."""
         options = SessionOptions(
             filters=self._filters,
             previous_filters=tuple(previous_filters),
             births=self._births.messages(settings, manifest),
             takeover_topic=info_topic(settings),
-            request_filter=f"{settings.mqtt.base_topic}/request/#",
+            request_filters=(
+                f"{settings.mqtt.base_topic}/request/#",
+                *(status_filters(settings) if is_shared else ()),
+            ),
             will=will(settings),
+            probe_client_id=probe_client_id(settings),
             durable=True,
         )
-        self._session = Session(settings.mqtt, client_id(settings), self, options)
+        self.session = Session(settings.mqtt, client_id(settings), self, options)
+        """The session, which the sink publishes by where there is one connection for both."""
         self.needs_acks = settings.mqtt.qos > 0
         """Whether messages are to be acknowledged; each batch is stored at once then."""
 
@@ -76,22 +88,22 @@ class MqttSource:
     @property
     def problem(self) -> str:
         """Why no message can come, for people; "" if they can."""
-        return self._session.problem
+        return self.session.problem
 
     @property
     def ready(self) -> bool:
         """Whether the session is connected and every subscription granted."""
-        return self._session.ready
+        return self.session.ready
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
         """All topic filters subscribed to: the `previous_filters` of the process after this one."""
-        return self._session.subscriptions
+        return self.session.subscriptions
 
     def start(self, handle_request: Callable[[OperatorRequest], None]) -> None:
         """Connect in the background; `handle_request` gets each request, on the network thread."""
         self._handle_request = handle_request
-        self._session.start()
+        self.session.start()
 
     def take(self, timeout: float) -> MessageBatch:
         """Return all messages that wait, up to a batch; wait for the first at most `timeout` seconds."""
@@ -107,7 +119,7 @@ class MqttSource:
 
     def acknowledge(self, tokens: Sequence[object]) -> None:
         """Acknowledge the messages with these tokens; tokens of an earlier connection have no effect."""
-        self._session.acknowledge(tokens)
+        self.session.acknowledge(tokens)
 
     def close(self) -> None:
         """Accept no more messages: those that come now are not acknowledged, and come again."""
@@ -115,20 +127,19 @@ class MqttSource:
 
     def stop(self, timeout: float) -> None:
         """Publish `offline`, wait for its confirmation at most `timeout` seconds, and disconnect."""
-        self._session.stop(timeout)
+        self.session.stop(timeout)
 
     def reconfigure(self, settings: Settings, manifest: Manifest) -> None:
         """Continue with other settings and another bundle."""
         before, self._settings = self._settings.mqtt, settings
-        self._session.update_births(self._births.messages(settings, manifest))
+        self.session.update_births(self._births.messages(settings, manifest))
         if before != settings.mqtt:
-            self._session.reconnect_to(settings.mqtt)
+            self.session.reconnect_to(settings.mqtt)
 
     # What the session calls, on the network thread
 
     def on_connected(self) -> None:
         """Count the connection, and have everything retained published again."""
-        self._metrics.mqtt_connected.set(1)
         if self._was_connected:
             self._metrics.mqtt_reconnects.inc()
         # A broker that was killed comes back with what it saved last, and doesn't say what it lost.
@@ -136,20 +147,26 @@ class MqttSource:
         self.wake()
         self._was_connected = True
         mqtt = self._settings.mqtt
-        _log.info("connected to %s:%s, subscribed to %s", mqtt.host, mqtt.port, ", ".join(self._filters))
+        self.connection_status.on_connected(
+            INPUT, f"connected to {mqtt.host}:{mqtt.port}, subscribed to {', '.join(self._filters)}"
+        )
 
     def on_disconnected(self, reason: str) -> None:
         """Log why there is no connection."""
-        self._metrics.mqtt_connected.set(0)
-        _log.warning("%s; trying again until it works", reason)
+        self.connection_status.on_disconnected(INPUT, reason)
 
     def on_taken_over(self) -> None:
         """End the daemon: two clients of one id would disconnect each other for ever."""
-        self._metrics.mqtt_connected.set(0)
+        self.exit_taken_over("client_id", client_id(self._settings))
+
+    def exit_taken_over(self, setting: str, taken_id: str) -> None:
+        """End the daemon because another client uses the client id of this setting."""
+        self._metrics.set_connections(is_input_up=False, is_output_up=False)
         _log.error(
-            "mqtt.client_id: another client connected as %r and took the session over; "
+            "mqtt.%s: another client connected as %r and took the session over; "
             "expected an id of its own for each client",
-            client_id(self._settings),
+            setting,
+            taken_id,
         )
         self._request_exit(2)
 
@@ -163,8 +180,18 @@ class MqttSource:
         if read_once:
             self._queue.pause(read_once)
 
+    def on_home_assistant_status(self, request: InboundRequest, session: Session) -> None:
+        """Have all groups announced again when Home Assistant starts."""
+        session.acknowledge([request.ack_token])
+        if is_birth(request):
+            self._signals.request_announcements()
+            self.wake()
+
     def on_request(self, request: InboundRequest) -> None:
-        """Pass a request on."""
-        operator_request = to_operator_request(request, self._settings.mqtt.base_topic, self._session)
+        """Pass a request on; have all groups announced again when Home Assistant starts."""
+        if is_status(request, self._settings):
+            self.on_home_assistant_status(request, self.session)
+            return
+        operator_request = to_operator_request(request, self._settings.mqtt.base_topic, self.session)
         if operator_request is not None:
             self._handle_request(operator_request)

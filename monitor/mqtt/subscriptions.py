@@ -14,6 +14,8 @@ __all__ = ["Subscriptions"]
 _log = logging.getLogger(__name__)
 
 _LOWEST_FAILURE = 128  # reason codes from here on are failures
+# Bytes of a SUBSCRIBE packet beside its filters, and of each filter beside its text: length and options.
+_PACKET_OVERHEAD, _FILTER_OVERHEAD = 8, 3
 
 
 class Subscriptions:
@@ -23,7 +25,8 @@ class Subscriptions:
     ----------
     filters : topic filters of the input; the session is not ready without them.
     qos : of the input.
-    takeover_topic, request_filter : one optional filter each; "" for none.
+    takeover_topic : an optional filter; "" for none.
+    request_filters : optional filters.
     previous_filters : filters of an earlier session, to be unsubscribed unless they are used again.
     """
 
@@ -32,7 +35,7 @@ class Subscriptions:
         filters: Sequence[str],
         qos: int,
         takeover_topic: str,
-        request_filter: str,
+        request_filters: Sequence[str],
         previous_filters: Sequence[str],
     ) -> None:
         self._input_filters = tuple(filters)
@@ -43,7 +46,7 @@ class Subscriptions:
             ((takeover_topic,), SubscribeOptions(0)),
             # Without retainAsPublished a retained request cannot be recognised when it is published while
             # this session is subscribed, and the broker would send it again to the next session.
-            ((request_filter,), SubscribeOptions(1, retainAsPublished=True)),
+            *(((text,), SubscribeOptions(1, retainAsPublished=True)) for text in request_filters),
             # Retained readings once only, and not again after each reconnect.
             (
                 self._input_filters,
@@ -64,15 +67,21 @@ class Subscriptions:
         """Whether the broker has answered every subscription."""
         return not self._pending_subacks
 
-    def subscribe(self, client: paho.Client) -> None:
-        """Unsubscribe from the previous session's filters and subscribe to these."""
+    def subscribe(self, client: paho.Client, max_packet_size: int) -> None:
+        """Unsubscribe from the previous session's filters and subscribe to these.
+
+        Parameters
+        ----------
+        max_packet_size : bytes that the broker takes; filters that need more are sent one in a packet.
+        """
         self.problem = ""
-        if self._obsolete_filters:
-            client.unsubscribe(self._obsolete_filters)
+        for filters in _split_filters(self._obsolete_filters, max_packet_size):
+            client.unsubscribe(list(filters))
         is_v5 = client.protocol == MQTTProtocolVersion.MQTTv5  # MQTT 3.1.1 has no option but the QoS
         self._pending_subacks = {
-            client.subscribe([(text, options if is_v5 else options.QoS) for text in packet])[1]: packet
+            client.subscribe([(text, options if is_v5 else options.QoS) for text in filters])[1]: filters
             for packet, options in self._packets
+            for filters in _split_filters(packet, max_packet_size)
         }
 
     def on_suback(self, mid: int, reason_codes: Sequence[ReasonCode]) -> None:
@@ -86,8 +95,16 @@ class Subscriptions:
         if not refused:
             return
         text = f"the broker refuses the subscription {'; '.join(refused)}"
-        if packet == self._input_filters:
+        if packet and set(packet) <= set(self._input_filters):
             self.problem = text
         elif text not in self._logged_warnings:
             self._logged_warnings.add(text)
             _log.warning("%s; all else works", text)
+
+
+def _split_filters(filters: Sequence[str], max_packet_size: int) -> list[tuple[str, ...]]:
+    """Return the filters of one packet, or those of several if the broker does not take one of that size."""
+    size = _PACKET_OVERHEAD + sum(_FILTER_OVERHEAD + len(text.encode()) for text in filters)
+    if size > max_packet_size:
+        return [(text,) for text in filters]
+    return [tuple(filters)] if filters else []

@@ -92,7 +92,7 @@ def connect_mqtt(base: Base) -> tuple[Source, Sink]:
         signals=base.signals,
         request_exit=base.process.request_exit,
     )
-    sink = MqttSink(settings=base.settings, source=source, signals=base.signals)
+    sink = MqttSink(settings=base.settings, source=source)
     base.store.add_filters(source.subscriptions)
     return source, sink
 

@@ -76,14 +76,22 @@ class Metrics:
             f"{_PREFIX}queue_readings", "Messages that arrived and wait to be decoded.", registry=registry
         )
         self.mqtt_connected = Gauge(
-            f"{_PREFIX}mqtt_connected", "1 while connected to the broker.", registry=registry
+            f"{_PREFIX}mqtt_connected",
+            "1 while all connections to the broker are up, that of the input and that of the output.",
+            registry=registry,
+        )
+        self._connection_up = Gauge(
+            f"{_PREFIX}mqtt_connection_up",
+            "1 while this connection to the broker is up; input: readings, output: alerts and states.",
+            ["connection"],
+            registry=registry,
         )
         self.mqtt_reconnects = Counter(
             f"{_PREFIX}mqtt_reconnects", "Connections made after the first.", registry=registry
         )
         self.messages_refused = Counter(
             f"{_PREFIX}messages_refused",
-            "Lost messages: the broker refused them, or too many before them were unconfirmed.",
+            "Lost messages: the broker refused or can't take them, or too many before them were unconfirmed.",
             registry=registry,
         )
         self.last_reading = Gauge(
@@ -110,6 +118,7 @@ class Metrics:
             registry=registry,
         )
         self.set_bundle(manifest)
+        self.set_connections(is_input_up=False, is_output_up=False)
         self.readings_by_outcome = {outcome: self.readings.labels(outcome.value) for outcome in Outcome}
         self.predictions_by_label = {label: self.predictions.labels(label) for label in (NORMAL, FAULTY)}
         self.alerts_by_status = {status: self.alerts.labels(status) for status in ("firing", "resolved")}
@@ -122,6 +131,12 @@ class Metrics:
         self._bundle_info.clear()
         features = ",".join(manifest.feature_names)
         self._bundle_info.labels(manifest.id, manifest.created, features, str(manifest.steps)).set(1)
+
+    def set_connections(self, *, is_input_up: bool, is_output_up: bool) -> None:
+        """Set which connections to the broker are up."""
+        self._connection_up.labels("input").set(is_input_up)
+        self._connection_up.labels("output").set(is_output_up)
+        self.mqtt_connected.set(is_input_up and is_output_up)
 
     def watch_queue(self, length: Callable[[], float]) -> None:
         """Export the length of the receive queue, read at each scrape."""

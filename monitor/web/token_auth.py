@@ -1,5 +1,6 @@
 """Middleware that refuses requests without the token."""
 
+import hashlib
 import hmac
 from collections.abc import Callable, Collection
 

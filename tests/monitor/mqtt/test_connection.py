@@ -149,7 +149,7 @@ def test_wrong_password(
         wait_until(lambda: listener.problems, "the broker refuses")
         assert own.problem == (
             f"the broker at 127.0.0.1:{broker.port} refuses the connection: Not authorized; "
-            f"expected that mqtt.username and its password {expected}"
+            f"expected that mqtt.username and its password {expected}, and that 'under-test' is admitted"
         )
         assert not own.ready
 
@@ -176,7 +176,20 @@ def test_peer_without_response(monkeypatch: pytest.MonkeyPatch) -> None:
         session(server.getsockname()[1], listener) as own,
     ):
         wait_until(lambda: listener.problems, "it is reported")
-        assert own.problem.endswith("takes the connection and doesn't answer as an MQTT broker does")
+        assert "takes the connection and doesn't answer as an MQTT broker does" in own.problem
+        assert "does it admit the client id 'under-test-version'" in own.problem
+
+
+def test_server_keep_alive() -> None:
+    """A broker's Server Keep Alive takes the place of the setting."""
+    packets: list[bytes] = []
+    connack = b"\x20\x06\x00\x00\x03\x13\x00\x01"  # Server Keep Alive: 1 s
+    with (
+        scripted_broker(lambda _: connack, lambda packet: packets.append(packet) or b"\xd0\x00") as port,
+        session(port, RecordingListener(), version="5", keepalive=600),
+    ):
+        wait_until(lambda: packets, "the client sends the first packet after CONNECT")
+    assert packets == [b"\xc0\x00"], "it is a PINGREQ"
 
 
 def test_taken_over() -> None:

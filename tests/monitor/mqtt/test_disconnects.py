@@ -13,7 +13,14 @@ from tests.monitor.mqtt.recording_listener import RecordingListener, session, wa
 
 NO_REASON = ReasonCode(PacketTypes.DISCONNECT, "Unspecified error")  # type: ignore[no-untyped-call]
 TAKEN_OVER = ReasonCode(PacketTypes.DISCONNECT, "Session taken over")  # type: ignore[no-untyped-call]
-DUPLICATE_ID_HINT = "without a reason; is the client id used twice?"
+SHORT_HINT = (
+    "without a reason; is the client id 'me' used twice, or doesn't the broker take a subscription or a "
+    "message: its size, its topic, its QoS (mqtt.publish_qos), the retain flag (mqtt.retain)?"
+)
+NEVER_HINT = (
+    "without a reason; does the broker admit the client id 'me', and a will that is retained "
+    "(mqtt.retain) and of QoS 1 (mqtt.will_qos)?"
+)
 
 
 @pytest.mark.parametrize(
@@ -21,8 +28,8 @@ DUPLICATE_ID_HINT = "without a reason; is the client id used twice?"
     [
         ({}, TAKEN_OVER, 100.0, "Session taken over"),
         ({}, NO_REASON, 100.0, "without a reason"),
-        ({}, NO_REASON, 1.5, DUPLICATE_ID_HINT),
-        ({}, NO_REASON, None, DUPLICATE_ID_HINT),
+        ({}, NO_REASON, 1.5, SHORT_HINT),
+        ({}, NO_REASON, None, NEVER_HINT),
         ({"enabled": True}, NO_REASON, None, "without a reason; does the broker want a client certificate?"),
         ({"enabled": True}, NO_REASON, 100.0, "without a reason"),
     ],
@@ -30,9 +37,12 @@ DUPLICATE_ID_HINT = "without a reason; is the client id used twice?"
 def test_end_of_a_connection(
     tls: dict[str, Any], reason: ReasonCode, connected_for_s: float | None, expected: str
 ) -> None:
-    """Only a connection that ends soon is reported as possibly ended by another client with this id."""
+    """Only for a connection that ends soon and without a reason are causes guessed."""
     settings = MqttSettings.model_validate({"host": "h", "tls": tls})
-    assert connection_lost(settings, reason, connected_for_s) == f"the connection to h:1883 broke: {expected}"
+    assert (
+        connection_lost(settings, "me", reason, connected_for_s)
+        == f"the connection to h:1883 broke: {expected}"
+    )
 
 
 def test_reconnect_to_another_broker(new_broker: BrokerFactory) -> None:

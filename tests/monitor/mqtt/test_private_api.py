@@ -29,9 +29,9 @@ WARNING = "Going on as with mqtt.bulk = false"
 @pytest.fixture(autouse=True)
 def _warn_again() -> Iterator[None]:
     """Forget which warnings were logged by other tests in this process, and by this one."""
-    mqtt_client._warn_once.cache_clear()  # noqa: SLF001
+    mqtt_client.warn_once.cache_clear()
     yield
-    mqtt_client._warn_once.cache_clear()  # noqa: SLF001
+    mqtt_client.warn_once.cache_clear()
 
 
 def _with_another_parameter(name: str) -> Callable[..., Any]:

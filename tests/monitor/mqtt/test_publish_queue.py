@@ -9,6 +9,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from monitor.core.messages import JSON_PROPERTIES, TEXT_PROPERTIES, MessageProperties
+from monitor.mqtt.broker_limits import BrokerLimits
 from monitor.mqtt.properties import publish_properties
 from monitor.mqtt.publish_queue import PublishQueue
 from tests.conftest import TIMEOUT_S, Mosquitto, wait_until
@@ -34,7 +35,7 @@ class RecordingConnection:
         publish_queue.on_connected(
             self.packets.append,
             count(first_packet_id).__next__,
-            max_in_flight=max_in_flight,
+            BrokerLimits(max_in_flight=max_in_flight),
             has_properties=False,
         )
 
@@ -49,11 +50,13 @@ class RecordingConnection:
         return [packet[0] & 8 != 0 for packet in self.packets]
 
 
+def _fail_if_called(topic: str, reason: object) -> None:
+    pytest.fail(f"{topic}: {reason}")
+
+
 def _make_queue() -> tuple[PublishQueue, list[int]]:
     delivered: list[int] = []
-    return PublishQueue(
-        20, delivered.append, lambda topic, reason: pytest.fail(f"{topic}: {reason}")
-    ), delivered
+    return PublishQueue(20, delivered.append, _fail_if_called, _fail_if_called), delivered
 
 
 def _publish(publish_queue: PublishQueue, *payloads: bytes) -> list[int | None]:
@@ -77,7 +80,9 @@ def test_refused_message_is_not_resent() -> None:
     """A message that the broker refuses is not sent again, and each one is reported."""
     delivered: list[int] = []
     refused: list[tuple[str, int]] = []
-    publish_queue = PublishQueue(20, delivered.append, lambda topic, reason: refused.append((topic, reason)))
+    publish_queue = PublishQueue(
+        20, delivered.append, lambda topic, reason: refused.append((topic, reason)), _fail_if_called
+    )
     connection = RecordingConnection(publish_queue)
     message_ids = _publish(publish_queue, b"a", b"b", b"c")
     assert all(publish_queue.on_puback(*puback) for puback in ((1, 0x87), (2, 0x87), (3, 0x10)))
@@ -144,7 +149,7 @@ def test_packet_ids_are_unique() -> None:
     connection = RecordingConnection(publish_queue)
     _publish(publish_queue, b"a", b"b")
     publish_queue.on_connected(
-        connection.packets.append, count(1).__next__, max_in_flight=10, has_properties=False
+        connection.packets.append, count(1).__next__, BrokerLimits(), has_properties=False
     )
     _publish(publish_queue, b"c")
     assert connection.packet_ids() == [1, 2, 1, 2, 3]
@@ -217,7 +222,7 @@ def test_packets_equal_those_of_paho(
     packets: list[bytes] = []
     publish_queue, _ = _make_queue()
     publish_queue.on_connected(
-        packets.append, count(1).__next__, max_in_flight=1, has_properties=protocol == V5
+        packets.append, count(1).__next__, BrokerLimits(), has_properties=protocol == V5
     )
     publish_queue.publish("a/ä", b"x" * size, message_properties, retain=True)
     assert packets == paho_packets

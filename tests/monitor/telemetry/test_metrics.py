@@ -56,6 +56,7 @@ def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
         *[("groups", {"state": state}) for state in ("filling", "warming", "normal", "faulty", "silent")],
         ("queue_readings", {}),
         ("mqtt_connected", {}),
+        *[("mqtt_connection_up", {"connection": connection}) for connection in ("input", "output")],
         ("mqtt_reconnects_total", {}),
         ("messages_refused_total", {}),
         ("last_reading_timestamp_seconds", {}),
