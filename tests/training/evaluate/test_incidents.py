@@ -12,7 +12,7 @@ SAMPLE_PERIOD = 5.0
 
 
 def _data(*groups: list[str], kinds: bool = True) -> Dataset:
-    """Return windows of groups whose readings have these kinds of fault, "" for a healthy reading."""
+    """Return windows of groups whose readings have these fault kinds, "" for a healthy reading."""
     frames = []
     for number, reading_kinds in enumerate(groups):
         count = len(reading_kinds)
@@ -89,8 +89,8 @@ def test_calling_all_faulty_has_no_alert_of_its_own() -> None:
 def test_false_alarms_are_counted_by_the_day_and_group() -> None:
     """One false alarm in 1/40 day, summed over two groups, is 40 per day and group."""
     data = _data([""] * 218, [""] * 218)
-    called_faulty = _called_faulty(data, 50) & (data.series_ids == 1)
-    metrics = measure(data, called_faulty, SAMPLE_PERIOD)
+    predicted_faulty = _called_faulty(data, 50) & (data.series_ids == 1)
+    metrics = measure(data, predicted_faulty, SAMPLE_PERIOD)
     assert metrics.group_days == pytest.approx(1 / 40)
     assert metrics.false_alarms_a_day == pytest.approx(40)
 
@@ -98,8 +98,8 @@ def test_false_alarms_are_counted_by_the_day_and_group() -> None:
 def test_groups_do_not_mix() -> None:
     """An alert of one group does not find the fault of another."""
     data = _data(FAULT_KINDS_BY_READING, [""] * len(FAULT_KINDS_BY_READING))
-    called_faulty = _called_faulty(data, 5, 6, 7) & (data.series_ids == 1)
-    metrics = measure(data, called_faulty, SAMPLE_PERIOD)
+    predicted_faulty = _called_faulty(data, 5, 6, 7) & (data.series_ids == 1)
+    metrics = measure(data, predicted_faulty, SAMPLE_PERIOD)
     assert _single_episode(metrics) == (False, None)
     assert metrics.false_alarms == 1
 
@@ -117,7 +117,7 @@ def test_kinds_are_counted_apart() -> None:
     """Each fault counts for its own kind, also where another fault came one reading before."""
     data = _data(["", "", "", "spike", "", "loss", "loss", "", "", "", ""])
     metrics = measure(data, _called_faulty(data, 6, 7), SAMPLE_PERIOD)
-    assert metrics.found_by_kind() == {"loss": (1, 1), "spike": (0, 1)}
+    assert metrics.detected_by_kind() == {"loss": (1, 1), "spike": (0, 1)}
     assert [episode.reading_count for episode in metrics.episodes] == [1, 2]
 
 
@@ -126,8 +126,8 @@ def test_a_recording_without_kinds() -> None:
     data = _data(FAULT_KINDS_BY_READING, kinds=False)
     metrics = measure(data, _called_faulty(data, 6), SAMPLE_PERIOD)
     assert _single_episode(metrics) == (True, 1)
-    assert measure(data, _called_faulty(data, 11), SAMPLE_PERIOD).found_count == 0
-    assert metrics.found_by_kind() == {"unnamed": (1, 1)}
+    assert measure(data, _called_faulty(data, 11), SAMPLE_PERIOD).detected_count == 0
+    assert metrics.detected_by_kind() == {"unnamed": (1, 1)}
 
 
 def test_delay_quantiles_are_delays_that_occurred() -> None:

@@ -145,6 +145,6 @@ def test_a_group_needs_enough_readings(plant: pd.DataFrame) -> None:
 
 
 def test_an_undetectable_kind_is_refused(plant: pd.DataFrame) -> None:
-    """A kind of fault that can't be told from the true values is refused: `loss` where they are almost 0."""
+    """A fault kind that can't be told from the true values is refused: `loss` where they are almost 0."""
     with pytest.raises(InvalidInputError, match="kind loss doesn't show"):
         inject(plant.assign(**dict.fromkeys(FEATURE_NAMES, 0.1)), 0.3, seed=0, kinds=["loss"])

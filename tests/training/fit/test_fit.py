@@ -19,7 +19,7 @@ from training.data import recordings
 from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
 from training.network.models import score
-from training.network.train import class_weights, train
+from training.network.train import choose_class_weights, train
 
 SMALL_NETWORK_FLAGS = ("--units", "8,6,4", "--epochs", "1")
 
@@ -57,7 +57,7 @@ def test_the_monitor_accepts_the_bundle(
 
 
 def test_the_trained_network_finds_faults(bundle_folder: Path) -> None:
-    """After a few epochs on an hour of readings, the network finds most faults of the test part."""
+    """After a few epochs on an hour of readings, the network finds most faults of the test set."""
     assert bundle.load(bundle_folder).manifest.quality["f1"] > 0.8
 
 
@@ -88,7 +88,7 @@ def test_the_same_training_gives_the_same_id(labelled_recording: Path, tmp_path:
 
 
 def test_labelled_windows_make_a_bundle(prepared: PreparedData, tmp_path: Path) -> None:
-    """A file of 12 columns and Label (1: Normal) suffices; without a test part, the quality is empty."""
+    """A file of 12 columns and Label (1: Normal) suffices; without a test set, the quality is empty."""
     data = prepared.train
     table = pd.DataFrame(data.windows.reshape(len(data), 12)).assign(Label=np.where(data.faulty, -1, 1))
     table.to_csv(tmp_path / "windows.csv", index=False)
@@ -118,10 +118,10 @@ def test_training_stops_and_keeps_the_best(prepared: PreparedData) -> None:
 def test_class_weights() -> None:
     """`balanced` weights both classes equally, `none` all windows equally; numbers are used as given."""
     faulty = np.array([True] * 10 + [False] * 30)
-    balanced = class_weights(faulty, FitSettings())
+    balanced = choose_class_weights(faulty, FitSettings())
     assert balanced[0] * 30 == pytest.approx(balanced[1] * 10)
-    assert class_weights(faulty, FitSettings(class_weight="none")) == {0: 1, 1: 1}
-    assert class_weights(faulty, FitSettings(class_weight=(1.0, 10.0))) == {0: 1, 1: 10}
+    assert choose_class_weights(faulty, FitSettings(class_weight="none")) == {0: 1, 1: 1}
+    assert choose_class_weights(faulty, FitSettings(class_weight=(1.0, 10.0))) == {0: 1, 1: 10}
 
 
 def test_class_weights_are_used(prepared: PreparedData) -> None:

@@ -48,7 +48,7 @@ def test_both_sensors_of_a_pair_get_the_same_shift() -> None:
 
 
 def test_without_shift_nothing_changes() -> None:
-    """With shift 0, each epoch holds every window once, with its truth, in another order."""
+    """With shift 0, each epoch holds every window once, with its true label, in another order."""
     batches = _build_batches(shift=0.0)
     first, truth = _run_epoch(batches)
     assert sorted(first[:, 0, 0].tolist()) == list(range(100))

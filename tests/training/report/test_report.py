@@ -177,7 +177,7 @@ def test_warnings_come_first(findings: model_card.Findings) -> None:
 
 
 def test_without_a_test_part(findings: model_card.Findings) -> None:
-    """Without a test part, the report says that nothing was measured and has no picture of results."""
+    """Without a test set, the report says that nothing was measured and has no picture of results."""
     without_evaluation = dataclasses.replace(
         findings, evaluation=None, importance=None, test=findings.test[:0]
     )

@@ -40,8 +40,8 @@ class _InterruptingMeasure:
 
 def _search(folder: Path, count: int, measure: Callable[[FitSettings], float] = _measure) -> list[Trial]:
     with trials.open_study(folder, "search", USER_ATTRS) as study:
-        trials.run(study, trials.search_plan(SETTINGS, count), SETTINGS, measure, lambda _: None)
-        return [replace(trial, seconds=0) for trial in trials.finished_trials(study)]
+        trials.run_trials(study, trials.build_search_plan(SETTINGS, count), SETTINGS, measure, lambda _: None)
+        return [replace(trial, seconds=0) for trial in trials.list_finished(study)]
 
 
 def _tune(recording: Path, out: Path, *extra_arguments: str) -> None:
@@ -179,7 +179,7 @@ def test_the_test_part_is_out_of_reach(
 
 
 def test_another_test_part_changes_nothing(labelled_recording: Path, tmp_path: Path) -> None:
-    """Other values and labels in the test part do not change a trial's F1."""
+    """Other values and labels in the test set do not change a trial's F1."""
     frame = recordings.read(labelled_recording)
     is_test = frame["ts"] >= prepare([labelled_recording], None, SETTINGS).test.ts.min()
     frame.loc[is_test, FEATURE_NAMES] += 100
@@ -187,7 +187,7 @@ def test_another_test_part_changes_nothing(labelled_recording: Path, tmp_path: P
     recordings.write(frame, tmp_path / "other.csv")
     settings = FitSettings(network="dense", epochs=4, units=(32, 16, 8), learning_rate=0.01)
     first, second = (
-        objective.measure(objective.drop_test_part(prepare([path], None, settings)), settings)
+        objective.validation_f1(objective.prepare_for_search(prepare([path], None, settings)), settings)
         for path in (labelled_recording, tmp_path / "other.csv")
     )
     assert first == second > 0
@@ -244,5 +244,5 @@ def test_wrong_usage_is_refused(
 def test_pictures_of_one_trial_can_be_drawn() -> None:
     """The pictures of a search with a single trial can be drawn."""
     trial = Trial(1, {**trials.NOTEBOOK_PARAMETERS[0], "learning_rate": 1e-3}, 0.5, 1.0)
-    assert plots.history([trial]).startswith(b"\x89PNG")
-    assert plots.parallel_coordinates([trial]).startswith(b"\x89PNG")
+    assert plots.draw_history([trial]).startswith(b"\x89PNG")
+    assert plots.draw_parallel_coordinates([trial]).startswith(b"\x89PNG")
