@@ -45,9 +45,8 @@ class BoxStats:
         """Compute the statistics of a column (window,) with at least one value."""
         q1, median, q3 = np.percentile(values, [25, 50, 75]).tolist()
         whisker_length = factor * (q3 - q1)
-        inside = (values >= q1 - whisker_length) & (
-            values <= q3 + whisker_length
-        )  # never empty: contains the median
+        # Never empty, because it contains the median.
+        inside = (values >= q1 - whisker_length) & (values <= q3 + whisker_length)
         outliers = np.sort(values[~inside])
         shown_outliers = outliers[
             np.unique(np.linspace(0, len(outliers) - 1, _MAX_POINTS).astype(int))[: len(outliers)]

@@ -149,6 +149,6 @@ def _train_network(
     _scaled: NDArray[np.float32],
     _faulty: NDArray[np.bool_],
 ) -> ScoreFunction:
-    """Train a network as `fit` does, on the training set of `prepared`; return a function that scores by ONNX."""
+    """Train a network as `fit` does; return a function that scores with ONNX Runtime, as the monitor does."""
     trained = train(prepared, settings, [EpochShareCallback(settings.epochs, progress.update)])
     return Classifier(onnx_graph.to_onnx(trained.network), STEPS, len(FEATURE_NAMES)).score

@@ -16,7 +16,7 @@ from training.data.held_out_windows import read_training_settings
 from training.data.prepare import prepare
 from training.evaluate import curves
 from training.evaluate.quality import Evaluation, evaluate, format_report
-from training.evaluate.window_metrics import measure
+from training.evaluate.window_metrics import compute_window_metrics
 
 HEALTHY_WINDOW = "20,55,20,55," * 2 + "20,55,20,55"
 
@@ -35,7 +35,7 @@ def _data(faulty: list[bool], kinds: list[str] | None = None) -> Dataset:
 def test_counts_and_shares() -> None:
     """Found, missed and false alarms are counted; recall by kind counts windows by their last reading."""
     data = _data([True, True, True, False, False], ["spike", "spike", "", "", ""])
-    quality = measure(data, np.array([True, False, True, True, False]))
+    quality = compute_window_metrics(data, np.array([True, False, True, True, False]))
     assert (quality.found, quality.missed, quality.false_alarms, quality.passed) == (2, 1, 1, 1)
     assert quality.f1 == 2 / 3
     assert quality.false_share == 1 / 2
@@ -45,23 +45,23 @@ def test_counts_and_shares() -> None:
 
 def test_a_share_of_nothing_is_none() -> None:
     """Without a Faulty window, recall, precision, F1 and MCC are None, neither 1 nor 0."""
-    quality = measure(_data([False]), np.array([False]))
+    quality = compute_window_metrics(_data([False]), np.array([False]))
     assert (quality.recall, quality.precision, quality.f1, quality.mcc) == (None, None, None, None)
 
 
 def test_mcc_sees_what_accuracy_does_not() -> None:
-    """MCC is None if all windows are predicted Normal, 1 for perfect predictions, else that of scikit-learn."""
+    """MCC: None if all windows are predicted Normal, 1 for perfect predictions, else as in scikit-learn."""
     truth = np.arange(1000) % 20 == 0
     data = _data(truth.tolist())
-    assert measure(data, np.zeros(1000, dtype=bool)).mcc is None
+    assert compute_window_metrics(data, np.zeros(1000, dtype=bool)).mcc is None
     called = np.random.default_rng(0).random(1000) < 0.3
-    assert measure(data, called).mcc == pytest.approx(matthews_corrcoef(truth, called))
-    assert measure(data, truth).mcc == 1
+    assert compute_window_metrics(data, called).mcc == pytest.approx(matthews_corrcoef(truth, called))
+    assert compute_window_metrics(data, truth).mcc == 1
 
 
 def test_the_report_has_both_classes() -> None:
     """The row of Normal has precision and recall with Normal as the class to find."""
-    normal, faulty = measure(
+    normal, faulty = compute_window_metrics(
         _data([True, True, False, False, False]), np.array([1, 0, 1, 0, 0]) > 0
     ).class_reports()
     assert (normal.precision, normal.recall, normal.windows) == (2 / 3, 2 / 3, 3)

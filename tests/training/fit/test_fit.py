@@ -18,7 +18,7 @@ from training.config.settings import FitSettings
 from training.data import recordings
 from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
-from training.network.models import score
+from training.network.models import compute_scores
 from training.network.train import choose_class_weights, train
 
 SMALL_NETWORK_FLAGS = ("--units", "8,6,4", "--epochs", "1")
@@ -110,7 +110,7 @@ def test_training_stops_and_keeps_the_best(prepared: PreparedData) -> None:
     assert len(losses) == len(trained.history["loss"]) < settings.epochs
     assert int(np.argmin(losses)) == len(losses) - 1 - settings.patience
     truth = prepared.validation.faulty
-    scores = score(trained.network, prepared.scaler.transform(prepared.validation.windows))
+    scores = compute_scores(trained.network, prepared.scaler.transform(prepared.validation.windows))
     entropy = -np.log(np.clip(np.where(truth, scores, 1 - scores), 1e-7, 1)).mean()
     assert entropy == pytest.approx(min(losses), rel=1e-4)
 
@@ -130,7 +130,7 @@ def test_class_weights_are_used(prepared: PreparedData) -> None:
     for weight in ((1.0, 1e-4), (1e-4, 1.0)):
         settings = FitSettings(network="dense", epochs=3, learning_rate=0.01, class_weight=weight)
         trained = train(prepared, settings)
-        called = score(trained.network, prepared.scaler.transform(prepared.test.windows)) > 0.5
+        called = compute_scores(trained.network, prepared.scaler.transform(prepared.test.windows)) > 0.5
         shares.append(called.mean())
     assert shares[0] < 0.1
     assert shares[1] > 0.9

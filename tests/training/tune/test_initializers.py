@@ -40,7 +40,7 @@ def test_all_initializers_are_measured(
         tried.append((settings.kernel_initializer, settings.seed))
         return 0.5 + settings.seed / 10
 
-    monkeypatch.setattr(objective, "measure", measure)
+    monkeypatch.setattr(objective, "validation_f1", measure)
     _run_study(labelled_recording, tmp_path, "--seeds", "2", "--seed", "1")
     assert set(tried) == {(name, seed) for name in INITIALIZERS for seed in (1, 2)}
     with (tmp_path / "initializers.csv").open() as file:

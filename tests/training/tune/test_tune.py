@@ -64,7 +64,7 @@ def measured_data(monkeypatch: pytest.MonkeyPatch) -> list[PreparedData]:
         measured.append(prepared)
         return _measure(settings)
 
-    monkeypatch.setattr(objective, "measure", measure)
+    monkeypatch.setattr(objective, "validation_f1", measure)
     return measured
 
 
@@ -151,7 +151,7 @@ def test_ctrl_c_leaves_table_and_settings(
 ) -> None:
     """An interrupted command ends with exit code 130 and leaves its table; the same command continues."""
     measure = _InterruptingMeasure(3)
-    monkeypatch.setattr(objective, "measure", lambda _, settings, __: measure(settings))
+    monkeypatch.setattr(objective, "validation_f1", lambda _, settings, __: measure(settings))
     with pytest.raises(SystemExit) as exit_info:
         _tune(labelled_recording, tmp_path, "--trials", "1")
     assert exit_info.value.code == 130
