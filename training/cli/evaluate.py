@@ -19,7 +19,7 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the arguments: the bundle, and the recordings or the window to judge."""
+    """Add the arguments: the bundle, and the recordings or the window to evaluate."""
     flags.add_bundle(command, "bundle to evaluate")
     flags.add_recordings(
         command, "labelled recordings; of those that the bundle was trained on, only the test part is judged"

@@ -21,7 +21,7 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the arguments: the bundle, the recordings to judge, and how often to shuffle."""
+    """Add the arguments: bundle, recordings, output folder, number of shuffles, seed."""
     flags.add_bundle(command, "bundle to explain")
     flags.add_recordings(
         command, "labelled recordings; of those it was trained on, the test part is taken", required=True

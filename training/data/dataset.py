@@ -93,8 +93,8 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
     ts_by_frame = []
     series_names: list[str] = []
     for number, frame in enumerate(frames):
-        # Label and fault kind pass through the stage as two additional features, so that each window has
-        # those of its own readings.
+        # Label and fault kind pass through the stage as two additional features, so that each window gets
+        # the labels and fault kinds of its readings.
         kind_codes = np.searchsorted(kind_names, _get_kind_column(frame))
         values = np.column_stack(
             [frame[FEATURE_NAMES], frame["label"] == FAULTY_LABEL, kind_codes]
@@ -161,9 +161,9 @@ def hold_out(
     ----------
     share : share of the windows in the validation set.
     method : `time`: the validation set is five blocks, spread evenly over each series; a window with readings
-        inside and outside of a block is in neither set. The end of the series would not do as validation set:
-        conditions change over a day, and a network that was not trained on the latest readings predicts
-        Faulty for all readings after them. `random`: the validation set is drawn as in `split`.
+        inside and outside of a block is in neither set. The validation set is not the end of the series,
+        because conditions change over a day, and a network that was not trained on the latest readings
+        predicts Faulty for all readings after them. `random`: the validation set is drawn as in `split`.
     seed : seed of the random split.
     """
     is_train, is_validation = (

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 # The first readings of a group are in no window, or only in windows without a baseline. A split of the
-# windows therefore is up to this many readings later than a split of the readings at the same share.
+# windows is therefore up to this many readings later than a split of the readings at the same share.
 _WARMUP_READINGS = 12
 BoolArray = NDArray[np.bool_]
 
@@ -78,7 +78,7 @@ class ComparisonData:
     """The recording on which bundles are compared: the original recordings and their copies with faults."""
 
     path: Path
-    """CSV file with all of them."""
+    """CSV file with the original recordings and the copies."""
     sample_period: float
     """Seconds between two readings of a group."""
     is_held_out: BoolArray

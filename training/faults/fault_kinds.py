@@ -6,7 +6,7 @@ Definitions and their sources:
 - `gain`: the true value times a constant. Zidi et al. 2018; Noshad et al. 2019.
 - `stuck`: a constant value, well above or below the true values. Sharma et al. 2010, where it
   is called CONSTANT; Zidi et al. 2018; Noshad et al. 2019.
-- `bounds`: values outside what the sensor can measure, or far outside what it has measured. Zidi et al.
+- `bounds`: values outside the measuring range, or far outside the range of the healthy values. Zidi et al.
   2018; Noshad et al. 2019 ("out of bounds").
 - `spike`: a sharp change for one to three readings. Sharma et al. 2010, where it is called SHORT; Zidi et
   al. 2018; Noshad et al. 2019.

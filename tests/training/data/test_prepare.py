@@ -26,7 +26,7 @@ def _reading_keys(part: Dataset) -> set[tuple[int, float]]:
 
 
 def test_no_reading_is_in_two_parts(labelled_recording: Path) -> None:
-    """The test set is the end of the time, the validation set within the rest; they share no reading."""
+    """The test set is the end of each group, the validation set is before it; they share no reading."""
     prepared = prepare([labelled_recording], None, FitSettings(cleaning_scope="off"))
     parts = [_reading_keys(part) for part in (prepared.train, prepared.validation, prepared.test)]
     assert all(parts)
@@ -35,7 +35,7 @@ def test_no_reading_is_in_two_parts(labelled_recording: Path) -> None:
 
 
 def test_a_random_split_shares_readings(labelled_recording: Path) -> None:
-    """A random split, as in the notebook, is the same for the same seed, and its parts share readings."""
+    """A random split, as in the notebook, is the same for the same seed, and its sets share readings."""
     settings = FitSettings(split="random", cleaning_scope="off")
     first, again, other = (
         prepare([labelled_recording], None, settings.model_copy(update={"seed": seed})) for seed in (1, 1, 2)

@@ -60,7 +60,7 @@ def test_mcc_sees_what_accuracy_does_not() -> None:
 
 
 def test_the_report_has_both_classes() -> None:
-    """The row of Normal has precision and recall with Normal as the class to find."""
+    """The row of Normal has precision and recall with Normal as the positive class."""
     normal, faulty = compute_window_metrics(
         _data([True, True, False, False, False]), np.array([1, 0, 1, 0, 0]) > 0
     ).class_reports()
@@ -151,7 +151,7 @@ def test_evaluate_says_and_writes_all(
 def test_windows_of_the_training_part_are_not_measured(
     bundle_folder: Path, labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of the recording that the bundle was trained on, also under another name, only the test set counts."""
+    """A recording used in training, also under another file name, is evaluated on its test set only."""
     renamed = shutil.copy(labelled_recording, tmp_path / "another.csv")
     main(["evaluate", "--bundle", str(bundle_folder), "--recording", str(renamed), "--out", str(tmp_path)])
     loaded_bundle = bundle.load(bundle_folder)
@@ -165,7 +165,7 @@ def test_windows_of_the_training_part_are_not_measured(
 def test_a_new_recording_is_measured_whole(
     bundle_folder: Path, labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Readings that training hasn't seen are all judged, but for each group's first nine."""
+    """All readings not used in training are evaluated, except the first nine of each group."""
     frame = recordings.read(labelled_recording)
     frame["temperature_1"] += 0.01
     recordings.write(frame, tmp_path / "new.csv")
@@ -177,7 +177,7 @@ def test_a_new_recording_is_measured_whole(
     ("faulty", "message"), [(False, "All windows are Normal"), (True, "All windows are Faulty")]
 )
 def test_one_class_alone_is_noted(faulty: bool, message: str) -> None:  # noqa: FBT001, a parameter
-    """Where all windows are of one class, a sentence says what the figures do not show."""
+    """If all windows have the same label, the report names the metrics that are missing."""
     output = format_report(evaluate(_data([faulty] * 9), np.full(9, 0.1), 0.5, 5.0))
     assert output.startswith(message)
     assert "None" not in output

@@ -47,7 +47,7 @@ def test_delay_counts_readings(
     expected_found: bool,  # noqa: FBT001, a parameter of the test
     expected_delay: int | None,
 ) -> None:
-    """A fault is found by any window with one of its readings; the delay counts from its first reading."""
+    """An episode is detected by any window with one of its readings; the delay counts from the first."""
     data = _data(FAULT_KINDS_BY_READING)
     metrics = compute_incident_metrics(data, _predict_faulty(data, *called), SAMPLE_PERIOD)
     assert _single_episode(metrics) == (expected_found, expected_delay)
@@ -55,7 +55,7 @@ def test_delay_counts_readings(
 
 
 def test_an_alert_after_the_fault_does_not_find_it() -> None:
-    """An alert on a window without a faulty reading is false, and the fault before it is missed."""
+    """An incident on a window without a faulty reading is false, and the episode before it is missed."""
     data = _data(FAULT_KINDS_BY_READING)
     metrics = compute_incident_metrics(data, _predict_faulty(data, 11), SAMPLE_PERIOD)
     assert _single_episode(metrics) == (False, None)
@@ -63,7 +63,7 @@ def test_an_alert_after_the_fault_does_not_find_it() -> None:
 
 
 def test_an_earlier_alert_gives_no_delay() -> None:
-    """A fault that begins during a false alarm is found without a delay, and the alarm stays false."""
+    """An episode that begins during a false incident is detected without a delay; the incident stays false."""
     data = _data(FAULT_KINDS_BY_READING)
     metrics = compute_incident_metrics(data, _predict_faulty(data, 4, 5, 6), SAMPLE_PERIOD)
     assert _single_episode(metrics) == (True, None)
@@ -78,7 +78,7 @@ def test_incidents_end_as_the_monitors_do() -> None:
 
 
 def test_calling_all_faulty_has_no_alert_of_its_own() -> None:
-    """A model that calls all windows Faulty finds every fault in one false alarm that never ends."""
+    """If all windows are predicted Faulty, all episodes are detected during one false incident."""
     data = _data(FAULT_KINDS_BY_READING)
     metrics = compute_incident_metrics(data, np.ones(len(data), dtype=bool), SAMPLE_PERIOD)
     assert _single_episode(metrics) == (True, None)
@@ -87,7 +87,7 @@ def test_calling_all_faulty_has_no_alert_of_its_own() -> None:
 
 
 def test_false_alarms_are_counted_by_the_day_and_group() -> None:
-    """One false alarm in 1/40 day, summed over two groups, is 40 per day and group."""
+    """One false incident in 1/40 group-day (two groups together) is 40 per group and day."""
     data = _data([""] * 218, [""] * 218)
     predicted_faulty = _predict_faulty(data, 50) & (data.series_ids == 1)
     metrics = compute_incident_metrics(data, predicted_faulty, SAMPLE_PERIOD)
@@ -96,7 +96,7 @@ def test_false_alarms_are_counted_by_the_day_and_group() -> None:
 
 
 def test_groups_do_not_mix() -> None:
-    """An alert of one group does not find the fault of another."""
+    """An incident of one group does not detect an episode of another group."""
     data = _data(FAULT_KINDS_BY_READING, [""] * len(FAULT_KINDS_BY_READING))
     predicted_faulty = _predict_faulty(data, 5, 6, 7) & (data.series_ids == 1)
     metrics = compute_incident_metrics(data, predicted_faulty, SAMPLE_PERIOD)
@@ -116,7 +116,7 @@ def test_the_order_of_windows_does_not_matter() -> None:
 
 
 def test_kinds_are_counted_apart() -> None:
-    """Each fault counts for its own kind, also where another fault came one reading before."""
+    """Each episode is counted under its fault kind, also if another episode ended one reading before."""
     data = _data(["", "", "", "spike", "", "loss", "loss", "", "", "", ""])
     metrics = compute_incident_metrics(data, _predict_faulty(data, 6, 7), SAMPLE_PERIOD)
     assert metrics.detected_by_kind() == {"loss": (1, 1), "spike": (0, 1)}
@@ -124,7 +124,7 @@ def test_kinds_are_counted_apart() -> None:
 
 
 def test_a_recording_without_kinds() -> None:
-    """In a recording with labels only, a run of Faulty windows is a fault."""
+    """In a recording without fault kinds, a run of Faulty windows is an episode."""
     data = _data(FAULT_KINDS_BY_READING, kinds=False)
     metrics = compute_incident_metrics(data, _predict_faulty(data, 6), SAMPLE_PERIOD)
     assert _single_episode(metrics) == (True, 1)

@@ -51,7 +51,7 @@ def test_a_seed_is_one_set_of_faults(plant: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("kind", list(FAULT_KINDS))
 def test_no_fault_is_too_small(plant: pd.DataFrame, kind: str) -> None:
-    """Each faulty value is at least half a robust standard deviation from the true one: less would be a wrong label."""
+    """Each faulty value differs from the true value by at least half a robust standard deviation."""
     faulty = inject(plant, 0.3, seed=0, kinds=[kind])
     for group, rows in plant.groupby("group").indices.items():
         for name, feature in zip(FEATURE_NAMES, FEATURES, strict=True):
@@ -139,12 +139,12 @@ def test_a_faulty_recording_is_refused(plant: pd.DataFrame) -> None:
 
 
 def test_a_group_needs_enough_readings(plant: pd.DataFrame) -> None:
-    """A group with too few readings to know a sensor's healthy variation is refused."""
+    """A group with too few readings to compute the statistics of its sensors is rejected."""
     with pytest.raises(InvalidInputError, match="line1/station1: 50 readings, expected at least 100"):
         inject(plant.head(100), 0.3, seed=0)
 
 
 def test_an_undetectable_kind_is_refused(plant: pd.DataFrame) -> None:
-    """A fault kind that can't be told from the true values is refused: `loss` where they are almost 0."""
+    """A fault kind without detectable faults is rejected, such as `loss` if the true values are almost 0."""
     with pytest.raises(InvalidInputError, match="kind loss doesn't show"):
         inject(plant.assign(**dict.fromkeys(FEATURE_NAMES, 0.1)), 0.3, seed=0, kinds=["loss"])

@@ -23,7 +23,7 @@ def _build_batches(shift: float = 1.0, seed: int = 0) -> Batches:
 
 
 def _run_epoch(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
-    """Return windows and truth of all batches of an epoch."""
+    """Return windows and true labels of all batches of an epoch."""
     parts = [batches[number] for number in range(len(batches))]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 

@@ -197,7 +197,7 @@ def test_nothing_found_is_shown_as_none(findings: model_card.Findings) -> None:
 
 
 def test_a_missing_value_is_an_error() -> None:
-    """A template that uses a value which no view has fails, instead of leaving its place empty."""
+    """A template that uses an undefined variable raises an error."""
     with pytest.raises(UndefinedError, match="is undefined"):
         page.render("model_card.html.j2", {})
 

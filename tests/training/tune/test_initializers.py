@@ -33,7 +33,7 @@ def _run_study(recording: Path, out: Path, *extra_arguments: str) -> None:
 def test_all_initializers_are_measured(
     labelled_recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The table has all eight with mean and spread over the seeds; more seeds continue the study."""
+    """The table has mean and standard deviation of all eight initialisers; more seeds continue the study."""
     tried: list[tuple[str, int]] = []
 
     def measure(_: PreparedData, settings: FitSettings, __: object) -> float:
