@@ -63,7 +63,7 @@ def test_an_alert_after_the_fault_does_not_find_it() -> None:
 
 
 def test_an_earlier_alert_gives_no_delay() -> None:
-    """An episode that begins during a false incident is detected without a delay; the incident stays false."""
+    """An episode that begins during a false incident has no delay; the incident stays false."""
     data = _data(FAULT_KINDS_BY_READING)
     metrics = compute_incident_metrics(data, _predict_faulty(data, 4, 5, 6), SAMPLE_PERIOD)
     assert _single_episode(metrics) == (True, None)
