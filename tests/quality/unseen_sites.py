@@ -89,7 +89,7 @@ class Site:
 
     def build_windows(self, frame: pd.DataFrame) -> Dataset:
         """Return the windows of a recording of this site."""
-        return dataset.build([frame], max_gap=default_max_gap(dataset.sample_period([frame])))
+        return dataset.build([frame], max_gap=default_max_gap(dataset.compute_sample_period([frame])))
 
     def without_staged_event(self, frame: pd.DataFrame, data: Dataset) -> NDArray[np.bool_]:
         """Return which windows contain no reading of a staged event: (window,)."""
@@ -145,7 +145,7 @@ def prepare(sites: list[Site], transform: WindowTransform, settings: FitSettings
 def trained_models(prepared: PreparedData, settings: FitSettings) -> Iterator[tuple[str, ScoreFunction]]:
     """Train the models; yield the name of each and its function from scaled windows to scores."""
     training_result = train(prepared, settings)
-    yield "LSTM", lambda scaled: models.score(training_result.network, scaled)
+    yield "LSTM", lambda scaled: models.compute_scores(training_result.network, scaled)
     scaled = prepared.scaler.transform(prepared.train.windows)
     classifier = HistGradientBoostingClassifier(class_weight="balanced", random_state=0)
     classifier.fit(scaled.reshape(len(scaled), -1), prepared.train.faulty)
@@ -173,7 +173,7 @@ def measure(
     faulty_recording = inject(site.healthy, 0.3, TEST_SEED)
     faulty_data = transform(site.build_windows(faulty_recording))
     faulty_data = faulty_data[site.without_staged_event(faulty_recording, faulty_data)]
-    test_quality = window_metrics.measure(faulty_data, predict_faulty(faulty_data))
+    test_quality = window_metrics.compute_window_metrics(faulty_data, predict_faulty(faulty_data))
     healthy_data = transform(site.build_windows(site.healthy))
     healthy_predictions = predict_faulty(healthy_data)
     event_free = site.without_staged_event(site.healthy, healthy_data)
@@ -202,7 +202,7 @@ def measure_long_faults(
         recall_during_fault.append(
             predictions[(window_end_ts >= fault_start) & (window_end_ts <= fault_end)].mean()
         )
-        period = dataset.sample_period([frame])
+        period = dataset.compute_sample_period([frame])
         event_free = site.without_staged_event(frame, data)
         false_share_after.append(
             predictions[event_free & (window_end_ts > fault_end + RECOVERY_READINGS * period)].mean()

@@ -1,1 +1,4 @@
-"""The commands of `sensor-training`: each module has `configure(command)` and `run(arguments)`."""
+"""The commands of `sensor-training`.
+
+The module of each command has `configure(command)`, which adds its arguments, and `run(arguments)`.
+"""

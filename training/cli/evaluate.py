@@ -1,4 +1,4 @@
-"""`sensor-training evaluate`: measures a bundle, and compares it with other classifiers."""
+"""`sensor-training evaluate`: evaluates a bundle, and compares it with other classifiers."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the arguments: the bundle, and the recordings or the window to judge."""
+    """Add the arguments: the bundle, and the recordings or the window to evaluate."""
     flags.add_bundle(command, "bundle to evaluate")
     flags.add_recordings(
         command, "labelled recordings; of those that the bundle was trained on, only the test part is judged"
@@ -41,11 +41,11 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Judge a window or recordings; return the verdict or the report.
+    """Judge one window, or evaluate the bundle on recordings; return the verdict or the report as text.
 
     Raises
     ------
-    InvalidInputError : flags contradict each other, or the bundle or a recording can't be used.
+    InvalidInputError : flags contradict each other, or the bundle or a recording is invalid.
     """
     if (arguments.window is None) == (not arguments.recording):
         raise InvalidInputError("evaluate: expected either --recording or --window")
@@ -79,7 +79,7 @@ def _judge_window(values: list[float], loaded_bundle: Bundle) -> str:
 
 
 def _evaluate_recordings(arguments: argparse.Namespace, loaded_bundle: Bundle) -> str:
-    # pandas, scikit-learn and matplotlib take seconds to import, and one window needs none of them.
+    # pandas, scikit-learn and matplotlib take seconds to import, and are not needed to judge one window.
     from training.data import held_out_windows  # noqa: PLC0415
     from training.evaluate import quality  # noqa: PLC0415
     from training.report import evaluation_plots  # noqa: PLC0415
@@ -91,7 +91,7 @@ def _evaluate_recordings(arguments: argparse.Namespace, loaded_bundle: Bundle) -
     scores = loaded_bundle.classifier.score(loaded_bundle.scaler.transform(data.windows))
     result = quality.evaluate(data, scores, manifest.threshold, manifest.sample_period)
     document = {"bundle": manifest.id, "windows_of": note, **result.as_dict()}
-    pictures = evaluation_plots.evaluation_plots(result)
+    pictures = evaluation_plots.draw_evaluation(result)
     text = f"bundle {manifest.id} on {note}\n\n{quality.format_report(result)}"
     if arguments.against:
         from training.console import task_progress  # noqa: PLC0415 - TensorFlow
@@ -99,13 +99,13 @@ def _evaluate_recordings(arguments: argparse.Namespace, loaded_bundle: Bundle) -
         from training.evaluate import classifier_comparison  # noqa: PLC0415
         from training.report import comparison_plots  # noqa: PLC0415
 
-        settings = held_out_windows.training_settings(loaded_bundle)
+        settings = held_out_windows.read_training_settings(loaded_bundle)
         with task_progress.show_progress(
-            "candidate", classifier_comparison.task_count(settings), 0, make_console()
+            "candidate", classifier_comparison.count_tasks(settings), 0, make_console()
         ) as progress:
             tables = classifier_comparison.compare(arguments.recording, loaded_bundle, settings, progress)
         document["against"] = [table.as_dict() for table in tables]
-        pictures["against.png"] = comparison_plots.classifier_f1(tables)
+        pictures["against.png"] = comparison_plots.draw_classifier_f1(tables)
         text = "\n\n".join([text, *map(str, tables)])
     if arguments.out:
         numbers = json.dumps(document, indent=2, allow_nan=False).encode()

@@ -1,4 +1,4 @@
-"""`sensor-training explain`: measures how much a bundle's verdicts depend on each feature and step."""
+"""`sensor-training explain`: computes the permutation importance of each feature and step for a bundle."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the arguments: the bundle, the recordings to judge, and how often to shuffle."""
+    """Add the arguments: bundle, recordings, output folder, number of shuffles, seed."""
     flags.add_bundle(command, "bundle to explain")
     flags.add_recordings(
         command, "labelled recordings; of those it was trained on, the test part is taken", required=True
@@ -30,17 +30,17 @@ def configure(command: argparse.ArgumentParser) -> None:
         "--out", type=Path, required=True, metavar="DIR", help="folder for importance.json and importance.png"
     )
     command.add_argument(
-        "--repeats", type=flags.count, default=5, help="shuffles of each part (default: %(default)s)"
+        "--repeats", type=flags.parse_count, default=5, help="shuffles of each part (default: %(default)s)"
     )
     flags.add_seed(command, "the same seed gives the same shuffles")
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Measure and write importances; return them as a table.
+    """Compute and write the permutation importance; return it as a table.
 
     Raises
     ------
-    InvalidInputError : the bundle or a recording can't be used, or the bundle finds no Faulty window.
+    InvalidInputError : the bundle or a recording is invalid, or the bundle detects no Faulty window.
     """
     from training.report import figures, importance_plots  # noqa: PLC0415 - matplotlib takes a second to import
 
@@ -48,9 +48,9 @@ def run(arguments: argparse.Namespace) -> str:
     manifest = loaded_bundle.manifest
     data, source = held_out_windows.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
     output_folder.create(arguments.out)
-    parts = (manifest.steps + 1) * (len(manifest.feature_names) + 1) - 1
+    slice_count = (manifest.steps + 1) * (len(manifest.feature_names) + 1) - 1
     try:
-        with task_progress.show_progress("part", parts, 0, make_console()) as progress:
+        with task_progress.show_progress("part", slice_count, 0, make_console()) as progress:
             importance = permutation_importance.compute_importance(
                 loaded_bundle.scaler,
                 loaded_bundle.classifier,
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> str:
     steps = figures.step_names(manifest.steps)
     files = {
         "importance.json": _to_json(importance, manifest, steps),
-        "importance.png": importance_plots.importance(importance, manifest.features),
+        "importance.png": importance_plots.draw_importance(importance, manifest.features),
     }
     output_folder.write(arguments.out, files)
     return (
@@ -90,7 +90,10 @@ def _to_json(importance: Importance, manifest: Manifest, steps: list[str]) -> by
 
 
 def _format_table(importance: Importance, manifest: Manifest, steps: list[str]) -> str:
-    """Return the drops as text: one line per step with the whole step last, and whole features below."""
+    """Format the drops in F1 as a table: a row per step, a column per feature.
+
+    The last column is for whole steps, the last row for whole features.
+    """
     head = ["", *manifest.feature_names, "whole step"]
     rows = [
         [name, *map(_format_drop, importance.mean[step], importance.spread[step]), _format_drop(mean, spread)]

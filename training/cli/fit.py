@@ -37,11 +37,12 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Train and write the bundle; return its id and its measures.
+    """Train and write the bundle; return a text with its id and metrics.
 
     Raises
     ------
-    InvalidInputError : flags contradict each other, the data can't train a model, or the folder is no bundle.
+    InvalidInputError : flags contradict each other, the data are invalid or insufficient, or the folder holds
+        something other than a bundle.
     """
     settings = flags.read_settings(arguments)
     bundle_folder.check(arguments.bundle)
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> str:
         )
         paths = list(healthy.injected_paths) if healthy else arguments.recording
         prepared = prepare(paths, arguments.windows, settings)
-        reference_folder = arguments.against_bundle or bundle_comparison.default_bundle_folder()
+        reference_folder = arguments.against_bundle or bundle_comparison.find_default_bundle()
         comparison_data = (
             stack.enter_context(bundle_comparison.write_comparison_data(healthy, settings.test_share))
             if healthy and reference_folder
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace) -> str:
 
 
 def _check_arguments(arguments: argparse.Namespace, settings: FitSettings) -> None:
-    """Refuse flags and settings that contradict each other."""
+    """Raise an error if flags and settings contradict each other."""
     if arguments.healthy and (arguments.recording or arguments.windows):
         raise InvalidInputError("fit: --healthy goes without --recording and --windows, which have labels")
     if arguments.against_bundle and not arguments.healthy:

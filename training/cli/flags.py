@@ -1,4 +1,4 @@
-"""Flags that several commands have, and the functions that parse their text."""
+"""Flags of several commands, and the functions that parse their values."""
 
 import argparse
 import math
@@ -16,13 +16,13 @@ __all__ = [
     "add_seed",
     "add_settings",
     "add_training_data",
-    "count",
-    "folder",
-    "iso_time",
-    "non_negative_number",
-    "positive_number",
+    "parse_count",
+    "parse_folder",
+    "parse_iso_time",
+    "parse_non_negative_number",
+    "parse_positive_number",
+    "parse_share",
     "read_settings",
-    "share",
 ]
 
 _HELP = {
@@ -49,14 +49,14 @@ _HELP = {
 
 
 def add_bundle(command: argparse.ArgumentParser, help_text: str) -> None:
-    """Add `--bundle`, which must be given."""
-    command.add_argument("--bundle", type=folder, required=True, metavar="DIR", help=help_text)
+    """Add the required flag `--bundle`."""
+    command.add_argument("--bundle", type=parse_folder, required=True, metavar="DIR", help=help_text)
 
 
 def add_recordings(
     command: argparse.ArgumentParser, help_text: str, *, flag: str = "--recording", required: bool = False
 ) -> None:
-    """Add a flag for one or more recordings, which may be repeated; an empty list if it isn't given."""
+    """Add a repeatable flag for one or more recordings; the default is an empty list."""
     command.add_argument(
         flag,
         type=Path,
@@ -90,20 +90,20 @@ def add_settings(command: argparse.ArgumentParser) -> None:
 
 
 def read_settings(arguments: argparse.Namespace) -> FitSettings:
-    """Return the settings of a command that has the flags of `add_training_data` and `add_settings`.
+    """Load the settings of a command with the flags of `add_training_data` and `add_settings`.
 
     Raises
     ------
-    ConfigurationError : a setting is unknown, or has an impossible value.
+    ConfigurationError : a setting is unknown or has an invalid value.
     """
     flags = {name: getattr(arguments, name) for name in _HELP if getattr(arguments, name) is not None}
     if not (arguments.recording or getattr(arguments, "healthy", None)):
-        flags.setdefault("baseline", "none")  # a file of windows lacks the readings that a baseline needs
+        flags.setdefault("baseline", "none")  # a windows file lacks the readings for a baseline
     return load_settings(arguments.config, flags)
 
 
 def add_out(command: argparse.ArgumentParser) -> None:
-    """Add `--out`, the recording to write; it must be given."""
+    """Add the required flag `--out`, the recording to write."""
     command.add_argument(
         "--out", type=Path, required=True, metavar="F", help="recording to write, .csv or .parquet"
     )
@@ -111,21 +111,22 @@ def add_out(command: argparse.ArgumentParser) -> None:
 
 def add_seed(command: argparse.ArgumentParser, help_text: str) -> None:
     """Add `--seed`, 0 by default."""
-    command.add_argument("--seed", type=_seed, default=0, help=f"{help_text} (default: %(default)s)")
+    command.add_argument("--seed", type=_parse_seed, default=0, help=f"{help_text} (default: %(default)s)")
 
 
-def folder(text: str) -> Path:
-    """Return a folder's path.
+def parse_folder(text: str) -> Path:
+    """Parse the path of a folder.
 
-    An empty text, as of a shell variable that isn't set, is refused: it would be the working directory.
+    An empty text, such as the value of an unset shell variable, is rejected: it would mean the working
+    directory.
     """
     if not text:
         raise argparse.ArgumentTypeError("must name a folder, not ''")
     return Path(text)
 
 
-def iso_time(text: str) -> datetime:
-    """Return an ISO 8601 time, in UTC if it names no zone."""
+def parse_iso_time(text: str) -> datetime:
+    """Parse an ISO 8601 time; a time without zone is in UTC."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -157,8 +158,8 @@ def _bounded_integer(minimum: int, maximum: int) -> Callable[[str], int]:
     return convert
 
 
-positive_number = _bounded_number("a number above 0", lambda number: number > 0)
-non_negative_number = _bounded_number("a number of at least 0", lambda number: number >= 0)
-share = _bounded_number("at least 0 and below 1", lambda number: 0 <= number < 1)
-count = _bounded_integer(1, 1_000_000)
-_seed = _bounded_integer(0, 2**32 - 1)
+parse_positive_number = _bounded_number("a number above 0", lambda number: number > 0)
+parse_non_negative_number = _bounded_number("a number of at least 0", lambda number: number >= 0)
+parse_share = _bounded_number("at least 0 and below 1", lambda number: 0 <= number < 1)
+parse_count = _bounded_integer(1, 1_000_000)
+_parse_seed = _bounded_integer(0, 2**32 - 1)

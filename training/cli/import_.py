@@ -10,7 +10,7 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add one subcommand per format."""
+    """Add a subcommand for each format."""
     formats = command.add_subparsers(dest="format", required=True, metavar="FORMAT")
     lwsndr_format = formats.add_parser("lwsndr", help="two motes of LWSNDR, joined by reading number")
     lwsndr_format.add_argument("mote_a", type=Path, metavar="MOTE_A.txt")
@@ -19,14 +19,14 @@ def configure(command: argparse.ArgumentParser) -> None:
     lwsndr_format.add_argument("--group", help="the pair's name (default: lwsndr/motes<a>-<b>)")
     lwsndr_format.add_argument(
         "--start",
-        type=flags.iso_time,
+        type=flags.parse_iso_time,
         default=lwsndr.DEFAULT_START,
         help="when reading number 1 was taken, ISO 8601 (default: %(default)s)",
     )
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Write the recording; return how many readings were joined and how many left out."""
+    """Write the recording; return a text with the numbers of joined and omitted readings."""
     imported = lwsndr.join_motes(arguments.mote_a, arguments.mote_b, arguments.group, arguments.start)
     recordings.write(imported.frame, arguments.out)
     return (

@@ -1,4 +1,4 @@
-"""`sensor-training inject`: puts known faults into healthy readings."""
+"""`sensor-training inject`: injects faults into healthy readings and labels them."""
 
 import argparse
 from pathlib import Path
@@ -13,12 +13,12 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the arguments: the recording, and which faults and how many."""
+    """Add the arguments: recordings to read and write, share and fault kinds, seed."""
     command.add_argument("recording", type=Path, metavar="RECORDING")
     flags.add_out(command)
     command.add_argument(
         "--rate",
-        type=flags.share,
+        type=flags.parse_share,
         default=0.3,
         help="share of the readings to make faulty (default: %(default)s)",
     )
@@ -34,11 +34,11 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Write the faulty recording; return how many readings of each kind of fault it has.
+    """Write the faulty recording; return a text with the number of readings of each fault kind.
 
     Raises
     ------
-    InvalidInputError : the recording can't be read or is faulty already, or `--out` is the recording itself.
+    InvalidInputError : the recording cannot be read or has faults already, or `--out` is the same file.
     """
     if arguments.out.resolve() == arguments.recording.resolve():
         raise InvalidInputError(f"--out: {arguments.out} is the recording itself; expected a file of its own")

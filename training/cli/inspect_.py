@@ -14,7 +14,7 @@ __all__ = ["configure", "run"]
 
 
 def configure(command: argparse.ArgumentParser) -> None:
-    """Add the arguments: the bundle, and the folder for table and pictures."""
+    """Add the arguments: the bundle, and the folder for table and plots."""
     flags.add_bundle(command, "bundle with model.keras")
     command.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder for weights.csv and a picture a layer"
@@ -22,18 +22,20 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Write the table and one picture per layer; return the table."""
+    """Write the table of weights and a plot for each layer; return the table as text."""
     from training.network import weights  # noqa: PLC0415 - matplotlib takes a second to import
     from training.report import weights_plots  # noqa: PLC0415
 
     manifest, layers = weights.load_layers(arguments.bundle)
-    frame = pd.DataFrame(weights.weights_table(layers))
+    frame = pd.DataFrame(weights.build_weights_table(layers))
     files = {"weights.csv": frame.to_csv(index=False).encode()}
     first = next(number for number, layer in enumerate(layers) if layer.arrays)
     for number, layer in enumerate(layers):
         if layer.arrays:
-            inputs = _input_names(manifest, len(next(iter(layer.arrays.values())))) if number == first else ()
-            files[f"{number:02}_{layer.name}.png"] = weights_plots.layer_weights(number, layer, inputs)
+            inputs = (
+                _list_input_names(manifest, len(next(iter(layer.arrays.values())))) if number == first else ()
+            )
+            files[f"{number:02}_{layer.name}.png"] = weights_plots.draw_layer_weights(number, layer, inputs)
     output_folder.create(arguments.out)
     output_folder.write(arguments.out, files)
     total = int(frame["numbers"].sum())
@@ -45,8 +47,12 @@ def run(arguments: argparse.Namespace) -> str:
     )
 
 
-def _input_names(manifest: Manifest, count: int) -> Sequence[str]:
-    """Return the names of the first layer's inputs: the features, or those of all steps for a flat window."""
+def _list_input_names(manifest: Manifest, count: int) -> Sequence[str]:
+    """Return the input names of the first layer.
+
+    They are the features; for a dense network, whose input is the flattened window, the features at each
+    step.
+    """
     if count == len(manifest.feature_names):
         return manifest.feature_names
     from training.report.figures import step_names  # noqa: PLC0415

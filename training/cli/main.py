@@ -1,4 +1,4 @@
-"""The entry point of `sensor-training`: parses, runs the command, sets the exit code."""
+"""Entry point of `sensor-training`: parses the arguments, runs the command, sets the exit code."""
 
 import os
 import sys
@@ -11,11 +11,15 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command, and print what it returns.
+    """Run a command, and print the text that it returns.
+
+    Parameters
+    ----------
+    argv : arguments without the program name; None: `sys.argv[1:]`.
 
     Raises
     ------
-    SystemExit : 1 failed while running; 2 wrong usage, settings or input; 130 interrupted.
+    SystemExit : exit code 1: failure while running; 2: invalid usage, settings or input; 130: interrupted.
     """
     try:
         from training.cli.parser import build_parser  # noqa: PLC0415 - Ctrl-C is caught during the import of pandas too
@@ -24,7 +28,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(arguments.run(arguments), flush=True)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # the reader of the output, such as `head`, has closed it
+    except (
+        BrokenPipeError
+    ):  # the process reading our stdout (such as `head`) has exited; this is not an error
+        # Redirect stdout to /dev/null, because the interpreter flushes it at exit and would raise
+        # BrokenPipeError again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ModuleNotFoundError as error:
         _exit_with_error(2, f"training needs {error.name}: install sensor-monitor[training]")

@@ -1,4 +1,4 @@
-"""The argument parser of `sensor-training`, with one module of `training.cli` per command."""
+"""The argument parser of `sensor-training`; each command has a module in `training.cli`."""
 
 import argparse
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ exit codes:
 
 @dataclass(frozen=True)
 class _Command:
-    """A command: its module in `training.cli`, and the parts of its help."""
+    """A command: its module in `training.cli`, and the texts of its help."""
 
     module: str
     summary: str
@@ -109,18 +109,18 @@ _COMMANDS = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """Prints a usage error as one line, without the usage."""
+    """Prints a usage error as one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """Return the parser; the namespace that it returns has the command's function as `run`."""
+    """Build the parser. The attribute `run` of a parsed namespace is the function that runs the command."""
     root_parser = _Parser(
         prog="sensor-training",
         description="Makes the bundle that the monitor loads.",
-        epilog=_epilog(*_COMMANDS["inject"].examples[:1], *_COMMANDS["fit"].examples[:1]),
+        epilog=_format_epilog(*_COMMANDS["inject"].examples[:1], *_COMMANDS["fit"].examples[:1]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     root_parser.add_argument("--version", action="version", version=f"sensor-training {__version__}")
@@ -135,25 +135,25 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.configure(command)
-        takes_settings = any(action.dest == "config" for action in _actions(command))
-        command.epilog = _epilog(*spec.examples) + (_SETTINGS if takes_settings else "")
+        takes_settings = any(action.dest == "config" for action in _iterate_actions(command))
+        command.epilog = _format_epilog(*spec.examples) + (_SETTINGS if takes_settings else "")
         command.set_defaults(run=module.run)
-    for action in _actions(root_parser):
+    for action in _iterate_actions(root_parser):
         if action.type is Path:
             folder = action.metavar == "DIR"
             action.complete = shtab.DIRECTORY if folder else shtab.FILE  # type: ignore[attr-defined]
     return root_parser
 
 
-def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Yield the arguments of the parser and of its commands' parsers."""
+def _iterate_actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield the arguments of a parser and of all its subparsers."""
     for action in parser._actions:  # noqa: SLF001 - argparse has no public way to list them
         yield action
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for command in action.choices.values():
-                yield from _actions(command)
+                yield from _iterate_actions(command)
 
 
-def _epilog(*examples: str) -> str:
+def _format_epilog(*examples: str) -> str:
     lines = "".join(f"  {example}\n" for example in examples)
     return f"examples:\n{lines}{_EXIT_CODES}"

@@ -21,24 +21,24 @@ def configure(command: argparse.ArgumentParser) -> None:
         help=f"one of: {' '.join(PLANT_KINDS)} (default: %(default)s)",
     )
     command.add_argument(
-        "--groups", type=flags.count, default=6, help="pairs of motes (default: %(default)s)"
+        "--groups", type=flags.parse_count, default=6, help="pairs of motes (default: %(default)s)"
     )
     command.add_argument(
         "--hours",
-        type=flags.positive_number,
+        type=flags.parse_positive_number,
         default=6.0,
         help="length of the recording (default: %(default)s)",
     )
     command.add_argument(
         "--from-hour",
-        type=flags.non_negative_number,
+        type=flags.parse_non_negative_number,
         default=0.0,
         help="hour of the plant's time at which the recording begins; begin where another recording of the "
         "same plant ends for readings that are not in it (default: %(default)s)",
     )
     command.add_argument(
         "--start",
-        type=flags.iso_time,
+        type=flags.parse_iso_time,
         default=DEFAULT_START,
         help="when the plant's hour 0 is, ISO 8601 (default: %(default)s)",
     )
@@ -46,7 +46,7 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Write the recording; return how many readings it has."""
+    """Write the recording; return a text with the number of readings."""
     plant = Plant(arguments.groups, arguments.seed, arguments.start, arguments.kind)
     frame = simulate(plant, arguments.from_hour, arguments.hours)
     recordings.write(frame, arguments.out)

@@ -1,4 +1,4 @@
-"""`sensor-training tune`: searches for better settings, or compares initializers of weights."""
+"""`sensor-training tune`: searches for better settings, or compares weight initialisers."""
 
 import argparse
 import hashlib
@@ -33,23 +33,26 @@ def configure(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--trials",
-        type=flags.count,
+        type=flags.parse_count,
         metavar="N",
         help=f"of a search, besides the notebook's three combinations (default: {_DEFAULT_TRIALS})",
     )
     command.add_argument(
-        "--seeds", type=flags.count, metavar="N", help=f"of each initializer (default: {_DEFAULT_SEEDS})"
+        "--seeds",
+        type=flags.parse_count,
+        metavar="N",
+        help=f"of each initializer (default: {_DEFAULT_SEEDS})",
     )
     flags.add_settings(command)
 
 
 def run(arguments: argparse.Namespace) -> str:
-    """Run the remaining trials; return the table of all.
+    """Run the unfinished trials; return the table of results as text.
 
     Raises
     ------
-    InvalidInputError : flags contradict each other, the data can't train a model, or the folder holds another
-        study.
+    InvalidInputError : flags contradict each other, the data are invalid or insufficient, or the folder holds
+        another study.
     """
     if arguments.trials is not None and arguments.study != "search":
         raise InvalidInputError("--trials belongs to --study search; expected --seeds, or neither")
@@ -59,22 +62,22 @@ def run(arguments: argparse.Namespace) -> str:
     from training.console.terminal import make_console  # noqa: PLC0415
     from training.data.prepare import prepare  # noqa: PLC0415
     from training.tune import studies, trials  # noqa: PLC0415
-    from training.tune.objective import drop_test_part  # noqa: PLC0415
+    from training.tune.objective import prepare_for_search  # noqa: PLC0415
 
-    prepared = drop_test_part(prepare(arguments.recording, arguments.windows, settings))
+    prepared = prepare_for_search(prepare(arguments.recording, arguments.windows, settings))
     output_folder.create(arguments.out)
     files = [*arguments.recording, *([arguments.windows] if arguments.windows else [])]
     user_attrs = {
-        "data": [_file_digest(path) for path in files],
+        "data": [_hash_file(path) for path in files],
         "settings": settings.model_dump(mode="json"),
     }
     with trials.open_study(arguments.out, arguments.study, user_attrs) as study:
         is_search = arguments.study == "search"
         study_run = studies.StudyRun(
             study=study,
-            plan=trials.search_plan(settings, arguments.trials or _DEFAULT_TRIALS)
+            plan=trials.build_search_plan(settings, arguments.trials or _DEFAULT_TRIALS)
             if is_search
-            else trials.initializer_plan(settings, arguments.seeds or _DEFAULT_SEEDS),
+            else trials.build_initializer_plan(settings, arguments.seeds or _DEFAULT_SEEDS),
             prepared=prepared,
             settings=settings,
             out=arguments.out,
@@ -83,5 +86,5 @@ def run(arguments: argparse.Namespace) -> str:
         return studies.run_search(study_run) if is_search else studies.compare_initializers(study_run)
 
 
-def _file_digest(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]

@@ -1,1 +1,1 @@
-"""The settings of training, and how they are loaded."""
+"""The settings of training, and the function that loads them."""

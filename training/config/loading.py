@@ -11,27 +11,31 @@ from training.config.settings import FitSettings
 
 __all__ = ["load_settings"]
 
-# pydantic's types of error for too many or too few numbers.
+# pydantic's error types for a tuple with too many or too few numbers.
 _LENGTH_ERRORS = {"missing", "too_long", "tuple_type"}
 
 
 def load_settings(file: Path | None, flags: Mapping[str, Any] | None = None) -> FitSettings:
-    """Merge flags over environment over file over defaults.
+    """Merge the settings. Precedence: flags, environment, file, defaults.
 
     Parameters
     ----------
-    file : the TOML file, or None to do without.
-    flags : what the command line gave, by setting; text as it was typed.
+    file : the TOML file; None if there is none.
+    flags : settings from the command line: setting name -> the unparsed text.
 
     Raises
     ------
-    ConfigurationError : the file is missing, a setting unknown, a value of the wrong type or impossible.
+    ConfigurationError : the file is missing, a setting is unknown, or a value has the wrong type or is out of
+        range.
     """
     return merge_settings(_SPEC, file, flags or {})
 
 
 def _describe_rule(problem: ErrorDetails) -> str | None:
-    """Return the rule of a setting with several numbers, where pydantic's text is about one of them."""
+    """Return the full rule of a setting with several numbers; None to keep pydantic's message.
+
+    pydantic's message describes only the number that is wrong.
+    """
     name = str(problem["loc"][0])
     if name == "class_weight":
         return "must be balanced, none, or two numbers above 0, for Normal and Faulty"

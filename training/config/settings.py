@@ -21,7 +21,7 @@ INITIALIZERS: tuple[Initializer, ...] = get_args(Initializer)
 
 
 def _parse_tuple(value: Any) -> Any:
-    """Convert `128,64,32`, from a flag or the environment, and a list, from a file, to a tuple."""
+    """Convert to a tuple: text such as `128,64,32` (flag, environment) or a list (file)."""
     if isinstance(value, str) and "," in value:
         return tuple(value.split(","))
     return tuple(value) if isinstance(value, list) else value
@@ -29,58 +29,67 @@ def _parse_tuple(value: Any) -> Any:
 
 Count = Annotated[int, Ge(1), Le(1_000_000)]
 Units = Annotated[int, Ge(1), Le(4096)]
-Dropout = Annotated[float, Ge(0), Lt(1)]
-Weight = Annotated[float, Gt(0), Le(1e6)]
+DropoutRate = Annotated[float, Ge(0), Lt(1)]
+ClassWeight = Annotated[float, Gt(0), Le(1e6)]
 
 
 class FitSettings(BaseModel):
-    """How a network is trained; `training.config.loading.load_settings` merges it from all sources."""
+    """Settings for data preparation, network and training.
+
+    `training.config.loading.load_settings` fills it from flags, environment, file and defaults.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     network: Literal["lstm", "dense"] = "lstm"
-    """`lstm`: two LSTM layers and a dense one; `dense`: three dense layers over the flat window."""
+    """Hidden layers. `lstm`: two LSTM layers and one dense layer; `dense`: three dense layers on the
+    flattened window."""
     units: Annotated[tuple[Units, Units, Units], BeforeValidator(_parse_tuple)] = (128, 64, 32)
     """Sizes of the three hidden layers, in order from the input."""
-    dropout: Annotated[tuple[Dropout, Dropout], BeforeValidator(_parse_tuple)] = (0.3, 0.3)
+    dropout: Annotated[tuple[DropoutRate, DropoutRate], BeforeValidator(_parse_tuple)] = (0.3, 0.3)
     """Dropout rates after the first and the second hidden layer."""
     kernel_initializer: Initializer = "glorot_uniform"
-    """Initializer of the weights on a layer's input."""
+    """Initializer of the kernel (input weights)."""
     recurrent_initializer: Literal[Initializer, "orthogonal"] = "orthogonal"
-    """Initializer of the weights on an LSTM layer's own last output."""
+    """Initializer of the recurrent weights of the LSTM layers."""
     epochs: Count = 60
-    """Maximum number of passes over the training part."""
+    """Maximum number of passes over the training set."""
     patience: Count = 12
-    """Epochs without a lower validation loss before training stops. The best epoch's weights are kept."""
+    """Training stops after this many epochs without a lower validation loss. The weights of the epoch with
+    the lowest validation loss are kept."""
     batch_size: Count = 64
-    """Windows between two updates of the weights."""
+    """Windows per gradient update."""
     learning_rate: Annotated[float, Gt(0), Le(1)] = 1e-3
-    """Adam's initial learning rate; halved whenever the validation loss has not fallen for 3 epochs."""
+    """Initial learning rate of Adam. The rate is halved when the validation loss has not fallen for 3
+    epochs."""
     class_weight: Annotated[
-        Literal["balanced", "none"] | tuple[Weight, Weight], BeforeValidator(_parse_tuple)
+        Literal["balanced", "none"] | tuple[ClassWeight, ClassWeight], BeforeValidator(_parse_tuple)
     ] = "balanced"
-    """Weight of a window by class: inverse to its frequency, 1 for both, or as given for (Normal, Faulty)."""
+    """Weight of each class in the loss. `balanced`: inversely proportional to the class frequency; `none`: 1
+    for both; or a pair (Normal, Faulty)."""
     baseline: Literal["group", "none"] = "group"
-    """`group`: windows are deviations from the group's own baseline, so that the model holds on plants that
-    it has never seen; `none`: raw values."""
+    """Model input. `group`: the windows are taken relative to the group's baseline (the usual level of each
+    feature, and the usual deviation from it, learnt from the group's earlier readings), so that the model
+    generalises to unseen plants; `none`: raw values."""
     joint_shift: Annotated[float, Ge(0), Le(100)] = 2.0
-    """Augmentation: both sensors of a pair are shifted by the same random amount, as a change in the plant
-    would shift them. Its standard deviation, in spreads of the pair; 0: none. Not used with a baseline, which
-    subtracts what a pair has in common."""
+    """Standard deviation of a random offset that is added to both sensors of a pair during training, in units
+    of the mean standard deviation of the pair; 0 disables it. Simulates process changes that affect both
+    sensors. Ignored if `baseline` is `group`, which removes common offsets."""
     split: Literal["time", "random"] = "time"
-    """`time`: the test part is the end of each group's time and the validation part five blocks of the rest,
-    and no reading is in two parts. `random`: both are drawn at random; since windows overlap, they share
-    readings with the training part, and measures on them are too good."""
+    """`time`: the test set is the last section of each group's recording, the validation set is five blocks
+    of the remainder; no reading is in two sets. `random`: windows are drawn at random. Overlapping windows
+    then share readings with the training set, so the metrics are too optimistic."""
     test_share: Annotated[float, Ge(0), Lt(1)] = 0.2
-    """Share of the windows in the test part; 0 if the test recording is a file of its own."""
+    """Share of the windows in the test set; 0 if a separate test recording is given."""
     validation_share: Annotated[float, Gt(0), Lt(1)] = 0.1
-    """Share of the remaining windows in the validation part, which decides when training stops."""
+    """Share of the remaining windows in the validation set. Its loss decides when training stops."""
     cleaning_factor: Annotated[float, Gt(0), Le(1000)] = 1.5
-    """A value further outside the quartiles than this many interquartile ranges is an outlier."""
+    """A value is an outlier if it is more than this many interquartile ranges below the first or above the
+    third quartile."""
     cleaning_scope: Literal["off", "normal", "all"] = "normal"
-    """Windows of the training part that are removed if they have an outlier: none, Normal ones, or all. With
-    "all", faults that the model should learn are removed too."""
+    """Training windows from which those with outliers are removed. `off`: none; `normal`: only Normal
+    windows; `all`: Normal and Faulty windows. `all` also removes faults that the model should learn."""
     sample_period: Annotated[float, Gt(0), Le(1e9)] = 5.0
-    """Seconds between two readings, for `--windows`: a file of windows has no times, unlike a recording."""
+    """Sampling period in seconds; used only with `--windows`, because a windows file has no timestamps."""
     seed: Annotated[int, Ge(0), Lt(2**32)] = 42
-    """Seed of weights, dropout, the order of windows and the random split."""
+    """Seed of the initial weights, dropout, augmentation, order of the windows and random split."""

@@ -1,1 +1,1 @@
-"""Progress of long tasks on a terminal."""
+"""Progress display of long tasks on the terminal."""

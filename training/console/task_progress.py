@@ -1,4 +1,4 @@
-"""Shows the progress of a series of equal tasks: a bar on a terminal, one line per task elsewhere."""
+"""Shows the progress of a series of similar tasks: a bar on a terminal, else one line per task."""
 
 import time
 from collections.abc import Iterator
@@ -12,30 +12,31 @@ __all__ = ["TaskProgress", "show_progress"]
 
 _MINUTE_S = 60
 _HOUR_S = 3600
-# An estimate is shown in seconds below two minutes, in minutes below two hours.
+# A remaining time below two minutes is shown in seconds, below two hours in minutes, else in hours.
 _MIN_UNITS_SHOWN = 2
 
 
 class TaskProgress(Protocol):
-    """Receives the progress of the work."""
+    """Interface through which the tasks report their progress."""
 
     def finish_task(self, note: str) -> None:
-        """Count one more task as done, and show its result `note`."""
+        """Count the current task as finished, and show `note`, a text about its result."""
 
     def update(self, share: float) -> None:
-        """Set the share, 0 to 1, of the current task that is done."""
+        """Set the completed share of the current task, from 0 to 1."""
 
 
 @contextmanager
 def show_progress(task_name: str, total: int, completed: int, console: Console) -> Iterator[TaskProgress]:
-    """Yield a progress display; the terminal is restored whatever happens.
+    """Yield a progress display; the terminal is restored on exit, also after an exception.
 
     Parameters
     ----------
-    task_name : one task, e.g. "trial".
-    total : tasks in all.
-    completed : how many of them an earlier run has done: counted, but left out of the estimate of speed.
-    console : where to show it.
+    task_name : name of one task, such as "trial".
+    total : number of tasks, including those completed before.
+    completed : number of tasks that an earlier run has completed. They are counted, but not used to estimate
+        the remaining time.
+    console : the console to print to.
     """
     if not console.is_terminal:
         yield _LineProgress(task_name, total, completed, console)
@@ -83,7 +84,7 @@ class _LineProgress:
         )
 
     def update(self, share: float) -> None:
-        """Print nothing: lines are for whole tasks."""
+        """Do nothing: a line is printed for finished tasks only."""
 
 
 def _format_duration(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""The console that commands print to."""
+"""Creates the console that commands print to."""
 
 from rich.console import Console
 
@@ -6,5 +6,5 @@ __all__ = ["make_console"]
 
 
 def make_console() -> Console:
-    """Return a console on stdout that prints text as it is, without markup, highlighting or wrapping."""
+    """Return a console on stdout that prints text unchanged: without markup, highlighting and wrapping."""
     return Console(highlight=False, markup=False, soft_wrap=True)

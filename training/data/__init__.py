@@ -1,1 +1,1 @@
-"""Recordings and windows: reading, simulating, cutting, splitting, cleaning and scaling."""
+"""Recordings and windows: input, simulation, windowing, splitting, cleaning and scaling."""

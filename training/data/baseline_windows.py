@@ -1,4 +1,4 @@
-"""Windows relative to their group's baseline, computed with the monitor's own stage."""
+"""Computes windows relative to their group's baseline, with the baseline stage of the monitor."""
 
 from dataclasses import replace
 
@@ -13,17 +13,22 @@ __all__ = ["apply_baseline", "baseline_from_settings"]
 
 
 def baseline_from_settings(settings: FitSettings) -> BaselineSpec | None:
-    """Return the baseline of a bundle that is trained with these settings; None for raw values."""
+    """Return the baseline parameters for a bundle with these settings; None if its input is raw values."""
     if settings.baseline == "none":
         return None
     return BaselineSpec(floors=tuple(FLOORS[feature.unit] for feature in FEATURES))
 
 
 def apply_baseline(data: Dataset, spec: BaselineSpec | None) -> Dataset:
-    """Return the windows relative to their groups' baselines, without those before a baseline is ready.
+    """Return the windows relative to their groups' baselines.
 
     Each series begins without a baseline, and the stage learns it from healthy and faulty windows in order of
-    time, as in the monitor.
+    time, as in the monitor. The windows before the baseline of their series is ready are dropped.
+
+    Parameters
+    ----------
+    data : raw windows.
+    spec : parameters of the baseline; None to keep raw values.
     """
     stage = baseline.build(FEATURE_NAMES, spec)
     transform = build_transform(FEATURE_NAMES, has_baseline=spec is not None).transform

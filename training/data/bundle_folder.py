@@ -1,4 +1,4 @@
-"""Checks the folder that a bundle is written to."""
+"""Checks that a folder may be overwritten by a bundle."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ __all__ = ["check"]
 
 
 def check(folder: Path) -> None:
-    """Refuse a folder with anything but a bundle in it, since saving deletes the old content.
+    """Raise an error if the folder holds anything other than a bundle, because saving deletes its content.
 
     Raises
     ------
-    InvalidInputError : the folder is neither new, empty nor a bundle.
+    InvalidInputError : the path exists and is neither an empty folder nor a bundle.
     """
     if folder.exists() and not (folder / "manifest.json").exists() and not _is_empty_folder(folder):
         raise InvalidInputError(

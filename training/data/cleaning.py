@@ -1,9 +1,10 @@
-"""Removes windows with outliers by interquartile range from the training part, and reports what it removed.
+"""Removes training windows with outliers by the interquartile range rule, and counts the removed windows.
 
-The rule is that of the original notebook: a value further than 1.5 interquartile ranges outside the quartiles
-of its column is an outlier, and its row is removed. Two mistakes of the notebook are corrected: the label is
-not treated as a column (if faults are rare, both its quartiles are 1, and every Faulty row would be removed),
-and by default no Faulty window is removed, since a model can't learn faults that it doesn't see.
+The rule is that of the original notebook: a value that is more than 1.5 interquartile ranges below the first
+or above the third quartile of its column is an outlier, and its row is removed. Two mistakes of the notebook
+are corrected: the label is not treated as a column (if faults are rare, both quartiles of the label are 1,
+and every Faulty row would be removed), and by default no Faulty window is removed, because the model must
+learn from the faults.
 """
 
 from dataclasses import asdict, dataclass
@@ -19,32 +20,33 @@ from training.data.features import FEATURE_NAMES
 __all__ = ["COLUMNS", "BoxStats", "CleaningReport", "clean"]
 
 COLUMNS = tuple(f"t{step} {name}" for step in range(STEPS) for name in FEATURE_NAMES)
-"""The columns of a flat window."""
+"""Names of the columns of a flattened window: (step * feature,)."""
 
-# A plot shows no more points than this, and the report must stay small.
+# Maximum number of outliers drawn in a box plot, which keeps the report small.
 _MAX_POINTS = 100
 
 
 @dataclass(frozen=True, slots=True)
 class BoxStats:
-    """A box plot of one column, in the feature's unit."""
+    """Statistics for the box plot of one column, in the feature's unit."""
 
     whisker_low: float
-    """End of the lower whisker: the smallest value that is no outlier."""
+    """End of the lower whisker: the smallest value that is not an outlier."""
     q1: float
     median: float
     q3: float
     whisker_high: float
-    """End of the upper whisker: the largest value that is no outlier."""
+    """End of the upper whisker: the largest value that is not an outlier."""
     outliers: tuple[float, ...]
-    """The values beyond the whiskers, at most 100 of them, picked evenly, in ascending order."""
+    """The outliers in ascending order; if there are more than 100, an evenly spaced selection of 100."""
 
     @classmethod
     def from_values(cls, values: FloatArray, factor: float) -> "BoxStats":
-        """Compute the box plot of a column (window,) with at least one value."""
+        """Compute the statistics of a column (window,) with at least one value."""
         q1, median, q3 = np.percentile(values, [25, 50, 75]).tolist()
         whisker_length = factor * (q3 - q1)
-        inside = (values >= q1 - whisker_length) & (values <= q3 + whisker_length)  # at least the median
+        # Never empty, because it contains the median.
+        inside = (values >= q1 - whisker_length) & (values <= q3 + whisker_length)
         outliers = np.sort(values[~inside])
         shown_outliers = outliers[
             np.unique(np.linspace(0, len(outliers) - 1, _MAX_POINTS).astype(int))[: len(outliers)]
@@ -61,38 +63,40 @@ class BoxStats:
 
 @dataclass(frozen=True, slots=True)
 class CleaningReport:
-    """The windows that cleaning removed from the training part."""
+    """Numbers of checked and removed training windows, with box plots before and after the removal."""
 
     factor: float
     scope: str
-    """The windows in scope: none ("off"), the Normal ones ("normal"), or "all"."""
+    """The windows in scope, that is the checked windows: none ("off"), Normal windows ("normal") or "all"."""
     windows: int
     """Number of windows in scope."""
     outliers: dict[str, int]
-    """Column, as in `COLUMNS` -> number of windows with an outlier in it."""
+    """Column name, as in `COLUMNS` -> number of windows with an outlier in this column."""
     removed: int
-    """Number of windows with an outlier in any column, all of them removed."""
+    """Number of removed windows: those in scope with an outlier in any column."""
     removed_faulty: int
-    """Number of Faulty windows among them."""
+    """Number of removed windows that are Faulty."""
     before: tuple[BoxStats, ...]
-    """Each column of the windows in scope before the removal: (column,). Empty if no window was in scope."""
+    """Box plot of each column of the windows in scope, before the removal: (column,). Empty if no window was
+    in scope."""
     after: tuple[BoxStats, ...]
-    """The same after the removal."""
+    """Box plot of each column of the windows in scope, after the removal: (column,)."""
 
     def as_dict(self) -> dict[str, object]:
-        """Return the counts as plain values, for the manifest."""
+        """Return the counts as a JSON-serialisable dict, for the manifest."""
         return {name: value for name, value in asdict(self).items() if name not in {"before", "after"}}
 
 
 def clean(train: Dataset, settings: FitSettings) -> tuple[Dataset, CleaningReport]:
-    """Remove windows with an outlier, as the settings say, and report them.
+    """Remove the windows in scope that have an outlier; return the remaining windows and a report.
 
-    Quartiles are of raw values, for each group by itself: a group in a colder place is no outlier. A column
-    with the same value in most windows of a group has an interquartile range of 0, and no outliers.
+    The quartiles are computed from raw values and for each group separately, so the values of a group in a
+    colder place are not outliers. A column with the same value in most windows of a group has an
+    interquartile range of 0; its values are never treated as outliers.
 
     Parameters
     ----------
-    train : the training part.
+    train : the training set.
     settings : `cleaning_factor` and `cleaning_scope`.
     """
     factor, scope = settings.cleaning_factor, settings.cleaning_scope
@@ -105,7 +109,7 @@ def clean(train: Dataset, settings: FitSettings) -> tuple[Dataset, CleaningRepor
     is_outlier = np.zeros_like(flat, dtype=bool)
     for series_id in np.unique(train.series_ids[in_scope]):
         rows = in_scope & (train.series_ids == series_id)
-        is_outlier[rows] = _outlier_mask(flat[rows], factor)
+        is_outlier[rows] = _find_outliers(flat[rows], factor)
     removed = np.any(is_outlier, axis=1)  # (window,)
     report = CleaningReport(
         factor=factor,
@@ -114,21 +118,21 @@ def clean(train: Dataset, settings: FitSettings) -> tuple[Dataset, CleaningRepor
         outliers=dict(zip(COLUMNS, is_outlier.sum(axis=0).tolist(), strict=True)),
         removed=int(removed.sum()),
         removed_faulty=int((removed & train.faulty).sum()),
-        before=_box_stats(flat[in_scope], factor),
-        after=_box_stats(flat[in_scope & ~removed], factor),
+        before=_compute_box_stats(flat[in_scope], factor),
+        after=_compute_box_stats(flat[in_scope & ~removed], factor),
     )
     return train[~removed], report
 
 
-def _outlier_mask(flat: FloatArray, factor: float) -> NDArray[np.bool_]:
-    """Return which values (window, column) are outliers in their column."""
+def _find_outliers(flat: FloatArray, factor: float) -> NDArray[np.bool_]:
+    """Return a mask of the values that are outliers in their column: (window, column)."""
     q1, q3 = np.percentile(flat, [25, 75], axis=0)  # (column,) each
     whisker_length = factor * (q3 - q1)
-    outlier_mask: NDArray[np.bool_] = ((flat < q1 - whisker_length) | (flat > q3 + whisker_length)) & (
+    is_outlier: NDArray[np.bool_] = ((flat < q1 - whisker_length) | (flat > q3 + whisker_length)) & (
         whisker_length > 0
     )
-    return outlier_mask
+    return is_outlier
 
 
-def _box_stats(flat: FloatArray, factor: float) -> tuple[BoxStats, ...]:
+def _compute_box_stats(flat: FloatArray, factor: float) -> tuple[BoxStats, ...]:
     return tuple(BoxStats.from_values(column, factor) for column in flat.T) if len(flat) else ()

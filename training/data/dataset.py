@@ -1,4 +1,4 @@
-"""Cuts recordings into labelled windows, and splits them into parts."""
+"""Cuts recordings into labelled windows, and splits the windows into training, validation and test set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -16,31 +16,33 @@ from monitor.detect.windows import WindowStage
 from training.data.features import FEATURE_NAMES
 from training.data.recordings import FAULTY_LABEL
 
-__all__ = ["STEPS", "Dataset", "build", "concat", "hold_out", "sample_period", "split"]
+__all__ = ["STEPS", "Dataset", "build", "compute_sample_period", "concat", "hold_out", "split"]
 
 STEPS = 3
+"""Number of readings in a window."""
 
 _VALIDATION_BLOCKS = 5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Windows with their labels."""
+    """Labelled windows."""
 
     series_ids: NDArray[np.intp]
-    """The series that each window is from, a group of one recording, numbered from 0: (window,)."""
+    """The series of each window, numbered from 0: (window,). A series is one group of one recording."""
     ts: FloatArray
     """Event times, oldest first, seconds: (window, step)."""
     windows: FloatArray
-    """The input before scaling, raw or relative to the group's baseline: (window, step, feature)."""
+    """Model input before scaling, raw or relative to the group's baseline: (window, step, feature)."""
     faulty: NDArray[np.bool_]
-    """Whether any reading of the window is Faulty: (window,)."""
+    """The label of each window: True if any of its readings is Faulty: (window,)."""
     kinds: NDArray[np.str_]
-    """The kind of fault of the window's last reading; "" if that is healthy: (window,)."""
+    """The fault kind of the last reading of each window; "" if this reading is healthy: (window,)."""
     raw_windows: FloatArray
     """Raw values: (window, step, feature)."""
     baselines: FloatArray
-    """The baseline of each window, as `monitor.detect.baseline.stage` returns it: (window, 3, feature)."""
+    """The baseline of each window, as the stage in `monitor.detect.baseline` returns it: (window, 3,
+    feature)."""
 
     @classmethod
     def from_windows(
@@ -51,7 +53,7 @@ class Dataset:
         faulty: NDArray[np.bool_],
         kinds: NDArray[np.str_],
     ) -> "Dataset":
-        """Return a dataset of raw windows with a neutral baseline."""
+        """Create a dataset of raw windows with a neutral baseline (level 0, unit 1)."""
         baselines = np.zeros((len(windows), 3, windows.shape[2]))
         baselines[:, 1] = 1
         return cls(series_ids, ts, windows, faulty, kinds, windows, baselines)
@@ -63,32 +65,37 @@ class Dataset:
         return Dataset(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
-def sample_period(frames: Sequence[pd.DataFrame]) -> float:
-    """Return the median step between consecutive readings of a group, in seconds; NaN if there is none."""
+def compute_sample_period(frames: Sequence[pd.DataFrame]) -> float:
+    """Return the median time between consecutive readings of a group, in seconds.
+
+    NaN if no group has two readings with different times.
+    """
     steps = pd.concat([frame.groupby("group")["ts"].diff() for frame in frames])
     return float(steps[steps > 0].median())
 
 
 def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
-    """Cut recordings into windows with the monitor's own window stage.
+    """Cut recordings into windows with the window stage of the monitor.
 
     Parameters
     ----------
-    frames : recordings with `label`, `kind` if known, and a finite number in every feature.
-    max_gap : seconds between two readings of a group beyond which a new window begins.
+    frames : recordings with a column `label` and a finite number in every feature; the column `kind` is
+        optional.
+    max_gap : maximum time between two consecutive readings of a window, in seconds.
 
     Raises
     ------
-    InvalidInputError : a group has no window at all.
+    InvalidInputError : a group has no window.
     """
     stage = WindowStage(STEPS, len(FEATURE_NAMES) + 2, WindowRules(max_gap))
-    kind_names = sorted({name for frame in frames for name in _kind_column(frame)})
-    values_parts = []
-    ts_parts = []
+    kind_names = sorted({name for frame in frames for name in _get_kind_column(frame)})
+    values_by_frame = []
+    ts_by_frame = []
     series_names: list[str] = []
     for number, frame in enumerate(frames):
-        # Label and kind go through the stage as two more features, so they stay with their readings.
-        kind_codes = np.searchsorted(kind_names, _kind_column(frame))
+        # Label and fault kind pass through the stage as two additional features, so that each window gets
+        # the labels and fault kinds of its readings.
+        kind_codes = np.searchsorted(kind_names, _get_kind_column(frame))
         values = np.column_stack(
             [frame[FEATURE_NAMES], frame["label"] == FAULTY_LABEL, kind_codes]
         )  # (reading, feature + 2)
@@ -99,25 +106,25 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
             Readings(groups, frame["ts"].to_numpy(), values, no_arrival_time, no_arrival_time, redelivered)
         )
         _check_groups(groups, windows.reading_indices, max_gap)
-        values_parts.append(windows.values)
-        ts_parts.append(windows.ts)
+        values_by_frame.append(windows.values)
+        ts_by_frame.append(windows.ts)
         series_names += [groups[row] for row in windows.reading_indices]
-    values = np.concatenate(values_parts)  # (window, step, feature + 2)
+    values = np.concatenate(values_by_frame)  # (window, step, feature + 2)
     return Dataset.from_windows(
         series_ids=np.unique(series_names, return_inverse=True)[1],
-        ts=np.concatenate(ts_parts),
+        ts=np.concatenate(ts_by_frame),
         windows=np.ascontiguousarray(values[:, :, :-2]),
         faulty=np.any(values[:, :, -2] > 0, axis=1),
         kinds=np.array(kind_names, dtype=str)[values[:, -1, -1].astype(int)],
     )
 
 
-def concat(parts: Sequence[Dataset]) -> Dataset:
-    """Join datasets, and renumber their series so that no two share a number."""
-    counts = [int(part.series_ids.max(initial=-1)) + 1 for part in parts]
-    series_ids = [part.series_ids + sum(counts[:number]) for number, part in enumerate(parts)]
+def concat(datasets: Sequence[Dataset]) -> Dataset:
+    """Concatenate datasets, and renumber their series so that the numbers are unique."""
+    counts = [int(dataset.series_ids.max(initial=-1)) + 1 for dataset in datasets]
+    series_ids = [dataset.series_ids + sum(counts[:number]) for number, dataset in enumerate(datasets)]
     rest = [
-        np.concatenate([getattr(part, field.name) for part in parts])
+        np.concatenate([getattr(dataset, field.name) for dataset in datasets])
         for field in fields(Dataset)
         if field.name != "series_ids"
     ]
@@ -127,11 +134,15 @@ def concat(parts: Sequence[Dataset]) -> Dataset:
 def split(
     data: Dataset, share: float, method: Literal["time", "random"] = "time", seed: int = 0
 ) -> tuple[Dataset, Dataset]:
-    """Split off `share` of the windows as a second part, the test part; nothing if it is 0.
+    """Split the test set off; return the remaining windows and the test set.
 
-    By time, the second part is the end of each series, and a window with readings on both sides of the cut is
-    in neither part. At random, it is what `train_test_split(random_state=seed)` draws, and most of its
-    windows share readings with the first part.
+    Parameters
+    ----------
+    share : share of the windows in the test set; 0 for an empty test set.
+    method : `time`: the test set is the end of each series; a window with readings on both sides of the cut
+        is in neither set. `random`: `sklearn.model_selection.train_test_split` draws the test set; most of
+        its windows share readings with the remaining windows.
+    seed : seed of the random split.
     """
     if share == 0:
         return data, data[:0]
@@ -144,12 +155,16 @@ def split(
 def hold_out(
     data: Dataset, share: float, method: Literal["time", "random"] = "time", seed: int = 0
 ) -> tuple[Dataset, Dataset]:
-    """Split off `share` of the windows as a second part, the validation part.
+    """Split the validation set off; return the training set and the validation set.
 
-    By time, the second part is five blocks spread evenly over each series, and a window with readings inside
-    and outside of a block is in neither part. It is not the end of the series: conditions change over a day,
-    and a network that was not trained on the latest readings calls all that follow them Faulty. At random, it
-    is drawn as in `split`.
+    Parameters
+    ----------
+    share : share of the windows in the validation set.
+    method : `time`: the validation set is five blocks, spread evenly over each series; a window with readings
+        inside and outside of a block is in neither set. The validation set is not the end of the series,
+        because conditions change over a day, and a network that was not trained on the latest readings
+        predicts Faulty for all readings after them. `random`: the validation set is drawn as in `split`.
+    seed : seed of the random split.
     """
     is_train, is_validation = (
         _split_by_blocks(data, share) if method == "time" else _split_at_random(data, share, seed)
@@ -164,7 +179,7 @@ def _split_by_blocks(data: Dataset, share: float) -> tuple[NDArray[np.bool_], ND
         rows = np.flatnonzero(data.series_ids == series_id)
         block_position = (
             np.arange(len(rows)) * _VALIDATION_BLOCKS / len(rows) % 1
-        )  # within its fifth of the series, from 0 to 1
+        )  # position of each window within its fifth of the series, from 0 to 1
         in_block = np.abs(block_position - 0.5) < share / 2
         is_validation[rows] = in_block
         is_train[rows] = ~np.isin(data.ts[rows], data.ts[rows[in_block]]).any(axis=1)
@@ -202,7 +217,7 @@ def _check_groups(groups: Sequence[str], rows: NDArray[np.intp], max_gap: float)
         )
 
 
-def _kind_column(frame: pd.DataFrame) -> NDArray[np.str_]:
+def _get_kind_column(frame: pd.DataFrame) -> NDArray[np.str_]:
     if "kind" not in frame.columns:
         return np.full(len(frame), "", dtype=str)
     return frame["kind"].fillna("").to_numpy(dtype=str)

@@ -1,4 +1,4 @@
-"""The features of a reading, in order, and what is known of sensors by their unit."""
+"""The features of a reading, in order, and the minimum unit of their deviation from the baseline."""
 
 from monitor.bundle import Feature
 
@@ -12,7 +12,7 @@ FEATURES = (
 )
 FEATURE_NAMES = [feature.name for feature in FEATURES]
 
-# A fifth of the accuracy of the motes' sensor (Sensirion SHT11: 0.4 degC, 3 %RH): the change from one hour to
-# the next in the difference of two good sensors.
+# A fifth of the accuracy of the motes' sensor (Sensirion SHT11: 0.4 degC, 3 %RH). The difference between two
+# healthy sensors changes by about this much from one hour to the next.
 FLOORS = {"degC": 0.08, "%RH": 0.5}
-"""Smallest unit of a deviation, by the feature's unit and in it."""
+"""Unit of the feature -> minimum unit of a deviation from the baseline, in the unit of the feature."""

@@ -1,4 +1,4 @@
-"""Selects the windows of recordings that a bundle was not trained on, to measure it on."""
+"""Selects the windows on which a bundle can be evaluated: those on which it was not trained."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,22 +15,24 @@ from training.data.dataset import Dataset
 from training.data.features import FEATURE_NAMES
 from training.data.prepare import prepare
 
-__all__ = ["load_windows", "training_settings"]
+__all__ = ["load_windows", "read_training_settings"]
 
-# A calm hour may repeat a window by chance; the training part repeats far more of them.
+# A recording is treated as training data if it contains at least this share of the golden windows. In a calm
+# hour a window may equal a golden window by chance; the training data contain far more of them.
 _MIN_KNOWN_SHARE = 0.1
 
 
-def training_settings(bundle: Bundle) -> FitSettings:
-    """Return the settings that a bundle was trained with, from its manifest."""
+def read_training_settings(bundle: Bundle) -> FitSettings:
+    """Return the training settings that are stored in the manifest of a bundle."""
     return FitSettings.model_validate(bundle.manifest.data["settings"])
 
 
 def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[Dataset, str]:
-    """Return the windows to measure a bundle on, and a text that says which these are.
+    """Return the windows on which to evaluate a bundle, and a description of them for users.
 
-    If the bundle was trained on these recordings, they are the test part, else all windows. `golden.json` in
-    the bundle tells: its examples are windows of the training part.
+    If the bundle was trained on these recordings, the function returns the test set, else all windows. It
+    compares the windows with the golden windows in `golden.json` of the bundle, which are windows of the
+    training set.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
 
     Raises
     ------
-    InvalidInputError : all windows were trained on, or which ones were can't be told.
+    InvalidInputError : the bundle was trained on all windows, or the training windows cannot be identified.
     """
     if list(bundle.manifest.feature_names) != FEATURE_NAMES:
         raise InvalidInputError(
@@ -51,7 +53,7 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
     data = baseline_windows.apply_baseline(raw_data, bundle.manifest.baseline)
     if not _is_training_data(data, folder):
         return data, f"all {len(data):,} windows of {source_names}"
-    fit_settings = training_settings(bundle)
+    fit_settings = read_training_settings(bundle)
     prepared = prepare(paths, None, fit_settings)
     is_same_scaler = np.array_equal(prepared.scaler.mean, bundle.scaler.mean)
     if not len(prepared.test) or (fit_settings.split == "random" and not is_same_scaler):

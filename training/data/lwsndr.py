@@ -1,9 +1,10 @@
-"""Imports LWSNDR: labelled recordings of pairs of motes by Suthaharan et al. (ISSNIP 2010).
+"""Imports LWSNDR, a dataset of labelled recordings of pairs of motes by Suthaharan et al. (ISSNIP 2010).
 
-S. Suthaharan, M. Alzahrani, S. Rajasegarar, C. Leckie, M. Palaniswami, "Labelled data collection for
-anomaly detection in wireless sensor networks". A file holds one mote: reading number, mote, humidity,
-temperature, label; readings of two motes with the same number were taken at the same time. Label 1 marks a
-staged event (steam), which a healthy sensor measures correctly: it becomes the column `event`, not a fault.
+S. Suthaharan, M. Alzahrani, S. Rajasegarar, C. Leckie, M. Palaniswami, "Labelled data collection for anomaly
+detection in wireless sensor networks". A file holds the readings of one mote, with the columns reading
+number, mote, humidity, temperature, label. Readings of two motes with the same number were taken at the same
+time. Label 1 marks an artificial event (steam), which a healthy sensor measures correctly. It is therefore
+imported as the column `event`, not as a fault.
 """
 
 from datetime import datetime
@@ -18,34 +19,36 @@ from training.data.recordings import NORMAL_LABEL
 __all__ = ["DEFAULT_START", "JoinedRecording", "join_motes"]
 
 SAMPLE_PERIOD_S = 5.0
-# The files have no times. This is the day of the multi-hop recordings, at an hour after which six hours of
-# falling temperature are plausible.
+# The files have no timestamps. This is the day on which the multi-hop recordings were made. The hour is
+# chosen so that the six hours of falling temperature in them are plausible.
 DEFAULT_START = datetime.fromisoformat("2010-07-10T12:00:00+00:00")
 
 _COLUMNS = ["number", "mote", "humidity", "temperature", "event"]
 
 
 class JoinedRecording(NamedTuple):
-    """A recording joined from two motes' files."""
+    """A recording joined from the files of two motes."""
 
     frame: pd.DataFrame
-    """`ts`, `group`, the features, `label` (1 throughout) and `event` (1 where either mote has one)."""
+    """Columns: `ts`, `group`, the features, `label` (1 in all rows), `event` (1 if either mote has an
+    event)."""
     unmatched_count: int
-    """Number of readings whose number is in only one of the two files."""
+    """Number of readings whose reading number is in only one of the two files."""
 
 
 def join_motes(mote_a: Path, mote_b: Path, group: str | None, start: datetime) -> JoinedRecording:
-    """Join two motes' files by reading number.
+    """Join the files of two motes by reading number.
 
     Parameters
     ----------
-    mote_a, mote_b : the files; the first gives `temperature_1` and `humidity_1`, the second the others.
-    group : the name of the group; None for `lwsndr/motes<a>-<b>`, with the motes' numbers in the files.
-    start : when reading number 1 was taken.
+    mote_a, mote_b : the files; `temperature_1` and `humidity_1` are read from the first, `temperature_2` and
+        `humidity_2` from the second.
+    group : the name of the group; None for `lwsndr/motes<a>-<b>`, with the mote numbers from the files.
+    start : time of reading number 1.
 
     Raises
     ------
-    InvalidInputError : a file isn't one of LWSNDR's, or the two have no reading in common.
+    InvalidInputError : a file is not an LWSNDR file, or the two files have no reading number in common.
     """
     first, second = _read(mote_a), _read(mote_b)
     joined = first.merge(second, on="number", suffixes=("_1", "_2")).sort_values("number")
@@ -75,7 +78,7 @@ def _read(path: Path) -> pd.DataFrame:
         )
     except OSError as error:
         raise InvalidInputError(f"{path}: can't be read: {error.strerror or error}") from error
-    except ValueError as error:  # a wrong number of columns, or a cell that is no number
+    except ValueError as error:  # a wrong number of columns, or a cell that is not a number
         first_line = str(error).splitlines()[0]
         raise InvalidInputError(
             f"{path}: is not an LWSNDR file ({first_line}); expected a header and rows of "

@@ -1,4 +1,4 @@
-"""Writes a command's results into a folder, each file whole or not at all."""
+"""Creates and locks the output folder of a command, and writes files into it atomically."""
 
 import fcntl
 import os
@@ -13,11 +13,11 @@ __all__ = ["create", "exclusive_lock", "write"]
 
 
 def create(folder: Path) -> None:
-    """Make the folder if it doesn't exist.
+    """Create the folder if it does not exist.
 
     Raises
     ------
-    InvalidInputError : the path is a file, or the folder can't be made.
+    InvalidInputError : the path is a file, or the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def create(folder: Path) -> None:
 
 @contextmanager
 def exclusive_lock(folder: Path) -> Iterator[None]:
-    """Lock a folder against other processes; the lock ends with the process, however that ends.
+    """Lock a folder against other processes. The lock is released if the process ends, also if it is killed.
 
     Raises
     ------
@@ -48,7 +48,7 @@ def exclusive_lock(folder: Path) -> Iterator[None]:
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files by name: a file of the same name is replaced, and other files stay as they are."""
+    """Write files (name -> content) into the folder. A file of the same name is replaced atomically."""
     for name, content in files.items():
-        with atomic_file(folder / name) as draft:
-            draft.write_bytes(content)
+        with atomic_file(folder / name) as temporary_path:
+            temporary_path.write_bytes(content)

@@ -1,7 +1,8 @@
-"""Kinds of plants to simulate: the climate of each, and the sensors that measure it.
+"""Kinds of plants to simulate, each with its climate and its sensors.
 
-How relative humidity changes with temperature follows from the saturation pressure of water: in air with a
-constant amount of water it falls by 7 % of its value per degree at 5 degC, 6 % at 20 and 5 % at 55 (Magnus).
+`humidity_per_degree` is derived from the saturation pressure of water (Magnus formula): in air with a
+constant amount of water, the relative humidity falls by 7 % of its value per degree at 5 degC, by 6 % at 20
+degC and by 5 % at 55 degC.
 """
 
 from dataclasses import dataclass
@@ -9,12 +10,12 @@ from dataclasses import dataclass
 __all__ = ["DEFAULT_KIND", "PLANT_KINDS", "Climate", "SensorSpec"]
 
 Range = tuple[float, float]
-"""Minimum and maximum; each pair of motes draws its own value."""
+"""Minimum and maximum. A value between them is drawn for each pair of motes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Climate:
-    """The true values that both motes of a pair measure."""
+    """Parameters of the true temperature and humidity, which are the same for both motes of a pair."""
 
     temperature: Range
     """Daily mean, degC."""
@@ -23,24 +24,25 @@ class Climate:
     humidity_per_degree: float
     """Change in %RH for each degC of warming."""
     daily_amplitude: Range
-    """How much warmer than the daily mean it is at 15:00, degC."""
+    """Amplitude of the daily cycle: temperature at 15:00 minus daily mean, degC."""
     weather_std: float
-    """Standard deviation of the changes over hours, common to the plant, degC."""
+    """Standard deviation of the changes over hours, which are the same in the whole plant, degC."""
     short_term_std: float
     """Standard deviation of the changes over minutes, degC."""
     humidity_std: float
-    """Standard deviation of the changes in humidity that don't follow the temperature, %RH."""
+    """Standard deviation of the changes in humidity that are independent of the temperature, %RH."""
     control_cycle: tuple[float, float] | None = None
-    """Period in seconds and amplitude in degC of the cycle that a controller causes."""
+    """Period in seconds and amplitude in degC of the temperature cycle caused by a controller; None for no
+    controller."""
     door_openings: tuple[float, float] | None = None
-    """Door openings per hour, and the jump in temperature at each, degC."""
+    """Door openings per hour, and the change in temperature at each opening, degC; None for no door."""
     batch_heating: float = 0.0
     """Rise in temperature during a batch, degC: two hours up, four hours constant, two hours down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SensorSpec:
-    """How the climate is measured; of two values, the first is for temperature, the second for humidity."""
+    """Properties of the sensors. Of two values, the first is for temperature, the second for humidity."""
 
     sample_period: float
     """Seconds between two readings."""
@@ -49,9 +51,9 @@ class SensorSpec:
     offset: Range = (0.06, 0.3)
     """Standard deviation of a sensor's constant error."""
     drift: Range = (0.04, 0.15)
-    """Standard deviation of an error that changes within a quarter of an hour, independent in each sensor."""
+    """Standard deviation of an error that varies over a quarter of an hour, independently in each sensor."""
     noise: Range = (0.012, 0.04)
-    """Standard deviation of an error that is independent in each reading."""
+    """Standard deviation of an error that is independent for each reading."""
 
 
 DEFAULT_KIND = "mild"
@@ -70,7 +72,7 @@ PLANT_KINDS: dict[str, tuple[Climate, SensorSpec]] = {
         ),
         SensorSpec(sample_period=5.0, decimals=2),
     ),
-    # Sun by day and dew by night; wind and sun reach one mote before the other.
+    # Sunshine by day and dew by night; wind and sunshine affect one mote before the other.
     "outdoor": (
         Climate(
             temperature=(4, 22),
@@ -83,7 +85,8 @@ PLANT_KINDS: dict[str, tuple[Climate, SensorSpec]] = {
         ),
         SensorSpec(sample_period=10.0, decimals=2, offset=(0.1, 0.5), drift=(0.12, 0.5), noise=(0.02, 0.06)),
     ),
-    # A thermostat that switches every 25 minutes, and a door; a DHT22 reports one digit.
+    # A room with a thermostat that switches every 25 minutes, and a door. A DHT22 sensor reports one digit
+    # after the decimal point.
     "indoor": (
         Climate(
             temperature=(19, 24),
@@ -113,7 +116,8 @@ PLANT_KINDS: dict[str, tuple[Climate, SensorSpec]] = {
         ),
         SensorSpec(sample_period=5.0, decimals=2, offset=(0.1, 0.6), drift=(0.06, 0.3), noise=(0.02, 0.08)),
     ),
-    # Timber dries in batches of eight hours over a burner with fans; hot sensors are noisy.
+    # Timber is dried in batches of eight hours, with a burner and fans. At high temperatures, the sensors are
+    # noisy.
     "kiln": (
         Climate(
             temperature=(45, 60),
@@ -128,7 +132,7 @@ PLANT_KINDS: dict[str, tuple[Climate, SensorSpec]] = {
         ),
         SensorSpec(sample_period=15.0, decimals=1, offset=(0.3, 0.6), drift=(0.1, 0.3), noise=(0.05, 0.1)),
     ),
-    # Clouds change the temperature under glass within minutes; plants and misting keep the air damp.
+    # Clouds change the temperature under the glass within minutes; plants and misting keep the air humid.
     "greenhouse": (
         Climate(
             temperature=(17, 25),
@@ -143,4 +147,4 @@ PLANT_KINDS: dict[str, tuple[Climate, SensorSpec]] = {
         SensorSpec(sample_period=30.0, decimals=2, offset=(0.1, 0.5), drift=(0.1, 0.4), noise=(0.02, 0.08)),
     ),
 }
-"""Name of a kind -> its climate and sensors."""
+"""Name of the kind of plant -> climate and sensors."""

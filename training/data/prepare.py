@@ -1,4 +1,4 @@
-"""Prepares recordings or labelled windows: the training, validation and test parts, and the scaler."""
+"""Prepares recordings or labelled windows: training, validation and test set, and the fitted scaler."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,48 +19,51 @@ from training.data.features import FEATURE_NAMES
 
 __all__ = ["PreparedData", "prepare"]
 
-# Fewer windows hold too few faults of each kind to learn from.
+# Minimum number of training windows. A smaller training set has too few faults of each kind.
 _MIN_WINDOWS = 300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedData:
-    """Three parts that share no reading (unless the split is random), and the scaler fitted on the first."""
+    """Training, validation and test set, and the scaler fitted on the training set.
+
+    The sets have no reading in common, unless the split is random.
+    """
 
     train: Dataset
-    """The training part, without outliers."""
+    """The training set, without outliers."""
     validation: Dataset
-    """The validation part, which decides when training stops and which settings are best."""
+    """The validation set, which decides when training stops and which settings are best."""
     test: Dataset
-    """The test part, on which the bundle is measured; empty if `test_share` is 0."""
+    """The test set, on which the bundle is evaluated; empty if `test_share` is 0."""
     scaler: Scaler
     """Fitted on the Normal windows of `train`."""
     cleaning: CleaningReport
     sample_period: float
     """Seconds between two readings of a group."""
     sources: dict[str, object]
-    """Names of the files and groups, and the number of readings, for the manifest."""
+    """File names, group names and number of readings, for the manifest."""
     frames: list[pd.DataFrame]
-    """The whole recordings; none if there is only a file of windows."""
+    """The complete recordings; empty if there is only a windows file."""
 
     @property
     def healthy_readings(self) -> FloatArray:
-        """Readings of the Normal windows of `train`, as in `Dataset.windows`: (reading, feature)."""
+        """Readings of the Normal training windows, scaled like `Dataset.windows`: (reading, feature)."""
         return self.train.windows[~self.train.faulty].reshape(-1, len(FEATURE_NAMES))
 
 
 def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) -> PreparedData:
-    """Read, cut into windows, subtract baselines, split, clean, and fit the scaler.
+    """Read the data, cut windows, apply baselines, split, remove outliers, and fit the scaler.
 
     Parameters
     ----------
     paths : labelled recordings.
     windows : a file of labelled windows, instead of recordings or in addition to them.
-    settings : the baseline, and how to split and clean.
+    settings : the settings for baseline, split and cleaning are used.
 
     Raises
     ------
-    InvalidInputError : the data can't train a model; the text says why.
+    InvalidInputError : the data are invalid, or insufficient to train a model.
     """
     if not paths and windows is None:
         raise InvalidInputError("nothing to train on; expected --recording, --windows or --healthy")
@@ -71,16 +74,16 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
         )
     source_names = ", ".join(map(str, [*paths, *([windows] if windows else [])]))
     frames = [_read_complete(path) for path in paths]
-    period = dataset.sample_period(frames) if frames else settings.sample_period
-    # Recordings with different sample periods may be trained on together.
-    parts = [
-        _build_windows(path, frame, dataset.sample_period([frame]))
+    period = dataset.compute_sample_period(frames) if frames else settings.sample_period
+    # Each recording has its own sample period.
+    datasets = [
+        _build_windows(path, frame, dataset.compute_sample_period([frame]))
         for path, frame in zip(paths, frames, strict=True)
     ]
     if windows is not None:
-        parts.append(windows_file.read(windows, period))
+        datasets.append(windows_file.read(windows, period))
     data = baseline_windows.apply_baseline(
-        dataset.concat(parts), baseline_windows.baseline_from_settings(settings)
+        dataset.concat(datasets), baseline_windows.baseline_from_settings(settings)
     )
     remaining, test = dataset.split(data, settings.test_share, settings.split, settings.seed)
     train, validation = dataset.hold_out(remaining, settings.validation_share, settings.split, settings.seed)
@@ -97,7 +100,7 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
 
 
 def _read_complete(path: Path) -> pd.DataFrame:
-    """Read a labelled recording that must have a number in every cell of a feature."""
+    """Read a labelled recording; raise an error if any feature cell is empty."""
     frame = recordings.read_labelled(path)
     missing = ~np.isfinite(frame[FEATURE_NAMES].to_numpy())  # (reading, feature)
     if missing.any():
@@ -117,7 +120,7 @@ def _build_windows(path: Path, frame: pd.DataFrame, period: float) -> Dataset:
 
 
 def _check_trainable(train: Dataset, validation: Dataset, source_names: str, report: CleaningReport) -> None:
-    """Raise InvalidInputError if the parts can't train a model."""
+    """Raise InvalidInputError if training set or validation set are insufficient."""
     cleaning_text = f" ({report.removed} were removed as outliers)" if report.removed else ""
     if len(train) < _MIN_WINDOWS:
         raise InvalidInputError(
@@ -145,10 +148,11 @@ def _check_trainable(train: Dataset, validation: Dataset, source_names: str, rep
 def _fit_scaler(train: Dataset, *, pooled: bool) -> Scaler:
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415 - slow, and `--help` doesn't need it
 
-    # Fitted on healthy readings only: the 0 or 300 of a faulty sensor would stretch the scale so far that all
-    # healthy values were nearly equal on it.
+    # Fitted on healthy readings only: values of a faulty sensor, such as 0 or 300, would increase the
+    # standard deviation so much that all healthy values would be nearly equal after scaling.
     healthy = train.windows[~train.faulty].reshape(-1, len(FEATURE_NAMES))
-    if pooled:  # features relative to a baseline are in the same unit: one scale for all keeps it so
+    if pooled:
+        # Relative to a baseline, all features have the same unit, which a common mean and scale preserve.
         healthy = np.tile(healthy.reshape(-1, 1), len(FEATURE_NAMES))
     standard_scaler = StandardScaler().fit(healthy)
     return Scaler.from_numbers(standard_scaler.mean_.tolist(), standard_scaler.scale_.tolist())

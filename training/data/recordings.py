@@ -1,4 +1,4 @@
-"""Recordings as data frames: read by the monitor's rules, and written."""
+"""Reads recordings into data frames, with the parser of the monitor, and writes them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,14 +21,14 @@ def read(path: Path) -> pd.DataFrame:
 
     Returns
     -------
-    A frame in the file's order with `ts` (float, seconds since the Unix epoch), `group` (text), the
-    features (float, NaN where a cell is empty), `label` (1 Normal, -1 Faulty) where the file has one,
-    and any further columns: text as it is in a CSV file, or numbers where all of a column's cells are.
+    A frame with the rows in file order and these columns: `ts` (float, seconds since the Unix epoch), `group`
+    (text), the features (float, NaN for an empty cell), `label` (1 Normal, -1 Faulty) if the file has it, and
+    all further columns of the file, converted to numbers if all cells of the column are numbers.
 
     Raises
     ------
-    RecordingError : the file can't be read, has no readings, or lacks a column.
-    InvalidInputError : a cell isn't what its column holds. Rows are counted from 1, without the header.
+    RecordingError : the file cannot be read, has no readings, or lacks a column.
+    InvalidInputError : a cell has an invalid value. The message counts rows from 1, without the header.
     """
     block = Recording(path).read(FEATURE_NAMES)
     invalid = block.find_invalid()
@@ -46,11 +46,11 @@ def read(path: Path) -> pd.DataFrame:
 
 
 def read_labelled(path: Path) -> pd.DataFrame:
-    """Read a recording that must have a label in each row.
+    """Read a recording; raise an error if it has no labels.
 
     Raises
     ------
-    InvalidInputError : as `read` does, or the file has no column `label`.
+    RecordingError, InvalidInputError : see `read`; also if the file has no column `label`.
     """
     frame = read(path)
     if "label" not in frame.columns:
@@ -62,31 +62,31 @@ def read_labelled(path: Path) -> pd.DataFrame:
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
-    """Write a recording whole or not at all; a file of the same name is replaced.
+    """Write a recording atomically; a file of the same name is replaced.
 
     Raises
     ------
-    InvalidInputError : the name ends in neither `.csv` nor `.parquet`.
+    InvalidInputError : the file name does not end in `.csv` or `.parquet`.
     """
     suffix = path.suffix.lower()
     if suffix not in {".csv", ".parquet"}:
         raise InvalidInputError(f"{path}: a recording's name must end in .csv or .parquet")
-    with atomic_file(path) as draft:
+    with atomic_file(path) as temporary_path:
         if suffix == ".csv":
-            frame.to_csv(draft, index=False)
+            frame.to_csv(temporary_path, index=False)
         else:
-            frame.to_parquet(draft, index=False)
+            frame.to_parquet(temporary_path, index=False)
 
 
 def complete_mask(frame: pd.DataFrame) -> pd.Series:
-    """Return which readings have a finite number in every feature: bool, (reading,)."""
+    """Return a mask of the readings with a finite number in every feature: bool, (reading,)."""
     return pd.Series(np.isfinite(frame[FEATURE_NAMES].to_numpy()).all(axis=1), index=frame.index)
 
 
 def _to_series(cells: Sequence[Any]) -> pd.Series:
-    """Return a further column: numbers if all its cells are, else the cells as they are."""
+    """Convert the cells of a column to numbers if all are numbers, else leave them unchanged."""
     series = pd.Series(cells)
-    if (series == "").any():  # pandas would take it for a missing number
+    if (series == "").any():  # `to_numeric` would convert an empty cell to NaN
         return series
     try:
         return pd.to_numeric(series)

@@ -1,4 +1,4 @@
-"""Simulates a plant with pairs of motes: daily cycle, weather, control, sensor errors."""
+"""Simulates a plant with pairs of motes: daily cycle, weather, controllers and sensor errors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,34 +21,34 @@ _STATIONS_PER_LINE = 3
 _HOUR_S = 3600.0
 _DAY_S = 24 * _HOUR_S
 _WARMEST_TIME_S = 15 * _HOUR_S
-# A batch: hours since its start, and the share of its rise in temperature.
+# Temperature profile of a batch: hours since its start, and the fraction of the maximum rise in temperature.
 _BATCH_PROFILE = ((0, 2, 6, 8), (0, 1, 1, 0))
 _DOOR_STEP_S, _DOOR_TIME_CONSTANT_S = 10, 240
 
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """A simulated plant: the same for every interval of its time that is simulated."""
+    """Parameters of a simulated plant. Equal parameters give the same readings at the same time."""
 
     groups: int
-    """Pairs of motes: `line1/station1`, `line1/station2`, ..."""
+    """Number of groups, which are pairs of motes: `line1/station1`, `line1/station2`, ..."""
     seed: int
     """Seed of the sensors and the weather."""
     start: datetime
-    """The time of its hour 0."""
+    """The time of the plant's hour 0."""
     kind: str = DEFAULT_KIND
-    """One of `PLANT_KINDS`."""
+    """A key of `PLANT_KINDS`."""
 
 
 def simulate(plant: Plant, from_hour: float, hours: float) -> pd.DataFrame:
-    """Return the readings of an interval of a plant's time, all healthy, ordered by time.
+    """Simulate an interval; return the readings, all healthy, ordered by time.
 
-    Readings don't depend on the interval: hours 0 to 6 and hours 6 to 8 are the two parts of hours 0 to 8, so
-    that a model trained on the first can be tested on the second.
+    The readings do not depend on the interval: hours 0 to 6 and hours 6 to 8 together are equal to hours 0 to
+    8, so a model trained on the first interval can be tested on the second.
 
     Parameters
     ----------
-    from_hour, hours : start and length of the interval, in hours of the plant's time.
+    from_hour, hours : start of the interval, in hours since the plant's hour 0, and its length in hours.
     """
     climate, sensors = PLANT_KINDS[plant.kind]
     end = round((from_hour + hours) * _HOUR_S / sensors.sample_period)
@@ -56,7 +56,7 @@ def simulate(plant: Plant, from_hour: float, hours: float) -> pd.DataFrame:
     seconds: FloatArray = np.arange(end, dtype=np.float64) * sensors.sample_period  # (reading,)
     ts = plant.start.timestamp() + seconds
     rngs = _spawn_rngs(plant.seed)
-    weather = _ar1_noise(next(rngs), seconds, step_s=1800, time_constant_s=6 * _HOUR_S)
+    weather = _simulate_ar1(next(rngs), seconds, step_s=1800, time_constant_s=6 * _HOUR_S)
     frames = []
     for number in range(plant.groups):
         values = _simulate_pair(rngs, ts, seconds, weather, climate, sensors)[begin:]  # (reading, feature)
@@ -77,17 +77,17 @@ def _simulate_pair(
     climate: Climate,
     sensors: SensorSpec,
 ) -> FloatArray:
-    """Return the readings of two motes side by side: (reading, feature)."""
+    """Return the readings of a pair of motes at the same place: (reading, feature)."""
     pair_rng = next(rngs)
     daily_cycle = np.cos(2 * np.pi * (ts % _DAY_S - _WARMEST_TIME_S) / _DAY_S)
-    short_term = _ar1_noise(next(rngs), seconds, step_s=60, time_constant_s=1200)
+    short_term = _simulate_ar1(next(rngs), seconds, step_s=60, time_constant_s=1200)
     temperature_change = (
         pair_rng.uniform(*climate.daily_amplitude) * daily_cycle
         + climate.weather_std * weather
         + climate.short_term_std * short_term
     )
-    humidity_variation = _ar1_noise(next(rngs), seconds, step_s=300, time_constant_s=2 * _HOUR_S)
-    temperature_change += _control_effect(rngs, seconds, climate)
+    humidity_variation = _simulate_ar1(next(rngs), seconds, step_s=300, time_constant_s=2 * _HOUR_S)
+    temperature_change += _simulate_control(rngs, seconds, climate)
     temperature = pair_rng.uniform(*climate.temperature) + temperature_change
     humidity = (
         pair_rng.uniform(*climate.humidity)
@@ -102,33 +102,35 @@ def _simulate_pair(
             columns.append(
                 true_values
                 + offset
-                + _sensor_error(rngs, seconds, sensors.drift[number], sensors.noise[number])
+                + _simulate_sensor_error(rngs, seconds, sensors.drift[number], sensors.noise[number])
             )
     readings = np.column_stack([np.round(column, sensors.decimals) for column in columns])
-    readings[:, 1::2] = np.clip(readings[:, 1::2], 0, 100)  # humidity, at most saturated
+    readings[:, 1::2] = np.clip(readings[:, 1::2], 0, 100)  # humidity
     return readings
 
 
-def _control_effect(rngs: Iterator[np.random.Generator], seconds: FloatArray, climate: Climate) -> FloatArray:
-    """Return the effect of controllers, doors and batches on the temperature, degC: (reading,)."""
+def _simulate_control(
+    rngs: Iterator[np.random.Generator], seconds: FloatArray, climate: Climate
+) -> FloatArray:
+    """Return the effect of controller, door and batches on the temperature, degC: (reading,)."""
     temperature_change = np.zeros(len(seconds))
     if climate.control_cycle:
         period, height = climate.control_cycle
         phase = next(rngs).uniform(0, 2 * np.pi)
-        # Load and weather make the cycles of a real controller longer and shorter.
-        phase_noise = _ar1_noise(next(rngs), seconds, step_s=300, time_constant_s=_HOUR_S)
+        # The cycle length of a real controller varies with load and weather.
+        phase_noise = _simulate_ar1(next(rngs), seconds, step_s=300, time_constant_s=_HOUR_S)
         temperature_change += height * np.sin(2 * np.pi * seconds / period + phase + phase_noise)
     if climate.door_openings:
         openings_per_hour, height = climate.door_openings
-        temperature_change += height * _door_effect(next(rngs), seconds, openings_per_hour)
+        temperature_change += height * _simulate_doors(next(rngs), seconds, openings_per_hour)
     if climate.batch_heating:
         hours = (seconds / _HOUR_S + next(rngs).uniform(0, _BATCH_PROFILE[0][-1])) % _BATCH_PROFILE[0][-1]
         temperature_change += climate.batch_heating * np.interp(hours, *_BATCH_PROFILE)
     return temperature_change
 
 
-def _door_effect(rng: np.random.Generator, seconds: FloatArray, openings_per_hour: float) -> FloatArray:
-    """Return jumps to 1 at random times that decay within minutes: (reading,)."""
+def _simulate_doors(rng: np.random.Generator, seconds: FloatArray, openings_per_hour: float) -> FloatArray:
+    """Return a signal that jumps to 1 at random times and decays within minutes: (reading,)."""
     decay = float(np.exp(-_DOOR_STEP_S / _DOOR_TIME_CONSTANT_S))
     opened = rng.random(int(seconds[-1] // _DOOR_STEP_S) + 2) < openings_per_hour * _DOOR_STEP_S / _HOUR_S
     levels = list(accumulate(opened.astype(float), lambda before, now: max(decay * before, now)))
@@ -136,15 +138,15 @@ def _door_effect(rng: np.random.Generator, seconds: FloatArray, openings_per_hou
     return jumps
 
 
-def _sensor_error(
+def _simulate_sensor_error(
     rngs: Iterator[np.random.Generator], seconds: FloatArray, drift: float, noise: float
 ) -> FloatArray:
-    """Return an error that is independent in each sensor: (reading,)."""
-    slow_error = _ar1_noise(next(rngs), seconds, step_s=60, time_constant_s=900)
+    """Return the error of one sensor, independent of other sensors: (reading,)."""
+    slow_error = _simulate_ar1(next(rngs), seconds, step_s=60, time_constant_s=900)
     return drift * slow_error + noise * next(rngs).standard_normal(len(seconds))
 
 
-def _ar1_noise(
+def _simulate_ar1(
     rng: np.random.Generator, seconds: FloatArray, step_s: float, time_constant_s: float
 ) -> FloatArray:
     """Return an AR(1) process of standard deviation 1, interpolated between its steps: (reading,)."""
@@ -157,7 +159,7 @@ def _ar1_noise(
 
 
 def _spawn_rngs(seed: int) -> Iterator[np.random.Generator]:
-    """Yield a generator for each random series, so that a longer simulation begins like a shorter one."""
+    """Yield a generator for each random series, so that a longer simulation continues a shorter one."""
     root = np.random.SeedSequence(seed)
     while True:
         yield np.random.default_rng(root.spawn(1)[0])

@@ -1,6 +1,7 @@
 """Reads labelled windows from a CSV file: 12 columns, oldest reading first, and `Label` 1 or -1.
 
-The file in which the monitor collects false alarms is one too, with further columns for each window's origin.
+The monitor writes such a file too: its collected false alarms, with the additional columns `incident` and
+`ts`.
 """
 
 from pathlib import Path
@@ -30,13 +31,13 @@ _COLUMN_COUNT = STEPS * len(FEATURE_NAMES)
 def read(path: Path, sample_period: float) -> Dataset:
     """Read the windows and check every cell.
 
-    The file has no times and no groups. Its rows are taken for the sliding windows of one group: each is one
-    reading, that is `sample_period` seconds, later than the row before.
+    The file has no timestamps and no groups. The rows are treated as consecutive sliding windows of one
+    group: each window is `sample_period` seconds later than the window of the previous row.
 
     Raises
     ------
-    InvalidInputError : the file can't be read, has other columns, or a cell isn't what its column holds. Rows
-        are counted from 1, without the header.
+    InvalidInputError : the file cannot be read, has other columns, or a cell has an invalid value. The
+        message counts rows from 1, without the header.
     """
     table = _load(path)
     columns = [name for name in table.columns if name not in {_LABEL_COLUMN, *_ORIGIN_COLUMNS}]
@@ -70,7 +71,7 @@ def read(path: Path, sample_period: float) -> Dataset:
 
 def _load(path: Path) -> pd.DataFrame:
     try:
-        # As text, so that an error can show the cell as it is written.
+        # Read as text, so that an error message can quote the cell.
         return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
     except OSError as error:
         raise InvalidInputError(f"{path}: can't be read: {error.strerror or error}") from error

@@ -1,1 +1,1 @@
-"""Measure how good a model is, alone and in comparison with other models."""
+"""Evaluation of a model, and its comparison with other models."""

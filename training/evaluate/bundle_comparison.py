@@ -1,8 +1,8 @@
-"""Compare two bundles on readings that neither was trained on, each as the monitor runs it.
+"""Compares two bundles on readings on which neither was trained, with the scoring of the monitor.
 
-Both judge the whole recording with `sensor-monitor backtest`, so that the state of each group (its baseline)
-exists when the held-back part begins; only that part is measured. A reading without a verdict counts as
-called Normal.
+`sensor-monitor backtest` scores the whole recording with each bundle, so that every group has a baseline
+before the held-out readings begin. The metrics are computed on the held-out readings only. A reading without
+a verdict counts as predicted Normal.
 """
 
 import os
@@ -32,36 +32,36 @@ from training.faults.healthy_recordings import HealthyRecordings
 __all__ = [
     "BundleMetrics",
     "ComparisonData",
-    "default_bundle_folder",
+    "find_default_bundle",
     "format_comparison",
     "measure_bundle",
     "write_comparison_data",
 ]
 
-# The first readings of a group are in no window, or in none with a baseline, so the split by windows is up to
-# this many readings later than a split by readings.
+# The first readings of a group are in no window, or only in windows without a baseline. A split of the
+# windows is therefore up to this many readings later than a split of the readings at the same share.
 _WARMUP_READINGS = 12
 BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class BundleMetrics:
-    """Quality of a bundle on the held-back part."""
+    """Metrics of a bundle on the held-out readings."""
 
     name: str
     judged_share: float
-    """Share of the readings that got a verdict."""
+    """Share of the readings with a verdict."""
     f1: float
-    """F1 of Faulty on the copies with injected faults."""
+    """F1 score of class Faulty on the copies with injected faults."""
     recall: float
-    """Recall of Faulty on the copies with injected faults."""
+    """Recall of class Faulty on the copies with injected faults."""
     false_share: float
-    """Share of the Normal windows of the copies with injected faults that are called Faulty."""
+    """Share of the Normal windows of the copies with injected faults that are predicted Faulty."""
     original_false_share: float
-    """Share of the windows of the original recordings that are called Faulty."""
+    """Share of the windows of the original recordings that are predicted Faulty."""
 
     def __str__(self) -> str:
-        """Format as one line."""
+        """Format the metrics as one line."""
         return (
             f"{self.name}: F1 {self.f1:.4f}, recall {self.recall:.4f}, Normal called Faulty "
             f"{self.false_share:.4f}, undisturbed {self.original_false_share:.4f}, "
@@ -69,51 +69,56 @@ class BundleMetrics:
         )
 
     def is_better_than(self, other: "BundleMetrics") -> bool:
-        """Return whether its F1 is higher, without more false alarms on the original recordings."""
+        """Return whether the F1 score is higher, without more false alarms on the original recordings."""
         return self.f1 > other.f1 and self.original_false_share <= other.original_false_share
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ComparisonData:
-    """The recording that bundles are compared on: the originals and their copies with faults, in one file."""
+    """The recording on which bundles are compared: the original recordings and their copies with faults."""
 
     path: Path
+    """CSV file with the original recordings and the copies."""
     sample_period: float
     """Seconds between two readings of a group."""
     is_held_out: BoolArray
-    """Whether each reading is in the held-back part: (reading,)."""
+    """Whether each reading is held out: (reading,)."""
     is_faulty: BoolArray
-    """Whether the window that ends with each reading is truly Faulty: (reading,)."""
+    """True label of the window that ends with each reading, True for Faulty: (reading,)."""
     is_original: BoolArray
-    """Whether each reading is of an original recording: (reading,)."""
+    """Whether each reading belongs to an original recording: (reading,)."""
 
 
-def default_bundle_folder() -> Path | None:
-    """Return the folder of the bundle that is installed with the monitor; None where there is none."""
+def find_default_bundle() -> Path | None:
+    """Return the folder of the bundle that is installed with the monitor; None if there is none."""
     return DEFAULT_BUNDLE_FOLDER if DEFAULT_BUNDLE_FOLDER.is_dir() else None
 
 
 @contextmanager
 def write_comparison_data(healthy: HealthyRecordings, test_share: float) -> Iterator[ComparisonData]:
-    """Write the recording to compare bundles on; the last `test_share` of each group is held back."""
+    """Write the comparison recording to a temporary file; the last `test_share` of each group is held out."""
     copies = [recordings.read(path) for path in healthy.injected_paths]
-    parts = [*healthy.frames, *copies]
-    held_out_parts = [
-        _held_out_mask(frame, test_share) for frame, _ in zip(cycle(healthy.frames), parts, strict=False)
+    all_recordings = [*healthy.frames, *copies]
+    # A copy has the same readings at the same times as its original, so both have the same held-out readings.
+    held_out_masks = [
+        _find_held_out(frame, test_share)
+        for frame, _ in zip(cycle(healthy.frames), all_recordings, strict=False)
     ]
-    # The groups of each copy become groups of their own.
-    frames = [frame.assign(group=f"{number}/" + frame["group"]) for number, frame in enumerate(parts)]
+    # The number of the recording is added to the group names, so groups of copies have different names.
+    frames = [
+        frame.assign(group=f"{number}/" + frame["group"]) for number, frame in enumerate(all_recordings)
+    ]
     with TemporaryDirectory(prefix="sensor-training-") as folder:
-        path = Path(folder) / "write_comparison_data.csv"
+        path = Path(folder) / "recording.csv"
         recordings.write(pd.concat(frames)[["ts", "group", *FEATURE_NAMES]], path)
         yield ComparisonData(
             path=path,
             sample_period=healthy.sample_period,
-            is_held_out=np.concatenate(held_out_parts),
+            is_held_out=np.concatenate(held_out_masks),
             is_faulty=np.concatenate(
                 [
                     *(np.zeros(len(frame), dtype=np.bool_) for frame in healthy.frames),
-                    *map(_window_truth, copies),
+                    *map(_label_windows, copies),
                 ]
             ),
             is_original=np.repeat([True, False], [healthy.reading_count, sum(map(len, copies))]),
@@ -121,36 +126,39 @@ def write_comparison_data(healthy: HealthyRecordings, test_share: float) -> Iter
 
 
 def measure_bundle(folder: Path, name: str, data: ComparisonData) -> BundleMetrics:
-    """Judge the recording with a bundle, and measure the verdicts.
+    """Score the comparison recording with a bundle, and compute metrics of the predictions.
 
     Raises
     ------
-    InvalidInputError : the backtest refused the bundle or the recording.
+    InvalidInputError : `sensor-monitor backtest` rejected the bundle or the recording.
     """
-    is_judged, called_faulty = _backtest(folder, data)
+    is_judged, predicted_faulty = _backtest(folder, data)
     rows = data.is_held_out & ~data.is_original
-    outcomes = window_metrics.count_outcomes(data.is_faulty[rows], called_faulty[rows])
-    _, faulty = window_metrics.class_reports(outcomes)
+    outcomes = window_metrics.count_outcomes(data.is_faulty[rows], predicted_faulty[rows])
+    _, faulty = window_metrics.compute_class_reports(outcomes)
     return BundleMetrics(
         name=name,
         judged_share=float(is_judged[data.is_held_out].mean()),
         f1=faulty.f1 or 0.0,
         recall=faulty.recall or 0.0,
         false_share=outcomes.false_share or 0.0,
-        original_false_share=float(called_faulty[data.is_held_out & data.is_original].mean()),
+        original_false_share=float(predicted_faulty[data.is_held_out & data.is_original].mean()),
     )
 
 
 def format_comparison(new: BundleMetrics, reference: BundleMetrics) -> str:
-    """Return both results, which bundle is better, and what to do where the new one is not."""
+    """Return a text with the metrics of both bundles and which bundle is better.
+
+    If the new bundle is not better, the text recommends what to do.
+    """
     is_better = new.is_better_than(reference)
     result = f"{'it beats' if is_better else 'IT DOES NOT BEAT'} {reference.name} on the held-back part"
     advice = f": go on with {reference.name}, and fit again to a longer recording, a day or more"
     return f"on the held-back part:\n  {new}\n  {reference}\n{result}{'' if is_better else advice}"
 
 
-def _held_out_mask(frame: pd.DataFrame, share: float) -> BoolArray:
-    """Return which readings come after all windows of the training: (reading,)."""
+def _find_held_out(frame: pd.DataFrame, share: float) -> BoolArray:
+    """Return a mask of the readings after the last training window: (reading,)."""
     position = frame.groupby("group").cumcount()
     count = frame.groupby("group")["ts"].transform("size")
     is_held_out: BoolArray = (position >= np.ceil(count * (1 - share)) + _WARMUP_READINGS).to_numpy(
@@ -159,7 +167,7 @@ def _held_out_mask(frame: pd.DataFrame, share: float) -> BoolArray:
     return is_held_out
 
 
-def _window_truth(frame: pd.DataFrame) -> BoolArray:
+def _label_windows(frame: pd.DataFrame) -> BoolArray:
     """Return whether any reading of the window that ends with each reading is faulty: (reading,)."""
     faulty = (frame["label"] == FAULTY_LABEL).astype(float)
     faulty_in_window = faulty.groupby(frame["group"]).rolling(STEPS, min_periods=1).max()
@@ -168,11 +176,11 @@ def _window_truth(frame: pd.DataFrame) -> BoolArray:
 
 
 def _backtest(folder: Path, data: ComparisonData) -> tuple[BoolArray, BoolArray]:
-    """Return whether each reading was judged, and whether it was called Faulty: (reading,) each."""
+    """Return whether each reading has a verdict, and whether it was predicted Faulty: (reading,) each."""
     out = data.path.with_name("scores.csv")
     arguments = ["backtest", "--bundle", folder, "--recording", data.path, "--out", out]
-    # MONITOR_* variables are settings of some plant and must not apply here. Both bundles get the gap that
-    # fits this recording's sample period.
+    # MONITOR_* variables may hold the settings of another plant, so they are removed. Both bundles are run
+    # with the maximum gap that fits the sample period of this recording.
     environment = {name: text for name, text in os.environ.items() if not name.startswith("MONITOR_")}
     environment["MONITOR_WINDOWS__MAX_GAP"] = str(default_max_gap(data.sample_period))
     command = [sys.executable, "-m", "monitor", *map(str, arguments)]

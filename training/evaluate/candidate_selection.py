@@ -1,7 +1,7 @@
-"""Choose the settings of a classifier on the validation part, and measure the choice on the test part.
+"""Selects the settings of a classifier on the validation set, and evaluates them on the test set.
 
-The candidate with the highest F1 on the validation part is measured on the test part. It is not trained again
-on the validation part, because the LSTM is not either.
+The candidate with the highest F1 score on the validation set is selected. It is not retrained with the
+validation set added, because the LSTM is not retrained either.
 """
 
 import time
@@ -19,9 +19,10 @@ from training.evaluate import incidents, window_metrics
 from training.evaluate.classifiers import Candidate, ScoreFunction
 from training.evaluate.comparison_table import ClassifierResult
 
-__all__ = ["DataSplit", "measure_on_test", "select_candidate", "time_scoring"]
+__all__ = ["DataSplit", "measure_on_test", "measure_scoring_time", "select_candidate"]
 
-# About what the monitor scores in a burst, repeated often enough to time it.
+# Windows per call in the speed measurement, about as many as the monitor scores at once in a burst of
+# readings.
 _BATCH_SIZE = 1024
 _TIMED_WINDOWS = 8 * _BATCH_SIZE
 _MILLION = 1_000_000
@@ -29,7 +30,7 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataSplit:
-    """The windows that all classifiers are trained and measured on."""
+    """Training, validation and test set of all classifiers, and the scaler for them."""
 
     train: Dataset
     validation: Dataset
@@ -40,21 +41,27 @@ class DataSplit:
 
 
 def select_candidate(
-    candidates: Sequence[Candidate], parts: DataSplit, advance: Callable[[], None] = lambda: None
+    candidates: Sequence[Candidate], data: DataSplit, advance: Callable[[], None] = lambda: None
 ) -> tuple[str, ScoreFunction]:
-    """Train each candidate on the training part; return the settings and the score function of the best.
+    """Train each candidate on the training set; return settings and score function of the best candidate.
 
     Parameters
     ----------
-    candidates : at least one; of several with the same F1, the first is chosen.
+    candidates : at least one candidate; if several have the same F1 score, the first of them is selected.
+    data : the training and the validation set are used.
     advance : called after each candidate.
     """
-    scaled = parts.scaler.transform(parts.train.windows)
-    scaled_validation = parts.scaler.transform(parts.validation.windows)
+    scaled = data.scaler.transform(data.train.windows)
+    scaled_validation = data.scaler.transform(data.validation.windows)
     best: tuple[float, str, ScoreFunction] | None = None
     for candidate in candidates:
-        score = candidate.train(scaled, parts.train.faulty)
-        f1 = window_metrics.measure(parts.validation, score(scaled_validation) > DEFAULT_THRESHOLD).f1 or 0.0
+        score = candidate.train(scaled, data.train.faulty)
+        f1 = (
+            window_metrics.compute_window_metrics(
+                data.validation, score(scaled_validation) > DEFAULT_THRESHOLD
+            ).f1
+            or 0.0
+        )
         if best is None or f1 > best[0]:
             best = (f1, candidate.settings, score)
         advance()
@@ -68,31 +75,33 @@ def measure_on_test(
     settings: str,
     candidates: int,
     score: ScoreFunction,
-    parts: DataSplit,
+    data: DataSplit,
     threshold: float = DEFAULT_THRESHOLD,
 ) -> ClassifierResult:
-    """Measure a classifier on the test part, which had no influence on its choice.
+    """Evaluate a classifier on the test set, which was not used to select its settings.
 
     Parameters
     ----------
     name, settings, candidates : as in `ClassifierResult`.
-    threshold : a window is called Faulty where its score is above this.
+    score : the score function of the classifier.
+    data : the test set is used.
+    threshold : a window is predicted Faulty if its score is above the threshold.
     """
-    scaled = parts.scaler.transform(parts.test.windows)
-    called_faulty = score(scaled) > threshold
-    alerts = incidents.measure(parts.test, called_faulty, parts.sample_period)
+    scaled = data.scaler.transform(data.test.windows)
+    predicted_faulty = score(scaled) > threshold
+    incident_metrics = incidents.compute_incident_metrics(data.test, predicted_faulty, data.sample_period)
     return ClassifierResult(
         name=name,
         settings=settings,
         candidates=candidates,
-        quality=window_metrics.measure(parts.test, called_faulty),
-        false_alarms_a_day=alerts.false_alarms_a_day,
-        seconds_per_million=time_scoring(score, scaled),
+        quality=window_metrics.compute_window_metrics(data.test, predicted_faulty),
+        false_alarms_a_day=incident_metrics.false_alarms_per_group_day,
+        seconds_per_million=measure_scoring_time(score, scaled),
     )
 
 
-def time_scoring(score: ScoreFunction, scaled: NDArray[np.float32]) -> float:
-    """Return the seconds to score a million windows on one thread, by the best of three short runs."""
+def measure_scoring_time(score: ScoreFunction, scaled: NDArray[np.float32]) -> float:
+    """Return the seconds to score a million windows on one thread, from the fastest of three short runs."""
     rows = np.resize(np.arange(len(scaled)), _TIMED_WINDOWS)
     batches = np.split(scaled[rows], _TIMED_WINDOWS // _BATCH_SIZE)
     shortest_s = np.inf

@@ -1,7 +1,8 @@
-"""Compare the bundle's network with other classifiers, on both splits of its own recording.
+"""Compares the bundle's network with other classifiers on its own recording, split by time and at random.
 
-All get the same windows, labels and split, and four candidates each, of which `candidate_selection` chooses
-one. The bundle's network has one candidate, its own settings: it gets less tuning than the others, not more.
+All classifiers get the same windows, labels and split. Each has four candidates, of which
+`candidate_selection` selects one. The bundle's network has only one candidate, its own settings, so it is
+tuned less than the others.
 """
 
 from collections.abc import Sequence
@@ -26,14 +27,14 @@ from training.evaluate.classifiers import CANDIDATES_PER_CLASSIFIER, Candidate, 
 from training.evaluate.comparison_table import ClassifierResult, ComparisonTable
 from training.network.augmentation import build_augmentation
 
-__all__ = ["SPLITS", "compare", "task_count"]
+__all__ = ["SPLITS", "compare", "count_tasks"]
 
 SPLITS = ("time", "random")
 _NETWORK_TITLES = {"lstm": "LSTM", "dense": "dense network"}
 
 
-def task_count(settings: FitSettings) -> int:
-    """Return how many classifiers `compare` trains."""
+def count_tasks(settings: FitSettings) -> int:
+    """Return the number of classifiers that `compare` trains."""
     augmentation = build_augmentation(settings, np.ones(len(FEATURE_NAMES)))
     classifier_count = (
         len(classifiers.build_candidates(settings.seed, augmentation)) + len(_NETWORK_TITLES) - 1
@@ -45,17 +46,17 @@ def task_count(settings: FitSettings) -> int:
 def compare(
     paths: Sequence[Path], bundle: Bundle, settings: FitSettings, progress: TaskProgress
 ) -> list[ComparisonTable]:
-    """Train the others on the training part of the bundle's network, and measure all on the same windows.
+    """Train the other classifiers on the training set of the bundle, and evaluate all on the same test set.
 
     Parameters
     ----------
-    paths : the recordings that the bundle was trained on.
-    settings : the settings that it was trained with.
-    progress : gets a note for each candidate that has been trained.
+    paths : the recordings on which the bundle was trained.
+    settings : the settings with which the bundle was trained.
+    progress : reports each trained candidate as a finished task.
 
     Raises
     ------
-    InvalidInputError : the bundle was trained on other data, or has no test part.
+    InvalidInputError : the bundle was trained on other data, or its test set is empty.
     """
     tables = []
     for split in SPLITS:
@@ -64,7 +65,7 @@ def compare(
         _check_test_part(paths, prepared)
         own_bundle = None
         if split == settings.split:
-            _check_training_part(paths, prepared, bundle)
+            _check_training_set(paths, prepared, bundle)
             own_bundle = bundle
         tables.append(
             ComparisonTable(split, tuple(_measure_all(prepared, split_settings, own_bundle, progress)))
@@ -80,8 +81,8 @@ def _check_test_part(paths: Sequence[Path], prepared: PreparedData) -> None:
         )
 
 
-def _check_training_part(paths: Sequence[Path], prepared: PreparedData, bundle: Bundle) -> None:
-    """Refuse recordings whose training part gives another scaler than the bundle's."""
+def _check_training_set(paths: Sequence[Path], prepared: PreparedData, bundle: Bundle) -> None:
+    """Raise an error if the scaler fitted on the training set is not that of the bundle."""
     if not (
         np.array_equal(prepared.scaler.mean, bundle.scaler.mean)
         and np.array_equal(prepared.scaler.scale, bundle.scaler.scale)
@@ -96,7 +97,7 @@ def _check_training_part(paths: Sequence[Path], prepared: PreparedData, bundle: 
 def _measure_all(
     prepared: PreparedData, settings: FitSettings, own_bundle: Bundle | None, progress: TaskProgress
 ) -> list[ClassifierResult]:
-    parts = DataSplit(
+    data = DataSplit(
         prepared.train, prepared.validation, prepared.test, prepared.scaler, prepared.sample_period
     )
     networks = {
@@ -109,20 +110,20 @@ def _measure_all(
         if name == title and own_bundle is not None:
             threshold, bundle_score = own_bundle.manifest.threshold, own_bundle.classifier.score
             results.append(
-                candidate_selection.measure_on_test(name, "the bundle's", 1, bundle_score, parts, threshold)
+                candidate_selection.measure_on_test(name, "the bundle's", 1, bundle_score, data, threshold)
             )
             continue
         advance = partial(progress.finish_task, f"{name}, split {settings.split}")
-        chosen, score = candidate_selection.select_candidate(candidates, parts, advance)
-        results.append(candidate_selection.measure_on_test(name, chosen, len(candidates), score, parts))
-    # The bundle's kind of network first, whichever it is.
+        chosen, score = candidate_selection.select_candidate(candidates, data, advance)
+        results.append(candidate_selection.measure_on_test(name, chosen, len(candidates), score, data))
+    # The bundle's network comes first.
     return sorted(results, key=lambda result: result.name != title)
 
 
 def _candidates(
     name: str, prepared: PreparedData, settings: FitSettings, progress: TaskProgress
 ) -> list[Candidate]:
-    """Return one candidate, its own settings, for the bundle's kind of network, and four for the other."""
+    """Return one candidate for the bundle's network type (the bundle's settings), four for the other type."""
     if name == settings.network:
         return [Candidate("the bundle's", partial(_train_network, prepared, settings, progress))]
     changes = [
@@ -145,7 +146,7 @@ def _train_network(
     _scaled: NDArray[np.float32],
     _faulty: NDArray[np.bool_],
 ) -> ScoreFunction:
-    """Train as `fit` does, on the training part of `prepared`; score as the monitor does, by ONNX Runtime."""
+    """Train a network as `fit` does; return a function that scores with ONNX Runtime, as the monitor does."""
     # They import TensorFlow, without which the rest of this module works.
     from training.network import onnx_graph  # noqa: PLC0415
     from training.network.epoch_progress import EpochShareCallback  # noqa: PLC0415

@@ -1,8 +1,8 @@
-"""The classifiers that the LSTM is compared with: they get the same scaled windows, four candidates of each.
+"""The classifiers with which the LSTM is compared, with four candidates (settings) each.
 
-The candidates of a classifier vary the settings that matter most for it, around its library's default. Where
-the networks are trained with augmentation, each classifier takes part twice: trained on the windows as they
-were recorded, and trained on copies with the same augmentation.
+All classifiers get the same scaled windows as the LSTM. The candidates vary the most important settings of a
+classifier around the default of its library. If the networks are trained with augmentation, each classifier
+is included twice: trained on the recorded windows, and trained on augmented copies of them.
 """
 
 import warnings
@@ -24,34 +24,35 @@ from training.network.augmentation import Augmentation
 
 __all__ = ["CANDIDATES_PER_CLASSIFIER", "Candidate", "ScoreFunction", "TrainFunction", "build_candidates"]
 
-# Augmented copies of each window. More copies improve little, and an SVM's training time grows with their
-# square.
+# Number of augmented copies of each window. More copies improve the results little, and the training time of
+# an SVM grows with the square of their number.
 _AUGMENTED_COPIES = 5
 CANDIDATES_PER_CLASSIFIER = 4
-"""Number of settings that are tried for each classifier."""
+"""Number of candidates for each classifier."""
 
 ScoreFunction = Callable[[NDArray[np.float32]], FloatArray]
-"""Scaled windows (window, step, feature) -> scores (window,), from 0 to 1, Faulty above 0.5."""
+"""Scaled windows (window, step, feature) -> scores (window,) from 0 to 1; above 0.5 means Faulty."""
 TrainFunction = Callable[[NDArray[np.float32], NDArray[np.bool_]], ScoreFunction]
-"""Scaled windows (window, step, feature), their truth (window,) -> score function of what was trained."""
+"""Scaled windows (window, step, feature), true labels (window,) -> score function of the trained
+classifier."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One classifier with one choice of its settings."""
+    """A classifier with given settings."""
 
     settings: str
-    """The choice as text."""
+    """The settings as text."""
     train: TrainFunction
 
 
 def build_candidates(seed: int, augmentation: Augmentation | None) -> dict[str, list[Candidate]]:
-    """Return the candidates of each classifier, by its name.
+    """Return the candidates of all classifiers: name of the classifier -> candidates.
 
     Parameters
     ----------
-    seed : seed of the random numbers in all of them.
-    augmentation : the augmentation that the networks are trained with; None for none.
+    seed : random seed of all classifiers.
+    augmentation : the augmentation with which the networks are trained; None for no augmentation.
     """
     forest = partial(RandomForestClassifier, n_estimators=200, class_weight="balanced", random_state=seed)
     svm = partial(SVC, class_weight="balanced", cache_size=500)
@@ -104,24 +105,29 @@ def _train_estimator(
 ) -> ScoreFunction:
     model = make_estimator()
     with warnings.catch_warnings():
-        # A classifier that has not converged after its last iteration takes part too: its score decides.
+        # A classifier that has not converged after the last iteration remains a candidate; its F1 score
+        # decides.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(_flatten(scaled), faulty)
     if hasattr(model, "predict_proba"):
-        return lambda others: np.asarray(model.predict_proba(_flatten(others))[:, 1], dtype=np.float64)
-    # An SVM gives the signed distance from its border. The logistic function maps it to 0..1, and 0 to 0.5.
-    return lambda others: np.asarray(
-        0.5 + 0.5 * np.tanh(model.decision_function(_flatten(others)) / 2), dtype=np.float64
+        return lambda windows: np.asarray(model.predict_proba(_flatten(windows))[:, 1], dtype=np.float64)
+    # An SVM returns the signed distance from its decision boundary. The logistic function maps distances to
+    # 0..1, and the distance 0 to 0.5.
+    return lambda windows: np.asarray(
+        0.5 + 0.5 * np.tanh(model.decision_function(_flatten(windows)) / 2), dtype=np.float64
     )
 
 
 def _range_check(margin: float, scaled: NDArray[np.float32], faulty: NDArray[np.bool_]) -> ScoreFunction:
-    """Call a window Faulty when a value is outside the healthy range, widened by `margin` times it."""
+    """Return a score function: 1 if any value is outside the healthy range of its feature, else 0.
+
+    The range is widened on both sides by `margin` times its width.
+    """
     healthy = scaled[~faulty]
     low, high = healthy.min(axis=(0, 1)), healthy.max(axis=(0, 1))  # (feature,)
     tolerance = margin * (high - low)
     low, high = low - tolerance, high + tolerance
-    return lambda others: ((others < low) | (others > high)).any(axis=(1, 2)).astype(np.float64)
+    return lambda windows: ((windows < low) | (windows > high)).any(axis=(1, 2)).astype(np.float64)
 
 
 def _flatten(scaled: NDArray[np.float32]) -> NDArray[np.float32]:

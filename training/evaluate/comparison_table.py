@@ -1,4 +1,4 @@
-"""Results of several classifiers on the same windows, as plain values and as a Markdown table."""
+"""Results of several classifiers on the same test set, JSON-serialisable and as a Markdown table."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,36 +10,36 @@ __all__ = ["ClassifierResult", "ComparisonTable"]
 
 @dataclass(frozen=True, slots=True)
 class ClassifierResult:
-    """Quality and speed of one classifier on the test part."""
+    """Metrics and speed of one classifier on the test set."""
 
     name: str
     settings: str
-    """The settings that were chosen on the validation part."""
+    """The settings that were selected on the validation set."""
     candidates: int
-    """Number of settings that were tried."""
+    """Number of candidates from which the settings were selected."""
     quality: WindowMetrics
     false_alarms_a_day: float
-    """Incidents that began on a healthy window, per day and group of judged time. A classifier that calls
-    nearly all windows Faulty has few, because its one incident never ends: read it together with
-    `quality.false_share`."""
+    """Incidents that began on a Normal window, per group and day of evaluated windows. A classifier that
+    predicts Faulty for nearly all windows has few, because its incident is never closed; use
+    `quality.false_share` in addition."""
     seconds_per_million: float
     """Seconds to score a million windows on one thread."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonTable:
-    """All classifiers on one split."""
+    """The results of all classifiers on one split."""
 
     split: str
     """`time` or `random`."""
     results: tuple[ClassifierResult, ...]
 
     def as_dict(self) -> dict[str, object]:
-        """Return the same as plain values."""
+        """Return the results as a JSON-serialisable dict."""
         return {"split": self.split, "standings": [asdict(result) for result in self.results]}
 
     def __str__(self) -> str:
-        """Format as a Markdown table, which is readable on a terminal too."""
+        """Format the results as a Markdown table, which is also readable on a terminal."""
         kinds = sorted({kind for result in self.results for kind in result.quality.recall_by_kind})
         header = [
             "split " + self.split,
@@ -66,7 +66,7 @@ class ComparisonTable:
 
 
 def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table whose first column is aligned left and the others right."""
+    """Return a Markdown table with the first column aligned left, all others right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
     return "\n".join(

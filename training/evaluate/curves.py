@@ -1,4 +1,4 @@
-"""Quality of scores at every threshold: ROC curve, precision-recall curve, calibration."""
+"""Metrics of scores that do not depend on a threshold: ROC curve, precision-recall curve, calibration."""
 
 from dataclasses import dataclass
 
@@ -8,45 +8,48 @@ from sklearn import metrics
 
 from monitor.core.arrays import FloatArray
 
-__all__ = ["Calibration", "Curve", "calibration", "precision_recall", "roc"]
+__all__ = ["Calibration", "Curve", "compute_calibration", "compute_precision_recall", "compute_roc"]
 
 _BINS = 10
-# Enough for a smooth line, and few enough to read the JSON file by eye.
+# Maximum number of points of a curve: enough for a smooth plot, and few enough for a readable JSON file.
 _MAX_POINTS = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """Two shares against each other as the threshold varies, and the area under the curve."""
+    """A curve of two shares over all thresholds, and the area under it."""
 
     x: FloatArray
-    """(point,)"""
+    """Values on the horizontal axis: (point,)."""
     y: FloatArray
-    """(point,)"""
+    """Values on the vertical axis: (point,)."""
     area: float
 
     def as_dict(self) -> dict[str, object]:
-        """Return the same as plain values."""
+        """Return area and points as a JSON-serialisable dict."""
         return {"area": self.area, "x": self.x.round(5).tolist(), "y": self.y.round(5).tolist()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
-    """Whether eight in ten windows with score 0.8 are Faulty: windows by score, in bins of equal width."""
+    """Calibration of the scores, in bins of equal width.
+
+    Scores are calibrated if, for example, 80 % of the windows with score 0.8 are Faulty.
+    """
 
     predicted: FloatArray
-    """Mean score of the windows of each bin, NaN for an empty bin: (bin,)."""
+    """Mean score of the windows in each bin, NaN for an empty bin: (bin,)."""
     observed: FloatArray
-    """Share of the windows of each bin that are Faulty, NaN for an empty bin: (bin,)."""
+    """Share of Faulty windows in each bin, NaN for an empty bin: (bin,)."""
     window_counts: NDArray[np.intp]
-    """Number of windows of each bin: (bin,)."""
+    """Number of windows in each bin: (bin,)."""
     error: float
-    """Expected calibration error: mean distance of `predicted` from `observed` by window."""
+    """Expected calibration error: mean of |`predicted` - `observed`|, weighted by the number of windows."""
     brier: float
-    """Brier score: mean squared distance of score and truth."""
+    """Brier score: mean squared difference of score and true label (0 or 1)."""
 
     def as_dict(self) -> dict[str, object]:
-        """Return the same as plain values, with None for the NaN of an empty bin."""
+        """Return the values as a JSON-serialisable dict, with None in place of NaN."""
         return {
             "error": self.error,
             "brier": self.brier,
@@ -56,17 +59,17 @@ class Calibration:
         }
 
 
-def roc(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | None:
-    """Return the share of Faulty windows found (y) against the share of Normal windows called Faulty (x).
+def compute_roc(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | None:
+    """Compute the ROC curve: recall of class Faulty (y) over the false positive rate (x).
 
     Parameters
     ----------
-    faulty : the truth (window,).
+    faulty : the true labels (window,).
     scores : P(Faulty) of each window (window,).
 
     Returns
     -------
-    None where all windows are of one class.
+    The curve; None if all windows are of one class.
     """
     if faulty.all() or not faulty.any():
         return None
@@ -74,17 +77,17 @@ def roc(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | None:
     return _thin(false_share, recall, float(metrics.roc_auc_score(faulty, scores)))
 
 
-def precision_recall(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | None:
-    """Return precision (y) against ascending recall (x); the area is the average precision.
+def compute_precision_recall(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | None:
+    """Compute the precision-recall curve: precision (y) over ascending recall (x); area: average precision.
 
     Parameters
     ----------
-    faulty : the truth (window,).
+    faulty : the true labels (window,).
     scores : P(Faulty) of each window (window,).
 
     Returns
     -------
-    None where all windows are of one class.
+    The curve; None if all windows are of one class.
     """
     if faulty.all() or not faulty.any():
         return None
@@ -92,8 +95,8 @@ def precision_recall(faulty: NDArray[np.bool_], scores: FloatArray) -> Curve | N
     return _thin(recall[::-1], precision[::-1], float(metrics.average_precision_score(faulty, scores)))
 
 
-def calibration(faulty: NDArray[np.bool_], scores: FloatArray) -> Calibration:
-    """Compare the scores of windows with their truth, (window,) each, at least one window."""
+def compute_calibration(faulty: NDArray[np.bool_], scores: FloatArray) -> Calibration:
+    """Compute the calibration of scores (window,) against true labels (window,), for at least one window."""
     bins = np.minimum((scores * _BINS).astype(int), _BINS - 1)  # (window,)
     window_counts = np.bincount(bins, minlength=_BINS)  # (bin,)
     counts_or_nan = np.where(window_counts > 0, window_counts, np.nan)
@@ -106,7 +109,7 @@ def calibration(faulty: NDArray[np.bool_], scores: FloatArray) -> Calibration:
 
 
 def _thin(x: FloatArray, y: FloatArray, area: float) -> Curve:
-    """Keep both ends, and points at equal distances along the curve, steep parts included."""
+    """Reduce a curve to its end points and points at equal distances along the curve."""
     arc_length = np.cumsum(np.abs(np.diff(x, prepend=x[0])) + np.abs(np.diff(y, prepend=y[0])))
     target_lengths = np.linspace(arc_length[0], arc_length[-1], _MAX_POINTS)
     chosen = np.unique([0, len(x) - 1, *np.minimum(np.searchsorted(arc_length, target_lengths), len(x) - 1)])

@@ -1,8 +1,9 @@
-"""Which faults of a recording were found, and after how many readings.
+"""Determines which fault episodes of a recording were detected, and after how many readings.
 
-An episode is a run of readings with one kind of fault; where a recording names no kinds, a run of windows
-that are Faulty. It is found when a window with one of its readings is called Faulty while an incident is
-open. Its delay is the number of readings from its first one until the incident opened.
+A fault episode is a series of consecutive readings with the same fault kind; in a recording without fault
+kinds, a series of consecutive Faulty windows. An episode is detected if a window that contains one of its
+readings is predicted Faulty while an incident is open. The detection delay is the number of readings from the
+first reading of the episode to its first alert.
 """
 
 from dataclasses import dataclass
@@ -14,37 +15,40 @@ from training.data.dataset import Dataset
 
 __all__ = ["EpisodeOutcome", "find_episodes"]
 
+# Fault kind of all episodes of a recording without fault kinds.
 _UNNAMED = "unnamed"
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeOutcome:
-    """One fault from its first reading to its last, and whether it was found."""
+    """A fault episode, and whether and when it was detected."""
 
     kind: str
+    """The fault kind."""
     onset_ts: float
-    """Event time of its first reading, seconds since the Unix epoch."""
+    """Event time of the first reading, seconds since the Unix epoch."""
     reading_count: int
-    found: bool
+    """Number of readings in the episode."""
+    detected: bool
     delay: int | None
-    """Readings from the first one to the first alert, 0 where the first one raised it. None where the fault
-    raised no alert: it was missed, or an incident was already open when it began, from a fault shortly before
-    or from a false alarm."""
+    """Detection delay: number of readings from the first reading of the episode to its first alert, 0 if the
+    first reading raised the alert. None if the episode raised no alert: it was missed, or an incident was
+    already open when it began (because of an earlier episode or a false alarm)."""
 
 
 def find_episodes(
-    data: Dataset, called_faulty: NDArray[np.bool_], incident_open: NDArray[np.bool_]
+    data: Dataset, predicted_faulty: NDArray[np.bool_], incident_open: NDArray[np.bool_]
 ) -> list[EpisodeOutcome]:
     """Return the outcome of each episode.
 
     Parameters
     ----------
     data : windows sorted by group, then by time.
-    called_faulty : the prediction of each window (window,).
-    incident_open : whether an incident of its group is open at each window (window,).
+    predicted_faulty : the prediction for each window (window,).
+    incident_open : whether an incident of the window's group is open, for each window (window,).
     """
-    kinds = _episode_kinds(data)
-    detected = called_faulty & incident_open
+    kinds = _list_episode_kinds(data)
+    is_detecting = predicted_faulty & incident_open
     is_boundary = (kinds[1:] != kinds[:-1]) | (data.series_ids[1:] != data.series_ids[:-1])
     firsts = [0, *(np.flatnonzero(is_boundary) + 1).tolist()]
     ends = [*firsts[1:], len(data)]
@@ -52,11 +56,11 @@ def find_episodes(
     for first, end, next_end in zip(firsts, ends, [*ends[1:], len(data)], strict=True):
         if not kinds[first]:
             continue
-        # The windows after the last faulty reading that still hold it count too, until the next fault's
-        # windows.
+        # Windows after the last faulty reading that still contain a faulty reading also belong to the
+        # episode, up to the first window of the next episode.
         limit = next_end if end < len(data) and not kinds[end] else end
-        rows = np.append(np.arange(first, end), _trailing_faulty_rows(data, end, limit))
-        hits = np.flatnonzero(detected[rows])
+        rows = np.append(np.arange(first, end), _find_trailing_faulty(data, end, limit))
+        hits = np.flatnonzero(is_detecting[rows])
         was_open = (
             first > 0 and data.series_ids[first - 1] == data.series_ids[first] and incident_open[first - 1]
         )
@@ -66,17 +70,17 @@ def find_episodes(
     return episodes
 
 
-def _trailing_faulty_rows(data: Dataset, begin: int, limit: int) -> NDArray[np.intp]:
-    """Return the Faulty windows that follow without a Normal one in between, in the same group."""
+def _find_trailing_faulty(data: Dataset, begin: int, limit: int) -> NDArray[np.intp]:
+    """Return the rows of the consecutive Faulty windows from `begin`, in the same group as the row before."""
     is_trailing = data.faulty[begin:limit] & (data.series_ids[begin:limit] == data.series_ids[begin - 1])
     run_length = int(np.argmin(is_trailing)) if not is_trailing.all() else len(is_trailing)
     return np.arange(begin, begin + run_length)
 
 
-def _episode_kinds(data: Dataset) -> NDArray[np.str_]:
-    """Return the kind of fault of each window's last reading, "" for none: (window,).
+def _list_episode_kinds(data: Dataset) -> NDArray[np.str_]:
+    """Return the fault kind of the last reading of each window, "" for a healthy reading: (window,).
 
-    In a group whose recording names no kinds, it is `unnamed` for every Faulty window.
+    In a series without fault kinds, the kind is "unnamed" for all Faulty windows.
     """
     kinds = data.kinds.astype(object)
     for series_id in np.unique(data.series_ids):

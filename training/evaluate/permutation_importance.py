@@ -1,14 +1,15 @@
-"""Permutation importance: how much worse the model judges when a part of its input is shuffled among windows.
+"""Permutation importance: the drop in a metric when a slice of the input is shuffled among the windows.
 
-The measure is the drop in F1 of Faulty. Accuracy, which the original notebook uses, hardly changes where
-faults are rare, because calling all windows Normal is then nearly always right; F1 depends on missed faults
-and on false alarms alike. After Breiman (2001), "Random Forests", and Fisher, Rudin and Dominici (2019), "All
-Models are Wrong, but Many are Useful".
+A slice is a value (one feature at one step), a feature (at all steps) or a step (all features). The metric is
+the F1 score of class Faulty. Accuracy, which the original notebook uses, hardly changes if faults are rare,
+because the prediction Normal is then nearly always correct; F1 depends on both missed faults and false
+alarms. After Breiman (2001), "Random Forests", and Fisher, Rudin and Dominici (2019), "All Models are Wrong,
+but Many are Useful".
 
-Limits: the four features of a window are correlated, and shuffling one alone makes windows that no plant
-would send. A high value means that the model needs that part to distinguish Normal from Faulty, not that
-faults happen there. A whole step can cost less than one of its values, because its features still agree with
-each other.
+Limits: the four features of a window are correlated, and shuffling only one of them makes windows that do not
+occur in a plant. A high importance means that the model needs the slice to distinguish Normal from Faulty,
+not that faults occur in it. The importance of a whole step can be lower than that of one of its values,
+because the features of a shuffled step are still consistent with each other.
 """
 
 from collections.abc import Callable
@@ -28,32 +29,37 @@ _WindowSlice = tuple[slice, slice]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Importance:
-    """Drops in F1 by shuffling: mean (`mean`) and standard deviation (`spread`) over the repeats."""
+    """Drop in the F1 score for each shuffled slice.
+
+    The attributes with `mean` and `spread` in their name are the mean and the standard deviation over the
+    repeats.
+    """
 
     f1: float
-    """F1 of Faulty on the unshuffled windows."""
+    """F1 score of class Faulty on the unshuffled windows."""
     mean: FloatArray
-    """Each value of the window shuffled alone: (step, feature)."""
+    """Mean drop for each value of the window: (step, feature)."""
     spread: FloatArray
-    """(step, feature)."""
+    """Standard deviation of the drop for each value of the window: (step, feature)."""
     feature_mean: FloatArray
-    """Each feature shuffled with its steps kept together: (feature,)."""
+    """Mean drop for each feature, shuffled with its steps kept together: (feature,)."""
     feature_spread: FloatArray
-    """(feature,)."""
+    """Standard deviation of the drop for each feature: (feature,)."""
     step_mean: FloatArray
-    """Each step shuffled with its features kept together: (step,)."""
+    """Mean drop for each step, shuffled with its features kept together: (step,)."""
     step_spread: FloatArray
-    """(step,)."""
+    """Standard deviation of the drop for each step: (step,)."""
     windows: int
-    """Number of windows that were judged."""
+    """Number of evaluated windows."""
     faulty: int
-    """Number of these that are Faulty."""
+    """Number of evaluated windows that are Faulty."""
     repeats: int
+    """Number of shuffles of each slice."""
     seed: int
 
 
-def window_slices(steps: int, features: int) -> list[_WindowSlice]:
-    """Return the parts of a window that are shuffled: each value, then each feature, then each step."""
+def build_window_slices(steps: int, features: int) -> list[_WindowSlice]:
+    """Return the slices of a window that are shuffled: all values, then all features, then all steps."""
     all_of_axis = slice(None)
     each_step = [slice(step, step + 1) for step in range(steps)]
     each_feature = [slice(feature, feature + 1) for feature in range(features)]
@@ -77,21 +83,21 @@ def compute_importance(
     max_windows: int | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Importance:
-    """Shuffle each part of the windows among the windows, and measure the drop in F1.
+    """Shuffle each slice of the input among the windows, and compute the drop in the F1 score.
 
     Parameters
     ----------
     scaler, classifier, threshold : the model as the monitor runs it.
     windows : raw values (window, step, feature).
-    faulty : the truth (window,), with at least one Faulty window.
-    repeats : number of shuffles of each part.
-    seed : the same seed gives the same shuffles.
-    max_windows : number of windows to judge, chosen at random; None for all.
-    advance : called after each part, (steps + 1) x (features + 1) - 1 times.
+    faulty : the true labels (window,), with at least one Faulty window.
+    repeats : number of shuffles of each slice.
+    seed : seed of the shuffles.
+    max_windows : maximum number of windows to evaluate, drawn at random; None for all.
+    advance : called after each slice, (steps + 1) x (features + 1) - 1 times.
 
     Raises
     ------
-    ValueError : no window is Faulty, or the model finds none of them: F1 is 0 then and cannot drop.
+    ValueError : no window is Faulty, or the model detects no Faulty window: F1 is 0 then and cannot drop.
     """
     from sklearn import metrics  # noqa: PLC0415 - most commands measure nothing
 
@@ -102,8 +108,8 @@ def compute_importance(
     scaled = scaler.transform(windows)  # (window, step, feature)
 
     def f1(permuted: NDArray[np.float32]) -> float:
-        called_faulty = classifier.score(permuted) > threshold
-        return float(metrics.f1_score(faulty, called_faulty, zero_division=0.0))
+        predicted_faulty = classifier.score(permuted) > threshold
+        return float(metrics.f1_score(faulty, predicted_faulty, zero_division=0.0))
 
     if not faulty.any():
         raise ValueError("no window is Faulty, expected some to find")
@@ -111,11 +117,11 @@ def compute_importance(
     if not baseline_f1:
         raise ValueError("the model finds none of the Faulty windows, so shuffling can't cost it anything")
     _, steps, features = scaled.shape
-    drops = []  # one array (repeat,) for each part
-    for window_slice in window_slices(steps, features):
+    drops = []  # (slice, repeat)
+    for window_slice in build_window_slices(steps, features):
         drops.append([baseline_f1 - f1(_shuffle_slice(scaled, window_slice, rng)) for _ in range(repeats)])
         advance()
-    mean, spread = np.mean(drops, axis=1), np.std(drops, axis=1)  # (part,)
+    mean, spread = np.mean(drops, axis=1), np.std(drops, axis=1)  # (slice,)
     value_end, feature_end = steps * features, steps * features + features
     return Importance(
         f1=baseline_f1,
@@ -135,7 +141,10 @@ def compute_importance(
 def _shuffle_slice(
     scaled: NDArray[np.float32], window_slice: _WindowSlice, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return a copy in which this part of each window is that of another window, all its values together."""
+    """Return a copy of the windows in which the values of the slice are exchanged among the windows.
+
+    The values of the slice in one window stay together.
+    """
     copy = scaled.copy()
     copy[:, *window_slice] = scaled[rng.permutation(len(scaled))][:, *window_slice]
     return copy

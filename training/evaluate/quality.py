@@ -1,4 +1,4 @@
-"""Evaluate scores on windows that training has not seen: shares of windows, curves, incidents."""
+"""Evaluates scores on windows not used in training: window metrics, curves, incidents."""
 
 from dataclasses import dataclass
 
@@ -12,19 +12,20 @@ __all__ = ["Evaluation", "evaluate", "format_report"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """All measures of one model on one set of windows."""
+    """All metrics of one model on one dataset."""
 
     threshold: float
-    """A window is called Faulty where its score is above this."""
+    """A window is predicted Faulty if its score is above the threshold."""
     quality: WindowMetrics
     incidents: incidents.IncidentMetrics
     roc: curves.Curve | None
-    """None where all windows are of one class."""
+    """ROC curve; None if all windows are of one class."""
     precision_recall: curves.Curve | None
+    """Precision-recall curve; None if all windows are of one class."""
     calibration: curves.Calibration
 
     def as_dict(self) -> dict[str, object]:
-        """Return the same as plain values, for a JSON file."""
+        """Return the metrics as a JSON-serialisable dict."""
         return {
             "threshold": self.threshold,
             "windows": self.quality.as_dict(),
@@ -36,28 +37,28 @@ class Evaluation:
 
 
 def evaluate(data: Dataset, scores: FloatArray, threshold: float, sample_period: float) -> Evaluation:
-    """Measure scores (window,) against the truth.
+    """Compute all metrics of scores.
 
     Parameters
     ----------
     data : at least one window.
-    scores : P(Faulty) of each.
-    threshold : a window is called Faulty where its score is above it.
+    scores : P(Faulty) of each window (window,).
+    threshold : a window is predicted Faulty if its score is above the threshold.
     sample_period : seconds between two readings of a group.
     """
-    called_faulty = scores > threshold
+    predicted_faulty = scores > threshold
     return Evaluation(
         threshold=threshold,
-        quality=window_metrics.measure(data, called_faulty),
-        incidents=incidents.measure(data, called_faulty, sample_period),
-        roc=curves.roc(data.faulty, scores),
-        precision_recall=curves.precision_recall(data.faulty, scores),
-        calibration=curves.calibration(data.faulty, scores),
+        quality=window_metrics.compute_window_metrics(data, predicted_faulty),
+        incidents=incidents.compute_incident_metrics(data, predicted_faulty, sample_period),
+        roc=curves.compute_roc(data.faulty, scores),
+        precision_recall=curves.compute_precision_recall(data.faulty, scores),
+        calibration=curves.compute_calibration(data.faulty, scores),
     )
 
 
 def format_report(result: Evaluation) -> str:
-    """Return the classification report, the confusion matrix and the incidents as lines for a terminal."""
+    """Format classification report, confusion matrix and incident metrics for a terminal."""
     quality, incident_metrics = result.quality, result.incidents
     average_precision = result.precision_recall.area if result.precision_recall else None
     lines = [
@@ -81,11 +82,11 @@ def format_report(result: Evaluation) -> str:
         f"recall of {kind:<18}{_format_share(share)}   of {quality.windows_by_kind[kind]:,} windows"
         for kind, share in quality.recall_by_kind.items()
     ]
-    return "\n".join([*_single_class_note(quality), *lines, "", str(incident_metrics)])
+    return "\n".join([*_format_single_class_note(quality), *lines, "", str(incident_metrics)])
 
 
-def _single_class_note(quality: WindowMetrics) -> list[str]:
-    """Return a note on what the figures do not show where the truth is all of one class; else nothing."""
+def _format_single_class_note(quality: WindowMetrics) -> list[str]:
+    """Return lines that explain which metrics are missing if all windows have the same label, else []."""
     if not quality.found + quality.missed:
         return [
             "All windows are Normal: this tells how many are called Faulty, and nothing of faults missed;",

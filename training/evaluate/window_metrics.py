@@ -1,6 +1,6 @@
-"""Truth and prediction of windows -> counts and shares, scikit-learn's where it has them.
+"""Computes classification metrics from true labels and predictions of windows, with scikit-learn if possible.
 
-A share of nothing is None: without a Faulty window there is no recall, neither 1 nor 0.
+An undefined metric is None: for example, there is no recall if no window is Faulty.
 """
 
 from dataclasses import asdict, dataclass
@@ -12,91 +12,101 @@ from numpy.typing import NDArray
 from monitor.core.verdicts import FAULTY, NORMAL
 from training.data.dataset import Dataset
 
-__all__ = ["ClassReport", "Outcomes", "WindowMetrics", "class_reports", "count_outcomes", "measure"]
+__all__ = [
+    "ClassReport",
+    "Outcomes",
+    "WindowMetrics",
+    "compute_class_reports",
+    "compute_window_metrics",
+    "count_outcomes",
+]
 
-# One window of each outcome, in the order of `Outcomes`: weighted by its counts, they stand for all windows.
+# One window of each outcome, in the order of `Outcomes`. With the counts as sample weights, these four
+# windows represent all windows.
 _TRUTH = (False, False, True, True)
-_CALLED_FAULTY = (False, True, False, True)
+_PREDICTED_FAULTY = (False, True, False, True)
 
 
 class Outcomes(NamedTuple):
-    """Numbers of windows by truth and prediction: a confusion matrix, row by row."""
+    """Numbers of windows by true label and prediction: the cells of the confusion matrix, row by row."""
 
     passed: int
-    """Normal windows called Normal."""
+    """Number of Normal windows predicted Normal."""
     false_alarms: int
-    """Normal windows called Faulty."""
+    """Number of Normal windows predicted Faulty."""
     missed: int
-    """Faulty windows called Normal."""
+    """Number of Faulty windows predicted Normal."""
     found: int
-    """Faulty windows called Faulty."""
+    """Number of Faulty windows predicted Faulty."""
 
     @property
     def false_share(self) -> float | None:
-        """Share of the Normal windows that are called Faulty."""
+        """Share of the Normal windows that are predicted Faulty."""
         normal = self.passed + self.false_alarms
         return self.false_alarms / normal if normal else None
 
     @property
     def mcc(self) -> float | None:
-        """Matthews correlation coefficient; None unless truth and predictions hold both classes."""
+        """Matthews correlation coefficient; None unless both labels and predictions contain both classes."""
         from sklearn import metrics  # noqa: PLC0415 - most commands measure nothing
 
         passed, false_alarms, missed, found = self
         if 0 in (passed + false_alarms, missed + found, passed + missed, false_alarms + found):
-            return None  # scikit-learn gives 0, as for a model that guesses
-        return float(metrics.matthews_corrcoef(_TRUTH, _CALLED_FAULTY, sample_weight=self))
+            return None  # scikit-learn returns 0, as for random guesses
+        return float(metrics.matthews_corrcoef(_TRUTH, _PREDICTED_FAULTY, sample_weight=self))
 
 
 @dataclass(frozen=True, slots=True)
 class ClassReport:
-    """One line of the classification report: its class is taken for the one to find."""
+    """One line of the classification report: the metrics with this class as the positive class."""
 
     name: str
+    """The class: Normal or Faulty."""
     precision: float | None
     recall: float | None
     f1: float | None
     windows: int
-    """Number of windows that truly are of this class."""
+    """Number of windows whose true label is this class."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowMetrics:
-    """Counts of windows, and the shares that follow from them. A share of nothing is None."""
+    """Counts of windows by outcome, and metrics computed from them. An undefined metric is None."""
 
     found: int
-    """Faulty windows called Faulty."""
+    """Number of Faulty windows predicted Faulty."""
     missed: int
-    """Faulty windows called Normal."""
+    """Number of Faulty windows predicted Normal."""
     false_alarms: int
-    """Normal windows called Faulty."""
+    """Number of Normal windows predicted Faulty."""
     passed: int
-    """Normal windows called Normal."""
+    """Number of Normal windows predicted Normal."""
     precision: float | None
     recall: float | None
     f1: float | None
     mcc: float | None
-    """Matthews correlation coefficient: 1 all right, 0 no better than guessing, -1 all wrong."""
+    """Matthews correlation coefficient: 1 for all predictions correct, 0 for random guesses, -1 for all
+    wrong."""
     false_share: float | None
-    """Share of the Normal windows that are called Faulty."""
+    """Share of the Normal windows that are predicted Faulty."""
     recall_by_kind: dict[str, float]
-    """Kind of fault -> share found of the windows whose last reading has it."""
+    """Fault kind -> share of the windows whose last reading has this kind that are predicted Faulty."""
     windows_by_kind: dict[str, int]
-    """Kind of fault -> number of windows whose last reading has it."""
+    """Fault kind -> number of windows whose last reading has this kind."""
 
     def class_reports(self) -> tuple[ClassReport, ClassReport]:
-        """Return precision, recall and F1 of Normal and of Faulty, each taken for the class to find."""
-        return class_reports(Outcomes(self.passed, self.false_alarms, self.missed, self.found))
+        """Return the metrics with Normal, and with Faulty, as the positive class."""
+        return compute_class_reports(Outcomes(self.passed, self.false_alarms, self.missed, self.found))
 
     def as_dict(self) -> dict[str, object]:
-        """Return the same as plain values, for the manifest."""
+        """Return the metrics as a JSON-serialisable dict, for the manifest."""
         return asdict(self)
 
 
-def measure(data: Dataset, called_faulty: NDArray[np.bool_]) -> WindowMetrics:
-    """Compare the prediction of each window (window,) with its truth."""
-    outcomes = count_outcomes(data.faulty, called_faulty)
-    _, faulty = class_reports(outcomes)
+def compute_window_metrics(data: Dataset, predicted_faulty: NDArray[np.bool_]) -> WindowMetrics:
+    """Compute metrics from the labels of `data` and the predictions (window,)."""
+    outcomes = count_outcomes(data.faulty, predicted_faulty)
+    _, faulty = compute_class_reports(outcomes)
     kinds = [str(kind) for kind in np.unique(data.kinds) if kind]
     return WindowMetrics(
         **outcomes._asdict(),
@@ -105,29 +115,29 @@ def measure(data: Dataset, called_faulty: NDArray[np.bool_]) -> WindowMetrics:
         f1=faulty.f1,
         mcc=outcomes.mcc,
         false_share=outcomes.false_share,
-        recall_by_kind={kind: float(called_faulty[data.kinds == kind].mean()) for kind in kinds},
+        recall_by_kind={kind: float(predicted_faulty[data.kinds == kind].mean()) for kind in kinds},
         windows_by_kind={kind: int((data.kinds == kind).sum()) for kind in kinds},
     )
 
 
-def count_outcomes(faulty: NDArray[np.bool_], called_faulty: NDArray[np.bool_]) -> Outcomes:
-    """Count truths and predictions (window,)."""
+def count_outcomes(faulty: NDArray[np.bool_], predicted_faulty: NDArray[np.bool_]) -> Outcomes:
+    """Count the windows by true label (window,) and prediction (window,)."""
     return Outcomes(
-        passed=int((~faulty & ~called_faulty).sum()),
-        false_alarms=int((~faulty & called_faulty).sum()),
-        missed=int((faulty & ~called_faulty).sum()),
-        found=int((faulty & called_faulty).sum()),
+        passed=int((~faulty & ~predicted_faulty).sum()),
+        false_alarms=int((~faulty & predicted_faulty).sum()),
+        missed=int((faulty & ~predicted_faulty).sum()),
+        found=int((faulty & predicted_faulty).sum()),
     )
 
 
-def class_reports(outcomes: Outcomes) -> tuple[ClassReport, ClassReport]:
-    """Return the classification report: the line of Normal, then that of Faulty."""
+def compute_class_reports(outcomes: Outcomes) -> tuple[ClassReport, ClassReport]:
+    """Return the classification report: the line for Normal and the line for Faulty."""
     from sklearn import metrics  # noqa: PLC0415 - most commands measure nothing
 
-    if not any(outcomes):  # scikit-learn refuses weights that are all 0
+    if not any(outcomes):  # scikit-learn rejects sample weights that are all 0
         return ClassReport(NORMAL, None, None, None, 0), ClassReport(FAULTY, None, None, None, 0)
     columns = metrics.precision_recall_fscore_support(
-        _TRUTH, _CALLED_FAULTY, labels=[False, True], sample_weight=outcomes, zero_division=np.nan
+        _TRUTH, _PREDICTED_FAULTY, labels=[False, True], sample_weight=outcomes, zero_division=np.nan
     )
     normal, faulty = (
         ClassReport(name, _nan_to_none(precision), _nan_to_none(recall), _nan_to_none(f1), int(windows))

@@ -1,1 +1,1 @@
-"""Kinds of faults, their injection into recordings, and the search for suspicious readings."""
+"""Fault kinds, injection of faults into recordings, and detection of suspicious readings."""

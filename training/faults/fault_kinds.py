@@ -1,29 +1,31 @@
 """Kinds of sensor faults, as functions of the true values.
 
-Where their definitions come from:
+Definitions and their sources:
 
 - `offset`: the true value plus a constant. Zidi et al. 2018; Noshad et al. 2019.
 - `gain`: the true value times a constant. Zidi et al. 2018; Noshad et al. 2019.
-- `stuck`: one value that no longer changes, well above or below the true ones. Sharma et al. 2010, where it
+- `stuck`: a constant value, well above or below the true values. Sharma et al. 2010, where it
   is called CONSTANT; Zidi et al. 2018; Noshad et al. 2019.
-- `bounds`: values outside what the sensor can measure, or far outside what it has measured. Zidi et al.
+- `bounds`: values outside the measuring range, or far outside the range of the healthy values. Zidi et al.
   2018; Noshad et al. 2019 ("out of bounds").
 - `spike`: a sharp change for one to three readings. Sharma et al. 2010, where it is called SHORT; Zidi et
   al. 2018; Noshad et al. 2019.
 - `loss`: the sensor reads 0. Zidi et al. 2018; Noshad et al. 2019 ("data loss").
-- `drift`, on request: the true value plus an error that grows from reading to reading, the slow loss of
-  calibration of Sharma et al. 2010. An episode begins where the error exceeds the sensor's own variation.
-- `noise`, on request: readings that scatter far more than the true ones for a while. Sharma et al. 2010,
-  where it is called NOISE.
+- `drift`, on request: the true value plus an error that grows from reading to reading (slow loss of
+  calibration, Sharma et al. 2010). An episode begins when the error exceeds the usual variation of the
+  sensor.
+- `noise`, on request: for the length of an episode, the readings vary far more than the true values. Sharma
+  et al. 2010, where it is called NOISE.
 
 Zidi, Moulahi, Alaya, "Fault Detection in Wireless Sensor Networks Through SVM Classifier", IEEE Sensors
 Journal 2018. Noshad et al., "Fault Detection in Wireless Sensor Networks through the Random Forest
 Classifier", Sensors 2019. Sharma, Golubchik, Govindan, "Sensor faults: detection methods and prevalence in
 real-world datasets", ACM Transactions on Sensor Networks 2010.
 
-Sizes are this project's: multiples of the sensor's own spread (see `SensorStats.from_values`), from the
-smallest that operators would call a fault to a few times that. A "fault" within the sensor's usual variation
-would be a wrong label in training, so `is_detectable` refuses it.
+The fault sizes are choices of this project. The unit of size is the robust standard deviation of the sensor
+(see `SensorStats.from_values`). Sizes range from the smallest that operators would regard as a fault to a few
+times as much. A fault within the usual variation of the sensor would be a wrong label in training, so
+`is_detectable` rejects it.
 """
 
 from collections.abc import Callable
@@ -37,19 +39,20 @@ __all__ = [
     "DEFAULT_FAULT_KINDS",
     "FAULT_KINDS",
     "MEASURING_RANGES",
-    "MIN_SPREAD",
+    "MIN_ROBUST_STD",
     "FaultKind",
     "SensorStats",
     "is_detectable",
 ]
 
-# What a mote can report, by unit. Only faults of the kind `bounds` exceed it.
+# Minimum and maximum that a mote can report, by unit. Only faults of the kind `bounds` are outside.
 MEASURING_RANGES = {"degC": (-40.0, 125.0), "%RH": (0.0, 100.0)}
-# Minimum distance of each faulty reading from the true one, in spreads.
-_MIN_FAULT_SPREADS = 0.5
-# Twice the accuracy of a mote's sensor (Sensirion SHT11: 0.4 degC, 3 %RH), so that the smallest fault is not
-# smaller than the error that the manufacturer allows a healthy sensor.
-MIN_SPREAD = {"degC": 0.8, "%RH": 6.0}
+# Minimum distance of each faulty value from the true value, in robust standard deviations.
+_MIN_FAULT_STDS = 0.5
+# Lower bound of the robust standard deviation, by unit: twice the accuracy of a mote's sensor (Sensirion
+# SHT11: 0.4 degC, 3 %RH). The smallest fault is therefore not smaller than the specified error of a healthy
+# sensor.
+MIN_ROBUST_STD = {"degC": 0.8, "%RH": 6.0}
 
 _LAG_READINGS = 12
 _MAX_DECIMALS = 6
@@ -59,57 +62,59 @@ _MAX_DECIMALS = 6
 class SensorStats:
     """Statistics of one feature of one group while it is healthy, in the feature's unit."""
 
-    spread: float
-    """Its variation, as a standard deviation; see `from_values`."""
+    robust_std: float
+    """Robust standard deviation with lower bounds; see `from_values`."""
     p1: float
     """1st percentile."""
     p99: float
     """99th percentile."""
     measuring_range: tuple[float, float]
-    """Smallest and largest value that it can report."""
+    """Smallest and largest value that the sensor can report."""
     decimals: int
-    """Digits after the decimal point that it reports."""
+    """Digits after the decimal point that the sensor reports."""
 
     @classmethod
     def from_values(cls, values: FloatArray, unit: str) -> "SensorStats":
-        """Compute them from healthy readings of one feature (reading,), more than 12 of them.
+        """Compute the statistics from more than 12 healthy values of one feature (reading,).
 
-        The spread is the interquartile range as a standard deviation, since that isn't affected by a short
-        event. It is at least three times the 95th percentile of the changes within 12 readings, so that small
-        changes after an hour of calm are no faults, and at least twice the accuracy of a mote's sensor.
+        The robust standard deviation is the interquartile range divided by 1.349 (its value for a normal
+        distribution with standard deviation 1), because a short event does not affect the quartiles. It is at
+        least three times the 95th percentile of the changes over 12 readings, so that small changes after an
+        hour of constant values are not regarded as faults, and at least twice the accuracy of a mote's
+        sensor.
         """
         p1, q1, q3, p99 = np.percentile(values, [1, 25, 75, 99]).tolist()
         changes = np.abs(values[_LAG_READINGS:] - values[:-_LAG_READINGS])
-        spread = max((q3 - q1) / 1.349, 3 * float(np.percentile(changes, 95)), MIN_SPREAD[unit])
+        robust_std = max((q3 - q1) / 1.349, 3 * float(np.percentile(changes, 95)), MIN_ROBUST_STD[unit])
         rounded = (d for d in range(_MAX_DECIMALS) if np.array_equal(np.round(values, d), values))
-        return cls(spread, p1, p99, MEASURING_RANGES[unit], next(rounded, _MAX_DECIMALS))
+        return cls(robust_std, p1, p99, MEASURING_RANGES[unit], next(rounded, _MAX_DECIMALS))
 
 
 def _offset(
     true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.random.Generator
 ) -> FloatArray:
-    return true_values + size * sensor.spread
+    return true_values + size * sensor.robust_std
 
 
 def _gain(true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.random.Generator) -> FloatArray:
-    # A gain changes the reading nearest to zero least: that one changes by `size`, the others by more.
+    # The value nearest to zero changes by `size` robust standard deviations, all others by more.
     smallest = max(float(np.abs(true_values).min()), 1e-9)
-    return true_values * (1 + size * sensor.spread / smallest)
+    return true_values * (1 + size * sensor.robust_std / smallest)
 
 
 def _stuck(
     true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.random.Generator
 ) -> FloatArray:
-    # Beyond the largest or smallest true value, so that no true value equals the constant.
+    # The constant is above the largest or below the smallest true value, so it never equals a true value.
     extreme = float(true_values.max() if size > 0 else true_values.min())
-    return np.full(len(true_values), extreme + size * sensor.spread, dtype=np.float64)
+    return np.full(len(true_values), extreme + size * sensor.robust_std, dtype=np.float64)
 
 
 def _bounds(
     true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.random.Generator
 ) -> FloatArray:
     extreme = sensor.p99 if size > 0 else sensor.p1
-    return true_values + (extreme - float(true_values.mean()) + size * sensor.spread)
+    return true_values + (extreme - float(true_values.mean()) + size * sensor.robust_std)
 
 
 def _loss(
@@ -122,33 +127,33 @@ def _drift(
     true_values: FloatArray, size: float, sensor: SensorStats, _rng: np.random.Generator
 ) -> FloatArray:
     drifted: FloatArray = (
-        true_values + np.linspace(np.sign(size) * _MIN_FAULT_SPREADS, size, len(true_values)) * sensor.spread
+        true_values + np.linspace(np.sign(size) * _MIN_FAULT_STDS, size, len(true_values)) * sensor.robust_std
     )
     return drifted
 
 
 def _noise(true_values: FloatArray, size: float, sensor: SensorStats, rng: np.random.Generator) -> FloatArray:
-    # At least the minimum distance: a reading with an error of almost 0 would not be faulty.
-    scatter = rng.uniform(_MIN_FAULT_SPREADS, abs(size), len(true_values)) * rng.choice(
+    # Each error has at least the minimum size: a reading with an error of almost 0 would not be faulty.
+    scatter = rng.uniform(_MIN_FAULT_STDS, abs(size), len(true_values)) * rng.choice(
         [-1, 1], len(true_values)
     )
-    scattered: FloatArray = true_values + scatter * sensor.spread
+    scattered: FloatArray = true_values + scatter * sensor.robust_std
     return scattered
 
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """One kind of fault."""
+    """A fault kind: the function that applies it, and its sizes and lengths."""
 
     apply: Callable[[FloatArray, float, SensorStats, np.random.Generator], FloatArray]
-    """Returns the faulty values of an episode, given the true ones (reading,), the size in spreads with its
-    sign, the sensor, and a random generator."""
+    """Returns the faulty values of an episode (reading,). Arguments: true values (reading,), signed size in
+    robust standard deviations, statistics of the sensor, random generator."""
     size_range: tuple[float, float]
-    """Smallest and largest size, in spreads, without the sign."""
+    """Smallest and largest absolute size, in robust standard deviations."""
     length_range: tuple[int, int] = (6, 30)
     """Smallest and largest number of readings in an episode."""
     measurable: bool = True
-    """Whether faulty values stay within what a sensor can report."""
+    """Whether all faulty values must be within the measuring range of the sensor."""
 
 
 FAULT_KINDS: dict[str, FaultKind] = {
@@ -162,12 +167,17 @@ FAULT_KINDS: dict[str, FaultKind] = {
     "noise": FaultKind(_noise, (1.0, 3.0), length_range=(12, 40)),
 }
 DEFAULT_FAULT_KINDS = ("offset", "gain", "stuck", "bounds", "spike", "loss")
-"""The kinds of Zidi et al. and Noshad et al.; the others are injected on request only."""
+"""The kinds defined by Zidi et al. and Noshad et al.; other kinds are injected only on request."""
 
 
 def is_detectable(kind: FaultKind, true_values: FloatArray, faulty: FloatArray, sensor: SensorStats) -> bool:
-    """Return whether each faulty value of an episode is far enough from the true one, and reportable."""
-    is_far = np.abs(faulty - true_values).min() >= _MIN_FAULT_SPREADS * sensor.spread - 10.0**-sensor.decimals
+    """Return whether all faulty values are far enough from the true values, and within the measuring range.
+
+    The measuring range is checked only if the kind requires it (`FaultKind.measurable`).
+    """
+    is_far = (
+        np.abs(faulty - true_values).min() >= _MIN_FAULT_STDS * sensor.robust_std - 10.0**-sensor.decimals
+    )
     low, high = sensor.measuring_range
     is_in_range = low <= faulty.min() and faulty.max() <= high
     return bool(is_far and (is_in_range or not kind.measurable))

@@ -1,4 +1,4 @@
-"""Makes labelled recordings from those of a plant at rest, and reports what in them may be faulty already."""
+"""Makes labelled training data from recordings of a healthy plant, and reports suspicious readings."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -17,17 +17,20 @@ from training.faults.fault_kinds import FAULT_KINDS
 from training.faults.inject import inject
 from training.faults.suspects import SuspiciousStretch
 
-__all__ = ["FAULT_RATE", "HealthyRecordings", "format_summary", "inject_copies", "suspicious_rows"]
+__all__ = ["FAULT_RATE", "HealthyRecordings", "format_summary", "format_suspicious_rows", "inject_copies"]
 
 FAULT_RATE = 0.3
-"""The default of `sensor-training inject`, which makes the same files with the same seeds."""
+"""Share of faulty readings in the copies. The same as the default of `sensor-training inject`, which
+therefore makes the same files with the same seeds."""
 
-# A short recording is copied with different faults until the copies have this many readings.
+# Copies with different faults are made until they have this many readings in total, but at most `_MAX_COPIES`
+# of each recording.
 _TARGET_READINGS = 10_000
 _MAX_COPIES = 10
 
+# Number of suspicious stretches in the summary and in the report.
 _MAX_ROWS = 10
-# Half an hour at 5 s: enough for a few faults of each kind in each group in each part.
+# Half an hour at 5 s: enough for a few faults of each kind in each group and in each of the three sets.
 _MIN_GROUP_READINGS = 360
 # A day, with half an hour of tolerance.
 _FULL_DAY_S = 23.5 * 3600
@@ -36,25 +39,25 @@ _HOUR_S = 3600.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HealthyRecordings:
-    """Recordings that are supposed to be healthy, their copies with faults, and what was found in them."""
+    """Recordings that are assumed to be healthy, their copies with faults, and their suspicious stretches."""
 
     paths: tuple[Path, ...]
     """The original recordings."""
     frames: tuple[pd.DataFrame, ...]
-    """The original readings, without those that lack a value."""
+    """The original recordings, without the readings that lack a value."""
     injected_paths: tuple[Path, ...]
-    """Copies with faults, in a temporary folder: each recording with seed 0, then each with seed 1, and so
-    on."""
+    """Copies with injected faults, in a temporary folder: all recordings with seed 0, then all with seed 1,
+    ..."""
     incomplete_count: int
     """Number of readings that lack a value."""
     sample_period: float
-    """Seconds between two readings of a group, in the recording where it is longest."""
+    """Seconds between two readings of a group; the longest of all recordings."""
     suspicious_stretches: tuple[SuspiciousStretch, ...]
-    """Readings that look like faults, the most suspicious first."""
+    """Stretches of readings that look like faults, in descending order of severity."""
     shortest_group: tuple[str, int]
-    """The group with the fewest readings, and their number."""
+    """Name and number of readings of the group with the fewest readings."""
     hours: float
-    """Time from the first reading to the last, in the longest recording."""
+    """Hours from the first to the last reading of the longest recording."""
 
     @property
     def reading_count(self) -> int:
@@ -68,7 +71,7 @@ class HealthyRecordings:
 
     @property
     def suspicious_share(self) -> float:
-        """Share of the readings that are suspicious; one that is so for two reasons counts twice."""
+        """Share of the readings that are suspicious; a reading in two stretches is counted twice."""
         return sum(stretch.reading_count for stretch in self.suspicious_stretches) / self.reading_count
 
     def notes(self) -> list[str]:
@@ -96,7 +99,7 @@ class HealthyRecordings:
         return notes
 
     def as_dict(self) -> dict[str, object]:
-        """Return the figures as plain values, for the manifest."""
+        """Return the figures as a JSON-serialisable dict, for the manifest."""
         return {
             "rate": FAULT_RATE,
             "copies": self.copies_per_recording,
@@ -110,11 +113,11 @@ class HealthyRecordings:
 
 @contextmanager
 def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
-    """Read the recordings and write copies with faults of all kinds, which exist until the block ends.
+    """Read the recordings, and write copies with faults of all kinds; the copies are deleted on exit.
 
     Raises
     ------
-    InvalidInputError : a recording can't be read, has a Faulty label, or is too short for any fault.
+    InvalidInputError : a recording cannot be read, has a Faulty label, or is too short for fault injection.
     """
     loaded = [recordings.read(path) for path in paths]
     frames = tuple(frame[recordings.complete_mask(frame)].reset_index(drop=True) for frame in loaded)
@@ -137,7 +140,7 @@ def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
             frames=frames,
             injected_paths=tuple(injected_paths),
             incomplete_count=sum(map(len, loaded)) - readings,
-            sample_period=max(dataset.sample_period([frame]) for frame in frames),
+            sample_period=max(dataset.compute_sample_period([frame]) for frame in frames),
             suspicious_stretches=tuple(sorted(suspicious, key=lambda stretch: -stretch.severity)),
             shortest_group=(str(counts.idxmin()), int(counts.min())),
             hours=max(float(frame["ts"].max() - frame["ts"].min()) for frame in frames) / _HOUR_S,
@@ -145,20 +148,20 @@ def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
 
 
 def format_summary(healthy: HealthyRecordings) -> str:
-    """Return the text for the console."""
+    """Return a summary for the console: length, copies, notes and suspicious stretches."""
     length = (
         f"{healthy.reading_count:,} readings of {healthy.hours:.2g} h in {len(healthy.paths)} recording(s)"
     )
     copies = f"{healthy.copies_per_recording} copies of each"
     lines = [f"healthy: {length}; faults were put into {FAULT_RATE:.0%} of {copies}"]
     lines += [f"note: {note}" for note in healthy.notes()]
-    lines += ["  " + "  ".join(row) for row in suspicious_rows(healthy)]
+    lines += ["  " + "  ".join(row) for row in format_suspicious_rows(healthy)]
     hidden_count = len(healthy.suspicious_stretches) - _MAX_ROWS
     return "\n".join([*lines, *([f"  and {hidden_count} more"] if hidden_count > 0 else [])])
 
 
-def suspicious_rows(healthy: HealthyRecordings) -> list[tuple[str, ...]]:
-    """Return the most suspicious stretches as rows: group, start, end, feature, readings, reason."""
+def format_suspicious_rows(healthy: HealthyRecordings) -> list[tuple[str, ...]]:
+    """Return rows for the ten most severe stretches: group, start, end, feature, readings, reason."""
     return [
         (
             stretch.group,
@@ -173,5 +176,5 @@ def suspicious_rows(healthy: HealthyRecordings) -> list[tuple[str, ...]]:
 
 
 def _format_ts(ts: float) -> str:
-    """Return an event time for display, UTC."""
+    """Format an event time in UTC for display."""
     return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%d %H:%M:%S")

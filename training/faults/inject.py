@@ -1,4 +1,4 @@
-"""Injects known faults into healthy readings, so that the faults that a model finds can be counted."""
+"""Injects faults into healthy readings and labels them, as training data and to evaluate a model."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,12 @@ from training.faults.fault_kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, Sensor
 
 __all__ = ["inject"]
 
-# Share of the episodes on both sensors of a mote, as when its supply or its board fails. The other mote stays
-# healthy: three readings show a fault only in comparison with it.
+# Share of the episodes that affect both sensors of a mote, as a failure of its power supply or board does.
+# The other mote stays healthy, because a window of three readings shows a fault only in comparison with it.
 _WHOLE_MOTE_SHARE = 0.3
 _MIN_READINGS = 100
-# Draws of sensor, size and sign before an episode is given up; where a fault can show, a few are enough.
+# Maximum number of random draws of sensor, size and sign until a fault is detectable. If detectable faults
+# are possible, a few draws are enough.
 _MAX_DRAWS = 200
 
 
@@ -32,26 +33,27 @@ class _Episode:
 def inject(
     frame: pd.DataFrame, rate: float, seed: int, kinds: Sequence[str] = DEFAULT_FAULT_KINDS
 ) -> pd.DataFrame:
-    """Return the recording with faults in about `rate` of each group's readings.
+    """Return a copy of the recording with faults in about the share `rate` of each group's readings.
 
-    Faults come in episodes of one kind, on one sensor or on both of one mote. Each kind gets about the same
-    number of readings. All other readings, and those with an empty cell, stay the same to the bit.
+    An episode has one fault kind and affects one sensor or both sensors of one mote. All kinds get about the
+    same number of readings. All other readings, and readings with an empty cell, are not changed.
 
     Parameters
     ----------
-    frame : a recording as `recordings.read` returns it, without faults.
-    rate : share of the readings, from 0 to below 1.
-    seed : the same seed gives the same faults.
-    kinds : some of `FAULT_KINDS`.
+    frame : a recording without faults, as `recordings.read` returns it.
+    rate : share of faulty readings, from 0 to below 1.
+    seed : seed of the random faults.
+    kinds : keys of `FAULT_KINDS`.
 
     Returns
     -------
-    A copy with `label` -1 and the column `kind` set where a reading is faulty; `kind` is "" elsewhere.
+    A copy with `label` -1 and the fault kind in the column `kind` for faulty readings. For other readings,
+    `label` is 1 and `kind` is "".
 
     Raises
     ------
-    InvalidInputError : the recording has faults already, a group has too few readings, or faults of a kind
-        can't be told from its readings.
+    InvalidInputError : the recording has faults already, a group has too few readings, or faults of one of
+        the kinds are not detectable in the readings of a group.
     """
     if "label" in frame.columns and (frame["label"] == FAULTY_LABEL).any():
         row = int(np.argmax(frame["label"] == FAULTY_LABEL))
@@ -63,7 +65,7 @@ def inject(
     for number, (group, rows) in enumerate(frame[usable].groupby("group", sort=True).indices.items()):
         rng = np.random.default_rng([seed, number])
         group_values = values[usable_rows[rows]]
-        sensors = _sensor_stats(str(group), group_values)
+        sensors = _compute_sensor_stats(str(group), group_values)
         true_values = group_values.copy()
         for episode in _draw_episodes(len(rows), rate, kinds, rng):
             episode_rows = slice(episode.begin, episode.end)
@@ -80,7 +82,7 @@ def inject(
     return result
 
 
-def _sensor_stats(group: str, values: FloatArray) -> list[SensorStats]:
+def _compute_sensor_stats(group: str, values: FloatArray) -> list[SensorStats]:
     if len(values) < _MIN_READINGS:
         raise InvalidInputError(f"group {group}: {len(values)} readings, expected at least {_MIN_READINGS}")
     return [
@@ -92,14 +94,14 @@ def _sensor_stats(group: str, values: FloatArray) -> list[SensorStats]:
 def _draw_episodes(
     readings: int, rate: float, kinds: Sequence[str], rng: np.random.Generator
 ) -> Iterator[_Episode]:
-    """Yield episodes in order, each after at least one healthy reading, up to the end of the readings."""
+    """Yield episodes in order of time, with at least one healthy reading before each episode."""
     if rate == 0:
         return
     position = faulty = 0
     for kind in _draw_kinds(kinds, rng):
         low, high = FAULT_KINDS[kind].length_range
         length = int(rng.integers(low, high + 1))
-        # This many healthy readings give the rate; the random factor has the mean 1.
+        # A gap of this many healthy readings would give exactly the rate; the random factor has the mean 1.
         mean_gap = (faulty + length) / rate - position - length
         begin = position + max(1, round(mean_gap * rng.uniform(0.5, 1.5)))
         if begin >= readings:
@@ -110,7 +112,7 @@ def _draw_episodes(
 
 
 def _draw_kinds(kinds: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
-    """Yield kinds forever, short ones more often, so that all get about the same number of readings."""
+    """Yield kinds endlessly; kinds with short episodes more often, so all get about as many readings."""
     mean = {kind: sum(FAULT_KINDS[kind].length_range) / 2 for kind in kinds}
     longest = max(mean.values())
     kinds_in_proportion = [kind for kind in kinds for _ in range(round(longest / mean[kind]))]
@@ -121,11 +123,11 @@ def _draw_kinds(kinds: Sequence[str], rng: np.random.Generator) -> Iterator[str]
 def _draw_faulty_values(
     group: str, kind: str, true_values: FloatArray, sensors: list[SensorStats], rng: np.random.Generator
 ) -> dict[int, FloatArray]:
-    """Draw the faulty columns of an episode and their values: column -> (reading,).
+    """Draw the affected features of an episode and their faulty values: column index -> (reading,).
 
     Parameters
     ----------
-    true_values : the episode's values without the fault: (reading, feature).
+    true_values : the values of the episode without the fault: (reading, feature).
     """
     fault_kind = FAULT_KINDS[kind]
     for _ in range(_MAX_DRAWS):
@@ -145,7 +147,7 @@ def _draw_faulty_values(
 
 
 def _draw_columns(rng: np.random.Generator) -> list[int]:
-    """Draw the faulty columns: one, or both of one mote, which is the end of a feature's name."""
+    """Draw a mote, and one or both of its columns. The end of a feature name is the number of its mote."""
     mote = rng.choice(sorted({name.rpartition("_")[2] for name in FEATURE_NAMES}))
     columns = [column for column, name in enumerate(FEATURE_NAMES) if name.rpartition("_")[2] == mote]
     return columns if rng.random() < _WHOLE_MOTE_SHARE else [int(rng.choice(columns))]

@@ -1,12 +1,15 @@
-"""Finds stretches of a recording that look like faults, by rules without a network.
+"""Finds stretches of a recording that look like faults, by fixed rules (without a trained model).
 
-- A sensor of a pair deviates from its partner: their difference is further from its median than the accuracy
-  of both sensors allows, and than six times its usual variation. A change in the plant changes both sensors.
-- A sensor repeats one value ten times as long as its partner did in the same time.
-- A value is outside what such a sensor can report.
+The two sensors of a pair, called partners, measure the same quantity. A stretch is suspicious in these cases:
 
-Medians are valid while less than half of a recording is faulty. If two sensors differ the whole time by more
-than the accuracy of both allows, the whole recording is suspicious.
+- The difference between a sensor and its partner deviates from the median difference by more than the
+  accuracy of a sensor, and by more than six times the usual variation of the difference (a robust standard
+  deviation). A change in the plant affects both sensors and does not change their difference.
+- A sensor repeats one value at least ten times as long as its partner did in the same time.
+- A value is outside the measuring range of the sensor.
+
+The medians are valid if less than half of a recording is faulty. If two sensors differ all the time by more
+than the accuracies of both together, the whole recording is suspicious.
 """
 
 from collections.abc import Iterator
@@ -21,18 +24,20 @@ from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_numbers
 from training.data.features import FEATURE_NAMES, FEATURES
 from training.data.recordings import complete_mask
-from training.faults.fault_kinds import MEASURING_RANGES, MIN_SPREAD
+from training.faults.fault_kinds import MEASURING_RANGES, MIN_ROBUST_STD
 
 __all__ = ["SuspiciousStretch", "find_suspicious"]
 
+# Minimum deviation of the difference, in robust standard deviations of the difference.
 _SIGMA_FACTOR = 6
 # Factor from the median absolute deviation (MAD) to the standard deviation of a normal distribution.
 _MAD_TO_STD = 1.4826
+# Minimum number of equal values, and their minimum ratio to the longest run of equal values of the partner.
 _MIN_STUCK_READINGS = 30
 _PARTNER_FACTOR = 10
-# Suspicious readings that are no further apart than this many readings form one stretch.
+# Suspicious readings that are at most this many readings apart form one stretch.
 _MAX_RUN_GAP = 12
-# Readings before and after a stretch that are compared with it to find the sensor that changed.
+# Number of readings before and after a stretch with which it is compared to identify the faulty sensor.
 _CONTEXT_READINGS = 60
 
 BoolArray = NDArray[np.bool_]
@@ -40,24 +45,24 @@ BoolArray = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class SuspiciousStretch:
-    """Consecutive readings of a group that look like a fault."""
+    """A period of a group's recording that looks like a fault."""
 
     group: str
     feature: str
-    """The suspected sensor; both of the pair, as "a or b", if it can't be told which."""
+    """Name of the suspected sensor; "a or b" with the names of both if the sensor cannot be identified."""
     start_ts: float
     """Event time of the first reading, seconds since the Unix epoch."""
     end_ts: float
-    """Event time of the last reading, likewise."""
+    """Event time of the last reading, seconds since the Unix epoch."""
     reading_count: int
-    """Number of suspicious readings between them."""
+    """Number of suspicious readings from `start_ts` to `end_ts`."""
     reason: str
     severity: float
-    """By how many times the rule's limit is exceeded; at least 1."""
+    """By how much the limit of the rule is exceeded; 1 at the limit, larger for more severe deviations."""
 
 
 def find_suspicious(frame: pd.DataFrame) -> list[SuspiciousStretch]:
-    """Return the suspicious stretches of a recording, the most suspicious first.
+    """Return the suspicious stretches of a recording, in descending order of severity.
 
     Parameters
     ----------
@@ -74,21 +79,21 @@ def _find_in_group(group: str, ts: FloatArray, values: FloatArray) -> Iterator[S
     for number, feature in enumerate(FEATURES):
         low, high = MEASURING_RANGES[feature.unit]
         excess = np.maximum(low - values[:, number], values[:, number] - high)  # (reading,)
-        for rows in _flagged_runs(excess > 0):
+        for rows in _group_flagged_rows(excess > 0):
             max_excess = float(excess[rows].max())
             worst = values[rows, number][np.argmax(excess[rows])]
             reason = f"reads {worst:g} {feature.unit}, beyond {low:g} to {high:g}"
             yield _make_stretch(
-                group, feature.name, ts, rows, reason, 1 + max_excess / MIN_SPREAD[feature.unit]
+                group, feature.name, ts, rows, reason, 1 + max_excess / MIN_ROBUST_STD[feature.unit]
             )
-    for column, partner_column in _sensor_pairs():
+    for column, partner_column in _list_sensor_pairs():
         yield from _find_divergence(group, ts, values, column, partner_column)
         yield from _find_stuck(group, ts, values, column, partner_column)
         yield from _find_stuck(group, ts, values, partner_column, column)
 
 
-def _sensor_pairs() -> list[tuple[int, int]]:
-    """Return the columns of each pair of sensors."""
+def _list_sensor_pairs() -> list[tuple[int, int]]:
+    """Return the column indices of each pair of sensors."""
     numbers = quantity_numbers(FEATURE_NAMES)
     return [
         (int(columns[0]), int(columns[1]))
@@ -103,11 +108,11 @@ def _find_divergence(
     difference = values[:, column] - values[:, partner_column]  # (reading,)
     median_difference = float(np.median(difference))
     sigma = _MAD_TO_STD * float(np.median(np.abs(difference - median_difference)))
-    accuracy = MIN_SPREAD[unit] / 2  # of one sensor, by its data sheet
+    accuracy = MIN_ROBUST_STD[unit] / 2  # of one sensor, from its data sheet
     limit = max(accuracy, _SIGMA_FACTOR * sigma)
-    # A constant difference of two healthy sensors is at most this large.
+    # The constant difference of two healthy sensors is at most the sum of their accuracies.
     deviation = difference - np.clip(median_difference, -2 * accuracy, 2 * accuracy)
-    for rows in _flagged_runs(np.abs(deviation) > limit):
+    for rows in _group_flagged_rows(np.abs(deviation) > limit):
         worst = float(deviation[rows][np.argmax(np.abs(deviation[rows]))])
         name, partner = _identify_sensor(values, rows, column, partner_column)
         sign = 1 if name == FEATURE_NAMES[column] else -1
@@ -120,7 +125,10 @@ def _find_divergence(
 def _identify_sensor(
     values: FloatArray, rows: NDArray[np.intp], column: int, partner_column: int
 ) -> tuple[str, str]:
-    """Return the name of the sensor that changed more in these rows than its partner, and the partner's."""
+    """Return the names of the suspected sensor and its partner.
+
+    The suspected sensor is the one whose median differs more between the stretch and the readings around it.
+    """
     begin, end = int(rows[0]), int(rows[-1]) + 1
     context_rows = np.r_[
         max(0, begin - _CONTEXT_READINGS) : begin, end : min(len(values), end + _CONTEXT_READINGS)
@@ -141,11 +149,11 @@ def _identify_sensor(
 def _find_stuck(
     group: str, ts: FloatArray, values: FloatArray, column: int, partner_column: int
 ) -> Iterator[SuspiciousStretch]:
-    for begin, end in _constant_runs(values[:, column]):
+    for begin, end in _find_constant_runs(values[:, column]):
         length = end - begin
         if length < _MIN_STUCK_READINGS:
             continue
-        longest = max(stop - start for start, stop in _constant_runs(values[begin:end, partner_column]))
+        longest = max(stop - start for start, stop in _find_constant_runs(values[begin:end, partner_column]))
         if length >= _PARTNER_FACTOR * longest:
             value = f"{values[begin, column]:g} {FEATURES[column].unit}"
             reason = f"reads {value} all the time; {FEATURE_NAMES[partner_column]} moves"
@@ -155,15 +163,25 @@ def _find_stuck(
             )
 
 
-def _constant_runs(column: FloatArray) -> Iterator[tuple[int, int]]:
-    """Yield begin and end of each run of equal values (reading,)."""
+def _find_constant_runs(column: FloatArray) -> Iterator[tuple[int, int]]:
+    """Yield the first index of each run of equal values and the index after its last.
+
+    Parameters
+    ----------
+    column : values of one feature (reading,).
+    """
     changes = np.flatnonzero(np.diff(column)) + 1
     edges = np.concatenate([[0], changes, [len(column)]]).tolist()
     yield from pairwise(edges)
 
 
-def _flagged_runs(flags: BoolArray) -> list[NDArray[np.intp]]:
-    """Return the indices of flagged readings (reading,), as one array for each stretch."""
+def _group_flagged_rows(flags: BoolArray) -> list[NDArray[np.intp]]:
+    """Return an array with the indices of the flagged readings for each stretch.
+
+    Parameters
+    ----------
+    flags : whether each reading is suspicious (reading,).
+    """
     rows = np.flatnonzero(flags)
     return np.split(rows, np.flatnonzero(np.diff(rows) > _MAX_RUN_GAP) + 1) if len(rows) else []
 

@@ -1,1 +1,1 @@
-"""Train on prepared windows and write the bundle."""
+"""Training on prepared windows, and writing of the bundle."""

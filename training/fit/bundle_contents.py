@@ -1,4 +1,4 @@
-"""Trained network -> bundle: ONNX model, manifest, golden windows, report."""
+"""Evaluates a trained network and writes the bundle: ONNX model, manifest, golden windows, report."""
 
 from datetime import UTC, datetime
 from importlib import metadata
@@ -22,15 +22,15 @@ from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import Evaluation
 from training.faults.healthy_recordings import HealthyRecordings
 from training.network import export, models, onnx_graph, weights
-from training.network.history import best_epoch
-from training.network.suppress_stderr import suppress_stderr
+from training.network.capture_stderr import capture_stderr
+from training.network.history import find_best_epoch
 from training.network.train import TrainedNetwork
 from training.report import model_card
 from training.report.findings import Findings
 
 __all__ = ["write"]
 
-# Enough to rank the features and steps, within a second or two.
+# Number of windows for the permutation importance: enough to rank features and steps, in one or two seconds.
 _WINDOWS_TO_EXPLAIN = 2000
 
 
@@ -41,12 +41,12 @@ def write(
     settings: FitSettings,
     healthy: HealthyRecordings | None = None,
 ) -> bundle.Manifest:
-    """Measure the network on the test part as the monitor runs it, and write the bundle.
+    """Evaluate the network on the test set, with ONNX Runtime as in the monitor, and write the bundle.
 
     Parameters
     ----------
-    folder : the bundle's folder; an older bundle there is replaced.
-    healthy : the recordings, where they came without labels.
+    folder : the folder of the bundle; an existing bundle in it is replaced.
+    healthy : the unlabelled recordings of `fit --healthy`; None if the recordings had labels.
     """
     scaler, test = prepared.scaler, prepared.test
     onnx = onnx_graph.to_onnx(trained.network)
@@ -59,7 +59,7 @@ def write(
             _measure_importance(classifier, prepared, settings.seed) if evaluation.quality.found else None
         )
     manifest = _build_manifest(prepared, trained, settings, evaluation, healthy)
-    with suppress_stderr():
+    with capture_stderr():
         layers = weights.extract_layers(trained.network)
     findings = Findings(
         manifest=manifest,
@@ -99,7 +99,7 @@ def _build_manifest(
     evaluation: Evaluation | None,
     healthy: HealthyRecordings | None,
 ) -> bundle.Manifest:
-    arrays = models.weights(trained.network)
+    arrays = models.get_weights(trained.network)
     baseline = baseline_windows.baseline_from_settings(settings)
     distribution = {
         name: drift.fit_distribution(column)
@@ -120,7 +120,7 @@ def _build_manifest(
             **({"healthy": healthy.as_dict()} if healthy else {}),
         },
         quality=evaluation.quality.as_dict() if evaluation else {},
-        versions=_versions(),
+        versions=_collect_versions(),
     )
 
 
@@ -129,24 +129,23 @@ def _describe_training(
 ) -> dict[str, object]:
     return {
         **prepared.sources,
-        "train": _window_counts(prepared.train),
-        "validation": _window_counts(prepared.validation),
-        "test": _window_counts(prepared.test),
+        "train": _count_windows(prepared.train),
+        "validation": _count_windows(prepared.validation),
+        "test": _count_windows(prepared.test),
         "cleaning": prepared.cleaning.as_dict(),
         "epochs": len(trained.history["val_loss"]),
-        "best_epoch": best_epoch(trained.history),
-        "normal": np.median(
-            prepared.train.baselines, axis=0
-        ).tolist(),  # levels and units, where one is asked for
+        "best_epoch": find_best_epoch(trained.history),
+        # The usual baseline, with which `evaluate --window` judges a window whose group is unknown.
+        "normal": np.median(prepared.train.baselines, axis=0).tolist(),
         "settings": settings.model_dump(mode="json"),
     }
 
 
-def _window_counts(part: Dataset) -> dict[str, int]:
-    return {"windows": len(part), "faulty": int(part.faulty.sum())}
+def _count_windows(dataset: Dataset) -> dict[str, int]:
+    return {"windows": len(dataset), "faulty": int(dataset.faulty.sum())}
 
 
-def _versions() -> dict[str, str]:
+def _collect_versions() -> dict[str, str]:
     libraries = ("keras", "numpy", "onnxruntime", "pandas", "scikit-learn", "tensorflow", "onnx")
     return {
         "sensor-monitor": monitor.__version__,

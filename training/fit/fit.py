@@ -1,4 +1,4 @@
-"""Train on prepared windows and write the bundle. The import of TensorFlow takes some seconds."""
+"""Trains on prepared windows and writes the bundle. The import of this module takes seconds (TensorFlow)."""
 
 from pathlib import Path
 
@@ -25,15 +25,15 @@ def fit(
     console: Console,
     healthy: HealthyRecordings | None = None,
 ) -> bundle.Manifest:
-    """Train, measure and write the bundle.
+    """Train a network, evaluate it, and write the bundle.
 
     Parameters
     ----------
     prepared : result of `prepare` with the same settings.
-    folder : the bundle's folder; an older bundle there is replaced.
+    folder : the folder of the bundle; an existing bundle in it is replaced.
     settings : settings of the training.
-    console : where progress is shown.
-    healthy : the recordings, where they came without labels.
+    console : the console that shows the progress.
+    healthy : the unlabelled recordings of `fit --healthy`; None if the recordings had labels.
 
     Raises
     ------
@@ -52,10 +52,12 @@ def fit(
 
 def _format_summary(prepared: PreparedData) -> str:
     cleaning = prepared.cleaning
-    parts = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    datasets = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
     return (
         f"outliers: removed {cleaning.removed} of {cleaning.windows} windows looked at, "
         f"{cleaning.removed_faulty} of them Faulty\n"
         "windows: "
-        + ", ".join(f"{name} {len(part)} ({part.faulty.sum()} Faulty)" for name, part in parts.items())
+        + ", ".join(
+            f"{name} {len(dataset)} ({dataset.faulty.sum()} Faulty)" for name, dataset in datasets.items()
+        )
     )

@@ -1,1 +1,1 @@
-"""The networks, their training loop, and their export to ONNX."""
+"""The networks, their training, and their export to ONNX."""

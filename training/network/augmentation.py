@@ -1,4 +1,4 @@
-"""Data augmentation: changes to training windows that keep their label."""
+"""Data augmentation: random changes to training windows that do not change their label."""
 
 from itertools import permutations, product
 from typing import Protocol
@@ -14,25 +14,26 @@ from training.data.features import FEATURE_NAMES
 __all__ = ["Augmentation", "JointShift", "SwapAndScale", "build_augmentation"]
 
 
-# Largest deviation of a Normal window on another plant, and smallest of a Faulty one, in units of the
-# baseline.
+# Assumed for unseen plants: largest deviation of a Normal window, and smallest deviation of a Faulty window,
+# in units of the baseline.
 _MAX_NORMAL_UNITS, _MIN_FAULTY_UNITS = 3.0, 3.8
+# Lower bound of a divisor.
 _EPSILON = 1e-3
 
 
 class Augmentation(Protocol):
-    """Changes windows at random; their labels stay true."""
+    """Changes windows at random without changing their labels."""
 
     def augment(
         self, scaled: NDArray[np.float32], faulty: NDArray[np.bool_], rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Return a changed copy of the windows (window, step, feature), each changed independently.
+        """Return a copy of the windows (window, step, feature), each changed independently at random.
 
         Parameters
         ----------
         scaled : scaled windows (window, step, feature).
-        faulty : their truth (window,).
-        rng : source of the random changes.
+        faulty : the true labels of the windows (window,).
+        rng : random generator.
         """
         ...
 
@@ -41,19 +42,20 @@ class JointShift:
     """Adds the same random shift to both sensors of a pair, in all readings of a window.
 
     A recording of a few hours covers only a part of the day. Later readings can be warmer or more humid than
-    all readings in it, and a network trained without shifts may call them Faulty. A shift that both sensors
-    of a pair share simulates the plant at another hour; a fault, in contrast, affects one sensor and not its
-    neighbour.
+    all recorded readings, and a network trained without shifts may predict Faulty for them. A shift common to
+    both sensors of a pair simulates the plant at another hour; a fault, in contrast, affects one sensor of a
+    pair but not the other.
 
     Parameters
     ----------
-    shift : standard deviation of the shifts, in units of the mean standard deviation of the pair; 0 for none.
+    shift : standard deviation of the shifts, in units of the mean standard deviation of the pair; 0 for no
+        shift.
     scale : standard deviation of each feature, in the feature's unit (feature,).
     """
 
     def __init__(self, shift: float, scale: FloatArray) -> None:
         self._quantity_numbers = quantity_numbers(FEATURE_NAMES)
-        # A shift by the mean deviation of the pair, expressed in each feature's own deviation.
+        # The mean standard deviation of the pair, in units of each feature's own standard deviation.
         relative_scale = (
             np.array([scale[self._quantity_numbers == pair].mean() for pair in self._quantity_numbers])
             / scale
@@ -66,7 +68,7 @@ class JointShift:
         faulty: NDArray[np.bool_],  # noqa: ARG002 - both classes are shifted alike
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
-        """Return the windows (window, step, feature), each with a shift of its own for each pair."""
+        """Return the windows (window, step, feature) with a random shift for each window and pair."""
         shifts = rng.standard_normal((len(scaled), self._quantity_numbers.max() + 1), dtype=np.float32)
         shifted: NDArray[np.float32] = (
             scaled + (shifts[:, self._quantity_numbers] * self._feature_shift)[:, np.newaxis, :]
@@ -77,14 +79,15 @@ class JointShift:
 class SwapAndScale:
     """Varies windows relative to their group's baseline, so that the model generalises to other plants.
 
-    Relative to the baseline, all sensors are in units of their usual deviation, so a fault looks the same in
-    each of them. The two sensors of a pair are swapped at random, and so are the pairs, in all readings of a
-    window alike. On another plant, a Normal window can deviate more and a fault less: Normal windows are
-    scaled up, to a deviation of at most 3 units, and Faulty windows are scaled down, to at least 3.8.
+    Relative to the baseline, the values of all sensors are in units of their usual deviation, so a fault
+    gives similar values in any sensor. The two sensors of a pair are swapped at random, and so are the pairs,
+    in the same way in all readings of a window. On another plant, deviations can be larger in Normal windows
+    and smaller in Faulty windows. Normal windows are therefore scaled up, to a maximum deviation of at most 3
+    units, and Faulty windows are scaled down, to a maximum deviation of at least 3.8 units.
 
     Parameters
     ----------
-    unit : size of one unit in scaled windows.
+    unit : size of one unit of the baseline after scaling.
     """
 
     def __init__(self, unit: float) -> None:
@@ -102,7 +105,7 @@ class SwapAndScale:
     def augment(
         self, scaled: NDArray[np.float32], faulty: NDArray[np.bool_], rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Return the windows (window, step, feature), each swapped and scaled at random."""
+        """Return the windows (window, step, feature), with sensors swapped and values scaled at random."""
         feature_orders = self._feature_orders[
             rng.integers(len(self._feature_orders), size=len(scaled))
         ]  # (window, feature)
@@ -117,7 +120,7 @@ class SwapAndScale:
 
 
 def build_augmentation(settings: FitSettings, scale: FloatArray) -> Augmentation | None:
-    """Return the augmentation that the settings ask for; None for none.
+    """Return the augmentation selected by the settings; None for no augmentation.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-"""Keras and TensorFlow, imported without their messages about the machine. The import takes some seconds."""
+"""Imports Keras and TensorFlow without their startup messages. The import takes a few seconds."""
 
-from training.network.suppress_stderr import suppress_stderr
+from training.network.capture_stderr import capture_stderr
 from training.network.tensorflow_check import require_tensorflow
 
 require_tensorflow()
-with suppress_stderr():
+with capture_stderr():
     import keras
     import tensorflow as tf
 

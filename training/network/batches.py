@@ -1,4 +1,4 @@
-"""Training windows in shuffled and augmented batches."""
+"""Shuffled and augmented batches of training windows."""
 
 import math
 
@@ -13,14 +13,14 @@ __all__ = ["Batches"]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of training windows, shuffled and augmented again in each epoch.
+    """Batches of training windows, shuffled and augmented anew in each epoch.
 
     Parameters
     ----------
     scaled : scaled windows (window, step, feature).
-    faulty : their truth (window,).
+    faulty : the true labels of the windows (window,).
     weights : weight of each window in the loss (window,).
-    augmentation : changes the windows of each batch; None for none.
+    augmentation : applied to each batch; None for no augmentation.
     batch_size : number of windows in a batch.
     seed : seed of the order and of the augmentation.
     """

@@ -1,4 +1,4 @@
-"""Keras callbacks that report the progress of a training."""
+"""Keras callbacks that report the training progress."""
 
 import math
 import time
@@ -15,7 +15,7 @@ __all__ = ["EpochShareCallback", "progress_callback"]
 
 @contextmanager
 def progress_callback(epochs: int, console: Console) -> Iterator[keras.callbacks.Callback]:
-    """Yield a callback that shows each epoch: as a bar on a terminal, else as a line.
+    """Yield a callback that shows the progress: a bar on a terminal, else one line per epoch.
 
     The terminal is restored on exit, also after an exception.
     """
@@ -35,12 +35,12 @@ def progress_callback(epochs: int, console: Console) -> Iterator[keras.callbacks
 
 
 class EpochShareCallback(keras.callbacks.Callback):  # type: ignore[misc]
-    """Reports after each epoch which share of the epochs is done.
+    """Reports the completed share of the epochs after each epoch.
 
     Parameters
     ----------
-    epochs : number of epochs of the training.
-    on_progress : called with the share, above 0 to 1.
+    epochs : maximum number of epochs of the training.
+    on_progress : called with the completed share, above 0 and at most 1.
     """
 
     def __init__(self, epochs: int, on_progress: Callable[[float], None]) -> None:
@@ -49,7 +49,7 @@ class EpochShareCallback(keras.callbacks.Callback):  # type: ignore[misc]
         self._on_progress = on_progress
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:  # noqa: ARG002 - Keras passes them
-        """Report the share of the epochs that is done."""
+        """Report the completed share of the epochs."""
         self._on_progress((epoch + 1) / self._epochs)
 
 

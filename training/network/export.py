@@ -1,6 +1,7 @@
-"""Network -> Keras file and golden windows, which the bundle holds beside the ONNX model.
+"""Exports a network as Keras file and golden windows, which are stored in the bundle with the ONNX model.
 
-Golden windows have Keras's scores; whoever loads the bundle checks that the ONNX model gives the same.
+Golden windows are examples with the scores computed by Keras. When a bundle is loaded, the scores of the ONNX
+model are compared with them.
 """
 
 import tempfile
@@ -14,17 +15,17 @@ from monitor.detect.baseline import BaselineSpec
 from training.data.dataset import Dataset, concat
 from training.data.features import FEATURE_NAMES
 from training.network.backend import keras
-from training.network.models import score
-from training.network.suppress_stderr import suppress_stderr
+from training.network.capture_stderr import capture_stderr
+from training.network.models import compute_scores
 
 __all__ = ["build_golden", "to_keras_file"]
 
-_GOLDEN_PER_CLASS = 32
+_GOLDEN_WINDOWS_PER_CLASS = 32
 
 
 def to_keras_file(network: keras.Model) -> bytes:
-    """Return the network as a `.keras` file, for further training and for inspection."""
-    with tempfile.TemporaryDirectory() as folder, suppress_stderr():
+    """Return the bytes of the network as a `.keras` file, for further training and inspection."""
+    with tempfile.TemporaryDirectory() as folder, capture_stderr():
         path = Path(folder) / "model.keras"
         network.save(path)
         return path.read_bytes()
@@ -33,12 +34,12 @@ def to_keras_file(network: keras.Model) -> bytes:
 def build_golden(
     network: keras.Model, scaler: Scaler, data: Dataset, baseline: BaselineSpec | None
 ) -> GoldenFile:
-    """Return up to 32 Normal and 32 Faulty windows, spread evenly over the data, with Keras's scores."""
+    """Select up to 32 Normal and 32 Faulty windows, evenly spaced in the data, and score them with Keras."""
     rows_by_class = [
-        rows[np.unique(np.linspace(0, len(rows) - 1, _GOLDEN_PER_CLASS).astype(int))]
+        rows[np.unique(np.linspace(0, len(rows) - 1, _GOLDEN_WINDOWS_PER_CLASS).astype(int))]
         for rows in (np.flatnonzero(~data.faulty), np.flatnonzero(data.faulty))
     ]
     examples = concat([data[rows] for rows in rows_by_class])
-    scores = score(network, scaler.transform(examples.windows))
+    scores = compute_scores(network, scaler.transform(examples.windows))
     baselines = None if baseline is None else examples.baselines.tolist()
     return GoldenFile(tuple(FEATURE_NAMES), examples.raw_windows.tolist(), scores.tolist(), baselines)

@@ -1,11 +1,11 @@
-"""The losses of a training, epoch by epoch."""
+"""Evaluates the history of a training, that is the losses of all epochs."""
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["best_epoch"]
+__all__ = ["find_best_epoch"]
 
 
-def best_epoch(history: Mapping[str, Sequence[float]]) -> int:
-    """Return the epoch with the lowest `val_loss`, counted from 1: the one whose weights are kept."""
+def find_best_epoch(history: Mapping[str, Sequence[float]]) -> int:
+    """Return the number, from 1, of the epoch with the lowest `val_loss`; training keeps its weights."""
     losses = history["val_loss"]
     return min(range(len(losses)), key=losses.__getitem__) + 1

@@ -6,12 +6,12 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from training.config.settings import FitSettings
 from training.network.backend import keras, tf
-from training.network.suppress_stderr import suppress_stderr
+from training.network.capture_stderr import capture_stderr
 
-__all__ = ["build", "make_deterministic", "score", "weights"]
+__all__ = ["build", "compute_scores", "get_weights", "make_deterministic"]
 
 _MAX_BATCH_SIZE = 4096
-# An average over one epoch still varies too much from epoch to epoch.
+# An average over only one epoch still varies too much from epoch to epoch.
 _EPOCHS_TO_AVERAGE = 2
 
 
@@ -22,16 +22,16 @@ def make_deterministic(seed: int) -> None:
 
 
 def build(settings: FitSettings, steps: int, features: int, updates_per_epoch: int) -> keras.Model:
-    """Return the compiled network: scaled windows (window, step, feature) -> P(Faulty) (window, 1).
+    """Build and compile the network: scaled windows (window, step, feature) -> P(Faulty) (window, 1).
 
     Parameters
     ----------
-    settings : kind of network, sizes of its layers, initialisers, learning rate.
+    settings : type of network, sizes of the layers, dropout, initialisers and learning rate are used.
     steps, features : shape of a window.
-    updates_per_epoch : number of batches of an epoch. Adam also keeps an average of the weights over about
+    updates_per_epoch : number of batches in an epoch. Adam keeps a moving average of the weights over about
         two epochs, which `keras.callbacks.SwapEMAWeights` uses.
     """
-    hidden = {"lstm": _lstm_layers, "dense": _dense_layers}[settings.network](settings)
+    hidden = {"lstm": _build_lstm_layers, "dense": _build_dense_layers}[settings.network](settings)
     output = keras.layers.Dense(1, activation="sigmoid", kernel_initializer=settings.kernel_initializer)
     network = keras.Sequential([keras.Input((steps, features)), *hidden, output])
     momentum = 1 - 1 / (_EPOCHS_TO_AVERAGE * updates_per_epoch)
@@ -40,10 +40,11 @@ def build(settings: FitSettings, steps: int, features: int, updates_per_epoch: i
     return network
 
 
-def _lstm_layers(settings: FitSettings) -> list[keras.layers.Layer]:
-    """Return layers to (window, units[2]).
+def _build_lstm_layers(settings: FitSettings) -> list[keras.layers.Layer]:
+    """Return the hidden layers, from windows (window, step, feature) to (window, units[2]).
 
-    The second LSTM returns its last output only: with a sequence, the network would score each step.
+    The second LSTM layer returns only its last output; otherwise the network would return a score for each
+    step.
     """
     initial = {
         "kernel_initializer": settings.kernel_initializer,
@@ -54,39 +55,39 @@ def _lstm_layers(settings: FitSettings) -> list[keras.layers.Layer]:
         keras.layers.Dropout(settings.dropout[0]),
         keras.layers.LSTM(settings.units[1], **initial),  # (window, units[1])
         keras.layers.Dropout(settings.dropout[1]),
-        _relu_layer(settings, 2),
+        _build_relu_layer(settings, 2),
     ]
 
 
-def _dense_layers(settings: FitSettings) -> list[keras.layers.Layer]:
-    """Return layers from the flat window (window, step * feature) to (window, units[2])."""
+def _build_dense_layers(settings: FitSettings) -> list[keras.layers.Layer]:
+    """Return the hidden layers, from windows (window, step, feature) to (window, units[2])."""
     return [
         keras.layers.Flatten(),
-        _relu_layer(settings, 0),
+        _build_relu_layer(settings, 0),
         keras.layers.Dropout(settings.dropout[0]),
-        _relu_layer(settings, 1),
+        _build_relu_layer(settings, 1),
         keras.layers.Dropout(settings.dropout[1]),
-        _relu_layer(settings, 2),
+        _build_relu_layer(settings, 2),
     ]
 
 
-def _relu_layer(settings: FitSettings, layer: int) -> keras.layers.Layer:
+def _build_relu_layer(settings: FitSettings, layer: int) -> keras.layers.Layer:
     return keras.layers.Dense(
         settings.units[layer], activation="relu", kernel_initializer=settings.kernel_initializer
     )
 
 
-def weights(network: keras.Model) -> list[NDArray[np.float32]]:
-    """Return the weights, layer by layer."""
-    with suppress_stderr():
+def get_weights(network: keras.Model) -> list[NDArray[np.float32]]:
+    """Return the weight arrays of all layers, in order."""
+    with capture_stderr():
         return list(network.get_weights())
 
 
-def score(network: keras.Model, scaled: NDArray[np.float32]) -> FloatArray:
+def compute_scores(network: keras.Model, scaled: NDArray[np.float32]) -> FloatArray:
     """Return P(Faulty) of scaled windows (window, step, feature): (window,)."""
-    with suppress_stderr():
-        parts = [
+    with capture_stderr():
+        scores = [
             network(scaled[start : start + _MAX_BATCH_SIZE], training=False).numpy()[:, 0]
             for start in range(0, len(scaled), _MAX_BATCH_SIZE)
         ]
-    return np.concatenate(parts).astype(np.float64)
+    return np.concatenate(scores).astype(np.float64)

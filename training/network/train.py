@@ -1,4 +1,4 @@
-"""Prepared windows -> trained network."""
+"""Trains a network on prepared windows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from training.data.prepare import PreparedData
 from training.network import augmentation, models
 from training.network.backend import keras
 from training.network.batches import Batches
-from training.network.suppress_stderr import suppress_stderr
+from training.network.capture_stderr import capture_stderr
 
-__all__ = ["TrainedNetwork", "class_weights", "train"]
+__all__ = ["TrainedNetwork", "choose_class_weights", "train"]
 
-# Epochs without a lower validation loss after which the learning rate is halved.
+# The learning rate is halved after this many epochs without a lower validation loss.
 _LR_PATIENCE_EPOCHS = 3
 
 
@@ -34,17 +34,18 @@ class TrainedNetwork:
 def train(
     prepared: PreparedData, settings: FitSettings, callbacks: Sequence[keras.callbacks.Callback] = ()
 ) -> TrainedNetwork:
-    """Train until the validation loss stops falling; keep the averaged weights of the best epoch.
+    """Train until the validation loss stops falling.
 
-    The same data, settings and machine give the same weights.
+    The averaged weights of the epoch with the lowest validation loss are kept. On the same machine, the same data
+    and settings give the same weights.
     """
     data, validation = prepared.train, prepared.validation
-    # From one epoch to the next, F1 on later readings varies by several percentage points. With weights
-    # averaged over two epochs it does not, nor after the learning rate has been reduced.
+    # The F1 score on later readings varies by several percentage points from epoch to epoch. Averaging the
+    # weights over two epochs and reducing the learning rate prevent this.
     ema = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
     reduce_lr = keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=_LR_PATIENCE_EPOCHS)
     early_stopping = keras.callbacks.EarlyStopping(patience=settings.patience, restore_best_weights=True)
-    with suppress_stderr():
+    with capture_stderr():
         models.make_deterministic(settings.seed)
         model = models.build(
             settings, STEPS, len(FEATURE_NAMES), updates_per_epoch=-(-len(data) // settings.batch_size)
@@ -65,7 +66,7 @@ def train(
 
 def _build_batches(prepared: PreparedData, settings: FitSettings) -> Batches:
     data, scaler = prepared.train, prepared.scaler
-    weights = class_weights(data.faulty, settings)
+    weights = choose_class_weights(data.faulty, settings)
     return Batches(
         scaler.transform(data.windows),
         data.faulty,
@@ -76,12 +77,12 @@ def _build_batches(prepared: PreparedData, settings: FitSettings) -> Batches:
     )
 
 
-def class_weights(faulty: NDArray[np.bool_], settings: FitSettings) -> dict[int, float]:
-    """Return the weight in the loss of a Normal (0) and of a Faulty (1) window.
+def choose_class_weights(faulty: NDArray[np.bool_], settings: FitSettings) -> dict[int, float]:
+    """Return the loss weights of the classes: 0 (Normal) -> weight, 1 (Faulty) -> weight.
 
     Parameters
     ----------
-    faulty : the truth of the training windows (window,), with both classes in it.
+    faulty : the true labels of the training windows (window,), with both classes.
     """
     if settings.class_weight == "none":
         return {0: 1.0, 1: 1.0}

@@ -1,4 +1,4 @@
-"""Picture of a comparison of classifiers."""
+"""Plot of the comparison of classifiers."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,14 @@ import numpy as np
 from training.evaluate.comparison_table import ComparisonTable
 from training.report.figures import BLUE, VERMILION, panel, png
 
-__all__ = ["classifier_f1"]
+__all__ = ["draw_classifier_f1"]
 
-# Of each split: colour, marker, and vertical offset, so that equal points do not hide each other.
+# Colour, marker and vertical offset of each split. The offset keeps equal points from hiding each other.
 _SPLIT_STYLES = ((BLUE, "o", -0.12), (VERMILION, "s", 0.12))
 
 
-def classifier_f1(tables: Sequence[ComparisonTable]) -> bytes:
-    """Draw the F1 of Faulty of each classifier on each split."""
+def draw_classifier_f1(tables: Sequence[ComparisonTable]) -> bytes:
+    """Plot the F1 score of class Faulty for each classifier and split; return a PNG file."""
     names = [result.name for result in tables[0].results]
     figure, axes = panel("F1 of Faulty on the test part", (8, 0.5 * len(names) + 1.6))
     for table, (colour, marker, offset) in zip(tables, _SPLIT_STYLES, strict=False):

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: confusion matrix, curves, calibration, recall by kind of fault, delays."""
+"""Plots of an evaluation: confusion matrix, curves, calibration, recall by fault kind, detection delays."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,29 +9,36 @@ from training.evaluate.quality import Evaluation
 from training.evaluate.window_metrics import WindowMetrics
 from training.report.figures import BLUE, GREY, VERMILION, panel, png
 
-__all__ = ["calibration", "confusion_matrix", "curves", "delays", "evaluation_plots", "recall_by_kind"]
+__all__ = [
+    "draw_calibration",
+    "draw_confusion_matrix",
+    "draw_curves",
+    "draw_delays",
+    "draw_evaluation",
+    "draw_recall_by_kind",
+]
 
-# Longer delays are counted in the last bar.
+# The last bar of the histogram counts all delays of at least this many readings.
 _MAX_DELAY = 10
 
 
-def evaluation_plots(result: Evaluation) -> dict[str, bytes]:
-    """Return the pictures of an evaluation by file name, without those that lack data."""
+def draw_evaluation(result: Evaluation) -> dict[str, bytes]:
+    """Draw the plots for which the evaluation has data; return file name -> PNG file."""
     drawn = {
-        "confusion.png": confusion_matrix(result.quality),
-        "calibration.png": calibration(result.calibration),
+        "confusion.png": draw_confusion_matrix(result.quality),
+        "calibration.png": draw_calibration(result.calibration),
     }
     if result.roc and result.precision_recall:
-        drawn["curves.png"] = curves(result)
+        drawn["curves.png"] = draw_curves(result)
     if result.quality.recall_by_kind:
-        drawn["recall.png"] = recall_by_kind(result.quality, result.incidents)
+        drawn["recall.png"] = draw_recall_by_kind(result.quality, result.incidents)
     if result.incidents.delays:
-        drawn["delays.png"] = delays(result.incidents)
+        drawn["delays.png"] = draw_delays(result.incidents)
     return drawn
 
 
-def confusion_matrix(quality: WindowMetrics) -> bytes:
-    """Draw the confusion matrix as a heat map: number of windows, and their share of the row."""
+def draw_confusion_matrix(quality: WindowMetrics) -> bytes:
+    """Draw the confusion matrix as a heat map; each cell shows the window count and its share of the row."""
     counts = np.array([[quality.passed, quality.false_alarms], [quality.missed, quality.found]])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure, axes = panel("Confusion matrix, windows", (5.4, 4.4), grid=False)
@@ -48,8 +55,8 @@ def confusion_matrix(quality: WindowMetrics) -> bytes:
     return png(figure)
 
 
-def curves(result: Evaluation) -> bytes:
-    """Draw the ROC and the precision-recall curve with their areas, and the bundle's threshold as a point."""
+def draw_curves(result: Evaluation) -> bytes:
+    """Draw the ROC curve and the precision-recall curve, and mark the bundle's threshold on both."""
     roc, precision_recall, quality = result.roc, result.precision_recall, result.quality
     if roc is None or precision_recall is None:
         raise ValueError("curves need windows of both classes")
@@ -79,8 +86,8 @@ def curves(result: Evaluation) -> bytes:
     return png(figure)
 
 
-def calibration(result: Calibration) -> bytes:
-    """Draw the share of Faulty windows by score, and below it the number of windows by score."""
+def draw_calibration(result: Calibration) -> bytes:
+    """Draw the calibration curve, and below it a histogram of the scores."""
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     is_filled = result.window_counts > 0
@@ -97,11 +104,11 @@ def calibration(result: Calibration) -> bytes:
     return png(figure)
 
 
-def recall_by_kind(quality: WindowMetrics, incidents: IncidentMetrics) -> bytes:
-    """Draw for each kind of fault the share of its windows and the share of whole faults that were found."""
+def draw_recall_by_kind(quality: WindowMetrics, incidents: IncidentMetrics) -> bytes:
+    """Draw, for each fault kind, the recall of windows and the share of detected episodes."""
     kinds = list(quality.recall_by_kind)
     positions = np.arange(len(kinds))
-    by_kind = incidents.found_by_kind()
+    by_kind = incidents.detected_by_kind()
     episode_recall = [by_kind[kind][0] / by_kind[kind][1] for kind in kinds]
     figure, axes = panel("Found, by kind of fault", (8, 4.2))
     window_recall = list(quality.recall_by_kind.values())
@@ -117,8 +124,8 @@ def recall_by_kind(quality: WindowMetrics, incidents: IncidentMetrics) -> bytes:
     return png(figure)
 
 
-def delays(incidents: IncidentMetrics) -> bytes:
-    """Draw a histogram of the readings between the first of a fault and its alert."""
+def draw_delays(incidents: IncidentMetrics) -> bytes:
+    """Draw a histogram of the detection delays, in readings."""
     clipped_delays = np.minimum(incidents.delays, _MAX_DELAY)
     counts = np.bincount(clipped_delays, minlength=_MAX_DELAY + 1)
     figure, axes = panel("Delay from a fault's first reading to its alert", (8, 3.6))

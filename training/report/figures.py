@@ -1,7 +1,8 @@
-"""What all pictures share: colours, panels, step names, and the conversion to PNG.
+"""Colours, figure creation, step names and conversion to PNG, shared by all plot modules.
 
-Figures are drawn without pyplot, so they need no display. The colours are Okabe and Ito's and, for heat maps,
-cividis, which people with colour blindness can distinguish; curves also differ in line style or position.
+Figures are drawn without pyplot, so they need no display. People with colour blindness can distinguish the
+colours: the palette of Okabe and Ito, and the colour map cividis for heat maps. Curves also differ in line
+style or position.
 """
 
 import io
@@ -16,14 +17,14 @@ _DPI = 100
 
 
 def png(figure: Figure) -> bytes:
-    """Return a figure as a PNG file; the same figure gives the same bytes."""
+    """Return a figure as the bytes of a PNG file; equal figures give equal bytes."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=_DPI, metadata={"Software": None})
     return file.getvalue()
 
 
 def panel(title: str, size: tuple[float, float], *, grid: bool = True) -> tuple[Figure, Axes]:
-    """Return a figure with one pair of axes.
+    """Create a figure with one `Axes`.
 
     Parameters
     ----------
@@ -40,5 +41,5 @@ def panel(title: str, size: tuple[float, float], *, grid: bool = True) -> tuple[
 
 
 def step_names(steps: int) -> list[str]:
-    """Return the names of a window's steps, oldest first: "t-2", "t-1", "t"."""
+    """Return the names of the steps of a window, oldest first; for 3 steps: "t-2", "t-1", "t"."""
     return [f"t-{steps_back}" if steps_back else "t" for steps_back in range(steps - 1, -1, -1)]

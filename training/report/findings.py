@@ -1,4 +1,4 @@
-"""Everything that a training found and the report shows."""
+"""The input of the model card: manifest, datasets, network and metrics of one training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ __all__ = ["Findings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Findings:
-    """Everything that the report shows."""
+    """The results of one training that the model card shows."""
 
     manifest: Manifest
     """The bundle's manifest; `data["settings"]` holds the settings of the training."""
@@ -25,12 +25,13 @@ class Findings:
     test: Dataset
     cleaning: CleaningReport
     layers: Sequence[LayerWeights]
-    """In the order from the window to the score."""
+    """The layers of the network, from input to output."""
     history: Mapping[str, Sequence[float]]
     """`loss` and `val_loss` of each epoch: (epoch,)."""
     evaluation: Evaluation | None
-    """On the test part; None where that is empty."""
+    """Metrics on the test set; None if the test set is empty."""
     importance: Importance | None
-    """On the test part; None where it was not measured."""
+    """Permutation importance on the test set; None if it was not computed."""
     healthy: HealthyRecordings | None = None
-    """The recordings, where they came without labels and faults were injected into copies."""
+    """The unlabelled recordings into whose copies faults were injected (`fit --healthy`); None if the
+    recordings had labels."""

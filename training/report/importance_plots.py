@@ -1,4 +1,4 @@
-"""Picture of permutation importance."""
+"""Plot of permutation importance."""
 
 from collections.abc import Sequence
 
@@ -11,11 +11,11 @@ from monitor.core.arrays import FloatArray
 from training.evaluate.permutation_importance import Importance
 from training.report.figures import BLUE, png, step_names
 
-__all__ = ["importance"]
+__all__ = ["draw_importance"]
 
 
-def importance(result: Importance, features: Sequence[Feature]) -> bytes:
-    """Draw a heat map of steps and features, whole features as bars below it, whole steps beside it."""
+def draw_importance(result: Importance, features: Sequence[Feature]) -> bytes:
+    """Draw a heat map (step, feature) and two bar charts: whole features below, whole steps at the right."""
     names = [feature.name for feature in features]
     steps = step_names(len(result.step_mean))
     figure = Figure(figsize=(10, 6.4), layout="constrained")

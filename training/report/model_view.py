@@ -1,18 +1,29 @@
-"""Values for the templates on how the model was made: bundle, data, cleaning, split, network, training."""
+"""Template variables for the report sections about the model.
+
+Sections: bundle, data, cleaning, split, network, training, versions.
+"""
 
 from datetime import UTC, datetime
 
 from monitor.bundle import Manifest
 from training.data.cleaning import CleaningReport
 from training.data.dataset import Dataset
-from training.network.history import best_epoch
+from training.network.history import find_best_epoch
 from training.report.findings import Findings
 
-__all__ = ["bundle", "cleaning", "data", "network", "split", "training", "versions"]
+__all__ = [
+    "bundle_variables",
+    "cleaning_variables",
+    "data_variables",
+    "network_variables",
+    "split_variables",
+    "training_variables",
+    "versions_variables",
+]
 
 
-def bundle(manifest: Manifest) -> dict[str, object]:
-    """Return id, number of steps, time of creation and version of the bundle."""
+def bundle_variables(manifest: Manifest) -> dict[str, object]:
+    """Return the bundle's id, window length in steps, creation time and sensor-monitor version."""
     return {
         "id": manifest.id,
         "steps": manifest.steps,
@@ -21,14 +32,14 @@ def bundle(manifest: Manifest) -> dict[str, object]:
     }
 
 
-def data(findings: Findings) -> dict[str, object]:
-    """Return the values of `data.html.j2`: files, parts, ranges of the features, kinds of fault."""
+def data_variables(findings: Findings) -> dict[str, object]:
+    """Return the variables for `data.html.j2`: files, datasets, feature ranges, windows by fault kind."""
     manifest = findings.manifest
     sources = manifest.data
     windows_file = sources.get("windows_file")
-    has_times = not windows_file
-    parts = {"training": findings.train, "validation": findings.validation, "test": findings.test}
-    kinds = sorted({str(kind) for part in parts.values() for kind in part.kinds if kind})
+    has_times = not windows_file  # a windows file has no timestamps
+    datasets = {"training": findings.train, "validation": findings.validation, "test": findings.test}
+    kinds = sorted({str(kind) for dataset in datasets.values() for kind in dataset.kinds if kind})
     return {
         "files": [*sources.get("recordings", []), *([windows_file] if windows_file else [])],
         "groups": sources.get("groups", []),
@@ -36,7 +47,9 @@ def data(findings: Findings) -> dict[str, object]:
         "sample_period": manifest.sample_period,
         "has_baseline": manifest.baseline is not None,
         "has_times": has_times,
-        "parts": [_part(name, part, has_times=has_times) for name, part in parts.items()],
+        "datasets": [
+            _describe_dataset(name, dataset, has_times=has_times) for name, dataset in datasets.items()
+        ],
         "features": [
             {
                 "name": feature.name,
@@ -46,13 +59,15 @@ def data(findings: Findings) -> dict[str, object]:
             }
             for feature in manifest.features
         ],
-        "kinds": {kind: [int((part.kinds == kind).sum()) for part in parts.values()] for kind in kinds},
+        "windows_by_kind": {
+            kind: [int((dataset.kinds == kind).sum()) for dataset in datasets.values()] for kind in kinds
+        },
     }
 
 
-def _part(name: str, part: Dataset, *, has_times: bool) -> dict[str, object]:
-    count, faulty = len(part), int(part.faulty.sum())
-    times = ["", ""] if not count else [_format_ts(part.ts.min()), _format_ts(part.ts.max())]
+def _describe_dataset(name: str, dataset: Dataset, *, has_times: bool) -> dict[str, object]:
+    count, faulty = len(dataset), int(dataset.faulty.sum())
+    times = ["", ""] if not count else [_format_ts(dataset.ts.min()), _format_ts(dataset.ts.max())]
     return {
         "name": name,
         "windows": count,
@@ -62,10 +77,11 @@ def _part(name: str, part: Dataset, *, has_times: bool) -> dict[str, object]:
     }
 
 
-def cleaning(report: CleaningReport) -> dict[str, object]:
-    """Return the values of `cleaning.html.j2`."""
+def cleaning_variables(report: CleaningReport) -> dict[str, object]:
+    """Return the variables for `cleaning.html.j2`."""
     return {
-        "is_off": not report.before,
+        # There are no box plots only if no window was checked, that is if the scope is "off".
+        "is_disabled": not report.before,
         "scope": report.scope,
         "factor": report.factor,
         "windows": report.windows,
@@ -75,8 +91,11 @@ def cleaning(report: CleaningReport) -> dict[str, object]:
     }
 
 
-def split(manifest: Manifest) -> dict[str, object]:
-    """Return the values of `split.html.j2`: how the three parts were cut."""
+def split_variables(manifest: Manifest) -> dict[str, object]:
+    """Return the variables for `split.html.j2`.
+
+    They describe how the windows are divided into training, validation and test set.
+    """
     settings = manifest.data["settings"]
     return {
         "is_random": settings["split"] == "random",
@@ -85,19 +104,19 @@ def split(manifest: Manifest) -> dict[str, object]:
     }
 
 
-def network(findings: Findings) -> dict[str, object]:
-    """Return the values of `network.html.j2`: the layers, and all settings."""
+def network_variables(findings: Findings) -> dict[str, object]:
+    """Return the variables for `network.html.j2`: layers, threshold and all settings."""
     layers = [
         {
             "name": layer.name,
-            "kind": layer.kind,
-            "weights": sum(array.size for array in layer.arrays.values()),
+            "type": layer.layer_type,
+            "parameter_count": sum(array.size for array in layer.arrays.values()),
         }
         for layer in findings.layers
     ]
     return {
         "layers": layers,
-        "weights": sum(array.size for layer in findings.layers for array in layer.arrays.values()),
+        "parameter_count": sum(array.size for layer in findings.layers for array in layer.arrays.values()),
         "threshold": findings.manifest.threshold,
         "settings": {
             name: _format_value(value) for name, value in findings.manifest.data["settings"].items()
@@ -105,13 +124,13 @@ def network(findings: Findings) -> dict[str, object]:
     }
 
 
-def training(findings: Findings) -> dict[str, object]:
-    """Return the values of `training.html.j2`."""
-    return {"epochs": len(findings.history["loss"]), "best_epoch": best_epoch(findings.history)}
+def training_variables(findings: Findings) -> dict[str, object]:
+    """Return the variables for `training.html.j2`."""
+    return {"epochs": len(findings.history["loss"]), "best_epoch": find_best_epoch(findings.history)}
 
 
-def versions(manifest: Manifest) -> dict[str, str]:
-    """Return the version of each library that was used, by name."""
+def versions_variables(manifest: Manifest) -> dict[str, str]:
+    """Return the library versions, keyed and sorted by library name."""
     return dict(sorted(manifest.versions.items()))
 
 

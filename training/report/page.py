@@ -1,6 +1,6 @@
-"""Render the model card from the templates beside this module: one HTML file that fetches nothing.
+"""Renders the model card from the templates in `templates/` as one HTML file without external resources.
 
-All values are escaped. A name that a template uses and no view has is an error.
+All values are escaped. A template that uses an undefined variable is an error.
 """
 
 from base64 import b64encode
@@ -12,17 +12,17 @@ __all__ = ["render"]
 
 
 def render(template: str, views: Mapping[str, object]) -> bytes:
-    """Return a page as UTF-8.
+    """Render a template; return the page, encoded as UTF-8.
 
     Parameters
     ----------
-    template : a file's name in `templates/`.
-    views : the values that the template can use, by name.
+    template : name of a file in `templates/`.
+    views : variables of the template: name -> value.
     """
-    return _environment().get_template(template).render(views).encode()
+    return _build_environment().get_template(template).render(views).encode()
 
 
-def _environment() -> Environment:
+def _build_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("training.report"),
         autoescape=True,
@@ -41,7 +41,7 @@ def _environment() -> Environment:
 
 
 def _data_uri(png: bytes) -> str:
-    """Return a picture as the `src` of an `img` element, so that the page needs no other file."""
+    """Return a picture as a data URI for the `src` of an `img` element."""
     return "data:image/png;base64," + b64encode(png).decode()
 
 

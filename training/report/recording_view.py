@@ -1,13 +1,13 @@
-"""Values for the template `recording`: length of recordings without labels, and suspicious stretches."""
+"""Template variables for the report section about unlabelled recordings (`fit --healthy`)."""
 
 from training.faults import healthy_recordings
 from training.faults.healthy_recordings import FAULT_RATE, HealthyRecordings
 
-__all__ = ["recording"]
+__all__ = ["recording_variables"]
 
 
-def recording(healthy: HealthyRecordings | None) -> dict[str, object] | None:
-    """Return the values of `recording.html.j2`; None where the recordings were labelled."""
+def recording_variables(healthy: HealthyRecordings | None) -> dict[str, object] | None:
+    """Return the variables for `recording.html.j2`; None if the recordings had labels."""
     if healthy is None:
         return None
     group, readings = healthy.shortest_group
@@ -19,5 +19,5 @@ def recording(healthy: HealthyRecordings | None) -> dict[str, object] | None:
         "fault_rate": FAULT_RATE,
         "copies": healthy.copies_per_recording,
         "notes": healthy.notes(),
-        "suspicious_stretches": healthy_recordings.suspicious_rows(healthy),
+        "suspicious_stretches": healthy_recordings.format_suspicious_rows(healthy),
     }

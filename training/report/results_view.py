@@ -1,16 +1,17 @@
-"""Values for the templates `summary` and `results`: shares of windows, kinds of fault, alerts."""
+"""Template variables for the report sections about the results: `summary` and `results`."""
 
 from training.evaluate.quality import Evaluation
 from training.report.findings import Findings
 
-__all__ = ["results", "summary"]
+__all__ = ["results_variables", "summary_variables"]
 
-# Recall that the project requires of the hardest kinds of fault, see the README's section on quality.
+# Minimum recall that the project requires for the fault kinds that are hardest to detect; see the section on
+# quality in the README.
 _WEAK_RECALL = 0.85
 
 
-def summary(findings: Findings) -> dict[str, object] | None:
-    """Return the values of `summary.html.j2`; None without a test part."""
+def summary_variables(findings: Findings) -> dict[str, object] | None:
+    """Return the variables for `summary.html.j2`; None if the test set is empty."""
     if findings.evaluation is None:
         return None
     quality, incidents = findings.evaluation.quality, findings.evaluation.incidents
@@ -20,44 +21,44 @@ def summary(findings: Findings) -> dict[str, object] | None:
         "mcc": quality.mcc,
         "recall": quality.recall,
         "false_share": quality.false_share,
-        "found_episodes": incidents.found_count,
+        "found_episodes": incidents.detected_count,
         "episodes": len(incidents.episodes),
-        "false_alarms_a_day": incidents.false_alarms_a_day,
+        "false_alarms_a_day": incidents.false_alarms_per_group_day,
         "group_days": incidents.group_days,
         "weak_kinds": [(kind, share) for kind, share in recall.items() if share < _WEAK_RECALL],
         "untested_kinds": sorted(set(findings.train.kinds) - set(findings.test.kinds) - {""}),
     }
 
 
-def results(evaluation: Evaluation | None) -> dict[str, object] | None:
-    """Return the values of `results.html.j2`; None without a test part."""
+def results_variables(evaluation: Evaluation | None) -> dict[str, object] | None:
+    """Return the variables for `results.html.j2`; None if the test set is empty."""
     if evaluation is None:
         return None
     incidents = evaluation.incidents
     return {
         "classes": evaluation.quality.class_reports(),
-        "kinds": _kinds(evaluation),
-        "found_episodes": incidents.found_count,
+        "kinds": _describe_kinds(evaluation),
+        "found_episodes": incidents.detected_count,
         "episodes": len(incidents.episodes),
         "delay_median": incidents.delay_quantile(0.5),
         "delay_p95": incidents.delay_quantile(0.95),
-        "alerts": incidents.alerts,
-        "false_alarms": incidents.false_alarms,
-        "false_alarms_a_day": incidents.false_alarms_a_day,
+        "alerts": incidents.incident_count,
+        "false_alarms": incidents.false_incident_count,
+        "false_alarms_a_day": incidents.false_alarms_per_group_day,
         "group_days": incidents.group_days,
-        "alert_share": incidents.alert_share,
+        "alert_share": incidents.normal_share_under_alert,
     }
 
 
-def _kinds(evaluation: Evaluation) -> list[dict[str, object]]:
-    quality, found_by_kind = evaluation.quality, evaluation.incidents.found_by_kind()
+def _describe_kinds(evaluation: Evaluation) -> list[dict[str, object]]:
+    quality, detected_by_kind = evaluation.quality, evaluation.incidents.detected_by_kind()
     return [
         {
             "name": kind,
             "windows": quality.windows_by_kind[kind],
             "recall": recall,
-            "found_episodes": found_by_kind[kind][0],
-            "episodes": found_by_kind[kind][1],
+            "found_episodes": detected_by_kind[kind][0],
+            "episodes": detected_by_kind[kind][1],
         }
         for kind, recall in quality.recall_by_kind.items()
     ]

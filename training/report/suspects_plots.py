@@ -1,4 +1,4 @@
-"""Picture of the stretches of a recording that look like faults."""
+"""Plot of the suspicious stretches of a recording."""
 
 from collections.abc import Sequence
 
@@ -15,12 +15,12 @@ __all__ = ["draw_stretches"]
 
 _SHADE = "#999999"
 _MAX_DRAWN = 4
-# Readings before and after a stretch, to compare with.
+# Number of readings drawn before and after a stretch, for comparison.
 _CONTEXT_READINGS = 120
 
 
 def draw_stretches(frames: Sequence[pd.DataFrame], stretches: Sequence[SuspiciousStretch]) -> bytes:
-    """Draw the readings around the first few stretches, both sensors of a pair, with the stretch shaded."""
+    """Draw a panel for each of the first four stretches: both sensors of the pair, the stretch shaded."""
     drawn = stretches[:_MAX_DRAWN]
     figure = Figure(figsize=(10, 2.4 * len(drawn) + 0.4), layout="constrained")
     panels = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
@@ -30,7 +30,7 @@ def draw_stretches(frames: Sequence[pd.DataFrame], stretches: Sequence[Suspiciou
 
 
 def _draw_panel(axes: Axes, frames: Sequence[pd.DataFrame], stretch: SuspiciousStretch) -> None:
-    readings = _surrounding_readings(frames, stretch)
+    readings = _select_surrounding_readings(frames, stretch)
     suspects = [name for name in FEATURE_NAMES if name in stretch.feature]
     quantity = suspects[0].rpartition("_")[0]
     minutes = (readings["ts"] - stretch.start_ts) / 60
@@ -47,8 +47,8 @@ def _draw_panel(axes: Axes, frames: Sequence[pd.DataFrame], stretch: SuspiciousS
     axes.legend(loc="best", fontsize=8)
 
 
-def _surrounding_readings(frames: Sequence[pd.DataFrame], stretch: SuspiciousStretch) -> pd.DataFrame:
-    """Return the group's readings of the stretch, and `_CONTEXT_READINGS` before and after it."""
+def _select_surrounding_readings(frames: Sequence[pd.DataFrame], stretch: SuspiciousStretch) -> pd.DataFrame:
+    """Return the group's readings from `_CONTEXT_READINGS` before the stretch to as many after it."""
     for frame in frames:
         group_frame = frame[frame["group"] == stretch.group].sort_values("ts", kind="stable")
         rows = np.flatnonzero(group_frame["ts"].between(stretch.start_ts, stretch.end_ts))

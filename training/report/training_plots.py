@@ -1,4 +1,4 @@
-"""Pictures of a training: the loss of each epoch, and what the cleaning removed."""
+"""Plots of a training: loss by epoch, and box plots before and after the cleaning."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,14 +9,14 @@ from matplotlib.ticker import MaxNLocator
 
 from monitor.bundle import Feature
 from training.data.cleaning import BoxStats
-from training.network.history import best_epoch
+from training.network.history import find_best_epoch
 from training.report.figures import BLUE, VERMILION, panel, png, step_names
 
-__all__ = ["box_plots", "losses"]
+__all__ = ["draw_box_plots", "draw_losses"]
 
 
-def losses(history: Mapping[str, Sequence[float]]) -> bytes:
-    """Draw the losses of each epoch, and mark the epoch whose weights were kept.
+def draw_losses(history: Mapping[str, Sequence[float]]) -> bytes:
+    """Plot the training and validation loss by epoch, and mark the epoch whose weights were kept.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def losses(history: Mapping[str, Sequence[float]]) -> bytes:
     """
     train, validation = np.array(history["loss"]), np.array(history["val_loss"])  # (epoch,)
     epochs = np.arange(1, len(train) + 1)
-    best = best_epoch(history)
+    best = find_best_epoch(history)
     figure, axes = panel("Loss of each epoch", (8, 4.2))
     marker = "o" if len(train) == 1 else None
     axes.plot(epochs, train, color=BLUE, marker=marker, label="training part")
@@ -36,15 +36,15 @@ def losses(history: Mapping[str, Sequence[float]]) -> bytes:
     return png(figure)
 
 
-def box_plots(
+def draw_box_plots(
     before: Sequence[BoxStats], after: Sequence[BoxStats], features: Sequence[Feature], factor: float
 ) -> bytes:
-    """Draw each feature by step of the window, before and after the cleaning.
+    """Draw box plots of each feature and step of the window, before and after the cleaning.
 
     Parameters
     ----------
-    before, after : statistics of each column of the flat training windows: (step * feature,).
-    factor : length of the whiskers in interquartile ranges.
+    before, after : statistics of each column of the flattened training windows: (step * feature,).
+    factor : maximum length of the whiskers, in interquartile ranges.
     """
     figure = Figure(figsize=(10, 6), layout="constrained")
     grid = figure.subplots(2, len(features), sharey="col", squeeze=False)

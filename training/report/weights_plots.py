@@ -1,4 +1,4 @@
-"""Pictures of a network's trained weights, in the colour-blind safe colour map RdBu."""
+"""Heat maps of a network's trained weights, in the colour-blind safe colour map RdBu."""
 
 from collections.abc import Sequence
 
@@ -10,23 +10,27 @@ from matplotlib.image import AxesImage
 from training.network.weights import GATES, Float32Array, LayerWeights, split_gates
 from training.report.figures import BLUE, png
 
-__all__ = ["layer_weights"]
+__all__ = ["draw_layer_weights"]
 
 
-def layer_weights(number: int, layer: LayerWeights, input_names: Sequence[str]) -> bytes:
-    """Draw the trained numbers of a layer: by gate for an LSTM, weights and biases for a dense layer.
+def draw_layer_weights(number: int, layer: LayerWeights, input_names: Sequence[str]) -> bytes:
+    """Draw the trained parameters of a layer: by gate for an LSTM, weights and biases for a dense layer.
 
     Parameters
     ----------
     number : position of the layer in the network, from 0.
-    input_names : names of the layer's inputs; empty where they have none.
+    input_names : names of the layer's inputs; empty if the inputs have no names.
     """
-    figure = _lstm_figure(layer, input_names) if layer.kind == "LSTM" else _dense_figure(layer, input_names)
-    figure.suptitle(f"Layer {number}: {layer.name} ({layer.kind})")
+    figure = (
+        _draw_lstm_layer(layer, input_names)
+        if layer.layer_type == "LSTM"
+        else _draw_dense_layer(layer, input_names)
+    )
+    figure.suptitle(f"Layer {number}: {layer.name} ({layer.layer_type})")
     return png(figure)
 
 
-def _lstm_figure(layer: LayerWeights, input_names: Sequence[str]) -> Figure:
+def _draw_lstm_layer(layer: LayerWeights, input_names: Sequence[str]) -> Figure:
     figure = Figure(figsize=(13, 9), layout="constrained")
     rows = figure.subplots(3, len(GATES), sharex=True, sharey="row", height_ratios=(1, 1.6, 0.8))
     for axes, gate in zip(rows[0], GATES, strict=True):
@@ -52,13 +56,13 @@ def _draw_gates(figure: Figure, row: Sequence[Axes], array: Float32Array, label:
 
 
 def _draw_weights(axes: Axes, weights: Float32Array, largest: float) -> AxesImage:
-    # Without interpolation each pixel block is one number, not a mixture with its neighbours.
+    # interpolation="nearest": each weight is one block of uniform colour, not blended with its neighbours.
     return axes.imshow(
         weights, aspect="auto", cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest"
     )
 
 
-def _dense_figure(layer: LayerWeights, input_names: Sequence[str]) -> Figure:
+def _draw_dense_layer(layer: LayerWeights, input_names: Sequence[str]) -> Figure:
     weights = layer.arrays["weights"]  # (input, unit)
     figure = Figure(figsize=(9, 7), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))

@@ -1,1 +1,1 @@
-"""Search for better settings, and compare initialisers."""
+"""Hyperparameter search, and comparison of weight initialisers."""

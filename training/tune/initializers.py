@@ -1,4 +1,4 @@
-"""The eight initialisers of a layer's weights: their formulas, and the F1 of networks that used them.
+"""The eight weight initialisers: their formulas, and the validation F1 scores of networks trained with them.
 
 Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks"; He et
 al. (2015), "Delving Deep into Rectifiers". `in` is the number of a layer's inputs and `out` the number
@@ -19,12 +19,12 @@ __all__ = ["FORMULAS", "InitializerFormula", "InitializerResult", "collect_resul
 
 @dataclass(frozen=True, slots=True)
 class InitializerFormula:
-    """How an initialiser draws weights."""
+    """The distribution from which an initialiser draws weights."""
 
     text: str
-    """U(a, b): uniform between a and b. N(m, s): normal with mean m and standard deviation s; "cut":
-    truncated at two standard deviations of a wider normal distribution, so that s is the deviation after
-    truncation."""
+    """Text of the formula. U(a, b): uniform between a and b. N(m, s): normal with mean m and standard
+    deviation s. "cut": a wider normal distribution, truncated at two of its standard deviations; s is the
+    standard deviation after truncation."""
     std: Callable[[int, int], float]
     """Number of inputs, number of outputs -> standard deviation of the weights."""
 
@@ -49,21 +49,21 @@ FORMULAS = {
 
 @dataclass(frozen=True, slots=True)
 class InitializerResult:
-    """Validation F1 of the networks whose weights one initialiser drew."""
+    """Validation F1 scores of the networks trained with one initialiser."""
 
     name: str
     formula: str
     f1_scores: tuple[float, ...]
-    """F1 of Faulty for each seed."""
+    """F1 score of class Faulty for each seed: (seed,)."""
 
     @property
     def mean(self) -> float:
-        """Mean over the seeds."""
+        """Mean F1 score over the seeds."""
         return float(np.mean(self.f1_scores))
 
     @property
     def std(self) -> float | None:
-        """Sample standard deviation over the seeds; None for a single seed."""
+        """Sample standard deviation of the F1 score over the seeds; None for a single seed."""
         return float(np.std(self.f1_scores, ddof=1)) if len(self.f1_scores) > 1 else None
 
 

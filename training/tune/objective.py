@@ -1,4 +1,7 @@
-"""The objective of a search: F1 of Faulty on the validation part. The test part is removed before."""
+"""The objective of the hyperparameter search: F1 score of the class Faulty on the validation set.
+
+The test set is removed before the search starts.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,35 +18,39 @@ from training.network import models
 from training.network.backend import keras
 from training.network.train import train
 
-__all__ = ["all_faulty_f1", "drop_test_part", "measure"]
+__all__ = ["all_faulty_f1", "prepare_for_search", "validation_f1"]
 
 
-def drop_test_part(prepared: PreparedData) -> PreparedData:
-    """Return the same data without the test part, which must not influence the search.
+def prepare_for_search(prepared: PreparedData) -> PreparedData:
+    """Check the validation set; return the data without the test set, which must not influence the search.
 
     Raises
     ------
-    InvalidInputError : the validation part has no Faulty window, so F1 cannot compare settings there.
+    InvalidInputError : the validation set has no Faulty window, so its F1 score is the same for all settings.
     """
     if not prepared.validation.faulty.any():
         raise InvalidInputError(
-            "no window of the validation part is Faulty, expected some to choose settings by"
+            "the validation set has no Faulty window; the search needs at least one to compare settings"
         )
+    # Training needs neither the test set nor the readings, so both are replaced by empty values.
     return replace(prepared, test=prepared.train[:0], frames=[])
 
 
-def measure(
+def validation_f1(
     prepared: PreparedData, settings: FitSettings, callbacks: Sequence[keras.callbacks.Callback] = ()
 ) -> float:
-    """Train, and return the F1 of Faulty on the validation part; 0 where no fault is found."""
-    # Keras keeps the networks of earlier trials in memory until this call.
+    """Train a network; return the F1 score of class Faulty on the validation set.
+
+    The score is 0 if no Faulty window is predicted Faulty.
+    """
+    # Frees the networks of earlier trials, which Keras otherwise keeps in memory.
     keras.backend.clear_session()
     trained = train(prepared, settings, callbacks)
-    scores = models.score(trained.network, prepared.scaler.transform(prepared.validation.windows))
-    return window_metrics.measure(prepared.validation, scores > DEFAULT_THRESHOLD).f1 or 0.0
+    scores = models.compute_scores(trained.network, prepared.scaler.transform(prepared.validation.windows))
+    return window_metrics.compute_window_metrics(prepared.validation, scores > DEFAULT_THRESHOLD).f1 or 0.0
 
 
 def all_faulty_f1(prepared: PreparedData) -> float:
-    """Return the F1 of calling every validation window Faulty, which a network reaches without learning."""
+    """Return the validation F1 score if every window is predicted Faulty: the score of an untrained model."""
     faulty = prepared.validation.faulty
     return float(metrics.f1_score(faulty, np.ones_like(faulty), zero_division=0.0))

@@ -1,4 +1,4 @@
-"""Pictures of the two studies, as PNG."""
+"""Plots of the two studies, as PNG files."""
 
 from collections.abc import Sequence
 
@@ -10,13 +10,13 @@ from matplotlib.ticker import MaxNLocator
 
 from training.report.figures import BLUE, GREY, VERMILION, png
 from training.tune.initializers import InitializerResult
-from training.tune.trials import NOTEBOOK_PARAMETERS, Trial, best_trial
+from training.tune.trials import NOTEBOOK_PARAMETERS, Trial, select_best
 
-__all__ = ["history", "initializers", "parallel_coordinates"]
+__all__ = ["draw_history", "draw_initializers", "draw_parallel_coordinates"]
 
 
-def history(trials: Sequence[Trial]) -> bytes:
-    """Draw the F1 of each trial in order, and the best F1 so far."""
+def draw_history(trials: Sequence[Trial]) -> bytes:
+    """Plot the F1 score of each trial and the best F1 score so far."""
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     axes = figure.subplots()
     number = np.array([trial.number for trial in trials])
@@ -25,7 +25,7 @@ def history(trials: Sequence[Trial]) -> bytes:
     is_notebook = number <= len(NOTEBOOK_PARAMETERS)
     axes.plot(number[is_notebook], f1[is_notebook], "D", color=VERMILION, label="the notebook's combinations")
     axes.plot(number[~is_notebook], f1[~is_notebook], "o", color=BLUE, label="proposed by the search")
-    best = best_trial(trials)
+    best = select_best(trials)
     axes.plot(best.number, best.f1, "o", markersize=14, fillstyle="none", color="black", label="best of all")
     axes.set(title="Search: F1 of each trial", xlabel="trial", ylabel="F1 of Faulty, validation part")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -34,8 +34,8 @@ def history(trials: Sequence[Trial]) -> bytes:
     return png(figure)
 
 
-def parallel_coordinates(trials: Sequence[Trial]) -> bytes:
-    """Draw each trial as a line through its parameters, coloured by its F1, and the best one thick."""
+def draw_parallel_coordinates(trials: Sequence[Trial]) -> bytes:
+    """Draw the trials in parallel coordinates, coloured by F1 score; the best trial has a thick line."""
     names = list(trials[0].parameters)
     table = np.array([[trial.parameters[name] for name in names] for trial in trials])  # (trial, parameter)
     logarithmic = [name == "learning_rate" for name in names]
@@ -43,11 +43,12 @@ def parallel_coordinates(trials: Sequence[Trial]) -> bytes:
     low, high = table.min(axis=0), table.max(axis=0)
     positions = np.where(high > low, (table - low) / np.where(high > low, high - low, 1), 0.5)
     f1 = np.array([trial.f1 for trial in trials])
-    # The scale begins at the median: with one failed trial, all good trials would have the same colour.
+    # The colour scale begins at the median: otherwise, after one trial with a very low F1 score, all other
+    # trials would have almost the same colour.
     norm = Normalize(float(np.median(f1)), float(f1.max()))
     figure = Figure(figsize=(11, 5), layout="constrained")
     axes = figure.subplots()
-    best_row = best_trial(trials).number - 1
+    best_row = select_best(trials).number - 1
     for row in np.argsort(f1, kind="stable"):
         colour = mpl.colormaps["cividis"](norm(f1[row]))
         axes.plot(range(len(names)), positions[row], color=colour, linewidth=1.2, alpha=0.9)
@@ -65,7 +66,7 @@ def parallel_coordinates(trials: Sequence[Trial]) -> bytes:
             text = f"{10**bound:.2g}" if logarithmic[column] else f"{bound:g}"
             if high[column] > low[column] or y < 0:
                 axes.text(column, y, text, ha="center", va="center", fontsize=9)
-    axes.set_xticks(range(len(names)), [_axis_label(name) for name in names])
+    axes.set_xticks(range(len(names)), [_format_axis_label(name) for name in names])
     axes.set_yticks([])
     axes.set_ylim(-0.12, 1.12)
     axes.set_title("Search: parameters of each trial, from the lowest to the highest tried")
@@ -75,12 +76,12 @@ def parallel_coordinates(trials: Sequence[Trial]) -> bytes:
     return png(figure)
 
 
-def initializers(results: Sequence[InitializerResult], all_faulty_f1: float) -> bytes:
-    """Draw the F1 of each initialiser: every seed, the mean, and the standard deviation as a whisker.
+def draw_initializers(results: Sequence[InitializerResult], all_faulty_f1: float) -> bytes:
+    """Plot the F1 scores by initialiser: each seed, the mean, and the standard deviation as an error bar.
 
     Parameters
     ----------
-    all_faulty_f1 : the F1 of calling every window Faulty.
+    all_faulty_f1 : the F1 score if every window is predicted Faulty.
     """
     figure = Figure(figsize=(9.5, 5), layout="constrained")
     axes = figure.subplots()
@@ -100,12 +101,12 @@ def initializers(results: Sequence[InitializerResult], all_faulty_f1: float) -> 
     axes.axvline(all_faulty_f1, color=GREY, linestyle=":", label="calling every window Faulty")
     axes.set_yticks(rows, [f"{result.name}\n{result.formula}" for result in results], fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlim(-0.02, 1.02)  # a whisker may end outside the range of F1
+    axes.set_xlim(-0.02, 1.02)  # an error bar may extend beyond the range of F1
     axes.set(title="F1 by initialiser of the weights", xlabel="F1 of Faulty, validation part")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3)
     return png(figure)
 
 
-def _axis_label(name: str) -> str:
+def _format_axis_label(name: str) -> str:
     return f"{name}\n(log)" if name == "learning_rate" else name

@@ -10,11 +10,11 @@ from training.tune import trials
 from training.tune.initializers import InitializerResult
 from training.tune.trials import NOTEBOOK_PARAMETERS, Trial
 
-__all__ = ["best_settings_toml", "format_table", "initializers_table", "to_csv", "trials_table"]
+__all__ = ["build_initializers_table", "build_trials_table", "format_best_settings", "format_table", "to_csv"]
 
 
-def trials_table(finished_trials: Sequence[Trial]) -> pd.DataFrame:
-    """Return a row for each trial: number, origin, parameters, F1 and duration in seconds."""
+def build_trials_table(finished_trials: Sequence[Trial]) -> pd.DataFrame:
+    """Return a row for each trial: number, origin, parameters, F1 score and duration in seconds."""
     return pd.DataFrame(
         [
             {
@@ -29,8 +29,8 @@ def trials_table(finished_trials: Sequence[Trial]) -> pd.DataFrame:
     )
 
 
-def initializers_table(initializer_results: Sequence[InitializerResult]) -> pd.DataFrame:
-    """Return a row for each initialiser: formula, number of seeds, and F1 over the seeds."""
+def build_initializers_table(initializer_results: Sequence[InitializerResult]) -> pd.DataFrame:
+    """Return a row for each initialiser: formula, number of seeds, statistics of the F1 score."""
     return pd.DataFrame(
         [
             {
@@ -47,14 +47,14 @@ def initializers_table(initializer_results: Sequence[InitializerResult]) -> pd.D
     )
 
 
-def best_settings_toml(finished_trials: Sequence[Trial], settings: FitSettings) -> bytes:
-    """Return all settings of the best trial as a file for `fit --config`.
+def format_best_settings(finished_trials: Sequence[Trial], settings: FitSettings) -> bytes:
+    """Return all settings of the best trial as a TOML file for `sensor-training fit --config`.
 
     Parameters
     ----------
     settings : the settings that all trials share.
     """
-    best = trials.best_trial(finished_trials)
+    best = trials.select_best(finished_trials)
     chosen = trials.apply_parameters(settings, best.parameters)
     lines = [f"{name} = {json.dumps(value)}" for name, value in chosen.model_dump(mode="json").items()]
     head = f"# Trial {best.number} of {len(finished_trials)}: F1 {best.f1:.4f} on the validation part."
@@ -62,7 +62,7 @@ def best_settings_toml(finished_trials: Sequence[Trial], settings: FitSettings) 
 
 
 def format_table(table: pd.DataFrame) -> str:
-    """Return either table as text for a terminal."""
+    """Return a table of trials or initialisers as text for a terminal."""
     return table.to_string(
         index=False,
         na_rep="",
@@ -73,5 +73,5 @@ def format_table(table: pd.DataFrame) -> str:
 
 
 def to_csv(table: pd.DataFrame) -> bytes:
-    """Return either table as a CSV file."""
+    """Return a table as the bytes of a CSV file."""
     return table.to_csv(index=False).encode()

@@ -1,9 +1,9 @@
-"""Search for better settings: trials are kept in a file, so an interrupted search can be continued.
+"""Runs the trials of a study and stores them in a file, so that an interrupted study can be continued.
 
 Optuna proposes the parameters (tree-structured Parzen estimator: Bergstra et al. 2011, "Algorithms for
-Hyper-Parameter Optimization") and stores the trials in SQLite: a process that is killed at any moment leaves
-a study with all its finished trials. The seed of each proposal follows from the number of finished trials, so
-a search that was interrupted runs the same trials as one that was not.
+Hyper-Parameter Optimization") and stores the trials in SQLite, so all finished trials survive if the process
+is killed. The seed of each proposal is derived from the number of finished trials, so an interrupted search
+runs the same trials as an uninterrupted search.
 """
 
 import sqlite3
@@ -29,12 +29,12 @@ from training.data.output_folder import exclusive_lock
 __all__ = [
     "NOTEBOOK_PARAMETERS",
     "Trial",
-    "best_trial",
-    "finished_trials",
-    "initializer_plan",
+    "build_initializer_plan",
+    "build_search_plan",
+    "list_finished",
     "open_study",
-    "run",
-    "search_plan",
+    "run_trials",
+    "select_best",
 ]
 
 NOTEBOOK_PARAMETERS: tuple[dict[str, float], ...] = (
@@ -42,12 +42,12 @@ NOTEBOOK_PARAMETERS: tuple[dict[str, float], ...] = (
     {"units_1": 128, "units_2": 64, "units_3": 32, "dropout_1": 0.3, "dropout_2": 0.2},
     {"units_1": 64, "units_2": 32, "units_3": 32, "dropout_1": 0.2, "dropout_2": 0.2},
 )
-"""The combinations of the original notebook. They use the learning rate of the settings."""
+"""The parameter combinations of the original notebook; the learning rate is taken from the settings."""
 
 _STUDY_FILE = "study.db"
 
 Plan = Sequence[Mapping[str, Any] | None]
-"""The parameters of each trial; None where the search proposes them."""
+"""The parameters of each trial; None if Optuna proposes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,27 +55,28 @@ class Trial:
     """A finished trial."""
 
     number: int
-    """Counted from 1, in the order in which trials were finished."""
+    """Number of the trial, from 1, in the order of completion."""
     parameters: dict[str, Any]
-    """The values tried, by the names in `NOTEBOOK_PARAMETERS`, or `kernel_initializer` and `seed`."""
+    """Parameter name -> value. The names are those in `NOTEBOOK_PARAMETERS` and `learning_rate`, or
+    `kernel_initializer` and `seed`."""
     f1: float
-    """F1 of Faulty on the validation part."""
+    """F1 score of class Faulty on the validation set."""
     seconds: float
     """Duration of the training in seconds."""
 
 
-def search_plan(settings: FitSettings, count: int) -> Plan:
-    """Return a plan of the notebook's combinations, then `count` trials that the search proposes."""
+def build_search_plan(settings: FitSettings, count: int) -> Plan:
+    """Return a plan of the notebook's combinations and `count` further trials that Optuna proposes."""
     notebook_trials = [
         {**parameters, "learning_rate": settings.learning_rate} for parameters in NOTEBOOK_PARAMETERS
     ]
     return [*notebook_trials, *[None] * count]
 
 
-def initializer_plan(settings: FitSettings, seeds: int) -> Plan:
+def build_initializer_plan(settings: FitSettings, seeds: int) -> Plan:
     """Return a plan of every initialiser with every seed.
 
-    It goes seed by seed, so a plan with more seeds continues one with fewer.
+    The plan is ordered by seed, so a plan with fewer seeds is the beginning of a plan with more seeds.
     """
     return [
         {"kernel_initializer": name, "seed": (settings.seed + number) % 2**32}
@@ -86,13 +87,14 @@ def initializer_plan(settings: FitSettings, seeds: int) -> Plan:
 
 @contextmanager
 def open_study(folder: Path, name: str, user_attrs: Mapping[str, Any]) -> Iterator[optuna.Study]:
-    """Open a study in a folder, or create it there.
+    """Open a study in a folder; create it if it does not exist.
 
     Parameters
     ----------
-    folder : the folder of `study.db`.
+    folder : the folder that contains `study.db`.
     name : the study's name; several studies may share a folder.
-    user_attrs : data and settings of all its trials, as plain values. A study of other values is refused.
+    user_attrs : data and settings of all trials of the study, JSON-serialisable. If the stored values differ,
+        the study is rejected.
 
     Raises
     ------
@@ -109,7 +111,7 @@ def _open_locked(folder: Path, name: str, user_attrs: Mapping[str, Any]) -> Iter
         raise InvalidInputError(
             f"{path}: is no study; expected one that `sensor-training tune` wrote, or none"
         )
-    # The path is not part of the URL, where a ? or % in a folder's name would have another meaning.
+    # SQLite gets the path from `creator`, not from the URL, where a ? or % in the path would be interpreted.
     storage = optuna.storages.RDBStorage(
         f"sqlite:///{_STUDY_FILE}", engine_kwargs={"creator": lambda: sqlite3.connect(path)}
     )
@@ -118,7 +120,7 @@ def _open_locked(folder: Path, name: str, user_attrs: Mapping[str, Any]) -> Iter
             storage=storage, study_name=name, direction="maximize", load_if_exists=True
         )
         _check_user_attrs(path, study, user_attrs)
-        # Trials that an earlier run had begun when it ended.
+        # Trials that were running when an earlier process was killed.
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)
         yield study
@@ -138,34 +140,34 @@ def _check_user_attrs(path: Path, study: optuna.Study, user_attrs: Mapping[str, 
             )
 
 
-def run(
+def run_trials(
     study: optuna.Study,
     plan: Plan,
     settings: FitSettings,
-    measure: Callable[[FitSettings], float],
+    compute_f1: Callable[[FitSettings], float],
     on_finished: Callable[[Trial], None],
 ) -> None:
-    """Run the trials of the plan that have not been run yet.
+    """Run the trials of the plan that are not finished.
 
     Parameters
     ----------
     settings : the settings that all trials share.
-    measure : trains with these settings and returns the validation F1.
-    on_finished : called with each trial once it is stored in the study.
+    compute_f1 : trains with the given settings and returns the validation F1 score.
+    on_finished : called with each trial after it has been stored in the study.
     """
-    space = _search_space(settings, plan)
-    for number in range(len(finished_trials(study)), len(plan)):
+    space = _build_search_space(settings, plan)
+    for number in range(len(list_finished(study)), len(plan)):
         parameters = plan[number]
         study.sampler = optuna.samplers.TPESampler(seed=(settings.seed + number) % 2**32)
         if parameters is not None and not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             study.enqueue_trial(dict(parameters))
         trial = study.ask(space)
-        study.tell(trial, measure(apply_parameters(settings, trial.params)))
-        on_finished(finished_trials(study)[-1])
+        study.tell(trial, compute_f1(apply_parameters(settings, trial.params)))
+        on_finished(list_finished(study)[-1])
 
 
-def finished_trials(study: optuna.Study) -> list[Trial]:
-    """Return the finished trials, in order."""
+def list_finished(study: optuna.Study) -> list[Trial]:
+    """Return the finished trials in the order of completion."""
     frozen_trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return [
         Trial(number, trial.params, float(trial.values[0]), trial.duration.total_seconds())
@@ -174,24 +176,24 @@ def finished_trials(study: optuna.Study) -> list[Trial]:
     ]
 
 
-def best_trial(trials: Sequence[Trial]) -> Trial:
-    """Return the trial with the highest F1; of several, the earliest."""
+def select_best(trials: Sequence[Trial]) -> Trial:
+    """Return the trial with the highest F1 score; the earliest if several have the same score."""
     return max(trials, key=lambda trial: trial.f1)
 
 
 def apply_parameters(settings: FitSettings, parameters: Mapping[str, Any]) -> FitSettings:
-    """Return settings with a trial's parameters in place of theirs."""
+    """Return the settings, updated with a trial's parameters."""
     changes: dict[str, Any] = {
         name: value for name, value in parameters.items() if name in FitSettings.model_fields
     }
     if "units_1" in parameters:
         changes["units"] = tuple(parameters[f"units_{layer}"] for layer in (1, 2, 3))
-        # Optuna's steps have rounding errors, as in 0.15000000000000002.
+        # Rounded, because Optuna's steps have rounding errors, such as 0.15000000000000002.
         changes["dropout"] = tuple(round(parameters[f"dropout_{layer}"], 2) for layer in (1, 2))
     return FitSettings(**{**settings.model_dump(), **changes})
 
 
-def _search_space(settings: FitSettings, plan: Plan) -> dict[str, BaseDistribution]:
+def _build_search_space(settings: FitSettings, plan: Plan) -> dict[str, BaseDistribution]:
     if plan[0] is not None and "seed" in plan[0]:
         return {
             "kernel_initializer": CategoricalDistribution(INITIALIZERS),

@@ -41,7 +41,7 @@ def test_groups_and_recordings_do_not_mix() -> None:
 
 
 def test_no_reading_is_on_both_sides_of_the_split() -> None:
-    """In each group the test part is the end of its time, and windows across the cut are in neither part."""
+    """The test set is the last section of each group, and windows across the cut are in neither set."""
     frames = [_recording(range(100)), _recording(range(1000, 1050), "h")]
     first, second = dataset.split(dataset.build(frames, max_gap=3), 0.2)
     assert not set(first.ts.ravel()) & set(second.ts.ravel())
@@ -58,7 +58,7 @@ def test_share_0_keeps_all_for_training() -> None:
 
 
 def test_validation_blocks_share_no_reading_with_the_rest() -> None:
-    """The validation part is within each group's time, and the latest readings are in the training part."""
+    """The validation set is within each group's time, and the latest readings are in the training set."""
     frames = [_recording(range(400)), _recording(range(1000, 1200), "h")]
     data = dataset.build(frames, max_gap=3)
     first, second = dataset.hold_out(data, 0.1)
@@ -71,7 +71,7 @@ def test_validation_blocks_share_no_reading_with_the_rest() -> None:
 
 
 def test_a_random_split_is_the_notebooks() -> None:
-    """The random split is that of `train_test_split` with the same seed, and readings are in both parts."""
+    """The random split is that of `train_test_split` with the same seed, and both sets share readings."""
     data = dataset.build([_recording(range(102))], max_gap=3)
     expected = train_test_split(np.arange(100), test_size=0.2, random_state=42)[1]
     for split in (dataset.split, dataset.hold_out):
@@ -99,4 +99,4 @@ def test_a_group_without_a_window_is_refused() -> None:
 
 def test_the_sample_period_is_the_usual_step() -> None:
     """The sample period is the median step: a gap and a duplicate reading don't change it."""
-    assert dataset.sample_period([_recording([0, 5, 10, 10, 15, 900])]) == 5
+    assert dataset.compute_sample_period([_recording([0, 5, 10, 10, 15, 900])]) == 5

@@ -26,7 +26,7 @@ def _reading_keys(part: Dataset) -> set[tuple[int, float]]:
 
 
 def test_no_reading_is_in_two_parts(labelled_recording: Path) -> None:
-    """The test part is the end of the time, the validation part within the rest; they share no reading."""
+    """The test set is the end of each group, the validation set is before it; they share no reading."""
     prepared = prepare([labelled_recording], None, FitSettings(cleaning_scope="off"))
     parts = [_reading_keys(part) for part in (prepared.train, prepared.validation, prepared.test)]
     assert all(parts)
@@ -35,7 +35,7 @@ def test_no_reading_is_in_two_parts(labelled_recording: Path) -> None:
 
 
 def test_a_random_split_shares_readings(labelled_recording: Path) -> None:
-    """A random split, as in the notebook, is the same for the same seed, and its parts share readings."""
+    """A random split, as in the notebook, is the same for the same seed, and its sets share readings."""
     settings = FitSettings(split="random", cleaning_scope="off")
     first, again, other = (
         prepare([labelled_recording], None, settings.model_copy(update={"seed": seed})) for seed in (1, 1, 2)
@@ -47,7 +47,7 @@ def test_a_random_split_shares_readings(labelled_recording: Path) -> None:
 
 
 def test_cleaning_and_scaler_see_only_the_training_part(labelled_recording: Path, tmp_path: Path) -> None:
-    """The test part affects neither cleaning nor scaler; the notebook cleans before it splits."""
+    """The test set affects neither cleaning nor scaler; the notebook cleans before it splits."""
     frame = recordings.read(labelled_recording)
     last = frame["ts"] > frame["ts"].quantile(0.85)
     frame.loc[last, FEATURE_NAMES] = frame.loc[last, FEATURE_NAMES] * 3 + 100
@@ -63,7 +63,7 @@ def test_cleaning_and_scaler_see_only_the_training_part(labelled_recording: Path
 
 
 def test_the_scaler_is_fitted_on_normal_windows(labelled_recording: Path) -> None:
-    """Mean and scale are those of the cleaned Normal windows of the training part."""
+    """Mean and scale are those of the cleaned Normal windows of the training set."""
     prepared = prepare([labelled_recording], None, FitSettings(baseline="none"))
     healthy = prepared.train.windows[~prepared.train.faulty].reshape(-1, 4)
     np.testing.assert_allclose(prepared.scaler.mean, healthy.mean(axis=0))
@@ -96,7 +96,7 @@ def test_windows_are_relative_to_the_monitors_baseline(labelled_recording: Path)
 
 
 def test_only_the_training_part_is_cleaned(labelled_recording: Path) -> None:
-    """Outliers stay in the validation and test parts."""
+    """Outliers stay in the validation and test sets."""
     cleaned = prepare([labelled_recording], None, FitSettings(cleaning_factor=0.5))
     uncleaned = prepare([labelled_recording], None, FitSettings(cleaning_scope="off"))
     assert cleaned.cleaning.removed > 0

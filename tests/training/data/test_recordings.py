@@ -25,7 +25,7 @@ def test_a_written_recording_is_read_back(plant: pd.DataFrame, tmp_path: Path, s
 
 
 def test_a_failed_write_leaves_nothing(plant: pd.DataFrame, tmp_path: Path) -> None:
-    """A recording that can't be written leaves the old file as it was, and no draft."""
+    """If writing fails, the old file is unchanged and no temporary file is left."""
     path = _write_csv(tmp_path, "old").rename(tmp_path / "recording.parquet")
     with pytest.raises(Exception, match="kind"):
         recordings.write(plant.assign(kind=[1, *["a"] * (len(plant) - 1)]), path)

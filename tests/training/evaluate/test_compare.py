@@ -32,7 +32,7 @@ def _data(values: list[float], faulty: list[bool]) -> Dataset:
 
 
 def _data_split() -> DataSplit:
-    """Return windows of which those above 2 are Faulty, but in the test part only those above 4."""
+    """Return windows of which those above 2 are Faulty, but in the test set only those above 4."""
     train = _data([0, 1, 2, 3, 4, 5], [False, False, False, True, True, True])
     test = _data([0, 1, 2, 3, 4, 5], [False, False, False, False, False, True])
     return DataSplit(train, train, test, Scaler.from_numbers([0] * 4, [1] * 4), 5.0)
@@ -46,7 +46,7 @@ def _threshold_candidate(limit: float) -> Candidate:
 
 
 def test_the_validation_part_chooses() -> None:
-    """The candidate with the best F1 on the validation part is chosen, not the best on the test part."""
+    """The candidate with the best F1 on the validation set is chosen, not the best on the test set."""
     settings, score = candidate_selection.select_candidate(
         [_threshold_candidate(4), _threshold_candidate(2), _threshold_candidate(0)], _data_split()
     )
@@ -156,14 +156,14 @@ def test_both_splits_same_windows(
 ) -> None:
     """By time, the bundle itself is measured; at random, its network is trained again."""
     loaded_bundle = bundle.load(bundle_folder)
-    settings = held_out_windows.training_settings(loaded_bundle)
+    settings = held_out_windows.read_training_settings(loaded_bundle)
     progress = _CountingProgress()
     tables = classifier_comparison.compare([labelled_recording], loaded_bundle, settings, progress)
     assert [table.split for table in tables] == ["time", "random"]
     assert trained_networks.count(("lstm", "time")) == 0
     assert trained_networks.count(("lstm", "random")) == 1
     assert trained_networks.count(("dense", "time")) == CANDIDATES_PER_CLASSIFIER
-    assert progress.tasks == classifier_comparison.task_count(settings)
+    assert progress.tasks == classifier_comparison.count_tasks(settings)
     for table in tables:
         test = prepare([labelled_recording], None, settings.model_copy(update={"split": table.split})).test
         assert table.results[0].name == "LSTM"
@@ -191,5 +191,8 @@ def test_another_recording_is_no_comparison(
     loaded_bundle = bundle.load(bundle_folder)
     with pytest.raises(InvalidInputError, match=f"isn't that of bundle {loaded_bundle.manifest.id}"):
         classifier_comparison.compare(
-            [other], loaded_bundle, held_out_windows.training_settings(loaded_bundle), _CountingProgress()
+            [other],
+            loaded_bundle,
+            held_out_windows.read_training_settings(loaded_bundle),
+            _CountingProgress(),
         )

@@ -12,11 +12,11 @@ from monitor.bundle.model_input import DeviationTransform
 from training.cli.main import main
 from training.data import recordings
 from training.data.dataset import Dataset
-from training.data.held_out_windows import training_settings
+from training.data.held_out_windows import read_training_settings
 from training.data.prepare import prepare
 from training.evaluate import curves
 from training.evaluate.quality import Evaluation, evaluate, format_report
-from training.evaluate.window_metrics import measure
+from training.evaluate.window_metrics import compute_window_metrics
 
 HEALTHY_WINDOW = "20,55,20,55," * 2 + "20,55,20,55"
 
@@ -35,7 +35,7 @@ def _data(faulty: list[bool], kinds: list[str] | None = None) -> Dataset:
 def test_counts_and_shares() -> None:
     """Found, missed and false alarms are counted; recall by kind counts windows by their last reading."""
     data = _data([True, True, True, False, False], ["spike", "spike", "", "", ""])
-    quality = measure(data, np.array([True, False, True, True, False]))
+    quality = compute_window_metrics(data, np.array([True, False, True, True, False]))
     assert (quality.found, quality.missed, quality.false_alarms, quality.passed) == (2, 1, 1, 1)
     assert quality.f1 == 2 / 3
     assert quality.false_share == 1 / 2
@@ -45,23 +45,23 @@ def test_counts_and_shares() -> None:
 
 def test_a_share_of_nothing_is_none() -> None:
     """Without a Faulty window, recall, precision, F1 and MCC are None, neither 1 nor 0."""
-    quality = measure(_data([False]), np.array([False]))
+    quality = compute_window_metrics(_data([False]), np.array([False]))
     assert (quality.recall, quality.precision, quality.f1, quality.mcc) == (None, None, None, None)
 
 
 def test_mcc_sees_what_accuracy_does_not() -> None:
-    """MCC is None where all windows are called Normal, 1 for perfect predictions, else as by scikit-learn."""
+    """MCC: None if all windows are predicted Normal, 1 for perfect predictions, else as in scikit-learn."""
     truth = np.arange(1000) % 20 == 0
     data = _data(truth.tolist())
-    assert measure(data, np.zeros(1000, dtype=bool)).mcc is None
+    assert compute_window_metrics(data, np.zeros(1000, dtype=bool)).mcc is None
     called = np.random.default_rng(0).random(1000) < 0.3
-    assert measure(data, called).mcc == pytest.approx(matthews_corrcoef(truth, called))
-    assert measure(data, truth).mcc == 1
+    assert compute_window_metrics(data, called).mcc == pytest.approx(matthews_corrcoef(truth, called))
+    assert compute_window_metrics(data, truth).mcc == 1
 
 
 def test_the_report_has_both_classes() -> None:
-    """The row of Normal has precision and recall with Normal as the class to find."""
-    normal, faulty = measure(
+    """The row of Normal has precision and recall with Normal as the positive class."""
+    normal, faulty = compute_window_metrics(
         _data([True, True, False, False, False]), np.array([1, 0, 1, 0, 0]) > 0
     ).class_reports()
     assert (normal.precision, normal.recall, normal.windows) == (2 / 3, 2 / 3, 3)
@@ -73,7 +73,10 @@ def test_areas_of_a_perfect_and_a_constant_score() -> None:
     truth = np.arange(100) % 4 == 0
     perfect, constant = truth.astype(float), np.full(100, 0.5)
     for scores, areas in ((perfect, (1, 1)), (constant, (0.5, 0.25))):
-        roc, precision_recall = curves.roc(truth, scores), curves.precision_recall(truth, scores)
+        roc, precision_recall = (
+            curves.compute_roc(truth, scores),
+            curves.compute_precision_recall(truth, scores),
+        )
         assert roc is not None
         assert precision_recall is not None
         assert (roc.area, precision_recall.area) == pytest.approx(areas)
@@ -83,7 +86,7 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
     """A curve of 20,000 windows has about 200 points, and both ends, 0 and 1, are among them."""
     rng = np.random.default_rng(0)
     truth = rng.random(20_000) < 0.3
-    curve = curves.roc(truth, rng.random(20_000) + 0.3 * truth)
+    curve = curves.compute_roc(truth, rng.random(20_000) + 0.3 * truth)
     assert curve is not None
     assert len(curve.x) <= 202
     assert (curve.x[0], curve.y[0], curve.x[-1], curve.y[-1]) == (0, 0, 1, 1)
@@ -93,14 +96,14 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
 def test_one_class_has_no_curve() -> None:
     """Where no window is Faulty, the curves are None, without a warning."""
     truth = np.zeros(5, dtype=bool)
-    assert curves.roc(truth, np.zeros(5)) is None
-    assert curves.precision_recall(truth, np.zeros(5)) is None
+    assert curves.compute_roc(truth, np.zeros(5)) is None
+    assert curves.compute_precision_recall(truth, np.zeros(5)) is None
 
 
 def test_calibration_compares_score_and_share() -> None:
     """Scores of 0.75 that are right half the time have an error of 0.25; the score 1 is in the last bin."""
     truth = np.array([True, False, True, False, True, True])
-    calibration = curves.calibration(truth, np.array([0.75, 0.75, 0.75, 0.75, 1.0, 1.0]))
+    calibration = curves.compute_calibration(truth, np.array([0.75, 0.75, 0.75, 0.75, 1.0, 1.0]))
     assert calibration.observed[7] == 0.5
     assert calibration.window_counts[[7, 9]].tolist() == [4, 2]
     assert calibration.error == pytest.approx(0.25 * 4 / 6)
@@ -148,11 +151,11 @@ def test_evaluate_says_and_writes_all(
 def test_windows_of_the_training_part_are_not_measured(
     bundle_folder: Path, labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of the recording that the bundle was trained on, also under another name, only the test part counts."""
+    """A recording used in training, also under another file name, is evaluated on its test set only."""
     renamed = shutil.copy(labelled_recording, tmp_path / "another.csv")
     main(["evaluate", "--bundle", str(bundle_folder), "--recording", str(renamed), "--out", str(tmp_path)])
     loaded_bundle = bundle.load(bundle_folder)
-    test = prepare([labelled_recording], None, training_settings(loaded_bundle)).test
+    test = prepare([labelled_recording], None, read_training_settings(loaded_bundle)).test
     counts = json.loads((tmp_path / "evaluation.json").read_text())["windows"]
     assert counts["found"] + counts["missed"] + counts["false_alarms"] + counts["passed"] == len(test)
     assert counts == loaded_bundle.manifest.quality
@@ -162,7 +165,7 @@ def test_windows_of_the_training_part_are_not_measured(
 def test_a_new_recording_is_measured_whole(
     bundle_folder: Path, labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Readings that training hasn't seen are all judged, but for each group's first nine."""
+    """All readings not used in training are evaluated, except the first nine of each group."""
     frame = recordings.read(labelled_recording)
     frame["temperature_1"] += 0.01
     recordings.write(frame, tmp_path / "new.csv")
@@ -174,7 +177,7 @@ def test_a_new_recording_is_measured_whole(
     ("faulty", "message"), [(False, "All windows are Normal"), (True, "All windows are Faulty")]
 )
 def test_one_class_alone_is_noted(faulty: bool, message: str) -> None:  # noqa: FBT001, a parameter
-    """Where all windows are of one class, a sentence says what the figures do not show."""
+    """If all windows have the same label, the report names the metrics that are missing."""
     output = format_report(evaluate(_data([faulty] * 9), np.full(9, 0.1), 0.5, 5.0))
     assert output.startswith(message)
     assert "None" not in output

@@ -80,7 +80,7 @@ def test_the_seed_decides(toy_bundle: Path) -> None:
 
 
 def test_the_spread_is_over_the_repeats(toy_bundle: Path) -> None:
-    """The spread of one shuffle is 0; of several it is above 0, except for unused features."""
+    """The standard deviation is 0 for one shuffle, and above 0 for several, except for unused features."""
     assert (_importance(toy_bundle, repeats=1).spread == 0).all()
     several = _importance(toy_bundle, repeats=4)
     assert (several.spread[:, [0, 2]] > 0).all()

@@ -41,7 +41,7 @@ def _fit(*arguments: str) -> None:
 def test_an_unlabelled_recording_makes_a_bundle(
     healthy_recording: Path, bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`fit --healthy` injects faults, trains, measures on the held-back part and prints warnings."""
+    """`fit --healthy` injects faults, trains, measures on the held-out readings and prints warnings."""
     new_folder = tmp_path / "bundle"
     _fit(
         "--healthy",
@@ -150,7 +150,7 @@ def test_wrong_use_is_exit_2(
 
 
 def test_the_comparison_uses_no_training_reading(healthy_recording: Path) -> None:
-    """The comparison uses no reading of a training window, and nearly all of the held-back ones."""
+    """The comparison uses no reading of a training window, and nearly all of the held-out readings."""
     for share in (0.2, 0.33, 0.5):
         settings = FitSettings(test_share=share)
         with (

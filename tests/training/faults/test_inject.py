@@ -51,7 +51,7 @@ def test_a_seed_is_one_set_of_faults(plant: pd.DataFrame) -> None:
 
 @pytest.mark.parametrize("kind", list(FAULT_KINDS))
 def test_no_fault_is_too_small(plant: pd.DataFrame, kind: str) -> None:
-    """Each faulty value is at least half a spread from the true one: less would be a wrong label."""
+    """Each faulty value differs from the true value by at least half a robust standard deviation."""
     faulty = inject(plant, 0.3, seed=0, kinds=[kind])
     for group, rows in plant.groupby("group").indices.items():
         for name, feature in zip(FEATURE_NAMES, FEATURES, strict=True):
@@ -59,7 +59,7 @@ def test_no_fault_is_too_small(plant: pd.DataFrame, kind: str) -> None:
             error = np.abs(faulty[name].to_numpy()[rows] - true_values)
             assert (
                 error[error > 0].min(initial=np.inf)
-                >= 0.5 * SensorStats.from_values(true_values, feature.unit).spread - 0.011
+                >= 0.5 * SensorStats.from_values(true_values, feature.unit).robust_std - 0.011
             ), group
 
 
@@ -81,7 +81,7 @@ def test_a_partner_stays_healthy(plant: pd.DataFrame) -> None:
 
 
 def _apply(kind: str, true_values: list[float], size: float) -> list[float]:
-    sensor = SensorStats(spread=2, p1=10, p99=30, measuring_range=(-40, 125), decimals=2)
+    sensor = SensorStats(robust_std=2, p1=10, p99=30, measuring_range=(-40, 125), decimals=2)
     fault_kind: FaultKind = FAULT_KINDS[kind]
     return list(fault_kind.apply(np.array(true_values), size, sensor, np.random.default_rng(0)))
 
@@ -106,7 +106,7 @@ def test_each_kind_is_what_its_source_says(kind: str, size: float, expected: lis
 
 
 def test_a_drift_grows() -> None:
-    """The error grows linearly from half a spread, the smallest fault, to its size."""
+    """The error grows linearly from half a robust standard deviation, the smallest fault, to its size."""
     error = np.array(_apply("drift", [20.0] * 40, 3)) - 20
     assert (error[0], error[-1]) == pytest.approx((1, 6))
     assert np.ptp(np.diff(error)) == pytest.approx(0, abs=1e-12)
@@ -139,12 +139,12 @@ def test_a_faulty_recording_is_refused(plant: pd.DataFrame) -> None:
 
 
 def test_a_group_needs_enough_readings(plant: pd.DataFrame) -> None:
-    """A group with too few readings to know a sensor's healthy variation is refused."""
+    """A group with too few readings to compute the statistics of its sensors is rejected."""
     with pytest.raises(InvalidInputError, match="line1/station1: 50 readings, expected at least 100"):
         inject(plant.head(100), 0.3, seed=0)
 
 
 def test_an_undetectable_kind_is_refused(plant: pd.DataFrame) -> None:
-    """A kind of fault that can't be told from the true values is refused: `loss` where they are almost 0."""
+    """A fault kind without detectable faults is rejected, such as `loss` if the true values are almost 0."""
     with pytest.raises(InvalidInputError, match="kind loss doesn't show"):
         inject(plant.assign(**dict.fromkeys(FEATURE_NAMES, 0.1)), 0.3, seed=0, kinds=["loss"])

@@ -19,8 +19,8 @@ from training.config.settings import FitSettings
 from training.data import recordings
 from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
-from training.network.models import score
-from training.network.train import class_weights, train
+from training.network.models import compute_scores
+from training.network.train import choose_class_weights, train
 
 SMALL_NETWORK_FLAGS = ("--units", "8,6,4", "--epochs", "1")
 
@@ -58,7 +58,7 @@ def test_the_monitor_accepts_the_bundle(
 
 
 def test_the_trained_network_finds_faults(bundle_folder: Path) -> None:
-    """After a few epochs on an hour of readings, the network finds most faults of the test part."""
+    """After a few epochs on an hour of readings, the network finds most faults of the test set."""
     assert bundle.load(bundle_folder).manifest.quality["f1"] > 0.8
 
 
@@ -89,7 +89,7 @@ def test_the_same_training_gives_the_same_id(labelled_recording: Path, tmp_path:
 
 
 def test_labelled_windows_make_a_bundle(prepared: PreparedData, tmp_path: Path) -> None:
-    """A file of 12 columns and Label (1: Normal) suffices; without a test part, the quality is empty."""
+    """A file of 12 columns and Label (1: Normal) suffices; without a test set, the quality is empty."""
     data = prepared.train
     table = pd.DataFrame(data.windows.reshape(len(data), 12)).assign(Label=np.where(data.faulty, -1, 1))
     table.to_csv(tmp_path / "windows.csv", index=False)
@@ -111,7 +111,7 @@ def test_training_stops_and_keeps_the_best(prepared: PreparedData) -> None:
     assert len(losses) == len(trained.history["loss"]) < settings.epochs
     assert int(np.argmin(losses)) == len(losses) - 1 - settings.patience
     truth = prepared.validation.faulty
-    scores = score(trained.network, prepared.scaler.transform(prepared.validation.windows))
+    scores = compute_scores(trained.network, prepared.scaler.transform(prepared.validation.windows))
     entropy = -np.log(np.clip(np.where(truth, scores, 1 - scores), 1e-7, 1)).mean()
     assert entropy == pytest.approx(min(losses), rel=1e-4)
 
@@ -119,10 +119,10 @@ def test_training_stops_and_keeps_the_best(prepared: PreparedData) -> None:
 def test_class_weights() -> None:
     """`balanced` weights both classes equally, `none` all windows equally; numbers are used as given."""
     faulty = np.array([True] * 10 + [False] * 30)
-    balanced = class_weights(faulty, FitSettings())
+    balanced = choose_class_weights(faulty, FitSettings())
     assert balanced[0] * 30 == pytest.approx(balanced[1] * 10)
-    assert class_weights(faulty, FitSettings(class_weight="none")) == {0: 1, 1: 1}
-    assert class_weights(faulty, FitSettings(class_weight=(1.0, 10.0))) == {0: 1, 1: 10}
+    assert choose_class_weights(faulty, FitSettings(class_weight="none")) == {0: 1, 1: 1}
+    assert choose_class_weights(faulty, FitSettings(class_weight=(1.0, 10.0))) == {0: 1, 1: 10}
 
 
 def test_class_weights_are_used(prepared: PreparedData) -> None:
@@ -131,7 +131,7 @@ def test_class_weights_are_used(prepared: PreparedData) -> None:
     for weight in ((1.0, 1e-4), (1e-4, 1.0)):
         settings = FitSettings(network="dense", epochs=3, learning_rate=0.01, class_weight=weight)
         trained = train(prepared, settings)
-        called = score(trained.network, prepared.scaler.transform(prepared.test.windows)) > 0.5
+        called = compute_scores(trained.network, prepared.scaler.transform(prepared.test.windows)) > 0.5
         shares.append(called.mean())
     assert shares[0] < 0.1
     assert shares[1] > 0.9

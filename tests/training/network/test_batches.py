@@ -24,7 +24,7 @@ def _build_batches(shift: float = 1.0, seed: int = 0) -> Batches:
 
 
 def _run_epoch(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
-    """Return windows and truth of all batches of an epoch."""
+    """Return windows and true labels of all batches of an epoch."""
     parts = [batches[number] for number in range(len(batches))]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
@@ -49,7 +49,7 @@ def test_both_sensors_of_a_pair_get_the_same_shift() -> None:
 
 
 def test_without_shift_nothing_changes() -> None:
-    """With shift 0, each epoch holds every window once, with its truth, in another order."""
+    """With shift 0, each epoch holds every window once, with its true label, in another order."""
     batches = _build_batches(shift=0.0)
     first, truth = _run_epoch(batches)
     assert sorted(first[:, 0, 0].tolist()) == list(range(100))

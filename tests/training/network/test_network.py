@@ -11,7 +11,7 @@ from training.config.settings import INITIALIZERS, FitSettings
 from training.data.features import FEATURE_NAMES
 from training.network import models, onnx_graph
 from training.network.backend import keras
-from training.network.suppress_stderr import suppress_stderr
+from training.network.capture_stderr import capture_stderr
 
 STEPS, FEATURES = 3, len(FEATURE_NAMES)
 
@@ -34,7 +34,7 @@ def _windows(count: int) -> NDArray[np.float32]:
 @pytest.mark.parametrize("kind", ["lstm", "dense"])
 def test_one_score_a_window(kind: str) -> None:
     """Both networks give one P(Faulty) per window; an LSTM that returns sequences would give one per step."""
-    scores = models.score(_build(network=kind), _windows(50)[:5])
+    scores = models.compute_scores(_build(network=kind), _windows(50)[:5])
     assert scores.shape == (5,)
     assert ((scores >= 0) & (scores <= 1)).all()
 
@@ -85,24 +85,24 @@ def test_each_initializer_is_used(name: str) -> None:
 
 def test_a_seed_determines_the_weights() -> None:
     """The same seed gives the same initial weights, another seed gives others."""
-    first, again = (models.weights(_build()) for _ in range(2))
+    first, again = (models.get_weights(_build()) for _ in range(2))
     for first_array, second_array in zip(first, again, strict=True):
         np.testing.assert_array_equal(first_array, second_array)
     models.make_deterministic(1)
-    another = models.weights(models.build(FitSettings(), STEPS, FEATURES, updates_per_epoch=10))
+    another = models.get_weights(models.build(FitSettings(), STEPS, FEATURES, updates_per_epoch=10))
     assert not np.array_equal(first[0], another[0])
 
 
 def _assert_same_scores(model: keras.Model, onnx: bytes) -> None:
     windows = _windows(10_000)
     scores = Classifier(onnx, STEPS, FEATURES).score(windows)
-    np.testing.assert_allclose(scores, models.score(model, windows), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(scores, models.compute_scores(model, windows), rtol=0, atol=1e-5)
 
 
 def test_onnx_scores_as_keras_does(bundle_folder: Path) -> None:
     """The trained network gives the same scores to 1e-5 on 10,000 windows, also extreme ones."""
     bundle.load(bundle_folder)
-    with suppress_stderr():
+    with capture_stderr():
         model = keras.saving.load_model(bundle_folder / "model.keras")
     _assert_same_scores(model, (bundle_folder / "model.onnx").read_bytes())
 
@@ -110,5 +110,5 @@ def test_onnx_scores_as_keras_does(bundle_folder: Path) -> None:
 def test_the_dense_network_exports_too() -> None:
     """The dense network gives the same scores in ONNX too."""
     model = _build(network="dense")
-    models.score(model, _windows(50))
+    models.compute_scores(model, _windows(50))
     _assert_same_scores(model, onnx_graph.to_onnx(model))

@@ -11,7 +11,7 @@ from tests.support.toy_bundle import NAMES, STEPS
 from training.cli.main import main
 from training.network import weights
 from training.network.backend import keras
-from training.network.suppress_stderr import suppress_stderr
+from training.network.capture_stderr import capture_stderr
 
 UNITS = 5
 
@@ -44,7 +44,7 @@ def test_the_gates_are_in_keras_order() -> None:
         for shape in ((4, 4 * UNITS), (UNITS, 4 * UNITS), (4 * UNITS,))
     ]
     window = rng.normal(size=(3, 4))
-    with suppress_stderr():
+    with capture_stderr():
         network = keras.Sequential([keras.Input((3, 4)), keras.layers.LSTM(UNITS)])
         network.set_weights(arrays)
         expected = network(window[None]).numpy()[0]  # (unit,)
@@ -55,7 +55,7 @@ def test_the_gates_are_in_keras_order() -> None:
 
 def test_a_new_lstm_forgets_nothing() -> None:
     """Keras initialises the biases of the forget gate with 1, all others with 0: so the split finds them."""
-    with suppress_stderr():
+    with capture_stderr():
         network = keras.Sequential([keras.Input((3, 4)), keras.layers.LSTM(UNITS)])
         (layer,) = weights.extract_layers(network)
     biases = {gate: set(part.tolist()) for gate, part in weights.split_gates(layer.arrays["biases"]).items()}
@@ -71,7 +71,7 @@ def test_every_layer_and_number_is_in_the_table(bundle_folder: Path, tmp_path: P
     assert lstm["gate"].tolist() == list(weights.GATES) * 3
     assert lstm["shape"].tolist() == ["4 x 128"] * 4 + ["128 x 128"] * 4 + ["128"] * 4
     assert (table[table["kind"] == "Dropout"]["array"] == "nothing trained").all()
-    with suppress_stderr():
+    with capture_stderr():
         network = keras.models.load_model(bundle_folder / "model.keras", compile=False)
     assert table["numbers"].sum() == network.count_params()
 
@@ -101,7 +101,7 @@ def test_the_network_of_another_bundle_is_refused(
     bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A model.keras whose weights are not those of model.onnx is refused."""
-    with suppress_stderr():
+    with capture_stderr():
         network = keras.models.load_model(bundle_folder / "model.keras", compile=False)
         network.set_weights([array + 1 for array in network.get_weights()])
         network.save(tmp_path / "model.keras")

@@ -42,10 +42,10 @@ def _comparison_tables() -> list[ComparisonTable]:
 def _draw_all() -> dict[str, bytes]:
     box = BoxStats(1, 2, 3, 4, 5, tuple(np.linspace(6, 60, 100)))
     return {
-        **evaluation_plots.evaluation_plots(_evaluation(20_000)),
-        "loss": training_plots.losses({"loss": [0.5, 0.1, 0.05], "val_loss": [0.4, 0.1, 0.2]}),
-        "boxes": training_plots.box_plots([box] * 12, [box] * 12, FEATURES, 1.5),
-        "standings": comparison_plots.classifier_f1(_comparison_tables()),
+        **evaluation_plots.draw_evaluation(_evaluation(20_000)),
+        "loss": training_plots.draw_losses({"loss": [0.5, 0.1, 0.05], "val_loss": [0.4, 0.1, 0.2]}),
+        "boxes": training_plots.draw_box_plots([box] * 12, [box] * 12, FEATURES, 1.5),
+        "standings": comparison_plots.draw_classifier_f1(_comparison_tables()),
     }
 
 
@@ -63,7 +63,7 @@ def test_pictures_need_no_display() -> None:
     code = """
 import sys
 from training.report import comparison_plots, evaluation_plots, training_plots, weights_plots
-training_plots.losses({"loss": [0.5], "val_loss": [0.4]})
+training_plots.draw_losses({"loss": [0.5], "val_loss": [0.4]})
 sys.exit("matplotlib.pyplot" in sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
@@ -77,7 +77,7 @@ def test_the_same_data_is_the_same_file() -> None:
 @pytest.mark.parametrize("count", [1, 40])
 def test_windows_of_one_class(count: int) -> None:
     """Where all windows are of one class, pictures that need both classes are left out."""
-    assert set(evaluation_plots.evaluation_plots(_evaluation(count, both_classes=False))) == {
+    assert set(evaluation_plots.draw_evaluation(_evaluation(count, both_classes=False))) == {
         "confusion.png",
         "calibration.png",
     }
@@ -85,10 +85,10 @@ def test_windows_of_one_class(count: int) -> None:
 
 def test_a_single_epoch_can_be_drawn() -> None:
     """The losses of a single epoch can be drawn."""
-    png = training_plots.losses({"loss": [0.5], "val_loss": [0.4]})
+    png = training_plots.draw_losses({"loss": [0.5], "val_loss": [0.4]})
     assert matplotlib.image.imread(BytesIO(png), format="png").size
 
 
 def test_a_loss_of_zero_can_be_drawn() -> None:
     """A loss of 0 can be drawn on the logarithmic scale."""
-    assert training_plots.losses({"loss": [0.5, 0.0], "val_loss": [0.0, 0.0]})
+    assert training_plots.draw_losses({"loss": [0.5, 0.0], "val_loss": [0.0, 0.0]})

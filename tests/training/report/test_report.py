@@ -177,7 +177,7 @@ def test_warnings_come_first(findings: model_card.Findings) -> None:
 
 
 def test_without_a_test_part(findings: model_card.Findings) -> None:
-    """Without a test part, the report says that nothing was measured and has no picture of results."""
+    """Without a test set, the report says that nothing was measured and has no picture of results."""
     without_evaluation = dataclasses.replace(
         findings, evaluation=None, importance=None, test=findings.test[:0]
     )
@@ -197,7 +197,7 @@ def test_nothing_found_is_shown_as_none(findings: model_card.Findings) -> None:
 
 
 def test_a_missing_value_is_an_error() -> None:
-    """A template that uses a value which no view has fails, instead of leaving its place empty."""
+    """A template that uses an undefined variable raises an error."""
     with pytest.raises(UndefinedError, match="is undefined"):
         page.render("model_card.html.j2", {})
 

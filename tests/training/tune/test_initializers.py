@@ -10,7 +10,7 @@ from training.config.settings import INITIALIZERS, FitSettings
 from training.data.prepare import PreparedData
 from training.network import models
 from training.network.backend import keras
-from training.network.suppress_stderr import suppress_stderr
+from training.network.capture_stderr import capture_stderr
 from training.tune import objective, plots
 from training.tune.initializers import FORMULAS, collect_results
 from training.tune.trials import Trial
@@ -34,14 +34,14 @@ def _run_study(recording: Path, out: Path, *extra_arguments: str) -> None:
 def test_all_initializers_are_measured(
     labelled_recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The table has all eight with mean and spread over the seeds; more seeds continue the study."""
+    """The table has mean and standard deviation of all eight initialisers; more seeds continue the study."""
     tried: list[tuple[str, int]] = []
 
     def measure(_: PreparedData, settings: FitSettings, __: object) -> float:
         tried.append((settings.kernel_initializer, settings.seed))
         return 0.5 + settings.seed / 10
 
-    monkeypatch.setattr(objective, "measure", measure)
+    monkeypatch.setattr(objective, "validation_f1", measure)
     _run_study(labelled_recording, tmp_path, "--seeds", "2", "--seed", "1")
     assert set(tried) == {(name, seed) for name in INITIALIZERS for seed in (1, 2)}
     with (tmp_path / "initializers.csv").open() as file:
@@ -58,7 +58,7 @@ def test_all_initializers_are_measured(
 def test_formulas_are_what_keras_draws(name: str) -> None:
     """The weights that Keras draws have the standard deviation of the formula in the table."""
     inputs, outputs = 300, 200
-    with suppress_stderr():
+    with capture_stderr():
         drawn = keras.initializers.get(
             {"class_name": name, "config": {} if name in {"zeros", "ones"} else {"seed": 1}}
         )((inputs, outputs))
@@ -72,7 +72,7 @@ def test_formulas_are_what_keras_draws(name: str) -> None:
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_every_network_gives_one_score_a_window(name: str) -> None:
     """The second LSTM returns its last output, not a sequence, so there is one score per window."""
-    with suppress_stderr():
+    with capture_stderr():
         built = models.build(FitSettings(kernel_initializer=name, units=(4, 4, 4)), 3, 4, updates_per_epoch=1)
     assert built.output_shape == (None, 1)
 
@@ -82,4 +82,4 @@ def test_a_single_seed_has_no_spread() -> None:
     single_result = collect_results([Trial(1, {"kernel_initializer": "zeros", "seed": 0}, 0.0, 1.0)])
     assert [result.name for result in single_result] == ["zeros"]
     assert single_result[0].std is None
-    assert plots.initializers(single_result, 0.4).startswith(b"\x89PNG")
+    assert plots.draw_initializers(single_result, 0.4).startswith(b"\x89PNG")

@@ -41,8 +41,8 @@ class _InterruptingMeasure:
 
 def _search(folder: Path, count: int, measure: Callable[[FitSettings], float] = _measure) -> list[Trial]:
     with trials.open_study(folder, "search", USER_ATTRS) as study:
-        trials.run(study, trials.search_plan(SETTINGS, count), SETTINGS, measure, lambda _: None)
-        return [replace(trial, seconds=0) for trial in trials.finished_trials(study)]
+        trials.run_trials(study, trials.build_search_plan(SETTINGS, count), SETTINGS, measure, lambda _: None)
+        return [replace(trial, seconds=0) for trial in trials.list_finished(study)]
 
 
 def _tune(recording: Path, out: Path, *extra_arguments: str) -> None:
@@ -65,7 +65,7 @@ def measured_data(monkeypatch: pytest.MonkeyPatch) -> list[PreparedData]:
         measured.append(prepared)
         return _measure(settings)
 
-    monkeypatch.setattr(objective, "measure", measure)
+    monkeypatch.setattr(objective, "validation_f1", measure)
     return measured
 
 
@@ -152,7 +152,7 @@ def test_ctrl_c_leaves_table_and_settings(
 ) -> None:
     """An interrupted command ends with exit code 130 and leaves its table; the same command continues."""
     measure = _InterruptingMeasure(3)
-    monkeypatch.setattr(objective, "measure", lambda _, settings, __: measure(settings))
+    monkeypatch.setattr(objective, "validation_f1", lambda _, settings, __: measure(settings))
     with pytest.raises(SystemExit) as exit_info:
         _tune(labelled_recording, tmp_path, "--trials", "1")
     assert exit_info.value.code == 130
@@ -180,7 +180,7 @@ def test_the_test_part_is_out_of_reach(
 
 
 def test_another_test_part_changes_nothing(labelled_recording: Path, tmp_path: Path) -> None:
-    """Other values and labels in the test part do not change a trial's F1."""
+    """Other values and labels in the test set do not change a trial's F1."""
     frame = recordings.read(labelled_recording)
     is_test = frame["ts"] >= prepare([labelled_recording], None, SETTINGS).test.ts.min()
     frame.loc[is_test, FEATURE_NAMES] += 100
@@ -188,7 +188,7 @@ def test_another_test_part_changes_nothing(labelled_recording: Path, tmp_path: P
     recordings.write(frame, tmp_path / "other.csv")
     settings = FitSettings(network="dense", epochs=4, units=(32, 16, 8), learning_rate=0.01)
     first, second = (
-        objective.measure(objective.drop_test_part(prepare([path], None, settings)), settings)
+        objective.validation_f1(objective.prepare_for_search(prepare([path], None, settings)), settings)
         for path in (labelled_recording, tmp_path / "other.csv")
     )
     assert first == second > 0
@@ -245,5 +245,5 @@ def test_wrong_usage_is_refused(
 def test_pictures_of_one_trial_can_be_drawn() -> None:
     """The pictures of a search with a single trial can be drawn."""
     trial = Trial(1, {**trials.NOTEBOOK_PARAMETERS[0], "learning_rate": 1e-3}, 0.5, 1.0)
-    assert plots.history([trial]).startswith(b"\x89PNG")
-    assert plots.parallel_coordinates([trial]).startswith(b"\x89PNG")
+    assert plots.draw_history([trial]).startswith(b"\x89PNG")
+    assert plots.draw_parallel_coordinates([trial]).startswith(b"\x89PNG")

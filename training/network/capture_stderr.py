@@ -1,4 +1,4 @@
-"""Hide the messages that TensorFlow and Keras write to stderr."""
+"""Capture the messages that TensorFlow, Keras and ONNX write to stderr."""
 
 import contextlib
 import os
@@ -7,18 +7,19 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 
-__all__ = ["suppress_stderr"]
+__all__ = ["capture_stderr"]
 
 _STDERR_FD = 2
 _LIBRARY_MODULES = r"(keras|tensorflow|onnx)\."
 
 
 @contextlib.contextmanager
-def suppress_stderr() -> Iterator[None]:
-    """Capture stderr, and write it only if the block raises an exception.
+def capture_stderr() -> Iterator[None]:
+    """Capture stderr, and print the captured text only if the block raises an `Exception` (not on Ctrl-C).
 
     The file descriptor is redirected, because TensorFlow writes its messages from C++ and no setting stops
-    all of them. Deprecation warnings of these libraries are ignored too: users cannot do anything about them.
+    all of them. Deprecation warnings of TensorFlow, Keras and ONNX are ignored too, because users cannot do
+    anything about them.
     """
     sys.stderr.flush()
     original_fd = os.dup(_STDERR_FD)
