@@ -1,4 +1,9 @@
-"""Batches of readings and windows as columns, and the outcome of each reading."""
+"""Batches of readings and windows as columns, and the outcome of each reading.
+
+A *group* is a set of sensors that are judged together, such as those of one station. A *reading* has one
+value of each sensor of a group, and its event time. A *window* is a fixed number of consecutive readings of a
+group.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,12 +68,12 @@ class Readings:
     values: FloatArray
     """The features in the bundle's order and units: (reading, feature)."""
     arrived_at: FloatArray
-    """Arrival times by the wall clock, seconds since the Unix epoch: (reading,). Infinite for readings that
-    did not arrive at a known time, such as those of a recording."""
+    """Arrival times by the wall clock, seconds since the Unix epoch: (reading,). Infinite for readings
+    without an arrival time, such as the readings of a recording."""
     arrived_monotonic: FloatArray
     """Arrival times by the monotonic clock, seconds: (reading,)."""
     redelivered: NDArray[np.bool_]
-    """Whether the broker may have delivered it before: (reading,)."""
+    """Whether the broker may have delivered the reading before: (reading,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +91,8 @@ class Windows:
 
 
 MAX_VALUE = 1e12
-"""Largest absolute value of a feature: far beyond any sensor, and the model's float32 numbers stay finite
-after scaling and weighting."""
+"""Largest absolute value of a feature: far above the range of any sensor, and small enough that the model's
+float32 numbers stay finite after scaling and weighting."""
 
 
 def is_readable(value: float) -> bool:

@@ -108,10 +108,10 @@ def test_output_overwrites_no_input(
     before = recording.read_bytes()
     common = ["backtest", "--bundle", str(toy_bundle), "--recording", str(recording), "--out"]
     assert main([*common, str(recording)]) == 2
-    assert "is what --recording names too" in read_error_line(capsys)
+    assert "is the same file as --recording" in read_error_line(capsys)
     out = str(tmp_path / "o")
     assert main([*common, out, "--alerts-out", out]) == 2
-    assert "is what --out names too" in read_error_line(capsys)
+    assert "is the same file as --out" in read_error_line(capsys)
     assert recording.read_bytes() == before
 
 

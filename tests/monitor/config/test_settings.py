@@ -133,7 +133,7 @@ def test_file_is_held_to_types_and_rules(file: Path, content: str, key: str, mes
         ("MONITOR_MQTTT__HOST", "x", "unknown setting; did you mean 'MONITOR_MQTT__HOST'?"),
         ("MONITOR_MQTT_HOST", "x", "unknown setting; did you mean 'MONITOR_MQTT__HOST'?"),
         ("MONITOR_INPUT_MAX_GROUPS", "x", "unknown setting; did you mean 'MONITOR_INPUT__MAX_GROUPS'?"),
-        ("MONITOR_FOO", "1", "unknown setting; expected one like MONITOR_MQTT__HOST"),
+        ("MONITOR_FOO", "1", "unknown setting; a valid name is, for example, MONITOR_MQTT__HOST"),
         ("MONITOR_WINDOWS__MAX_GAP", "nan", "windows.max_gap must be a finite number, not 'nan'"),
         ("MONITOR_INPUT__TOPICS", '["a/+"]', "'+' must be plain text or one {name}"),
         ("MONITOR_INPUT__TOPICS", '["sensor-monitor/{x}"]', "base_topic 'sensor-monitor'"),
@@ -159,7 +159,9 @@ def test_list_in_the_environment_is_json(variable: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("OTHER", "a/{x}")
     monkeypatch.setenv(variable, "a/{x}")
     error_text = _load_error(None)
-    assert error_text.startswith(f"environment {variable}: is not JSON; expected it there")
+    assert error_text.startswith(
+        f"environment {variable}: is not valid JSON; lists and tables must be given as JSON"
+    )
 
 
 def test_error_in_file_names_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

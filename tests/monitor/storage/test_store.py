@@ -43,7 +43,11 @@ def test_restart(tmp_path: Path, sync: str) -> None:
     assert dict(store.load_groups(10)) == {"g": b"state", "h": b"\0"}
     assert _send_all(store.load_outbox()) == [b"1", b"2"]
     assert sorted(store.load_filters()) == ["p/+", "q/#"]
-    assert (store.schema_version, store.shape, store.damage) == (SCHEMA_VERSION, (FEATURES, STEPS), "")
+    assert (store.schema_version, store.shape, store.integrity_error) == (
+        SCHEMA_VERSION,
+        (FEATURES, STEPS),
+        "",
+    )
     store.close()
 
 
