@@ -20,17 +20,17 @@ __all__ = ["MAX_VALUE", "Arrivals", "Outcome", "Readings", "RejectedReading", "W
 class Outcome(StrEnum):
     """How the processing of a reading ended. Each reading is counted under exactly one outcome."""
 
-    JUDGED = "judged"
-    FILLING = "filling"
-    WARMING = "warming"
-    SKIPPED = "skipped"
-    MALFORMED = "malformed"
-    UNMATCHED = "unmatched"
-    DUPLICATE = "duplicate"
-    LATE = "late"
-    GAP = "gap"
-    FUTURE = "future"
-    OVERFLOW = "overflow"
+    JUDGED = "judged"  # completed a window, which got a score
+    FILLING = "filling"  # added to a window that is not complete
+    WARMING = "warming"  # completed a window of a group whose baseline is not learnt yet
+    SKIPPED = "skipped"  # completed a window that is not judged because of `WindowRules.stride`
+    MALFORMED = "malformed"  # dropped: the payload can't be parsed
+    UNMATCHED = "unmatched"  # dropped: the topic matches no input template
+    DUPLICATE = "duplicate"  # dropped: same event time as the group's last reading
+    LATE = "late"  # dropped: event time before that of the group's last reading
+    GAP = "gap"  # restarted the window: the last reading is more than `WindowRules.max_gap` older
+    FUTURE = "future"  # dropped: event time more than `WindowRules.max_skew` after the arrival
+    OVERFLOW = "overflow"  # dropped: the receive queue was full
 
 
 @dataclass(frozen=True, slots=True)

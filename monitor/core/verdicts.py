@@ -22,11 +22,11 @@ NORMAL = "Normal"
 class State(StrEnum):
     """The present state of a group."""
 
-    FILLING = "filling"
-    WARMING = "warming"
-    NORMAL = "normal"
-    FAULTY = "faulty"
-    SILENT = "silent"
+    FILLING = "filling"  # the window is not complete
+    WARMING = "warming"  # the baseline is not learnt yet
+    NORMAL = "normal"  # the last judged window is Normal
+    FAULTY = "faulty"  # the last judged window is Faulty
+    SILENT = "silent"  # no accepted reading for `stale_after` seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class Incidents:
         return released
 
     def retire(self, groups: Iterable[str], open_incident: Callable[[str], str | None]) -> None:
-        """Move ended incidents to `ended`, except those whose `resolved` event is held back.
+        """Move closed incidents to `ended`, except incidents whose `resolved` event is held back.
 
         Parameters
         ----------

@@ -32,8 +32,7 @@ def configure_allocator() -> None:
         mallopt = ctypes.CDLL(None).mallopt
         for option, limit in _MALLOPT_LIMITS.items():
             mallopt(option, limit)
-        # One arena for all threads: the GIL lets only one thread run at a time, and each arena would
-        # fragment.
+        # One arena for all threads: only one thread runs at a time (GIL), and each arena would fragment.
         mallopt(_M_ARENA_MAX, 1)
 
 

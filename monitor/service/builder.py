@@ -106,7 +106,7 @@ def build_daemon(
 
     Parameters
     ----------
-    settings : all settings.
+    settings : the settings to start with.
     read_settings : called on a reload, returns the current settings; None: a reload uses `settings`.
     connect : builds source and sink.
 

@@ -28,8 +28,7 @@ CREATE TABLE mutes (pattern TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID
 CREATE TABLE outbox (number INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL,
     retain INTEGER NOT NULL, bundle TEXT NOT NULL, whole INTEGER NOT NULL);
 """
-# With 100,000 groups this upsert is four times as fast as REPLACE, which deletes the row and inserts a new
-# one.
+# With 100,000 groups this is four times as fast as REPLACE, which deletes the row and inserts a new row.
 _UPSERT_GROUP = """
 INSERT INTO groups VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, heard = excluded.heard
@@ -38,8 +37,7 @@ _UPSERT_INCIDENT = (
     "INSERT INTO incidents VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
 # Size of the write-ahead log in bytes at which SQLite copies it into the database file (a checkpoint).
-# Judging stops during a checkpoint. At 1,000 readings/s with one alert each, there is a checkpoint every 0.7
-# s.
+# Judging stops during a checkpoint. At 1,000 readings/s with one alert each, this happens every 0.7 s.
 _WAL_CHECKPOINT_BYTES = 8 << 20
 # Before a checkpoint SQLite syncs the whole log, which takes 6 ms and delays 1 % of the readings. `WalSync`
 # therefore syncs the log after every 128 changed rows (about 128 pages), which shortens the wait at the

@@ -1,4 +1,4 @@
-"""Runs the parts of the demo in one process and prints what happens."""
+"""Runs the parts of the demo in one process and prints their activity."""
 
 import threading
 import time

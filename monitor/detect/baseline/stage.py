@@ -58,7 +58,7 @@ class BaselineStage:
         self._pending_rows: list[IndexArray] = []  # rows of groups whose block is full and not learnt yet
 
     def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, _Mask]:
-        """Process windows, those of a group in order, and return the baseline of each.
+        """Process windows, in order within each group, and return the baseline of each window.
 
         Parameters
         ----------
@@ -96,7 +96,7 @@ class BaselineStage:
         return baselines, windows_seen > (WINDOWS_PER_BLOCK - 1) * steps
 
     def _push_repeated(self, unsorted_rows: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
-        """Process windows (window,), any number of each group, those of a group in order."""
+        """Process windows (window,), any number of each group, in order within each group."""
         count, steps = windows.shape[:2]
         table = self._table
         order = np.argsort(unsorted_rows, kind="stable")

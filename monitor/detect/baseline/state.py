@@ -24,19 +24,11 @@ class BaselineTable(StateTable):
 
     def __init__(self, version: int, features: int, representatives: int) -> None:
         fields = [
-            (
-                "held",
-                "?",
-                (representatives,),
-            ),  # whether the sensor departed from the others and has not returned
+            ("held", "?", (representatives,)),  # whether the sensor has departed and not returned
             ("windows_seen", "<u4"),
             ("full_block", "<u4"),
             ("open_medians", "<f4", (WINDOWS_PER_BLOCK, features)),
-            (
-                "deviations",
-                "<f4",
-                (HISTORY_BLOCKS, representatives),
-            ),  # deviations of the last blocks, a ring buffer
+            ("deviations", "<f4", (HISTORY_BLOCKS, representatives)),  # ring buffer of the last blocks
             ("spread", "<f4", (representatives,)),  # usual distance between deviation and level
             ("baseline", "<f4", (3, features)),
             ("resolution", "u1", (features,)),
