@@ -45,7 +45,7 @@ def test_flag_over_environment_over_file_over_default(file: Path, monkeypatch: p
 
 
 def test_sections_merge(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source that sets one key of a section leaves the section's other keys to the next source."""
+    """If a source sets one key of a section, the section's other keys come from the next source."""
     file.write_text('[mqtt]\nhost = "broker"\nport = 1884')
     monkeypatch.setenv("MONITOR_MQTT__PORT", "1885")
     mqtt = load_settings(file).mqtt
@@ -202,7 +202,7 @@ def test_conflicting_templates(file: Path, topics: list[str], reason: str) -> No
     ],
 )
 def test_expected_group_that_cannot_come(file: Path, groups: list[str], reason: str) -> None:
-    """A group of `input.groups` that no template can yield is refused with what was expected."""
+    """A group of `input.groups` that no template can yield is rejected with the expected form."""
     topics = ["x/{a}/{b}", "y/{a}/{b}/{c}"]
     file.write_text(f"[input]\ntopics = {topics}\ngroups = {groups}")
     assert _load_error(file).startswith(f"{file}: input.groups: {reason}")
@@ -221,13 +221,13 @@ def test_no_toml(file: Path, content: bytes, reason: str) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A missing file is refused with its name and what was expected."""
+    """A missing file is rejected with its name and the expected kind of file."""
     path = tmp_path / "none.toml"
     assert _load_error(path) == f"{path}: can't be read: No such file or directory; expected a TOML file"
 
 
 def test_no_regular_file(tmp_path: Path) -> None:
-    """A folder or a pipe in the file's place is refused, and never read as an empty file."""
+    """A folder or a pipe instead of a file is rejected, and never read as an empty file."""
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
         assert _load_error(path) == f"{path}: is not a regular file; expected a TOML file"

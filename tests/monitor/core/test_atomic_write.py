@@ -22,7 +22,7 @@ with {writer}(Path(sys.argv[1])) as draft:
 
 
 class _ExpectedError(Exception):
-    """What a test raises in the middle of a write."""
+    """The exception that a test raises in the middle of a write."""
 
 
 def _write_and_raise(path: Path | None) -> None:
@@ -57,7 +57,7 @@ def test_a_file_is_replaced(tmp_path: Path, old: str | None) -> None:
 
 @pytest.mark.parametrize("is_written", [False, True])
 def test_an_exception_leaves_the_file(tmp_path: Path, *, is_written: bool) -> None:
-    """A block that raises, before or after it wrote, leaves the old file and no draft."""
+    """If the block raises an exception, the old file is unchanged and no temporary file is left."""
     path = tmp_path / "file"
     path.write_text("old")
     with pytest.raises(_ExpectedError), atomic_file(path) as draft:
@@ -67,7 +67,7 @@ def test_an_exception_leaves_the_file(tmp_path: Path, *, is_written: bool) -> No
 
 
 def test_a_failing_rename_leaves_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A draft that can't take the file's name is deleted."""
+    """If the temporary file can't be renamed, it is deleted."""
     path = tmp_path / "file"
     path.write_text("old")
 
@@ -82,7 +82,7 @@ def test_a_failing_rename_leaves_no_draft(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_killed_process_leaves_the_file(tmp_path: Path) -> None:
-    """A process that is killed while it writes leaves the old file, and its draft under a name of its own."""
+    """If the process is killed during a write, the old file is unchanged, and a temporary file remains."""
     path = tmp_path / "file"
     path.write_text("old")
     _kill_while_writing(path, "atomic_file", "draft")
@@ -104,7 +104,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 
 
 def test_a_device_is_written_to() -> None:
-    """A device is written to and stays one."""
+    """A device is written to and not replaced."""
     with atomic_file(Path(os.devnull)) as draft:
         draft.write_text("new")
     assert Path(os.devnull).is_char_device()
@@ -126,7 +126,7 @@ def test_a_folder_is_replaced(tmp_path: Path, *, has_old: bool) -> None:
 
 
 def test_an_exception_leaves_the_folder(tmp_path: Path) -> None:
-    """A block that raises leaves the old folder and no draft."""
+    """If the block raises an exception, the old folder is unchanged and no temporary folder is left."""
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "old").write_text("old")
@@ -137,7 +137,7 @@ def test_an_exception_leaves_the_folder(tmp_path: Path) -> None:
 
 
 def test_a_failing_rename_restores_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the draft can't take the folder's name, the old folder has it again."""
+    """If the temporary folder can't be renamed, the old folder gets its name back."""
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "old").write_text("old")
@@ -156,7 +156,7 @@ def test_a_failing_rename_restores_the_folder(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_killed_process_leaves_the_folder(tmp_path: Path) -> None:
-    """A process that is killed while it writes leaves the old folder as it was."""
+    """If the process is killed during a write, the old folder is unchanged."""
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "old").write_text("old")
