@@ -82,7 +82,7 @@ def test_incidents(times: int) -> None:
     ],
 )
 def test_score(reported: list[tuple[str, float, float]], card: ScoreCard) -> None:
-    """A fault is found if an incident of its group overlaps it; an incident without a fault is a false alarm."""
+    """A fault is found if an incident of its group overlaps; an incident without a fault is a false alarm."""
     injected = [Fault("a", 10, 20), Fault("a", 40, 50)]
     assert score_incidents(injected, [ReportedIncident(*incident) for incident in reported]) == card
     assert card.found + card.missed == card.injected
