@@ -1,4 +1,4 @@
-"""The bundle that is part of the package, for a plant that has no bundle of its own yet."""
+"""The default bundle, which is part of the package, for a plant without a bundle trained on its data."""
 
 from importlib import resources
 from pathlib import Path
@@ -14,8 +14,8 @@ DEFAULT_BUNDLE_FOLDER = Path(str(resources.files("monitor.bundle"))) / "default"
 def choose_folder(configured: Path | None) -> Path:
     """Return the folder of the bundle to load.
 
-    This is `configured`, except that the default bundle takes the place of a missing `PLANT_BUNDLE`. Any
-    other folder was named by the user, so it is returned even if it does not exist.
+    This is `configured`, except that a missing `PLANT_BUNDLE` is replaced by the default bundle. Any other
+    folder was named by the user, so it is returned even if it does not exist.
 
     Parameters
     ----------

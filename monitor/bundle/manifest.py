@@ -27,16 +27,16 @@ SCHEMA_VERSION = 1
 """Version of the manifest's format."""
 
 BASELINE_VERSION = 2
-"""Version of the baseline's rules in `model_input` and `detect.baseline`. A model trained with the deviations
-of one version can't judge those of another."""
+"""Version of the baseline's rules in `model_input` and `detect.baseline`. A model that was trained
+with the deviations of one version can't judge deviations of another version."""
 
 
 class BaselineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The manifest's parameters for learning each group's baseline."""
 
     floors: tuple[float, ...]
-    """Smallest unit of each feature, in the feature's own unit: (feature,). Healthy sensors may differ by a
-    few of these."""
+    """Lower limit of the baseline's unit for each feature, in the feature's own unit: (feature,). Healthy
+    sensors may differ by a few times this value."""
     version: int = BASELINE_VERSION
     """Version of the rules."""
 
@@ -56,7 +56,7 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def problem(self) -> str:
-        """The rule that these numbers break; "" if none."""
+        """The rule that the numbers break; "" if they break none."""
         edges = np.array([self.low, *self.edges, self.high])
         if not (np.isfinite(edges).all() and (np.diff(edges) >= 0).all() and (np.diff(self.edges) > 0).all()):
             return "low, edges and high must be increasing numbers"
@@ -79,7 +79,7 @@ class Feature(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """`manifest.json`: what the model expects, and how it was made."""
+    """`manifest.json`: the input that the model expects, and how the model was trained."""
 
     schema: int = SCHEMA_VERSION
     id: str
@@ -97,8 +97,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     baseline: BaselineSpec | None = None
     """Parameters of the baseline; None if the model judges raw values."""
     ranges: dict[str, tuple[float, float]]
-    """Feature -> lowest and highest healthy value in the training data, except for a thousandth of the values
-    at either end. In the feature's unit; with a baseline, deviations in units of the baseline."""
+    """Feature -> lowest and highest healthy value in the training data, without the lowest and the highest
+    0.1 %. In the feature's unit; with a baseline, deviations in units of the baseline."""
     distribution: dict[str, Distribution] | None = None
     """Feature -> distribution of its healthy values in the training data; None if it was not recorded."""
     data: dict[str, Any]
@@ -145,8 +145,8 @@ def compute_bundle_id(
 ) -> str:
     """Return the bundle's id: 16 hex digits of a hash of everything that decides a score.
 
-    The weights are hashed as arrays and not as a file, because a model file differs from one training to the
-    next while the weights are the same.
+    The weights are hashed as arrays and not as a file, because the model files of two trainings differ even
+    if the weights are the same.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ from monitor.core.errors import BundleError
 
 __all__ = ["Classifier"]
 
-# Throughput is best with 256 to 512 windows per call: 3.9 µs per window, against 4.1 µs with 1,024 and more.
+# Throughput is highest with 256 to 512 windows per call: 3.9 µs per window; 4.1 µs with 1,024 and more.
 _MAX_WINDOWS_PER_CALL = 512
 
 
@@ -30,7 +30,7 @@ class Classifier:
 
     def __init__(self, model: bytes, steps: int, features: int) -> None:
         options = ort.SessionOptions()
-        # One window takes 0.06 ms: handing work over to a second thread costs more than it saves.
+        # One window takes 0.06 ms: passing work to a second thread costs more than it saves.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3

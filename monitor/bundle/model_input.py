@@ -1,8 +1,8 @@
-"""Raw windows -> the input of the scaler and the model: deviations from the group's baseline, in its units.
+"""Raw windows -> input of scaler and model: deviations from the group's baseline, in the baseline's units.
 
-A sensor's deviation is its value minus the median of all sensors of its quantity. The model's input is how
-far the deviation is from its usual level, in units of how much it usually varies. A change that all sensors
-of a quantity show together is a change of the plant, and subtracting the median removes it.
+A sensor's deviation is its value minus the median of all sensors of its quantity. The model's input is the
+difference between the deviation and its usual level, divided by a measure of its usual variation. A change
+that all sensors of a quantity show together is a change of the plant, and subtracting the median removes it.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from monitor.core.quantities import Quantities
 __all__ = ["UNIT_GROWTH_PER_MOVE", "DeviationTransform", "RawTransform", "build_transform"]
 
 UNIT_GROWTH_PER_MOVE = 0.3
-"""When the plant's temperature, say, changes, some sensors follow sooner than others. So the unit grows by
-this share of the distance that all sensors of the quantity have moved since the last block."""
+"""Growth of the baseline's unit per distance that all sensors of a quantity have moved since the last block:
+when the plant's temperature changes, for example, some sensors react sooner than others."""
 
 
 class RawTransform:
@@ -37,7 +37,7 @@ class DeviationTransform:
         self._quantities = Quantities(names)
 
     def transform(self, windows: FloatArray, baselines: FloatArray) -> FloatArray:
-        """Return deviations from the baseline, in its units: (window, step, feature).
+        """Return deviations from the baseline, in the baseline's units: (window, step, feature).
 
         Parameters
         ----------

@@ -33,7 +33,7 @@ def parse(
 
     Raises
     ------
-    BundleError : a file isn't readable or breaks a rule, or the files contradict each other.
+    BundleError : a file can't be parsed or breaks a rule, or the files contradict each other.
     """
     _check_schema(manifest_json)
     manifest = _decode("manifest.json", manifest_json, Manifest)

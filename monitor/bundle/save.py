@@ -42,9 +42,9 @@ def save(
     sums = "".join(
         f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items())
     )
-    with atomic_folder(folder) as draft:
+    with atomic_folder(folder) as temporary_path:
         for name, content in [*files.items(), (SUMS_FILE, sums.encode())]:
-            path = draft / name
+            path = temporary_path / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
 

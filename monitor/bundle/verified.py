@@ -1,4 +1,4 @@
-"""The verified bundle."""
+"""The type of a loaded and verified bundle."""
 
 from dataclasses import dataclass
 

@@ -45,7 +45,7 @@ def check_golden(golden: GoldenFile, manifest: Manifest, scaler: Scaler, classif
 def read_verified(folder: Path) -> dict[str, bytes]:
     """Return the content of each file of the bundle, after comparing its SHA-256 with SHA256SUMS.
 
-    Each file is read once, so that the content which is used is the content which was verified. `model.keras`
+    Each file is read once, so that the verified content is the content that is used. `model.keras`
     and `report/` may be missing even if SHA256SUMS lists them; where present they are verified like the
     others.
 

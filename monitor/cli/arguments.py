@@ -10,7 +10,7 @@ def add_settings_arguments(parser: argparse.ArgumentParser, *, bundle: bool = Tr
     """Add `--config` and, unless `bundle` is false, `--bundle`."""
     parser.add_argument("--config", type=Path, metavar="F", help="TOML file with settings")
     if bundle:
-        # Text and not a Path: "" is not the current folder but, as in the settings, the default bundle.
+        # Not a Path: Path("") is the current folder, but "" means the default bundle, as in the settings.
         parser.add_argument(
             "--bundle",
             metavar="DIR",
@@ -19,7 +19,7 @@ def add_settings_arguments(parser: argparse.ArgumentParser, *, bundle: bool = Tr
 
 
 def settings_from_flags(arguments: argparse.Namespace) -> dict[str, Path | str]:
-    """Return the settings given by flags, as `load_settings` takes them."""
+    """Return the settings given by flags, in the form that `load_settings` expects."""
     if arguments.bundle is None:
         return {}
     # The path is made absolute: a relative "var/bundle" would equal the setting's default, which the default
@@ -28,7 +28,7 @@ def settings_from_flags(arguments: argparse.Namespace) -> dict[str, Path | str]:
 
 
 def add_seconds_argument(parser: argparse.ArgumentParser) -> None:
-    """Add `--seconds`, after which the command stops by itself."""
+    """Add `--seconds`, the time after which the command stops."""
     parser.add_argument(
         "--seconds", type=non_negative_float, metavar="N", help="stop after this long (default: Ctrl-C)"
     )

@@ -24,7 +24,7 @@ class ClientListener(SessionListener):
         self.answered = threading.Event()
         """Set once the first attempt to connect has succeeded or failed."""
         self.problem = ""
-        """Why it failed; "" if it succeeded."""
+        """Why the first attempt to connect failed; "" if it succeeded."""
 
     def wait_for_connection(self, stop: threading.Event) -> bool:
         """Wait for the first connection; return False if `stop` is set before there is an outcome.
@@ -45,11 +45,11 @@ class ClientListener(SessionListener):
             raise OperationError(self.problem)
 
     def on_connected(self) -> None:
-        """Note that the client is connected and subscribed."""
+        """Record that the client is connected and subscribed."""
         self.answered.set()
 
     def on_disconnected(self, reason: str) -> None:
-        """Keep the reason why the first attempt failed; later losses go to `on_connection_lost`."""
+        """Record why the first attempt failed; pass later disconnections to `on_connection_lost`."""
         if self.answered.is_set():
             self.on_connection_lost(reason)
         else:
@@ -57,7 +57,7 @@ class ClientListener(SessionListener):
             self.answered.set()
 
     def on_connection_lost(self, reason: str) -> None:
-        """Do nothing about a connection that broke later: the session connects again."""
+        """Do nothing after a later disconnection: the session reconnects."""
 
     def on_taken_over(self) -> None:
         """Treat another client with the same id as a lost connection."""
@@ -76,12 +76,12 @@ class ClientListener(SessionListener):
 def build_session(
     settings: Settings, client_id: str, listener: ClientListener, *, subscribe: bool = False
 ) -> Session:
-    """Return a session with the settings' broker, which `Session.start` connects.
+    """Return a session for the broker in the settings; `Session.start` connects to the broker.
 
     Parameters
     ----------
-    client_id : other than the monitor's, whose session the broker would end.
-    subscribe : whether it subscribes to the topics of `input.topics`.
+    client_id : must differ from the monitor's client id, else the broker would disconnect the monitor.
+    subscribe : whether the session subscribes to the topics of `input.topics`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""`sensor-monitor check`: whether `run` would start."""
+"""`sensor-monitor check`: verify that `run` would start."""
 
 import argparse
 
@@ -23,14 +23,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print what was verified."""
+    """Verify the settings and everything they name, and print the results."""
     from monitor.cli.startup_checks import check_connection, check_files
     from monitor.config.loading import load_settings
 
     settings = load_settings(arguments.config, settings_from_flags(arguments))
-    found = check_files(settings)
-    print(f"settings {arguments.config or '(defaults)'}: ok\n{found}")
+    results = check_files(settings)
+    print(f"settings {arguments.config or '(defaults)'}: ok\n{results}")
     if arguments.connect:
         check_connection(settings)
         print(f"broker {settings.mqtt.host}:{settings.mqtt.port}: ok")
-    return exit_codes.DONE
+    return exit_codes.SUCCESS

@@ -2,11 +2,11 @@
 
 import signal
 
-__all__ = ["DONE", "FAILED", "INTERRUPTED", "UNUSABLE"]
+__all__ = ["FAILED", "INTERRUPTED", "INVALID_INPUT", "SUCCESS"]
 
-DONE = 0
+SUCCESS = 0
 FAILED = 1
-"""The work could not be done, for a reason that may pass: no broker, a port in use."""
-UNUSABLE = 2
-"""Wrong usage, settings, bundle or recording: the same call would fail again."""
+"""A failure that may not occur again, such as an unreachable broker or a port in use."""
+INVALID_INPUT = 2
+"""Wrong usage, or invalid settings, bundle or recording: the same command would fail again."""
 INTERRUPTED = 128 + signal.SIGINT

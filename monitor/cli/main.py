@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Parameters
     ----------
-    argv : the command and its arguments; None: those of the process.
+    argv : the command and its arguments; None: `sys.argv[1:]`.
     """
     arguments = build_parser().parse_args(argv)
     run: CommandFunction = arguments.run
@@ -24,10 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(arguments)
     except (InvalidInputError, OperationError) as error:
         print(f"sensor-monitor: {error}", file=sys.stderr)
-        return exit_codes.UNUSABLE if isinstance(error, InvalidInputError) else exit_codes.FAILED
+        return exit_codes.INVALID_INPUT if isinstance(error, InvalidInputError) else exit_codes.FAILED
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
-    except BrokenPipeError:  # the reader of our output (`| head`) has closed it: no failure
-        # The interpreter flushes stdout when it ends, which must not fail again.
+    except BrokenPipeError:
+        # The process reading our stdout (such as `head`) has exited; this is not an error. Redirect stdout to
+        # /dev/null, because the interpreter flushes it at exit and would raise BrokenPipeError again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exit_codes.DONE
+        return exit_codes.SUCCESS

@@ -18,17 +18,18 @@ COMMANDS = {
     "backtest": "monitor.cli.backtest.command",
     "demo": "monitor.cli.demo.command",
 }
-"""Name -> module of each command, in the order of the help. A new command is a module and its line here."""
+"""Name -> module of each command, in the order of the help. A new command needs a module and an entry
+here."""
 
 CommandFunction = Callable[[argparse.Namespace], int]
 """Runs a command with the parsed arguments and returns its exit code."""
 
 
 class Command(Protocol):
-    """What the module of a command has.
+    """The interface of a command's module.
 
-    All of them are imported to build the parser, so at module level they import nothing that takes long
-    (numpy, paho, pydantic): `run` imports what it needs.
+    All command modules are imported to build the parser, so at module level they must not import packages
+    that load slowly (numpy, paho, pydantic): their function `run` imports these.
     """
 
     SUMMARY: str
@@ -36,7 +37,7 @@ class Command(Protocol):
     DETAILS: str
     """The rest of its description, in lines of at most 80 characters."""
     EXAMPLES: Sequence[str]
-    """Up to three calls, each a whole shell line."""
+    """Up to three examples, each a complete shell command."""
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's arguments to its parser."""
@@ -60,7 +61,7 @@ exit codes:
 
 
 class _OneLineErrorParser(argparse.ArgumentParser):
-    """Reports wrong usage in one line, without the usage text before it."""
+    """Reports wrong usage in one line, without argparse's usage text."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")

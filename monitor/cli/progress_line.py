@@ -14,7 +14,7 @@ class ProgressLine:
 
     Parameters
     ----------
-    stream : where it writes.
+    stream : the stream to write to.
     monotonic : returns monotonic seconds.
     """
 

@@ -64,4 +64,4 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{arguments.out}: not written, for it was stopped before there was a connection")
         return exit_codes.INTERRUPTED
     print(f"{arguments.out}: {recorder}")
-    return exit_codes.DONE if completed or arguments.seconds is None else exit_codes.INTERRUPTED
+    return exit_codes.SUCCESS if completed or arguments.seconds is None else exit_codes.INTERRUPTED

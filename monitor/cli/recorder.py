@@ -42,15 +42,15 @@ class Recorder(ClientListener):
 
     Readings that a monitor would drop (duplicate, late, future, malformed) are not written, so the rows of
     each group are in the order of their event times. Each batch is written before its messages are
-    acknowledged, and the file holds whole rows whenever the process ends.
+    acknowledged, and the file has only complete rows, whenever the process ends.
 
     Parameters
     ----------
     path : the CSV file to create.
     decode : parses the messages.
-    features : the columns, in the order of `decode`.
-    max_skew : seconds that a reading's event time may lie ahead of its arrival.
-    on_progress : called after each batch with a text that describes what was recorded so far.
+    features : names of the feature columns, in the order of `decode`'s values.
+    max_skew : seconds by which a reading's event time may lie ahead of its arrival.
+    on_progress : called after each batch with a description of the recording so far.
     monotonic : returns monotonic seconds.
     """
 
@@ -76,11 +76,11 @@ class Recorder(ClientListener):
         self._log = PipelineLog()
         self._first_ts, self._last_ts = math.inf, -math.inf  # smallest and largest event time in the file
         self.written_count = 0
-        """Readings in the file."""
+        """Number of readings in the file."""
         self.groups: set[str] = set()
-        """Groups in the file."""
+        """Names of the groups in the file."""
         self.rejected_counts: Counter[Outcome] = Counter()
-        """Readings that arrived and are not in the file, by outcome."""
+        """Number of received readings that were not written, by outcome."""
 
     def __str__(self) -> str:
         """Return a description of the file's content, in one line."""
@@ -96,11 +96,12 @@ class Recorder(ClientListener):
     def run(self, session: Session, stop: threading.Event, seconds: float | None) -> bool:
         """Record until `stop` is set or `seconds` have passed since the subscription.
 
-        Returns whether the time has passed. If `stop` is set before there is a connection, no file is left.
+        Returns whether `seconds` have passed. If `stop` is set before the client is connected, the file is
+        deleted.
 
         Raises
         ------
-        InvalidInputError : the file exists or can't be created; no connection was tried then.
+        InvalidInputError : the file exists or can't be created; the client did not try to connect.
         OperationError : the broker can't be reached, the file can't be written, or no reading arrived.
         """
         file = RecordingFile(self._path)
@@ -124,13 +125,13 @@ class Recorder(ClientListener):
             file.close(keep=bool(self.written_count))
 
     def on_connected(self) -> None:
-        """Note the first connection, and log that a later one replaces a broken one."""
+        """Record the first connection, and log each reconnection."""
         if self.answered.is_set():
             _log.info("connected again")
         super().on_connected()
 
     def on_connection_lost(self, reason: str) -> None:
-        """Log that readings may be missing: the broker keeps none for this client meanwhile."""
+        """Log that readings will be missing: the broker keeps none while this client is disconnected."""
         _log.warning("%s; trying again, and what comes meanwhile is missing in the recording", reason)
 
     def on_taken_over(self) -> None:
@@ -138,7 +139,7 @@ class Recorder(ClientListener):
         self.problem = "another client has taken over the client id"
         self.answered.set()
 
-    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, it never waits
+    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, never used
         """Queue messages for the recording thread."""
         self._receive_queue.put(messages)
 

@@ -1,4 +1,4 @@
-"""A recording that is being written: a CSV file that holds whole rows at any time."""
+"""Writes a recording: a CSV file that has only complete rows at any time."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ class RecordingFile:
 
     Raises
     ------
-    InvalidInputError : it exists, is not named as a CSV file, or can't be created.
+    InvalidInputError : the file exists or can't be created, or its name does not end in `.csv`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,14 +34,14 @@ class RecordingFile:
             raise InvalidInputError(f"--out: {path} is there already; expected a new name") from None
         except OSError as error:
             raise InvalidInputError(f"--out: {path} can't be made: {error.strerror}") from error
-        self._size = 0  # bytes, all of them whole rows
+        self._size = 0  # length of the file in bytes; it ends with a complete row
 
     def append(self, rows: Sequence[Sequence[object]]) -> None:
-        """Append these rows, or none of them.
+        """Append rows; after an error none of them is in the file.
 
         Raises
         ------
-        OperationError : they can't be written; the file ends with the rows before them.
+        OperationError : the rows can't be written; the file has only the earlier rows.
         """
         text = io.StringIO(newline="")
         csv.writer(text, lineterminator="\n").writerows(rows)
@@ -56,7 +56,7 @@ class RecordingFile:
         self._size = self._file.tell()
 
     def close(self, *, keep: bool) -> None:
-        """Close the file, and delete it unless it is to be kept."""
+        """Close the file, and delete it unless `keep` is true."""
         self._file.close()
         if not keep:
             self._path.unlink(missing_ok=True)

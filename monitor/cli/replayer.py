@@ -1,4 +1,4 @@
-"""Publishes a recording as a plant would send it; event times stay as they are."""
+"""Publishes a recording as a plant would send it, with unchanged event times."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 # Messages published and not yet confirmed: enough to keep the connection busy, few enough to hold in memory.
 _MAX_IN_FLIGHT = 1000
-# How often confirmations are collected while there is nothing else to do.
+# Seconds between two checks for confirmations while the replayer has nothing else to do.
 _POLL_INTERVAL_S = 0.005
 
 
@@ -30,8 +30,9 @@ class Replayer(ClientListener):
 
     Parameters
     ----------
-    recording : what to publish.
-    templates : the input templates; a group is published to the first one with as many names as it has parts.
+    recording : the recording to publish.
+    templates : the input templates; a group is published to the first template with as many names as the
+        group has parts.
     fields : feature (or `ts`) -> dotted path in the payload, as in the settings of the monitor that listens.
     speed : seconds of the recording per second of real time; 0: as fast as the broker confirms.
     """
@@ -45,12 +46,12 @@ class Replayer(ClientListener):
         self._fields = fields
         self._speed = speed
         self.published_count = 0
-        """Readings published so far."""
+        """Number of readings published so far."""
         self.first_problem = ""
-        """Why the first unreadable row can't be judged by any monitor; "" if there is none."""
+        """Why the first unreadable row can't be judged by any monitor; "" if there is no such row."""
 
     def run(self, session: Session, qos: int, stop: threading.Event) -> None:
-        """Publish all rows, or until `stop` is set, and wait until the broker has confirmed them.
+        """Publish rows until the last row or until `stop` is set, and wait for the broker's confirmations.
 
         Raises
         ------
@@ -65,7 +66,7 @@ class Replayer(ClientListener):
             session.stop(timeout=1.0)
 
     def on_connection_lost(self, reason: str) -> None:
-        """Log it: the session connects again and the replay goes on."""
+        """Log the reason: the session reconnects, and the replay continues."""
         _log.warning("%s; trying again", reason)
 
     def _publish(self, session: Session, qos: int, stop: threading.Event) -> None:

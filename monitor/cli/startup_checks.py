@@ -18,19 +18,19 @@ from monitor.web.server import listen
 
 __all__ = ["check_connection", "check_files"]
 
-# How long the broker, or the process that listens on our HTTP port, may take to answer.
+# Seconds to wait for an answer of the broker, or of the process that listens on our HTTP port.
 _TIMEOUT_S = 10.0
 
 
 def check_files(settings: Settings) -> str:
     """Verify the bundle, that the settings fit it, the secrets, the store and the HTTP port.
 
-    Returns a description of what was found, in lines.
+    Returns a description of the results, in several lines.
 
     Raises
     ------
-    InvalidInputError : something can't be used.
-    OperationError : something can't be used now.
+    InvalidInputError : the bundle, a setting, a secret, the store or the port can't be used.
+    OperationError : the store or the port can't be used at the moment.
     """
     folder = default_bundle.choose_folder(settings.bundle)
     loaded = bundle.load(folder)
@@ -82,8 +82,8 @@ def _check_store_and_port(settings: Settings, manifest: Manifest) -> str:
 
     Raises
     ------
-    InvalidInputError : one can't be used.
-    OperationError : one can't be used now.
+    InvalidInputError : the store or the port can't be used.
+    OperationError : the store or the port can't be used at the moment.
     """
     store, http = settings.store.path, settings.http
     try:

@@ -1,4 +1,4 @@
-"""Turns pydantic's errors into one line: where the first problem is, the rule, and the offending value."""
+"""Converts pydantic's errors to one line: the first problem's setting, its rule, and the invalid value."""
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
@@ -10,17 +10,18 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-__all__ = ["Origin", "RuleText", "format_error", "suggest_name", "use_pydantic_text"]
+__all__ = ["Origin", "RuleDescriber", "format_error", "no_rule_description", "suggest_name"]
 
-RuleText = Callable[[ErrorDetails], str | None]
-"""Returns the rule of a setting as a whole, where pydantic's text would tell a user nothing; else None."""
+RuleDescriber = Callable[[ErrorDetails], str | None]
+"""Function that returns a full description of a setting's rule, used in errors instead of pydantic's message;
+None to keep pydantic's message."""
 
 _SECRET_NAMES = {"password", "token"}
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What may have given a value: flags, the environment, or the file."""
+    """The sources that a value may come from: flags, environment, and file."""
 
     file: Path | None
     env_prefix: str = ""
@@ -28,7 +29,14 @@ class Origin:
     flags: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self, path: Sequence[str]) -> str:
-        """Return what gave a setting, as a line begins: a variable for it alone or for its whole table."""
+        """Return the start of an error line, which names the source of a setting.
+
+        An environment variable may give the setting alone or its whole table.
+
+        Parameters
+        ----------
+        path : the setting's name, section first.
+        """
         if path and path[0] in self.flags:
             return "--"
         variables = {key.upper() for key in self.environment}
@@ -39,8 +47,8 @@ class Origin:
         return f"{self.file}: " if self.file else "settings: "
 
 
-def use_pydantic_text(_problem: ErrorDetails) -> str | None:
-    """Return None: no setting has a rule as a whole."""
+def no_rule_description(_problem: ErrorDetails) -> str | None:
+    """Return None, which keeps pydantic's message."""
     return None
 
 
@@ -48,14 +56,15 @@ def format_error(
     error: ValidationError,
     model: type[BaseModel],
     origin: Origin,
-    describe_rule: RuleText = use_pydantic_text,
+    describe_rule: RuleDescriber = no_rule_description,
 ) -> str:
-    """Describe the first problem, and count the other settings that have one.
+    """Describe the first problem, and count the other settings with a problem.
 
     Parameters
     ----------
-    model : what was validated.
-    origin : what may have given the value.
+    model : the settings model.
+    origin : the sources that the value may come from.
+    describe_rule : see `RuleDescriber`.
     """
     problems = error.errors()
     paths = [_find_path(problem, model, describe_rule) for problem in problems]
@@ -70,20 +79,23 @@ def format_error(
 
 
 def suggest_name(name: str, known: AbstractSet[str]) -> str:
-    """Return the known name that is most like another; "" if none is."""
+    """Return the known name that is most similar to `name`; "" if none is similar."""
     return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), "")
 
 
-def _find_path(problem: ErrorDetails, model: type[BaseModel], describe_rule: RuleText) -> tuple[str, ...]:
-    """Return the setting's name, section first: of the whole setting if it has a rule as a whole."""
+def _find_path(
+    problem: ErrorDetails, model: type[BaseModel], describe_rule: RuleDescriber
+) -> tuple[str, ...]:
+    """Return the setting's name, section first; only the first part if `describe_rule` describes the rule."""
     path, _ = _walk(model, problem["loc"])
     return path[:1] if describe_rule(problem) else path
 
 
 def _walk(model: type[BaseModel], location: Sequence[int | str]) -> tuple[tuple[str, ...], type[BaseModel]]:
-    """Return which parts of an error's location name a setting, and the section that the last one is in.
+    """Return the first parts of an error's location, which name a setting, and the section of the setting.
 
-    What follows them is the member of a union that pydantic tried, which tells a user nothing.
+    The remaining parts are left out: they name the member of a union that pydantic tried, which doesn't help
+    a user.
     """
     path: list[str] = []
     section, annotation = model, model  # type: type[BaseModel], Any
@@ -104,8 +116,9 @@ def _format_rule(problem: ErrorDetails, model: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
         _, section = _walk(model, problem["loc"])
         known = set(section.model_fields)
-        close = suggest_name(str(problem["loc"][-1]), known)
-        hint = f"did you mean {close!r}?" if close else f"expected one of {', '.join(sorted(known))}"
+        closest_name = suggest_name(str(problem["loc"][-1]), known)
+        expected = f"expected one of {', '.join(sorted(known))}"
+        hint = f"did you mean {closest_name!r}?" if closest_name else expected
         return f"is an unknown setting; {hint}"
     if problem["type"] == "missing":
         return "is missing"

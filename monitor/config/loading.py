@@ -1,4 +1,4 @@
-"""Loads the monitor's settings, and refuses topics and groups that contradict each other."""
+"""Loads the monitor's settings, and rejects topics and groups that contradict each other."""
 
 import json
 import os
@@ -21,7 +21,7 @@ _SPEC = SettingsSpec(
     model=Settings,
     env_prefix="MONITOR_",
     env_delimiter="__",
-    # systemd sets these for a unit that another one triggers.
+    # systemd sets these variables for a unit that another unit starts (OnSuccess=, OnFailure=).
     ignored_variables=frozenset(
         {
             "MONITOR_SERVICE_RESULT",
@@ -39,12 +39,13 @@ def load_settings(file: Path | None, flags: Mapping[str, Any] | None = None) -> 
 
     Parameters
     ----------
-    file : the TOML file, or None to do without.
-    flags : settings given on the command line, by top-level name.
+    file : the TOML file; None if there is none.
+    flags : settings from the command line: top-level setting name -> value.
 
     Raises
     ------
-    ConfigurationError : a file is missing, a key unknown, a value of the wrong type or impossible.
+    ConfigurationError : the file is missing, a setting is unknown, a value has the wrong type or is out of
+        range, or topics and groups contradict each other.
     """
     settings = merge_settings(_SPEC, file, flags or {})
     origin = Origin(file, _SPEC.env_prefix, os.environ)
@@ -64,7 +65,7 @@ def override_alerts(alerts: AlertSettings, assignments: Sequence[str]) -> AlertS
 
     Raises
     ------
-    ConfigurationError : a name is no setting of alerts, or its value is impossible.
+    ConfigurationError : a name is not a setting of `alerts`, or its value is invalid.
     """
     changes: dict[str, Any] = {}
     for assignment in assignments:
@@ -74,7 +75,7 @@ def override_alerts(alerts: AlertSettings, assignments: Sequence[str]) -> AlertS
         try:
             changes[name] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
-            changes[name] = text  # text without its quotes, which a shell removes
+            changes[name] = text  # a string whose quotes the shell has removed
     content = json.dumps({"alerts": alerts.model_dump() | changes}, default=str)
     try:
         return Settings.model_validate_json(content, strict=True).alerts

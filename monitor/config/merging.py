@@ -18,7 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from monitor.config.error_text import Origin, RuleText, format_error, suggest_name, use_pydantic_text
+from monitor.config.error_text import Origin, RuleDescriber, format_error, no_rule_description, suggest_name
 from monitor.core.errors import ConfigurationError
 
 __all__ = ["SettingsSpec", "merge_settings"]
@@ -28,19 +28,20 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class SettingsSpec(Generic[Model]):
-    """What to merge, and how its variables are called and written."""
+    """The settings model to fill, and how its environment variables are named and parsed."""
 
     model: type[Model]
-    """All settings with their rules and defaults; it forbids unknown ones."""
+    """The settings model with its rules and defaults; it must reject unknown settings."""
     env_prefix: str
-    """What all environment variables begin with, in capitals."""
+    """Prefix of all environment variables, in upper case."""
     env_delimiter: str | None = None
-    """What stands between a section and its setting in a variable, whose value is JSON where the setting is a
-    list or a table. None: there are no sections, and the model takes such values apart itself."""
+    """Separator between section and setting in a variable's name. If set, lists and tables are given as JSON.
+    If None, there are no sections, and the model's own validators parse lists and tables."""
     ignored_variables: frozenset[str] = field(default=frozenset())
-    """Variables with this prefix that are no settings."""
-    describe_rule: RuleText = use_pydantic_text
-    """Returns the rule of a setting as a whole where pydantic's text would tell a user nothing, else None."""
+    """Environment variables that start with `env_prefix` but are not settings."""
+    describe_rule: RuleDescriber = no_rule_description
+    """Function that returns a full description of a setting's rule, used in errors instead of pydantic's
+    message; None to keep pydantic's message."""
 
 
 def merge_settings(spec: SettingsSpec[Model], file: Path | None, flags: Mapping[str, Any]) -> Model:
@@ -48,15 +49,17 @@ def merge_settings(spec: SettingsSpec[Model], file: Path | None, flags: Mapping[
 
     Parameters
     ----------
-    file : the TOML file, or None to do without.
-    flags : settings given on the command line, by top-level name; text as it was typed.
+    file : the TOML file; None if there is none.
+    flags : settings from the command line: top-level setting name -> the unparsed text.
 
     Raises
     ------
-    ConfigurationError : a file is missing, a setting unknown, a value of the wrong type or impossible.
+    ConfigurationError : the file is missing, a setting is unknown, or a value has the wrong type or is out of
+        range.
     """
-    sources: list[TomlConfigSettingsSource] = []
+    file_sources: list[TomlConfigSettingsSource] = []  # filled below, because it needs the class
 
+    # pydantic-settings takes its sources from the class, so each merge needs its own class.
     class Merged(spec.model, BaseSettings):  # type: ignore[name-defined, misc]
         model_config = SettingsConfigDict(
             env_prefix=spec.env_prefix,
@@ -73,18 +76,18 @@ def merge_settings(spec: SettingsSpec[Model], file: Path | None, flags: Mapping[
             dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
             file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return init_settings, env_settings, *sources
+            return init_settings, env_settings, *file_sources
 
     if file:
-        sources.append(_open_toml(file, Merged))
-        _check_file(spec, file, sources[0].toml_data)
+        file_sources.append(_open_toml(file, Merged))
+        _check_file(spec, file, file_sources[0].toml_data)
     _check_environment(spec)
     try:
         merged = Merged(**flags)
     except SettingsError as error:
         variable = _find_invalid_variable(spec, error)
         raise ConfigurationError(
-            f"environment {variable}: is not JSON; expected it there for lists and tables, "
+            f"environment {variable}: is not valid JSON; lists and tables must be given as JSON, "
             'such as ["a/{x}"] or {"a": 1}'
         ) from error
     except ValidationError as error:
@@ -95,7 +98,7 @@ def merge_settings(spec: SettingsSpec[Model], file: Path | None, flags: Mapping[
 
 def _open_toml(file: Path, settings_class: type[BaseSettings]) -> TomlConfigSettingsSource:
     try:
-        # The source reads nothing, without an error, from a path that is missing or a folder or a pipe.
+        # TomlConfigSettingsSource silently ignores a path that is missing or is not a regular file.
         if not stat.S_ISREG(file.stat().st_mode):
             raise ConfigurationError(f"{file}: is not a regular file; expected a TOML file")
         return TomlConfigSettingsSource(settings_class, file)
@@ -108,7 +111,10 @@ def _open_toml(file: Path, settings_class: type[BaseSettings]) -> TomlConfigSett
 
 
 def _check_file(spec: SettingsSpec[Any], file: Path, content: Mapping[str, Any]) -> None:
-    """Hold the file to exact types: the environment may say "1883", a file must say 1883."""
+    """Check the file's values with strict types.
+
+    The number 1883 may be text in an environment variable, but not in the file.
+    """
     try:
         spec.model.model_validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
@@ -124,21 +130,24 @@ def _check_environment(spec: SettingsSpec[Any]) -> None:
     ]
     for variable in os.environ:
         name = variable.upper().removeprefix(spec.env_prefix)
-        if name == variable.upper() or variable.upper() in spec.ignored_variables:
+        if not variable.upper().startswith(spec.env_prefix) or variable.upper() in spec.ignored_variables:
             continue
         if (name.split(spec.env_delimiter)[0] if spec.env_delimiter else name) in names:
             continue
-        close = suggest_name(name, {*names, *nested})
+        closest_name = suggest_name(name, {*names, *nested})
         hint = (
-            f"did you mean {spec.env_prefix + close!r}?"
-            if close
-            else f"expected one like {spec.env_prefix}{[*nested, *names][0]}"
+            f"did you mean {spec.env_prefix + closest_name!r}?"
+            if closest_name
+            else f"a valid name is, for example, {spec.env_prefix}{[*nested, *names][0]}"
         )
         raise ConfigurationError(f"environment {variable}: unknown setting; {hint}")
 
 
 def _find_invalid_variable(spec: SettingsSpec[Any], error: SettingsError) -> str:
-    """Return the variable whose text is not JSON: the error's cause has the text, but not the name."""
+    """Return the name of the variable that is not valid JSON.
+
+    The exception holds only the text, so the name is looked up by value.
+    """
     text = getattr(error.__cause__, "doc", None)
     return next(
         key for key, value in os.environ.items() if key.upper().startswith(spec.env_prefix) and value == text

@@ -29,7 +29,7 @@ def read_token(http: HttpSettings) -> str | None:
 
     Raises
     ------
-    ConfigurationError : the file can't be read, or holds no token.
+    ConfigurationError : the file can't be read, or its content is not a valid token.
     """
     if http.token_file is None:
         return http.token.get_secret_value() if http.token else None

@@ -56,11 +56,11 @@ class TlsSettings(_Section):
 
     enabled: bool = False
     ca_file: Path | None = None
-    """Certificates of the authorities to trust; None: those of the system."""
+    """Certificates of the authorities to trust; None: the certificates of the system."""
     certfile: Path | None = None
     """The client's certificate."""
     keyfile: Path | None = None
-    """The key of `certfile`, where that file doesn't contain it."""
+    """The private key of the client's certificate; None: `certfile` contains the key."""
     insecure: bool = False
     """Whether any certificate of the broker is accepted, unverified."""
 
@@ -87,7 +87,7 @@ class MqttSettings(_Section):
     path: Annotated[str, AfterValidator(validate_path)] = "/mqtt"
     """URL path of the broker's websockets."""
     version: Literal["auto", "5", "3.1.1"] = "auto"
-    """"auto": 5, and 3.1.1 where the broker doesn't speak it."""
+    """"auto": 5, or 3.1.1 if the broker doesn't support 5."""
     client_id: Annotated[str, AfterValidator(validate_printable)] = Field(default="", max_length=200)
     """"": `<base_topic>-<hostname>`."""
     publish_client_id: Annotated[str, AfterValidator(validate_printable)] = Field(default="", max_length=200)
@@ -103,7 +103,7 @@ class MqttSettings(_Section):
     keepalive: Annotated[int, Ge(5), Le(65535)] = 30
     """Seconds without traffic after which the client sends a PINGREQ."""
     qos: Annotated[int, AfterValidator(validate_qos)] = 1
-    """Of the subscriptions, and of the readings that `replay` publishes."""
+    """QoS of the subscriptions, and of the readings that `replay` publishes."""
     publish_qos: Annotated[int, AfterValidator(validate_publish_qos)] = 1
     """Of what the monitor publishes; 0 for brokers without QoS 1. A broker's Maximum QoS may lower it."""
     will_qos: Annotated[int, AfterValidator(validate_publish_qos)] = 1
@@ -113,7 +113,7 @@ class MqttSettings(_Section):
     bulk: bool = True
     """Whether readings are read from the socket many at a time, bypassing paho; never with websockets."""
     base_topic: Annotated[str, AfterValidator(validate_output_topic)] = "sensor-monitor"
-    """The monitor publishes below it."""
+    """The topic below which the monitor publishes."""
 
     @model_validator(mode="after")
     def _check_password_source(self) -> Self:
@@ -140,30 +140,30 @@ class InputSettings(_Section):
     topics: Annotated[
         tuple[Annotated[str, AfterValidator(validate_template)], ...], Field(min_length=1, max_length=100)
     ] = ("plant/{line}/{station}/reading",)
-    """Templates: `{name}` is one level, and the names' values, joined by `/`, are the group."""
+    """Templates: `{name}` matches one level; the matched levels, joined by `/`, are the group's name."""
     fields: dict[str, str] = {}
     """Feature (or `ts`) -> dotted path in the payload; default: the feature's own name."""
     groups: tuple[Annotated[str, AfterValidator(validate_output_topic)], ...] = ()
     """Expected groups: they are `silent` after `stale_after` even if they never sent a reading."""
     max_groups: Count = 100_000
-    """Groups in memory; beyond it, those whose last reading is oldest are kept in the store only."""
+    """Groups in memory; if there are more, the groups with the oldest readings are only in the store."""
 
 
 class WindowSettings(_Section):
     """How readings become windows."""
 
     stride: Count = DEFAULT_STRIDE
-    """One window of this many is judged; 1: each."""
+    """Every stride-th window is judged; 1: every window."""
     max_gap: Seconds | None = None
-    """Seconds between readings beyond which a window starts afresh; None: the bundle's sample period x 3."""
+    """Seconds between readings beyond which a window restarts; None: the bundle's sample period x 3."""
     max_skew: Seconds = DEFAULT_MAX_SKEW
-    """Seconds that a reading's event time may be ahead of the clock."""
+    """Seconds by which a reading's event time may be ahead of the clock."""
     stale_after: Seconds = 60.0
     """Seconds without a reading after which a group is silent."""
 
 
 class AlertOverride(_Section):
-    """Other alert settings for some groups; None: the setting of all groups."""
+    """Alert settings for the groups that match a pattern; None: the value in `AlertSettings`."""
 
     groups: Annotated[str, AfterValidator(validate_printable)] = Field(min_length=1)
     """Pattern of group names: `*` stands for any characters, slashes too."""
@@ -178,19 +178,20 @@ class AlertSettings(_Section):
     """How scores become alerts."""
 
     mode: Literal["lifecycle", "every_window"] = "lifecycle"
-    """"lifecycle": events at the start and end of an incident; "every_window": one for each Faulty window."""
+    """"lifecycle": events at the start and end of an incident; "every_window": one event per Faulty
+    window."""
     raise_after: Count = DEFAULT_ALERT_RULES.raise_after
     """Consecutive Faulty windows that begin an incident."""
     clear_after: Count = DEFAULT_ALERT_RULES.clear_after
-    """Consecutive Normal windows that end it."""
+    """Consecutive Normal windows that end an incident."""
     clear_below: Score | None = DEFAULT_ALERT_RULES.clear_below
-    """Only Normal windows with a score below this count for `clear_after`; None: all of them."""
+    """Only Normal windows with a score below this count for `clear_after`; None: all do."""
     min_interval: SecondsOrZero = DEFAULT_ALERT_RULES.min_interval
     """Seconds after an incident's end in which no other incident of its group is published."""
     renotify_after: SecondsOrZero = DEFAULT_ALERT_RULES.renotify_after
     """Seconds after which an incident that is still open is published again; 0: never."""
     rules: tuple[AlertOverride, ...] = ()
-    """The first one whose pattern matches a group applies to it."""
+    """Settings for some groups; for each group, the first entry whose pattern matches applies."""
     false_alarms: Path = Path("var/false-alarms.csv")
     """CSV file to which the windows of false alarms are appended, labelled Normal."""
 

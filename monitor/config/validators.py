@@ -1,4 +1,4 @@
-"""Checks of single settings: each returns the value, or raises a ValueError with the rule and the value."""
+"""Validators of single settings: each returns the value, or raises a ValueError with rule and value."""
 
 from pydantic import SecretStr
 
@@ -16,7 +16,7 @@ __all__ = [
     "validate_token",
 ]
 
-# 16 random letters and digits are about 95 bits: they can't be guessed by trying.
+# 16 random letters and digits are about 95 bits: too many combinations to try.
 _MIN_TOKEN_LENGTH = 16
 
 
@@ -27,7 +27,7 @@ def validate_template(text: str) -> str:
 
 
 def validate_output_topic(text: str) -> str:
-    """Check a topic, or the beginning of topics, that the monitor publishes below."""
+    """Check a topic, or a topic prefix, that the monitor publishes on."""
     if (
         not text
         or not text.isprintable()
@@ -50,7 +50,7 @@ def validate_printable(text: str) -> str:
 
 
 def validate_host(text: str) -> str:
-    """Check a host name or an IP address: a URL is none."""
+    """Check a host name or an IP address; a URL is rejected."""
     if not text or not text.isprintable() or any(mark in text for mark in " /"):
         raise ValueError(f"must be a host name or an address, not {text!r}")
     return text
@@ -78,16 +78,16 @@ def validate_publish_qos(value: int) -> int:
 
 
 def validate_token(secret: SecretStr) -> SecretStr:
-    """Check a token given in the settings themselves."""
+    """Check a token that is given in the settings and not in a file."""
     return SecretStr(check_token(secret.get_secret_value()))
 
 
 def check_token(text: str) -> str:
-    """Return a token that is too long to be guessed and fits into an HTTP header.
+    """Check that a token is too long to be guessed and valid in an HTTP header; return the token.
 
     Raises
     ------
-    ValueError : it is too short or has other characters; the error doesn't contain the token.
+    ValueError : the token is too short or has invalid characters; the message doesn't contain the token.
     """
     if len(text) < _MIN_TOKEN_LENGTH or not (text.isascii() and text.isprintable()) or " " in text:
         raise ValueError(f"must have at least {_MIN_TOKEN_LENGTH} characters, of ASCII and without spaces")

@@ -1,7 +1,7 @@
-"""Writes files and folders that are there whole or not at all: written beside the path, then renamed.
+"""Writes files and folders atomically: under a temporary name in the same folder, which is then renamed.
 
-A process that is killed while it writes leaves the path as it was, and its draft beside it: a hidden name
-that ends in `.part`.
+If the process is killed during the write, the old content stays, and the temporary file or folder remains: a
+hidden name that ends in `.part`.
 """
 
 import os
@@ -16,64 +16,67 @@ __all__ = ["atomic_file", "atomic_folder", "sync_to_disk"]
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield the path of a draft, which takes the file's name when the block ends without an exception.
+    """Yield a temporary path, which is renamed to `path` when the block ends without an exception.
 
-    A symbolic link stays one, and the file that it points to is replaced. A device or a pipe can't be
-    replaced: the path itself is yielded. Missing parent folders are made.
+    If `path` is a symbolic link, the file that it points to is replaced. A device or a pipe can't be
+    replaced, so `path` itself is yielded. Missing parent folders are created.
 
     Raises
     ------
-    OSError : the draft can't be synced to the disk or renamed; no draft is left, and the file is as it was.
+    OSError : the temporary file can't be synced to the disk or renamed; it is deleted, and the old file is
+        unchanged.
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
         yield path
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary_path = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield draft
-        sync_to_disk(draft)
-        draft.replace(path)
+        yield temporary_path
+        sync_to_disk(temporary_path)
+        temporary_path.replace(path)
     finally:
-        with suppress(OSError):  # after the rename there is none
-            draft.unlink()
+        with suppress(OSError):  # after the rename it no longer exists
+            temporary_path.unlink()
 
 
 @contextmanager
 def atomic_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty draft folder, which takes the folder's name when the block ends without an exception.
+    """Yield an empty temporary folder, which is renamed to `folder` when the block ends without an exception.
 
-    A folder can't be renamed onto another: the old one is moved aside first and deleted last. A process that
-    is killed between the two renames leaves the old folder beside the path, whole.
+    A folder can't be renamed to the name of an existing folder, so the old folder is renamed first and
+    deleted last. If the process is killed between the two renames, the old folder remains complete under a
+    hidden name.
 
     Raises
     ------
-    OSError : the draft can't be synced to the disk or renamed; no draft is left, and the folder is as it was.
+    OSError : the temporary folder can't be synced to the disk or renamed; it is deleted, and the old folder
+        is unchanged.
     """
     folder = folder.absolute()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
+    temporary_path = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.parent))
     try:
-        yield draft
-        for path in draft.rglob("*"):
+        yield temporary_path
+        for path in temporary_path.rglob("*"):
             if path.is_file():
                 sync_to_disk(path)
-        draft.chmod(0o755)  # mkdtemp lets only the owner in
-        _replace_folder(draft, folder)
+        temporary_path.chmod(0o755)  # mkdtemp gives access only to the owner
+        _replace_folder(temporary_path, folder)
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        shutil.rmtree(temporary_path, ignore_errors=True)
 
 
-def _replace_folder(draft: Path, folder: Path) -> None:
+def _replace_folder(temporary_path: Path, folder: Path) -> None:
     if not folder.exists():
-        draft.rename(folder)
+        temporary_path.rename(folder)
         return
     old_parent = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))
     old = old_parent / folder.name
     try:
         folder.rename(old)
-        draft.rename(folder)
+        temporary_path.rename(folder)
     except OSError:
         if old.exists():
             old.rename(folder)
@@ -86,7 +89,8 @@ def _replace_folder(draft: Path, folder: Path) -> None:
 def sync_to_disk(path: Path) -> None:
     """Wait until a file's content, or the names in a folder, are on the disk.
 
-    Without it a rename may reach the disk before the file's content, and a power cut leaves an empty file.
+    Otherwise a rename may reach the disk before the file's content, and a power cut would leave an empty
+    file.
     """
     handle = os.open(path, os.O_RDONLY)
     try:

@@ -11,14 +11,14 @@ __all__ = [
 
 
 class InvalidInputError(Exception):
-    """Unusable input (exit code 2). The message names the input, the place in it, and what was expected.
+    """Unusable input (exit code 2). The message names the input, the position in it, and the expected value.
 
-    Trying again gives the same error, so a service manager should not restart the command.
+    Running the command again gives the same error, so a service manager should not restart it.
     """
 
 
 class OperationError(Exception):
-    """A failure while running (exit code 1). The message gives the cause. Trying again may succeed."""
+    """A failure while running (exit code 1). The message gives the cause. Another run may succeed."""
 
 
 class InUseError(OperationError):

@@ -33,8 +33,7 @@ class GroupTable:
         self._free_rows: list[int] = []
         self._buffer = np.empty(0, dtype=default_record.dtype)  # all allocated rows: (allocated row,)
         self.records = self._buffer
-        """The records of all groups and of free rows, a slice from the start of the allocated ones:
-        (row,)."""
+        """Records of all groups and of free rows, which are the first part of the allocated rows: (row,)."""
 
     def __contains__(self, name: str) -> bool:
         """Return whether the group has a record."""
@@ -85,10 +84,10 @@ class GroupTable:
         old_size = len(self.records)
         new_size = old_size + _ROWS_PER_GROWTH
         if new_size > len(self._buffer):
-            # Double the allocation, because growing copies all records. Rows that nothing was written to take
-            # no physical memory: for an array of this size the kernel maps zero pages on first write. When
-            # the whole buffer was filled with default records, 100,000 groups took the memory of 131,072.
-            # `zeros` also clears the padding bytes, which `dump` includes in its result.
+            # Double the allocation, because growing copies all records. Rows that were never written take
+            # no physical memory: for an array of this size the kernel maps zero pages on first write. If
+            # the whole buffer were filled with default records, 100,000 groups would take the memory of
+            # 131,072. `zeros` also clears the padding bytes, which `dump` includes in its result.
             buffer = np.zeros(max(new_size, 2 * len(self._buffer)), self._default_record.dtype)
             buffer[:old_size] = self.records
             self._buffer = buffer

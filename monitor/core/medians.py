@@ -43,8 +43,8 @@ def median_low_high(rings: FloatArray, counts: IndexArray) -> tuple[FloatArray, 
     Parameters
     ----------
     rings : one ring buffer per row: (row, slot, feature).
-    counts : number of values written to each ring so far, at least 1: (row,). Below the ring's length, only
-        the first `counts` slots are filled; from there on, all slots are.
+    counts : number of values written to each ring so far, at least 1: (row,). If this is less
+        than the ring's length, only the first `counts` slots are filled; otherwise all slots are.
     """
     filled = np.minimum(counts, rings.shape[1])
     is_filled = np.arange(rings.shape[1]) < filled[:, None]  # (row, slot)

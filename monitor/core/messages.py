@@ -31,9 +31,9 @@ RETAIN_FLAG = 0x01
 """The broker had kept the message and sent it because of a new subscription."""
 
 ReadOnce = Callable[[float], bool]
-"""Reads once from the socket on the calling thread, waiting at most this many seconds, and passes what
-arrived to `SessionListener.on_messages`. Returns True if it may be called again, False if the network thread
-must continue."""
+"""Reads once from the socket on the calling thread, waiting at most this many seconds, and passes the
+received messages to `SessionListener.on_messages`. Returns True if it may be called again, False if the
+network thread must continue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class InboundRequest:
     """Token that acknowledges the request. Until it is acknowledged, the broker delivers it again to the next
     process with this client id."""
     retained: bool
-    """Whether the broker sent it as a retained message on subscribing."""
+    """Whether the request is a retained message, which the broker sends on each subscription."""
     response_topic: str | None
     """MQTT 5 response topic, on which the answer is published; None if the request has none."""
     correlation_data: bytes | None
@@ -77,7 +77,7 @@ class SessionListener(Protocol):
 
         Parameters
         ----------
-        messages : what arrived.
+        messages : the received messages.
         read_once : lets another thread read from the socket until this method returns; None if that is not
             possible.
         """
@@ -94,9 +94,9 @@ class OutboundMessage:
     """Topic relative to `base_topic`, unless `is_full_topic`."""
     payload: bytes
     retain: bool
-    """Whether the broker retains it. A retained message describes the present state, so a newer one on the
-    same topic replaces it while it waits in the outbox. Most state messages bypass the outbox: see
-    `Outbox.mark_unstored_sent`."""
+    """Whether the broker retains the message. A retained message describes the present state, so a newer
+    retained message on the same topic replaces it while it waits in the outbox. Most state messages bypass
+    the outbox: see `Outbox.mark_unstored_sent`."""
     bundle_id: str = ""
     """Id of the bundle whose verdict the message reports; "" if it reports none."""
     is_full_topic: bool = False
@@ -105,7 +105,7 @@ class OutboundMessage:
 
 @dataclass(frozen=True, slots=True)
 class MessageProperties:
-    """MQTT 5 properties of a message. MQTT 3.1.1 has no properties, so there they are dropped."""
+    """MQTT 5 properties of a message. With MQTT 3.1.1, which has no properties, they are not sent."""
 
     content_type: str = ""
     """MIME type of the payload; "" for an empty payload."""

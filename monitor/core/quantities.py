@@ -1,4 +1,4 @@
-"""Which features measure the same quantity, and how far each one deviates from the others of its quantity."""
+"""Finds the features that measure the same quantity, and how far each deviates from the others."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,7 +41,7 @@ class Quantities:
 
     Parameters
     ----------
-    names : the feature names in order; names with the same `quantity_name` are of one quantity.
+    names : the feature names in order; names with the same `quantity_name` measure the same quantity.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -71,13 +71,13 @@ class Quantities:
         self._signs = np.where(np.isin(np.arange(len(quantities)), self._second), -1.0, 1.0)[None]
         # The position of each pair in `representatives`: (pair,).
         self._pair_positions = self._representative_index[self._first]
-        # Quantities of more than two features: their features, and those features' positions.
+        # Quantities of more than two features: (feature indices, their positions in `representatives`).
         self._larger_quantities = [
             (indices, self._representative_index[indices])
             for indices in indices_by_quantity
             if len(indices) > _PAIR_SIZE
         ]
-        # Most plants have nothing but pairs, and this runs for each window, so pairs have a shorter path.
+        # Most plants have only pairs, and the methods below run for each window: this case has a faster path.
         self._has_only_pairs = len(pairs) == len(self.representatives)
 
     # `take` costs a quarter of indexing with an array when few values are taken. When many are, its result is
@@ -125,7 +125,7 @@ class Quantities:
     def select_least_moved(self, moves: FloatArray, values: FloatArray) -> FloatArray:
         """Return, for each quantity, the value of the feature that moved least: (..., representative).
 
-        The result is 0 for a feature without neighbours: there is nothing to compare its move with.
+        The result is 0 for a feature without neighbours, which can't be compared with others.
 
         Parameters
         ----------

@@ -1,4 +1,9 @@
-"""Batches of readings and windows as columns, and the outcome of each reading."""
+"""Batches of readings and windows as columns, and the outcome of each reading.
+
+A *group* is a set of sensors that are judged together, such as those of one station. A *reading* has one
+value of each sensor of a group, and its event time. A *window* is a fixed number of consecutive readings of a
+group.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,18 +20,18 @@ __all__ = ["MAX_VALUE", "Arrivals", "Outcome", "Readings", "RejectedReading", "W
 class Outcome(StrEnum):
     """How the processing of a reading ended. Each reading is counted under exactly one outcome."""
 
-    JUDGED = "judged"
-    FILLING = "filling"
-    WARMING = "warming"
-    SKIPPED = "skipped"
-    MALFORMED = "malformed"
-    UNMATCHED = "unmatched"
-    DUPLICATE = "duplicate"
-    LATE = "late"
-    GAP = "gap"
-    FUTURE = "future"
-    OVERFLOW = "overflow"
-    RETAINED = "retained"
+    JUDGED = "judged"  # completed a window, which got a score
+    FILLING = "filling"  # added to a window that is not complete
+    WARMING = "warming"  # completed a window of a group whose baseline is not learnt yet
+    SKIPPED = "skipped"  # completed a window that is not judged because of `WindowRules.stride`
+    MALFORMED = "malformed"  # dropped: the payload can't be parsed
+    UNMATCHED = "unmatched"  # dropped: the topic matches no input template
+    DUPLICATE = "duplicate"  # dropped: same event time as the group's last reading
+    LATE = "late"  # dropped: event time before that of the group's last reading
+    GAP = "gap"  # restarted the window: the last reading is more than `WindowRules.max_gap` older
+    FUTURE = "future"  # dropped: event time more than `WindowRules.max_skew` after the arrival
+    OVERFLOW = "overflow"  # dropped: the receive queue was full
+    RETAINED = "retained"  # dropped: retained by the broker, and its age is unknown or its group is silent
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,8 @@ class Readings:
     values: FloatArray
     """The features in the bundle's order and units: (reading, feature)."""
     arrived_at: FloatArray
-    """Arrival times by the wall clock, seconds since the Unix epoch: (reading,). Infinite for readings that
-    did not arrive at a known time, such as those of a recording."""
+    """Arrival times by the wall clock, seconds since the Unix epoch: (reading,). Infinite for readings
+    without an arrival time, such as the readings of a recording."""
     arrived_monotonic: FloatArray
     """Arrival times by the monotonic clock, seconds: (reading,)."""
     redelivered: NDArray[np.bool_]
@@ -90,8 +95,8 @@ class Windows:
 
 
 MAX_VALUE = 1e12
-"""Largest absolute value of a feature: far beyond any sensor, and the model's float32 numbers stay finite
-after scaling and weighting."""
+"""Largest absolute value of a feature: far above the range of any sensor, and small enough that the model's
+float32 numbers stay finite after scaling and weighting."""
 
 
 def is_readable(value: float) -> bool:

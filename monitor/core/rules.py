@@ -1,4 +1,4 @@
-"""The rules for windows and alerts, with the defaults that the settings take over."""
+"""The rules for windows and alerts, and their defaults, which are also the defaults of the settings."""
 
 from dataclasses import dataclass
 
@@ -13,15 +13,19 @@ __all__ = [
 ]
 
 DEFAULT_THRESHOLD = 0.5
-"""The score above which a window is Faulty, unless the bundle says otherwise."""
+"""Score above which a window is Faulty, if the bundle gives no other threshold."""
 DEFAULT_MAX_SKEW = 60.0
-"""Seconds."""
+"""Default of `WindowRules.max_skew`, seconds."""
 DEFAULT_STRIDE = 1
+"""Default of `WindowRules.stride`: every window is judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class AlertRules:
-    """When an incident begins, when it ends, and how often its firing event is published."""
+    """When an incident begins and ends, and how often its firing event is published.
+
+    An *incident* is a period in which a group is reported as faulty.
+    """
 
     raise_after: int = 1
     """Number of consecutive Faulty windows that begins an incident."""
@@ -31,15 +35,16 @@ class AlertRules:
     """Only Normal windows with a score below this count towards `clear_after`; None: all Normal windows
     count."""
     min_interval: float = 0.0
-    """Seconds after the end of an incident during which the group gets no new one. A run of Faulty windows
-    that lasts beyond this time then begins an incident, whose `started_at` is the run's first window."""
+    """Seconds after the end of an incident during which no other incident of the group begins. If a run of
+    Faulty windows lasts beyond this time, an incident begins then; its `started_at` is the time of the run's
+    first window."""
     renotify_after: float = 0.0
     """Seconds after which a lasting incident's firing event is published again; 0: it is published once."""
 
 
 DEFAULT_ALERT_RULES = AlertRules()
 
-# One or two readings may be lost in transit, and the window still covers about the same time.
+# A window continues although one or two readings were lost in transit: it still covers about the same time.
 _DEFAULT_GAP_PERIODS = 3
 
 
@@ -50,7 +55,7 @@ def default_max_gap(sample_period: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class WindowRules:
-    """How readings become windows."""
+    """How readings are cut into windows, and which windows are judged."""
 
     max_gap: float
     """Seconds of event time between two readings of a group beyond which its window restarts."""

@@ -1,4 +1,4 @@
-"""A stage's state for each group, with each group's state available as bytes."""
+"""A table with the state of each group in one stage, which can be saved as bytes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,9 +23,9 @@ class StateTable(GroupTable):
     stage_name : name of the stage that owns the state, for error messages.
     header : version of the format, then the shape: numbers below 65,536 that each record begins with.
     fields : the record's other fields, as `numpy.dtype` takes them.
-    defaults : the fields that aren't 0 in a new record.
-    transient_fields : fields behind the others that have a meaning for this process only: `dump` leaves them
-        out, and `load` sets them to their defaults.
+    defaults : values of the fields that aren't 0 in a new record.
+    transient_fields : fields at the end of the record that are valid only in this process: `dump` leaves
+        them out, and `load` sets them to their defaults.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class StateTable(GroupTable):
         self._update_views()
 
     def dump(self, name: str) -> bytes:
-        """Return the bytes of the group's record; those of a default record if it has none."""
+        """Return the bytes of the group's record, or of a default record if the group has none."""
         row = self.row(name)
         if row is None:
             return self._default_record.tobytes()[: self._dump_size]
@@ -78,7 +78,7 @@ class StateTable(GroupTable):
             raise ValueError(
                 f"{self._stage_name} state of {name!r} has {len(value)} bytes, expected {self._dump_size}"
             )
-        row = int(self.find_or_add([name])[0])  # before the records are taken hold of
+        row = int(self.find_or_add([name])[0])  # before `self.records` is read: adding may replace it
         transient_part = default_record.tobytes()[self._dump_size :]
         self.records[row] = np.frombuffer(value + transient_part, default_record.dtype)[0]
 
@@ -91,7 +91,7 @@ class StateTable(GroupTable):
         self._update_views()
 
     def _update_views(self) -> None:
-        """Set the views of `records` anew, after it was replaced. Subclasses add views of single fields."""
+        """Create the views again after `records` was replaced. Subclasses add views of single fields."""
         # Slicing these bytes takes a third of the time of a record's own `tobytes`.
         self._bytes = self.records.view(np.uint8).data
 

@@ -23,7 +23,7 @@ def parse_ts(ts: float | str) -> float:
 
     Raises
     ------
-    ValueError : `ts` is neither, or the time is before 1970 or after 9999.
+    ValueError : `ts` is not such a number or text, or the time is before 1970 or after 9999.
     """
     if isinstance(ts, str):
         if ts.strip().replace(".", "", 1).isdigit():

@@ -10,7 +10,9 @@ _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class Template:
-    """A template of input topics; `{name}` stands for one level of the topic.
+    """A template of input topics. `{name}` stands for one level of the topic.
+
+    The levels at the names' places, joined by `/`, are the group's name.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ class Template:
         """Return the group that a topic belongs to, or None if the topic does not match.
 
         A level that stands for a name must not be empty, nor contain `+`, `#` or a null character: MQTT
-        forbids these in a topic, and nothing could be published on a topic with the group's name.
+        forbids these in a topic, so the monitor could not publish on a topic that contains the group's name.
         """
         levels = topic.split("/")
         if len(levels) != len(self.levels):
@@ -102,12 +104,12 @@ class Template:
 
 
 def _is_valid_level(text: str) -> bool:
-    """Return whether a topic that is published may have this text as a level that belongs to a name."""
+    """Return whether the text can be a level of a topic, in a place where a template has a name."""
     return text != "" and not _FORBIDDEN_CHARACTERS.search(text)
 
 
 def find_conflict(templates: Sequence[Template], base_topic: str) -> str | None:
-    """Return why these templates can't be used together, or None if they can.
+    """Return the reason why these templates can't be used together, or None if they can.
 
     Parameters
     ----------

@@ -22,11 +22,11 @@ NORMAL = "Normal"
 class State(StrEnum):
     """The present state of a group."""
 
-    FILLING = "filling"
-    WARMING = "warming"
-    NORMAL = "normal"
-    FAULTY = "faulty"
-    SILENT = "silent"
+    FILLING = "filling"  # the window is not complete
+    WARMING = "warming"  # the baseline is not learnt yet
+    NORMAL = "normal"  # the last judged window is Normal
+    FAULTY = "faulty"  # the last judged window is Faulty
+    SILENT = "silent"  # no accepted reading for `stale_after` seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +65,18 @@ class AlertEvent:
     window_ts: Sequence[float]
     """Event times of the window that caused the event: (step,)."""
     window_values: Sequence[Sequence[float]]
-    """Raw values of that window: (step, feature)."""
+    """Raw values of the window that caused the event: (step, feature)."""
     out_of_range: bool
-    """Whether that window has a value far outside the range of the training data."""
+    """Whether the window that caused the event has a value far outside the range of the training data."""
     repeat: int = 0
     """Number of firing events that the incident had before this one: 0 for its first event."""
     contributions: Sequence[float] | None = None
     """In an incident's first event, the share of each feature in the score, see `Contributions`:
     (feature,)."""
     contributions_by_step: Sequence[Sequence[float]] | None = None
-    """The same by step: (step, feature)."""
+    """In an incident's first event, the share of each single value in the score: (step, feature)."""
     reason: str = ""
-    """The same as text, see `explain`; "" for all events but an incident's first."""
+    """In an incident's first event, why the incident began, see `explain`; "" in all other events."""
     window_index: int = field(default=0, compare=False)
     """Index in the batch of the window that caused the event."""
 
@@ -94,10 +94,10 @@ class GroupStatus:
     state: State
     since: float
     """Event time of the reading that changed the group's state, seconds since the Unix epoch; for a silent
-    group that of its last reading."""
+    group, the event time of its last reading."""
     score: float | None
-    """Score of the newest judged window; None if no window was judged yet."""
+    """Score of the last judged window; None if no window was judged yet."""
     out_of_range: bool
-    """Whether the newest judged window has a value far outside the range of the training data."""
+    """Whether the last judged window has a value far outside the range of the training data."""
     incident: str | None
     """Id of the open incident; None if there is none."""

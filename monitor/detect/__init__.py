@@ -1,1 +1,1 @@
-"""Readings -> verdicts. Pure: does no I/O and no logging, reads neither clock nor settings."""
+"""Readings -> verdicts. The package does no I/O and no logging, and reads neither clock nor settings."""

@@ -10,8 +10,8 @@ from monitor.core.verdicts import AlertEvent, JudgedWindows
 
 __all__ = ["AlertStage"]
 
-# Version of a group's dumped state. Append new fields of `_AlertState` at its end, with a default, and keep
-# this version: then older monitors can read what newer ones wrote, and the other way round.
+# Version of a group's dumped state. New fields of `_AlertState` must be appended, with a default, and this
+# version kept: then older monitors can read the state written by newer monitors, and vice versa.
 _VERSION = 1
 
 _EVERY_WINDOW_RULES = AlertRules(clear_after=1)
@@ -20,8 +20,8 @@ _EVERY_WINDOW_RULES = AlertRules(clear_after=1)
 class _AlertState(msgspec.Struct, array_like=True, gc=False):
     """Alert state of one group; all times are event times in seconds since the Unix epoch.
 
-    A group has no state while its windows are Normal, it has no open incident, and it is not within the
-    `min_interval` of an earlier one.
+    A group has no state while its windows are Normal, it has no open incident, and `min_interval` has passed
+    since its last incident.
     """
 
     faulty_run: int = 0
@@ -29,7 +29,7 @@ class _AlertState(msgspec.Struct, array_like=True, gc=False):
     normal_run: int = 0
     """Number of consecutive Normal windows up to now that count towards `clear_after`."""
     run_started_at: float = 0.0
-    """Time of the first window of the current run of either kind."""
+    """Time of the first window of the current run of Faulty or Normal windows."""
     started_at: float | None = None
     """Time at which the open incident began; None if there is none."""
     last_fired_at: float | None = None
@@ -39,7 +39,7 @@ class _AlertState(msgspec.Struct, array_like=True, gc=False):
     acknowledged: bool = False
     """Whether an operator acknowledged the incident, which stops its reminders."""
     ended_at: float | None = None
-    """Time at which the last incident ended, until `min_interval` has passed since then; else None."""
+    """Time at which the last incident ended; None once `min_interval` has passed since then."""
 
 
 _EMPTY_STATE = msgspec.msgpack.encode((_VERSION, _AlertState()))
@@ -53,8 +53,8 @@ class AlertStage:
     rules : the rules of groups that match no override.
     overrides : pairs of a pattern of group names and the rules of matching groups; the first pattern that
         matches decides. `*` stands for any characters, including slashes, `?` for one character.
-    every_window : ignore the rules and return a firing event for each Faulty window, and no others. An
-        incident begins with the first Faulty window and ends with the first Normal one.
+    every_window : ignore the rules and return a firing event for each Faulty window, and no other events. An
+        incident begins with the first Faulty window and ends with the first Normal window.
     """
 
     def __init__(

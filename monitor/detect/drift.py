@@ -1,9 +1,9 @@
-"""Drift: whether the model's input still has the distribution of the training data.
+"""Measures drift: the difference between the distributions of the model's input now and in training.
 
 The inputs are counted in bins whose edges are the deciles of the training data. The population stability
-index (PSI) compares two histograms: the sum over the bins of (now - then) * ln(now / then), where now and
-then are the shares of the values in the bin. By convention below 0.1 means the same population, and above
-0.25 another one: the model should be trained again.
+index (PSI) compares two histograms: the sum over the bins of (now - then) * ln(now / then), where `now` and
+`then` are the shares of the values in the bin. By convention, a PSI below 0.1 means the same distribution,
+and a PSI above 0.25 a different distribution: then the model should be trained again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,35 +17,35 @@ from monitor.core.arrays import FloatArray
 
 __all__ = ["DriftCounts", "DriftStage", "fit_distribution"]
 
-# Counts decay exponentially with this number of readings as the time constant: a day of six groups with a
-# reading every 5 s. With more groups it is a shorter time, with readings of more groups.
+# Counts decay exponentially with this number of readings as the time constant. This is a day with six groups
+# that send every 5 s; with more groups it is less time.
 _DECAY_READINGS = 100_000
 # With fewer readings the PSI is not significant: with 1,000, chance alone gives a PSI of about 0.01.
 _MIN_READINGS = 1000
 _DECILES = np.arange(0.1, 0.95, 0.1)
 # Share of the training values beyond either end of the range, so that no single reading decides the range.
 _TAIL_SHARE = 0.001
-# Takes the place of an empty bin's share, because the logarithm of 0 is infinite.
+# Minimum share of a bin in the PSI, because the logarithm of 0 is infinite.
 _MIN_SHARE = 1e-4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DriftCounts:
-    """Weighted numbers of readings. The counts of several processes add up to those of all their readings."""
+    """Weighted numbers of readings. Counts of several processes can be added."""
 
     bins: FloatArray
-    """By feature and bin of the training data: (feature, bin)."""
+    """Number of readings by feature and bin of the training data: (feature, bin)."""
     beyond: FloatArray
-    """Those outside `low` to `high` of the training data: (feature,)."""
+    """Number of readings outside `low` to `high` of the training data, by feature: (feature,)."""
     total: float
-    """All of them."""
+    """Number of all readings."""
 
     def __add__(self, other: "DriftCounts") -> "DriftCounts":
-        """Return the counts of both, which must be of the same training data."""
+        """Return the sum of two counts with the same bins."""
         return DriftCounts(self.bins + other.bins, self.beyond + other.beyond, self.total + other.total)
 
     def __mul__(self, weight: float) -> "DriftCounts":
-        """Return the counts with another weight."""
+        """Return the counts multiplied by a weight."""
         return DriftCounts(self.bins * weight, self.beyond * weight, self.total * weight)
 
 
@@ -55,7 +55,7 @@ def fit_distribution(values: FloatArray) -> Distribution:
     edges = deciles[deciles > values.min()]  # the bin below the minimum would always be empty
     shares = _histogram(values, edges) / len(values)
     low, high = np.quantile(values, [_TAIL_SHARE, 1 - _TAIL_SHARE]).tolist()
-    if low == high:  # the feature hardly ever changes, and its rare values belong to the range
+    if low == high:  # the feature is nearly constant; its rare other values are part of the range
         low, high = float(values.min()), float(values.max())
     return Distribution(low, high, tuple(edges.tolist()), tuple(shares.tolist()))
 
@@ -75,7 +75,7 @@ class DriftStage:
         self.reference = [reference[name] for name in names] if reference else []
         """Distribution in training of each compared feature."""
         self.feature_names = tuple(names) if reference else ()
-        """The features that are compared: all of them, or none without reference."""
+        """The features that are compared: all features, or none if there is no reference."""
         self._edges = [np.array(distribution.edges) for distribution in self.reference]
         bins = max((len(distribution.shares) for distribution in self.reference), default=0)
         # (feature, bin); a feature with fewer bins has 0 in the remaining ones.
@@ -85,7 +85,7 @@ class DriftStage:
         self._low = np.array([distribution.low for distribution in self.reference])  # (feature,)
         self._high = np.array([distribution.high for distribution in self.reference])  # (feature,)
         self.counts = DriftCounts(np.zeros_like(self._reference_shares), np.zeros(len(self.reference)), 0.0)
-        """Replaced and never changed, so that another thread may read it."""
+        """Counts so far. The object is replaced and never modified, so that another thread may read it."""
 
     def add(self, values: FloatArray) -> None:
         """Count model inputs: (reading, feature)."""
@@ -110,7 +110,7 @@ class DriftStage:
             self.counts = other.counts
 
     def psi(self) -> FloatArray:
-        """Return the population stability index of each feature, 0 before there are enough readings."""
+        """Return the population stability index of each feature; 0 until there are enough readings."""
         counts = self.counts
         if counts.total < _MIN_READINGS:
             return np.zeros(len(self.reference))
@@ -122,7 +122,7 @@ class DriftStage:
         return index
 
     def beyond_training_ratio(self) -> FloatArray:
-        """Return the share of readings outside `low` to `high`, of each feature; 0 while they are few."""
+        """Return for each feature the share of readings outside `low` to `high`; 0 until there are enough."""
         counts = self.counts
         return (
             counts.beyond / counts.total if counts.total >= _MIN_READINGS else np.zeros(len(self.reference))

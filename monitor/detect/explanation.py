@@ -1,4 +1,4 @@
-"""Why an incident began, as text: `temperature_2 reads 55.2 degC, its neighbour temperature_1 27.5`."""
+"""Explains an incident as text: `temperature_2 reads 55.2 degC, its neighbour temperature_1 27.5`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,8 +15,8 @@ __all__ = ["explain"]
 
 _NO_SINGLE_VALUE = "no value alone accounts for it"
 # Two sensors agree in a reading if their distance is below this share of their largest distance in the
-# window. The value matters little: from a fifth to a half, 23 to 25 of the incidents described below named a
-# healthy sensor.
+# window. The exact ratio matters little: with 1/5 to 1/2, the explanations of 23 to 25 of the incidents that
+# `explain` describes named a healthy sensor.
 _AGREEMENT_RATIO = 1 / 3
 
 
@@ -28,10 +28,11 @@ def explain(
 ) -> str:
     """Return a text that names the sensor that contributed most to a window's score, with its neighbours.
 
-    If the sensors of this quantity agreed at first and then diverged within the window, the text names the
+    If the sensors of its quantity agreed at first and then diverged within the window, the text names the
     sensor that moved most, even if another one has the larger share: when two quantities are faulty at once,
-    values of a healthy sensor often raise the score, too. Of 1,851 incidents caused by faults injected into
-    simulated and real recordings, 23 named a healthy sensor with this rule, and 139 with the shares alone.
+    values of a healthy sensor often raise the score, too. Of 1,851 incidents caused by faults that were
+    injected into simulated and real recordings, the text named a healthy sensor for 23 with this rule, and
+    for 139 with the shares alone.
 
     Parameters
     ----------

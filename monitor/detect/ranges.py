@@ -1,4 +1,4 @@
-"""Windows -> flags of those with a value far outside the range of the training data."""
+"""Flags windows that have a value far outside the range of the training data."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,9 +9,9 @@ from monitor.core.arrays import FloatArray
 
 __all__ = ["RangeStage"]
 
-# A value is far outside if it is more than half the width of the training range beyond either end. So a day
-# warmer than all days of the recording is not flagged, and a sensor that reads twice as much as the others
-# is.
+# A value is far outside if its distance from the training range is more than this share of the range's width.
+# With one half, a day that is warmer than all days of the recording is not flagged, but a sensor that reads
+# twice as much as the others is flagged.
 _MARGIN = 0.5
 
 

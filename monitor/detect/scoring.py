@@ -1,7 +1,6 @@
-"""The stages in their order: readings -> windows -> baselines -> scores -> verdicts -> alert events.
+"""Runs the stages in order: readings -> windows -> baselines -> scores -> verdicts -> alert events.
 
-The daemon and `backtest` both judge with this and nothing else, so `backtest` gives the verdicts that the
-daemon gives for the same readings.
+The daemon and `backtest` use the same class, so that they give the same verdicts for the same readings.
 """
 
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from monitor.detect.windows import WindowStage
 
 __all__ = ["ScoredBatch", "Scorer", "Scoring", "StageStates"]
 
-# Readings that are counted for drift in one pass: a pass takes 70 µs for one reading as for all of these.
+# Number of windows that are counted for drift at once: it takes 70 µs for one window and for 256.
 _DRIFT_BATCH_READINGS = 256
 
 
@@ -51,11 +50,11 @@ class ScoredBatch:
 
 
 class StageStates(msgspec.Struct, frozen=True, gc=False):
-    """The state of one group in each stage that keeps some, as versioned values."""
+    """The state of one group in each stage that has state, as bytes that begin with a version."""
 
     windows: bytes
     baseline: bytes
-    """Empty where the bundle has no baseline."""
+    """Empty if the bundle has no baseline."""
     alerts: bytes
 
 
@@ -66,7 +65,7 @@ class Scoring:
     ----------
     bundle : the verified bundle.
     windows : rules by which readings are cut into windows.
-    alerts : the stage that turns judged windows into incidents; used by this object alone.
+    alerts : the stage that turns judged windows into incidents; no other object uses it.
     scorer : replaces the bundle's classifier, e.g. to measure how long it takes.
     """
 
@@ -81,8 +80,9 @@ class Scoring:
         self._baseline = baseline.build(manifest.feature_names, manifest.baseline)
         self._alerts = alerts
         self.drift = DriftStage(manifest.feature_names, manifest.distribution)
-        """Compares what enters the scaler with the training data."""
-        self._pending_inputs: list[FloatArray] = []  # not counted by `drift` yet: (window, feature) each
+        """Compares the scaler's input with the training data."""
+        # Inputs that `drift` has not counted yet: arrays (window, feature).
+        self._pending_inputs: list[FloatArray] = []
         self._ranges = RangeStage(manifest.feature_names, manifest.ranges)
         self._scaler = bundle.scaler
         self._scorer: Scorer = scorer or bundle.classifier
@@ -122,7 +122,7 @@ class Scoring:
         return ScoredBatch(windows, judged_windows, events, model_inputs[:, -1])
 
     def learn_pending(self, batch: ScoredBatch) -> None:
-        """Do the work that no alert waits for: count inputs for drift, and learn baselines."""
+        """Do the work that alerts don't depend on: count inputs for drift, and learn baselines."""
         self._pending_inputs.append(batch.last_inputs)
         if sum(map(len, self._pending_inputs)) >= _DRIFT_BATCH_READINGS:
             self._update_drift()
@@ -139,39 +139,39 @@ class Scoring:
         return self._alerts.firing_count
 
     def groups(self) -> list[str]:
-        """Return the names of all groups that some stage keeps state for."""
+        """Return the names of all groups that have state in some stage."""
         return list(
             dict.fromkeys([*self._windows.groups(), *self._baseline.groups(), *self._alerts.groups()])
         )
 
     def dump(self, group: str) -> StageStates:
-        """Return the state of a group as values that `load` takes."""
+        """Return the state of a group for `load`."""
         return StageStates(self._windows.dump(group), self._baseline.dump(group), self._alerts.dump(group))
 
     def load(self, group: str, states: StageStates) -> None:
-        """Restore what `dump` returned, here or in another instance.
+        """Set the state of a group from a result of `dump`, here or in another instance.
 
         Raises
         ------
         ValueError : a value is damaged, of another version or of another shape. Some stages may have loaded
-            theirs then.
+            their state before the error.
         """
         self._windows.load(group, states.windows)
         self._baseline.load(group, states.baseline)
         self._alerts.load(group, states.alerts)
 
     def forget(self, group: str) -> None:
-        """Drop the state of a group."""
+        """Remove the state of a group."""
         self._windows.forget(group)
         self._baseline.forget(group)
         self._alerts.forget(group)
 
     def take_over(self, other: "Scoring") -> None:
-        """Continue with the groups' state and the drift counts of stages with other settings or bundle.
+        """Copy the state of all groups and the drift counts from stages with other settings or bundle.
 
         Raises
         ------
-        ValueError : they hold windows of another shape.
+        ValueError : the windows of the other stages have another shape.
         """
         for group in other._windows.groups():  # noqa: SLF001, one class
             self._windows.load(group, other._windows.dump(group))  # noqa: SLF001
@@ -183,7 +183,7 @@ class Scoring:
         self.drift.take_over_counts(other.drift)
 
     def mark_silent(self, group: str) -> None:
-        """Start the group's window afresh with its next reading, whatever its event time."""
+        """Let the group's next reading restart its window, whatever the reading's event time."""
         self._windows.mark_silent(group)
 
     def incident_id(self, group: str) -> str | None:
@@ -195,17 +195,17 @@ class Scoring:
         return [group for group in self._alerts.groups() if self._alerts.incident_id(group)]
 
     def acknowledge(self, group: str) -> str | None:
-        """Stop repeating the alert of a group's open incident; return its id, None if there is none."""
+        """Stop repeating the alert of a group's open incident; return the incident's id, or None."""
         return self._alerts.acknowledge(group)
 
     def reset_after_false_alarm(self, group: str, ts: float) -> bool:
-        """End a group's open incident at `ts` (event time, seconds) without an event, and drop its baseline.
+        """End a group's open incident at `ts` (event time, seconds) without an event; drop its baseline.
 
-        The group is then judged as one that never was Faulty: the baseline is learned from what it reads now.
-        Return whether there was a baseline to drop.
+        The baseline is then learnt again from the next readings, so that the present values count as normal.
+        Returns whether there was a baseline.
         """
         self._alerts.end_incident(group, ts)
-        has_baseline = bool(self._baseline.dump(group))  # empty where the bundle has none
+        has_baseline = bool(self._baseline.dump(group))  # empty if the bundle has none
         if has_baseline:
             self._baseline.forget(group)
         return has_baseline
@@ -217,8 +217,8 @@ class Scoring:
 
         Parameters
         ----------
-        group_baseline : the baseline of its group (3, feature).
-        scaled : its window as the classifier got it (step, feature).
+        group_baseline : the baseline of the event's group (3, feature).
+        scaled : the scaled window, which is the classifier's input (step, feature).
         """
         window = np.array(event.window_values)  # (step, feature)
         expected = self._baseline.expected(window, group_baseline)

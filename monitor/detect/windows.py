@@ -1,9 +1,9 @@
-"""Readings -> windows: keeps each group's last readings, and decides whether a new one continues its window.
+"""Readings -> windows: keeps each group's last readings, and decides if a new reading continues the window.
 
 A large batch is processed with array operations: its readings are sorted by group and concatenated, with the
 stored readings of each group before its new ones, so that every window is a slice of the concatenated array.
-This needs each group's readings to be in order, which is nearly always so. Groups with readings out of order,
-silent groups, and small batches are processed reading by reading.
+This requires that each group's readings are in order, which is nearly always the case. Groups with readings
+out of order, silent groups, and small batches are processed reading by reading.
 """
 
 from collections.abc import Sequence
@@ -32,8 +32,8 @@ _OUTCOMES = (
 _FILLING, _JUDGED, _SKIPPED, _DUPLICATE, _LATE, _GAP, _FUTURE, _RETAINED = range(len(_OUTCOMES))
 # Position of a missing reading in `_SortedBatch`: the last one, which holds `NO_TS`.
 _NO_POSITION = -1
-# Up to this many readings are processed one by one, at 7 µs per reading. Array operations take 60 µs, however
-# few readings there are.
+# Up to this many readings are processed one by one, at 7 µs per reading. Array operations take at least 60
+# µs.
 _MAX_READINGS_ONE_BY_ONE = 8
 
 
@@ -236,7 +236,7 @@ class WindowStage:
             is_missing = is_restart[positions[:, step]] | (positions[:, step] == _NO_POSITION)
             positions[is_missing, step - 1] = _NO_POSITION
         complete = batch.ts[positions[:, 0]] > NO_TS  # (reading,)
-        gaps &= batch.ts[positions[:, -1] - 1] > NO_TS  # a group's first reading is no gap
+        gaps &= batch.ts[positions[:, -1] - 1] > NO_TS  # a group's first reading is not after a gap
         batch.outcome_codes[:] = np.where(complete, _JUDGED, np.where(gaps, _GAP, _FILLING))
         if self._stride > 1:
             self._apply_stride(batch, complete, gaps)
@@ -274,7 +274,7 @@ class WindowStage:
         return self._history.names()
 
     def dump(self, group: str) -> bytes:
-        """Return a group's stored readings as bytes for `load`; without any, those of a new group."""
+        """Return a group's stored readings as bytes for `load`; an unknown group is dumped as new."""
         return self._history.dump(group)
 
     def load(self, group: str, value: bytes) -> None:

@@ -1,1 +1,1 @@
-"""The state of each group: of the stages, its status, silence, incidents, mutes."""
+"""The state of each group: stage states, status and incidents; also silence detection and mutes."""

@@ -1,4 +1,4 @@
-"""Each group's incident: its first event, whether that was published, and whether it is acknowledged."""
+"""Each group's last incident: its first event, and whether it was published and acknowledged."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
@@ -15,7 +15,7 @@ _VERSION = 2
 IsMuted = Callable[[str], bool]
 """Returns whether a group's alerts are held back."""
 
-# An event as it is stored: its fields without their names, because there may be one of each group.
+# Returns the fields of an event to store, without names to save space: there may be an event of each group.
 _event_fields = attrgetter(*(field.name for field in fields(AlertEvent) if field.compare))
 _StepValues = list[list[float]]
 _EventFields = tuple[
@@ -31,39 +31,41 @@ class Incident:
     """A group's incident."""
 
     event: AlertEvent
-    """Its first event; contributions and reason are dropped once it is published: they are not used again."""
+    """The first event of the incident; contributions and reason are removed once it is published."""
     published: bool = False
-    """Whether that event was published."""
+    """Whether the first event was published."""
     pending_resolved: AlertEvent | None = None
-    """A `resolved` event that is held back: of this incident, or of an earlier one that was published."""
+    """A `resolved` event that is held back: of this incident, or of an earlier, published incident."""
     acknowledged: bool = False
-    """Whether an operator acknowledged it."""
+    """Whether an operator acknowledged the incident."""
 
 
 class Incidents:
     """Holds back the events of muted groups, and keeps each group's latest incident.
 
-    When the mute ends, an incident that is still open is published then, and so is the end of one that was
-    published before; an incident that began and ended in the meantime is never published.
+    When the mute ends, an incident that is still open is published, and also the end of an incident that was
+    published before the mute. An incident that began and ended during the mute is never published.
 
-    An incident that has ended is needed only if an operator calls it a false alarm. So only the store keeps
-    it: in memory each group that ever had one would cost 350 bytes, for ever.
+    A closed incident is needed only if an operator reports it as a false alarm. Therefore only the store
+    keeps closed incidents: in memory, they would permanently take 350 bytes for each group that ever had an
+    incident.
     """
 
     def __init__(self) -> None:
-        # Encoded as in the store, 250 bytes each: few are read twice, and there may be as many as groups.
+        # Group -> incident, encoded as in the store, which takes 250 bytes. Few incidents are decoded again,
+        # and each group may have one.
         self._encoded: dict[str, bytes] = {}
-        self._pending_groups: dict[str, None] = {}  # groups with an event that is held back
-        # In `_encoded` too, but decoding that takes 17 µs, and the page asks for each open incident once a
-        # second: with 2,000 of them the pipeline would wait 34 ms for it.
-        self._acknowledged_ids: dict[str, str] = {}  # group -> incident
+        self._pending_groups: dict[str, None] = {}  # groups whose events are held back
+        # `_encoded` contains this, too, but decoding takes 17 µs, and the page queries each open incident
+        # once a second: with 2,000 open incidents the pipeline would wait 34 ms.
+        self._acknowledged_ids: dict[str, str] = {}  # group -> id of its acknowledged incident
         self.has_loaded_pending = False
-        """Whether a group with an event that is held back was loaded since the last `release`."""
+        """Whether a group whose events are held back was loaded since the last call of `release`."""
         self.ended: dict[str, bytes] = {}
-        """Group -> its last ended incident, encoded for `decode`, until the store has it."""
+        """Group -> its last closed incident, encoded for `decode`, until it is saved in the store."""
 
     def filter_events(self, events: Iterable[AlertEvent], is_muted: IsMuted) -> list[AlertEvent]:
-        """Process events in their order; return those that are to be published now."""
+        """Process events in order; return the events to publish now."""
         published = []
         for event in events:
             name = event.group
@@ -73,7 +75,7 @@ class Incidents:
                 and name not in self._pending_groups
                 and not is_muted(name)
             ):
-                published.append(event)  # its incident is published, and decoding that would take 17 µs
+                published.append(event)  # the incident is published, and decoding it would take 17 µs
                 continue
             previous = self.get(name)
             incident = previous if previous is not None and previous.event.id == event.id else Incident(event)
@@ -93,7 +95,7 @@ class Incidents:
         return published
 
     def release(self, is_muted: IsMuted, open_incident: Callable[[str], str | None]) -> list[AlertEvent]:
-        """Return the events that were held back of groups that are no longer muted.
+        """Return the events that were held back for groups that are no longer muted.
 
         Parameters
         ----------
@@ -117,12 +119,12 @@ class Incidents:
         return released
 
     def retire(self, groups: Iterable[str], open_incident: Callable[[str], str | None]) -> None:
-        """Move ended incidents to `ended`, except those whose `resolved` event is held back.
+        """Move closed incidents to `ended`, except incidents whose `resolved` event is held back.
 
         Parameters
         ----------
-        groups : those whose incident may have ended, or been published.
-        open_incident : as for `release`.
+        groups : the groups whose incident may have ended, or been published.
+        open_incident : as in `release`.
         """
         for name in groups:
             if name not in self._encoded or open_incident(name) is not None:
@@ -139,7 +141,7 @@ class Incidents:
             self._acknowledged_ids.pop(name, None)
 
     def get(self, group: str) -> Incident | None:
-        """Return a copy of a group's latest incident; None if there was none, or it has ended.
+        """Return a copy of a group's latest incident; None if the group had none, or it was retired.
 
         Raises
         ------
@@ -150,7 +152,7 @@ class Incidents:
 
     @staticmethod
     def decode(group: str, value: bytes) -> Incident:
-        """Return an incident of a group from its encoded value.
+        """Decode an incident of a group.
 
         Raises
         ------
@@ -172,11 +174,11 @@ class Incidents:
         )
 
     def is_acknowledged(self, incident: str | None, group: str) -> bool:
-        """Say whether this incident of a group is acknowledged, if it is one; any thread may ask."""
+        """Return whether the incident with this id is acknowledged; None is not. Any thread may call this."""
         return incident is not None and self._acknowledged_ids.get(group) == incident
 
     def put(self, incident: Incident) -> None:
-        """Keep what `get` returned, with changes."""
+        """Save an incident that `get` returned and the caller changed, or a new incident."""
         event, pending_resolved = incident.event, incident.pending_resolved
         if incident.published:
             event = replace(event, contributions=None, contributions_by_step=None, reason="")
@@ -194,15 +196,15 @@ class Incidents:
             self._acknowledged_ids.pop(event.group, None)
 
     def dump(self, group: str) -> bytes:
-        """Return a group's open or pending incident as a value that `load` takes; empty if there is none."""
+        """Return a group's open or pending incident as bytes for `load`; empty if there is none."""
         return self._encoded.get(group, b"")
 
     def load(self, group: str, value: bytes) -> None:
-        """Restore what `dump` returned, here or in another instance.
+        """Set a group's incident from bytes that `dump` returned, here or in another instance.
 
         Raises
         ------
-        ValueError : the value is of another version or none at all.
+        ValueError : the value is damaged or of another version.
         """
         self.forget(group)
         if not value:
@@ -220,7 +222,7 @@ class Incidents:
             self.has_loaded_pending = True
 
     def forget(self, group: str) -> None:
-        """Drop a group's incident."""
+        """Remove a group's incident."""
         self._encoded.pop(group, None)
         self._pending_groups.pop(group, None)
         self.ended.pop(group, None)

@@ -1,4 +1,4 @@
-"""Mutes: patterns of groups whose alerts are held back, and until when. The time is an argument."""
+"""Mutes: patterns of group names whose alerts are held back until a given time."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -6,40 +6,40 @@ from fnmatch import translate
 
 __all__ = ["Mutes", "matcher"]
 
-# Each group with an alert is matched against all of them.
+# Maximum number of patterns: each group with an alert is matched against all of them.
 _MAX_PATTERNS = 100
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """Return whether a name is `pattern` or matches it, as a function; `*` is any text, `?` one character."""
+    """Return a function that tells whether a name matches `pattern`: `*` is any text, `?` one character."""
     match = re.compile(translate(pattern)).match
     return lambda name: name == pattern or match(name) is not None
 
 
 class Mutes:
-    """Patterns of groups, each with its end: Unix seconds of the wall clock.
+    """Patterns of group names, each with the end of the mute: wall clock, seconds since the Unix epoch.
 
-    A muted group is judged as any other, and its state is published; only its alert events are held back. A
-    group that sends nothing is not muted but `silent`.
+    A muted group is judged like other groups, and its state is published; only its alert events are held
+    back. "Silent" means something else: a group that sends no readings.
 
     Parameters
     ----------
-    stored : patterns and their ends, as `entries` returned them: here, or in another process.
+    stored : patterns and their ends, as returned by `entries` in this or another process.
     """
 
     def __init__(self, stored: Iterable[tuple[str, float]] = ()) -> None:
         self._until = dict(stored)
-        # Replaced and never changed, because the page reads it from another thread.
+        # This dict is replaced and never modified, because another thread (the page) reads it.
         self._matchers = {pattern: matcher(pattern) for pattern in self._until}
         self.dirty = False
-        """Whether the store holds other entries."""
+        """Whether there are changes that are not saved in the store."""
 
     def entries(self) -> list[tuple[str, float]]:
-        """Return every pattern and its end: all that there is to know of the mutes."""
+        """Return (pattern, end of the mute) for all mutes."""
         return list(self._until.items())
 
     def mute(self, pattern: str, until: float) -> None:
-        """Hold back alerts of the groups that match; a pattern that is there already gets the new end.
+        """Mute the groups that match a pattern until `until`, which replaces an earlier end of the pattern.
 
         Raises
         ------
@@ -54,7 +54,7 @@ class Mutes:
         self.dirty = True
 
     def unmute(self, pattern: str) -> bool:
-        """Drop a pattern, spelled as it was given to `mute`; return whether it was there."""
+        """Remove a pattern, in the spelling given to `mute`; return whether it existed."""
         if self._until.pop(pattern, None) is None:
             return False
         self._matchers = {other: matches for other, matches in self._matchers.items() if other != pattern}
@@ -62,16 +62,16 @@ class Mutes:
         return True
 
     def expire(self, now: float) -> bool:
-        """Drop the patterns whose end is at or before `now` (Unix seconds); return whether there were any."""
+        """Remove the patterns whose end is at or before `now` (Unix seconds); return whether any was."""
         expired = [pattern for pattern, until in self._until.items() if until <= now]
         for pattern in expired:
             self.unmute(pattern)
         return bool(expired)
 
     def is_muted(self, group: str) -> bool:
-        """Say whether a group's alerts are held back; any thread may ask."""
+        """Return whether a group's alerts are held back. Any thread may call this."""
         return any(matches(group) for matches in self._matchers.values())
 
     def mark_saved(self) -> None:
-        """Note that the store holds these entries."""
+        """Record that the entries are saved in the store."""
         self.dirty = False

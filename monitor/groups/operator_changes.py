@@ -1,4 +1,4 @@
-"""What a batch and the requests of operators change in what is published."""
+"""The changes by a batch and by requests of operators that must be stored or published."""
 
 from dataclasses import dataclass, field
 
@@ -14,8 +14,8 @@ class OperatorChanges:
     events: list[AlertEvent]
     """Alert events to publish."""
     changed_groups: list[str] = field(default_factory=list)
-    """Groups whose state changed by a request, to be stored with those of the batch."""
+    """Groups whose state was changed by a request; they are stored together with the groups of the batch."""
     groups_to_publish: list[str] = field(default_factory=list)
     """Groups whose published state changed."""
     mutes_changed: bool = False
-    """Whether a pattern was muted, or is no longer."""
+    """Whether a pattern was muted or unmuted."""

@@ -1,4 +1,4 @@
-"""When a group counts as silent: a function of the time of its last reading alone."""
+"""Determines which groups are silent, from the times of their last readings."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,8 @@ def find_silent(last_seen: FloatArray, now: float, stale_after: float) -> NDArra
 
     Parameters
     ----------
-    last_seen : when a reading of each group was last accepted, by the same clock as `now`, seconds (group,).
-    stale_after : seconds without an accepted reading until a group is silent.
+    last_seen : time of the last accepted reading of each group, seconds, same clock as `now` (group,).
+    stale_after : seconds without an accepted reading after which a group is silent.
     """
     silent: NDArray[np.bool_] = now - last_seen >= stale_after
     return silent

@@ -1,4 +1,4 @@
-"""The state of all groups behind one facade: of the stages, statuses and incidents."""
+"""The complete state of all groups: stage states, statuses and incidents."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,11 +18,11 @@ __all__ = ["GroupStates"]
 _VERSION = 1
 
 FetchStates = Callable[[list[str]], Mapping[str, bytes]]
-"""Returns the stored values of those of these groups that are stored."""
+"""Returns group -> stored state, for the given groups that are in the store."""
 
 
 class _Envelope(msgspec.Struct, gc=False):
-    """The state of one group. Each part has its own version; this one's is of the set of parts."""
+    """The stored state of one group. Each part has its own version; `version` is for the list of parts."""
 
     version: Annotated[int, msgspec.Meta(ge=_VERSION, le=_VERSION)]
     windows: bytes
@@ -37,14 +37,15 @@ _decode = msgspec.msgpack.Decoder(_Envelope).decode
 
 
 class GroupStates:
-    """Judges readings and keeps the state of each group: of the stages, its status and its incident.
+    """Judges readings and keeps the state of each group: stage states, status and incident.
 
-    No other object reaches the parts. The time is always an argument.
+    Other objects access these parts only through this class. It reads no clock: the time is always an
+    argument.
 
     Parameters
     ----------
     scoring : the stages.
-    stale_after : seconds without an accepted reading until a group is silent.
+    stale_after : seconds without an accepted reading after which a group is silent.
     """
 
     def __init__(self, scoring: Scoring, stale_after: float) -> None:
@@ -54,20 +55,20 @@ class GroupStates:
         self.fetch_states: FetchStates = lambda _: {}
         """Fetches the stored state of groups that were evicted from memory."""
         self.fetch_ended_incident: Callable[[str], bytes | None] = lambda _: None
-        """Fetches the stored incident of a group that ended last; None if there is none.
+        """Fetches the last closed incident of a group from the store; None if there is none.
 
-        It raises ValueError where that can't be read.
+        Raises ValueError if the incident can't be read.
         """
         self._load_errors: list[str] = []
         self.has_evicted = False
         """Whether the store may hold groups that are not in memory."""
 
     def __contains__(self, group: str) -> bool:
-        """Say whether a group is in memory."""
+        """Return whether a group is in memory."""
         return group in self._status
 
     def __len__(self) -> int:
-        """Return how many groups are in memory."""
+        """Return the number of groups in memory."""
         return len(self._status)
 
     def names(self) -> Iterable[str]:
@@ -77,7 +78,7 @@ class GroupStates:
     # Judging
 
     def judge(self, readings: Readings, now: float) -> ScoredBatch:
-        """Run a batch through the stages, after loading those of its groups that were evicted.
+        """Run a batch through the stages; evicted groups of the batch are loaded first.
 
         Parameters
         ----------
@@ -87,30 +88,30 @@ class GroupStates:
         return self._scoring.judge(readings)
 
     def update_statuses(self, readings: Readings, scored: ScoredBatch, now: float) -> list[GroupStatus]:
-        """Update statuses from a judged batch at `now` (monotonic seconds); return those that changed."""
+        """Update the statuses after a batch judged at `now` (monotonic seconds); return changed statuses."""
         return self._status.update(readings, scored, now)
 
     def learn_pending(self, scored: ScoredBatch) -> None:
-        """Do the stages' work on a judged batch that no alert waits for."""
+        """Do the work on a judged batch that is not needed for alerts, see `Scoring.learn_pending`."""
         self._scoring.learn_pending(scored)
 
     def mark_silent(self, now: float) -> list[GroupStatus]:
-        """Turn those groups silent that are due at `now` (monotonic seconds); return their statuses."""
+        """Set the state of groups that are silent at `now` (monotonic seconds); return their statuses."""
         statuses = self._status.mark_silent(now)
         for status in statuses:
             self._scoring.mark_silent(status.group)
         return statuses
 
     def replace_scoring(self, scoring: Scoring, stale_after: float | None = None) -> None:
-        """Continue with stages built from other settings or another bundle, which take over all state.
+        """Replace the stages by stages with other settings or another bundle, which take over all state.
 
         Parameters
         ----------
-        stale_after : seconds, as in the constructor; None leaves it as it is.
+        stale_after : as in the constructor; None: unchanged.
 
         Raises
         ------
-        ValueError : the stages hold windows of another shape.
+        ValueError : the shape of the windows differs.
         """
         scoring.take_over(self._scoring)
         self._scoring = scoring
@@ -119,13 +120,13 @@ class GroupStates:
 
     @property
     def drift(self) -> DriftStage:
-        """The comparison of readings with the training data, of the stages in use."""
+        """The drift stage in use, which compares readings with the training data."""
         return self._scoring.drift
 
-    # State as values
+    # State as bytes
 
     def dump(self, group: str) -> bytes | None:
-        """Return the state of a group as one value; None if the group isn't in memory."""
+        """Return the state of a group as bytes for `load`; None if the group isn't in memory."""
         status = self._status.dump(group)
         if status is None:
             return None
@@ -134,15 +135,17 @@ class GroupStates:
         return _encode(_Envelope(_VERSION, states.windows, states.baseline, states.alerts, status, incident))
 
     def load(self, group: str, value: bytes, now: float) -> None:
-        """Restore what `dump` returned, here or in another process.
+        """Set the state of a group from bytes that `dump` returned, in this or another process.
 
         Parameters
         ----------
-        now : when its last reading counts as accepted, monotonic seconds: the value holds no process's clock.
+        now : time at which the last reading counts as accepted, monotonic seconds: the value doesn't contain
+            it, because monotonic clocks of two processes differ.
 
         Raises
         ------
-        ValueError : the value is damaged, of another version or of another shape. Nothing is kept of it then.
+        ValueError : the value is damaged, of another version or of another shape. The group is then not in
+            memory.
         """
         try:
             parts = _decode(value)
@@ -153,38 +156,38 @@ class GroupStates:
             self._incidents.load(group, parts.incident)
             self._status.load(group, parts.status, now)
         except ValueError:
-            self.forget(group)  # a part of the state is worse than none
+            self.forget(group)  # a partly loaded state would be inconsistent
             raise
 
     def forget(self, group: str) -> None:
-        """Drop a group from memory."""
+        """Remove a group from memory."""
         self._scoring.forget(group)
         self._incidents.forget(group)
         self._status.forget(group)
 
     def load_evicted(self, groups: Iterable[str], now: float) -> None:
-        """Load those of these groups that were evicted, at `now` (monotonic seconds)."""
+        """Load the given groups from the store if they were evicted; `now` is in monotonic seconds."""
         if self.has_evicted:
             missing = [group for group in dict.fromkeys(groups) if group not in self._status]
             for group, value in self.fetch_states(missing).items() if missing else ():
                 try:
                     self.load(group, value, now)
-                except ValueError as error:  # one lost group is no reason to stop judging all others
+                except ValueError as error:  # the other groups must still be judged
                     self._load_errors.append(str(error))
 
     def take_load_errors(self) -> list[str]:
-        """Return why evicted groups start afresh, since the last call."""
+        """Return the errors of loading evicted groups since the last call; the groups start as new."""
         if not self._load_errors:
             return []
         load_errors, self._load_errors = self._load_errors, []
         return load_errors
 
     def groups_over_limit(self, limit: int) -> list[str]:
-        """Return the names of the groups beyond `limit`, those whose last reading is oldest."""
+        """Return the groups with the oldest last readings, as many as there are above `limit`."""
         return self._status.least_recent(len(self._status) - limit)
 
     def evict(self, groups: Sequence[str]) -> None:
-        """Drop groups from memory that the store still holds."""
+        """Remove groups from memory; their state remains in the store."""
         for group in groups:
             self.forget(group)
         self.has_evicted = self.has_evicted or bool(groups)
@@ -192,27 +195,27 @@ class GroupStates:
     # Statuses
 
     def statuses(self, groups: Iterable[str] | None = None) -> list[GroupStatus]:
-        """Return the statuses of these groups, or of all."""
+        """Return the statuses of the given groups; None: of all groups in memory."""
         return self._status.statuses(groups)
 
     def refresh_statuses(self, groups: Iterable[str]) -> list[GroupStatus]:
-        """Return the statuses of groups whose incident may have changed without a reading."""
+        """Update the statuses of groups whose incident may have changed without a reading; return them."""
         return self._status.refresh(groups)
 
     def register_expected(self, groups: Sequence[str], now: float, ts: float) -> None:
-        """Add groups that are expected to send: `filling` at first, `silent` if no reading comes.
+        """Add groups that are expected to send: `filling` at first, later `silent` if no reading arrives.
 
         Parameters
         ----------
-        groups : those that are in memory stay as they are, those that were evicted are loaded.
+        groups : names of the groups; a group in memory is unchanged, an evicted group is loaded.
         now : monotonic seconds.
-        ts : the start of their status, seconds since the Unix epoch.
+        ts : start of the status of the added groups, seconds since the Unix epoch.
         """
         self.load_evicted(groups, now)
         self._status.register_expected(groups, now, ts)
 
     def take_new_groups(self) -> list[str]:
-        """Return the groups that came into memory since the last call."""
+        """Return the groups that were added or loaded since the last call."""
         new_groups, self._status.new_groups = self._status.new_groups, []
         return new_groups
 
@@ -241,11 +244,11 @@ class GroupStates:
         return self._scoring.groups_with_incident()
 
     def is_acknowledged(self, incident: str | None, group: str) -> bool:
-        """Say whether this incident of a group is acknowledged, if it is one; any thread may ask."""
+        """Return whether the incident with this id is acknowledged; None is not. Any thread may call this."""
         return self._incidents.is_acknowledged(incident, group)
 
     def acknowledge(self, group: str) -> str | None:
-        """Acknowledge a group's open incident; return its id, None if there is none."""
+        """Acknowledge a group's open incident; return the incident's id, None if there is none."""
         incident_id = self._scoring.acknowledge(group)
         incident = self._incidents.get(group)
         if incident is not None:
@@ -254,38 +257,38 @@ class GroupStates:
         return incident_id
 
     def filter_events(self, events: Iterable[AlertEvent], is_muted: IsMuted) -> list[AlertEvent]:
-        """Return those of these events that are to be published now; hold back the others."""
+        """Return the events to publish now; hold back the events of muted groups."""
         return self._incidents.filter_events(events, is_muted)
 
     @property
     def has_loaded_held_events(self) -> bool:
-        """Whether a group with events held back was loaded since the last `release_events`."""
+        """Whether a group whose events are held back was loaded since the last call of `release_events`."""
         return self._incidents.has_loaded_pending
 
     def release_events(self, is_muted: IsMuted) -> list[AlertEvent]:
-        """Return the events that were held back of groups that are no longer muted."""
+        """Return the events that were held back for groups that are no longer muted."""
         return self._incidents.release(is_muted, self.incident_id)
 
     def retire_incidents(self, groups: Iterable[str]) -> None:
-        """Move the ended incidents of these groups to those that only the store keeps."""
+        """Move the closed incidents of the given groups to `ended_incidents`; only the store keeps them."""
         self._incidents.retire(groups, self.incident_id)
 
     def ended_incidents(self, groups: Iterable[str]) -> list[tuple[str, bytes]]:
-        """Return group and last ended incident of those of these groups whose incident the store lacks."""
+        """Return (group, last closed incident) for the given groups whose incident is not saved yet."""
         ended = self._incidents.ended
         return [(group, ended[group]) for group in groups if group in ended]
 
     def mark_saved(self, groups: Iterable[str]) -> None:
-        """Note that the store holds the state of these groups, with their ended incidents."""
+        """Record that the state of the given groups is saved, with their closed incidents."""
         for group in groups:
             self._incidents.ended.pop(group, None)
 
     def last_incident(self, group: str) -> Incident | None:
-        """Return a copy of a group's latest incident, open or ended; None if there was none.
+        """Return a copy of a group's latest incident, open or closed; None if the group had none.
 
         Raises
         ------
-        ValueError : it can't be read.
+        ValueError : the incident can't be read.
         """
         incident = self._incidents.get(group)
         if incident is not None:
@@ -294,6 +297,6 @@ class GroupStates:
         return None if value is None else self._incidents.decode(group, value)
 
     def reset_after_false_alarm(self, group: str) -> None:
-        """End a group's open incident without an event and judge it as one that never was Faulty."""
+        """End a group's open incident without an event, and let the group's baseline be learnt again."""
         if self._scoring.reset_after_false_alarm(group, self._status.last_ts(group)):
             self._status.mark_warming(group)

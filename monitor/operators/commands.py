@@ -29,13 +29,13 @@ __all__ = ["OperatorCommands", "Respond"]
 
 _log = logging.getLogger(__name__)
 
-# Requests that wait for their execution or their answer.
+# Maximum number of requests that are not executed or not answered yet.
 _MAX_PENDING = 50
-# Incidents that an answer lists; it has their number beside them.
+# Maximum number of incidents listed in a response, which also has their total number.
 _MAX_LISTED_INCIDENTS = 100
 
 Respond = Callable[[bytes], None]
-"""Sends an answer."""
+"""Sends the response to a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +46,28 @@ class _Write:
     respond: Respond
     group: str
     event: AlertEvent
-    """The event that began the incident."""
+    """The first event of the incident."""
     file: FalseAlarmFile
     result: "Future[bool]"
 
     @property
     def is_done(self) -> bool:
-        """Whether the window is written, or can't be."""
+        """Whether the write has ended, successfully or not."""
         return self.result.done()
 
 
 class OperatorCommands:
-    """Executes requests in their order. All but `submit` belongs to the pipeline thread.
+    """Executes requests in the order of arrival. Only `submit` is called on other threads.
 
-    While the window of a false alarm is written to its file, by a thread of its own, the requests behind it
-    wait: their results depend on it, and answers keep the order of the requests. Batches don't wait.
+    While the window of a false alarm is written to its file, on a separate thread, the following requests
+    wait: their results depend on it, and responses are sent in the order of the requests. Batches don't wait.
 
     Parameters
     ----------
     groups : the state of the groups.
-    mutes : whose alerts are held back.
-    false_alarms : the file that the windows of false alarms are written to.
-    wake : is called, on another thread, when `process` has more to do.
+    mutes : the mutes, which requests change.
+    false_alarms : the file to which the windows of false alarms are written.
+    wake : called on another thread when a write has ended, so that `process` can continue.
     wall : returns seconds since the Unix epoch.
     """
 
@@ -82,9 +82,9 @@ class OperatorCommands:
     ) -> None:
         self._groups = groups
         self.mutes = mutes
-        """Whose alerts are held back."""
+        """The mutes: patterns of groups whose alerts are held back."""
         self.false_alarms = false_alarms
-        """The file that the windows of later false alarms are written to."""
+        """The file to which the windows of later false alarms are written."""
         self._wake = wake
         self._wall = wall
         self._request_log = RequestLog()
@@ -92,15 +92,15 @@ class OperatorCommands:
         self._write: _Write | None = None
         self._responses: list[tuple[Respond, bytes]] = []
         self.pending_groups: dict[str, None] | None = None
-        """Groups whose change must be stored before it is answered; None where no answer waits."""
+        """Groups that must be stored before the responses are sent; None if no response waits."""
 
     @property
     def is_writing(self) -> bool:
-        """Whether a request waits until a window is written."""
+        """Whether the window of a false alarm is being written."""
         return self._write is not None
 
     def submit(self, request: Request, respond: Respond) -> bool:
-        """Accept a request, from any thread, to be answered later; return False where too many wait."""
+        """Queue a request, on any thread; it is answered later. Return False if too many requests wait."""
         if self._requests.qsize() + len(self._responses) + self.is_writing >= _MAX_PENDING:
             return False
         self._requests.put((request, respond))
@@ -109,12 +109,12 @@ class OperatorCommands:
     def process(
         self, events: Sequence[AlertEvent], statuses: Sequence[GroupStatus], now: float
     ) -> OperatorChanges:
-        """Filter a batch's events by the mutes, and execute the requests that wait.
+        """Hold back the events of muted groups, and execute the queued requests.
 
         Parameters
         ----------
         events : the alert events of the batch.
-        statuses : of the groups whose status changed.
+        statuses : statuses of the groups whose status changed.
         now : monotonic seconds.
         """
         groups = self._groups
@@ -126,20 +126,20 @@ class OperatorCommands:
         self._process_requests(changes, now)
         if self._responses:
             self.pending_groups = {**(self.pending_groups or {}), **dict.fromkeys(changes.changed_groups)}
-        # By the status, for with `every_window` an incident ends without an event.
+        # From the statuses and not from the events: with `every_window` an incident ends without an event.
         ended = [status.group for status in statuses if status.incident is None]
         groups.retire_incidents([*ended, *changes.changed_groups])
         return changes
 
     def send_responses(self) -> None:
-        """Send the answers: the changes that they report are stored."""
+        """Send the responses. The changes that they report must be stored before."""
         for respond, response in self._responses:
             respond(response)
         self._responses.clear()
         self.pending_groups = None
 
     def _process_requests(self, changes: OperatorChanges, now: float) -> None:
-        """Execute requests in their order, as far as none must wait until a window is written."""
+        """Execute requests in order, until a request must wait for the write of a window."""
         if self._write is not None:
             if not self._write.is_done:
                 return
@@ -153,7 +153,7 @@ class OperatorCommands:
                 self._answer(request, respond, partial(self._execute, request, changes, now))
 
     def _answer(self, request: Request, respond: Respond, execute: Callable[[], dict[str, object]]) -> None:
-        """Execute a request and keep its answer until the change is stored."""
+        """Execute a request, and keep the response until the change is stored."""
         try:
             response = response_payload(request.transaction, result=execute())
         except RequestRejected as rejection:
@@ -162,11 +162,11 @@ class OperatorCommands:
         self._responses.append((respond, response))
 
     def _execute(self, request: Request, changes: OperatorChanges, now: float) -> dict[str, object]:
-        """Execute a request; return the contents of its answer.
+        """Execute a request; return further fields of the response.
 
         Raises
         ------
-        RequestRejected : that is not possible, and nothing changed.
+        RequestRejected : the request can't be executed; nothing changed.
         """
         match request:
             case Silence(group=pattern, minutes=minutes) if minutes:
@@ -218,7 +218,7 @@ class OperatorCommands:
         return {"count": len(acknowledged), "incidents": acknowledged[:_MAX_LISTED_INCIDENTS]}
 
     def _begin_false_alarm(self, request: FalseAlarm, respond: Respond, now: float) -> None:
-        """Begin to write the window of an incident; or keep the answer that it can't be."""
+        """Start writing the window of a false alarm; if there is no such incident, reject the request."""
         try:
             group, event = self._find_incident(request, now)
         except RequestRejected as rejection:
@@ -229,11 +229,11 @@ class OperatorCommands:
         self._write = _Write(request, respond, group, event, file, result)
 
     def _find_incident(self, request: FalseAlarm, now: float) -> tuple[str, AlertEvent]:
-        """Return group and first event of the incident that a request means.
+        """Return group and first event of the incident that a request names.
 
         Raises
         ------
-        RequestRejected : there is none.
+        RequestRejected : there is no such incident, or it can't be read.
         """
         name = (
             group_from_incident(self._groups, request.incident, now)
@@ -268,7 +268,7 @@ class OperatorCommands:
             reason = getattr(error, "strerror", None) or error
             raise RequestRejected(f"alerts.false_alarms: {path}: {reason}") from error
         groups, name, event = self._groups, write.group, write.event
-        groups.load_evicted([name], now)  # it may have been evicted meanwhile
+        groups.load_evicted([name], now)  # the group may have been evicted during the write
         if groups.incident_id(name) == event.id:
             groups.reset_after_false_alarm(name)
             resolved_event = replace(

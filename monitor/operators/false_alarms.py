@@ -1,4 +1,4 @@
-"""A file of windows that were called Faulty and were not, with the label Normal, to train with."""
+"""Writes the windows of false alarms to a CSV file with the label Normal, for training."""
 
 import csv
 import io
@@ -19,14 +19,16 @@ _NORMAL_LABEL = "1"
 
 
 class FalseAlarmFile:
-    """Appends a row for each false alarm: incident, time, window flat with the oldest reading first, label.
+    """Appends a row for each false alarm: incident, time, values of the window, label.
 
-    The incident's id is percent-encoded, as in a URL, so that no group's name can break a row, or be taken
-    for a formula by a spreadsheet.
+    The values of the oldest reading come first.
+
+    The incident's id is percent-encoded, as in a URL, so that a group's name can't contain a delimiter, or be
+    interpreted as a formula by a spreadsheet program.
 
     Parameters
     ----------
-    path : the file, which is created with the first row.
+    path : the file, which is created when the first row is written.
     features, steps : the shape of the windows.
     """
 
@@ -36,9 +38,10 @@ class FalseAlarmFile:
         self._header = _csv_row(["incident", "ts", *flat, "Label"])
 
     def append(self, event: AlertEvent) -> bool:
-        """Write an incident's window to the disk; return whether the file did not have it yet.
+        """Write an incident's window to the disk; return False if the file already contains the incident.
 
-        The file is read whole and synced, which takes from milliseconds to seconds, by disk and file size.
+        The whole file is read, and it is synced, which takes milliseconds to seconds, depending on disk and
+        file size.
 
         Parameters
         ----------
@@ -46,7 +49,7 @@ class FalseAlarmFile:
 
         Raises
         ------
-        OSError : the file can't be read or written, and is as it was.
+        OSError : the file can't be read or written; it is unchanged.
         ValueError : the file has other columns.
         """
         incident = quote(event.id, safe="/:")
@@ -80,18 +83,18 @@ class FalseAlarmFile:
 def append_in_background(
     file: FalseAlarmFile, event: AlertEvent, on_done: Callable[[], None]
 ) -> "Future[bool]":
-    """Call `file.append(event)` on a thread of its own; return its future result, or error.
+    """Call `file.append(event)` on a separate thread; return a future with the result or the error.
 
     Parameters
     ----------
-    on_done : is called on that thread when the result is there.
+    on_done : called on the separate thread when the future is done.
     """
     result: Future[bool] = Future()
 
     def append() -> None:
         try:
             result.set_result(file.append(event))
-        except BaseException as error:  # noqa: BLE001, raised where the result is read
+        except BaseException as error:  # noqa: BLE001, raised when the result is read
             result.set_exception(error)
         on_done()
 
@@ -107,9 +110,9 @@ def _csv_row(cells: Iterable[object]) -> bytes:
 
 
 def _complete_rows(content: bytes, comma_count: int) -> tuple[int, bytes]:
-    """Return the length in bytes of all complete rows, and the line end that the last one lacks.
+    """Return the length in bytes of all complete rows, and the line end if the last complete row lacks it.
 
-    A power cut may have left a part of a row, an editor a complete row without its line end.
+    A power cut may leave part of a row, and an editor a complete last row without a line end.
     """
     last = content.rpartition(b"\n")[2]
     if not last:

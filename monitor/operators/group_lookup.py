@@ -10,7 +10,7 @@ __all__ = ["group_from_incident", "require_group", "require_matcher"]
 
 
 def require_group(groups: GroupStates, name: str | None, now: float) -> str:
-    """Return the name of a group, which is in memory then.
+    """Return the name of a group, after loading it into memory if necessary.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ def group_from_incident(groups: GroupStates, incident: str, now: float) -> str:
 
 
 def require_matcher(groups: GroupStates, pattern: str, now: float) -> Callable[[str], bool]:
-    """Return a function that says whether a group's name matches a pattern.
+    """Return a function that tells whether a group's name matches a pattern.
 
     Raises
     ------
-    RequestRejected : no group in memory matches, and none in the store has the pattern as its name.
+    RequestRejected : no group in memory matches, and no group in the store has the pattern as its name.
     """
     matches = matcher(pattern)
     groups.load_evicted([pattern], now)

@@ -16,7 +16,7 @@ __all__ = [
     "response_payload",
 ]
 
-# Far more than a request needs; limited because its response and the log repeat parts of it.
+# Maximum size of a request, limited because the response and the log repeat parts of it.
 _MAX_BYTES = 4096
 _MAX_MINUTES = 43_200  # 30 days
 
@@ -32,34 +32,34 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     @property
     def name(self) -> str:
-        """The last level of its topic."""
+        """The request's name: the last level of its topic."""
         return next(name for name, request_type in _REQUEST_TYPES.items() if request_type is type(self))
 
 
-class RequestRejected(Exception):  # noqa: N818, it is answered and no failure of the monitor
-    """A request that is not carried out.
+class RequestRejected(Exception):  # noqa: N818, not an error of the monitor: the request is answered
+    """A request is not executed.
 
     Parameters
     ----------
-    reason : why not, as text for the response and the log.
+    reason : why the request is not executed, as text for the response and the log.
     request : the request, as far as it could be parsed.
     """
 
     def __init__(self, reason: str, request: Request | None = None) -> None:
         super().__init__(reason)
         self.transaction = None if request is None else request.transaction
-        """The request's `transaction`, which the response repeats; None where there is none."""
+        """The request's `transaction`, which the response repeats; None if there is none."""
 
 
 class Reload(Request, frozen=True, kw_only=True):
-    """Load bundle and settings anew."""
+    """Load bundle and settings again."""
 
 
 class Acknowledge(Request, frozen=True, kw_only=True):
     """Acknowledge the open incidents of all groups that match a pattern, or one incident."""
 
     group: _Name | None = None
-    """A pattern of group names; None where `incident` is given."""
+    """A pattern of group names; None if `incident` is given."""
     incident: _Name | None = None
     """An incident's id."""
 
@@ -74,10 +74,10 @@ class Silence(Request, frozen=True, kw_only=True):
 
 
 class FalseAlarm(Request, frozen=True, kw_only=True):
-    """Report that an incident was a false alarm: the latest one of a group, or the one with an id."""
+    """Report that an incident was a false alarm: the latest of a group, or the incident with an id."""
 
     group: _Name | None = None
-    """A group's name; None where `incident` is given."""
+    """A group's name; None if `incident` is given."""
     incident: _Name | None = None
     """An incident's id."""
 
@@ -95,14 +95,14 @@ def parse_request(name: str, payload: bytes, *, retained: bool) -> Request:
 
     Parameters
     ----------
-    name : the last level of its topic.
+    name : the last level of the request's topic.
     payload : a JSON object, or empty.
-    retained : whether it is a retained message: those are rejected, for the broker sends them with each
-        subscription, and the request would be carried out again each time.
+    retained : whether the request is a retained message. Retained requests are rejected: the broker would
+        send them on each subscription, and each time they would be executed again.
 
     Raises
     ------
-    RequestRejected : there is no such request, or it can't be parsed or used.
+    RequestRejected : there is no request with this name, or it can't be parsed, or a field is invalid.
     """
     if len(payload) > _MAX_BYTES:
         raise RequestRejected(f"the request has {len(payload)} bytes, expected at most {_MAX_BYTES}")
@@ -144,8 +144,8 @@ def response_payload(
 
     Parameters
     ----------
-    transaction : the request's; None: the response has no such field.
-    error : why the request was not carried out; "" if it was.
+    transaction : the request's `transaction`; None: the response has no such field.
+    error : why the request was not executed; "" if it was.
     result : further fields of the response.
     """
     content: dict[str, object] = {"status": "error" if error else "ok", **(result or {})}

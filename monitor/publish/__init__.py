@@ -1,1 +1,1 @@
-"""What the monitor publishes: alert events, states, births, Home Assistant's discovery messages."""
+"""Encodes the messages to publish: alert events, states, mutes, info, and Home Assistant discovery."""

@@ -11,16 +11,16 @@ from monitor.core.messages import OutboundMessage
 __all__ = ["BIRTH_PAYLOAD", "Discovery"]
 
 BIRTH_PAYLOAD = b"online"
-"""What Home Assistant publishes on `<discovery_prefix>/status` when it has started."""
+"""Payload that Home Assistant publishes on `<discovery_prefix>/status` after its start."""
 
-# While a group has no verdict its sensor is unknown: Home Assistant takes the rendered text None for that.
+# Without a verdict, the template renders "None", which Home Assistant interprets as the state "unknown".
 _VALUE_TEMPLATE = (
     "{{ 'ON' if value_json.incident else 'OFF' if value_json.state in ('normal', 'faulty') else 'None' }}"
 )
-# Home Assistant accepts only the other characters in the object id, which is a level of the discovery topic.
+# Characters that Home Assistant does not accept in the object id, which is a level of the discovery topic.
 _UNSAFE_CHARACTERS = re.compile(r"[^a-zA-Z0-9_-]+")
 _READABLE_LENGTH = 64  # characters of a group's name at the beginning of its object id
-_HASH_LENGTH = 16  # hexadecimal digits after it, which differ where the shortened names are equal
+_HASH_LENGTH = 16  # hexadecimal digits after the readable part, which make shortened names unique
 
 
 class Discovery:
@@ -29,7 +29,7 @@ class Discovery:
     Parameters
     ----------
     prefix : Home Assistant's `discovery_prefix`.
-    base_topic : the monitor's; it distinguishes several monitors, each a device of its own.
+    base_topic : the monitor's base topic; each base topic is a separate device in Home Assistant.
     """
 
     def __init__(self, prefix: str, base_topic: str) -> None:
@@ -44,7 +44,7 @@ class Discovery:
         self._origin = {"name": "sensor-monitor", "sw_version": __version__}
 
     def announce(self, group: str) -> OutboundMessage:
-        """Return the retained message that adds a group, or leaves it as it is if Home Assistant knows it."""
+        """Return the retained message that adds a group; no effect if Home Assistant knows the group."""
         content = {
             "name": group,
             "unique_id": self._unique_id(group),
@@ -62,15 +62,15 @@ class Discovery:
         )
 
     def withdraw(self, group: str) -> OutboundMessage:
-        """Return the message that removes a group: an empty one, which deletes the retained one."""
+        """Return the message that removes a group: an empty payload, which deletes the retained message."""
         return OutboundMessage(self._topic(group), b"", retain=True, is_full_topic=True)
 
     def _topic(self, group: str) -> str:
         return f"{self._prefix}/binary_sensor/{self._unique_id(group)}/config"
 
     def _unique_id(self, group: str) -> str:
-        # From both names, because two monitors may judge groups of the same name. The separator is NUL, which
-        # no topic contains.
+        # The hash includes the base topic, because two monitors may judge groups of the same name. NUL is the
+        # separator, because topics can't contain it.
         return _hashed_id(group, f"{self._base_topic}\0{group}")
 
 
@@ -79,7 +79,7 @@ def _hashed_id(name: str, hash_input: str = "") -> str:
 
     Parameters
     ----------
-    hash_input : the text that is hashed; "": the name.
+    hash_input : the text to hash; "": `name` is hashed.
     """
     digest = sha256((hash_input or name).encode()).hexdigest()[:_HASH_LENGTH]
     return f"{_UNSAFE_CHARACTERS.sub('-', name)[:_READABLE_LENGTH]}-{digest}"

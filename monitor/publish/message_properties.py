@@ -6,14 +6,14 @@ from monitor.publish.payloads import SCHEMA_VERSION
 __all__ = ["STATE_EXPIRY_S", "message_properties"]
 
 STATE_EXPIRY_S = 24 * 3600
-"""Seconds until the broker deletes a group's retained state: a monitor that has not republished it for that
-long no longer runs, and its last verdict is out of date."""
+"""Seconds after which the broker deletes a group's retained state. If the state was not published again for
+that time, no monitor is running, and the last verdict is out of date."""
 
 
 def message_properties(message: OutboundMessage) -> MessageProperties:
     """Return the properties of a message of the outbox.
 
-    They follow from the message alone, because it may come from an earlier process with another bundle.
+    They depend only on the message, because an earlier process with another bundle may have created it.
     """
     if not message.payload:
         return MessageProperties()

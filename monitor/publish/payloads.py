@@ -12,7 +12,7 @@ from monitor.core.verdicts import FAULTY, AlertEvent, GroupStatus
 __all__ = ["SCHEMA_VERSION", "alert_payload", "info_payload", "muted_payload", "state_payload"]
 
 SCHEMA_VERSION = 1
-"""Version of the fields of alert events and states, in events and in MQTT 5 user properties."""
+"""Version of the fields of alert events and states; part of alert events and of MQTT 5 user properties."""
 
 
 def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
@@ -45,7 +45,7 @@ def state_payload(status: GroupStatus, *, acknowledged: bool = False) -> bytes:
 
     Parameters
     ----------
-    acknowledged : whether an operator has acknowledged its open incident.
+    acknowledged : whether an operator has acknowledged the group's open incident.
     """
     return msgspec.json.encode(
         {
@@ -65,7 +65,7 @@ def muted_payload(entries: Sequence[tuple[str, float]]) -> bytes:
 
     Parameters
     ----------
-    entries : pattern of muted groups, and the time at which the mute ends, seconds since the Unix epoch.
+    entries : (pattern of muted groups, end of the mute in seconds since the Unix epoch).
     """
     return msgspec.json.encode(
         {"muted": [{"group": pattern, "until": format_iso(until)} for pattern, until in entries]}
@@ -80,7 +80,7 @@ def info_payload(
     Parameters
     ----------
     topics : the input templates.
-    started_at : when the process began, seconds since the Unix epoch.
+    started_at : start of the process, seconds since the Unix epoch.
     instance : random text that differs for each process.
     """
     info: dict[str, Any] = {

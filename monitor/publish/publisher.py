@@ -1,4 +1,4 @@
-"""Encodes alerts and states as messages, and publishes states again before they expire at the broker."""
+"""Encodes alerts and states as messages, and repeats states before they expire at the broker."""
 
 import threading
 from collections import OrderedDict
@@ -17,36 +17,37 @@ from monitor.publish.payloads import alert_payload, muted_payload, state_payload
 
 __all__ = ["Publisher", "RepublishSignals"]
 
-# Seconds between two publications of all states: two may fail before the states expire at the broker.
+# Seconds between two publications of all states: two of them may fail before the states expire at the broker.
 _REPUBLISH_INTERVAL_S = STATE_EXPIRY_S / 3
-# Groups published again at a time, and seconds between two such portions: 100,000 groups take four minutes.
+# States are republished in portions of this many groups, this many seconds apart: 100,000 groups take four
+# minutes.
 _REPUBLISH_BATCH_SIZE = 200
 _REPUBLISH_PAUSE_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class RepublishSignals:
-    """Set by the connections, on their threads, and cleared by the publisher."""
+    """Requests to publish states or announcements again: set on network threads, cleared by the publisher."""
 
     retained_lost: threading.Event = field(default_factory=threading.Event)
-    """The broker may have lost the messages that it retained: all states are published again."""
+    """Set if the broker may have lost its retained messages: all states are published again."""
     home_assistant_restarted: threading.Event = field(default_factory=threading.Event)
-    """Home Assistant started: all groups are announced again."""
+    """Set if Home Assistant has started: all groups are announced again."""
 
     def request_states(self) -> None:
-        """Have all states published again."""
+        """Request that all states are published again."""
         self.retained_lost.set()
 
     def request_announcements(self) -> None:
-        """Have all groups announced again."""
+        """Request that all groups are announced again."""
         self.home_assistant_restarted.set()
 
     def take_states_request(self) -> bool:
-        """Return whether all states are to be published again, and clear that."""
+        """Return whether all states must be published again, and clear the request."""
         return _take(self.retained_lost)
 
     def take_announcements_request(self) -> bool:
-        """Return whether all groups are to be announced again, and clear that."""
+        """Return whether all groups must be announced again, and clear the request."""
         return _take(self.home_assistant_restarted)
 
 
@@ -60,16 +61,17 @@ def _take(event: threading.Event) -> bool:
 class Publisher:
     """Encodes the messages of each batch.
 
-    Only the newest state of a group counts. So a state is encoded when it can be published, and until then
-    only the name of its group is kept: that costs little when 100,000 groups change their state at once.
+    Only the newest state of a group matters. Therefore a state is encoded when it can be published, and until
+    then only the name of its group is queued: this takes little memory when 100,000 groups change state at
+    once.
 
     Parameters
     ----------
     groups : the state of the groups.
-    mutes : whose alerts are held back.
-    manifest : of the bundle in use.
-    discovery : announces groups to Home Assistant; None where that is off.
-    signals : ask for all states, or all announcements, again.
+    mutes : the mutes to publish.
+    manifest : manifest of the bundle in use.
+    discovery : encodes announcements for Home Assistant; None if discovery is disabled.
+    signals : requests to publish all states, or all announcements, again.
     now : monotonic seconds.
     """
 
@@ -88,26 +90,27 @@ class Publisher:
         self._discovery = discovery
         self._signals = signals
         self.manifest = manifest
-        """Of the bundle in use."""
-        # `clear` is called on these once they are empty: a dict that held all groups keeps 60 bytes for each.
+        """Manifest of the bundle in use."""
+        # `clear` is called when these are empty: otherwise a dict that had all groups keeps 60 bytes for
+        # each.
         self._pending_states: OrderedDict[str, None] = OrderedDict()  # groups whose state is to be published
         self._pending_announcements: OrderedDict[str, None] = OrderedDict()  # groups to be announced
-        # Groups to be published again. At first all: which states the process before had not published yet
-        # is stored nowhere.
+        # Groups whose state is to be published again. At first all groups, because it is not stored which
+        # states the previous process had published.
         self._republish_queue = OrderedDict.fromkeys(groups.names())
-        self._final_messages: list[OutboundMessage] = []  # of groups that are evicted
+        self._final_messages: list[OutboundMessage] = []  # last messages of evicted groups
         self._next_republish_at = now + _REPUBLISH_INTERVAL_S
         self._next_batch_at = now
 
     def messages(
         self, changes: OperatorChanges, statuses: Sequence[GroupStatus], now: float
     ) -> list[OutboundMessage]:
-        """Return the messages that must be stored before they are published; note the states to publish.
+        """Return the messages that must be stored before they are published; queue the states to publish.
 
         Parameters
         ----------
         changes : alert events to publish, and whether mutes changed.
-        statuses : of the groups whose state changed.
+        statuses : statuses of the groups whose status changed.
         now : monotonic seconds.
         """
         mutes_changed = changes.mutes_changed
@@ -126,7 +129,7 @@ class Publisher:
         return messages
 
     def state_messages(self) -> Iterator[OutboundMessage]:
-        """Yield states, then announcements; each is encoded when it is asked for, so it is the newest."""
+        """Yield states, then announcements; each is encoded when it is requested, so it is up to date."""
         groups = self._groups
         while self._pending_states:
             name, _ = self._pending_states.popitem(last=False)
@@ -162,13 +165,13 @@ class Publisher:
         return OutboundMessage(f"state/{group}", payload, retain=True, bundle_id=self.manifest.id)
 
     def _queue_announcements(self) -> None:
-        """Have new groups announced, and all where Home Assistant restarted."""
+        """Queue the announcements of new groups, or of all groups if Home Assistant restarted."""
         groups = self._groups
         new_groups = groups.take_new_groups()
         if self._discovery is None:
             return
         self._republish_queue.update(dict.fromkeys(new_groups))
-        # With more groups than max_groups some have been evicted again.
+        # If there are more groups than `max_groups`, some queued groups have been evicted.
         if len(self._republish_queue) > 2 * len(groups):
             known = (name for name in self._republish_queue if name in groups)
             self._republish_queue = OrderedDict.fromkeys(known)
@@ -176,7 +179,7 @@ class Publisher:
             self._republish_queue = OrderedDict.fromkeys(groups.names())
 
     def _queue_republish(self, now: float) -> None:
-        """Have the next portion of groups published again, where one is due."""
+        """Queue the next portion of groups to publish again, if it is due."""
         if now >= self._next_republish_at:
             self._next_republish_at = now + _REPUBLISH_INTERVAL_S
             self._republish_queue = OrderedDict.fromkeys(self._groups.names())

@@ -1,4 +1,4 @@
-"""The rules for the cells of a recording: times, names of groups, values of features, labels."""
+"""Parses the cells of a recording: times, group names, values of features, labels."""
 
 import math
 from collections.abc import Sequence
@@ -34,13 +34,13 @@ EXPECTED_GROUP = "the name of a group"
 EXPECTED_VALUE = f"a number between {-MAX_VALUE:g} and {MAX_VALUE:g}"
 EXPECTED_LABEL = f"{NORMAL_LABEL} (Normal) or {FAULTY_LABEL} (Faulty)"
 
-_EMPTY_TEXTS = {"", "nan"}  # pandas writes a missing number as either
+_EMPTY_TEXTS = {"", "nan"}  # pandas writes a missing number as one of these texts
 
 
 def parse_times(cells: Sequence[object]) -> FloatArray:
     """Return event times in seconds since the Unix epoch; NaN where the cell is not a time: (reading,).
 
-    The rule is that of payloads, but a number may be text: a CSV file has nothing else.
+    The rule is the same as for payloads, but a number may be text, because all cells of a CSV file are text.
     """
     return np.array([_parse_time(cell) for cell in cells])
 
@@ -51,7 +51,7 @@ def parse_groups(cells: Sequence[object]) -> list[str]:
 
 
 def parse_values(cells: Sequence[object]) -> FloatArray:
-    """Return a feature's values; NaN where the decode stage would refuse the cell: (reading,)."""
+    """Return a feature's values; NaN where the decode stage would reject the value: (reading,)."""
     values = _parse_numbers(cells)
     values[~(np.abs(values) <= MAX_VALUE)] = np.nan
     return values
@@ -64,12 +64,12 @@ def parse_labels(cells: Sequence[object]) -> NDArray[np.int8]:
 
 
 def is_empty(cell: object) -> bool:
-    """Say whether the cell of a feature is a missing value: empty or NaN."""
+    """Return whether the cell of a feature is a missing value: empty or NaN."""
     return cell is None or str(cell).strip().lower() in _EMPTY_TEXTS
 
 
 def describe_cell(row: int, column: str, cell: object, expected: str) -> str:
-    """Say where a cell is, what it holds and what was expected; rows count from 1 without the header."""
+    """Return a text with row, column, content and expected content of a cell; row 1 follows the header."""
     return f"row {row}: {column} is {cell!r}; expected {expected}"
 
 
@@ -105,7 +105,7 @@ def _to_float(cell: object) -> float:
 
     Raises
     ------
-    ValueError : it is no number; a boolean is none, as in a payload.
+    ValueError : the cell is not a number; as in payloads, a boolean is not a number.
     """
     if isinstance(cell, bool) or cell is None:
         raise ValueError(f"{cell} is not a number")

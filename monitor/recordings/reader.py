@@ -30,7 +30,7 @@ from monitor.recordings.cells import (
 __all__ = ["Recording", "RecordingBlock", "RecordingRow"]
 
 _REQUIRED_COLUMNS = ("ts", "group")
-# The columns that describe a reading and are not among its values.
+# Columns that describe a reading and are not features.
 _ANNOTATION_COLUMNS = {"label", "kind", "event"}
 _OTHER_DELIMITERS = ";\t|"
 _ROWS_PER_BLOCK = 4096
@@ -38,7 +38,7 @@ _ROWS_PER_BLOCK = 4096
 
 @dataclass(frozen=True, slots=True)
 class RecordingRow:
-    """One reading as the file has it."""
+    """One row of a recording: a reading, which may be invalid."""
 
     ts_text: str
     ts: float | None
@@ -47,9 +47,9 @@ class RecordingRow:
     values: list[float | None]
     """The features in the requested order; None where the cell is not a usable number."""
     is_faulty: bool
-    """Whether the label says so."""
+    """Whether the reading has the label Faulty."""
     problem: str
-    """Why the reading can't be judged: its row, column, cell, and what was expected; "" if it can."""
+    """Why the reading can't be judged: row, column, cell, and expected content; "" if it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +59,15 @@ class RecordingBlock:
     first_row: int
     """The number of the first reading's row, counted from 1 without the header."""
     cells: dict[str, Sequence[Any]]
-    """Column -> its cells as the file has them: text in CSV, values in Parquet. In the file's order."""
+    """Column -> its unparsed cells in the file's order: text from CSV, values from Parquet."""
     features: Sequence[str]
-    """The columns that `values` holds, in that order."""
+    """Names of the columns in `values`, in order."""
     ts: FloatArray
     """Event times, seconds since the Unix epoch; NaN where the cell is not a time: (reading,)."""
     groups: list[str]
     """Names of the groups; "" where the cell is empty: (reading,)."""
     values: FloatArray
-    """NaN where the cell is empty or not a usable number: (reading, feature)."""
+    """Values; NaN where the cell is empty or not a usable number: (reading, feature)."""
     labels: NDArray[np.int8]
     """1 Normal, -1 Faulty, 0 where the cell is neither or there is no column `label`: (reading,)."""
 
@@ -76,9 +76,9 @@ class RecordingBlock:
         return np.flatnonzero(self._has_no_time_or_group() | np.isnan(self.values).any(axis=1))
 
     def find_invalid(self) -> NDArray[np.intp]:
-        """Return the indices of the readings with a cell that its column can't hold: (invalid reading,).
+        """Return the indices of the readings with an invalid cell: (invalid reading,).
 
-        An empty cell of a feature is valid: a missing value.
+        An empty cell of a feature is valid: it is a missing value.
         """
         is_invalid = self._has_no_time_or_group()
         if "label" in self.cells:
@@ -92,8 +92,8 @@ class RecordingBlock:
 
         Parameters
         ----------
-        ignore_empty : whether to skip the empty cells of features, for a reading of `find_invalid`. Otherwise
-            they come after cells that are no numbers.
+        ignore_empty : whether to ignore empty cells of features, for a reading from `find_invalid`. Otherwise
+            an empty cell is described if no other cell is invalid.
         """
         unusable = [
             name
@@ -146,7 +146,7 @@ class Recording:
 
         Parameters
         ----------
-        features : which values, in this order; all of them by default.
+        features : names of the features to return, in this order; None: all features.
 
         Raises
         ------
@@ -183,17 +183,17 @@ class Recording:
     def blocks(
         self, features: Sequence[str] | None = None, rows_per_block: int | None = _ROWS_PER_BLOCK
     ) -> Iterator[RecordingBlock]:
-        """Yield the readings in the file's order, many at a time.
+        """Yield the readings in the file's order, in blocks.
 
         Parameters
         ----------
-        features : which values, in this order; all of them by default.
-        rows_per_block : None for all rows in one block.
+        features : names of the features to return, in this order; None: all features.
+        rows_per_block : maximum number of rows in a block; None: all rows in one block.
 
         Raises
         ------
-        RecordingError : a feature has no column or several, a row has another number of cells than the
-            header, the file has no readings, or it can't be read to its end.
+        RecordingError : a feature has no column or more than one, a row's number of cells differs from the
+            header's, the file has no readings, or the file can't be read to its end.
         """
         features = self.features if features is None else features
         missing = [name for name in features if name not in self._columns]
@@ -225,7 +225,7 @@ class Recording:
                 raise RecordingError(f"{self.path}: row {number} has {len(cells)} cells, expected {expected}")
 
     def _read_lines(self) -> Iterator[Sequence[Any]]:
-        """Yield the header, then each row's cells."""
+        """Yield the cells of the header, then the cells of each row."""
         try:
             if self.path.suffix.lower() == ".parquet":
                 yield from _read_parquet(self.path)
@@ -233,7 +233,7 @@ class Recording:
                 with self.path.open(
                     newline="", encoding="utf-8-sig"
                 ) as file:  # Excel writes a byte order mark
-                    yield from filter(None, csv.reader(file))  # blank lines are no readings
+                    yield from filter(None, csv.reader(file))  # without blank lines
         except OSError as error:
             raise RecordingError(
                 f"{self.path}: can't be read: {error.strerror or error}; expected a CSV or Parquet file"
@@ -258,7 +258,7 @@ def _parse_block(cells: dict[str, Sequence[Any]], first_row: int, features: Sequ
 
 def _read_parquet(path: Path) -> Iterator[Sequence[Any]]:
     try:
-        import pyarrow as pa  # noqa: PLC0415 - 100 MB of memory, for Parquet alone
+        import pyarrow as pa  # noqa: PLC0415 - takes 100 MB of memory, so only if needed
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError:
         raise RecordingError(f"{path}: Parquet needs pyarrow: install sensor-monitor[training]") from None
@@ -272,7 +272,7 @@ def _read_parquet(path: Path) -> Iterator[Sequence[Any]]:
 
 
 def _to_cells(column: Any) -> list[Any]:
-    """Return an Arrow array's values as Python objects, times to the microsecond: datetime has no more."""
+    """Return an Arrow array's values as Python objects, times rounded down to datetime's microseconds."""
     import pyarrow as pa  # noqa: PLC0415
 
     if pa.types.is_timestamp(column.type):
@@ -282,7 +282,7 @@ def _to_cells(column: Any) -> list[Any]:
 
 
 def _describe_delimiter(columns: Sequence[str]) -> str:
-    """Say which other delimiter a header has, if all of it was taken for one column."""
+    """Return a hint at another delimiter, if the header seems to have a single column that contains one."""
     found = [mark for mark in _OTHER_DELIMITERS if len(columns) == 1 and mark in columns[0]]
     return f"; the columns are separated by {found[0]!r} instead of ','" if found else ""
 

@@ -1,1 +1,1 @@
-"""The daemon: its builder, its lifecycle and the pipeline that judges."""
+"""The daemon: its builder, its lifecycle, and the pipeline that processes readings."""

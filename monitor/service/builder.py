@@ -1,4 +1,4 @@
-"""Builds the daemon from settings: every part, and which part gets which."""
+"""Builds the daemon from settings: creates all parts and connects them."""
 
 import time
 from collections.abc import Callable
@@ -52,13 +52,13 @@ _HISTORY_INTERVAL_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What is built first, and most other parts are built from."""
+    """The parts that are built first, and that most other parts need."""
 
     running: RunningConfig
     metrics: Metrics
     store: Store
     groups: GroupStates
-    """With what the store holds of them."""
+    """The state of all groups, restored from the store."""
     signals: RepublishSignals
     process: ProcessControl
 
@@ -102,18 +102,18 @@ def build_daemon(
     read_settings: Callable[[], Settings] | None = None,
     connect: Connect = connect_mqtt,
 ) -> Daemon:
-    """Build all that `sensor-monitor run` runs; no connection is tried.
+    """Build all parts of `sensor-monitor run`, without connecting to the broker.
 
     Parameters
     ----------
-    settings : all of them.
-    read_settings : returns them as they are at a reload; None: they stay the same.
+    settings : the settings to start with.
+    read_settings : called on a reload, returns the current settings; None: a reload uses `settings`.
     connect : builds source and sink.
 
     Raises
     ------
     InvalidInputError : settings, bundle or store can't be used.
-    OperationError : the store can't be opened now, or the port is in use.
+    OperationError : the store can't be opened at the moment, or the port is in use.
     """
     systemd = Systemd()
     loaded = bundle.load(default_bundle.choose_folder(settings.bundle))
@@ -169,7 +169,7 @@ def build_daemon(
 
 
 def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> Base:
-    """Open the store and load the groups that it holds."""
+    """Open the store and restore the groups from it."""
     manifest, now = loaded.manifest, time.monotonic()
     metrics = Metrics(CollectorRegistry(), manifest)
     groups = GroupStates(build_timed_scoring(loaded, settings, metrics), settings.windows.stale_after)

@@ -1,4 +1,4 @@
-"""Writes changed groups and messages into the store in transactions, and tries again after a failure."""
+"""Writes changed groups and messages to the store in transactions, and retries after a failure."""
 
 import logging
 import sqlite3
@@ -20,43 +20,44 @@ _log = logging.getLogger(__name__)
 _COMMITS_PER_TRIM = 1000
 # The store holds at most this many times as many groups as memory does.
 _STORED_GROUPS_FACTOR = 10
-# The names of groups to be saved are at most this many times as many as the groups in memory.
+# Maximum number of unsaved groups, as a multiple of the maximum number of groups in memory.
 _UNSAVED_GROUPS_FACTOR = 4
-# Without acknowledgements nothing waits for the store, and it is written this often, in seconds. With or
-# without them it is, after a failure. If so many groups send that writing takes long, it is written less
-# often, so that judging keeps most of the time.
+# Seconds between two commits if messages are not acknowledged (QoS 0), because then nothing waits for a
+# commit; also the seconds between two attempts after a failure. If a commit takes long because many groups
+# changed, the interval is longer, so that most of the time is left for judging.
 _COMMIT_INTERVAL_S = 1.0
-_PAUSE_PER_WRITE_SECOND = 19.0  # seconds of pause for a second of writing
-# Groups of one such commit, 50 ms of work: 100,000 at once take a second, and meanwhile readings overflow.
+_PAUSE_PER_WRITE_SECOND = 19.0  # seconds of pause per second of writing
+# Groups per commit if messages are not acknowledged: takes 50 ms. 100,000 groups in one commit would take a
+# second, during which the receive queue overflows.
 _MAX_GROUPS_PER_COMMIT = 4096
 
 
 class StorableGroups(Protocol):
-    """The state of groups as the store keeps it; `GroupStates` in the daemon."""
+    """The group states to save; in the daemon, `GroupStates` implements this."""
 
     def dump(self, group: str) -> bytes | None:
-        """Return the state of a group; None if there is none."""
+        """Return the state of a group; None if the group is not in memory."""
 
     def ended_incidents(self, groups: Iterable[str]) -> list[tuple[str, bytes]]:
-        """Return group and last ended incident of those of these groups whose incident the store lacks."""
+        """Return (group, last closed incident) for the given groups whose incident is not saved yet."""
 
     def mark_saved(self, groups: Iterable[str]) -> None:
-        """Note that the store holds the state of these groups, with their ended incidents."""
+        """Record that the state of the given groups is saved, with their closed incidents."""
 
 
 class Committer:
-    """Writes changed groups, messages to publish and mutes into the store.
+    """Writes changed groups, messages to publish and mutes to the store.
 
     Parameters
     ----------
-    store : is written by this object alone.
+    store : the store; no other object writes to it.
     outbox : the messages to publish, as read from the store.
     groups : the state of the groups.
-    mutes : whose alerts are held back.
-    metrics : counts failures.
-    max_groups : groups that memory holds; the store keeps ten times as many.
-    each_batch : whether each batch is written whole, because it is acknowledged then (QoS 1 and 2). Otherwise
-        the store is written once a second.
+    mutes : the mutes to save.
+    metrics : the metrics, to count failures.
+    max_groups : maximum number of groups in memory; the store keeps ten times as many.
+    each_batch : whether every batch is saved completely, because its messages are acknowledged afterwards
+        (QoS 1 and 2). If false, commits are made once a second.
     monotonic : returns monotonic seconds.
     """
 
@@ -80,26 +81,28 @@ class Committer:
         self._max_groups = max_groups
         self._each_batch = each_batch
         self._monotonic = monotonic
-        self._unsaved_groups: dict[str, None] = {}  # groups whose state the store doesn't hold yet
-        self._commit_queue: list[str] = []  # of these, those of the present round; the next one is last
+        self._unsaved_groups: dict[str, None] = {}  # groups with unsaved changes
+        # Unsaved groups that are left of the current round of commits; the next group is the last item.
+        self._commit_queue: list[str] = []
         self._next_commit_at = 0.0
         self._commit_count = 0
         self.problem = ""
-        """Why nothing can be written, for people; "" while it can."""
+        """Why the store can't be written, as text for users; "" if it can."""
 
     @property
     def has_unsaved_groups(self) -> bool:
-        """Whether the state of some group is not stored yet."""
+        """Whether some group has unsaved changes."""
         return bool(self._unsaved_groups)
 
     def commit(self, groups: Iterable[str], messages: Iterable[OutboundMessage]) -> bool:
-        """Store the state of changed groups and the messages to publish; return whether all of it is stored.
+        """Save the state of changed groups and the messages to publish; return whether everything is saved.
 
-        Where the disk doesn't take it, a later call tries again.
+        If the store can't be written, a later call tries again.
         """
         self._unsaved_groups.update(dict.fromkeys(groups))
         if len(self._unsaved_groups) > _UNSAVED_GROUPS_FACTOR * self._max_groups:
-            # While the disk is full, groups are evicted unsaved, and there is nothing left to save of them.
+            # While the disk is full, groups are evicted although they are not saved: they have no state any
+            # more.
             self._unsaved_groups = {
                 name: None for name in self._unsaved_groups if self._groups.dump(name) is not None
             }
@@ -110,20 +113,21 @@ class Committer:
         return self.flush() if self._each_batch else self._commit_groups(self._next_commit_groups())
 
     def flush(self) -> bool:
-        """Write all that isn't stored yet; return whether all is."""
+        """Write all unsaved changes; return whether everything is saved."""
         return self._commit_groups(list(self._unsaved_groups))
 
     def commit_now(self, groups: Iterable[str]) -> bool:
-        """Write these groups now, with all messages; return whether they are stored.
+        """Write the given groups and all messages now; return whether they are saved.
 
-        With QoS 0 some group is always unsaved: an answer that waits for all of them would never be sent.
+        With QoS 0 some group is always unsaved: a response that waits until all groups are saved would never
+        be sent.
         """
         if self.problem:
             return False
         next_commit_at = self._next_commit_at
         if not self._save_groups([name for name in groups if name in self._unsaved_groups]):
             return False
-        self._next_commit_at = next_commit_at  # the other groups wait no longer for it
+        self._next_commit_at = next_commit_at  # this commit does not delay the next regular commit
         return True
 
     def close(self) -> None:
@@ -131,7 +135,7 @@ class Committer:
         self._store.close()
 
     def _next_commit_groups(self) -> list[str]:
-        """Return some of the changed groups, in turn."""
+        """Return the next part of the unsaved groups, so that all get their turn."""
         if not self._commit_queue:
             self._commit_queue = sorted(self._unsaved_groups, reverse=True)
         names = self._commit_queue[-_MAX_GROUPS_PER_COMMIT:]
@@ -139,15 +143,15 @@ class Committer:
         return names
 
     def _commit_groups(self, names: list[str]) -> bool:
-        """Write these groups and all messages; return whether nothing is left to write."""
+        """Write the given groups and all messages; return whether no unsaved group remains."""
         return self._save_groups(names) and not self._unsaved_groups
 
     def _save_groups(self, names: list[str]) -> bool:
-        """Write these groups and all messages; return whether that worked."""
+        """Write the given groups and all messages; return whether the transaction was committed."""
         outbox, mutes = self._outbox, self._mutes
         if not (names or outbox.unsaved_messages or outbox.removed_numbers or mutes.dirty):
             return True
-        names = sorted(names)  # the order of the rows in the file: each of its pages is written once
+        names = sorted(names)  # in the order of the rows in the file, so that each page is written only once
         started_at = self._monotonic()
         self._next_commit_at = started_at + _COMMIT_INTERVAL_S
         try:
@@ -169,10 +173,10 @@ class Committer:
         return True
 
     def _schedule_next(self, started_at: float) -> None:
-        """Set when the next commit without acknowledgements is due."""
+        """Set the time of the next commit, which applies if messages are not acknowledged."""
         finished_at = self._monotonic()
         resume_at = finished_at + _PAUSE_PER_WRITE_SECOND * (finished_at - started_at)
-        # Groups that are left of this round need no second's wait.
+        # Between the commits of one round the interval of a second does not apply.
         self._next_commit_at = resume_at if self._commit_queue else max(self._next_commit_at, resume_at)
 
     def _dump_groups(self, names: list[str]) -> Iterator[tuple[str, bytes]]:

@@ -1,4 +1,4 @@
-"""The source and the sink as the daemon starts, stops and reconfigures them."""
+"""Starts, stops and reconfigures the source and the sink together."""
 
 from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
@@ -8,12 +8,12 @@ __all__ = ["Connections"]
 
 
 class Connections:
-    """Joins source and sink.
+    """The source and the sink as one object.
 
     Parameters
     ----------
-    source : where messages and requests come from.
-    sink : where messages go to.
+    source : receives messages and requests.
+    sink : publishes messages.
     """
 
     def __init__(self, *, source: Source, sink: Sink) -> None:
@@ -22,11 +22,11 @@ class Connections:
 
     @property
     def problem(self) -> str:
-        """Why no message can come or go, for people; "" if they can."""
+        """Why no messages can be received or published, as text for users; "" if they can."""
         return self._source.problem or self._sink.problem
 
     def wake(self) -> None:
-        """Let the pipeline's present or next `take` return at once; any thread may call this."""
+        """Make the pipeline's current or next `take` return at once; any thread may call this."""
         self._source.wake()
 
     def start(self, handle_request: HandleRequest) -> None:
@@ -40,6 +40,6 @@ class Connections:
         self._source.stop(timeout)
 
     def reconfigure(self, settings: Settings, manifest: Manifest) -> None:
-        """Continue with other settings and another bundle."""
+        """Use other settings and another bundle from now on."""
         self._source.reconfigure(settings, manifest)
         self._sink.reconfigure(settings)

@@ -19,23 +19,23 @@ __all__ = ["Daemon", "Health", "RestoredCounts"]
 
 _log = logging.getLogger(__name__)
 
-# How long source and sink may wait for confirmations while they disconnect, in seconds.
+# Seconds that source and sink may each wait for confirmations when they disconnect.
 _DISCONNECT_TIMEOUT_S = 1.0
 _LOOPBACK_HOSTS = {"127.0.0.1", "::1", "localhost"}
 
 
 @dataclass(frozen=True, slots=True)
 class RestoredCounts:
-    """What the store held when it was opened."""
+    """The contents of the store when it was opened."""
 
     groups: int
     open_incidents: int
     unconfirmed_messages: int
-    """Messages that are to be published."""
+    """Messages that are not published, or not confirmed by the broker."""
 
 
 class Health:
-    """Answers whether the daemon works."""
+    """Tells whether the daemon works, for the HTTP endpoints `/livez` and `/readyz`."""
 
     def __init__(self, *, pipeline_thread: PipelineThread, connections: Connections) -> None:
         self._pipeline_thread = pipeline_thread
@@ -43,27 +43,27 @@ class Health:
 
     @property
     def liveness_problem(self) -> str:
-        """Why the process should be restarted, for people; "" if it should not."""
+        """Why the process should be restarted, as text for users; "" if it should not."""
         return self._pipeline_thread.problem
 
     @property
     def readiness_problem(self) -> str:
-        """Why readings are not judged, stored and published, for people; "" if they are."""
+        """Why the daemon can't receive, store or publish, as text for users; "" if it can."""
         return "; ".join(filter(None, [self._connections.problem, self._pipeline_thread.store_problem]))
 
 
 class Daemon:
-    """Everything that `sensor-monitor run` runs.
+    """All parts of `sensor-monitor run`.
 
     Parameters
     ----------
-    process : why and when the process ends.
-    pipeline_thread : judges readings; it owns the store.
+    process : requests and waits for the end of the process.
+    pipeline_thread : judges readings, and closes the store.
     connections : source and sink.
-    requests : executes requests of operators, and reloads.
+    requests : passes on requests of operators and reloads.
     server : answers HTTP.
     registry : all metrics.
-    settings, manifest, restored : settings, bundle and contents of the store at the start, for the log.
+    settings, manifest, restored : settings, bundle and contents of the store at startup, for the log.
     """
 
     def __init__(
@@ -91,12 +91,12 @@ class Daemon:
         self.registry = registry
         """All metrics."""
         self.address = server.address
-        """Where HTTP is answered, e.g. `http://127.0.0.1:9108`."""
+        """URL of the HTTP server, e.g. `http://127.0.0.1:9108`."""
         self.steps = manifest.steps
         """Readings in a window; a reload can't change it."""
 
     def start(self) -> None:
-        """Answer HTTP, connect, and judge the readings that come."""
+        """Start the HTTP server and the pipeline, and connect."""
         self._process.watch_threads()
         self._log_start()
         self._server.start()
@@ -113,7 +113,7 @@ class Daemon:
         self._process.request_exit()
 
     def stop(self) -> None:
-        """Judge the messages that wait, publish the rest of the outbox and `offline`, and disconnect."""
+        """Process the messages in the queue, publish the outbox and `offline`, and disconnect."""
         self._process.notify_stopping()
         self._pipeline_thread.stop()
         self._connections.stop(_DISCONNECT_TIMEOUT_S)
@@ -124,17 +124,17 @@ class Daemon:
         _log.info("stopped")
 
     def reload(self) -> str:
-        """Continue with bundle and settings as they are now; return "", or why that is not possible."""
+        """Load the current bundle and settings; return an error message, "" after a success."""
         return self._requests.reload()
 
     @property
     def exit_requested(self) -> bool:
-        """Whether the daemon is to end, or a thread of it died."""
+        """Whether the end of the process was requested, or a thread failed."""
         return self._process.exit_requested
 
     @property
     def ready(self) -> bool:
-        """Whether it is connected, subscribed and able to store."""
+        """Whether the daemon is connected, subscribed, and able to write the store."""
         return not self._health.readiness_problem
 
     def _log_start(self) -> None:

@@ -1,4 +1,4 @@
-"""The pipeline's surroundings in the running daemon: source, store and sink behind its four verbs."""
+"""Implements the pipeline's ports (take, commit, emit, acknowledge) with source, store and sink."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,29 +9,29 @@ from monitor.service.ports import Source
 
 __all__ = ["Gateway"]
 
-# Seconds until the next look which messages can be published now, while some wait for confirmations.
+# Seconds between two attempts to publish more messages while others are unconfirmed.
 _CONFIRM_POLL_S = 0.02
 
 
 class Gateway:
-    """Joins the source, what commits and what publishes.
+    """Implements `PipelinePorts` with a source, a committer and a publisher.
 
     Parameters
     ----------
-    source : where messages come from, to be acknowledged there.
+    source : receives messages, and acknowledges them.
     committer : writes the store.
-    publisher : publishes what is stored.
+    publisher : publishes stored messages and states.
     """
 
     def __init__(self, *, source: Source, committer: Committer, publisher: OutboxPublisher) -> None:
         self._source = source
         self._committer = committer
         self._publisher = publisher
-        self._pending_acks: list[object] = []  # tokens of messages whose effect is not stored yet
+        self._pending_acks: list[object] = []  # tokens of messages whose results are not stored yet
 
     @property
     def problem(self) -> str:
-        """Why nothing can be stored, for people; "" while it can."""
+        """Why the store can't be written, as text for users; "" if it can."""
         return self._committer.problem
 
     @property
@@ -40,31 +40,32 @@ class Gateway:
         return self._publisher.unconfirmed_count
 
     def take(self, timeout: float) -> MessageBatch:
-        """Return all messages that wait; wait for the first at most `timeout` seconds."""
+        """Return all queued messages; if there are none, wait at most `timeout` seconds for the first."""
         if self._publisher.is_full:
             return self._source.wait(min(timeout, _CONFIRM_POLL_S))
         if self._publisher.has_publishable:
-            # Otherwise 100,000 states take a minute, for at most a thousand are unconfirmed at a time.
+            # Otherwise 100,000 states take a minute, because at most 1,000 messages are unconfirmed at a
+            # time.
             timeout = min(timeout, _CONFIRM_POLL_S)
         return self._source.take(timeout)
 
     def commit(self, groups: Iterable[str], messages: Iterable[OutboundMessage]) -> bool:
-        """Store the state of changed groups and messages to publish; return whether all is stored.
+        """Store the state of changed groups and the messages to publish; return whether everything is stored.
 
-        Where the disk doesn't take it, it is tried again later, and nothing is acknowledged until then.
+        If the store can't be written, a later call tries again, and no message is acknowledged until then.
         """
         return self._committer.commit(groups, messages)
 
     def commit_now(self, groups: Iterable[str]) -> bool:
-        """Store the state of these groups now, with all messages; return whether it is stored."""
+        """Store the state of the given groups and all messages now; return whether they are stored."""
         return self._committer.commit_now(groups)
 
     def emit(self, states: Iterator[OutboundMessage]) -> bool:
-        """Publish stored messages, then states as far as there is room; return if all is confirmed."""
+        """Publish stored messages, then states up to the limit; return whether all are confirmed."""
         return self._publisher.publish(states, is_busy=len(self._source) > 0)
 
     def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
-        """Acknowledge these messages as soon as their effect is stored."""
+        """Acknowledge the given messages, once their results are stored."""
         if not self._source.needs_acks:
             return
         self._pending_acks += [token for _, _, token, _ in messages if token is not None]
@@ -73,11 +74,11 @@ class Gateway:
             self._source.acknowledge(tokens)
 
     def flush(self) -> bool:
-        """Store all that isn't stored yet; return whether all is."""
+        """Store all unsaved changes; return whether everything is stored."""
         return self._committer.flush()
 
     def close_intake(self) -> None:
-        """Accept no more messages: those that come now are not acknowledged, and come again."""
+        """Accept no more messages: later messages are not acknowledged, so the broker delivers them again."""
         self._source.close()
         self._source.wake()
 

@@ -1,4 +1,4 @@
-"""What watches the pipeline: clock, watchdog, metrics, log and live page."""
+"""Reports what the pipeline does: to metrics, log, watchdog and live page."""
 
 import time
 from collections import Counter
@@ -25,21 +25,21 @@ _TIMESTAMP_REASONS = {
 }
 
 
-@dataclass(slots=True)  # not frozen: that would take 1 µs more for each batch
+@dataclass(slots=True)  # not frozen, which would take 1 µs more per batch
 class BatchResult:
-    """What became of one batch of messages."""
+    """The results of the pipeline for one batch of messages."""
 
     batch: MessageBatch
     readings: Readings
     rejected: list[RejectedReading]
-    """Messages that are no readings."""
+    """Messages and readings that the decode stage rejected."""
     scored: ScoredBatch
     decided_at: float
-    """When the verdicts were known, monotonic seconds."""
+    """Time at which scoring ended, monotonic seconds."""
     statuses: Sequence[GroupStatus]
-    """Of the groups whose status changed."""
+    """Statuses of the groups whose status changed."""
     events: Sequence[AlertEvent]
-    """Published alert events."""
+    """Alert events to publish."""
 
 
 class _NullObserver:
@@ -56,9 +56,9 @@ class Instrumentation:
     Parameters
     ----------
     metrics : the monitor's metrics.
-    event_log : writes rejected readings and alerts.
-    feed_watchdog : is called once an iteration.
-    observer : gets each batch, for the live page.
+    event_log : logs rejected readings and alerts.
+    feed_watchdog : called in each iteration.
+    observer : receives each batch, for the live page; None if there is no page.
     monotonic : returns monotonic seconds.
     """
 
@@ -76,23 +76,24 @@ class Instrumentation:
         self._feed_watchdog = feed_watchdog
         self._observer = observer or _NullObserver()
         self.monotonic = monotonic
-        """Returns monotonic seconds: the clock of the pipeline."""
+        """The pipeline's clock; returns monotonic seconds."""
         self.last_iteration_at = monotonic()
-        """When the pipeline's last iteration began, monotonic seconds: it is alive if this is recent."""
+        """Start of the pipeline's last iteration, monotonic seconds; if it is not recent, the pipeline
+        hangs."""
 
     def start_iteration(self) -> float:
-        """Note that an iteration begins; return the time, monotonic seconds."""
+        """Record the start of an iteration; return its time, monotonic seconds."""
         self.last_iteration_at = self.monotonic()
         self._feed_watchdog()
         return self.last_iteration_at
 
     def observe(self, result: BatchResult) -> None:
-        """Give a batch to the observer, if there is anything to see in it."""
+        """Pass a batch to the observer, unless it has neither messages nor changed statuses."""
         if result.batch.messages or result.statuses:
             self._observer.observe(result.readings, result.scored, result.statuses)
 
     def record(self, result: BatchResult) -> None:
-        """Update the metrics from a batch, and log its rejected readings and its alerts."""
+        """Update the metrics, and log the rejected readings and the alerts of a batch."""
         scored, overflow_count = result.scored, result.batch.overflow_count
         self._count_outcomes(result)
         for event in result.events:
@@ -112,12 +113,12 @@ class Instrumentation:
         self._observer.forget(groups)
 
     def record_load_errors(self, reasons: Sequence[str]) -> None:
-        """Log groups that start afresh because their stored state can't be read."""
+        """Log groups whose stored state can't be read, and which therefore start as new groups."""
         if reasons:
             self._event_log.log_load_errors(reasons)
 
     def set_gauges(self, state_counts: Counter[State], firing_count: int) -> None:
-        """Set how many groups are in each state and how many incidents are open."""
+        """Set the gauges of groups by state and of open incidents."""
         self._metrics.set_state_counts(state_counts)
         self._metrics.alerts_firing.set(firing_count)
 
@@ -137,7 +138,7 @@ class Instrumentation:
             (metrics.predictions_by_label[NORMAL], windows - faulty),
             (metrics.out_of_range, int(np.count_nonzero(scored.judged_windows.out_of_range))),
         ):
-            if count:  # an increment takes 2 µs, and for a single reading two of these are 0
+            if count:  # an increment takes 2 µs, and in a batch of one reading two of the counts are 0
                 counter.inc(count)
         metrics.batch_windows.observe(windows)
 
@@ -150,7 +151,7 @@ class Instrumentation:
 
 
 def _out_of_order(readings: Readings, scored: ScoredBatch) -> list[RejectedReading]:
-    """Return the readings whose event time doesn't follow the one before, with the reason, for the log."""
+    """Return the readings with an out-of-order event time or after a gap, with a reason for the log."""
     outcomes = scored.windows.outcomes
     if not _TIMESTAMP_REASONS.keys() & set(outcomes):
         return []

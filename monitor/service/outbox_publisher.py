@@ -1,4 +1,4 @@
-"""Publishes the outbox and states by the sink, with a bounded number of unconfirmed messages."""
+"""Publishes the outbox and states through the sink, with a limited number of unconfirmed messages."""
 
 from collections.abc import Iterator
 
@@ -8,29 +8,31 @@ from monitor.storage.outbox import Outbox
 
 __all__ = ["OutboxPublisher"]
 
-# Messages that the sink may hold unconfirmed. The rest waits in the outbox: the sink's queue stays bounded.
+# Maximum number of unconfirmed messages in the sink. Further messages wait in the outbox, which limits the
+# sink's queue.
 _MAX_IN_FLIGHT = 1000
-# Messages that may wait to be published. Beyond it no reading is taken: with QoS 1 the broker keeps them,
-# with QoS 0 they overflow.
+# Size of the outbox from which no more readings are judged: with QoS 1 the broker keeps them, with QoS 0 the
+# receive queue overflows.
 _MAX_OUTBOX = 20_000
-# Unconfirmed states while readings wait to be judged: to publish a state costs twelve times what judging
-# a reading does, and a newer state of the group replaces one that waits.
+# Maximum number of unconfirmed messages at which states are still published while readings wait to be judged.
+# Publishing a state takes twelve times as long as judging a reading, and a state that is not published yet is
+# replaced by the group's newer state.
 _MAX_STATES_WHEN_BUSY = 50
 
 
 class OutboxPublisher:
-    """Hands messages to the sink and notes which are confirmed.
+    """Passes messages to the sink, and removes confirmed messages from the outbox.
 
     Parameters
     ----------
-    outbox : the messages to publish; a confirmed one is removed from it, and then from the store.
-    sink : where they go.
+    outbox : the messages to publish; the committer deletes confirmed messages from the store later.
+    sink : publishes the messages.
     """
 
     def __init__(self, *, outbox: Outbox, sink: Sink) -> None:
         self._outbox = outbox
         self._sink = sink
-        self._at_in_flight_limit = False  # whether states may wait because too many are unconfirmed
+        self._at_in_flight_limit = False  # whether states may be waiting for confirmations of others
 
     @property
     def unconfirmed_count(self) -> int:
@@ -39,19 +41,19 @@ class OutboxPublisher:
 
     @property
     def is_full(self) -> bool:
-        """Whether so many messages wait that no more readings should be judged."""
+        """Whether the outbox has so many messages that no more readings should be judged."""
         return len(self._outbox) >= _MAX_OUTBOX
 
     @property
     def has_publishable(self) -> bool:
-        """Whether there are messages to publish as soon as others are confirmed."""
+        """Whether messages may be waiting until others are confirmed."""
         return self._sink.ready and (self._at_in_flight_limit or self._outbox.first() is not None)
 
     def publish(self, states: Iterator[OutboundMessage], *, is_busy: bool) -> bool:
-        """Publish the outbox, then states, as far as there is room; return whether all is confirmed.
+        """Publish the outbox, then states, up to the limits; return whether all messages are confirmed.
 
-        A state counts as published once the sink has it: the sink sends it again after a break, and the next
-        process publishes all states.
+        A state is not stored in the outbox: after a disconnection the sink sends it again, and after a
+        restart the new process publishes all states.
 
         Parameters
         ----------
@@ -64,7 +66,7 @@ class OutboxPublisher:
             outbox.mark_sent(sink.publish(message))
         max_in_flight = _MAX_STATES_WHEN_BUSY if is_busy else _MAX_IN_FLIGHT
         while (
-            outbox.first() is None  # messages about one group stay in order
+            outbox.first() is None  # so that the messages about a group stay in order
             and sink.ready
             and outbox.in_flight_count < max_in_flight
             and (message := next(states, None))

@@ -1,4 +1,4 @@
-"""Scores many windows on several cores at once."""
+"""Scores large batches of windows on several cores in parallel."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -11,32 +11,35 @@ from monitor.detect.scoring import Scorer
 
 __all__ = ["ParallelScorer"]
 
-# Windows for each core from which another core pays off: it scores them in 0.4 ms, and handing over takes
-# 0.05.
+# Minimum number of windows per core for which another core is used: scoring them takes 0.4 ms, passing them
+# to another thread 0.05 ms.
 _MIN_CHUNK = 64
-# At most this many in a chunk, so that a core with other work gets fewer chunks.
+# Maximum number of windows in a chunk; with small chunks a core that is busy with other work gets fewer of
+# them.
 _MAX_CHUNK = 256
-# The model is half of all work; with more cores the other half, on one thread, is the limit.
+# Scoring is half of the work per reading; with more cores the other half, which runs on one thread, is the
+# limit.
 _MAX_CORES = 4
 
 
 class ParallelScorer:
-    """Splits windows between cores. The scorer must release the GIL while it works.
+    """Divides windows among cores. The scorer must release the GIL while it works.
 
-    Two cores judge 1.3 to 1.4 times as many readings a second that come in arrays, and 1.06 times as many
-    that come one by one, where broker and sender use the second core.
+    With two cores the monitor judges 1.3 to 1.4 times as many readings per second if a message has an array
+    of readings, and 1.06 times as many if each message has one reading: then broker and sender use the second
+    core.
     """
 
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
         self._cores = min(_available_cores(), _MAX_CORES)
-        self._pool = ThreadPoolExecutor(self._cores, "scorer")  # starts threads when they are needed
+        self._pool = ThreadPoolExecutor(self._cores, "scorer")  # starts its threads on demand
 
     def score(self, scaled: NDArray[np.float32]) -> FloatArray:
         """Return P(Faulty) of scaled windows (window, step, feature): (window,)."""
         count = len(scaled)
         cores = min(self._cores, count // _MIN_CHUNK)
-        if cores < 2:  # noqa: PLR2004, nothing to split
+        if cores < 2:  # noqa: PLR2004, too few windows to split
             return self._scorer.score(scaled)
         chunks = np.array_split(scaled, max(cores, -(-count // _MAX_CHUNK)))
         return np.concatenate(list(self._pool.map(self._scorer.score, chunks)))

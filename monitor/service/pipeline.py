@@ -17,36 +17,38 @@ from monitor.service.ports import PipelinePorts
 
 __all__ = ["Pipeline", "Replacement"]
 
-# Seconds after which an idle pipeline looks for silent groups and shows that it is alive.
+# Seconds between iterations without messages, in which the pipeline looks for silent groups and feeds the
+# watchdog.
 _IDLE_TIMEOUT_S = 0.5
-# How long a pipeline that stops continues with the messages that wait, in seconds: under a flood there is no
-# end to them, and with QoS 1 the broker keeps those that aren't acknowledged.
+# Seconds for which a stopping pipeline continues to process queued messages. Limited because under high load
+# the queue may never be empty; with QoS 1 the broker keeps messages that are not acknowledged.
 _DRAIN_TIMEOUT_S = 1.0
-# How long the confirmations of the last events may take after that, in seconds.
+# Seconds to wait after that for confirmations of the last published messages.
 _CONFIRM_TIMEOUT_S = 2.0
-# Seconds between two looks for them.
+# Seconds between two checks for confirmations.
 _CONFIRM_POLL_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What a reload changes in the pipeline, applied between two batches.
+    """The parts of the pipeline that a reload replaces, between two batches.
 
-    It is applied by the pipeline's thread or withdrawn by the one that waits for it, whichever comes first.
+    Either the pipeline's thread applies the replacement, or the reloading thread withdraws it after a
+    timeout: the thread that calls `claim` first decides.
     """
 
     scoring: Scoring
     manifest: Manifest
-    """Of the bundle that the stages were built from."""
+    """Manifest of the bundle that the stages were built from."""
     stale_after: float
-    """Seconds without an accepted reading until a group is silent."""
+    """Seconds without an accepted reading after which a group is silent."""
     false_alarms: FalseAlarmFile
     done: threading.Event = field(default_factory=threading.Event, init=False)
-    """Set once it is applied."""
+    """Set when the replacement has been applied."""
     _claim: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     def claim(self) -> bool:
-        """Return whether the caller is the first: it alone may apply the replacement, or withdraw it."""
+        """Return True to the first caller, which alone may apply or withdraw the replacement."""
         return self._claim.acquire(blocking=False)
 
 
@@ -55,13 +57,14 @@ class Pipeline:
 
     Parameters
     ----------
-    ports : where messages come from and events go to.
-    decode : messages -> readings.
+    ports : receives messages, stores results and publishes messages.
+    decode : parses messages to readings.
     groups : judges readings, and keeps the state of each group.
     commands : executes the requests of operators.
     publisher : encodes the messages to publish.
     instrumentation : clock, metrics, log and live page.
-    max_groups : groups held in memory; beyond it those with the oldest readings are evicted.
+    max_groups : maximum number of groups in memory; if there are more, those with the oldest readings are
+        evicted.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class Pipeline:
 
     @property
     def last_iteration_at(self) -> float:
-        """When the last iteration began, monotonic seconds: the pipeline is alive if this is recent."""
+        """Start of the last iteration, monotonic seconds; if it is not recent, the pipeline hangs."""
         return self._instrumentation.last_iteration_at
 
     def replace(self, replacement: Replacement) -> None:
@@ -95,7 +98,7 @@ class Pipeline:
         self._replacements.put(replacement)
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set; then judge what still waits and see its events confirmed."""
+        """Process batches until `stop` is set; then process queued messages and wait for confirmations."""
         self._set_gauges()
         while not stop.is_set():
             self._process_batch(_IDLE_TIMEOUT_S)
@@ -129,7 +132,7 @@ class Pipeline:
         self._send_responses(saved=saved)
         result = BatchResult(batch, readings, rejected, scored, decided_at, statuses, changes.events)
         self._instrumentation.observe(result)
-        # Groups whose state isn't stored yet are held in memory longer, though not without end.
+        # If the state of some groups is not stored, more groups stay in memory, up to twice the limit.
         self._evict(self._max_groups * (1 if saved else 2))
         groups.learn_pending(scored)
         self._set_gauges()
@@ -138,13 +141,13 @@ class Pipeline:
         return bool(batch.messages)
 
     def _wait_for_write(self) -> bool:
-        """Wait a moment if the window of a false alarm is being written; return whether one is."""
+        """Wait briefly if the window of a false alarm is being written; return whether it still is."""
         if self._commands.is_writing:
             time.sleep(_CONFIRM_POLL_S)
         return self._commands.is_writing
 
     def _send_responses(self, *, saved: bool) -> None:
-        """Answer the requests whose effect is stored."""
+        """Answer the executed requests, once the changes that they made are stored."""
         groups = self._commands.pending_groups
         if groups is not None and (saved or self._ports.commit_now(groups)):
             self._commands.send_responses()

@@ -8,27 +8,28 @@ from monitor.service.pipeline import Pipeline
 
 __all__ = ["HANG_TIMEOUT_S", "PipelineThread"]
 
-# A pipeline without an iteration for this many seconds hangs: an iteration takes half a second when idle,
-# and a full batch a tenth.
+# Seconds without a new iteration after which the pipeline is considered hung: an idle iteration takes 0.5 s,
+# and a full batch 0.1 s.
 HANG_TIMEOUT_S = 10.0
-# How long `stop` waits for the pipeline to end, in seconds: it drains and waits for confirmations at most 3.
+# Seconds that `stop` waits for the pipeline to end, which takes at most 3 s: 1 s for queued messages and 2 s
+# for confirmations.
 _STOP_TIMEOUT_S = 4.0
 
 
 class PipelineThread:
-    """Runs a pipeline and closes the store after it.
+    """Runs a pipeline on a thread, and closes the store afterwards.
 
     Parameters
     ----------
-    pipeline : runs until the stop.
-    gateway : its surroundings, with the store.
+    pipeline : the pipeline to run.
+    gateway : the ports of the pipeline, including the store.
     """
 
     def __init__(self, *, pipeline: Pipeline, gateway: Gateway) -> None:
         self._pipeline = pipeline
         self._gateway = gateway
         self._stopping = threading.Event()
-        # A daemon thread: a pipeline that hangs must not keep the process alive after the stop.
+        # A daemon thread: a pipeline that hangs must not keep the process alive after `stop`.
         self._thread = threading.Thread(target=self._run, name="pipeline", daemon=True)
 
     @property
@@ -38,7 +39,7 @@ class PipelineThread:
 
     @property
     def problem(self) -> str:
-        """Why the pipeline makes no progress, for people; "" if it does."""
+        """Why the pipeline makes no progress, as text for users; "" if it does."""
         if not self.is_alive:
             return "the pipeline thread is dead"
         idle_s = time.monotonic() - self._pipeline.last_iteration_at
@@ -46,15 +47,15 @@ class PipelineThread:
 
     @property
     def store_problem(self) -> str:
-        """Why nothing can be stored, for people; "" while it can."""
+        """Why the store can't be written, as text for users; "" if it can."""
         return self._gateway.problem
 
     def start(self) -> None:
-        """Run the pipeline."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the pipeline judge the messages that wait, and wait for its end at most 4 s."""
+        """Let the pipeline process the queued messages, and wait at most 4 s for its end."""
         self._stopping.set()
         self._gateway.close_intake()
         if self.is_alive:

@@ -1,4 +1,4 @@
-"""The protocols of what surrounds the pipeline: its four verbs, sources, sinks, log and observer."""
+"""The interfaces between the pipeline and its environment: ports, source, sink, log and observer."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
@@ -14,41 +14,41 @@ __all__ = ["BatchObserver", "EventLog", "HandleRequest", "PipelinePorts", "Reque
 
 
 class PipelinePorts(Protocol):
-    """The pipeline's surroundings."""
+    """Input and output of the pipeline."""
 
     def take(self, timeout: float) -> MessageBatch:
-        """Return all messages that wait; wait for the first at most `timeout` seconds."""
+        """Return all queued messages; if there are none, wait at most `timeout` seconds for the first."""
 
     def commit(self, groups: Iterable[str], messages: Iterable[OutboundMessage]) -> bool:
-        """Store the state of changed groups and messages to publish; return whether all is stored."""
+        """Store the state of changed groups and messages to publish; return whether everything is stored."""
 
     def commit_now(self, groups: Iterable[str]) -> bool:
-        """Store the state of these groups now; return whether it is stored."""
+        """Store the state of the given groups now; return whether it is stored."""
 
     def emit(self, states: Iterator[OutboundMessage]) -> bool:
-        """Publish stored messages, then states as far as there is room; return if all is confirmed."""
+        """Publish stored messages, then states up to a limit; return whether all are confirmed."""
 
     def acknowledge(self, messages: Sequence[InboundMessage]) -> None:
-        """Acknowledge these messages, so that they don't come again."""
+        """Acknowledge the given messages, so that the broker does not deliver them again."""
 
 
 class RequestPort(Protocol):
-    """A request of an operator, as it came from outside."""
+    """A request of an operator, as received by the source."""
 
     @property
     def name(self) -> str:
-        """Which request, see `operators.requests`."""
+        """Name of the request, see `operators.requests`."""
 
     @property
     def payload(self) -> bytes:
-        """A JSON object, or nothing."""
+        """A JSON object, or empty."""
 
     @property
     def retained(self) -> bool:
-        """Whether it comes again with each subscription."""
+        """Whether the request is a retained message, which the broker sends on each subscription."""
 
     def respond(self, response: bytes) -> None:
-        """Send the answer, and see that the request doesn't come again."""
+        """Send the response, and acknowledge the request, so that it is not delivered again."""
 
 
 HandleRequest = Callable[[RequestPort], None]
@@ -56,49 +56,49 @@ HandleRequest = Callable[[RequestPort], None]
 
 
 class Source(Protocol):
-    """Where messages with readings, and requests, come from.
+    """Receives messages with readings, and requests.
 
-    The constructor checks what it is given and touches no network.
+    The constructor checks its arguments and does not use the network.
     """
 
     @property
     def needs_acks(self) -> bool:
-        """Whether messages are to be acknowledged; each batch is stored at once then."""
+        """Whether messages must be acknowledged; if so, each batch is stored immediately."""
 
     @property
     def problem(self) -> str:
-        """Why no message can come, for people; "" if they can."""
+        """Why no messages can be received, as text for users; "" if they can."""
 
     def __len__(self) -> int:
-        """Return how many messages wait."""
+        """Return the number of queued messages."""
 
     def start(self, handle_request: HandleRequest, /) -> None:
         """Connect in the background, now or as soon as that is possible."""
 
     def take(self, timeout: float) -> MessageBatch:
-        """Return all messages that wait, up to a batch; wait for the first at most `timeout` seconds."""
+        """Return the queued messages, at most one batch; wait at most `timeout` seconds for the first."""
 
     def wait(self, timeout: float) -> MessageBatch:
-        """Return no message, after `timeout` seconds; messages that arrive wait, or overflow."""
+        """Wait `timeout` seconds and return an empty batch; messages that arrive are queued, or overflow."""
 
     def wake(self) -> None:
-        """Let the present or next `take` or `wait` return at once; any thread may call this."""
+        """Make the current or next `take` or `wait` return at once; any thread may call this."""
 
     def acknowledge(self, tokens: Sequence[object], /) -> None:
         """Acknowledge the messages with these tokens."""
 
     def close(self) -> None:
-        """Accept no more messages: those that come now are not acknowledged, and come again."""
+        """Accept no more messages: later messages are not acknowledged, so the broker delivers them again."""
 
     def stop(self, timeout: float) -> None:
-        """Disconnect; wait at most `timeout` seconds until all that is to be sent before is confirmed."""
+        """Disconnect, after waiting at most `timeout` seconds for the confirmation of sent messages."""
 
     def reconfigure(self, settings: Settings, manifest: Manifest) -> None:
-        """Continue with other settings and another bundle."""
+        """Use other settings and another bundle from now on."""
 
 
 class Sink(Protocol):
-    """Where alerts, states and other messages go to. The constructor touches no network."""
+    """Publishes alerts, states and other messages. The constructor does not use the network."""
 
     @property
     def ready(self) -> bool:
@@ -106,45 +106,45 @@ class Sink(Protocol):
 
     @property
     def problem(self) -> str:
-        """Why not, for people; "" if they can."""
+        """Why messages can't be published, as text for users; "" if they can."""
 
     def start(self) -> None:
         """Connect in the background, now or as soon as that is possible."""
 
     def publish(self, message: OutboundMessage) -> object:
-        """Publish a message; return the token that `take_confirmed` returns once it has arrived."""
+        """Publish a message; return the token that `take_confirmed` returns when the message is confirmed."""
 
     def take_confirmed(self) -> Iterable[object]:
-        """Return the tokens of the messages confirmed, or refused for good, since the last call."""
+        """Return the tokens of messages that were confirmed, or finally refused, since the last call."""
 
     def stop(self, timeout: float) -> None:
         """Disconnect."""
 
     def reconfigure(self, settings: Settings) -> None:
-        """Continue with other settings."""
+        """Use other settings from now on."""
 
 
 class EventLog(Protocol):
-    """Writes events of the pipeline for people to read."""
+    """Logs events of the pipeline."""
 
     def log_rejected(self, rejected: Sequence[RejectedReading]) -> None:
         """Log readings that were dropped, with the reasons."""
 
     def log_overflow(self, count: int) -> None:
-        """Log that so many messages were dropped for want of room."""
+        """Log that `count` messages were dropped because the receive queue was full."""
 
     def log_alerts(self, events: Sequence[AlertEvent]) -> None:
         """Log incidents that began or ended."""
 
     def log_load_errors(self, reasons: Sequence[str]) -> None:
-        """Log groups that start afresh because their stored state can't be read."""
+        """Log groups whose stored state can't be read, and which therefore start as new groups."""
 
 
 class BatchObserver(Protocol):
-    """Gets each judged batch on the pipeline thread, which waits for it: it should only copy."""
+    """Receives each judged batch on the pipeline thread. Its methods should only copy, to return quickly."""
 
     def observe(self, readings: Readings, scored: ScoredBatch, statuses: Sequence[GroupStatus]) -> None:
-        """Accept a batch, its verdicts and the statuses that changed."""
+        """Receive a batch, its scores, and the statuses that changed."""
 
     def forget(self, names: Sequence[str]) -> None:
-        """Drop groups that were evicted."""
+        """Remove groups that were evicted from memory."""

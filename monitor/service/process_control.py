@@ -1,4 +1,4 @@
-"""The request to end the process, and the notifications to its service manager."""
+"""Ends the process on request, and notifies the service manager of its state."""
 
 import logging
 import threading
@@ -12,11 +12,11 @@ _log = logging.getLogger(__name__)
 
 
 class ProcessControl:
-    """Keeps the request to end the process, which any thread can make.
+    """Records the request to end the process, which any thread can make.
 
     Parameters
     ----------
-    systemd : is notified of the state of the process.
+    systemd : receives the notifications about the state of the process.
     """
 
     def __init__(self, systemd: Systemd) -> None:
@@ -27,11 +27,11 @@ class ProcessControl:
 
     @property
     def exit_requested(self) -> bool:
-        """Whether some thread requested the end, or died."""
+        """Whether some thread requested the end of the process, or failed."""
         return self._exit_requested.is_set()
 
     def watch_threads(self) -> None:
-        """Request the exit when any thread dies of an exception: no monitor is better than half of one."""
+        """Request the exit when any thread ends with an exception: the daemon must not go on without it."""
         self._previous_excepthook, threading.excepthook = threading.excepthook, self._on_thread_exception
 
     def unwatch_threads(self) -> None:
@@ -39,7 +39,7 @@ class ProcessControl:
         threading.excepthook = self._previous_excepthook
 
     def request_exit(self, exit_code: int = 0) -> None:
-        """End `wait_for_exit`, with the first code that isn't 0."""
+        """Make `wait_for_exit` return; of several exit codes, the first that is not 0 counts."""
         self._exit_code = self._exit_code or exit_code
         self._exit_requested.set()
 
@@ -49,7 +49,7 @@ class ProcessControl:
         return self._exit_code
 
     def notify_ready(self) -> None:
-        """Tell the service manager that the service works, after a start or a reload."""
+        """Tell the service manager that the start or a reload is complete."""
         self._systemd.notify_ready()
 
     def notify_reloading(self) -> None:

@@ -1,4 +1,4 @@
-"""Reloads bundle and settings while the daemon runs, as far as that is possible without a restart."""
+"""Reloads bundle and settings while the daemon runs, except settings that need a restart."""
 
 import logging
 import threading
@@ -24,7 +24,7 @@ __all__ = ["Reloader", "RunningConfig", "load_bundle"]
 
 _log = logging.getLogger(__name__)
 
-# All other settings decide which parts are built and how, and they are built once.
+# All other settings are used only when the daemon is built, so changing them needs a restart.
 _RELOADABLE_SECTIONS = {"bundle", "windows", "alerts"}
 _RELOADABLE_MQTT_FIELDS = {"host", "port", "username", "password", "password_file"}
 
@@ -35,27 +35,27 @@ class RunningConfig:
 
     settings: Settings
     manifest: Manifest
-    """Of the bundle."""
+    """Manifest of the bundle in use."""
     token: str = ""
-    """What HTTP requests must know; "" if nothing."""
+    """Token that HTTP requests must carry; "" if none."""
 
 
 class _UnfinishedError(OperationError):
-    """The pipeline has begun to take over and did not finish in time."""
+    """The pipeline has begun to apply the replacement and did not finish in time."""
 
 
 class Reloader:
-    """Loads bundle and settings anew and hands them to the parts in use.
+    """Loads bundle and settings again, and passes them to the parts that use them.
 
     Parameters
     ----------
-    read_settings : returns the settings as they are now.
+    read_settings : reads and returns the current settings.
     running : the settings and bundle in use.
-    pipeline : takes over other stages between two batches.
-    connections : publish which bundle is in use, and go to another broker.
-    metrics : counts reloads and names the bundle.
-    process : tells the service manager.
-    timeout_s : seconds within which the pipeline must take over.
+    pipeline : replaces its stages between two batches.
+    connections : publish the id of the bundle in use, and connect to another broker if the address changed.
+    metrics : count reloads, and have the id of the bundle in use.
+    process : notifies the service manager.
+    timeout_s : seconds within which the pipeline must begin to apply the replacement.
     """
 
     def __init__(
@@ -79,10 +79,10 @@ class Reloader:
         self._lock = threading.Lock()
 
     def reload(self) -> str:
-        """Continue with bundle and settings as they are now; return "", or why that is not possible.
+        """Load the current bundle and settings; return an error message, "" after a success.
 
-        Where it is not possible nothing changes, except that a pipeline which has begun to take over finishes
-        that; the text says so.
+        After an error nothing changes, with one exception: if the pipeline has begun to apply the
+        replacement, it finishes that; the error message says so.
         """
         with self._lock:
             self._process.notify_reloading()
@@ -115,12 +115,12 @@ class Reloader:
         _log.info("reloaded: bundle %s from %s", manifest.id, folder)
 
     def _take_over(self, replacement: Replacement) -> None:
-        """Wait until the pipeline uses the replacement.
+        """Pass a replacement to the pipeline, and wait until it has been applied.
 
         Raises
         ------
-        OperationError : it didn't begin in time, and the replacement is withdrawn.
-        _UnfinishedError : it has begun, and is not done in twice the time.
+        OperationError : the pipeline didn't begin in time, and the replacement is withdrawn.
+        _UnfinishedError : the pipeline has begun, and did not finish within twice the time.
         """
         self._pipeline.replace(replacement)
         self._connections.wake()
@@ -140,11 +140,11 @@ class Reloader:
 
 
 def load_bundle(old: Settings, new: Settings, running: Manifest) -> Bundle:
-    """Return the bundle that new settings name.
+    """Return the bundle that the new settings name.
 
     Parameters
     ----------
-    old, new : the settings in use and those to change to.
+    old, new : the settings in use, and the settings to change to.
     running : the manifest of the bundle in use.
 
     Raises

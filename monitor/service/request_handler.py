@@ -1,4 +1,4 @@
-"""Passes the requests of operators to the pipeline, and a reload to a thread of its own."""
+"""Passes the requests of operators to the pipeline, and starts reloads on a separate thread."""
 
 import threading
 from collections.abc import Callable
@@ -10,18 +10,19 @@ from monitor.telemetry.logs import RequestLog
 
 __all__ = ["RequestHandler"]
 
-# Characters of a request's name that stand in the log.
+# Maximum length of a request's name in the log, in characters.
 _MAX_NAME_LENGTH = 100
 
 
 class RequestHandler:
-    """Sees that each request is answered, and the source's thread never waits for it.
+    """Ensures that each request is answered, without blocking the source's thread.
 
     Parameters
     ----------
-    submit : passes a request to the pipeline, which answers it; returns False where too many wait.
+    submit : passes a request to the pipeline, which answers it; returns False if too many are
+        queued.
     wake : wakes the pipeline.
-    reload : reloads bundle and settings; returns why that was not possible, or "".
+    reload : reloads bundle and settings; returns an error message, "" after a success.
     """
 
     def __init__(
@@ -38,11 +39,11 @@ class RequestHandler:
         self._log = RequestLog()
 
     def reload(self) -> str:
-        """Reload bundle and settings; return "", or why that is not possible."""
+        """Reload bundle and settings; return an error message, "" after a success."""
         return self._reload()
 
     def handle(self, request: RequestPort) -> None:
-        """Accept a request; a bad one is answered at once."""
+        """Accept a request; an invalid request is answered at once."""
         try:
             parsed = requests.parse_request(request.name, request.payload, retained=request.retained)
             self._dispatch(parsed, request.respond)
@@ -55,7 +56,7 @@ class RequestHandler:
 
         Raises
         ------
-        RequestRejected : too many wait already.
+        RequestRejected : too many requests are queued, or a reload is running.
         """
         if not isinstance(request, requests.Reload):
             accepted = self._submit(request, respond)

@@ -21,11 +21,11 @@ __all__ = [
 
 
 def build_alert_stage(alerts: AlertSettings, threshold: float) -> AlertStage:
-    """Return the alert stage with these settings.
+    """Return an alert stage with the given settings.
 
     Parameters
     ----------
-    threshold : the bundle's, above which a window is Faulty.
+    threshold : score above which a window is Faulty, from the bundle.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def build_window_rules(windows: WindowSettings, sample_period: float) -> WindowR
 def build_scoring(
     bundle: Bundle, windows: WindowSettings, alerts: AlertSettings, scorer: Scorer | None = None
 ) -> Scoring:
-    """Return the stages with these settings for a bundle.
+    """Return the stages for a bundle, with the given settings.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def build_scoring(
 
     Raises
     ------
-    ConfigurationError : as `build_window_rules` and `build_alert_stage`.
+    ConfigurationError : as in `build_window_rules` and `build_alert_stage`.
     """
     manifest = bundle.manifest
     rules = build_window_rules(windows, manifest.sample_period)
@@ -97,11 +97,11 @@ def build_scoring(
 
 
 def build_timed_scoring(bundle: Bundle, settings: Settings, metrics: Metrics) -> Scoring:
-    """Return the stages of the daemon, which score on several cores and measure how long that takes.
+    """Return the stages for the daemon: scoring uses several cores, and its duration is measured.
 
     Raises
     ------
-    ConfigurationError : as `build_scoring`.
+    ConfigurationError : as in `build_scoring`.
     """
     scorer = TimedScorer(ParallelScorer(bundle.classifier), metrics.inference_seconds)
     return build_scoring(bundle, settings.windows, settings.alerts, scorer)

@@ -1,6 +1,6 @@
-"""The sd_notify protocol: datagrams with the state of the process, to the socket that systemd names.
+"""The sd_notify protocol: sends datagrams with the state of the process to systemd's socket.
 
-See sd_notify(3). Without NOTIFY_SOCKET, as from a terminal, nothing is sent.
+See sd_notify(3). If NOTIFY_SOCKET is not set, for example in a terminal, nothing is sent.
 """
 
 import os
@@ -17,7 +17,7 @@ class Systemd:
 
     Parameters
     ----------
-    environment : has NOTIFY_SOCKET and WATCHDOG_USEC.
+    environment : environment variables, of which NOTIFY_SOCKET and WATCHDOG_USEC are used.
     monotonic : returns monotonic seconds.
     """
 
@@ -30,12 +30,12 @@ class Systemd:
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) if address else None
-        # Two messages within the time that systemd allows.
+        # Two messages within the time after which systemd would kill the process.
         self._watchdog_interval_s = int(environment.get("WATCHDOG_USEC", "0")) / 2e6
         self._next_watchdog_at = 0.0
 
     def notify_ready(self) -> None:
-        """Notify that the service works, after a start or a reload."""
+        """Notify that the start or a reload is complete."""
         self._send("READY=1")
 
     def notify_reloading(self) -> None:
@@ -47,7 +47,7 @@ class Systemd:
         self._send("STOPPING=1")
 
     def feed_watchdog(self) -> None:
-        """Reset the watchdog; only the calls that it needs send a message."""
+        """Reset the watchdog; a message is sent only if half of the watchdog's time has passed."""
         now = self._monotonic()
         if self._watchdog_interval_s and now >= self._next_watchdog_at:
             self._next_watchdog_at = now + self._watchdog_interval_s
@@ -61,5 +61,5 @@ class Systemd:
 
     def _send(self, text: str) -> None:
         if self._socket is not None:
-            with suppress(OSError):  # a manager that doesn't read is no reason to stop judging
+            with suppress(OSError):  # the monitor continues if the service manager can't be reached
                 self._socket.sendto(text.encode(), self._address)

@@ -18,10 +18,10 @@ class Outbox:
 
     def __init__(self, stored: Iterable[tuple[int, OutboundMessage]] = ()) -> None:
         # Not published yet, by number. Items are taken from the front, which an OrderedDict does in constant
-        # time; a dict would skip all the entries that were deleted there before.
+        # time; a dict would first skip all entries that were deleted at its front.
         self._queue: OrderedDict[int, OutboundMessage] = OrderedDict()
         self._retained_numbers: dict[str, int] = {}  # topic -> number of the queued retained message
-        # Token -> number of a message that is published and unconfirmed; None if it is not in the outbox.
+        # Confirmation token -> number of the published, unconfirmed message; None if it is not in the outbox.
         self._in_flight: dict[object, int | None] = {}
         self._messages: dict[int, OutboundMessage] = {}  # queued and in flight, by number
         self._last_number = 0
@@ -33,22 +33,22 @@ class Outbox:
             self._append(number, message)
 
     def __len__(self) -> int:
-        """Return how many messages of the outbox are unconfirmed, published or not."""
+        """Return the number of messages in the outbox, which are all unconfirmed, published or not."""
         return len(self._messages)
 
     @property
     def in_flight_count(self) -> int:
-        """How many messages are published and unconfirmed, those outside the outbox included."""
+        """Number of published, unconfirmed messages, including those that were never in the outbox."""
         return len(self._in_flight)
 
     def add(self, messages: Iterable[OutboundMessage]) -> None:
-        """Append messages; a retained one replaces a queued retained one on its topic."""
+        """Append messages; a retained message replaces a queued retained message on the same topic."""
         for message in messages:
             self._append(self._last_number + 1, message)
             self.unsaved_messages[self._last_number] = message
 
     def first(self) -> OutboundMessage | None:
-        """Return the message to publish next; None if none is queued."""
+        """Return the message to publish next; None if the queue is empty."""
         return next(iter(self._queue.values()), None)
 
     def mark_sent(self, token: object) -> None:
@@ -60,7 +60,7 @@ class Outbox:
         self._in_flight[token] = number
 
     def mark_unstored_sent(self, token: object) -> None:
-        """Record that a message that is not in the outbox was published."""
+        """Record that a message outside the outbox was published; `token` identifies its confirmation."""
         self._in_flight[token] = None
 
     def mark_confirmed(self, token: object) -> None:
@@ -70,7 +70,7 @@ class Outbox:
             self._remove(number)
 
     def mark_saved(self) -> None:
-        """Record that the store was updated by `unsaved_messages` and `removed_numbers`."""
+        """Record that the store has inserted `unsaved_messages` and deleted `removed_numbers`."""
         self.unsaved_messages.clear()
         self.removed_numbers.clear()
 

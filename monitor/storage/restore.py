@@ -1,4 +1,4 @@
-"""Opens the store at the start and restores groups from it; sets an unusable store aside under a new name."""
+"""Opens the store at startup and restores groups from it; renames a store that can't be used."""
 
 import errno
 import logging
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 _DAMAGED_ERRORS = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
 _IN_USE_ERRORS = {"SQLITE_BUSY", "SQLITE_LOCKED"}
-# Errors of a disk that may work again later.
+# Errors after which the disk may work again later.
 _TRANSIENT_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
 
@@ -38,13 +38,13 @@ def restore(
     Parameters
     ----------
     settings, features, steps : as for `open_store`.
-    groups : receives their state.
-    max_groups : how many groups to load at most; the most recently saved ones are.
-    now : when they count as last seen, monotonic seconds.
+    groups : the object that receives the restored state.
+    max_groups : maximum number of groups to load; the most recently saved groups are loaded.
+    now : time at which the restored groups count as last seen, monotonic seconds.
 
     Raises
     ------
-    ConfigurationError, InUseError, OperationError : as `open_store`.
+    ConfigurationError, InUseError, OperationError : as in `open_store`.
     """
     store = open_store(settings, features, steps)
     rows = store.load_groups(max_groups)
@@ -72,7 +72,7 @@ def open_store(settings: StoreSettings, features: Sequence[str], steps: int) -> 
     ------
     ConfigurationError : the path can't be used.
     InUseError : another process has the store open.
-    OperationError : the disk is full or fails, which may pass.
+    OperationError : the disk is full or fails; a later attempt may succeed.
     """
     path = settings.path
     try:
@@ -96,7 +96,7 @@ def open_store(settings: StoreSettings, features: Sequence[str], steps: int) -> 
 
 
 def inspect_store(settings: StoreSettings, features: Sequence[str], steps: int) -> str:
-    """Return what `open_store` would do, for people, and change nothing.
+    """Return a text for users that tells what `open_store` would do, without changing anything.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def inspect_store(settings: StoreSettings, features: Sequence[str], steps: int) 
 
 
 def _rename_unusable(path: Path, reason: str) -> None:
-    """Rename an unusable store and log it; a store is never deleted."""
+    """Rename an unusable store, and log the new name; a store is never deleted."""
     timestamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     number = 0
     while (new_path := path.with_name(f"{path.name}.{timestamp}{f'-{number}' if number else ''}")).exists():
@@ -139,8 +139,8 @@ def _unusable_reason(settings: StoreSettings, features: Sequence[str], steps: in
     _reject_foreign_file(settings.path)
     try:
         with closing(Store(settings.path, settings.sync)) as store:
-            if store.damage:
-                return f"is damaged ({store.damage})"
+            if store.integrity_error:
+                return f"is damaged ({store.integrity_error})"
             if store.is_new:
                 return ""
             if store.schema_version != SCHEMA_VERSION:
@@ -160,7 +160,7 @@ def _unusable_reason(settings: StoreSettings, features: Sequence[str], steps: in
 
 
 def _reject_foreign_file(path: Path) -> None:
-    """Refuse a file that never was a store: a mistyped path must not rename someone's file."""
+    """Raise an error for a file that is not a store: a mistyped path must not rename another file."""
     with suppress(OSError):  # SQLite will fail as well, with a better message
         if is_foreign(path):
             raise ConfigurationError(
@@ -192,7 +192,7 @@ def _file_exists(path: Path) -> bool:
     Raises
     ------
     ConfigurationError : the path is not a file, or can't be reached.
-    OperationError : the disk fails, which may pass.
+    OperationError : the disk fails; a later attempt may succeed.
     """
     try:
         if path.exists() and not path.is_file():

@@ -1,4 +1,4 @@
-"""The store: each group's state, its last incident, mutes and the outbox in one SQLite file."""
+"""The store: the state and last closed incident of each group, the mutes and the outbox, in a SQLite file."""
 
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -14,10 +14,11 @@ from monitor.storage.wal_sync import WalSync
 __all__ = ["SCHEMA_VERSION", "Store", "is_foreign"]
 
 SCHEMA_VERSION = 6
-"""Version of the tables and of what the values in them hold, in the file's `user_version`."""
+"""Version of the tables and of the format of their BLOB values; stored in the file's `user_version`."""
 
-# groups.heard: when the row was last written, Unix seconds; the groups with the smallest are deleted first.
-# An open incident is part of the group's value; each group's last ended incident is in the table `incidents`.
+# groups.heard: time at which the row was last written, Unix seconds; the rows with the smallest time are
+# deleted first. groups.value contains an open incident; the table `incidents` has each group's last closed
+# incident. outbox.whole: 1 if `topic` is the full topic, 0 if it is relative to `base_topic`.
 _TABLES = """
 CREATE TABLE shape (features TEXT NOT NULL, steps INTEGER NOT NULL);
 CREATE TABLE filters (filter TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -27,7 +28,7 @@ CREATE TABLE mutes (pattern TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID
 CREATE TABLE outbox (number INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL,
     retain INTEGER NOT NULL, bundle TEXT NOT NULL, whole INTEGER NOT NULL);
 """
-# Four times as fast as REPLACE with 100,000 groups: REPLACE deletes the row and inserts it in another place.
+# With 100,000 groups this is four times as fast as REPLACE, which deletes the row and inserts a new row.
 _UPSERT_GROUP = """
 INSERT INTO groups VALUES (?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET value = excluded.value, heard = excluded.heard
@@ -35,34 +36,37 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value, heard = excluded.heard
 _UPSERT_INCIDENT = (
     "INSERT INTO incidents VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
-# Size of the write-ahead log in bytes at which SQLite copies it into the database file (a checkpoint); no
-# reading is judged meanwhile. At 1,000 readings/s with an alert for each, this is every 0.7 s.
+# Size of the write-ahead log in bytes at which SQLite copies it into the database file (a checkpoint).
+# Judging stops during a checkpoint. At 1,000 readings/s with one alert each, this happens every 0.7 s.
 _WAL_CHECKPOINT_BYTES = 8 << 20
-# Before a checkpoint SQLite syncs the whole log to the disk: 6 ms, which delays one reading in a hundred. So
-# `WalSync` syncs it earlier, each time this many rows (about as many pages) were written; 1 ms of waiting is
-# left.
+# Before a checkpoint SQLite syncs the whole log, which takes 6 ms and delays 1 % of the readings. `WalSync`
+# therefore syncs the log after every 128 changed rows (about 128 pages), which shortens the wait at the
+# checkpoint to 1 ms.
 _ROWS_PER_WAL_SYNC = 128
 # SQLite allows at most 32,766 values in one statement.
 _MAX_NAMES_PER_QUERY = 1000
-# Prepared statements to cache; Python's default is 128. A dozen statements recur, but a query for 200 groups
-# is another statement than one for 201, and each cached statement takes tens of kB.
+# Prepared statements to cache; Python's default is 128. Only about a dozen statements recur. Queries with a
+# different number of placeholders are different statements and would fill the cache with tens of kB each.
 _CACHED_STATEMENTS = 16
 _SQLITE_HEADER = b"SQLite format 3\0"
 
 
 def is_foreign(path: Path) -> bool:
-    """Return whether a file never was a store, not even a damaged or half-written one. Reads it only.
+    """Return True if the file is certainly not a store; a damaged or incomplete store returns False.
+
+    Does not modify the file.
 
     Raises
     ------
-    OSError : it can't be read.
+    OSError : the file can't be read.
     """
     with path.open("rb") as file:
         header = file.read(len(_SQLITE_HEADER))
     if not _SQLITE_HEADER.startswith(header):
-        return any(header)  # a power loss may leave a file of zeros
+        return any(header)  # a power loss may fill a new store with zeros: such a file is not foreign
     try:
-        # One transaction creates all tables. As long as it is only in the log, no table is visible here.
+        # `immutable` ignores the log. All tables are created in one transaction: while that is only in the
+        # log, this query returns no tables.
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)) as database:
             names = [name for (name,) in database.execute("SELECT name FROM sqlite_master")]
     except sqlite3.Error:
@@ -73,8 +77,8 @@ def is_foreign(path: Path) -> bool:
 class Store:
     """The SQLite file, locked by this process.
 
-    In WAL mode a committed transaction survives the death of the process at any instant. Whether it survives
-    a power loss depends on `sync`.
+    In WAL mode a committed transaction is kept when the process is killed at any time. Whether it is also
+    kept after a power loss depends on `sync`.
 
     Parameters
     ----------
@@ -87,7 +91,7 @@ class Store:
     """
 
     def __init__(self, path: Path, sync: Literal["normal", "full"] = "normal") -> None:
-        # timeout=0: a process that holds the lock keeps it for its lifetime, so waiting is useless.
+        # timeout=0: another monitor would hold the lock until it ends, so waiting is useless.
         self._database = sqlite3.connect(
             path,
             timeout=0,
@@ -97,7 +101,8 @@ class Store:
         )
         self._execute = self._database.execute
         try:
-            # Set before the first access, so that the lock is held until `close` and needs no shared memory.
+            # Set before the first access: SQLite then holds the lock until `close`, and needs no shared
+            # memory.
             self._execute("PRAGMA locking_mode = EXCLUSIVE")
             self._execute("PRAGMA journal_mode = WAL")
             page_size = self._fetch_value("PRAGMA page_size")
@@ -108,8 +113,8 @@ class Store:
         except sqlite3.Error:
             self._database.close()
             raise
-        # Only the log is opened a second time: closing another descriptor of the database file would release
-        # SQLite's POSIX lock on it.
+        # `WalSync` opens the log a second time, but never the database file: closing any descriptor of that
+        # file would release SQLite's POSIX lock on it.
         self._wal_sync = WalSync(path.with_name(f"{path.name}-wal"))
         self._synced_changes = 0  # `total_changes` at the last request to sync the log
 
@@ -124,8 +129,8 @@ class Store:
         return int(self._fetch_value("PRAGMA user_version"))
 
     @property
-    def damage(self) -> str:
-        """The first fault that SQLite's check finds in the file; "" if none."""
+    def integrity_error(self) -> str:
+        """The first problem that SQLite's `quick_check` finds in the file; "" if there is none."""
         result = str(self._fetch_value("PRAGMA quick_check(1)"))
         return "" if result == "ok" else result
 
@@ -149,12 +154,12 @@ class Store:
             raise
 
     def load_groups(self, limit: int) -> list[tuple[str, bytes]]:
-        """Return (name, state) of the most recently saved groups, the latest last."""
+        """Return (name, state) of the `limit` most recently saved groups, the latest at the end."""
         rows = self._execute("SELECT name, value FROM groups ORDER BY heard DESC LIMIT ?", (limit,))
         return rows.fetchall()[::-1]
 
     def fetch_groups(self, names: Sequence[str]) -> dict[str, bytes]:
-        """Return name -> state of those of the given groups that are in the store."""
+        """Return name -> state of the given groups; groups that are not in the store are left out."""
         found: dict[str, bytes] = {}
         for begin in range(0, len(names), _MAX_NAMES_PER_QUERY):
             chunk = names[begin : begin + _MAX_NAMES_PER_QUERY]
@@ -165,11 +170,11 @@ class Store:
         return found
 
     def count_groups(self) -> int:
-        """Return how many groups are in the store."""
+        """Return the number of groups in the store."""
         return int(self._fetch_value("SELECT count(*) FROM groups"))
 
     def trim_groups(self, limit: int) -> int:
-        """Delete all but the `limit` most recently saved groups and their incidents; return how many."""
+        """Delete the least recently saved groups above `limit` and their incidents; return the number."""
         excess = max(0, self.count_groups() - limit)
         if excess:
             self._execute(
@@ -179,11 +184,11 @@ class Store:
         return excess
 
     def fetch_incident(self, name: str) -> bytes | None:
-        """Return a group's last ended incident; None if there is none.
+        """Return a group's last closed incident; None if there is none.
 
         Raises
         ------
-        ValueError : it can't be read.
+        ValueError : the incident can't be read.
         """
         try:
             rows = self._execute("SELECT value FROM incidents WHERE name = ?", (name,)).fetchall()
@@ -192,7 +197,7 @@ class Store:
         return rows[0][0] if rows else None
 
     def load_outbox(self) -> Outbox:
-        """Return the outbox with the messages that are not confirmed yet."""
+        """Return an outbox that contains the stored, unconfirmed messages."""
         rows = self._execute("SELECT * FROM outbox ORDER BY number")
         return Outbox(
             (number, OutboundMessage(topic, payload, bool(retain), bundle, bool(whole)))
@@ -200,11 +205,11 @@ class Store:
         )
 
     def load_filters(self) -> list[str]:
-        """Return the topic filters that the broker's stored session may contain."""
+        """Return the saved topic filters: the broker may still have subscriptions to them in the session."""
         return [row[0] for row in self._execute("SELECT filter FROM filters")]
 
     def add_filters(self, filters: Iterable[str]) -> None:
-        """Save topic filters that the session subscribes to."""
+        """Save the topic filters that the session subscribes to, in addition to the saved filters."""
         self._database.executemany("INSERT OR IGNORE INTO filters VALUES (?)", [(text,) for text in filters])
 
     def load_mutes(self) -> Mutes:
@@ -224,10 +229,11 @@ class Store:
         Parameters
         ----------
         groups : (name, state) of the changed groups.
-        outbox : its `unsaved_messages` are inserted and `removed_numbers` deleted; `mark_saved` is called.
-        now : Unix seconds.
-        mutes : replace the saved ones if they are `dirty`; `mark_saved` is called.
-        incidents : (group name, its last ended incident).
+        outbox : its `unsaved_messages` are inserted, its `removed_numbers` deleted, and its `mark_saved`
+            called.
+        now : time to write to `groups.heard`, Unix seconds.
+        mutes : if `dirty`, they replace the saved mutes; `mark_saved` is called. None: nothing to save.
+        incidents : (group name, encoded last closed incident) for each incident to save.
 
         Raises
         ------

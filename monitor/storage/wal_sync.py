@@ -1,4 +1,4 @@
-"""Syncs the store's write-ahead log to the disk while it grows, on a thread of its own."""
+"""Syncs the store's write-ahead log to the disk while it grows, on a separate thread."""
 
 import os
 import threading
@@ -13,13 +13,13 @@ _sync = getattr(os, "fdatasync", os.fsync)  # fdatasync does not exist on every 
 class WalSync:
     """Writes a file's dirty pages from the kernel's cache to the disk when requested.
 
-    Gives no guarantee: SQLite still syncs the file itself when it has to, and then waits for less. An error
-    here is ignored, because the kernel reports it once to each open descriptor of the file, so to SQLite as
+    This only shortens SQLite's own syncs: SQLite still syncs the file before each checkpoint. An error is
+    ignored here, because the kernel reports it once to each open descriptor of the file, so SQLite gets it as
     well.
 
     Parameters
     ----------
-    path : the file; it exists by the time of the first request.
+    path : the file; it must exist when `request_sync` is called first.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,7 +29,7 @@ class WalSync:
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
 
     def request_sync(self) -> None:
-        """Start syncing what has been written so far, without waiting for it."""
+        """Start syncing the data written so far, without waiting until it is on the disk."""
         if self._thread.ident is None:
             self._thread.start()
         self._sync_requested.set()

@@ -36,8 +36,8 @@ def train(
 ) -> TrainedNetwork:
     """Train until the validation loss stops falling.
 
-    The averaged weights of the epoch with the lowest validation loss are kept. On the same machine, the same data
-    and settings give the same weights.
+    The averaged weights of the epoch with the lowest validation loss are kept. On the same machine, the same
+    data and settings give the same weights.
     """
     data, validation = prepared.train, prepared.validation
     # The F1 score on later readings varies by several percentage points from epoch to epoch. Averaging the

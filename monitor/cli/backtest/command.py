@@ -53,4 +53,4 @@ def run(arguments: argparse.Namespace) -> int:
         proposed,
     )
     print(report)
-    return exit_codes.DONE
+    return exit_codes.SUCCESS

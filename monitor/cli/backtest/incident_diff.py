@@ -12,14 +12,14 @@ __all__ = ["Change", "IncidentHistory", "IncidentSpan", "compare"]
 
 @dataclass(slots=True)
 class IncidentSpan:
-    """The duration of an incident. All times are event times, seconds since the Unix epoch."""
+    """The times of an incident: event times, seconds since the Unix epoch."""
 
     started_at: float
-    """First Faulty window."""
+    """Time of the first Faulty window."""
     ended_at: float
-    """Infinite while the incident is open."""
+    """Time at which the incident ended; infinite while it is open."""
     published_at: float
-    """The last window of its first event."""
+    """Time of the last reading in the window of the incident's first event."""
 
 
 class IncidentHistory:
@@ -27,20 +27,20 @@ class IncidentHistory:
 
     Parameters
     ----------
-    every_window : whether the events come from mode `every_window`. They contain no end of an incident, so an
-        incident is taken to last until its last Faulty window.
+    every_window : whether the events come from mode `every_window`. This mode has no `resolved` events, so an
+        incident is assumed to end with its last Faulty window.
     """
 
     def __init__(self, *, every_window: bool = False) -> None:
         self._every_window = every_window
         self._by_id: dict[str, IncidentSpan] = {}
         self.by_group: dict[str, list[IncidentSpan]] = {}
-        """In the order in which they were published."""
+        """Group -> its incidents, in the order of publication."""
         self.firing_counts = Counter[str]()
         """Group -> number of firing events, repeated ones included."""
 
     def add(self, events: Iterable[AlertEvent]) -> None:
-        """Add alert events, in their order."""
+        """Add alert events, in the order of publication."""
         for event in events:
             ts = event.window_ts[-1]
             if event.ended_at is not None:
@@ -57,21 +57,21 @@ class IncidentHistory:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Incidents of one group that overlap in time: those before and those after, which replace them."""
+    """Overlapping incidents of one group: `before` with the current settings, `after` with the proposed."""
 
     before: tuple[IncidentSpan, ...]
     after: tuple[IncidentSpan, ...]
 
     @property
     def delay(self) -> float | None:
-        """Seconds by which the first incident after is published later; None where either side is empty."""
+        """Seconds by which the first incident of `after` is published later; None if either is empty."""
         if not (self.before and self.after):
             return None
         return self.after[0].published_at - self.before[0].published_at
 
     @property
     def started_at(self) -> float:
-        """Event time at which the first of them began."""
+        """Event time at which the earliest of the incidents began."""
         return min(incident.started_at for incident in (*self.before, *self.after))
 
 
@@ -80,7 +80,7 @@ def compare(before: Iterable[IncidentSpan], after: Iterable[IncidentSpan]) -> li
 
     Parameters
     ----------
-    before, after : the incidents of each history; those of one history don't overlap each other.
+    before, after : the incidents of two histories; incidents of the same history don't overlap.
     """
     tagged = [(incident, False) for incident in before] + [(incident, True) for incident in after]
     tagged.sort(key=lambda pair: pair[0].started_at)

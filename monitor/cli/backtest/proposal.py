@@ -1,4 +1,4 @@
-"""Compares the alerts of the current settings with those that proposed settings would have sent."""
+"""Compares the alerts of the current settings with the alerts of proposed settings."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -14,18 +14,18 @@ from monitor.service.settings_to_stages import build_alert_stage
 __all__ = ["Proposal"]
 
 _SECONDS_PER_DAY = 86400.0
-_MAX_CHANGES = 20  # changes that are listed
+_MAX_CHANGES = 20  # maximum number of listed changes
 _COLUMNS = ("today", "a day", "proposed", "a day", "vanish", "merge", "split", "appear", "later")
 
 
 @dataclass(slots=True)
 class _Row:
-    """One row of the table: a group's figures, or their sum over groups."""
+    """One row of the table: the counts of a group, or their sums over all groups."""
 
     firing_counts: tuple[int, int] = (0, 0)
     """Firing events: current settings, proposed settings."""
     rates_per_day: tuple[float, float] = (0.0, 0.0)
-    """The same per day; NaN where the group's readings span no time."""
+    """Firing events per day: current settings, proposed settings; NaN if the readings span no time."""
     changes: list[Change] = field(default_factory=list)
 
     def __add__(self, other: "_Row") -> "_Row":
@@ -59,16 +59,16 @@ class _Row:
 
 
 class Proposal:
-    """Runs a second alert stage, with the proposed settings, over the windows that were judged.
+    """Runs a second alert stage, with the proposed settings, on the judged windows.
 
     Parameters
     ----------
     current, proposed : the settings to compare.
-    threshold : the bundle's.
+    threshold : score above which a window is Faulty, from the bundle.
 
     Raises
     ------
-    ConfigurationError : the proposed settings make no sense.
+    ConfigurationError : the proposed settings are inconsistent, see `build_alert_stage`.
     """
 
     def __init__(self, current: AlertSettings, proposed: AlertSettings, threshold: float) -> None:
@@ -148,7 +148,7 @@ def _describe_change(change: Change, group: str) -> str:
     if before and after:
         description = f"{before} incidents become {after}" if before > 1 else f"1 incident becomes {after}"
     else:
-        (incident,) = change.before or change.after  # incidents that overlap nothing are changes of their own
+        (incident,) = change.before or change.after  # an incident that overlaps no other is a separate change
         duration_s = incident.ended_at - incident.started_at
         length = "an open incident" if math.isinf(duration_s) else f"an incident of {duration_s:g} s"
         description = f"{length} {'vanishes' if before else 'appears'}"

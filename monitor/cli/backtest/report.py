@@ -20,7 +20,7 @@ _SECONDS_PER_DAY = 86400.0
 
 @dataclass(slots=True)
 class Report:
-    """Counts over a recording."""
+    """Counts of readings, windows and alerts in a recording."""
 
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     """Readings by outcome."""
@@ -33,17 +33,17 @@ class Report:
     spans: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Group -> first and last event time, seconds since the Unix epoch."""
     repeat_count: int = 0
-    """Firing events that repeat an incident published before."""
+    """Number of firing events that repeat the firing event of an open incident."""
     proposal: Proposal | None = None
-    """Comparison with other alert settings; None where none were proposed."""
+    """Comparison with proposed alert settings; None if no settings are proposed."""
 
     def add(self, batch: Sequence[RecordingRow], scored: ScoredBatch) -> None:
         """Count one batch.
 
         Parameters
         ----------
-        batch : its rows, malformed ones too.
-        scored : what the stages returned for the rows without a problem.
+        batch : rows of the recording, including malformed rows.
+        scored : results of the stages for the rows without a problem.
         """
         self.outcomes.update(scored.windows.outcomes)
         problems = [row.problem for row in batch if row.problem]

@@ -1,4 +1,4 @@
-"""Judges a recording with the daemon's own stages: no broker, no clock."""
+"""Runs the daemon's scoring on a recording, without a broker and without regard to the current time."""
 
 import csv
 from collections.abc import Iterable, Iterator
@@ -34,71 +34,79 @@ def backtest(
     recording: Recording,
     out: Path,
     alerts_out: Path | None,
-    proposed: AlertSettings | None = None,
+    proposed_alerts: AlertSettings | None = None,
 ) -> Report:
     """Judge a recording and write the results.
 
     Parameters
     ----------
-    out : CSV file for the outcome and verdict of each reading, one row per reading in the recording's order.
-    alerts_out : file for the alert events as JSON lines; None: they are not written.
-    proposed : alert settings to compare with those in `settings`; the latter decide what is written.
+    out : CSV file with the processing outcome, score and prediction of each reading, in the recording's
+        order.
+    alerts_out : file for the alert events as JSON lines; None: no such file is written.
+    proposed_alerts : alternative alert settings, compared in the report only; the outputs always use
+        `settings.alerts`.
 
     Raises
     ------
     InvalidInputError : the recording can't be read, two of the files are the same, or the proposed settings
-        make no sense.
+        are inconsistent.
     OperationError : an output can't be written.
     """
     _check_paths(recording.path, out, alerts_out)
     feature_names = list(bundle.manifest.feature_names)
     scoring = build_scoring(bundle, settings.windows, settings.alerts)
     report = Report()
-    if proposed:
-        report.proposal = Proposal(settings.alerts, proposed, bundle.manifest.threshold)
+    if proposed_alerts:
+        report.proposal = Proposal(settings.alerts, proposed_alerts, bundle.manifest.threshold)
     rows = recording.rows(feature_names)
     with ExitStack() as stack:
-        table = csv.writer(stack.enter_context(_open_atomically(out)))
-        table.writerow(COLUMNS)
-        events = stack.enter_context(_open_atomically(alerts_out)) if alerts_out else None
+        results_writer = csv.writer(stack.enter_context(_open_atomically(out)))
+        results_writer.writerow(COLUMNS)
+        alerts_file = stack.enter_context(_open_atomically(alerts_out)) if alerts_out else None
         while batch := list(islice(rows, _BATCH_SIZE)):
             valid_rows = [row for row in batch if not row.problem]
             scored = scoring.judge(_to_readings(valid_rows, len(feature_names)))
-            table.writerows(_score_rows(batch, scored))
+            results_writer.writerows(_output_rows(batch, scored))
             for event in scored.events:
-                if events:
-                    events.write(alert_payload(event, bundle.manifest).decode() + "\n")
+                if alerts_file:
+                    alerts_file.write(alert_payload(event, bundle.manifest).decode() + "\n")
             report.add(batch, scored)
     return report
 
 
 def _check_paths(recording: Path, out: Path, alerts_out: Path | None) -> None:
-    """Refuse to overwrite the recording, or to write both outputs into one file."""
+    """Raise an error if two of the paths are the same file."""
     paths = [
         ("--recording", recording),
         ("--out", out),
         *([("--alerts-out", alerts_out)] if alerts_out else []),
     ]
     for index, (name, path) in enumerate(paths):
-        for other, earlier in paths[:index]:
-            if path.resolve() == earlier.resolve():
+        for other_name, other_path in paths[:index]:
+            if path.resolve() == other_path.resolve():
                 raise InvalidInputError(
-                    f"{name}: {path} is what {other} names too; expected a file of its own"
+                    f"{name}: {path} is the same file as {other_name}; expected a different file"
                 )
 
 
 @contextmanager
 def _open_atomically(path: Path) -> Iterator[IO[str]]:
-    """Open a file for writing that replaces `path` only when all of it is written."""
+    """Open a temporary file for writing; it replaces `path` when it has been written completely."""
     try:
-        with atomic_file(path) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+        with (
+            atomic_file(path) as temporary_path,
+            temporary_path.open("w", newline="", encoding="utf-8") as file,
+        ):
             yield file
     except OSError as error:
         raise OperationError(f"{path.resolve()}: can't be written: {error.strerror}") from error
 
 
 def _to_readings(rows: list[RecordingRow], feature_count: int) -> Readings:
-    """Return valid rows as readings that arrived at no particular time, so none is in the future."""
+    """Convert valid rows to readings.
+
+    Their arrival time is infinity, so that the check for timestamps in the future never rejects a reading.
+    """
     return Readings(
         groups=[row.group for row in rows],
         ts=np.array([row.ts for row in rows], dtype=np.float64),
@@ -109,16 +117,16 @@ def _to_readings(rows: list[RecordingRow], feature_count: int) -> Readings:
     )
 
 
-def _score_rows(batch: Iterable[RecordingRow], scored: ScoredBatch) -> Iterator[tuple[Any, ...]]:
-    """Yield a row of the score table for each row of the recording."""
-    outcomes = iter(scored.windows.outcomes)
+def _output_rows(batch: Iterable[RecordingRow], scored: ScoredBatch) -> Iterator[tuple[Any, ...]]:
+    """Yield a row of the output file for each row of the recording."""
+    outcomes = iter(scored.windows.outcomes)  # outcomes exist only for valid rows, in the same order
     judged = scored.judged_windows
-    windows = zip(judged.scores.tolist(), judged.faulty.tolist(), judged.out_of_range.tolist(), strict=True)
+    results = zip(judged.scores.tolist(), judged.faulty.tolist(), judged.out_of_range.tolist(), strict=True)
     for row in batch:
         outcome = Outcome.MALFORMED if row.problem else next(outcomes)
         if outcome is not Outcome.JUDGED:
             yield row.ts_text, row.group, outcome.value, "", "", ""
             continue
-        score, faulty, out_of_range = next(windows)
+        score, faulty, out_of_range = next(results)
         prediction = FAULTY if faulty else NORMAL
         yield row.ts_text, row.group, outcome.value, score, prediction, str(out_of_range).lower()

@@ -23,20 +23,20 @@ class AlertPrinter(ClientListener):
     Parameters
     ----------
     console : where to print.
-    settings : the daemon's: broker and base topic.
+    settings : the daemon's settings, for broker and base topic.
     """
 
     def __init__(self, console: Console, settings: Settings) -> None:
         super().__init__()
         self._console = console
         self.events: list[dict[str, Any]] = []
-        """The decoded payloads, in their order."""
+        """The decoded payloads, in the order of arrival."""
         self._alert_prefix = f"{settings.mqtt.base_topic}/alerts/"
         options = SessionOptions(filters=(f"{self._alert_prefix}#",))
         self._session = Session(settings.mqtt, "sensor-demo-spectator", self, options)
 
     def start(self) -> None:
-        """Connect, and return when the alerts are subscribed to."""
+        """Connect, and return when the broker has confirmed the subscription."""
         self._session.start()
         self.answered.wait(_CONNECT_TIMEOUT_S)
 
@@ -45,10 +45,10 @@ class AlertPrinter(ClientListener):
         self._session.stop(timeout=1.0)
 
     def on_disconnected(self, reason: str) -> None:
-        """Print why there is no connection; the session connects again."""
+        """Print why there is no connection; the session reconnects."""
         self._console.print(f"spectator: {reason}")
 
-    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, it never waits
+    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, `read_once` is never used
         """Print alert events."""
         for topic, payload, ack_token, _ in messages:
             self._session.acknowledge([ack_token])

@@ -1,4 +1,4 @@
-"""An MQTT broker inside this process, so that the demo needs none installed."""
+"""An MQTT broker inside this process, so that the demo needs no installed broker."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ __all__ = ["EmbeddedBroker"]
 
 
 class EmbeddedBroker:
-    """amqtt on a free port of the loopback interface. It speaks MQTT 3.1.1."""
+    """amqtt on a free port of the loopback interface. It supports MQTT 3.1.1."""
 
     def __init__(self) -> None:
         for name in ("amqtt", "transitions"):
@@ -22,7 +22,7 @@ class EmbeddedBroker:
         self._thread = threading.Thread(target=self._loop.run_forever, name="broker", daemon=True)
 
     def start(self) -> None:
-        """Start the thread of the broker, and return when it listens."""
+        """Start the broker's thread, and return when the broker accepts connections."""
         self._thread.start()
         asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
 

@@ -39,4 +39,4 @@ def run(arguments: argparse.Namespace) -> int:
         raise InvalidInputError(f"the demo needs {error.name}: install sensor-monitor[demo]") from error
 
     run_demo(arguments.bundle, arguments.recording, arguments.seconds, stop_event())
-    return exit_codes.DONE
+    return exit_codes.SUCCESS

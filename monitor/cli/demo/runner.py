@@ -1,4 +1,4 @@
-"""Runs the parts of the demo in one process and prints what happens."""
+"""Runs the parts of the demo in one process and prints their activity."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ __all__ = ["run_demo"]
 # A station that reports every 5 s then sends 12 readings a second: an hour of the plant passes in a minute.
 _REPLAY_SPEED = 60.0
 _TOTALS_INTERVAL_S = 5.0
-# How long the demo waits at its start and end for messages that are on their way.
+# Seconds that the demo waits at its start and end for messages that are being delivered.
 _TIMEOUT_S = 5.0
 
 
@@ -40,7 +40,7 @@ def run_demo(bundle: Path, recording: Path, seconds: float | None, stop: threadi
     Raises
     ------
     InvalidInputError : bundle or recording can't be used.
-    OperationError : the daemon died.
+    OperationError : a thread of the daemon failed.
     """
     if not (bundle.exists() and recording.exists()):
         missing = recording if bundle.exists() else bundle
@@ -90,7 +90,7 @@ def _run_parts(
 
 
 def _build_daemon(bundle: Path, broker: EmbeddedBroker, store_path: Path) -> tuple[Daemon, Settings]:
-    """Build the daemon for this broker, on the default HTTP port or, where that is in use, on a free one."""
+    """Build the daemon for this broker, on the default HTTP port or, if that is in use, on a free port."""
     flags: dict[str, Any] = {
         "bundle": bundle,
         "mqtt": {"host": broker.host, "port": broker.port},
@@ -101,7 +101,7 @@ def _build_daemon(bundle: Path, broker: EmbeddedBroker, store_path: Path) -> tup
     configure_logging(settings.log.level, settings.log.format)
     try:
         return build_daemon(settings), settings
-    except InUseError:  # the HTTP port: the store is new, so nobody else holds it
+    except InUseError:  # the HTTP port: the store is new, so no other process uses it
         pass
     settings = loading.load_settings(None, {**flags, "http": {"port": 0}})
     return build_daemon(settings), settings
@@ -123,7 +123,7 @@ def _print_totals(
     seconds: float | None,
     stop: threading.Event,
 ) -> None:
-    """Print the totals every few seconds until the replay, the daemon or the time ends, or `stop` is set."""
+    """Print the totals every few seconds until replay or daemon end, the time is over or `stop` is set."""
     deadline = time.monotonic() + (seconds if seconds is not None else float("inf"))
     while replay_thread.is_alive() and not daemon.exit_requested and not stop.is_set():
         remaining_s = deadline - time.monotonic()

@@ -19,7 +19,7 @@ class Fault:
     started_at: float
     """Event time of its first reading, seconds since the Unix epoch."""
     ended_at: float
-    """Event time of the last reading whose window contains a faulty one, seconds since the Unix epoch."""
+    """Event time of the last reading whose window contains a faulty reading, seconds since the Unix epoch."""
 
 
 @dataclass(slots=True)
@@ -28,27 +28,27 @@ class ReportedIncident:
 
     group: str
     started_at: float
-    """Seconds since the Unix epoch."""
+    """Event time, seconds since the Unix epoch."""
     ended_at: float
-    """Infinite while it is open."""
+    """Event time, seconds since the Unix epoch; infinite while the incident is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreCard:
-    """How many of the faults the monitor found."""
+    """Numbers of faults found and missed, and of false alarms."""
 
     injected: int
-    """Faults in the recording."""
+    """Number of faults in the recording."""
     found: int
-    """Faults that an incident overlaps."""
+    """Number of faults that an incident overlaps."""
     false_alarms: int
-    """Incidents that overlap no fault."""
+    """Number of incidents that overlap no fault."""
     delay: float | None
-    """Median event time from a fault's start to its incident's, seconds; None if none was found."""
+    """Median time from a fault's start to the start of its incident, seconds; None if no fault was found."""
 
     @property
     def missed(self) -> int:
-        """Faults without an incident."""
+        """Number of faults without an incident."""
         return self.injected - self.found
 
 
@@ -60,7 +60,7 @@ def find_faults(rows: Iterable[RecordingRow], steps: int) -> list[Fault]:
     steps : readings in a window. Faults with fewer healthy readings between them are one fault.
     """
     open_faults: dict[str, Fault] = {}
-    healthy_counts: dict[str, int] = {}  # group -> healthy readings since its last faulty one
+    healthy_counts: dict[str, int] = {}  # group -> healthy readings since its last faulty reading
     found = []
     for row in rows:
         if row.ts is None:
@@ -75,7 +75,7 @@ def find_faults(rows: Iterable[RecordingRow], steps: int) -> list[Fault]:
         elif fault is not None:
             healthy_counts[row.group] += 1
             if healthy_counts[row.group] < steps:
-                fault.ended_at = row.ts  # the window of this reading still contains a faulty one
+                fault.ended_at = row.ts  # the window of this reading still contains a faulty reading
             else:
                 del open_faults[row.group]
     return found

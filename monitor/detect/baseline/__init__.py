@@ -1,4 +1,4 @@
-"""The baseline of each group: how far its sensors of one quantity usually deviate from one another."""
+"""The baseline of each group: the usual deviations between its sensors of the same quantity."""
 
 from monitor.bundle.manifest import BASELINE_VERSION, BaselineSpec
 from monitor.detect.baseline.no_baseline import NoBaseline

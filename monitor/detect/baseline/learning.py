@@ -34,15 +34,15 @@ _UNIT_PER_SPREAD = 1.8
 _FIRST_BLOCK_UNIT_GROWTH = 2.0
 # Tolerance = 3 x spread, and at least 2 x floor.
 _DEPARTURE_SPREADS, _DEPARTURE_FLOORS = 3.0, 2.0
-# Steps in which sensors report their values, in their units. Finer steps count as 0. A new group has the last
-# one until its windows show a finer step.
+# Steps (resolutions) in which sensors report their values, in the unit of the feature. Finer steps count as
+# 0. A new group has the last resolution, infinity, until its windows show a finer step.
 _RESOLUTIONS = np.array([0.0, 0.1, 0.2, 0.5, 1.0, np.inf])
 UNKNOWN_RESOLUTION = len(_RESOLUTIONS) - 1
-"""Resolution of a new group, as an index into the steps."""
+"""Resolution of a new group, as an index into `_RESOLUTIONS`."""
 # Indices of the known coarse steps: (resolution, 1, 1).
 _RESOLUTION_INDICES = np.arange(1, UNKNOWN_RESOLUTION, dtype=np.uint8)[:, None, None]
 # The smallest tolerance and the smallest unit by resolution, because a value that lies between two steps
-# jumps from one to the other without a cause: (2, resolution).
+# jumps between the two without a real change: (2, resolution).
 _MIN_BY_RESOLUTION = np.array([[0.7], [0.3]]) * _RESOLUTIONS
 _ROUNDING_TOLERANCE = 1e-4  # in steps: a value this close to a multiple of the step is a multiple
 # Weight of a new block in the spread when the spread shrinks and when it grows. A residual counts at least as
@@ -52,8 +52,7 @@ _MIN_SPREAD_RATIO, _MAX_SPREAD_RATIO = 0.5, 2.0
 # A spread below this share of the floor counts as this share when it limits a residual.
 _NEGLIGIBLE_FLOORS = 0.25
 # By number of blocks in the history: which slots are empty (blocks, slot), and the factor on the tolerance
-# (blocks,). The fewer blocks there are, the less certain the level is, and the further a sensor must go to
-# depart.
+# (blocks,). The fewer blocks there are, the less certain the level is, so the tolerance is larger.
 _EMPTY_SLOTS = np.arange(HISTORY_BLOCKS) >= np.arange(HISTORY_BLOCKS + 1)[:, None]
 _PARTIAL_HISTORY_FACTORS = HISTORY_BLOCKS / np.maximum(np.arange(HISTORY_BLOCKS + 1), 1)
 
@@ -93,21 +92,21 @@ class BaselineUpdate:
     def apply(self, records: NDArray[Any]) -> None:
         """Update records (group,) in place with the block that is full in each of them.
 
-        When readings arrive one at a time, the cost of a block is that of its NumPy calls, however small
-        their arrays are. So there are few calls: one for all windows of the block, on representatives instead
-        of features, on records that were copied whole.
+        When readings arrive one at a time, the cost depends on the number of NumPy calls and not on the array
+        sizes. So the code uses few calls: one for all windows of the block, on representatives instead of
+        features, and on copies of whole records.
         """
         blocks_before = records["full_block"].astype(np.intp) - 1  # blocks learnt before this one (group,)
         records["full_block"] = 0
         quantities, is_partial = self._quantities, _partial_mask(blocks_before)
         open_medians = records["open_medians"].swapaxes(0, 1)  # (window, group, feature)
-        # The medians of the block's windows, and as the last entry the median of these: (window + 1, group,
-        # feature).
+        # The medians of the block's windows, and as the last entry the median of the windows' medians:
+        # (window + 1, group, feature).
         medians = np.empty((WINDOWS_PER_BLOCK + 1, *open_medians.shape[1:]))
         medians[:-1] = open_medians
         medians[-1] = block = median_high(medians[:-1])  # (group, feature)
         deviations = quantities.deviations(medians)  # (window + 1, group, representative)
-        deviation = deviations[-1]  # (group, representative), as all that follow
+        deviation = deviations[-1]  # (group, representative), like all arrays below
         baselines, spread = records["baseline"].astype(np.float64), records["spread"].astype(np.float64)
         level, last_block = baselines[:, 0].take(quantities.representatives, axis=1), baselines[:, 2]
         if is_partial is not None:  # a group's first block is compared with itself
@@ -131,7 +130,7 @@ class BaselineUpdate:
         new_spread = self._update_spread(spread, residual, weight)
         np.copyto(new_spread, spread, where=is_departed)
         records["spread"] = new_spread
-        if np.count_nonzero(is_held):  # nothing is learnt: the expected values replace those of the block
+        if np.count_nonzero(is_held):  # nothing is learnt: expected values replace the block's values
             feature_levels = quantities.expand_signed(level)  # (group, feature)
             expected = feature_levels + quantities.expand(
                 quantities.select_least_moved(moves, block - feature_levels)
@@ -160,7 +159,7 @@ class BaselineUpdate:
     ) -> tuple[_Mask, _Mask]:
         """Return which sensors departed or are held, and which are held: (group, representative) each.
 
-        The spread does not learn from the first, the level not from the second.
+        The spread is not updated for sensors in the first mask, the level not for sensors in the second mask.
 
         Parameters
         ----------
@@ -178,9 +177,9 @@ class BaselineUpdate:
             np.copyto(ring, level[:, None], where=_EMPTY_SLOTS.take(blocks, axis=0)[:, :, None])
             margin += tolerance * _PARTIAL_HISTORY_FACTORS.take(blocks)[:, None]
         ring.sort(axis=1)  # for few groups faster than computing minimum and maximum
-        # Compared with all blocks of the history and not with the level alone: so a slow change is followed,
-        # as when the sun comes round to one of two sensors, and so is a return to where the sensor was a
-        # while ago.
+        # Compared with all blocks of the history and not only with the level. Thus the baseline follows a
+        # slow change, such as sunlight that moves to one of two sensors, and a return to an earlier
+        # deviation.
         is_outside = is_departing = (deviation < ring[:, 0] - margin) | (deviation > ring[:, -1] + margin)
         if is_partial is not None:
             is_departing = is_outside & (~is_partial | (np.abs(deviation) > np.abs(level)))
@@ -235,6 +234,6 @@ def _median_level(
         level: FloatArray = ring[:, HISTORY_BLOCKS // 2]
         return level
     low, high = median_low_high(ring, blocks_before + 1)
-    # An even number of blocks has two middle values. The level is the previous one, limited to the range
-    # between them; their mean may be a value that no block had.
+    # An even number of blocks has two middle values. The level is the previous level, limited to the range
+    # between the two; their mean may be a value that no block had.
     return np.minimum(np.maximum(previous_level, low), high)

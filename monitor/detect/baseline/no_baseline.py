@@ -23,7 +23,7 @@ class NoBaseline:
         """Do nothing: there is nothing to learn."""
 
     def expected(self, window: FloatArray, baseline: FloatArray) -> None:
-        """Return None: without baseline the expected values are the training means."""
+        """Return None: without a baseline, the caller uses the training means as expected values."""
 
     def groups(self) -> list[str]:
         """Return an empty list: no group has state."""

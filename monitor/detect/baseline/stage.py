@@ -1,9 +1,9 @@
-"""Windows -> the baseline of each window, which is learnt from its group's earlier windows.
+"""Windows -> the baseline of each window, which is learnt from earlier windows of the same group.
 
 A plant warms up and cools down, and all its sensors follow. A fault is a change of one sensor that its
 neighbours do not show. So a model with a baseline judges *deviations*: how far a sensor is from the median of
-the sensors of its quantity (names that differ only after the last `_`), beyond how far it usually is, in
-units of how much this distance varies for this group while nothing happens. A change that all sensors of a
+the sensors of its quantity (names that differ only after the last `_`), minus this distance's usual value,
+divided by its usual variation in this group. A change that all sensors of a
 quantity show together is a change of the plant, and subtracting the median removes it. Such deviations look
 the same on every plant.
 
@@ -13,10 +13,10 @@ readings, a group gets verdicts from its tenth reading on, and 99 readings fill 
 
 A sensor that has departed from the others since the last block is *held*: nothing is learnt from it, its
 level stays, and its expected value moves with its neighbours until it comes back, however long that takes.
-While the history is not full, little is known of what is usual. Then a sensor departs only at a larger
+While the history is not full, the usual deviations are not well known. Then a sensor departs only at a larger
 distance, and only if its deviation grows: if it shrinks, a fault is ending. When all sensors move together,
 the plant has changed, and the baseline follows. The baseline of a sensor without neighbours always follows
-it, because its fault can't be told from a change of the plant.
+its value, because a fault of the sensor can't be distinguished from a change of the plant.
 """
 
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ class BaselineStage:
         self._pending_rows: list[IndexArray] = []  # rows of groups whose block is full and not learnt yet
 
     def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, _Mask]:
-        """Process windows, those of a group in order, and return the baseline of each.
+        """Process windows, in order within each group, and return the baseline of each window.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class BaselineStage:
 
         Returns
         -------
-        baselines : what was learnt from earlier windows of the group, in the feature's unit: (window, 3,
+        baselines : baseline learnt from earlier windows of the group, in the feature's unit: (window, 3,
             feature). First the level: the usual deviation from the median of the quantity, or the usual value
             of a sensor without neighbours. Second the unit of deviations. Third the values of the last block.
         ready : whether the group had a baseline before the window (window,); if not, its baseline has no
@@ -96,7 +96,7 @@ class BaselineStage:
         return baselines, windows_seen > (WINDOWS_PER_BLOCK - 1) * steps
 
     def _push_repeated(self, unsorted_rows: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
-        """Process windows (window,), any number of each group, those of a group in order."""
+        """Process windows (window,), any number of each group, in order within each group."""
         count, steps = windows.shape[:2]
         table = self._table
         order = np.argsort(unsorted_rows, kind="stable")
@@ -106,8 +106,9 @@ class BaselineStage:
         firsts = rows[starts]
         windows_seen = table.windows_seen[firsts].astype(np.intp)
         table.windows_seen[firsts] = windows_seen + sizes
-        # For each window (window,): its number among all windows of its group, from 0; whether it goes into a
-        # block, as every `steps`-th does; and how many such windows and full blocks there were before it.
+        # For each window (window,): its number among all windows of its group, from 0; whether it is added to
+        # a block, as every `steps`-th window is; and the numbers of such windows and of full blocks before
+        # it.
         window_numbers = np.repeat(windows_seen - starts, sizes) + np.arange(count)
         is_disjoint = window_numbers % steps == 0
         disjoint_before = -(-window_numbers // steps)
@@ -153,7 +154,7 @@ class BaselineStage:
         table, update = self._table, self._update
         medians = median_high(windows.swapaxes(0, 1))  # (window, feature)
         resolutions = table.resolution[rows]
-        if np.count_nonzero(resolutions):  # most are 0, the finest, and can't get finer
+        if np.count_nonzero(resolutions):  # most are 0, the finest resolution, which never changes
             is_unresolved = resolutions.any(axis=1)
             np.minimum.at(
                 table.resolution, rows[is_unresolved], update.find_resolutions(windows[is_unresolved])
@@ -167,7 +168,7 @@ class BaselineStage:
             self._pending_rows.append(full_rows)
 
     def learn_pending(self) -> None:
-        """Learn from the full blocks if there are many; a few are left for their groups' next windows."""
+        """Learn from the full blocks if there are many; otherwise wait for their groups' next windows."""
         if sum(map(len, self._pending_rows)) >= _LEARN_BATCH_BLOCKS:
             self._learn_full_blocks()
 
@@ -185,13 +186,13 @@ class BaselineStage:
         return self._table.names()
 
     def dump(self, group: str) -> bytes:
-        """Return a group's state as bytes for `load`; without any, that of a new group."""
+        """Return a group's state as bytes for `load`; an unknown group is dumped like a new group."""
         return self._table.dump(group)
 
     def load(self, group: str, value: bytes) -> None:
         """Set a group's state from bytes that `dump` returned, here or in another instance.
 
-        The empty value of `NoBaseline.dump` removes the state, so that the group's baseline is learnt anew.
+        The empty value of `NoBaseline.dump` removes the state, so that the group's baseline is learnt again.
 
         Raises
         ------
@@ -207,12 +208,12 @@ class BaselineStage:
             self._pending_rows.append(row)
 
     def forget(self, group: str) -> None:
-        """Remove a group's state: its baseline is learnt anew from its next windows."""
+        """Remove a group's state: its baseline is learnt again from its next windows."""
         self._learn_before_removal(group)
         self._table.forget(group)
 
     def _learn_before_removal(self, group: str) -> None:
-        """Learn the pending blocks if a group has one whose row is about to be overwritten."""
+        """Learn all pending blocks if this group, whose row will be overwritten, has a pending block."""
         row = self._table.row(group)
         if row is not None and self._table.full_block[row]:
             self._learn_full_blocks()

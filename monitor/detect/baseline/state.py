@@ -24,12 +24,12 @@ class BaselineTable(StateTable):
 
     def __init__(self, version: int, features: int, representatives: int) -> None:
         fields = [
-            ("held", "?", (representatives,)),  # departed from the others, and not back yet
+            ("held", "?", (representatives,)),  # whether the sensor has departed and not returned
             ("windows_seen", "<u4"),
             ("full_block", "<u4"),
             ("open_medians", "<f4", (WINDOWS_PER_BLOCK, features)),
-            ("deviations", "<f4", (HISTORY_BLOCKS, representatives)),  # of the last blocks, a ring buffer
-            ("spread", "<f4", (representatives,)),  # usual distance of the deviation from its level
+            ("deviations", "<f4", (HISTORY_BLOCKS, representatives)),  # ring buffer of the last blocks
+            ("spread", "<f4", (representatives,)),  # usual distance between deviation and level
             ("baseline", "<f4", (3, features)),
             ("resolution", "u1", (features,)),
         ]
@@ -49,4 +49,4 @@ class BaselineTable(StateTable):
         self.baseline: FloatArray = records["baseline"]
         """Level, unit and last block, see `BaselineStage.push`: (row, 3, feature)."""
         self.resolution: NDArray[np.uint8] = records["resolution"]
-        """Resolution of the sensors, as an index into the steps in `learning`: (row, feature)."""
+        """Resolution of the sensors, as an index into `learning._RESOLUTIONS`: (row, feature)."""

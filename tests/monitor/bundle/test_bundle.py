@@ -90,7 +90,7 @@ def test_sums_cover_every_file(toy_bundle: Path) -> None:
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    """A missing folder is an error that says what was expected."""
+    """A missing folder is an error with the expected kind of folder."""
     assert "no such folder; expected one that `sensor-training fit" in _load_error(tmp_path / "none")
 
 
@@ -249,7 +249,7 @@ def test_saving_replaces(folder: Path) -> None:
 
 @pytest.mark.parametrize("existing", [True, False])
 def test_failing_save_leaves_nothing_behind(folder: Path, *, existing: bool) -> None:
-    """A save that fails leaves an existing bundle unchanged, and no files of the new one."""
+    """If a save fails, an existing bundle is unchanged, and no files of the new bundle are left."""
     golden, before = _golden(folder), _read_files(folder)
     target = folder if existing else folder.parent / "other"
     impossible_file = {"model.onnx/no-folder": b"model.onnx is a file and not a folder"}

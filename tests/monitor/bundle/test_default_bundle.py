@@ -86,7 +86,7 @@ def test_daemon_logs_default_bundle(
 
 
 def test_backtest_uses_default_bundle(default_folder: Path) -> None:
-    """`backtest` without a bundle judges with the default one."""
+    """`backtest` without a bundle judges with the default bundle."""
     rows = [f"{1000 + 5 * number},g,20,50,20,50" for number in range(5)]
     Path("plant.csv").write_text("\n".join([f"ts,group,{','.join(NAMES)}", *rows]) + "\n")
     assert main(["backtest", "--recording", "plant.csv", "--out", "scores.csv"]) == 0

@@ -52,7 +52,7 @@ def test_scaler_rejects_invalid_numbers(mean: list[float], scale: list[float], r
 
 
 def test_scores(classifier: Classifier) -> None:
-    """The score of each window is what the model's formula gives."""
+    """The score of each window equals the result of the model's formula."""
     windows = RANDOM.normal(size=(50, STEPS, 4)).astype(np.float32)
     deviation = np.abs(windows[:, :, 0] - windows[:, :, 2]).max(axis=1)  # (window,)
     expected = 1 / (1 + np.exp(-20 * (deviation - 0.5)))

@@ -118,7 +118,7 @@ def test_check_of_a_store_that_does_not_fit(config: Path, capsys: pytest.Capture
 def test_check_beside_a_running_monitor(
     tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A store and port in use by a running monitor are no errors, and `check` doesn't disturb it."""
+    """A store and a port in use by a running monitor are no errors, and `check` does not disturb it."""
     with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
         port = int(monitor.address.rpartition(":")[2])
         config = tmp_path / "monitor.toml"

@@ -25,7 +25,7 @@ def flip_bit(file: Path) -> None:
 
 
 def read_error_line(capsys: pytest.CaptureFixture[str]) -> str:
-    """Return what was printed on stderr, which must be one line and no traceback."""
+    """Return the text on stderr, which must be one line and no traceback."""
     text = capsys.readouterr().err
     assert text.count("\n") == 1, text
     assert "Traceback" not in text
@@ -92,7 +92,7 @@ def test_bad_settings(
     settings: str,
     expected: str,
 ) -> None:
-    """Unusable settings end both commands with exit code 2, what is wrong and what was expected."""
+    """Invalid settings end both commands with exit code 2; the message has problem and expected value."""
     config = tmp_path / "monitor.toml"
     config.write_text(settings)
     assert main([command, "--config", str(config), "--bundle", str(toy_bundle)]) == 2
@@ -108,15 +108,15 @@ def test_output_overwrites_no_input(
     before = recording.read_bytes()
     common = ["backtest", "--bundle", str(toy_bundle), "--recording", str(recording), "--out"]
     assert main([*common, str(recording)]) == 2
-    assert "is what --recording names too" in read_error_line(capsys)
+    assert "is the same file as --recording" in read_error_line(capsys)
     out = str(tmp_path / "o")
     assert main([*common, out, "--alerts-out", out]) == 2
-    assert "is what --out names too" in read_error_line(capsys)
+    assert "is the same file as --out" in read_error_line(capsys)
     assert recording.read_bytes() == before
 
 
 def test_output_to_a_device(tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An output that is no regular file, such as a pipe, is written to and not replaced."""
+    """An output that is not a regular file, such as a pipe, is written to and not replaced."""
     recording = tmp_path / "r.csv"
     recording.write_text("ts,group,temperature_1,humidity_1,temperature_2,humidity_2\n1,a/b,1,x,3,4\n")
     pipe = tmp_path / "pipe"
@@ -150,7 +150,7 @@ def test_wrong_usage(capsys: pytest.CaptureFixture[str], arguments: list[str]) -
 
 @pytest.mark.parametrize("seconds", ["abc", "-1", "inf", "nan"])
 def test_seconds_must_be_a_number(capsys: pytest.CaptureFixture[str], seconds: str) -> None:
-    """A value of --seconds that is no finite number of at least 0 is refused with what was expected."""
+    """A value of --seconds that is not a finite number of at least 0 is rejected with the expected form."""
     with pytest.raises(SystemExit):
         main(["demo", f"--seconds={seconds}"])
     assert f"argument --seconds: expected a number, 0 or more, not {seconds!r};" in read_error_line(capsys)
@@ -172,7 +172,7 @@ def test_port_in_use(
 def test_check(
     toy_bundle: Path, mosquitto: Mosquitto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`check` prints what it verified, and with --connect that the broker accepts the client."""
+    """`check` prints the verified parts; with --connect also that the broker accepts the client."""
     config = tmp_path / "monitor.toml"
     store = f'[store]\npath = "{tmp_path / "state.db"}"'
     config.write_text(f'bundle = "{toy_bundle}"\n[mqtt]\nport = {mosquitto.port}\n[http]\nport = 0\n{store}')

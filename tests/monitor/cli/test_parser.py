@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_imports_nothing_slow(command: str) -> None:
-    """The help of each command is printed without importing what only running a command needs."""
+    """The help of each command is printed without importing packages that only the command's run needs."""
     script = (
         "import sys; from monitor.cli.main import main\n"
         f"try: main({[*command.split(), '--help']!r})\n"

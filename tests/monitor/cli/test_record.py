@@ -39,7 +39,7 @@ class RecordProcess:
             )
 
     def rows(self) -> list[str]:
-        """Return the file's rows, without those that were sent to find out whether it records."""
+        """Return the file's rows, without the readings that were sent to detect that recording has begun."""
         return [row for row in self.all_rows() if ",first/one," not in row]
 
     def all_rows(self) -> list[str]:
@@ -51,7 +51,7 @@ class RecordProcess:
         return rest
 
     def errors(self) -> str:
-        """Return what it printed on stderr."""
+        """Return the text on stderr."""
         return self._errors_file.read_text()
 
     def stop(self, signal_number: signal.Signals = signal.SIGINT) -> tuple[int, str]:
@@ -81,7 +81,7 @@ def record_process(folder: Path, bundle: Path, port: int, *extra_arguments: str)
 
 
 def test_what_a_monitor_takes_in_is_written(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Accepted readings, of arrays too, are written in the order of their group; the others are counted."""
+    """Accepted readings, also from arrays, are written in the order of their group; others are counted."""
     with (
         record_process(tmp_path, toy_bundle, mosquitto.port) as record,
         connect_client(mosquitto.port) as plant,
@@ -107,7 +107,7 @@ def test_what_a_monitor_takes_in_is_written(tmp_path: Path, mosquitto: Mosquitto
 
 
 def test_killed_process_leaves_valid_rows(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """After SIGKILL the file has whole rows, which monitor and training can read."""
+    """After SIGKILL the file has only complete rows, which monitor and training can read."""
     with (
         record_process(tmp_path, toy_bundle, mosquitto.port) as record,
         connect_client(mosquitto.port) as plant,
@@ -126,7 +126,7 @@ def test_killed_process_leaves_valid_rows(tmp_path: Path, mosquitto: Mosquitto, 
 
 
 def test_other_clients_are_undisturbed(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A running monitor with the same settings gets every reading too, and the broker retains nothing new."""
+    """A running monitor with the same settings also gets every reading; the broker retains no new message."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
     with run_monitor(monitor), record_process(tmp_path, toy_bundle, mosquitto.port) as record:
         with connect_client(mosquitto.port) as plant:
@@ -145,7 +145,7 @@ def test_other_clients_are_undisturbed(tmp_path: Path, mosquitto: Mosquitto, toy
 
 
 def test_reconnect(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """After a broken connection it continues in the same file, and says that readings may be missing."""
+    """After a reconnection the same file is continued, and the log says that readings may be missing."""
     proxy = Proxy(mosquitto.port)
     try:
         with (
@@ -163,7 +163,7 @@ def test_reconnect(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> No
 
 
 def test_stops_after_seconds(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """With `--seconds` it exits by itself with 0, and with 130 if it is interrupted before that."""
+    """With `--seconds` the exit code is 0, or 130 if the command is interrupted before that time."""
     with record_process(tmp_path, toy_bundle, mosquitto.port, "--seconds", "3") as record:
         assert record.process.wait(TIMEOUT_S) == 0
     record.out.unlink()
@@ -203,7 +203,7 @@ def test_nothing_is_overwritten(tmp_path: Path, toy_bundle: Path, capsys: pytest
 def test_without_readings_there_is_no_recording(
     tmp_path: Path, toy_bundle: Path, mosquitto: Mosquitto, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No broker, and no reading, are exit code 1 with the reason, and leave no file."""
+    """Without a broker, or without readings, the exit code is 1 with the reason, and no file is left."""
     out = tmp_path / "plant.csv"
     assert _run_record(tmp_path, toy_bundle, free_port(), out) == 1
     assert "no connection to 127.0.0.1" in capsys.readouterr().err

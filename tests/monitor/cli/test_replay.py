@@ -60,7 +60,7 @@ def test_replay_with_fields(tmp_path: Path, mosquitto: Mosquitto) -> None:
 
 
 def test_replayed_readings_are_judged(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Of ten thousand readings sent as fast as possible each arrives and is counted once."""
+    """Each of ten thousand readings that are sent as fast as possible arrives and is counted once."""
     rows = [f"{1000 + 5 * (n // 10)},line/{n % 10},20,50,20,50,1" for n in range(10_000)]
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
     with run_monitor(monitor):
@@ -73,7 +73,7 @@ def test_replayed_readings_are_judged(tmp_path: Path, mosquitto: Mosquitto, toy_
 
 
 def test_no_broker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a broker it exits with 1 and the reason, instead of waiting."""
+    """Without a broker the command exits with 1 and the reason, instead of waiting."""
     config = write_settings(tmp_path, free_port())
     assert main(["replay", write_recording(tmp_path, "5,a/b,1,2,3,4,1"), "--config", config]) == 1
     assert "no connection to 127.0.0.1" in capsys.readouterr().err
@@ -98,7 +98,7 @@ def test_stopped_while_it_connects(tmp_path: Path) -> None:
 def test_group_without_topic(
     tmp_path: Path, mosquitto: Mosquitto, group: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A group that fits no template is exit code 2, with its row and what was expected."""
+    """A group that fits no template causes exit code 2; the message has the row and the expected form."""
     config = write_settings(tmp_path, mosquitto.port)
     assert main(["replay", write_recording(tmp_path, f"5,{group},1,2,3,4,1"), "--config", config]) == 2
     text = capsys.readouterr().err

@@ -64,7 +64,7 @@ def test_incident_end_to_end(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: P
 
 
 def test_rules_for_some_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Incidents of groups with rules of their own are repeated as those say, other incidents are not."""
+    """Incidents are repeated only in groups whose own rules require it."""
     rules = '[[alerts.rules]]\ngroups = "line1/*"\nraise_after = 2\nrenotify_after = 10'
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, rules)
     with connect_client(mosquitto.port, "sensor-monitor/#") as other, run_monitor(monitor):
@@ -134,7 +134,7 @@ def test_broker_without_retained_states(tmp_path: Path, new_broker: BrokerFactor
 
 
 def test_outcomes(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Each reading is counted under exactly one outcome, each element of an array too."""
+    """Each reading, also as an element of an array, is counted under exactly one outcome."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, "[windows]\nstride = 2")
     good = reading(1000, HEALTHY)
     payloads: list[Any] = [
@@ -189,7 +189,7 @@ def test_input_fields(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) ->
 def test_readings_sent_while_stopped_are_judged(
     tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, version: str
 ) -> None:
-    """The broker keeps readings while the monitor is stopped; they are judged when it runs again."""
+    """The broker keeps readings while the monitor is stopped; they are judged after its next start."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, mqtt_toml=f'version = "{version}"')
     with connect_client(mosquitto.port) as other:
         with run_monitor(monitor):
@@ -201,7 +201,7 @@ def test_readings_sent_while_stopped_are_judged(
 
 
 def test_every_window(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """In mode every_window each Faulty window is an event with its incident's id, and there are no others."""
+    """In mode every_window each Faulty window is an event with its incident's id; no others occur."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, '[alerts]\nmode = "every_window"')
     values_sequence = [HEALTHY] * 3 + [FAULTY] * 2 + [HEALTHY] * 4 + [FAULTY]
     with connect_client(mosquitto.port, "sensor-monitor/alerts/#") as other, run_monitor(monitor):
@@ -232,7 +232,7 @@ def test_silence(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None
 
 
 def test_waits_for_the_broker(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: Path) -> None:
-    """Without a broker the monitor is live and not ready, with the reason; it connects when there is one."""
+    """Without a broker the monitor is live but not ready, with the reason; it connects once there is one."""
     broker = new_broker()
     monitor = Monitor(tmp_path, toy_bundle, broker.port)
     try:

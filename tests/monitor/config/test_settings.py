@@ -45,7 +45,7 @@ def test_flag_over_environment_over_file_over_default(file: Path, monkeypatch: p
 
 
 def test_sections_merge(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A source that sets one key of a section leaves the section's other keys to the next source."""
+    """If a source sets one key of a section, the section's other keys come from the next source."""
     file.write_text('[mqtt]\nhost = "broker"\nport = 1884')
     monkeypatch.setenv("MONITOR_MQTT__PORT", "1885")
     mqtt = load_settings(file).mqtt
@@ -133,7 +133,7 @@ def test_file_is_held_to_types_and_rules(file: Path, content: str, key: str, mes
         ("MONITOR_MQTTT__HOST", "x", "unknown setting; did you mean 'MONITOR_MQTT__HOST'?"),
         ("MONITOR_MQTT_HOST", "x", "unknown setting; did you mean 'MONITOR_MQTT__HOST'?"),
         ("MONITOR_INPUT_MAX_GROUPS", "x", "unknown setting; did you mean 'MONITOR_INPUT__MAX_GROUPS'?"),
-        ("MONITOR_FOO", "1", "unknown setting; expected one like MONITOR_MQTT__HOST"),
+        ("MONITOR_FOO", "1", "unknown setting; a valid name is, for example, MONITOR_MQTT__HOST"),
         ("MONITOR_WINDOWS__MAX_GAP", "nan", "windows.max_gap must be a finite number, not 'nan'"),
         ("MONITOR_INPUT__TOPICS", '["a/+"]', "'+' must be plain text or one {name}"),
         ("MONITOR_INPUT__TOPICS", '["sensor-monitor/{x}"]', "base_topic 'sensor-monitor'"),
@@ -159,7 +159,9 @@ def test_list_in_the_environment_is_json(variable: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("OTHER", "a/{x}")
     monkeypatch.setenv(variable, "a/{x}")
     error_text = _load_error(None)
-    assert error_text.startswith(f"environment {variable}: is not JSON; expected it there")
+    assert error_text.startswith(
+        f"environment {variable}: is not valid JSON; lists and tables must be given as JSON"
+    )
 
 
 def test_error_in_file_names_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +202,7 @@ def test_conflicting_templates(file: Path, topics: list[str], reason: str) -> No
     ],
 )
 def test_expected_group_that_cannot_come(file: Path, groups: list[str], reason: str) -> None:
-    """A group of `input.groups` that no template can yield is refused with what was expected."""
+    """A group of `input.groups` that no template can yield is rejected with the expected form."""
     topics = ["x/{a}/{b}", "y/{a}/{b}/{c}"]
     file.write_text(f"[input]\ntopics = {topics}\ngroups = {groups}")
     assert _load_error(file).startswith(f"{file}: input.groups: {reason}")
@@ -219,13 +221,13 @@ def test_no_toml(file: Path, content: bytes, reason: str) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    """A missing file is refused with its name and what was expected."""
+    """A missing file is rejected with its name and the expected kind of file."""
     path = tmp_path / "none.toml"
     assert _load_error(path) == f"{path}: can't be read: No such file or directory; expected a TOML file"
 
 
 def test_no_regular_file(tmp_path: Path) -> None:
-    """A folder or a pipe in the file's place is refused, and never read as an empty file."""
+    """A folder or a pipe instead of a file is rejected, and never read as an empty file."""
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe"):
         assert _load_error(path) == f"{path}: is not a regular file; expected a TOML file"

@@ -23,7 +23,7 @@ TOKEN = "hunter2-hunter2-hunter2"  # noqa: S105 - an example
     ],
 )
 def test_token_in_the_file(tmp_path: Path, content: str) -> None:
-    """A token that is too short, or has characters that HTTP headers can't hold, is refused and not shown."""
+    """A token that is too short, or has characters invalid in HTTP headers, is rejected and not shown."""
     file = tmp_path / "monitor.toml"
     file.write_text(content)
     with pytest.raises(ConfigurationError) as error:
@@ -48,7 +48,7 @@ def test_token(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("content", "reason"), [(SECRET, "at least 16 characters"), (None, "No such file")])
 def test_token_file_that_cannot_be_used(tmp_path: Path, content: str | None, reason: str) -> None:
-    """A token file that is missing, or holds no token, is refused by key and name, and not shown."""
+    """A token file that is missing or has no token is rejected with key and file name, but not shown."""
     path = tmp_path / "read_token"
     if content:
         path.write_text(content)

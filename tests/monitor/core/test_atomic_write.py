@@ -14,7 +14,7 @@ _KILLED_WRITER = """
 import sys, time
 from pathlib import Path
 from monitor.core.atomic_write import {writer}
-with {writer}(Path(sys.argv[1])) as draft:
+with {writer}(Path(sys.argv[1])) as temporary_path:
     ({file}).write_text("half")
     print("written", flush=True)
     time.sleep(60)
@@ -22,7 +22,7 @@ with {writer}(Path(sys.argv[1])) as draft:
 
 
 class _ExpectedError(Exception):
-    """What a test raises in the middle of a write."""
+    """The exception that a test raises in the middle of a write."""
 
 
 def _write_and_raise(path: Path | None) -> None:
@@ -48,8 +48,8 @@ def test_a_file_is_replaced(tmp_path: Path, old: str | None) -> None:
     if old:
         path.parent.mkdir()
         path.write_text(old)
-    with atomic_file(path) as draft:
-        draft.write_text("new")
+    with atomic_file(path) as temporary_path:
+        temporary_path.write_text("new")
         assert path.exists() == (old is not None)
     assert path.read_text() == "new"
     assert list(path.parent.iterdir()) == [path]
@@ -57,17 +57,17 @@ def test_a_file_is_replaced(tmp_path: Path, old: str | None) -> None:
 
 @pytest.mark.parametrize("is_written", [False, True])
 def test_an_exception_leaves_the_file(tmp_path: Path, *, is_written: bool) -> None:
-    """A block that raises, before or after it wrote, leaves the old file and no draft."""
+    """If the block raises an exception, the old file is unchanged and no temporary file is left."""
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(_ExpectedError), atomic_file(path) as draft:
-        _write_and_raise(draft if is_written else None)
+    with pytest.raises(_ExpectedError), atomic_file(path) as temporary_path:
+        _write_and_raise(temporary_path if is_written else None)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_failing_rename_leaves_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A draft that can't take the file's name is deleted."""
+def test_a_failing_rename_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the temporary file can't be renamed, it is deleted."""
     path = tmp_path / "file"
     path.write_text("old")
 
@@ -75,21 +75,21 @@ def test_a_failing_rename_leaves_no_draft(tmp_path: Path, monkeypatch: pytest.Mo
         raise PermissionError
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(PermissionError), atomic_file(path) as draft:
-        draft.write_text("new")
+    with pytest.raises(PermissionError), atomic_file(path) as temporary_path:
+        temporary_path.write_text("new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_killed_process_leaves_the_file(tmp_path: Path) -> None:
-    """A process that is killed while it writes leaves the old file, and its draft under a name of its own."""
+    """If the process is killed during a write, the old file is unchanged, and a temporary file remains."""
     path = tmp_path / "file"
     path.write_text("old")
-    _kill_while_writing(path, "atomic_file", "draft")
+    _kill_while_writing(path, "atomic_file", "temporary_path")
     assert path.read_text() == "old"
-    (draft,) = set(tmp_path.iterdir()) - {path}
-    assert draft.name.startswith(".file.")
-    assert draft.suffix == ".part"
+    (temporary_path,) = set(tmp_path.iterdir()) - {path}
+    assert temporary_path.name.startswith(".file.")
+    assert temporary_path.suffix == ".part"
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
@@ -97,16 +97,16 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     file, link = tmp_path / "file", tmp_path / "link"
     file.write_text("old")
     link.symlink_to(file)
-    with atomic_file(link) as draft:
-        draft.write_text("new")
+    with atomic_file(link) as temporary_path:
+        temporary_path.write_text("new")
     assert link.is_symlink()
     assert file.read_text() == "new"
 
 
 def test_a_device_is_written_to() -> None:
-    """A device is written to and stays one."""
-    with atomic_file(Path(os.devnull)) as draft:
-        draft.write_text("new")
+    """A device is written to and not replaced."""
+    with atomic_file(Path(os.devnull)) as temporary_path:
+        temporary_path.write_text("new")
     assert Path(os.devnull).is_char_device()
 
 
@@ -117,27 +117,27 @@ def test_a_folder_is_replaced(tmp_path: Path, *, has_old: bool) -> None:
     if has_old:
         folder.mkdir(parents=True)
         (folder / "old").write_text("old")
-    with atomic_folder(folder) as draft:
-        (draft / "sub").mkdir()
-        (draft / "sub" / "file").write_text("new")
+    with atomic_folder(folder) as temporary_path:
+        (temporary_path / "sub").mkdir()
+        (temporary_path / "sub" / "file").write_text("new")
         assert folder.exists() == has_old
     assert sorted(path.name for path in folder.rglob("*")) == ["file", "sub"]
     assert list(folder.parent.iterdir()) == [folder]
 
 
 def test_an_exception_leaves_the_folder(tmp_path: Path) -> None:
-    """A block that raises leaves the old folder and no draft."""
+    """If the block raises an exception, the old folder is unchanged and no temporary folder is left."""
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "old").write_text("old")
-    with pytest.raises(_ExpectedError), atomic_folder(folder) as draft:
-        _write_and_raise(draft / "new")
+    with pytest.raises(_ExpectedError), atomic_folder(folder) as temporary_path:
+        _write_and_raise(temporary_path / "new")
     assert [path.name for path in folder.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_failing_rename_restores_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the draft can't take the folder's name, the old folder has it again."""
+    """If the temporary folder can't be renamed, the old folder gets its name back."""
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "old").write_text("old")
@@ -149,16 +149,16 @@ def test_a_failing_rename_restores_the_folder(tmp_path: Path, monkeypatch: pytes
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fail_for_draft)
-    with pytest.raises(PermissionError), atomic_folder(folder) as draft:
-        (draft / "new").write_text("new")
+    with pytest.raises(PermissionError), atomic_folder(folder) as temporary_path:
+        (temporary_path / "new").write_text("new")
     assert [path.name for path in folder.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_killed_process_leaves_the_folder(tmp_path: Path) -> None:
-    """A process that is killed while it writes leaves the old folder as it was."""
+    """If the process is killed during a write, the old folder is unchanged."""
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "old").write_text("old")
-    _kill_while_writing(folder, "atomic_folder", 'draft / "new"')
+    _kill_while_writing(folder, "atomic_folder", 'temporary_path / "new"')
     assert [path.name for path in folder.iterdir()] == ["old"]

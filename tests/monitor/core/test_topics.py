@@ -45,7 +45,7 @@ def test_filter(template: str, subscription: str) -> None:
 
 
 def test_topic_of_a_group() -> None:
-    """A group's topic is the one from which the same group is read."""
+    """Parsing a group's topic gives the same group."""
     template = Template("plant/{line}/{station}/reading")
     topic = template.topic("line1/station7")
     assert topic == "plant/line1/station7/reading"

@@ -120,7 +120,7 @@ def test_state_is_removed_after_min_interval() -> None:
 
 
 def test_first_matching_pattern_decides() -> None:
-    """A group gets the first rules whose pattern matches it; the general rules fill in what is left out."""
+    """The first rules whose pattern matches a group apply; omitted settings come from the general rules."""
     rules = (
         AlertOverride(groups="line1/press*", clear_after=2),
         AlertOverride(groups="line1/*", raise_after=3),

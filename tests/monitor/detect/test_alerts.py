@@ -135,7 +135,7 @@ class _WeakReferableStr(str):
 
 @pytest.mark.parametrize("overrides", [(), [("g*", AlertRules(1, 1))]])
 def test_no_reference_to_a_group_without_incident(overrides: list[tuple[str, AlertRules]]) -> None:
-    """After a group's incident ended nothing of it is kept, not even its name: else memory would grow."""
+    """After a group's incident ended nothing of it is kept, not even the name: else memory would grow."""
     stage = AlertStage(AlertRules(1, 1), overrides)
     name = _WeakReferableStr("group")
     name_ref = weakref.ref(name)

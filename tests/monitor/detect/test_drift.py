@@ -62,7 +62,7 @@ def test_outlier_does_not_set_the_range() -> None:
     ],
 )
 def test_repeated_values(values: list[float], edges: tuple[float, ...], shares: tuple[float, ...]) -> None:
-    """Repeated values give fewer bins, and the shares are those of the values."""
+    """Repeated values give fewer bins, with the shares of the values."""
     distribution = fit_distribution(np.array(values))
     assert distribution.problem == ""
     assert distribution.edges == pytest.approx(edges)
@@ -135,7 +135,7 @@ def test_stage_without_reference() -> None:
 
 
 def test_counts_are_taken_over_for_the_same_reference_only() -> None:
-    """A stage takes over the counts of one with the same reference, and not of one with another."""
+    """A stage takes over the counts of another stage only if both have the same reference."""
     old, same = make_stage(), make_stage()
     other = DriftStage(("a", "b"), {**DISTRIBUTIONS, "b": fit_distribution(TRAINING_VALUES)})
     old.add(draw_readings(2000, shift=2))
@@ -250,7 +250,7 @@ def test_prometheus_rule() -> None:
 
 
 def test_counts_can_be_summed() -> None:
-    """The counts of two processes, added, are those of one that got the readings of both."""
+    """The sum of the counts of two processes equals the counts of a process with the readings of both."""
     first, second, both = make_stage(), make_stage(), make_stage()
     readings = draw_readings(50)
     first.add(readings[:30])

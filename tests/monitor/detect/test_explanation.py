@@ -30,7 +30,7 @@ def test_value_and_its_neighbour() -> None:
 
 
 def test_reading_of_the_largest_deviation() -> None:
-    """The values are those of the reading with the largest deviation, the newest of equal ones."""
+    """The values are from the reading with the largest deviation; of equal deviations the newest counts."""
     assert "reads 30 degC" in _explain([HEALTHY, FAULTY, HEALTHY], TEMPERATURE_2_SHARES)
     equal_deviations = [[20.0, 50.0, value, 50.0] for value in (30.0, 10.0)]
     assert "reads 10 degC" in _explain(equal_deviations, TEMPERATURE_2_SHARES)
@@ -47,7 +47,7 @@ def test_no_single_value() -> None:
 
 
 def test_moved_sensor_is_named() -> None:
-    """If two sensors diverge within the window, the text names the one that moved, whatever the shares."""
+    """If two sensors diverge within the window, the text names the sensor that moved, whatever the shares."""
     before = [23.1, 51.4, 23.2, 51.2]
     text = _explain([before, before, [23.1, 51.4, 25.5, 41.4]], np.array([0.0, 1.0, 0.0, 0.0]))
     assert text == "humidity_2 reads 41.4 %RH, its neighbour humidity_1 51.4"
@@ -56,7 +56,7 @@ def test_moved_sensor_is_named() -> None:
 
 
 def test_constant_deviation() -> None:
-    """If two sensors differ in the whole window, the text names the one with the share, whichever moves."""
+    """If two sensors differ in the whole window, the text names the sensor with the share."""
     text = _explain([[20.0, 50.0, 30.0, 50.0], [22.0, 50.0, 30.0, 50.0]], TEMPERATURE_2_SHARES)
     assert text == "temperature_2 reads 30 degC, its neighbour temperature_1 20"
 

@@ -72,7 +72,7 @@ def test_other_climate_is_normal(folder: Path) -> None:
 
 
 def test_out_of_range_is_in_units(folder: Path) -> None:
-    """`out_of_range` flags deviations far beyond those of the training data."""
+    """`out_of_range` flags deviations far beyond the deviations in the training data."""
     values = _plant_values()
     values[-100:-50, 2] += 20
     judged = _scoring(folder).judge(_readings(values)).judged_windows
@@ -121,7 +121,7 @@ def _messages(values: FloatArray, first: int = 0) -> list:  # type: ignore[type-
 
 
 def _baseline(harness: PipelineHarness) -> bytes:
-    """Return what is kept of the baseline of group a."""
+    """Return the stored baseline state of group a."""
     return harness.groups._scoring.dump("a").baseline  # noqa: SLF001
 
 
@@ -154,14 +154,14 @@ def test_group_moves_with_its_baseline(folder: Path, cut: int) -> None:
 
 
 def test_evicted_group_has_no_baseline(folder: Path) -> None:
-    """A group that is set aside leaves nothing behind."""
+    """No state of an evicted group is left in memory."""
     harness = PipelineHarness(folder, max_groups=1)
     harness.run((1.0, _messages(_plant_values())), (2.0, [message(0, topic="p/b")]))
     assert harness.groups._scoring._baseline.groups() == []  # noqa: SLF001
 
 
 def test_change_of_bundle(folder: Path, toy_bundle: Path) -> None:
-    """A new bundle goes on with the normals that are known; after one without a baseline, it learns them."""
+    """A new bundle keeps learnt baselines; after a bundle without a baseline, they are learnt."""
     harness = PipelineHarness(folder)
     harness.run((1.0, _messages(_plant_values())))
     known = _baseline(harness)
@@ -174,7 +174,7 @@ def test_change_of_bundle(folder: Path, toy_bundle: Path) -> None:
 
 
 def test_false_alarm(folder: Path) -> None:
-    """After a false alarm the baseline is learnt anew from the present readings, which are then Normal."""
+    """After a false alarm the baseline is learnt again from the present readings, which are then Normal."""
     harness = PipelineHarness(folder)
     values = _plant_values()
     values[-50:, 2] += 10  # the fault lasts until the end

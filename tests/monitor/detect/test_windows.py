@@ -98,7 +98,7 @@ def test_window_holds_the_newest_readings() -> None:
 
 
 def test_gap_restarts_the_window() -> None:
-    """A gap restarts the window: no window spans it, and the next one begins with the reading after it."""
+    """A gap restarts the window: no window spans it, and the next window begins with the reading after it."""
     windows = _stage().push(_readings([("g", ts) for ts in (1, 2, 3, 9, 10, 11)]))
     assert windows.ts.tolist() == [[1, 2, 3], [9, 10, 11]]
 

@@ -34,7 +34,7 @@ class _IncidentsHarness:
         )
 
     def retire_ended(self) -> str | None:
-        """Retire ended incidents; return the id of the one that the store lacks, if there is one."""
+        """Retire closed incidents; return the id of the incident that is not saved yet, if there is one."""
         self.incidents.retire(["g", "unknown"], lambda _: self.open_incident)
         value = self.incidents.ended.get("g")
         return None if value is None else self.incidents.decode("g", value).event.id
@@ -64,7 +64,7 @@ def test_nobody_muted(harness: _IncidentsHarness) -> None:
 
 @pytest.mark.parametrize("restart", [True, False])
 def test_still_open(harness: _IncidentsHarness, *, restart: bool) -> None:
-    """An incident that began while muted and is still open is published after the mute, and so is its end."""
+    """An incident that began during a mute and is open afterwards is published then, and so is its end."""
     harness.muted = True
     assert harness.push(_event(1), _event(1)) == []
     assert harness.release() == []
@@ -87,7 +87,7 @@ def test_came_and_went(harness: _IncidentsHarness) -> None:
 
 
 def test_incident_begun_muted_has_no_resolved_event(harness: _IncidentsHarness) -> None:
-    """The end of an incident whose beginning was not published isn't published after the mute either."""
+    """If the beginning of an incident was not published, its end isn't published after the mute either."""
     harness.muted = True
     harness.push(_event(1))
     harness.muted = False
@@ -154,7 +154,7 @@ def test_ended_incident_is_retired(harness: _IncidentsHarness) -> None:
 
 
 def test_retired_without_resolved_event(harness: _IncidentsHarness) -> None:
-    """The same holds where only the alert stage knows that the incident ended."""
+    """The same holds if only the alert stage knows that the incident ended."""
     harness.push(_event(1), _event(1))
     harness.open_incident = None
     assert harness.retire_ended() == "g:1"
@@ -181,7 +181,7 @@ def test_ended_while_muted(harness: _IncidentsHarness, *, restart: bool) -> None
 
 
 def test_forgotten(harness: _IncidentsHarness) -> None:
-    """No incident of a forgotten group is left, open or ended."""
+    """No incident of a forgotten group is kept, open or closed."""
     harness.push(_event(1), _event(1, "resolved"))
     assert harness.retire_ended() == "g:1"
     harness.incidents.forget("g")
@@ -222,7 +222,7 @@ def test_pending_resolved_keeps_all_fields() -> None:
 
 
 def test_published_incident_drops_reasons() -> None:
-    """What is kept of a published incident is what a false alarm needs, in few bytes."""
+    """Of a published incident only the data for a false alarm are kept, in few bytes."""
     incidents = Incidents()
     assert incidents.filter_events([EVENT_WITH_REASON], lambda _: False) == [EVENT_WITH_REASON]
     assert len(incidents.dump(EVENT_WITH_REASON.group)) < 250
@@ -234,7 +234,7 @@ def test_published_incident_drops_reasons() -> None:
 
 
 def test_invalid_values() -> None:
-    """The incident of a group is a value; one that can't be read is refused, and nothing is kept of it."""
+    """The incident of a group is saved as bytes; an unreadable value is rejected, and nothing is kept."""
     incidents = Incidents()
     assert incidents.dump("g") == b""
     incidents.load("g", b"")

@@ -40,7 +40,7 @@ def test_expiry() -> None:
 
 
 def test_pattern_limit() -> None:
-    """The number of patterns is limited; one that is there can always get another end."""
+    """The number of patterns is limited; the end of an existing pattern can always be changed."""
     mutes = Mutes()
     for number in range(100):
         mutes.mute(str(number), 1.0)

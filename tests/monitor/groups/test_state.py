@@ -20,7 +20,7 @@ STREAM = [HEALTHY, HEALTHY, HEALTHY, FAULTY, HEALTHY, HEALTHY, HEALTHY, HEALTHY,
 @QUICK
 @given(cut=st.integers(0, len(STREAM)), silent=st.booleans())
 def test_move_in_mid_stream(toy_bundle: Path, cut: int, *, silent: bool) -> None:
-    """Groups that move to another process in mid-stream publish there what they would have published."""
+    """Groups that move to another process in mid-stream give the same messages as without the move."""
     messages = [message(ts, values, f"p/{group}") for ts, values in enumerate(STREAM) for group in "ab"]
     pause = 100.0 if silent else 1.0
     whole, first, second = (
@@ -44,7 +44,7 @@ def test_move_in_mid_stream(toy_bundle: Path, cut: int, *, silent: bool) -> None
 
 @pytest.mark.parametrize("value", [b"", b"\x93\x01\x02\x03", b"\x93\xc4\x00\xc4\x00\xc4\x00", b"\x80"])
 def test_damaged_value(toy_bundle: Path, value: bytes) -> None:
-    """A value that isn't the state of a group is refused, and so is one of an older format."""
+    """A value that isn't the state of a group, or has an older format, is rejected."""
     harness = PipelineHarness(toy_bundle)
     with pytest.raises(ValueError, match="state of 'g' can't be read"):
         harness.groups.load("g", value, 0.0)
@@ -69,7 +69,7 @@ def test_envelope(toy_bundle: Path) -> None:
 @pytest.mark.parametrize("part", ["version", "windows", "alerts", "status", "incident"])
 @pytest.mark.parametrize("damage", ["missing", "other version", "truncated"])
 def test_damaged_part(toy_bundle: Path, part: str, damage: str) -> None:
-    """A value with a part that is missing, damaged or of another version is refused whole."""
+    """A value with a part that is missing, damaged or of another version is rejected as a whole."""
     first, second = PipelineHarness(toy_bundle), PipelineHarness(toy_bundle)
     first.run((1.0, [message(ts, FAULTY) for ts in range(3)]))
     parts = _parts(first)
@@ -99,7 +99,7 @@ def test_no_clock_in_the_value(toy_bundle: Path) -> None:
 
 @pytest.mark.parametrize("field", ["since", "last_ts", "state"])
 def test_damaged_status(toy_bundle: Path, field: str) -> None:
-    """A status with impossible numbers is refused, and nothing of the group is kept anywhere."""
+    """A status with impossible numbers is rejected, and no part of the group is kept."""
     harness = PipelineHarness(toy_bundle)
     harness.run((1.0, [message(ts, FAULTY) for ts in range(3)]))
     parts = _parts(harness)
@@ -115,7 +115,7 @@ def test_damaged_status(toy_bundle: Path, field: str) -> None:
 
 
 def test_least_recent_group_is_evicted(toy_bundle: Path) -> None:
-    """Beyond max_groups those with the oldest reading are evicted, and come back with their state."""
+    """Beyond max_groups the groups with the oldest readings are evicted, and restored later with state."""
     harness = PipelineHarness(toy_bundle, max_groups=2)
     stored: dict[str, bytes] = {}
 
@@ -139,7 +139,7 @@ def test_least_recent_group_is_evicted(toy_bundle: Path) -> None:
 
 
 def test_evicted_group_with_damaged_state(toy_bundle: Path) -> None:
-    """An evicted group whose stored state is damaged starts afresh, and the log says so."""
+    """An evicted group whose stored state is damaged starts as a new group, and the log says so."""
     harness = PipelineHarness(toy_bundle, max_groups=1)
     harness.groups.fetch_states = lambda names: dict.fromkeys(names, b"nonsense")
     harness.run((1.0, [message(0, topic="p/a")]), (2.0, [message(0, topic="p/b")]))
@@ -150,7 +150,7 @@ def test_evicted_group_with_damaged_state(toy_bundle: Path) -> None:
 
 
 def test_stages_change(toy_bundle: Path) -> None:
-    """Other stages take over in mid-stream: no window is lost and the incident keeps its id."""
+    """Other stages continue in mid-stream: no window is lost and the incident keeps its id."""
     harness = PipelineHarness(toy_bundle)
     harness.run((1.0, [message(ts, FAULTY) for ts in (0, 1, 2)]))
     loaded = bundle.load(toy_bundle)

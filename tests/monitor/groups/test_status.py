@@ -14,7 +14,7 @@ Row = tuple[str, float, str]
 
 
 class _StatusHarness:
-    """A status table with incidents, which gets its batches as rows."""
+    """A status table with incidents, whose batches are given as rows."""
 
     def __init__(self) -> None:
         self.incidents: dict[str, str] = {}
@@ -50,7 +50,7 @@ def harness() -> _StatusHarness:
 
 
 def test_first_reading_shows_filling(harness: _StatusHarness) -> None:
-    """A group's first reading shows it as filling, since that reading, without a score."""
+    """A group's first reading makes the group filling, since that reading, without a score."""
     assert harness.push(("g", 5.0, "filling")) == [
         GroupStatus("g", State.FILLING, 5.0, None, out_of_range=False, incident=None)
     ]
@@ -73,7 +73,7 @@ def test_state_follows_outcome(harness: _StatusHarness, outcome: str, state: Sta
 
 
 def test_no_status_without_change(harness: _StatusHarness) -> None:
-    """A group whose state, flag and incident stay the same is not returned again, and keeps its since."""
+    """A group whose state, flag and incident stay the same is not returned again; `since` is unchanged."""
     harness.push(("g", 1.0, "Normal"))
     assert harness.push(("g", 2.0, "Normal"), ("g", 3.0, "skipped"), ("g", 4.0, "Normal")) == []
     (status,) = harness.push(("g", 5.0, "Normal!"))
@@ -81,7 +81,7 @@ def test_no_status_without_change(harness: _StatusHarness) -> None:
 
 
 def test_incident_change_is_reported(harness: _StatusHarness) -> None:
-    """A status is returned when an incident opens or ends, also where the state stays the same."""
+    """A status is returned when an incident opens or ends, even if the state stays the same."""
     harness.push(("g", 1.0, "Faulty"))
     harness.incidents["g"] = "g:1000"
     (status,) = harness.push(("g", 2.0, "Faulty"))
@@ -95,7 +95,7 @@ def test_incident_change_is_reported(harness: _StatusHarness) -> None:
 
 @pytest.mark.parametrize("outcome", ["duplicate", "late", "future"])
 def test_dropped_readings_change_nothing(harness: _StatusHarness, outcome: str) -> None:
-    """A dropped reading neither adds a group nor keeps it from becoming silent."""
+    """A dropped reading neither adds a group nor prevents that the group becomes silent."""
     assert harness.push(("g", 1.0, outcome)) == []
     assert harness.counts() == {}
     harness.push(("g", 2.0, "Normal"), now=0.0)
@@ -144,7 +144,7 @@ def test_silent_group_resumes(harness: _StatusHarness) -> None:
 
 
 def test_counts(harness: _StatusHarness) -> None:
-    """Each group is counted under its present state and no other."""
+    """Each group is counted under its present state only."""
     harness.push(("a", 1.0, "filling"), ("b", 1.0, "Normal"), ("c", 1.0, "Faulty"), ("d", 1.0, "Normal"))
     assert harness.counts() == {"filling": 1, "normal": 2, "faulty": 1}
     harness.push(("a", 2.0, "Normal"), ("b", 9.0, "gap"), now=30.0)
@@ -181,7 +181,7 @@ def _published_fields(status: GroupStatus) -> tuple[State, bool, float, str | No
 
 
 def test_least_recent(harness: _StatusHarness) -> None:
-    """Silent groups come before the others, and in both those with the oldest reading come first."""
+    """Silent groups come first; in both parts the groups with the oldest readings come first."""
     harness.push(*((name, 1.0, "Normal") for name in "abcd"), now=0.0)
     harness.push(("c", 2.0, "Normal"), ("a", 2.0, "Normal"), now=50.0)
     harness.status.mark_silent(60.0)

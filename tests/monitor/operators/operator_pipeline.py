@@ -11,7 +11,7 @@ __all__ = ["OperatorHarness", "incident_id"]
 
 
 class OperatorHarness:
-    """A pipeline in memory that gets readings and requests, and keeps the answers."""
+    """A pipeline in memory that receives readings and requests, and keeps the responses."""
 
     def __init__(self, bundle: Path, folder: Path, **options: Any) -> None:
         self.file = folder / "false-alarms.csv"

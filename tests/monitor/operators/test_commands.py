@@ -47,7 +47,7 @@ def test_acknowledge(operators: OperatorHarness) -> None:
 
 
 def test_silence(operators: OperatorHarness) -> None:
-    """While a group is muted its state is published and no event is; an incident open at the end is then."""
+    """While a group is muted only its state is published; an incident open at the end is published then."""
     operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
     assert operators.request_at(4, "silence", group="g", minutes=0.5)["until"].endswith(":54.000Z")
     operators.send_readings(5, FAULTY)
@@ -66,7 +66,7 @@ def test_silence(operators: OperatorHarness) -> None:
 
 
 def test_silence_that_ends_early(operators: OperatorHarness) -> None:
-    """With 0 minutes a pattern is unmuted; one that isn't muted is refused."""
+    """With 0 minutes a pattern is unmuted; a pattern that isn't muted is rejected."""
     operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
     operators.request_at(4, "silence", group="*", minutes=60)
     operators.send_readings(5, FAULTY)
@@ -133,7 +133,7 @@ def test_false_alarm_while_muted(operators: OperatorHarness) -> None:
 
 
 def test_false_alarm_file_not_writable(operators: OperatorHarness) -> None:
-    """Where the row can't be written, the answer says why and the incident stays open."""
+    """If the row can't be written, the response has the reason, and the incident stays open."""
     operators.send_readings(3, HEALTHY, HEALTHY, FAULTY)
     operators.file.mkdir()
     response = operators.request_at(4, "false-alarm", group="g")
@@ -142,7 +142,7 @@ def test_false_alarm_file_not_writable(operators: OperatorHarness) -> None:
 
 
 def test_response_waits_for_commit(operators: OperatorHarness) -> None:
-    """No request is answered before its effect is stored, and at most 50 wait."""
+    """No request is answered before its change is stored, and at most 50 requests wait."""
     operators.send_readings(3, HEALTHY, HEALTHY, FAULTY)
     operators.harness.commit_succeeds = operators.harness.commit_now_succeeds = False
     for _ in range(50):
@@ -179,7 +179,7 @@ def test_unknown_group(operators: OperatorHarness, name: str, group: str) -> Non
 
 
 def test_muted_group_that_was_evicted(toy_bundle: Path) -> None:
-    """Events held back of an evicted group are published when it is loaded after the end of the mute."""
+    """Held-back events of an evicted group are published when it is loaded after the end of the mute."""
     harness = PipelineHarness(toy_bundle, max_groups=1)
     values: dict[str, bytes] = {}
     harness.groups.fetch_states = lambda names: {name: values[name] for name in names if name in values}

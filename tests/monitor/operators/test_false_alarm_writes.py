@@ -1,4 +1,4 @@
-"""The file of false alarms on a slow disk, and a process that dies before it answers."""
+"""The file of false alarms on a slow disk, and a process that is killed before it answers."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
 
 class SlowFile(FalseAlarmFile):
-    """A file on a disk that takes a row when a test lets it."""
+    """A file on a disk that writes a row only when the test allows it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, NAMES, 3)
@@ -85,7 +85,7 @@ def test_pipeline_judges_while_a_row_is_written(
 def test_incident_that_ends_while_a_row_is_written(
     operators: OperatorHarness, slow_file: SlowFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An incident that Normal windows ended in the meantime is a false alarm, and ends once."""
+    """An incident that Normal windows ended during the write is still a false alarm, and ends once."""
     harness, acknowledge = operators.harness, operators.harness.acknowledge
 
     def acknowledge_and_release(messages: Sequence[InboundMessage]) -> None:
@@ -132,7 +132,7 @@ def test_process_that_dies_before_it_answers(
 def _check_next_process(
     operators: OperatorHarness, toy_bundle: Path, tmp_path: Path, stored: bytes | None = None
 ) -> None:
-    """Check that the next process executes the request; the one before stored this of the group."""
+    """Check that the next process executes the request; the previous one stored this state of the group."""
     value = stored or operators.harness.groups.dump("g") or b""
     following = OperatorHarness(toy_bundle, tmp_path, stored={"g": value})
     assert following.request_at(6, "false-alarm", group="g") == {"status": "ok", "incident": incident_id(3)}

@@ -19,7 +19,7 @@ SPECIAL_NAME = '=HYPERLINK("x"),\n\'%41é'
 
 @pytest.fixture
 def file(tmp_path: Path) -> FalseAlarmFile:
-    """A file that doesn't exist yet, in a folder that doesn't either."""
+    """The path of a file that doesn't exist, in a folder that doesn't exist."""
     return FalseAlarmFile(tmp_path / "var" / "false.csv", NAMES, 3)
 
 
@@ -33,7 +33,7 @@ def test_training_reads_the_file(file: FalseAlarmFile) -> None:
 
 
 def test_one_row_per_incident(file: FalseAlarmFile) -> None:
-    """An incident has one row, also when it is repeated; one whose id begins alike has its own."""
+    """An incident has one row, even if reported twice; an id with the same beginning has its own row."""
     ids = ["a:10", "a:1", f"{SPECIAL_NAME}:1", "a:100"]
     assert [file.append(replace(EVENT, id=name)) for name in [*ids, *ids]] == [True] * 4 + [False] * 4
     lines = file.path.read_text().splitlines()
@@ -44,7 +44,7 @@ def test_one_row_per_incident(file: FalseAlarmFile) -> None:
 
 @pytest.mark.parametrize("missing_bytes", [1, 5, 60])
 def test_part_of_a_row(file: FalseAlarmFile, missing_bytes: int) -> None:
-    """A part of a row, left by a power cut, is replaced by the next row, also by the same one."""
+    """Part of a row, left by a power cut, is replaced by the next row, also if that has the same incident."""
     file.append(EVENT)
     file.append(replace(EVENT, id="b:1"))
     os.truncate(file.path, file.path.stat().st_size - missing_bytes)
@@ -69,7 +69,7 @@ def test_other_columns(file: FalseAlarmFile) -> None:
 
 
 def test_disk_full(file: FalseAlarmFile) -> None:
-    """Without room for a row the file stays as it was."""
+    """Without space for a row the file is unchanged."""
     file.append(EVENT)
     before = file.path.read_bytes()
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)

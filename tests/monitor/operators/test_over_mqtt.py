@@ -43,7 +43,7 @@ def send_readings(mqtt_client: Client, begin: float, *rows: list[float]) -> None
 
 
 def alert_events(mqtt_client: Client) -> list[tuple[str, str]]:
-    """Return the alert events, without those that came twice because of a kill."""
+    """Return the alert events, without those that were delivered twice because of a kill."""
     return list(dict.fromkeys((event["id"], event["status"]) for event in mqtt_client.payloads(ALERTS)))
 
 
@@ -167,7 +167,7 @@ def test_false_alarm_of_ended_incident(
 
 @pytest.mark.parametrize("qos", [0, 1])
 def test_killed_before_it_is_done(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, qos: int) -> None:
-    """A request is executed by the next process where one died before the answer, at each QoS of readings."""
+    """If a process is killed before the response, the next process executes the request, at each QoS."""
     monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port, mqtt_toml=f"qos = {qos}")
     with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
         with run_monitor(monitor):

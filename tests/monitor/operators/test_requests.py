@@ -8,7 +8,7 @@ from monitor.operators.requests import Acknowledge, RequestRejected, Silence, pa
 
 
 def test_parse_request() -> None:
-    """A request is parsed with its transaction, whatever JSON value that is."""
+    """A request is parsed with its transaction, which may be any JSON value."""
     silence = parse_request(
         "silence", b'{"group":"a/*","minutes":1.5,"transaction":{"a":[1]}}', retained=False
     )
@@ -38,7 +38,7 @@ def test_parse_request() -> None:
     ],
 )
 def test_rejected(name: str, payload: bytes, message: str) -> None:
-    """An unusable request is rejected with what is wrong and what was expected."""
+    """An invalid request is rejected with the problem and the expected content."""
     with pytest.raises(RequestRejected) as rejection:
         parse_request(name, payload, retained=False)
     assert message in str(rejection.value)

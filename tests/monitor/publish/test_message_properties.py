@@ -1,4 +1,4 @@
-"""The MQTT 5 properties of what the monitor publishes, as a subscriber reads them."""
+"""The MQTT 5 properties of published messages, as a subscriber receives them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -33,7 +33,7 @@ def test_states_are_republished(toy_bundle: Path) -> None:
 
 
 def test_newest_state_counts(toy_bundle: Path) -> None:
-    """A state that had to wait is published once, as it is by then."""
+    """A state that had to wait is published once, with the newest values."""
     harness = PipelineHarness(toy_bundle)
     harness.max_states_per_turn = 0
     harness.run((1, [message(0)]), (2, [message(1), message(2)]), (3, [message(3, FAULTY)]))
@@ -44,7 +44,7 @@ def test_newest_state_counts(toy_bundle: Path) -> None:
 
 
 def test_states_go_out_one_by_one(toy_bundle: Path) -> None:
-    """States for which there is no room are published later, in their order, and none twice."""
+    """States beyond the limit are published later, in order, and none twice."""
     harness = PipelineHarness(toy_bundle)
     harness.max_states_per_turn = 2
     topics = [f"p/{number}" for number in range(5)]
@@ -53,7 +53,7 @@ def test_states_go_out_one_by_one(toy_bundle: Path) -> None:
 
 
 def test_pending_state_of_evicted_group(toy_bundle: Path) -> None:
-    """The state of a group that is evicted before its publication is published all the same."""
+    """If a group is evicted before its state was published, the state is still published."""
     harness = PipelineHarness(toy_bundle, max_groups=1)
     harness.max_states_per_turn = 0
     harness.run((1, [message(0, topic="p/a")]), (2, [message(0, topic="p/b")]), (3, []))
@@ -61,7 +61,7 @@ def test_pending_state_of_evicted_group(toy_bundle: Path) -> None:
 
 
 def test_states_are_published_at_start(toy_bundle: Path) -> None:
-    """A process first publishes the states of all groups: the one before may not have published some."""
+    """A new process publishes the states of all groups: the previous one may not have published some."""
     before = PipelineHarness(toy_bundle)
     before.max_states_per_turn = 0
     before.run((1, [message(ts) for ts in range(3)]))
@@ -86,7 +86,7 @@ def test_republish_in_batches(toy_bundle: Path) -> None:
 
 
 def test_bundle_is_named(toy_bundle: Path) -> None:
-    """Messages with a verdict have the id of the bundle that gave it, and other messages have none."""
+    """Messages with a verdict have the id of the bundle that judged it, and other messages have no id."""
     harness = PipelineHarness(toy_bundle, discovery=Discovery("ha", "base"))
     harness.retained_lost.set()
     harness.run((1, [message(ts, FAULTY) for ts in range(3)]))
@@ -97,7 +97,7 @@ def test_bundle_is_named(toy_bundle: Path) -> None:
 
 
 def test_announced_when_known(toy_bundle: Path) -> None:
-    """A new group alone is announced, and all groups when Home Assistant restarts."""
+    """Only new groups are announced, and all groups when Home Assistant restarts."""
     harness = PipelineHarness(toy_bundle, discovery=Discovery("ha", "base"))
     harness.run((1, [message(0, topic="p/a")]), (2, [message(0, topic="p/b")]))
     assert list(_announcements(harness)) == ["a", "b"]
@@ -111,7 +111,7 @@ def test_announced_when_known(toy_bundle: Path) -> None:
 
 
 def test_announcement_queue_is_bounded(toy_bundle: Path) -> None:
-    """Where groups come and go faster than they can be announced, the queue stays bounded."""
+    """If groups are evicted faster than they can be announced, the queue stays bounded."""
     harness = PipelineHarness(toy_bundle, max_groups=300, discovery=Discovery("ha", "base"))
     batches = [[message(0, topic=f"p/{10 * turn}{number}") for number in range(10)] for turn in range(200)]
     harness.run(*[(1 + turn / 1e6, batch) for turn, batch in enumerate(batches)])

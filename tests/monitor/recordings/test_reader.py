@@ -82,14 +82,14 @@ def test_annotations_are_no_features(tmp_path: Path) -> None:
     ],
 )
 def test_ts(tmp_path: Path, cell: str, ts: float | None) -> None:
-    """The rule for ts is that of payloads, and the row keeps the cell's text even if it is no time."""
+    """`ts` is parsed as in payloads, and the row keeps the cell's text even if it is not a time."""
     (row,) = _write_csv(tmp_path, HEADER, f"{cell},g,1,2").rows()
     assert (row.ts, row.ts_text) == (ts, cell)
 
 
 @pytest.mark.parametrize("cell", ["", "x", "nan", "inf", "-inf", "1e13"])
 def test_unusable_cells(tmp_path: Path, cell: str) -> None:
-    """A cell that is no number, or none that a sensor could measure, is None, and never filled in."""
+    """A cell that is not a number, or exceeds the range of sensors, is None, and never filled in."""
     (row,) = _write_csv(tmp_path, HEADER, f"1,g,{cell},2").rows()
     assert row.values == [None, 2]
 
@@ -108,7 +108,7 @@ def test_unusable_cells(tmp_path: Path, cell: str) -> None:
     ],
 )
 def test_problem(tmp_path: Path, line: str, problem: str) -> None:
-    """A reading that can't be judged says row, column, cell and what was expected."""
+    """A reading that can't be judged has a problem with row, column, cell and expected content."""
     first, second = _write_csv(tmp_path, HEADER, "1,g,1,2", line).rows()
     assert (first.problem, second.problem) == ("", problem)
 
@@ -132,7 +132,7 @@ def test_labels(tmp_path: Path) -> None:
 
 
 def test_booleans_are_no_numbers(tmp_path: Path) -> None:
-    """A Parquet file's booleans are no values, as those in a payload are not."""
+    """Booleans in a Parquet file are not values, as in payloads."""
     (row,) = _write_parquet(tmp_path, {"ts": [5.0], "group": ["g"], "a": [True]}).rows()
     assert row.values == [None]
 

@@ -1,4 +1,4 @@
-"""Stand-ins for what surrounds a gateway."""
+"""Test doubles for the ports of a gateway."""
 
 from collections.abc import Iterable, Sequence
 
@@ -42,7 +42,7 @@ class FakeSource:
 
 
 class SessionSink:
-    """A sink that publishes by a session of a test."""
+    """A sink that publishes through a session of the test."""
 
     problem = ""
 
@@ -70,7 +70,7 @@ class SessionSink:
 
 
 class RecordingQueue(ReceiveQueue):
-    """A queue that nothing arrives in, and that records how long it was asked to wait."""
+    """A queue that stays empty, and that records how long its caller wanted to wait."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class FakeGroups:
 
     def __init__(self) -> None:
         self.ended: dict[str, bytes] = {}
-        """Group -> its ended incident that the store lacks."""
+        """Group -> its closed incident that is not saved yet."""
 
     def dump(self, group: str) -> bytes:
         return group.encode()

@@ -1,4 +1,4 @@
-"""A pipeline in memory, with surroundings that a test controls."""
+"""A pipeline in memory, with ports that a test controls."""
 
 import json
 import threading
@@ -38,7 +38,7 @@ OUT_OF_RANGE = [20.0, 50.0, 20.5, 300.0]
 
 
 class PipelineHarness:
-    """The pipeline and its surroundings: gives it the batches of a test, and keeps what it publishes."""
+    """The pipeline and its ports: passes it the batches of a test, and keeps the published messages."""
 
     def __init__(
         self,
@@ -62,11 +62,11 @@ class PipelineHarness:
         self.load_errors: list[str] = []
         self.commit_raises = False
         self.commit_succeeds = self.commit_now_succeeds = True
-        """What `commit` and `commit_now` return."""
+        """The result that `commit` and `commit_now` return."""
         self.commit_now_calls: list[list[str]] = []
         self.overflow_count = 0
         self.max_states_per_turn: int | None = None
-        """States that `emit` publishes at most; None: all."""
+        """Maximum number of states that `emit` publishes; None: all."""
         self._batches: list[tuple[float, MessageBatch]] = []
         self._stop = threading.Event()
         self.metrics = Metrics(CollectorRegistry(), loaded.manifest)
@@ -118,7 +118,7 @@ class PipelineHarness:
         self.pipeline.run(self._stop)
 
     def replace(self, scoring: Scoring, manifest: Manifest, stale_after: float) -> Replacement:
-        """Give the pipeline other stages, which it uses from its next batch on."""
+        """Replace the pipeline's stages before its next batch."""
         replacement = Replacement(scoring, manifest, stale_after, self.commands.false_alarms)
         self.pipeline.replace(replacement)
         return replacement

@@ -35,7 +35,7 @@ def test_thread_that_dies(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest
 
 
 def test_taken_over(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
-    """A daemon whose client id another client took ends with exit code 2 and logs the id."""
+    """If another client takes over the client id, the daemon ends with exit code 2 and logs the id."""
     daemon = build_daemon(toy_bundle, mosquitto)
     daemon.start()
     source = daemon._connections._source  # noqa: SLF001

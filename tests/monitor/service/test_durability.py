@@ -21,7 +21,7 @@ def has_judged(monitor: Monitor, count: int) -> bool:
 def test_incident_across_a_restart(
     tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, *, clean: bool
 ) -> None:
-    """An incident that began before the process died is resolved after it, with the same id."""
+    """An incident that began before the process was killed is resolved by the next, with the same id."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
     with connect_client(mosquitto.port, ALERTS + "#") as mqtt_client:
         with run_monitor(monitor):
@@ -41,7 +41,7 @@ def test_incident_across_a_restart(
 
 @pytest.mark.parametrize("qos", [0, 1])
 def test_window_across_a_restart(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, qos: int) -> None:
-    """A partly filled window continues after a restart, with QoS 0 too where the stop was clean."""
+    """A partly filled window continues after a restart; with QoS 0 only after a clean stop."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, mqtt_toml=f"qos = {qos}")
     with connect_client(mosquitto.port) as mqtt_client:
         with run_monitor(monitor):
@@ -72,7 +72,7 @@ def test_other_bundle_of_the_same_shape(tmp_path: Path, mosquitto: Mosquitto, to
 
 
 def test_two_monitors_with_one_store(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A second monitor with the same store doesn't start: exit 1, because that may change, and the reason."""
+    """A second monitor with the same store doesn't start; exit code 1, because the store may become free."""
     (tmp_path / "second").mkdir()
     second = Monitor(tmp_path / "second", toy_bundle, mosquitto.port, store_path=tmp_path / "state.db")
     with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)):
@@ -96,7 +96,7 @@ def test_expected_group(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
 
 
 def test_max_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Beyond max_groups the groups with the oldest readings are evicted, and come back with their window."""
+    """Beyond max_groups the groups with the oldest readings are evicted, and restored with their window."""
     with (
         connect_client(mosquitto.port) as mqtt_client,
         run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, "[input]\nmax_groups = 2")) as monitor,
@@ -111,7 +111,7 @@ def test_max_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> N
 
 
 def test_other_topics(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """Topics that the settings no longer name are unsubscribed, though the broker had stored them."""
+    """Topics that the settings no longer contain are unsubscribed, although the broker had stored them."""
     with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)) as monitor:
         assert monitor.terminate() == 0
     new = Monitor(tmp_path, toy_bundle, mosquitto.port, '[input]\ntopics = ["works/{station}"]')

@@ -25,7 +25,7 @@ GROUPS = [f"line1/{number:05}" for number in range(10_000)]
 
 @dataclass
 class Clock:
-    """A clock that a test sets."""
+    """A clock that the test sets."""
 
     now: float = 1000.0
 
@@ -75,13 +75,13 @@ def make_gateway(
 
 
 def test_commit_with_acks_is_complete(store: Store) -> None:
-    """With QoS 1 each batch is written whole before it is acknowledged."""
+    """With QoS 1 each batch is stored completely before it is acknowledged."""
     assert make_gateway(store, Clock(), acks_enabled=True).commit(GROUPS, [])
     assert store.count_groups() == len(GROUPS)
 
 
 def test_commit_without_acks_is_limited(store: Store) -> None:
-    """With QoS 0 no commit takes long, and after some each changed group is written."""
+    """With QoS 0 each commit is short, and after several commits each changed group is stored."""
     clock = Clock()
     gateway = make_gateway(store, clock, acks_enabled=False)
     counts = []
@@ -121,7 +121,7 @@ def test_commit_now(store: Store) -> None:
 
 
 def test_ended_incident(store: Store) -> None:
-    """An ended incident is written with its group, which would come back with it open otherwise."""
+    """A closed incident is stored together with its group, which would otherwise be restored with it open."""
     groups = FakeGroups()
     first, last = GROUPS[0], GROUPS[-1]
     gateway = make_gateway(store, Clock(), acks_enabled=False, groups=groups)
@@ -147,7 +147,7 @@ def test_commit_now_does_not_delay_others(store: Store) -> None:
 
 
 def test_commit_now_while_disk_is_full(store: Store) -> None:
-    """While the disk is full nothing is stored, not in part either, and it is once there is room again."""
+    """While the disk is full nothing is stored, not even partly; when there is space again, everything is."""
     groups = FakeGroups()
     gateway = make_gateway(store, Clock(), acks_enabled=False, groups=groups)
     groups.ended[GROUPS[-1]] = b"over"
@@ -196,7 +196,7 @@ def test_pending_messages_shorten_the_wait(store: Store, mosquitto: Mosquitto) -
 
 
 def test_readings_go_before_states(store: Store, mosquitto: Mosquitto) -> None:
-    """While readings wait, all alerts and few states are published; the other states follow."""
+    """While readings are queued, all alerts and few states are published; the other states follow later."""
     alerts = [OutboundMessage(f"alerts/{number}", b"", retain=False) for number in range(300)]
     states = iter([OutboundMessage(f"state/{number}", b"", retain=True) for number in range(300)])
     receive_queue = ReceiveQueue()

@@ -1,4 +1,4 @@
-"""Windows are split between threads, and each gets its own score."""
+"""Windows are divided among threads, and each window gets its own score."""
 
 import threading
 

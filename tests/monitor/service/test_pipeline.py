@@ -19,7 +19,7 @@ def harness(toy_bundle: Path) -> PipelineHarness:
 
 
 def test_order_of_port_calls(harness: PipelineHarness) -> None:
-    """A batch is taken, committed, emitted and acknowledged in this order, before the next one is taken."""
+    """A batch is taken, committed, emitted and acknowledged in this order, before the next batch is taken."""
     messages = [message(0), message(1, topic="elsewhere"), message(2, ["?"] * 4)]
     harness.run((1, messages[:2]), (2, messages[2:]))
     assert harness.calls[:8] == ["take", "commit", "emit", "acknowledge"] * 2
@@ -28,7 +28,7 @@ def test_order_of_port_calls(harness: PipelineHarness) -> None:
 
 
 def test_commit_that_fails(harness: PipelineHarness) -> None:
-    """Where a commit raises, nothing is emitted or acknowledged, and the error is raised."""
+    """If a commit raises an error, nothing is emitted or acknowledged, and the error is raised."""
     harness.commit_raises = True
     with pytest.raises(OSError, match="no space left"):
         harness.run((1, [message(0)]))
@@ -37,7 +37,7 @@ def test_commit_that_fails(harness: PipelineHarness) -> None:
 
 
 def test_stop_judges_what_waits(harness: PipelineHarness) -> None:
-    """Messages that wait when the stop comes are judged before the end."""
+    """Messages that are queued when the pipeline is stopped are judged before it ends."""
     harness._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
     harness._batches = [  # noqa: SLF001
         (0, message_batch([message(0), message(1)])),
@@ -49,7 +49,7 @@ def test_stop_judges_what_waits(harness: PipelineHarness) -> None:
 
 
 def test_stop_comes_to_an_end(harness: PipelineHarness) -> None:
-    """Under a flood the stop takes limited time: the messages that are left are not acknowledged."""
+    """Under high load stopping takes limited time: the remaining messages are not acknowledged."""
     harness._stop.set()  # noqa: SLF001, as if the stop had come before the first batch
     harness._batches = [(number, message_batch([message(number)])) for number in range(1000)]  # noqa: SLF001
     harness.pipeline.run(harness._stop)  # noqa: SLF001
@@ -57,7 +57,7 @@ def test_stop_comes_to_an_end(harness: PipelineHarness) -> None:
 
 
 def test_each_reading_under_one_outcome(harness: PipelineHarness) -> None:
-    """Each reading is counted under exactly one outcome, whatever becomes of it."""
+    """Each reading is counted under exactly one outcome."""
     array = json.dumps([{"ts": NOW + 30}, 7]).encode()
     messages = [
         *[message(ts) for ts in (0, 1, 2, 3)],
@@ -146,7 +146,7 @@ def test_state_that_comes_back(harness: PipelineHarness) -> None:
 
 
 def test_silent_group_takes_any_time(harness: PipelineHarness) -> None:
-    """A silent group takes an earlier event time as a fresh start, but none in the future."""
+    """After a silence a group may send an earlier event time, but no event time in the future."""
     harness.run((1, [message(-10)]), (60.9, [message(-20)]), (61, []), (61, [message(-20), message(61)]))
     assert harness.outcomes() == {"filling": 2, "late": 1, "future": 1}
     assert [status["state"] for status in harness.payloads("state/")] == ["filling", "silent", "filling"]
@@ -211,7 +211,7 @@ ROWS = st.tuples(
 def test_batches_make_no_difference(
     stream: list[tuple[str, int, list[float]]], cuts: set[int], toy_bundle: Path
 ) -> None:
-    """A stream gives the same outcomes and alert events however it is cut into batches."""
+    """A stream gives the same outcomes and alert events for any division into batches."""
     clock, messages = 0, []
     for group, jump, values in stream:
         clock += jump

@@ -1,4 +1,4 @@
-"""The whole service on a source and a sink that are no broker's."""
+"""The whole service with a source and a sink without a broker."""
 
 import json
 import threading
@@ -72,7 +72,7 @@ class QueueSource:
 
 
 class ListSink:
-    """A sink that keeps what is published, and confirms it at once."""
+    """A sink that keeps published messages, and confirms them at once."""
 
     problem = ""
     ready = True
@@ -132,7 +132,7 @@ def _message(number: int, values: list[float]) -> InboundMessage:
 
 
 def test_service_without_a_broker(toy_bundle: Path, tmp_path: Path) -> None:
-    """Another source and sink run the whole service: readings, alert, requests, reload, stop."""
+    """The whole service runs on another source and sink: readings, alert, requests, reload, stop."""
     source, sink = QueueSource(), ListSink()
 
     def connect(base: Base) -> tuple[Source, Sink]:
@@ -185,7 +185,7 @@ def _first_alert(settings: Settings, messages: list[InboundMessage]) -> dict[str
 
 
 def test_incident_survives_a_restart_without_a_broker(toy_bundle: Path, tmp_path: Path) -> None:
-    """The next service on the same store ends the incident that the one before began."""
+    """The next service on the same store ends an incident that began in the previous service."""
     ids = []
     store = StoreSettings(path=tmp_path / "state.db")
     settings = Settings(bundle=toy_bundle, http=HttpSettings(port=0), store=store)

@@ -20,7 +20,7 @@ def send_sighup(monitor: Monitor) -> None:
 
 
 def test_reload_loses_no_window(tmp_path: Path, mosquitto: Mosquitto) -> None:
-    """A new bundle and alert settings take over between two readings; windows and incidents continue."""
+    """A new bundle and alert settings are used from the next reading on; windows and incidents continue."""
     bundle = tmp_path / "bundle"
     save_toy_bundle(bundle)
     monitor = Monitor(tmp_path, bundle, mosquitto.port, "[alerts]\nclear_after = 3")
@@ -74,7 +74,7 @@ def test_bad_reload_is_refused(
     break_input: Callable[[Path, Monitor], None],
     message: str,
 ) -> None:
-    """A reload that isn't possible is refused with the reason, in answer and log, and changes nothing."""
+    """A reload that isn't possible is refused with the reason, in response and log, and changes nothing."""
     bundle = tmp_path / "bundle"
     save_toy_bundle(bundle)
     monitor = Monitor(tmp_path, bundle, mosquitto.port)
@@ -102,7 +102,7 @@ def request_reload(mqtt_client: Client, payload: bytes, response_count: int) -> 
 
 
 def test_responses(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A request is answered with its transaction, an unreadable or unknown one with the error."""
+    """A request is answered with its transaction; an unreadable or unknown request with the error."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
     with connect_client(mosquitto.port, "sensor-monitor/response/#") as mqtt_client, run_monitor(monitor):
         assert request_reload(mqtt_client, b"", 1) == {"status": "ok"}

@@ -1,4 +1,4 @@
-"""A reload while the pipeline is held up."""
+"""A reload while the pipeline is blocked."""
 
 import threading
 from pathlib import Path
@@ -20,7 +20,7 @@ OTHER_ID = "0123456789abcdef"
 
 
 class FakeConnections:
-    """Connections that record what they are told."""
+    """Connections that record their calls."""
 
     def __init__(self) -> None:
         self.bundle_ids: list[str] = []
@@ -64,7 +64,7 @@ class ReloadHarness:
         return self.harness.metric_value("reloads_total", result=result)
 
     def names_other_bundle(self) -> bool:
-        """Say whether anything names the bundle that the reload loads."""
+        """Return whether any part uses the bundle that the reload loads."""
         labels = {"created": self.running.manifest.created, "steps": str(self.running.manifest.steps)}
         labels["features"] = ",".join(self.running.manifest.feature_names)
         named_by_metrics = self.harness.metric_value("bundle_info", id=OTHER_ID, **labels) == 1
@@ -98,7 +98,7 @@ def test_held_pipeline(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
 def test_pipeline_held_while_it_takes_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the pipeline has begun to take over the error says that it will, and it does."""
+    """If the pipeline has begun to apply the replacement, the error says that it will finish, and it does."""
     world = ReloadHarness(tmp_path / "bundle", timeout_s=0.05)
     release, take_over = threading.Event(), Scoring.take_over
 
@@ -127,7 +127,7 @@ def test_pipeline_held_while_it_takes_over(
 
 
 def test_reload_while_the_pipeline_runs(tmp_path: Path) -> None:
-    """In time, stages, publisher, false alarm file, metrics and connections change to the new bundle."""
+    """After a reload all parts use the new bundle: stages, publisher, files, metrics, connections."""
     world = ReloadHarness(tmp_path / "bundle", timeout_s=TIMEOUT_S)
 
     def run_pipeline() -> None:

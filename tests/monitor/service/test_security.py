@@ -22,7 +22,7 @@ SCRIPT_TAG = "<img src=x onerror=alert(1)>"
 
 @pytest.mark.parametrize("source", SOURCES, ids=str)
 def test_nothing_that_runs_data(source: Path) -> None:
-    """No module unpickles or evaluates what it reads."""
+    """No module unpickles or evaluates its input."""
     for node in ast.walk(ast.parse(source.read_text())):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = {alias.name for alias in node.names} | {getattr(node, "module", None)}

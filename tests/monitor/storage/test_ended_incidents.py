@@ -29,7 +29,7 @@ def _save(operators: OperatorHarness, store: Store) -> None:
 
 
 def _report_false_alarm(operators: OperatorHarness, group: str) -> None:
-    """Check that a group's latest incident can be reported as a false alarm, and no earlier one."""
+    """Check that a group's latest incident, and no earlier incident, can be reported as a false alarm."""
     assert operators.request_at(8, "false-alarm", group=group) == {
         "status": "ok",
         "incident": incident_id(4, group),
@@ -42,7 +42,7 @@ def _report_false_alarm(operators: OperatorHarness, group: str) -> None:
 
 @pytest.mark.parametrize("mode", ["lifecycle", "every_window"])
 def test_ended_incidents_are_only_in_the_store(toy_bundle: Path, tmp_path: Path, mode: Any) -> None:
-    """Ended incidents are kept only in the store, and found there, by the next process as well."""
+    """Closed incidents are kept only in the store, where the next process finds them, too."""
     settings = StoreSettings(path=tmp_path / "s.db")
     store = open_store(settings, NAMES, 3)
     operators = OperatorHarness(toy_bundle, tmp_path, alerts=AlertSettings(mode=mode, clear_after=1))
@@ -77,7 +77,7 @@ def test_ended_incidents_are_only_in_the_store(toy_bundle: Path, tmp_path: Path,
 
 
 def test_incident_ended_by_request(operators: OperatorHarness) -> None:
-    """An incident that a request ended is over, and one whose end was held back until a request."""
+    """An incident ended by a request is closed, even if its resolved event was held back until then."""
     incidents = operators.harness.groups._incidents  # noqa: SLF001
     operators.send_readings(4, HEALTHY, HEALTHY, FAULTY)
     operators.request_at(5, "false-alarm", group="g")
@@ -92,7 +92,7 @@ def test_incident_ended_by_request(operators: OperatorHarness) -> None:
 
 
 def test_incident_that_cannot_be_read(operators: OperatorHarness, caplog: pytest.LogCaptureFixture) -> None:
-    """An unreadable ended incident is reported in the response and the log, and judging continues."""
+    """An unreadable closed incident is reported in the response and the log, and judging continues."""
     operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)
     assert operators.request_at(4, "false-alarm", group="g")["error"] == "'g' had no incident"
     operators.harness.groups.fetch_ended_incident = lambda _: b"nonsense"

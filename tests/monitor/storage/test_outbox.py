@@ -28,7 +28,7 @@ def test_order() -> None:
 
 
 def test_newest_state_replaces() -> None:
-    """A retained message replaces a queued older one on its topic, and is published in its own turn."""
+    """A retained message replaces a queued older message on its topic, and is published in its own turn."""
     outbox = Outbox()
     outbox.add([_state("old"), _alert("1"), _state("other", "h"), _state("new")])
     assert len(outbox) == 3
@@ -63,7 +63,7 @@ def test_unknown_token() -> None:
 
 
 def test_state_in_flight_is_not_replaced() -> None:
-    """A newer state does not replace one that is in flight: both are confirmed in turn."""
+    """A newer state does not replace a state that is in flight: both are confirmed in turn."""
     outbox = Outbox()
     outbox.add([_state("old")])
     outbox.mark_sent(1)

@@ -41,7 +41,7 @@ def test_new_store(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length", [0, 100, 4096, 5000, 12000])
 def test_truncated(tmp_path: Path, caplog: pytest.LogCaptureFixture, length: int) -> None:
-    """A truncated store is never used: it is kept under a new name, an error is logged, a new one created."""
+    """A truncated store is never used: it is renamed, an error is logged, and a new store is created."""
     path = tmp_path / "s.db"
     _fill(path, bytes(20_000))
     path.write_bytes(path.read_bytes()[:length])
@@ -57,7 +57,7 @@ def test_truncated(tmp_path: Path, caplog: pytest.LogCaptureFixture, length: int
 
 @pytest.mark.parametrize("header", [bytes(16), b"SQLite format 3\0"])
 def test_no_database(tmp_path: Path, header: bytes) -> None:
-    """A file that may have been a store is kept under a new name too, a second one beside the first."""
+    """A file that may have been a store is also renamed; a second such file does not replace the first."""
     for _ in range(2):
         (tmp_path / "s.db").write_bytes(header + b"something else altogether, longer than a header" * 9)
         _open(tmp_path / "s.db").close()
@@ -66,7 +66,7 @@ def test_no_database(tmp_path: Path, header: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["text", "database"])
 def test_foreign_file(tmp_path: Path, kind: str) -> None:
-    """A file that never was a store is refused and left unchanged: the path is probably mistyped."""
+    """A file that never was a store is rejected and left unchanged: the path is probably mistyped."""
     path = tmp_path / "s.db"
     if kind == "text":
         path.write_text("# sensor-monitor")
@@ -116,7 +116,7 @@ def test_newer_version(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None
 
 
 def test_damaged_group(tmp_path: Path, toy_bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A group whose state can't be read makes the whole store untrustworthy: it is set aside."""
+    """If a group's state can't be read, the whole store may be damaged: it is set aside."""
     _fill(tmp_path / "s.db", b"nonsense")
     groups = GroupStates(build_scoring(bundle.load(toy_bundle), WindowSettings(), AlertSettings()), 60.0)
     store = restore(StoreSettings(path=tmp_path / "s.db"), groups, NAMES, 3, max_groups=9, now=0.0)

@@ -32,7 +32,7 @@ def _send_all(outbox: Outbox) -> list[bytes]:
 
 @pytest.mark.parametrize("sync", ["normal", "full"])
 def test_restart(tmp_path: Path, sync: str) -> None:
-    """The next process reads what was saved: groups, messages in order, filters, shape."""
+    """The next process reads the saved data: groups, messages in order, filters, shape."""
     store = _open(tmp_path / "s.db", sync)
     outbox = store.load_outbox()
     outbox.add([_alert("1"), OutboundMessage("state/g", b"2", retain=True)])
@@ -43,7 +43,11 @@ def test_restart(tmp_path: Path, sync: str) -> None:
     assert dict(store.load_groups(10)) == {"g": b"state", "h": b"\0"}
     assert _send_all(store.load_outbox()) == [b"1", b"2"]
     assert sorted(store.load_filters()) == ["p/+", "q/#"]
-    assert (store.schema_version, store.shape, store.damage) == (SCHEMA_VERSION, (FEATURES, STEPS), "")
+    assert (store.schema_version, store.shape, store.integrity_error) == (
+        SCHEMA_VERSION,
+        (FEATURES, STEPS),
+        "",
+    )
     store.close()
 
 
@@ -70,7 +74,7 @@ def test_outbox_across_commits(tmp_path: Path) -> None:
 
 
 def test_state_in_flight(tmp_path: Path) -> None:
-    """If the process dies with a state in flight and a newer one queued, only the newer one is published."""
+    """If a process ends with a state in flight and a newer state queued, only the newer is published."""
     store = _open(tmp_path / "s.db")
     outbox = store.load_outbox()
     outbox.add([OutboundMessage("state/g", b"old", retain=True)])
@@ -85,7 +89,7 @@ def test_state_in_flight(tmp_path: Path) -> None:
 
 
 def test_all_or_nothing(tmp_path: Path) -> None:
-    """A save that fails halfway changes nothing, and the next one writes everything."""
+    """A save that fails halfway changes nothing, and the next save writes everything."""
     store = _open(tmp_path / "s.db")
     outbox = store.load_outbox()
     store.save([("g", b"old")], outbox, 1.0)
@@ -102,7 +106,7 @@ def test_all_or_nothing(tmp_path: Path) -> None:
 
 
 def test_incidents(tmp_path: Path) -> None:
-    """Each group's last ended incident is kept, for the next process as well."""
+    """Each group's last closed incident is kept, also for the next process."""
     store = _open(tmp_path / "s.db")
     outbox = store.load_outbox()
     store.save([], outbox, 1.0, incidents=[("g", b"1"), ("h", b"2")])

@@ -54,7 +54,7 @@ def _read_scores(folder: Path) -> list[list[str]]:
 
 
 def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
-    """The table has one row per reading, in the file's order, with a verdict only if it was judged."""
+    """The output file has one row per reading, in the file's order, with a verdict only for judged ones."""
     rows: Rows = [
         (START_TS, "a", HEALTHY),
         (START_TS + 5, "b", HEALTHY),
@@ -102,7 +102,7 @@ def test_no_future(toy_bundle: Path, tmp_path: Path) -> None:
 
 
 def test_longer_than_a_batch(toy_bundle: Path, tmp_path: Path) -> None:
-    """A recording of several batches is judged as if it were one."""
+    """A recording that is read in several batches gives the same results as in one batch."""
     rows: Rows = [(START_TS + 5 * n, "a", FAULTY if n == 4096 else HEALTHY) for n in range(5000)]
     report = _run_backtest(toy_bundle, tmp_path, rows)
     assert dict(report.outcomes) == {"filling": 2, "judged": 4998, "malformed": 0}
@@ -149,7 +149,7 @@ def test_events_equal_those_of_the_daemon(toy_bundle: Path, tmp_path: Path) -> N
 
 
 def test_broken_recording_leaves_nothing(toy_bundle: Path, tmp_path: Path) -> None:
-    """A recording that is broken in the middle leaves earlier results unchanged and no partial ones."""
+    """If a recording can't be read to its end, earlier results are unchanged and no partial ones left."""
     rows: Rows = [(START_TS + 5 * n, "a", HEALTHY) for n in range(4)]
     _run_backtest(toy_bundle, tmp_path, rows)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir() if path.name != "r.csv"}

@@ -29,7 +29,7 @@ def test_incidents_of_a_lifecycle() -> None:
 
 
 def test_incidents_of_every_window() -> None:
-    """In mode every_window, whose events contain no end, an incident lasts until its last Faulty window."""
+    """In mode every_window, which has no resolved events, an incident lasts until its last Faulty window."""
     history = _build_history("FFNNF", AlertRules(), every_window=True)
     first, second = history.by_group["g"]
     assert (first.started_at, second.started_at) == (0, 4)
@@ -38,7 +38,7 @@ def test_incidents_of_every_window() -> None:
 
 
 def test_compare() -> None:
-    """Incidents that overlap are one change, with the delay of the first one."""
+    """Incidents that overlap are one change, with the delay of the first incident."""
     a, b, c = IncidentSpan(0, 10, 0), IncidentSpan(20, 30, 20), IncidentSpan(40, 50, 40)
     long, late, still_open = IncidentSpan(5, 25, 7), IncidentSpan(45, 47, 46), IncidentSpan(60, math.inf, 60)
     changes = compare([a, b, c], [long, late, still_open])
@@ -60,7 +60,7 @@ def _to_spans(boundaries: list[int]) -> list[IncidentSpan]:
 @FAST_SETTINGS
 @given(BOUNDARIES, BOUNDARIES)
 def test_nothing_is_lost(before: list[int], after: list[int]) -> None:
-    """Each incident is in exactly one change, together with all those that it overlaps."""
+    """Each incident is in exactly one change, together with all incidents that it overlaps."""
     old, new = _to_spans(before), _to_spans(after)
     changes = compare(old, new)
     assert [span for change in changes for span in change.before] == old

@@ -51,7 +51,7 @@ def _split_table(report: Report) -> list[list[str]]:
 
 
 def test_table(toy_bundle: Path, recording: Path) -> None:
-    """For each group: alerts and alerts per day, today and proposed, and how its incidents change."""
+    """The table has each group's alerts and alerts per day, today and proposed, and the changed incidents."""
     lines = _split_table(_run_backtest(toy_bundle, recording, AlertSettings(raise_after=4, clear_after=6)))
     assert lines == [
         ["raise_after:", "1", "today,", "4", "proposed"],
@@ -66,7 +66,7 @@ def test_table(toy_bundle: Path, recording: Path) -> None:
 
 
 def test_more_alerts_than_today(toy_bundle: Path, recording: Path) -> None:
-    """With settings that publish more, incidents appear and split, and come earlier."""
+    """With settings that publish more, incidents appear, split, and are published earlier."""
     current = AlertSettings(raise_after=4, clear_after=6)
     lines = _split_table(_run_backtest(toy_bundle, recording, AlertSettings(), current))
     assert lines[3:] == [
@@ -82,7 +82,7 @@ def test_more_alerts_than_today(toy_bundle: Path, recording: Path) -> None:
     "proposed", [AlertSettings(raise_after=4, renotify_after=60), AlertSettings(mode="every_window")]
 )
 def test_proposal_is_what_would_be_sent(toy_bundle: Path, recording: Path, proposed: AlertSettings) -> None:
-    """The proposed alerts of each group are as many as a backtest with these settings writes."""
+    """The table counts as many proposed alerts per group as a backtest with the proposed settings writes."""
     rows = {line[0]: line for line in _split_table(_run_backtest(toy_bundle, recording, proposed))}
     report = _run_backtest(toy_bundle, recording, AlertSettings(), proposed)
     firing = [event for event in _read_events(recording) if event["status"] == "firing"]
@@ -102,7 +102,7 @@ def test_worst_group_first(toy_bundle: Path, recording: Path) -> None:
 
 
 def test_todays_settings_decide_what_is_written(toy_bundle: Path, recording: Path) -> None:
-    """The written events and the report's counts are those of today's settings, whatever is proposed."""
+    """Proposed settings change neither the written events nor the report's counts."""
     report = _run_backtest(toy_bundle, recording, AlertSettings(raise_after=100))
     assert len(_read_events(recording)) == 8
     assert report.events["firing"] == 4
@@ -120,7 +120,7 @@ def test_too_short_for_a_rate(toy_bundle: Path, recording: Path) -> None:
 
 
 def test_propose_parses_settings() -> None:
-    """Assignments change today's settings, with values as in TOML; the other settings stay as they are."""
+    """Assignments change today's settings, with values as in TOML; the other settings are unchanged."""
     current = AlertSettings(raise_after=2, clear_after=4, mode="every_window")
     assignments = [
         "mode=lifecycle",

@@ -72,7 +72,7 @@ def test_missing_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_default_port_in_use(tmp_path: Path, toy_bundle: Path) -> None:
-    """If another process uses the default HTTP port, the demo uses a free one."""
+    """If another process uses the default HTTP port, the demo uses a free port."""
     with ExitStack() as taken:
         with suppress(OSError):  # another process may use it already
             taken.enter_context(socket.create_server(("127.0.0.1", 9108)))

@@ -39,7 +39,7 @@ def _build_rows(verdicts: str, group: str = "g") -> list[RecordingRow]:
     ],
 )
 def test_faults(verdicts: str, spans: list[tuple[float, float]]) -> None:
-    """A fault lasts until no window contains a reading of it; faults closer than that are one."""
+    """A fault lasts until no window contains a reading of it; faults that are closer are one fault."""
     found = find_faults(_build_rows(verdicts), STEPS)
     assert [(fault.started_at, fault.ended_at) for fault in found] == spans
 
@@ -57,7 +57,7 @@ def _build_event(status: str, started_at: float, ended_at: float | None) -> Aler
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_incidents(times: int) -> None:
-    """Events of one id are one incident, even if they arrive twice; without an end it is still open."""
+    """Events with the same id are one incident, even if repeated; without an end the incident is open."""
     events = [
         _build_event("firing", 5, None),
         _build_event("resolved", 5, 9),
@@ -82,7 +82,7 @@ def test_incidents(times: int) -> None:
     ],
 )
 def test_score(reported: list[tuple[str, float, float]], card: ScoreCard) -> None:
-    """A fault is found if an incident of its group overlaps it; one that overlaps none is a false alarm."""
+    """A fault is found if an incident of its group overlaps; an incident without a fault is a false alarm."""
     injected = [Fault("a", 10, 20), Fault("a", 40, 50)]
     assert score_incidents(injected, [ReportedIncident(*incident) for incident in reported]) == card
     assert card.found + card.missed == card.injected

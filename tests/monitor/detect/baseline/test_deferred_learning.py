@@ -59,7 +59,7 @@ def test_full_block_moves_with_its_group() -> None:
 
 @pytest.mark.parametrize("method", ["forget", "load"])
 def test_pending_block_of_a_replaced_group(method: str) -> None:
-    """The pending block of a group that is removed or loaded anew does not enter the new state of its row."""
+    """If a group is removed or loaded again, its pending block does not change the new state of its row."""
     stage, reference = _stage(), _stage()
     for windows in _windows(2, WINDOWS_TO_FILL_BLOCK):
         stage.push(["g", "h"], windows)
