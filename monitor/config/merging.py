@@ -5,7 +5,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from monitor.config.error_text import Origin, RuleText, format_error, suggest_name, use_pydantic_text
+from monitor.config.foreign_variables import is_foreign
 from monitor.core.errors import ConfigurationError
 
 __all__ = ["SettingsSpec", "merge_settings"]
@@ -37,8 +38,6 @@ class SettingsSpec(Generic[Model]):
     env_delimiter: str | None = None
     """What stands between a section and its setting in a variable, whose value is JSON where the setting is a
     list or a table. None: there are no sections, and the model takes such values apart itself."""
-    ignored_variables: frozenset[str] = field(default=frozenset())
-    """Variables with this prefix that are no settings."""
     describe_rule: RuleText = use_pydantic_text
     """Returns the rule of a setting as a whole where pydantic's text would tell a user nothing, else None."""
 
@@ -122,9 +121,9 @@ def _check_environment(spec: SettingsSpec[Any]) -> None:
         for name, section in spec.model.model_fields.items()
         for setting in getattr(section.annotation, "model_fields", ())
     ]
-    for variable in os.environ:
+    for variable, value in os.environ.items():
         name = variable.upper().removeprefix(spec.env_prefix)
-        if name == variable.upper() or variable.upper() in spec.ignored_variables:
+        if name == variable.upper() or is_foreign(variable, value, spec.env_prefix):
             continue
         if (name.split(spec.env_delimiter)[0] if spec.env_delimiter else name) in names:
             continue
