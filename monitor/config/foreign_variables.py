@@ -13,9 +13,9 @@ _SYSTEMD_VARIABLES = {
     "MONITOR_UNIT",
 }
 
-# Kubernetes sets these in each pod for each Service of its namespace: the end of the name, and the value. The
-# are compared too: MONITOR_HTTP_PORT=8080 is a misspelt setting, and tcp://10.0.0.1:8080 comes from a Service
-# `monitor-http`. See "Discovering services" in its documentation.
+# Kubernetes sets these in each pod for each Service of its namespace: the end of the name, and the value.
+# Values are compared too: MONITOR_HTTP_PORT=8080 is a misspelt setting, and tcp://10.0.0.1:8080 comes from a
+# Service `monitor-http`. See "Discovering services" in its documentation.
 _SERVICE_LINKS = (
     (r"_SERVICE_HOST", r"[0-9a-fA-F.:]+"),
     (r"_SERVICE_PORT(_[A-Z0-9]+)*", r"\d+"),
