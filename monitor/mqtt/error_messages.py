@@ -3,6 +3,7 @@
 from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.config.settings import MqttSettings
+from monitor.core.addresses import format_address
 
 __all__ = ["broker_address", "connection_failed", "connection_lost", "connection_refused", "no_response"]
 
@@ -15,7 +16,7 @@ _CERTIFICATE_HINT = "does the broker want a client certificate?"
 
 def broker_address(settings: MqttSettings) -> str:
     """Return the broker's host and port."""
-    return f"{settings.host}:{settings.port}"
+    return format_address(settings.host, settings.port)
 
 
 def connection_failed(settings: MqttSettings, error: BaseException | None) -> str:

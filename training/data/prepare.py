@@ -49,7 +49,9 @@ class PreparedData:
         return self.train.windows[~self.train.faulty].reshape(-1, len(FEATURE_NAMES))
 
 
-def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) -> PreparedData:
+def prepare(
+    paths: Sequence[Path], windows: Path | None, settings: FitSettings, names: Sequence[Path] | None = None
+) -> PreparedData:
     """Read, cut into windows, subtract baselines, split, clean, and fit the scaler.
 
     Parameters
@@ -57,6 +59,7 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
     paths : labelled recordings.
     windows : a file of labelled windows, instead of recordings or in addition to them.
     settings : the baseline, and how to split and clean.
+    names : what errors call the recordings, where `paths` are copies of them; default: `paths`.
 
     Raises
     ------
@@ -69,13 +72,14 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
             f"{windows}: a file of windows lacks the readings that a group's baseline is learnt from; "
             "expected recordings alone, or --baseline none"
         )
-    source_names = ", ".join(map(str, [*paths, *([windows] if windows else [])]))
+    names = names or paths
+    source_names = ", ".join(dict.fromkeys(map(str, [*names, *([windows] if windows else [])])))
     frames = [_read_complete(path) for path in paths]
     period = dataset.sample_period(frames) if frames else settings.sample_period
     # Recordings with different sample periods may be trained on together.
     parts = [
-        _build_windows(path, frame, dataset.sample_period([frame]))
-        for path, frame in zip(paths, frames, strict=True)
+        _build_windows(name, frame, dataset.sample_period([frame]))
+        for name, frame in zip(names, frames, strict=True)
     ]
     if windows is not None:
         parts.append(windows_file.read(windows, period))

@@ -57,6 +57,11 @@ class HealthyRecordings:
     """Time from the first reading to the last, in the longest recording."""
 
     @property
+    def names(self) -> list[Path]:
+        """The recording that each of the copies is made of."""
+        return [*self.paths] * self.copies_per_recording
+
+    @property
     def reading_count(self) -> int:
         """Number of readings in all recordings."""
         return sum(map(len, self.frames))
@@ -114,9 +119,12 @@ def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
 
     Raises
     ------
-    InvalidInputError : a recording can't be read, has a Faulty label, or is too short for any fault.
+    InvalidInputError : a recording can't be read, has a Faulty label, is too short for any fault, or no
+        reading of it has a value in each feature.
     """
     loaded = [recordings.read(path) for path in paths]
+    for path, frame in zip(paths, loaded, strict=True):
+        recordings.check_complete(path, frame)
     frames = tuple(frame[recordings.complete_mask(frame)].reset_index(drop=True) for frame in loaded)
     readings = sum(map(len, frames))
     copies = min(_MAX_COPIES, math.ceil(_TARGET_READINGS / max(1, readings)))
