@@ -141,7 +141,8 @@ def listen(host: str, port: int) -> socket.socket:
         reason = (
             os.strerror(number).lower() if number > 0 else str(error.strerror)
         )  # a resolver's error has a negative number
-        text = f"http: can't listen on {format_address(host, port)}: {reason}; expected a free port of this machine"
+        address = format_address(host, port)
+        text = f"http: can't listen on {address}: {reason}; expected a free port of this machine"
         raise (InUseError if number == errno.EADDRINUSE else ConfigurationError)(text) from error
 
 
