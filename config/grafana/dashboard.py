@@ -219,6 +219,7 @@ def _process_panels() -> Iterator[Panel]:
             "failed writes {{instance}}": _increase("store_failures_total", window="5m"),
             "refused messages {{instance}}": _increase("messages_refused_total", window="5m"),
             "refused reloads {{instance}}": _increase("reloads_total", 'result="refused"', window="5m"),
+            "dropped log lines {{instance}}": _increase("log_lines_dropped_total", window="5m"),
             "groups set aside {{instance}}": _increase("groups_set_aside_total", window="5m"),
         },
     )

@@ -4,6 +4,7 @@ import argparse
 
 from monitor.cli import exit_codes
 from monitor.cli.arguments import add_settings_arguments, settings_from_flags
+from monitor.core.addresses import format_address
 
 SUMMARY = "Verify settings, bundle, store and port without starting."
 DETAILS = (
@@ -32,5 +33,5 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"settings {arguments.config or '(defaults)'}: ok\n{results}")
     if arguments.connect:
         check_connection(settings)
-        print(f"broker {settings.mqtt.host}:{settings.mqtt.port}: ok")
+        print(f"broker {format_address(settings.mqtt.host, settings.mqtt.port)}: ok")
     return exit_codes.SUCCESS

@@ -1,14 +1,20 @@
 """The command `sensor-monitor`: parse the arguments, run one command, return its exit code."""
 
 import os
+import select
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from monitor.cli import exit_codes
 from monitor.cli.parser import CommandFunction, build_parser
 from monitor.core.errors import InvalidInputError, OperationError
 
 __all__ = ["main"]
+
+_STDERR = 2  # file descriptor
+# Seconds that a full pipe on stderr has to be read before an error message is left out.
+_STDERR_TIMEOUT_S = 1.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(arguments)
     except (InvalidInputError, OperationError) as error:
-        print(f"sensor-monitor: {error}", file=sys.stderr)
+        _print_error(f"sensor-monitor: {error}")
         return exit_codes.INVALID_INPUT if isinstance(error, InvalidInputError) else exit_codes.FAILED
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
@@ -32,3 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # /dev/null, because the interpreter flushes it at exit and would raise BrokenPipeError again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_codes.SUCCESS
+
+
+def _print_error(text: str) -> None:
+    """Print an error, unless stderr is a full pipe that nobody reads: the command must end all the same."""
+    writable = [_STDERR]
+    with suppress(OSError, ValueError):  # closed, or nothing that can be waited for
+        _, writable, _ = select.select([], [_STDERR], [], _STDERR_TIMEOUT_S)
+    if writable:
+        print(text, file=sys.stderr)

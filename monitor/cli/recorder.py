@@ -18,6 +18,7 @@ from monitor.core.errors import OperationError
 from monitor.core.messages import InboundMessage, ReadOnce
 from monitor.core.readings import Outcome, Readings, RejectedReading, Windows
 from monitor.core.rules import WindowRules
+from monitor.core.times import describe_lead
 from monitor.detect.windows import WindowStage
 from monitor.ingest.decode import DecodeStage
 from monitor.mqtt import Session
@@ -33,7 +34,7 @@ _POLL_INTERVAL_S = 0.2
 _DROP_REASONS = {
     Outcome.DUPLICATE: "its ts is that of the reading before",
     Outcome.LATE: "its ts is before that of the reading before",
-    Outcome.FUTURE: "its ts is ahead of this machine's clock",
+    Outcome.FUTURE: "its ts is ahead of this machine's clock by {lead}",
 }
 
 
@@ -174,9 +175,14 @@ class Recorder(ClientListener):
 
 def _rejected_readings(readings: Readings, outcomes: Sequence[Outcome]) -> list[RejectedReading]:
     """Return the readings that the window stage dropped, each with the reason."""
+    leads = readings.ts - readings.arrived_at  # (reading,)
     return [
-        RejectedReading(outcome, group, f"{_DROP_REASONS[outcome]} (ts {ts:.3f})")
-        for outcome, group, ts in zip(outcomes, readings.groups, readings.ts.tolist(), strict=True)
+        RejectedReading(
+            outcome, group, f"{_DROP_REASONS[outcome].format(lead=describe_lead(lead))} (ts {ts:.3f})"
+        )
+        for outcome, group, ts, lead in zip(
+            outcomes, readings.groups, readings.ts.tolist(), leads.tolist(), strict=True
+        )
         if outcome in _DROP_REASONS
     ]
 

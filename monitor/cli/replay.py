@@ -52,4 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"published {replayer.published_count:,} readings")
     if replayer.first_problem:
         print(f"not all of them can be judged; the first: {replayer.first_problem}")
-    return exit_codes.INTERRUPTED if stop.is_set() else exit_codes.SUCCESS
+    if stop.is_set():
+        return exit_codes.INTERRUPTED
+    replayer.check_usable()
+    return exit_codes.SUCCESS

@@ -49,6 +49,7 @@ class Replayer(ClientListener):
         """Number of readings published so far."""
         self.first_problem = ""
         """Why the first unreadable row can't be judged by any monitor; "" if there is no such row."""
+        self._usable_count = 0
 
     def run(self, session: Session, qos: int, stop: threading.Event) -> None:
         """Publish rows until the last row or until `stop` is set, and wait for the broker's confirmations.
@@ -64,6 +65,16 @@ class Replayer(ClientListener):
             self._publish(session, qos, stop)
         finally:
             session.stop(timeout=1.0)
+
+    def check_usable(self) -> None:
+        """Refuse a recording that was published without one row that a monitor could judge.
+
+        Raises
+        ------
+        RecordingError : it is one.
+        """
+        if not self._usable_count:
+            raise RecordingError(f"{self._recording.path}: no row can be judged; {self.first_problem}")
 
     def on_connection_lost(self, reason: str) -> None:
         """Log the reason: the session reconnects, and the replay continues."""
@@ -85,6 +96,7 @@ class Replayer(ClientListener):
             unconfirmed.add(session.publish(self._topic(row.group, number), self._payload(row), qos=qos))
             self.published_count += 1
             self.first_problem = self.first_problem or row.problem
+            self._usable_count += row.ts is not None and any(value is not None for value in row.values)
         while unconfirmed and not stop.wait(_POLL_INTERVAL_S):
             unconfirmed.difference_update(session.take_delivered())
 

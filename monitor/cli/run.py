@@ -41,8 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
         return load_settings(arguments.config, settings_from_flags(arguments))
 
     settings = read_settings()
-    configure_logging(settings.log.level, settings.log.format)
-    daemon = build_daemon(settings, read_settings)
+    dropped_log_lines = configure_logging(settings.log.level, settings.log.format)
+    daemon = build_daemon(settings, read_settings, dropped_log_lines=dropped_log_lines)
     on_signal(daemon.request_stop)
     on_signal(daemon.reload, signal.SIGHUP)
     freeze_startup_objects()

@@ -9,6 +9,7 @@ from monitor.bundle.manifest import Manifest
 from monitor.cli.broker_client import ClientListener, build_session
 from monitor.config.secrets import read_token
 from monitor.config.settings import Settings
+from monitor.core.addresses import format_address
 from monitor.core.errors import InUseError, OperationError
 from monitor.mqtt import Session
 from monitor.mqtt.client_id import client_id
@@ -67,7 +68,7 @@ def check_connection(settings: Settings) -> None:
     has_answered = listener.answered.wait(_TIMEOUT_S)
     session.stop(timeout=1.0)
     if not has_answered:
-        broker = f"{settings.mqtt.host}:{settings.mqtt.port}"
+        broker = format_address(settings.mqtt.host, settings.mqtt.port)
         raise OperationError(f"mqtt: {broker} doesn't answer within {_TIMEOUT_S:.0f} s")
     if listener.problem:
         raise OperationError(f"mqtt: {listener.problem}")
@@ -91,7 +92,7 @@ def _check_store_and_port(settings: Settings, manifest: Manifest) -> str:
         monitor_running = False
     except InUseError:
         store_status, monitor_running = "in use, as by a running monitor", True
-    lines = f"store {store}: {store_status}\nhttp {http.host}:{http.port}: "
+    lines = f"store {store}: {store_status}\nhttp {format_address(http.host, http.port)}: "
     try:
         listen(http.host, http.port).close()
     except InUseError:

@@ -17,21 +17,7 @@ from monitor.core.topics import Template, find_conflict, find_own_output, find_u
 
 __all__ = ["load_settings", "override_alerts"]
 
-_SPEC = SettingsSpec(
-    model=Settings,
-    env_prefix="MONITOR_",
-    env_delimiter="__",
-    # systemd sets these variables for a unit that another unit starts (OnSuccess=, OnFailure=).
-    ignored_variables=frozenset(
-        {
-            "MONITOR_SERVICE_RESULT",
-            "MONITOR_EXIT_CODE",
-            "MONITOR_EXIT_STATUS",
-            "MONITOR_INVOCATION_ID",
-            "MONITOR_UNIT",
-        }
-    ),
-)
+_SPEC = SettingsSpec(model=Settings, env_prefix="MONITOR_", env_delimiter="__")
 
 
 def load_settings(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:

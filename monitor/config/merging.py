@@ -5,7 +5,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from monitor.config.error_text import Origin, RuleDescriber, format_error, no_rule_description, suggest_name
+from monitor.config.foreign_variables import is_foreign
 from monitor.core.errors import ConfigurationError
 
 __all__ = ["SettingsSpec", "merge_settings"]
@@ -37,8 +38,6 @@ class SettingsSpec(Generic[Model]):
     env_delimiter: str | None = None
     """Separator between section and setting in a variable's name. If set, lists and tables are given as JSON.
     If None, there are no sections, and the model's own validators parse lists and tables."""
-    ignored_variables: frozenset[str] = field(default=frozenset())
-    """Environment variables that start with `env_prefix` but are not settings."""
     describe_rule: RuleDescriber = no_rule_description
     """Function that returns a full description of a setting's rule, used in errors instead of pydantic's
     message; None to keep pydantic's message."""
@@ -128,9 +127,9 @@ def _check_environment(spec: SettingsSpec[Any]) -> None:
         for name, section in spec.model.model_fields.items()
         for setting in getattr(section.annotation, "model_fields", ())
     ]
-    for variable in os.environ:
+    for variable, value in os.environ.items():
         name = variable.upper().removeprefix(spec.env_prefix)
-        if not variable.upper().startswith(spec.env_prefix) or variable.upper() in spec.ignored_variables:
+        if not variable.upper().startswith(spec.env_prefix) or is_foreign(variable, value, spec.env_prefix):
             continue
         if (name.split(spec.env_delimiter)[0] if spec.env_delimiter else name) in names:
             continue

@@ -13,6 +13,7 @@ from monitor.core.times import MILLISECONDS_THRESHOLD, parse_ts
 from monitor.core.topics import Template
 from monitor.ingest import columns
 from monitor.ingest.columns import DecodedRow
+from monitor.ingest.decode_errors import explain_error, strip_padding
 from monitor.ingest.formats.json_object import build_payload_type, resolve_paths
 
 __all__ = ["DecodeStage"]
@@ -156,7 +157,9 @@ class DecodeStage:
             self._group_by_topic.clear()
         self._group_by_topic[topic] = group
 
-    def _read_payload(self, topic: str, payload: bytes, rejected: list[RejectedReading]) -> Any:
+    def _read_payload(
+        self, topic: str, payload: bytes, rejected: list[RejectedReading], *, may_be_padded: bool = True
+    ) -> Any:
         """Return the decoded payload: one reading, or a list of the valid readings of an array."""
         if len(payload) > _MAX_PAYLOAD_BYTES:
             reason = f"the payload has {len(payload)} bytes, expected at most {_MAX_PAYLOAD_BYTES}"
@@ -165,33 +168,36 @@ class DecodeStage:
         try:
             content = self._decode_payload(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            reason = _format_error(error) if payload else "the payload is empty; expected a JSON object"
-            return self._read_elements(topic, payload, reason, rejected)
+            stripped = strip_padding(payload)
+            if may_be_padded and len(stripped) < len(payload):
+                return self._read_payload(topic, stripped, rejected, may_be_padded=False)
+            return self._read_elements(topic, payload, error, rejected)
         if content == []:
             reason = "an empty array; expected at least one reading"
             rejected.append(RejectedReading(Outcome.MALFORMED, topic, reason))
         return content
 
     def _read_elements(
-        self, topic: str, payload: bytes, reason: str, rejected: list[RejectedReading]
+        self, topic: str, payload: bytes, error: Exception, rejected: list[RejectedReading]
     ) -> list[Any]:
         """Decode an array element by element, so that an invalid element does not reject the valid ones.
 
         Parameters
         ----------
-        reason : why the payload as a whole can't be decoded, for a payload that is no array.
+        error : why the payload as a whole can't be decoded, for a payload that is no array.
         """
         try:
             elements = self._decode_elements(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            rejected.append(RejectedReading(Outcome.MALFORMED, topic, reason))
+            rejected.append(RejectedReading(Outcome.MALFORMED, topic, explain_error(error, payload)))
             return []
         decoded = []
         for element in elements:
             try:
                 decoded.append(self._decode_element(element))
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                rejected.append(RejectedReading(Outcome.MALFORMED, topic, _format_error(error)))
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as element_error:
+                reason = explain_error(element_error, bytes(element))
+                rejected.append(RejectedReading(Outcome.MALFORMED, topic, reason))
         return decoded
 
     def _validate(
@@ -264,9 +270,3 @@ def _validate_row(row: DecodedRow, substitute_ts: float | None) -> DecodedRow | 
         return (parse_ts(ts), *values)
     except ValueError as error:
         return str(error)
-
-
-def _format_error(error: Exception) -> str:
-    """Return the decoder's message, with a hint at its most common cause."""
-    text = str(error)
-    return f"{text}: a number in quotes?" if "`float`, got `str`" in text else text

@@ -6,6 +6,7 @@ import time
 from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.config.settings import MqttSettings
+from monitor.core.addresses import format_address
 from monitor.mqtt.certificate_dates import date_problem
 from monitor.mqtt.reconnect_delays import SHORT_CONNECTION_S
 
@@ -27,7 +28,7 @@ _CERTIFICATE_HINT = "does the broker want a client certificate?"
 
 def broker_address(settings: MqttSettings) -> str:
     """Return the broker's host and port."""
-    return f"{settings.host}:{settings.port}"
+    return format_address(settings.host, settings.port)
 
 
 def connection_failed(settings: MqttSettings, error: BaseException | None) -> str:

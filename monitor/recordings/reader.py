@@ -27,7 +27,7 @@ from monitor.recordings.cells import (
     parse_values,
 )
 
-__all__ = ["Recording", "RecordingBlock", "RecordingRow"]
+__all__ = ["Recording", "RecordingBlock", "RecordingRow", "describe_delimiter"]
 
 _REQUIRED_COLUMNS = ("ts", "group")
 # Columns that describe a reading and are not features.
@@ -135,7 +135,7 @@ class Recording:
         if missing:
             raise RecordingError(
                 f"{path}: has no column {missing[0]!r}, expected ts,group,<features>[,label]"
-                f"{_describe_delimiter(self._columns)}"
+                f"{describe_delimiter(self._columns)}"
             )
         self.features = [
             name for name in self._columns if name not in _ANNOTATION_COLUMNS | set(_REQUIRED_COLUMNS)
@@ -281,7 +281,7 @@ def _to_cells(column: Any) -> list[Any]:
     return cells
 
 
-def _describe_delimiter(columns: Sequence[str]) -> str:
+def describe_delimiter(columns: Sequence[str]) -> str:
     """Return a hint at another delimiter, if the header seems to have a single column that contains one."""
     found = [mark for mark in _OTHER_DELIMITERS if len(columns) == 1 and mark in columns[0]]
     return f"; the columns are separated by {found[0]!r} instead of ','" if found else ""

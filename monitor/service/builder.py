@@ -101,6 +101,7 @@ def build_daemon(
     settings: Settings,
     read_settings: Callable[[], Settings] | None = None,
     connect: Connect = connect_mqtt,
+    dropped_log_lines: Callable[[], int] = lambda: 0,
 ) -> Daemon:
     """Build all parts of `sensor-monitor run`, without connecting to the broker.
 
@@ -109,6 +110,7 @@ def build_daemon(
     settings : the settings to start with.
     read_settings : called on a reload, returns the current settings; None: a reload uses `settings`.
     connect : builds source and sink.
+    dropped_log_lines : returns how many lines of the log were dropped so far.
 
     Raises
     ------
@@ -122,6 +124,7 @@ def build_daemon(
         cleanup.callback(base.store.close)
         source, sink = connect(base)
         base.metrics.watch_queue(source.__len__)
+        base.metrics.watch_log(dropped_log_lines)
         connections = Connections(source=source, sink=sink)
         commands = _build_commands(base, connections.wake)
         live_groups = _build_live_groups(base, commands.mutes)

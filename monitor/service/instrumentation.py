@@ -9,6 +9,7 @@ import numpy as np
 
 from monitor.core.messages import MessageBatch
 from monitor.core.readings import Outcome, Readings, RejectedReading
+from monitor.core.times import describe_lead
 from monitor.core.verdicts import FAULTY, NORMAL, AlertEvent, GroupStatus, State
 from monitor.detect.scoring import ScoredBatch
 from monitor.service.ports import BatchObserver, EventLog
@@ -19,7 +20,7 @@ __all__ = ["BatchResult", "Instrumentation"]
 _TIMESTAMP_REASONS = {
     Outcome.DUPLICATE: "its ts is that of the reading before",
     Outcome.LATE: "its ts is before that of the reading before",
-    Outcome.FUTURE: "its ts is ahead of this machine's clock",
+    Outcome.FUTURE: "its ts is ahead of this machine's clock by {lead}",
     Outcome.RETAINED: "retained, and its group is silent",
     Outcome.GAP: "its ts is more than windows.max_gap after the reading before, so the window starts afresh",
 }
@@ -159,6 +160,8 @@ def _out_of_order(readings: Readings, scored: ScoredBatch) -> list[RejectedReadi
     for row, outcome in enumerate(outcomes):
         reason = _TIMESTAMP_REASONS.get(outcome)
         if reason:
+            if outcome is Outcome.FUTURE:
+                reason = reason.format(lead=describe_lead(readings.ts[row] - readings.arrived_at[row]))
             rejected.append(
                 RejectedReading(outcome, readings.groups[row], f"{reason} (ts {readings.ts[row]:.3f})")
             )

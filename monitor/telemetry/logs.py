@@ -9,30 +9,43 @@ from typing import Literal
 
 from monitor.core.readings import Outcome, RejectedReading
 from monitor.core.verdicts import AlertEvent
+from monitor.telemetry.log_handler import BoundedLogHandler
 from monitor.telemetry.log_throttle import INTERVAL_S, LogThrottle
 
 __all__ = ["PipelineLog", "RequestLog", "configure_logging"]
 
 _log = logging.getLogger("monitor.pipeline")
 _request_log = logging.getLogger("monitor.requests")
+_STDERR = 2  # file descriptor
 # Alert events that are logged within `INTERVAL_S`: a plant-wide fault would fill the disk.
 _MAX_ALERTS = 1000
 
 
-def configure_logging(level: str, log_format: Literal["text", "json"]) -> None:
-    """Send the log to stderr, one line per record.
+def configure_logging(level: str, log_format: Literal["text", "json"]) -> Callable[[], int]:
+    """Send the log to stderr, one line per record; never wait for whoever reads it.
 
     Parameters
     ----------
     level : lowest level that is logged: "debug", "info", "warning" or "error".
     log_format : plain text, or a JSON object per line.
+
+    Returns
+    -------
+    Function that returns how many lines were dropped so far.
     """
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    for previous in root.handlers:
+        if isinstance(previous, BoundedLogHandler):
+            previous.close()
     root.setLevel(level.upper())
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the daemon itself logs the HTTP address
+    if sys.stderr is None:  # the process was started with it closed
+        root.handlers[:] = [logging.NullHandler()]
+        return lambda: 0
+    handler = BoundedLogHandler(_STDERR, sys.stderr.encoding or "utf-8")
+    handler.setFormatter(_JsonFormatter() if log_format == "json" else _TextFormatter())
+    root.handlers[:] = [handler]
+    return lambda: handler.dropped_count
 
 
 class _TextFormatter(logging.Formatter):

@@ -16,6 +16,7 @@ from monitor.core.verdicts import FAULTY, NORMAL, State
 from monitor.detect.drift import DriftStage
 from monitor.detect.scoring import Scorer
 from monitor.telemetry.batch_histogram import BatchHistogram
+from monitor.telemetry.external_counter import ExternalCounter
 
 __all__ = ["Metrics", "TimedScorer"]
 
@@ -94,6 +95,11 @@ class Metrics:
             "Lost messages: the broker refused or can't take them, or too many before them were unconfirmed.",
             registry=registry,
         )
+        self._log_lines_dropped = ExternalCounter(
+            f"{_PREFIX}log_lines_dropped",
+            "Log lines dropped because nobody read the log, or it couldn't be written.",
+            registry,
+        )
         self.last_reading = Gauge(
             f"{_PREFIX}last_reading_timestamp_seconds",
             "When the last readable reading arrived, Unix time.",
@@ -141,6 +147,10 @@ class Metrics:
     def watch_queue(self, length: Callable[[], float]) -> None:
         """Export the length of the receive queue, read at each scrape."""
         self.queue_readings.set_function(length)
+
+    def watch_log(self, dropped_count: Callable[[], int]) -> None:
+        """Export how many log lines were dropped, read at each scrape."""
+        self._log_lines_dropped.read = dropped_count
 
     def watch_drift(self, drift: Callable[[], DriftStage]) -> None:
         """Export the drift of each monitored feature, computed at each scrape.

@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from monitor.core.addresses import format_address
 from monitor.core.errors import ConfigurationError, InUseError
 from monitor.web.connections import LimitedConnection, close_longest_waiting, close_overdue
 from monitor.web.server_log import ThrottledServerLog
@@ -61,7 +62,7 @@ class Server:
         self._socket = listen(host, port)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only; accepted connections inherit it
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_USER_TIMEOUT_MS)
-        self.address = f"http://{host}:{self._socket.getsockname()[1]}"
+        self.address = f"http://{format_address(host, self._socket.getsockname()[1])}"
         config = uvicorn.Config(
             app,
             http=LimitedConnection,
@@ -140,7 +141,8 @@ def listen(host: str, port: int) -> socket.socket:
         reason = (
             os.strerror(number).lower() if number > 0 else str(error.strerror)
         )  # a resolver's error has a negative number
-        text = f"http: can't listen on {host}:{port}: {reason}; expected a free port of this machine"
+        address = format_address(host, port)
+        text = f"http: can't listen on {address}: {reason}; expected a free port of this machine"
         raise (InUseError if number == errno.EADDRINUSE else ConfigurationError)(text) from error
 
 

@@ -11,6 +11,7 @@ from monitor import __version__
 from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
+from monitor.core.addresses import format_address
 from monitor.core.verdicts import State
 
 __all__ = ["MonitorStatus"]
@@ -73,7 +74,7 @@ class MonitorStatus:
         return {
             "now": time.time(),
             "problem": self._get_problem(),
-            "broker": f"{settings.mqtt.host}:{settings.mqtt.port}",
+            "broker": format_address(settings.mqtt.host, settings.mqtt.port),
             "topics": settings.input.topics,
             "readings": readings,
             "readings_rate": self._rate(1),

@@ -8,6 +8,7 @@ import numpy as np
 from monitor.core.readings import Outcome
 from monitor.core.topics import Template
 from monitor.ingest.decode import DecodeStage
+from monitor.ingest.decode_errors import strip_padding
 from monitor.mqtt.receive_queue import ReceiveQueue
 from tests.support.toy_bundle import NAMES
 
@@ -54,5 +55,5 @@ class DecodeChecker:
 def _count_elements(payload: bytes) -> int:
     """Return how many elements a readable payload has: the length of an array, else 1."""
     # As the stage does, ignore invalid UTF-8 in fields that no feature uses.
-    content: Any = json.loads(payload.decode(errors="replace"))
+    content: Any = json.loads(strip_padding(payload).decode(errors="replace"))
     return len(content) if isinstance(content, list) else 1

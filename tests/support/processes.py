@@ -51,19 +51,20 @@ class Monitor:
         self.process: subprocess.Popen[bytes] | None = None
         self.address = ""
 
-    def configure(self, extra_toml: str = "", port: int | None = None) -> None:
+    def configure(self, extra_toml: str = "", port: int | None = None, http_port: int = 0) -> None:
         """Write the settings file: `extra_toml`, and what each monitor in a test needs.
 
         Parameters
         ----------
         port : of another broker.
+        http_port : 0: any free port.
         """
         self._config_file.write_text(
             f'bundle = "{self._bundle}"\n'
             f'[mqtt]\nport = {port or self._broker_port}\nclient_id = "monitor-under-test"\n'
             f"{self.mqtt_toml}\n"
             f'[store]\npath = "{self._store_path}"\n'
-            f"[http]\nport = 0\n{extra_toml}\n"
+            f"[http]\nport = {http_port}\n{extra_toml}\n"
         )
 
     def start(self, *, expect_exit: bool = False, environment: Mapping[str, str] | None = None) -> None:
@@ -83,6 +84,13 @@ class Monitor:
         if expect_exit:
             return
         self.address = self.log().split("answering on ")[1].split()[0]
+
+    def start_unread(self, log_descriptor: int, http_port: int, extra_toml: str = "") -> None:
+        """Start with its log on a descriptor that is none of a file, and don't wait for anything."""
+        self.configure(extra_toml, http_port=http_port)
+        command = [*self._command, "run", "--config", self._config_file]
+        self.process = subprocess.Popen(command, stderr=log_descriptor)
+        self.address = f"http://127.0.0.1:{http_port}"
 
     def start_ready(self) -> None:
         """Start, and wait until it is connected and subscribed."""

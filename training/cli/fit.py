@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> str:
             else None
         )
         paths = list(healthy.injected_paths) if healthy else arguments.recording
-        prepared = prepare(paths, arguments.windows, settings)
+        prepared = prepare(paths, arguments.windows, settings, healthy.names if healthy else paths)
         reference_folder = arguments.against_bundle or bundle_comparison.find_default_bundle()
         comparison_data = (
             stack.enter_context(bundle_comparison.write_comparison_data(healthy, settings.test_share))

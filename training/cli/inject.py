@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> str:
     if arguments.out.resolve() == arguments.recording.resolve():
         raise InvalidInputError(f"--out: {arguments.out} is the recording itself; expected a file of its own")
     frame = recordings.read(arguments.recording)
+    recordings.check_complete(arguments.recording, frame)
     try:
         faulty_frame = inject(frame, arguments.rate, arguments.seed, arguments.kinds)
     except InvalidInputError as error:

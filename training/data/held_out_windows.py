@@ -48,7 +48,11 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
             f"{folder}: judges {list(bundle.manifest.feature_names)}, expected {FEATURE_NAMES}"
         )
     source_names = ", ".join(map(str, paths))
-    frames = [frame[recordings.complete_mask(frame)] for frame in map(recordings.read_labelled, paths)]
+    frames = []
+    for path in paths:
+        frame = recordings.read_labelled(path)
+        recordings.check_complete(path, frame)
+        frames.append(frame[recordings.complete_mask(frame)])
     raw_data = dataset.build(frames, default_max_gap(bundle.manifest.sample_period))
     data = baseline_windows.apply_baseline(raw_data, bundle.manifest.baseline)
     if not _is_training_data(data, folder):

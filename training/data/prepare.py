@@ -52,7 +52,9 @@ class PreparedData:
         return self.train.windows[~self.train.faulty].reshape(-1, len(FEATURE_NAMES))
 
 
-def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) -> PreparedData:
+def prepare(
+    paths: Sequence[Path], windows: Path | None, settings: FitSettings, names: Sequence[Path] | None = None
+) -> PreparedData:
     """Read the data, cut windows, apply baselines, split, remove outliers, and fit the scaler.
 
     Parameters
@@ -60,6 +62,7 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
     paths : labelled recordings.
     windows : a file of labelled windows, instead of recordings or in addition to them.
     settings : the settings for baseline, split and cleaning are used.
+    names : names of the recordings in error messages, if `paths` are copies of them; None: `paths`.
 
     Raises
     ------
@@ -72,13 +75,14 @@ def prepare(paths: Sequence[Path], windows: Path | None, settings: FitSettings) 
             f"{windows}: a file of windows lacks the readings that a group's baseline is learnt from; "
             "expected recordings alone, or --baseline none"
         )
-    source_names = ", ".join(map(str, [*paths, *([windows] if windows else [])]))
+    names = names or paths
+    source_names = ", ".join(dict.fromkeys(map(str, [*names, *([windows] if windows else [])])))
     frames = [_read_complete(path) for path in paths]
     period = dataset.compute_sample_period(frames) if frames else settings.sample_period
     # Each recording has its own sample period.
     datasets = [
-        _build_windows(path, frame, dataset.compute_sample_period([frame]))
-        for path, frame in zip(paths, frames, strict=True)
+        _build_windows(name, frame, dataset.compute_sample_period([frame]))
+        for name, frame in zip(names, frames, strict=True)
     ]
     if windows is not None:
         datasets.append(windows_file.read(windows, period))

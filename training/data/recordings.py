@@ -13,7 +13,19 @@ from monitor.recordings.cells import EXPECTED_LABEL, FAULTY_LABEL, NORMAL_LABEL
 from monitor.recordings.reader import Recording
 from training.data.features import FEATURE_NAMES
 
-__all__ = ["FAULTY_LABEL", "NORMAL_LABEL", "complete_mask", "read", "read_labelled", "write"]
+__all__ = [
+    "FAULTY_LABEL",
+    "NORMAL_LABEL",
+    "check_complete",
+    "complete_mask",
+    "ignored_columns",
+    "read",
+    "read_labelled",
+    "write",
+]
+
+# Columns beside the features that a recording may have.
+_OTHER_COLUMNS = ("ts", "group", "label", "kind", "event")
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -59,6 +71,28 @@ def read_labelled(path: Path) -> pd.DataFrame:
             "`sensor-training inject` writes them"
         )
     return frame
+
+
+def check_complete(path: Path, frame: pd.DataFrame) -> None:
+    """Refuse a recording in which no reading has a value in each feature.
+
+    Raises
+    ------
+    InvalidInputError : it is one.
+    """
+    if complete_mask(frame).any():
+        return
+    empty = [name for name in FEATURE_NAMES if not np.isfinite(frame[name]).any()]
+    if empty:
+        raise InvalidInputError(
+            f"{path}: column {empty[0]} has no value in any row; expected one of each feature"
+        )
+    raise InvalidInputError(f"{path}: no row has a value in each of {', '.join(FEATURE_NAMES)}")
+
+
+def ignored_columns(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that look like features and that no model is trained on."""
+    return [str(name) for name in frame.columns if name not in {*_OTHER_COLUMNS, *FEATURE_NAMES}]
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:

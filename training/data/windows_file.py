@@ -18,6 +18,7 @@ from monitor.recordings.cells import (
     parse_labels,
     parse_values,
 )
+from monitor.recordings.reader import describe_delimiter
 from training.data.dataset import STEPS, Dataset
 from training.data.features import FEATURE_NAMES
 
@@ -45,7 +46,7 @@ def read(path: Path, sample_period: float) -> Dataset:
         raise InvalidInputError(
             f"{path}: has the columns {', '.join(map(str, table.columns))}; "
             f"expected {_LABEL_COLUMN} and {_COLUMN_COUNT} of {', '.join(FEATURE_NAMES)} "
-            f"for {STEPS} readings, oldest first"
+            f"for {STEPS} readings, oldest first{describe_delimiter(list(table.columns))}"
         )
     if table.empty:
         raise InvalidInputError(f"{path}: has no windows")

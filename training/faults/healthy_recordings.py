@@ -60,6 +60,11 @@ class HealthyRecordings:
     """Hours from the first to the last reading of the longest recording."""
 
     @property
+    def names(self) -> list[Path]:
+        """The recording that each of the copies is made of."""
+        return [*self.paths] * self.copies_per_recording
+
+    @property
     def reading_count(self) -> int:
         """Number of readings in all recordings."""
         return sum(map(len, self.frames))
@@ -117,9 +122,12 @@ def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
 
     Raises
     ------
-    InvalidInputError : a recording cannot be read, has a Faulty label, or is too short for fault injection.
+    InvalidInputError : a recording cannot be read, has a Faulty label, is too short to inject faults, or has
+        no reading with a value of each feature.
     """
     loaded = [recordings.read(path) for path in paths]
+    for path, frame in zip(paths, loaded, strict=True):
+        recordings.check_complete(path, frame)
     frames = tuple(frame[recordings.complete_mask(frame)].reset_index(drop=True) for frame in loaded)
     readings = sum(map(len, frames))
     copies = min(_MAX_COPIES, math.ceil(_TARGET_READINGS / max(1, readings)))

@@ -8,7 +8,7 @@ from rich.console import Console
 from monitor import bundle
 from monitor.core.errors import InvalidInputError
 from training.config.settings import FitSettings
-from training.data import bundle_folder
+from training.data import bundle_folder, recordings
 from training.data.prepare import PreparedData
 from training.faults.healthy_recordings import HealthyRecordings
 from training.fit import bundle_contents
@@ -52,9 +52,11 @@ def fit(
 
 def _format_summary(prepared: PreparedData) -> str:
     cleaning = prepared.cleaning
+    ignored = sorted({name for frame in prepared.frames for name in recordings.ignored_columns(frame)})
     datasets = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
     return (
-        f"outliers: removed {cleaning.removed} of {cleaning.windows} windows looked at, "
+        (f"columns that are not used: {', '.join(ignored)}\n" if ignored else "")
+        + f"outliers: removed {cleaning.removed} of {cleaning.windows} windows looked at, "
         f"{cleaning.removed_faulty} of them Faulty\n"
         "windows: "
         + ", ".join(

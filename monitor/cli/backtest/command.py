@@ -40,17 +40,21 @@ def run(arguments: argparse.Namespace) -> int:
     from monitor.bundle import default_bundle
     from monitor.cli.backtest.runner import backtest
     from monitor.config.loading import load_settings, override_alerts
+    from monitor.core.errors import RecordingError
     from monitor.recordings.reader import Recording
 
     settings = load_settings(arguments.config, settings_from_flags(arguments))
     proposed = override_alerts(settings.alerts, arguments.propose) if arguments.propose else None
+    recording = Recording(arguments.recording)
     report = backtest(
         bundle.load(default_bundle.choose_folder(settings.bundle)),
         settings,
-        Recording(arguments.recording),
+        recording,
         arguments.out,
         arguments.alerts_out,
         proposed,
     )
     print(report)
+    if not report.usable_count:
+        raise RecordingError(f"{recording.path}: no row can be judged; {report.first_problem}")
     return exit_codes.SUCCESS

@@ -37,6 +37,14 @@ class Report:
     proposal: Proposal | None = None
     """Comparison with proposed alert settings; None if no settings are proposed."""
 
+    ignored_columns: list[str] = field(default_factory=list)
+    """Columns of the recording that are no features of the bundle."""
+
+    @property
+    def usable_count(self) -> int:
+        """Readings that aren't malformed."""
+        return self.outcomes.total() - self.outcomes[Outcome.MALFORMED]
+
     def add(self, batch: Sequence[RecordingRow], scored: ScoredBatch) -> None:
         """Count one batch.
 
@@ -72,6 +80,11 @@ class Report:
             [
                 f"readings     {self.outcomes.total():>9,}   {_format_counts(self.outcomes)}",
                 *([f"malformed              first: {self.first_problem}"] if self.first_problem else []),
+                *(
+                    [f"not used               {', '.join(self.ignored_columns)}"]
+                    if self.ignored_columns
+                    else []
+                ),
                 f"windows      {self.predictions.total():>9,}   {_format_counts(self.predictions)}",
                 f"alerts       {alerts:>9,}   {rate} ({over}){repeated}",
                 *(["", self.proposal.format_table(self.spans)] if self.proposal else []),

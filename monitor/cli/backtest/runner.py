@@ -55,7 +55,7 @@ def backtest(
     _check_paths(recording.path, out, alerts_out)
     feature_names = list(bundle.manifest.feature_names)
     scoring = build_scoring(bundle, settings.windows, settings.alerts)
-    report = Report()
+    report = Report(ignored_columns=[name for name in recording.features if name not in feature_names])
     if proposed_alerts:
         report.proposal = Proposal(settings.alerts, proposed_alerts, bundle.manifest.threshold)
     rows = recording.rows(feature_names)

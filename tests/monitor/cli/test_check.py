@@ -1,6 +1,7 @@
 """`check`, and `run`, with a store or a port that can't be used."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import pytest
 from monitor.cli.main import main
 from monitor.config.settings import StoreSettings
 from monitor.storage.restore import open_store
-from tests.conftest import TIMEOUT_S, Mosquitto
+from tests.conftest import TIMEOUT_S, Mosquitto, free_port
 from tests.support.processes import Monitor, run_monitor
 from tests.support.toy_bundle import NAMES
 
@@ -136,3 +137,23 @@ def test_check_beside_a_running_monitor(
             other_server.shutdown()
         assert monitor.get("/readyz")[0] == 200
         assert monitor.terminate() == 0
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this machine has no IPv6")
+def test_ipv6_addresses(
+    tmp_path: Path, toy_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """IPv6 addresses are printed in brackets: the page's and the broker's."""
+    port, broker_port = free_port(), free_port()
+    for name, value in {
+        "MONITOR_HTTP__HOST": "::1",
+        "MONITOR_HTTP__PORT": str(port),
+        "MONITOR_MQTT__HOST": "::1",
+        "MONITOR_MQTT__PORT": str(broker_port),
+        "MONITOR_STORE__PATH": str(tmp_path / "s.db"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert main(["check", "--bundle", str(toy_bundle)]) == 0
+    assert f"http [::1]:{port}: ok" in capsys.readouterr().out
+    assert main(["check", "--connect", "--bundle", str(toy_bundle)]) == 1
+    assert f"[::1]:{broker_port}" in capsys.readouterr().err

@@ -72,6 +72,27 @@ def test_replayed_readings_are_judged(tmp_path: Path, mosquitto: Mosquitto, toy_
         assert monitor.metric("groups", state="normal") == 10
 
 
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ((), "has no readings"),
+        (("x,a/b,1,2,3,4,1", "5,a/b,,,,,1"), "no row can be judged; row 1: ts is 'x'"),
+    ],
+    ids=["empty", "unreadable"],
+)
+def test_no_usable_row(
+    tmp_path: Path,
+    mosquitto: Mosquitto,
+    rows: tuple[str, ...],
+    reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A recording without one row that can be judged is exit code 2, with the first reason."""
+    file = write_recording(tmp_path, *rows)
+    assert main(["replay", file, "--config", write_settings(tmp_path, mosquitto.port), "--speed", "0"]) == 2
+    assert f"{file}: {reason}" in capsys.readouterr().err
+
+
 def test_no_broker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a broker the command exits with 1 and the reason, instead of waiting."""
     config = write_settings(tmp_path, free_port())

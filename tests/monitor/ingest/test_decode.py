@@ -189,6 +189,51 @@ def test_value_in_quotes() -> None:
     assert "quotes" not in _rejection_reason({**VALID_PAYLOAD, "humidity_1": None})
 
 
+@pytest.mark.parametrize("text", ["unavailable", "NaN", "1,5", "x" * 100])
+def test_text_as_value(text: str) -> None:
+    """The reason for text in place of a value shows the text, shortened, and no hint at quotes."""
+    for payload in ({**VALID_PAYLOAD, "humidity_1": text}, [{**VALID_PAYLOAD, "humidity_1": text}]):
+        reason = _rejection_reason(payload)
+        assert "humidity_1" in reason
+        assert reason.endswith(f": {text[:40]!r} is no number")
+
+
+@pytest.mark.parametrize("literal", ["NaN", "nan", "-Infinity", "inf"])
+def test_number_that_json_does_not_have(literal: str) -> None:
+    """The reason for NaN or an infinity names the feature, also in an array."""
+    payload = json.dumps({**VALID_PAYLOAD, "humidity_1": "X"}).replace('"X"', literal)
+    assert _rejection_reason(payload.encode()).endswith(f": humidity_1 is {literal}?")
+    assert _rejection_reason(f"[{payload}]".encode()).endswith(f": humidity_1 is {literal}?")
+
+
+def test_key_in_another_case() -> None:
+    """The reason for a missing feature names a key that differs in upper and lower case only."""
+    others = {name: value for name, value in VALID_PAYLOAD.items() if name != "humidity_1"}
+    assert _rejection_reason({**others, "Humidity_1": 50}).endswith("`humidity_1`: it has 'Humidity_1'")
+    assert _rejection_reason([{**others, "Humidity_1": 50}]).endswith("`humidity_1`: it has 'Humidity_1'")
+    _, (rejection,) = _decode({**others, "data": {"RH": 50}}, {"humidity_1": "data.rh"})
+    assert rejection.reason.endswith("field `rh` - at `$.data`: it has 'RH'")
+    _, (rejection,) = _decode({**others, "Data": {"rh": 50}}, {"humidity_1": "data.rh"})
+    assert rejection.reason.endswith("field `data`: it has 'Data'")
+
+
+@pytest.mark.parametrize("payload", [VALID_PAYLOAD, [VALID_PAYLOAD, {**VALID_PAYLOAD, "ts": 1700000005}]])
+def test_padding(payload: Any) -> None:
+    """A byte order mark before a payload and a NUL behind it don't matter."""
+    content = json.dumps(payload).encode()
+    expected = _decode(content)[0].ts.tolist()
+    for padded in (content + b"\0", b"\xef\xbb\xbf" + content, b"\xef\xbb\xbf" + content + b"\0"):
+        readings, rejected = _decode(padded)
+        assert (readings.ts.tolist(), rejected) == (expected, [])
+
+
+@pytest.mark.parametrize("padding", [b"\0" * 2, b"\0" * 5000])
+def test_much_padding(padding: bytes) -> None:
+    """More than one NUL is malformed."""
+    _rejection_reason(json.dumps(VALID_PAYLOAD).encode() + padding)
+    _rejection_reason(padding)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_feature_missing(name: str) -> None:
     """A missing feature makes a reading malformed, and the reason names it."""

@@ -2,6 +2,7 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 
@@ -15,6 +16,9 @@ def _restore_logging() -> Iterator[None]:
     root, uvicorn = logging.getLogger(), logging.getLogger("uvicorn")
     handlers, level, uvicorn_level = root.handlers[:], root.level, uvicorn.level
     yield
+    for handler in root.handlers:
+        if handler not in handlers:
+            handler.close()
     root.handlers[:] = handlers
     root.setLevel(level)
     uvicorn.setLevel(uvicorn_level)
@@ -153,52 +157,67 @@ def test_each_alert_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 CONTROL_CHARACTERS = "p/\n2026-01-01 forged\r\x1b[2J\u2028\x85\0end"
 
 
-def test_text_stays_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def _read_log(capfd: pytest.CaptureFixture[str]) -> str:
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    return capfd.readouterr().err
+
+
+def test_text_stays_on_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     """Control characters in a topic cannot forge a line of the log or reach a terminal."""
     configure_logging("info", "text")
     PipelineLog().log_rejected([_rejected_reading(topic=CONTROL_CHARACTERS)])
-    (line,) = capsys.readouterr().err.removesuffix("\n").splitlines()
+    (line,) = _read_log(capfd).removesuffix("\n").splitlines()
     assert line.isprintable()
     assert r"p/\n2026-01-01 forged\r\x1b[2J\u2028\x85\x00end" in line
     assert " WARNING malformed reading of " in line
 
 
-def test_arguments_of_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_of_a_line(capfd: pytest.CaptureFixture[str]) -> None:
     """Arguments of a log line are inserted once, even if they contain percent signs."""
     configure_logging("info", "text")
     logging.getLogger("x").info("%s of %s", "100 %s", "é")
-    assert "100 %s of é" in capsys.readouterr().err
+    assert "100 %s of é" in _read_log(capfd)
 
 
-def test_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json(capfd: pytest.CaptureFixture[str]) -> None:
     """In JSON each record is an object on one line, with the message unchanged."""
     configure_logging("info", "json")
     PipelineLog().log_rejected([_rejected_reading(topic=CONTROL_CHARACTERS)])
-    (line,) = capsys.readouterr().err.removesuffix("\n").splitlines()
+    (line,) = _read_log(capfd).removesuffix("\n").splitlines()
     content = json.loads(line)
     assert set(content) == {"ts", "level", "logger", "message"}
     assert (content["level"], content["logger"]) == ("warning", "monitor.pipeline")
     assert content["message"] == f"malformed reading of {CONTROL_CHARACTERS}: no ts"
 
 
-def test_json_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_traceback(capfd: pytest.CaptureFixture[str]) -> None:
     """In JSON an exception's traceback is a field of its record."""
     configure_logging("info", "json")
     try:
         raise RuntimeError("broken")  # noqa: TRY301
     except RuntimeError:
         logging.getLogger("x").exception("it failed")
-    content = json.loads(capsys.readouterr().err)
+    content = json.loads(_read_log(capfd))
     assert content["traceback"].endswith("RuntimeError: broken")
 
 
 @pytest.mark.parametrize(("level", "line_count"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_level(level: str, line_count: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_level(level: str, line_count: int, capfd: pytest.CaptureFixture[str]) -> None:
     """Records below the level are not logged."""
     configure_logging(level, "text")
     for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         logging.getLogger("x").log(number, "something")
-    assert len(capsys.readouterr().err.splitlines()) == line_count
+    assert len(_read_log(capfd).splitlines()) == line_count
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_stderr_is_closed(log_format: Literal["text", "json"], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that was started without stderr logs nothing, and goes on."""
+    monkeypatch.setattr("sys.stderr", None)
+    dropped_count = configure_logging("info", log_format)
+    logging.getLogger("x").error("unheard")
+    assert dropped_count() == 0
 
 
 def _event(number: int) -> AlertEvent:

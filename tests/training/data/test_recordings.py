@@ -1,10 +1,11 @@
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from monitor.core.errors import InvalidInputError
-from training.data import recordings
+from training.data import recordings, windows_file
 
 HEADER = "ts,group,temperature_1,humidity_1,temperature_2,humidity_2,label\n"
 
@@ -98,3 +99,20 @@ def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, text: str, messa
     """A file without a column that is needed, or without readings, is refused."""
     with pytest.raises(InvalidInputError, match=message):
         recordings.read(_write_csv(tmp_path, text))
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separator(tmp_path: Path, separator: str) -> None:
+    """A file whose columns another character separates is refused with that character."""
+    path = _write_csv(tmp_path, (HEADER + "1,g,1.5,2,3,4,1\n").replace(",", separator).replace(".", ","))
+    reason = re.escape(f"the columns are separated by {separator!r} instead of ','")
+    with pytest.raises(InvalidInputError, match=reason):
+        recordings.read(path)
+    with pytest.raises(InvalidInputError, match=reason):
+        windows_file.read(path, 5.0)
+
+
+def test_ignored_columns(plant: pd.DataFrame) -> None:
+    """Columns beside features, time, group and what says something about a reading are named."""
+    frame = plant.assign(kind="", event=0, label=1, pressure=1013, co2=400)
+    assert recordings.ignored_columns(frame) == ["pressure", "co2"]

@@ -68,6 +68,56 @@ def test_an_unlabelled_recording_makes_a_bundle(
     assert (new_folder / "report" / "suspects.png").exists()
 
 
+def _refusal(command: str, path: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    arguments = {
+        "fit": ["--healthy", str(path), "--bundle", str(out), *SMALL_NETWORK_FLAGS],
+        "inject": [str(path), "--out", str(out)],
+    }
+    with pytest.raises(SystemExit) as exit_info:
+        main([command, *arguments[command]])
+    assert exit_info.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["fit", "inject"])
+def test_empty_column(
+    command: str, healthy_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recording in which a feature has no value at all is refused with the column's name."""
+    path = tmp_path / "empty.csv"
+    recordings.write(recordings.read(healthy_recording).assign(humidity_2=np.nan), path)
+    message = _refusal(command, path, tmp_path / "out.csv", capsys)
+    assert f"{path}: column humidity_2 has no value in any row" in message
+
+
+def test_no_complete_reading(
+    healthy_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recording in which each reading lacks some value is refused."""
+    path = tmp_path / "gaps.csv"
+    frame = recordings.read(healthy_recording)
+    is_even = frame.index % 2 == 0
+    recordings.write(
+        frame.assign(
+            humidity_1=frame["humidity_1"].where(is_even), humidity_2=frame["humidity_2"].where(~is_even)
+        ),
+        path,
+    )
+    message = _refusal("fit", path, tmp_path / "bundle", capsys)
+    assert f"{path}: no row has a value in each of temperature_1, humidity_1" in message
+
+
+def test_constant_column(healthy_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A recording in which a feature never changes is refused by its own name, not that of its copies."""
+    path = tmp_path / "constant.csv"
+    recordings.write(recordings.read(healthy_recording).assign(humidity_2=50.0), path)
+    message = _refusal("fit", path, tmp_path / "bundle", capsys)
+    assert message.endswith(
+        f": {path}: humidity_2 has one value in all healthy readings, expected it to vary\n"
+    )
+    assert "seed" not in message
+
+
 def test_the_copies_are_what_inject_makes(healthy_recording: Path, tmp_path: Path) -> None:
     """Each copy is what `inject` writes for all kinds with the same seed, to the last digit."""
     with healthy_recordings.inject_copies([healthy_recording]) as healthy:

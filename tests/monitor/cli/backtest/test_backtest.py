@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from monitor import bundle
 from monitor.cli.backtest.report import Report
 from monitor.cli.backtest.runner import backtest
+from monitor.cli.main import main
 from monitor.config.loading import load_settings
 from monitor.config.settings import AlertSettings, WindowSettings
 from monitor.core.errors import OperationError, RecordingError
@@ -146,6 +147,39 @@ def test_events_equal_those_of_the_daemon(toy_bundle: Path, tmp_path: Path) -> N
     expected = [alert_payload(event, loaded.manifest).decode() for event in verdicts.events]
     assert (tmp_path / "events.jsonl").read_text().splitlines() == expected
     assert [json.loads(event)["status"] for event in expected].count("firing") == 3
+
+
+def _backtest_command(toy_bundle: Path, folder: Path) -> int:
+    arguments = ["--recording", str(folder / "r.csv"), "--out", str(folder / "scores.csv")]
+    return main(["backtest", "--bundle", str(toy_bundle), *arguments])
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([], "has no readings"),
+        ([(START_TS, "a", ["wet", 50.0, 20.0, 50.0])], "no row can be judged; row 1: temperature_1 is 'wet'"),
+    ],
+    ids=["empty", "unreadable"],
+)
+def test_no_usable_row(
+    toy_bundle: Path, tmp_path: Path, rows: Rows, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A recording without one row that can be judged is exit code 2, with the first reason."""
+    _write_recording(tmp_path / "r.csv", rows)
+    assert _backtest_command(toy_bundle, tmp_path) == 2
+    assert f"r.csv: {reason}" in capsys.readouterr().err
+
+
+def test_columns_that_are_not_used(
+    toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Columns that look like features and are none of the bundle's are named; label and kind are not."""
+    header = f"ts,group,{','.join(NAMES)},pressure,co2,label,kind\n"
+    (tmp_path / "r.csv").write_text(f"{header}{START_TS},a,20,50,20,50,1013,400,1,\n")
+    assert _backtest_command(toy_bundle, tmp_path) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("not used"))
+    assert line.split(maxsplit=2)[2] == "pressure, co2"
 
 
 def test_broken_recording_leaves_nothing(toy_bundle: Path, tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import TIMEOUT_S, Mosquitto, free_port, wait_until
+from tests.monitor.cli.test_run import reading
+from tests.support.processes import Monitor, connect_client
+from tests.support.toy_bundle import FAULTY
+
+# Long group names, so that their alerts' lines exceed what the log's queue holds.
+_GROUPS = [f"{number:03d}{'x' * 900}" for number in range(700)]
+
+
+@dataclass
+class _FullPipe:
+    """A pipe that takes no byte more until it is read."""
+
+    reader: int
+    writer: int
+
+    def fill(self) -> None:
+        os.set_blocking(self.writer, False)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(self.writer, b"." * 4096)
+        with suppress(BlockingIOError):
+            while True:
+                os.write(self.writer, b".")
+        os.set_blocking(self.writer, True)
+
+    def read(self) -> bytes:
+        with suppress(BlockingIOError):
+            return os.read(self.reader, 1 << 20)
+        return b""
+
+
+@pytest.fixture
+def full_pipe() -> Iterator[_FullPipe]:
+    """A pipe that is full, and that nobody reads."""
+    pipe = _FullPipe(*os.pipe())
+    fcntl.fcntl(pipe.writer, fcntl.F_SETPIPE_SZ, 4096)
+    os.set_blocking(pipe.reader, False)
+    pipe.fill()
+    yield pipe
+    os.close(pipe.reader)
+    os.close(pipe.writer)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_log_that_nobody_reads(
+    tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, full_pipe: _FullPipe, log_format: str
+) -> None:
+    """Without a reader of its log the monitor judges, counts dropped lines, and says so once it is read."""
+    monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
+    port = free_port()
+    log_toml = f'[log]\nformat = "{log_format}"'
+    with connect_client(mosquitto.port, "sensor-monitor/#") as other:
+        monitor.start_unread(full_pipe.writer, port, log_toml)
+        try:
+            wait_until(lambda: "online" in other.texts("sensor-monitor/status"), "it is online")
+            for group in _GROUPS:
+                other.publish(f"plant/l/{group}/reading", [reading(1000 + 5 * i, FAULTY) for i in range(3)])
+            wait_until(
+                lambda: len(other.payloads("sensor-monitor/alerts/")) == len(_GROUPS), "all alerts arrive"
+            )
+            assert monitor.get("/livez") == (200, "ok\n")
+            dropped = int(monitor.metric("log_lines_dropped_total"))
+            assert dropped > 0
+            log = bytearray()
+
+            def read_notice() -> bool:
+                log.extend(full_pipe.read())
+                return b"log lines were dropped" in log
+
+            wait_until(read_notice, "the log says what was dropped")
+            assert f"{dropped} log lines were dropped: nobody read the log".encode() in log
+            assert log.count(b"were dropped") == 1
+        finally:
+            monitor.kill()
+
+
+def test_sigterm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, full_pipe: _FullPipe) -> None:
+    """A monitor whose log nobody reads ends with SIGTERM, and says offline."""
+    monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
+    with connect_client(mosquitto.port, "sensor-monitor/#") as other:
+        monitor.start_unread(full_pipe.writer, free_port())
+        try:
+            wait_until(lambda: "online" in other.texts("sensor-monitor/status"), "it is online")
+            assert monitor.terminate() == 0
+            wait_until(lambda: "offline" in other.texts("sensor-monitor/status"), "it says offline")
+        finally:
+            monitor.kill()
+
+
+def test_refused_start(tmp_path: Path, full_pipe: _FullPipe) -> None:
+    """A command that can't start ends with its exit code, even if nobody reads why."""
+    process = subprocess.run(
+        [sys.executable, "-m", "monitor", "run", "--config", tmp_path / "missing.toml"],
+        stderr=full_pipe.writer, timeout=TIMEOUT_S, check=False,
+    )  # fmt: skip
+    assert process.returncode == 2
