@@ -1,4 +1,4 @@
-"""A request of an operator as it came over MQTT, and the way of its answer."""
+"""An operator's request received over MQTT, and how to send its response."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -6,40 +6,50 @@ from dataclasses import dataclass, replace
 from monitor.core.messages import JSON_PROPERTIES, InboundRequest
 from monitor.mqtt.session import Session
 
-__all__ = ["OperatorRequest", "to_operator_request"]
+__all__ = ["OperatorRequest", "receive_operator_request"]
 
 _log = logging.getLogger(__name__)
 
-# Characters of a request's name that stand in its answer's topic: a longer name is no request of ours.
+# Maximum length of the request name in the response topic; longer names are truncated, since no known request
+# has such a name.
 _MAX_NAME_LENGTH = 100
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorRequest:
-    """A request that can be answered once."""
+    """A request; call `respond` exactly once."""
 
     name: str
-    """The last part of its topic."""
+    """The topic below `<base>/request/`, e.g. `silence`."""
     payload: bytes
     retained: bool
-    """Whether the broker keeps it and sends it with each subscription."""
+    """Whether it was published with the retain flag, so the broker delivers it on every new subscription."""
     _message: InboundRequest
     _response_topic: str
     _session: Session
 
     def respond(self, response: bytes) -> None:
-        """Publish the answer, then acknowledge the request: until then the broker sends it again."""
+        """Publish the response, then acknowledge the request.
+
+        If the process stops before that, the broker delivers the request again.
+        """
         properties = replace(JSON_PROPERTIES, correlation_data=self._message.correlation_data)
         self._session.publish(self._response_topic, response, properties=properties)
         self._session.acknowledge([self._message.ack_token])
 
 
-def to_operator_request(message: InboundRequest, base_topic: str, session: Session) -> OperatorRequest | None:
-    """Return a request that came below `request/`; None where it only ends a retained one."""
-    # The filter `request/#` matches its parent too, which names no request.
+def receive_operator_request(
+    message: InboundRequest, base_topic: str, session: Session
+) -> OperatorRequest | None:
+    """Convert a message to an operator request.
+
+    Return None (and acknowledge it) if it is an empty retained message, which only deletes a retained
+    request.
+    """
+    # The filter `request/#` also matches the topic `request`, which contains no request name.
     name = f"{message.topic}/".removeprefix(f"{base_topic}/request/").removesuffix("/")
     if message.retained and not message.payload:
-        _log.info("%s: nothing is retained there any more", message.topic)
+        _log.info("%s: the retained request was deleted", message.topic)
         session.acknowledge([message.ack_token])
         return None
     default_topic = f"{base_topic}/response/{name[:_MAX_NAME_LENGTH]}".removesuffix("/")

@@ -39,7 +39,7 @@ __all__ = ["Session"]
 _log = logging.getLogger(__name__)
 
 _SESSION_TAKEN_OVER = 142  # reason code of a DISCONNECT in MQTT 5
-_UNDECODABLE_TOPIC = "\ufffd"  # matches no template, so the message is counted as unmatched
+_UNDECODABLE_TOPIC = "\ufffd"  # matches no topic template, so the message is counted as unmatched
 
 
 class Session:
@@ -48,9 +48,9 @@ class Session:
     Parameters
     ----------
     settings : the broker and how to log in.
-    client_id : distinct for each client of the broker.
-    listener : is told what happens.
-    options : subscriptions, births and will.
+    client_id : MQTT client id; must be unique at the broker.
+    listener : receives the session's events (connected, disconnected, messages, ...).
+    options : subscriptions, birth messages (retained, published after every connect) and will.
 
     Raises
     ------
@@ -81,41 +81,50 @@ class Session:
         self._births = options.births
         self._takeover_topic = options.takeover_topic
         self._durable = options.durable
-        self._request_prefixes = tuple(text.removesuffix("#") for text in options.request_filters)
+        self._request_prefixes = tuple(
+            topic_filter.removesuffix("#") for topic_filter in options.request_filters
+        )
         self._outbound = OutboundMessages(settings, options.will, listener.on_publish_failed)
         self._reconnect_delays = ReconnectDelays()
         self._acknowledgements = Acknowledgements()
-        self._wants_bulk = settings.bulk and settings.transport == "tcp"
-        self._reason_reported = False  # whether the reason of a disconnect was reported before the disconnect
+        # In bulk mode, messages of QoS 0 and 1 bypass paho's per-message processing.
+        self._bulk_requested = settings.bulk and settings.transport == "tcp"
+        # Whether the cause of the coming disconnect has already been reported, so `_on_disconnect` does not
+        # report it again.
+        self._reason_reported = False
         self._stopping = False
         self._connect_count = 0  # connections that the broker accepted
-        self._connected_at: float | None = None  # time of the present one, monotonic seconds
+        self._connected_at: float | None = None  # start of the present connection, monotonic seconds
         self._client = self._build_client(V311 if settings.version == "3.1.1" else V5)
         self._probe_client = self._client
         self._supports_v5: bool | None = None if settings.version == "auto" else settings.version == "5"
         self._version_followers: list[Callable[[bool], None]] = []
-        self._version_lock = threading.Lock()  # guards the two above
+        self._version_lock = threading.Lock()  # guards `_supports_v5` and `_version_followers`
         self.ready = False
-        """Whether it is connected and every required subscription is granted."""
+        """Whether the session is connected and every required subscription is granted."""
         self.problem = "not connected yet"
-        """Why it is not ready, for people; "" if it is."""
+        """Human-readable reason why the session is not ready; "" if ready."""
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        """All topic filters that it subscribes to: `previous_filters` of the next session."""
+        """All topic filters of this session.
+
+        Pass them as `previous_filters` to the next session, which unsubscribes from the obsolete ones.
+        """
         return self._subscriptions.all_filters
 
     def start(self) -> None:
         """Connect in the background, and retry until the broker answers."""
         if self._settings.tls.insecure:
             _log.warning(
-                "mqtt.tls.insecure: WHOEVER ANSWERS AT %s IS TRUSTED, its certificate is not verified",
+                "mqtt.tls.insecure: the certificate of %s is NOT VERIFIED; "
+                "any server at this address is trusted",
                 error_messages.broker_address(self._settings),
             )
         if self._settings.version == "auto" and self._follow_version is not None:
-            self._follow_version(self._on_version)
+            self._follow_version(self._on_version_probed)
         elif self._settings.version == "auto":
-            self._probe_client = self._build_client_without_callbacks(V5, self._probe_id)
+            self._probe_client = self._build_base_client(V5, self._probe_id)
             self._probe_version()
         else:
             connect(self._client, self._settings, durable=self._durable)
@@ -130,13 +139,16 @@ class Session:
             callback(supports_v5)
 
     def update_births(self, births: Iterable[Birth]) -> None:
-        """Replace the births: publish these now, if connected, and after every connect."""
+        """Replace the birth messages; publish the new ones now if ready, and after every connect."""
         self._births = tuple(births)
         if self.ready:
             self._publish_births()
 
     def reconnect_to(self, settings: MqttSettings) -> None:
-        """Connect to another address or with another login: now, or at the next attempt if not connected."""
+        """Switch to another broker address or login.
+
+        An existing connection is closed and replaced; otherwise the next attempt uses the new settings.
+        """
         problem = error_messages.connection_replaced(self._settings, settings)
         self._settings = self._credentials.settings = settings
         self._set_problem(problem)
@@ -156,11 +168,14 @@ class Session:
         qos: int = 1,
         properties: MessageProperties | None = None,
     ) -> int:
-        """Queue a message; return its id, which `take_delivered` returns once the message is done.
+        """Queue a message and return its id; return 0 if the message is dropped.
 
-        A lower QoS is used, or no retain flag, where settings or broker allow no more. MQTT 3.1.1 cannot send
-        `properties`. If 2000 messages are unconfirmed already, this one is dropped, which is logged and
-        reported by `on_publish_failed`, as for a message that is refused or set aside.
+        `take_delivered` returns the id once the message is confirmed, refused or set aside (given up,
+        because the broker cannot take it). If MAX_QUEUED messages are still unconfirmed, the message is
+        dropped. A dropped, refused or set-aside message is logged and reported to `on_publish_failed`.
+
+        The QoS is lowered, or the retain flag omitted, where settings or broker require it. MQTT 3.1.1 cannot
+        send `properties`.
         """
         message_id = self._outbound.publish(self._client, topic, payload, properties, qos=qos, retain=retain)
         return self._check_queued(topic, message_id)
@@ -174,7 +189,7 @@ class Session:
         self._acknowledgements.acknowledge(ack_tokens, self._client)
 
     def stop(self, timeout: float) -> None:
-        """Publish the will's message as the last one and disconnect.
+        """Publish the last-will message as the final message, then disconnect.
 
         Waits at most `timeout` seconds for the broker's confirmations.
         """
@@ -183,15 +198,18 @@ class Session:
             self._outbound.publish_will(self._client, timeout)
         self._probe_client.disconnect()
         self._client.disconnect()
-        if was_ready:  # otherwise its thread may be in an attempt to connect for long; it ends by itself
+        # If not ready, paho's thread may be blocked in a connection attempt; do not wait, it ends by itself.
+        if was_ready:
             self._client.loop_stop()
 
     def _build_client(self, version: MQTTProtocolVersion) -> MqttClient:
-        client = self._build_client_without_callbacks(version, self._client_id)
-        if self._wants_bulk and isinstance(client, BulkClient):
-            topics = (self._takeover_topic, *(text.removesuffix("/") for text in self._request_prefixes))
-            passthrough_prefixes = tuple(topic.encode() for topic in topics if topic)
-            client.intercept(self._on_publishes, passthrough_prefixes)
+        client = self._build_base_client(version, self._client_id)
+        if self._bulk_requested and isinstance(client, BulkClient):
+            # Paho processes messages on these topics, because only `_on_message` handles them.
+            topics = (self._takeover_topic, *(prefix.removesuffix("/") for prefix in self._request_prefixes))
+            paho_topic_prefixes = tuple(topic.encode() for topic in topics if topic)
+            client.intercept(self._on_publishes, paho_topic_prefixes)
+            # Not with TLS, because only one thread at a time may use a TLS socket.
             if not self._settings.tls.is_enabled:
                 client.enable_direct_write()
         client.on_connect = self._on_connect
@@ -202,16 +220,16 @@ class Session:
         self._outbound.attach(client)
         return client
 
-    def _build_client_without_callbacks(self, version: MQTTProtocolVersion, client_id: str) -> MqttClient:
+    def _build_base_client(self, version: MQTTProtocolVersion, client_id: str) -> MqttClient:
         client = build(self._settings, client_id, self._credentials, version, durable=self._durable)
         client.on_connect_fail = self._on_connect_fail
         self._reconnect_delays.apply(client)
         return client
 
     def _probe_version(self) -> None:
-        probe_version(self._probe_client, self._settings, self._on_version, self._on_no_response)
+        probe_version(self._probe_client, self._settings, self._on_version_probed, self._on_probe_timeout)
 
-    def _on_version(self, supports_v5: bool) -> None:  # noqa: FBT001, called with a positional argument
+    def _on_version_probed(self, supports_v5: bool) -> None:  # noqa: FBT001, called with a positional argument
         if not supports_v5:
             if self._follow_version is None:
                 _log.info("the broker doesn't speak MQTT 5; using 3.1.1")
@@ -224,7 +242,9 @@ class Session:
         for follow in followers:
             follow(supports_v5)
 
-    def _on_connect(self, _: Any, __: Any, ___: Any, reason_code: ReasonCode, connack: Any) -> None:
+    def _on_connect(
+        self, _client: Any, _userdata: Any, _flags: Any, reason_code: ReasonCode, connack: Any
+    ) -> None:
         self._reason_reported = reason_code.is_failure
         if self._reason_reported:
             self._outbound.on_connection_ended(self._client, reason_code)
@@ -233,19 +253,21 @@ class Session:
         self._connect_count, self._connected_at = self._connect_count + 1, time.monotonic()
         client = self._client
         self._outbound.on_connected(client, connack)
-        self.problem = "waiting for the subscriptions"
+        self.problem = "waiting for the broker to confirm the subscriptions"
         self._subscriptions.subscribe(client, self._outbound.max_packet_size)
-        self._check_subscriptions()
+        self._update_readiness()
 
-    def _on_subscribe(self, _: Any, __: Any, mid: int, reason_codes: list[ReasonCode], ___: Any) -> None:
+    def _on_subscribe(
+        self, _client: Any, _userdata: Any, mid: int, reason_codes: list[ReasonCode], _properties: Any
+    ) -> None:
         if not self._stopping:
             self._subscriptions.on_suback(mid, reason_codes)
-            self._check_subscriptions()
+            self._update_readiness()
 
-    def _check_subscriptions(self) -> None:
-        if self._subscriptions.is_answered and self._subscriptions.problem:
+    def _update_readiness(self) -> None:
+        if self._subscriptions.all_acknowledged and self._subscriptions.problem:
             self._set_problem(self._subscriptions.problem)
-        elif self._subscriptions.is_answered:
+        elif self._subscriptions.all_acknowledged:
             self._publish_births()
             self.ready, self.problem = True, ""
             self._listener.on_connected()
@@ -258,35 +280,43 @@ class Session:
     def _check_queued(self, topic: str, message_id: int | None) -> int:
         if message_id is None:
             self._listener.on_publish_failed()
-            _log.warning("dropped a message for %r: the broker confirms too few of those before it", topic)
+            _log.warning(
+                "dropped a message for %r: too many messages wait for the broker's confirmation", topic
+            )
         return message_id or 0
 
     def _set_problem(self, problem: str) -> None:
         was_ready, self.ready = self.ready, False
-        if was_ready or problem != self.problem:  # reported once, not at every attempt to connect
+        # Report a problem only when it changes, not after each failed attempt.
+        if was_ready or problem != self.problem:
             self.problem = problem
             self._listener.on_disconnected(problem)
 
-    def _yield_client_id(self) -> None:
-        """Stop: the broker would otherwise keep disconnecting this client and the other one in turn."""
+    def _stop_after_takeover(self) -> None:
+        """Stop because another client uses the same client id.
+
+        If both reconnected, the broker would disconnect them in turn forever.
+        """
         self._stopping = True
         self._client.disconnect()
         self.ready, self.problem = False, "another client has taken over the client id"
         self._listener.on_taken_over()
 
-    def _on_connect_fail(self, _: Any, __: Any) -> None:
+    def _on_connect_fail(self, _client: Any, _userdata: Any) -> None:
         error = sys.exc_info()[1]  # paho calls this in its `except` block and does not pass the error
         self._set_problem(error_messages.connection_failed(self._settings, error))
 
-    def _on_no_response(self) -> None:
+    def _on_probe_timeout(self) -> None:
         if not self._stopping:
             self._set_problem(error_messages.no_response(self._settings, self._probe_id))
 
-    def _on_disconnect(self, _: Any, __: Any, ___: Any, reason_code: ReasonCode, ____: Any) -> None:
+    def _on_disconnect(
+        self, _client: Any, _userdata: Any, _flags: Any, reason_code: ReasonCode, _properties: Any
+    ) -> None:
         if self._stopping:
             return
         if reason_code.value == _SESSION_TAKEN_OVER:
-            self._yield_client_id()
+            self._stop_after_takeover()
         elif not self._reason_reported:
             connected_for_s = None
             cause_removed = self._outbound.on_connection_ended(self._client, reason_code)
@@ -298,11 +328,11 @@ class Session:
             )
         self._reason_reported, self._connected_at = False, None
 
-    def _on_socket_close(self, _: Any, __: Any, ___: Any) -> None:
+    def _on_socket_close(self, _client: Any, _userdata: Any, _socket: Any) -> None:
         self._acknowledgements.invalidate()
         self._outbound.on_socket_close()
 
-    def _on_message(self, _: Any, __: Any, message: paho.MQTTMessage) -> None:
+    def _on_message(self, _client: Any, _userdata: Any, message: paho.MQTTMessage) -> None:
         if self._stopping:
             return
         try:
@@ -319,15 +349,22 @@ class Session:
             self._listener.on_messages([(topic, bytes(message.payload), ack_token, flags)], None)
 
     def _on_publishes(self, packets: list[PublishPacket], read_once: ReadOnce | None) -> None:
-        """Pass on packets that bypassed paho."""
+        """Forward PUBLISH packets that the bulk client read without paho to the listener.
+
+        Parameters
+        ----------
+        packets : in the order of arrival.
+        read_once : lets the listener read from the socket on another thread until `on_messages` returns; None
+            if that is not possible.
+        """
         if not self._stopping:
             self._listener.on_messages(self._acknowledgements.to_messages(packets), read_once)
 
     def _check_takeover(self, message: paho.MQTTMessage) -> None:
-        """Stop if the message is the birth of a process that started later.
+        """Stop if the message is the birth message of an instance that started after this one.
 
-        Not at the first connect: a process that has just started always takes over.
+        Ignored on the first connection, because a newly started instance always takes over.
         """
         own = next(payload for topic, payload, _ in self._births if topic == self._takeover_topic)
         if self._connect_count > 1 and is_newer_instance(bytes(message.payload), own):
-            self._yield_client_id()
+            self._stop_after_takeover()

@@ -16,17 +16,17 @@ class SessionOptions:
     """The subscriptions of a session, and the messages about itself."""
 
     filters: tuple[str, ...] = ()
-    """Topic filters of the input, subscribed to after every connect."""
+    """Topic filters of the sensor readings, subscribed to after every connect."""
     previous_filters: tuple[str, ...] = ()
-    """Filters of an earlier session with this client id: those not in use any more are unsubscribed."""
+    """Filters of the previous session with this client id; those not used by this one are unsubscribed."""
     births: tuple[Birth, ...] = ()
-    """Messages published retained after every connect, once the subscriptions are answered."""
+    """Messages published retained after every connect, once the broker has confirmed the subscriptions."""
     takeover_topic: str = ""
-    """Topic of the birth that tells this process from others with the same client id. Of two processes
-    that disconnect each other, the one that began earlier sees the other's birth there, and leaves.
-    "": no check."""
+    """Topic of the retained birth message by which an instance detects that a newer one has taken over: of
+    two instances with the same client id, which disconnect each other, the older one receives the newer
+    one's birth message and stops. "": no check."""
     request_filters: tuple[str, ...] = ()
-    """Filters, each ending in `/#`, of messages that are requests and no input."""
+    """Topic filters of the operators' requests, each ending in `/#`."""
     will: tuple[str, bytes] | None = None
     """Topic and payload published retained: by the broker when this client dies, by `stop` when it leaves."""
     probe_client_id: str = ""

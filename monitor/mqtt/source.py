@@ -11,7 +11,7 @@ from monitor.mqtt.births import Births, info_topic, will
 from monitor.mqtt.client_id import client_id, probe_client_id, publish_client_id
 from monitor.mqtt.connection_status import INPUT, ConnectionStatus
 from monitor.mqtt.home_assistant_status import is_birth, is_status, status_filters
-from monitor.mqtt.operator_request import OperatorRequest, to_operator_request
+from monitor.mqtt.operator_request import OperatorRequest, receive_operator_request
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.mqtt.session import Session
 from monitor.mqtt.session_options import SessionOptions
@@ -192,6 +192,6 @@ class MqttSource:
         if is_status(request, self._settings):
             self.on_home_assistant_status(request, self.session)
             return
-        operator_request = to_operator_request(request, self._settings.mqtt.base_topic, self.session)
+        operator_request = receive_operator_request(request, self._settings.mqtt.base_topic, self.session)
         if operator_request is not None:
             self._handle_request(operator_request)

@@ -1,4 +1,4 @@
-"""A session's subscriptions and the broker's answers to them."""
+"""A session's subscriptions and the broker's acknowledgements of them."""
 
 import logging
 from collections.abc import Sequence
@@ -13,21 +13,25 @@ __all__ = ["Subscriptions"]
 
 _log = logging.getLogger(__name__)
 
-_LOWEST_FAILURE = 128  # reason codes from here on are failures
-# Bytes of a SUBSCRIBE packet beside its filters, and of each filter beside its text: length and options.
+_FIRST_FAILURE_CODE = 128  # reason codes from 128 on are failures
+# Bytes of a SUBSCRIBE packet in addition to its filters, and of a filter in addition to its text (length and
+# options).
 _PACKET_OVERHEAD, _FILTER_OVERHEAD = 8, 3
 
 
 class Subscriptions:
-    """Subscribes to all filters after a connect, and tracks the broker's answers.
+    """Subscribes to all filters after a connect, and tracks the broker's acknowledgements.
 
     Parameters
     ----------
-    filters : topic filters of the input; the session is not ready without them.
-    qos : of the input.
-    takeover_topic : an optional filter; "" for none.
-    request_filters : optional filters.
-    previous_filters : filters of an earlier session, to be unsubscribed unless they are used again.
+    filters : topic filters of the sensor readings; the session is ready only when the broker has granted all
+        of them.
+    qos : maximum QoS of the sensor readings.
+    takeover_topic : topic of the retained birth message by which an instance detects that a newer one has
+        taken over; "" for none. The session is ready even if the broker refuses it.
+    request_filters : topic filters of operators' requests. The session is ready even if the broker refuses
+        them.
+    previous_filters : filters of the previous session; those not used by this one are unsubscribed.
     """
 
     def __init__(
@@ -39,32 +43,38 @@ class Subscriptions:
         previous_filters: Sequence[str],
     ) -> None:
         self._input_filters = tuple(filters)
-        # One SUBSCRIBE packet each, so that the retained message on the takeover topic arrives before the
-        # births are published, and a refusal concerns one filter. The takeover topic is first, with QoS 0:
-        # that way it does not queue behind a backlog of readings.
+        # A separate SUBSCRIBE packet for takeover, requests and input. Takeover comes first and with QoS 0,
+        # so that its retained message arrives before the birth messages are published and does not wait
+        # behind queued readings. A refusal can also be attributed to one purpose.
         packets: list[tuple[tuple[str, ...], Any]] = [
             ((takeover_topic,), SubscribeOptions(0)),
-            # Without retainAsPublished a retained request cannot be recognised when it is published while
-            # this session is subscribed, and the broker would send it again to the next session.
-            *(((text,), SubscribeOptions(1, retainAsPublished=True)) for text in request_filters),
-            # Retained readings once only, and not again after each reconnect.
+            # With retainAsPublished the retain flag is kept on live messages, so that a retained request is
+            # recognised at once. Otherwise it would be unnoticed until the broker sends it again to the next
+            # session.
+            *(
+                ((topic_filter,), SubscribeOptions(1, retainAsPublished=True))
+                for topic_filter in request_filters
+            ),
+            # The broker sends retained readings only for a new subscription, not again after each reconnect.
             (
                 self._input_filters,
                 SubscribeOptions(qos, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB),
             ),
         ]
-        self._packets = [(packet, options) for packet, options in packets if any(packet)]
-        self.all_filters = tuple(text for packet, _ in self._packets for text in packet)
-        """All filters, of the input and the optional ones."""
-        self._obsolete_filters = [text for text in previous_filters if text not in self.all_filters]
+        self._packets = [(group, options) for group, options in packets if any(group)]
+        self.all_filters = tuple(topic_filter for group, _ in self._packets for topic_filter in group)
+        """Topic filters of takeover, requests and sensor readings."""
+        self._obsolete_filters = [
+            topic_filter for topic_filter in previous_filters if topic_filter not in self.all_filters
+        ]
         self._pending_subacks: dict[int | None, tuple[str, ...]] = {}
         self._logged_warnings: set[str] = set()
         self.problem = ""
-        """Which filters of the input the broker refuses, for people; "" if none."""
+        """Human-readable list of the refused reading filters; "" if none."""
 
     @property
-    def is_answered(self) -> bool:
-        """Whether the broker has answered every subscription."""
+    def all_acknowledged(self) -> bool:
+        """Whether the broker has acknowledged every SUBSCRIBE packet."""
         return not self._pending_subacks
 
     def subscribe(self, client: paho.Client, max_packet_size: int) -> None:
@@ -72,39 +82,46 @@ class Subscriptions:
 
         Parameters
         ----------
-        max_packet_size : bytes that the broker takes; filters that need more are sent one in a packet.
+        max_packet_size : largest packet that the broker accepts, in bytes; if the filters of one packet need
+            more, each of them is sent in a packet of its own.
         """
         self.problem = ""
         for filters in _split_filters(self._obsolete_filters, max_packet_size):
             client.unsubscribe(list(filters))
-        is_v5 = client.protocol == MQTTProtocolVersion.MQTTv5  # MQTT 3.1.1 has no option but the QoS
+        is_v5 = client.protocol == MQTTProtocolVersion.MQTTv5  # MQTT 3.1.1 supports only the QoS option
         self._pending_subacks = {
-            client.subscribe([(text, options if is_v5 else options.QoS) for text in filters])[1]: filters
-            for packet, options in self._packets
-            for filters in _split_filters(packet, max_packet_size)
+            _subscribe(client, filters, options if is_v5 else options.QoS): filters
+            for group, options in self._packets
+            for filters in _split_filters(group, max_packet_size)
         }
 
     def on_suback(self, mid: int, reason_codes: Sequence[ReasonCode]) -> None:
-        """Process the SUBACK of packet `mid`."""
-        packet = self._pending_subacks.pop(mid, ())
+        """Process the SUBACK of the SUBSCRIBE packet with packet identifier `mid`."""
+        filters = self._pending_subacks.pop(mid, ())
         refused = [
-            f"{text}: {reason}"
-            for text, reason in zip(packet, reason_codes, strict=False)
-            if reason.value >= _LOWEST_FAILURE
+            f"{topic_filter}: {reason}"
+            for topic_filter, reason in zip(filters, reason_codes, strict=False)
+            if reason.value >= _FIRST_FAILURE_CODE
         ]
         if not refused:
             return
-        text = f"the broker refuses the subscription {'; '.join(refused)}"
-        if packet and set(packet) <= set(self._input_filters):
-            self.problem = text
-        elif text not in self._logged_warnings:
-            self._logged_warnings.add(text)
-            _log.warning("%s; all else works", text)
+        problem = f"the broker refuses the subscription {'; '.join(refused)}"
+        if filters and set(filters) <= set(self._input_filters):
+            self.problem = problem
+        elif problem not in self._logged_warnings:
+            self._logged_warnings.add(problem)
+            _log.warning("%s; readings are not affected", problem)
+
+
+def _subscribe(client: paho.Client, filters: Sequence[str], options: Any) -> int | None:
+    """Send a SUBSCRIBE packet; return its packet identifier, None if there is no connection."""
+    _, mid = client.subscribe([(topic_filter, options) for topic_filter in filters])
+    return mid
 
 
 def _split_filters(filters: Sequence[str], max_packet_size: int) -> list[tuple[str, ...]]:
-    """Return the filters of one packet, or those of several if the broker does not take one of that size."""
-    size = _PACKET_OVERHEAD + sum(_FILTER_OVERHEAD + len(text.encode()) for text in filters)
+    """Return the filters of each packet: all in one, or one per packet if one would be too large."""
+    size = _PACKET_OVERHEAD + sum(_FILTER_OVERHEAD + len(topic_filter.encode()) for topic_filter in filters)
     if size > max_packet_size:
-        return [(text,) for text in filters]
+        return [(topic_filter,) for topic_filter in filters]
     return [tuple(filters)] if filters else []
