@@ -11,6 +11,7 @@ from monitor.core.messages import MessageBatch
 from monitor.core.readings import Outcome, Readings, RejectedReading
 from monitor.core.times import describe_lead
 from monitor.core.verdicts import FAULTY, NORMAL, AlertEvent, GroupStatus, State
+from monitor.detect.mixed_senders import MixedSenders
 from monitor.detect.scoring import ScoredBatch
 from monitor.service.ports import BatchObserver, EventLog
 from monitor.telemetry.metrics import Metrics
@@ -24,6 +25,8 @@ _TIMESTAMP_REASONS = {
     Outcome.RETAINED: "retained, and its group is silent",
     Outcome.GAP: "its ts is more than windows.max_gap after the reading before, so the window starts afresh",
 }
+# Seconds between two batches that are searched for mixed senders, which takes 12 µs for one reading.
+_SENDERS_INTERVAL_S = 1.0
 
 
 @dataclass(slots=True)  # not frozen, which would take 1 µs more per batch
@@ -78,6 +81,8 @@ class Instrumentation:
         self._observer = observer or _NullObserver()
         self.monotonic = monotonic
         """The pipeline's clock; returns monotonic seconds."""
+        self._mixed_senders = MixedSenders()
+        self._next_senders_at = monotonic()
         self.last_iteration_at = monotonic()
         """Start of the pipeline's last iteration, monotonic seconds; if it is not recent, the pipeline
         hangs."""
@@ -107,6 +112,10 @@ class Instrumentation:
             self._event_log.log_overflow(overflow_count)
         if result.events:
             self._event_log.log_alerts(result.events)
+        windows = scored.judged_windows
+        if len(windows.groups) and result.decided_at >= self._next_senders_at:
+            self._next_senders_at = result.decided_at + _SENDERS_INTERVAL_S
+            self._event_log.log_mixed_senders(self._mixed_senders.find(windows.groups, windows.values))
 
     def record_evicted(self, groups: Sequence[str]) -> None:
         """Count groups that were evicted from memory, and drop them from the page."""

@@ -136,6 +136,9 @@ class EventLog(Protocol):
     def log_alerts(self, events: Sequence[AlertEvent]) -> None:
         """Log incidents that began or ended."""
 
+    def log_mixed_senders(self, groups: Sequence[str]) -> None:
+        """Log groups whose readings seem to come from two senders."""
+
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         """Log groups whose stored state can't be read, and which therefore start as new groups."""
 

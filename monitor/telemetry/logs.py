@@ -126,6 +126,17 @@ class PipelineLog:
                 level, "%s %s: %sscore %.3f, incident %s", status, event.group, reason, event.score, event.id
             )
 
+    def log_mixed_senders(self, groups: Sequence[str]) -> None:
+        """Log groups whose readings seem to come from two senders."""
+        for group in groups:
+            reason = (
+                "its readings alternate between two levels, as if two devices sent to one topic; expected "
+                "one for each group: does a name in the template of input.topics tell them apart?"
+            )
+            text = self._throttle.throttle("mixed", reason, group)
+            if text is not None:
+                _log.warning("group %s: %s", group, text)
+
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         """Log why the stored state of evicted groups can't be read, so that they start without history."""
         for reason in reasons:

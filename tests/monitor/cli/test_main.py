@@ -118,7 +118,9 @@ def test_output_overwrites_no_input(
 def test_output_to_a_device(tmp_path: Path, toy_bundle: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An output that is not a regular file, such as a pipe, is written to and not replaced."""
     recording = tmp_path / "r.csv"
-    recording.write_text("ts,group,temperature_1,humidity_1,temperature_2,humidity_2\n1,a/b,1,x,3,4\n")
+    recording.write_text(
+        "ts,group,temperature_1,humidity_1,temperature_2,humidity_2\n1,a/b,1,x,3,4\n2,a/b,1,2,3,4\n"
+    )
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: lines.extend(pipe.read_text().splitlines()))
@@ -128,7 +130,7 @@ def test_output_to_a_device(tmp_path: Path, toy_bundle: Path, capsys: pytest.Cap
     assert main(command) == 0
     reader.join()
     assert pipe.is_fifo()
-    assert lines[1:] == ["1,a/b,malformed,,,"]
+    assert lines[1:] == ["1,a/b,malformed,,,", "2,a/b,filling,,,"]
     assert "first: row 1: humidity_1 is 'x'" in capsys.readouterr().out
 
 

@@ -60,6 +60,7 @@ class PipelineHarness:
         self.rejected: list[RejectedReading] = []
         self.events: list[AlertEvent] = []
         self.load_errors: list[str] = []
+        self.mixed_senders: list[str] = []
         self.commit_raises = False
         self.commit_succeeds = self.commit_now_succeeds = True
         """The result that `commit` and `commit_now` return."""
@@ -158,6 +159,9 @@ class PipelineHarness:
 
     def log_overflow(self, count: int) -> None:
         self.overflow_count += count
+
+    def log_mixed_senders(self, groups: Sequence[str]) -> None:
+        self.mixed_senders.extend(groups)
 
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         self.load_errors.extend(reasons)

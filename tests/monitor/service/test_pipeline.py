@@ -223,3 +223,11 @@ def test_batches_make_no_difference(
     assert parts.outcomes() == whole.outcomes()
     assert parts.payloads("alerts/") == whole.payloads("alerts/")
     assert parts.acknowledged_messages == whole.acknowledged_messages
+
+
+def test_two_devices_on_one_topic(harness: PipelineHarness) -> None:
+    """A group whose readings come from two devices, one after the other, is logged once."""
+    other = [value + 2 for value in HEALTHY]
+    batches = [(float(n), [message(n, other if n % 2 else HEALTHY)]) for n in range(60)]
+    harness.run(*batches)
+    assert harness.mixed_senders == ["g"]

@@ -19,7 +19,9 @@ class LogPipe:
 
     def __init__(self) -> None:
         self._reader, self.descriptor = os.pipe()
+        others = set(threading.enumerate())
         self.handler = BoundedLogHandler(self.descriptor)
+        (self.thread,) = set(threading.enumerate()) - others
         self.logger = logging.Logger("test")  # noqa: LOG001, one that pytest doesn't listen to
         self.logger.addHandler(self.handler)
         self._data = b""
@@ -131,4 +133,4 @@ def test_thread_ends(pipe: LogPipe) -> None:
     pipe.logger.warning("last")
     pipe.handler.close()
     pipe.read_until("last")
-    wait_until(lambda: "stderr" not in {thread.name for thread in threading.enumerate()}, "the thread ends")
+    wait_until(lambda: not pipe.thread.is_alive(), "the thread ends")

@@ -51,6 +51,14 @@ def test_unreadable_groups(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
+def test_mixed_senders(caplog: pytest.LogCaptureFixture) -> None:
+    """A group whose readings seem to come from two devices is logged with what to look at."""
+    PipelineLog().log_mixed_senders(["line1/a"])
+    (text,) = caplog.messages
+    assert text.startswith("group line1/a: its readings alternate between two levels")
+    assert "input.topics" in text
+
+
 def test_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     """A reason is logged once a minute, with the number of repetitions in between."""
     clock = _Clock()
