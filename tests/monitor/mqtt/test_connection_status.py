@@ -1,5 +1,7 @@
 """Log and metrics have both connections, in whatever order they come and go."""
 
+import logging
+
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -7,6 +9,12 @@ from monitor import bundle
 from monitor.bundle.default_bundle import DEFAULT_BUNDLE_FOLDER
 from monitor.mqtt.connection_status import INPUT, OUTPUT, ConnectionStatus
 from monitor.telemetry.metrics import Metrics
+
+
+@pytest.fixture(autouse=True)
+def _warnings_only(caplog: pytest.LogCaptureFixture) -> None:
+    """Capture warnings and errors, whatever level another test has set for the process."""
+    caplog.set_level(logging.WARNING)
 
 
 class _Observed:
