@@ -8,6 +8,7 @@ __all__ = [
     "DEFAULT_STRIDE",
     "DEFAULT_THRESHOLD",
     "AlertRules",
+    "AlignmentRules",
     "WindowRules",
     "default_max_gap",
 ]
@@ -63,3 +64,22 @@ class WindowRules:
     """Seconds by which a reading's event time may be ahead of its arrival."""
     stride: int = DEFAULT_STRIDE
     """Every stride-th complete window is judged; the readings that complete the others are `skipped`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlignmentRules:
+    """How single values are aligned into readings."""
+
+    period: float
+    """Seconds between two sampling times, which are the multiples of it since 1970."""
+    wait: float
+    """Seconds that a message may be under way."""
+    max_age: tuple[float, ...]
+    """Seconds that a value of each feature holds: (feature,)."""
+    on_change: bool = True
+    """Whether a value holds until its `max_age`; False: it counts for one sampling time."""
+    is_ordered: bool = True
+    """Whether each feature of a group comes on one topic only, so that the values of a feature arrive in the
+    order in which they were sent."""
+    max_skew: float = DEFAULT_MAX_SKEW
+    """Seconds by which a value's event time may be ahead of its arrival."""
