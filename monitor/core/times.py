@@ -2,10 +2,10 @@
 
 import math
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
-__all__ = ["MAX_TS", "MILLISECONDS_THRESHOLD", "describe_lead", "format_iso", "parse_ts"]
+__all__ = ["MAX_TS", "MILLISECONDS_THRESHOLD", "describe_lead", "format_iso", "parse_iso", "parse_ts"]
 
 MILLISECONDS_THRESHOLD = 1e11
 """A numeric event time above this is in milliseconds, else in seconds."""
@@ -36,7 +36,7 @@ def parse_ts(ts: float | str) -> float:
     if isinstance(ts, str):
         if ts.strip().replace(".", "", 1).isdigit():
             raise ValueError(f"ts is {ts[:40]!r}, a number in quotes; expected a number or ISO 8601")
-        seconds = _parse_iso(ts)
+        seconds = parse_iso(ts)
     else:
         seconds = ts / 1000 if ts > MILLISECONDS_THRESHOLD else ts
         if unit := _finer_unit(seconds):
@@ -46,22 +46,32 @@ def parse_ts(ts: float | str) -> float:
     return seconds
 
 
-def _parse_iso(text: str) -> float:
+def parse_iso(text: str, zone: tzinfo = UTC) -> float:
+    """Return a time as ISO 8601 text in seconds since the Unix epoch.
+
+    Parameters
+    ----------
+    zone : zone of a time without one.
+
+    Raises
+    ------
+    ValueError : `text` is no time in ISO 8601.
+    """
     try:
-        return _to_seconds(datetime.fromisoformat(text))
+        return _to_seconds(datetime.fromisoformat(text), zone)
     except ValueError:
         pass
     # RFC 3339 allows lower-case letters, and a leap second; the library takes neither.
     upper = text.strip().upper()
     minute_before, leap_seconds = _LEAP_SECOND.subn(r"\g<1>59", upper)
     try:
-        return _to_seconds(datetime.fromisoformat(minute_before)) + leap_seconds
+        return _to_seconds(datetime.fromisoformat(minute_before), zone) + leap_seconds
     except ValueError:
         raise ValueError(f"ts is {text[:40]!r}; expected a number or ISO 8601") from None
 
 
-def _to_seconds(moment: datetime) -> float:
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+def _to_seconds(moment: datetime, zone: tzinfo) -> float:
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
     return (aware - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
 
 

@@ -2,21 +2,25 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-__all__ = ["Template", "find_conflict", "find_own_output", "find_unmatched_group"]
+__all__ = ["OwnTopics", "Template", "find_conflict", "find_own_output", "find_unmatched_group"]
 
 _FORBIDDEN_CHARACTERS = re.compile("[+#\0]")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+# What a name stands for: never empty, and without the characters that MQTT forbids in a topic, because the
+# monitor publishes on topics that contain the group's name.
+_NAME_PATTERN = "([^/+#\0]+)"
 
 
 class Template:
-    """A template of input topics. `{name}` stands for one level of the topic.
+    """A template of input topics. `{name}` stands for one level of the topic, or for a part of a level.
 
-    The levels at the names' places, joined by `/`, are the group's name.
+    The parts of a topic at the names' places, joined by `/`, are the group's name.
 
     Parameters
     ----------
-    text : the template, as in the setting `input.topics`.
+    text : the template, as in the settings `input.topics` and `input.sources`.
 
     Raises
     ------
@@ -25,47 +29,45 @@ class Template:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.levels: list[str | None] = []
-        """The text of each level; None for a `{name}`, which matches any text."""
-        names = []
+        self.levels: list[tuple[str, ...]] = []
+        """For each level, the text around its names: one text more than there are names."""
+        names: list[str] = []
         for level in text.split("/"):
-            match = _PLACEHOLDER.fullmatch(level)
-            if match:
-                names.append(match[1])
-                self.levels.append(None)
-            elif any(character in level for character in "{}+#\0"):
-                raise ValueError(f"{level!r} must be plain text or one {{name}} that fills the whole level")
-            else:
-                self.levels.append(level)
-        if text.startswith("$"):
-            raise ValueError(f"{text!r} must not begin with '$': such topics are the broker's own")
-        if not names:
-            raise ValueError(f"{text!r} must have at least one {{name}}: the names make the group")
+            parts = _PLACEHOLDER.split(level)  # text and names in turn
+            texts, level_names = parts[::2], parts[1::2]
+            if any(character in part for part in texts for character in "{}+#\0") or "" in texts[1:-1]:
+                raise ValueError(
+                    f"{level!r} must be text in which each {{name}} is of letters, digits and underscores, "
+                    "with other text between two names, and without wildcards"
+                )
+            names += level_names
+            self.levels.append(tuple(texts))
+        if not text:
+            raise ValueError("'' must not be empty")
+        if text.startswith("$share/"):
+            raise ValueError(
+                f"{text!r} must not be a shared subscription: the readings of a group would part"
+            )
         if len(set(names)) != len(names):
             raise ValueError(f"{text!r} must not use a name twice")
         self.names = tuple(names)
+        pattern = "/".join(_NAME_PATTERN.join(map(re.escape, texts)) for texts in self.levels)
+        self._match = re.compile(pattern).fullmatch
 
     @property
     def filter(self) -> str:
-        """The MQTT topic filter to subscribe to: `+` for each `{name}`."""
-        return "/".join("+" if level is None else level for level in self.levels)
+        """The MQTT topic filter to subscribe to: `+` for each level with a name."""
+        return "/".join("+" if len(texts) > 1 else texts[0] for texts in self.levels)
+
+    def match(self, topic: str) -> tuple[str, ...] | None:
+        """Return what the names stand for in a topic, or None if the topic does not match."""
+        found = self._match(topic)
+        return None if found is None else found.groups()
 
     def group(self, topic: str) -> str | None:
-        """Return the group that a topic belongs to, or None if the topic does not match.
-
-        A level that stands for a name must not be empty, nor contain `+`, `#` or a null character: MQTT
-        forbids these in a topic, so the monitor could not publish on a topic that contains the group's name.
-        """
-        levels = topic.split("/")
-        if len(levels) != len(self.levels):
-            return None
-        parts = []
-        for level, expected in zip(levels, self.levels, strict=True):
-            if expected is None and _is_valid_level(level):
-                parts.append(level)
-            elif level != expected:
-                return None
-        return "/".join(parts)
+        """Return the group that a topic belongs to, or None if the topic does not match."""
+        parts = self.match(topic)
+        return None if parts is None else "/".join(parts)
 
     def can_yield(self, group: str) -> bool:
         """Return whether some topic that matches this template belongs to `group`."""
@@ -84,28 +86,60 @@ class Template:
             raise ValueError(
                 f"group {group!r} has {len(parts)} part(s), expected {len(self.names)} for {self.text!r}"
             )
+        return self.fill(parts)
+
+    def fill(self, parts: Sequence[str]) -> str:
+        """Return the topic in which the names stand for these parts."""
         remaining = iter(parts)
-        return "/".join(next(remaining) if level is None else level for level in self.levels)
+        return "/".join(
+            texts[0] + "".join(next(remaining) + text for text in texts[1:]) for texts in self.levels
+        )
 
     def overlaps(self, other: "Template") -> bool:
         """Return whether some topic matches both templates."""
         return len(self.levels) == len(other.levels) and all(
-            own_level is None or other_level is None or own_level == other_level
+            _levels_overlap(own_level, other_level)
             for own_level, other_level in zip(self.levels, other.levels, strict=True)
         )
 
-    def overlaps_base(self, base_topic: str) -> bool:
-        """Return whether some topic at or below `base_topic` matches."""
-        base_levels = base_topic.split("/")
-        return len(self.levels) >= len(base_levels) and all(
-            level is None or level == base_level
-            for level, base_level in zip(self.levels, base_levels, strict=False)
+    def is_below(self, base_topic: str) -> bool:
+        """Return whether every topic that matches is at or below `base_topic`."""
+        base_levels = [(level,) for level in base_topic.split("/")]
+        return self.levels[: len(base_levels)] == base_levels
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTopics:
+    """The topics that the monitor publishes on, which it never reads, whatever the templates."""
+
+    base_topic: str
+    discovery_prefix: str | None = None
+    """Home Assistant's prefix; None if nothing is announced there."""
+
+    def __contains__(self, topic: str) -> bool:
+        """Return whether the monitor publishes on a topic."""
+        if topic == self.base_topic or topic.startswith(f"{self.base_topic}/"):
+            return True
+        prefix = self.discovery_prefix
+        return (
+            prefix is not None and topic.startswith(f"{prefix}/binary_sensor/") and topic.endswith("/config")
         )
 
 
 def _is_valid_level(text: str) -> bool:
     """Return whether the text can be a level of a topic, in a place where a template has a name."""
     return text != "" and not _FORBIDDEN_CHARACTERS.search(text)
+
+
+def _levels_overlap(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
+    """Return whether some text matches both levels, each given as the text around its names."""
+    if len(first) == 1 or len(second) == 1:  # one of them is plain text
+        plain, pattern = (first[0], second) if len(first) == 1 else (second[0], first)
+        return re.fullmatch(_NAME_PATTERN.join(map(re.escape, pattern)), plain) is not None
+    # Between the beginnings and the ends any text can stand, so only these can contradict each other.
+    return (first[0].startswith(second[0]) or second[0].startswith(first[0])) and (
+        first[-1].endswith(second[-1]) or second[-1].endswith(first[-1])
+    )
 
 
 def find_conflict(templates: Sequence[Template], base_topic: str) -> str | None:
@@ -138,7 +172,7 @@ def find_unmatched_group(templates: Sequence[Template], groups: Sequence[str]) -
 
 
 def find_own_output(templates: Sequence[Template], name: str, topic: str) -> str | None:
-    """Return an error message if a template matches the monitor's own output, else None.
+    """Return an error message if a template matches nothing but the monitor's own output, else None.
 
     Parameters
     ----------
@@ -147,7 +181,7 @@ def find_own_output(templates: Sequence[Template], name: str, topic: str) -> str
     topic : the topic below which the monitor publishes.
     """
     for template in templates:
-        if template.overlaps_base(topic):
+        if template.is_below(topic):
             return (
                 f"{template.text!r} matches topics under {name} {topic!r}: "
                 "the monitor would read its own output"

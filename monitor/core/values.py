@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray, IndexArray
 
-__all__ = ["ValueOutcome", "Values"]
+__all__ = ["RejectedValue", "ValueOutcome", "Values"]
 
 
 class ValueOutcome(StrEnum):
@@ -28,6 +28,17 @@ class ValueOutcome(StrEnum):
     MALFORMED = "malformed"  # dropped: the payload can't be read
     UNMATCHED = "unmatched"  # dropped: it belongs to no feature or no source
     OVERFLOW = "overflow"  # dropped: the receive queue was full
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedValue:
+    """A value, or a message with values, that was dropped."""
+
+    outcome: ValueOutcome
+    source: str
+    """The value's group, or its topic if the group is not known."""
+    reason: str
+    """Why it was rejected, for the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,4 +61,4 @@ class Values:
     redelivered: NDArray[np.bool_]
     """Whether the broker may have delivered it before: (value,)."""
     retained: NDArray[np.bool_] | None = None
-    """Whether the broker had kept it and sent it on subscribing: (value,). None if that is true of no value."""
+    """Whether the broker had kept it and sent it on subscribing: (value,). None if that is true of none."""

@@ -8,33 +8,27 @@ import msgspec
 
 from monitor.core.arrays import FloatArray
 from monitor.core.messages import RETAIN_FLAG, InboundMessage
-from monitor.core.readings import MAX_VALUE, Arrivals, Outcome, Readings, RejectedReading, is_readable
+from monitor.core.readings import MAX_VALUE, Arrivals, Outcome, RejectedReading, is_readable
 from monitor.core.times import MILLISECONDS_THRESHOLD, parse_ts
-from monitor.core.topics import Template
+from monitor.core.topics import OwnTopics, Template
 from monitor.ingest import columns
 from monitor.ingest.columns import DecodedRow
 from monitor.ingest.decode_errors import explain_error, strip_padding
+from monitor.ingest.decoded_messages import DecodedMessages
 from monitor.ingest.formats.json_object import build_payload_type, resolve_paths
+from monitor.ingest.limits import MAX_CACHED_TOPICS, MAX_PAYLOAD_BYTES, MAX_TOPIC_LENGTH, RETAINED_REASON
 
 __all__ = ["DecodeStage"]
 
-# An array of several thousand readings fits. No plant sends larger messages.
-_MAX_PAYLOAD_BYTES = 1 << 20
-# The group's name becomes part of the monitor's own topics, and MQTT limits a topic to 65,535 bytes.
-_MAX_TOPIC_LENGTH = 1000
 # Up to this many rows are validated one by one, at 1 µs per row. Validating an array takes 8 µs, however few
 # rows it has.
 _MAX_ROWS_ONE_BY_ONE = 4
-# `forget` removes the topic of a group that is removed. This limit is for topics whose readings were all
-# rejected, so that no group was ever added.
-_MAX_CACHED_TOPICS = 1 << 17
 # Ten times the number of groups of a large plant. With fewer slots most fingerprints are overwritten by those
 # of other topics before they are found, and each message costs 0.8 µs more. 4 MB of virtual memory, of which
 # only the pages in use take physical memory.
 _FINGERPRINT_SLOTS = 1 << 20
 _FINGERPRINT_SHIFT = 33  # leaves the upper 31 bits of the hash with its sign; the slot comes from lower bits
 
-_RETAINED_REASON = "retained and without ts: nobody knows when it was measured"
 
 _DecodedRows = tuple[list[str], list[DecodedRow], Sequence[int]]
 """The group of each row, the rows, and the index of each row's message: a `range` if each message is one
@@ -49,6 +43,7 @@ class DecodeStage:
     templates : the input templates; at most one of them matches any topic.
     features : the bundle's feature names in order.
     fields : feature or `ts` -> dotted path in the payload, for those whose path is not their own name.
+    own_topics : the topics that the monitor publishes on, whose messages are ignored.
 
     Raises
     ------
@@ -56,9 +51,14 @@ class DecodeStage:
     """
 
     def __init__(
-        self, templates: Sequence[Template], features: Sequence[str], fields: Mapping[str, str]
+        self,
+        templates: Sequence[Template],
+        features: Sequence[str],
+        fields: Mapping[str, str],
+        own_topics: OwnTopics,
     ) -> None:
         self._templates = templates
+        self._own_topics = own_topics
         paths = resolve_paths(features, fields)
         self._reading_type, payload_type, self._to_row = build_payload_type(paths, features)
         self._row_width = 1 + len(features)
@@ -68,14 +68,13 @@ class DecodeStage:
         self._group_by_topic: dict[str, str] = {}  # cache of the topics that were received at least twice
         self._fingerprints = array("i", bytes(4 * _FINGERPRINT_SLOTS))  # of topics received once: (slot,)
 
-    def decode(
-        self, messages: Sequence[InboundMessage], arrivals: Arrivals
-    ) -> tuple[Readings, list[RejectedReading]]:
+    def decode(self, messages: Sequence[InboundMessage], arrivals: Arrivals) -> DecodedMessages:
         """Return the readings in the order of arrival, and the rejected readings in no particular order."""
         rejected: list[RejectedReading] = []
         decoded = self._decode_uniform(messages) or self._decode_each(messages, rejected)
         (groups, _, sources), table = self._validate(messages, arrivals, decoded, rejected)
-        return columns.build_readings(messages, arrivals, groups, table, sources), rejected
+        readings = columns.build_readings(messages, arrivals, groups, table, sources)
+        return DecodedMessages(readings, rejected)
 
     def _decode_uniform(self, messages: Sequence[InboundMessage]) -> _DecodedRows | None:
         """Decode a batch in which each message is one reading, that can be decoded, on a cached topic.
@@ -88,7 +87,7 @@ class DecodeStage:
         """
         groups = [self._group_by_topic.get(topic) for topic, _, _, _ in messages]
         payloads = [payload for _, payload, _, _ in messages]
-        if None in groups or max(map(len, payloads), default=0) > _MAX_PAYLOAD_BYTES:
+        if None in groups or max(map(len, payloads), default=0) > MAX_PAYLOAD_BYTES:
             return None
         try:
             contents = list(map(self._decode_payload, payloads))
@@ -130,9 +129,11 @@ class DecodeStage:
 
     def _match_templates(self, topic: str, rejected: list[RejectedReading]) -> str | None:
         """Return the group of a topic that is not cached, or None after adding the reason to `rejected`."""
-        if len(topic) > _MAX_TOPIC_LENGTH:
-            reason = f"the topic has {len(topic)} characters, expected at most {_MAX_TOPIC_LENGTH}"
-            rejected.append(RejectedReading(Outcome.UNMATCHED, topic[:_MAX_TOPIC_LENGTH], reason))
+        if len(topic) > MAX_TOPIC_LENGTH:
+            reason = f"the topic has {len(topic)} characters, expected at most {MAX_TOPIC_LENGTH}"
+            rejected.append(RejectedReading(Outcome.UNMATCHED, topic[:MAX_TOPIC_LENGTH], reason))
+            return None
+        if topic in self._own_topics:
             return None
         for template in self._templates:
             group = template.group(topic)
@@ -153,7 +154,7 @@ class DecodeStage:
         if self._fingerprints[slot] != fingerprint:
             self._fingerprints[slot] = fingerprint
             return
-        if len(self._group_by_topic) >= _MAX_CACHED_TOPICS:
+        if len(self._group_by_topic) >= MAX_CACHED_TOPICS:
             self._group_by_topic.clear()
         self._group_by_topic[topic] = group
 
@@ -161,8 +162,8 @@ class DecodeStage:
         self, topic: str, payload: bytes, rejected: list[RejectedReading], *, may_be_padded: bool = True
     ) -> Any:
         """Return the decoded payload: one reading, or a list of the valid readings of an array."""
-        if len(payload) > _MAX_PAYLOAD_BYTES:
-            reason = f"the payload has {len(payload)} bytes, expected at most {_MAX_PAYLOAD_BYTES}"
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            reason = f"the payload has {len(payload)} bytes, expected at most {MAX_PAYLOAD_BYTES}"
             rejected.append(RejectedReading(Outcome.MALFORMED, topic, reason))
             return []
         try:
@@ -228,7 +229,7 @@ class DecodeStage:
             substitute_ts = None if flags & RETAIN_FLAG else float(arrivals.substitute_ts[message_index])
             checked = _validate_row(rows[index], substitute_ts)
             if isinstance(checked, str):
-                outcome = Outcome.RETAINED if checked is _RETAINED_REASON else Outcome.MALFORMED
+                outcome = Outcome.RETAINED if checked is RETAINED_REASON else Outcome.MALFORMED
                 rejected.append(RejectedReading(outcome, topic, checked))
                 invalid.add(index)
             else:
@@ -265,7 +266,7 @@ def _validate_row(row: DecodedRow, substitute_ts: float | None) -> DecodedRow | 
     if ts is None:
         return "no ts; expected one in each element of an array"
     if ts is msgspec.UNSET:
-        return _RETAINED_REASON if substitute_ts is None else (substitute_ts, *values)
+        return RETAINED_REASON if substitute_ts is None else (substitute_ts, *values)
     try:
         return (parse_ts(ts), *values)
     except ValueError as error:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.topics import Template, find_conflict
+from monitor.core.topics import OwnTopics, Template, find_conflict
 from monitor.ingest.decode import DecodeStage
 from tests.monitor.service.pipeline_fixture import message_batch
 from tests.support.toy_bundle import NAMES
@@ -28,6 +28,13 @@ QUICK = settings(derandomize=True, deadline=None, max_examples=100)
         ("p/{station}", "p/a\0b", None),
         ("p/{station}", "p/a+", None),
         ("p/{station}", "p/#", None),
+        ("zigbee2mqtt/{rack}_top", "zigbee2mqtt/rack3_top", "rack3"),
+        ("zigbee2mqtt/{rack}_top", "zigbee2mqtt/_top", None),
+        ("zigbee2mqtt/{rack}_top", "zigbee2mqtt/rack3_bottom", None),
+        ("x/{line}-{rack}/y", "x/l1-r2/y", "l1/r2"),
+        ("$aws/things/{id}/shadow", "$aws/things/rack3/shadow", "rack3"),
+        ("iotgateway", "iotgateway", ""),
+        ("p.q/{a}", "pxq/a", None),
     ],
 )
 def test_group(template: str, topic: str, group: str | None) -> None:
@@ -61,17 +68,16 @@ def test_topic_needs_all_parts() -> None:
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
-        ("plant/reading", "at least one {name}"),
-        ("", "at least one {name}"),
+        ("", "must not be empty"),
         ("plant/{a}/{a}", "must not use a name twice"),
-        ("plant/x{a}", "fills the whole level"),
-        ("plant/{a}{b}", "fills the whole level"),
-        ("plant/{a b}", "fills the whole level"),
-        ("plant/{}", "fills the whole level"),
-        ("plant/{1}", "fills the whole level"),
-        ("plant/+/{a}", "fills the whole level"),
-        ("{a}/#", "fills the whole level"),
-        ("{a}/\0", "fills the whole level"),
+        ("plant/{a}{b}", "other text between two names"),
+        ("plant/{a b}", "letters, digits and underscores"),
+        ("plant/{}", "letters, digits and underscores"),
+        ("plant/{1}", "letters, digits and underscores"),
+        ("plant/+/{a}", "without wildcards"),
+        ("{a}/#", "without wildcards"),
+        ("{a}/\0", "without wildcards"),
+        ("$share/x/{a}", "shared subscription"),
     ],
 )
 def test_invalid_template(text: str, rule: str) -> None:
@@ -86,12 +92,16 @@ def test_invalid_template(text: str, rule: str) -> None:
     [
         (["plant/{a}", "plant/{a}/{b}"], None),
         (["sensor-monitor-2/{a}"], None),
-        (["{a}"], "read its own output"),
-        (["{a}/status"], "read its own output"),
+        (["{a}"], None),
+        (["{a}/status"], None),
+        (["sensor-{a}/status"], None),
+        (["x/{a}_top", "x/{a}_bottom/{b}"], None),
+        (["x/{a}_t/{b}", "x/{a}_b/c"], None),
+        (["x/{a}_t/{b}", "x/y_{a}/{b}"], "match the same topic"),
         (["sensor-monitor/{a}"], "read its own output"),
         (["plant/{a}", "sensor-monitor/x/{a}/{b}"], "read its own output"),
         (["x/{a}", "y/{a}"], "yield the same group"),
-        (["x/{a}/y", "{b}"], "read its own output"),
+        (["x/{a}/y", "{b}"], "yield the same group"),
         (["x/{a}", "x/y/{c}"], "yield the same group"),
         (["x/{a}/{b}", "x/y/{c}"], "match the same topic"),
     ],
@@ -116,12 +126,49 @@ def test_conflict_equals_brute_force(first: list[str], second: list[str], base: 
     templates, base_topic = [Template("/".join(first)), Template("/".join(second))], "/".join(base)
     is_ambiguous = False
     seen: set[str] = set()
+    only_own_output = [True, True]
     for topic in ALL_TOPICS:
-        groups = [group for template in templates if (group := template.group(topic)) is not None]
-        is_own_output = topic == base_topic or topic.startswith(f"{base_topic}/")
-        is_ambiguous |= bool(groups) and (is_own_output or len(groups) > 1 or groups[0] in seen)
-        seen.update(groups)
-    assert (find_conflict(templates, base_topic) is not None) == is_ambiguous
+        groups = [template.group(topic) for template in templates]
+        only_own_output = [
+            only and (group is None or topic in OwnTopics(base_topic))
+            for only, group in zip(only_own_output, groups, strict=True)
+        ]
+        found = [group for group in groups if group is not None]
+        is_ambiguous |= bool(found) and (len(found) > 1 or found[0] in seen)
+        seen.update(found)
+    assert (find_conflict(templates, base_topic) is not None) == (is_ambiguous or any(only_own_output))
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_own"),
+    [
+        ("sm", True),
+        ("sm/alerts/a", True),
+        ("sm2/alerts/a", False),
+        ("ha/binary_sensor/x/config", True),
+        ("ha/binary_sensor/x/state", False),
+        ("ha/sensor/x/state", False),
+    ],
+)
+def test_own_topics(topic: str, is_own: bool) -> None:
+    """What the monitor publishes is recognised; the other topics below Home Assistant's prefix are not."""
+    assert (topic in OwnTopics("sm", "ha")) == is_own
+
+
+@QUICK
+@given(st.lists(st.text("ab{", min_size=0, max_size=3), min_size=2, max_size=2))
+def test_overlap_equals_brute_force(levels: list[str]) -> None:
+    """Two levels with names within them overlap if and only if some text matches both."""
+    templates = []
+    for level in levels:
+        text = level.replace("{", "{x}", 1).replace("{{", "{") if "{" in level else level
+        try:
+            templates.append(Template(text))
+        except ValueError:
+            return
+    texts = ["".join(characters) for length in range(1, 7) for characters in product("ab", repeat=length)]
+    brute_force = any(all(template.match(text) is not None for template in templates) for text in texts)
+    assert templates[0].overlaps(templates[1]) == brute_force
 
 
 def test_decode_forgets_topics() -> None:

@@ -1,0 +1,139 @@
+"""The settings of sources, and of the alignment of their values.
+
+Docstrings say what a value means; `config/monitor.toml` and docs/how-to/your-topics.md have the text for users.
+"""
+
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from annotated_types import Ge, Gt, Le
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from monitor.config.validators import validate_source_template
+
+__all__ = ["AlignSettings", "FeatureSettings", "SourceSettings"]
+
+Seconds = Annotated[float, Gt(0), Le(1e9)]
+PathSetting = str | tuple[str | int, ...]
+Scalar = bool | int | float | str
+# Finite, and large enough for integers times 1,000 or a raw value of a converter.
+Factor = Annotated[float, Ge(-1e9), Le(1e9)]
+
+# Formats whose messages consist of records that name what they hold: key, value, ts of a record.
+_KEYED_FORMATS: dict[str, tuple[str, str, str]] = {
+    "senml": ("n", "v", "t"),
+    "sparkplug": ("name", "value", "timestamp"),
+}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+def _validate_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"must be a zone of the IANA database, such as Europe/Berlin, not {name!r}; "
+            "if it is one, this machine lacks the package tzdata"
+        ) from None
+    return name
+
+
+class FeatureSettings(_Section):
+    """Where the value of one feature is, and how it is converted."""
+
+    path: PathSetting | None = None
+    """Path in a record, or the name at `key` or in the topic; None: the feature's own name."""
+    scale: Factor = 1.0
+    offset: Factor = 0.0
+    """The value is scale x number + offset."""
+    good: dict[str, Scalar | tuple[Scalar, ...]] = {}
+    """As in `SourceSettings`, for this feature only."""
+
+
+class SourceSettings(_Section):
+    """Messages with values: their topics and format, and where in them the values are."""
+
+    topic: Annotated[str, AfterValidator(validate_source_template)]
+    """Template: `{name}` stands for a level or a part of one; the names make the group."""
+    format: Literal["json", "number", "records", "senml", "sparkplug", "msgpack", "cbor", "influx"] = "json"
+    features: dict[str, PathSetting | FeatureSettings] = {}
+    """Feature -> path in a record, or its name at `key` or at `{feature}` in the topic."""
+    feature: str = ""
+    """The feature, for a source that has one only; "": `features`, or a `{feature}` in the topic."""
+    group: str = ""
+    """A constant, or `$.path` in a record or the payload; "": the names of the topic."""
+    records: PathSetting | None = None
+    """Where the array of records is; `{name}` stands for any key, and becomes a part of the group."""
+    key: PathSetting | None = None
+    """Where a record names what it holds."""
+    value: PathSetting | None = None
+    """Where the value is, in records with a `key` and in messages of one feature; None: `value`."""
+    ts: PathSetting | None = None
+    """Where the event time is; None: `ts`, or where the format has it; "": it has none."""
+    ts_unit: Literal["s", "ms", "us", "ns"] | None = None
+    """Of event times that are numbers; None: told by their size."""
+    ts_format: str = ""
+    """For `strptime`, of event times that are text; "": ISO 8601."""
+    zone: Annotated[str, AfterValidator(_validate_zone)] = "UTC"
+    """Of event times without a zone."""
+    good: dict[str, Scalar | tuple[Scalar, ...]] = {}
+    """Path in a record -> what must be there, else its values are absent; "missing" accepts nothing there."""
+    absent: tuple[str, ...] = ()
+    """Texts by which a sensor says that it has no value."""
+    numbers: Literal["number", "text"] = "number"
+    """"text": numbers may be in quotes."""
+    partial: bool = False
+    """Whether messages may lack features; a null then says nothing either."""
+    max_age: Seconds | None = None
+    """Seconds that a value holds; None: `AlignSettings.max_age`."""
+
+    @property
+    def keys(self) -> tuple[PathSetting | None, PathSetting, PathSetting]:
+        """Paths of the name, of the value and of the event time in a record; no name: None."""
+        default_key, default_value, default_ts = _KEYED_FORMATS.get(self.format, (None, "value", "ts"))
+        if self.format == "influx":
+            default_ts = "timestamp"
+        elif self.format == "number":
+            default_ts = ""
+        return (
+            self.key if self.key is not None else default_key,
+            self.value if self.value is not None else default_value,
+            self.ts if self.ts is not None else default_ts,
+        )
+
+    @model_validator(mode="after")
+    def _check_consistency(self) -> Self:
+        names_feature = "{feature}" in self.topic
+        if self.feature and (names_feature or self.key is not None):
+            raise ValueError("feature must not be given where topic or records name the feature")
+        if self.format == "records" and self.key is None:
+            raise ValueError('the format "records" needs key: where a record names what it holds')
+        if self.format == "number" and not (self.feature or names_feature):
+            raise ValueError('the format "number" needs feature, or {feature} in topic')
+        if self.format == "number" and (self.records is not None or self.key is not None or self.ts):
+            raise ValueError('the format "number" has no records, key or ts: a payload is one number')
+        if self.value is not None and not (self.feature or names_feature or self.keys[0] is not None):
+            raise ValueError("value is for records with a key, and for one feature; expected features")
+        if self.ts_format and self.ts_unit:
+            raise ValueError("ts_format is for text and ts_unit for numbers; expected one of them")
+        return self
+
+
+class AlignSettings(_Section):
+    """How values that come by more than one message are aligned into readings."""
+
+    period: Seconds | None = None
+    """Seconds between sampling times, which are its multiples since 1970; None: the bundle's sample period."""
+    wait: Annotated[float, Ge(0), Le(1e6)] = 5.0
+    """Seconds that a message may be under way."""
+    max_age: Seconds = 450.0
+    """Seconds that a value holds: 1.5 times the interval at which devices report without a change."""
+    on_change: bool = True
+    """Whether a value holds until `max_age`; False: it counts for one sampling time only."""
+    deadband: dict[str, Annotated[float, Gt(0), Le(1e9)]] = {}
+    """Feature -> change that its devices don't report; the baseline's floor is at least half of it."""
+
+
