@@ -1,0 +1,18 @@
+"""The payload formats by their names in the settings."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from monitor.ingest.formats.json_data import JsonFormat
+from monitor.ingest.formats.number import NumberFormat
+from monitor.ingest.formats.payload_format import PayloadFormat
+
+__all__ = ["FORMATS"]
+
+FORMATS: Mapping[str, Callable[[], PayloadFormat]] = MappingProxyType(
+    {
+        "json": JsonFormat,
+        "number": NumberFormat,
+    }
+)
+"""Name -> what makes the format; making one imports the library it needs, if any."""
