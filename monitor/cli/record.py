@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     from monitor.cli.progress_line import ProgressLine
     from monitor.cli.recorder import Recorder
     from monitor.config.loading import load_settings
-    from monitor.service.settings_to_stages import build_decoder
+    from monitor.service.settings_to_sources import build_decoder
     from monitor.telemetry.logs import configure_logging
 
     settings = load_settings(arguments.config, settings_from_flags(arguments))

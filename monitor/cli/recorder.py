@@ -20,7 +20,7 @@ from monitor.core.readings import Outcome, Readings, RejectedReading, Windows
 from monitor.core.rules import WindowRules
 from monitor.core.times import describe_lead
 from monitor.detect.windows import WindowStage
-from monitor.ingest.decode import DecodeStage
+from monitor.ingest.decoded_messages import Decoder
 from monitor.mqtt import Session
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.telemetry.logs import PipelineLog
@@ -58,7 +58,7 @@ class Recorder(ClientListener):
     def __init__(
         self,
         path: Path,
-        decode: DecodeStage,
+        decode: Decoder,
         features: Sequence[str],
         *,
         max_skew: float,
@@ -148,9 +148,10 @@ class Recorder(ClientListener):
         """Write the messages that are queued, or that arrive within `timeout` seconds, as one batch."""
         batch = self._receive_queue.take(timeout)
         self.raise_problem()
-        readings, rejected = self._decode.decode(batch.messages, batch.arrivals)
+        decoded = self._decode.decode(batch.messages, batch.arrivals)
+        readings = decoded.readings
         accepted = self._window_stage.push(readings)
-        rejected += _rejected_readings(readings, accepted.outcomes)
+        rejected = decoded.rejected + _rejected_readings(readings, accepted.outcomes)
         self._write_readings(file, readings, accepted)
         session.acknowledge([ack_token for _, _, ack_token, _ in batch.messages if ack_token is not None])
         self.rejected_counts.update(reading.outcome for reading in rejected)

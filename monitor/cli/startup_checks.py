@@ -13,7 +13,8 @@ from monitor.core.addresses import format_address
 from monitor.core.errors import InUseError, OperationError
 from monitor.mqtt import Session
 from monitor.mqtt.client_id import client_id
-from monitor.service.settings_to_stages import build_decoder, build_scoring
+from monitor.service.settings_to_sources import build_decoder
+from monitor.service.settings_to_stages import build_scoring
 from monitor.storage import restore
 from monitor.web.server import listen
 

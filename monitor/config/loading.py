@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from monitor.config.error_text import Origin, format_error
 from monitor.config.merging import SettingsSpec, merge_settings
 from monitor.config.settings import AlertSettings, Settings
+from monitor.config.source_conflicts import find_source_conflict, find_unmatched_source_group
 from monitor.core.errors import ConfigurationError
 from monitor.core.topics import Template, find_conflict, find_own_output, find_unmatched_group
 
@@ -35,13 +36,20 @@ def load_settings(file: Path | None, flags: Mapping[str, Any] | None = None) -> 
     """
     settings = merge_settings(_SPEC, file, flags or {})
     origin = Origin(file, _SPEC.env_prefix, os.environ)
-    templates = [Template(text) for text in settings.input.topics]
-    reason = find_conflict(templates, settings.mqtt.base_topic)
+    templates = [Template(text) for text in settings.input.all_topics]
+    sources, name = settings.input.sources, "sources" if settings.input.sources else "topics"
+    reason = find_own_output(templates, "base_topic", settings.mqtt.base_topic)
     if not reason and settings.homeassistant.discovery:
         reason = find_own_output(templates, "discovery_prefix", settings.homeassistant.discovery_prefix)
+    reason = reason or (find_source_conflict(sources) if sources else find_conflict(templates))
     if reason:
-        raise ConfigurationError(f"{origin.describe(('input', 'topics'))}input.topics: {reason}")
-    if reason := find_unmatched_group(templates, settings.input.groups):
+        raise ConfigurationError(f"{origin.describe(('input', name))}input.{name}: {reason}")
+    reason = (
+        find_unmatched_source_group(sources, settings.input.groups)
+        if sources
+        else find_unmatched_group(templates, settings.input.groups)
+    )
+    if reason:
         raise ConfigurationError(f"{origin.describe(('input', 'groups'))}input.groups: {reason}")
     return settings
 

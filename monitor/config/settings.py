@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from monitor.config.source_settings import AlignSettings, SourceSettings
 from monitor.config.validators import (
     validate_host,
     validate_output_topic,
@@ -143,10 +144,24 @@ class InputSettings(_Section):
     """Templates: `{name}` matches one level; the matched levels, joined by `/`, are the group's name."""
     fields: dict[str, str] = {}
     """Feature (or `ts`) -> dotted path in the payload; default: the feature's own name."""
+    sources: tuple[SourceSettings, ...] = Field(default=(), max_length=10_000)
+    """Messages of any other kind, in place of `topics` and `fields`."""
+    align: AlignSettings = AlignSettings()
     groups: tuple[Annotated[str, AfterValidator(validate_output_topic)], ...] = ()
     """Expected groups: they are `silent` after `stale_after` even if they never sent a reading."""
     max_groups: Count = 100_000
     """Groups in memory; if there are more, the groups with the oldest readings are only in the store."""
+
+    @property
+    def all_topics(self) -> tuple[str, ...]:
+        """The templates in use: those of the sources if there are any, else `topics`."""
+        return tuple(dict.fromkeys(source.topic for source in self.sources)) or self.topics
+
+    @model_validator(mode="after")
+    def _check_consistency(self) -> Self:
+        if self.sources and self.model_fields_set & {"topics", "fields"}:
+            raise ValueError("sources must not be set beside topics and fields, which are their short form")
+        return self
 
 
 class WindowSettings(_Section):

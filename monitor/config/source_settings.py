@@ -1,6 +1,6 @@
 """The settings of sources, and of the alignment of their values.
 
-Docstrings say what a value means; `config/monitor.toml` and docs/how-to/your-topics.md have the text for users.
+Docstrings say what a value means; `config/monitor.toml` has the text for users.
 """
 
 from typing import Annotated, Literal, Self
@@ -91,7 +91,7 @@ class SourceSettings(_Section):
     """Seconds that a value holds; None: `AlignSettings.max_age`."""
 
     @property
-    def keys(self) -> tuple[PathSetting | None, PathSetting, PathSetting]:
+    def record_paths(self) -> tuple[PathSetting | None, PathSetting, PathSetting]:
         """Paths of the name, of the value and of the event time in a record; no name: None."""
         default_key, default_value, default_ts = _KEYED_FORMATS.get(self.format, (None, "value", "ts"))
         if self.format == "influx":
@@ -115,7 +115,7 @@ class SourceSettings(_Section):
             raise ValueError('the format "number" needs feature, or {feature} in topic')
         if self.format == "number" and (self.records is not None or self.key is not None or self.ts):
             raise ValueError('the format "number" has no records, key or ts: a payload is one number')
-        if self.value is not None and not (self.feature or names_feature or self.keys[0] is not None):
+        if self.value is not None and not (self.feature or names_feature or self.record_paths[0] is not None):
             raise ValueError("value is for records with a key, and for one feature; expected features")
         if self.ts_format and self.ts_unit:
             raise ValueError("ts_format is for text and ts_unit for numbers; expected one of them")
@@ -126,7 +126,7 @@ class AlignSettings(_Section):
     """How values that come by more than one message are aligned into readings."""
 
     period: Seconds | None = None
-    """Seconds between sampling times, which are its multiples since 1970; None: the bundle's sample period."""
+    """Seconds between sampling times, its multiples since 1970; None: the bundle's sample period."""
     wait: Annotated[float, Ge(0), Le(1e6)] = 5.0
     """Seconds that a message may be under way."""
     max_age: Seconds = 450.0
@@ -135,5 +135,3 @@ class AlignSettings(_Section):
     """Whether a value holds until `max_age`; False: it counts for one sampling time only."""
     deadband: dict[str, Annotated[float, Gt(0), Le(1e9)]] = {}
     """Feature -> change that its devices don't report; the baseline's floor is at least half of it."""
-
-

@@ -12,6 +12,7 @@ __all__ = [
     "validate_printable",
     "validate_publish_qos",
     "validate_qos",
+    "validate_source_template",
     "validate_template",
     "validate_token",
 ]
@@ -21,7 +22,14 @@ _MIN_TOKEN_LENGTH = 16
 
 
 def validate_template(text: str) -> str:
-    """Check an input topic template."""
+    """Check a template of `input.topics`, whose names make the group."""
+    if not Template(text).names:
+        raise ValueError(f"{text!r} must have at least one {{name}}: the names make the group")
+    return text
+
+
+def validate_source_template(text: str) -> str:
+    """Check a template of `input.sources`, which may do without names."""
     Template(text)
     return text
 

@@ -128,3 +128,5 @@ class MessageBatch:
     arrivals: Arrivals
     overflow_count: int
     """Messages dropped because the queue was full, since the previous batch."""
+    complete_until: float
+    """All messages that arrived before this time, monotonic seconds, are in this batch or an earlier one."""

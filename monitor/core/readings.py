@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
 
-__all__ = ["MAX_VALUE", "Arrivals", "Outcome", "Readings", "RejectedReading", "Windows", "is_readable"]
+__all__ = [
+    "MAX_VALUE",
+    "Arrivals",
+    "Outcome",
+    "Readings",
+    "RejectedReading",
+    "Windows",
+    "concatenate",
+    "is_readable",
+]
 
 
 class Outcome(StrEnum):
@@ -79,6 +88,25 @@ class Readings:
     retained: NDArray[np.bool_] | None = None
     """Whether the broker had kept it and sent it on subscribing, so that it is no sign of life: (reading,).
     None if that is true of no reading."""
+
+
+def concatenate(first: Readings, second: Readings) -> Readings:
+    """Return the readings of both batches."""
+    if not len(first.ts) or not len(second.ts):
+        return second if not len(first.ts) else first
+    flags = [
+        np.zeros(len(part.ts), np.bool_) if part.retained is None else part.retained
+        for part in (first, second)
+    ]
+    return Readings(
+        groups=[*first.groups, *second.groups],
+        ts=np.concatenate([first.ts, second.ts]),
+        values=np.concatenate([first.values, second.values]),
+        arrived_at=np.concatenate([first.arrived_at, second.arrived_at]),
+        arrived_monotonic=np.concatenate([first.arrived_monotonic, second.arrived_monotonic]),
+        redelivered=np.concatenate([first.redelivered, second.redelivered]),
+        retained=np.concatenate(flags),
+    )
 
 
 @dataclass(frozen=True, slots=True)

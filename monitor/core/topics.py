@@ -142,17 +142,8 @@ def _levels_overlap(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
     )
 
 
-def find_conflict(templates: Sequence[Template], base_topic: str) -> str | None:
-    """Return the reason why these templates can't be used together, or None if they can.
-
-    Parameters
-    ----------
-    templates : all input templates.
-    base_topic : the topic below which the monitor publishes.
-    """
-    reason = find_own_output(templates, "base_topic", base_topic)
-    if reason:
-        return reason
+def find_conflict(templates: Sequence[Template]) -> str | None:
+    """Return the reason why these templates can't be used together, or None if they can."""
     for index, template in enumerate(templates):
         for other in templates[:index]:
             if template.overlaps(other):

@@ -101,3 +101,6 @@ class GroupStatus:
     """Whether the last judged window has a value far outside the range of the training data."""
     incident: str | None
     """Id of the open incident; None if there is none."""
+    stale: Sequence[tuple[int, float]] = ()
+    """(index of a feature without usable value, since when) for each such feature; times are event times,
+    seconds since the Unix epoch."""

@@ -6,12 +6,15 @@ from typing import Annotated
 
 import msgspec
 
+from monitor.core.arrays import FloatArray
 from monitor.core.readings import Readings
+from monitor.core.values import Values
 from monitor.core.verdicts import AlertEvent, GroupStatus, State
 from monitor.detect.drift import DriftStage
 from monitor.detect.scoring import ScoredBatch, Scoring, StageStates
 from monitor.groups.incidents import Incident, Incidents, IsMuted
 from monitor.groups.status import StatusTable
+from monitor.ingest.alignment import AlignedBatch, AlignmentStage
 
 __all__ = ["GroupStates"]
 
@@ -30,6 +33,8 @@ class _Envelope(msgspec.Struct, gc=False):
     alerts: bytes
     status: bytes
     incident: bytes
+    alignment: bytes = b""
+    """Empty if the group's messages are readings."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -45,13 +50,15 @@ class GroupStates:
     Parameters
     ----------
     scoring : the stages.
-    stale_after : seconds without an accepted reading after which a group is silent.
+    stale_after : seconds without an accepted reading or value after which a group is silent.
+    alignment : makes readings of values; None if all messages are readings.
     """
 
-    def __init__(self, scoring: Scoring, stale_after: float) -> None:
+    def __init__(self, scoring: Scoring, stale_after: float, alignment: AlignmentStage | None = None) -> None:
         self._scoring = scoring
+        self._alignment = alignment
         self._incidents = Incidents()
-        self._status = StatusTable(stale_after, self.incident_id)
+        self._status = StatusTable(stale_after, self.incident_id, self._find_stale_features)
         self.fetch_states: FetchStates = lambda _: {}
         """Fetches the stored state of groups that were evicted from memory."""
         self.fetch_ended_incident: Callable[[str], bytes | None] = lambda _: None
@@ -77,6 +84,19 @@ class GroupStates:
 
     # Judging
 
+    def align(self, values: Values | None, complete_until: float, now: float) -> AlignedBatch | None:
+        """Align a batch of values into readings; None if all messages are readings.
+
+        Parameters
+        ----------
+        complete_until : all values that arrived before were passed, monotonic seconds.
+        now : monotonic seconds.
+        """
+        if self._alignment is None or values is None:
+            return None
+        self.load_evicted(values.groups, now)
+        return self._alignment.push(values, complete_until)
+
     def judge(self, readings: Readings, now: float) -> ScoredBatch:
         """Run a batch through the stages; evicted groups of the batch are loaded first.
 
@@ -91,6 +111,11 @@ class GroupStates:
         """Update the statuses after a batch judged at `now` (monotonic seconds); return changed statuses."""
         return self._status.update(readings, scored, now)
 
+    def update_value_statuses(self, values: Values, aligned: AlignedBatch, now: float) -> list[GroupStatus]:
+        """Update the statuses after a batch was aligned at `now` (monotonic seconds); return changed ones."""
+        woken = self._status.record_values(values, aligned.outcomes, now)
+        return self.refresh_statuses(dict.fromkeys([*woken, *aligned.changed_groups]))
+
     def learn_pending(self, scored: ScoredBatch) -> None:
         """Do the work on a judged batch that is not needed for alerts, see `Scoring.learn_pending`."""
         self._scoring.learn_pending(scored)
@@ -100,6 +125,8 @@ class GroupStates:
         statuses = self._status.mark_silent(now)
         for status in statuses:
             self._scoring.mark_silent(status.group)
+            if self._alignment is not None:
+                self._alignment.mark_silent(status.group)
         return statuses
 
     def replace_scoring(self, scoring: Scoring, stale_after: float | None = None) -> None:
@@ -132,7 +159,10 @@ class GroupStates:
             return None
         states = self._scoring.dump(group)
         incident = self._incidents.dump(group)
-        return _encode(_Envelope(_VERSION, states.windows, states.baseline, states.alerts, status, incident))
+        alignment = b"" if self._alignment is None else self._alignment.dump(group)
+        return _encode(
+            _Envelope(_VERSION, states.windows, states.baseline, states.alerts, status, incident, alignment)
+        )
 
     def load(self, group: str, value: bytes, now: float) -> None:
         """Set the state of a group from bytes that `dump` returned, in this or another process.
@@ -154,6 +184,8 @@ class GroupStates:
         try:
             self._scoring.load(group, StageStates(parts.windows, parts.baseline, parts.alerts))
             self._incidents.load(group, parts.incident)
+            if self._alignment is not None and parts.alignment:
+                self._alignment.load(group, parts.alignment, now)
             self._status.load(group, parts.status, now)
         except ValueError:
             self.forget(group)  # a partly loaded state would be inconsistent
@@ -164,6 +196,8 @@ class GroupStates:
         self._scoring.forget(group)
         self._incidents.forget(group)
         self._status.forget(group)
+        if self._alignment is not None:
+            self._alignment.forget(group)
 
     def load_evicted(self, groups: Iterable[str], now: float) -> None:
         """Load the given groups from the store if they were evicted; `now` is in monotonic seconds."""
@@ -295,6 +329,20 @@ class GroupStates:
             return incident
         value = self._incidents.ended.get(group) or self.fetch_ended_incident(group)
         return None if value is None else self._incidents.decode(group, value)
+
+    def feature_ages(self, now: float) -> FloatArray | None:
+        """Return the age of each feature's newest value: (group, feature), NaN if there is none.
+
+        None if all messages are readings. Any thread may call this.
+
+        Parameters
+        ----------
+        now : wall clock, seconds since the Unix epoch.
+        """
+        return None if self._alignment is None else self._alignment.feature_ages(now)
+
+    def _find_stale_features(self, group: str) -> Sequence[tuple[int, float]]:
+        return () if self._alignment is None else tuple(self._alignment.stale_features(group).items())
 
     def reset_after_false_alarm(self, group: str) -> None:
         """End a group's open incident without an event, and let the group's baseline be learnt again."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from monitor.core.arrays import IndexArray
 from monitor.core.readings import Outcome, Readings
 from monitor.core.state_table import StateTable
 from monitor.core.times import MAX_TS
+from monitor.core.values import ValueOutcome, Values
 from monitor.core.verdicts import GroupStatus, State
 from monitor.detect.scoring import ScoredBatch
 from monitor.groups.silence import find_silent
@@ -31,6 +32,8 @@ _STATE_BY_OUTCOME = dict.fromkeys(Outcome, _UNCHANGED) | {
     Outcome.FUTURE: _IGNORED,
     Outcome.RETAINED: _IGNORED,
 }
+# Values that show that the group's devices send.
+_SIGNS_OF_LIFE = frozenset({ValueOutcome.ACCEPTED, ValueOutcome.ABSENT})
 # The state of a new record before it is filled.
 _NO_STATE = -1
 # Up to this many readings are processed one by one. Larger batches are first searched for readings that may
@@ -67,11 +70,18 @@ class StatusTable:
     ----------
     stale_after : seconds without an accepted reading after which a group is silent.
     open_incident : returns the id of a group's open incident.
+    stale_features : returns the features of a group without usable value, see `GroupStatus.stale`.
     """
 
-    def __init__(self, stale_after: float, open_incident: Callable[[str], str | None]) -> None:
+    def __init__(
+        self,
+        stale_after: float,
+        open_incident: Callable[[str], str | None],
+        stale_features: Callable[[str], Sequence[tuple[int, float]]],
+    ) -> None:
         self.stale_after = stale_after
         self._find_open_incident = open_incident
+        self._find_stale_features = stale_features
         defaults = {"score": np.nan, "state": _NO_STATE}
         self._table = StateTable("status", (_VERSION, len(_STATES)), _FIELDS, defaults, _TRANSIENT_FIELDS)
         self._incident_ids: dict[str, str] = {}  # group -> id of its open incident
@@ -157,6 +167,32 @@ class StatusTable:
             for name, published in after.items()
             if (*published, self._refresh_incident(name)) != before[name]
         )
+
+    def record_values(self, values: Values, outcomes: Sequence[ValueOutcome], now: float) -> list[str]:
+        """Record that values of groups arrived; return the groups that were unknown or silent before.
+
+        A group whose values arrive is not silent, even if they make no reading.
+
+        Parameters
+        ----------
+        values : a batch of values.
+        outcomes : the outcome of each.
+        now : monotonic seconds.
+        """
+        alive = [index for index, outcome in enumerate(outcomes) if outcome in _SIGNS_OF_LIFE]
+        rows = self._table.find_or_add([values.groups[index] for index in alive])  # (alive,)
+        states = self._table.records["state"][rows]
+        changed = []
+        for index in np.flatnonzero((states == _NO_STATE) | (states == _SILENT)).tolist():
+            row, ts = int(rows[index]), float(values.ts[alive[index]])
+            if self._table.records["state"][row] == _NO_STATE:
+                self._add_row(self._table.name(row), now, ts)
+            if self._table.records["state"][row] != _FILLING:
+                self._set_state(row, _FILLING, ts)
+                changed.append(self._table.name(row))
+        self._table.records["last_seen"][rows] = now
+        self._oldest_last_seen = min(self._oldest_last_seen, now)
+        return changed
 
     def _apply_batch(self, readings: Readings, scored: ScoredBatch, now: float) -> IndexArray:
         """Set times, scores and flags of the groups; return the readings that may change a published status.
@@ -274,7 +310,13 @@ class StatusTable:
     def _status(self, name: str) -> GroupStatus:
         _, _, since, score, state, out_of_range, *_ = self._table.records[self._table.row(name)].item()
         return GroupStatus(
-            name, _STATES[state], since, _optional_score(score), out_of_range, self._incident_ids.get(name)
+            name,
+            _STATES[state],
+            since,
+            _optional_score(score),
+            out_of_range,
+            self._incident_ids.get(name),
+            self._find_stale_features(name),
         )
 
     def _add_row(self, name: str, now: float, ts: float) -> int:

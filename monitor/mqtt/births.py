@@ -26,7 +26,7 @@ class Births:
         info = info_payload(
             __version__,
             manifest,
-            settings.input.topics,
+            settings.input.all_topics,
             self._started_at,
             client_id(settings),
             self._instance_id,

@@ -207,7 +207,9 @@ class ReceiveQueue:
         self._queued_bytes -= size
         self._not_full.notify_all()
         overflowed, self._overflow_count = self._overflow_count, 0
-        return MessageBatch(messages, self._pop_arrivals(len(messages)), overflowed)
+        arrivals = self._pop_arrivals(len(messages))
+        complete_until = self._put_records[0][3] if self._put_records else self._monotonic()
+        return MessageBatch(messages, arrivals, overflowed, complete_until)
 
     def _pop_arrivals(self, count: int) -> Arrivals:
         """Remove and return the arrivals of the first `count` messages."""

@@ -32,7 +32,8 @@ from monitor.service.ports import Sink, Source
 from monitor.service.process_control import ProcessControl
 from monitor.service.reload import Reloader, RunningConfig
 from monitor.service.request_handler import RequestHandler
-from monitor.service.settings_to_stages import build_decoder, build_timed_scoring
+from monitor.service.settings_to_sources import build_alignment, build_decoder
+from monitor.service.settings_to_stages import build_timed_scoring
 from monitor.service.systemd import Systemd
 from monitor.storage.restore import restore
 from monitor.storage.store import Store
@@ -132,6 +133,7 @@ def build_daemon(
         instrumentation = Instrumentation(
             metrics=base.metrics,
             event_log=PipelineLog(),
+            features=base.manifest.feature_names,
             feed_watchdog=systemd.feed_watchdog,
             observer=live_groups,
         )
@@ -175,7 +177,11 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
     """Open the store and restore the groups from it."""
     manifest, now = loaded.manifest, time.monotonic()
     metrics = Metrics(CollectorRegistry(), manifest)
-    groups = GroupStates(build_timed_scoring(loaded, settings, metrics), settings.windows.stale_after)
+    groups = GroupStates(
+        build_timed_scoring(loaded, settings, metrics),
+        settings.windows.stale_after,
+        build_alignment(settings, manifest.feature_names, manifest.sample_period),
+    )
     metrics.watch_drift(lambda: groups.drift)
     store = restore(
         settings.store,

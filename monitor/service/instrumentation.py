@@ -8,23 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.core.messages import MessageBatch
-from monitor.core.readings import Outcome, Readings, RejectedReading
-from monitor.core.times import describe_lead
+from monitor.core.readings import Outcome, Readings
+from monitor.core.values import Values
 from monitor.core.verdicts import FAULTY, NORMAL, AlertEvent, GroupStatus, State
 from monitor.detect.mixed_senders import MixedSenders
 from monitor.detect.scoring import ScoredBatch
+from monitor.ingest.alignment import AlignedBatch
+from monitor.ingest.decoded_messages import DecodedMessages
 from monitor.service.ports import BatchObserver, EventLog
+from monitor.service.rejections import out_of_order, rejected_values, stale_readings
 from monitor.telemetry.metrics import Metrics
 
 __all__ = ["BatchResult", "Instrumentation"]
 
-_TIMESTAMP_REASONS = {
-    Outcome.DUPLICATE: "its ts is that of the reading before",
-    Outcome.LATE: "its ts is before that of the reading before",
-    Outcome.FUTURE: "its ts is ahead of this machine's clock by {lead}",
-    Outcome.RETAINED: "retained, and its group is silent",
-    Outcome.GAP: "its ts is more than windows.max_gap after the reading before, so the window starts afresh",
-}
 # Seconds between two batches that are searched for mixed senders, which takes 12 µs for one reading.
 _SENDERS_INTERVAL_S = 1.0
 
@@ -34,9 +30,11 @@ class BatchResult:
     """The results of the pipeline for one batch of messages."""
 
     batch: MessageBatch
+    decoded: DecodedMessages
+    aligned: AlignedBatch | None
+    """None if all messages are readings."""
     readings: Readings
-    rejected: list[RejectedReading]
-    """Messages and readings that the decode stage rejected."""
+    """The readings that were judged."""
     scored: ScoredBatch
     decided_at: float
     """Time at which scoring ended, monotonic seconds."""
@@ -61,6 +59,7 @@ class Instrumentation:
     ----------
     metrics : the monitor's metrics.
     event_log : logs rejected readings and alerts.
+    features : names of the features, in the bundle's order.
     feed_watchdog : called in each iteration.
     observer : receives each batch, for the live page; None if there is no page.
     monotonic : returns monotonic seconds.
@@ -71,12 +70,14 @@ class Instrumentation:
         *,
         metrics: Metrics,
         event_log: EventLog,
+        features: Sequence[str] = (),
         feed_watchdog: Callable[[], None] = lambda: None,
         observer: BatchObserver | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._metrics = metrics
         self._event_log = event_log
+        self._features = features
         self._feed_watchdog = feed_watchdog
         self._observer = observer or _NullObserver()
         self.monotonic = monotonic
@@ -104,10 +105,12 @@ class Instrumentation:
         self._count_outcomes(result)
         for event in result.events:
             self._metrics.alerts_by_status[event.status].inc()
-        self._observe_latency(result.readings, scored, result.decided_at)
-        rejected = result.rejected + _out_of_order(result.readings, scored)
+        self._observe_latency(result)
+        rejected = result.decoded.rejected + out_of_order(result.readings, scored)
         if rejected:
             self._event_log.log_rejected(rejected)
+        if result.decoded.values is not None and result.aligned is not None:
+            self._record_values(result.decoded, result.decoded.values, result.aligned)
         if overflow_count:
             self._event_log.log_overflow(overflow_count)
         if result.events:
@@ -135,9 +138,11 @@ class Instrumentation:
     def _count_outcomes(self, result: BatchResult) -> None:
         metrics, scored, overflow_count = self._metrics, result.scored, result.batch.overflow_count
         outcomes = Counter(scored.windows.outcomes)
-        if result.rejected or overflow_count:
-            outcomes.update(reading.outcome for reading in result.rejected)
+        if result.decoded.rejected or overflow_count:
+            outcomes.update(reading.outcome for reading in result.decoded.rejected)
             outcomes[Outcome.OVERFLOW] += overflow_count
+        if result.aligned is not None and result.aligned.stale.groups:
+            outcomes[Outcome.STALE] += len(result.aligned.stale.groups)
         metrics.count_outcomes(outcomes)
         windows = len(scored.judged_windows.groups)
         if not windows:
@@ -152,26 +157,22 @@ class Instrumentation:
                 counter.inc(count)
         metrics.batch_windows.observe(windows)
 
-    def _observe_latency(self, readings: Readings, scored: ScoredBatch, decided_at: float) -> None:
-        if len(readings.groups):
-            self._metrics.last_reading.set(readings.arrived_at[-1])
+    def _record_values(self, decoded: DecodedMessages, values: Values, aligned: AlignedBatch) -> None:
+        """Count the values by outcome, and log those that were dropped and the stale features."""
+        outcomes = Counter(aligned.outcomes)
+        outcomes.update(value.outcome for value in decoded.rejected_values)
+        self._metrics.count_value_outcomes(outcomes)
+        rejected = [*decoded.rejected_values, *rejected_values(values, aligned)]
+        if rejected:
+            self._event_log.log_rejected_values(rejected)
+        if aligned.stale.groups:
+            self._event_log.log_rejected(stale_readings(aligned.stale, self._features))
+
+    def _observe_latency(self, result: BatchResult) -> None:
+        readings, values = result.readings, result.decoded.values
+        has_values = values is not None and len(values.groups) > 0
+        if result.batch.messages and (has_values or len(readings.groups)):
+            self._metrics.last_reading.set(result.batch.arrivals.arrived_at[-1])
         self._metrics.reading_latency_seconds.observe(
-            decided_at - readings.arrived_monotonic[scored.windows.reading_indices]
+            result.decided_at - readings.arrived_monotonic[result.scored.windows.reading_indices]
         )
-
-
-def _out_of_order(readings: Readings, scored: ScoredBatch) -> list[RejectedReading]:
-    """Return the readings with an out-of-order event time or after a gap, with a reason for the log."""
-    outcomes = scored.windows.outcomes
-    if not _TIMESTAMP_REASONS.keys() & set(outcomes):
-        return []
-    rejected = []
-    for row, outcome in enumerate(outcomes):
-        reason = _TIMESTAMP_REASONS.get(outcome)
-        if reason:
-            if outcome is Outcome.FUTURE:
-                reason = reason.format(lead=describe_lead(readings.ts[row] - readings.arrived_at[row]))
-            rejected.append(
-                RejectedReading(outcome, readings.groups[row], f"{reason} (ts {readings.ts[row]:.3f})")
-            )
-    return rejected

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass, field
 
 from monitor.bundle.manifest import Manifest
+from monitor.core.readings import concatenate
 from monitor.detect.scoring import Scoring
 from monitor.groups.state import GroupStates
-from monitor.ingest.decode import DecodeStage
+from monitor.ingest.decoded_messages import Decoder
 from monitor.operators.commands import OperatorCommands
 from monitor.operators.false_alarms import FalseAlarmFile
 from monitor.publish.publisher import Publisher
@@ -71,7 +72,7 @@ class Pipeline:
         self,
         *,
         ports: PipelinePorts,
-        decode: DecodeStage,
+        decode: Decoder,
         groups: GroupStates,
         commands: OperatorCommands,
         publisher: Publisher,
@@ -116,21 +117,27 @@ class Pipeline:
         now = self._instrumentation.start_iteration()
         self._apply_replacements()
         silent_statuses = groups.mark_silent(now)
-        readings, rejected = self._decode.decode(batch.messages, batch.arrivals)
+        decoded = self._decode.decode(batch.messages, batch.arrivals)
+        aligned = groups.align(decoded.values, batch.complete_until, now)
+        readings = decoded.readings if aligned is None else concatenate(decoded.readings, aligned.readings)
         scored = groups.judge(readings, now)
         decided_at = self._monotonic()
         changed_statuses = groups.update_statuses(readings, scored, now)
+        changed_groups = list(readings.groups)
+        if aligned is not None and decoded.values is not None:
+            changed_statuses += groups.update_value_statuses(decoded.values, aligned, now)
+            changed_groups += [*decoded.values.groups, *aligned.stale.groups]
         changes = self._commands.process(scored.events, changed_statuses, now)
         statuses = [*silent_statuses, *changed_statuses, *groups.refresh_statuses(changes.groups_to_publish)]
         silent_groups = [status.group for status in silent_statuses]
         saved = self._ports.commit(
-            dict.fromkeys([*silent_groups, *readings.groups, *changes.changed_groups]),
+            dict.fromkeys([*silent_groups, *changed_groups, *changes.changed_groups]),
             self._publisher.messages(changes, statuses, now),
         )
         self._ports.emit(self._publisher.state_messages())
         self._ports.acknowledge(batch.messages)
         self._send_responses(saved=saved)
-        result = BatchResult(batch, readings, rejected, scored, decided_at, statuses, changes.events)
+        result = BatchResult(batch, decoded, aligned, readings, scored, decided_at, statuses, changes.events)
         self._instrumentation.observe(result)
         # If the state of some groups is not stored, more groups stay in memory, up to twice the limit.
         self._evict(self._max_groups * (1 if saved else 2))

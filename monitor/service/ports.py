@@ -7,6 +7,7 @@ from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
 from monitor.core.messages import InboundMessage, MessageBatch, OutboundMessage
 from monitor.core.readings import Readings, RejectedReading
+from monitor.core.values import RejectedValue
 from monitor.core.verdicts import AlertEvent, GroupStatus
 from monitor.detect.scoring import ScoredBatch
 
@@ -129,6 +130,9 @@ class EventLog(Protocol):
 
     def log_rejected(self, rejected: Sequence[RejectedReading]) -> None:
         """Log readings that were dropped, with the reasons."""
+
+    def log_rejected_values(self, rejected: Sequence[RejectedValue]) -> None:
+        """Log values that were dropped, with the reasons."""
 
     def log_overflow(self, count: int) -> None:
         """Log that `count` messages were dropped because the receive queue was full."""

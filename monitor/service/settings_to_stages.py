@@ -4,16 +4,13 @@ from monitor.bundle import Bundle
 from monitor.config.settings import AlertSettings, Settings, WindowSettings
 from monitor.core.errors import ConfigurationError
 from monitor.core.rules import AlertRules, WindowRules, default_max_gap
-from monitor.core.topics import Template
 from monitor.detect.alerts import AlertStage
 from monitor.detect.scoring import Scorer, Scoring
-from monitor.ingest.decode import DecodeStage
 from monitor.service.parallel_scorer import ParallelScorer
 from monitor.telemetry.metrics import Metrics, TimedScorer
 
 __all__ = [
     "build_alert_stage",
-    "build_decoder",
     "build_scoring",
     "build_timed_scoring",
     "build_window_rules",
@@ -46,20 +43,6 @@ def build_alert_stage(alerts: AlertSettings, threshold: float) -> AlertStage:
                 f"{threshold:g}; expected at most that"
             )
     return AlertStage(rules, overrides, every_window=alerts.mode == "every_window")
-
-
-def build_decoder(settings: Settings, features: tuple[str, ...]) -> DecodeStage:
-    """Return the decode stage for a bundle with these features.
-
-    Raises
-    ------
-    ConfigurationError : `input.fields` doesn't fit the bundle's features.
-    """
-    templates = [Template(text) for text in settings.input.topics]
-    try:
-        return DecodeStage(templates, features, settings.input.fields)
-    except ValueError as error:
-        raise ConfigurationError(f"input.fields: {error}") from error
 
 
 def build_window_rules(windows: WindowSettings, sample_period: float) -> WindowRules:

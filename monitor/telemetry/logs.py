@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from monitor.core.readings import Outcome, RejectedReading
+from monitor.core.values import RejectedValue
 from monitor.core.verdicts import AlertEvent
 from monitor.telemetry.log_handler import BoundedLogHandler
 from monitor.telemetry.log_throttle import INTERVAL_S, LogThrottle
@@ -97,6 +98,13 @@ class PipelineLog:
             text = self._throttle.throttle(reading.outcome.value, reading.reason, reading.source)
             if text is not None:
                 _log.warning("%s reading of %s: %s", reading.outcome.value, reading.source, text)
+
+    def log_rejected_values(self, rejected: Sequence[RejectedValue]) -> None:
+        """Log the reasons of rejected values, throttled."""
+        for value in rejected:
+            text = self._throttle.throttle(f"{value.outcome.value} value", value.reason, value.source)
+            if text is not None:
+                _log.warning("%s value of %s: %s", value.outcome.value, value.source, text)
 
     def log_overflow(self, count: int) -> None:
         """Log that `count` messages were dropped because the receive queue was full."""

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from monitor.bundle.manifest import Manifest
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome
+from monitor.core.values import ValueOutcome
 from monitor.core.verdicts import FAULTY, NORMAL, State
 from monitor.detect.drift import DriftStage
 from monitor.detect.scoring import Scorer
@@ -39,6 +40,12 @@ class Metrics:
         self.registry = registry
         ProcessCollector(registry=registry)
         self.readings = Counter(f"{_PREFIX}readings", "Readings by outcome.", ["outcome"], registry=registry)
+        self.values = Counter(
+            f"{_PREFIX}values",
+            "Values that come by messages of their own, by outcome; 0 where messages are readings.",
+            ["outcome"],
+            registry=registry,
+        )
         self.predictions = Counter(
             f"{_PREFIX}predictions", "Judged windows by label.", ["label"], registry=registry
         )
@@ -126,6 +133,7 @@ class Metrics:
         self.set_bundle(manifest)
         self.set_connections(is_input_up=False, is_output_up=False)
         self.readings_by_outcome = {outcome: self.readings.labels(outcome.value) for outcome in Outcome}
+        self.values_by_outcome = {outcome: self.values.labels(outcome.value) for outcome in ValueOutcome}
         self.predictions_by_label = {label: self.predictions.labels(label) for label in (NORMAL, FAULTY)}
         self.alerts_by_status = {status: self.alerts.labels(status) for status in ("firing", "resolved")}
         self.reloads_by_result = {result: self.reloads.labels(result) for result in ("done", "refused")}
@@ -171,6 +179,11 @@ class Metrics:
         """Add the outcomes of a batch."""
         for outcome, count in counts.items():
             self.readings_by_outcome[outcome].inc(count)
+
+    def count_value_outcomes(self, counts: Counts[ValueOutcome]) -> None:
+        """Add the outcomes of a batch of values."""
+        for outcome, count in counts.items():
+            self.values_by_outcome[outcome].inc(count)
 
     def set_state_counts(self, counts: Counts[State]) -> None:
         """Set how many groups are in each state."""

@@ -75,7 +75,7 @@ class MonitorStatus:
             "now": time.time(),
             "problem": self._get_problem(),
             "broker": format_address(settings.mqtt.host, settings.mqtt.port),
-            "topics": settings.input.topics,
+            "topics": settings.input.all_topics,
             "readings": readings,
             "readings_rate": self._rate(1),
             "windows": windows,

@@ -28,9 +28,9 @@ from monitor.detect.windows import WindowStage
 from monitor.groups.state import GroupStates
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.publish.payloads import alert_payload, state_payload
+from monitor.service.settings_to_sources import build_decoder
 from monitor.service.settings_to_stages import (
     build_alert_stage,
-    build_decoder,
     build_scoring,
     build_window_rules,
 )
@@ -144,7 +144,7 @@ class _TimedPipeline:
             self._receive_queue.put([(topic, payload, None, False) for topic, payload in contents])
             batch = self._receive_queue.take(0.0)
         with measure("decode"):
-            readings, _ = self._decode_stage.decode(batch.messages, batch.arrivals)
+            readings = self._decode_stage.decode(batch.messages, batch.arrivals).readings
         with measure("window"):
             new_windows = self._timed_windows.push(readings)
         with measure("baseline"):

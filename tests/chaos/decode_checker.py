@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from monitor.core.readings import Outcome
-from monitor.core.topics import Template
+from monitor.core.topics import OwnTopics, Template
 from monitor.ingest.decode import DecodeStage
 from monitor.ingest.decode_errors import strip_padding
 from monitor.mqtt.receive_queue import ReceiveQueue
@@ -22,7 +22,7 @@ class DecodeChecker:
 
     def __init__(self) -> None:
         templates = [Template(text) for text in _TEMPLATES]
-        self._stage = DecodeStage(templates, NAMES, {})
+        self._stage = DecodeStage(templates, NAMES, {}, OwnTopics("sensor-monitor"))
         self._receive_queue = ReceiveQueue()
 
     def check(self, topic: str, payload: bytes) -> tuple[int, int]:
@@ -34,7 +34,8 @@ class DecodeChecker:
         """
         self._receive_queue.put([(topic, payload, None, False)])
         message_batch = self._receive_queue.take(0)
-        readings, rejections = self._stage.decode(message_batch.messages, message_batch.arrivals)
+        decoded = self._stage.decode(message_batch.messages, message_batch.arrivals)
+        readings, rejections = decoded.readings, decoded.rejected
         count = len(readings.groups)
         assert count + len(rejections) == _count_elements(payload) if count else rejections, (
             "each element has one outcome"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from monitor import bundle
 from monitor.config.settings import AlertSettings, WindowSettings
-from monitor.core.topics import Template
+from monitor.core.topics import OwnTopics, Template
 from monitor.core.verdicts import AlertEvent
 from monitor.ingest.decode import DecodeStage
 from monitor.mqtt.receive_queue import CAPACITY, ReceiveQueue
@@ -103,7 +103,10 @@ def expected_events(bundle_folder: Path, mode: str, readings: Iterable[Reading])
     loaded = bundle.load(bundle_folder)
     scoring = build_scoring(loaded, WindowSettings(), AlertSettings.model_validate({"mode": mode}))
     decode_stage = DecodeStage(
-        [Template("plant/{line}/{station}/reading")], loaded.manifest.feature_names, {}
+        [Template("plant/{line}/{station}/reading")],
+        loaded.manifest.feature_names,
+        {},
+        OwnTopics("sensor-monitor"),
     )
     events: list[AlertEvent] = []
     receive_queue = ReceiveQueue()
@@ -111,9 +114,9 @@ def expected_events(bundle_folder: Path, mode: str, readings: Iterable[Reading])
         for reading in batch:
             receive_queue.put([(reading.topic.decode(), reading.payload, None, False)])
         while (message_batch := receive_queue.take(0)).messages:
-            decoded, rejections = decode_stage.decode(message_batch.messages, message_batch.arrivals)
-            assert not rejections, rejections[0]
-            events += scoring.judge(decoded).events
+            decoded = decode_stage.decode(message_batch.messages, message_batch.arrivals)
+            assert not decoded.rejected, decoded.rejected[0]
+            events += scoring.judge(decoded.readings).events
     return events
 
 

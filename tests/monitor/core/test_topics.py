@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.topics import OwnTopics, Template, find_conflict
+from monitor.core.topics import OwnTopics, Template, find_conflict, find_own_output
 from monitor.ingest.decode import DecodeStage
 from tests.monitor.service.pipeline_fixture import message_batch
 from tests.support.toy_bundle import NAMES
@@ -108,7 +108,8 @@ def test_invalid_template(text: str, rule: str) -> None:
 )
 def test_conflict(texts: list[str], reason: str | None) -> None:
     """Templates conflict if they match the monitor's output, or if two topics can yield the same group."""
-    conflict = find_conflict([Template(text) for text in texts], "sensor-monitor")
+    templates = [Template(text) for text in texts]
+    conflict = find_own_output(templates, "base_topic", "sensor-monitor") or find_conflict(templates)
     assert (conflict is None) == (reason is None)
     assert (reason or "") in (conflict or "")
 
@@ -136,7 +137,8 @@ def test_conflict_equals_brute_force(first: list[str], second: list[str], base: 
         found = [group for group in groups if group is not None]
         is_ambiguous |= bool(found) and (len(found) > 1 or found[0] in seen)
         seen.update(found)
-    assert (find_conflict(templates, base_topic) is not None) == (is_ambiguous or any(only_own_output))
+    assert (find_conflict(templates) is not None) == is_ambiguous
+    assert (find_own_output(templates, "base_topic", base_topic) is not None) == any(only_own_output)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +152,7 @@ def test_conflict_equals_brute_force(first: list[str], second: list[str], base: 
         ("ha/sensor/x/state", False),
     ],
 )
-def test_own_topics(topic: str, is_own: bool) -> None:
+def test_own_topics(topic: str, *, is_own: bool) -> None:
     """What the monitor publishes is recognised; the other topics below Home Assistant's prefix are not."""
     assert (topic in OwnTopics("sm", "ha")) == is_own
 
@@ -173,7 +175,7 @@ def test_overlap_equals_brute_force(levels: list[str]) -> None:
 
 def test_decode_forgets_topics() -> None:
     """The decode stage caches topics that it received twice, until `forget` removes their group."""
-    stage = DecodeStage([Template("p/{line}/{station}"), Template("q/{group}")], NAMES, {})
+    stage = DecodeStage([Template("p/{line}/{station}"), Template("q/{group}")], NAMES, {}, OwnTopics("sm"))
     topics = ("p/a/b", "q/c", "none", "q/once")
     for received_topics in (topics, topics[:3]):
         batch = message_batch([(topic, b"{}", None, False) for topic in received_topics])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from monitor.core.messages import RETAIN_FLAG, InboundMessage
 from monitor.core.readings import Arrivals, Outcome, Readings, RejectedReading
-from monitor.core.topics import Template
+from monitor.core.topics import OwnTopics, Template
 from monitor.ingest.decode import DecodeStage
 from tests.support.toy_bundle import NAMES
 
@@ -23,7 +23,9 @@ VALID_PAYLOAD = {"ts": 1700000000.5, **dict(zip(NAMES, [20.0, 50, 20.5, 50.25], 
 
 
 def _stage(fields: Mapping[str, str] | None = None) -> DecodeStage:
-    return DecodeStage([Template("plant/{line}/{station}/reading")], NAMES, fields or {})
+    return DecodeStage(
+        [Template("plant/{line}/{station}/reading")], NAMES, fields or {}, OwnTopics("sensor-monitor")
+    )
 
 
 def _message(payload: bytes, topic: str = TOPIC, flags: int = 0) -> InboundMessage:
@@ -34,11 +36,18 @@ def _arrivals(count: int, wall_clock: float = ARRIVED_AT) -> Arrivals:
     return Arrivals(np.full(count, wall_clock), np.full(count, ARRIVED_AT), np.full(count, 7.0))
 
 
+def _decode_batch(
+    stage: DecodeStage, messages: list[InboundMessage], arrivals: Arrivals
+) -> tuple[Readings, list[RejectedReading]]:
+    decoded = stage.decode(messages, arrivals)
+    return decoded.readings, decoded.rejected
+
+
 def _decode(
     payload: Any, fields: Mapping[str, str] | None = None, topic: str = TOPIC
 ) -> tuple[Readings, list[RejectedReading]]:
     content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return _stage(fields).decode([_message(content, topic)], _arrivals(1))
+    return _decode_batch(_stage(fields), [_message(content, topic)], _arrivals(1))
 
 
 def _rejection_reason(payload: Any) -> str:
@@ -65,7 +74,7 @@ def test_clock_set_back() -> None:
     """After the clock was set back, a reading without ts is not ahead of its arrival; one with ts may be."""
     without_ts = {name: value for name, value in VALID_PAYLOAD.items() if name != "ts"}
     messages = [_message(json.dumps(payload).encode()) for payload in (without_ts, VALID_PAYLOAD)]
-    readings, _ = _stage().decode(messages, _arrivals(2, ARRIVED_AT - 3600))
+    readings, _ = _decode_batch(_stage(), messages, _arrivals(2, ARRIVED_AT - 3600))
     assert readings.ts.tolist() == [ARRIVED_AT, VALID_PAYLOAD["ts"]]
     assert readings.arrived_at.tolist() == [ARRIVED_AT, ARRIVED_AT - 3600]
 
@@ -76,14 +85,14 @@ def test_order_of_a_batch() -> None:
     messages = [_message(payload) for payload in payloads]
     messages.insert(1, _message(payloads[0], "other"))
     messages.insert(3, _message(b"{}"))
-    readings, rejected = _stage().decode(messages, _arrivals(5))
+    readings, rejected = _decode_batch(_stage(), messages, _arrivals(5))
     assert readings.ts.tolist() == [3, 1, 2]
     assert [rejection.outcome for rejection in rejected] == [Outcome.UNMATCHED, Outcome.MALFORMED]
 
 
 def test_no_messages() -> None:
     """An empty batch gives empty arrays of the right shape."""
-    readings, rejected = _stage().decode([], _arrivals(0))
+    readings, rejected = _decode_batch(_stage(), [], _arrivals(0))
     assert (readings.values.shape, rejected) == ((0, 4), [])
 
 
@@ -341,7 +350,7 @@ STAGE = _stage()
 
 
 def _count_outcomes(messages: list[InboundMessage]) -> int:
-    readings, rejected = STAGE.decode(messages, _arrivals(len(messages)))
+    readings, rejected = _decode_batch(STAGE, messages, _arrivals(len(messages)))
     assert all(map(math.isfinite, [*readings.ts, *readings.values.flat]))
     assert all(rejection.reason for rejection in rejected)
     assert len(readings.groups) == len(readings.ts) == len(readings.values) == len(readings.arrived_monotonic)
@@ -364,7 +373,7 @@ def test_retained(other_messages: int) -> None:
     with_ts = json.dumps(VALID_PAYLOAD).encode()
     messages = [_message(without_ts)] * other_messages
     messages += [_message(without_ts, flags=RETAIN_FLAG), _message(with_ts, flags=RETAIN_FLAG)]
-    readings, (rejection,) = _stage().decode(messages, _arrivals(len(messages)))
+    readings, (rejection,) = _decode_batch(_stage(), messages, _arrivals(len(messages)))
     assert (rejection.outcome, rejection.source) == (Outcome.RETAINED, TOPIC)
     assert "without ts" in rejection.reason
     assert readings.retained is not None
@@ -375,5 +384,5 @@ def test_malformed_retained_message() -> None:
     """A retained message that can't be read is malformed, as any other."""
     values = {**dict.fromkeys(NAMES, 20.0), NAMES[0]: 1e13}
     for payload in (b"", b"{}", json.dumps(values).encode()):
-        _, (rejection,) = _stage().decode([_message(payload, flags=RETAIN_FLAG)], _arrivals(1))
+        _, (rejection,) = _decode_batch(_stage(), [_message(payload, flags=RETAIN_FLAG)], _arrivals(1))
         assert rejection.outcome == Outcome.MALFORMED

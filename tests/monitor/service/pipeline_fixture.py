@@ -15,7 +15,8 @@ from monitor.bundle.manifest import Manifest
 from monitor.config.settings import AlertSettings, WindowSettings
 from monitor.core.messages import InboundMessage, MessageBatch, OutboundMessage
 from monitor.core.readings import Arrivals, Outcome, RejectedReading
-from monitor.core.topics import Template
+from monitor.core.topics import OwnTopics, Template
+from monitor.core.values import RejectedValue
 from monitor.core.verdicts import AlertEvent
 from monitor.detect.scoring import Scoring
 from monitor.groups.mutes import Mutes
@@ -58,6 +59,7 @@ class PipelineHarness:
         self.messages: list[OutboundMessage] = []
         self.acknowledged_messages: list[InboundMessage] = []
         self.rejected: list[RejectedReading] = []
+        self.rejected_values: list[RejectedValue] = []
         self.events: list[AlertEvent] = []
         self.load_errors: list[str] = []
         self.mixed_senders: list[str] = []
@@ -73,7 +75,7 @@ class PipelineHarness:
         self.metrics = Metrics(CollectorRegistry(), loaded.manifest)
         windows = WindowSettings(stale_after=60, **window_settings)
         scoring = build_scoring(loaded, windows, alerts or AlertSettings(clear_after=1))
-        decode = DecodeStage([Template("p/{group}")], NAMES, {})
+        decode = DecodeStage([Template("p/{group}")], NAMES, {}, OwnTopics("sensor-monitor"))
         self.groups = GroupStates(scoring, 60.0)
         for group, value in (stored or {}).items():
             self.groups.load(group, value, self.clock)
@@ -157,6 +159,10 @@ class PipelineHarness:
     def log_rejected(self, rejected: Sequence[RejectedReading]) -> None:
         self.rejected.extend(rejected)
 
+    def log_rejected_values(self, rejected: Sequence[RejectedValue]) -> None:
+        """Keep the rejected values."""
+        self.rejected_values += rejected
+
     def log_overflow(self, count: int) -> None:
         self.overflow_count += count
 
@@ -193,4 +199,4 @@ def message(ts: float, values: Sequence[object] = HEALTHY, topic: str = "p/g") -
 def message_batch(messages: list[InboundMessage], overflowed: int = 0) -> MessageBatch:
     """Return messages that arrived NOW, at the monotonic time 0."""
     now = np.full(len(messages), NOW)
-    return MessageBatch(messages, Arrivals(now, now, np.zeros(len(messages))), overflowed)
+    return MessageBatch(messages, Arrivals(now, now, np.zeros(len(messages))), overflowed, 0.0)
