@@ -159,7 +159,8 @@ class InputSettings(_Section):
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
-        if self.sources and self.model_fields_set & {"topics", "fields"}:
+        default_topics = type(self).model_fields["topics"].default
+        if self.sources and (self.fields or self.topics != default_topics):
             raise ValueError("sources must not be set beside topics and fields, which are their short form")
         return self
 
