@@ -32,7 +32,7 @@ from monitor.service.ports import Sink, Source
 from monitor.service.process_control import ProcessControl
 from monitor.service.reload import Reloader, RunningConfig
 from monitor.service.request_handler import RequestHandler
-from monitor.service.settings_to_stages import build_decoder, build_timed_scoring
+from monitor.service.settings_to_stages import build_decoder, build_timed_scoring, choose_stale_after
 from monitor.service.systemd import Systemd
 from monitor.storage.restore import restore
 from monitor.storage.store import Store
@@ -175,7 +175,8 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
     """Open the store and restore the groups from it."""
     manifest, now = loaded.manifest, time.monotonic()
     metrics = Metrics(CollectorRegistry(), manifest)
-    groups = GroupStates(build_timed_scoring(loaded, settings, metrics), settings.windows.stale_after)
+    stale_after = choose_stale_after(settings.windows, manifest.sample_period)
+    groups = GroupStates(build_timed_scoring(loaded, settings, metrics), stale_after)
     metrics.watch_drift(lambda: groups.drift)
     store = restore(
         settings.store,

@@ -80,6 +80,12 @@ def test_damaged_bundle(
         ('[mqtt]\nbase_topic = "a\\nb"', "mqtt.base_topic must be a topic without"),
         ('[input]\ntopics = ["$share/g/plant/{a}"]', "must not begin with '$'"),
         ("[windows]\nmax_gap = 1", "no window would ever fill"),
+        (
+            "[windows]\nstale_after = 14.9",
+            "windows.stale_after is 14.9 s and windows.max_gap 15 s, 3 sample periods of the bundle (5 s): "
+            "silence would restart windows that have no gap; expected at least max_gap",
+        ),
+        ("[windows]\nmax_gap = 100\nstale_after = 60", "windows.max_gap 100 s: silence would restart"),
         ('[mqtt]\nusername = "u"\npassword_file = "/dev/null"', "/dev/null is empty"),
     ],
 )

@@ -99,7 +99,8 @@ def test_operator_marks(
     tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, plant: Client, browser: Browser
 ) -> None:
     """An alert is marked as acknowledged and muted; its group, now silent, is counted and shown as silent."""
-    with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, "[windows]\nstale_after = 1")) as monitor:
+    settings = "[windows]\nmax_gap = 6\nstale_after = 6"  # for readings that come every 5 s
+    with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, settings)) as monitor:
         publish_plant(plant, 6, faulty=(1, 3), out_of_range=())
         browser.open(monitor.address)
         tiles = "[...document.querySelectorAll('#states b')].map(e => +e.textContent)"
