@@ -159,8 +159,8 @@ class WindowSettings(_Section):
     max_skew: Seconds = DEFAULT_MAX_SKEW
     """Seconds by which a reading's event time may be ahead of the clock."""
     stale_after: Seconds | None = None
-    """Seconds without a reading after which a group is silent; None: 60, but at least `max_gap` and one sample
-    period of the bundle."""
+    """Seconds without a reading after which a group is silent; None: 60, but at least `max_gap` and one
+    sample period of the bundle."""
 
 
 class AlertOverride(_Section):

@@ -24,6 +24,7 @@ from monitor.service.committer import Committer
 from monitor.service.connections import Connections
 from monitor.service.daemon import Daemon, Health, RestoredCounts
 from monitor.service.gateway import Gateway
+from monitor.service.input_watch import InputWatch
 from monitor.service.instrumentation import Instrumentation
 from monitor.service.outbox_publisher import OutboxPublisher
 from monitor.service.pipeline import Pipeline
@@ -129,11 +130,13 @@ def build_daemon(
         commands = _build_commands(base, connections.wake)
         live_groups = _build_live_groups(base, commands.mutes)
         gateway = _build_gateway(base, commands.mutes, source, sink)
+        input_watch = InputWatch(steps=base.manifest.steps, get_max_gap=base.running.max_gap)
         instrumentation = Instrumentation(
             metrics=base.metrics,
             event_log=PipelineLog(),
             feed_watchdog=systemd.feed_watchdog,
             observer=live_groups,
+            input_watch=input_watch,
         )
         pipeline = Pipeline(
             ports=gateway,
@@ -154,14 +157,14 @@ def build_daemon(
         )
         requests = RequestHandler(submit=commands.submit, wake=connections.wake, reload=reloader.reload)
         pipeline_thread = PipelineThread(pipeline=pipeline, gateway=gateway)
+        health = Health(pipeline_thread=pipeline_thread, connections=connections, input_watch=input_watch)
         daemon = Daemon(
             process=base.process,
             pipeline_thread=pipeline_thread,
             connections=connections,
             requests=requests,
-            server=_build_server(
-                base, live_groups, Health(pipeline_thread=pipeline_thread, connections=connections)
-            ),
+            health=health,
+            server=_build_server(base, live_groups, health),
             registry=base.metrics.registry,
             settings=settings,
             manifest=base.manifest,
@@ -251,7 +254,10 @@ def _build_server(base: Base, live_groups: LiveGroups, health: Health) -> Server
     running, http = base.running, base.settings.http
     registry = base.metrics.registry
     status = MonitorStatus(
-        registry, lambda: (running.settings, running.manifest), lambda: health.readiness_problem
+        registry,
+        lambda: (running.settings, running.manifest),
+        lambda: health.readiness_problem,
+        get_input_problem=lambda: health.input_problem,
     )
     stream = Stream(live_groups, status.snapshot)
     app = build_app(
@@ -261,5 +267,6 @@ def _build_server(base: Base, live_groups: LiveGroups, health: Health) -> Server
         stream=stream,
         get_bundle_dir=lambda: default_bundle.choose_folder(running.settings.bundle),
         get_token=(lambda: running.token) if running.token else None,
+        input_problem=lambda: health.input_problem,
     )
     return Server(app, http.host, http.port, stream.stop)

@@ -17,7 +17,7 @@ from monitor.service.connections import Connections
 from monitor.service.pipeline import Pipeline, Replacement
 from monitor.service.pipeline_thread import HANG_TIMEOUT_S
 from monitor.service.process_control import ProcessControl
-from monitor.service.settings_to_stages import build_timed_scoring, choose_stale_after
+from monitor.service.settings_to_stages import build_timed_scoring, choose_max_gap, choose_stale_after
 from monitor.telemetry.metrics import Metrics
 
 __all__ = ["Reloader", "RunningConfig", "load_bundle"]
@@ -38,6 +38,10 @@ class RunningConfig:
     """Manifest of the bundle in use."""
     token: str = ""
     """Token that HTTP requests must carry; "" if none."""
+
+    def max_gap(self) -> float:
+        """Return `WindowRules.max_gap` in use, seconds."""
+        return choose_max_gap(self.settings.windows, self.manifest.sample_period)
 
 
 class _UnfinishedError(OperationError):

@@ -17,6 +17,7 @@ __all__ = [
     "build_scoring",
     "build_timed_scoring",
     "build_window_rules",
+    "choose_max_gap",
     "choose_stale_after",
 ]
 
@@ -79,8 +80,12 @@ def build_window_rules(windows: WindowSettings, sample_period: float) -> WindowR
             f"windows.max_gap is {windows.max_gap:g} s and the bundle's readings come every "
             f"{sample_period:g} s: no window would ever fill; expected more"
         )
-    max_gap = windows.max_gap or default_max_gap(sample_period)
-    return WindowRules(max_gap, windows.max_skew, windows.stride)
+    return WindowRules(choose_max_gap(windows, sample_period), windows.max_skew, windows.stride)
+
+
+def choose_max_gap(windows: WindowSettings, sample_period: float) -> float:
+    """Return `WindowRules.max_gap` for a bundle with this sample period; both in seconds."""
+    return windows.max_gap or default_max_gap(sample_period)
 
 
 def choose_stale_after(windows: WindowSettings, sample_period: float) -> float:
