@@ -10,6 +10,7 @@ from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
 from monitor.service.connections import Connections
+from monitor.service.input_watch import InputWatch
 from monitor.service.pipeline_thread import PipelineThread
 from monitor.service.process_control import ProcessControl
 from monitor.service.request_handler import RequestHandler
@@ -37,7 +38,10 @@ class RestoredCounts:
 class Health:
     """Tells whether the daemon works, for the HTTP endpoints `/livez` and `/readyz`."""
 
-    def __init__(self, *, pipeline_thread: PipelineThread, connections: Connections) -> None:
+    def __init__(
+        self, *, pipeline_thread: PipelineThread, connections: Connections, input_watch: InputWatch
+    ) -> None:
+        self._input_watch = input_watch
         self._pipeline_thread = pipeline_thread
         self._connections = connections
 
@@ -51,6 +55,11 @@ class Health:
         """Why the daemon can't receive, store or publish, as text for users; "" if it can."""
         return "; ".join(filter(None, [self._connections.problem, self._pipeline_thread.store_problem]))
 
+    @property
+    def input_problem(self) -> str:
+        """Why nothing can be judged although readings come, as text for users; "" if it can."""
+        return self._input_watch.problem
+
 
 class Daemon:
     """All parts of `sensor-monitor run`.
@@ -60,6 +69,7 @@ class Daemon:
     process : requests and waits for the end of the process.
     pipeline_thread : judges readings, and closes the store.
     connections : source and sink.
+    health : tells whether it works.
     requests : passes on requests of operators and reloads.
     server : answers HTTP.
     registry : all metrics.
@@ -72,6 +82,7 @@ class Daemon:
         process: ProcessControl,
         pipeline_thread: PipelineThread,
         connections: Connections,
+        health: Health,
         requests: RequestHandler,
         server: Server,
         registry: CollectorRegistry,
@@ -87,7 +98,7 @@ class Daemon:
         self._settings = settings
         self._manifest = manifest
         self._restored = restored
-        self._health = Health(pipeline_thread=pipeline_thread, connections=connections)
+        self._health = health
         self.registry = registry
         """All metrics."""
         self.address = server.address

@@ -1,13 +1,17 @@
 """Builds the decoder of messages, and the alignment of values, from settings and a bundle's features."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from msgspec import structs
+
+from monitor.bundle import Bundle
 from monitor.config.settings import Settings
 from monitor.config.source_settings import FeatureSettings, PathSetting, SourceSettings
 from monitor.core.errors import ConfigurationError
-from monitor.core.rules import AlignmentRules
+from monitor.core.rules import AlignmentRules, default_max_gap
 from monitor.core.topics import OwnTopics, Template
 from monitor.ingest.alignment import AlignmentStage
 from monitor.ingest.decode import DecodeStage
@@ -18,7 +22,7 @@ from monitor.ingest.paths import MISSING, to_path
 from monitor.ingest.source import FEATURE_NAME, Conditions, FeatureRules, Source
 from monitor.ingest.source_decoder import SourceDecoder
 
-__all__ = ["build_alignment", "build_alignment_rules", "build_decoder", "build_sources"]
+__all__ = ["adapt_pace", "build_alignment", "build_alignment_rules", "build_decoder", "build_sources"]
 
 # Text in a condition that stands for nothing at its path, because TOML has no null.
 _MISSING_TEXT = "missing"
@@ -59,6 +63,27 @@ def build_sources(sources: Sequence[SourceSettings], features: Sequence[str]) ->
         except ValueError as error:
             raise ConfigurationError(f"input.sources.{number} ({source.topic}): {error}") from error
     return result
+
+
+def adapt_pace(settings: Settings, loaded: Bundle) -> tuple[Settings, Bundle]:
+    """Return settings and bundle with the pace of aligned readings, which may not be the bundle's own.
+
+    Aligned readings come every `input.align.period` seconds. Where a value holds until it changes, no
+    message says that it did not change, so that is no gap until `max_age`.
+
+    Raises
+    ------
+    ConfigurationError : as in `build_alignment_rules`.
+    """
+    manifest = loaded.manifest
+    rules = build_alignment_rules(settings, manifest.feature_names, manifest.sample_period)
+    if rules is None:
+        return settings, loaded
+    if settings.windows.max_gap is None:
+        max_gap = max(default_max_gap(rules.period), max(rules.max_age) if rules.on_change else 0.0)
+        windows = settings.windows.model_copy(update={"max_gap": max_gap})
+        settings = settings.model_copy(update={"windows": windows})
+    return settings, replace(loaded, manifest=structs.replace(manifest, sample_period=rules.period))
 
 
 def build_alignment(
