@@ -18,7 +18,7 @@ from monitor.detect.windows import WindowStage
 from monitor.mqtt import Session
 from monitor.mqtt.client_id import client_id
 from monitor.mqtt.receive_queue import ReceiveQueue
-from monitor.service.settings_to_stages import build_decoder
+from monitor.service.settings_to_sources import build_decoder
 
 __all__ = ["build_check_session", "check_connection"]
 
@@ -61,7 +61,7 @@ def check_connection(settings: Settings, manifest: Manifest, report: Callable[[s
             raise OperationError(f"mqtt: {listener.problem}")
         report(f"broker {broker}: ok")
         seconds = min(_MAX_LISTEN_S, manifest.sample_period + _MARGIN_S)
-        report(f"input {', '.join(settings.input.topics)}: {listener.wait_for_reading(session, seconds)}")
+        report(f"input {', '.join(settings.input.all_topics)}: {listener.wait_for_reading(session, seconds)}")
     finally:
         listener.close()
         session.stop(timeout=1.0)
@@ -97,9 +97,12 @@ class _InputListener(ClientListener):
         deadline = time.monotonic() + seconds
         while (remaining := deadline - time.monotonic()) > 0:
             batch = self._queue.take(remaining)
-            readings, rejected = self._decode.decode(batch.messages, batch.arrivals)
+            decoded = self._decode.decode(batch.messages, batch.arrivals)
+            readings, rejected = decoded.readings, decoded.rejected
             outcomes = self._window_stage.push(readings).outcomes
             session.acknowledge([token for _, _, token, _ in batch.messages if token is not None])
+            if decoded.values is not None and decoded.values.groups:
+                return f"ok: a usable value of group {decoded.values.groups[0]!r} came"
             if Outcome.JUDGED in outcomes:
                 group = readings.groups[outcomes.index(Outcome.JUDGED)]
                 return f"ok: a usable reading of group {group!r} came"

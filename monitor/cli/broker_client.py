@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from monitor.config.settings import Settings
 from monitor.core.errors import OperationError
 from monitor.core.messages import InboundMessage, InboundRequest, ReadOnce, SessionListener
-from monitor.core.topics import Template
 from monitor.mqtt import Session, SessionOptions
 
 __all__ = ["ClientListener", "build_session"]
@@ -87,6 +86,6 @@ def build_session(
     ------
     ConfigurationError : a secret, certificate or key can't be used.
     """
-    filters = tuple(Template(text).filter for text in settings.input.topics) if subscribe else ()
+    filters = settings.input.filters if subscribe else ()
     options = SessionOptions(filters=filters)
     return Session(settings.mqtt, client_id, listener, options)

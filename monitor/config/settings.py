@@ -22,6 +22,7 @@ from monitor.config.validators import (
 )
 from monitor.core.paths import PLANT_BUNDLE
 from monitor.core.rules import DEFAULT_ALERT_RULES, DEFAULT_MAX_SKEW, DEFAULT_STRIDE
+from monitor.core.topics import Template, topic_filters
 
 __all__ = [
     "AlertOverride",
@@ -156,6 +157,11 @@ class InputSettings(_Section):
     def all_topics(self) -> tuple[str, ...]:
         """The templates in use: those of the sources if there are any, else `topics`."""
         return tuple(dict.fromkeys(source.topic for source in self.sources)) or self.topics
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """The topic filters to subscribe to."""
+        return topic_filters([Template(text) for text in self.all_topics])
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:

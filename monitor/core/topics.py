@@ -4,7 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["OwnTopics", "Template", "find_conflict", "find_own_output", "find_unmatched_group"]
+__all__ = [
+    "OwnTopics",
+    "Template",
+    "find_conflict",
+    "find_own_output",
+    "find_unmatched_group",
+    "topic_filters",
+]
 
 _FORBIDDEN_CHARACTERS = re.compile("[+#\0]")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -139,6 +146,28 @@ def _levels_overlap(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
     # Between the beginnings and the ends any text can stand, so only these can contradict each other.
     return (first[0].startswith(second[0]) or second[0].startswith(first[0])) and (
         first[-1].endswith(second[-1]) or second[-1].endswith(first[-1])
+    )
+
+
+def topic_filters(templates: Sequence[Template]) -> tuple[str, ...]:
+    """Return the topic filters that cover these templates: none twice, and none that another one covers.
+
+    A broker may deliver a message once for each filter that it matches.
+    """
+    filters = list(dict.fromkeys(template.filter for template in templates))
+    return tuple(
+        topic_filter
+        for topic_filter in filters
+        if not any(other != topic_filter and _covers(other, topic_filter) for other in filters)
+    )
+
+
+def _covers(general: str, special: str) -> bool:
+    """Return whether each topic that the second filter matches also matches the first."""
+    general_levels, special_levels = general.split("/"), special.split("/")
+    return len(general_levels) == len(special_levels) and all(
+        general_level in ("+", special_level)
+        for general_level, special_level in zip(general_levels, special_levels, strict=True)
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
 from monitor.core.messages import InboundMessage, InboundRequest, MessageBatch, ReadOnce
-from monitor.core.topics import Template
 from monitor.mqtt.births import Births, info_topic, will
 from monitor.mqtt.client_id import client_id, probe_client_id, publish_client_id
 from monitor.mqtt.connection_status import INPUT, ConnectionStatus
@@ -57,7 +56,7 @@ class MqttSource:
         self._births = Births()
         self._handle_request: Callable[[OperatorRequest], None] = lambda _: None
         self._was_connected = False
-        self._filters = tuple(Template(text).filter for text in settings.input.topics)
+        self._filters = settings.input.filters
         is_shared = settings.mqtt.connections == 1
         self.connection_status = ConnectionStatus(
             metrics, (client_id(settings), publish_client_id(settings)), is_shared=is_shared
