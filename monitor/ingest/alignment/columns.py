@@ -1,6 +1,7 @@
 """The columns of a batch that the alignment needs of each value, computed for all values at once."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,33 +67,35 @@ class ValueColumns:
         times: SamplingTimes,
     ) -> "ValueColumns":
         """Compute the columns of the values at some positions of a batch, whose groups have these rows."""
-        ts, arrived_at = values.ts[positions], values.arrived_at[positions]
-        arrived_monotonic = values.arrived_monotonic[positions]
+        # Nearly always all values of the batch, and then the columns need no copy.
+        selection = slice(None) if len(positions) == len(values.ts) else positions
+        ts, arrived_at = values.ts[selection], values.arrived_at[selection]
+        arrived_monotonic = values.arrived_monotonic[selection]
         buckets = times.first_at_or_after(ts)
         # A late first message still leaves `wait` for the other features. One that is ahead of its sampling
         # time leaves it from then on. Steps of the wall clock during the wait don't matter.
         deadlines = arrived_monotonic + np.maximum(buckets * rules.period - arrived_at, 0) + rules.wait
         has_clock = arrived_at < np.inf
-        is_retained = np.zeros(len(ts), np.bool_) if values.retained is None else values.retained[positions]
+        is_retained = np.zeros(len(ts), np.bool_) if values.retained is None else values.retained[selection]
         return cls(
             positions=positions,
             rows=rows,
-            features=values.features[positions],
+            features=values.features[selection],
             ts=ts,
-            values=values.values[positions],
+            values=values.values[selection],
             buckets=buckets,
             decided=times.last_decided(np.minimum(ts, arrived_at)),
             deadlines=np.where(has_clock, deadlines, np.inf),
             arrived_at=arrived_at,
             arrived_monotonic=arrived_monotonic,
             now=np.where(has_clock, arrived_monotonic, -np.inf),
-            is_replayed=values.redelivered[positions],
+            is_replayed=values.redelivered[selection],
             is_retained=is_retained,
         )
 
     def take(self, selection: IndexArray | slice) -> "ValueColumns":
         """Return the columns of some of the values."""
-        return ValueColumns(*(getattr(self, name)[selection] for name in _NAMES))
+        return ValueColumns(*[column[selection] for column in _columns(self)])
 
 
-_NAMES = [field.name for field in fields(ValueColumns)]
+_columns = attrgetter(*ValueColumns.__slots__)

@@ -1,6 +1,7 @@
 """Decides sampling times: pending values become held, and held values become readings."""
 
 from dataclasses import dataclass
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,10 +152,7 @@ def collect(
     cleared_rows : rows of groups whose stale features were cleared by a fresh start.
     outcomes : the outcome of each value: (value,).
     """
-    if not decided:
-        decided = [_no_decisions(table.features)]
-    columns = [[getattr(part, name) for part in decided] for name in Decided.__slots__]
-    joined = Decided(*(np.concatenate(column) if len(column) > 1 else column[0] for column in columns))
+    joined = _join(decided, table.features)
     order = np.argsort(joined.positions, kind="stable")
     is_reading: NDArray[np.bool_] = ~np.logical_or.reduce(joined.is_stale[order], axis=1)
     complete, stale = order[is_reading], order[~is_reading]
@@ -178,7 +176,16 @@ def collect(
     )
 
 
-def _no_decisions(features: int) -> Decided:
-    rows, times, flags = np.empty(0, np.intp), np.empty(0), np.empty(0, np.bool_)
-    values = np.empty((0, features))
-    return Decided(rows, rows, times, values, values > 0, flags, times, times)
+def _join(decided: list[Decided], features: int) -> Decided:
+    """Return all in one."""
+    if len(decided) == 1:
+        return decided[0]
+    if not decided:
+        rows, times, flags = np.empty(0, np.intp), np.empty(0), np.empty(0, np.bool_)
+        values = np.empty((0, features))
+        return Decided(rows, rows, times, values, values > 0, flags, times, times)
+    columns = zip(*(_columns(part) for part in decided), strict=True)
+    return Decided(*map(np.concatenate, columns))
+
+
+_columns = attrgetter(*Decided.__slots__)

@@ -92,6 +92,8 @@ class AlignmentStage:
 
     def _push_columns(self, values: ValueColumns) -> IndexArray:
         """Process values in the order of arrival; return their outcome codes (value,)."""
+        if len(values.rows) == 1:
+            return np.array(self._push_group(values))
         codes = np.empty(len(values.rows), np.intp)
         order = np.argsort(values.rows, kind="stable")  # by group, and by arrival within a group
         if len(order) >= _MIN_GROUPS_PER_ROUND:
@@ -115,13 +117,18 @@ class AlignmentStage:
         codes: list[int] = []
         bounds = [0, *(np.flatnonzero(np.diff(values.rows)) + 1).tolist(), len(values.rows)]
         for start, end in pairwise(bounds):
-            row = int(values.rows[start])
-            group = GroupAligner(self._table, row, self._rules, self._times)
-            codes += group.push(values.take(slice(start, end)))
-            group.save()
-            self._decider.decided += group.decided()
-            if group.was_stale_when_cleared:
-                self._cleared_rows.append(row)
+            codes += self._push_group(values.take(slice(start, end)))
+        return codes
+
+    def _push_group(self, values: ValueColumns) -> list[int]:
+        """Process values of one group one by one; return their outcome codes (value,)."""
+        row = int(values.rows[0])
+        group = GroupAligner(self._table, row, self._rules, self._times)
+        codes = group.push(values)
+        group.save()
+        self._decider.decided += group.decided()
+        if group.was_stale_when_cleared:
+            self._cleared_rows.append(row)
         return codes
 
     def _tick(self, position: int, now: float) -> None:
