@@ -16,7 +16,7 @@ from monitor.ingest.alignment import AlignedBatch, AlignmentStage
 from monitor.ingest.alignment import stage as stage_module
 from tests.monitor.ingest.alignment.reference import Reference, Sample, Value
 
-QUICK = settings(derandomize=True, deadline=None, max_examples=400)
+QUICK = settings(derandomize=True, deadline=None, max_examples=200)
 FEATURES, GROUPS, START = 2, ("g", "h", "i"), 1_700_000_000.0
 # The rules, and how far a value may be ahead of its arrival under each.
 RULES = [
