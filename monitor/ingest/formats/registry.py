@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from monitor.ingest.formats.cbor import CborFormat
+from monitor.ingest.formats.influx import InfluxFormat
 from monitor.ingest.formats.json_data import JsonFormat
 from monitor.ingest.formats.msgpack import MsgpackFormat
 from monitor.ingest.formats.number import NumberFormat
@@ -17,6 +18,7 @@ FORMATS: Mapping[str, Callable[[], PayloadFormat]] = MappingProxyType(
         "number": NumberFormat,
         "msgpack": MsgpackFormat,
         "cbor": CborFormat,
+        "influx": InfluxFormat,
     }
 )
 """Name -> what makes the format. ValueError: the package that it needs isn't installed."""
