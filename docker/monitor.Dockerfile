@@ -6,7 +6,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY monitor monitor
 COPY training training
 RUN python -m venv /opt/sensor-monitor
-RUN /opt/sensor-monitor/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt .
+RUN /opt/sensor-monitor/bin/pip install --no-cache-dir --disable-pip-version-check --constraint constraints.txt '.[cbor,influx]'
 
 FROM python:3.11.14-slim-bookworm
 LABEL org.opencontainers.image.title="sensor-monitor" \

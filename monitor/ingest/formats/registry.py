@@ -3,7 +3,10 @@
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from monitor.ingest.formats.cbor import CborFormat
+from monitor.ingest.formats.influx import InfluxFormat
 from monitor.ingest.formats.json_data import JsonFormat
+from monitor.ingest.formats.msgpack import MsgpackFormat
 from monitor.ingest.formats.number import NumberFormat
 from monitor.ingest.formats.payload_format import PayloadFormat
 
@@ -13,6 +16,9 @@ FORMATS: Mapping[str, Callable[[], PayloadFormat]] = MappingProxyType(
     {
         "json": JsonFormat,
         "number": NumberFormat,
+        "msgpack": MsgpackFormat,
+        "cbor": CborFormat,
+        "influx": InfluxFormat,
     }
 )
-"""Name -> what makes the format; making one imports the library it needs, if any."""
+"""Name -> what makes the format. ValueError: the package that it needs isn't installed."""

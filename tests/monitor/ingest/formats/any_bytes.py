@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from monitor.ingest.formats.payload_format import MAX_REASON_LENGTH, PayloadFormat
 
 ANY_BYTES = settings(
-    max_examples=2000,
+    max_examples=1000,
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,
 )
-"""2,000 examples take one to three seconds."""
+"""1,000 examples take one to three seconds."""
 
 _PLAIN_SCALARS = (str, int, float, bool, type(None))
 
