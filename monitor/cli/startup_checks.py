@@ -12,7 +12,7 @@ from monitor.config.secrets import read_token
 from monitor.config.settings import Settings
 from monitor.core.addresses import format_address
 from monitor.core.errors import InUseError
-from monitor.service.settings_to_sources import adapt_pace, build_alignment, build_decoder
+from monitor.service.settings_to_sources import adapt_bundle, build_alignment, build_decoder
 from monitor.service.settings_to_stages import build_scoring, choose_max_gap, choose_stale_after
 from monitor.storage import restore
 from monitor.web.server import listen
@@ -34,7 +34,7 @@ def check_files(settings: Settings) -> tuple[str, Manifest]:
     OperationError : the store or the port can't be used at the moment.
     """
     folder = default_bundle.choose_folder(settings.bundle)
-    settings, loaded = adapt_pace(settings, bundle.load(folder))
+    settings, loaded = adapt_bundle(settings, bundle.load(folder))
     manifest = loaded.manifest
     build_decoder(settings, manifest.feature_names)
     build_alignment(settings, manifest.feature_names, manifest.sample_period)

@@ -40,24 +40,26 @@ def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
     )
 
 
-def state_payload(status: GroupStatus, *, acknowledged: bool = False) -> bytes:
+def state_payload(status: GroupStatus, features: Sequence[str] = (), *, acknowledged: bool = False) -> bytes:
     """Return the retained payload of a group's state.
 
     Parameters
     ----------
+    features : names of the features, in the bundle's order, for those without a usable value.
     acknowledged : whether an operator has acknowledged the group's open incident.
     """
-    return msgspec.json.encode(
-        {
-            "group": status.group,
-            "state": status.state.value,
-            "since": format_iso(status.since),
-            "score": status.score,
-            "out_of_range": status.out_of_range,
-            "incident": status.incident,
-            "acknowledged": acknowledged,
-        }
-    )
+    content: dict[str, Any] = {
+        "group": status.group,
+        "state": status.state.value,
+        "since": format_iso(status.since),
+        "score": status.score,
+        "out_of_range": status.out_of_range,
+        "incident": status.incident,
+        "acknowledged": acknowledged,
+    }
+    if status.stale:
+        content["stale"] = {features[index]: format_iso(since) for index, since in status.stale}
+    return msgspec.json.encode(content)
 
 
 def muted_payload(entries: Sequence[tuple[str, float]]) -> bytes:

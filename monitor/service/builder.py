@@ -33,7 +33,7 @@ from monitor.service.ports import Sink, Source
 from monitor.service.process_control import ProcessControl
 from monitor.service.reload import Reloader, RunningConfig
 from monitor.service.request_handler import RequestHandler
-from monitor.service.settings_to_sources import adapt_pace, build_alignment, build_decoder
+from monitor.service.settings_to_sources import adapt_bundle, build_alignment, build_decoder
 from monitor.service.settings_to_stages import build_timed_scoring, choose_stale_after
 from monitor.service.systemd import Systemd
 from monitor.storage.restore import restore
@@ -120,7 +120,7 @@ def build_daemon(
     OperationError : the store can't be opened at the moment, or the port is in use.
     """
     systemd = Systemd()
-    settings, loaded = adapt_pace(settings, bundle.load(default_bundle.choose_folder(settings.bundle)))
+    settings, loaded = adapt_bundle(settings, bundle.load(default_bundle.choose_folder(settings.bundle)))
     base = _build_base(settings, loaded, ProcessControl(systemd))
     with ExitStack() as cleanup:
         cleanup.callback(base.store.close)

@@ -17,7 +17,7 @@ from monitor.service.connections import Connections
 from monitor.service.pipeline import Pipeline, Replacement
 from monitor.service.pipeline_thread import HANG_TIMEOUT_S
 from monitor.service.process_control import ProcessControl
-from monitor.service.settings_to_sources import adapt_pace
+from monitor.service.settings_to_sources import adapt_bundle
 from monitor.service.settings_to_stages import build_timed_scoring, choose_max_gap, choose_stale_after
 from monitor.telemetry.metrics import Metrics
 
@@ -94,7 +94,7 @@ class Reloader:
             try:
                 settings = self._read_settings()
                 loaded = load_bundle(self._running.settings, settings, self._running.manifest)
-                self._apply(*adapt_pace(settings, loaded))
+                self._apply(*adapt_bundle(settings, loaded))
             except (InvalidInputError, OperationError) as error:
                 is_unfinished = isinstance(error, _UnfinishedError)
                 result = "reload not finished" if is_unfinished else "reload refused, all stays as it was"

@@ -22,7 +22,7 @@ from monitor.ingest.paths import MISSING, to_path
 from monitor.ingest.source import FEATURE_NAME, Conditions, FeatureRules, Source
 from monitor.ingest.source_decoder import SourceDecoder
 
-__all__ = ["adapt_pace", "build_alignment", "build_alignment_rules", "build_decoder", "build_sources"]
+__all__ = ["adapt_bundle", "build_alignment", "build_alignment_rules", "build_decoder", "build_sources"]
 
 # Text in a condition that stands for nothing at its path, because TOML has no null.
 _MISSING_TEXT = "missing"
@@ -65,11 +65,12 @@ def build_sources(sources: Sequence[SourceSettings], features: Sequence[str]) ->
     return result
 
 
-def adapt_pace(settings: Settings, loaded: Bundle) -> tuple[Settings, Bundle]:
-    """Return settings and bundle with the pace of aligned readings, which may not be the bundle's own.
+def adapt_bundle(settings: Settings, loaded: Bundle) -> tuple[Settings, Bundle]:
+    """Return settings and bundle as they are for this plant's sources: its pace and its deadbands.
 
     Aligned readings come every `input.align.period` seconds. Where a value holds until it changes, no
-    message says that it did not change, so that is no gap until `max_age`.
+    message says that it did not change, so that is no gap until `max_age`. Of a change that a device doesn't
+    report the baseline can't know: half a deadband is the least that its floor may be.
 
     Raises
     ------
@@ -77,13 +78,20 @@ def adapt_pace(settings: Settings, loaded: Bundle) -> tuple[Settings, Bundle]:
     """
     manifest = loaded.manifest
     rules = build_alignment_rules(settings, manifest.feature_names, manifest.sample_period)
-    if rules is None:
-        return settings, loaded
-    if settings.windows.max_gap is None:
-        max_gap = max(default_max_gap(rules.period), max(rules.max_age) if rules.on_change else 0.0)
-        windows = settings.windows.model_copy(update={"max_gap": max_gap})
-        settings = settings.model_copy(update={"windows": windows})
-    return settings, replace(loaded, manifest=structs.replace(manifest, sample_period=rules.period))
+    deadband = settings.input.align.deadband
+    if manifest.baseline is not None and deadband:
+        floors = tuple(
+            max(floor, deadband.get(name, 0.0) / 2)
+            for name, floor in zip(manifest.feature_names, manifest.baseline.floors, strict=True)
+        )
+        manifest = structs.replace(manifest, baseline=structs.replace(manifest.baseline, floors=floors))
+    if rules is not None:
+        manifest = structs.replace(manifest, sample_period=rules.period)
+        if settings.windows.max_gap is None:
+            max_gap = max(default_max_gap(rules.period), max(rules.max_age) if rules.on_change else 0.0)
+            windows = settings.windows.model_copy(update={"max_gap": max_gap})
+            settings = settings.model_copy(update={"windows": windows})
+    return settings, replace(loaded, manifest=manifest)
 
 
 def build_alignment(

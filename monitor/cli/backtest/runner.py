@@ -21,7 +21,7 @@ from monitor.detect.pace import Pace
 from monitor.detect.scoring import ScoredBatch
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording, RecordingRow
-from monitor.service.settings_to_sources import adapt_pace
+from monitor.service.settings_to_sources import adapt_bundle
 from monitor.service.settings_to_stages import build_scoring, choose_max_gap
 
 __all__ = ["backtest"]
@@ -55,7 +55,7 @@ def backtest(
     OperationError : an output can't be written.
     """
     _check_paths(recording.path, out, alerts_out)
-    settings, bundle = adapt_pace(settings, bundle)
+    settings, bundle = adapt_bundle(settings, bundle)
     feature_names = list(bundle.manifest.feature_names)
     scoring = build_scoring(bundle, settings.windows, settings.alerts)
     report = Report(
