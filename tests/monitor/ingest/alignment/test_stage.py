@@ -279,7 +279,7 @@ def test_pending_values_after_a_restart() -> None:
     assert restarted.next_deadline == 7004
     assert restarted.dump("g") == stage.dump("g")
     assert _push(restarted, [(1, 105, 3)], arrived=113).outcomes == [ValueOutcome.ACCEPTED]
-    assert _readings(_tick(restarted, 7004))[:1] == [(110, [1, 3])]
+    assert _readings(_tick(restarted, 7004)) == [(110, [1, 3]), (120, [2, 3])]
 
 
 def test_another_period_after_a_restart() -> None:
@@ -377,3 +377,25 @@ def test_many_groups_of_one_sampling_time() -> None:
     assert sorted(readings.groups) == sorted(values.groups[:count])
     expected = [[int(group[1:]), count + int(group[1:])] for group in readings.groups]
     np.testing.assert_array_equal(readings.values, expected)
+
+
+def test_many_silent_groups_start_afresh() -> None:
+    """Silent groups take any event time, also where a batch has one value of each of many."""
+    stage = _stage()
+    groups = [f"g{index}" for index in range(50)]
+    for batch in (100.0, 5.0):
+        outcomes = stage.push(
+            Values(
+                groups=groups,
+                features=np.zeros(50, np.intp),
+                ts=np.full(50, batch),
+                values=np.ones(50),
+                arrived_at=np.full(50, 200.0),
+                arrived_monotonic=np.full(50, 200.0),
+                redelivered=np.zeros(50, np.bool_),
+            ),
+            200.0,
+        ).outcomes
+        assert outcomes == [ValueOutcome.ACCEPTED] * 50
+        for group in groups:
+            stage.mark_silent(group)
