@@ -399,3 +399,27 @@ def test_many_silent_groups_start_afresh() -> None:
         assert outcomes == [ValueOutcome.ACCEPTED] * 50
         for group in groups:
             stage.mark_silent(group)
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_reading_is_never_ahead_of_its_arrival(count: int) -> None:
+    """Readings of senders whose clocks are ahead arrive at their sampling time, so none is `future`."""
+    rows = [(0, 103.0), (1, 104.0), (0, 111.0), (1, 112.0)]
+    size = count * len(rows)
+    readings = (
+        _stage()
+        .push(
+            Values(
+                groups=[f"g{index}" for index in range(count)] * len(rows),
+                features=np.repeat([feature for feature, _ in rows], count),
+                ts=np.repeat([ts for _, ts in rows], count),
+                values=np.ones(size),
+                arrived_at=np.full(size, 100.0),
+                arrived_monotonic=np.full(size, 5.0),
+                redelivered=np.zeros(size, np.bool_),
+            ),
+            5.0,
+        )
+        .readings
+    )
+    assert readings.ts.tolist() == readings.arrived_at.tolist() == [110.0] * count
