@@ -9,6 +9,7 @@ from monitor.ingest.formats.json_data import JsonFormat
 from monitor.ingest.formats.msgpack import MsgpackFormat
 from monitor.ingest.formats.number import NumberFormat
 from monitor.ingest.formats.payload_format import PayloadFormat
+from monitor.ingest.formats.senml import SenmlFormat
 
 __all__ = ["FORMATS"]
 
@@ -18,6 +19,7 @@ FORMATS: Mapping[str, Callable[[], PayloadFormat]] = MappingProxyType(
         "number": NumberFormat,
         "msgpack": MsgpackFormat,
         "cbor": CborFormat,
+        "senml": SenmlFormat,
         "influx": InfluxFormat,
     }
 )
