@@ -18,6 +18,8 @@ from monitor.mqtt.sink import MqttSink
 from monitor.mqtt.source import MqttSource
 from monitor.operators.commands import OperatorCommands
 from monitor.operators.false_alarms import FalseAlarmFile
+from monitor.operators.group_remover import GroupRemover
+from monitor.operators.silent_group_finder import SilentGroupFinder
 from monitor.publish.home_assistant import Discovery
 from monitor.publish.publisher import Publisher, RepublishSignals
 from monitor.service.committer import Committer
@@ -61,6 +63,8 @@ class Base:
     """The state of all groups, restored from the store."""
     signals: RepublishSignals
     process: ProcessControl
+    restored_at: float
+    """When the restored groups count as last seen, monotonic seconds."""
 
     @property
     def settings(self) -> Settings:
@@ -194,15 +198,30 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
         groups=groups,
         signals=RepublishSignals(),
         process=process,
+        restored_at=now,
     )
 
 
 def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
     manifest = base.manifest
-    path = base.settings.alerts.false_alarms
+    path, mutes = base.settings.alerts.false_alarms, base.store.load_mutes()
+    finder = SilentGroupFinder(
+        forget_after=base.settings.input.forget_after,
+        groups=base.groups,
+        saved_times=base.store.saved_times,
+        started_at=base.restored_at,
+    )
+    remover = GroupRemover(
+        groups=base.groups,
+        mutes=mutes,
+        expected_groups=base.settings.input.groups,
+        stored_names=base.store.group_names,
+        find_expired=finder.find,
+    )
     return OperatorCommands(
         groups=base.groups,
-        mutes=base.store.load_mutes(),
+        mutes=mutes,
+        remover=remover,
         false_alarms=FalseAlarmFile(path, manifest.feature_names, manifest.steps),
         wake=wake,
     )

@@ -51,6 +51,18 @@ def monitor(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> Iterator[
         yield ready
 
 
+def test_forgotten_group(monitor: Monitor, mosquitto: Mosquitto) -> None:
+    """An open page is told to drop the row of a forgotten group."""
+    with connect_client(mosquitto.port) as plant:
+        plant.publish(TOPIC, reading(1000, HEALTHY))
+        wait_until(lambda: monitor.metric("groups", state="filling") == 1, "it is known")
+        with open_events(monitor) as received:
+            next(content for _, content in received if "line1/station7" in str(content.get("groups")))
+            plant.publish("sensor-monitor/request/forget", {"group": "line1/station7"})
+            gone = next(content["gone"] for _, content in received if content.get("gone"))
+    assert gone == ["line1/station7"]
+
+
 def test_full_state_then_changes(monitor: Monitor, mosquitto: Mosquitto) -> None:
     """A new client gets the full state and then changes only, without groups that did not change."""
     with connect_client(mosquitto.port) as plant:
