@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,8 @@ def test_forgotten_group(monitor: Monitor, mosquitto: Mosquitto) -> None:
         with open_events(monitor) as received:
             next(content for _, content in received if "line1/station7" in str(content.get("groups")))
             plant.publish("sensor-monitor/request/forget", {"group": "line1/station7"})
-            gone = next(content["gone"] for _, content in received if content.get("gone"))
+            changes = (content for _, content in islice(received, 30))
+            gone = next((content["gone"] for content in changes if content.get("gone")), [])
     assert gone == ["line1/station7"]
 
 
