@@ -157,14 +157,13 @@ def build_daemon(
         )
         requests = RequestHandler(submit=commands.submit, wake=connections.wake, reload=reloader.reload)
         pipeline_thread = PipelineThread(pipeline=pipeline, gateway=gateway)
-        health = Health(pipeline_thread=pipeline_thread, connections=connections, input_watch=input_watch)
+        health = Health(pipeline_thread=pipeline_thread, connections=connections)
         daemon = Daemon(
             process=base.process,
             pipeline_thread=pipeline_thread,
             connections=connections,
             requests=requests,
-            health=health,
-            server=_build_server(base, live_groups, health),
+            server=_build_server(base, live_groups, health, input_watch),
             registry=base.metrics.registry,
             settings=settings,
             manifest=base.manifest,
@@ -250,14 +249,14 @@ def _build_live_groups(base: Base, mutes: Mutes) -> LiveGroups:
     return live_groups
 
 
-def _build_server(base: Base, live_groups: LiveGroups, health: Health) -> Server:
+def _build_server(base: Base, live_groups: LiveGroups, health: Health, input_watch: InputWatch) -> Server:
     running, http = base.running, base.settings.http
     registry = base.metrics.registry
     status = MonitorStatus(
         registry,
         lambda: (running.settings, running.manifest),
         lambda: health.readiness_problem,
-        get_input_problem=lambda: health.input_problem,
+        get_input_problem=lambda: input_watch.problem,
     )
     stream = Stream(live_groups, status.snapshot)
     app = build_app(
@@ -267,6 +266,6 @@ def _build_server(base: Base, live_groups: LiveGroups, health: Health) -> Server
         stream=stream,
         get_bundle_dir=lambda: default_bundle.choose_folder(running.settings.bundle),
         get_token=(lambda: running.token) if running.token else None,
-        input_problem=lambda: health.input_problem,
+        input_problem=lambda: input_watch.problem,
     )
     return Server(app, http.host, http.port, stream.stop)
