@@ -6,20 +6,24 @@ from http.client import HTTPConnection, HTTPException
 from monitor import bundle
 from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
-from monitor.cli.broker_client import ClientListener, build_session
+from monitor.cli.broker_check import build_check_session
+from monitor.cli.broker_client import ClientListener
 from monitor.config.secrets import read_token
 from monitor.config.settings import Settings
 from monitor.core.addresses import format_address
-from monitor.core.errors import InUseError, OperationError
-from monitor.mqtt import Session
-from monitor.mqtt.client_id import client_id
-from monitor.service.settings_to_stages import build_decoder, build_scoring
+from monitor.core.errors import InUseError
+from monitor.service.settings_to_stages import (
+    build_decoder,
+    build_scoring,
+    choose_max_gap,
+    choose_stale_after,
+)
 from monitor.storage import restore
 from monitor.web.server import listen
 
-__all__ = ["check_connection", "check_files"]
+__all__ = ["check_files"]
 
-# Seconds to wait for an answer of the broker, or of the process that listens on our HTTP port.
+# Seconds to wait for an answer of the process that listens on our HTTP port.
 _TIMEOUT_S = 10.0
 
 
@@ -38,44 +42,23 @@ def check_files(settings: Settings) -> str:
     manifest = loaded.manifest
     build_decoder(settings, manifest.feature_names)
     build_scoring(loaded, settings.windows, settings.alerts)
-    _build_check_session(settings, ClientListener())  # reads the password, certificates and keys
+    build_check_session(settings, ClientListener())  # reads the password, certificates and keys
     read_token(settings.http)
     quality = ", ".join(
         f"{name} {value:.3f}" for name, value in manifest.quality.items() if isinstance(value, float)
     )
+    max_gap = choose_max_gap(settings.windows, manifest.sample_period)
+    stale_after = choose_stale_after(settings.windows, manifest.sample_period)
     features = ", ".join(f"{feature.name} ({feature.unit})" for feature in manifest.features)
     lines = [
         f"bundle {folder}: ok: {manifest.id}, made {manifest.created}",
         f"  windows of {manifest.steps} readings of {features}",
+        f"  every {manifest.sample_period:g} s; max_gap {max_gap:g} s, stale_after {stale_after:g} s",
         f"  measured in training: {quality or 'nothing'}",
     ]
     if notice := default_bundle.default_notice(folder):
         lines.append(f"  {notice}")
     return "\n".join([*lines, _check_store_and_port(settings, manifest)])
-
-
-def check_connection(settings: Settings) -> None:
-    """Connect and subscribe as the daemon would, with another client id, so a running daemon stays connected.
-
-    Raises
-    ------
-    OperationError : the broker doesn't answer or refuses the client.
-    ConfigurationError : a secret can't be read.
-    """
-    listener = ClientListener()
-    session = _build_check_session(settings, listener)
-    session.start()
-    has_answered = listener.answered.wait(_TIMEOUT_S)
-    session.stop(timeout=1.0)
-    if not has_answered:
-        broker = format_address(settings.mqtt.host, settings.mqtt.port)
-        raise OperationError(f"mqtt: {broker} doesn't answer within {_TIMEOUT_S:.0f} s")
-    if listener.problem:
-        raise OperationError(f"mqtt: {listener.problem}")
-
-
-def _build_check_session(settings: Settings, listener: ClientListener) -> Session:
-    return build_session(settings, f"{client_id(settings)}-check", listener, subscribe=True)
 
 
 def _check_store_and_port(settings: Settings, manifest: Manifest) -> str:

@@ -160,8 +160,9 @@ class WindowSettings(_Section):
     """Seconds between readings beyond which a window restarts; None: the bundle's sample period x 3."""
     max_skew: Seconds = DEFAULT_MAX_SKEW
     """Seconds by which a reading's event time may be ahead of the clock."""
-    stale_after: Seconds = 60.0
-    """Seconds without a reading after which a group is silent."""
+    stale_after: Seconds | None = None
+    """Seconds without a reading after which a group is silent; None: 60, but at least `max_gap` and one
+    sample period of the bundle."""
 
 
 class AlertOverride(_Section):

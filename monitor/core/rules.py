@@ -10,6 +10,7 @@ __all__ = [
     "AlertRules",
     "WindowRules",
     "default_max_gap",
+    "default_stale_after",
 ]
 
 DEFAULT_THRESHOLD = 0.5
@@ -51,6 +52,24 @@ _DEFAULT_GAP_PERIODS = 3
 def default_max_gap(sample_period: float) -> float:
     """Return the default of `WindowRules.max_gap`, in seconds, for a sample period in seconds."""
     return _DEFAULT_GAP_PERIODS * sample_period
+
+
+# A minute without a reading is silence where readings come every few seconds.
+_MIN_STALE_AFTER_S = 60.0
+
+
+def default_stale_after(max_gap: float, sample_period: float) -> float:
+    """Return after how many seconds without a reading a group is silent, if no setting says so.
+
+    Silence restarts the window like a gap, so it must not begin before one. The sample period on top lets the
+    next reading be late without the group being called silent.
+
+    Parameters
+    ----------
+    max_gap : as in `WindowRules`, seconds.
+    sample_period : of the bundle, seconds.
+    """
+    return max(_MIN_STALE_AFTER_S, max_gap + sample_period)
 
 
 @dataclass(frozen=True, slots=True)

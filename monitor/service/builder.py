@@ -26,6 +26,7 @@ from monitor.service.committer import Committer
 from monitor.service.connections import Connections
 from monitor.service.daemon import Daemon, Health, RestoredCounts
 from monitor.service.gateway import Gateway
+from monitor.service.input_watch import InputWatch
 from monitor.service.instrumentation import Instrumentation
 from monitor.service.outbox_publisher import OutboxPublisher
 from monitor.service.pipeline import Pipeline
@@ -34,7 +35,7 @@ from monitor.service.ports import Sink, Source
 from monitor.service.process_control import ProcessControl
 from monitor.service.reload import Reloader, RunningConfig
 from monitor.service.request_handler import RequestHandler
-from monitor.service.settings_to_stages import build_decoder, build_timed_scoring
+from monitor.service.settings_to_stages import build_decoder, build_timed_scoring, choose_stale_after
 from monitor.service.systemd import Systemd
 from monitor.storage.restore import restore
 from monitor.storage.store import Store
@@ -133,11 +134,13 @@ def build_daemon(
         commands = _build_commands(base, connections.wake)
         live_groups = _build_live_groups(base, commands.mutes)
         gateway = _build_gateway(base, commands.mutes, source, sink)
+        input_watch = InputWatch(steps=base.manifest.steps, get_max_gap=base.running.max_gap)
         instrumentation = Instrumentation(
             metrics=base.metrics,
             event_log=PipelineLog(),
             feed_watchdog=systemd.feed_watchdog,
             observer=live_groups,
+            input_watch=input_watch,
         )
         pipeline = Pipeline(
             ports=gateway,
@@ -158,14 +161,13 @@ def build_daemon(
         )
         requests = RequestHandler(submit=commands.submit, wake=connections.wake, reload=reloader.reload)
         pipeline_thread = PipelineThread(pipeline=pipeline, gateway=gateway)
+        health = Health(pipeline_thread=pipeline_thread, connections=connections)
         daemon = Daemon(
             process=base.process,
             pipeline_thread=pipeline_thread,
             connections=connections,
             requests=requests,
-            server=_build_server(
-                base, live_groups, Health(pipeline_thread=pipeline_thread, connections=connections)
-            ),
+            server=_build_server(base, live_groups, health, input_watch),
             registry=base.metrics.registry,
             settings=settings,
             manifest=base.manifest,
@@ -179,7 +181,8 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
     """Open the store and restore the groups from it."""
     manifest, now = loaded.manifest, time.monotonic()
     metrics = Metrics(CollectorRegistry(), manifest)
-    groups = GroupStates(build_timed_scoring(loaded, settings, metrics), settings.windows.stale_after)
+    stale_after = choose_stale_after(settings.windows, manifest.sample_period)
+    groups = GroupStates(build_timed_scoring(loaded, settings, metrics), stale_after)
     metrics.watch_drift(lambda: groups.drift)
     store = restore(
         settings.store,
@@ -265,11 +268,14 @@ def _build_live_groups(base: Base, mutes: Mutes) -> LiveGroups:
     return live_groups
 
 
-def _build_server(base: Base, live_groups: LiveGroups, health: Health) -> Server:
+def _build_server(base: Base, live_groups: LiveGroups, health: Health, input_watch: InputWatch) -> Server:
     running, http = base.running, base.settings.http
     registry = base.metrics.registry
     status = MonitorStatus(
-        registry, lambda: (running.settings, running.manifest), lambda: health.readiness_problem
+        registry,
+        lambda: (running.settings, running.manifest),
+        lambda: health.readiness_problem,
+        get_input_problem=lambda: input_watch.problem,
     )
     stream = Stream(live_groups, status.snapshot)
     app = build_app(
@@ -279,5 +285,6 @@ def _build_server(base: Base, live_groups: LiveGroups, health: Health) -> Server
         stream=stream,
         get_bundle_dir=lambda: default_bundle.choose_folder(running.settings.bundle),
         get_token=(lambda: running.token) if running.token else None,
+        input_problem=lambda: input_watch.problem,
     )
     return Server(app, http.host, http.port, stream.stop)

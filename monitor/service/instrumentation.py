@@ -13,6 +13,7 @@ from monitor.core.times import describe_lead
 from monitor.core.verdicts import FAULTY, NORMAL, AlertEvent, GroupStatus, State
 from monitor.detect.mixed_senders import MixedSenders
 from monitor.detect.scoring import ScoredBatch
+from monitor.service.input_watch import InputWatch
 from monitor.service.ports import BatchObserver, EventLog
 from monitor.telemetry.metrics import Metrics
 
@@ -63,6 +64,7 @@ class Instrumentation:
     event_log : logs rejected readings and alerts.
     feed_watchdog : called in each iteration.
     observer : receives each batch, for the live page; None if there is no page.
+    input_watch : finds out that nothing can be judged; None if nobody asks.
     monotonic : returns monotonic seconds.
     """
 
@@ -73,12 +75,14 @@ class Instrumentation:
         event_log: EventLog,
         feed_watchdog: Callable[[], None] = lambda: None,
         observer: BatchObserver | None = None,
+        input_watch: InputWatch | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._metrics = metrics
         self._event_log = event_log
         self._feed_watchdog = feed_watchdog
         self._observer = observer or _NullObserver()
+        self._input_watch = input_watch
         self.monotonic = monotonic
         """The pipeline's clock; returns monotonic seconds."""
         self._mixed_senders = MixedSenders()
@@ -101,13 +105,19 @@ class Instrumentation:
     def record(self, result: BatchResult) -> None:
         """Update the metrics, and log the rejected readings and the alerts of a batch."""
         scored, overflow_count = result.scored, result.batch.overflow_count
-        self._count_outcomes(result)
+        counts = self._count_outcomes(result)
         for event in result.events:
             self._metrics.alerts_by_status[event.status].inc()
         self._observe_latency(result.readings, scored, result.decided_at)
         rejected = result.rejected + _out_of_order(result.readings, scored)
         if rejected:
             self._event_log.log_rejected(rejected)
+        if self._input_watch:
+            self._input_watch.add(
+                result.readings, scored.windows.outcomes, counts, rejected, result.decided_at
+            )
+            for kind, problem in self._input_watch.problems.items():
+                self._event_log.log_input_problem(kind, problem)
         if overflow_count:
             self._event_log.log_overflow(overflow_count)
         if result.events:
@@ -139,7 +149,8 @@ class Instrumentation:
         self._metrics.set_state_counts(state_counts)
         self._metrics.alerts_firing.set(firing_count)
 
-    def _count_outcomes(self, result: BatchResult) -> None:
+    def _count_outcomes(self, result: BatchResult) -> Counter[Outcome]:
+        """Update the counters of a batch; return its outcomes."""
         metrics, scored, overflow_count = self._metrics, result.scored, result.batch.overflow_count
         outcomes = Counter(scored.windows.outcomes)
         if result.rejected or overflow_count:
@@ -148,7 +159,7 @@ class Instrumentation:
         metrics.count_outcomes(outcomes)
         windows = len(scored.judged_windows.groups)
         if not windows:
-            return
+            return outcomes
         faulty = int(np.count_nonzero(scored.judged_windows.faulty))
         for counter, count in (
             (metrics.predictions_by_label[FAULTY], faulty),
@@ -158,6 +169,7 @@ class Instrumentation:
             if count:  # an increment takes 2 µs, and in a batch of one reading two of the counts are 0
                 counter.inc(count)
         metrics.batch_windows.observe(windows)
+        return outcomes
 
     def _observe_latency(self, readings: Readings, scored: ScoredBatch, decided_at: float) -> None:
         if len(readings.groups):

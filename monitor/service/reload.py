@@ -17,7 +17,7 @@ from monitor.service.connections import Connections
 from monitor.service.pipeline import Pipeline, Replacement
 from monitor.service.pipeline_thread import HANG_TIMEOUT_S
 from monitor.service.process_control import ProcessControl
-from monitor.service.settings_to_stages import build_timed_scoring
+from monitor.service.settings_to_stages import build_timed_scoring, choose_max_gap, choose_stale_after
 from monitor.telemetry.metrics import Metrics
 
 __all__ = ["Reloader", "RunningConfig", "load_bundle"]
@@ -38,6 +38,10 @@ class RunningConfig:
     """Manifest of the bundle in use."""
     token: str = ""
     """Token that HTTP requests must carry; "" if none."""
+
+    def max_gap(self) -> float:
+        """Return `WindowRules.max_gap` in use, seconds."""
+        return choose_max_gap(self.settings.windows, self.manifest.sample_period)
 
 
 class _UnfinishedError(OperationError):
@@ -104,8 +108,9 @@ class Reloader:
     def _apply(self, settings: Settings, loaded: Bundle) -> None:
         manifest, token = loaded.manifest, read_token(settings.http) or ""
         scoring = build_timed_scoring(loaded, settings, self._metrics)
+        stale_after = choose_stale_after(settings.windows, manifest.sample_period)
         false_alarms = FalseAlarmFile(settings.alerts.false_alarms, manifest.feature_names, manifest.steps)
-        self._take_over(Replacement(scoring, manifest, settings.windows.stale_after, false_alarms))
+        self._take_over(Replacement(scoring, manifest, stale_after, false_alarms))
         running = self._running
         running.settings, running.manifest, running.token = settings, manifest, token
         self._metrics.set_bundle(manifest)

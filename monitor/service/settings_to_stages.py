@@ -3,7 +3,7 @@
 from monitor.bundle import Bundle
 from monitor.config.settings import AlertSettings, Settings, WindowSettings
 from monitor.core.errors import ConfigurationError
-from monitor.core.rules import AlertRules, WindowRules, default_max_gap
+from monitor.core.rules import AlertRules, WindowRules, default_max_gap, default_stale_after
 from monitor.core.topics import Template
 from monitor.detect.alerts import AlertStage
 from monitor.detect.scoring import Scorer, Scoring
@@ -17,7 +17,13 @@ __all__ = [
     "build_scoring",
     "build_timed_scoring",
     "build_window_rules",
+    "choose_max_gap",
+    "choose_stale_after",
 ]
+
+
+# 3 sample periods of 0.1 s are more than 0.3 s in floating point.
+_ROUNDING = 1e-9
 
 
 def build_alert_stage(alerts: AlertSettings, threshold: float) -> AlertStage:
@@ -74,8 +80,36 @@ def build_window_rules(windows: WindowSettings, sample_period: float) -> WindowR
             f"windows.max_gap is {windows.max_gap:g} s and the bundle's readings come every "
             f"{sample_period:g} s: no window would ever fill; expected more"
         )
-    max_gap = windows.max_gap or default_max_gap(sample_period)
-    return WindowRules(max_gap, windows.max_skew, windows.stride)
+    return WindowRules(choose_max_gap(windows, sample_period), windows.max_skew, windows.stride)
+
+
+def choose_max_gap(windows: WindowSettings, sample_period: float) -> float:
+    """Return `WindowRules.max_gap` for a bundle with this sample period; both in seconds."""
+    return windows.max_gap or default_max_gap(sample_period)
+
+
+def choose_stale_after(windows: WindowSettings, sample_period: float) -> float:
+    """Return after how many seconds without a reading a group is silent.
+
+    Parameters
+    ----------
+    sample_period : of the bundle, seconds.
+
+    Raises
+    ------
+    ConfigurationError : `stale_after` is below `max_gap`: silence would restart windows that have no gap; or
+        as in `build_window_rules`.
+    """
+    max_gap = build_window_rules(windows, sample_period).max_gap
+    if windows.stale_after is None:
+        return default_stale_after(max_gap, sample_period)
+    if windows.stale_after < max_gap * (1 - _ROUNDING):
+        origin = "" if windows.max_gap else f", 3 sample periods of the bundle ({sample_period:g} s)"
+        raise ConfigurationError(
+            f"windows.stale_after is {windows.stale_after:g} s and windows.max_gap {max_gap:g} s{origin}: "
+            "silence would restart windows that have no gap; expected at least max_gap"
+        )
+    return windows.stale_after
 
 
 def build_scoring(
@@ -89,9 +123,10 @@ def build_scoring(
 
     Raises
     ------
-    ConfigurationError : as in `build_window_rules` and `build_alert_stage`.
+    ConfigurationError : as in `build_window_rules`, `choose_stale_after` and `build_alert_stage`.
     """
     manifest = bundle.manifest
+    choose_stale_after(windows, manifest.sample_period)  # refused by every command alike
     rules = build_window_rules(windows, manifest.sample_period)
     return Scoring(bundle, rules, build_alert_stage(alerts, manifest.threshold), scorer)
 

@@ -1,16 +1,15 @@
 """Limits how often the log repeats a message."""
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from monitor.core.reasons import strip_variable_text
 
 __all__ = ["INTERVAL_S", "LogThrottle"]
 
 INTERVAL_S = 60.0
 """Seconds in which a reason is logged once for a source; repetitions are counted."""
-# Numbers and quoted text, which differ between two occurrences of the same reason.
-_VARIABLE_TEXT = re.compile(r"'[^']*'|[-+.\d]+")
 # Reasons that are distinguished: a sender of ever new malformed messages must not fill log and memory.
 _MAX_REASONS = 100
 _OTHER_KEY = "other"
@@ -47,7 +46,7 @@ class LogThrottle:
         reason : the text.
         source : where the reason comes from, for example a topic.
         """
-        key = f"{kind} {_VARIABLE_TEXT.sub('', reason)}"
+        key = f"{kind} {strip_variable_text(reason)}"
         now = self._monotonic()
         if key not in self._reasons and len(self._reasons) >= _MAX_REASONS:
             key = source = _OTHER_KEY

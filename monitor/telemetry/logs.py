@@ -137,6 +137,11 @@ class PipelineLog:
             if text is not None:
                 _log.warning("group %s: %s", group, text)
 
+    def log_input_problem(self, kind: str, problem: str) -> None:
+        """Log why nothing can be judged although readings come, each kind once a minute."""
+        if self._throttle.throttle("input", kind, "") is not None:
+            _log.warning("input: %s", problem)
+
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         """Log why the stored state of evicted groups can't be read, so that they start without history."""
         for reason in reasons:

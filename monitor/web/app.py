@@ -36,6 +36,7 @@ def build_app(
     stream: Stream,
     get_bundle_dir: Callable[[], Path],
     get_token: Callable[[], str] | None = None,
+    input_problem: HealthCheck = lambda: "",
 ) -> ASGIApp:
     """Build the web application.
 
@@ -46,6 +47,8 @@ def build_app(
     stream : the live page's events.
     get_bundle_dir : returns the folder of the bundle in use, for its report.
     get_token : returns the secret that clients must send; None for access without a token.
+    input_problem : why nothing can be judged although readings come: said by /readyz, which is not 503 for
+        it, since another process could not judge them either.
     """
 
     # Coroutines that never wait: each response is computed quickly, and a thread per request would hold
@@ -54,10 +57,13 @@ def build_app(
         encode, content_type = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(registry), headers={"content-type": content_type})
 
-    def check(problem: HealthCheck) -> Callable[[Request], Awaitable[Response]]:
+    def check(
+        problem: HealthCheck, notice: HealthCheck = lambda: ""
+    ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(_: Request) -> Response:
             text = problem()
-            return PlainTextResponse(f"{text or 'ok'}\n", status_code=503 if text else 200)
+            content = "; ".join(filter(None, [text or "ok", notice()]))
+            return PlainTextResponse(f"{content}\n", status_code=503 if text else 200)
 
         return answer
 
@@ -78,7 +84,7 @@ def build_app(
         Route("/report", report),
         Route("/metrics", metrics),
         Route("/livez", check(liveness)),
-        Route("/readyz", check(readiness)),
+        Route("/readyz", check(readiness, input_problem)),
     ]
     routes += [Route(f"{route.path}/", _redirect_without_slash) for route in routes if route.path != "/"]
     app = Starlette(routes=routes, lifespan=lambda _: _lifespan(stream))

@@ -41,6 +41,7 @@ class MonitorStatus:
     get_config : returns the settings and the manifest in use.
     get_problem : returns why the monitor is not ready; "" if it is.
     monotonic : returns monotonic seconds.
+    get_input_problem : returns why nothing can be judged although readings come; "" if it can.
     """
 
     def __init__(
@@ -49,12 +50,14 @@ class MonitorStatus:
         get_config: Callable[[], tuple[Settings, Manifest]],
         get_problem: Callable[[], str],
         monotonic: Callable[[], float] = time.monotonic,
+        get_input_problem: Callable[[], str] = lambda: "",
     ) -> None:
         # Collecting the other metrics, such as those of the process, would take most of the time.
         self._registry = registry.restricted_registry(_METRIC_NAMES)
         self._get_config = get_config
         self._get_problem = get_problem
         self._monotonic = monotonic
+        self._get_input_problem = get_input_problem
         # Monotonic time, readings, windows.
         self._samples: deque[tuple[float, float, float]] = deque(maxlen=_RATE_SAMPLES)
         self._started_at = time.time()
@@ -71,9 +74,12 @@ class MonitorStatus:
         windows = totals["predictions_total", "Normal"] + faulty
         self._samples.append((self._monotonic(), readings, windows))
         settings, manifest = self._get_config()
+        not_ready, input_problem = self._get_problem(), self._get_input_problem()
         return {
             "now": time.time(),
-            "problem": self._get_problem(),
+            "problem": "; ".join(filter(None, [not_ready, input_problem])),
+            "not_ready": not_ready,
+            "input_problem": input_problem,
             "broker": format_address(settings.mqtt.host, settings.mqtt.port),
             "topics": settings.input.topics,
             "readings": readings,

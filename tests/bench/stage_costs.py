@@ -33,6 +33,7 @@ from monitor.service.settings_to_stages import (
     build_decoder,
     build_scoring,
     build_window_rules,
+    choose_stale_after,
 )
 from monitor.storage.outbox import Outbox
 from monitor.storage.restore import restore
@@ -112,7 +113,7 @@ class _TimedPipeline:
             build_scoring(
                 loaded, settings.windows, settings.alerts, _TimedScorer(loaded.classifier, self.timer)
             ),
-            settings.windows.stale_after,
+            choose_stale_after(settings.windows, loaded.manifest.sample_period),
         )
         # What happens inside of `Scoring.judge` is timed by doing it a second time beside it.
         manifest = loaded.manifest

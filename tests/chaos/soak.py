@@ -21,6 +21,8 @@ _BATCH_MESSAGES = 200
 """Messages sent before waiting until they are counted, so that queued messages don't count as memory
 growth."""
 _MAX_MEMORY_GROWTH = 0.02
+_GAPS_PER_SILENCE = 4
+"""Sample periods in `stale_after`, which must not be below 3 of them."""
 _SETTINGS = "[windows]\nstale_after = {stale_after}\n[input]\nmax_groups = {max_groups}\n"
 
 
@@ -39,7 +41,8 @@ def soak(
     """
     row = ResultRow(f"soak: {group_count:,} groups", 1, count)
     folder.mkdir(parents=True)
-    save_toy_bundle(folder / "bundle")
+    sample_period = stale_after / _GAPS_PER_SILENCE
+    save_toy_bundle(folder / "bundle", sample_period=sample_period)
     broker = Broker(folder)
     settings = _SETTINGS.format(max_groups=group_count * 6 // 10, stale_after=stale_after)
     monitor = Monitor(folder, folder / "bundle", broker.port, settings)
@@ -47,7 +50,7 @@ def soak(
         broker.start()
         monitor.start_ready()
         assert monitor.process is not None
-        messages = _generate_messages(group_count, seed)
+        messages = _generate_messages(group_count, sample_period, seed)
         memory_mb = []  # MiB after each tenth
         with Connection(broker.port, "soak") as connection:
             for tenth in range(1, 11):
@@ -70,7 +73,7 @@ def soak(
     return row
 
 
-def _generate_messages(group_count: int, seed: int) -> Iterator[tuple[bytes, bytes]]:
+def _generate_messages(group_count: int, sample_period: float, seed: int) -> Iterator[tuple[bytes, bytes]]:
     """Yield topics and payloads without end; the event times of each group continue where they stopped."""
     rng = random.Random(seed)  # noqa: S311, repeatable on purpose
     rounds = [0] * group_count
@@ -80,19 +83,19 @@ def _generate_messages(group_count: int, seed: int) -> Iterator[tuple[bytes, byt
         # A random half of the groups sends for two rounds, then another random half.
         for _ in range(2):
             for group in group_order[: group_count // 2]:
-                start = 1e9 + 5 * _READINGS_PER_MESSAGE * rounds[group]
+                start = 1e9 + sample_period * _READINGS_PER_MESSAGE * rounds[group]
                 rounds[group] += 1
                 faulty = rng.random() < 0.02
-                yield f"plant/line/s{group}/reading".encode(), _payload(start, faulty=faulty)
+                yield f"plant/line/s{group}/reading".encode(), _payload(start, sample_period, faulty=faulty)
 
 
-def _payload(start_ts: float, *, faulty: bool) -> bytes:
+def _payload(start_ts: float, sample_period: float, *, faulty: bool) -> bytes:
     """Return an array of readings; if `faulty`, the eleventh of them is faulty."""
     parts = []
     for number in range(_READINGS_PER_MESSAGE):
         values = FAULTY if faulty and number == _READINGS_PER_MESSAGE // 2 else HEALTHY
         fields = ",".join(f'"{name}":{value}' for name, value in zip(NAMES, values, strict=True))
-        parts.append(f'{{"ts":{start_ts + 5 * number},{fields}}}')
+        parts.append(f'{{"ts":{start_ts + sample_period * number},{fields}}}')
     return f"[{','.join(parts)}]".encode()
 
 

@@ -9,7 +9,7 @@ from tests.observability.prometheus_server import expand_variables, running_prom
 from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES, save_toy_bundle
 
-_SETTINGS = "[windows]\nstale_after = 1\n[alerts]\nclear_after = 1\n"
+_SETTINGS = "[windows]\nmax_gap = 5\nstale_after = 5\n[alerts]\nclear_after = 1\n"
 _MAX_FILE_BYTES = 4096
 """Maximum file size with which writes of the store fail: enough for the log file, too small for the store."""
 

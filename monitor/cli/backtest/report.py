@@ -10,6 +10,7 @@ import numpy as np
 from monitor.cli.backtest.proposal import Proposal
 from monitor.core.readings import Outcome
 from monitor.core.verdicts import FAULTY, NORMAL
+from monitor.detect.pace import Pace
 from monitor.detect.scoring import ScoredBatch
 from monitor.recordings.reader import RecordingRow
 
@@ -22,6 +23,10 @@ _SECONDS_PER_DAY = 86400.0
 class Report:
     """Counts of readings, windows and alerts in a recording."""
 
+    pace: Pace
+    """Finds groups of which nothing can be judged, because their readings come too far apart."""
+    max_gap: float
+    """As in `WindowRules`, seconds."""
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     """Readings by outcome."""
     predictions: Counter[str] = field(default_factory=Counter)
@@ -61,6 +66,12 @@ class Report:
             if row.ts is not None and not row.problem:
                 first, last = self.spans.get(row.group, (row.ts, row.ts))
                 self.spans[row.group] = min(first, row.ts), max(last, row.ts)
+        valid_rows = [row for row in batch if not row.problem]
+        self.pace.add(
+            [row.group for row in valid_rows],
+            np.array([row.ts for row in valid_rows], dtype=np.float64),
+            scored.windows.outcomes,
+        )
         faulty_count = int(np.count_nonzero(scored.judged_windows.faulty))
         normal_count = len(scored.judged_windows.faulty) - faulty_count
         self.predictions.update({FAULTY: faulty_count, NORMAL: normal_count})
@@ -74,6 +85,7 @@ class Report:
         days = sum(last - first for first, last in self.spans.values()) / _SECONDS_PER_DAY
         alerts = self.events["firing"]
         rate = f"{alerts / days:.2f} a day and group" if days > 0 else "too short for a rate"
+        too_slow = self.pace.describe_problem(self.max_gap)
         over = f"{len(self.spans)} group(s), {days:.2f} group-days"
         repeated = f", {self.repeat_count:,} of them repeated" if self.repeat_count else ""
         return "\n".join(
@@ -87,6 +99,7 @@ class Report:
                 ),
                 f"windows      {self.predictions.total():>9,}   {_format_counts(self.predictions)}",
                 f"alerts       {alerts:>9,}   {rate} ({over}){repeated}",
+                *([f"pace                   {too_slow}"] if too_slow else []),
                 *(["", self.proposal.format_table(self.spans)] if self.proposal else []),
             ]
         )

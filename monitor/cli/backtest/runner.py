@@ -17,10 +17,11 @@ from monitor.core.atomic_write import atomic_file
 from monitor.core.errors import InvalidInputError, OperationError
 from monitor.core.readings import Outcome, Readings
 from monitor.core.verdicts import FAULTY, NORMAL
+from monitor.detect.pace import Pace
 from monitor.detect.scoring import ScoredBatch
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording, RecordingRow
-from monitor.service.settings_to_stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring, choose_max_gap
 
 __all__ = ["backtest"]
 
@@ -55,7 +56,11 @@ def backtest(
     _check_paths(recording.path, out, alerts_out)
     feature_names = list(bundle.manifest.feature_names)
     scoring = build_scoring(bundle, settings.windows, settings.alerts)
-    report = Report(ignored_columns=[name for name in recording.features if name not in feature_names])
+    report = Report(
+        pace=Pace(bundle.manifest.steps),
+        max_gap=choose_max_gap(settings.windows, bundle.manifest.sample_period),
+        ignored_columns=[name for name in recording.features if name not in feature_names],
+    )
     if proposed_alerts:
         report.proposal = Proposal(settings.alerts, proposed_alerts, bundle.manifest.threshold)
     rows = recording.rows(feature_names)

@@ -62,7 +62,9 @@ function pill(id, level, text) {
 }
 
 function showStatus(status) {
-  pill("broker", status.problem ? "bad" : "good", status.problem || `connected to ${status.broker}`);
+  pill("broker", status.not_ready ? "bad" : "good", status.not_ready || `connected to ${status.broker}`);
+  pill("input", "bad", status.input_problem);
+  find("input").hidden = !status.input_problem;
   find("drift").hidden = !status.drift;
   if (status.drift) showDrift(...status.drift);
   setText(find("firing"), formatInteger(status.firing));

@@ -48,15 +48,17 @@ export class Table {
       ? `the ${formatInteger(knownCount)} worst of ${formatInteger(total)} groups`
       : `${formatInteger(knownCount)} group${knownCount === 1 ? "" : "s"}`;
     setText(find("count"), this.#filteredGroups.length < knownCount ? `${this.#filteredGroups.length} of ${all}` : all);
-    const { problem, broker, topics } = this.#model.status;
+    const { not_ready: notReady, input_problem: inputProblem, broker, topics } = this.#model.status;
     const filters = [
       ...(query ? [`has “${query}” in its name`] : []),
       ...(this.selectedKinds.size ? [`is ${[...this.selectedKinds].join(" or ")}`] : []),
     ];
     const emptyText = knownCount
       ? `No group ${filters.join(" and ")}.`
-      : problem
-        ? `No readings yet: ${problem}. The monitor tries again by itself; see [mqtt] in its settings.`
+      : notReady
+        ? `No readings yet: ${notReady}. The monitor tries again by itself; see [mqtt] in its settings.`
+      : inputProblem
+        ? `No usable readings yet: ${inputProblem}. The log names the topics; see [input] in the settings.`
         : `No readings yet: publish some on ${topics.join(" or ")} at ${broker}, or set input.topics to where they come.`;
     setText(find("empty"), knownCount || !total ? emptyText : "loading");
     find("empty").hidden = this.#filteredGroups.length > 0;

@@ -80,6 +80,11 @@ def test_damaged_bundle(
         ('[mqtt]\nbase_topic = "a\\nb"', "mqtt.base_topic must be a topic without"),
         ('[input]\ntopics = ["$share/g/plant/{a}"]', "must not begin with '$'"),
         ("[windows]\nmax_gap = 1", "no window would ever fill"),
+        (
+            "[windows]\nstale_after = 14.9",
+            "windows.stale_after is 14.9 s and windows.max_gap 15 s, 3 sample periods of the bundle (5 s): ",
+        ),
+        ("[windows]\nmax_gap = 100\nstale_after = 60", "windows.max_gap 100 s: silence would restart"),
         ('[mqtt]\nusername = "u"\npassword_file = "/dev/null"', "/dev/null is empty"),
     ],
 )
@@ -182,6 +187,7 @@ def test_check(
     output = capsys.readouterr().out
     assert "windows of 3 readings of temperature_1 (degC)" in output
     assert f"broker 127.0.0.1:{mosquitto.port}: ok" in output
+    assert "no reading came within 6 s, so whether it would be usable isn't known" in output
 
 
 def test_check_without_broker(toy_bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,10 +25,11 @@ from monitor.operators.commands import OperatorCommands
 from monitor.operators.false_alarms import FalseAlarmFile
 from monitor.publish.home_assistant import Discovery
 from monitor.publish.publisher import Publisher, RepublishSignals
+from monitor.service.input_watch import InputWatch
 from monitor.service.instrumentation import Instrumentation
 from monitor.service.pipeline import Pipeline, Replacement
 from monitor.service.ports import BatchObserver
-from monitor.service.settings_to_stages import build_scoring
+from monitor.service.settings_to_stages import build_scoring, choose_max_gap, choose_stale_after
 from monitor.telemetry.metrics import Metrics
 from tests.support.toy_bundle import HEALTHY, NAMES
 
@@ -61,6 +62,7 @@ class PipelineHarness:
         self.events: list[AlertEvent] = []
         self.load_errors: list[str] = []
         self.mixed_senders: list[str] = []
+        self.input_problems: list[tuple[str, str]] = []
         self.commit_raises = False
         self.commit_succeeds = self.commit_now_succeeds = True
         """The result that `commit` and `commit_now` return."""
@@ -71,10 +73,10 @@ class PipelineHarness:
         self._batches: list[tuple[float, MessageBatch]] = []
         self._stop = threading.Event()
         self.metrics = Metrics(CollectorRegistry(), loaded.manifest)
-        windows = WindowSettings(stale_after=60, **window_settings)
+        windows = WindowSettings(**window_settings)
         scoring = build_scoring(loaded, windows, alerts or AlertSettings(clear_after=1))
         decode = DecodeStage([Template("p/{group}")], NAMES, {})
-        self.groups = GroupStates(scoring, 60.0)
+        self.groups = GroupStates(scoring, choose_stale_after(windows, loaded.manifest.sample_period))
         for group, value in (stored or {}).items():
             self.groups.load(group, value, self.clock)
         false_alarm_file = FalseAlarmFile(false_alarms or folder / "unused.csv", NAMES, 3)
@@ -104,7 +106,14 @@ class PipelineHarness:
             commands=self.commands,
             publisher=self.publisher,
             instrumentation=Instrumentation(
-                metrics=self.metrics, event_log=self, observer=observer, monotonic=lambda: self.clock
+                metrics=self.metrics,
+                event_log=self,
+                observer=observer,
+                input_watch=InputWatch(
+                    steps=loaded.manifest.steps,
+                    get_max_gap=lambda: choose_max_gap(windows, loaded.manifest.sample_period),
+                ),
+                monotonic=lambda: self.clock,
             ),
             max_groups=max_groups,
         )
@@ -162,6 +171,9 @@ class PipelineHarness:
 
     def log_mixed_senders(self, groups: Sequence[str]) -> None:
         self.mixed_senders.extend(groups)
+
+    def log_input_problem(self, kind: str, problem: str) -> None:
+        self.input_problems.append((kind, problem))
 
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         self.load_errors.extend(reasons)

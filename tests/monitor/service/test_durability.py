@@ -82,12 +82,13 @@ def test_two_monitors_with_one_store(tmp_path: Path, mosquitto: Mosquitto, toy_b
         assert "is in use by another process; expected a file of its own" in second.log()
 
 
-def test_expected_group(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+def test_expected_group(tmp_path: Path, mosquitto: Mosquitto) -> None:
     """A group of input.groups that never sends becomes silent, in the metrics and in its state."""
     extra = '[input]\ngroups = ["line1/mute"]\n[windows]\nstale_after = 0.2'
+    save_toy_bundle(tmp_path / "bundle", sample_period=0.05)
     with (
         connect_client(mosquitto.port, "sensor-monitor/state/#") as mqtt_client,
-        run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, extra)) as monitor,
+        run_monitor(Monitor(tmp_path, tmp_path / "bundle", mosquitto.port, extra)) as monitor,
     ):
         wait_until(lambda: monitor.metric("groups", state="silent") == 1, "it is silent")
         states = "sensor-monitor/state/line1/mute"

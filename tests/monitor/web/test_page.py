@@ -77,6 +77,26 @@ def test_new_values_appear(monitor: Monitor, plant: Client, browser: Browser) ->
     assert lengths == [2, 3]
 
 
+def test_unusable_readings(monitor: Monitor, plant: Client, browser: Browser) -> None:
+    """Where no reading is usable, the page has the commonest reason; a usable one removes it."""
+    topic, problem = (
+        "plant/line1/station7/reading",
+        "none of 3 readings since the start is usable; most often",
+    )
+    browser.open(monitor.address)
+    wait_until(lambda: is_visible(browser, "#broker", "connected to"), "the page is loaded")
+    assert not is_visible(browser, "#input", "")
+    for _ in range(3):
+        plant.publish(topic, b"21.4")
+    wait_until(lambda: is_visible(browser, "#input", problem), "the problem is shown")
+    assert is_visible(browser, "#broker.good", "connected to")
+    assert is_visible(browser, "#empty", f"No usable readings yet: {problem} malformed: ")
+    assert browser.evaluate("document.title") == "(!) sensor-monitor"
+    browser.save_screenshot(SCREENSHOT_DIR / "unusable.png")
+    plant.publish(topic, reading(1000, HEALTHY))
+    wait_until(lambda: not is_visible(browser, "#input", ""), "it is removed")
+
+
 def test_fault(monitor: Monitor, plant: Client, browser: Browser) -> None:
     """An alert is shown with group, score and values, and removed when it is over."""
     topic, now = "plant/line1/station7/reading", time.time() - 1000
@@ -99,7 +119,8 @@ def test_operator_marks(
     tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, plant: Client, browser: Browser
 ) -> None:
     """An alert is marked as acknowledged and muted; its group, now silent, is counted and shown as silent."""
-    with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, "[windows]\nstale_after = 1")) as monitor:
+    settings = "[windows]\nmax_gap = 6\nstale_after = 6"  # for readings that come every 5 s
+    with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, settings)) as monitor:
         publish_plant(plant, 6, faulty=(1, 3), out_of_range=())
         browser.open(monitor.address)
         tiles = "[...document.querySelectorAll('#states b')].map(e => +e.textContent)"
