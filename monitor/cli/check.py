@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     from monitor.config.loading import load_settings
 
     settings = load_settings(arguments.config, settings_from_flags(arguments))
-    results, manifest = check_files(settings)
+    results = check_files(settings)
     print(f"settings {arguments.config or '(defaults)'}: ok\n{results}")
     if arguments.connect:
-        check_connection(settings, manifest, print)
+        check_connection(settings, print)
     return exit_codes.SUCCESS

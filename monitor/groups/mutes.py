@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from fnmatch import translate
 
-__all__ = ["Mutes", "matcher"]
+__all__ = ["Mutes", "literal_prefix", "matcher"]
 
 # Maximum number of patterns: each group with an alert is matched against all of them.
 _MAX_PATTERNS = 100
@@ -14,6 +14,11 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     """Return a function that tells whether a name matches `pattern`: `*` is any text, `?` one character."""
     match = re.compile(translate(pattern)).match
     return lambda name: name == pattern or match(name) is not None
+
+
+def literal_prefix(pattern: str) -> str:
+    """Return the text that the names of all groups that match `pattern` begin with."""
+    return re.split(r"[*?\[]", pattern, maxsplit=1)[0]
 
 
 class Mutes:

@@ -108,6 +108,13 @@ class StatusTable:
         """Return the event time of a group's last reading, seconds since the Unix epoch."""
         return float(self._table.records["last_ts"][self._table.row(name)])
 
+    def silent_last_seen(self, name: str) -> float | None:
+        """Return when a silent group's last reading was accepted, monotonic seconds; None: not silent."""
+        row = self._table.row(name)
+        if row is None or self._table.records["state"][row] != _SILENT:
+            return None
+        return float(self._table.records["last_seen"][row])
+
     def refresh(self, names: Iterable[str]) -> list[GroupStatus]:
         """Update the statuses of groups whose incident may have changed without a reading; return them."""
         known = [name for name in names if name in self._table]

@@ -135,6 +135,13 @@ class Instrumentation:
         self._metrics.groups_set_aside.inc(len(groups))
         self._observer.forget(groups)
 
+    def record_forgotten(self, groups: Sequence[str]) -> None:
+        """Count groups that were removed for good, and drop them from the page."""
+        self._metrics.groups_forgotten.inc(len(groups))
+        self._observer.forget(groups)
+        for group in groups:
+            self._mixed_senders.forget(group)
+
     def record_load_errors(self, reasons: Sequence[str]) -> None:
         """Log groups whose stored state can't be read, and which therefore start as new groups."""
         if reasons:

@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from monitor.bundle.manifest import Manifest
@@ -139,6 +140,7 @@ class Pipeline:
         self._send_responses(saved=saved)
         result = BatchResult(batch, decoded, aligned, readings, scored, decided_at, statuses, changes.events)
         self._instrumentation.observe(result)
+        self._drop_forgotten(changes.forgotten_groups)
         # If the state of some groups is not stored, more groups stay in memory, up to twice the limit.
         self._evict(self._max_groups * (1 if saved else 2))
         groups.learn_pending(scored)
@@ -177,6 +179,14 @@ class Pipeline:
         for name in names:
             self._decode.forget(name)
         self._instrumentation.record_evicted(names)
+
+    def _drop_forgotten(self, names: Sequence[str]) -> None:
+        """Remove groups that were removed for good from the parts that keep something of them, too."""
+        if not names:
+            return
+        for name in names:
+            self._decode.forget(name)
+        self._instrumentation.record_forgotten(names)
 
     def _set_gauges(self) -> None:
         self._instrumentation.set_gauges(self._groups.state_counts, self._groups.firing_count)

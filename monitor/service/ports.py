@@ -157,4 +157,4 @@ class BatchObserver(Protocol):
         """Receive a batch, its scores, and the statuses that changed."""
 
     def forget(self, names: Sequence[str]) -> None:
-        """Remove groups that were evicted from memory."""
+        """Remove groups that were evicted from memory, or forgotten."""

@@ -1,7 +1,7 @@
 """The store: the state and last closed incident of each group, the mutes and the outbox, in a SQLite file."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -36,6 +36,7 @@ ON CONFLICT (name) DO UPDATE SET value = excluded.value, heard = excluded.heard
 _UPSERT_INCIDENT = (
     "INSERT INTO incidents VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 )
+_DELETE_GROUP = ("DELETE FROM groups WHERE name = ?", "DELETE FROM incidents WHERE name = ?")
 # Size of the write-ahead log in bytes at which SQLite copies it into the database file (a checkpoint).
 # Judging stops during a checkpoint. At 1,000 readings/s with one alert each, this happens every 0.7 s.
 _WAL_CHECKPOINT_BYTES = 8 << 20
@@ -169,6 +170,27 @@ class Store:
             )
         return found
 
+    def group_names(self, prefix: str) -> Iterator[str]:
+        """Yield the names of the stored groups that begin with `prefix`, in order."""
+        rows = self._execute("SELECT name FROM groups WHERE name >= ? ORDER BY name", (prefix,))
+        with closing(rows):
+            for (name,) in rows:
+                if not name.startswith(prefix):
+                    return
+                yield name
+
+    def saved_times(self, after: str, limit: int) -> list[tuple[str, float]]:
+        """Return (name, time of the last save in Unix seconds) of the next `limit` groups in order of name.
+
+        Parameters
+        ----------
+        after : name of the last group of the previous call; "": the first groups are returned.
+        """
+        rows = self._execute(
+            "SELECT name, heard FROM groups WHERE name > ? ORDER BY name LIMIT ?", (after, limit)
+        )
+        return rows.fetchall()
+
     def count_groups(self) -> int:
         """Return the number of groups in the store."""
         return int(self._fetch_value("SELECT count(*) FROM groups"))
@@ -223,6 +245,7 @@ class Store:
         now: float,
         mutes: Mutes | None = None,
         incidents: Iterable[tuple[str, bytes]] = (),
+        deleted: Iterable[str] = (),
     ) -> None:
         """Write all changes in one transaction; after an error none of them is written.
 
@@ -234,6 +257,7 @@ class Store:
         now : time to write to `groups.heard`, Unix seconds.
         mutes : if `dirty`, they replace the saved mutes; `mark_saved` is called. None: nothing to save.
         incidents : (group name, encoded last closed incident) for each incident to save.
+        deleted : groups to delete with their incidents, before `groups` are written.
 
         Raises
         ------
@@ -242,6 +266,8 @@ class Store:
         executemany = self._database.executemany
         try:
             self._execute("BEGIN")
+            for statement in _DELETE_GROUP:
+                executemany(statement, [(name,) for name in deleted])
             executemany(_UPSERT_GROUP, ((name, value, now) for name, value in groups))
             executemany(
                 "DELETE FROM outbox WHERE number = ?", [(number,) for number in outbox.removed_numbers]
