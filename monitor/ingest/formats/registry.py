@@ -10,6 +10,7 @@ from monitor.ingest.formats.msgpack import MsgpackFormat
 from monitor.ingest.formats.number import NumberFormat
 from monitor.ingest.formats.payload_format import PayloadFormat
 from monitor.ingest.formats.senml import SenmlFormat
+from monitor.ingest.formats.sparkplug import SparkplugFormat
 
 __all__ = ["FORMATS"]
 
@@ -21,6 +22,7 @@ FORMATS: Mapping[str, Callable[[], PayloadFormat]] = MappingProxyType(
         "cbor": CborFormat,
         "senml": SenmlFormat,
         "influx": InfluxFormat,
+        "sparkplug": SparkplugFormat,
     }
 )
 """Name -> what makes the format. ValueError: the package that it needs isn't installed."""
