@@ -14,6 +14,8 @@ from tests.support.full_pipe import open_full_pipe
 __all__ = ["leave_log_unread"]
 
 _GROUP_COUNT = 100
+_RATE = 5000.0
+"""Readings a second."""
 _LINE_NAME = "x" * 900
 """Part of each group's name, about the longest that the monitor takes: so the lines of fewer alerts than it
 logs in a minute exceed the log's queue."""
@@ -23,9 +25,8 @@ def leave_log_unread(folder: Path, duration_s: int, seed: int) -> ResultRow:
     """Let nobody read the log for `duration_s` seconds after its first dropped line, as text and JSON."""
     row = ResultRow(f"log unread for {duration_s} s, as text and JSON", 1)
     for log_format, mode in zip(("text", "json"), ALERT_MODES, strict=True):
-        harness = Harness(
-            folder / log_format, seed, mode, readings=ReadingGenerator(_GROUP_COUNT, seed, _LINE_NAME)
-        )
+        readings = ReadingGenerator(_GROUP_COUNT, seed, _LINE_NAME)
+        harness = Harness(folder / log_format, seed, mode, readings=readings, rate=_RATE)
         with open_full_pipe() as pipe:
             try:
                 harness.broker.start()
