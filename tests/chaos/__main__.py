@@ -57,7 +57,7 @@ _SCENARIOS = (
     _Scenario("truncate store", 20, truncate_store),
     _Scenario("two monitors", 1, start_second_monitor),
     _Scenario("absent subscriber", 10, disconnect_subscriber),
-    _Scenario("refused messages", 100, refuse_messages),
+    _Scenario("refused messages", 50, refuse_messages),
     _Scenario("unread log", 20, leave_log_unread),
     _Scenario("wrong clocks", 1_000_000, send_wrong_timestamps),
     _Scenario("fuzz decode", 5_000_000, fuzz_decode),

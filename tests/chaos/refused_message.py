@@ -11,10 +11,9 @@ __all__ = ["refuse_messages"]
 
 _GROUP_COUNT = 200
 _MAX_PACKET_SIZE = 1000
-"""Bytes of the largest packet that the broker takes: an alert of an ordinary group has about 650."""
+"""Bytes of the largest packet that the broker takes: an alert of an ordinary group has about 600."""
 _MAX_LOG_LINES = 100
 """Lines beside those of alerts, however many messages were refused; usually there are 15."""
-
 _MAX_LOGGED_TOPIC = 200
 """Characters of a topic that the log writes."""
 
