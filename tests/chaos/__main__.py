@@ -21,9 +21,11 @@ from tests.chaos.process_faults import (
     start_second_monitor,
     start_with_wrong_address,
 )
+from tests.chaos.refused_message import refuse_messages
 from tests.chaos.results import ResultRow
 from tests.chaos.soak import soak
 from tests.chaos.store_faults import fill_disk, kill_during_commit, truncate_store
+from tests.chaos.unread_log import leave_log_unread
 
 __all__ = ["main"]
 
@@ -55,6 +57,8 @@ _SCENARIOS = (
     _Scenario("truncate store", 20, truncate_store),
     _Scenario("two monitors", 1, start_second_monitor),
     _Scenario("absent subscriber", 10, disconnect_subscriber),
+    _Scenario("refused messages", 50, refuse_messages),
+    _Scenario("unread log", 20, leave_log_unread),
     _Scenario("wrong clocks", 1_000_000, send_wrong_timestamps),
     _Scenario("fuzz decode", 5_000_000, fuzz_decode),
     _Scenario("flood qos-1", 60, lambda folder, seconds, seed: flood(folder, seconds, seed, 1)),
