@@ -202,7 +202,7 @@ def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
     path = base.settings.alerts.false_alarms
     return OperatorCommands(
         groups=base.groups,
-        mutes=base.store.load_mutes(),
+        mutes=base.store.load_mutes(wall=time.time(), now=time.monotonic()),
         false_alarms=FalseAlarmFile(path, manifest.feature_names, manifest.steps),
         wake=wake,
     )

@@ -186,6 +186,7 @@ class Committer:
                 yield group, value
 
     def _trim_store(self) -> None:
+        self._store.limit_times(time.time())
         removed_count = self._store.trim_groups(_STORED_GROUPS_FACTOR * self._max_groups)
         if removed_count:
             _log.warning(

@@ -139,6 +139,9 @@ class EventLog(Protocol):
     def log_mixed_senders(self, groups: Sequence[str]) -> None:
         """Log groups whose readings seem to come from two senders."""
 
+    def log_clock_step(self, step: float, group_count: int) -> None:
+        """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
+
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         """Log groups whose stored state can't be read, and which therefore start as new groups."""
 

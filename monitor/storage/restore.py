@@ -47,6 +47,8 @@ def restore(
     ConfigurationError, InUseError, OperationError : as in `open_store`.
     """
     store = open_store(settings, features, steps)
+    with suppress(sqlite3.OperationalError):  # a full disk: done later, when the store is trimmed
+        store.limit_times(time.time())
     rows = store.load_groups(max_groups)
     try:
         for group, value in rows:
@@ -89,6 +91,7 @@ def open_store(settings: StoreSettings, features: Sequence[str], steps: int) -> 
     try:
         if store.is_new:
             store.create(features, steps)
+        store.add_missing_columns()
     except sqlite3.Error as error:
         store.close()
         raise _to_monitor_error(path, error) from error

@@ -137,6 +137,17 @@ class PipelineLog:
             if text is not None:
                 _log.warning("group %s: %s", group, text)
 
+    def log_clock_step(self, step: float, group_count: int) -> None:
+        """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
+        direction = "forward" if step > 0 else "back"
+        _log.warning(
+            "this machine's clock was set %s by %.0f s: the windows of %s groups, whose readings carry no ts, "
+            "start afresh; mutes keep their length",
+            direction,
+            abs(step),
+            group_count,
+        )
+
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         """Log why the stored state of evicted groups can't be read, so that they start without history."""
         for reason in reasons:

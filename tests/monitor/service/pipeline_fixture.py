@@ -61,6 +61,7 @@ class PipelineHarness:
         self.events: list[AlertEvent] = []
         self.load_errors: list[str] = []
         self.mixed_senders: list[str] = []
+        self.clock_steps: list[tuple[float, int]] = []
         self.commit_raises = False
         self.commit_succeeds = self.commit_now_succeeds = True
         """The result that `commit` and `commit_now` return."""
@@ -162,6 +163,9 @@ class PipelineHarness:
 
     def log_mixed_senders(self, groups: Sequence[str]) -> None:
         self.mixed_senders.extend(groups)
+
+    def log_clock_step(self, step: float, group_count: int) -> None:
+        self.clock_steps.append((step, group_count))
 
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         self.load_errors.extend(reasons)
