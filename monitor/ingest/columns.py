@@ -66,7 +66,9 @@ def build_readings(
         redelivered, retained = flag_array & DUP_FLAG != 0, flag_array & RETAIN_FLAG != 0
     arrived_at, is_arrival_ts = arrivals.arrived_at[selection], ts == substitute_ts
     has_arrival_ts = is_arrival_ts.any()
-    if has_arrival_ts:  # a reading whose event time is its arrival time must never count as ahead of the clock
+    if (
+        has_arrival_ts
+    ):  # a reading whose event time is its arrival time must never count as ahead of the clock
         arrived_at = np.where(is_arrival_ts, substitute_ts, arrived_at)
     return Readings(
         groups=groups,

@@ -185,9 +185,7 @@ class OperatorCommands:
                 return self._acknowledge(request, changes, now)
         raise RequestRejected("this request is not worked on here")
 
-    def _mute(
-        self, pattern: str, minutes: float, changes: OperatorChanges, now: float
-    ) -> dict[str, object]:
+    def _mute(self, pattern: str, minutes: float, changes: OperatorChanges, now: float) -> dict[str, object]:
         try:
             until = self.mutes.mute(pattern, 60 * minutes, wall=self._wall(), now=now)
         except ValueError as error:

@@ -95,5 +95,9 @@ def test_clock_set_right(
         ((status, started_at),) = plant.alerts("without")
         assert status == "firing"
         assert abs(started_at - time.time()) < 60
-        if offset > 0 or not restarts:  # a mute whose end has passed, as the clock says, ends with the process
-            wait_until(lambda: 0 < plant.mutes().get("l/muted", 0) - time.time() <= 600, "the mute's end is right")
+        if (
+            offset > 0 or not restarts
+        ):  # a mute whose end has passed, as the clock says, ends with the process
+            wait_until(
+                lambda: 0 < plant.mutes().get("l/muted", 0) - time.time() <= 600, "the mute's end is right"
+            )
