@@ -3,7 +3,7 @@
 __all__ = ["MIN_STEP_S", "ClockSteps"]
 
 MIN_STEP_S = 5.0
-"""Seconds by which the wall clock must move against the monotonic clock, between two observations, to count as
+"""Seconds by which the wall clock must move against the monotonic clock between two observations to count as
 set. Time synchronization slews smaller differences away, and a thread may be interrupted between reading the
 two clocks."""
 
@@ -18,7 +18,7 @@ class ClockSteps:
         self._difference: float | None = None  # of the two clocks, seconds
 
     def observe(self, wall: float, monotonic: float) -> float:
-        """Return by how many seconds the wall clock was set since the last call; negative: back, 0.0: not set.
+        """Return the seconds by which the wall clock was set since the last call: negative: back, 0: not set.
 
         Parameters
         ----------

@@ -79,8 +79,8 @@ class Readings:
     """Whether the broker had kept it and sent it on subscribing, so that it is no sign of life: (reading,).
     None if that is true of no reading."""
     is_arrival_ts: NDArray[np.bool_] | None = None
-    """Whether the event time is the time of arrival, because the payload has none: (reading,). None if that is
-    true of no reading."""
+    """Whether the event time is the time of arrival, because the payload has none: (reading,). None if that
+    is true of no reading."""
 
 
 @dataclass(frozen=True, slots=True)

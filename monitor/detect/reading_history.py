@@ -12,7 +12,7 @@ NO_TS = -np.inf
 """Event time of a missing reading."""
 
 OWN_TS, ARRIVAL_TS, UNKNOWN_TS = range(3)
-"""Where the newest event time of a group is from: the payload, the wall clock at its arrival, or one of the two."""
+"""Where a group's newest event time is from: the payload, the wall clock at its arrival, or either."""
 
 _VERSION = 2
 
@@ -35,10 +35,13 @@ class ReadingHistory(StateTable):
             ("ts", "<f8", (steps,)),
             ("values", "<f8", (steps, features)),
         ]
-        defaults = {"ts": NO_TS, "ts_origin": UNKNOWN_TS}
-        # Not saved: another process doesn't know whether the clock was set between the two.
         transient_fields = [("ts_origin", "u1")]
-        super().__init__("window", (_VERSION, steps, features), fields, defaults, transient_fields)
+        super().__init__("window", (_VERSION, steps, features), fields, {"ts": NO_TS}, transient_fields)
+
+    def load(self, name: str, value: bytes) -> None:
+        """Set the group's record from bytes that `dump` returned; they don't contain `ts_origin`."""
+        super().load(name, value)
+        self.ts_origin[self.row(name)] = UNKNOWN_TS
 
     def _update_views(self) -> None:
         super()._update_views()

@@ -309,8 +309,8 @@ class WindowStage:
     def restart_arrival_times(self) -> list[str]:
         """Let the next reading restart the window of each group whose event time is an arrival time.
 
-        To be called when the wall clock was set, before the first reading that arrived after that. Returns the
-        groups.
+        To be called when the wall clock was set, before the first reading that arrived after that. Returns
+        the groups.
         """
         history = self._history
         rows = np.flatnonzero(history.ts_origin == ARRIVAL_TS)

@@ -12,7 +12,7 @@ _MAX_PATTERNS = 100
 
 
 StoredMute = tuple[str, float, float | None]
-"""A pattern, the end of its mute by the wall clock in seconds since the Unix epoch, and the length of the mute in
+"""A pattern, the end of its mute by the wall clock in seconds since the Unix epoch, and the mute's length in
 seconds; None if a version stored it that did not know the length."""
 
 
@@ -45,8 +45,8 @@ class Mutes:
 
     Parameters
     ----------
-    stored : the mutes that another process stored. No mute lasts longer than it was to last at first, because the
-        clock may have been set back since then.
+    stored : the mutes that another process stored. None of them lasts longer than its length from now on:
+        the clock may have been set back since it was stored.
     wall : seconds since the Unix epoch.
     now : monotonic seconds.
     """

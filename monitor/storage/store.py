@@ -18,7 +18,8 @@ SCHEMA_VERSION = 6
 
 # groups.heard: time at which the row was last written, Unix seconds; the rows with the smallest time are
 # deleted first. groups.value contains an open incident; the table `incidents` has each group's last closed
-# incident. mutes.length: seconds, NULL if a version stored it that did not know it. outbox.whole: 1 if `topic` is the full topic, 0 if it is relative to `base_topic`.
+# incident. mutes.length: seconds, NULL if a version stored it that did not know it. outbox.whole: 1 if
+# `topic` is the full topic, 0 if it is relative to `base_topic`.
 _TABLES = """
 CREATE TABLE shape (features TEXT NOT NULL, steps INTEGER NOT NULL);
 CREATE TABLE filters (filter TEXT PRIMARY KEY) WITHOUT ROWID;
@@ -162,8 +163,8 @@ class Store:
     def limit_times(self, now: float) -> None:
         """Set the times of rows that were written by a clock ahead of `now` (Unix seconds) to `now`.
 
-        Otherwise groups that sent their last reading to a wrong clock would be deleted last, for as long as it
-        was ahead.
+        Otherwise a group that sent its last reading while the clock was a year ahead would be one of the last
+        to be deleted for a year.
         """
         self._execute("UPDATE groups SET heard = ? WHERE heard > ?", (now, now))
 

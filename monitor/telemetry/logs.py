@@ -141,8 +141,8 @@ class PipelineLog:
         """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
         direction = "forward" if step > 0 else "back"
         _log.warning(
-            "this machine's clock was set %s by %.0f s: the windows of %s groups, whose readings carry no ts, "
-            "start afresh; mutes keep their length",
+            "this machine's clock was set %s by %.0f s: the windows of %s groups whose readings carry no ts "
+            "start afresh, and mutes keep their length",
             direction,
             abs(step),
             group_count,

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 from tests.chaos.harness import Harness, wait_while_progressing
@@ -92,9 +93,8 @@ def step_clock(folder: Path, count: int, seed: int) -> ResultRow:
         harness.load_generator = LoadGenerator(
             harness.broker.port, _PartlyStampedReadings(_GROUP_COUNT, seed), _RATE
         )
-        periods = [_run_period(harness, clock, 0.0)]
-        for step in range(steps):
-            periods.append(_run_period(harness, clock, 0.0 if step % 2 else _YEAR_S))
+        offsets = [_YEAR_S if step % 2 else 0.0 for step in range(steps + 1)]
+        periods = [_run_period(harness, clock, offset) for offset in offsets]
         readings = harness.load_generator.finish()
         row.confirmed_readings = len(readings)
         _wait_until_judged(harness)
@@ -108,7 +108,7 @@ def step_clock(folder: Path, count: int, seed: int) -> ResultRow:
             is_compared=lambda packet: _has_ts(packet.topic),
         )
         row.failures += _unresolved_incidents(harness.recorder.packets)
-    for before, period in zip(periods, periods[1:], strict=False):
+    for before, period in pairwise(periods):
         row.failures += _wrong_dates(before, period)
     return row
 

@@ -53,6 +53,8 @@ class PipelineHarness:
     ) -> None:
         loaded = bundle.load(folder)
         self.clock = 0.0
+        self.wall_offset = 0.0
+        """Seconds by which the wall clock was set."""
         self.calls: list[str] = []
         self.committed_groups: list[list[str]] = []
         self.messages: list[OutboundMessage] = []
@@ -83,7 +85,7 @@ class PipelineHarness:
             groups=self.groups,
             mutes=Mutes(),
             false_alarms=false_alarm_file,
-            wall=lambda: NOW + self.clock,
+            wall=lambda: NOW + self.clock + self.wall_offset,
         )
         signals = RepublishSignals()
         self.retained_lost, self.home_assistant_restarted = (
