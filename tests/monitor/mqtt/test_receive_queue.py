@@ -47,7 +47,7 @@ def test_substitute_ts_increase() -> None:
 
 
 def test_clock_that_is_set() -> None:
-    """The messages after a step of the clock are a batch of their own, which has the step and the new times."""
+    """The messages after a step of the clock are another batch, which has the step and the new times."""
     clock = [1.8e9]
     queue = ReceiveQueue(lambda: clock[0], lambda: 0.0)
     for step in (0.0, 0.001, -3600.0, 0.001, 7200.0):
@@ -77,7 +77,7 @@ def test_clock_that_is_set_in_silence() -> None:
 
 
 def test_clock_that_goes_back_often() -> None:
-    """Steps back that are small one by one don't leave the substitute timestamps ahead of the clock for long."""
+    """Many small steps back don't leave the substitute timestamps ahead of the clock for long."""
     clock = [1.8e9]
     queue = ReceiveQueue(lambda: clock[0], lambda: 0.0)
     for _ in range(1000):

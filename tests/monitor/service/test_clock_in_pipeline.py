@@ -38,7 +38,7 @@ class Plant:
         self._run(seconds, [])
 
     def send(self, *rows: Sequence[float], ts: float | None = None) -> list[str]:
-        """Send readings one by one, the first with this `ts` after NOW or all without; return their outcomes."""
+        """Send readings one by one, from `ts` after NOW on or all without; return their outcomes."""
         outcomes = []
         for number, values in enumerate(rows):
             payload = json.dumps(dict(zip(NAMES, values, strict=True))).encode()

@@ -1,6 +1,5 @@
 """A wall clock that is wrong when the monitor starts and is set right later: real process, real broker."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,10 +63,10 @@ def _seconds(text: str) -> float:
 
 @contextmanager
 def running_plant(
-    folder: Path, bundle: Path, broker: Mosquitto, clock: SettableClock
+    folder: Path, bundle: Path, broker: Mosquitto, clock: SettableClock, settings: str = SETTINGS
 ) -> Iterator[tuple[Monitor, Plant]]:
     """Run a monitor with a clock of the test's, and its plant."""
-    monitor = Monitor(folder, bundle, broker.port, SETTINGS, command=clock.command)
+    monitor = Monitor(folder, bundle, broker.port, settings, command=clock.command)
     with run_monitor(monitor), connect_client(broker.port, "sensor-monitor/#") as client:
         yield monitor, Plant(client, monitor)
 
@@ -77,7 +76,7 @@ def running_plant(
 def test_clock_set_right(
     tmp_path: Path, toy_bundle: Path, mosquitto: Mosquitto, offset: float, *, restarts: bool
 ) -> None:
-    """A clock a year off that is set right: no reading is late, alerts are dated right, mutes keep their length."""
+    """After a clock is set right no reading is late, alerts are dated right, mutes keep their length."""
     clock = SettableClock(tmp_path / "clock")
     clock.set(offset)
     with running_plant(tmp_path, toy_bundle, mosquitto, clock) as (monitor, plant):
@@ -89,15 +88,44 @@ def test_clock_set_right(
         clock.set(0.0)
         if restarts:
             monitor.start_ready()
-        fresh = ["filling"] if offset > 0 or not restarts else ["gap"]
-        assert plant.send("without", *[HEALTHY] * 3, FAULTY) == [*fresh, "filling", "judged", "judged"]
+        first = "gap" if restarts and offset < 0 else "filling"
+        assert plant.send("without", *[HEALTHY] * 3, FAULTY) == [first, "filling", "judged", "judged"]
         wait_until(lambda: plant.alerts("without"), "the alert is published")
         ((status, started_at),) = plant.alerts("without")
         assert status == "firing"
         assert abs(started_at - time.time()) < 60
-        if (
-            offset > 0 or not restarts
-        ):  # a mute whose end has passed, as the clock says, ends with the process
-            wait_until(
-                lambda: 0 < plant.mutes().get("l/muted", 0) - time.time() <= 600, "the mute's end is right"
-            )
+        if restarts and offset < 0:  # nobody can tell that the mute's end, which has passed, is wrong
+            wait_until(lambda: plant.mutes() == {}, "the mute is over")
+        else:
+            wait_until(lambda: 0 < plant.mutes()["l/muted"] - time.time() <= 600, "its end is right")
+
+
+@pytest.mark.parametrize("step", [YEAR_S, -YEAR_S])
+def test_min_interval(tmp_path: Path, toy_bundle: Path, mosquitto: Mosquitto, step: float) -> None:
+    """A step of the clock neither ends the time between two incidents nor makes it last for a year."""
+    clock = SettableClock(tmp_path / "clock")
+    settings = SETTINGS + '\n[[alerts.rules]]\ngroups = "l/soon"\nmin_interval = 0.001'
+    with running_plant(tmp_path, toy_bundle, mosquitto, clock, settings) as (_, plant):
+        incident = [*[HEALTHY] * 3, FAULTY, *[HEALTHY] * 3]
+        for group in ("later", "soon"):
+            plant.send(group, *incident)
+        clock.set(step)
+        for group in ("later", "soon"):
+            plant.send(group, *incident)
+        wait_until(lambda: len(plant.alerts("soon")) == 4, "the second incident is published")
+        assert len(plant.alerts("later")) == 2
+        assert all(abs(ts - clock.time()) < 60 for _, ts in plant.alerts("soon")[2:])
+
+
+@pytest.mark.parametrize("step", [YEAR_S, -3600.0])
+def test_readings_with_ts(tmp_path: Path, toy_bundle: Path, mosquitto: Mosquitto, step: float) -> None:
+    """A group that sends its own times goes on after a step, and while the clock is behind it is `future`."""
+    clock = SettableClock(tmp_path / "clock")
+    with running_plant(tmp_path, toy_bundle, mosquitto, clock) as (monitor, plant):
+        begin = round(time.time()) - 10
+        assert plant.send("with", *[HEALTHY] * 3, ts=begin) == ["filling", "filling", "judged"]
+        clock.set(step)
+        assert plant.send("with", HEALTHY, ts=begin + 3) == ["judged" if step > 0 else "future"]
+        clock.set(0.0)
+        assert plant.send("with", HEALTHY, ts=begin + 4) == ["judged"]
+        wait_until(lambda: monitor.log().count("clock was set") == 2, "the log has both steps")
