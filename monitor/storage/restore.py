@@ -47,9 +47,7 @@ def restore(
     ConfigurationError, InUseError, OperationError : as in `open_store`.
     """
     store = open_store(settings, features, steps)
-    with suppress(sqlite3.OperationalError):  # a full disk: done later, when the store is trimmed
-        store.limit_times(time.time())
-    rows = store.load_groups(max_groups)
+    rows = store.load_groups(max_groups, time.time())
     try:
         for group, value in rows:
             groups.load(group, value, now)

@@ -1,5 +1,6 @@
 """The store: the state and last closed incident of each group, the mutes and the outbox, in a SQLite file."""
 
+import math
 import sqlite3
 from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
@@ -160,17 +161,17 @@ class Store:
         if "length" not in columns:
             self._execute("ALTER TABLE mutes ADD COLUMN length REAL")
 
-    def limit_times(self, now: float) -> None:
-        """Set the times of rows that were written by a clock ahead of `now` (Unix seconds) to `now`.
+    def load_groups(self, limit: int, now: float = math.inf) -> list[tuple[str, bytes]]:
+        """Return (name, state) of the `limit` most recently saved groups, the latest at the end.
 
-        Otherwise a group that sent its last reading while the clock was a year ahead would be one of the last
-        to be deleted for a year.
+        Parameters
+        ----------
+        now : Unix seconds. Groups that were saved later count as saved first: that was before the clock was
+            set back.
         """
-        self._execute("UPDATE groups SET heard = ? WHERE heard > ?", (now, now))
-
-    def load_groups(self, limit: int) -> list[tuple[str, bytes]]:
-        """Return (name, state) of the `limit` most recently saved groups, the latest at the end."""
-        rows = self._execute("SELECT name, value FROM groups ORDER BY heard DESC LIMIT ?", (limit,))
+        rows = self._execute(
+            "SELECT name, value FROM groups ORDER BY heard > ?, heard DESC LIMIT ?", (now, limit)
+        )
         return rows.fetchall()[::-1]
 
     def fetch_groups(self, names: Sequence[str]) -> dict[str, bytes]:
@@ -188,12 +189,19 @@ class Store:
         """Return the number of groups in the store."""
         return int(self._fetch_value("SELECT count(*) FROM groups"))
 
-    def trim_groups(self, limit: int) -> int:
-        """Delete the least recently saved groups above `limit` and their incidents; return the number."""
+    def trim_groups(self, limit: int, now: float = math.inf) -> int:
+        """Delete the least recently saved groups above `limit` and their incidents; return the number.
+
+        Parameters
+        ----------
+        now : as for `load_groups`.
+        """
         excess = max(0, self.count_groups() - limit)
         if excess:
             self._execute(
-                "DELETE FROM groups WHERE name IN (SELECT name FROM groups ORDER BY heard LIMIT ?)", (excess,)
+                "DELETE FROM groups WHERE name IN "
+                "(SELECT name FROM groups ORDER BY heard > ? DESC, heard LIMIT ?)",
+                (now, excess),
             )
             self._execute("DELETE FROM incidents WHERE name NOT IN (SELECT name FROM groups)")
         return excess

@@ -1,4 +1,4 @@
-"""`python -m tests.support.settable_clock FILE run ...`: the monitor with a wall clock that a test can set."""
+"""`python -m tests.support.settable_clock FILE run ...`: the monitor with a wall clock that a test sets."""
 
 import mmap
 import struct
