@@ -101,6 +101,7 @@ class AlertStage:
         rules = self._find_rules(name)
         if state.ended_at is not None and not _is_within(rules.min_interval, state.ended_at, ts):
             state.ended_at = None
+        state.run_started_at = min(state.run_started_at, ts)  # its group's clock may have been set back
         previous_started_at = state.started_at
         status = (
             self._advance_faulty(state, rules, ts)

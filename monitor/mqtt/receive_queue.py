@@ -63,6 +63,7 @@ class ReceiveQueue:
         self._wake_requested = False
         self._last_substitute_ts = 0.0
         self._clock_steps = ClockSteps()
+        self._clock_steps.observe(wall_clock(), monotonic())
         # When the wall clock was set: number of messages taken before, and seconds.
         self._pending_steps: deque[tuple[int, float]] = deque()
         self._taken_count = 0  # of messages that were taken

@@ -139,11 +139,11 @@ class PipelineLog:
 
     def log_clock_step(self, step: float, group_count: int) -> None:
         """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
-        direction = "forward" if step > 0 else "back"
+        what = "was set forward, or the machine slept," if step > 0 else "was set back"
         _log.warning(
-            "this machine's clock was set %s by %.0f s: the windows of %s groups whose readings carry no ts "
+            "this machine's clock %s by %.0f s: the windows of %s groups whose readings carry no ts "
             "start afresh, and mutes keep their length",
-            direction,
+            what,
             abs(step),
             group_count,
         )
