@@ -170,8 +170,8 @@ class Recorder(ClientListener):
         if batch.clock_step:
             self._clock_correction -= batch.clock_step
             _log.warning(
-                "this machine's clock was set by %+.0f s: the times of readings without ts go on as if it had not "
-                "been set",
+                "this machine's clock was set by %+.0f s: "
+                "the times of readings without ts go on as if it had not been set",
                 batch.clock_step,
             )
         if not self._clock_correction:
