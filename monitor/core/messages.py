@@ -128,3 +128,6 @@ class MessageBatch:
     arrivals: Arrivals
     overflow_count: int
     """Messages dropped because the queue was full, since the previous batch."""
+    clock_step: float = 0.0
+    """Seconds by which the wall clock was set between the previous batch and this one; negative: back. All
+    arrival times of a batch are by the clock as it was set last."""

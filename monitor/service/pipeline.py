@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from monitor.bundle.manifest import Manifest
+from monitor.core.verdicts import GroupStatus
 from monitor.detect.scoring import Scoring
 from monitor.groups.state import GroupStates
 from monitor.ingest.decode import DecodeStage
@@ -116,16 +117,22 @@ class Pipeline:
         batch = self._ports.take(timeout)
         now = self._instrumentation.start_iteration()
         self._apply_replacements()
+        moved_statuses = self._follow_clock(batch.clock_step, now) if batch.clock_step else []
         silent_statuses = groups.mark_silent(now)
         readings, rejected = self._decode.decode(batch.messages, batch.arrivals)
         scored = groups.judge(readings, now)
         decided_at = self._monotonic()
         changed_statuses = groups.update_statuses(readings, scored, now)
         changes = self._commands.process(scored.events, changed_statuses, now)
-        statuses = [*silent_statuses, *changed_statuses, *groups.refresh_statuses(changes.groups_to_publish)]
-        silent_groups = [status.group for status in silent_statuses]
+        statuses = [
+            *moved_statuses,
+            *silent_statuses,
+            *changed_statuses,
+            *groups.refresh_statuses(changes.groups_to_publish),
+        ]
+        restarted_groups = [status.group for status in (*moved_statuses, *silent_statuses)]
         saved = self._ports.commit(
-            dict.fromkeys([*silent_groups, *readings.groups, *changes.changed_groups]),
+            dict.fromkeys([*restarted_groups, *readings.groups, *changes.changed_groups]),
             self._publisher.messages(changes, statuses, now),
         )
         self._ports.emit(self._publisher.state_messages())
@@ -141,6 +148,18 @@ class Pipeline:
         self._instrumentation.record(result)
         self._instrumentation.record_load_errors(groups.take_load_errors())
         return bool(batch.messages)
+
+    def _follow_clock(self, step: float, now: float) -> list[GroupStatus]:
+        """Carry on after the wall clock was set by `step` seconds; return the statuses whose times moved.
+
+        Parameters
+        ----------
+        now : monotonic seconds.
+        """
+        self._commands.follow_clock(now)
+        statuses = self._groups.follow_clock(step)
+        self._instrumentation.record_clock_step(step, len(statuses))
+        return statuses
 
     def _wait_for_write(self) -> bool:
         """Wait briefly if the window of a false alarm is being written; return whether it still is."""
