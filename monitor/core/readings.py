@@ -52,7 +52,7 @@ class Arrivals:
     """Wall clock, seconds since the Unix epoch: (message,)."""
     substitute_ts: FloatArray
     """Event time for readings that carry none, seconds since the Unix epoch: (message,). It is the wall
-    clock, made strictly increasing from message to message even when the clock is set back."""
+    clock, made strictly increasing from message to message until the clock is set."""
     arrived_monotonic: FloatArray
     """Monotonic clock, seconds: (message,). Start of the latency measurement."""
 
@@ -88,6 +88,9 @@ class Readings:
     retained: NDArray[np.bool_] | None = None
     """Whether the broker had kept it and sent it on subscribing, so that it is no sign of life: (reading,).
     None if that is true of no reading."""
+    is_arrival_ts: NDArray[np.bool_] | None = None
+    """Whether the event time is the time of arrival, because the payload has none: (reading,). None if that
+    is true of no reading."""
 
 
 def concatenate(first: Readings, second: Readings) -> Readings:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.broker_faults import kill_broker, restart_broker
+from tests.chaos.clock_steps import step_clock
 from tests.chaos.connection_faults import break_connection, disconnect_subscriber
 from tests.chaos.input_faults import fuzz_decode, send_wrong_timestamps
 from tests.chaos.overload import flood
@@ -60,6 +61,7 @@ _SCENARIOS = (
     _Scenario("refused messages", 50, refuse_messages),
     _Scenario("unread log", 20, leave_log_unread),
     _Scenario("wrong clocks", 1_000_000, send_wrong_timestamps),
+    _Scenario("step clock", 20, step_clock),
     _Scenario("fuzz decode", 5_000_000, fuzz_decode),
     _Scenario("flood qos-1", 60, lambda folder, seconds, seed: flood(folder, seconds, seed, 1)),
     _Scenario("flood qos-0", 60, lambda folder, seconds, seed: flood(folder, seconds, seed, 0)),
