@@ -142,6 +142,8 @@ class GroupStates:
         -------
         Their statuses, whose times are moved by `step`.
         """
+        if self._alignment is not None:
+            self._alignment.restart_arrival_times()
         known = [group for group in self._scoring.follow_clock(step) if group in self._status]
         return self._status.shift_times(known, step)
 
