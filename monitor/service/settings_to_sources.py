@@ -22,7 +22,17 @@ from monitor.ingest.paths import MISSING, to_path
 from monitor.ingest.source import FEATURE_NAME, Conditions, FeatureRules, Source
 from monitor.ingest.source_decoder import SourceDecoder
 
-__all__ = ["adapt_pace", "build_alignment", "build_alignment_rules", "build_decoder", "build_sources"]
+__all__ = [
+    "adapt_pace",
+    "build_alignment",
+    "build_alignment_rules",
+    "build_decoder",
+    "build_sources",
+    "build_stage",
+    "is_complete",
+    "own_topics",
+    "set_pace",
+]
 
 # Text in a condition that stands for nothing at its path, because TOML has no null.
 _MISSING_TEXT = "missing"
@@ -36,17 +46,22 @@ def build_decoder(settings: Settings, features: Sequence[str]) -> Decoder:
     ------
     ConfigurationError : `input.fields` or `input.sources` doesn't fit the bundle's features.
     """
-    home_assistant = settings.homeassistant
-    own_topics = OwnTopics(
-        settings.mqtt.base_topic, home_assistant.discovery_prefix if home_assistant.discovery else None
-    )
     if settings.input.sources:
-        return SourceDecoder(build_sources(settings.input.sources, features), len(features), own_topics)
+        sources = build_sources(settings.input.sources, features)
+        return SourceDecoder(sources, len(features), own_topics(settings))
     templates = [Template(text) for text in settings.input.topics]
     try:
-        return DecodeStage(templates, features, settings.input.fields, own_topics)
+        return DecodeStage(templates, features, settings.input.fields, own_topics(settings))
     except ValueError as error:
         raise ConfigurationError(f"input.fields: {error}") from error
+
+
+def own_topics(settings: Settings) -> OwnTopics:
+    """Return the topics that a monitor with these settings publishes on."""
+    home_assistant = settings.homeassistant
+    return OwnTopics(
+        settings.mqtt.base_topic, home_assistant.discovery_prefix if home_assistant.discovery else None
+    )
 
 
 def build_sources(sources: Sequence[SourceSettings], features: Sequence[str]) -> list[Source]:
@@ -66,10 +81,7 @@ def build_sources(sources: Sequence[SourceSettings], features: Sequence[str]) ->
 
 
 def adapt_pace(settings: Settings, loaded: Bundle) -> tuple[Settings, Bundle]:
-    """Return settings and bundle with the pace of aligned readings, which may not be the bundle's own.
-
-    Aligned readings come every `input.align.period` seconds. Where a value holds until it changes, no
-    message says that it did not change, so that is no gap until `max_age`.
+    """Return settings and bundle with the pace of what the settings' sources give, see `set_pace`.
 
     Raises
     ------
@@ -77,13 +89,22 @@ def adapt_pace(settings: Settings, loaded: Bundle) -> tuple[Settings, Bundle]:
     """
     manifest = loaded.manifest
     rules = build_alignment_rules(settings, manifest.feature_names, manifest.sample_period)
+    return set_pace(settings, loaded, rules)
+
+
+def set_pace(settings: Settings, loaded: Bundle, rules: AlignmentRules | None) -> tuple[Settings, Bundle]:
+    """Return settings and bundle with the pace of aligned readings, which may not be the bundle's own.
+
+    Aligned readings come every `rules.period` seconds. Where a value holds until it changes, no message says
+    that it did not change, so that is no gap until `max_age`. Without rules nothing changes.
+    """
     if rules is None:
         return settings, loaded
     if settings.windows.max_gap is None:
         max_gap = max(default_max_gap(rules.period), max(rules.max_age) if rules.on_change else 0.0)
         windows = settings.windows.model_copy(update={"max_gap": max_gap})
         settings = settings.model_copy(update={"windows": windows})
-    return settings, replace(loaded, manifest=structs.replace(manifest, sample_period=rules.period))
+    return settings, replace(loaded, manifest=structs.replace(loaded.manifest, sample_period=rules.period))
 
 
 def build_alignment(
@@ -96,8 +117,16 @@ def build_alignment(
     ConfigurationError : as in `build_alignment_rules`, or `input.align.wait` is too long.
     """
     rules = build_alignment_rules(settings, features, sample_period)
-    if rules is None:
-        return None
+    return None if rules is None else build_stage(features, rules)
+
+
+def build_stage(features: Sequence[str], rules: AlignmentRules) -> AlignmentStage:
+    """Return the stage that aligns values by rules.
+
+    Raises
+    ------
+    ConfigurationError : `input.align.wait` is too long.
+    """
     try:
         return AlignmentStage(len(features), rules)
     except ValueError as error:
