@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from operator import attrgetter
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class ValueBatches:
             usable = self._find_usable(block)
             topics, values = self._to_values(block, usable)
             if not self._recording.has_arrivals:
-                yield self._judge(topics, values, -np.inf)
+                yield from self._judge(topics, values, -np.inf)
                 continue
             start = 0
             while start < len(values.ts):
@@ -83,18 +83,18 @@ class ValueBatches:
                 end = int(np.searchsorted(arrivals, arrivals[start] + _BATCH_S, side="right"))
                 yield from self._advance(float(arrivals[start]))
                 part = slice(start, end)
-                yield self._judge(topics[part], _take(values, part), float(arrivals[end - 1]))
+                yield from self._judge(topics[part], _take(values, part), float(arrivals[end - 1]))
                 start = end
 
     def _advance(self, now: float) -> Iterator[tuple[list[RecordingRow], ScoredBatch]]:
         """Let time pass until `now`: the clock decides sampling times."""
         nothing = _take(_NO_VALUES, slice(0))
         while self._alignment is not None and self._alignment.next_deadline <= now:
-            yield self._judge([], nothing, self._alignment.next_deadline)
+            yield from self._judge([], nothing, self._alignment.next_deadline)
 
     def _judge(
         self, topics: Sequence[str], values: Values, now: float
-    ) -> tuple[list[RecordingRow], ScoredBatch]:
+    ) -> Iterator[tuple[list[RecordingRow], ScoredBatch]]:
         """Align and judge a batch in which the last value arrived at `now`; -inf: there is no clock."""
         groups = self._groups
         if now > -np.inf:
@@ -112,12 +112,13 @@ class ValueBatches:
             readings = concatenate(readings, aligned.readings)
             self.outcomes.update(aligned.outcomes)
             self._stale_count += len(aligned.stale.groups)
-        scored = groups.judge(readings, now)
-        groups.update_statuses(readings, scored, now)
+        if len(readings.ts):  # most batches of a slow plant have none
+            scored = groups.judge(readings, now)
+            groups.update_statuses(readings, scored, now)
+            groups.learn_pending(scored)
+            yield _to_rows(readings), scored
         if aligned is not None:
             groups.update_value_statuses(single_values, aligned, now)
-        groups.learn_pending(scored)
-        return _to_rows(readings), scored
 
     def _find_usable(self, block: ValueBlock) -> IndexArray:
         """Return the indices of the values that can be aligned; count the others."""
@@ -171,8 +172,10 @@ def _take(values: Values, selection: IndexArray | slice) -> Values:
     groups = (
         values.groups[positions] if isinstance(positions, slice) else [values.groups[i] for i in positions]
     )
-    columns = [getattr(values, field.name)[selection] for field in fields(Values) if field.name != "groups"]
-    return Values(groups, *columns)
+    return Values(groups, *[column[selection] for column in _columns(values)])
+
+
+_columns = attrgetter(*Values.__slots__[1:])  # without the groups, which are no array
 
 
 def _to_rows(readings: Readings) -> list[RecordingRow]:
