@@ -68,6 +68,12 @@ class AlignmentStage:
         """Lower bound of the monotonic time at which the clock decides a sampling time; inf: none pending."""
         return self._table.next_deadline
 
+    @property
+    def pending_count(self) -> int:
+        """Number of sampling times with values that are not decided, over all groups."""
+        table = self._table
+        return int(np.count_nonzero(table.slot_bucket[table.first_pending < np.inf] < np.inf))
+
     def push(self, values: Values, now: float) -> AlignedBatch:
         """Process a batch of values and the time that has passed.
 
