@@ -221,6 +221,7 @@ def _process_panels() -> Iterator[Panel]:
             "refused reloads {{instance}}": _increase("reloads_total", 'result="refused"', window="5m"),
             "dropped log lines {{instance}}": _increase("log_lines_dropped_total", window="5m"),
             "groups set aside {{instance}}": _increase("groups_set_aside_total", window="5m"),
+            "groups forgotten {{instance}}": _increase("groups_forgotten_total", window="5m"),
         },
     )
     yield line_panel(

@@ -4,6 +4,8 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from monitor import bundle
+from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.cli.broker_client import ClientListener, build_session
 from monitor.config.settings import Settings
@@ -38,7 +40,7 @@ def build_check_session(settings: Settings, listener: ClientListener) -> Session
     return build_session(settings, f"{client_id(settings)}-check", listener, subscribe=True)
 
 
-def check_connection(settings: Settings, manifest: Manifest, report: Callable[[str], None]) -> None:
+def check_connection(settings: Settings, report: Callable[[str], None]) -> None:
     """Connect and subscribe as the daemon would, and wait for a usable reading.
 
     Parameters
@@ -48,9 +50,10 @@ def check_connection(settings: Settings, manifest: Manifest, report: Callable[[s
     Raises
     ------
     OperationError : the broker doesn't answer or refuses the client, or readings come and none is usable.
-    ConfigurationError : a secret can't be read.
+    InvalidInputError : the bundle or a secret can't be used.
     """
     broker = format_address(settings.mqtt.host, settings.mqtt.port)
+    manifest = bundle.load(default_bundle.choose_folder(settings.bundle)).manifest
     listener = _InputListener(settings, manifest)
     session = build_check_session(settings, listener)
     session.start()

@@ -49,10 +49,10 @@ def run(arguments: argparse.Namespace) -> int:
     settings = load_settings(arguments.config, settings_from_flags(arguments))
     if arguments.sample is not None:
         return _check_sample(settings, arguments.sample, arguments.topic)
-    results, manifest = check_files(settings)
+    results = check_files(settings)
     print(f"settings {arguments.config or '(defaults)'}: ok\n{results}")
     if arguments.connect:
-        check_connection(settings, manifest, print)
+        check_connection(settings, print)
     if arguments.listen is not None:
         return _check_input(settings, arguments.listen)
     return exit_codes.SUCCESS

@@ -23,10 +23,10 @@ __all__ = ["check_files"]
 _TIMEOUT_S = 10.0
 
 
-def check_files(settings: Settings) -> tuple[str, Manifest]:
+def check_files(settings: Settings) -> str:
     """Verify the bundle, that the settings fit it, the secrets, the store and the HTTP port.
 
-    Returns a description of the results, in several lines, and the manifest of the bundle.
+    Returns a description of the results, in several lines.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def check_files(settings: Settings) -> tuple[str, Manifest]:
     ]
     if notice := default_bundle.default_notice(folder):
         lines.append(f"  {notice}")
-    return "\n".join([*lines, _check_store_and_port(settings, manifest)]), manifest
+    return "\n".join([*lines, _check_store_and_port(settings, manifest)])
 
 
 def _check_store_and_port(settings: Settings, manifest: Manifest) -> str:

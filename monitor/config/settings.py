@@ -152,6 +152,8 @@ class InputSettings(_Section):
     """Expected groups: they are `silent` after `stale_after` even if they never sent a reading."""
     max_groups: Count = 100_000
     """Groups in memory; if there are more, the groups with the oldest readings are only in the store."""
+    forget_after: SecondsOrZero = 0.0
+    """Seconds without a reading after which a silent group without open incident is forgotten; 0: never."""
 
     @property
     def all_topics(self) -> tuple[str, ...]:

@@ -127,7 +127,7 @@ class AlignSettings(_Section):
 
     period: Seconds | None = None
     """Seconds between sampling times, its multiples since 1970; None: the bundle's sample period."""
-    wait: Annotated[float, Ge(0), Le(1e6)] = 5.0
+    wait: Annotated[float, Gt(0), Le(1e6)] = 5.0
     """Seconds that a message may be under way."""
     max_age: Seconds = 450.0
     """Seconds that a value holds: 1.5 times the interval at which devices report without a change."""

@@ -53,6 +53,11 @@ class MixedSenders:
                     del self._scores[group]
         return found
 
+    def forget(self, group: str) -> None:
+        """Remove what is known of a group."""
+        self._scores.pop(group, None)
+        self._reported.discard(group)
+
     def _add_point(self, group: str) -> bool:
         """Return whether the group is to be named now."""
         if group in self._reported or len(self._reported) >= _MAX_GROUPS:

@@ -8,7 +8,7 @@ import msgspec
 
 from monitor.core.verdicts import AlertEvent
 
-__all__ = ["Incident", "Incidents", "IsMuted"]
+__all__ = ["Incident", "Incidents", "IsMuted", "end_early"]
 
 _VERSION = 2
 
@@ -38,6 +38,26 @@ class Incident:
     """A `resolved` event that is held back: of this incident, or of an earlier, published incident."""
     acknowledged: bool = False
     """Whether an operator acknowledged the incident."""
+
+
+def end_early(event: AlertEvent, ended_at: float, reason: str = "") -> AlertEvent:
+    """Return the `resolved` event of an incident that ends without Normal windows.
+
+    Parameters
+    ----------
+    event : an event of the incident.
+    ended_at : event time, seconds since the Unix epoch.
+    reason : why it ends; "": the event has no reason.
+    """
+    return replace(
+        event,
+        status="resolved",
+        ended_at=ended_at,
+        repeat=0,
+        contributions=None,
+        contributions_by_step=None,
+        reason=reason,
+    )
 
 
 class Incidents:
@@ -117,6 +137,24 @@ class Incidents:
                 incident.published = True
             self.put(incident)
         return released
+
+    def final_events(
+        self, group: str, incident_id: str | None, ended_at: float, reason: str
+    ) -> list[AlertEvent]:
+        """Return the events that end what was published of a group's incidents, although it may be muted.
+
+        Parameters
+        ----------
+        incident_id : id of the group's open incident; None if there is none.
+        ended_at, reason : as for `end_early`.
+        """
+        incident = self.get(group)
+        if incident is None:
+            return []
+        events = [] if incident.pending_resolved is None else [incident.pending_resolved]
+        if incident.published and incident.event.id == incident_id:
+            events.append(end_early(incident.event, ended_at, reason))
+        return events
 
     def retire(self, groups: Iterable[str], open_incident: Callable[[str], str | None]) -> None:
         """Move closed incidents to `ended`, except incidents whose `resolved` event is held back.

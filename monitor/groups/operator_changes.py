@@ -17,5 +17,7 @@ class OperatorChanges:
     """Groups whose state was changed by a request; they are stored together with the groups of the batch."""
     groups_to_publish: list[str] = field(default_factory=list)
     """Groups whose published state changed."""
+    forgotten_groups: list[str] = field(default_factory=list)
+    """Groups that were removed for good."""
     mutes_changed: bool = False
     """Whether a pattern was muted or unmuted."""

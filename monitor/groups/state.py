@@ -67,6 +67,8 @@ class GroupStates:
         Raises ValueError if the incident can't be read.
         """
         self._load_errors: list[str] = []
+        self.deleted_groups: dict[str, None] = {}
+        """Groups that were removed for good, and that the store still has to delete."""
         self.has_evicted = False
         """Whether the store may hold groups that are not in memory."""
 
@@ -128,6 +130,22 @@ class GroupStates:
             if self._alignment is not None:
                 self._alignment.mark_silent(status.group)
         return statuses
+
+    def follow_clock(self, step: float) -> list[GroupStatus]:
+        """Let all groups whose readings carry no event time begin afresh after the wall clock was set.
+
+        Parameters
+        ----------
+        step : seconds by which the clock was set; negative: back.
+
+        Returns
+        -------
+        Their statuses, whose times are moved by `step`.
+        """
+        if self._alignment is not None:
+            self._alignment.restart_arrival_times()
+        known = [group for group in self._scoring.follow_clock(step) if group in self._status]
+        return self._status.shift_times(known, step)
 
     def replace_scoring(self, scoring: Scoring, stale_after: float | None = None) -> None:
         """Replace the stages by stages with other settings or another bundle, which take over all state.
@@ -202,12 +220,24 @@ class GroupStates:
     def load_evicted(self, groups: Iterable[str], now: float) -> None:
         """Load the given groups from the store if they were evicted; `now` is in monotonic seconds."""
         if self.has_evicted:
-            missing = [group for group in dict.fromkeys(groups) if group not in self._status]
-            for group, value in self.fetch_states(missing).items() if missing else ():
+            for group, value in self._fetch_evicted(groups).items():
                 try:
                     self.load(group, value, now)
                 except ValueError as error:  # the other groups must still be judged
                     self._load_errors.append(str(error))
+
+    def _fetch_evicted(self, groups: Iterable[str]) -> Mapping[str, bytes]:
+        """Return group -> stored state, for the given groups that are only in the store."""
+        missing = [
+            group
+            for group in dict.fromkeys(groups)
+            if group not in self._status and group not in self.deleted_groups
+        ]
+        return self.fetch_states(missing) if missing else {}
+
+    def evicted_with_incident(self, groups: Iterable[str]) -> list[str]:
+        """Return which of the given groups are only in the store, with an open or held-back incident."""
+        return [group for group, value in self._fetch_evicted(groups).items() if _has_incident(value)]
 
     def take_load_errors(self) -> list[str]:
         """Return the errors of loading evicted groups since the last call; the groups start as new."""
@@ -225,6 +255,17 @@ class GroupStates:
         for group in groups:
             self.forget(group)
         self.has_evicted = self.has_evicted or bool(groups)
+
+    def delete(self, groups: Iterable[str]) -> None:
+        """Remove groups for good: from memory now, and from the store with its next transaction."""
+        for group in groups:
+            self.forget(group)
+            self.deleted_groups[group] = None
+
+    def mark_deleted(self, groups: Iterable[str]) -> None:
+        """Record that the store has deleted these groups."""
+        for group in groups:
+            self.deleted_groups.pop(group, None)
 
     # Statuses
 
@@ -252,6 +293,10 @@ class GroupStates:
         """Return the groups that were added or loaded since the last call."""
         new_groups, self._status.new_groups = self._status.new_groups, []
         return new_groups
+
+    def silent_last_seen(self, group: str) -> float | None:
+        """Return when a silent group's last reading was accepted, monotonic seconds; None: not silent."""
+        return self._status.silent_last_seen(group)
 
     def last_ts(self, group: str) -> float:
         """Return the event time of a group's last accepted reading, seconds since the Unix epoch."""
@@ -303,6 +348,15 @@ class GroupStates:
         """Return the events that were held back for groups that are no longer muted."""
         return self._incidents.release(is_muted, self.incident_id)
 
+    def final_events(self, group: str, reason: str) -> list[AlertEvent]:
+        """Return the events that end what was published of the incidents of a group in memory.
+
+        Parameters
+        ----------
+        reason : why the open incident ends.
+        """
+        return self._incidents.final_events(group, self.incident_id(group), self.last_ts(group), reason)
+
     def retire_incidents(self, groups: Iterable[str]) -> None:
         """Move the closed incidents of the given groups to `ended_incidents`; only the store keeps them."""
         self._incidents.retire(groups, self.incident_id)
@@ -327,7 +381,9 @@ class GroupStates:
         incident = self._incidents.get(group)
         if incident is not None:
             return incident
-        value = self._incidents.ended.get(group) or self.fetch_ended_incident(group)
+        value = self._incidents.ended.get(group)
+        if value is None and group not in self.deleted_groups:
+            value = self.fetch_ended_incident(group)
         return None if value is None else self._incidents.decode(group, value)
 
     def feature_ages(self, now: float) -> FloatArray | None:
@@ -348,3 +404,10 @@ class GroupStates:
         """End a group's open incident without an event, and let the group's baseline be learnt again."""
         if self._scoring.reset_after_false_alarm(group, self._status.last_ts(group)):
             self._status.mark_warming(group)
+
+
+def _has_incident(value: bytes) -> bool:
+    try:
+        return bool(_decode(value).incident)
+    except msgspec.DecodeError:
+        return False

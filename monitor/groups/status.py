@@ -108,6 +108,13 @@ class StatusTable:
         """Return the event time of a group's last reading, seconds since the Unix epoch."""
         return float(self._table.records["last_ts"][self._table.row(name)])
 
+    def silent_last_seen(self, name: str) -> float | None:
+        """Return when a silent group's last reading was accepted, monotonic seconds; None: not silent."""
+        row = self._table.row(name)
+        if row is None or self._table.records["state"][row] != _SILENT:
+            return None
+        return float(self._table.records["last_seen"][row])
+
     def refresh(self, names: Iterable[str]) -> list[GroupStatus]:
         """Update the statuses of groups whose incident may have changed without a reading; return them."""
         known = [name for name in names if name in self._table]
@@ -243,6 +250,13 @@ class StatusTable:
             self._set_state(row, _SILENT, float(records["last_ts"][row]))
         self._oldest_last_seen = records["last_seen"][active[~is_stale]].min(initial=np.inf)
         return self.statuses([self._table.name(row) for row in rows.tolist()])
+
+    def shift_times(self, names: Sequence[str], seconds: float) -> list[GroupStatus]:
+        """Move the event times of groups, at most to the limits of event times; return their statuses."""
+        rows, records = self._table.find_or_add(names), self._table.records
+        for field in ("last_ts", "since"):
+            records[field][rows] = np.clip(records[field][rows] + seconds, 0.0, MAX_TS)
+        return self.statuses(names)
 
     def mark_warming(self, name: str) -> None:
         """Set the state of a judged group to `warming`, because its baseline was removed."""

@@ -15,6 +15,7 @@ FEATURE_NAME = "feature"
 """Name in a template that stands for the feature and is no part of the group."""
 
 _MAX_SHOWN_CHARACTERS = 60
+_MAX_FLOAT = 1.7e308
 
 
 class SourceError(ValueError):
@@ -203,10 +204,16 @@ class Source:
             raise SourceError("is missing; expected a number")
         elif isinstance(found, bool) or not isinstance(found, int | float):
             raise SourceError(f"is {repr(found)[:_MAX_SHOWN_CHARACTERS]}; expected a number")
-        value = found * rules.scale + rules.offset
+        # An integer of JSON may have more digits than a float can hold.
+        value = found * rules.scale + rules.offset if is_readable(found) else found
         if not is_readable(value):
-            raise SourceError(f"is {found:g}; expected a number of at most {MAX_VALUE:g} either way")
+            raise SourceError(f"is {_shorten(found)}; expected a number of at most {MAX_VALUE:g} either way")
         return float(value)
+
+
+def _shorten(number: float) -> str:
+    """Return a number as text; an integer may have thousands of digits."""
+    return f"{number:g}" if abs(number) < _MAX_FLOAT else "a number of more than 308 digits"
 
 
 def _is_good(record: Any, conditions: Conditions) -> bool:

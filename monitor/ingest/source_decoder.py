@@ -248,4 +248,5 @@ class _Batch:
             arrived_monotonic=arrivals.arrived_monotonic[indices],
             redelivered=flags & DUP_FLAG != 0,
             retained=is_retained if is_retained.any() else None,
+            is_arrival_ts=has_no_ts if has_no_ts.any() else None,
         )

@@ -1,1 +1,1 @@
-"""The requests of operators: acknowledge, mute, false alarm, reload."""
+"""The requests of operators: acknowledge, mute, false alarm, forget, reload."""

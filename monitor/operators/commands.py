@@ -5,19 +5,22 @@ import queue
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from monitor.core.times import format_iso
 from monitor.core.verdicts import AlertEvent, GroupStatus
+from monitor.groups.incidents import end_early
 from monitor.groups.mutes import Mutes
 from monitor.groups.operator_changes import OperatorChanges
 from monitor.groups.state import GroupStates
 from monitor.operators.false_alarms import FalseAlarmFile, append_in_background
 from monitor.operators.group_lookup import group_from_incident, require_group, require_matcher
+from monitor.operators.group_remover import GroupRemover
 from monitor.operators.requests import (
     Acknowledge,
     FalseAlarm,
+    Forget,
     Request,
     RequestRejected,
     Silence,
@@ -67,6 +70,7 @@ class OperatorCommands:
     groups : the state of the groups.
     mutes : the mutes, which requests change.
     false_alarms : the file to which the windows of false alarms are written.
+    remover : removes groups for good; None: one that knows only the groups in memory.
     wake : called on another thread when a write has ended, so that `process` can continue.
     wall : returns seconds since the Unix epoch.
     """
@@ -77,6 +81,7 @@ class OperatorCommands:
         groups: GroupStates,
         mutes: Mutes,
         false_alarms: FalseAlarmFile,
+        remover: GroupRemover | None = None,
         wake: Callable[[], None] = lambda: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -85,10 +90,12 @@ class OperatorCommands:
         """The mutes: patterns of groups whose alerts are held back."""
         self.false_alarms = false_alarms
         """The file to which the windows of later false alarms are written."""
+        self._remover = remover or GroupRemover(groups=groups, mutes=mutes)
         self._wake = wake
         self._wall = wall
         self._request_log = RequestLog()
         self._requests: queue.SimpleQueue[tuple[Request, Respond]] = queue.SimpleQueue()
+        self._mute_ends_changed = False  # since the last call of `process`
         self._write: _Write | None = None
         self._responses: list[tuple[Respond, bytes]] = []
         self.pending_groups: dict[str, None] | None = None
@@ -106,10 +113,15 @@ class OperatorCommands:
         self._requests.put((request, respond))
         return True
 
+    def follow_clock(self, now: float) -> None:
+        """Give the ends of mutes by the wall clock, which was set; `now` is in monotonic seconds."""
+        if self.mutes.follow_clock(self._wall(), now):
+            self._mute_ends_changed = True
+
     def process(
         self, events: Sequence[AlertEvent], statuses: Sequence[GroupStatus], now: float
     ) -> OperatorChanges:
-        """Hold back the events of muted groups, and execute the queued requests.
+        """Hold back the events of muted groups, execute the queued requests, remove long silent groups.
 
         Parameters
         ----------
@@ -119,11 +131,13 @@ class OperatorCommands:
         """
         groups = self._groups
         changes = OperatorChanges([])
-        changes.mutes_changed = self.mutes.expire(self._wall())
+        changes.mutes_changed = self.mutes.expire(now) or self._mute_ends_changed
+        self._mute_ends_changed = False
         if changes.mutes_changed or groups.has_loaded_held_events:
             self._release_unmuted(changes)
         changes.events += groups.filter_events(events, self.mutes.is_muted) if events else []
         self._process_requests(changes, now)
+        self._remover.remove_expired(changes, now)
         if self._responses:
             self.pending_groups = {**(self.pending_groups or {}), **dict.fromkeys(changes.changed_groups)}
         # From the statuses and not from the events: with `every_window` an incident ends without an event.
@@ -171,17 +185,21 @@ class OperatorCommands:
         match request:
             case Silence(group=pattern, minutes=minutes) if minutes:
                 require_matcher(self._groups, pattern, now)
-                return self._mute(pattern, minutes, changes)
+                return self._mute(pattern, minutes, changes, now)
             case Silence(group=pattern):
                 return self._unmute(pattern, changes)
+            case Forget(group=pattern):
+                count = self._remover.remove_matching(pattern, changes, now)
+                if changes.mutes_changed:
+                    self._release_unmuted(changes)
+                return {"count": count}
             case Acknowledge():
                 return self._acknowledge(request, changes, now)
         raise RequestRejected("this request is not worked on here")
 
-    def _mute(self, pattern: str, minutes: float, changes: OperatorChanges) -> dict[str, object]:
-        until = self._wall() + 60 * minutes
+    def _mute(self, pattern: str, minutes: float, changes: OperatorChanges, now: float) -> dict[str, object]:
         try:
-            self.mutes.mute(pattern, until)
+            until = self.mutes.mute(pattern, 60 * minutes, wall=self._wall(), now=now)
         except ValueError as error:
             raise RequestRejected(str(error)) from error
         changes.mutes_changed = True
@@ -271,15 +289,7 @@ class OperatorCommands:
         groups.load_evicted([name], now)  # the group may have been evicted during the write
         if groups.incident_id(name) == event.id:
             groups.reset_after_false_alarm(name)
-            resolved_event = replace(
-                event,
-                status="resolved",
-                ended_at=groups.last_ts(name),
-                repeat=0,
-                contributions=None,
-                contributions_by_step=None,
-                reason="",
-            )
+            resolved_event = end_early(event, groups.last_ts(name))
             changes.events += groups.filter_events([resolved_event], self.mutes.is_muted)
         changes.changed_groups.append(name)
         changes.groups_to_publish.append(name)

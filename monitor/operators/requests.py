@@ -8,6 +8,7 @@ import msgspec
 __all__ = [
     "Acknowledge",
     "FalseAlarm",
+    "Forget",
     "Reload",
     "Request",
     "RequestRejected",
@@ -82,10 +83,18 @@ class FalseAlarm(Request, frozen=True, kw_only=True):
     """An incident's id."""
 
 
+class Forget(Request, frozen=True, kw_only=True):
+    """Remove the groups that match a pattern for good."""
+
+    group: _Name
+    """A pattern of group names."""
+
+
 _REQUEST_TYPES: dict[str, type[Request]] = {
     "acknowledge": Acknowledge,
     "silence": Silence,
     "false-alarm": FalseAlarm,
+    "forget": Forget,
     "reload": Reload,
 }
 

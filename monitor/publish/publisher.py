@@ -109,7 +109,7 @@ class Publisher:
 
         Parameters
         ----------
-        changes : alert events to publish, and whether mutes changed.
+        changes : alert events to publish, forgotten groups, and whether mutes changed.
         statuses : statuses of the groups whose status changed.
         now : monotonic seconds.
         """
@@ -122,6 +122,7 @@ class Publisher:
             mutes_changed = True
         messages, self._final_messages = self._final_messages, []
         messages += map(self._alert_message, changes.events)
+        messages += self._removal_messages(changes.forgotten_groups)
         if mutes_changed:
             messages.append(OutboundMessage("muted", muted_payload(self._mutes.entries()), retain=True))
         self._queue_announcements()
@@ -153,6 +154,13 @@ class Publisher:
             if self._discovery is not None:
                 self._pending_announcements.pop(name, None)
                 self._final_messages.append(self._discovery.withdraw(name))
+
+    def _removal_messages(self, groups: Iterable[str]) -> Iterator[OutboundMessage]:
+        """Yield the messages that delete at the broker what is retained of groups that were forgotten."""
+        for name in groups:
+            yield OutboundMessage(f"state/{name}", b"", retain=True)
+            if self._discovery is not None:
+                yield self._discovery.withdraw(name)
 
     def _alert_message(self, event: AlertEvent) -> OutboundMessage:
         payload = alert_payload(event, self.manifest)

@@ -18,6 +18,8 @@ from monitor.mqtt.sink import MqttSink
 from monitor.mqtt.source import MqttSource
 from monitor.operators.commands import OperatorCommands
 from monitor.operators.false_alarms import FalseAlarmFile
+from monitor.operators.group_remover import GroupRemover
+from monitor.operators.silent_group_finder import SilentGroupFinder
 from monitor.publish.home_assistant import Discovery
 from monitor.publish.publisher import Publisher, RepublishSignals
 from monitor.service.committer import Committer
@@ -63,6 +65,8 @@ class Base:
     """The state of all groups, restored from the store."""
     signals: RepublishSignals
     process: ProcessControl
+    restored_at: float
+    """When the restored groups count as last seen, monotonic seconds."""
 
     @property
     def settings(self) -> Settings:
@@ -159,14 +163,13 @@ def build_daemon(
         )
         requests = RequestHandler(submit=commands.submit, wake=connections.wake, reload=reloader.reload)
         pipeline_thread = PipelineThread(pipeline=pipeline, gateway=gateway)
-        health = Health(pipeline_thread=pipeline_thread, connections=connections, input_watch=input_watch)
+        health = Health(pipeline_thread=pipeline_thread, connections=connections)
         daemon = Daemon(
             process=base.process,
             pipeline_thread=pipeline_thread,
             connections=connections,
             requests=requests,
-            health=health,
-            server=_build_server(base, live_groups, health),
+            server=_build_server(base, live_groups, health, input_watch),
             registry=base.metrics.registry,
             settings=settings,
             manifest=base.manifest,
@@ -203,15 +206,33 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
         groups=groups,
         signals=RepublishSignals(),
         process=process,
+        restored_at=now,
     )
 
 
 def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
     manifest = base.manifest
-    path = base.settings.alerts.false_alarms
+    path, mutes = (
+        base.settings.alerts.false_alarms,
+        base.store.load_mutes(wall=time.time(), now=time.monotonic()),
+    )
+    finder = SilentGroupFinder(
+        forget_after=base.settings.input.forget_after,
+        groups=base.groups,
+        saved_times=base.store.saved_times,
+        started_at=base.restored_at,
+    )
+    remover = GroupRemover(
+        groups=base.groups,
+        mutes=mutes,
+        expected_groups=base.settings.input.groups,
+        stored_names=base.store.group_names,
+        find_expired=finder.find,
+    )
     return OperatorCommands(
         groups=base.groups,
-        mutes=base.store.load_mutes(),
+        mutes=mutes,
+        remover=remover,
         false_alarms=FalseAlarmFile(path, manifest.feature_names, manifest.steps),
         wake=wake,
     )
@@ -255,14 +276,14 @@ def _build_live_groups(base: Base, mutes: Mutes) -> LiveGroups:
     return live_groups
 
 
-def _build_server(base: Base, live_groups: LiveGroups, health: Health) -> Server:
+def _build_server(base: Base, live_groups: LiveGroups, health: Health, input_watch: InputWatch) -> Server:
     running, http = base.running, base.settings.http
     registry = base.metrics.registry
     status = MonitorStatus(
         registry,
         lambda: (running.settings, running.manifest),
         lambda: health.readiness_problem,
-        get_input_problem=lambda: health.input_problem,
+        get_input_problem=lambda: input_watch.problem,
     )
     stream = Stream(live_groups, status.snapshot)
     app = build_app(
@@ -272,6 +293,6 @@ def _build_server(base: Base, live_groups: LiveGroups, health: Health) -> Server
         stream=stream,
         get_bundle_dir=lambda: default_bundle.choose_folder(running.settings.bundle),
         get_token=(lambda: running.token) if running.token else None,
-        input_problem=lambda: health.input_problem,
+        input_problem=lambda: input_watch.problem,
     )
     return Server(app, http.host, http.port, stream.stop)

@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Protocol
 
 from monitor.core.messages import OutboundMessage
@@ -43,6 +43,13 @@ class StorableGroups(Protocol):
 
     def mark_saved(self, groups: Iterable[str]) -> None:
         """Record that the state of the given groups is saved, with their closed incidents."""
+
+    @property
+    def deleted_groups(self) -> Collection[str]:
+        """Groups that the store has to delete."""
+
+    def mark_deleted(self, groups: Iterable[str]) -> None:
+        """Record that the store has deleted these groups."""
 
 
 class Committer:
@@ -148,15 +155,15 @@ class Committer:
 
     def _save_groups(self, names: list[str]) -> bool:
         """Write the given groups and all messages; return whether the transaction was committed."""
-        outbox, mutes = self._outbox, self._mutes
-        if not (names or outbox.unsaved_messages or outbox.removed_numbers or mutes.dirty):
+        outbox, mutes, deleted = self._outbox, self._mutes, list(self._groups.deleted_groups)
+        if not (names or deleted or outbox.unsaved_messages or outbox.removed_numbers or mutes.dirty):
             return True
         names = sorted(names)  # in the order of the rows in the file, so that each page is written only once
         started_at = self._monotonic()
         self._next_commit_at = started_at + _COMMIT_INTERVAL_S
         try:
             ended_incidents = self._groups.ended_incidents(names)
-            self._store.save(self._dump_groups(names), outbox, time.time(), mutes, ended_incidents)
+            self._store.save(self._dump_groups(names), outbox, time.time(), mutes, ended_incidents, deleted)
             self._schedule_next(started_at)
             self._commit_count += 1
             if self._commit_count % _COMMITS_PER_TRIM == 0:
@@ -167,6 +174,7 @@ class Committer:
         for name in names:
             self._unsaved_groups.pop(name, None)
         self._groups.mark_saved(names)
+        self._groups.mark_deleted(deleted)
         if self.problem:
             self.problem = ""
             _log.info("the store can be written again")
@@ -186,7 +194,7 @@ class Committer:
                 yield group, value
 
     def _trim_store(self) -> None:
-        removed_count = self._store.trim_groups(_STORED_GROUPS_FACTOR * self._max_groups)
+        removed_count = self._store.trim_groups(_STORED_GROUPS_FACTOR * self._max_groups, time.time())
         if removed_count:
             _log.warning(
                 "the store held more than %s times input.max_groups: forgot the %s groups heard longest ago",

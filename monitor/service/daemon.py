@@ -10,7 +10,6 @@ from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
 from monitor.service.connections import Connections
-from monitor.service.input_watch import InputWatch
 from monitor.service.pipeline_thread import PipelineThread
 from monitor.service.process_control import ProcessControl
 from monitor.service.request_handler import RequestHandler
@@ -38,10 +37,7 @@ class RestoredCounts:
 class Health:
     """Tells whether the daemon works, for the HTTP endpoints `/livez` and `/readyz`."""
 
-    def __init__(
-        self, *, pipeline_thread: PipelineThread, connections: Connections, input_watch: InputWatch
-    ) -> None:
-        self._input_watch = input_watch
+    def __init__(self, *, pipeline_thread: PipelineThread, connections: Connections) -> None:
         self._pipeline_thread = pipeline_thread
         self._connections = connections
 
@@ -55,11 +51,6 @@ class Health:
         """Why the daemon can't receive, store or publish, as text for users; "" if it can."""
         return "; ".join(filter(None, [self._connections.problem, self._pipeline_thread.store_problem]))
 
-    @property
-    def input_problem(self) -> str:
-        """Why nothing can be judged although readings come, as text for users; "" if it can."""
-        return self._input_watch.problem
-
 
 class Daemon:
     """All parts of `sensor-monitor run`.
@@ -69,7 +60,6 @@ class Daemon:
     process : requests and waits for the end of the process.
     pipeline_thread : judges readings, and closes the store.
     connections : source and sink.
-    health : tells whether it works.
     requests : passes on requests of operators and reloads.
     server : answers HTTP.
     registry : all metrics.
@@ -82,7 +72,6 @@ class Daemon:
         process: ProcessControl,
         pipeline_thread: PipelineThread,
         connections: Connections,
-        health: Health,
         requests: RequestHandler,
         server: Server,
         registry: CollectorRegistry,
@@ -98,7 +87,7 @@ class Daemon:
         self._settings = settings
         self._manifest = manifest
         self._restored = restored
-        self._health = health
+        self._health = Health(pipeline_thread=pipeline_thread, connections=connections)
         self.registry = registry
         """All metrics."""
         self.address = server.address

@@ -76,6 +76,11 @@ class Metrics:
         self.groups_set_aside = Counter(
             f"{_PREFIX}groups_set_aside", "Groups evicted because of input.max_groups.", registry=registry
         )
+        self.groups_forgotten = Counter(
+            f"{_PREFIX}groups_forgotten",
+            "Groups removed for good, on request or because of input.forget_after.",
+            registry=registry,
+        )
         self.store_failures = Counter(
             f"{_PREFIX}store_failures", "Attempts to write the store that failed.", registry=registry
         )

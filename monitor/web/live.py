@@ -95,7 +95,7 @@ class LiveGroups:
             self._recent_readings.add(readings, scored)
 
     def forget(self, names: Sequence[str]) -> None:
-        """Queue the removal of groups that the pipeline evicted."""
+        """Queue the removal of groups that the pipeline evicted or forgot."""
         with self._lock:
             self._pending_statuses.update(dict.fromkeys(names))
 

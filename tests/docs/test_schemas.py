@@ -51,6 +51,7 @@ PAYLOADS = {
         requests.response_payload(1, result={"until": "2023-11-14T22:13:20.000Z"}),
         requests.response_payload(None, result={"count": 1, "incidents": ["g:1000"]}),
         requests.response_payload(None, result={"incident": "g:1000"}),
+        requests.response_payload(None, result={"count": 2}),
     ],
 }
 REQUESTS = [
@@ -67,11 +68,14 @@ REQUESTS = [
     ("false-alarm", {"group": "line1/station7"}),
     ("false-alarm", {"incident": "g:1000"}),
     ("false-alarm", {"group": 7}),
+    ("forget", {"group": "line1/*", "transaction": [1]}),
+    ("forget", {"group": ""}),
+    ("forget", {}),
     ("reload", {}),
     ("reload", {"transaction": None}),
     *(
         (kind, {"group": "g", "colour": "red"})
-        for kind in ("acknowledge", "silence", "false-alarm", "reload")
+        for kind in ("acknowledge", "silence", "false-alarm", "forget", "reload")
     ),
 ]
 

@@ -9,6 +9,8 @@ from monitor.ingest.formats.json_data import JsonFormat
 from monitor.ingest.formats.msgpack import MsgpackFormat
 from monitor.ingest.formats.number import NumberFormat
 from monitor.ingest.formats.payload_format import PayloadFormat
+from monitor.ingest.formats.senml import SenmlFormat
+from monitor.ingest.formats.sparkplug import SparkplugFormat
 
 __all__ = ["FORMATS"]
 
@@ -18,7 +20,9 @@ FORMATS: Mapping[str, Callable[[], PayloadFormat]] = MappingProxyType(
         "number": NumberFormat,
         "msgpack": MsgpackFormat,
         "cbor": CborFormat,
+        "senml": SenmlFormat,
         "influx": InfluxFormat,
+        "sparkplug": SparkplugFormat,
     }
 )
 """Name -> what makes the format. ValueError: the package that it needs isn't installed."""

@@ -34,7 +34,11 @@ def test_parse_request() -> None:
         ("reload", b'{"transaction":"\\ud800"}', "can't be read"),
         ("reload", b"[" * 4000, "can't be read"),
         ("reload", b" " * 4097, "has 4097 bytes, expected at most 4096"),
-        ("x" * 1000, b"", f"no request {'x' * 100!r}; expected acknowledge, silence, false-alarm, reload"),
+        (
+            "x" * 1000,
+            b"",
+            f"no request {'x' * 100!r}; expected acknowledge, silence, false-alarm, forget, reload",
+        ),
     ],
 )
 def test_rejected(name: str, payload: bytes, message: str) -> None:
@@ -52,7 +56,9 @@ def test_retained() -> None:
 
 
 @settings(derandomize=True, deadline=None)
-@given(name=st.sampled_from(["silence", "acknowledge", "false-alarm", "reload"]), payload=st.binary())
+@given(
+    name=st.sampled_from(["silence", "acknowledge", "false-alarm", "forget", "reload"]), payload=st.binary()
+)
 def test_any_bytes(name: str, payload: bytes) -> None:
     """Any payload is parsed or rejected, and the rejection can be encoded."""
     try:

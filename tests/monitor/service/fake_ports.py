@@ -87,6 +87,8 @@ class FakeGroups:
     def __init__(self) -> None:
         self.ended: dict[str, bytes] = {}
         """Group -> its closed incident that is not saved yet."""
+        self.deleted_groups: dict[str, None] = {}
+        """Groups that the store has to delete."""
 
     def dump(self, group: str) -> bytes:
         return group.encode()
@@ -97,3 +99,7 @@ class FakeGroups:
     def mark_saved(self, groups: Iterable[str]) -> None:
         for group in groups:
             self.ended.pop(group, None)
+
+    def mark_deleted(self, groups: Iterable[str]) -> None:
+        for group in groups:
+            self.deleted_groups.pop(group, None)

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,19 @@ def monitor(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> Iterator[
     """A monitor that is ready."""
     with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port)) as ready:
         yield ready
+
+
+def test_forgotten_group(monitor: Monitor, mosquitto: Mosquitto) -> None:
+    """An open page is told to drop the row of a forgotten group."""
+    with connect_client(mosquitto.port) as plant:
+        plant.publish(TOPIC, reading(1000, HEALTHY))
+        wait_until(lambda: monitor.metric("groups", state="filling") == 1, "it is known")
+        with open_events(monitor) as received:
+            next(content for _, content in received if "line1/station7" in str(content.get("groups")))
+            plant.publish("sensor-monitor/request/forget", {"group": "line1/station7"})
+            changes = (content for _, content in islice(received, 30))
+            gone = next((content["gone"] for content in changes if content.get("gone")), [])
+    assert gone == ["line1/station7"]
 
 
 def test_full_state_then_changes(monitor: Monitor, mosquitto: Mosquitto) -> None:

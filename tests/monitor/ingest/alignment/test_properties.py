@@ -2,7 +2,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import inf, nan
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import numpy as np
@@ -43,8 +43,16 @@ class Step:
     clock_step: float
 
 
+T = TypeVar("T")
+
+
+def _long_lists(elements: st.SearchStrategy[T]) -> st.SearchStrategy[list[T]]:
+    """Return lists of up to 60; without a drawn minimum nearly all would have fewer than 10."""
+    return st.integers(0, 40).flatmap(lambda length: st.lists(elements, min_size=length, max_size=60))
+
+
 def _steps(kinds: Sequence[str]) -> st.SearchStrategy[list[Step]]:
-    return st.lists(
+    return _long_lists(
         st.builds(
             Step,
             kind=st.sampled_from(kinds),
@@ -57,8 +65,7 @@ def _steps(kinds: Sequence[str]) -> st.SearchStrategy[list[Step]]:
             redelivered=st.sampled_from([False] * 4 + [True]),
             retained=st.sampled_from([False] * 4 + [True]),
             clock_step=st.sampled_from([-100.0, -3.0, 3.0, 100.0]),
-        ),
-        max_size=60,
+        )
     )
 
 
@@ -239,7 +246,7 @@ class Sent:
 
 @QUICK
 @given(
-    st.lists(
+    _long_lists(
         st.builds(
             Sent,
             st.sampled_from(GROUPS),
@@ -247,7 +254,6 @@ class Sent:
             st.integers(1, 40),
             st.integers(0, 23),
         ),
-        max_size=60,
     ),
     st.sampled_from(RULES),
     st.booleans(),

@@ -279,7 +279,7 @@ def test_pending_values_after_a_restart() -> None:
     assert restarted.next_deadline == 7004
     assert restarted.dump("g") == stage.dump("g")
     assert _push(restarted, [(1, 105, 3)], arrived=113).outcomes == [ValueOutcome.ACCEPTED]
-    assert _readings(_tick(restarted, 7004))[:1] == [(110, [1, 3])]
+    assert _readings(_tick(restarted, 7004)) == [(110, [1, 3]), (120, [2, 3])]
 
 
 def test_another_period_after_a_restart() -> None:
@@ -377,3 +377,49 @@ def test_many_groups_of_one_sampling_time() -> None:
     assert sorted(readings.groups) == sorted(values.groups[:count])
     expected = [[int(group[1:]), count + int(group[1:])] for group in readings.groups]
     np.testing.assert_array_equal(readings.values, expected)
+
+
+def test_many_silent_groups_start_afresh() -> None:
+    """Silent groups take any event time, also where a batch has one value of each of many."""
+    stage = _stage()
+    groups = [f"g{index}" for index in range(50)]
+    for batch in (100.0, 5.0):
+        outcomes = stage.push(
+            Values(
+                groups=groups,
+                features=np.zeros(50, np.intp),
+                ts=np.full(50, batch),
+                values=np.ones(50),
+                arrived_at=np.full(50, 200.0),
+                arrived_monotonic=np.full(50, 200.0),
+                redelivered=np.zeros(50, np.bool_),
+            ),
+            200.0,
+        ).outcomes
+        assert outcomes == [ValueOutcome.ACCEPTED] * 50
+        for group in groups:
+            stage.mark_silent(group)
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_reading_is_never_ahead_of_its_arrival(count: int) -> None:
+    """Readings of senders whose clocks are ahead arrive at their sampling time, so none is `future`."""
+    rows = [(0, 103.0), (1, 104.0), (0, 111.0), (1, 112.0)]
+    size = count * len(rows)
+    readings = (
+        _stage()
+        .push(
+            Values(
+                groups=[f"g{index}" for index in range(count)] * len(rows),
+                features=np.repeat([feature for feature, _ in rows], count),
+                ts=np.repeat([ts for _, ts in rows], count),
+                values=np.ones(size),
+                arrived_at=np.full(size, 100.0),
+                arrived_monotonic=np.full(size, 5.0),
+                redelivered=np.zeros(size, np.bool_),
+            ),
+            5.0,
+        )
+        .readings
+    )
+    assert readings.ts.tolist() == readings.arrived_at.tolist() == [110.0] * count
