@@ -90,7 +90,9 @@ def _check_input(settings: "Settings", seconds: float) -> int:
     progress = ProgressLine(sys.stderr)
     check = InputCheck(settings, on_progress=progress.show)
     # A random client id: with the monitor's own, the broker would end the monitor's session.
-    session = build_session(settings, f"sensor-check-{secrets.token_hex(4)}", check, subscribe=True)
+    session = build_session(
+        settings, f"sensor-check-{secrets.token_hex(4)}", check, filters=settings.input.filters
+    )
     try:
         completed = check.run(session, stop, seconds)
     finally:
