@@ -63,7 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
         on_progress=progress.show,
     )
     # A random client id: with the monitor's own, the broker would end the monitor's session.
-    session = build_session(settings, f"sensor-record-{secrets.token_hex(4)}", recorder, subscribe=True)
+    session = build_session(
+        settings, f"sensor-record-{secrets.token_hex(4)}", recorder, filters=settings.input.filters
+    )
     try:
         completed = recorder.run(session, stop, arguments.seconds)
     finally:

@@ -64,7 +64,8 @@ def _colliding_groups(
         candidates = [
             group
             for name, group in seen
-            if name == feature and (group is None or key in (group, str(group).count("/") + 1))
+            if name == feature
+            and (group is None or key == group or (isinstance(group, str) and key == group.count("/") + 1))
         ]
     else:
         candidates = [group for group in (None, key, key.count("/") + 1) if (feature, group) in seen]
