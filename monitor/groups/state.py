@@ -99,6 +99,11 @@ class GroupStates:
         self.load_evicted(values.groups, now)
         return self._alignment.push(values, complete_until)
 
+    @property
+    def aligns_values(self) -> bool:
+        """Whether readings are made of values; otherwise all messages are readings."""
+        return self._alignment is not None
+
     def judge(self, readings: Readings, now: float) -> ScoredBatch:
         """Run a batch through the stages; evicted groups of the batch are loaded first.
 

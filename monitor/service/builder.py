@@ -281,6 +281,7 @@ def _build_server(base: Base, live_groups: LiveGroups, health: Health, input_wat
         lambda: (running.settings, running.manifest),
         lambda: health.readiness_problem,
         get_input_problem=lambda: input_watch.problem,
+        aligns_values=base.groups.aligns_values,
     )
     stream = Stream(live_groups, status.snapshot)
     app = build_app(
