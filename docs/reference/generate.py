@@ -253,8 +253,9 @@ def _metrics() -> str:
                 labels.setdefault(label, []).append(value)
         labels.pop("le", None)
         known = registry._names_to_collectors  # noqa: SLF001 - labels that have no series yet
-        for label in getattr(known.get(family.name), "_labelnames", ()):
-            labels.setdefault(label, [])
+        for part in (known.get(family.name), family):
+            for label in getattr(part, "_labelnames", ()):
+                labels.setdefault(label, [])
         name = f"{family.name}_total" if family.type == "counter" else family.name
         if family.name == "sensor_monitor_bundle_info":  # its values are those of one bundle
             labels = {label: [] for label in labels}
