@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from monitor.cli.broker_client import ClientListener
 from monitor.cli.recording_file import RecordingFile
 from monitor.core.arrays import FloatArray
 from monitor.core.errors import OperationError
-from monitor.core.messages import InboundMessage, ReadOnce
-from monitor.core.readings import Outcome, Readings, RejectedReading, Windows
+from monitor.core.messages import InboundMessage, MessageBatch, ReadOnce
+from monitor.core.readings import Arrivals, Outcome, Readings, RejectedReading, Windows
 from monitor.core.rules import WindowRules
 from monitor.core.times import describe_lead
 from monitor.detect.windows import WindowStage
@@ -74,6 +75,7 @@ class Recorder(ClientListener):
         # With windows of one reading, the stage completes a window for every reading that a monitor accepts.
         self._window_stage = WindowStage(1, len(features), WindowRules(math.inf, max_skew))
         self._receive_queue = ReceiveQueue()
+        self._clock_correction = 0.0  # added to the times of readings without `ts`, seconds
         self._log = PipelineLog()
         self._first_ts, self._last_ts = math.inf, -math.inf  # smallest and largest event time in the file
         self.written_count = 0
@@ -148,7 +150,7 @@ class Recorder(ClientListener):
         """Write the messages that are queued, or that arrive within `timeout` seconds, as one batch."""
         batch = self._receive_queue.take(timeout)
         self.raise_problem()
-        decoded = self._decode.decode(batch.messages, batch.arrivals)
+        decoded = self._decode.decode(batch.messages, self._undo_clock_steps(batch))
         readings = decoded.readings
         accepted = self._window_stage.push(readings)
         rejected = decoded.rejected + _rejected_readings(readings, accepted.outcomes)
@@ -160,6 +162,22 @@ class Recorder(ClientListener):
             self.rejected_counts[Outcome.OVERFLOW] += batch.overflow_count
             self._log.log_overflow(batch.overflow_count)
         self._on_progress(str(self))
+
+    def _undo_clock_steps(self, batch: MessageBatch) -> Arrivals:
+        """Return the arrivals of a batch with the times for readings without `ts` by the clock of the start.
+
+        Otherwise a part of the recording would lie before the rows above it, or a year after them.
+        """
+        if batch.clock_step:
+            self._clock_correction -= batch.clock_step
+            _log.warning(
+                "this machine's clock was set by %+.0f s: "
+                "the times of readings without ts go on as if it had not been set",
+                batch.clock_step,
+            )
+        if not self._clock_correction:
+            return batch.arrivals
+        return replace(batch.arrivals, substitute_ts=batch.arrivals.substitute_ts + self._clock_correction)
 
     def _write_readings(self, file: RecordingFile, readings: Readings, accepted: Windows) -> None:
         if not len(accepted.reading_indices):

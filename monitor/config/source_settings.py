@@ -10,7 +10,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from monitor.config.validators import validate_output_topic, validate_source_template
-from monitor.core.topics import Template
+from monitor.core.topics import FEATURE_NAME, Template
 
 __all__ = ["AlignSettings", "FeatureSettings", "SourceSettings"]
 
@@ -20,6 +20,8 @@ Scalar = bool | int | float | str
 # Finite, and large enough for integers times 1,000 or a raw value of a converter.
 Factor = Annotated[float, Ge(-1e9), Le(1e9)]
 
+# What the setting `group` begins with where it is a path.
+_PAYLOAD_PREFIX = "$."
 # Formats whose messages consist of records that name what they hold: key, value, ts of a record.
 _KEYED_FORMATS: dict[str, tuple[str, str, str]] = {
     "senml": ("n", "v", "t"),
@@ -99,6 +101,16 @@ class SourceSettings(_Section):
     """Seconds that a value holds; None: `AlignSettings.max_age`."""
 
     @property
+    def group_path(self) -> str:
+        """Dotted path of the group in a record or in the payload; "" if these don't name it."""
+        return self.group.removeprefix(_PAYLOAD_PREFIX) if self.group.startswith(_PAYLOAD_PREFIX) else ""
+
+    @property
+    def topic_names_feature(self) -> bool:
+        """Whether the topic says which feature its values are of."""
+        return FEATURE_NAME in Template(self.topic).names
+
+    @property
     def record_paths(self) -> tuple[PathSetting | None, PathSetting, PathSetting]:
         """Paths of the name, of the value and of the event time in a record; no name: None."""
         default_key, default_value, default_ts = _KEYED_FORMATS.get(self.format, (None, "value", "ts"))
@@ -113,14 +125,16 @@ class SourceSettings(_Section):
         )
 
     @property
-    def _has_record_names(self) -> bool:
+    def group_names(self) -> tuple[str, ...]:
+        """The names in topic and records that make the group, where neither a constant nor a path does."""
         parts = self.records.split(".") if isinstance(self.records, str) else self.records or ()
-        return any(str(part).startswith("{") for part in parts)
+        record_names = [str(part) for part in parts if str(part).startswith("{")]
+        return (*(name for name in Template(self.topic).names if name != FEATURE_NAME), *record_names)
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
-        names_feature = "{feature}" in self.topic
-        if not (self.group or set(Template(self.topic).names) - {"feature"} or self._has_record_names):
+        names_feature = self.topic_names_feature
+        if not (self.group or self.group_names):
             raise ValueError("a source without names in topic or records needs group")
         if self.feature and (names_feature or self.key is not None):
             raise ValueError("feature must not be given where topic or records name the feature")

@@ -131,6 +131,22 @@ class GroupStates:
                 self._alignment.mark_silent(status.group)
         return statuses
 
+    def follow_clock(self, step: float) -> list[GroupStatus]:
+        """Let all groups whose readings carry no event time begin afresh after the wall clock was set.
+
+        Parameters
+        ----------
+        step : seconds by which the clock was set; negative: back.
+
+        Returns
+        -------
+        Their statuses, whose times are moved by `step`.
+        """
+        if self._alignment is not None:
+            self._alignment.restart_arrival_times()
+        known = [group for group in self._scoring.follow_clock(step) if group in self._status]
+        return self._status.shift_times(known, step)
+
     def replace_scoring(self, scoring: Scoring, stale_after: float | None = None) -> None:
         """Replace the stages by stages with other settings or another bundle, which take over all state.
 

@@ -212,7 +212,10 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
 
 def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
     manifest = base.manifest
-    path, mutes = base.settings.alerts.false_alarms, base.store.load_mutes()
+    path, mutes = (
+        base.settings.alerts.false_alarms,
+        base.store.load_mutes(wall=time.time(), now=time.monotonic()),
+    )
     finder = SilentGroupFinder(
         forget_after=base.settings.input.forget_after,
         groups=base.groups,

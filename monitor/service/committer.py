@@ -194,7 +194,7 @@ class Committer:
                 yield group, value
 
     def _trim_store(self) -> None:
-        removed_count = self._store.trim_groups(_STORED_GROUPS_FACTOR * self._max_groups)
+        removed_count = self._store.trim_groups(_STORED_GROUPS_FACTOR * self._max_groups, time.time())
         if removed_count:
             _log.warning(
                 "the store held more than %s times input.max_groups: forgot the %s groups heard longest ago",

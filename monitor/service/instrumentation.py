@@ -130,6 +130,10 @@ class Instrumentation:
             self._next_senders_at = result.decided_at + _SENDERS_INTERVAL_S
             self._event_log.log_mixed_senders(self._mixed_senders.find(windows.groups, windows.values))
 
+    def record_clock_step(self, step: float, group_count: int) -> None:
+        """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
+        self._event_log.log_clock_step(step, group_count)
+
     def record_evicted(self, groups: Sequence[str]) -> None:
         """Count groups that were evicted from memory, and drop them from the page."""
         self._metrics.groups_set_aside.inc(len(groups))

@@ -146,6 +146,9 @@ class EventLog(Protocol):
     def log_input_problem(self, kind: str, problem: str) -> None:
         """Log why nothing can be judged although readings come; called again as long as that lasts."""
 
+    def log_clock_step(self, step: float, group_count: int) -> None:
+        """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
+
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         """Log groups whose stored state can't be read, and which therefore start as new groups."""
 

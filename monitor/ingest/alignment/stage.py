@@ -12,6 +12,7 @@ from itertools import pairwise
 from math import ceil
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.rules import AlignmentRules
@@ -85,10 +86,32 @@ class AlignmentStage:
                 groups = [groups[position] for position in positions.tolist()]
             rows = self._table.find_or_add(groups)
             columns = ValueColumns.build(values, positions, rows, self._rules, self._times)
+            if values.is_arrival_ts is not None:
+                self._note_arrival_times(columns, values.is_arrival_ts[positions])
             codes[positions] = self._push_columns(columns)
         self._tick(len(codes), now)
         outcomes = [OUTCOMES[code] for code in codes.tolist()]
         return collect(self._decider.decided, self._table, self._cleared_rows, outcomes)
+
+    def _note_arrival_times(self, values: ValueColumns, is_arrival_ts: NDArray[np.bool_]) -> None:
+        """Note groups whose event times are arrival times; if these go back, the group begins afresh.
+
+        Parameters
+        ----------
+        is_arrival_ts : whether the event time is the time of arrival (value,).
+        """
+        rows = values.rows[is_arrival_ts]
+        self._table.has_arrival_ts[rows] = True
+        # Nothing is decided before what arrives now, unless by a clock that has been set back since.
+        is_behind = values.buckets[is_arrival_ts] < self._table.decided[rows]
+        self._table.is_silent[rows[is_behind]] = True
+
+    def restart_arrival_times(self) -> None:
+        """Let the next value of each group whose event times are arrival times be a fresh start.
+
+        To be called when the wall clock was set, before the first value that arrived after that.
+        """
+        self._table.is_silent[self._table.has_arrival_ts] = True
 
     def _push_columns(self, values: ValueColumns) -> IndexArray:
         """Process values in the order of arrival; return their outcome codes (value,)."""

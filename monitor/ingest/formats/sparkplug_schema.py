@@ -18,8 +18,9 @@ _SCHEMA = {
     "Metric": (
         "name 1 string, alias 2 uint64, timestamp 3 uint64, datatype 4 uint32, is_historical 5 bool,"
         " is_null 7 bool, properties 9 PropertySet, int_value 10 |uint32, long_value 11 |uint64,"
-        " float_value 12 |float, double_value 13 |double, boolean_value 14 |bool, string_value 15 |string, bytes_value 16 |bytes,"
-        " dataset_value 17 |Unsupported, template_value 18 |Unsupported, extension_value 19 |Unsupported"
+        " float_value 12 |float, double_value 13 |double, boolean_value 14 |bool, string_value 15 |string,"
+        " bytes_value 16 |bytes, dataset_value 17 |Unsupported, template_value 18 |Unsupported,"
+        " extension_value 19 |Unsupported"
     ),
     "PropertySet": "keys 1 *string, values 2 *PropertyValue",
     "PropertyValue": "type 1 uint32, is_null 2 bool, int_value 3 |uint32, long_value 4 |uint64",
