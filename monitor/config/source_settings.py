@@ -79,6 +79,9 @@ class SourceSettings(_Section):
     """For `strptime`, of event times that are text; "": ISO 8601."""
     zone: Annotated[str, AfterValidator(_validate_zone)] = "UTC"
     """Of event times without a zone."""
+    where: dict[str, Scalar | tuple[Scalar, ...]] = {}
+    """Path in a record -> what must be there, else the record is not of this source; "missing" as in
+    `good`."""
     good: dict[str, Scalar | tuple[Scalar, ...]] = {}
     """Path in a record -> what must be there, else its values are absent; "missing" accepts nothing there."""
     absent: tuple[str, ...] = ()

@@ -89,6 +89,8 @@ class Source:
     ts_path: Path | None = None
     """Where a record, or the payload, has the event time; None if it has none."""
     event_time: EventTimeRules = field(default_factory=EventTimeRules)
+    where: Conditions = ()
+    """A record belongs to another source unless these hold."""
     good: Conditions = ()
     """All values of a record are absent unless these hold."""
     absent: frozenset[str] = frozenset()
@@ -112,10 +114,11 @@ class Source:
         except ValueError as error:
             raise SourceError(str(error)) from None
         found = list(self._find_records(content))
-        if not found:
+        if not found and not self.is_partial:
             raise SourceError("it has no record; expected at least one")
         for names, record in found:
-            yield self._read_record(topic, names, content, record, is_single=len(found) == 1)
+            if _holds(record, self.where):
+                yield self._read_record(topic, names, content, record, is_single=len(found) == 1)
 
     def _find_records(self, content: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
         """Return the records of a payload, each with the keys that became names."""
@@ -135,16 +138,21 @@ class Source:
         if ts is None and self.features and not is_single:
             return Record(group, None, errors=["no ts; expected one in each element of an array"])
         result = Record(group, ts)
-        is_good = _is_good(record, self.good)
+        is_good = _holds(record, self.good)
         for rules in self._find_features(topic, record, result):
+            found = follow(record, rules.path)
+            if found is MISSING and self.is_partial:
+                continue
+            if not is_good or not _holds(record, rules.good):
+                result.values.append((rules.index, float("nan")))  # whatever stands there, null too
+                continue
             try:
-                value = self._read_value(follow(record, rules.path), rules)
+                value = self._read_value(found, rules)
             except SourceError as error:
                 result.errors.append(f"{describe_path(rules.path)} {error}")
                 continue
             if value is not None:
-                is_usable = is_good and _is_good(record, rules.good)
-                result.values.append((rules.index, value if is_usable else float("nan")))
+                result.values.append((rules.index, value))
         return result
 
     def _find_features(self, topic: Topic, record: Any, result: Record) -> tuple[FeatureRules, ...]:
@@ -199,8 +207,6 @@ class Source:
         elif found is None:
             return None if self.is_partial else float("nan")
         elif found is MISSING:
-            if self.is_partial:
-                return None
             raise SourceError("is missing; expected a number")
         elif isinstance(found, bool) or not isinstance(found, int | float):
             raise SourceError(f"is {repr(found)[:_MAX_SHOWN_CHARACTERS]}; expected a number")
@@ -216,7 +222,7 @@ def _shorten(number: float) -> str:
     return f"{number:g}" if abs(number) < _MAX_FLOAT else "a number of more than 308 digits"
 
 
-def _is_good(record: Any, conditions: Conditions) -> bool:
+def _holds(record: Any, conditions: Conditions) -> bool:
     return all(follow(record, path) in accepted for path, accepted in conditions)
 
 

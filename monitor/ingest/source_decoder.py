@@ -170,7 +170,8 @@ class _Batch:
             for reason in record.errors:
                 self._reject(index, binding, reason)
             add_record(index, record)
-        if not any(record.values or record.errors for record in records) and not binding.source.is_partial:
+        says_all = not (binding.source.is_partial or binding.source.where)
+        if says_all and not any(record.values or record.errors for record in records):
             self.reject_value(index, ValueOutcome.UNMATCHED, "it holds no feature of its source")
 
     def reject_value(self, index: int, outcome: ValueOutcome, reason: str) -> None:

@@ -208,6 +208,7 @@ def _assemble(source: SourceSettings, ts: PathSetting, **parts: Any) -> Source:
             format=source.ts_format or None,
             accepts_text_numbers=source.numbers == "text",
         ),
+        where=_build_conditions(source.where),
         good=_build_conditions(source.good),
         absent=frozenset(source.absent),
         accepts_text_numbers=source.numbers == "text",
