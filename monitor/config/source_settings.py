@@ -10,6 +10,8 @@ from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from monitor.config.validators import validate_source_template
+from monitor.core.sparkplug_topics import check_data_template, message_templates
+from monitor.core.topics import Template
 
 __all__ = ["AlignSettings", "FeatureSettings", "SourceSettings"]
 
@@ -58,7 +60,9 @@ class SourceSettings(_Section):
 
     topic: Annotated[str, AfterValidator(validate_source_template)]
     """Template: `{name}` stands for a level or a part of one; the names make the group."""
-    format: Literal["json", "number", "records", "senml", "sparkplug", "msgpack", "cbor", "influx"] = "json"
+    format: Literal[
+        "json", "number", "records", "senml", "sparkplug", "msgpack", "cbor", "influx", "ruuvi"
+    ] = "json"
     features: dict[str, PathSetting | FeatureSettings] = {}
     """Feature -> path in a record, or its name at `key` or at `{feature}` in the topic."""
     feature: str = ""
@@ -94,6 +98,12 @@ class SourceSettings(_Section):
     """Seconds that a value holds; None: `AlignSettings.max_age`."""
 
     @property
+    def templates(self) -> tuple[Template, ...]:
+        """The templates of all messages that the source reads: with Sparkplug B, births and deaths too."""
+        template = Template(self.topic)
+        return message_templates(template) if self.format == "sparkplug" else (template,)
+
+    @property
     def record_paths(self) -> tuple[PathSetting | None, PathSetting, PathSetting]:
         """Paths of the name, of the value and of the event time in a record; no name: None."""
         default_key, default_value, default_ts = _KEYED_FORMATS.get(self.format, (None, "value", "ts"))
@@ -122,7 +132,18 @@ class SourceSettings(_Section):
             raise ValueError("value is for records with a key, and for one feature; expected features")
         if self.ts_format and self.ts_unit:
             raise ValueError("ts_format is for text and ts_unit for numbers; expected one of them")
+        if self.format == "sparkplug":
+            self._check_sparkplug()
         return self
+
+    def _check_sparkplug(self) -> None:
+        check_data_template(Template(self.topic))
+        given = self.model_fields_set & {"feature", "records", "key", "value", "ts", "partial"}
+        if given or "{feature}" in self.topic:
+            raise ValueError(
+                'the format "sparkplug" defines where name, value and time are; expected features, and not '
+                + ", ".join(sorted(given) or ["{feature} in topic"])
+            )
 
 
 class AlignSettings(_Section):
