@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Sequence
 
 from monitor.config.source_settings import SourceSettings
-from monitor.core.topics import Template
+from monitor.core.topics import FEATURE_NAME, Template
 
 __all__ = ["find_source_conflict", "find_unmatched_source_group"]
 
-_FEATURE_PLACEHOLDER = "feature"
-_PAYLOAD_PREFIX = "$."
 # Stands for all features of the bundle, for sources that don't list theirs.
 _ALL_FEATURES = "*"
 
@@ -44,11 +42,11 @@ def _features(source: SourceSettings) -> set[str]:
 
 def _group_key(source: SourceSettings) -> str | int | None:
     """Return the constant group, or the number of names that make the group; None: the payload names it."""
-    if source.group.startswith(_PAYLOAD_PREFIX):
+    if source.group_path:
         return None
     if source.group:
         return source.group
-    names = [name for name in Template(source.topic).names if name != _FEATURE_PLACEHOLDER]
+    names = [name for name in Template(source.topic).names if name != FEATURE_NAME]
     record_names = [part for part in source.records or () if str(part).startswith("{")]
     if isinstance(source.records, str):
         record_names = [part for part in source.records.split(".") if part.startswith("{")]

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from monitor.config.validators import validate_source_template
 from monitor.core.sparkplug_topics import check_data_template, message_templates
-from monitor.core.topics import Template
+from monitor.core.topics import FEATURE_NAME, Template
 
 __all__ = ["AlignSettings", "FeatureSettings", "SourceSettings"]
 
@@ -21,6 +21,8 @@ Scalar = bool | int | float | str
 # Finite, and large enough for integers times 1,000 or a raw value of a converter.
 Factor = Annotated[float, Ge(-1e9), Le(1e9)]
 
+# What the setting `group` begins with where it is a path.
+_PAYLOAD_PREFIX = "$."
 # Formats whose messages consist of records that name what they hold: key, value, ts of a record.
 _KEYED_FORMATS: dict[str, tuple[str, str, str]] = {
     "senml": ("n", "v", "t"),
@@ -104,6 +106,16 @@ class SourceSettings(_Section):
         return message_templates(template) if self.format == "sparkplug" else (template,)
 
     @property
+    def group_path(self) -> str:
+        """Dotted path of the group in a record or in the payload; "" if these don't name it."""
+        return self.group.removeprefix(_PAYLOAD_PREFIX) if self.group.startswith(_PAYLOAD_PREFIX) else ""
+
+    @property
+    def topic_names_feature(self) -> bool:
+        """Whether the topic says which feature its values are of."""
+        return FEATURE_NAME in Template(self.topic).names
+
+    @property
     def record_paths(self) -> tuple[PathSetting | None, PathSetting, PathSetting]:
         """Paths of the name, of the value and of the event time in a record; no name: None."""
         default_key, default_value, default_ts = _KEYED_FORMATS.get(self.format, (None, "value", "ts"))
@@ -119,7 +131,7 @@ class SourceSettings(_Section):
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
-        names_feature = "{feature}" in self.topic
+        names_feature = self.topic_names_feature
         if self.feature and (names_feature or self.key is not None):
             raise ValueError("feature must not be given where topic or records name the feature")
         if self.format == "records" and self.key is None:
@@ -139,7 +151,7 @@ class SourceSettings(_Section):
     def _check_sparkplug(self) -> None:
         check_data_template(Template(self.topic))
         given = self.model_fields_set & {"feature", "records", "key", "value", "ts", "partial"}
-        if given or "{feature}" in self.topic:
+        if given or self.topic_names_feature:
             raise ValueError(
                 'the format "sparkplug" defines where name, value and time are; expected features, and not '
                 + ", ".join(sorted(given) or ["{feature} in topic"])

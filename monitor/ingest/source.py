@@ -5,14 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from monitor.core.readings import MAX_VALUE, is_readable
-from monitor.core.topics import Template
+from monitor.core.topics import FEATURE_NAME, Template
 from monitor.ingest.event_time import EventTimeRules
 from monitor.ingest.paths import MISSING, Path, describe_path, follow
 
-__all__ = ["FEATURE_NAME", "Conditions", "FeatureRules", "Record", "Source", "SourceError", "Topic"]
-
-FEATURE_NAME = "feature"
-"""Name in a template that stands for the feature and is no part of the group."""
+__all__ = ["Conditions", "FeatureRules", "Record", "Source", "SourceError", "Topic"]
 
 _MAX_SHOWN_CHARACTERS = 60
 _MAX_FLOAT = 1.7e308

@@ -8,12 +8,12 @@ import numpy as np
 from monitor.core.messages import DUP_FLAG, RETAIN_FLAG, InboundMessage
 from monitor.core.readings import MAX_VALUE, Arrivals, Outcome, RejectedReading
 from monitor.core.sparkplug_topics import SparkplugTopic
-from monitor.core.topics import OwnTopics
+from monitor.core.topics import FEATURE_NAME, OwnTopics
 from monitor.core.values import RejectedValue, ValueOutcome, Values
 from monitor.ingest.columns import build_readings, stack_rows
 from monitor.ingest.decoded_messages import DecodedMessages
 from monitor.ingest.limits import MAX_CACHED_TOPICS, MAX_PAYLOAD_BYTES, MAX_TOPIC_LENGTH, RETAINED_REASON
-from monitor.ingest.source import FEATURE_NAME, FeatureRules, Record, Source, SourceError, Topic
+from monitor.ingest.source import FeatureRules, Record, Source, SourceError, Topic
 from monitor.ingest.sparkplug_sources import SparkplugSources
 
 __all__ = ["SourceDecoder"]

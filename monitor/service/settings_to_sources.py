@@ -12,14 +12,14 @@ from monitor.config.settings import Settings
 from monitor.config.source_settings import FeatureSettings, PathSetting, SourceSettings
 from monitor.core.errors import ConfigurationError
 from monitor.core.rules import AlignmentRules, default_max_gap
-from monitor.core.topics import OwnTopics, Template
+from monitor.core.topics import FEATURE_NAME, OwnTopics, Template
 from monitor.ingest.alignment import AlignmentStage
 from monitor.ingest.decode import DecodeStage
 from monitor.ingest.decoded_messages import Decoder
 from monitor.ingest.event_time import EventTimeRules
 from monitor.ingest.formats.registry import FORMATS
 from monitor.ingest.paths import MISSING, to_path
-from monitor.ingest.source import FEATURE_NAME, Conditions, FeatureRules, Source
+from monitor.ingest.source import Conditions, FeatureRules, Source
 from monitor.ingest.source_decoder import SourceDecoder
 from monitor.ingest.sparkplug_sources import GOOD_QUALITIES, SparkplugSources
 
@@ -27,7 +27,6 @@ __all__ = ["adapt_bundle", "build_alignment", "build_alignment_rules", "build_de
 
 # Text in a condition that stands for nothing at its path, because TOML has no null.
 _MISSING_TEXT = "missing"
-_PAYLOAD_PREFIX = "$."
 _TS_UNITS = {"influx": "ns", "sparkplug": "ms"}
 
 
@@ -145,29 +144,45 @@ def build_alignment_rules(
     _check_names("input.align.deadband", align.deadband, features)
     if all(is_complete(source, features) for source in sources):
         return None
-    built = build_sources(sources, features)
-    max_age = [0.0] * len(features)
-    for source, rules in zip(sources, built, strict=True):
-        for feature in (*rules.features, *rules.features_by_key.values(), *filter(None, [rules.feature])):
-            max_age[feature.index] = max(max_age[feature.index], source.max_age or align.max_age)
-    missing = [name for name, age in zip(features, max_age, strict=True) if not age]
-    if missing:
-        raise ConfigurationError(
-            f"input.sources: no source gives {', '.join(missing)}; expected one for each feature"
-        )
     return AlignmentRules(
         period=align.period or sample_period,
         wait=align.wait,
-        max_age=tuple(max_age),
+        max_age=_choose_max_ages(sources, features, align.max_age),
         on_change=align.on_change,
         is_ordered=all(_is_ordered(source) for source in sources),
         max_skew=settings.windows.max_skew,
     )
 
 
+def _choose_max_ages(
+    sources: Sequence[SourceSettings], features: Sequence[str], default: float
+) -> tuple[float, ...]:
+    """Return how many seconds a value of each feature holds (feature,).
+
+    Raises
+    ------
+    ConfigurationError : no source gives some feature, or two give it with different ages.
+    """
+    max_ages: dict[str, float] = {}
+    for source in sources:
+        for name in [source.feature] if source.feature else source.features or features:
+            max_age = source.max_age or default
+            if max_ages.setdefault(name, max_age) != max_age:
+                raise ConfigurationError(
+                    f"input.sources ({source.topic}): max_age of {name} is {max_age:g} s, and "
+                    f"{max_ages[name]:g} s in another source; expected one for each feature"
+                )
+    missing = [name for name in features if name not in max_ages]
+    if missing:
+        raise ConfigurationError(
+            f"input.sources: no source gives {', '.join(missing)}; expected one for each feature"
+        )
+    return tuple(max_ages[name] for name in features)
+
+
 def is_complete(source: SourceSettings, features: Sequence[str]) -> bool:
     """Return whether each record of a source has all features of a group, and so is a reading."""
-    has_paths = source.record_paths[0] is None and not source.feature and "{feature}" not in source.topic
+    has_paths = source.record_paths[0] is None and not source.feature and not source.topic_names_feature
     return has_paths and not source.partial and (not source.features or set(source.features) == set(features))
 
 
@@ -180,7 +195,7 @@ def _is_ordered(source: SourceSettings) -> bool:
 def _build_source(source: SourceSettings, features: Sequence[str]) -> Source:
     key, value, ts = source.record_paths
     _check_names("features", source.features, features)
-    has_one_feature = bool(source.feature) or "{feature}" in source.topic or key is not None
+    has_one_feature = bool(source.feature) or source.topic_names_feature or key is not None
     names = [source.feature] if source.feature else list(source.features or features)
     _check_names("feature", names, features)
     rules_by_key: dict[str, FeatureRules] = {}
@@ -209,14 +224,13 @@ def _build_source(source: SourceSettings, features: Sequence[str]) -> Source:
 
 def _assemble(source: SourceSettings, ts: PathSetting, **parts: Any) -> Source:
     key = parts.pop("key", None)
-    is_path = source.group.startswith(_PAYLOAD_PREFIX)
     return Source(
         template=Template(source.topic),
         parse=FORMATS[source.format if source.format != "records" else "json"]().parse,
         key=None if key is None else to_path(key),
         records=None if source.records is None else to_path(source.records),
-        group="" if is_path else source.group,
-        group_path=to_path(source.group.removeprefix(_PAYLOAD_PREFIX)) if is_path else None,
+        group="" if source.group_path else source.group,
+        group_path=to_path(source.group_path) if source.group_path else None,
         ts_path=to_path(ts) or None,
         event_time=EventTimeRules(
             unit=source.ts_unit or _TS_UNITS.get(source.format),
