@@ -150,11 +150,12 @@ class SourceSettings(_Section):
 
     def _check_sparkplug(self) -> None:
         check_data_template(Template(self.topic))
-        given = self.model_fields_set & {"feature", "records", "key", "value", "ts", "partial"}
+        fixed = ("feature", "records", "key", "value", "ts", "partial")
+        given = [name for name in fixed if getattr(self, name) != type(self).model_fields[name].default]
         if given or self.topic_names_feature:
             raise ValueError(
                 'the format "sparkplug" defines where name, value and time are; expected features, and not '
-                + ", ".join(sorted(given) or ["{feature} in topic"])
+                + ", ".join(given or ["{feature} in topic"])
             )
 
 

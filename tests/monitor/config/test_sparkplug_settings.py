@@ -39,3 +39,9 @@ def test_refused(fields: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError) as error:
         SourceSettings.model_validate({"format": "sparkplug", **fields})
     assert message in str(error.value)
+
+
+def test_defaults_written_out() -> None:
+    """Settings that are as by default count as not given, as where settings are merged from files."""
+    source = SourceSettings(topic=DEVICES, format="sparkplug")
+    assert SourceSettings.model_validate(source.model_dump()) == source
