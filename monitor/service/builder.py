@@ -151,7 +151,7 @@ def build_daemon(
         )
         pipeline = Pipeline(
             ports=gateway,
-            decode=build_decoder(settings, base.manifest.feature_names),
+            decode=build_decoder(settings, base.manifest.feature_names, base.store.load_births()),
             groups=base.groups,
             commands=commands,
             publisher=_build_publisher(base, commands.mutes),

@@ -21,6 +21,7 @@ from monitor.ingest.formats.registry import FORMATS
 from monitor.ingest.paths import MISSING, to_path
 from monitor.ingest.source import Conditions, FeatureRules, Source
 from monitor.ingest.source_decoder import SourceDecoder
+from monitor.ingest.sparkplug_sources import GOOD_QUALITIES, SparkplugSources
 
 __all__ = [
     "adapt_bundle",
@@ -36,18 +37,32 @@ __all__ = [
 
 # Text in a condition that stands for nothing at its path, because TOML has no null.
 _MISSING_TEXT = "missing"
+_TS_UNITS = {"influx": "ns", "sparkplug": "ms"}
 
 
-def build_decoder(settings: Settings, features: Sequence[str]) -> Decoder:
+def build_decoder(
+    settings: Settings, features: Sequence[str], births: Mapping[str, bytes] | None = None
+) -> Decoder:
     """Return the decode stage for a bundle with these features.
+
+    Parameters
+    ----------
+    births : what was stored of Sparkplug edge nodes, see `DecodedMessages.births`.
 
     Raises
     ------
     ConfigurationError : `input.fields` or `input.sources` doesn't fit the bundle's features.
     """
     if settings.input.sources:
-        sources = build_sources(settings.input.sources, features)
-        return SourceDecoder(sources, len(features), own_topics(settings))
+        sources: list[Source] = []
+        sparkplug_sources: list[Source] = []
+        built = build_sources(settings.input.sources, features)
+        for source_settings, source in zip(settings.input.sources, built, strict=True):
+            (sparkplug_sources if source_settings.format == "sparkplug" else sources).append(source)
+        sparkplug = SparkplugSources(sparkplug_sources) if sparkplug_sources else None
+        if sparkplug is not None:
+            sparkplug.load(births or {})
+        return SourceDecoder(sources, len(features), own_topics(settings), sparkplug)
     templates = [Template(text) for text in settings.input.topics]
     try:
         return DecodeStage(templates, features, settings.input.fields, own_topics(settings))
@@ -254,13 +269,13 @@ def _assemble(source: SourceSettings, ts: PathSetting, **parts: Any) -> Source:
         group_path=to_path(source.group_path) if source.group_path else None,
         ts_path=to_path(ts) or None,
         event_time=EventTimeRules(
-            unit=source.ts_unit or ("ns" if source.format == "influx" else None),
+            unit=source.ts_unit or _TS_UNITS.get(source.format),
             zone=ZoneInfo(source.zone),
             format=source.ts_format or None,
             accepts_text_numbers=source.numbers == "text",
         ),
         where=_build_conditions(source.where),
-        good=_build_conditions(source.good),
+        good=_build_conditions(source.good) + _default_conditions(source),
         absent=frozenset(source.absent),
         accepts_text_numbers=source.numbers == "text",
         is_partial=source.partial,
@@ -281,6 +296,12 @@ def _build_conditions(good: Mapping[str, Any]) -> Conditions:
             (to_path(path), tuple(MISSING if value == _MISSING_TEXT else value for value in values))
         )
     return tuple(conditions)
+
+
+def _default_conditions(source: SourceSettings) -> Conditions:
+    """Return what the format says of good values, where the settings say nothing of it."""
+    is_default = source.format == "sparkplug" and "quality" not in source.good
+    return ((("quality",), GOOD_QUALITIES),) if is_default else ()
 
 
 def _to_feature_settings(setting: PathSetting | FeatureSettings) -> FeatureSettings:
