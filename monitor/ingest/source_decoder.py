@@ -239,7 +239,7 @@ class _Batch:
         else:
             self.reject_value(index, ValueOutcome.MALFORMED, reason)
 
-    def _reject_record(self, index: int, binding: _Binding, record: Record) -> None:
+    def _reject_record(self, index: int, binding: _AnyBinding, record: Record) -> None:
         """Record what can't be read: one reading, or each value."""
         for reason in ["; ".join(record.errors)] if binding.is_complete else record.errors:
             self._reject(index, binding, reason)
