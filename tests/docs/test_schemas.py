@@ -40,9 +40,10 @@ ALERTS = [
 ]
 STATES = [GroupStatus("g", state, 1.7e9, 0.25, out_of_range=False, incident="g:1000") for state in State]
 STATES += [GroupStatus("g", State.FILLING, 0.0, None, out_of_range=False, incident=None)]
+STATES += [replace(STATES[0], stale=((2, 1.7e9),))]
 PAYLOADS = {
     "alert-event": [alert_payload(event, MANIFEST) for event in ALERTS],
-    "state": [state_payload(state, acknowledged=state.incident is not None) for state in STATES],
+    "state": [state_payload(state, NAMES, acknowledged=state.incident is not None) for state in STATES],
     "info": [info_payload("1.2", MANIFEST, ("a/{x}",), 1.7e9, "me", "f00")],
     "muted": [muted_payload([("line1/*", 1.7e9)]), muted_payload([])],
     "response": [
