@@ -99,5 +99,5 @@ class InputCheck(ClientListener):
             report.add_stale(len(aligned.stale.ts), stale_readings(aligned.stale, self._features))
             readings = concatenate(readings, aligned.readings)
         scored = self._scoring.judge(readings)
-        report.add_readings(readings, scored.windows.outcomes)
+        report.add_readings(readings, scored.windows.outcomes, received=len(decoded.readings.ts))
         report.add_rejected(out_of_order(readings, scored), counted=True)

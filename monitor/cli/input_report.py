@@ -46,13 +46,20 @@ class InputReport:
         """Return the counts in one line."""
         return f"{self.message_count:,} messages, {len(self._counts_by_group):,} group(s)"
 
-    def add_readings(self, readings: Readings, outcomes: Sequence[Outcome]) -> None:
-        """Count readings, those that were made of values included."""
+    def add_readings(self, readings: Readings, outcomes: Sequence[Outcome], received: int) -> None:
+        """Count readings.
+
+        Parameters
+        ----------
+        received : how many of them came as such; those after them were made of values, whose features are
+            counted by `add_values`.
+        """
         self._readings.update(outcomes)
-        for group, outcome in zip(readings.groups, outcomes, strict=True):
+        for row, (group, outcome) in enumerate(zip(readings.groups, outcomes, strict=True)):
             if outcome in _USABLE_OUTCOMES:
                 self.usable_count += 1
-                self._count_features(group, slice(None))
+                if row < received:
+                    self._count_features(group, slice(None))
 
     def add_values(self, values: Values, outcomes: Sequence[str]) -> None:
         """Count values by outcome."""

@@ -12,11 +12,11 @@ DETAILS = (
     "Listens to all topics as a client of its own and publishes nothing. Prints, as\n"
     "comments, what came: topics, formats, fields, how often, smallest steps, what is\n"
     "retained; then sources and alignment for all groups that it finds, with a comment\n"
-    "wherever you must decide. What it prints is TOML as a whole. Exit code 1 says that\n"
-    "nothing came."
+    "wherever you must decide. All of it is a settings file, once written into one.\n"
+    "Exit code 1 says that nothing came."
 )
 EXAMPLES = (
-    "sensor-monitor discover > plant.toml",
+    "sensor-monitor discover --config config/monitor.toml",
     "MONITOR_MQTT__HOST=broker sensor-monitor discover --seconds 600",
     "sensor-monitor discover --filter 'zigbee2mqtt/#' --filter '$aws/things/#'",
 )
@@ -49,6 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     from monitor.bundle import default_bundle
     from monitor.cli.broker_client import build_session
     from monitor.cli.discover.broker_settings import write_broker
+    from monitor.cli.discover.comments import to_comment
     from monitor.cli.discover.listener import DiscoverListener
     from monitor.cli.discover.payloads import PayloadReader
     from monitor.cli.discover.proposal import propose
@@ -86,6 +87,6 @@ def run(arguments: argparse.Namespace) -> int:
     report = describe_survey(survey)
     if listener.overflow_count:
         report += f"\ndropped because they came too fast: {listener.overflow_count:,} messages"
-    print("\n".join(f"# {line}" for line in report.splitlines()))
+    print("\n".join(line for text in report.splitlines() for line in to_comment(text)))
     print(f"\n{write_broker(settings)}{propose(survey, words, manifest)}", end="")
     return exit_codes.INTERRUPTED if stop.is_set() and not survey.seconds else exit_codes.SUCCESS

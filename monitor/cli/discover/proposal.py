@@ -5,6 +5,7 @@ from typing import Any
 
 from monitor.bundle.manifest import Manifest
 from monitor.cli.discover.candidates import find_candidates
+from monitor.cli.discover.comments import to_comment
 from monitor.cli.discover.groups import Cluster, Group, find_clusters
 from monitor.cli.discover.pace import Pace, propose_pace
 from monitor.cli.discover.source_settings import SourceText
@@ -35,11 +36,11 @@ def propose(survey: Survey, words: Words, manifest: Manifest) -> str:
     lines = [*_write_left_out(survey, clusters), *_write_input(used, survey, manifest)]
     for part in built:
         if part.left_out:
-            lines += [*_comment(f"left out: {part.left_out}")]
+            lines += [*to_comment(f"left out: {part.left_out}")]
             lines += [f"# {line}" for source in part.sources for line in _write_source(source)]
             lines.append("")
     if not used:
-        lines += _comment(
+        lines += to_comment(
             f"nothing gives a group all of {', '.join(features)}. Where a group's sensors are devices of "
             "their own without `top`, `1` or the like in their names, write a source for each, with the same "
             "group in all of them"
@@ -52,15 +53,15 @@ def _write_left_out(survey: Survey, clusters: Sequence[Cluster]) -> list[str]:
     for name, reason in _NOT_TAKEN_APART.items():
         topics = [t.topic for t in survey.topics.values() if t.format == name and not t.series]
         if topics:
-            lines += _comment(f"left out: {len(topics)} topic(s) such as {topics[0]}, {reason}")
+            lines += to_comment(f"left out: {len(topics)} topic(s) such as {topics[0]}, {reason}")
     incomplete = [
         group for cluster in clusters for group in cluster.groups if not group.assignment.is_complete
     ]
     for group in incomplete[:_MAX_SHOWN_INCOMPLETE]:
         problems = "; ".join(group.assignment.problems)
-        lines += _comment(f"left out: {_describe(group)}: {problems}")
+        lines += to_comment(f"left out: {_describe(group)}: {problems}")
     if len(incomplete) > _MAX_SHOWN_INCOMPLETE:
-        lines += _comment(f"and {len(incomplete) - _MAX_SHOWN_INCOMPLETE} more groups without all features")
+        lines += to_comment(f"and {len(incomplete) - _MAX_SHOWN_INCOMPLETE} more groups without all features")
     return [*lines, ""] if lines else []
 
 
@@ -94,16 +95,16 @@ def _write_input(used: Sequence[ClusterSources], survey: Survey, manifest: Manif
 def _describe_groups(part: ClusterSources) -> list[str]:
     shown = ", ".join(part.names[:_MAX_SHOWN_GROUPS])
     more = f" and {len(part.names) - _MAX_SHOWN_GROUPS} more" if len(part.names) > _MAX_SHOWN_GROUPS else ""
-    lines = _comment(f"{len(part.names)} group(s): {shown}{more}")
+    lines = to_comment(f"{len(part.names)} group(s): {shown}{more}")
     for guess in part.groups[0].assignment.guesses:
-        lines += _comment(f"decide: which sensor is which? {guess}")
+        lines += to_comment(f"decide: which sensor is which? {guess}")
     for note in part.notes:
-        lines += _comment(f"note: {note}")
+        lines += to_comment(f"note: {note}")
     return lines
 
 
 def _write_source(source: SourceText) -> list[str]:
-    lines = [line for text in source.comments for line in _comment(f"decide: {text}")]
+    lines = [line for text in source.comments for line in to_comment(f"decide: {text}")]
     settings = {name: value for name, value in source.settings.items() if (name, value) != ("format", "json")}
     features: Mapping[str, Any] = settings.get("features", {})
     is_long = len(to_toml(features)) > _MAX_INLINE
@@ -157,7 +158,7 @@ def _write_alignment(pace: Pace) -> list[str]:
             "# max_age = 450.0  # s; decide: 1.5 times the longest interval at which a device reports"
         )
     for note in pace.notes:
-        lines += _comment(f"decide: {note}")
+        lines += to_comment(f"decide: {note}")
     if pace.deadband:
         lines += ["", "[input.align.deadband]  # the smallest changes that were reported; decide"]
         lines += [f"{name} = {to_toml(step)}" for name, step in pace.deadband.items()]
@@ -172,25 +173,10 @@ def _write_windows(pace: Pace, expected_period: float, max_age: float = 0.0) -> 
     expected_period : seconds between readings from which the monitor derives its own `max_gap`.
     max_age : seconds that `max_gap` is at least.
     """
-    needed = default_max_gap(pace.slowest)
+    needed = round(default_max_gap(pace.slowest), 1)
     if needed <= max(default_max_gap(expected_period), max_age):
         return []
     return [
         "[windows]",
-        f"max_gap = {to_toml(round(needed, 1))}  # s; some readings come every {pace.slowest:.3g} s",
+        f"max_gap = {to_toml(needed)}  # s; some readings come every {pace.slowest:.3g} s",
     ]
-
-
-def _comment(text: str) -> list[str]:
-    """Return a text as comments of at most 110 characters a line."""
-    lines, line = [], "#"
-    for word in text.replace("\n", " ").split(" "):
-        shown = word if word.isprintable() else repr(word)[1:-1]
-        if len(line) + 1 + len(shown) > _WIDTH and line != "#":
-            lines.append(line)
-            line = "#  "
-        line += f" {shown}"
-    return [*lines, line]
-
-
-_WIDTH = 110

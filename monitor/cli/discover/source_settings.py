@@ -27,7 +27,12 @@ class SourceText:
 
 
 def write_sources(
-    shape: Shape, groups: Sequence[Group], names: Mapping[Slot, str], constants: Sequence[str] | None
+    shape: Shape,
+    groups: Sequence[Group],
+    names: Mapping[Slot, str],
+    constants: Sequence[str] | None,
+    *,
+    merge: bool = True,
 ) -> list[SourceText]:
     """Return the sources of groups that are alike.
 
@@ -35,6 +40,7 @@ def write_sources(
     ----------
     names : pieces of the topics that name the groups.
     constants : the name of each group, if the topics don't give it.
+    merge : whether sources that differ in the feature's name in the topic become one.
     """
     merged: dict[Any, dict[str, list[Candidate]]] = {}
     for index, group in enumerate(groups):
@@ -53,7 +59,7 @@ def write_sources(
         elif groups[0].group_tag is not None:
             source.settings["group"] = "$." + ".".join(map(str, groups[0].group_tag))
         sources.append(source)
-    return _merge_features(sources) if shape.layout == "topic" else sources
+    return _merge_features(sources) if shape.layout == "topic" and merge else sources
 
 
 def _write_source(

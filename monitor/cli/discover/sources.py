@@ -121,7 +121,10 @@ def _name_by_topic(built: ClusterSources, sizes: set[int], survey: Survey) -> bo
         if matched:
             built.notes.append(f"these topics also match {', '.join(sorted(matched)[:3])}")
         sizes.add(len(slots))
-        built.sources = write_sources(built.shape, built.groups, names, constants=None)
+        sources = write_sources(built.shape, built.groups, names, constants=None)
+        if any(Template(source.settings["topic"]).match(topic) for source in sources for topic in foreign):
+            sources = write_sources(built.shape, built.groups, names, constants=None, merge=False)
+        built.sources = sources
         built.names = ["/".join(_slot_texts(group, slots)) for group in built.groups]
         return True
     return False
@@ -159,6 +162,8 @@ def _name_slots(slots: Sequence[Slot], parts: Sequence[TopicParts]) -> dict[Slot
             for part in parts
         }
         word = first_words.pop() if len(first_words) == 1 else ""
+        if word in {part.text(slot).lower() for part in parts}:  # the device's whole name
+            word = ""
         is_fixed = parts[0].levels[slot[0]][slot[1]].kind == "fixed"
         name = word if len(word) > 1 and word.isascii() and word != "feature" else "device"
         name = "kind" if is_fixed else name

@@ -96,6 +96,7 @@ def test_values(tmp_path: Path, broker: Mosquitto, toy_bundle: Path) -> None:
     assert code == 130, output
     assert re.search(r"values: accepted 5, malformed 1, unmatched 1$", output, re.MULTILINE), output
     assert "groups: 2, of which 1 have all features\n  esp2: temperature_1 1; missing: humidity_1" in output
+    assert "  esp1: temperature_1 1, humidity_1 1, temperature_2 1, humidity_2 1\n" in output
     assert "malformed, such as esp2/sensor/h1/state: $.value is 'broken'; expected a number" in output
 
 

@@ -89,7 +89,7 @@ def test_sparkplug_is_named() -> None:
 
 
 def test_pace(tmp_path: Path) -> None:
-    """Alignment follows the interval, values that never repeat give a deadband, slow readings a max_gap."""
+    """Alignment follows the interval; unrepeated values give a deadband; slow readings a larger gap."""
     text = proposal(rounds(LAYOUTS["esphome"], period=60.0))
     align = read_settings(text, tmp_path).input.align
     assert (align.period, align.max_age, align.deadband["temperature_1"]) == (60.0, 180.0, 0.1)
