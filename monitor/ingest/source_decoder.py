@@ -6,15 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.core.messages import DUP_FLAG, RETAIN_FLAG, InboundMessage
-from monitor.core.readings import MAX_VALUE, Arrivals, Outcome, RejectedReading
+from monitor.core.readings import Arrivals, Outcome, RejectedReading
 from monitor.core.topics import OwnTopics
 from monitor.core.values import RejectedValue, ValueOutcome, Values
 from monitor.ingest.columns import build_readings, stack_rows
 from monitor.ingest.decoded_messages import DecodedMessages
 from monitor.ingest.limits import MAX_CACHED_TOPICS, MAX_PAYLOAD_BYTES, MAX_TOPIC_LENGTH, RETAINED_REASON
+from monitor.ingest.simple_values import ReadSimple, find_reader
 from monitor.ingest.source import FEATURE_NAME, FeatureRules, Record, Source, SourceError, Topic
 
 __all__ = ["SourceDecoder"]
+
+_NO_TS = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,12 @@ class _Binding:
     topic: Topic
     is_complete: bool
     """Whether each record of the source is a reading."""
-    plain: tuple[str, FeatureRules] | None
-    """(group, feature) if the payload is a number and nothing else."""
+    group: str
+    """The group, if it is not in the payload."""
+    feature: int
+    """Index of the feature of all messages on the topic; only if `read_simple` is given."""
+    read_simple: ReadSimple | None
+    """Reads most messages of one value; None if the source has none such."""
 
 
 class SourceDecoder:
@@ -45,12 +52,13 @@ class SourceDecoder:
         self._own_topics = own_topics
         # The sources of each topic, or the reason why there is none.
         self._bindings_by_topic: dict[str, tuple[_Binding, ...] | str] = {}
+        self._readers: dict[tuple[int, int], ReadSimple | None] = {}
 
     def decode(self, messages: Sequence[InboundMessage], arrivals: Arrivals) -> DecodedMessages:
         """Return what a batch of messages holds."""
         batch = _Batch(messages, arrivals, self._features)
-        bindings_by_topic, add_number = self._bindings_by_topic, batch.add_number
-        for index, (topic, payload, _, _) in enumerate(messages):
+        bindings_by_topic, values = self._bindings_by_topic, batch.values
+        for index, (topic, payload, _, flags) in enumerate(messages):
             bindings = bindings_by_topic.get(topic)
             if bindings is None:
                 bindings = self._bind(topic)
@@ -59,7 +67,12 @@ class SourceDecoder:
                     batch.reject_value(index, ValueOutcome.UNMATCHED, bindings)
                 continue
             for binding in bindings:
-                if binding.plain is None or not add_number(index, payload, *binding.plain):
+                read_simple = binding.read_simple
+                # Only `add_message` knows what a retained message says.
+                found = None if read_simple is None or flags & RETAIN_FLAG else read_simple(payload)
+                if found is not None:
+                    values.append((index, binding.group, binding.feature, *found))
+                else:
                     batch.add_message(index, payload, binding)
         return batch.build()
 
@@ -109,14 +122,22 @@ class SourceDecoder:
             rules = source.features_by_key.get(names[FEATURE_NAME])
             if rules is None:
                 return None
-        is_plain = source.is_plain_number and rules is not None and source.group_path is None
         group = source.group or "/".join(text for name, text in names.items() if name != FEATURE_NAME)
         return _Binding(
             source,
             Topic(topic, names),
             len({feature.index for feature in source.features}) == self._features and not source.is_partial,
-            (group, rules) if is_plain and rules is not None else None,
+            group,
+            -1 if rules is None else rules.index,
+            None if rules is None else self._find_reader(source, rules),
         )
+
+    def _find_reader(self, source: Source, rules: FeatureRules) -> ReadSimple | None:
+        """Return what reads simple payloads, the same for all topics."""
+        key = id(source), rules.index
+        if key not in self._readers:
+            self._readers[key] = find_reader(source, rules)
+        return self._readers[key]
 
 
 class _Batch:
@@ -126,33 +147,14 @@ class _Batch:
         self._messages = messages
         self._arrivals = arrivals
         self._features = features
-        # Values: (value,) each. `ts` is NaN where the message has none.
-        self._groups: list[str] = []
-        self._feature_indices: list[int] = []
-        self._ts: list[float] = []
-        self._values: list[float] = []
-        self._message_indices: list[int] = []
+        self.values: list[tuple[int, str, int, float, float]] = []
+        """(message index, group, feature, ts, value) of each value; `ts` is NaN if the message has none."""
         # Readings: (reading,) each.
         self._row_groups: list[str] = []
         self._rows: list[tuple[float, ...]] = []
         self._row_message_indices: list[int] = []
         self._rejected: list[RejectedReading] = []
         self._rejected_values: list[RejectedValue] = []
-
-    def add_number(self, index: int, payload: bytes, group: str, rules: FeatureRules) -> bool:
-        """Add the value of a payload that is a number and nothing else; return whether it is one.
-
-        Most messages of a plant with a topic for each value are such, and this takes a fifth of the time of
-        `add_message`.
-        """
-        try:
-            value = float(payload) * rules.scale + rules.offset
-        except ValueError:
-            return False
-        if not -MAX_VALUE <= value <= MAX_VALUE or b"_" in payload:
-            return False
-        self._add_value(index, group, rules.index, float("nan"), value)
-        return True
 
     def add_message(self, index: int, payload: bytes, binding: _Binding) -> None:
         """Add the values or the readings of a message."""
@@ -192,22 +194,14 @@ class _Batch:
         else:
             self.reject_value(index, ValueOutcome.MALFORMED, reason)
 
-    def _add_value(self, index: int, group: str, feature: int, ts: float, value: float) -> None:
-        self._groups.append(group)
-        self._feature_indices.append(feature)
-        self._ts.append(ts)
-        self._values.append(value)
-        self._message_indices.append(index)
-
     def _add_values(self, index: int, record: Record) -> None:
         """Add the values of a record; without event time, they count as measured at their arrival."""
         if record.ts is None and self._messages[index][3] & RETAIN_FLAG:
             for _ in record.values:
                 self.reject_value(index, ValueOutcome.RETAINED, RETAINED_REASON)
             return
-        ts = float("nan") if record.ts is None else record.ts
-        for feature, value in record.values:
-            self._add_value(index, record.group, feature, ts, value)
+        ts = _NO_TS if record.ts is None else record.ts
+        self.values += [(index, record.group, feature, ts, value) for feature, value in record.values]
 
     def _add_reading(self, index: int, record: Record) -> None:
         """Add the reading of a record with all features."""
@@ -231,18 +225,20 @@ class _Batch:
 
     def _build_values(self) -> Values:
         arrivals = self._arrivals
-        indices = np.array(self._message_indices, np.intp)  # (value,)
-        ts = np.array(self._ts, np.float64)  # (value,)
+        columns = tuple(zip(*self.values, strict=True)) or ((),) * 5
+        message_indices, groups, features, event_times, values = columns
+        indices = np.array(message_indices, np.intp)  # (value,)
+        ts = np.array(event_times, np.float64)  # (value,)
         substitute_ts = arrivals.substitute_ts[indices]
         has_no_ts = np.isnan(ts)
         ts[has_no_ts] = substitute_ts[has_no_ts]
         flags = np.array([flags for _, _, _, flags in self._messages], np.uint8)[indices]  # (value,)
         is_retained = flags & RETAIN_FLAG != 0
         return Values(
-            groups=self._groups,
-            features=np.array(self._feature_indices, np.intp),
+            groups=groups,
+            features=np.array(features, np.intp),
             ts=ts,
-            values=np.array(self._values, np.float64),
+            values=np.array(values, np.float64),
             # A value whose event time is its arrival time must never count as ahead of the clock.
             arrived_at=np.where(has_no_ts, substitute_ts, arrivals.arrived_at[indices]),
             arrived_monotonic=arrivals.arrived_monotonic[indices],
