@@ -84,11 +84,12 @@ class ReadingGenerator:
     group_count : number of groups.
     seed : the same seed gives the same readings.
     line : first part of the groups' names.
+    spread_s : seconds of event time between the readings of one group and the next.
     """
 
-    def __init__(self, group_count: int, seed: int, line: str = "line") -> None:
+    def __init__(self, group_count: int, seed: int, line: str = "line", spread_s: float = 0.001) -> None:
         rng = random.Random(seed)  # noqa: S311, repeatable on purpose
-        self._groups = [_GroupGenerator(f"{line}/s{n:05}", n * 0.001, rng) for n in range(group_count)]
+        self._groups = [_GroupGenerator(f"{line}/s{n:05}", n * spread_s, rng) for n in range(group_count)]
         self._rng = rng
 
     def __iter__(self) -> Iterator[Reading]:
