@@ -88,6 +88,7 @@ def _assemble(source: SourceSettings, ts: PathSetting, **parts: Any) -> Source:
         accepts_text_numbers=source.numbers == "text",
         is_partial=source.partial,
         is_plain_number=source.format == "number",
+        is_json=source.format in {"json", "records"},
         **parts,
     )
 
