@@ -37,7 +37,7 @@ def build_check_session(settings: Settings, listener: ClientListener) -> Session
     ------
     ConfigurationError : a secret, certificate or key can't be used.
     """
-    return build_session(settings, f"{client_id(settings)}-check", listener, subscribe=True)
+    return build_session(settings, f"{client_id(settings)}-check", listener, filters=settings.input.filters)
 
 
 def check_connection(settings: Settings, report: Callable[[str], None]) -> None:

@@ -23,6 +23,8 @@ class DecodedMessages:
     """Values to align into readings, in the order of arrival; None if all messages are readings."""
     rejected_values: Sequence[RejectedValue] = ()
     """Rejected values, in no particular order."""
+    message_indices: Sequence[int] = ()
+    """Index of the message of each value: (value,)."""
 
 
 class Decoder(Protocol):

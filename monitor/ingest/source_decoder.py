@@ -37,11 +37,15 @@ class SourceDecoder:
     sources : the sources; several may read the messages on one topic.
     features : number of features of a reading.
     own_topics : the topics that the monitor publishes on, whose messages are ignored.
+    values_only : whether to return the values of records that have all features one by one, too.
     """
 
-    def __init__(self, sources: Sequence[Source], features: int, own_topics: OwnTopics) -> None:
+    def __init__(
+        self, sources: Sequence[Source], features: int, own_topics: OwnTopics, *, values_only: bool = False
+    ) -> None:
         self._sources = sources
         self._features = features
+        self._values_only = values_only
         self._own_topics = own_topics
         # The sources of each topic, or the reason why there is none.
         self._bindings_by_topic: dict[str, tuple[_Binding, ...] | str] = {}
@@ -112,10 +116,11 @@ class SourceDecoder:
                 return None
         is_plain = source.is_plain_number and rules is not None and source.group_path is None
         group = source.group or "/".join(text for name, text in names.items() if name != FEATURE_NAME)
+        has_all = len({feature.index for feature in source.features}) == self._features
         return _Binding(
             source,
             Topic(topic, names),
-            len({feature.index for feature in source.features}) == self._features and not source.is_partial,
+            has_all and not source.is_partial and not self._values_only,
             (group, rules) if is_plain and rules is not None else None,
         )
 
@@ -186,7 +191,9 @@ class _Batch:
         readings = build_readings(
             self._messages, self._arrivals, self._row_groups, table, self._row_message_indices
         )
-        return DecodedMessages(readings, self._rejected, self._build_values(), self._rejected_values)
+        return DecodedMessages(
+            readings, self._rejected, self._build_values(), self._rejected_values, self._message_indices
+        )
 
     def _reject(self, index: int, binding: _Binding, reason: str) -> None:
         if binding.is_complete:

@@ -22,7 +22,17 @@ from monitor.ingest.paths import MISSING, to_path
 from monitor.ingest.source import Conditions, FeatureRules, Source
 from monitor.ingest.source_decoder import SourceDecoder
 
-__all__ = ["adapt_bundle", "build_alignment", "build_alignment_rules", "build_decoder", "build_sources"]
+__all__ = [
+    "adapt_bundle",
+    "adapt_to_rules",
+    "build_alignment",
+    "build_alignment_rules",
+    "build_decoder",
+    "build_sources",
+    "build_stage",
+    "is_complete",
+    "own_topics",
+]
 
 # Text in a condition that stands for nothing at its path, because TOML has no null.
 _MISSING_TEXT = "missing"
@@ -35,17 +45,22 @@ def build_decoder(settings: Settings, features: Sequence[str]) -> Decoder:
     ------
     ConfigurationError : `input.fields` or `input.sources` doesn't fit the bundle's features.
     """
-    home_assistant = settings.homeassistant
-    own_topics = OwnTopics(
-        settings.mqtt.base_topic, home_assistant.discovery_prefix if home_assistant.discovery else None
-    )
     if settings.input.sources:
-        return SourceDecoder(build_sources(settings.input.sources, features), len(features), own_topics)
+        sources = build_sources(settings.input.sources, features)
+        return SourceDecoder(sources, len(features), own_topics(settings))
     templates = [Template(text) for text in settings.input.topics]
     try:
-        return DecodeStage(templates, features, settings.input.fields, own_topics)
+        return DecodeStage(templates, features, settings.input.fields, own_topics(settings))
     except ValueError as error:
         raise ConfigurationError(f"input.fields: {error}") from error
+
+
+def own_topics(settings: Settings) -> OwnTopics:
+    """Return the topics that a monitor with these settings publishes on."""
+    home_assistant = settings.homeassistant
+    return OwnTopics(
+        settings.mqtt.base_topic, home_assistant.discovery_prefix if home_assistant.discovery else None
+    )
 
 
 def build_sources(sources: Sequence[SourceSettings], features: Sequence[str]) -> list[Source]:
@@ -65,11 +80,7 @@ def build_sources(sources: Sequence[SourceSettings], features: Sequence[str]) ->
 
 
 def adapt_bundle(settings: Settings, loaded: Bundle) -> tuple[Settings, Bundle]:
-    """Return settings and bundle as they are for this plant's sources: its pace and its deadbands.
-
-    Aligned readings come every `input.align.period` seconds. Where a value holds until it changes, no
-    message says that it did not change, so that is no gap until `max_age`. Of a change that a device doesn't
-    report the baseline can't know: half a deadband is the least that its floor may be.
+    """Return settings and bundle as they are for this plant's sources, see `adapt_to_rules`.
 
     Raises
     ------
@@ -77,7 +88,23 @@ def adapt_bundle(settings: Settings, loaded: Bundle) -> tuple[Settings, Bundle]:
     """
     manifest = loaded.manifest
     rules = build_alignment_rules(settings, manifest.feature_names, manifest.sample_period)
-    deadband = settings.input.align.deadband
+    return adapt_to_rules(settings, loaded, rules)
+
+
+def adapt_to_rules(
+    settings: Settings, loaded: Bundle, rules: AlignmentRules | None
+) -> tuple[Settings, Bundle]:
+    """Return settings and bundle with the pace of aligned readings, and the deadbands of their devices.
+
+    Aligned readings come every `rules.period` seconds. Where a value holds until it changes, no message says
+    that it did not change, so that is no gap until `max_age`. Of a change that a device doesn't report the
+    baseline can't know: half a deadband is the least that its floor may be.
+
+    Parameters
+    ----------
+    rules : how values are aligned; None if all messages are readings.
+    """
+    manifest, deadband = loaded.manifest, settings.input.align.deadband
     if manifest.baseline is not None and deadband:
         floors = tuple(
             max(floor, deadband.get(name, 0.0) / 2)
@@ -103,8 +130,16 @@ def build_alignment(
     ConfigurationError : as in `build_alignment_rules`, or `input.align.wait` is too long.
     """
     rules = build_alignment_rules(settings, features, sample_period)
-    if rules is None:
-        return None
+    return None if rules is None else build_stage(features, rules)
+
+
+def build_stage(features: Sequence[str], rules: AlignmentRules) -> AlignmentStage:
+    """Return the stage that aligns values by rules.
+
+    Raises
+    ------
+    ConfigurationError : `input.align.wait` is too long.
+    """
     try:
         return AlignmentStage(len(features), rules)
     except ValueError as error:
