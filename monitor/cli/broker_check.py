@@ -20,7 +20,7 @@ from monitor.detect.windows import WindowStage
 from monitor.mqtt import Session
 from monitor.mqtt.client_id import client_id
 from monitor.mqtt.receive_queue import ReceiveQueue
-from monitor.service.settings_to_sources import build_decoder
+from monitor.service.settings_to_decoder import build_decoder
 
 __all__ = ["build_check_session", "check_connection"]
 

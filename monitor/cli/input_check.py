@@ -14,7 +14,8 @@ from monitor.core.readings import concatenate
 from monitor.mqtt import Session
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.service.rejections import out_of_order, rejected_values, stale_readings
-from monitor.service.settings_to_sources import adapt_bundle, build_alignment, build_decoder
+from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
+from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_stages import build_scoring
 
 __all__ = ["InputCheck"]

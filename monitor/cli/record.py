@@ -89,8 +89,9 @@ def _build_converter(settings: "Settings", manifest: "Manifest", *, raw: bool) -
     ConfigurationError : the settings don't fit the bundle, or have no sources of single values.
     """
     from monitor.cli.recorded_rows import ReadingRows, ValueRows
+    from monitor.service.settings_to_alignment import build_alignment
+    from monitor.service.settings_to_decoder import build_decoder
     from monitor.service.settings_to_recordings import build_value_decoder
-    from monitor.service.settings_to_sources import build_alignment, build_decoder
 
     features = manifest.feature_names
     if raw:

@@ -13,7 +13,8 @@ from monitor.core.readings import Arrivals
 from monitor.core.times import describe_lead, format_iso
 from monitor.core.topics import Template
 from monitor.ingest.decoded_messages import DecodedMessages
-from monitor.service.settings_to_sources import build_decoder, is_complete
+from monitor.service.settings_to_alignment import is_complete
+from monitor.service.settings_to_decoder import build_decoder
 
 __all__ = ["describe_sample"]
 

@@ -10,6 +10,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
 from monitor.config.validators import validate_output_topic, validate_source_template
+from monitor.core.sparkplug_topics import check_data_template, message_templates
 from monitor.core.topics import FEATURE_NAME, Template
 
 __all__ = ["AlignSettings", "FeatureSettings", "SourceSettings"]
@@ -65,7 +66,9 @@ class SourceSettings(_Section):
 
     topic: Annotated[str, AfterValidator(validate_source_template)]
     """Template: `{name}` stands for a level or a part of one; the names make the group."""
-    format: Literal["json", "number", "records", "senml", "sparkplug", "msgpack", "cbor", "influx"] = "json"
+    format: Literal[
+        "json", "number", "records", "senml", "sparkplug", "msgpack", "cbor", "influx", "ruuvi"
+    ] = "json"
     features: dict[str, PathSetting | FeatureSettings] = {}
     """Feature -> path in a record, or its name at `key` or at `{feature}` in the topic."""
     feature: str = ""
@@ -99,6 +102,12 @@ class SourceSettings(_Section):
     """Whether messages may lack features; a null then says nothing either."""
     max_age: Seconds | None = None
     """Seconds that a value holds; None: `AlignSettings.max_age`."""
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """The templates of all messages that the source reads: with Sparkplug B, births and deaths too."""
+        template = Template(self.topic)
+        return message_templates(template) if self.format == "sparkplug" else (template,)
 
     @property
     def group_path(self) -> str:
@@ -153,7 +162,19 @@ class SourceSettings(_Section):
             raise ValueError("value is for records with a key, and for one feature; expected features")
         if self.ts_format and self.ts_unit:
             raise ValueError("ts_format is for text and ts_unit for numbers; expected one of them")
+        if self.format == "sparkplug":
+            self._check_sparkplug()
         return self
+
+    def _check_sparkplug(self) -> None:
+        check_data_template(Template(self.topic))
+        fixed = ("feature", "records", "key", "value", "ts", "partial")
+        given = [name for name in fixed if getattr(self, name) != type(self).model_fields[name].default]
+        if given or self.topic_names_feature:
+            raise ValueError(
+                'the format "sparkplug" defines where name, value and time are; expected features, and not '
+                + ", ".join(given or ["{feature} in topic"])
+            )
 
 
 class AlignSettings(_Section):

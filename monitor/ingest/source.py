@@ -99,6 +99,16 @@ class Source:
     is_plain_number: bool = False
     """Whether a payload is one number as text and nothing else."""
 
+    def topics_of(self, group: str) -> Iterator[str]:
+        """Yield the topics of a group, as far as its name tells them."""
+        names = [name for name in self.template.names if name != FEATURE_NAME]
+        parts = group.split("/")
+        if self.group or self.group_path is not None or len(parts) != len(names):
+            return
+        part_by_name = dict(zip(names, parts, strict=True))
+        for feature in self.features_by_key if FEATURE_NAME in self.template.names else ("",):
+            yield self.template.fill([part_by_name.get(name, feature) for name in self.template.names])
+
     def read(self, topic: Topic, payload: bytes) -> Iterator[Record]:
         """Return what each record of a message says.
 
@@ -110,6 +120,15 @@ class Source:
             content = self.parse(payload)
         except ValueError as error:
             raise SourceError(str(error)) from None
+        yield from self.read_content(topic, content)
+
+    def read_content(self, topic: Topic, content: Any) -> Iterator[Record]:
+        """Return what each record of a decoded payload says.
+
+        Raises
+        ------
+        SourceError : it has no record.
+        """
         found = list(self._find_records(content))
         if not found and not self.is_partial:
             raise SourceError("it has no record; expected at least one")

@@ -22,6 +22,8 @@ class Resolved(NamedTuple):
     or None, "timestamp": ms since 1970 or None, "is_historical": bool, "quality": int or None}."""
     needs_rebirth: bool = False
     """Whether to send `rebirth_payload` to the edge node's NCMD topic."""
+    unknown: int = 0
+    """Metrics whose name or type is not known, because their birth message is missing."""
 
 
 class SparkplugSession:
@@ -105,7 +107,7 @@ class SparkplugSession:
 
     def _take_data(self, key: str, device: str, payload: Mapping[str, Any]) -> Resolved:
         edge = self._edges.get(key) or Edge()
-        is_complete = device in edge.devices
+        unknown = 0
         records = []
         for metric in payload["metrics"]:
             declared = edge.find(device, metric["name"], metric["alias"])
@@ -113,10 +115,11 @@ class SparkplugSession:
             value = metric["value"] if metric["datatype"] else to_signed(metric["value"], datatype)
             # Without a type an integer may be a negative one.
             if not name or (type(value) is int and not (metric["datatype"] or datatype)):
-                is_complete = False
+                unknown += 1
             else:
                 records.append(_record(device, name, value, metric, payload["timestamp"]))
-        return Resolved(records, needs_rebirth=not is_complete and self._ask_once(key))
+        is_complete = device in edge.devices and not unknown
+        return Resolved(records, not is_complete and self._ask_once(key), unknown)
 
     def _take_node_death(self, key: str, payload: Mapping[str, Any]) -> list[dict[str, Any]]:
         edge = self._edges.get(key)

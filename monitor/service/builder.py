@@ -35,7 +35,8 @@ from monitor.service.ports import Sink, Source
 from monitor.service.process_control import ProcessControl
 from monitor.service.reload import Reloader, RunningConfig
 from monitor.service.request_handler import RequestHandler
-from monitor.service.settings_to_sources import adapt_bundle, build_alignment, build_decoder
+from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
+from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_stages import build_timed_scoring, choose_stale_after
 from monitor.service.systemd import Systemd
 from monitor.storage.restore import restore
@@ -151,7 +152,7 @@ def build_daemon(
         )
         pipeline = Pipeline(
             ports=gateway,
-            decode=build_decoder(settings, base.manifest.feature_names),
+            decode=build_decoder(settings, base.manifest.feature_names, base.store.load_births()),
             groups=base.groups,
             commands=commands,
             publisher=_build_publisher(base, commands.mutes),

@@ -140,7 +140,8 @@ class Pipeline:
         restarted_groups = [status.group for status in (*moved_statuses, *silent_statuses)]
         saved = self._ports.commit(
             dict.fromkeys([*restarted_groups, *changed_groups, *changes.changed_groups]),
-            self._publisher.messages(changes, statuses, now),
+            [*decoded.requests, *self._publisher.messages(changes, statuses, now)],
+            decoded.births,
         )
         self._ports.emit(self._publisher.state_messages())
         self._ports.acknowledge(batch.messages)

@@ -9,14 +9,13 @@ from monitor.core.rules import AlignmentRules
 from monitor.core.topics import Template
 from monitor.ingest.alignment import AlignmentStage
 from monitor.ingest.source_decoder import SourceDecoder
-from monitor.service.settings_to_sources import (
+from monitor.service.settings_to_alignment import (
     adapt_to_rules,
     build_alignment_rules,
-    build_sources,
     build_stage,
     is_complete,
-    own_topics,
 )
+from monitor.service.settings_to_decoder import build_source_decoder
 
 __all__ = ["adapt_to_values", "build_value_decoder", "complete_templates"]
 
@@ -33,8 +32,7 @@ def build_value_decoder(settings: Settings, features: Sequence[str]) -> SourceDe
             "input.sources: there are none, so each message is a reading and not single values; "
             "expected at least one"
         )
-    sources = build_sources(settings.input.sources, features)
-    return SourceDecoder(sources, len(features), own_topics(settings), values_only=True)
+    return build_source_decoder(settings, features, values_only=True)
 
 
 def adapt_to_values(settings: Settings, loaded: Bundle) -> tuple[Settings, Bundle, AlignmentStage | None]:

@@ -89,7 +89,7 @@ def open_store(settings: StoreSettings, features: Sequence[str], steps: int) -> 
     try:
         if store.is_new:
             store.create(features, steps)
-        store.add_missing_columns()
+        store.add_missing_parts()
     except sqlite3.Error as error:
         store.close()
         raise _to_monitor_error(path, error) from error

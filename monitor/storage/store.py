@@ -1,14 +1,15 @@
-"""The store: the state and last closed incident of each group, the mutes and the outbox, in a SQLite file."""
+"""The store, a SQLite file: state and last incident of each group, mutes, outbox, Sparkplug births."""
 
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from monitor.core.messages import OutboundMessage
 from monitor.groups.mutes import Mutes
+from monitor.storage.births_table import create_births_table, load_births, save_births
 from monitor.storage.outbox import Outbox
 from monitor.storage.wal_sync import WalSync
 
@@ -149,6 +150,7 @@ class Store:
         try:
             for statement in _TABLES.split(";\n"):
                 self._execute(statement)
+            create_births_table(self._database)
             self._execute("INSERT INTO shape VALUES (?, ?)", ("\n".join(features), steps))
             self._execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             self._execute("COMMIT")
@@ -156,8 +158,9 @@ class Store:
             self._roll_back()
             raise
 
-    def add_missing_columns(self) -> None:
-        """Add the columns that earlier versions with the same schema version did not create."""
+    def add_missing_parts(self) -> None:
+        """Add the table and the column that earlier versions with the same schema version did not create."""
+        create_births_table(self._database)
         columns = {row[1] for row in self._execute("PRAGMA table_info(mutes)")}
         if "length" not in columns:
             self._execute("ALTER TABLE mutes ADD COLUMN length REAL")
@@ -257,6 +260,10 @@ class Store:
         """Save the topic filters that the session subscribes to, in addition to the saved filters."""
         self._database.executemany("INSERT OR IGNORE INTO filters VALUES (?)", [(text,) for text in filters])
 
+    def load_births(self) -> dict[str, bytes]:
+        """Return what `save` stored of Sparkplug edge nodes, by the edge node."""
+        return load_births(self._database)
+
     def load_mutes(self, *, wall: float, now: float) -> Mutes:
         """Return the saved mutes.
 
@@ -276,6 +283,7 @@ class Store:
         mutes: Mutes | None = None,
         incidents: Iterable[tuple[str, bytes]] = (),
         deleted: Iterable[str] = (),
+        births: Mapping[str, bytes] | None = None,
     ) -> None:
         """Write all changes in one transaction; after an error none of them is written.
 
@@ -288,6 +296,7 @@ class Store:
         mutes : if `dirty`, they replace the saved mutes; `mark_saved` is called. None: nothing to save.
         incidents : (group name, encoded last closed incident) for each incident to save.
         deleted : groups to delete with their incidents, before `groups` are written.
+        births : as `DecodedMessages.births`.
 
         Raises
         ------
@@ -310,6 +319,7 @@ class Store:
                 ],
             )
             executemany(_UPSERT_INCIDENT, incidents)
+            save_births(self._database, births or {})
             if mutes is not None and mutes.dirty:
                 self._execute("DELETE FROM mutes")
                 executemany("INSERT INTO mutes VALUES (?, ?, ?)", mutes.stored_entries())

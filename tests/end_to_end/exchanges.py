@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.end_to_end.devices import clouds, industry, lorawan, peculiar, smart_home
+from tests.end_to_end.devices import clouds, industry, lorawan, peculiar, ruuvi, smart_home, sparkplug
 from tests.end_to_end.devices.step import Climate, Message, Step
 
 __all__ = ["EXCHANGES", "HEALTHY_STEPS", "Exchange"]
@@ -72,6 +72,7 @@ class Exchange:
 EXCHANGES = (
     Exchange("zigbee2mqtt", "rack3", smart_home.zigbee2mqtt, 60, (23, 7)),
     Exchange("tasmota", "rack3", smart_home.tasmota, 300, (11, 11)),
+    Exchange("ruuvi", "rack3", ruuvi.ruuvi, 10, (3, 1)),
     Exchange("esphome", "rack3", smart_home.esphome, 60, has_ts=False),
     Exchange(
         "shelly-gen1",
@@ -93,6 +94,7 @@ EXCHANGES = (
     Exchange("opcua-delta", "press-shop/line1", industry.opcua_delta, 10, (2, 2)),
     Exchange("tags", "line1/rack3", industry.tags, 10, has_ts=False),
     Exchange("tags-json", "line1/rack3", industry.tags_json, 10, (3, 1)),
+    Exchange("sparkplug-b", "press-shop/gateway1/rack3", sparkplug.sparkplug_b, 10, (3, 1)),
     Exchange("senml", "rack3", clouds.senml, 60, (23, 7)),
     Exchange("telegraf", "rack3", clouds.telegraf, 10),
     Exchange("telegraf-tags", "rack3", clouds.telegraf_tags, 10, (3, 1)),

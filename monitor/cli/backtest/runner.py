@@ -25,8 +25,8 @@ from monitor.groups.state import GroupStates
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording, RecordingRow
 from monitor.recordings.values import ValueRecording
+from monitor.service.settings_to_alignment import adapt_bundle
 from monitor.service.settings_to_recordings import adapt_to_values, complete_templates
-from monitor.service.settings_to_sources import adapt_bundle
 from monitor.service.settings_to_stages import build_scoring, choose_max_gap, choose_stale_after
 
 __all__ = ["backtest"]

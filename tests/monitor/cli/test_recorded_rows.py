@@ -14,8 +14,9 @@ from monitor.config.settings import Settings
 from monitor.core.messages import RETAIN_FLAG, InboundMessage, MessageBatch
 from monitor.core.readings import Arrivals
 from monitor.recordings.values import open_recording
+from monitor.service.settings_to_alignment import build_alignment
+from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_recordings import build_value_decoder
-from monitor.service.settings_to_sources import build_alignment, build_decoder
 from tests.support.toy_bundle import HEALTHY, NAMES
 from tests.support.value_plant import SOURCES_TOML, START_TS
 

@@ -13,7 +13,7 @@ FORMAT = SparkplugFormat()
 NOW = 1_790_000_000_000
 NODE_BIRTH = [Metric("bdSeq", 1, DataType.INT64), Metric("Uptime", 7, DataType.INT32, alias=1)]
 NOTHING = Resolved([])
-ASKS = Resolved([], needs_rebirth=True)
+ASKS = Resolved([], needs_rebirth=True, unknown=1)
 DEVICE_BIRTH = [
     Metric("Temp/Top", 21.5, alias=10),
     Metric("Temp/Low", -4, DataType.INT16, alias=11),
@@ -115,7 +115,7 @@ def test_unresolved(device: str, metric: Metric) -> None:
     """What can't be resolved gives no record, and asks for a rebirth once until the node's birth."""
     session = born()
     assert send(session, "DDATA", device, [metric]) == ASKS
-    assert send(session, "DDATA", device, [metric]) == NOTHING
+    assert send(session, "DDATA", device, [metric]) == Resolved([], unknown=1)
     send(session, "DBIRTH", "rack", DEVICE_BIRTH)
     assert not send(session, "DDATA", device, [metric]).needs_rebirth
     send(session, "NBIRTH", "", NODE_BIRTH)

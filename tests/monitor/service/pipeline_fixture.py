@@ -147,7 +147,10 @@ class PipelineHarness:
         self.clock, batch = self._batches.pop(0)
         return batch
 
-    def commit(self, groups: Iterable[str], messages: Iterable[OutboundMessage]) -> bool:
+    def commit(
+        self, groups: Iterable[str], messages: Iterable[OutboundMessage], births: Mapping[str, bytes]
+    ) -> bool:
+        assert births == {}
         if self.commit_raises:
             raise OSError("no space left on device")
         self.calls.append("commit")

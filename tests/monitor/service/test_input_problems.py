@@ -86,8 +86,8 @@ def test_slow_bundle(tmp_path: Path) -> None:
 def test_nothing_unusable_after_a_start(toy_bundle: Path) -> None:
     """Neither retained and redelivered readings nor windows that fill are a problem of the input."""
     harness = PipelineHarness(toy_bundle)
-    repeated = [(*message(ts)[:3], flag) for ts in (0, 5) for flag in (RETAIN_FLAG, DUP_FLAG)]
-    harness.run((0, [message(5)]))
+    repeated = [(*message(ts)[:3], flag) for ts in (0.25, 5.25) for flag in (RETAIN_FLAG, DUP_FLAG)]
+    harness.run((0, [message(5.25)]))
     harness = PipelineHarness(toy_bundle, stored={"g": harness.groups.dump("g")})
     harness.run(*((clock, repeated) for clock in range(0, 50, 5)))
     assert harness.outcomes() == {"late": 20, "duplicate": 20}

@@ -4,7 +4,7 @@ from monitor import bundle
 from monitor.bundle import default_bundle
 from monitor.config.settings import Settings
 from monitor.core.errors import ConfigurationError
-from monitor.service.settings_to_sources import adapt_bundle, build_alignment_rules
+from monitor.service.settings_to_alignment import adapt_bundle, build_alignment_rules
 
 FEATURES = ("temperature_1", "humidity_1", "temperature_2", "humidity_2")
 TAGS = {

@@ -15,7 +15,8 @@ from monitor.config.settings import Settings
 from monitor.core.quantities import quantity_name
 from monitor.core.readings import Arrivals
 from monitor.core.topics import OwnTopics
-from monitor.service.settings_to_sources import build_alignment, build_decoder
+from monitor.service.settings_to_alignment import build_alignment
+from monitor.service.settings_to_decoder import build_decoder
 from tests.monitor.cli.discover.layouts import Layout, Message
 
 START = 1_790_000_000.0

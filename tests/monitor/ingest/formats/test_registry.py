@@ -8,7 +8,7 @@ from monitor.ingest.formats.registry import FORMATS
 
 def test_names() -> None:
     """The formats have the names of the settings."""
-    assert set(FORMATS) == {"json", "number", "msgpack", "cbor", "senml", "influx", "sparkplug"}
+    assert set(FORMATS) == {"json", "number", "msgpack", "cbor", "senml", "influx", "sparkplug", "ruuvi"}
 
 
 @pytest.mark.parametrize(
