@@ -53,7 +53,7 @@ _OUTCOMES = {
             "value beyond 1e12 or an unreadable `ts`, or has more than 1 MiB. Dropped."
         ),
     ),
-    "unmatched": ("no", "The topic fits no template of `input.topics`. Dropped."),
+    "unmatched": ("no", "The topic fits no template of `input.topics` or `input.sources`. Dropped."),
     "duplicate": ("no", "`ts` equals that of the group's last reading. Dropped."),
     "late": ("no", "`ts` lies before that of the group's last reading. Dropped."),
     "gap": (
