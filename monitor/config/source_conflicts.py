@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from monitor.config.source_settings import SourceSettings
-from monitor.core.topics import FEATURE_NAME, Template
 
 __all__ = ["find_source_conflict", "find_unmatched_source_group"]
 
@@ -46,11 +45,7 @@ def _group_key(source: SourceSettings) -> str | int | None:
         return None
     if source.group:
         return source.group
-    names = [name for name in Template(source.topic).names if name != FEATURE_NAME]
-    record_names = [part for part in source.records or () if str(part).startswith("{")]
-    if isinstance(source.records, str):
-        record_names = [part for part in source.records.split(".") if part.startswith("{")]
-    return len(names) + len(record_names)
+    return len(source.group_names)
 
 
 def _colliding_groups(

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
-from monitor.config.validators import validate_source_template
+from monitor.config.validators import validate_output_topic, validate_source_template
 from monitor.core.sparkplug_topics import check_data_template, message_templates
 from monitor.core.topics import FEATURE_NAME, Template
 
@@ -45,6 +45,10 @@ def _validate_zone(name: str) -> str:
     return name
 
 
+def _validate_group(text: str) -> str:
+    return text if not text or text.startswith("$.") else validate_output_topic(text)
+
+
 class FeatureSettings(_Section):
     """Where the value of one feature is, and how it is converted."""
 
@@ -69,7 +73,7 @@ class SourceSettings(_Section):
     """Feature -> path in a record, or its name at `key` or at `{feature}` in the topic."""
     feature: str = ""
     """The feature, for a source that has one only; "": `features`, or a `{feature}` in the topic."""
-    group: str = ""
+    group: Annotated[str, AfterValidator(_validate_group)] = ""
     """A constant, or `$.path` in a record or the payload; "": the names of the topic."""
     records: PathSetting | None = None
     """Where the array of records is; `{name}` stands for any key, and becomes a part of the group."""
@@ -129,11 +133,25 @@ class SourceSettings(_Section):
             self.ts if self.ts is not None else default_ts,
         )
 
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """The names in topic and records that make the group, where neither a constant nor a path does."""
+        parts = self.records.split(".") if isinstance(self.records, str) else self.records or ()
+        record_names = [str(part) for part in parts if str(part).startswith("{")]
+        return (*(name for name in Template(self.topic).names if name != FEATURE_NAME), *record_names)
+
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
         names_feature = self.topic_names_feature
+        if not (self.group or self.group_names):
+            raise ValueError("a source without names in topic or records needs group")
         if self.feature and (names_feature or self.key is not None):
             raise ValueError("feature must not be given where topic or records name the feature")
+        if self.feature and any(
+            name != self.feature or not isinstance(setting, FeatureSettings) or setting.path is not None
+            for name, setting in self.features.items()
+        ):
+            raise ValueError("features beside feature must have scale, offset and good of that feature only")
         if self.format == "records" and self.key is None:
             raise ValueError('the format "records" needs key: where a record names what it holds')
         if self.format == "number" and not (self.feature or names_feature):

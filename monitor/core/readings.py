@@ -5,6 +5,7 @@ value of each sensor of a group, and its event time. A *window* is a fixed numbe
 group.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,7 @@ __all__ = [
     "Windows",
     "concatenate",
     "is_readable",
+    "to_float",
 ]
 
 
@@ -142,6 +144,14 @@ class Windows:
 MAX_VALUE = 1e12
 """Largest absolute value of a feature: far above the range of any sensor, and small enough that the model's
 float32 numbers stay finite after scaling and weighting."""
+
+
+def to_float(number: float) -> float:
+    """Return a number as float; an integer beyond all floats, as JSON can have it, is infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def is_readable(value: float) -> bool:

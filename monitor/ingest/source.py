@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from monitor.core.readings import MAX_VALUE, is_readable
+from monitor.core.readings import MAX_VALUE, is_readable, to_float
 from monitor.core.topics import FEATURE_NAME, Template
 from monitor.ingest.event_time import EventTimeRules
+from monitor.ingest.limits import MAX_TOPIC_LENGTH
 from monitor.ingest.paths import MISSING, Path, describe_path, follow
 
 __all__ = ["Conditions", "FeatureRules", "Record", "Source", "SourceError", "Topic"]
 
 _MAX_SHOWN_CHARACTERS = 60
-_MAX_FLOAT = 1.7e308
 
 
 class SourceError(ValueError):
@@ -189,17 +189,17 @@ class Source:
             return self.group
         if self.group_path is None:
             names = [text for name, text in topic.names.items() if name != FEATURE_NAME]
-            return "/".join([*names, *record_names])
+            if not record_names:
+                return "/".join(names)
+            return _check_group("a key", "/".join([*names, *record_names]))
         found = follow(record, self.group_path)
         if found is MISSING:
             found = follow(content, self.group_path)
-        text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
-        if not text or any(character in text for character in "+#\0") or "" in text.split("/"):
+        place = describe_path(self.group_path)
+        if isinstance(found, bool) or not isinstance(found, str | int):
             shown = "missing" if found is MISSING else repr(found)[:_MAX_SHOWN_CHARACTERS]
-            raise SourceError(
-                f"{describe_path(self.group_path)} is {shown}; expected the group: text without + and #"
-            )
-        return text
+            raise SourceError(f"{place} is {shown}; expected the group: text or an integer")
+        return _check_group(place, str(found))
 
     def _find_ts(self, content: Any, record: Any) -> float | None:
         if self.ts_path is None:
@@ -226,16 +226,11 @@ class Source:
             raise SourceError("is missing; expected a number")
         elif isinstance(found, bool) or not isinstance(found, int | float):
             raise SourceError(f"is {repr(found)[:_MAX_SHOWN_CHARACTERS]}; expected a number")
-        # An integer of JSON may have more digits than a float can hold.
-        value = found * rules.scale + rules.offset if is_readable(found) else found
+        number = to_float(found)
+        value = number * rules.scale + rules.offset
         if not is_readable(value):
-            raise SourceError(f"is {_shorten(found)}; expected a number of at most {MAX_VALUE:g} either way")
-        return float(value)
-
-
-def _shorten(number: float) -> str:
-    """Return a number as text; an integer may have thousands of digits."""
-    return f"{number:g}" if abs(number) < _MAX_FLOAT else "a number of more than 308 digits"
+            raise SourceError(f"is {number:g}; expected a number of at most {MAX_VALUE:g} either way")
+        return value
 
 
 def _holds(record: Any, conditions: Conditions) -> bool:
@@ -254,6 +249,21 @@ def _expand(names: tuple[str, ...], content: Any, path: tuple[str | int, ...]) -
             yield from _expand((*names, str(key)), element, path[1:])
     elif (found := follow(content, path[:1])) is not MISSING:
         yield from _expand(names, found, path[1:])
+
+
+def _check_group(place: str, text: str) -> str:
+    """Return a group's name that a payload gives; the monitor's own topics will hold it.
+
+    Raises
+    ------
+    SourceError : it can't be part of a topic, or is too long.
+    """
+    shown = repr(text)[:_MAX_SHOWN_CHARACTERS]
+    if any(character in text for character in "+#\0") or "" in text.split("/"):
+        raise SourceError(f"{place} is {shown}; expected the group: text without +, # and empty parts")
+    if len(text) > MAX_TOPIC_LENGTH:
+        raise SourceError(f"{place} is {shown}...; expected the group: at most {MAX_TOPIC_LENGTH} characters")
+    return text
 
 
 def _text_to_number(text: str, *, accepts_text_numbers: bool) -> float:

@@ -89,7 +89,7 @@ class SourceDecoder:
         """Return what a batch of messages holds."""
         batch = _Batch(messages, arrivals, self._features)
         bindings_by_topic, add_number = self._bindings_by_topic, batch.add_number
-        for index, (topic, payload, _, _) in enumerate(messages):
+        for index, (topic, payload, _, flags) in enumerate(messages):
             bindings = bindings_by_topic.get(topic)
             if bindings is None:
                 bindings = self._bind(topic)
@@ -98,7 +98,8 @@ class SourceDecoder:
                     batch.reject_value(index, ValueOutcome.UNMATCHED, bindings)
                 continue
             for binding in bindings:
-                if binding.plain is None or not add_number(index, payload, *binding.plain):
+                plain = None if flags & RETAIN_FLAG else binding.plain
+                if plain is None or not add_number(index, payload, *plain):
                     batch.add_message(index, payload, binding)
         decoded, sparkplug = batch.build(), self._sparkplug
         if sparkplug is None:
@@ -206,8 +207,8 @@ class _Batch:
             return
         add_record = self._add_reading if binding.is_complete else self._add_values
         for record in records:
-            for reason in record.errors:
-                self._reject(index, binding, reason)
+            if record.errors:
+                self._reject_record(index, binding, record)
             add_record(index, record)
         if binding.says_all and not any(record.values or record.errors for record in records):
             self.reject_value(index, ValueOutcome.UNMATCHED, "it holds no feature of its source")
@@ -230,6 +231,11 @@ class _Batch:
             self._rejected.append(RejectedReading(Outcome.MALFORMED, binding.topic.text, reason))
         else:
             self.reject_value(index, ValueOutcome.MALFORMED, reason)
+
+    def _reject_record(self, index: int, binding: _AnyBinding, record: Record) -> None:
+        """Record what can't be read: one reading, or each value."""
+        for reason in ["; ".join(record.errors)] if binding.is_complete else record.errors:
+            self._reject(index, binding, reason)
 
     def _add_value(self, index: int, group: str, feature: int, ts: float, value: float) -> None:
         self._groups.append(group)

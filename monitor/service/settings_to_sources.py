@@ -138,12 +138,14 @@ def build_alignment_rules(
 
     Raises
     ------
-    ConfigurationError : `input.align.deadband` names an unknown feature, or no source gives some feature.
+    ConfigurationError : as in `build_sources`; `input.align.deadband` names an unknown feature; or no source
+        gives some feature.
     """
     sources, align = settings.input.sources, settings.input.align
     _check_names("input.align.deadband", align.deadband, features)
     if all(is_complete(source, features) for source in sources):
         return None
+    build_sources(sources, features)  # says what is wrong with one, before what all of them lack
     return AlignmentRules(
         period=align.period or sample_period,
         wait=align.wait,

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from monitor.core.times import format_iso
 from tests.conftest import ROOT, Mosquitto, wait_until
 from tests.end_to_end.exchanges import EXCHANGES, HEALTHY_STEPS, Exchange
 from tests.support.processes import Client, Monitor, connect_client, run_monitor
@@ -35,15 +36,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
 def test_example(tmp_path: Path, broker: Mosquitto, exchange: Exchange) -> None:
     """With an example as it is, a device's fault is the first alert, and its window holds what was sent."""
     base_topic = f"monitor-{exchange.device.__name__}"
-    environment = {
-        **os.environ,
-        **({} if exchange.has_ts else FAST_CLOCK),
-        "MONITOR_BUNDLE": "",
-        "MONITOR_MQTT__PORT": str(broker.port),
-        "MONITOR_MQTT__BASE_TOPIC": base_topic,
-        "MONITOR_STORE__PATH": str(tmp_path / "state.db"),
-        "MONITOR_HTTP__PORT": "0",
-    }
+    environment = _environment(tmp_path, broker, base_topic)
+    if not exchange.has_ts:
+        environment |= FAST_CLOCK
     monitor = Monitor(tmp_path, tmp_path, broker.port, config_file=EXAMPLES / f"{exchange.example}.toml")
     alerts, own_state = f"{base_topic}/alerts/", f"{base_topic}/state/{exchange.group}"
     with connect_client(broker.port, f"{base_topic}/#") as client, run_monitor(monitor, environment):
@@ -67,6 +62,46 @@ def test_example(tmp_path: Path, broker: Mosquitto, exchange: Exchange) -> None:
         expected_outcomes = {"filling", "warming", "judged"} | (set() if exchange.has_ts else {"stale"})
         assert set(monitor.outcomes()) <= expected_outcomes
         assert set(monitor.value_outcomes()) <= {"accepted", *exchange.rejected_values}
+
+
+def test_absent_value(tmp_path: Path, broker: Mosquitto) -> None:
+    """A tag of bad quality is stale at once, in the group's state with the time since when, and no alert."""
+    exchange = next(exchange for exchange in EXCHANGES if exchange.example == "kepware")
+    monitor = Monitor(tmp_path, tmp_path, broker.port, config_file=EXAMPLES / "kepware.toml")
+    environment = _environment(tmp_path, broker, "monitor-absent")
+    with connect_client(broker.port, "monitor-absent/#") as client, run_monitor(monitor, environment):
+        _send(client, monitor, exchange, range(HEALTHY_STEPS))
+        since = exchange.sampling_time(HEALTHY_STEPS)
+        values = [
+            {"id": "Channel1.Rack3.TempTop", "v": 0, "q": False, "t": ts * 1000}
+            for ts in (since, since + exchange.interval)
+        ]
+        client.publish("iotgateway", {"timestamp": since * 1000, "values": values})
+        wait_until(lambda: "stale" in client.payloads("monitor-absent/state/")[-1], "a feature is stale")
+        state = client.payloads("monitor-absent/state/line1")[-1]
+        assert state["stale"] == {"temperature_1": format_iso(since)}
+        assert state["state"] == "normal"
+        assert client.payloads("monitor-absent/alerts/") == []
+
+
+def test_every_example_is_tried() -> None:
+    """Each file of config/examples is tried here, and the how-to guide leads to it."""
+    guide = (ROOT / "docs" / "how-to" / "your-topics.md").read_text()
+    files = {file.stem for file in EXAMPLES.glob("*.toml")}
+    assert files == {exchange.example for exchange in EXCHANGES}
+    assert [name for name in files if f"(../../config/examples/{name}.toml)" not in guide] == []
+
+
+def _environment(folder: Path, broker: Mosquitto, base_topic: str) -> dict[str, str]:
+    """Return the environment of a monitor: what the examples leave to their users."""
+    return {
+        **os.environ,
+        "MONITOR_BUNDLE": "",
+        "MONITOR_MQTT__PORT": str(broker.port),
+        "MONITOR_MQTT__BASE_TOPIC": base_topic,
+        "MONITOR_STORE__PATH": str(folder / "state.db"),
+        "MONITOR_HTTP__PORT": "0",
+    }
 
 
 def _send(client: Client, monitor: Monitor, exchange: Exchange, numbers: range) -> dict[int, float]:
