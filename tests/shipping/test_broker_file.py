@@ -130,6 +130,29 @@ def test_monitor_works_with_shipped_acl(
         assert response["status"] == "ok"
 
 
+def test_sparkplug_lines(broker: Mosquitto, tmp_path: Path, secrets_folder: Path) -> None:
+    """With the lines for Sparkplug the monitor may read it, and write to edge nodes alone."""
+    broker.stop()
+    acl = (tmp_path / "acl").read_text()
+    (tmp_path / "acl").write_text(acl.replace("# topic", "topic"))
+    broker.start()
+    topics = {f"spBv1.0/press/{name}" for name in ("NBIRTH/a", "DDATA/a/b", "NCMD/a", "DCMD/a/b")}
+    with (
+        connect_client(broker.port, "spBv1.0/#", **login(secrets_folder, "observer")) as observer,
+        connect_client(broker.port, "spBv1.0/#", **login(secrets_folder, "monitor")) as monitor,
+    ):
+        for topic in sorted(topics):
+            monitor.publish(topic, b"by the monitor")
+        observer.publish("spBv1.0/press/DDATA/a/b", b"by the device")
+        wait_until(
+            lambda: len(monitor.messages) == len(observer.messages) == 2, "all that is allowed arrives"
+        )
+        assert [topic for topic, _, _ in observer.messages] == [
+            "spBv1.0/press/NCMD/a",
+            "spBv1.0/press/DDATA/a/b",
+        ]
+
+
 def test_queued_messages_survive_restart(broker: Mosquitto, secrets_folder: Path) -> None:
     """More messages than mosquitto queues by default are kept for an absent monitor, also over a restart."""
     count = 1500

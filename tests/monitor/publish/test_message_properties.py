@@ -10,7 +10,8 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from monitor.publish.message_properties import STATE_EXPIRY_S
+from monitor.core.messages import MessageProperties, OutboundMessage
+from monitor.publish.message_properties import STATE_EXPIRY_S, message_properties
 from tests.conftest import Mosquitto, wait_until
 from tests.monitor.cli.test_run import TOPIC, reading
 from tests.support.processes import Monitor, connect_client, run_monitor
@@ -75,3 +76,10 @@ def test_message_properties(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Pa
     for topic in ("info", "muted", "response/acknowledge", discovery):
         assert properties[topic] == {"ContentType": "application/json"}, topic
     assert properties["status"] == {"ContentType": "text/plain"}
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x08\x05\x12\x02\x0a\x00"], ids=["deletion", "sparkplug-command"])
+def test_no_content_type(payload: bytes) -> None:
+    """What isn't JSON doesn't say that it is."""
+    message = OutboundMessage("spBv1.0/press/NCMD/a", payload, retain=False, is_full_topic=True)
+    assert message_properties(message) == MessageProperties()

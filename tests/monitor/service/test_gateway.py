@@ -165,6 +165,34 @@ def test_commit_now_while_disk_is_full(store: Store) -> None:
     assert (store.count_groups(), store.fetch_incident(GROUPS[-1])) == (len(GROUPS), b"over")
 
 
+def test_births_are_stored_before_acknowledgement(store: Store) -> None:
+    """A message that only declares metrics is acknowledged once its births are stored, and not before."""
+    gateway = make_gateway(store, Clock(), acks_enabled=True)
+    source = gateway._source  # noqa: SLF001, the double that the test gave it
+    assert isinstance(source, FakeSource)
+    store._execute("PRAGMA max_page_count = 20")  # noqa: SLF001, as if there were no more room
+    births = {f"press/{number}": bytes(5000) for number in range(40)}
+    assert not gateway.commit([], [], births)
+    gateway.acknowledge([("spBv1.0/press/NBIRTH/1", b"", "token", 0)])
+    assert (source.acknowledged, store.load_births()) == ([], {})
+    store._execute("PRAGMA max_page_count = 10000")  # noqa: SLF001
+    assert gateway.flush()
+    gateway.acknowledge([])
+    assert (source.acknowledged, store.load_births()) == (["token"], births)
+
+
+def test_births_without_acks(store: Store) -> None:
+    """With QoS 0 births are stored with the next commit."""
+    clock = Clock()
+    gateway = make_gateway(store, clock, acks_enabled=False)
+    assert gateway.commit([], [], {"press/a": b"1"})
+    assert not gateway.commit([], [], {"press/b": b"1"})
+    assert store.load_births() == {"press/a": b"1"}
+    clock.now += 1
+    assert gateway.commit([], [], {"press/a": b""})
+    assert store.load_births() == {"press/b": b"1"}
+
+
 def test_flush(store: Store) -> None:
     """`flush` writes all changed groups, with QoS 0 too."""
     gateway = make_gateway(store, Clock(), acks_enabled=False)
