@@ -98,6 +98,9 @@ _MEANINGS = {
     "mqtt.tls.ca_file": "certificates of the authorities that may sign the broker's; default: the system's",
     "mqtt.tls.certfile": "the monitor's own certificate, where the broker asks for one",
     "mqtt.tls.keyfile": "the private key of `certfile`",
+    "input.fields": "path of a feature (or of `ts`) in the payload if it isn't its own name",
+    "input.sources": "messages of any other kind, in place of `topics` and `fields`, see below",
+    "input.align.deadband": "change of a feature that its devices don't report",
     "alerts.mode": (
         "`lifecycle`: an event when an incident begins and one when it ends; `every_window`: each Faulty "
         "window is an event, and the settings below have no effect"
@@ -118,6 +121,8 @@ _MEANINGS = {
     "log.level": "least level that is logged",
     "log.format": "`json`: one JSON object a line",
 }
+_LISTS = ("input.sources", "alerts.rules")
+"""Settings that are lists of tables."""
 _SETTING = re.compile(r"(# )?([\w.]+) = (.*)")
 _HEADER = re.compile(r"(# )?\[{1,2}([\w.]+)\]{1,2}\s*(?:# (.*))?")
 
@@ -214,7 +219,7 @@ def _settings(model: type[BaseModel], file: Path, prefix: str) -> str:
         section, _, short = name.rpartition(".")
         text = _MEANINGS.get(name) or re.sub(r"^s ", "seconds ", said.get(name, ""))
         variable = f"{prefix}{name.upper().replace('.', '__')}"
-        is_item = section == "alerts.rules"
+        is_item = section in _LISTS
         tables.setdefault(section, []).append(
             [f"`{short}`", kind, f"`{default}`" if default else "", text, "" if is_item else f"`{variable}`"]
         )
@@ -222,7 +227,7 @@ def _settings(model: type[BaseModel], file: Path, prefix: str) -> str:
     parts = []
     for section, rows in tables.items():
         if section:
-            title = f"`[[{section}]]`" if section == "alerts.rules" else f"`[{section}]`"
+            title = f"`[[{section}]]`" if section in _LISTS else f"`[{section}]`"
             parts.append(f"### {title}")
             if said.get(section):
                 parts.append(f"{said[section][0].upper()}{said[section][1:].rstrip('.')}.")
@@ -253,8 +258,9 @@ def _metrics() -> str:
                 labels.setdefault(label, []).append(value)
         labels.pop("le", None)
         known = registry._names_to_collectors  # noqa: SLF001 - labels that have no series yet
-        for label in getattr(known.get(family.name), "_labelnames", ()):
-            labels.setdefault(label, [])
+        for part in (known.get(family.name), family):
+            for label in getattr(part, "_labelnames", ()):
+                labels.setdefault(label, [])
         name = f"{family.name}_total" if family.type == "counter" else family.name
         if family.name == "sensor_monitor_bundle_info":  # its values are those of one bundle
             labels = {label: [] for label in labels}

@@ -163,7 +163,8 @@ class InputSettings(_Section):
     @property
     def filters(self) -> tuple[str, ...]:
         """The topic filters to subscribe to."""
-        return topic_filters([Template(text) for text in self.all_topics])
+        templates = [template for source in self.sources for template in source.templates]
+        return topic_filters(templates or [Template(text) for text in self.topics])
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:

@@ -3,12 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from monitor.config.source_settings import SourceSettings
-from monitor.core.topics import Template
 
 __all__ = ["find_source_conflict", "find_unmatched_source_group"]
 
-_FEATURE_PLACEHOLDER = "feature"
-_PAYLOAD_PREFIX = "$."
 # Stands for all features of the bundle, for sources that don't list theirs.
 _ALL_FEATURES = "*"
 
@@ -44,15 +41,16 @@ def _features(source: SourceSettings) -> set[str]:
 
 def _group_key(source: SourceSettings) -> str | int | None:
     """Return the constant group, or the number of names that make the group; None: the payload names it."""
-    if source.group.startswith(_PAYLOAD_PREFIX):
+    if source.group_path:
         return None
     if source.group:
         return source.group
-    names = [name for name in Template(source.topic).names if name != _FEATURE_PLACEHOLDER]
-    record_names = [part for part in source.records or () if str(part).startswith("{")]
-    if isinstance(source.records, str):
-        record_names = [part for part in source.records.split(".") if part.startswith("{")]
-    return len(names) + len(record_names)
+    return len(source.group_names)
+
+
+def _count_parts(group: str | int) -> int:
+    """Return how many parts a group has: a constant one, or one that so many names make."""
+    return group if isinstance(group, int) else group.count("/") + 1
 
 
 def _colliding_groups(
@@ -64,9 +62,7 @@ def _colliding_groups(
         candidates = [group for name, group in seen if name == feature]
     elif isinstance(key, int):
         candidates = [
-            group
-            for name, group in seen
-            if name == feature and (group is None or key in (group, str(group).count("/") + 1))
+            group for name, group in seen if name == feature and (group is None or key == _count_parts(group))
         ]
     else:
         candidates = [group for group in (None, key, key.count("/") + 1) if (feature, group) in seen]

@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 
-from monitor.config.validators import validate_source_template
+from monitor.config.validators import validate_output_topic, validate_source_template
+from monitor.core.sparkplug_topics import check_data_template, message_templates
+from monitor.core.topics import FEATURE_NAME, Template
 
 __all__ = ["AlignSettings", "FeatureSettings", "SourceSettings"]
 
@@ -19,6 +21,8 @@ Scalar = bool | int | float | str
 # Finite, and large enough for integers times 1,000 or a raw value of a converter.
 Factor = Annotated[float, Ge(-1e9), Le(1e9)]
 
+# What the setting `group` begins with where it is a path.
+_PAYLOAD_PREFIX = "$."
 # Formats whose messages consist of records that name what they hold: key, value, ts of a record.
 _KEYED_FORMATS: dict[str, tuple[str, str, str]] = {
     "senml": ("n", "v", "t"),
@@ -41,6 +45,10 @@ def _validate_zone(name: str) -> str:
     return name
 
 
+def _validate_group(text: str) -> str:
+    return text if not text or text.startswith("$.") else validate_output_topic(text)
+
+
 class FeatureSettings(_Section):
     """Where the value of one feature is, and how it is converted."""
 
@@ -58,12 +66,14 @@ class SourceSettings(_Section):
 
     topic: Annotated[str, AfterValidator(validate_source_template)]
     """Template: `{name}` stands for a level or a part of one; the names make the group."""
-    format: Literal["json", "number", "records", "senml", "sparkplug", "msgpack", "cbor", "influx"] = "json"
+    format: Literal[
+        "json", "number", "records", "senml", "sparkplug", "msgpack", "cbor", "influx", "ruuvi"
+    ] = "json"
     features: dict[str, PathSetting | FeatureSettings] = {}
     """Feature -> path in a record, or its name at `key` or at `{feature}` in the topic."""
     feature: str = ""
     """The feature, for a source that has one only; "": `features`, or a `{feature}` in the topic."""
-    group: str = ""
+    group: Annotated[str, AfterValidator(_validate_group)] = ""
     """A constant, or `$.path` in a record or the payload; "": the names of the topic."""
     records: PathSetting | None = None
     """Where the array of records is; `{name}` stands for any key, and becomes a part of the group."""
@@ -79,6 +89,9 @@ class SourceSettings(_Section):
     """For `strptime`, of event times that are text; "": ISO 8601."""
     zone: Annotated[str, AfterValidator(_validate_zone)] = "UTC"
     """Of event times without a zone."""
+    where: dict[str, Scalar | tuple[Scalar, ...]] = {}
+    """Path in a record -> what must be there, else the record is not of this source; "missing" as in
+    `good`."""
     good: dict[str, Scalar | tuple[Scalar, ...]] = {}
     """Path in a record -> what must be there, else its values are absent; "missing" accepts nothing there."""
     absent: tuple[str, ...] = ()
@@ -89,6 +102,22 @@ class SourceSettings(_Section):
     """Whether messages may lack features; a null then says nothing either."""
     max_age: Seconds | None = None
     """Seconds that a value holds; None: `AlignSettings.max_age`."""
+
+    @property
+    def templates(self) -> tuple[Template, ...]:
+        """The templates of all messages that the source reads: with Sparkplug B, births and deaths too."""
+        template = Template(self.topic)
+        return message_templates(template) if self.format == "sparkplug" else (template,)
+
+    @property
+    def group_path(self) -> str:
+        """Dotted path of the group in a record or in the payload; "" if these don't name it."""
+        return self.group.removeprefix(_PAYLOAD_PREFIX) if self.group.startswith(_PAYLOAD_PREFIX) else ""
+
+    @property
+    def topic_names_feature(self) -> bool:
+        """Whether the topic says which feature its values are of."""
+        return FEATURE_NAME in Template(self.topic).names
 
     @property
     def record_paths(self) -> tuple[PathSetting | None, PathSetting, PathSetting]:
@@ -104,11 +133,25 @@ class SourceSettings(_Section):
             self.ts if self.ts is not None else default_ts,
         )
 
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """The names in topic and records that make the group, where neither a constant nor a path does."""
+        parts = self.records.split(".") if isinstance(self.records, str) else self.records or ()
+        record_names = [str(part) for part in parts if str(part).startswith("{")]
+        return (*(name for name in Template(self.topic).names if name != FEATURE_NAME), *record_names)
+
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
-        names_feature = "{feature}" in self.topic
+        names_feature = self.topic_names_feature
+        if not (self.group or self.group_names):
+            raise ValueError("a source without names in topic or records needs group")
         if self.feature and (names_feature or self.key is not None):
             raise ValueError("feature must not be given where topic or records name the feature")
+        if self.feature and any(
+            name != self.feature or not isinstance(setting, FeatureSettings) or setting.path is not None
+            for name, setting in self.features.items()
+        ):
+            raise ValueError("features beside feature must have scale, offset and good of that feature only")
         if self.format == "records" and self.key is None:
             raise ValueError('the format "records" needs key: where a record names what it holds')
         if self.format == "number" and not (self.feature or names_feature):
@@ -119,7 +162,19 @@ class SourceSettings(_Section):
             raise ValueError("value is for records with a key, and for one feature; expected features")
         if self.ts_format and self.ts_unit:
             raise ValueError("ts_format is for text and ts_unit for numbers; expected one of them")
+        if self.format == "sparkplug":
+            self._check_sparkplug()
         return self
+
+    def _check_sparkplug(self) -> None:
+        check_data_template(Template(self.topic))
+        fixed = ("feature", "records", "key", "value", "ts", "partial")
+        given = [name for name in fixed if getattr(self, name) != type(self).model_fields[name].default]
+        if given or self.topic_names_feature:
+            raise ValueError(
+                'the format "sparkplug" defines where name, value and time are; expected features, and not '
+                + ", ".join(given or ["{feature} in topic"])
+            )
 
 
 class AlignSettings(_Section):

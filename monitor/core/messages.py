@@ -130,3 +130,6 @@ class MessageBatch:
     """Messages dropped because the queue was full, since the previous batch."""
     complete_until: float
     """All messages that arrived before this time, monotonic seconds, are in this batch or an earlier one."""
+    clock_step: float = 0.0
+    """Seconds by which the wall clock was set between the previous batch and this one; negative: back. All
+    arrival times of a batch are by the clock as it was set last."""

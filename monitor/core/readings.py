@@ -5,6 +5,7 @@ value of each sensor of a group, and its event time. A *window* is a fixed numbe
 group.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,6 +24,7 @@ __all__ = [
     "Windows",
     "concatenate",
     "is_readable",
+    "to_float",
 ]
 
 
@@ -52,7 +54,7 @@ class Arrivals:
     """Wall clock, seconds since the Unix epoch: (message,)."""
     substitute_ts: FloatArray
     """Event time for readings that carry none, seconds since the Unix epoch: (message,). It is the wall
-    clock, made strictly increasing from message to message even when the clock is set back."""
+    clock, made strictly increasing from message to message until the clock is set."""
     arrived_monotonic: FloatArray
     """Monotonic clock, seconds: (message,). Start of the latency measurement."""
 
@@ -88,16 +90,15 @@ class Readings:
     retained: NDArray[np.bool_] | None = None
     """Whether the broker had kept it and sent it on subscribing, so that it is no sign of life: (reading,).
     None if that is true of no reading."""
+    is_arrival_ts: NDArray[np.bool_] | None = None
+    """Whether the event time is the time of arrival, because the payload has none: (reading,). None if that
+    is true of no reading."""
 
 
 def concatenate(first: Readings, second: Readings) -> Readings:
     """Return the readings of both batches."""
     if not len(first.ts) or not len(second.ts):
         return second if not len(first.ts) else first
-    flags = [
-        np.zeros(len(part.ts), np.bool_) if part.retained is None else part.retained
-        for part in (first, second)
-    ]
     return Readings(
         groups=[*first.groups, *second.groups],
         ts=np.concatenate([first.ts, second.ts]),
@@ -105,8 +106,25 @@ def concatenate(first: Readings, second: Readings) -> Readings:
         arrived_at=np.concatenate([first.arrived_at, second.arrived_at]),
         arrived_monotonic=np.concatenate([first.arrived_monotonic, second.arrived_monotonic]),
         redelivered=np.concatenate([first.redelivered, second.redelivered]),
-        retained=np.concatenate(flags),
+        retained=_concatenate_flags(first.ts, first.retained, second.ts, second.retained),
+        is_arrival_ts=_concatenate_flags(first.ts, first.is_arrival_ts, second.ts, second.is_arrival_ts),
     )
+
+
+def _concatenate_flags(
+    first_ts: FloatArray,
+    first: NDArray[np.bool_] | None,
+    second_ts: FloatArray,
+    second: NDArray[np.bool_] | None,
+) -> NDArray[np.bool_] | None:
+    """Return the flags of both batches, where None stands for flags that are all False."""
+    if first is None and second is None:
+        return None
+    parts = [
+        np.zeros(len(ts), np.bool_) if flags is None else flags
+        for ts, flags in ((first_ts, first), (second_ts, second))
+    ]
+    return np.concatenate(parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +144,14 @@ class Windows:
 MAX_VALUE = 1e12
 """Largest absolute value of a feature: far above the range of any sensor, and small enough that the model's
 float32 numbers stay finite after scaling and weighting."""
+
+
+def to_float(number: float) -> float:
+    """Return a number as float; an integer beyond all floats, as JSON can have it, is infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
 
 
 def is_readable(value: float) -> bool:

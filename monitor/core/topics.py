@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 __all__ = [
+    "FEATURE_NAME",
     "OwnTopics",
     "Template",
     "find_conflict",
@@ -12,6 +13,9 @@ __all__ = [
     "find_unmatched_group",
     "topic_filters",
 ]
+
+FEATURE_NAME = "feature"
+"""Name in the template of a source that stands for the feature, and is no part of the group."""
 
 _FORBIDDEN_CHARACTERS = re.compile("[+#\0]")
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")

@@ -62,3 +62,6 @@ class Values:
     """Whether the broker may have delivered it before: (value,)."""
     retained: NDArray[np.bool_] | None = None
     """Whether the broker had kept it and sent it on subscribing: (value,). None if that is true of none."""
+    is_arrival_ts: NDArray[np.bool_] | None = None
+    """Whether the event time is the time of arrival, because the message has none: (value,). None if that is
+    true of no value."""

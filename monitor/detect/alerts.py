@@ -101,6 +101,7 @@ class AlertStage:
         rules = self._find_rules(name)
         if state.ended_at is not None and not _is_within(rules.min_interval, state.ended_at, ts):
             state.ended_at = None
+        state.run_started_at = min(state.run_started_at, ts)  # its group's clock may have been set back
         previous_started_at = state.started_at
         status = (
             self._advance_faulty(state, rules, ts)
@@ -200,6 +201,20 @@ class AlertStage:
             self.forget(group)
             if rules.min_interval:
                 self._states[group] = _AlertState(ended_at=ts)
+
+    def shift_times(self, group: str, seconds: float) -> None:
+        """Move the times that later windows are compared with, or that later events report.
+
+        An open incident keeps the time at which it began: that is part of its id.
+        """
+        state = self._states.get(group)
+        if state is None:
+            return
+        state.run_started_at += seconds
+        if state.last_fired_at is not None:
+            state.last_fired_at += seconds
+        if state.ended_at is not None:
+            state.ended_at += seconds
 
     def incident_id(self, group: str) -> str | None:
         """Return the id of a group's open incident; None if there is none."""

@@ -6,10 +6,13 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from monitor.core.state_table import StateTable
 
-__all__ = ["NO_TS", "ReadingHistory"]
+__all__ = ["ARRIVAL_TS", "NO_TS", "OWN_TS", "UNKNOWN_TS", "ReadingHistory"]
 
 NO_TS = -np.inf
 """Event time of a missing reading."""
+
+OWN_TS, ARRIVAL_TS, UNKNOWN_TS = range(3)
+"""Where a group's newest event time is from: the payload, the wall clock at its arrival, or either."""
 
 _VERSION = 2
 
@@ -32,7 +35,13 @@ class ReadingHistory(StateTable):
             ("ts", "<f8", (steps,)),
             ("values", "<f8", (steps, features)),
         ]
-        super().__init__("window", (_VERSION, steps, features), fields, {"ts": NO_TS})
+        transient_fields = [("ts_origin", "u1")]
+        super().__init__("window", (_VERSION, steps, features), fields, {"ts": NO_TS}, transient_fields)
+
+    def load(self, name: str, value: bytes) -> None:
+        """Set the group's record from bytes that `dump` returned; they don't contain `ts_origin`."""
+        super().load(name, value)
+        self.ts_origin[self.row(name)] = UNKNOWN_TS
 
     def _update_views(self) -> None:
         super()._update_views()
@@ -46,3 +55,5 @@ class ReadingHistory(StateTable):
         """Number of complete windows since the last restart, modulo stride: (row,)."""
         self.is_silent: NDArray[np.bool_] = records["is_silent"]
         """Whether the group is silent, so that its next reading restarts the window: (row,)."""
+        self.ts_origin: NDArray[np.uint8] = records["ts_origin"]
+        """`OWN_TS`, `ARRIVAL_TS` or `UNKNOWN_TS`: (row,)."""

@@ -188,6 +188,24 @@ class Scoring:
         """Let the group's next reading restart its window, whatever the reading's event time."""
         self._windows.mark_silent(group)
 
+    def follow_clock(self, step: float) -> list[str]:
+        """Let all groups whose readings carry no event time begin afresh after the wall clock was set.
+
+        Time that passed for their alerts is counted as if the clock had not been set.
+
+        Parameters
+        ----------
+        step : seconds by which the clock was set; negative: back.
+
+        Returns
+        -------
+        The groups.
+        """
+        groups = self._windows.restart_arrival_times()
+        for group in groups:
+            self._alerts.shift_times(group, step)
+        return groups
+
     def incident_id(self, group: str) -> str | None:
         """Return the id of a group's open incident; None if there is none."""
         return self._alerts.incident_id(group)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.readings import Outcome, Readings, Windows
 from monitor.core.rules import WindowRules
-from monitor.detect.reading_history import NO_TS, ReadingHistory
+from monitor.detect.reading_history import ARRIVAL_TS, NO_TS, OWN_TS, ReadingHistory
 
 __all__ = ["WindowStage"]
 
@@ -85,9 +85,11 @@ class WindowStage:
         self._max_skew = rules.max_skew
         self._stride = rules.stride
         self._history = ReadingHistory(steps, features)
+        self._has_arrival_ts = False  # whether some reading had no event time of its own
 
     def push(self, readings: Readings) -> Windows:
         """Process a batch of readings; return the windows that they complete, and each reading's outcome."""
+        self._has_arrival_ts = self._has_arrival_ts or readings.is_arrival_ts is not None
         if len(readings.ts) <= _MAX_READINGS_ONE_BY_ONE:
             codes_one_by_one, (judged, ts, values) = self._push_each(readings, range(len(readings.ts)))
             return Windows([_OUTCOMES[code] for code in codes_one_by_one], judged, ts, values)
@@ -143,12 +145,18 @@ class WindowStage:
                     return _RETAINED  # that the broker still has it does not show that the group is alive
                 history.clear(row)
                 last_ts = NO_TS
+        is_arrival_ts = readings.is_arrival_ts is not None and bool(readings.is_arrival_ts[index])
+        if ts <= last_ts and is_arrival_ts and history.ts_origin[row] != OWN_TS:
+            history.clear(row)  # arrival times increase, so the clock was set back since the last reading
+            last_ts = NO_TS
         if ts <= last_ts:
             return _LATE if ts < last_ts else _DUPLICATE
         code = _FILLING
         if last_ts > NO_TS and ts - last_ts > self._max_gap:
             history.clear(row)
             code = _GAP
+        if self._has_arrival_ts:
+            history.ts_origin[row] = ARRIVAL_TS if is_arrival_ts else OWN_TS
         group_ts[:-1], group_ts[-1] = group_ts[1:], ts
         history.values[row, :-1] = history.values[row, 1:]
         history.values[row, -1] = readings.values[index]
@@ -173,6 +181,13 @@ class WindowStage:
         batch = self._prepend_history(group_rows, readings.ts[rows], readings.values[rows])
         self._assign_outcomes(batch)
         self._save_history(batch)
+        if self._has_arrival_ts:
+            is_arrival_ts = readings.is_arrival_ts
+            self._history.ts_origin[batch.group_rows] = (
+                OWN_TS
+                if is_arrival_ts is None
+                else np.where(is_arrival_ts[rows[batch.last_readings]], ARRIVAL_TS, OWN_TS)
+            )
         codes[rows] = batch.outcome_codes
         judged = np.flatnonzero(batch.outcome_codes == _JUDGED)
         judged = judged[np.argsort(rows[judged])]  # back in the order of arrival
@@ -290,6 +305,17 @@ class WindowStage:
         """Mark a group as silent: its next reading restarts the window, whatever its event time."""
         row = self._history.add(group)  # an expected group falls silent without ever having had a reading
         self._history.is_silent[row] = True
+
+    def restart_arrival_times(self) -> list[str]:
+        """Let the next reading restart the window of each group whose event time is an arrival time.
+
+        To be called when the wall clock was set, before the first reading that arrived after that. Returns
+        the groups.
+        """
+        history = self._history
+        rows = np.flatnonzero(history.ts_origin == ARRIVAL_TS)
+        history.is_silent[rows] = True
+        return [history.name(row) for row in rows.tolist()]
 
     def forget(self, group: str) -> None:
         """Remove a group's stored readings."""

@@ -251,6 +251,13 @@ class StatusTable:
         self._oldest_last_seen = records["last_seen"][active[~is_stale]].min(initial=np.inf)
         return self.statuses([self._table.name(row) for row in rows.tolist()])
 
+    def shift_times(self, names: Sequence[str], seconds: float) -> list[GroupStatus]:
+        """Move the event times of groups, at most to the limits of event times; return their statuses."""
+        rows, records = self._table.find_or_add(names), self._table.records
+        for field in ("last_ts", "since"):
+            records[field][rows] = np.clip(records[field][rows] + seconds, 0.0, MAX_TS)
+        return self.statuses(names)
+
     def mark_warming(self, name: str) -> None:
         """Set the state of a judged group to `warming`, because its baseline was removed."""
         row = self._table.add(name)

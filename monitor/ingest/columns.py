@@ -64,13 +64,19 @@ def build_readings(
     if any(flags):  # rarely
         flag_array = np.array(flags, np.uint8)[selection]  # (reading,)
         redelivered, retained = flag_array & DUP_FLAG != 0, flag_array & RETAIN_FLAG != 0
+    arrived_at, is_arrival_ts = arrivals.arrived_at[selection], ts == substitute_ts
+    has_arrival_ts = is_arrival_ts.any()
+    if (
+        has_arrival_ts
+    ):  # a reading whose event time is its arrival time must never count as ahead of the clock
+        arrived_at = np.where(is_arrival_ts, substitute_ts, arrived_at)
     return Readings(
         groups=groups,
         ts=ts,
         values=rows[:, 1:].copy(),
-        # A reading whose event time is its arrival time must never count as ahead of the clock.
-        arrived_at=np.where(ts == substitute_ts, substitute_ts, arrivals.arrived_at[selection]),
+        arrived_at=arrived_at,
         arrived_monotonic=arrivals.arrived_monotonic[selection],
         redelivered=redelivered,
         retained=retained,
+        is_arrival_ts=is_arrival_ts if has_arrival_ts else None,
     )

@@ -1,10 +1,10 @@
 """What a batch of messages holds, as the decode stages return it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from monitor.core.messages import InboundMessage
+from monitor.core.messages import InboundMessage, OutboundMessage
 from monitor.core.readings import Arrivals, Readings, RejectedReading
 from monitor.core.values import RejectedValue, Values
 
@@ -23,6 +23,12 @@ class DecodedMessages:
     """Values to align into readings, in the order of arrival; None if all messages are readings."""
     rejected_values: Sequence[RejectedValue] = ()
     """Rejected values, in no particular order."""
+    message_indices: Sequence[int] = ()
+    """Index of the message of each value: (value,)."""
+    births: Mapping[str, bytes] = field(default_factory=dict)
+    """What to store of Sparkplug edge nodes whose births changed, by the edge node; empty: delete it."""
+    requests: Sequence[OutboundMessage] = ()
+    """Requests to senders, to be published."""
 
 
 class Decoder(Protocol):

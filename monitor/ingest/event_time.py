@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from monitor.core.readings import to_float
 from monitor.core.times import MAX_TS, MILLISECONDS_THRESHOLD, parse_iso
 
 __all__ = ["TS_UNITS", "EventTimeRules"]
@@ -42,17 +43,16 @@ class EventTimeRules:
         ValueError : `ts` is no such number or text, or the time is before 1970 or after 9999.
         """
         if isinstance(ts, str):
-            seconds = self._parse_text(ts)
+            seconds, shown = self._parse_text(ts), repr(ts)
         elif isinstance(ts, int | float) and not isinstance(ts, bool):
-            seconds = self._to_seconds(ts)
-        elif isinstance(ts, datetime):  # CBOR and MessagePack have a type for it
-            seconds = (ts if ts.tzinfo is not None else ts.replace(tzinfo=self.zone)).timestamp()
+            number = to_float(ts)
+            seconds, shown = self._to_seconds(number), f"{number:.17g}"
         else:
             raise ValueError(  # noqa: TRY004, a payload with a value of the wrong type
                 f"ts is {str(ts)[:40]}; expected a number or {self._expected_text()}"
             )
         if not (math.isfinite(seconds) and 0 <= seconds <= MAX_TS):
-            raise ValueError(f"ts is {ts!r}; expected a time between 1970 and 9999")
+            raise ValueError(f"ts is {shown[:40]}; expected a time between 1970 and 9999")
         return seconds
 
     def _to_seconds(self, number: float) -> float:

@@ -4,15 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from monitor.core.readings import MAX_VALUE, is_readable
-from monitor.core.topics import Template
+from monitor.core.readings import MAX_VALUE, is_readable, to_float
+from monitor.core.topics import FEATURE_NAME, Template
 from monitor.ingest.event_time import EventTimeRules
+from monitor.ingest.limits import MAX_TOPIC_LENGTH
 from monitor.ingest.paths import MISSING, Path, describe_path, follow
 
-__all__ = ["FEATURE_NAME", "Conditions", "FeatureRules", "Record", "Source", "SourceError", "Topic"]
-
-FEATURE_NAME = "feature"
-"""Name in a template that stands for the feature and is no part of the group."""
+__all__ = ["Conditions", "FeatureRules", "Record", "Source", "SourceError", "Topic"]
 
 _MAX_SHOWN_CHARACTERS = 60
 
@@ -88,6 +86,8 @@ class Source:
     ts_path: Path | None = None
     """Where a record, or the payload, has the event time; None if it has none."""
     event_time: EventTimeRules = field(default_factory=EventTimeRules)
+    where: Conditions = ()
+    """A record belongs to another source unless these hold."""
     good: Conditions = ()
     """All values of a record are absent unless these hold."""
     absent: frozenset[str] = frozenset()
@@ -98,6 +98,16 @@ class Source:
     """Whether a record may lack features, which says nothing of them."""
     is_plain_number: bool = False
     """Whether a payload is one number as text and nothing else."""
+
+    def topics_of(self, group: str) -> Iterator[str]:
+        """Yield the topics of a group, as far as its name tells them."""
+        names = [name for name in self.template.names if name != FEATURE_NAME]
+        parts = group.split("/")
+        if self.group or self.group_path is not None or len(parts) != len(names):
+            return
+        part_by_name = dict(zip(names, parts, strict=True))
+        for feature in self.features_by_key if FEATURE_NAME in self.template.names else ("",):
+            yield self.template.fill([part_by_name.get(name, feature) for name in self.template.names])
 
     def read(self, topic: Topic, payload: bytes) -> Iterator[Record]:
         """Return what each record of a message says.
@@ -110,11 +120,21 @@ class Source:
             content = self.parse(payload)
         except ValueError as error:
             raise SourceError(str(error)) from None
+        yield from self.read_content(topic, content)
+
+    def read_content(self, topic: Topic, content: Any) -> Iterator[Record]:
+        """Return what each record of a decoded payload says.
+
+        Raises
+        ------
+        SourceError : it has no record.
+        """
         found = list(self._find_records(content))
-        if not found:
+        if not found and not self.is_partial:
             raise SourceError("it has no record; expected at least one")
         for names, record in found:
-            yield self._read_record(topic, names, content, record, is_single=len(found) == 1)
+            if _holds(record, self.where):
+                yield self._read_record(topic, names, content, record, is_single=len(found) == 1)
 
     def _find_records(self, content: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
         """Return the records of a payload, each with the keys that became names."""
@@ -134,16 +154,21 @@ class Source:
         if ts is None and self.features and not is_single:
             return Record(group, None, errors=["no ts; expected one in each element of an array"])
         result = Record(group, ts)
-        is_good = _is_good(record, self.good)
+        is_good = _holds(record, self.good)
         for rules in self._find_features(topic, record, result):
+            found = follow(record, rules.path)
+            if found is MISSING and self.is_partial:
+                continue
+            if not is_good or not _holds(record, rules.good):
+                result.values.append((rules.index, float("nan")))  # whatever stands there, null too
+                continue
             try:
-                value = self._read_value(follow(record, rules.path), rules)
+                value = self._read_value(found, rules)
             except SourceError as error:
                 result.errors.append(f"{describe_path(rules.path)} {error}")
                 continue
             if value is not None:
-                is_usable = is_good and _is_good(record, rules.good)
-                result.values.append((rules.index, value if is_usable else float("nan")))
+                result.values.append((rules.index, value))
         return result
 
     def _find_features(self, topic: Topic, record: Any, result: Record) -> tuple[FeatureRules, ...]:
@@ -164,17 +189,17 @@ class Source:
             return self.group
         if self.group_path is None:
             names = [text for name, text in topic.names.items() if name != FEATURE_NAME]
-            return "/".join([*names, *record_names])
+            if not record_names:
+                return "/".join(names)
+            return _check_group("a key", "/".join([*names, *record_names]))
         found = follow(record, self.group_path)
         if found is MISSING:
             found = follow(content, self.group_path)
-        text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
-        if not text or any(character in text for character in "+#\0") or "" in text.split("/"):
+        place = describe_path(self.group_path)
+        if isinstance(found, bool) or not isinstance(found, str | int):
             shown = "missing" if found is MISSING else repr(found)[:_MAX_SHOWN_CHARACTERS]
-            raise SourceError(
-                f"{describe_path(self.group_path)} is {shown}; expected the group: text without + and #"
-            )
-        return text
+            raise SourceError(f"{place} is {shown}; expected the group: text or an integer")
+        return _check_group(place, str(found))
 
     def _find_ts(self, content: Any, record: Any) -> float | None:
         if self.ts_path is None:
@@ -198,18 +223,17 @@ class Source:
         elif found is None:
             return None if self.is_partial else float("nan")
         elif found is MISSING:
-            if self.is_partial:
-                return None
             raise SourceError("is missing; expected a number")
         elif isinstance(found, bool) or not isinstance(found, int | float):
             raise SourceError(f"is {repr(found)[:_MAX_SHOWN_CHARACTERS]}; expected a number")
-        value = found * rules.scale + rules.offset
+        number = to_float(found)
+        value = number * rules.scale + rules.offset
         if not is_readable(value):
-            raise SourceError(f"is {found:g}; expected a number of at most {MAX_VALUE:g} either way")
-        return float(value)
+            raise SourceError(f"is {number:g}; expected a number of at most {MAX_VALUE:g} either way")
+        return value
 
 
-def _is_good(record: Any, conditions: Conditions) -> bool:
+def _holds(record: Any, conditions: Conditions) -> bool:
     return all(follow(record, path) in accepted for path, accepted in conditions)
 
 
@@ -225,6 +249,21 @@ def _expand(names: tuple[str, ...], content: Any, path: tuple[str | int, ...]) -
             yield from _expand((*names, str(key)), element, path[1:])
     elif (found := follow(content, path[:1])) is not MISSING:
         yield from _expand(names, found, path[1:])
+
+
+def _check_group(place: str, text: str) -> str:
+    """Return a group's name that a payload gives; the monitor's own topics will hold it.
+
+    Raises
+    ------
+    SourceError : it can't be part of a topic, or is too long.
+    """
+    shown = repr(text)[:_MAX_SHOWN_CHARACTERS]
+    if any(character in text for character in "+#\0") or "" in text.split("/"):
+        raise SourceError(f"{place} is {shown}; expected the group: text without +, # and empty parts")
+    if len(text) > MAX_TOPIC_LENGTH:
+        raise SourceError(f"{place} is {shown}...; expected the group: at most {MAX_TOPIC_LENGTH} characters")
+    return text
 
 
 def _text_to_number(text: str, *, accepts_text_numbers: bool) -> float:

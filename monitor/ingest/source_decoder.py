@@ -1,18 +1,20 @@
 """Decodes messages of any sources: to values, and to readings where a message has all features of a group."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from monitor.core.messages import DUP_FLAG, RETAIN_FLAG, InboundMessage
 from monitor.core.readings import MAX_VALUE, Arrivals, Outcome, RejectedReading
-from monitor.core.topics import OwnTopics
+from monitor.core.sparkplug_topics import SparkplugTopic
+from monitor.core.topics import FEATURE_NAME, OwnTopics
 from monitor.core.values import RejectedValue, ValueOutcome, Values
 from monitor.ingest.columns import build_readings, stack_rows
 from monitor.ingest.decoded_messages import DecodedMessages
 from monitor.ingest.limits import MAX_CACHED_TOPICS, MAX_PAYLOAD_BYTES, MAX_TOPIC_LENGTH, RETAINED_REASON
-from monitor.ingest.source import FEATURE_NAME, FeatureRules, Record, Source, SourceError, Topic
+from monitor.ingest.source import FeatureRules, Record, Source, SourceError, Topic
+from monitor.ingest.sparkplug_sources import SparkplugSources
 
 __all__ = ["SourceDecoder"]
 
@@ -28,6 +30,35 @@ class _Binding:
     plain: tuple[str, FeatureRules] | None
     """(group, feature) if the payload is a number and nothing else."""
 
+    @property
+    def says_all(self) -> bool:
+        """Whether a message without any feature is a mistake."""
+        return not (self.source.is_partial or self.source.where)
+
+    def read(self, payload: bytes, _arrived_at: float) -> list[Record]:
+        """Return what each record of a message says; raises SourceError."""
+        return list(self.source.read(self.topic, payload))
+
+
+class _SparkplugBinding:
+    """The messages of one type of a Sparkplug edge node or device."""
+
+    is_complete = False
+    plain = None
+    says_all = False  # most messages hold other metrics only
+
+    def __init__(self, sparkplug: SparkplugSources, text: str, address: SparkplugTopic) -> None:
+        self.topic = Topic(text, {})
+        self._sparkplug = sparkplug
+        self._address = address
+
+    def read(self, payload: bytes, arrived_at: float) -> list[Record]:
+        """Return what a message says of each feature; raises SourceError."""
+        return self._sparkplug.read(self._address, payload, arrived_at)
+
+
+_AnyBinding = _Binding | _SparkplugBinding
+
 
 class SourceDecoder:
     """Decodes batches of messages of several sources.
@@ -37,20 +68,32 @@ class SourceDecoder:
     sources : the sources; several may read the messages on one topic.
     features : number of features of a reading.
     own_topics : the topics that the monitor publishes on, whose messages are ignored.
+    sparkplug : the sources of the format `sparkplug`, which are not among `sources`; None if there are none.
+    values_only : whether to return the values of records that have all features one by one, too.
     """
 
-    def __init__(self, sources: Sequence[Source], features: int, own_topics: OwnTopics) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        features: int,
+        own_topics: OwnTopics,
+        sparkplug: SparkplugSources | None = None,
+        *,
+        values_only: bool = False,
+    ) -> None:
         self._sources = sources
+        self._sparkplug = sparkplug
         self._features = features
+        self._values_only = values_only
         self._own_topics = own_topics
         # The sources of each topic, or the reason why there is none.
-        self._bindings_by_topic: dict[str, tuple[_Binding, ...] | str] = {}
+        self._bindings_by_topic: dict[str, tuple[_AnyBinding, ...] | str] = {}
 
     def decode(self, messages: Sequence[InboundMessage], arrivals: Arrivals) -> DecodedMessages:
         """Return what a batch of messages holds."""
         batch = _Batch(messages, arrivals, self._features)
         bindings_by_topic, add_number = self._bindings_by_topic, batch.add_number
-        for index, (topic, payload, _, _) in enumerate(messages):
+        for index, (topic, payload, _, flags) in enumerate(messages):
             bindings = bindings_by_topic.get(topic)
             if bindings is None:
                 bindings = self._bind(topic)
@@ -59,25 +102,24 @@ class SourceDecoder:
                     batch.reject_value(index, ValueOutcome.UNMATCHED, bindings)
                 continue
             for binding in bindings:
-                if binding.plain is None or not add_number(index, payload, *binding.plain):
+                plain = None if flags & RETAIN_FLAG else binding.plain
+                if plain is None or not add_number(index, payload, *plain):
                     batch.add_message(index, payload, binding)
-        return batch.build()
+        decoded, sparkplug = batch.build(), self._sparkplug
+        if sparkplug is None:
+            return decoded
+        return replace(decoded, births=sparkplug.take_changes(), requests=sparkplug.take_requests())
 
     def forget(self, group: str) -> None:
         """Remove the topics of a group from the cache."""
+        if self._sparkplug is not None:
+            for topic in self._sparkplug.forget(group):
+                self._bindings_by_topic.pop(topic, None)
         for source in self._sources:
-            names = [name for name in source.template.names if name != FEATURE_NAME]
-            parts = group.split("/")
-            if source.group or source.group_path is not None or len(parts) != len(names):
-                continue
-            part_by_name = dict(zip(names, parts, strict=True))
-            for feature in source.features_by_key if FEATURE_NAME in source.template.names else ("",):
-                topic = source.template.fill(
-                    [part_by_name.get(name, feature) for name in source.template.names]
-                )
+            for topic in source.topics_of(group):
                 self._bindings_by_topic.pop(topic, None)
 
-    def _bind(self, topic: str) -> tuple[_Binding, ...] | str:
+    def _bind(self, topic: str) -> tuple[_AnyBinding, ...] | str:
         """Return the sources that read the messages on a topic, or why there is none; fill the cache."""
         if topic in self._own_topics:
             return ""
@@ -86,13 +128,15 @@ class SourceDecoder:
         matching = [
             (source, parts) for source in self._sources if (parts := source.template.match(topic)) is not None
         ]
-        bindings = [
+        bindings: list[_AnyBinding] = [
             binding
             for source, parts in matching
             if (binding := self._bind_source(source, topic, parts)) is not None
         ]
-        result: tuple[_Binding, ...] | str = tuple(bindings)
-        if not matching:
+        if self._sparkplug is not None and (address := self._sparkplug.find(topic)) is not None:
+            bindings.append(_SparkplugBinding(self._sparkplug, topic, address))
+        result: tuple[_AnyBinding, ...] | str = tuple(bindings)
+        if not (matching or bindings):
             result = "the topic fits no template of input.sources"
         elif not bindings:
             result = "the topic names a feature that is not in features of its source"
@@ -111,10 +155,11 @@ class SourceDecoder:
                 return None
         is_plain = source.is_plain_number and rules is not None and source.group_path is None
         group = source.group or "/".join(text for name, text in names.items() if name != FEATURE_NAME)
+        has_all = len({feature.index for feature in source.features}) == self._features
         return _Binding(
             source,
             Topic(topic, names),
-            len({feature.index for feature in source.features}) == self._features and not source.is_partial,
+            has_all and not source.is_partial and not self._values_only,
             (group, rules) if is_plain and rules is not None else None,
         )
 
@@ -154,23 +199,23 @@ class _Batch:
         self._add_value(index, group, rules.index, float("nan"), value)
         return True
 
-    def add_message(self, index: int, payload: bytes, binding: _Binding) -> None:
+    def add_message(self, index: int, payload: bytes, binding: _AnyBinding) -> None:
         """Add the values or the readings of a message."""
         try:
             if len(payload) > MAX_PAYLOAD_BYTES:
                 raise SourceError(  # noqa: TRY301, the one place that rejects a message
                     f"the payload has {len(payload)} bytes, expected at most {MAX_PAYLOAD_BYTES}"
                 )
-            records = list(binding.source.read(binding.topic, payload))
+            records = binding.read(payload, float(self._arrivals.substitute_ts[index]))
         except SourceError as error:
             self._reject(index, binding, str(error))
             return
         add_record = self._add_reading if binding.is_complete else self._add_values
         for record in records:
-            for reason in record.errors:
-                self._reject(index, binding, reason)
+            if record.errors:
+                self._reject_record(index, binding, record)
             add_record(index, record)
-        if not any(record.values or record.errors for record in records) and not binding.source.is_partial:
+        if binding.says_all and not any(record.values or record.errors for record in records):
             self.reject_value(index, ValueOutcome.UNMATCHED, "it holds no feature of its source")
 
     def reject_value(self, index: int, outcome: ValueOutcome, reason: str) -> None:
@@ -184,13 +229,20 @@ class _Batch:
         readings = build_readings(
             self._messages, self._arrivals, self._row_groups, table, self._row_message_indices
         )
-        return DecodedMessages(readings, self._rejected, self._build_values(), self._rejected_values)
+        return DecodedMessages(
+            readings, self._rejected, self._build_values(), self._rejected_values, self._message_indices
+        )
 
-    def _reject(self, index: int, binding: _Binding, reason: str) -> None:
+    def _reject(self, index: int, binding: _AnyBinding, reason: str) -> None:
         if binding.is_complete:
             self._rejected.append(RejectedReading(Outcome.MALFORMED, binding.topic.text, reason))
         else:
             self.reject_value(index, ValueOutcome.MALFORMED, reason)
+
+    def _reject_record(self, index: int, binding: _AnyBinding, record: Record) -> None:
+        """Record what can't be read: one reading, or each value."""
+        for reason in ["; ".join(record.errors)] if binding.is_complete else record.errors:
+            self._reject(index, binding, reason)
 
     def _add_value(self, index: int, group: str, feature: int, ts: float, value: float) -> None:
         self._groups.append(group)
@@ -248,4 +300,5 @@ class _Batch:
             arrived_monotonic=arrivals.arrived_monotonic[indices],
             redelivered=flags & DUP_FLAG != 0,
             retained=is_retained if is_retained.any() else None,
+            is_arrival_ts=has_no_ts if has_no_ts.any() else None,
         )

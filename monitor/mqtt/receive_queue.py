@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from monitor.core.clock_steps import MIN_STEP_S, ClockSteps
 from monitor.core.messages import InboundMessage, MessageBatch, ReadOnce
 from monitor.core.readings import Arrivals
 
@@ -61,6 +62,11 @@ class ReceiveQueue:
         self._overflow_count = 0
         self._wake_requested = False
         self._last_substitute_ts = 0.0
+        self._clock_steps = ClockSteps()
+        self._clock_steps.observe(wall_clock(), monotonic())
+        # When the wall clock was set: number of messages taken before, and seconds.
+        self._pending_steps: deque[tuple[int, float]] = deque()
+        self._taken_count = 0  # of messages that were taken
         self._closed = False
         self._consumer_waiting = False  # whether the pipeline waits for the next message
         self._read_once: ReadOnce | None = None  # reads the socket while the network thread pauses
@@ -83,7 +89,7 @@ class ReceiveQueue:
         exceeds it once some messages are acknowledged.
         """
         with self._not_empty:
-            now = self._wall_clock(), self._monotonic()
+            now = self._read_clocks()
             size = self._last_put_bytes = sum([len(payload) for _, payload, _, _ in messages])
             if self._is_full(len(messages), size):
                 self._put_individually(messages, *now)
@@ -91,6 +97,18 @@ class ReceiveQueue:
                 self._append(messages, size, *now)
             self._consumer_waiting = False  # it works from now on, though its thread may not run yet
             self._not_empty.notify()
+
+    def _read_clocks(self) -> tuple[float, float]:
+        """Return both clocks; if the wall clock was set, the messages from now on are another batch."""
+        wall, monotonic = self._wall_clock(), self._monotonic()
+        step = self._clock_steps.observe(wall, monotonic)
+        if step:
+            self._pending_steps.append((self._taken_count + len(self._messages), step))
+            self._wake_requested = True
+        # Small steps back, each of which is too small to be noticed, also add up.
+        if step or wall < self._last_substitute_ts - MIN_STEP_S:
+            self._last_substitute_ts = 0.0
+        return wall, monotonic
 
     def _put_individually(
         self, messages: Sequence[InboundMessage], arrived_at: float, arrived_monotonic: float
@@ -173,8 +191,8 @@ class ReceiveQueue:
 
     def take(self, timeout: float) -> MessageBatch:
         """Return all messages that wait, up to a batch; wait for the first at most `timeout` seconds."""
-        deadline = self._monotonic() + timeout
         with self._not_empty:
+            deadline = self._read_clocks()[1] + timeout
             if self._read_once and not (self._messages or self._wake_requested):
                 self._read_as_consumer(self._read_once, timeout)
             if not (self._messages or self._wake_requested):
@@ -194,6 +212,11 @@ class ReceiveQueue:
             return self._take_batch(0)
 
     def _take_batch(self, max_messages: int) -> MessageBatch:
+        clock_step = 0.0
+        while self._pending_steps and self._pending_steps[0][0] == self._taken_count:
+            clock_step += self._pending_steps.popleft()[1]
+        if self._pending_steps:  # the messages after the step are the next batch
+            max_messages = min(max_messages, self._pending_steps[0][0] - self._taken_count)
         waiting, size = self._messages, self._queued_bytes
         if len(waiting) <= max_messages and size <= MAX_BATCH_BYTES:
             messages = list(waiting)
@@ -205,11 +228,12 @@ class ReceiveQueue:
             waiting.appendleft(messages.pop())
             size -= len(waiting[0][1])
         self._queued_bytes -= size
+        self._taken_count += len(messages)
         self._not_full.notify_all()
         overflowed, self._overflow_count = self._overflow_count, 0
         arrivals = self._pop_arrivals(len(messages))
         complete_until = self._put_records[0][3] if self._put_records else self._monotonic()
-        return MessageBatch(messages, arrivals, overflowed, complete_until)
+        return MessageBatch(messages, arrivals, overflowed, complete_until, clock_step)
 
     def _pop_arrivals(self, count: int) -> Arrivals:
         """Remove and return the arrivals of the first `count` messages."""

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -366,5 +367,6 @@ class Session:
         Ignored on the first connection, because a newly started instance always takes over.
         """
         own = next(payload for topic, payload, _ in self._births if topic == self._takeover_topic)
-        if self._connect_count > 1 and is_newer_instance(bytes(message.payload), own):
+        now = datetime.now(UTC)
+        if self._connect_count > 1 and is_newer_instance(bytes(message.payload), own, now):
             self._stop_after_takeover()

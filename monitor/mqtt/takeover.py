@@ -1,11 +1,15 @@
 """Decides which of two processes with the same client id keeps it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
 
 __all__ = ["is_newer_instance"]
+
+
+# The two processes may run on machines whose clocks differ.
+_MAX_LEAD = timedelta(days=1)
 
 
 class _InstanceInfo(msgspec.Struct):
@@ -16,15 +20,17 @@ class _InstanceInfo(msgspec.Struct):
     started_at: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-def is_newer_instance(other_info: bytes, own_info: bytes) -> bool:
+def is_newer_instance(other_info: bytes, own_info: bytes, now: datetime) -> bool:
     """Return whether `other_info` is from another process with our client id that started after this one.
 
     The info of a process that started earlier means nothing: it may have ended long ago, and a broker that
-    was killed may have restored its info. An unreadable info is ignored.
+    was killed may have restored its info. The same is true of one that starts in the future: its clock was
+    wrong. An unreadable info is ignored.
 
     Parameters
     ----------
     other_info, own_info : payloads of the retained message `info`, JSON.
+    now : the time, with a time zone.
     """
     own = msgspec.json.decode(own_info, type=_InstanceInfo)
     try:
@@ -34,5 +40,6 @@ def is_newer_instance(other_info: bytes, own_info: bytes) -> bool:
     return (
         other.client_id == own.client_id
         and other.instance != own.instance
+        and other.started_at <= now + _MAX_LEAD
         and (other.started_at, other.instance) > (own.started_at, own.instance)
     )

@@ -95,6 +95,7 @@ class OperatorCommands:
         self._wall = wall
         self._request_log = RequestLog()
         self._requests: queue.SimpleQueue[tuple[Request, Respond]] = queue.SimpleQueue()
+        self._mute_ends_changed = False  # since the last call of `process`
         self._write: _Write | None = None
         self._responses: list[tuple[Respond, bytes]] = []
         self.pending_groups: dict[str, None] | None = None
@@ -112,6 +113,11 @@ class OperatorCommands:
         self._requests.put((request, respond))
         return True
 
+    def follow_clock(self, now: float) -> None:
+        """Give the ends of mutes by the wall clock, which was set; `now` is in monotonic seconds."""
+        if self.mutes.follow_clock(self._wall(), now):
+            self._mute_ends_changed = True
+
     def process(
         self, events: Sequence[AlertEvent], statuses: Sequence[GroupStatus], now: float
     ) -> OperatorChanges:
@@ -125,7 +131,8 @@ class OperatorCommands:
         """
         groups = self._groups
         changes = OperatorChanges([])
-        changes.mutes_changed = self.mutes.expire(self._wall())
+        changes.mutes_changed = self.mutes.expire(now) or self._mute_ends_changed
+        self._mute_ends_changed = False
         if changes.mutes_changed or groups.has_loaded_held_events:
             self._release_unmuted(changes)
         changes.events += groups.filter_events(events, self.mutes.is_muted) if events else []
@@ -178,7 +185,7 @@ class OperatorCommands:
         match request:
             case Silence(group=pattern, minutes=minutes) if minutes:
                 require_matcher(self._groups, pattern, now)
-                return self._mute(pattern, minutes, changes)
+                return self._mute(pattern, minutes, changes, now)
             case Silence(group=pattern):
                 return self._unmute(pattern, changes)
             case Forget(group=pattern):
@@ -190,10 +197,9 @@ class OperatorCommands:
                 return self._acknowledge(request, changes, now)
         raise RequestRejected("this request is not worked on here")
 
-    def _mute(self, pattern: str, minutes: float, changes: OperatorChanges) -> dict[str, object]:
-        until = self._wall() + 60 * minutes
+    def _mute(self, pattern: str, minutes: float, changes: OperatorChanges, now: float) -> dict[str, object]:
         try:
-            self.mutes.mute(pattern, until)
+            until = self.mutes.mute(pattern, 60 * minutes, wall=self._wall(), now=now)
         except ValueError as error:
             raise RequestRejected(str(error)) from error
         changes.mutes_changed = True

@@ -15,7 +15,7 @@ def message_properties(message: OutboundMessage) -> MessageProperties:
 
     They depend only on the message, because an earlier process with another bundle may have created it.
     """
-    if not message.payload:
+    if not message.payload.startswith((b"{", b"[")):  # empty, or a command to a Sparkplug edge node
         return MessageProperties()
     if not message.bundle_id:
         return JSON_PROPERTIES

@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from monitor.core.messages import OutboundMessage
@@ -53,7 +53,7 @@ class StorableGroups(Protocol):
 
 
 class Committer:
-    """Writes changed groups, messages to publish and mutes to the store.
+    """Writes changed groups, messages to publish, mutes and Sparkplug births to the store.
 
     Parameters
     ----------
@@ -91,21 +91,28 @@ class Committer:
         self._unsaved_groups: dict[str, None] = {}  # groups with unsaved changes
         # Unsaved groups that are left of the current round of commits; the next group is the last item.
         self._commit_queue: list[str] = []
+        self._unsaved_births: dict[str, bytes] = {}
         self._next_commit_at = 0.0
         self._commit_count = 0
         self.problem = ""
         """Why the store can't be written, as text for users; "" if it can."""
 
     @property
-    def has_unsaved_groups(self) -> bool:
-        """Whether some group has unsaved changes."""
-        return bool(self._unsaved_groups)
+    def has_unsaved_changes(self) -> bool:
+        """Whether something that was received is not saved."""
+        return bool(self._unsaved_groups or self._unsaved_births)
 
-    def commit(self, groups: Iterable[str], messages: Iterable[OutboundMessage]) -> bool:
-        """Save the state of changed groups and the messages to publish; return whether everything is saved.
+    def commit(
+        self,
+        groups: Iterable[str],
+        messages: Iterable[OutboundMessage],
+        births: Mapping[str, bytes] | None = None,
+    ) -> bool:
+        """Save the state of changed groups, the messages to publish and births; return whether all is saved.
 
         If the store can't be written, a later call tries again.
         """
+        self._unsaved_births.update(births or {})
         self._unsaved_groups.update(dict.fromkeys(groups))
         if len(self._unsaved_groups) > _UNSAVED_GROUPS_FACTOR * self._max_groups:
             # While the disk is full, groups are evicted although they are not saved: they have no state any
@@ -151,19 +158,22 @@ class Committer:
 
     def _commit_groups(self, names: list[str]) -> bool:
         """Write the given groups and all messages; return whether no unsaved group remains."""
-        return self._save_groups(names) and not self._unsaved_groups
+        return self._save_groups(names) and not self.has_unsaved_changes
 
     def _save_groups(self, names: list[str]) -> bool:
         """Write the given groups and all messages; return whether the transaction was committed."""
         outbox, mutes, deleted = self._outbox, self._mutes, list(self._groups.deleted_groups)
-        if not (names or deleted or outbox.unsaved_messages or outbox.removed_numbers or mutes.dirty):
+        births, messages_changed = self._unsaved_births, outbox.unsaved_messages or outbox.removed_numbers
+        if not (names or deleted or births or messages_changed or mutes.dirty):
             return True
         names = sorted(names)  # in the order of the rows in the file, so that each page is written only once
         started_at = self._monotonic()
         self._next_commit_at = started_at + _COMMIT_INTERVAL_S
         try:
             ended_incidents = self._groups.ended_incidents(names)
-            self._store.save(self._dump_groups(names), outbox, time.time(), mutes, ended_incidents, deleted)
+            self._store.save(
+                self._dump_groups(names), outbox, time.time(), mutes, ended_incidents, deleted, births
+            )
             self._schedule_next(started_at)
             self._commit_count += 1
             if self._commit_count % _COMMITS_PER_TRIM == 0:
@@ -171,6 +181,7 @@ class Committer:
         except sqlite3.OperationalError as error:
             self._record_failure(error)
             return False
+        births.clear()
         for name in names:
             self._unsaved_groups.pop(name, None)
         self._groups.mark_saved(names)
@@ -194,7 +205,7 @@ class Committer:
                 yield group, value
 
     def _trim_store(self) -> None:
-        removed_count = self._store.trim_groups(_STORED_GROUPS_FACTOR * self._max_groups)
+        removed_count = self._store.trim_groups(_STORED_GROUPS_FACTOR * self._max_groups, time.time())
         if removed_count:
             _log.warning(
                 "the store held more than %s times input.max_groups: forgot the %s groups heard longest ago",

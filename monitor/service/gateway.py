@@ -1,6 +1,6 @@
 """Implements the pipeline's ports (take, commit, emit, acknowledge) with source, store and sink."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from monitor.core.messages import InboundMessage, MessageBatch, OutboundMessage
 from monitor.service.committer import Committer
@@ -49,12 +49,17 @@ class Gateway:
             timeout = min(timeout, _CONFIRM_POLL_S)
         return self._source.take(timeout)
 
-    def commit(self, groups: Iterable[str], messages: Iterable[OutboundMessage]) -> bool:
-        """Store the state of changed groups and the messages to publish; return whether everything is stored.
+    def commit(
+        self,
+        groups: Iterable[str],
+        messages: Iterable[OutboundMessage],
+        births: Mapping[str, bytes] | None = None,
+    ) -> bool:
+        """Store the state of changed groups, messages to publish and births; return whether all is stored.
 
         If the store can't be written, a later call tries again, and no message is acknowledged until then.
         """
-        return self._committer.commit(groups, messages)
+        return self._committer.commit(groups, messages, births)
 
     def commit_now(self, groups: Iterable[str]) -> bool:
         """Store the state of the given groups and all messages now; return whether they are stored."""
@@ -69,7 +74,7 @@ class Gateway:
         if not self._source.needs_acks:
             return
         self._pending_acks += [token for _, _, token, _ in messages if token is not None]
-        if self._pending_acks and not self._committer.has_unsaved_groups:
+        if self._pending_acks and not self._committer.has_unsaved_changes:
             tokens, self._pending_acks = self._pending_acks, []
             self._source.acknowledge(tokens)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from monitor.bundle.manifest import Manifest
 from monitor.core.readings import concatenate
+from monitor.core.verdicts import GroupStatus
 from monitor.detect.scoring import Scoring
 from monitor.groups.state import GroupStates
 from monitor.ingest.decoded_messages import Decoder
@@ -117,6 +118,7 @@ class Pipeline:
         batch = self._ports.take(timeout)
         now = self._instrumentation.start_iteration()
         self._apply_replacements()
+        moved_statuses = self._follow_clock(batch.clock_step, now) if batch.clock_step else []
         silent_statuses = groups.mark_silent(now)
         decoded = self._decode.decode(batch.messages, batch.arrivals)
         aligned = groups.align(decoded.values, batch.complete_until, now)
@@ -129,11 +131,17 @@ class Pipeline:
             changed_statuses += groups.update_value_statuses(decoded.values, aligned, now)
             changed_groups += [*decoded.values.groups, *aligned.stale.groups]
         changes = self._commands.process(scored.events, changed_statuses, now)
-        statuses = [*silent_statuses, *changed_statuses, *groups.refresh_statuses(changes.groups_to_publish)]
-        silent_groups = [status.group for status in silent_statuses]
+        statuses = [
+            *moved_statuses,
+            *silent_statuses,
+            *changed_statuses,
+            *groups.refresh_statuses(changes.groups_to_publish),
+        ]
+        restarted_groups = [status.group for status in (*moved_statuses, *silent_statuses)]
         saved = self._ports.commit(
-            dict.fromkeys([*silent_groups, *changed_groups, *changes.changed_groups]),
-            self._publisher.messages(changes, statuses, now),
+            dict.fromkeys([*restarted_groups, *changed_groups, *changes.changed_groups]),
+            [*decoded.requests, *self._publisher.messages(changes, statuses, now)],
+            decoded.births,
         )
         self._ports.emit(self._publisher.state_messages())
         self._ports.acknowledge(batch.messages)
@@ -148,6 +156,18 @@ class Pipeline:
         self._instrumentation.record(result)
         self._instrumentation.record_load_errors(groups.take_load_errors())
         return bool(batch.messages)
+
+    def _follow_clock(self, step: float, now: float) -> list[GroupStatus]:
+        """Carry on after the wall clock was set by `step` seconds; return the statuses whose times moved.
+
+        Parameters
+        ----------
+        now : monotonic seconds.
+        """
+        self._commands.follow_clock(now)
+        statuses = self._groups.follow_clock(step)
+        self._instrumentation.record_clock_step(step, len(statuses))
+        return statuses
 
     def _wait_for_write(self) -> bool:
         """Wait briefly if the window of a false alarm is being written; return whether it still is."""

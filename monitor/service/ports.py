@@ -1,6 +1,6 @@
 """The interfaces between the pipeline and its environment: ports, source, sink, log and observer."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from monitor.bundle.manifest import Manifest
@@ -20,8 +20,15 @@ class PipelinePorts(Protocol):
     def take(self, timeout: float) -> MessageBatch:
         """Return all queued messages; if there are none, wait at most `timeout` seconds for the first."""
 
-    def commit(self, groups: Iterable[str], messages: Iterable[OutboundMessage]) -> bool:
-        """Store the state of changed groups and messages to publish; return whether everything is stored."""
+    def commit(
+        self, groups: Iterable[str], messages: Iterable[OutboundMessage], births: Mapping[str, bytes]
+    ) -> bool:
+        """Store the state of changed groups, messages to publish and births; return whether all is stored.
+
+        Parameters
+        ----------
+        births : as `DecodedMessages.births`.
+        """
 
     def commit_now(self, groups: Iterable[str]) -> bool:
         """Store the state of the given groups now; return whether it is stored."""
@@ -145,6 +152,9 @@ class EventLog(Protocol):
 
     def log_input_problem(self, kind: str, problem: str) -> None:
         """Log why nothing can be judged although readings come; called again as long as that lasts."""
+
+    def log_clock_step(self, step: float, group_count: int) -> None:
+        """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
 
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         """Log groups whose stored state can't be read, and which therefore start as new groups."""

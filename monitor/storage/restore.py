@@ -47,7 +47,7 @@ def restore(
     ConfigurationError, InUseError, OperationError : as in `open_store`.
     """
     store = open_store(settings, features, steps)
-    rows = store.load_groups(max_groups)
+    rows = store.load_groups(max_groups, time.time())
     try:
         for group, value in rows:
             groups.load(group, value, now)
@@ -89,6 +89,7 @@ def open_store(settings: StoreSettings, features: Sequence[str], steps: int) -> 
     try:
         if store.is_new:
             store.create(features, steps)
+        store.add_missing_parts()
     except sqlite3.Error as error:
         store.close()
         raise _to_monitor_error(path, error) from error

@@ -1,13 +1,15 @@
-"""The store: the state and last closed incident of each group, the mutes and the outbox, in a SQLite file."""
+"""The store, a SQLite file: state and last incident of each group, mutes, outbox, Sparkplug births."""
 
+import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from monitor.core.messages import OutboundMessage
 from monitor.groups.mutes import Mutes
+from monitor.storage.births_table import create_births_table, load_births, save_births
 from monitor.storage.outbox import Outbox
 from monitor.storage.wal_sync import WalSync
 
@@ -18,13 +20,14 @@ SCHEMA_VERSION = 6
 
 # groups.heard: time at which the row was last written, Unix seconds; the rows with the smallest time are
 # deleted first. groups.value contains an open incident; the table `incidents` has each group's last closed
-# incident. outbox.whole: 1 if `topic` is the full topic, 0 if it is relative to `base_topic`.
+# incident. mutes.length: seconds, NULL if a version stored it that did not know it. outbox.whole: 1 if
+# `topic` is the full topic, 0 if it is relative to `base_topic`.
 _TABLES = """
 CREATE TABLE shape (features TEXT NOT NULL, steps INTEGER NOT NULL);
 CREATE TABLE filters (filter TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE groups (name TEXT PRIMARY KEY, value BLOB NOT NULL, heard REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE incidents (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE mutes (pattern TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE mutes (pattern TEXT PRIMARY KEY, until REAL NOT NULL, length REAL) WITHOUT ROWID;
 CREATE TABLE outbox (number INTEGER PRIMARY KEY, topic TEXT NOT NULL, payload BLOB NOT NULL,
     retain INTEGER NOT NULL, bundle TEXT NOT NULL, whole INTEGER NOT NULL);
 """
@@ -147,6 +150,7 @@ class Store:
         try:
             for statement in _TABLES.split(";\n"):
                 self._execute(statement)
+            create_births_table(self._database)
             self._execute("INSERT INTO shape VALUES (?, ?)", ("\n".join(features), steps))
             self._execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             self._execute("COMMIT")
@@ -154,9 +158,24 @@ class Store:
             self._roll_back()
             raise
 
-    def load_groups(self, limit: int) -> list[tuple[str, bytes]]:
-        """Return (name, state) of the `limit` most recently saved groups, the latest at the end."""
-        rows = self._execute("SELECT name, value FROM groups ORDER BY heard DESC LIMIT ?", (limit,))
+    def add_missing_parts(self) -> None:
+        """Add the table and the column that earlier versions with the same schema version did not create."""
+        create_births_table(self._database)
+        columns = {row[1] for row in self._execute("PRAGMA table_info(mutes)")}
+        if "length" not in columns:
+            self._execute("ALTER TABLE mutes ADD COLUMN length REAL")
+
+    def load_groups(self, limit: int, now: float = math.inf) -> list[tuple[str, bytes]]:
+        """Return (name, state) of the `limit` most recently saved groups, the latest at the end.
+
+        Parameters
+        ----------
+        now : Unix seconds. Groups that were saved later count as saved first: that was before the clock was
+            set back.
+        """
+        rows = self._execute(
+            "SELECT name, value FROM groups ORDER BY heard > ?, heard DESC LIMIT ?", (now, limit)
+        )
         return rows.fetchall()[::-1]
 
     def fetch_groups(self, names: Sequence[str]) -> dict[str, bytes]:
@@ -195,12 +214,19 @@ class Store:
         """Return the number of groups in the store."""
         return int(self._fetch_value("SELECT count(*) FROM groups"))
 
-    def trim_groups(self, limit: int) -> int:
-        """Delete the least recently saved groups above `limit` and their incidents; return the number."""
+    def trim_groups(self, limit: int, now: float = math.inf) -> int:
+        """Delete the least recently saved groups above `limit` and their incidents; return the number.
+
+        Parameters
+        ----------
+        now : as for `load_groups`.
+        """
         excess = max(0, self.count_groups() - limit)
         if excess:
             self._execute(
-                "DELETE FROM groups WHERE name IN (SELECT name FROM groups ORDER BY heard LIMIT ?)", (excess,)
+                "DELETE FROM groups WHERE name IN "
+                "(SELECT name FROM groups ORDER BY heard > ? DESC, heard LIMIT ?)",
+                (now, excess),
             )
             self._execute("DELETE FROM incidents WHERE name NOT IN (SELECT name FROM groups)")
         return excess
@@ -234,9 +260,20 @@ class Store:
         """Save the topic filters that the session subscribes to, in addition to the saved filters."""
         self._database.executemany("INSERT OR IGNORE INTO filters VALUES (?)", [(text,) for text in filters])
 
-    def load_mutes(self) -> Mutes:
-        """Return the saved mutes."""
-        return Mutes(self._execute("SELECT pattern, until FROM mutes ORDER BY until"))
+    def load_births(self) -> dict[str, bytes]:
+        """Return what `save` stored of Sparkplug edge nodes, by the edge node."""
+        return load_births(self._database)
+
+    def load_mutes(self, *, wall: float, now: float) -> Mutes:
+        """Return the saved mutes.
+
+        Parameters
+        ----------
+        wall : seconds since the Unix epoch.
+        now : monotonic seconds, read at the same time.
+        """
+        rows = self._execute("SELECT pattern, until, length FROM mutes ORDER BY until")
+        return Mutes(rows, wall=wall, now=now)
 
     def save(
         self,
@@ -246,6 +283,7 @@ class Store:
         mutes: Mutes | None = None,
         incidents: Iterable[tuple[str, bytes]] = (),
         deleted: Iterable[str] = (),
+        births: Mapping[str, bytes] | None = None,
     ) -> None:
         """Write all changes in one transaction; after an error none of them is written.
 
@@ -258,6 +296,7 @@ class Store:
         mutes : if `dirty`, they replace the saved mutes; `mark_saved` is called. None: nothing to save.
         incidents : (group name, encoded last closed incident) for each incident to save.
         deleted : groups to delete with their incidents, before `groups` are written.
+        births : as `DecodedMessages.births`.
 
         Raises
         ------
@@ -280,9 +319,10 @@ class Store:
                 ],
             )
             executemany(_UPSERT_INCIDENT, incidents)
+            save_births(self._database, births or {})
             if mutes is not None and mutes.dirty:
                 self._execute("DELETE FROM mutes")
-                executemany("INSERT INTO mutes VALUES (?, ?)", mutes.entries())
+                executemany("INSERT INTO mutes VALUES (?, ?, ?)", mutes.stored_entries())
             self._execute("COMMIT")
         except sqlite3.Error:
             self._roll_back()

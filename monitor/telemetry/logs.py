@@ -150,6 +150,17 @@ class PipelineLog:
         if self._throttle.throttle("input", kind, "") is not None:
             _log.warning("input: %s", problem)
 
+    def log_clock_step(self, step: float, group_count: int) -> None:
+        """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
+        what = "was set forward, or the machine slept," if step > 0 else "was set back"
+        _log.warning(
+            "this machine's clock %s by %.0f s: the windows of %s groups whose readings carry no ts "
+            "start afresh, and mutes keep their length",
+            what,
+            abs(step),
+            group_count,
+        )
+
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         """Log why the stored state of evicted groups can't be read, so that they start without history."""
         for reason in reasons:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.broker_faults import kill_broker, restart_broker
+from tests.chaos.clock_steps import step_clock
 from tests.chaos.connection_faults import break_connection, disconnect_subscriber
 from tests.chaos.input_faults import fuzz_decode, send_wrong_timestamps
 from tests.chaos.overload import flood
@@ -21,9 +22,11 @@ from tests.chaos.process_faults import (
     start_second_monitor,
     start_with_wrong_address,
 )
+from tests.chaos.refused_message import refuse_messages
 from tests.chaos.results import ResultRow
 from tests.chaos.soak import soak
 from tests.chaos.store_faults import fill_disk, kill_during_commit, truncate_store
+from tests.chaos.unread_log import leave_log_unread
 
 __all__ = ["main"]
 
@@ -55,7 +58,10 @@ _SCENARIOS = (
     _Scenario("truncate store", 20, truncate_store),
     _Scenario("two monitors", 1, start_second_monitor),
     _Scenario("absent subscriber", 10, disconnect_subscriber),
+    _Scenario("refused messages", 50, refuse_messages),
+    _Scenario("unread log", 20, leave_log_unread),
     _Scenario("wrong clocks", 1_000_000, send_wrong_timestamps),
+    _Scenario("step clock", 20, step_clock),
     _Scenario("fuzz decode", 5_000_000, fuzz_decode),
     _Scenario("flood qos-1", 60, lambda folder, seconds, seed: flood(folder, seconds, seed, 1)),
     _Scenario("flood qos-0", 60, lambda folder, seconds, seed: flood(folder, seconds, seed, 0)),

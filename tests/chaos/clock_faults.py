@@ -191,6 +191,8 @@ def _compare_batch(
 ) -> None:
     """Process one batch with the reference model, and record the first differences from the stages."""
     expected = []
+    if message_batch.clock_step:
+        model.set_clock()
     arrivals = zip(
         message_batch.arrivals.arrived_at.tolist(), message_batch.arrivals.substitute_ts.tolist(), strict=True
     )

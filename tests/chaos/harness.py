@@ -13,6 +13,7 @@ import pytest
 
 from tests.chaos.broker import Broker
 from tests.chaos.load_generator import LoadGenerator
+from tests.chaos.raw_mqtt import Packet
 from tests.chaos.reading_generator import Reading, ReadingGenerator
 from tests.chaos.recorder import Recorder
 from tests.chaos.results import (
@@ -28,7 +29,7 @@ from tests.conftest import wait_until
 from tests.support.processes import Monitor, Proxy, connect_client
 from tests.support.toy_bundle import save_toy_bundle
 
-__all__ = ["ALERT_MODES", "Harness", "split_by_mode", "wait_while_progressing"]
+__all__ = ["ALERT_MODES", "Harness", "split_by_mode", "wait_all_counted", "wait_while_progressing"]
 
 ALERT_MODES = ("every_window", "lifecycle")
 _DEFAULT_RATE = 2000.0
@@ -61,7 +62,8 @@ class Harness:
     store : path of the monitor's store; default: in `folder`.
     command : command that starts the monitor.
     rate : readings a second, of all groups together.
-    group_count : number of groups.
+    readings : the readings to send; default: of 100 groups.
+    broker_lines : further lines of the broker's configuration file.
     model_work : extra layers of the monitor's model, which make it slow enough to be overloaded.
     """
 
@@ -77,7 +79,8 @@ class Harness:
         store: Path | None = None,
         command: tuple[str, ...] = (sys.executable, "-m", "monitor"),
         rate: float = _DEFAULT_RATE,
-        group_count: int = _DEFAULT_GROUP_COUNT,
+        readings: ReadingGenerator | None = None,
+        broker_lines: tuple[str, ...] = (),
         model_work: int = 0,
     ) -> None:
         folder.mkdir(parents=True)
@@ -89,13 +92,14 @@ class Harness:
         monitor_bundle = self.bundle if not model_work else folder / "slow-bundle"
         if model_work:
             save_toy_bundle(monitor_bundle, extra_layers=model_work)
-        self.broker = Broker(folder)
+        self.broker = Broker(folder, *broker_lines)
         self.proxy = Proxy(self.broker.port) if use_proxy else None
         port = self.proxy.port if self.proxy else self.broker.port
         self.settings = f'[alerts]\nmode = "{mode}"\n{settings}'
         """Configuration in the form that `Monitor.configure` takes."""
         self.monitor = Monitor(folder, monitor_bundle, port, self.settings, mqtt, command, store)
-        self.load_generator = LoadGenerator(self.broker.port, ReadingGenerator(group_count, seed), rate)
+        readings = readings or ReadingGenerator(_DEFAULT_GROUP_COUNT, seed)
+        self.load_generator = LoadGenerator(self.broker.port, readings, rate)
         self.recorder = Recorder(self.broker.port, "recorder", f"{ALERT_PREFIX}#", f"{STATE_PREFIX}#")
         self._rng = random.Random(seed)  # noqa: S311, repeatable on purpose
 
@@ -134,13 +138,20 @@ class Harness:
         readings = self.load_generator.finish()
         return self.compare(ResultRow("", 1, len(readings)), [readings])
 
-    def compare(self, row: ResultRow, segments: list[list[Reading]]) -> ResultRow:
+    def compare(
+        self,
+        row: ResultRow,
+        segments: list[list[Reading]],
+        *,
+        is_compared: Callable[[Packet], bool] = lambda _: True,
+    ) -> ResultRow:
         """Wait for the events of these readings, stop the monitor, and compare expected and received events.
 
         Parameters
         ----------
         row : counts, failures and notes are added to it, and it is returned.
         segments : readings that the monitor should have judged; it started each segment with an empty store.
+        is_compared : returns whether a received packet is of one of these readings' groups.
         """
         expected = [
             event for segment in segments for event in expected_events(self.bundle, self.mode, segment)
@@ -163,7 +174,7 @@ class Harness:
         if self.monitor.terminate():
             row.failures.append(f"exit code {self.monitor.process and self.monitor.process.returncode}")
         self._flush_recorder()
-        compare_events(row, self.mode, expected, self.recorder.packets)
+        compare_events(row, self.mode, expected, list(filter(is_compared, self.recorder.packets)))
         row.failures.extend(self._stale_states())
         return row
 
@@ -224,3 +235,12 @@ def wait_while_progressing(
         if time.monotonic() > deadline:
             raise TimeoutError(f"no progress for {_STALL_TIMEOUT_S:.0f} s: {description}")
         timer.wait(_POLL_INTERVAL_S)
+
+
+def wait_all_counted(monitor: Monitor, count: int) -> None:
+    """Wait until a monitor has counted this many readings, whatever their outcomes."""
+
+    def outcome_count() -> int:
+        return sum(monitor.outcomes().values())
+
+    wait_while_progressing(lambda: outcome_count() == count, outcome_count, "all readings are counted")

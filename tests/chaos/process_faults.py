@@ -4,7 +4,7 @@ import signal
 import threading
 from pathlib import Path
 
-from tests.chaos.harness import ALERT_MODES, Harness, split_by_mode, wait_while_progressing
+from tests.chaos.harness import ALERT_MODES, Harness, split_by_mode, wait_all_counted
 from tests.chaos.results import ResultRow
 from tests.conftest import free_port, wait_until
 from tests.support.processes import Monitor
@@ -110,14 +110,7 @@ def start_second_monitor(folder: Path, count: int, seed: int) -> ResultRow:
                     total.failures.append("the second monitor is disconnected again and again")
                 total.notes.append(f"disconnected {reconnects:.0f} times before the first monitor ended")
                 total.confirmed_readings += len(harness.load_generator.finish())
-                _wait_all_counted(second_monitor, len(harness.load_generator.sent_readings))
+                wait_all_counted(second_monitor, len(harness.load_generator.sent_readings))
             finally:
                 second_monitor.kill()
     return total
-
-
-def _wait_all_counted(monitor: Monitor, count: int) -> None:
-    def outcome_count() -> int:
-        return sum(monitor.outcomes().values())
-
-    wait_while_progressing(lambda: outcome_count() == count, outcome_count, "all readings are counted")

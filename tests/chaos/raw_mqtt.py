@@ -51,17 +51,11 @@ class Connection:
         self._buffer = bytearray()
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        flags = 0 if persistent else 2
-        self.send(
-            _encode_packet(
-                _CONNECT_HEADER,
-                _encode_string("MQTT") + bytes([4, flags]) + b"\0\0" + _encode_string(client_id),
-            )
-        )
-        connack = self._read_packet()
-        # `packet_id` holds the two bytes after the header; of a CONNACK, the low one is the return code.
-        if connack.packet_type != _CONNACK or connack.packet_id & 0xFF:
-            raise ConnectionError(f"the broker refuses {client_id!r}: {connack}")
+        try:
+            self._log_in(client_id, flags=0 if persistent else 2)
+        except BaseException:
+            self._socket.close()
+            raise
 
     def fileno(self) -> int:
         """Return the socket's number, for `select`."""
@@ -108,6 +102,18 @@ class Connection:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _log_in(self, client_id: str, flags: int) -> None:
+        self.send(
+            _encode_packet(
+                _CONNECT_HEADER,
+                _encode_string("MQTT") + bytes([4, flags]) + b"\0\0" + _encode_string(client_id),
+            )
+        )
+        connack = self._read_packet()
+        # `packet_id` holds the two bytes after the header; of a CONNACK, the low one is the return code.
+        if connack.packet_type != _CONNACK or connack.packet_id & 0xFF:
+            raise ConnectionError(f"the broker refuses {client_id!r}: {connack}")
 
     def _read_packet(self) -> Packet:
         while True:

@@ -84,11 +84,15 @@ class ReadingGenerator:
     group_count : number of groups.
     seed : the same seed gives the same readings.
     line : first part of the groups' names.
+    further_groups : names of groups beside these.
     """
 
-    def __init__(self, group_count: int, seed: int, line: str = "line") -> None:
+    def __init__(
+        self, group_count: int, seed: int, line: str = "line", further_groups: tuple[str, ...] = ()
+    ) -> None:
         rng = random.Random(seed)  # noqa: S311, repeatable on purpose
-        self._groups = [_GroupGenerator(f"{line}/s{n:05}", n * 0.001, rng) for n in range(group_count)]
+        names = [*(f"{line}/s{n:05}" for n in range(group_count)), *further_groups]
+        self._groups = [_GroupGenerator(name, n * 0.001, rng) for n, name in enumerate(names)]
         self._rng = rng
 
     def __iter__(self) -> Iterator[Reading]:

@@ -48,8 +48,16 @@ class ReferenceModel:
     """Complete windows of each group since its window was last started again."""
     last_seen: dict[str, float] = field(default_factory=dict)
     """Monotonic time, in seconds, when a reading of each group was last accepted."""
+    groups_without_ts: set[str] = field(default_factory=set)
+    """Groups whose last accepted reading had no event time."""
+    restarting_groups: set[str] = field(default_factory=set)
+    """Those of them that had no reading since the wall clock was set."""
     judged_windows: list[tuple[str, list[tuple[float, tuple[float, ...]]]]] = field(default_factory=list)
     """Group and window of each verdict; a window is a list of (event time, values), oldest first."""
+
+    def set_clock(self) -> None:
+        """Let the groups whose readings have no event time begin afresh, as after a silence."""
+        self.restarting_groups |= self.groups_without_ts
 
     def process(self, reading: ReceivedReading) -> str:
         """Return the outcome of one reading."""
@@ -65,15 +73,22 @@ class ReferenceModel:
         )
         is_silent = (
             reading.monotonic_s - self.last_seen.get(reading.group, reading.monotonic_s) > self.stale_after
-        )
+        ) or reading.group in self.restarting_groups
         # A silent group may continue with any event time, but a redelivered message is still a duplicate.
         if last_ts is not None and ts <= last_ts and (not is_silent or reading.redelivered):
-            return "duplicate" if ts == last_ts else "late"
+            if reading.ts is not None or reading.group not in self.groups_without_ts:
+                return "duplicate" if ts == last_ts else "late"
+            is_silent = True  # both are arrival times, so the clock was set back
         is_gap = last_ts is not None and not is_silent and ts - last_ts > self.max_gap
         if is_silent or is_gap:
             self.windows_by_group[reading.group] = []
             self.complete_windows[reading.group] = 0
         self.last_seen[reading.group] = reading.monotonic_s
+        self.restarting_groups.discard(reading.group)
+        if reading.ts is None:
+            self.groups_without_ts.add(reading.group)
+        else:
+            self.groups_without_ts.discard(reading.group)
         return self._append(reading.group, ts, reading.values) or ("gap" if is_gap else "filling")
 
     def _append(self, group: str, ts: float, values: tuple[float, ...]) -> str:

@@ -12,6 +12,10 @@ from tests.conftest import ROOT
 CONFIG = ROOT / "config" / "monitor.toml"
 
 
+# Tables whose keys are features and no settings.
+TABLES_OF_FEATURES = ("input.fields", "input.align.deadband")
+
+
 def names_in_settings(model: type[BaseModel], prefix: str = "") -> set[str]:
     """Return every setting's dotted name."""
     found = set()
@@ -33,9 +37,9 @@ def names_in_file(text: str) -> set[str]:
     for line in text.splitlines():
         if header := re.fullmatch(r"(?:# \[)?\[([\w.]+)\].*", line):
             section = header[1] + "."
-            if section == "input.fields.":
-                found.add("input.fields")
-        elif (setting := re.match(r"(?:# )?(\w+) = ", line)) and section != "input.fields.":
+            if header[1] in TABLES_OF_FEATURES:
+                found.add(header[1])
+        elif (setting := re.match(r"(?:# )?(\w+) = ", line)) and section[:-1] not in TABLES_OF_FEATURES:
             found.add(section + setting[1])
     return found
 

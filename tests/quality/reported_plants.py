@@ -19,7 +19,7 @@ from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.readings import Readings
 from monitor.detect.scoring import ScoredBatch
 from monitor.ingest.alignment import AlignedBatch, AlignmentStage
-from monitor.service.settings_to_sources import adapt_bundle, build_alignment
+from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
 from monitor.service.settings_to_stages import build_scoring
 from tests.quality.devices import Device, Reports, report
 from training.data.features import FEATURE_NAMES, FEATURES

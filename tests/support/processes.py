@@ -27,6 +27,7 @@ class Monitor:
     folder : for its settings file, its log and, unless `store_path` is given, its store.
     extra_toml, mqtt_toml : further settings; those of `[mqtt]` apart, since that table is written already.
     command : the program that is run.
+    config_file : a settings file that is taken as it is; None: one is written.
     """
 
     def __init__(
@@ -38,16 +39,18 @@ class Monitor:
         mqtt_toml: str = "",
         command: tuple[str, ...] = (sys.executable, "-m", "monitor"),
         store_path: Path | None = None,
+        config_file: Path | None = None,
     ) -> None:
         self._command = command
-        self._config_file = folder / "monitor.toml"
+        self._config_file = config_file or folder / "monitor.toml"
         self._log_file = folder / "monitor.log"
         self._bundle = bundle
         self._broker_port = broker_port
         self.mqtt_toml = mqtt_toml
         """Further settings of `[mqtt]`, written by `configure`."""
         self._store_path = store_path or folder / "state.db"
-        self.configure(extra_toml)
+        if config_file is None:
+            self.configure(extra_toml)
         self.process: subprocess.Popen[bytes] | None = None
         self.address = ""
 
@@ -92,9 +95,9 @@ class Monitor:
         self.process = subprocess.Popen(command, stderr=log_descriptor)
         self.address = f"http://127.0.0.1:{http_port}"
 
-    def start_ready(self) -> None:
-        """Start, and wait until it is connected and subscribed."""
-        self.start()
+    def start_ready(self, environment: Mapping[str, str] | None = None) -> None:
+        """Start, and wait until it is connected and subscribed; `environment` as in `start`."""
+        self.start(environment=environment)
         wait_until(lambda: self.get("/readyz")[0] == 200, "the monitor is ready")
 
     def has_exited(self) -> bool:
@@ -124,10 +127,17 @@ class Monitor:
 
     def outcomes(self) -> dict[str, int]:
         """Return the count of readings by outcome, without zeros."""
+        return self._count_by_outcome("readings_total")
+
+    def value_outcomes(self) -> dict[str, int]:
+        """Return the count of values by outcome, without zeros."""
+        return self._count_by_outcome("values_total")
+
+    def _count_by_outcome(self, name: str) -> dict[str, int]:
         found = {}
         for family in text_string_to_metric_families(self.get("/metrics")[1]):
             for sample in family.samples:
-                if sample.name == "sensor_monitor_readings_total" and sample.value:
+                if sample.name == f"sensor_monitor_{name}" and sample.value:
                     found[sample.labels["outcome"]] = int(sample.value)
         return found
 
@@ -145,10 +155,10 @@ class Monitor:
 
 
 @contextmanager
-def run_monitor(monitor: Monitor) -> Iterator[Monitor]:
-    """Start a monitor, wait until it is ready, and kill it at the end."""
+def run_monitor(monitor: Monitor, environment: Mapping[str, str] | None = None) -> Iterator[Monitor]:
+    """Start a monitor, wait until it is ready, kill it at the end; `environment` as in `Monitor.start`."""
     try:
-        monitor.start_ready()
+        monitor.start_ready(environment)
         yield monitor
     finally:
         monitor.kill()

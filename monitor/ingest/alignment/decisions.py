@@ -156,6 +156,7 @@ def collect(
     order = np.argsort(joined.positions, kind="stable")
     is_reading: NDArray[np.bool_] = ~np.logical_or.reduce(joined.is_stale[order], axis=1)
     complete, stale = order[is_reading], order[~is_reading]
+    is_arrival_ts = table.has_arrival_ts[joined.rows[complete]]
     changed_rows = joined.rows[order][joined.is_change[order]].tolist()
     return AlignedBatch(
         readings=Readings(
@@ -165,6 +166,7 @@ def collect(
             arrived_at=joined.arrived_at[complete],
             arrived_monotonic=joined.arrived_monotonic[complete],
             redelivered=np.zeros(len(complete), np.bool_),
+            is_arrival_ts=is_arrival_ts if is_arrival_ts.any() else None,
         ),
         outcomes=outcomes,
         stale=StaleSamples(

@@ -141,7 +141,9 @@ class GroupAligner:
             return False  # that the broker still has it does not show that the group is alive
         if not (is_replayed and bucket <= self._decided):
             self.was_stale_when_cleared |= any(self._is_stale)
+            has_arrival_ts = self._table.has_arrival_ts[self._row]
             self._table.clear(self._row)
+            self._table.has_arrival_ts[self._row] = has_arrival_ts
             self._read()
         return True
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from math import ceil
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.rules import AlignmentRules
@@ -67,6 +68,12 @@ class AlignmentStage:
         """Lower bound of the monotonic time at which the clock decides a sampling time; inf: none pending."""
         return self._table.next_deadline
 
+    @property
+    def pending_count(self) -> int:
+        """Number of sampling times with values that are not decided, over all groups."""
+        table = self._table
+        return int(np.count_nonzero(table.slot_bucket[table.first_pending < np.inf] < np.inf))
+
     def push(self, values: Values, now: float) -> AlignedBatch:
         """Process a batch of values and the time that has passed.
 
@@ -85,10 +92,32 @@ class AlignmentStage:
                 groups = [groups[position] for position in positions.tolist()]
             rows = self._table.find_or_add(groups)
             columns = ValueColumns.build(values, positions, rows, self._rules, self._times)
+            if values.is_arrival_ts is not None:
+                self._note_arrival_times(columns, values.is_arrival_ts[positions])
             codes[positions] = self._push_columns(columns)
         self._tick(len(codes), now)
         outcomes = [OUTCOMES[code] for code in codes.tolist()]
         return collect(self._decider.decided, self._table, self._cleared_rows, outcomes)
+
+    def _note_arrival_times(self, values: ValueColumns, is_arrival_ts: NDArray[np.bool_]) -> None:
+        """Note groups whose event times are arrival times; if these go back, the group begins afresh.
+
+        Parameters
+        ----------
+        is_arrival_ts : whether the event time is the time of arrival (value,).
+        """
+        rows = values.rows[is_arrival_ts]
+        self._table.has_arrival_ts[rows] = True
+        # Nothing is decided before what arrives now, unless by a clock that has been set back since.
+        is_behind = values.buckets[is_arrival_ts] < self._table.decided[rows]
+        self._table.is_silent[rows[is_behind]] = True
+
+    def restart_arrival_times(self) -> None:
+        """Let the next value of each group whose event times are arrival times be a fresh start.
+
+        To be called when the wall clock was set, before the first value that arrived after that.
+        """
+        self._table.is_silent[self._table.has_arrival_ts] = True
 
     def _push_columns(self, values: ValueColumns) -> IndexArray:
         """Process values in the order of arrival; return their outcome codes (value,)."""
@@ -162,14 +191,23 @@ class AlignmentStage:
         return max_age if self._rules.on_change else min(max_age, self._rules.period)
 
     def feature_ages(self, now: float) -> FloatArray:
-        """Return the seconds since each feature's newest value: (group, feature); NaN if it has none.
+        """Return the seconds since each feature's newest value: (row, feature); NaN if it has none.
+
+        Any thread may call this. Rows of no group, and those of silent groups, have none.
 
         Parameters
         ----------
         now : wall clock, seconds since the Unix epoch.
         """
-        newest_ts = self._table.newest_ts[self._table.rows()]
-        return np.where(newest_ts > NO_TS, now - newest_ts, np.nan)
+        records = self._table.records  # once: the pipeline's thread may replace it
+        newest_ts = records["newest_ts"]
+        has_age = (newest_ts > NO_TS) & ~records["is_silent"][:, None]
+        return np.where(has_age, now - newest_ts, np.nan)
+
+    @property
+    def max_ages(self) -> list[float]:
+        """Seconds that a value of each feature holds: (feature,)."""
+        return [self._hold(feature) for feature in range(self._table.features)]
 
     def groups(self) -> list[str]:
         """Return the names of all groups with a state."""

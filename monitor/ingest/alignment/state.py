@@ -36,6 +36,7 @@ class AlignmentTable(StateTable):
     def __init__(self, features: int, slots: int, times: SamplingTimes) -> None:
         fields = [
             ("is_silent", "?"),
+            ("has_arrival_ts", "?"),
             ("is_stale", "?", (features,)),
             ("period", "<f8"),
             ("decided", "<f8"),
@@ -78,6 +79,8 @@ class AlignmentTable(StateTable):
         self.deadline = np.append(self.deadline, added_rows)
         self.is_silent: NDArray[np.bool_] = records["is_silent"]
         """Whether the group is silent, so that its next value is a fresh start: (row,)."""
+        self.has_arrival_ts: NDArray[np.bool_] = records["has_arrival_ts"]
+        """Whether event times of the group are times of arrival: (row,)."""
         self.is_stale: NDArray[np.bool_] = records["is_stale"]
         """Features whose held value was absent or too old at the last sampling time with news: (row,
         feature)."""

@@ -9,6 +9,7 @@ from monitor.ingest.formats.json_data import JsonFormat
 from monitor.ingest.formats.msgpack import MsgpackFormat
 from monitor.ingest.formats.number import NumberFormat
 from monitor.ingest.formats.payload_format import PayloadFormat
+from monitor.ingest.formats.ruuvi import RuuviFormat
 from monitor.ingest.formats.senml import SenmlFormat
 from monitor.ingest.formats.sparkplug import SparkplugFormat
 
@@ -23,6 +24,7 @@ FORMATS: Mapping[str, Callable[[], PayloadFormat]] = MappingProxyType(
         "senml": SenmlFormat,
         "influx": InfluxFormat,
         "sparkplug": SparkplugFormat,
+        "ruuvi": RuuviFormat,
     }
 )
 """Name -> what makes the format. ValueError: the package that it needs isn't installed."""

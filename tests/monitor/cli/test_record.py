@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from monitor.cli.main import main
 from monitor.recordings.reader import Recording
 from tests.conftest import TIMEOUT_S, Mosquitto, free_port, wait_until
 from tests.support.processes import Monitor, Proxy, connect_client, run_monitor, unresponsive_broker
+from tests.support.settable_clock import SettableClock
 from tests.support.toy_bundle import HEALTHY, NAMES
 from training.data import recordings
 
@@ -27,7 +29,14 @@ def reading(ts: float, **changes: object) -> dict[str, object]:
 class RecordProcess:
     """A `sensor-monitor record` as a real process."""
 
-    def __init__(self, folder: Path, bundle: Path, port: int, *extra_arguments: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bundle: Path,
+        port: int,
+        *extra_arguments: str,
+        command: tuple[str, ...] = (sys.executable, "-m", "monitor"),
+    ) -> None:
         self.out = folder / "recordings" / "plant.csv"
         config = folder / "record.toml"
         config.write_text(f'bundle = "{bundle}"\n[mqtt]\nport = {port}\nclient_id = "monitor-under-test"\n')
@@ -35,7 +44,7 @@ class RecordProcess:
         self._errors_file = folder / "record.err"
         with self._errors_file.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "monitor", *words], stdout=subprocess.PIPE, stderr=errors, text=True
+                [*command, *words], stdout=subprocess.PIPE, stderr=errors, text=True
             )
 
     def rows(self) -> list[str]:
@@ -62,9 +71,11 @@ class RecordProcess:
 
 
 @contextmanager
-def record_process(folder: Path, bundle: Path, port: int, *extra_arguments: str) -> Iterator[RecordProcess]:
+def record_process(
+    folder: Path, bundle: Path, port: int, *extra_arguments: str, **options: Any
+) -> Iterator[RecordProcess]:
     """Start recording; yield once readings arrive in the file, and end the process afterwards."""
-    record = RecordProcess(folder, bundle, port, *extra_arguments)
+    record = RecordProcess(folder, bundle, port, *extra_arguments, **options)
     try:
         with connect_client(port) as plant:
 
@@ -104,6 +115,25 @@ def test_what_a_monitor_takes_in_is_written(tmp_path: Path, mosquitto: Mosquitto
     assert f"{len(record.all_rows())} readings of 3 group(s)" in output
     assert all(text in output for text in ("duplicate 1", "late 1", "future 1", "malformed 1"))
     assert "a number in quotes?" in record.errors()
+
+
+@pytest.mark.parametrize("step", [3e7, -3e7])
+def test_clock_that_is_set(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, step: float) -> None:
+    """Readings without `ts` go on with times by the clock as it was before, so all rows are in order."""
+    clock = SettableClock(tmp_path / "clock")
+    with (
+        record_process(tmp_path, toy_bundle, mosquitto.port, command=clock.command) as record,
+        connect_client(mosquitto.port) as plant,
+    ):
+        payload = dict(zip(NAMES, HEALTHY, strict=True))
+        plant.publish(TOPIC, payload)
+        wait_until(record.rows, "the first is in the file")
+        clock.set(step)
+        plant.publish(TOPIC, payload)
+        wait_until(lambda: len(record.rows()) == 2, "the second is in the file")
+    first, second = (float(row.split(",")[0]) for row in record.rows())
+    assert 0 < second - first < TIMEOUT_S
+    assert "this machine's clock was set" in record.errors()
 
 
 def test_killed_process_leaves_valid_rows(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:

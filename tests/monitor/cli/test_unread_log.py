@@ -1,16 +1,13 @@
-import fcntl
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import TIMEOUT_S, Mosquitto, free_port, wait_until
 from tests.monitor.cli.test_run import reading
+from tests.support.full_pipe import FullPipe, open_full_pipe
 from tests.support.processes import Monitor, connect_client
 from tests.support.toy_bundle import FAULTY
 
@@ -18,44 +15,16 @@ from tests.support.toy_bundle import FAULTY
 _GROUPS = [f"{number:03d}{'x' * 900}" for number in range(700)]
 
 
-@dataclass
-class _FullPipe:
-    """A pipe that takes no byte more until it is read."""
-
-    reader: int
-    writer: int
-
-    def fill(self) -> None:
-        os.set_blocking(self.writer, False)
-        with suppress(BlockingIOError):
-            while True:
-                os.write(self.writer, b"." * 4096)
-        with suppress(BlockingIOError):
-            while True:
-                os.write(self.writer, b".")
-        os.set_blocking(self.writer, True)
-
-    def read(self) -> bytes:
-        with suppress(BlockingIOError):
-            return os.read(self.reader, 1 << 20)
-        return b""
-
-
 @pytest.fixture
-def full_pipe() -> Iterator[_FullPipe]:
+def full_pipe() -> Iterator[FullPipe]:
     """A pipe that is full, and that nobody reads."""
-    pipe = _FullPipe(*os.pipe())
-    fcntl.fcntl(pipe.writer, fcntl.F_SETPIPE_SZ, 4096)
-    os.set_blocking(pipe.reader, False)
-    pipe.fill()
-    yield pipe
-    os.close(pipe.reader)
-    os.close(pipe.writer)
+    with open_full_pipe() as pipe:
+        yield pipe
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 def test_log_that_nobody_reads(
-    tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, full_pipe: _FullPipe, log_format: str
+    tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, full_pipe: FullPipe, log_format: str
 ) -> None:
     """Without a reader of its log the monitor judges, counts dropped lines, and says so once it is read."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
@@ -86,7 +55,7 @@ def test_log_that_nobody_reads(
             monitor.kill()
 
 
-def test_sigterm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, full_pipe: _FullPipe) -> None:
+def test_sigterm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, full_pipe: FullPipe) -> None:
     """A monitor whose log nobody reads ends with SIGTERM, and says offline."""
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
     with connect_client(mosquitto.port, "sensor-monitor/#") as other:
@@ -99,7 +68,7 @@ def test_sigterm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, full_pi
             monitor.kill()
 
 
-def test_refused_start(tmp_path: Path, full_pipe: _FullPipe) -> None:
+def test_refused_start(tmp_path: Path, full_pipe: FullPipe) -> None:
     """A command that can't start ends with its exit code, even if nobody reads why."""
     process = subprocess.run(
         [sys.executable, "-m", "monitor", "run", "--config", tmp_path / "missing.toml"],

@@ -181,7 +181,7 @@ def test_all_problems_are_counted(file: Path) -> None:
     ("topics", "reason"),
     [
         (["sensor-monitor/{a}"], "base_topic 'sensor-monitor'"),
-        (["{a}/{b}"], "base_topic 'sensor-monitor'"),
+        (["sensor-monitor/x/{b}"], "base_topic 'sensor-monitor'"),
         (["x/{a}", "y/{a}"], "yield the same group"),
     ],
 )

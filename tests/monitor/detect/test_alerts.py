@@ -69,6 +69,17 @@ def test_every_window() -> None:
     assert (stage.firing_count, stage.incident_id("g")) == (0, None)
 
 
+def test_time_that_goes_back() -> None:
+    """A run that goes on with earlier times, as after a restart with another clock, begins then."""
+    stage = AlertStage(AlertRules(raise_after=2, clear_after=2))
+    assert not stage.update(_judged_windows([("g", True)], 1_000_000))
+    (firing,) = stage.update(_judged_windows([("g", True)], 5))
+    assert firing.started_at == 5.0
+    assert not stage.update(_judged_windows([("g", False)], 1_000_000))
+    (resolved,) = stage.update(_judged_windows([("g", False)], 7))
+    assert resolved.ended_at == 7.0
+
+
 def test_event_fields() -> None:
     """An event has the score, the flag, the times and the raw values of the window that caused it."""
     stage = AlertStage(AlertRules(raise_after=2, clear_after=1))

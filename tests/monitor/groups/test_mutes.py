@@ -27,13 +27,12 @@ def test_costly_pattern() -> None:
 def test_expiry() -> None:
     """A group is muted until the end of the last pattern that matches it; a new end replaces the old one."""
     mutes = Mutes()
-    mutes.mute("a/*", 10.0)
-    mutes.mute("*/b", 20.0)
-    mutes.mute("a/*", 15.0)
+    for pattern, seconds in (("a/*", 10.0), ("*/b", 20.0), ("a/*", 15.0)):
+        mutes.mute(pattern, seconds, wall=1000.0, now=0.0)
     assert not mutes.expire(14.9)
     assert mutes.expire(15.0)
     assert (mutes.is_muted("a/b"), mutes.is_muted("a/c")) == (True, False)
-    assert mutes.entries() == [("*/b", 20.0)]
+    assert mutes.entries() == [("*/b", 1020.0)]
     assert mutes.unmute("*/b")
     assert not mutes.unmute("*/b")
     assert not mutes.is_muted("a/b")
@@ -43,8 +42,32 @@ def test_pattern_limit() -> None:
     """The number of patterns is limited; the end of an existing pattern can always be changed."""
     mutes = Mutes()
     for number in range(100):
-        mutes.mute(str(number), 1.0)
+        mutes.mute(str(number), 1.0, wall=0.0, now=0.0)
     with pytest.raises(ValueError, match="100 patterns are muted already"):
-        mutes.mute("one more", 1.0)
-    mutes.mute("7", 2.0)
+        mutes.mute("one more", 1.0, wall=0.0, now=0.0)
+    mutes.mute("7", 2.0, wall=0.0, now=0.0)
     assert not mutes.is_muted("one more")
+
+
+@pytest.mark.parametrize("step", [3e7, -3e7])
+def test_clock_that_is_set(step: float) -> None:
+    """A mute keeps its length when the wall clock is set, and its end is by the new clock."""
+    mutes = Mutes()
+    mutes.mute("a", 60.0, wall=1e9, now=0.0)
+    mutes.mark_saved()
+    assert mutes.follow_clock(1e9 + step + 10.0, 10.0)
+    assert (mutes.entries(), mutes.dirty) == ([("a", 1e9 + step + 60.0)], True)
+    assert not mutes.expire(59.9)
+    assert mutes.expire(60.0)
+
+
+@pytest.mark.parametrize(
+    ("until", "length", "remaining"), [(1030.0, 60.0, 30.0), (3e7, 60.0, 60.0), (3e7, None, 3e7 - 1000)]
+)
+def test_stored_by_a_wrong_clock(until: float, length: float | None, remaining: float) -> None:
+    """After a restart no mute lasts longer than it was to last, if that is known."""
+    mutes = Mutes([("a", until, length)], wall=1000.0, now=5.0)
+    assert mutes.entries() == [("a", 1000.0 + remaining)]
+    assert mutes.dirty == (until - 1000.0 != remaining)
+    assert not mutes.expire(5.0 + remaining - 0.1)
+    assert mutes.expire(5.0 + remaining)

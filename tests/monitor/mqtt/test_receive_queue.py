@@ -33,17 +33,57 @@ def test_take_returns_all_queued() -> None:
 
 
 def test_substitute_ts_increase() -> None:
-    """Substitute timestamps strictly increase, also where the clock stops or is set back."""
+    """Substitute timestamps strictly increase, also where the clock stops or goes back by a few seconds."""
     clock = [1.8e9]
     queue = ReceiveQueue(lambda: clock[0], lambda: 0.0)
-    for step in (0.0, 0.0, 0.001, -3600.0, 0.0, 7200.0):
+    for step in (0.0, 0.0, 0.001, -4.0, 0.0, 4.5):
         clock[0] += step
         queue.put([("t", b"", None, False)])
     arrivals = queue.take(0).arrivals
     times = arrivals.substitute_ts.tolist()
     assert all(earlier < later for earlier, later in pairwise(times))
     assert (times[0], times[2], times[-1]) == (1.8e9, 1.8e9 + 0.001, clock[0])
-    assert arrivals.arrived_at[3] == 1.8e9 + 0.001 - 3600
+    assert arrivals.arrived_at[3] == 1.8e9 + 0.001 - 4
+
+
+def test_clock_that_is_set() -> None:
+    """The messages after a step of the clock are another batch, which has the step and the new times."""
+    clock = [1.8e9]
+    queue = ReceiveQueue(lambda: clock[0], lambda: 0.0)
+    for step in (0.0, 0.001, -3600.0, 0.001, 7200.0):
+        clock[0] += step
+        queue.put([("t", b"", None, False)] * 2)
+    batches = [queue.take(0) for _ in range(4)]
+    assert [len(batch.messages) for batch in batches] == [4, 4, 2, 0]
+    assert [round(batch.clock_step) for batch in batches] == [0, -3600, 7200, 0]
+    starts = [batch.arrivals.substitute_ts[0] - 1.8e9 for batch in batches[:3]]
+    assert starts == pytest.approx([0.0, -3599.999, 3600.002], abs=1e-5)
+    for batch in batches:
+        assert all(earlier < later for earlier, later in pairwise(batch.arrivals.substitute_ts))
+
+
+def test_clock_that_is_set_in_silence() -> None:
+    """A step of the clock is reported, too, while no message comes; `wait` reports it as `take` does."""
+    clock = [1.8e9]
+    queue = ReceiveQueue(lambda: clock[0], lambda: 0.0)
+    queue.take(0)
+    clock[0] += 3e7
+    assert queue.take(60).clock_step == 3e7, "at once"
+    clock[0] -= 3e7
+    queue.put([("t", b"", None, False)])
+    batch = queue.wait(0)
+    assert (batch.messages, batch.clock_step) == ([], -3e7)
+    assert queue.take(0).clock_step == 0
+
+
+def test_clock_that_goes_back_often() -> None:
+    """Many small steps back don't leave the substitute timestamps ahead of the clock for long."""
+    clock = [1.8e9]
+    queue = ReceiveQueue(lambda: clock[0], lambda: 0.0)
+    for _ in range(1000):
+        clock[0] -= 4.0
+        queue.put([("t", b"", None, False)])
+        assert queue.take(0).arrivals.substitute_ts[0] <= clock[0] + 5.0
 
 
 def test_messages_of_one_put_have_their_own_times() -> None:

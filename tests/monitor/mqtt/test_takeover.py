@@ -1,6 +1,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -165,17 +166,20 @@ def test_info_topic_without_read_access(tmp_path: Path, new_broker: BrokerFactor
         ({"instance": "a"}, False),
         ({"instance": "a", "started_at": "2026-01-01T01:00:00.001+01:00"}, True),
         ({"instance": "a", "started_at": "2026-01-01T00:00:01"}, False),
+        ({"instance": "z", "started_at": "2026-01-02T23:59:59Z"}, True),
+        ({"instance": "z", "started_at": "2026-01-03T00:00:01Z"}, False),
         ({"started_at": "2027-01-01T00:00:00Z"}, False),
         ({"client_id": "other", "started_at": "2027-01-01T00:00:00Z", "instance": "a"}, False),
         ({"instance": 7, "started_at": "2027-01-01T00:00:00Z"}, False),
     ],
 )
 def test_later_instance_wins(change: dict[str, Any], is_newer: bool) -> None:  # noqa: FBT001, a parameter of the test
-    """The later start wins, then the greater instance; never another client id or a time without zone."""
-    assert is_newer_instance(encode_info({**OWN_INFO, **change}), encode_info(OWN_INFO)) == is_newer
+    """The later start wins, then the greater instance; never another client id, no zone, the far future."""
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    assert is_newer_instance(encode_info({**OWN_INFO, **change}), encode_info(OWN_INFO), now) == is_newer
 
 
 @pytest.mark.parametrize("other_info", [b"", b"\xff", b'"\xff"', b"[" * 100_000, b"3", b"null"])
 def test_unreadable_info_is_ignored(other_info: bytes) -> None:
     """An info that cannot be read is ignored."""
-    assert not is_newer_instance(other_info, encode_info(OWN_INFO))
+    assert not is_newer_instance(other_info, encode_info(OWN_INFO), datetime.now(UTC))

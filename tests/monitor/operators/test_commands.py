@@ -183,7 +183,7 @@ def test_muted_group_that_was_evicted(toy_bundle: Path) -> None:
     harness = PipelineHarness(toy_bundle, max_groups=1)
     values: dict[str, bytes] = {}
     harness.groups.fetch_states = lambda names: {name: values[name] for name in names if name in values}
-    harness.commands.mutes.mute("a", NOW + 10)
+    harness.commands.mutes.mute("a", 10, wall=NOW, now=0)
     harness.run((3, [message(ts, FAULTY, "p/a") for ts in range(3)]))
     values["a"] = harness.groups.dump("a") or b""
     harness.run((4, [message(3, topic="p/b")]), (20, []))

@@ -55,6 +55,8 @@ class PipelineHarness:
     ) -> None:
         loaded = bundle.load(folder)
         self.clock = 0.0
+        self.wall_offset = 0.0
+        """Seconds by which the wall clock was set."""
         self.calls: list[str] = []
         self.committed_groups: list[list[str]] = []
         self.messages: list[OutboundMessage] = []
@@ -65,6 +67,7 @@ class PipelineHarness:
         self.load_errors: list[str] = []
         self.mixed_senders: list[str] = []
         self.input_problems: list[tuple[str, str]] = []
+        self.clock_steps: list[tuple[float, int]] = []
         self.commit_raises = False
         self.commit_succeeds = self.commit_now_succeeds = True
         """The result that `commit` and `commit_now` return."""
@@ -86,7 +89,7 @@ class PipelineHarness:
             groups=self.groups,
             mutes=Mutes(),
             false_alarms=false_alarm_file,
-            wall=lambda: NOW + self.clock,
+            wall=lambda: NOW + self.clock + self.wall_offset,
         )
         signals = RepublishSignals()
         self.retained_lost, self.home_assistant_restarted = (
@@ -144,7 +147,10 @@ class PipelineHarness:
         self.clock, batch = self._batches.pop(0)
         return batch
 
-    def commit(self, groups: Iterable[str], messages: Iterable[OutboundMessage]) -> bool:
+    def commit(
+        self, groups: Iterable[str], messages: Iterable[OutboundMessage], births: Mapping[str, bytes]
+    ) -> bool:
+        assert births == {}
         if self.commit_raises:
             raise OSError("no space left on device")
         self.calls.append("commit")
@@ -180,6 +186,9 @@ class PipelineHarness:
 
     def log_input_problem(self, kind: str, problem: str) -> None:
         self.input_problems.append((kind, problem))
+
+    def log_clock_step(self, step: float, group_count: int) -> None:
+        self.clock_steps.append((step, group_count))
 
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         self.load_errors.extend(reasons)

@@ -107,16 +107,16 @@ def test_commit_interval(store: Store) -> None:
 def test_commit_now(store: Store) -> None:
     """The groups of a request are written between two portions of the changed groups."""
     clock = Clock()
-    mutes = store.load_mutes()
+    mutes = store.load_mutes(wall=1000.0, now=0.0)
     gateway = make_gateway(store, clock, acks_enabled=False, mutes=mutes)
     assert not gateway.commit(GROUPS, [])
-    mutes.mute("line1/*", 2000.0)
+    mutes.mute("line1/*", 1000.0, wall=1000.0, now=0.0)
     assert gateway.commit_now([GROUPS[-1], "unchanged"])
     assert (store.count_groups(), store.fetch_groups(GROUPS[-1:])) == (
         4097,
         {GROUPS[-1]: GROUPS[-1].encode()},
     )
-    assert store.load_mutes().entries() == [("line1/*", 2000.0)]
+    assert store.load_mutes(wall=1000.0, now=0.0).entries() == [("line1/*", 2000.0)]
     assert not gateway.commit([], []), "there is more"
 
 

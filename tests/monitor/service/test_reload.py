@@ -60,12 +60,19 @@ def write_invalid_settings(_: Path, monitor: Monitor) -> None:
     monitor.configure("[alerts]\nclear_after = 0")
 
 
+def slow_down_bundle(bundle: Path, monitor: Monitor) -> None:
+    """Install a bundle of readings every 300 s, with a `stale_after` that suited the one before."""
+    save_toy_bundle(bundle, sample_period=300.0)
+    monitor.configure("[windows]\nstale_after = 60")
+
+
 @pytest.mark.parametrize(
     ("break_input", "message"),
     [
         (break_bundle, "model.onnx: its SHA-256 is"),
         (change_unreloadable_setting, "log.level changed; expected a restart for that"),
         (write_invalid_settings, "alerts.clear_after"),
+        (slow_down_bundle, "windows.stale_after is 60 s and windows.max_gap 900 s"),
     ],
 )
 def test_bad_reload_is_refused(
@@ -117,7 +124,7 @@ def test_responses(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> No
         (response,) = mqtt_client.payloads("sensor-monitor/response/nonsense")
         assert (
             response["error"]
-            == "there is no request 'nonsense'; expected acknowledge, silence, false-alarm, reload"
+            == "there is no request 'nonsense'; expected acknowledge, silence, false-alarm, forget, reload"
         )
         mqtt_client.publish("sensor-monitor/request", b"")
         wait_until(

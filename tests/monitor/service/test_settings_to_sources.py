@@ -1,49 +1,82 @@
-"""Tests of what settings of sources change in the bundle."""
-
-from typing import Any
-
-import numpy as np
 import pytest
 
 from monitor import bundle
-from monitor.bundle import Bundle, default_bundle
-from monitor.bundle.model_input import DeviationTransform
+from monitor.bundle import default_bundle
 from monitor.config.settings import Settings
-from monitor.service.settings_to_sources import adapt_bundle
+from monitor.core.errors import ConfigurationError
+from monitor.service.settings_to_alignment import adapt_bundle, build_alignment_rules
+
+FEATURES = ("temperature_1", "humidity_1", "temperature_2", "humidity_2")
+TAGS = {
+    "topic": "{rack}/{feature}",
+    "format": "number",
+    "features": {name: name for name in FEATURES},
+}
 
 
-@pytest.fixture(scope="module")
-def loaded() -> Bundle:
-    """Return the bundle that comes with the monitor."""
-    return bundle.load(default_bundle.choose_folder(None))
+def _settings(*sources: dict[str, object], **align: object) -> Settings:
+    return Settings.model_validate({"input": {"sources": list(sources), "align": align}})
 
 
-def settings(**align: Any) -> Settings:
-    """Return settings with a topic for each feature."""
-    source = {"topic": "plant/{line}/{feature}", "format": "number"}
-    return Settings.model_validate({"input": {"sources": [source], "align": align}})
+def test_complete_messages_are_not_aligned() -> None:
+    """Where every message has all features, there is nothing to align."""
+    assert build_alignment_rules(_settings({"topic": "p/{rack}"}), FEATURES, 5.0) is None
+    assert build_alignment_rules(Settings(), FEATURES, 5.0) is None
 
 
-def test_no_deadband(loaded: Bundle) -> None:
-    """Without a deadband a plant's moves widen the unit as in training."""
-    _, adapted = adapt_bundle(settings(), loaded)
-    assert adapted.move_growth is None
-    assert adapted.manifest.baseline == loaded.manifest.baseline
+def test_own_max_age() -> None:
+    """A source's max_age is that of its features; two that differ for one feature are refused."""
+    first = {"topic": "{rack}/t", "features": {"temperature_1": "a", "temperature_2": "b"}, "max_age": 60.0}
+    second = {"topic": "{rack}/h", "features": {"humidity_1": "a", "humidity_2": "b"}}
+    rules = build_alignment_rules(_settings(first, second), FEATURES, 5.0)
+    assert rules is not None
+    assert rules.max_age == (60.0, 450.0, 60.0, 450.0)
+    third = {"topic": "x", "group": "g/h", "feature": "humidity_1", "format": "number", "max_age": 9.0}
+    with pytest.raises(ConfigurationError, match=r"max_age of humidity_1 is 9 s, and 450 s in another"):
+        build_alignment_rules(_settings(first, second, third), FEATURES, 5.0)
 
 
-def test_deadband(loaded: Bundle) -> None:
-    """A deadband raises the floor to half of it, and a plant's moves widen the feature's unit less."""
-    _, adapted = adapt_bundle(settings(deadband={"temperature_1": 0.5, "temperature_2": 0.1}), loaded)
+def test_feature_without_source() -> None:
+    """A feature that no source gives is refused: no reading would ever be complete."""
+    source = {"topic": "{rack}/t", "features": {"temperature_1": "a", "temperature_2": "b"}}
+    with pytest.raises(ConfigurationError, match="no source gives humidity_1, humidity_2"):
+        build_alignment_rules(_settings(source), FEATURES, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("topic", "group", "is_ordered"),
+    [("{rack}/{feature}", "", True), ("{rack}/{feature}", "all", False), ("{feature}", "all", True)],
+)
+def test_order(topic: str, group: str, *, is_ordered: bool) -> None:
+    """The order of a feature's values is known only where they all come on one topic."""
+    rules = build_alignment_rules(_settings({**TAGS, "topic": topic, "group": group}), FEATURES, 5.0)
+    assert rules is not None
+    assert rules.is_ordered == is_ordered
+
+
+@pytest.mark.parametrize(("on_change", "max_gap"), [(True, 450.0), (False, 180.0)])
+def test_pace_of_aligned_readings(*, on_change: bool, max_gap: float) -> None:
+    """Aligned readings come every period; where values hold until they change, silence is no gap."""
+    loaded = bundle.load(default_bundle.choose_folder(None))
+    settings, adapted = adapt_bundle(_settings(TAGS, period=60.0, on_change=on_change), loaded)
+    assert adapted.manifest.sample_period == 60.0
+    assert settings.windows.max_gap == max_gap
+
+
+def test_deadband_raises_the_floor() -> None:
+    """The baseline's floor of a feature is at least half its deadband, and never lower than the bundle's."""
+    loaded = bundle.load(default_bundle.choose_folder(None))
+    assert loaded.manifest.baseline is not None
+    before = loaded.manifest.baseline.floors
+    deadband = {"temperature_1": 2 * before[0] + 1, "humidity_1": before[1]}
+    _, adapted = adapt_bundle(_settings(TAGS, deadband=deadband), loaded)
     assert adapted.manifest.baseline is not None
-    assert adapted.manifest.baseline.floors == (0.25, 0.5, 0.08, 0.5)
+    assert adapted.manifest.baseline.floors == (before[0] + 0.5, *before[1:])
+
+
+def test_deadband_and_moves() -> None:
+    """A plant's moves widen the unit less where a feature has a deadband, and otherwise as in training."""
+    loaded = bundle.load(default_bundle.choose_folder(None))
+    _, adapted = adapt_bundle(_settings(TAGS, deadband={"temperature_1": 0.5, "temperature_2": 0.1}), loaded)
     assert adapted.move_growth == (0.1, 0.3, 0.1, 0.3)
-
-
-def test_move_growth() -> None:
-    """A unit grows by its feature's share of what all sensors of the quantity have moved."""
-    names = ["temperature_1", "humidity_1", "temperature_2", "humidity_2"]
-    window = np.array([[[22.0, 50.0, 20.0, 58.0]]])  # (window, step, feature)
-    # No usual deviation, a unit of 1, and the last block: all have moved by at least 2 degC and 10 %RH.
-    baseline = np.array([[[0.0] * 4, [1.0] * 4, [20.0, 40.0, 18.0, 40.0]]])
-    inputs = DeviationTransform(names, (0.1, 0.3, 0.1, 0.3)).transform(window, baseline)
-    assert inputs[0, 0] == pytest.approx([1 / 1.2, -4 / 4, -1 / 1.2, 4 / 4])
+    assert adapt_bundle(_settings(TAGS), loaded)[1].move_growth is None

@@ -1,10 +1,13 @@
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from monitor.config.settings import StoreSettings
 from monitor.core.messages import OutboundMessage
 from monitor.storage.outbox import Outbox
+from monitor.storage.restore import open_store
 from monitor.storage.store import SCHEMA_VERSION, Store
 
 FEATURES, STEPS = ["a", "b"], 3
@@ -152,3 +155,34 @@ def test_exclusive_lock(tmp_path: Path) -> None:
         Store(tmp_path / "s.db")
     store.close()
     _open(tmp_path / "s.db").close()
+
+
+def test_groups_of_a_wrong_clock(tmp_path: Path) -> None:
+    """Groups that were saved while the clock was a year ahead are the first to be left out and deleted."""
+    store = _open(tmp_path / "s.db")
+    for name, heard in (("ahead", 3e7), ("old", 1.0), ("new", 2.0)):
+        store.save([(name, b"")], store.load_outbox(), heard)
+    assert [name for name, _ in store.load_groups(2, now=10.0)] == ["old", "new"]
+    assert store.trim_groups(2, now=10.0) == 1
+    assert sorted(store.fetch_groups(["ahead", "old", "new"])) == ["new", "old"]
+    store.close()
+
+
+def test_mutes_of_an_earlier_version(tmp_path: Path) -> None:
+    """A store whose mutes have no length gets the column; its mutes are kept as they are."""
+    store = _open(tmp_path / "s.db")
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "s.db")) as database:
+        database.executescript(
+            "DROP TABLE mutes;"
+            "CREATE TABLE mutes (pattern TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;"
+            "INSERT INTO mutes VALUES ('a', 5000.0)"
+        )
+    store = open_store(StoreSettings(path=tmp_path / "s.db"), FEATURES, STEPS)
+    mutes = store.load_mutes(wall=1000.0, now=0.0)
+    mutes.mute("b", 60.0, wall=1000.0, now=0.0)
+    store.save([], store.load_outbox(), 1.0, mutes)
+    store.close()
+    store = open_store(StoreSettings(path=tmp_path / "s.db"), FEATURES, STEPS)
+    assert store.load_mutes(wall=100.0, now=0.0).entries() == [("b", 160.0), ("a", 5000.0)]
+    store.close()

@@ -1,0 +1,1 @@
+"""Devices and gateways as functions: what each publishes when it measures, according to its documentation."""
