@@ -6,6 +6,7 @@ from dataclasses import replace
 from msgspec import structs
 
 from monitor.bundle import Bundle
+from monitor.bundle.model_input import UNIT_GROWTH_PER_MOVE, UNIT_GROWTH_PER_MOVE_ON_CHANGE
 from monitor.config.settings import Settings
 from monitor.config.source_settings import SourceSettings
 from monitor.core.errors import ConfigurationError
@@ -43,26 +44,32 @@ def adapt_to_rules(
 
     Aligned readings come every `rules.period` seconds. Where a value holds until it changes, no message says
     that it did not change, so that is no gap until `max_age`. Of a change that a device doesn't report the
-    baseline can't know: half a deadband is the least that its floor may be.
+    baseline can't know: half a deadband is the least that its floor may be. Readings of such a device come
+    because the plant moves, so a move widens the unit less.
 
     Parameters
     ----------
     rules : how values are aligned; None if all messages are readings.
     """
     manifest, deadband = loaded.manifest, settings.input.align.deadband
+    move_growth = None
     if manifest.baseline is not None and deadband:
         floors = tuple(
             max(floor, deadband.get(name, 0.0) / 2)
             for name, floor in zip(manifest.feature_names, manifest.baseline.floors, strict=True)
         )
         manifest = structs.replace(manifest, baseline=structs.replace(manifest.baseline, floors=floors))
+        move_growth = tuple(
+            UNIT_GROWTH_PER_MOVE_ON_CHANGE if name in deadband else UNIT_GROWTH_PER_MOVE
+            for name in manifest.feature_names
+        )
     if rules is not None:
         manifest = structs.replace(manifest, sample_period=rules.period)
         if settings.windows.max_gap is None:
             max_gap = max(default_max_gap(rules.period), max(rules.max_age) if rules.on_change else 0.0)
             windows = settings.windows.model_copy(update={"max_gap": max_gap})
             settings = settings.model_copy(update={"windows": windows})
-    return settings, replace(loaded, manifest=manifest)
+    return settings, replace(loaded, manifest=manifest, move_growth=move_growth)
 
 
 def build_alignment(
