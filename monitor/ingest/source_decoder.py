@@ -1,5 +1,6 @@
 """Decodes messages of any sources: to values, and to readings where a message has all features of a group."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,10 @@ __all__ = ["SourceDecoder"]
 _NO_TS = float("nan")
 
 
+_Reader = tuple[int, ReadSimple]
+"""Index of a feature, and what reads its values from simple payloads."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Binding:
     """A source that reads the messages on one topic."""
@@ -30,9 +35,7 @@ class _Binding:
     """Whether each record of the source is a reading."""
     group: str
     """The group, if it is not in the payload."""
-    feature: int
-    """Index of the feature of all messages on the topic; only if `read_simple` is given."""
-    read_simple: ReadSimple | None
+    reader: _Reader | None
     """Reads most messages of one value; None if the source has none such."""
 
 
@@ -50,16 +53,30 @@ class SourceDecoder:
         self._sources = sources
         self._features = features
         self._own_topics = own_topics
-        # The sources of each topic, or the reason why there is none.
+        # 100,000 groups have 400,000 topics, so what most messages need is in two dicts of shared objects:
+        # objects of each topic's own would take several times the memory.
+        self._reader_by_topic: dict[str, _Reader] = {}
+        self._group_by_topic: dict[str, str] = {}
+        # The sources of each topic that has no reader, or had a message for `Source.read`; or the reason why
+        # there is none.
         self._bindings_by_topic: dict[str, tuple[_Binding, ...] | str] = {}
-        self._readers: dict[tuple[int, int], ReadSimple | None] = {}
+        self._max_topics = features * MAX_CACHED_TOPICS
+        self._readers: dict[tuple[int, int], _Reader | None] = {}
 
     def decode(self, messages: Sequence[InboundMessage], arrivals: Arrivals) -> DecodedMessages:
         """Return what a batch of messages holds."""
         batch = _Batch(messages, arrivals, self._features)
-        bindings_by_topic, values = self._bindings_by_topic, batch.values
+        readers, groups, values = self._reader_by_topic, self._group_by_topic, batch.values
         for index, (topic, payload, _, flags) in enumerate(messages):
-            bindings = bindings_by_topic.get(topic)
+            reader = readers.get(topic)
+            # Only `add_message` knows what a retained message says.
+            if reader is not None and not flags & RETAIN_FLAG:
+                feature, read = reader
+                found = read(payload)
+                if found is not None:
+                    values.append((index, groups[topic], feature, *found))
+                    continue
+            bindings = self._bindings_by_topic.get(topic)
             if bindings is None:
                 bindings = self._bind(topic)
             if isinstance(bindings, str):
@@ -67,13 +84,7 @@ class SourceDecoder:
                     batch.reject_value(index, ValueOutcome.UNMATCHED, bindings)
                 continue
             for binding in bindings:
-                read_simple = binding.read_simple
-                # Only `add_message` knows what a retained message says.
-                found = None if read_simple is None or flags & RETAIN_FLAG else read_simple(payload)
-                if found is not None:
-                    values.append((index, binding.group, binding.feature, *found))
-                else:
-                    batch.add_message(index, payload, binding)
+                batch.add_message(index, payload, binding)
         return batch.build()
 
     def forget(self, group: str) -> None:
@@ -88,7 +99,8 @@ class SourceDecoder:
                 topic = source.template.fill(
                     [part_by_name.get(name, feature) for name in source.template.names]
                 )
-                self._bindings_by_topic.pop(topic, None)
+                for cache in (self._reader_by_topic, self._group_by_topic, self._bindings_by_topic):
+                    cache.pop(topic, None)
 
     def _bind(self, topic: str) -> tuple[_Binding, ...] | str:
         """Return the sources that read the messages on a topic, or why there is none; fill the cache."""
@@ -109,10 +121,21 @@ class SourceDecoder:
             result = "the topic fits no template of input.sources"
         elif not bindings:
             result = "the topic names a feature that is not in features of its source"
-        if len(self._bindings_by_topic) >= MAX_CACHED_TOPICS:
-            self._bindings_by_topic.clear()
-        self._bindings_by_topic[topic] = result
+        self._cache(topic, result)
         return result
+
+    def _cache(self, topic: str, bindings: tuple[_Binding, ...] | str) -> None:
+        """Fill the cache: of a topic that has a reader the bindings only if they are needed again."""
+        if len(self._bindings_by_topic) + len(self._reader_by_topic) >= self._max_topics:
+            for cache in (self._reader_by_topic, self._group_by_topic, self._bindings_by_topic):
+                cache.clear()
+        if not isinstance(bindings, str) and len(bindings) == 1 and topic not in self._reader_by_topic:
+            (binding,) = bindings
+            if binding.reader is not None:
+                self._reader_by_topic[topic] = binding.reader
+                self._group_by_topic[topic] = sys.intern(binding.group)
+                return
+        self._bindings_by_topic[topic] = bindings
 
     def _bind_source(self, source: Source, topic: str, parts: tuple[str, ...]) -> _Binding | None:
         """Return the binding of a source; None if the topic names a feature that is not asked for."""
@@ -128,15 +151,15 @@ class SourceDecoder:
             Topic(topic, names),
             len({feature.index for feature in source.features}) == self._features and not source.is_partial,
             group,
-            -1 if rules is None else rules.index,
             None if rules is None else self._find_reader(source, rules),
         )
 
-    def _find_reader(self, source: Source, rules: FeatureRules) -> ReadSimple | None:
-        """Return what reads simple payloads, the same for all topics."""
+    def _find_reader(self, source: Source, rules: FeatureRules) -> _Reader | None:
+        """Return what reads simple payloads, the same object for all topics."""
         key = id(source), rules.index
         if key not in self._readers:
-            self._readers[key] = find_reader(source, rules)
+            read = find_reader(source, rules)
+            self._readers[key] = None if read is None else (rules.index, read)
         return self._readers[key]
 
 
