@@ -10,7 +10,10 @@ from monitor.ingest.simple_values import ReadSimple, find_reader
 from monitor.ingest.source import FeatureRules, Record, Source, Topic
 from monitor.ingest.sparkplug_sources import SparkplugSources
 
-__all__ = ["Binder", "Binding"]
+__all__ = ["Binder", "Binding", "Reader"]
+
+Reader = tuple[int, ReadSimple]
+"""Index of a feature, and what reads its values from simple payloads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,7 @@ class _SourceBinding:
     """Whether each record of the source is a reading."""
     group: str
     """The group, if it is not in the payload."""
-    feature: int
-    """Index of the feature of all messages on the topic; only if `read_simple` is given."""
-    read_simple: ReadSimple | None
+    reader: Reader | None
     """Reads most messages of one value; None if the source has none such."""
 
     @property
@@ -43,8 +44,7 @@ class _SparkplugBinding:
 
     is_complete = False
     group = ""
-    feature = -1
-    read_simple = None
+    reader = None
     says_all = False  # most messages hold other metrics only
 
     def __init__(self, sparkplug: SparkplugSources, text: str, address: SparkplugTopic) -> None:
@@ -86,7 +86,7 @@ class Binder:
         self._own_topics = own_topics
         self._sparkplug = sparkplug
         self._values_only = values_only
-        self._readers: dict[tuple[int, int], ReadSimple | None] = {}
+        self._readers: dict[tuple[int, int], Reader | None] = {}
 
     def bind(self, topic: str) -> tuple[Binding, ...] | str:
         """Return the sources that read the messages on a topic, or why there is none; "": it is our own."""
@@ -128,13 +128,13 @@ class Binder:
             Topic(topic, names),
             has_all and not source.is_partial and not self._values_only,
             group,
-            -1 if rules is None else rules.index,
             None if rules is None else self._find_reader(source, rules),
         )
 
-    def _find_reader(self, source: Source, rules: FeatureRules) -> ReadSimple | None:
-        """Return what reads simple payloads, the same for all topics."""
+    def _find_reader(self, source: Source, rules: FeatureRules) -> Reader | None:
+        """Return what reads simple payloads, the same object for all topics."""
         key = id(source), rules.index
         if key not in self._readers:
-            self._readers[key] = find_reader(source, rules)
+            read = find_reader(source, rules)
+            self._readers[key] = None if read is None else (rules.index, read)
         return self._readers[key]

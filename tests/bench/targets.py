@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from statistics import median
 
 from tests.bench import latency
-from tests.bench.benchmarks import BYTES_PER_GROUP, array_monitor_name, monitor_name
+from tests.bench.benchmarks import BYTES_PER_GROUP, array_monitor_name, monitor_name, values_name
 from tests.bench.measurements import Measurement, MeasurementKey, format_number
-from tests.bench.throughput import MESSAGES_PER_S, RESIDENT_MB, STARTUP_S, WINDOWS_PER_S, paho_name
+from tests.bench.throughput import (
+    MESSAGES_PER_S,
+    RESIDENT_MB,
+    STARTUP_S,
+    VALUES_PER_S,
+    WINDOWS_PER_S,
+    paho_name,
+)
 
 __all__ = ["evaluate_targets", "table_lines"]
 
@@ -56,6 +63,25 @@ _TARGETS = (
         (array_monitor_name(100), WINDOWS_PER_S),
         2.0,
         (paho_name(0), MESSAGES_PER_S),
+    ),
+    *(
+        _Target(
+            f"a {value_format} value a message, QoS {qos}: values/s over bare paho's messages/s",
+            (values_name(value_format, 1_000, qos), VALUES_PER_S),
+            limit,
+            (paho_name(qos), MESSAGES_PER_S),
+        )
+        for value_format in ("json", "number")
+        for qos, limit in ((0, 1.0), (1, 0.8))
+    ),
+    *(
+        _Target(
+            f"a {value_format} value a message, 100,000 groups: values/s over those with 1,000",
+            (values_name(value_format, 100_000), VALUES_PER_S),
+            0.7,
+            (values_name(value_format, 1_000), VALUES_PER_S),
+        )
+        for value_format in ("json", "number")
     ),
     _Target(
         "publish to alert at 1,000/s, p50 over the echo's",

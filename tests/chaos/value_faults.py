@@ -17,7 +17,8 @@ from monitor.core.messages import InboundMessage
 from monitor.core.readings import Arrivals
 from monitor.core.verdicts import AlertEvent
 from monitor.groups.state import GroupStates
-from monitor.service.settings_to_sources import adapt_bundle, build_alignment, build_decoder
+from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
+from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_stages import build_scoring
 from monitor.storage.restore import restore
 from tests.chaos.harness import Harness, split_by_mode
