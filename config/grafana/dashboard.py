@@ -181,6 +181,29 @@ def _prediction_panels() -> Iterator[Panel]:
     )
 
 
+def _value_panels() -> Iterator[Panel]:
+    yield line_panel(
+        "Age of features",
+        "How old the newest value of each feature is: in half of the groups, the worst tenth, the worst. "
+        "Beyond the maximum a group isn't judged. Only where readings are made of values.",
+        "s",
+        {
+            "{{feature}}, half of the groups": _series("feature_age_seconds", 'quantile="0.5"'),
+            "{{feature}}, worst tenth": _series("feature_age_seconds", 'quantile="0.9"'),
+            "{{feature}}, worst": _series("feature_age_seconds", 'quantile="1"'),
+            "{{feature}}, maximum": _series("feature_max_age_seconds"),
+        },
+    )
+    yield line_panel(
+        "Values",
+        "What became of values that come by messages of their own. What isn't `accepted` is in no reading.",
+        "cps",
+        {"{{outcome}}": f"sum by (outcome) ({_rate('values_total')})"},
+        colors={"accepted": GREEN, "malformed|overflow": RED},
+        stacked=True,
+    )
+
+
 def _latency_panels() -> Iterator[Panel]:
     yield quantile_panel(
         f"{_METRIC_PREFIX}reading_latency_seconds",
@@ -274,6 +297,7 @@ def _build_dashboard() -> build.Dashboard:
     for title, panels in (
         ("At a glance", _overview_panels()),
         ("Judging", _prediction_panels()),
+        ("Single values", _value_panels()),
         ("Speed", _latency_panels()),
         ("Process", _process_panels()),
     ):

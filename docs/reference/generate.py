@@ -53,7 +53,7 @@ _OUTCOMES = {
             "value beyond 1e12 or an unreadable `ts`, or has more than 1 MiB. Dropped."
         ),
     ),
-    "unmatched": ("no", "The topic fits no template of `input.topics`. Dropped."),
+    "unmatched": ("no", "The topic fits no template of `input.topics` or `input.sources`. Dropped."),
     "duplicate": ("no", "`ts` equals that of the group's last reading. Dropped."),
     "late": ("no", "`ts` lies before that of the group's last reading. Dropped."),
     "gap": (
@@ -258,8 +258,9 @@ def _metrics() -> str:
                 labels.setdefault(label, []).append(value)
         labels.pop("le", None)
         known = registry._names_to_collectors  # noqa: SLF001 - labels that have no series yet
-        for label in getattr(known.get(family.name), "_labelnames", ()):
-            labels.setdefault(label, [])
+        for part in (known.get(family.name), family):
+            for label in getattr(part, "_labelnames", ()):
+                labels.setdefault(label, [])
         name = f"{family.name}_total" if family.type == "counter" else family.name
         if family.name == "sensor_monitor_bundle_info":  # its values are those of one bundle
             labels = {label: [] for label in labels}

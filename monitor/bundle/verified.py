@@ -16,3 +16,5 @@ class Bundle:
     manifest: Manifest
     scaler: Scaler
     classifier: Classifier
+    move_growth: tuple[float, ...] | None = None
+    """As in `DeviationTransform`, for a plant whose sensors report when they changed."""

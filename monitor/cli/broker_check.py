@@ -20,7 +20,7 @@ from monitor.detect.windows import WindowStage
 from monitor.mqtt import Session
 from monitor.mqtt.client_id import client_id
 from monitor.mqtt.receive_queue import ReceiveQueue
-from monitor.service.settings_to_sources import build_decoder
+from monitor.service.settings_to_decoder import build_decoder
 
 __all__ = ["build_check_session", "check_connection"]
 
@@ -37,7 +37,7 @@ def build_check_session(settings: Settings, listener: ClientListener) -> Session
     ------
     ConfigurationError : a secret, certificate or key can't be used.
     """
-    return build_session(settings, f"{client_id(settings)}-check", listener, subscribe=True)
+    return build_session(settings, f"{client_id(settings)}-check", listener, filters=settings.input.filters)
 
 
 def check_connection(settings: Settings, report: Callable[[str], None]) -> None:

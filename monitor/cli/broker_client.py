@@ -73,19 +73,18 @@ class ClientListener(SessionListener):
 
 
 def build_session(
-    settings: Settings, client_id: str, listener: ClientListener, *, subscribe: bool = False
+    settings: Settings, client_id: str, listener: ClientListener, *, filters: tuple[str, ...] = ()
 ) -> Session:
     """Return a session for the broker in the settings; `Session.start` connects to the broker.
 
     Parameters
     ----------
     client_id : must differ from the monitor's client id, else the broker would disconnect the monitor.
-    subscribe : whether the session subscribes to the topics of `input.topics`.
+    filters : the topic filters that the session subscribes to.
 
     Raises
     ------
     ConfigurationError : a secret, certificate or key can't be used.
     """
-    filters = settings.input.filters if subscribe else ()
     options = SessionOptions(filters=filters)
     return Session(settings.mqtt, client_id, listener, options)

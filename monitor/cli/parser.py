@@ -13,6 +13,7 @@ __all__ = ["COMMANDS", "Command", "CommandFunction", "build_parser"]
 COMMANDS = {
     "run": "monitor.cli.run",
     "check": "monitor.cli.check",
+    "discover": "monitor.cli.discover.command",
     "replay": "monitor.cli.replay",
     "record": "monitor.cli.record",
     "backtest": "monitor.cli.backtest.command",

@@ -1,11 +1,11 @@
-"""Writes the readings that a plant publishes into a recording, without disturbing other clients."""
+"""Writes what a plant publishes into a recording, without disturbing other clients."""
 
 import logging
 import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from monitor.cli.broker_client import ClientListener
+from monitor.cli.recorded_rows import RecordedBatch, RowConverter
 from monitor.cli.recording_file import RecordingFile
-from monitor.core.arrays import FloatArray
 from monitor.core.errors import OperationError
 from monitor.core.messages import InboundMessage, MessageBatch, ReadOnce
-from monitor.core.readings import Arrivals, Outcome, Readings, RejectedReading, Windows
-from monitor.core.rules import WindowRules
-from monitor.core.times import describe_lead
-from monitor.detect.windows import WindowStage
-from monitor.ingest.decoded_messages import Decoder
+from monitor.core.readings import Arrivals, Outcome
+from monitor.core.values import ValueOutcome
 from monitor.mqtt import Session
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.telemetry.logs import PipelineLog
@@ -32,26 +29,18 @@ _log = logging.getLogger(__name__)
 
 # The longest wait for readings before the clock and the stop event are checked again.
 _POLL_INTERVAL_S = 0.2
-_DROP_REASONS = {
-    Outcome.DUPLICATE: "its ts is that of the reading before",
-    Outcome.LATE: "its ts is before that of the reading before",
-    Outcome.FUTURE: "its ts is ahead of this machine's clock by {lead}",
-}
 
 
 class Recorder(ClientListener):
-    """Writes the arriving readings that a monitor with the same settings would accept.
+    """Writes the arriving readings, or values, as rows.
 
-    Readings that a monitor would drop (duplicate, late, future, malformed) are not written, so the rows of
-    each group are in the order of their event times. Each batch is written before its messages are
-    acknowledged, and the file has only complete rows, whenever the process ends.
+    Each batch is written before its messages are acknowledged, and the file has only complete rows, whenever
+    the process ends.
 
     Parameters
     ----------
     path : the CSV file to create.
-    decode : parses the messages.
-    features : names of the feature columns, in the order of `decode`'s values.
-    max_skew : seconds by which a reading's event time may lie ahead of its arrival.
+    converter : turns messages into rows.
     on_progress : called after each batch with a description of the recording so far.
     monotonic : returns monotonic seconds.
     """
@@ -59,42 +48,44 @@ class Recorder(ClientListener):
     def __init__(
         self,
         path: Path,
-        decode: Decoder,
-        features: Sequence[str],
+        converter: RowConverter,
         *,
-        max_skew: float,
         on_progress: Callable[[str], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self._path = path
-        self._decode = decode
-        self._header = ["ts", "group", *features]
+        self._converter = converter
         self._on_progress = on_progress
         self._monotonic = monotonic
-        # With windows of one reading, the stage completes a window for every reading that a monitor accepts.
-        self._window_stage = WindowStage(1, len(features), WindowRules(math.inf, max_skew))
         self._receive_queue = ReceiveQueue()
         self._clock_correction = 0.0  # added to the times of readings without `ts`, seconds
         self._log = PipelineLog()
         self._first_ts, self._last_ts = math.inf, -math.inf  # smallest and largest event time in the file
         self.written_count = 0
-        """Number of readings in the file."""
+        """Number of rows in the file."""
         self.groups: set[str] = set()
         """Names of the groups in the file."""
         self.rejected_counts: Counter[Outcome] = Counter()
         """Number of received readings that were not written, by outcome."""
+        self.rejected_value_counts: Counter[ValueOutcome] = Counter()
+        """Number of received values that were not written, or are in no reading, by outcome."""
 
     def __str__(self) -> str:
         """Return a description of the file's content, in one line."""
-        text = f"{self.written_count:,} readings of {len(self.groups):,} group(s)"
+        text = f"{self.written_count:,} {self._converter.noun}s of {len(self.groups):,} group(s)"
         if self.written_count:
             text += f" from {_format_ts(self._first_ts)} to {_format_ts(self._last_ts)}"
         if self.rejected_counts:
-            text += "; refused: " + ", ".join(
-                f"{name} {count:,}" for name, count in self.rejected_counts.items()
-            )
+            text += f"; refused: {_format_counts(self.rejected_counts)}"
+        if self.rejected_value_counts:
+            text += f"; refused values: {_format_counts(self.rejected_value_counts)}"
         return text
+
+    @property
+    def undecided_count(self) -> int:
+        """Number of sampling times whose reading was not decided yet, and is not in the file."""
+        return self._converter.undecided_count
 
     def run(self, session: Session, stop: threading.Event, seconds: float | None) -> bool:
         """Record until `stop` is set or `seconds` have passed since the subscription.
@@ -105,11 +96,11 @@ class Recorder(ClientListener):
         Raises
         ------
         InvalidInputError : the file exists or can't be created; the client did not try to connect.
-        OperationError : the broker can't be reached, the file can't be written, or no reading arrived.
+        OperationError : the broker can't be reached, the file can't be written, or nothing to write arrived.
         """
         file = RecordingFile(self._path)
         try:
-            file.append([self._header])
+            file.append([self._converter.header])
             session.start()
             if not self.wait_for_connection(stop):
                 return False
@@ -120,7 +111,9 @@ class Recorder(ClientListener):
             self._write_batch(file, session, 0.0)
             completed = self._monotonic() >= deadline
             if not self.written_count:
-                raise OperationError(f"{self._path}: not written, for no reading came ({self})")
+                raise OperationError(
+                    f"{self._path}: not written, for no {self._converter.noun} came ({self})"
+                )
             return completed
         finally:
             self._receive_queue.close()
@@ -150,14 +143,15 @@ class Recorder(ClientListener):
         """Write the messages that are queued, or that arrive within `timeout` seconds, as one batch."""
         batch = self._receive_queue.take(timeout)
         self.raise_problem()
-        decoded = self._decode.decode(batch.messages, self._undo_clock_steps(batch))
-        readings = decoded.readings
-        accepted = self._window_stage.push(readings)
-        rejected = decoded.rejected + _rejected_readings(readings, accepted.outcomes)
-        self._write_readings(file, readings, accepted)
+        recorded = self._converter.convert(replace(batch, arrivals=self._undo_clock_steps(batch)))
+        self._write_rows(file, recorded)
         session.acknowledge([ack_token for _, _, ack_token, _ in batch.messages if ack_token is not None])
-        self.rejected_counts.update(reading.outcome for reading in rejected)
-        self._log.log_rejected(rejected)
+        self.rejected_counts.update(reading.outcome for reading in recorded.rejected)
+        self.rejected_value_counts.update(value.outcome for value in recorded.rejected_values)
+        if recorded.stale_count:
+            self.rejected_counts[Outcome.STALE] += recorded.stale_count
+        self._log.log_rejected([*recorded.rejected, *recorded.stale])
+        self._log.log_rejected_values(recorded.rejected_values)
         if batch.overflow_count:
             self.rejected_counts[Outcome.OVERFLOW] += batch.overflow_count
             self._log.log_overflow(batch.overflow_count)
@@ -179,31 +173,18 @@ class Recorder(ClientListener):
             return batch.arrivals
         return replace(batch.arrivals, substitute_ts=batch.arrivals.substitute_ts + self._clock_correction)
 
-    def _write_readings(self, file: RecordingFile, readings: Readings, accepted: Windows) -> None:
-        if not len(accepted.reading_indices):
+    def _write_rows(self, file: RecordingFile, recorded: RecordedBatch) -> None:
+        if not recorded.rows:
             return
-        groups = [readings.groups[row] for row in accepted.reading_indices.tolist()]
-        ts: FloatArray = accepted.ts[:, -1]  # (reading,)
-        values = accepted.values[:, -1].tolist()  # (reading, feature)
-        file.append([[at, group, *row] for at, group, row in zip(ts.tolist(), groups, values, strict=True)])
-        self.groups.update(groups)
-        self.written_count += len(groups)
-        self._first_ts = min(self._first_ts, float(np.min(ts)))
-        self._last_ts = max(self._last_ts, float(np.max(ts)))
+        file.append(recorded.rows)
+        self.groups.update(recorded.groups)
+        self.written_count += len(recorded.rows)
+        self._first_ts = min(self._first_ts, float(np.min(recorded.ts)))
+        self._last_ts = max(self._last_ts, float(np.max(recorded.ts)))
 
 
-def _rejected_readings(readings: Readings, outcomes: Sequence[Outcome]) -> list[RejectedReading]:
-    """Return the readings that the window stage dropped, each with the reason."""
-    leads = readings.ts - readings.arrived_at  # (reading,)
-    return [
-        RejectedReading(
-            outcome, group, f"{_DROP_REASONS[outcome].format(lead=describe_lead(lead))} (ts {ts:.3f})"
-        )
-        for outcome, group, ts, lead in zip(
-            outcomes, readings.groups, readings.ts.tolist(), leads.tolist(), strict=True
-        )
-        if outcome in _DROP_REASONS
-    ]
+def _format_counts(counts: Mapping[Outcome, int] | Mapping[ValueOutcome, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 def _format_ts(ts: float) -> str:

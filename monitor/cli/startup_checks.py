@@ -12,7 +12,8 @@ from monitor.config.secrets import read_token
 from monitor.config.settings import Settings
 from monitor.core.addresses import format_address
 from monitor.core.errors import InUseError
-from monitor.service.settings_to_sources import adapt_bundle, build_alignment, build_decoder
+from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
+from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_stages import build_scoring, choose_max_gap, choose_stale_after
 from monitor.storage import restore
 from monitor.web.server import listen

@@ -48,6 +48,11 @@ def _group_key(source: SourceSettings) -> str | int | None:
     return len(source.group_names)
 
 
+def _count_parts(group: str | int) -> int:
+    """Return how many parts a group has: a constant one, or one that so many names make."""
+    return group if isinstance(group, int) else group.count("/") + 1
+
+
 def _colliding_groups(
     source: SourceSettings, seen: dict[tuple[str, str | int | None], SourceSettings], feature: str
 ) -> Iterator[str | int | None]:
@@ -57,9 +62,7 @@ def _colliding_groups(
         candidates = [group for name, group in seen if name == feature]
     elif isinstance(key, int):
         candidates = [
-            group
-            for name, group in seen
-            if name == feature and (group is None or key in (group, str(group).count("/") + 1))
+            group for name, group in seen if name == feature and (group is None or key == _count_parts(group))
         ]
     else:
         candidates = [group for group in (None, key, key.count("/") + 1) if (feature, group) in seen]

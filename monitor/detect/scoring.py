@@ -75,7 +75,9 @@ class Scoring:
         manifest = bundle.manifest
         self._windows = WindowStage(manifest.steps, len(manifest.features), windows)
         self._input_transform = build_transform(
-            manifest.feature_names, has_baseline=manifest.baseline is not None
+            manifest.feature_names,
+            has_baseline=manifest.baseline is not None,
+            move_growth=bundle.move_growth,
         )
         self._baseline = baseline.build(manifest.feature_names, manifest.baseline)
         self._alerts = alerts

@@ -1,10 +1,11 @@
-"""Finds out that readings come and none of them is usable, and the commonest reason."""
+"""Finds out that readings or values come and none of them is usable, and the commonest reason."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 from monitor.core.readings import RejectedReading
 from monitor.core.reasons import strip_variable_text
+from monitor.core.values import RejectedValue
 
 __all__ = ["UnusableReadings"]
 
@@ -21,14 +22,20 @@ _MAX_REASONS = 100
 
 
 class UnusableReadings:
-    """Counts the readings since the last usable one. Times are monotonic seconds."""
+    """Counts the readings since the last usable one. Times are monotonic seconds.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    noun : what is counted, as text: "readings" or "values".
+    """
+
+    def __init__(self, noun: str = "readings") -> None:
+        self._noun = noun
         self._was_usable = False
         self._count = 0
         self._first_at = self._last_at = 0.0
         self._reasons: Counter[str] = Counter()  # by outcome and reason without variable text
-        self._examples: dict[str, RejectedReading] = {}
+        self._examples: dict[str, RejectedReading | RejectedValue] = {}
 
     def restart(self) -> None:
         """Begin again, because a usable reading came."""
@@ -38,7 +45,7 @@ class UnusableReadings:
             self._reasons.clear()
             self._examples.clear()
 
-    def add(self, rejected: Sequence[RejectedReading], now: float) -> None:
+    def add(self, rejected: Sequence[RejectedReading | RejectedValue], now: float) -> None:
         """Count the readings of a batch in which none is usable."""
         if not rejected:
             return
@@ -78,4 +85,6 @@ class UnusableReadings:
         ((key, _),) = self._reasons.most_common(1)
         example = self._examples[key]
         reason = example.reason if example.reason.isprintable() else repr(example.reason)[1:-1]
-        return f"none of {self._count:,} readings {since} is usable; most often {example.outcome}: {reason}"
+        return (
+            f"none of {self._count:,} {self._noun} {since} is usable; most often {example.outcome}: {reason}"
+        )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
+import numpy as np
 
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Readings
@@ -98,6 +99,11 @@ class GroupStates:
             return None
         self.load_evicted(values.groups, now)
         return self._alignment.push(values, complete_until)
+
+    @property
+    def aligns_values(self) -> bool:
+        """Whether readings are made of values; otherwise all messages are readings."""
+        return self._alignment is not None
 
     def judge(self, readings: Readings, now: float) -> ScoredBatch:
         """Run a batch through the stages; evicted groups of the batch are loaded first.
@@ -386,16 +392,22 @@ class GroupStates:
             value = self.fetch_ended_incident(group)
         return None if value is None else self._incidents.decode(group, value)
 
-    def feature_ages(self, now: float) -> FloatArray | None:
-        """Return the age of each feature's newest value: (group, feature), NaN if there is none.
+    def feature_ages(self, now: float) -> FloatArray:
+        """Return the age of each feature's newest value: (row, feature), NaN if there is none.
 
-        None if all messages are readings. Any thread may call this.
+        A row is that of a group, of no group, or of a silent group; the latter have none. Without rows
+        if all messages are readings. Any thread may call this.
 
         Parameters
         ----------
         now : wall clock, seconds since the Unix epoch.
         """
-        return None if self._alignment is None else self._alignment.feature_ages(now)
+        return np.empty((0, 0)) if self._alignment is None else self._alignment.feature_ages(now)
+
+    @property
+    def feature_max_ages(self) -> Sequence[float]:
+        """Seconds that a value of each feature holds (feature,); () if all messages are readings."""
+        return () if self._alignment is None else self._alignment.max_ages
 
     def _find_stale_features(self, group: str) -> Sequence[tuple[int, float]]:
         return () if self._alignment is None else tuple(self._alignment.stale_features(group).items())

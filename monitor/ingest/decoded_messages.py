@@ -23,6 +23,8 @@ class DecodedMessages:
     """Values to align into readings, in the order of arrival; None if all messages are readings."""
     rejected_values: Sequence[RejectedValue] = ()
     """Rejected values, in no particular order."""
+    message_indices: Sequence[int] = ()
+    """Index of the message of each value: (value,)."""
     births: Mapping[str, bytes] = field(default_factory=dict)
     """What to store of Sparkplug edge nodes whose births changed, by the edge node; empty: delete it."""
     requests: Sequence[OutboundMessage] = ()

@@ -98,6 +98,8 @@ class Source:
     """Whether a record may lack features, which says nothing of them."""
     is_plain_number: bool = False
     """Whether a payload is one number as text and nothing else."""
+    is_json: bool = False
+    """Whether payloads are JSON."""
 
     def topics_of(self, group: str) -> Iterator[str]:
         """Yield the topics of a group, as far as its name tells them."""

@@ -1,1 +1,1 @@
-"""Recordings: files with one reading per row."""
+"""Recordings: files with one reading, or one value of a feature, per row."""

@@ -1,10 +1,8 @@
 """Reads recordings: CSV or Parquet files with one reading per row."""
 
-import csv
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +24,13 @@ from monitor.recordings.cells import (
     parse_times,
     parse_values,
 )
+from monitor.recordings.table import ROWS_PER_BLOCK, Table
 
-__all__ = ["Recording", "RecordingBlock", "RecordingRow", "describe_delimiter"]
+__all__ = ["Recording", "RecordingBlock", "RecordingRow"]
 
 _REQUIRED_COLUMNS = ("ts", "group")
 # Columns that describe a reading and are not features.
 _ANNOTATION_COLUMNS = {"label", "kind", "event"}
-_OTHER_DELIMITERS = ";\t|"
-_ROWS_PER_BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +122,20 @@ class Recording:
 
     Raises
     ------
-    RecordingError : the file can't be read, or lacks the column `ts` or `group`.
+    RecordingError : the file can't be read, lacks the column `ts` or `group`, or has one value a row.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._columns = next(self._read_lines(), [])
-        missing = [name for name in _REQUIRED_COLUMNS if name not in self._columns]
-        if missing:
+        self._table = Table(path)
+        self._table.require(_REQUIRED_COLUMNS, "ts,group,<features>[,label]")
+        if self._table.has_single_values:
             raise RecordingError(
-                f"{path}: has no column {missing[0]!r}, expected ts,group,<features>[,label]"
-                f"{describe_delimiter(self._columns)}"
+                f"{path}: has one value a row (columns feature and value), expected one reading a row: "
+                "`sensor-monitor record` without --raw writes such a file, and `sensor-monitor backtest` and "
+                "`replay` take this one"
             )
+        self._columns = self._table.columns
         self.features = [
             name for name in self._columns if name not in _ANNOTATION_COLUMNS | set(_REQUIRED_COLUMNS)
         ]
@@ -181,7 +180,7 @@ class Recording:
         return block
 
     def blocks(
-        self, features: Sequence[str] | None = None, rows_per_block: int | None = _ROWS_PER_BLOCK
+        self, features: Sequence[str] | None = None, rows_per_block: int | None = ROWS_PER_BLOCK
     ) -> Iterator[RecordingBlock]:
         """Yield the readings in the file's order, in blocks.
 
@@ -202,44 +201,8 @@ class Recording:
                 f"{self.path}: has no column {missing[0]!r}, which the bundle's model needs; "
                 f"expected ts,group,{','.join(features)}[,label]"
             )
-        used = [*_REQUIRED_COLUMNS, "label", *features]
-        repeated = [name for name in used if self._columns.count(name) > 1]
-        if repeated:
-            raise RecordingError(f"{self.path}: has more than one column {repeated[0]!r}")
-        lines = self._read_lines()
-        next(lines)
-        first_row = 1
-        while rows := list(islice(lines, rows_per_block)):
-            self._check_widths(rows, first_row)
-            yield _parse_block(
-                dict(zip(self._columns, zip(*rows, strict=True), strict=True)), first_row, features
-            )
-            first_row += len(rows)
-        if first_row == 1:
-            raise RecordingError(f"{self.path}: has no readings, only a header")
-
-    def _check_widths(self, rows: Iterable[Sequence[Any]], first_row: int) -> None:
-        expected = len(self._columns)
-        for number, cells in enumerate(rows, start=first_row):
-            if len(cells) != expected:
-                raise RecordingError(f"{self.path}: row {number} has {len(cells)} cells, expected {expected}")
-
-    def _read_lines(self) -> Iterator[Sequence[Any]]:
-        """Yield the cells of the header, then the cells of each row."""
-        try:
-            if self.path.suffix.lower() == ".parquet":
-                yield from _read_parquet(self.path)
-            else:
-                with self.path.open(
-                    newline="", encoding="utf-8-sig"
-                ) as file:  # Excel writes a byte order mark
-                    yield from filter(None, csv.reader(file))  # without blank lines
-        except OSError as error:
-            raise RecordingError(
-                f"{self.path}: can't be read: {error.strerror or error}; expected a CSV or Parquet file"
-            ) from error
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise RecordingError(f"{self.path}: is no CSV file: {error}") from error
+        for first_row, cells in self._table.blocks([*_REQUIRED_COLUMNS, "label", *features], rows_per_block):
+            yield _parse_block(cells, first_row, features)
 
 
 def _parse_block(cells: dict[str, Sequence[Any]], first_row: int, features: Sequence[str]) -> RecordingBlock:
@@ -254,37 +217,6 @@ def _parse_block(cells: dict[str, Sequence[Any]], first_row: int, features: Sequ
         values=np.column_stack(columns) if columns else np.empty((readings, 0)),
         labels=parse_labels(cells["label"]) if "label" in cells else np.zeros(readings, dtype=np.int8),
     )
-
-
-def _read_parquet(path: Path) -> Iterator[Sequence[Any]]:
-    try:
-        import pyarrow as pa  # noqa: PLC0415 - takes 100 MB of memory, so only if needed
-        from pyarrow import parquet  # noqa: PLC0415
-    except ImportError:
-        raise RecordingError(f"{path}: Parquet needs pyarrow: install sensor-monitor[training]") from None
-    try:
-        file = parquet.ParquetFile(path)
-        yield list(file.schema_arrow.names)
-        for batch in file.iter_batches():
-            yield from zip(*(_to_cells(column) for column in batch), strict=True)
-    except pa.ArrowException as error:
-        raise RecordingError(f"{path}: is no Parquet file: {error}") from error
-
-
-def _to_cells(column: Any) -> list[Any]:
-    """Return an Arrow array's values as Python objects, times rounded down to datetime's microseconds."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
-    cells: list[Any] = column.to_pylist()
-    return cells
-
-
-def describe_delimiter(columns: Sequence[str]) -> str:
-    """Return a hint at another delimiter, if the header seems to have a single column that contains one."""
-    found = [mark for mark in _OTHER_DELIMITERS if len(columns) == 1 and mark in columns[0]]
-    return f"; the columns are separated by {found[0]!r} instead of ','" if found else ""
 
 
 def _nan_to_none(value: float) -> float | None:

@@ -35,7 +35,8 @@ from monitor.service.ports import Sink, Source
 from monitor.service.process_control import ProcessControl
 from monitor.service.reload import Reloader, RunningConfig
 from monitor.service.request_handler import RequestHandler
-from monitor.service.settings_to_sources import adapt_bundle, build_alignment, build_decoder
+from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
+from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_stages import build_timed_scoring, choose_stale_after
 from monitor.service.systemd import Systemd
 from monitor.storage.restore import restore
@@ -135,7 +136,12 @@ def build_daemon(
         commands = _build_commands(base, connections.wake)
         live_groups = _build_live_groups(base, commands.mutes)
         gateway = _build_gateway(base, commands.mutes, source, sink)
-        input_watch = InputWatch(steps=base.manifest.steps, get_max_gap=base.running.max_gap)
+        input_watch = InputWatch(
+            steps=base.manifest.steps,
+            get_max_gap=base.running.max_gap,
+            features=base.manifest.feature_names,
+            get_feature_ages=lambda: base.groups.feature_ages(time.time()),
+        )
         instrumentation = Instrumentation(
             metrics=base.metrics,
             event_log=PipelineLog(),
@@ -189,6 +195,10 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
         build_alignment(settings, manifest.feature_names, manifest.sample_period),
     )
     metrics.watch_drift(lambda: groups.drift)
+    if groups.aligns_values:
+        metrics.watch_feature_ages(
+            manifest.feature_names, groups.feature_max_ages, lambda: groups.feature_ages(time.time())
+        )
     store = restore(
         settings.store,
         groups,
@@ -284,6 +294,7 @@ def _build_server(base: Base, live_groups: LiveGroups, health: Health, input_wat
         lambda: (running.settings, running.manifest),
         lambda: health.readiness_problem,
         get_input_problem=lambda: input_watch.problem,
+        aligns_values=base.groups.aligns_values,
     )
     stream = Stream(live_groups, status.snapshot)
     app = build_app(

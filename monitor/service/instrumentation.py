@@ -9,7 +9,7 @@ import numpy as np
 
 from monitor.core.messages import MessageBatch
 from monitor.core.readings import Outcome, Readings
-from monitor.core.values import Values
+from monitor.core.values import ValueOutcome, Values
 from monitor.core.verdicts import FAULTY, NORMAL, AlertEvent, GroupStatus, State
 from monitor.detect.mixed_senders import MixedSenders
 from monitor.detect.scoring import ScoredBatch
@@ -113,8 +113,8 @@ class Instrumentation:
         rejected = result.decoded.rejected + out_of_order(result.readings, scored)
         if rejected:
             self._event_log.log_rejected(rejected)
-        if result.decoded.values is not None and result.aligned is not None:
-            self._record_values(result.decoded, result.decoded.values, result.aligned)
+        if result.decoded.values is not None:
+            self._record_values(result, result.decoded.values)
         if self._input_watch:
             self._input_watch.add(
                 result.readings, scored.windows.outcomes, counts, rejected, result.decided_at
@@ -162,7 +162,8 @@ class Instrumentation:
         outcomes = Counter(scored.windows.outcomes)
         if result.decoded.rejected or overflow_count:
             outcomes.update(reading.outcome for reading in result.decoded.rejected)
-            outcomes[Outcome.OVERFLOW] += overflow_count
+            if result.aligned is None:
+                outcomes[Outcome.OVERFLOW] += overflow_count
         if result.aligned is not None and result.aligned.stale.groups:
             outcomes[Outcome.STALE] += len(result.aligned.stale.groups)
         metrics.count_outcomes(outcomes)
@@ -180,16 +181,22 @@ class Instrumentation:
         metrics.batch_windows.observe(windows)
         return outcomes
 
-    def _record_values(self, decoded: DecodedMessages, values: Values, aligned: AlignedBatch) -> None:
+    def _record_values(self, result: BatchResult, values: Values) -> None:
         """Count the values by outcome, and log those that were dropped and the stale features."""
-        outcomes = Counter(aligned.outcomes)
-        outcomes.update(value.outcome for value in decoded.rejected_values)
+        aligned, rejected = result.aligned, list(result.decoded.rejected_values)
+        outcomes = Counter(value.outcome for value in rejected)
+        if aligned is not None:
+            outcomes.update(aligned.outcomes)
+            if result.batch.overflow_count:
+                outcomes[ValueOutcome.OVERFLOW] = result.batch.overflow_count
+            rejected += rejected_values(values, aligned)
+            if self._input_watch:
+                self._input_watch.add_values(values, aligned, outcomes, rejected, result.decided_at)
+            if aligned.stale.groups:
+                self._event_log.log_rejected(stale_readings(aligned.stale, self._features))
         self._metrics.count_value_outcomes(outcomes)
-        rejected = [*decoded.rejected_values, *rejected_values(values, aligned)]
         if rejected:
             self._event_log.log_rejected_values(rejected)
-        if aligned.stale.groups:
-            self._event_log.log_rejected(stale_readings(aligned.stale, self._features))
 
     def _observe_latency(self, result: BatchResult) -> None:
         readings, values = result.readings, result.decoded.values

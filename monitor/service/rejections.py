@@ -1,6 +1,7 @@
 """Readings and values that were dropped by a stage behind the decoder, with reasons for the log."""
 
 from collections.abc import Sequence
+from itertools import islice
 
 from monitor.core.readings import Outcome, Readings, RejectedReading
 from monitor.core.times import describe_lead
@@ -68,9 +69,8 @@ def stale_readings(stale: StaleSamples, features: Sequence[str]) -> list[Rejecte
     features : names of the features, in the bundle's order.
     """
     rejected = []
-    for group, ts, is_stale in list(zip(stale.groups, stale.ts, stale.is_stale, strict=True))[
-        :_MAX_STALE_REASONS
-    ]:
+    samples = zip(stale.groups, stale.ts, stale.is_stale, strict=True)
+    for group, ts, is_stale in islice(samples, _MAX_STALE_REASONS):
         names = ", ".join(name for name, flag in zip(features, is_stale, strict=True) if flag)
         reason = f"no value, or none within input.align.max_age: {names} (ts {ts:.3f})"
         rejected.append(RejectedReading(Outcome.STALE, group, reason))

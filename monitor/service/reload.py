@@ -17,7 +17,7 @@ from monitor.service.connections import Connections
 from monitor.service.pipeline import Pipeline, Replacement
 from monitor.service.pipeline_thread import HANG_TIMEOUT_S
 from monitor.service.process_control import ProcessControl
-from monitor.service.settings_to_sources import adapt_bundle
+from monitor.service.settings_to_alignment import adapt_bundle
 from monitor.service.settings_to_stages import build_timed_scoring, choose_max_gap, choose_stale_after
 from monitor.telemetry.metrics import Metrics
 

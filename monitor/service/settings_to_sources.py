@@ -1,67 +1,23 @@
-"""Builds the decoder of messages, and the alignment of values, from settings and a bundle's features."""
+"""Builds sources from settings and a bundle's features."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from msgspec import structs
-
-from monitor.bundle import Bundle
-from monitor.config.settings import Settings
 from monitor.config.source_settings import FeatureSettings, PathSetting, SourceSettings
 from monitor.core.errors import ConfigurationError
-from monitor.core.rules import AlignmentRules, default_max_gap
-from monitor.core.topics import FEATURE_NAME, OwnTopics, Template
-from monitor.ingest.alignment import AlignmentStage
-from monitor.ingest.decode import DecodeStage
-from monitor.ingest.decoded_messages import Decoder
+from monitor.core.topics import Template
 from monitor.ingest.event_time import EventTimeRules
 from monitor.ingest.formats.registry import FORMATS
 from monitor.ingest.paths import MISSING, to_path
 from monitor.ingest.source import Conditions, FeatureRules, Source
-from monitor.ingest.source_decoder import SourceDecoder
-from monitor.ingest.sparkplug_sources import GOOD_QUALITIES, SparkplugSources
+from monitor.ingest.sparkplug_sources import GOOD_QUALITIES
 
-__all__ = ["adapt_bundle", "build_alignment", "build_alignment_rules", "build_decoder", "build_sources"]
+__all__ = ["build_sources", "check_names"]
 
 # Text in a condition that stands for nothing at its path, because TOML has no null.
 _MISSING_TEXT = "missing"
 _TS_UNITS = {"influx": "ns", "sparkplug": "ms"}
-
-
-def build_decoder(
-    settings: Settings, features: Sequence[str], births: Mapping[str, bytes] | None = None
-) -> Decoder:
-    """Return the decode stage for a bundle with these features.
-
-    Parameters
-    ----------
-    births : what was stored of Sparkplug edge nodes, see `DecodedMessages.births`.
-
-    Raises
-    ------
-    ConfigurationError : `input.fields` or `input.sources` doesn't fit the bundle's features.
-    """
-    home_assistant = settings.homeassistant
-    own_topics = OwnTopics(
-        settings.mqtt.base_topic, home_assistant.discovery_prefix if home_assistant.discovery else None
-    )
-    if settings.input.sources:
-        sources: list[Source] = []
-        sparkplug_sources: list[Source] = []
-        built = build_sources(settings.input.sources, features)
-        for source_settings, source in zip(settings.input.sources, built, strict=True):
-            (sparkplug_sources if source_settings.format == "sparkplug" else sources).append(source)
-        sparkplug = SparkplugSources(sparkplug_sources) if sparkplug_sources else None
-        if sparkplug is not None:
-            sparkplug.load(births or {})
-        return SourceDecoder(sources, len(features), own_topics, sparkplug)
-    templates = [Template(text) for text in settings.input.topics]
-    try:
-        return DecodeStage(templates, features, settings.input.fields, own_topics)
-    except ValueError as error:
-        raise ConfigurationError(f"input.fields: {error}") from error
 
 
 def build_sources(sources: Sequence[SourceSettings], features: Sequence[str]) -> list[Source]:
@@ -80,126 +36,12 @@ def build_sources(sources: Sequence[SourceSettings], features: Sequence[str]) ->
     return result
 
 
-def adapt_bundle(settings: Settings, loaded: Bundle) -> tuple[Settings, Bundle]:
-    """Return settings and bundle as they are for this plant's sources: its pace and its deadbands.
-
-    Aligned readings come every `input.align.period` seconds. Where a value holds until it changes, no
-    message says that it did not change, so that is no gap until `max_age`. Of a change that a device doesn't
-    report the baseline can't know: half a deadband is the least that its floor may be.
-
-    Raises
-    ------
-    ConfigurationError : as in `build_alignment_rules`.
-    """
-    manifest = loaded.manifest
-    rules = build_alignment_rules(settings, manifest.feature_names, manifest.sample_period)
-    deadband = settings.input.align.deadband
-    if manifest.baseline is not None and deadband:
-        floors = tuple(
-            max(floor, deadband.get(name, 0.0) / 2)
-            for name, floor in zip(manifest.feature_names, manifest.baseline.floors, strict=True)
-        )
-        manifest = structs.replace(manifest, baseline=structs.replace(manifest.baseline, floors=floors))
-    if rules is not None:
-        manifest = structs.replace(manifest, sample_period=rules.period)
-        if settings.windows.max_gap is None:
-            max_gap = max(default_max_gap(rules.period), max(rules.max_age) if rules.on_change else 0.0)
-            windows = settings.windows.model_copy(update={"max_gap": max_gap})
-            settings = settings.model_copy(update={"windows": windows})
-    return settings, replace(loaded, manifest=manifest)
-
-
-def build_alignment(
-    settings: Settings, features: Sequence[str], sample_period: float
-) -> AlignmentStage | None:
-    """Return the stage that aligns values; None if every message is a reading of its own.
-
-    Raises
-    ------
-    ConfigurationError : as in `build_alignment_rules`, or `input.align.wait` is too long.
-    """
-    rules = build_alignment_rules(settings, features, sample_period)
-    if rules is None:
-        return None
-    try:
-        return AlignmentStage(len(features), rules)
-    except ValueError as error:
-        raise ConfigurationError(f"input.align: {error}") from error
-
-
-def build_alignment_rules(
-    settings: Settings, features: Sequence[str], sample_period: float
-) -> AlignmentRules | None:
-    """Return the rules by which values are aligned; None if every message is a reading of its own.
-
-    Parameters
-    ----------
-    sample_period : the bundle's, seconds.
-
-    Raises
-    ------
-    ConfigurationError : as in `build_sources`; `input.align.deadband` names an unknown feature; or no source
-        gives some feature.
-    """
-    sources, align = settings.input.sources, settings.input.align
-    _check_names("input.align.deadband", align.deadband, features)
-    if all(is_complete(source, features) for source in sources):
-        return None
-    build_sources(sources, features)  # says what is wrong with one, before what all of them lack
-    return AlignmentRules(
-        period=align.period or sample_period,
-        wait=align.wait,
-        max_age=_choose_max_ages(sources, features, align.max_age),
-        on_change=align.on_change,
-        is_ordered=all(_is_ordered(source) for source in sources),
-        max_skew=settings.windows.max_skew,
-    )
-
-
-def _choose_max_ages(
-    sources: Sequence[SourceSettings], features: Sequence[str], default: float
-) -> tuple[float, ...]:
-    """Return how many seconds a value of each feature holds (feature,).
-
-    Raises
-    ------
-    ConfigurationError : no source gives some feature, or two give it with different ages.
-    """
-    max_ages: dict[str, float] = {}
-    for source in sources:
-        for name in [source.feature] if source.feature else source.features or features:
-            max_age = source.max_age or default
-            if max_ages.setdefault(name, max_age) != max_age:
-                raise ConfigurationError(
-                    f"input.sources ({source.topic}): max_age of {name} is {max_age:g} s, and "
-                    f"{max_ages[name]:g} s in another source; expected one for each feature"
-                )
-    missing = [name for name in features if name not in max_ages]
-    if missing:
-        raise ConfigurationError(
-            f"input.sources: no source gives {', '.join(missing)}; expected one for each feature"
-        )
-    return tuple(max_ages[name] for name in features)
-
-
-def is_complete(source: SourceSettings, features: Sequence[str]) -> bool:
-    """Return whether each record of a source has all features of a group, and so is a reading."""
-    has_paths = source.record_paths[0] is None and not source.feature and not source.topic_names_feature
-    return has_paths and not source.partial and (not source.features or set(source.features) == set(features))
-
-
-def _is_ordered(source: SourceSettings) -> bool:
-    """Return whether all values of one feature of a group come on one topic, which keeps their order."""
-    names = set(Template(source.topic).names) - {FEATURE_NAME}
-    return not (names and source.group)
-
-
 def _build_source(source: SourceSettings, features: Sequence[str]) -> Source:
     key, value, ts = source.record_paths
-    _check_names("features", source.features, features)
+    check_names("features", source.features, features)
     has_one_feature = bool(source.feature) or source.topic_names_feature or key is not None
     names = [source.feature] if source.feature else list(source.features or features)
-    _check_names("feature", names, features)
+    check_names("feature", names, features)
     rules_by_key: dict[str, FeatureRules] = {}
     rules = []
     for name in names:
@@ -246,6 +88,7 @@ def _assemble(source: SourceSettings, ts: PathSetting, **parts: Any) -> Source:
         accepts_text_numbers=source.numbers == "text",
         is_partial=source.partial,
         is_plain_number=source.format == "number",
+        is_json=source.format in {"json", "records"},
         **parts,
     )
 
@@ -280,7 +123,13 @@ def _locate(source: SourceSettings, path: PathSetting) -> PathSetting:
     return ("fields", str(path)) if source.format == "influx" and is_field else path
 
 
-def _check_names(setting: str, names: Sequence[str] | Mapping[str, Any], features: Sequence[str]) -> None:
+def check_names(setting: str, names: Sequence[str] | Mapping[str, Any], features: Sequence[str]) -> None:
+    """Check that names in a setting are features of the bundle.
+
+    Raises
+    ------
+    ConfigurationError : one is not.
+    """
     unknown = sorted(set(names) - set(features))
     if unknown:
         raise ConfigurationError(

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter as Counts
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -18,6 +18,7 @@ from monitor.detect.drift import DriftStage
 from monitor.detect.scoring import Scorer
 from monitor.telemetry.batch_histogram import BatchHistogram
 from monitor.telemetry.external_counter import ExternalCounter
+from monitor.telemetry.feature_ages import FeatureAges
 
 __all__ = ["Metrics", "TimedScorer"]
 
@@ -129,6 +130,7 @@ class Metrics:
             ["feature"],
             registry=registry,
         )
+        self._feature_ages = FeatureAges(_PREFIX, registry)
         self._bundle_info = Gauge(
             f"{_PREFIX}bundle_info",
             "The bundle in use.",
@@ -179,6 +181,12 @@ class Metrics:
             gauge.clear()
             for index, name in enumerate(drift().feature_names):
                 gauge.labels(name).set_function(partial(_drift_value, measure, drift, index))
+
+    def watch_feature_ages(
+        self, features: Sequence[str], max_ages: Sequence[float], ages: Callable[[], FloatArray]
+    ) -> None:
+        """Export the ages of features, computed at each scrape; see `FeatureAges.watch`."""
+        self._feature_ages.watch(features, max_ages, ages)
 
     def count_outcomes(self, counts: Counts[Outcome]) -> None:
         """Add the outcomes of a batch."""

@@ -132,7 +132,12 @@ class LiveGroups:
 
     def _update_status(self, status: GroupStatus) -> None:
         name = status.group
-        evictable = status.state in _EVICTABLE_STATES and not status.out_of_range and status.incident is None
+        evictable = (
+            status.state in _EVICTABLE_STATES
+            and not status.out_of_range
+            and not status.stale
+            and status.incident is None
+        )
         if name not in self._rows and not self._allocate_row(name, evictable=evictable):
             return
         previous = self.statuses.get(name)

@@ -69,6 +69,8 @@ def _status_fields(live: LiveGroups, name: str) -> dict[str, Any]:
         "firing": status.incident is not None,
         "ts": float(live.trends.latest_ts[row]),
         "score": status.score if math.isnan(score) else score,
+        # Left out where it is empty, as it is for nearly all of the groups that change each second.
+        **({"stale": status.stale} if status.stale else {}),
     }
 
 

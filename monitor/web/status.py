@@ -42,6 +42,7 @@ class MonitorStatus:
     get_problem : returns why the monitor is not ready; "" if it is.
     monotonic : returns monotonic seconds.
     get_input_problem : returns why nothing can be judged although readings come; "" if it can.
+    aligns_values : whether readings are made of values, so that a feature can be stale.
     """
 
     def __init__(
@@ -51,6 +52,8 @@ class MonitorStatus:
         get_problem: Callable[[], str],
         monotonic: Callable[[], float] = time.monotonic,
         get_input_problem: Callable[[], str] = lambda: "",
+        *,
+        aligns_values: bool = False,
     ) -> None:
         # Collecting the other metrics, such as those of the process, would take most of the time.
         self._registry = registry.restricted_registry(_METRIC_NAMES)
@@ -58,6 +61,7 @@ class MonitorStatus:
         self._get_problem = get_problem
         self._monotonic = monotonic
         self._get_input_problem = get_input_problem
+        self._aligns_values = aligns_values
         # Monotonic time, readings, windows.
         self._samples: deque[tuple[float, float, float]] = deque(maxlen=_RATE_SAMPLES)
         self._started_at = time.time()
@@ -95,6 +99,7 @@ class MonitorStatus:
             ),
             "states": {state.value: totals["groups", state.value] for state in State},
             "features": manifest.features,
+            "aligns_values": self._aligns_values,
             "threshold": manifest.threshold,
             "bundle": manifest.id,
             "created": manifest.created,

@@ -107,7 +107,11 @@ class Stream:
         yield _encode_event("all", {"status": self._status, "alerts": self._alerts()})
         names = sorted(
             live.statuses,
-            key=lambda name: live.statuses[name].state is State.NORMAL and name not in live.alerts,
+            key=lambda name: (
+                live.statuses[name].state is State.NORMAL
+                and not live.statuses[name].stale
+                and name not in live.alerts
+            ),
         )
         for begin in range(0, len(names), _GROUPS_PER_EVENT):
             # Between two events a group may have been removed.

@@ -15,6 +15,7 @@ from tests.bench.throughput import (
     flood_mosquitto_sub,
     flood_paho_client,
     flood_raw_subscriber,
+    flood_with_values,
     paho_name,
 )
 
@@ -25,6 +26,7 @@ __all__ = [
     "array_monitor_name",
     "bytes_per_group",
     "monitor_name",
+    "values_name",
 ]
 
 BYTES_PER_GROUP = "bytes a group"
@@ -54,6 +56,21 @@ def monitor_name(group_count: int, qos: int = 0, *, baseline: bool = True) -> st
 def array_monitor_name(readings_per_message: int) -> str:
     """Return the row name of the monitor with `readings_per_message` readings in a message."""
     return f"ours, QoS 0, {readings_per_message} readings a message"
+
+
+def values_name(value_format: str, group_count: int, qos: int = 0) -> str:
+    """Return the row name of the monitor with one value a message."""
+    return f"ours, QoS {qos}, {group_count:,} groups, a {value_format} value a message"
+
+
+def _values_benchmark(value_format: str, group_count: int, message_count: int, qos: int = 0) -> Benchmark:
+    name = values_name(value_format, group_count, qos)
+    return Benchmark(
+        name,
+        lambda config: flood_with_values(
+            config, name, message_count, value_format=value_format, group_count=group_count, qos=qos
+        ),
+    )
 
 
 def _monitor_benchmark(name: str, message_count: int, **options: int) -> Benchmark:
@@ -96,6 +113,16 @@ BENCHMARKS = (
     Benchmark(_MONITOR_PER_LINE, lambda config: flood_monitor_per_line(config, _MONITOR_PER_LINE, 300_000)),
     _monitor_benchmark(array_monitor_name(10), 50_000, readings_per_message=10),
     _monitor_benchmark(array_monitor_name(100), 8_000, readings_per_message=100),
+    *(
+        _values_benchmark(value_format, group_count, message_count, qos)
+        for value_format in ("json", "number")
+        for group_count, message_count, qos in (
+            (1_000, 300_000, 0),
+            (1_000, 150_000, 1),
+            (10_000, 300_000, 0),
+            (100_000, 800_000, 0),
+        )
+    ),
     Benchmark("echo, latency", latency.measure_echo),
     Benchmark("ours, latency", latency.measure_monitor),
     Benchmark(SUBJECT, measure_stages),
@@ -113,11 +140,15 @@ def bytes_per_group(measurements: list[Measurement]) -> list[Measurement]:
         if measurement.quantity == RESIDENT_MB
     }
     per_group = []
-    for baseline in (True, False):
-        resident_10k, resident_100k = (
-            resident_by_subject.get(monitor_name(count, baseline=baseline)) for count in (10_000, 100_000)
-        )
+    names: tuple[Callable[[int], str], ...] = (
+        monitor_name,
+        lambda count: monitor_name(count, baseline=False),
+        lambda count: values_name("json", count),
+        lambda count: values_name("number", count),
+    )
+    for name in names:
+        resident_10k, resident_100k = (resident_by_subject.get(name(count)) for count in (10_000, 100_000))
         if resident_10k is not None and resident_100k is not None:
             value = (resident_100k - resident_10k) * (1 << 20) / 90_000
-            per_group.append(Measurement(monitor_name(100_000, baseline=baseline), BYTES_PER_GROUP, value))
+            per_group.append(Measurement(name(100_000), BYTES_PER_GROUP, value))
     return per_group

@@ -28,7 +28,7 @@ from monitor.detect.windows import WindowStage
 from monitor.groups.state import GroupStates
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.publish.payloads import alert_payload, state_payload
-from monitor.service.settings_to_sources import build_decoder
+from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_stages import (
     build_alert_stage,
     build_scoring,

@@ -19,12 +19,22 @@ __all__ = ["MonitorPerLineSubject", "MonitorSubject", "MosquittoSub", "Reporting
 _POLL_INTERVALS_S = (0.02, 0.5)
 """Shortest and longest time in seconds between two scrapes of the monitor's counters. A scrape costs the
 monitor 2 ms, so scrapes are rare until shortly before the end."""
+_ALIGN_WAIT_PERIODS = 12
+"""So that the warm-up may send ten values of a feature in one message."""
 _STALL_TIMEOUT_S = 30
 """Seconds without progress until a wait fails."""
 _SETTINGS_TEMPLATE = """[alerts]
 mode = "{mode}"
 [windows]
 stale_after = 3600
+"""
+_SOURCE_TEMPLATE = """
+[[input.sources]]
+topic = "plant/{{line}}/{{station}}/{{feature}}"
+format = "{format}"
+[input.align]
+period = {period}
+wait = {wait}
 """
 
 
@@ -134,6 +144,8 @@ class MonitorSubject(Subject):
     readings_per_message : needed to count dropped readings, because the outcome `overflow` counts messages.
     line : the only line of the plant that it subscribes to, with its own base topic and client id; "" for
         all.
+    value_format : format of messages with one value each; "": messages are readings.
+    align_period_s : seconds between the sampling times of values.
     """
 
     def __init__(
@@ -146,8 +158,15 @@ class MonitorSubject(Subject):
         mode: str = "lifecycle",
         readings_per_message: int = 1,
         line: str = "",
+        value_format: str = "",
+        align_period_s: float = 5.0,
     ) -> None:
         settings, mqtt = _SETTINGS_TEMPLATE.format(mode=mode), f"qos = {qos}\nkeepalive = {KEEPALIVE_S}"
+        self._counter = "values" if value_format else "readings"
+        if value_format:
+            settings += _SOURCE_TEMPLATE.format(
+                format=value_format, period=align_period_s, wait=_ALIGN_WAIT_PERIODS * align_period_s
+            )
         self._environment = dict(os.environ)
         if line:
             settings += f'[input]\ntopics = ["plant/{line}/{{station}}/reading"]\n'
@@ -165,17 +184,21 @@ class MonitorSubject(Subject):
 
     def wait_until_idle(self) -> None:
         super().wait_until_idle()
-        self._judged_before = self._outcome_counts()["judged"]
+        self._judged_before = self._outcome_counts()[self._usable_outcome]
 
     def judged_count(self) -> int:
-        """Return how many readings it has judged since the last `wait_until_idle`."""
-        return self._outcome_counts()["judged"] - self._judged_before
+        """Return how many readings it has judged since the last `wait_until_idle`; of values, accepted."""
+        return self._outcome_counts()[self._usable_outcome] - self._judged_before
+
+    @property
+    def _usable_outcome(self) -> str:
+        return "judged" if self._counter == "readings" else "accepted"
 
     def _outcome_counts(self) -> dict[str, int]:
-        """Return how many readings had each outcome."""
+        """Return how many readings, or values, had each outcome."""
         counts = {}
         for line in self._monitor.get("/metrics")[1].splitlines():
-            if line.startswith('sensor_monitor_readings_total{outcome="'):
+            if line.startswith(f'sensor_monitor_{self._counter}_total{{outcome="'):
                 name, value = line.split('"')[1], float(line.rpartition(" ")[2])
                 counts[name] = int(value)
         return counts

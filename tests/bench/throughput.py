@@ -24,17 +24,20 @@ __all__ = [
     "MESSAGES_PER_S",
     "RESIDENT_MB",
     "STARTUP_S",
+    "VALUES_PER_S",
     "WINDOWS_PER_S",
     "flood_monitor",
     "flood_monitor_per_line",
     "flood_mosquitto_sub",
     "flood_paho_client",
     "flood_raw_subscriber",
+    "flood_with_values",
     "paho_name",
 ]
 
 MESSAGES_PER_S = "messages/s"
 WINDOWS_PER_S = "windows/s"
+VALUES_PER_S = "values/s"
 CPU_PER_MILLION = "CPU s a million"
 RESIDENT_MB = "resident MiB"
 STARTUP_S = "start to ready, s"
@@ -142,6 +145,39 @@ def flood_monitor(
     )
 
 
+def flood_with_values(
+    config: BenchConfig,
+    name: str,
+    message_count: int,
+    *,
+    value_format: str,
+    qos: int = 0,
+    group_count: int = 1000,
+) -> list[Measurement]:
+    """Flood the monitor with messages of one value each, after a warm-up in which each group is judged.
+
+    Plain numbers have no event time: each group has a reading at each sampling time, however many come.
+    """
+    workload = config.workload(message_count, group_count, qos=qos, readings_before=WARM_UP_READINGS)
+    workload = replace(workload, value_format=value_format)
+    topic_count = group_count * len(workload.features)
+    warm_up = replace(workload, message_count=topic_count, readings_before=0, qos=1)
+    if value_format == "json":
+        warm_up = replace(warm_up, readings_per_message=WARM_UP_READINGS)
+    # As in a plant whose sensors report once in a period, 20,000 values a second if there are many.
+    period_s = 5.0 if value_format == "json" else max(1.0, topic_count / 20_000)
+    return _measure_monitor(
+        config,
+        name,
+        workload,
+        lambda broker, folder: MonitorSubject(
+            broker, folder, config.bundle, qos, value_format=value_format, align_period_s=period_s
+        ),
+        warm_up,
+        VALUES_PER_S,
+    )
+
+
 def flood_monitor_per_line(
     config: BenchConfig, name: str, message_count: int, *, group_count: int = 1000
 ) -> list[Measurement]:
@@ -157,15 +193,20 @@ def _measure_monitor(
     name: str,
     workload: Workload,
     make_subject: Callable[[Broker, Path], MonitorSubject | MonitorPerLineSubject],
+    warm_up: Workload | None = None,
+    quantity: str = WINDOWS_PER_S,
 ) -> list[Measurement]:
-    group_count = workload.group_count
-    warm_up = replace(
-        workload, message_count=group_count, readings_per_message=WARM_UP_READINGS, readings_before=0, qos=1
+    warm_up = warm_up or replace(
+        workload,
+        message_count=workload.group_count,
+        readings_per_message=WARM_UP_READINGS,
+        readings_before=0,
+        qos=1,
     )
     with _flood(config.empty_folder(name), warm_up, workload, make_subject) as (subject, result):
         judged_count = subject.judged_count()
         return [
-            *_measurements(name, WINDOWS_PER_S, judged_count, result, workload),
+            *_measurements(name, quantity, judged_count, result, workload),
             Measurement(name, _PEAK_MB, subject.peak_mb()),
             Measurement(name, _DROPPED_PERCENT, 100 * (1 - judged_count / workload.reading_count)),
         ]

@@ -10,8 +10,8 @@ from tests.chaos.raw_mqtt import publish_packet
 
 __all__ = ["KEEPALIVE_S", "LINE_COUNT", "TOPIC_FILTER", "Workload"]
 
-TOPIC_FILTER = "plant/+/+/reading"
-"""Matches the topics of all groups."""
+TOPIC_FILTER = "plant/+/+/+"
+"""Matches the topics of all groups: `reading`, or one for each feature."""
 LINE_COUNT = 2
 """Lines of the plant, to which the groups belong in turn."""
 KEEPALIVE_S = 300
@@ -48,10 +48,13 @@ class Workload:
     qos: int = 0
     faulty_group_count: int = 0
     """Number of groups that send faulty readings, after `_HEALTHY_READINGS` healthy ones."""
+    value_format: str = ""
+    """"json" or "number": each message has one value, as `{"value", "ts"}` (several: an array) or as text,
+    on a topic of its own; "": readings."""
 
     @property
     def reading_count(self) -> int:
-        """Return the number of readings."""
+        """Return the number of readings, or of values if messages have one."""
         return self.message_count * self.readings_per_message
 
     @property
@@ -68,6 +71,33 @@ class Workload:
 
     def topics_and_payloads(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield topic and payload of each message."""
+        return self._values() if self.value_format else self._readings()
+
+    def _values(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield messages with a value each: rounds of all topics, always in the same random order."""
+        rng = random.Random(1)  # noqa: S311, repeatable on purpose
+        topics = [
+            (f"plant/{_group_name(group)}/{name}".encode(), mean)
+            for group in range(self.group_count)
+            for name, mean in zip(self.features, self.feature_means, strict=True)
+        ]
+        rng.shuffle(topics)
+        noise = [rng.uniform(-_NOISE, _NOISE) for _ in range(_VALUE_SETS)]
+        for index in range(self.message_count):
+            round_index, position = divmod(index, len(topics))
+            topic, mean = topics[position]
+            start = self.readings_before + round_index * self.readings_per_message
+            numbers = [
+                f"{mean + noise[(index + k) % _VALUE_SETS]:.2f}" for k in range(self.readings_per_message)
+            ]
+            if self.value_format == "number":
+                yield topic, numbers[0].encode()
+                continue
+            parts = [f'{{"value":{text},"ts":{_event_time(start + k)}}}' for k, text in enumerate(numbers)]
+            yield topic, (parts[0] if len(parts) == 1 else f"[{','.join(parts)}]").encode()
+
+    def _readings(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield messages with a reading each, or with an array of several."""
         rng = random.Random(1)  # noqa: S311, repeatable on purpose
         healthy_values = [self._format_values(rng, 0.0) for _ in range(_VALUE_SETS)]
         faulty_values = [self._format_values(rng, _FAULT_DEVIATION) for _ in range(_VALUE_SETS)]

@@ -27,6 +27,7 @@ from tests.chaos.results import ResultRow
 from tests.chaos.soak import soak
 from tests.chaos.store_faults import fill_disk, kill_during_commit, truncate_store
 from tests.chaos.unread_log import leave_log_unread
+from tests.chaos.value_faults import disturb_plant_of_values
 
 __all__ = ["main"]
 
@@ -46,6 +47,7 @@ class _Scenario:
 
 _SCENARIOS = (
     _Scenario("kill monitor", 50, kill_monitor),
+    _Scenario("values kill", 50, disturb_plant_of_values),
     _Scenario("restart broker", 20, restart_broker),
     _Scenario("kill broker", 10, kill_broker),
     _Scenario("break connection", 50, break_connection),

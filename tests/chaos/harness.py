@@ -4,13 +4,14 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 import pytest
 
+from monitor.core.verdicts import AlertEvent
 from tests.chaos.broker import Broker
 from tests.chaos.load_generator import LoadGenerator
 from tests.chaos.raw_mqtt import Packet
@@ -153,9 +154,7 @@ class Harness:
         segments : readings that the monitor should have judged; it started each segment with an empty store.
         is_compared : returns whether a received packet is of one of these readings' groups.
         """
-        expected = [
-            event for segment in segments for event in expected_events(self.bundle, self.mode, segment)
-        ]
+        expected = [event for segment in segments for event in self.expected_events(segment)]
         expected_count = len({(event.id, event.status, tuple(event.window_ts)) for event in expected})
         counter = _EventCounter(self.recorder)
         try:
@@ -177,6 +176,10 @@ class Harness:
         compare_events(row, self.mode, expected, list(filter(is_compared, self.recorder.packets)))
         row.failures.extend(self._stale_states())
         return row
+
+    def expected_events(self, sent: Iterable[Reading]) -> list[AlertEvent]:
+        """Return the events that an undisturbed monitor publishes for these readings."""
+        return expected_events(self.bundle, self.mode, sent)
 
     def _flush_recorder(self) -> None:
         """Publish a marker and wait for it: then the recorder has everything that the broker held for it."""

@@ -85,14 +85,20 @@ class ReadingGenerator:
     seed : the same seed gives the same readings.
     line : first part of the groups' names.
     further_groups : names of groups beside these.
+    spread_s : seconds of event time between the readings of one group and the next.
     """
 
     def __init__(
-        self, group_count: int, seed: int, line: str = "line", further_groups: tuple[str, ...] = ()
+        self,
+        group_count: int,
+        seed: int,
+        line: str = "line",
+        further_groups: tuple[str, ...] = (),
+        spread_s: float = 0.001,
     ) -> None:
         rng = random.Random(seed)  # noqa: S311, repeatable on purpose
         names = [*(f"{line}/s{n:05}" for n in range(group_count)), *further_groups]
-        self._groups = [_GroupGenerator(name, n * 0.001, rng) for n, name in enumerate(names)]
+        self._groups = [_GroupGenerator(name, n * spread_s, rng) for n, name in enumerate(names)]
         self._rng = rng
 
     def __iter__(self) -> Iterator[Reading]:

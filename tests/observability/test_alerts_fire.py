@@ -1,5 +1,6 @@
 import json
 import resource
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,17 @@ from tests.observability.prometheus_server import expand_variables, running_prom
 from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES, save_toy_bundle
 
-_SETTINGS = "[windows]\nmax_gap = 5\nstale_after = 5\n[alerts]\nclear_after = 1\n"
+_SETTINGS = """
+[windows]
+max_gap = 5
+stale_after = 5
+[alerts]
+clear_after = 1
+[[input.sources]]
+topic = "plant/{line}/{station}/reading"
+[[input.sources]]
+topic = "values/{room}/{feature}"
+"""
 _MAX_FILE_BYTES = 4096
 """Maximum file size with which writes of the store fail: enough for the log file, too small for the store."""
 
@@ -43,7 +54,16 @@ class PlantSimulator:
         self._send("broken", readings(1000 * self._rounds, [FAULTY] * 1000))
         self._send("broken", readings(0, [HEALTHY] * 200))  # late
         self._send("broken", [{"ts": 1000.0}] * 50)  # unreadable
+        self._send_values()
         self._rounds += 1
+
+    def _send_values(self) -> None:
+        """Send values of a room: usable ones of all features but the last, unreadable ones and a late one."""
+        now = time.time()
+        for name in NAMES[:-1]:
+            self._sender.publish(f"values/room1/{name}", {"ts": now, "value": 20.0})
+        self._sender.publish(f"values/room1/{NAMES[0]}", {"ts": now, "value": "broken"})
+        self._sender.publish(f"values/room1/{NAMES[0]}", {"ts": now - 1000, "value": 20.0})
 
     def request_reload(self) -> None:
         """Request a reload, as an operator does."""
@@ -126,6 +146,7 @@ def test_alerts(tmp_path: Path, new_broker: BrokerFactory) -> None:
         rule_names = (
             *("FalseAlarmStorm", "MostlyFaulty", "Unreadable", "WrongTimes"),
             *("Overflow", "Slow", "StoreFailing", "MessagesRefused"),
+            *("FeatureStale", "ValuesUnreadable", "ValuesLate"),
         )
         wait_until(
             lambda: simulator.send_faults() or has_fired(*rule_names), "alerts on faulty readings fire"

@@ -27,7 +27,7 @@ def expected_units(expr: str) -> set[str]:
     """Return Grafana's names of the units that fit the values of an expression."""
     if "histogram_quantile" in expr:
         return {"s"}
-    if expr.startswith("time()"):
+    if expr.startswith("time()") or "_age_seconds" in expr:
         return {"s"}
     if "process_cpu_seconds_total" in expr or re.search(r"\) / ", expr):
         return {"percentunit"}

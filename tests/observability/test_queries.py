@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,15 +11,21 @@ from typing import NamedTuple
 import pytest
 
 from config.grafana.dashboard import DASHBOARD_FILE
-from tests.conftest import Mosquitto, wait_until
+from tests.conftest import TIMEOUT_S, Mosquitto, wait_until
 from tests.observability.prometheus_server import Prometheus, expand_variables, running_prometheus
-from tests.support.processes import Monitor, run_monitor
+from tests.support.processes import Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
 REPLAY_SECONDS = 300
 """Duration of the replay: longer than any test."""
 REPLAY_SPEED = 50
 """Readings are 5 s apart, so each group sends 10 a second."""
+SOURCES_TOML = """
+[[input.sources]]
+topic = "plant/{line}/{station}/reading"
+[[input.sources]]
+topic = "values/{room}/{feature}"
+"""
 
 
 class ScrapedMonitor(NamedTuple):
@@ -44,7 +51,7 @@ def query_params() -> list[object]:
 
 @pytest.fixture(scope="module")
 def scraped_monitor(tmp_path_factory: pytest.TempPathFactory, toy_bundle: Path) -> Iterator[ScrapedMonitor]:
-    """A monitor of a plant of two groups, in which one reading in a hundred is faulty."""
+    """A monitor of two groups, in which one reading in a hundred is faulty, and of a room's sensors."""
     folder = tmp_path_factory.mktemp("plant")
     with (folder / "plant.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -54,9 +61,11 @@ def scraped_monitor(tmp_path_factory: pytest.TempPathFactory, toy_bundle: Path) 
             writer.writerows([1000 + 5 * index, f"line1/station{station}", *values] for station in (1, 2))
     broker = Mosquitto(folder)
     broker.start()
-    monitor = Monitor(folder, toy_bundle, broker.port)
+    monitor = Monitor(folder, toy_bundle, broker.port, SOURCES_TOML)
     try:
-        with run_monitor(monitor):
+        with run_monitor(monitor), connect_client(broker.port) as sensors:
+            for name in NAMES:
+                sensors.publish(f"values/room1/{name}", {"ts": time.time(), "value": 20.0})
             instance = monitor.address.removeprefix("http://")
             command = [sys.executable, "-m", "monitor", "replay", folder / "plant.csv"]
             options = ["--config", folder / "monitor.toml", "--speed", str(REPLAY_SPEED)]
@@ -78,7 +87,8 @@ def test_dashboard_query(scraped_monitor: ScrapedMonitor, panel: dict[str, objec
     wait_until(lambda: scraped_monitor.server.query(expanded), f"{expanded} returns data")
     samples = scraped_monitor.server.query(expanded)
     unit = panel["fieldConfig"]["defaults"]["unit"]  # type: ignore[index]
-    max_value = {"percentunit": 1.0 if "cpu" not in expr else 64.0, "s": 60.0}.get(unit, float("inf"))
+    max_seconds = TIMEOUT_S + 450.0 if "_age_seconds" in expr else 60.0
+    max_value = {"percentunit": 1.0 if "cpu" not in expr else 64.0, "s": max_seconds}.get(unit, float("inf"))
     assert all(0 <= sample.value <= max_value for sample in samples), samples
     (legend,) = {target["legendFormat"] for target in panel["targets"] if target["expr"] == expr}  # type: ignore[attr-defined]
     legend_labels = set(re.findall(r"\{\{(\w+)\}\}", legend))

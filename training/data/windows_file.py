@@ -18,7 +18,7 @@ from monitor.recordings.cells import (
     parse_labels,
     parse_values,
 )
-from monitor.recordings.reader import describe_delimiter
+from monitor.recordings.table import describe_delimiter
 from training.data.dataset import STEPS, Dataset
 from training.data.features import FEATURE_NAMES
 

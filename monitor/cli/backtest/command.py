@@ -10,7 +10,8 @@ SUMMARY = "Judge a recording with the daemon's own stages."
 DETAILS = (
     "Needs no broker. Writes the outcome and verdict that the daemon would have given\n"
     "each reading, and with --alerts-out the alerts that it would have sent; prints\n"
-    "the alerts per day."
+    "the alerts per day. A recording of single values (record --raw) is aligned into\n"
+    "readings first, as the daemon does."
 )
 EXAMPLES = (
     "sensor-monitor backtest --bundle var/bundle --recording plant.csv --out scores.csv",
@@ -41,11 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
     from monitor.cli.backtest.runner import backtest
     from monitor.config.loading import load_settings, override_alerts
     from monitor.core.errors import RecordingError
-    from monitor.recordings.reader import Recording
+    from monitor.recordings.values import open_recording
 
     settings = load_settings(arguments.config, settings_from_flags(arguments))
     proposed = override_alerts(settings.alerts, arguments.propose) if arguments.propose else None
-    recording = Recording(arguments.recording)
+    recording = open_recording(arguments.recording)
     report = backtest(
         bundle.load(default_bundle.choose_folder(settings.bundle)),
         settings,
@@ -56,5 +57,5 @@ def run(arguments: argparse.Namespace) -> int:
     )
     print(report)
     if not report.usable_count:
-        raise RecordingError(f"{recording.path}: no row can be judged; {report.first_problem}")
+        raise RecordingError(f"{recording.path}: {report.describe_unusable()}")
     return exit_codes.SUCCESS

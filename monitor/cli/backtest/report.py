@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from monitor.cli.backtest.proposal import Proposal
+from monitor.cli.backtest.value_batches import ValueBatches
 from monitor.core.readings import Outcome
+from monitor.core.values import ValueOutcome
 from monitor.core.verdicts import FAULTY, NORMAL
 from monitor.detect.pace import Pace
 from monitor.detect.scoring import ScoredBatch
@@ -43,12 +45,16 @@ class Report:
     """Comparison with proposed alert settings; None if no settings are proposed."""
 
     ignored_columns: list[str] = field(default_factory=list)
-    """Columns of the recording that are no features of the bundle."""
+    """Columns of the recording, or features of its values, that are no features of the bundle."""
+    value_outcomes: Counter[ValueOutcome] = field(default_factory=Counter)
+    """Values by outcome; empty for a recording of readings."""
+    undecided_count: int = 0
+    """Number of sampling times that the end of the recording left undecided."""
 
     @property
     def usable_count(self) -> int:
-        """Readings that aren't malformed."""
-        return self.outcomes.total() - self.outcomes[Outcome.MALFORMED]
+        """Readings that aren't malformed, without the sampling times that have none."""
+        return self.outcomes.total() - self.outcomes[Outcome.MALFORMED] - self.outcomes[Outcome.STALE]
 
     def add(self, batch: Sequence[RecordingRow], scored: ScoredBatch) -> None:
         """Count one batch.
@@ -80,6 +86,23 @@ class Report:
         if self.proposal:
             self.proposal.add(scored)
 
+    def add_values(self, values: ValueBatches) -> None:
+        """Add the counts of a recording of values, after its readings were added."""
+        self.value_outcomes = values.outcomes
+        self.undecided_count = values.undecided_count
+        if values.stale_count:
+            self.outcomes[Outcome.STALE] += values.stale_count
+        self.first_problem = values.first_problem
+        self.ignored_columns = list(values.unused_features)
+
+    def describe_unusable(self) -> str:
+        """Return why nothing can be judged, if `usable_count` is 0."""
+        if not self.value_outcomes:
+            return f"no row can be judged; {self.first_problem}"
+        counts = _format_counts(self.value_outcomes + Counter({"stale": self.outcomes[Outcome.STALE]}))
+        first = f"; {self.first_problem}" if self.first_problem else ""
+        return f"its values make no reading with each feature ({counts}){first}"
+
     def __str__(self) -> str:
         """Return the lines that `sensor-monitor backtest` prints."""
         days = sum(last - first for first, last in self.spans.values()) / _SECONDS_PER_DAY
@@ -90,6 +113,7 @@ class Report:
         repeated = f", {self.repeat_count:,} of them repeated" if self.repeat_count else ""
         return "\n".join(
             [
+                *self._value_lines(),
                 f"readings     {self.outcomes.total():>9,}   {_format_counts(self.outcomes)}",
                 *([f"malformed              first: {self.first_problem}"] if self.first_problem else []),
                 *(
@@ -103,6 +127,16 @@ class Report:
                 *(["", self.proposal.format_table(self.spans)] if self.proposal else []),
             ]
         )
+
+    def _value_lines(self) -> list[str]:
+        if not self.value_outcomes:
+            return []
+        total = self.value_outcomes.total()
+        undecided = f"{self.undecided_count:,} sampling time(s) undecided at the end, left out"
+        return [
+            f"values       {total:>9,}   {_format_counts(self.value_outcomes)}",
+            *([f"                       {undecided}"] if self.undecided_count else []),
+        ]
 
 
 def _format_counts(counts: Counter[Any]) -> str:

@@ -1,7 +1,7 @@
 """Runs the daemon's scoring on a recording, without a broker and without regard to the current time."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
@@ -11,18 +11,23 @@ import numpy as np
 
 from monitor.bundle import Bundle
 from monitor.cli.backtest.proposal import Proposal
+from monitor.cli.backtest.reading_assembler import ReadingAssembler
 from monitor.cli.backtest.report import Report
+from monitor.cli.backtest.value_batches import ValueBatches
 from monitor.config.settings import AlertSettings, Settings
 from monitor.core.atomic_write import atomic_file
 from monitor.core.errors import InvalidInputError, OperationError
 from monitor.core.readings import Outcome, Readings
 from monitor.core.verdicts import FAULTY, NORMAL
 from monitor.detect.pace import Pace
-from monitor.detect.scoring import ScoredBatch
+from monitor.detect.scoring import ScoredBatch, Scoring
+from monitor.groups.state import GroupStates
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording, RecordingRow
-from monitor.service.settings_to_sources import adapt_bundle
-from monitor.service.settings_to_stages import build_scoring, choose_max_gap
+from monitor.recordings.values import ValueRecording
+from monitor.service.settings_to_alignment import adapt_bundle
+from monitor.service.settings_to_recordings import adapt_to_values, complete_templates
+from monitor.service.settings_to_stages import build_scoring, choose_max_gap, choose_stale_after
 
 __all__ = ["backtest"]
 
@@ -33,7 +38,7 @@ _BATCH_SIZE = 4096  # rows
 def backtest(
     bundle: Bundle,
     settings: Settings,
-    recording: Recording,
+    recording: Recording | ValueRecording,
     out: Path,
     alerts_out: Path | None,
     proposed_alerts: AlertSettings | None = None,
@@ -42,6 +47,7 @@ def backtest(
 
     Parameters
     ----------
+    recording : readings, or single values, which are aligned into readings first.
     out : CSV file with the processing outcome, score and prediction of each reading, in the recording's
         order.
     alerts_out : file for the alert events as JSON lines; None: no such file is written.
@@ -55,30 +61,52 @@ def backtest(
     OperationError : an output can't be written.
     """
     _check_paths(recording.path, out, alerts_out)
-    settings, bundle = adapt_bundle(settings, bundle)
-    feature_names = list(bundle.manifest.feature_names)
+    alignment = None
+    if isinstance(recording, ValueRecording):
+        settings, bundle, alignment = adapt_to_values(settings, bundle)
+    else:
+        settings, bundle = adapt_bundle(settings, bundle)
+    feature_names = bundle.manifest.feature_names
     scoring = build_scoring(bundle, settings.windows, settings.alerts)
     report = Report(
         pace=Pace(bundle.manifest.steps),
         max_gap=choose_max_gap(settings.windows, bundle.manifest.sample_period),
-        ignored_columns=[name for name in recording.features if name not in feature_names],
     )
     if proposed_alerts:
         report.proposal = Proposal(settings.alerts, proposed_alerts, bundle.manifest.threshold)
-    rows = recording.rows(feature_names)
+    values = None
+    if isinstance(recording, ValueRecording):
+        assembler = ReadingAssembler(complete_templates(settings, feature_names), len(feature_names))
+        stale_after = choose_stale_after(settings.windows, bundle.manifest.sample_period)
+        groups = GroupStates(scoring, stale_after, alignment)
+        values = ValueBatches(recording, feature_names, groups, alignment, assembler)
+        batches = values.judge()
+    else:
+        report.ignored_columns = [name for name in recording.features if name not in feature_names]
+        batches = _judge_readings(recording, scoring, feature_names)
     with ExitStack() as stack:
         results_writer = csv.writer(stack.enter_context(_open_atomically(out)))
         results_writer.writerow(COLUMNS)
         alerts_file = stack.enter_context(_open_atomically(alerts_out)) if alerts_out else None
-        while batch := list(islice(rows, _BATCH_SIZE)):
-            valid_rows = [row for row in batch if not row.problem]
-            scored = scoring.judge(_to_readings(valid_rows, len(feature_names)))
+        for batch, scored in batches:
             results_writer.writerows(_output_rows(batch, scored))
             for event in scored.events:
                 if alerts_file:
                     alerts_file.write(alert_payload(event, bundle.manifest).decode() + "\n")
             report.add(batch, scored)
+    if values is not None:
+        report.add_values(values)
     return report
+
+
+def _judge_readings(
+    recording: Recording, scoring: Scoring, feature_names: Sequence[str]
+) -> Iterator[tuple[list[RecordingRow], ScoredBatch]]:
+    """Yield the rows of a recording with what the stages say of those that can be judged."""
+    rows = recording.rows(feature_names)
+    while batch := list(islice(rows, _BATCH_SIZE)):
+        valid_rows = [row for row in batch if not row.problem]
+        yield batch, scoring.judge(_to_readings(valid_rows, len(feature_names)))
 
 
 def _check_paths(recording: Path, out: Path, alerts_out: Path | None) -> None:

@@ -14,6 +14,7 @@ from rich.table import Table
 from monitor.cli.demo.alert_printer import AlertPrinter
 from monitor.cli.demo.broker import EmbeddedBroker
 from monitor.cli.demo.scorecard import ScoreCard, collect_incidents, find_faults, score_incidents
+from monitor.cli.replayed_messages import ReadingMessages
 from monitor.cli.replayer import Replayer
 from monitor.config import loading
 from monitor.config.settings import Settings
@@ -64,7 +65,8 @@ def _run_parts(
     alert_printer.start()
     # The new broker has no session of the daemon yet: it drops readings published before the subscription.
     _wait_for(lambda: daemon.ready)
-    replayer = Replayer(recording, [Template(text) for text in settings.input.topics], {}, _REPLAY_SPEED)
+    templates = [Template(text) for text in settings.input.topics]
+    replayer = Replayer(ReadingMessages(recording, templates, {}), _REPLAY_SPEED)
     replay_thread = _start_replay(replayer, settings, stop)
 
     speed = f"{_REPLAY_SPEED:.0f} times real speed"

@@ -68,6 +68,12 @@ class AlignmentStage:
         """Lower bound of the monotonic time at which the clock decides a sampling time; inf: none pending."""
         return self._table.next_deadline
 
+    @property
+    def pending_count(self) -> int:
+        """Number of sampling times with values that are not decided, over all groups."""
+        table = self._table
+        return int(np.count_nonzero(table.slot_bucket[table.first_pending < np.inf] < np.inf))
+
     def push(self, values: Values, now: float) -> AlignedBatch:
         """Process a batch of values and the time that has passed.
 
@@ -185,14 +191,23 @@ class AlignmentStage:
         return max_age if self._rules.on_change else min(max_age, self._rules.period)
 
     def feature_ages(self, now: float) -> FloatArray:
-        """Return the seconds since each feature's newest value: (group, feature); NaN if it has none.
+        """Return the seconds since each feature's newest value: (row, feature); NaN if it has none.
+
+        Any thread may call this. Rows of no group, and those of silent groups, have none.
 
         Parameters
         ----------
         now : wall clock, seconds since the Unix epoch.
         """
-        newest_ts = self._table.newest_ts[self._table.rows()]
-        return np.where(newest_ts > NO_TS, now - newest_ts, np.nan)
+        records = self._table.records  # once: the pipeline's thread may replace it
+        newest_ts = records["newest_ts"]
+        has_age = (newest_ts > NO_TS) & ~records["is_silent"][:, None]
+        return np.where(has_age, now - newest_ts, np.nan)
+
+    @property
+    def max_ages(self) -> list[float]:
+        """Seconds that a value of each feature holds: (feature,)."""
+        return [self._hold(feature) for feature in range(self._table.features)]
 
     def groups(self) -> list[str]:
         """Return the names of all groups with a state."""

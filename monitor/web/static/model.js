@@ -1,7 +1,7 @@
 // The page's data: filled from the monitor's events, read by the code that draws.
 
 const POINTS = 60; // kept per group; the monitor's POINTS_PER_GROUP is the same
-export const STATES = ["faulty", "out of range", "silent", "filling", "normal"]; // worst first
+export const STATES = ["faulty", "out of range", "stale", "silent", "filling", "normal"]; // worst first
 
 const collator = new Intl.Collator(undefined, { numeric: true });
 
@@ -44,12 +44,17 @@ export class Model {
   }
 }
 
-// Set the one kind that a group is counted under. It does not depend on whether an incident is open.
+// Return the kind that a group in this state is counted under if nothing else is known of it.
+export const kindOfState = (state) => (state === "warming" ? "filling" : state);
+
+// Set the one kind that a group is counted under. It does not depend on whether an incident is open. A stale
+// feature is worse than what the last reading was judged: no reading has been made since.
 function withKind(group) {
+  group.stale ??= [];
   group.kind =
-    group.state === "normal" && group.far ? "out of range"
-    : group.state === "warming" ? "filling"
-    : group.state;
+    group.stale.length && !["faulty", "silent"].includes(group.state) ? "stale"
+    : group.state === "normal" && group.far ? "out of range"
+    : kindOfState(group.state);
   return group;
 }
 

@@ -1,7 +1,7 @@
 // The live page: receives the monitor's server-sent events and shows status, alerts and groups.
 
 import { formatTime, formatDuration, element, formatNumber, formatRate, formatInteger, setText } from "./draw.js";
-import { Model, STATES } from "./model.js";
+import { Model, STATES, kindOfState } from "./model.js";
 import { Table } from "./table.js";
 
 const STALE_AFTER_MS = 3500; // milliseconds without an event until the page says so: the monitor sends one a second
@@ -84,12 +84,19 @@ function showDrift(index, feature) {
 }
 
 function showStateCounts() {
-  const { states } = model.status;
-  const outOfRangeCount = [...model.groups.values()].filter((group) => group.kind === "out of range").length;
-  const counts = {
-    ...states, "out of range": outOfRangeCount, normal: Math.max(0, states.normal - outOfRangeCount), filling: states.filling + states.warming,
-  };
-  for (const state of STATES) setText(find("states").querySelector(`[data-kind="${state}"] b`), formatInteger(counts[state]));
+  const { states, aligns_values: alignsValues } = model.status;
+  const counts = Object.fromEntries(STATES.map((kind) => [kind, 0]));
+  for (const [state, count] of Object.entries(states)) counts[kindOfState(state)] += count;
+  for (const { state, kind } of model.groups.values()) {
+    if (kind === kindOfState(state)) continue;
+    counts[kindOfState(state)] -= 1;
+    counts[kind] += 1;
+  }
+  for (const kind of STATES) {
+    const button = find("states").querySelector(`[data-kind="${kind}"]`);
+    setText(button.querySelector("b"), formatInteger(Math.max(0, counts[kind])));
+    button.hidden = kind === "stale" && !alignsValues; // where every message is a reading, no feature can be
+  }
 }
 
 function createStateButtons() {

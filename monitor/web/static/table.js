@@ -103,8 +103,8 @@ class Row {
     this.name = element("span");
     this.mark = element("small", "mark");
     cell.append(this.name, this.mark);
-    this.score = this.#chartCell("score", sparkline(true), "");
-    this.values = features.map((feature) => this.#chartCell("value", sparkline(), unit(feature.unit)));
+    this.score = this.#chartCell("score", sparkline(true));
+    this.values = features.map(() => this.#chartCell("value", sparkline()));
     this.ts = this.#cell("ts");
   }
 
@@ -115,11 +115,11 @@ class Row {
     return cell;
   }
 
-  #chartCell(className, svg, unitName) {
+  #chartCell(className, svg) {
     const cell = this.#cell(className);
-    const value = element("b");
-    cell.append(value, element("small", "", unitName), svg);
-    return { value, svg };
+    const value = element("b"), note = element("small");
+    cell.append(value, note, svg);
+    return { value, note, svg };
   }
 
   show(group, top, { status: { features, threshold }, alerts: { marks } }) {
@@ -127,7 +127,10 @@ class Row {
     this.element.dataset.kind = group.kind;
     this.element.dataset.group = group.group;
     this.element.classList.toggle("open", group.firing);
-    setText(this.mark, [group.firing && group.kind !== "faulty" ? "alert open" : "", ...(marks[group.group] ?? [])].filter(Boolean).join(", "));
+    const stale = new Map(group.stale);
+    const staleTexts = [...stale].map(([index, since]) => `stale since ${formatTime(since)}: ${features[index].name}`);
+    setText(this.mark, [group.firing && group.kind !== "faulty" ? "alert open" : "", ...(marks[group.group] ?? []), ...staleTexts].filter(Boolean).join(", "));
+    this.mark.title = this.mark.textContent;
     setText(this.state, group.state === "warming" ? "warming" : group.kind);
     setText(this.name, group.group);
     this.name.title = group.group;
@@ -136,8 +139,11 @@ class Row {
     setText(this.score.value, formatNumber(group.score, 3));
     drawSparkline(this.score.svg, group.points, 1, 0, 1, threshold);
     const last = group.points.at(-1);
-    this.values.forEach(({ value, svg }, index) => {
-      setText(value, formatNumber(last ? last[2 + index] : null));
+    this.values.forEach(({ value, note, svg }, index) => {
+      const isStale = stale.has(index);
+      value.parentElement.classList.toggle("absent", isStale);
+      setText(value, isStale ? "stale" : formatNumber(last ? last[2 + index] : null));
+      setText(note, isStale ? `since ${formatTime(stale.get(index))}` : unit(features[index].unit));
       const [lowest, highest] = valueRange(group.points, features, features[index].unit);
       drawSparkline(svg, group.points, 2 + index, lowest, highest, threshold);
     });

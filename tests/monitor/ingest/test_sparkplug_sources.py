@@ -10,7 +10,7 @@ from monitor.core.values import ValueOutcome
 from monitor.ingest.decoded_messages import DecodedMessages, Decoder
 from monitor.ingest.formats.sparkplug import SparkplugFormat
 from monitor.ingest.formats.sparkplug_schema import DataType
-from monitor.service.settings_to_sources import build_decoder
+from monitor.service.settings_to_decoder import build_decoder
 from tests.support.sparkplug_messages import DATA_SET, Metric, encode_payload
 
 FEATURES = ("temperature", "humidity")

@@ -16,9 +16,9 @@ DISCOVERY = "[homeassistant]\ndiscovery = true\n"
 STATES = "sensor-monitor/state/"
 
 
-def send(client: Client, group: str, begin: float, *rows: list[float]) -> None:
-    """Publish readings of a group."""
-    readings = [reading(begin + 5 * number, row) for number, row in enumerate(rows)]
+def send(client: Client, group: str, begin: float, *rows: list[float], period: float = 5.0) -> None:
+    """Publish readings of a group, whose event times are `period` seconds apart."""
+    readings = [reading(begin + period * number, row) for number, row in enumerate(rows)]
     client.publish(f"plant/{group}/reading", readings)
 
 
@@ -38,6 +38,13 @@ def retained_groups(port: int) -> tuple[set[str], set[str]]:
         retained = [(topic, json.loads(text)) for topic, text, is_retained in late.messages if is_retained]
     states = {topic.removeprefix(STATES) for topic, _ in retained if topic.startswith(STATES)}
     return states, {content["name"] for topic, content in retained if topic.startswith("homeassistant/")}
+
+
+@pytest.fixture
+def quick_bundle(tmp_path: Path) -> Path:
+    """Return a bundle for readings 0.05 s apart, with which a group may be silent after 0.2 s."""
+    save_toy_bundle(tmp_path / "quick-bundle", sample_period=0.05)
+    return tmp_path / "quick-bundle"
 
 
 @pytest.mark.parametrize("qos", [0, 1])
@@ -110,13 +117,13 @@ def test_evicted_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
 
 
 def test_killed_before_the_states_are_removed(
-    tmp_path: Path, new_broker: BrokerFactory, toy_bundle: Path
+    tmp_path: Path, new_broker: BrokerFactory, quick_bundle: Path
 ) -> None:
     """If a process is killed before it can publish, the next removes retained state and announcement."""
     broker = new_broker("allow_anonymous true", "persistence true", f"persistence_location {tmp_path}/")
     broker.start()
     quick = f"{DISCOVERY}[windows]\nstale_after = 0.2\n[input]\nforget_after = 3.0"
-    with run_monitor(Monitor(tmp_path, toy_bundle, broker.port, quick)) as monitor:
+    with run_monitor(Monitor(tmp_path, quick_bundle, broker.port, quick)) as monitor:
         with connect_client(broker.port) as client:
             send(client, "line1/a", 1000, HEALTHY)
             wait_until(lambda: retained_groups(broker.port) == ({"line1/a"}, {"line1/a"}), "it is announced")
@@ -125,7 +132,7 @@ def test_killed_before_the_states_are_removed(
         monitor.kill()
     broker.start()
     assert retained_groups(broker.port) == ({"line1/a"}, {"line1/a"})
-    with run_monitor(Monitor(tmp_path, toy_bundle, broker.port, DISCOVERY)) as monitor:
+    with run_monitor(Monitor(tmp_path, quick_bundle, broker.port, DISCOVERY)) as monitor:
         assert "restored 0 groups" in monitor.log()
         wait_until(lambda: retained_groups(broker.port) == (set(), set()), "nothing is retained")
 
@@ -149,12 +156,12 @@ def test_store_that_cant_be_written(tmp_path: Path, mosquitto: Mosquitto, toy_bu
             wait_until(lambda: retained_groups(mosquitto.port)[0] == set(), "its state is gone")
 
 
-def test_expected_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+def test_expected_groups(tmp_path: Path, mosquitto: Mosquitto, quick_bundle: Path) -> None:
     """A group of input.groups is neither forgotten by name, nor by a pattern, nor by age."""
     extra = '[input]\ngroups = ["line1/a"]\nforget_after = 1.0\n[windows]\nstale_after = 0.2'
     with (
         connect_client(mosquitto.port, "sensor-monitor/#") as client,
-        run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, extra)) as monitor,
+        run_monitor(Monitor(tmp_path, quick_bundle, mosquitto.port, extra)) as monitor,
     ):
         wait_until(lambda: monitor.metric("groups", state="silent") == 1, "it is silent")
         answer = send_request(client, "forget", group="line1/a")
@@ -164,14 +171,12 @@ def test_expected_groups(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path)
         assert monitor.metric("groups", state="silent") == known_groups(monitor) == 1
 
 
-def test_age(tmp_path: Path, mosquitto: Mosquitto) -> None:
+def test_age(tmp_path: Path, mosquitto: Mosquitto, quick_bundle: Path) -> None:
     """A silent group goes by itself, unless an incident of it is open; the log has a line for all that go."""
-    bundle = tmp_path / "bundle"
-    save_toy_bundle(bundle, sample_period=0.05)
-    extra = DISCOVERY + "[input]\nforget_after = 1.0\n[windows]\nstale_after = 0.2\nmax_gap = 10.0"
-    monitor = Monitor(tmp_path, bundle, mosquitto.port, extra)
+    extra = DISCOVERY + "[input]\nforget_after = 1.0\n[windows]\nstale_after = 0.2"
+    monitor = Monitor(tmp_path, quick_bundle, mosquitto.port, extra)
     with connect_client(mosquitto.port, "sensor-monitor/#") as client, run_monitor(monitor):
-        send(client, "line1/faulty", 1000, FAULTY, FAULTY, FAULTY)
+        send(client, "line1/faulty", 1000, FAULTY, FAULTY, FAULTY, period=0.125)
         for number in range(20):
             send(client, f"line1/{number}", 1000, HEALTHY)
         wait_until(lambda: monitor.metric("groups_forgotten_total") == 20, "they are forgotten")
@@ -182,4 +187,4 @@ def test_age(tmp_path: Path, mosquitto: Mosquitto) -> None:
         monitor.kill()
         monitor.start_ready()
         assert "restored 1 groups" in monitor.log()
-        assert alert_events(client) == [("line1/faulty:1010000", "firing")]
+        assert alert_events(client) == [("line1/faulty:1000250", "firing")]

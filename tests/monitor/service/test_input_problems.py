@@ -1,7 +1,9 @@
 """What a plant's readings that can't be judged look like, with a real broker and a real monitor."""
 
+import itertools
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,8 +86,8 @@ def test_slow_bundle(tmp_path: Path) -> None:
 def test_nothing_unusable_after_a_start(toy_bundle: Path) -> None:
     """Neither retained and redelivered readings nor windows that fill are a problem of the input."""
     harness = PipelineHarness(toy_bundle)
-    repeated = [(*message(ts)[:3], flag) for ts in (0, 5) for flag in (RETAIN_FLAG, DUP_FLAG)]
-    harness.run((0, [message(5)]))
+    repeated = [(*message(ts)[:3], flag) for ts in (0.25, 5.25) for flag in (RETAIN_FLAG, DUP_FLAG)]
+    harness.run((0, [message(5.25)]))
     harness = PipelineHarness(toy_bundle, stored={"g": harness.groups.dump("g")})
     harness.run(*((clock, repeated) for clock in range(0, 50, 5)))
     assert harness.outcomes() == {"late": 20, "duplicate": 20}
@@ -124,3 +126,51 @@ def test_check_of_unusable_readings(
         plant.publish(TOPIC, {"ts": time.time(), **VALUES}, retain=True)
         assert main(["check", "--config", config, "--connect"]) == 0
         assert "reading: ok: a usable reading of group 'line1/station7' came" in capsys.readouterr().out
+
+
+VALUES_TOML = """
+[[input.sources]]
+topic = "plant/{line}/{feature}"
+[input.align]
+period = 5.0
+wait = 5.0
+"""
+
+
+def test_plant_of_values(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """/readyz and log say why no reading can be made of values: none is usable, then a feature is missing."""
+    with (
+        connect_client(mosquitto.port) as plant,
+        run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, VALUES_TOML)) as monitor,
+    ):
+
+        def publish(ts: float, values: dict[str, Any]) -> None:
+            for line in ("line1", "line2"):
+                for name, value in values.items():
+                    plant.publish(f"plant/{line}/{name}", {"ts": ts, "value": value})
+
+        publish(1000.0, dict.fromkeys(NAMES, "broken"))
+        unusable = (
+            "none of 8 values since the start is usable; most often malformed: $.value is 'broken'; "
+            "expected a number, or this text in absent"
+        )
+        wait_until(lambda: monitor.get("/readyz") == (200, f"ok; {unusable}\n"), "none is usable")
+        three = {name: 20.0 for name in NAMES if name != "temperature_2"}
+        missing = "no reading can be made: temperature_2 has never come in 2 groups"
+        timestamps = itertools.count(1000.0, 5.0)
+
+        def publish_until_known() -> bool:
+            publish(next(timestamps), three)
+            return monitor.get("/readyz") == (200, f"ok; {missing}\n")
+
+        wait_until(publish_until_known, "a feature is missing")
+        assert monitor.get("/livez") == (200, "ok\n")
+        assert {f"WARNING input: {unusable}\n", f"WARNING input: {missing}\n"} <= {
+            line.split("Z ", 1)[1] for line in monitor.log().splitlines(keepends=True)
+        }
+        for _ in range(3):
+            publish(next(timestamps), dict(zip(NAMES, HEALTHY, strict=True)))
+        wait_until(lambda: monitor.get("/readyz") == (200, "ok\n"), "readings are made")
+        assert monitor.metric("values_total", outcome="malformed") == 8
+        assert monitor.metric("feature_max_age_seconds", feature="temperature_2") == 450
+        assert monitor.metric("feature_age_seconds", feature="temperature_2", quantile="1") > 1e9

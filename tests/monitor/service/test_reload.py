@@ -124,7 +124,7 @@ def test_responses(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> No
         (response,) = mqtt_client.payloads("sensor-monitor/response/nonsense")
         assert (
             response["error"]
-            == "there is no request 'nonsense'; expected acknowledge, silence, false-alarm, reload"
+            == "there is no request 'nonsense'; expected acknowledge, silence, false-alarm, forget, reload"
         )
         mqtt_client.publish("sensor-monitor/request", b"")
         wait_until(

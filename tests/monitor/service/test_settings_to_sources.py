@@ -4,7 +4,7 @@ from monitor import bundle
 from monitor.bundle import default_bundle
 from monitor.config.settings import Settings
 from monitor.core.errors import ConfigurationError
-from monitor.service.settings_to_sources import adapt_bundle, build_alignment_rules
+from monitor.service.settings_to_alignment import adapt_bundle, build_alignment_rules
 
 FEATURES = ("temperature_1", "humidity_1", "temperature_2", "humidity_2")
 TAGS = {
@@ -72,3 +72,11 @@ def test_deadband_raises_the_floor() -> None:
     _, adapted = adapt_bundle(_settings(TAGS, deadband=deadband), loaded)
     assert adapted.manifest.baseline is not None
     assert adapted.manifest.baseline.floors == (before[0] + 0.5, *before[1:])
+
+
+def test_deadband_and_moves() -> None:
+    """A plant's moves widen the unit less where a feature has a deadband, and otherwise as in training."""
+    loaded = bundle.load(default_bundle.choose_folder(None))
+    _, adapted = adapt_bundle(_settings(TAGS, deadband={"temperature_1": 0.5, "temperature_2": 0.1}), loaded)
+    assert adapted.move_growth == (0.1, 0.3, 0.1, 0.3)
+    assert adapt_bundle(_settings(TAGS), loaded)[1].move_growth is None

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome
+from monitor.core.values import ValueOutcome
 from monitor.core.verdicts import State
 from monitor.telemetry.batch_histogram import BatchHistogram
 from monitor.telemetry.metrics import Metrics, TimedScorer
@@ -57,6 +58,7 @@ def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
         ("queue_readings", {}),
         ("mqtt_connected", {}),
         *[("mqtt_connection_up", {"connection": connection}) for connection in ("input", "output")],
+        *[("values_total", {"outcome": outcome.value}) for outcome in ValueOutcome],
         ("mqtt_reconnects_total", {}),
         ("messages_refused_total", {}),
         ("last_reading_timestamp_seconds", {}),
@@ -122,6 +124,31 @@ def test_queue_length_is_read_on_collect(metrics: Metrics) -> None:
     metrics.watch_queue(lambda: len(queue))
     queue.extend([1, 2])
     assert _value(metrics, "queue_readings") == 2
+
+
+def test_feature_ages(metrics: Metrics) -> None:
+    """Ages are quantiles over groups; a feature that a group never sent is infinitely old there.
+
+    Where all messages are readings there are none.
+    """
+    labels = {"feature": NAMES[0], "quantile": "0.5"}
+    assert _value(metrics, "feature_age_seconds", **labels) is None
+    ages = np.full((1000, len(NAMES)), np.nan)
+    ages[:100] = np.arange(1, 101)[:, None]  # the other rows are of no group
+    ages[:, 1] = np.nan
+    ages[:20, 2] = np.nan
+    metrics.watch_feature_ages(NAMES, [450.0] * len(NAMES), lambda: ages)
+    values = {
+        (name, quantile): _value(metrics, "feature_age_seconds", feature=name, quantile=quantile)
+        for name in NAMES[:3]
+        for quantile in ("0.5", "0.9", "0.99", "1")
+    }
+    assert [values[NAMES[0], quantile] for quantile in ("0.5", "0.9", "0.99", "1")] == [51, 91, 100, 100]
+    assert {values[NAMES[1], quantile] for quantile in ("0.5", "0.9", "0.99", "1")} == {float("inf")}
+    assert [values[NAMES[2], quantile] for quantile in ("0.5", "0.9")] == [71, float("inf")]
+    assert _value(metrics, "feature_max_age_seconds", feature=NAMES[0]) == 450
+    ages[:] = np.nan
+    assert str(_value(metrics, "feature_age_seconds", **labels)) == "nan"
 
 
 def test_process_metrics(metrics: Metrics) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from monitor.config.settings import AlertSettings
+from monitor.core.verdicts import GroupStatus, State
 from monitor.operators.requests import Acknowledge, Silence
 from monitor.web import page_data
 from monitor.web.live import MAX_REVISION_LAG, LiveGroups
@@ -174,6 +175,19 @@ def test_unhealthy_groups_evict_healthy_ones(toy_bundle: Path) -> None:
     harness.live.apply_pending()
     assert set(harness.live.statuses) == {"e", "f", "g"}
     assert set(harness.live.alerts) == {"e", "g"}
+
+
+def test_stale_groups(toy_bundle: Path) -> None:
+    """A group with a stale feature is reported with it, and replaces a healthy one."""
+    harness = LivePipelineHarness(toy_bundle, max_live_groups=1)
+    harness.send("a", *[HEALTHY] * 3)
+    assert "stale" not in harness.take_updates()["a"]
+    status = GroupStatus(
+        "b", State.NORMAL, NOW, 0.0, out_of_range=False, incident=None, stale=((2, NOW + 5),)
+    )
+    harness.live.load_statuses([status])
+    assert harness.take_updates()["b"]["stale"] == ((2, NOW + 5),)
+    assert set(harness.live.statuses) == {"b"}
 
 
 def test_reused_row_has_no_old_history(toy_bundle: Path) -> None:

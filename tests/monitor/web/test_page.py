@@ -12,11 +12,20 @@ from tests.monitor.cli.test_run import reading
 from tests.support import simulated_plant
 from tests.support.browser import Browser
 from tests.support.processes import Client, Monitor, connect_client, run_monitor
-from tests.support.toy_bundle import FAULTY, HEALTHY
+from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
 SCREENSHOT_DIR = ROOT / "var" / "screenshots"
 MARKUP_NAME = "<img src=x onerror=alert(1)>"
 TOKEN = "a-token-of-a-test-0123"  # noqa: S105
+TILES = "#states button:not([hidden]) b"
+VALUES_TOML = """
+[[input.sources]]
+topic = "plant/{line}/{station}/{feature}"
+[input.align]
+period = 5.0
+wait = 5.0
+max_age = 20.0
+"""
 VISIBLE_GROUPS_JS = "[...document.querySelectorAll('.row:not([hidden])')].map(row => row.dataset.group)"
 
 
@@ -123,7 +132,7 @@ def test_operator_marks(
     with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, settings)) as monitor:
         publish_plant(plant, 6, faulty=(1, 3), out_of_range=())
         browser.open(monitor.address)
-        tiles = "[...document.querySelectorAll('#states b')].map(e => +e.textContent)"
+        tiles = f"[...document.querySelectorAll({TILES!r})].map(e => +e.textContent)"
         wait_until(lambda: browser.evaluate(tiles) == [0, 0, 6, 0, 0], "all are silent")
         wait_until(lambda: is_visible(browser, ".alert h3", "line1/station4"), "the alert")
         assert browser.evaluate(VISIBLE_GROUPS_JS)[:3] == [
@@ -142,6 +151,46 @@ def test_operator_marks(
         for scheme in ("light", "dark"):
             browser.set_color_scheme(scheme)
             browser.save_screenshot(SCREENSHOT_DIR / f"marks-{scheme}.png")
+        browser.open("about:blank")
+
+
+def _publish_values(plant: Client, station: str, ts: float, features: tuple[int, ...]) -> None:
+    """Publish a message for each of some features, which are given as their indices."""
+    for index in features:
+        topic = f"plant/line1/{station}/{NAMES[index]}"
+        plant.publish(topic, {"ts": ts, "value": HEALTHY[index]})
+
+
+def test_stale_feature(
+    tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, plant: Client, browser: Browser
+) -> None:
+    """A group of which one sensor is dead is shown as stale, with the feature and since when."""
+    now = time.time() // 5 * 5 - 600
+    with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, VALUES_TOML)) as monitor:
+        for number in range(12):
+            for station in ("station1", "station2"):
+                is_dead = station == "station2" and number >= 5
+                _publish_values(plant, station, now + 5 * number, (0, 1, 3) if is_dead else (0, 1, 2, 3))
+        browser.open(monitor.address)
+        wait_until(lambda: is_visible(browser, ".row .badge", "stale"), "it is shown")
+        wait_until(lambda: is_visible(browser, ".row .badge", "normal"), "the other group is, too")
+        since = browser.evaluate(f"new Date({(now + 40) * 1000}).toLocaleTimeString('en-GB')")
+        assert is_visible(browser, ".row[data-kind=stale] .mark", f"stale since {since}: temperature_2")
+        assert is_visible(browser, ".row .absent", f"stalesince {since}")
+        assert browser.evaluate(VISIBLE_GROUPS_JS) == ["line1/station2", "line1/station1"]
+        assert row_texts(browser, "line1/station2")[1:] == ["20.00", "50.00", "stale", "50.00"]
+        tiles = f"[...document.querySelectorAll({TILES!r})].map(e => +e.textContent)"
+        assert browser.evaluate(tiles) == [0, 0, 1, 0, 0, 1]
+        for scheme in ("light", "dark"):
+            browser.set_color_scheme(scheme)
+            browser.save_screenshot(SCREENSHOT_DIR / f"stale-{scheme}.png")
+        for name, width, height in (("laptop", 1366, 768), ("phone", 390, 844)):
+            browser.resize(width, height)
+            browser.save_screenshot(SCREENSHOT_DIR / f"stale-{name}.png")
+            assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        _publish_values(plant, "station2", now + 60, (0, 1, 2, 3))
+        wait_until(lambda: not is_visible(browser, ".row .badge", "stale"), "it is removed")
+        assert not is_visible(browser, ".row .mark", "stale")
         browser.open("about:blank")
 
 

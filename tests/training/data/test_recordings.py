@@ -116,3 +116,10 @@ def test_ignored_columns(plant: pd.DataFrame) -> None:
     """Columns beside features, time, group and what says something about a reading are named."""
     frame = plant.assign(kind="", event=0, label=1, pressure=1013, co2=400)
     assert recordings.ignored_columns(frame) == ["pressure", "co2"]
+
+
+def test_single_values_are_refused(tmp_path: Path) -> None:
+    """A recording of single values is refused with what reads it, and with what writes readings."""
+    path = _write_csv(tmp_path, "ts,topic,group,feature,value\n5,p/a/t,a,temperature_1,20\n")
+    with pytest.raises(InvalidInputError, match=r"one value a row.*`sensor-monitor record` without --raw"):
+        recordings.read(path)

@@ -346,11 +346,18 @@ def test_forgotten_group() -> None:
 
 
 def test_feature_ages() -> None:
-    """The age of a feature is that of its newest value, held or pending; NaN if it never had one."""
+    """The age of a feature is that of its newest value, held or pending; NaN if it never had one.
+
+    Silent groups have no ages.
+    """
     stage = _stage()
     _push(stage, [(0, 105, 1), (0, 111, 2)])
     _push(stage, [(1, 111, 2)], group="h")
-    np.testing.assert_array_equal(stage.feature_ages(121.0), [[10, nan], [nan, 10]])
+    ages = stage.feature_ages(121.0)
+    np.testing.assert_array_equal(ages[:2], [[10, nan], [nan, 10]])
+    assert np.isnan(ages[2:]).all()
+    stage.mark_silent("g")
+    np.testing.assert_array_equal(stage.feature_ages(121.0)[:2], [[nan, nan], [nan, 10]])
 
 
 def test_wait_beyond_the_slots_is_refused() -> None:

@@ -1,0 +1,1 @@
+"""The command `discover`: what a broker carries, and settings for it."""
