@@ -1,6 +1,6 @@
 """The metrics that a Sparkplug B edge node and its devices declared in their birth messages."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -15,10 +15,16 @@ Declaration = tuple[int, int | None]
 _VERSION = 1
 
 
+# Metrics that nobody asks for take so much less memory.
+_IGNORED_PER_METRIC = 4
+
+
 class _Saved(msgspec.Struct):
     version: int
+    names: tuple[str, ...]
     bd_seq: int | None
     devices: dict[str, dict[str, Declaration]]
+    ignored: dict[str, set[int]]
 
 
 class Edge:
@@ -33,14 +39,26 @@ class Edge:
         self.bd_seq = bd_seq
         self.devices: dict[str, dict[str, Declaration]] = {}
         """Device or `NODE` -> name -> declaration."""
-        self.metric_count = 0
+        self.ignored: dict[str, set[int]] = {}
+        """Device or `NODE` -> aliases of metrics that are known and not asked for."""
         self._names_by_alias: dict[int, tuple[str, str]] = {}  # -> device, name
 
-    def declare(self, device: str, metrics: Mapping[str, Declaration]) -> None:
-        """Replace what a device declared."""
+    @property
+    def metric_count(self) -> int:
+        """Number of metrics, by the memory that they take."""
+        ignored = sum(map(len, self.ignored.values()))
+        return sum(map(len, self.devices.values())) + ignored // _IGNORED_PER_METRIC
+
+    def declare(self, device: str, metrics: Mapping[str, Declaration], ignored: Collection[int] = ()) -> None:
+        """Replace what a device declared.
+
+        Parameters
+        ----------
+        ignored : aliases of further metrics.
+        """
         self.remove(device)
-        names = self.devices[device] = dict(metrics)
-        self.metric_count += len(names)
+        self.devices[device] = dict(metrics)
+        self.ignored[device] = set(ignored)
         for name, (_, alias) in metrics.items():
             if alias is None:
                 continue
@@ -49,14 +67,13 @@ class Edge:
                 self.devices[owner][other_name] = self.devices[owner][other_name][0], None
             self._names_by_alias[alias] = device, name
 
-    def remove(self, device: str) -> int:
-        """Remove a device if it is there, and return how many metrics it had."""
+    def remove(self, device: str) -> None:
+        """Remove a device if it is there."""
         metrics = self.devices.pop(device, {})
-        self.metric_count -= len(metrics)
+        self.ignored.pop(device, None)
         for _, alias in metrics.values():
             if alias is not None:
                 del self._names_by_alias[alias]
-        return len(metrics)
 
     def find(self, device: str, name: str, alias: int | None) -> tuple[str, int] | None:
         """Return name and data type of a metric by its name, or by its alias where it has no name."""
@@ -67,17 +84,22 @@ class Edge:
         declaration = self.devices.get(device, {}).get(name)
         return None if declaration is None else (name, declaration[0])
 
-    def dump(self) -> bytes:
-        """Return all of it, with a version."""
-        return msgspec.msgpack.encode(_Saved(_VERSION, self.bd_seq, self.devices))
+    def dump(self, names: Sequence[str] = ()) -> bytes:
+        """Return all of it, with a version.
+
+        Parameters
+        ----------
+        names : the metrics that are asked for; all others are in `ignored`.
+        """
+        return msgspec.msgpack.encode(_Saved(_VERSION, tuple(names), self.bd_seq, self.devices, self.ignored))
 
     @classmethod
-    def load(cls, content: bytes) -> "Edge":
+    def load(cls, content: bytes, names: Sequence[str] = ()) -> "Edge":
         """Return the edge node of a `dump`.
 
         Raises
         ------
-        ValueError : the content is of another version or damaged.
+        ValueError : the content is of another version or of other names, or damaged.
         """
         try:
             saved = msgspec.msgpack.decode(content, type=_Saved)
@@ -85,7 +107,9 @@ class Edge:
             raise ValueError(f"damaged: {error}") from None
         if saved.version != _VERSION:
             raise ValueError(f"version {saved.version}; expected {_VERSION}")
+        if saved.names != tuple(names):
+            raise ValueError(f"of {len(saved.names)} metrics; expected the {len(names)} that are asked for")
         edge = cls(saved.bd_seq)
         for device, metrics in saved.devices.items():
-            edge.declare(device, metrics)
+            edge.declare(device, metrics, saved.ignored.get(device, ()))
         return edge

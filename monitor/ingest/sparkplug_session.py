@@ -1,6 +1,6 @@
 """What Sparkplug B's birth messages declare: names and types of metrics, by which later messages are read."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from monitor.ingest.formats.sparkplug import to_signed
@@ -31,11 +31,19 @@ class SparkplugSession:
 
     Parameters
     ----------
+    names : the metrics that are asked for; None: all. Of others a quarter counts for `max_metrics`.
     max_edges, max_metrics : edge nodes, and metrics of all of them together. Beyond that, edge nodes whose
         last birth is longest ago are forgotten; each is asked for a rebirth with its next data.
     """
 
-    def __init__(self, max_edges: int = _MAX_EDGES, max_metrics: int = _MAX_METRICS) -> None:
+    def __init__(
+        self,
+        names: Collection[str] | None = None,
+        max_edges: int = _MAX_EDGES,
+        max_metrics: int = _MAX_METRICS,
+    ) -> None:
+        self._names = None if names is None else frozenset(names)
+        self._sorted_names = sorted(names or ())
         self._max_edges = max_edges
         self._max_metrics = max_metrics
         self._edges: dict[str, Edge] = {}  # in the order of their last births
@@ -77,18 +85,18 @@ class SparkplugSession:
     def dump(self, key: str) -> bytes:
         """Return what is kept of an edge node; empty if nothing is."""
         edge = self._edges.get(key)
-        return b"" if edge is None else edge.dump()
+        return b"" if edge is None else edge.dump(self._sorted_names)
 
     def load(self, key: str, content: bytes) -> None:
         """Restore an edge node from its `dump`.
 
         Raises
         ------
-        ValueError : the content is of another version or damaged.
+        ValueError : the content is of another version, was made for other `names`, or is damaged.
         """
         self._forget(key)
         if content:
-            self._keep(key, Edge.load(content))
+            self._keep(key, Edge.load(content, self._sorted_names))
 
     def _take_birth(self, key: str, device: str, payload: Mapping[str, Any]) -> list[dict[str, Any]]:
         edge = self._edges.get(key) or Edge()
@@ -96,8 +104,13 @@ class SparkplugSession:
         if device == NODE:  # its devices have to be born again
             edge = Edge(bd_seq=_read_bd_seq(payload))
             self._asked.discard(key)
-        metrics = [metric for metric in payload["metrics"] if metric["name"]]
-        edge.declare(device, {metric["name"]: (metric["datatype"], metric["alias"]) for metric in metrics})
+        named = [metric for metric in payload["metrics"] if metric["name"]]
+        metrics = [metric for metric in named if not self._is_other(metric["name"])]
+        edge.declare(
+            device,
+            {metric["name"]: (metric["datatype"], metric["alias"]) for metric in metrics},
+            {metric["alias"] for metric in named if self._is_other(metric["name"])} - {None},
+        )
         self._keep(key, edge)
         self._dirty.add(key)
         return [
@@ -107,9 +120,13 @@ class SparkplugSession:
 
     def _take_data(self, key: str, device: str, payload: Mapping[str, Any]) -> Resolved:
         edge = self._edges.get(key) or Edge()
+        ignored = edge.ignored.get(device, ())
         unknown = 0
         records = []
         for metric in payload["metrics"]:
+            is_ignored = self._is_other(metric["name"]) if metric["name"] else metric["alias"] in ignored
+            if is_ignored:
+                continue
             declared = edge.find(device, metric["name"], metric["alias"])
             name, datatype = declared or (metric["name"], 0)
             value = metric["value"] if metric["datatype"] else to_signed(metric["value"], datatype)
@@ -138,9 +155,14 @@ class SparkplugSession:
         if edge is None or device not in edge.devices:
             return []
         records = list(_death_records(edge, [device], payload["timestamp"]))
-        self._metric_count -= edge.remove(device)
+        self._metric_count -= edge.metric_count
+        edge.remove(device)
+        self._metric_count += edge.metric_count
         self._dirty.add(key)
         return records
+
+    def _is_other(self, name: str) -> bool:
+        return self._names is not None and name not in self._names
 
     def _ask_once(self, key: str) -> bool:
         if key in self._asked:

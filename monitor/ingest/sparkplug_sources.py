@@ -31,7 +31,7 @@ class SparkplugSources:
         self._sources = sources
         self._parse = sources[0].parse
         self._templates = [template for source in sources for template in message_templates(source.template)]
-        self._session = SparkplugSession()
+        self._session = SparkplugSession({name for source in sources for name in source.features_by_key})
         self._readers_by_topic: dict[str, list[tuple[Source, Topic]]] = {}
         # Newest event time of each edge node, ms since 1970: its clock may be ahead of ours.
         self._newest: dict[str, float] = {}

@@ -241,6 +241,27 @@ def test_max_metrics() -> None:
     assert session.keys == ()
 
 
+def test_names() -> None:
+    """Of metrics that nobody asks for, only the aliases are known, and they take less of the limit."""
+    session = SparkplugSession({"Humidity", "New"}, max_metrics=4)
+    send(session, "NBIRTH", "", NODE_BIRTH)
+    assert values(send(session, "DBIRTH", "rack", DEVICE_BIRTH)) == {("rack", "Humidity"): 40.5}
+    assert session.keys == ("plant/edge",)
+    data = [
+        Metric(alias=10, value=1.0),
+        Metric("Temp/Low", 2, DataType.INT16, sends_datatype=False),
+        Metric("New", 3.0, alias=11),
+    ]
+    assert values(send(session, "DDATA", "rack", data)) == {("rack", "New"): 3.0}
+    other = SparkplugSession({"Humidity", "New"})
+    other.load("plant/edge", session.dump("plant/edge"))
+    assert send(other, "DDATA", "rack", [Metric(alias=10, value=1.0)]) == NOTHING
+    assert send(other, "DDATA", "rack", [Metric(alias=12, value=1.0)]) == ASKS
+    with pytest.raises(ValueError, match="of 2 metrics; expected the 1 that are asked for"):
+        SparkplugSession({"Humidity"}).load("plant/edge", session.dump("plant/edge"))
+    assert values(send(session, "DDEATH", "rack", [])) == {("rack", "Humidity"): None}
+
+
 METRICS = st.lists(
     st.builds(
         Metric,
@@ -280,10 +301,10 @@ def test_moved(before: list[tuple[Any, ...]], after: list[tuple[Any, ...]]) -> N
 
 
 @settings(max_examples=300, deadline=None, database=None, derandomize=True)
-@given(messages=MESSAGES)
-def test_limits_hold(messages: list[tuple[Any, ...]]) -> None:
+@given(messages=MESSAGES, with_names=st.booleans())
+def test_limits_hold(messages: list[tuple[Any, ...]], *, with_names: bool) -> None:
     """Whatever comes, no more is kept than the limits say, and what is dirty tells all changes."""
-    session = SparkplugSession(max_edges=2, max_metrics=4)
+    session = SparkplugSession({"a", "bdSeq"} if with_names else None, max_edges=2, max_metrics=4)
     stored: dict[str, bytes] = {}
     for message_type, device, metrics, edge in messages:
         send(session, message_type, device, metrics, edge)
