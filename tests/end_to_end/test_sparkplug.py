@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,11 @@ def send_data(client: Client, sent: list[Step]) -> None:
         send(client, *sparkplug_b(now, before))
 
 
+def state(client: Client) -> dict[str, Any]:
+    """Return the group's newest state; empty if there is none yet."""
+    return next(reversed(client.payloads(STATE)), {})
+
+
 def commands(client: Client) -> list[tuple[str, list[tuple[str, object]]]]:
     """Return the commands that the edge node got: topic, names and values."""
     return [
@@ -80,7 +86,7 @@ def test_rebirth(client: Client, monitor: Monitor) -> None:
         send(client, *births(sent[4]))
         send_data(client, sent[4:])
         wait_until(lambda: monitor.value_outcomes() == {"malformed": 3, "accepted": 32}, "values come")
-        wait_until(lambda: client.payloads(STATE)[-1]["state"] == "normal", "they are judged")
+        wait_until(lambda: state(client).get("state") == "normal", "they are judged")
         assert monitor.terminate() == 0
     assert commands(client) == [("spBv1.0/press-shop/NCMD/gateway1", [("Node Control/Rebirth", True)])]
 
@@ -94,7 +100,7 @@ def test_kill_after_the_births(client: Client, monitor: Monitor) -> None:
     with run_monitor(monitor):
         send_data(client, sent)
         wait_until(lambda: monitor.value_outcomes().get("accepted", 0) >= 44, "values come")
-        wait_until(lambda: client.payloads(STATE)[-1]["state"] == "normal", "they are judged")
+        wait_until(lambda: state(client).get("state") == "normal", "they are judged")
         outcomes = monitor.value_outcomes()
         assert monitor.terminate() == 0
     # The births come again where the broker had no acknowledgement of them before the kill.
@@ -109,18 +115,18 @@ def test_death_of_the_edge_node(client: Client, monitor: Monitor) -> None:
         send(client, *births(sent[0]))
         send_data(client, sent)
         wait_until(
-            lambda: client.payloads(STATE)[-1:] and client.payloads(STATE)[-1]["state"] == "normal",
+            lambda: state(client).get("state") == "normal",
             "it is normal",
         )
-        assert "stale" not in client.payloads(STATE)[-1]
+        assert "stale" not in state(client)
         died_at = time.time()
         send(client, NODE_DEATH)
-        wait_until(lambda: client.payloads(STATE)[-1].get("stale"), "the death is published")
-        stale = client.payloads(STATE)[-1]["stale"]
+        wait_until(lambda: state(client).get("stale"), "the death is published")
+        stale = state(client)["stale"]
         assert set(stale) == {"temperature_1", "humidity_1", "temperature_2", "humidity_2"}
         born_at = int(time.time()) + 1
         times = [datetime.fromisoformat(since).timestamp() for since in stale.values()]
         assert all(died_at - 0.001 <= since <= born_at for since in times)
         send(client, *births(steps(born_at)[0]))
-        wait_until(lambda: not client.payloads(STATE)[-1].get("stale"), "the birth ends it")
+        wait_until(lambda: not state(client).get("stale"), "the birth ends it")
     assert commands(client) == []
