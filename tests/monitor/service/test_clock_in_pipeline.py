@@ -61,7 +61,7 @@ class Plant:
         step, self._unreported_step = self._unreported_step, 0.0
         arrived_at = np.full(len(messages), self.wall)
         arrivals = Arrivals(arrived_at, arrived_at, np.zeros(len(messages)))
-        self.harness.run((self.harness.clock + seconds, MessageBatch(messages, arrivals, 0, step)))
+        self.harness.run((self.harness.clock + seconds, MessageBatch(messages, arrivals, 0, 0.0, step)))
 
 
 def _seconds(text: str) -> float:
