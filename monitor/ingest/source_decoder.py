@@ -1,6 +1,5 @@
 """Decodes messages of any sources: to values, and to readings where a message has all features of a group."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,6 +56,7 @@ class SourceDecoder:
         # objects of each topic's own would take several times the memory.
         self._reader_by_topic: dict[str, _Reader] = {}
         self._group_by_topic: dict[str, str] = {}
+        self._groups: dict[str, str] = {}  # each group's name once, for all of its topics
         # The sources of each topic that has no reader, or had a message for `Source.read`; or the reason why
         # there is none.
         self._bindings_by_topic: dict[str, tuple[_Binding, ...] | str] = {}
@@ -89,6 +89,7 @@ class SourceDecoder:
 
     def forget(self, group: str) -> None:
         """Remove the topics of a group from the cache."""
+        self._groups.pop(group, None)
         for source in self._sources:
             names = [name for name in source.template.names if name != FEATURE_NAME]
             parts = group.split("/")
@@ -127,13 +128,13 @@ class SourceDecoder:
     def _cache(self, topic: str, bindings: tuple[_Binding, ...] | str) -> None:
         """Fill the cache: of a topic that has a reader the bindings only if they are needed again."""
         if len(self._bindings_by_topic) + len(self._reader_by_topic) >= self._max_topics:
-            for cache in (self._reader_by_topic, self._group_by_topic, self._bindings_by_topic):
+            for cache in (self._reader_by_topic, self._group_by_topic, self._groups, self._bindings_by_topic):
                 cache.clear()
         if not isinstance(bindings, str) and len(bindings) == 1 and topic not in self._reader_by_topic:
             (binding,) = bindings
             if binding.reader is not None:
                 self._reader_by_topic[topic] = binding.reader
-                self._group_by_topic[topic] = sys.intern(binding.group)
+                self._group_by_topic[topic] = self._groups.setdefault(binding.group, binding.group)
                 return
         self._bindings_by_topic[topic] = bindings
 
