@@ -103,3 +103,25 @@ def test_retained_without_event_time(source: Source, payload: bytes) -> None:
     assert [value.outcome for value in decoded.rejected_values] == [ValueOutcome.RETAINED]
     assert decoded.values is not None
     assert decoded.values.ts.tolist() == [1.8e9 + 1]
+
+
+def test_cached_topics_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A topic is cached once, whatever its payloads are; `forget` and a full cache remove it."""
+    monkeypatch.setattr("monitor.ingest.source_decoder.MAX_CACHED_TOPICS", 1)
+    decoder = SourceDecoder([_source(absent=frozenset(["off"]))], 4, OwnTopics("sensor-monitor"))
+
+    def decode(group: int, payload: bytes) -> list[float]:
+        times = np.full(1, 1.8e9)
+        arrivals = Arrivals(times, times, times)
+        decoded = decoder.decode([(f"plant/g{group}/temp", payload, None, 0)], arrivals)
+        assert decoded.values is not None
+        assert list(decoded.values.groups) == [f"g{group}"]
+        return decoded.values.values.tolist()
+
+    for group in (*range(9), 8):
+        assert decode(group, b'{"value":1,"ts":2}') == [1.0]
+        assert np.isnan(decode(group, b'{"value":"off","ts":2}')).all()
+        caches = decoder._reader_by_topic, decoder._bindings_by_topic  # noqa: SLF001, what it keeps
+        assert len(caches[0]) + len(caches[1]) <= 4
+    decoder.forget("g8")
+    assert all("plant/g8/temp" not in cache for cache in caches)
