@@ -62,7 +62,7 @@ def test_envelope(toy_bundle: Path) -> None:
     harness = PipelineHarness(toy_bundle)
     harness.run((1.0, [message(0)]))
     parts = _parts(harness)
-    assert list(parts) == ["version", "windows", "baseline", "alerts", "status", "incident"]
+    assert list(parts) == ["version", "windows", "baseline", "alerts", "status", "incident", "alignment"]
     assert parts["version"] == 1
 
 

@@ -18,7 +18,7 @@ class _StatusHarness:
 
     def __init__(self) -> None:
         self.incidents: dict[str, str] = {}
-        self.status = StatusTable(STALE_AFTER, self.incidents.get)
+        self.status = StatusTable(STALE_AFTER, self.incidents.get, lambda _: ())
 
     def push(self, *rows: Row, now: float = 0.0) -> list[GroupStatus]:
         readings = Readings(
