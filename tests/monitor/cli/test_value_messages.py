@@ -147,7 +147,7 @@ def test_any_number_and_time_is_read_back(
 topic = "plant/{{group}}/t"
 ts_unit = "{unit}"
 feature = "temperature_1"
-features = {{temperature_1 = {{path = "x", scale = {scale!r}, offset = {offset!r}}}}}
+features = {{temperature_1 = {{scale = {scale!r}, offset = {offset!r}}}}}
 """
     value = number * scale + offset
     (message,) = build(tmp_path_factory.mktemp("any"), toml, f"{ts},plant/a/t,a,temperature_1,{value!r},7")
