@@ -68,7 +68,9 @@ def scraped_monitor(tmp_path_factory: pytest.TempPathFactory, toy_bundle: Path) 
                 sensors.publish(f"values/room1/{name}", {"ts": time.time(), "value": 20.0})
             instance = monitor.address.removeprefix("http://")
             command = [sys.executable, "-m", "monitor", "replay", folder / "plant.csv"]
-            options = ["--config", folder / "monitor.toml", "--speed", str(REPLAY_SPEED)]
+            # With settings of its own: its readings are for the default of `input.topics`.
+            (folder / "replay.toml").write_text(f"[mqtt]\nport = {broker.port}\n")
+            options = ["--config", folder / "replay.toml", "--speed", str(REPLAY_SPEED)]
             replay = subprocess.Popen([*command, *options], stderr=subprocess.DEVNULL)
             try:
                 with running_prometheus(folder / "prometheus", instance) as server:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
@@ -172,10 +172,13 @@ def _take(values: Values, selection: IndexArray | slice) -> Values:
     groups = (
         values.groups[positions] if isinstance(positions, slice) else [values.groups[i] for i in positions]
     )
-    return Values(groups, *[column[selection] for column in _columns(values)])
+    columns: dict[str, Any] = {name: getattr(values, name) for name in _COLUMNS}
+    return Values(
+        groups, **{name: None if column is None else column[selection] for name, column in columns.items()}
+    )
 
 
-_columns = attrgetter(*Values.__slots__[1:])  # without the groups, which are no array
+_COLUMNS = Values.__slots__[1:]  # without the groups, which are no array
 
 
 def _to_rows(readings: Readings) -> list[RecordingRow]:
