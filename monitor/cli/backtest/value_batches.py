@@ -172,10 +172,10 @@ def _take(values: Values, selection: IndexArray | slice) -> Values:
     groups = (
         values.groups[positions] if isinstance(positions, slice) else [values.groups[i] for i in positions]
     )
-    columns: dict[str, Any] = {name: getattr(values, name) for name in _COLUMNS}
-    return Values(
-        groups, **{name: None if column is None else column[selection] for name, column in columns.items()}
-    )
+    columns: dict[str, Any] = {
+        name: None if (column := getattr(values, name)) is None else column[selection] for name in _COLUMNS
+    }
+    return Values(groups, **columns)
 
 
 _COLUMNS = Values.__slots__[1:]  # without the groups, which are no array
