@@ -15,6 +15,7 @@ from tests.support.toy_bundle import NAMES
 __all__ = ["DecodeChecker"]
 
 _TEMPLATES = ("plant/{line}/{station}/reading", "{group}/data")
+_OWN_TOPICS = OwnTopics("sensor-monitor")
 
 
 class DecodeChecker:
@@ -22,7 +23,7 @@ class DecodeChecker:
 
     def __init__(self) -> None:
         templates = [Template(text) for text in _TEMPLATES]
-        self._stage = DecodeStage(templates, NAMES, {}, OwnTopics("sensor-monitor"))
+        self._stage = DecodeStage(templates, NAMES, {}, _OWN_TOPICS)
         self._receive_queue = ReceiveQueue()
 
     def check(self, topic: str, payload: bytes) -> tuple[int, int]:
@@ -37,6 +38,10 @@ class DecodeChecker:
         decoded = self._stage.decode(message_batch.messages, message_batch.arrivals)
         readings, rejections = decoded.readings, decoded.rejected
         count = len(readings.groups)
+        if topic in _OWN_TOPICS:
+            assert not count, "what the monitor publishes is no reading"
+            assert not rejections, "what the monitor publishes is no error"
+            return 0, 0
         assert count + len(rejections) == _count_elements(payload) if count else rejections, (
             "each element has one outcome"
         )
