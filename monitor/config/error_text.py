@@ -102,14 +102,26 @@ def _walk(model: type[BaseModel], location: Sequence[int | str]) -> tuple[tuple[
     for part in location:
         if isinstance(part, int):
             annotation = next(iter(get_args(annotation)), None)
-        elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        elif _is_section(annotation):
             section = annotation
             field_info = section.model_fields.get(part)
             annotation = field_info.annotation if field_info else None
-        elif get_origin(annotation) is not dict:
+        elif get_origin(annotation) is dict:
+            annotation = _without_metadata(get_args(annotation)[1])
+            section = annotation if _is_section(annotation) else section
+        else:
             break
         path.append(str(part))
     return tuple(path), section
+
+
+def _without_metadata(annotation: Any) -> Any:
+    """Return the type that `Annotated` is about."""
+    return get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _format_rule(problem: ErrorDetails, model: type[BaseModel]) -> str:

@@ -3,11 +3,12 @@
 Docstrings say what a value means; `config/monitor.toml` has the text for users.
 """
 
-from typing import Annotated, Literal, Self
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from annotated_types import Ge, Gt, Le
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from monitor.config.validators import validate_output_topic, validate_source_template
 from monitor.core.sparkplug_topics import check_data_template, message_templates
@@ -46,15 +47,50 @@ def _validate_zone(name: str) -> str:
 
 
 def _validate_group(text: str) -> str:
-    return text if not text or text.startswith("$.") else validate_output_topic(text)
+    if text == _PAYLOAD_PREFIX:
+        raise ValueError(f"must have a path behind {text!r}")
+    return text if not text or text.startswith(_PAYLOAD_PREFIX) else validate_output_topic(text)
+
+
+def _validate_factor(value: float) -> float:
+    if value == 0:
+        raise ValueError("must not be 0: every value would be the offset")
+    return value
+
+
+def _validate_path(path: PathSetting) -> PathSetting:
+    if not path:
+        raise ValueError("must not be empty")
+    return path
+
+
+def _validate_ts_format(text: str) -> str:
+    moment = datetime(2026, 11, 29, 14, 5, tzinfo=UTC)
+    try:
+        datetime.strptime(moment.strftime(text), text)  # noqa: DTZ007, only tried
+    except ValueError as error:
+        raise ValueError(f"must be a format of strptime, such as '%d.%m.%Y %H:%M:%S': {error}") from None
+    return text
+
+
+def _to_table(setting: Any) -> Any:
+    """Return a feature's setting as a table, also if it is a path alone."""
+    return _freeze({"path": setting} if isinstance(setting, str | list | tuple) else setting)
+
+
+def _freeze(value: Any) -> Any:
+    """Return a value with tuples for its lists, as strict validation of Python's objects takes no list."""
+    if isinstance(value, dict):
+        return {key: _freeze(item) for key, item in value.items()}
+    return tuple(map(_freeze, value)) if isinstance(value, list) else value
 
 
 class FeatureSettings(_Section):
     """Where the value of one feature is, and how it is converted."""
 
-    path: PathSetting | None = None
+    path: Annotated[PathSetting, AfterValidator(_validate_path)] | None = None
     """Path in a record, or the name at `key` or in the topic; None: the feature's own name."""
-    scale: Factor = 1.0
+    scale: Annotated[Factor, AfterValidator(_validate_factor)] = 1.0
     offset: Factor = 0.0
     """The value is scale x number + offset."""
     good: dict[str, Scalar | tuple[Scalar, ...]] = {}
@@ -69,7 +105,7 @@ class SourceSettings(_Section):
     format: Literal[
         "json", "number", "records", "senml", "sparkplug", "msgpack", "cbor", "influx", "ruuvi"
     ] = "json"
-    features: dict[str, PathSetting | FeatureSettings] = {}
+    features: dict[str, Annotated[FeatureSettings, BeforeValidator(_to_table)]] = {}
     """Feature -> path in a record, or its name at `key` or at `{feature}` in the topic."""
     feature: str = ""
     """The feature, for a source that has one only; "": `features`, or a `{feature}` in the topic."""
@@ -85,7 +121,7 @@ class SourceSettings(_Section):
     """Where the event time is; None: `ts`, or where the format has it; "": it has none."""
     ts_unit: Literal["s", "ms", "us", "ns"] | None = None
     """Of event times that are numbers; None: told by their size."""
-    ts_format: str = ""
+    ts_format: Annotated[str, AfterValidator(_validate_ts_format)] = ""
     """For `strptime`, of event times that are text; "": ISO 8601."""
     zone: Annotated[str, AfterValidator(_validate_zone)] = "UTC"
     """Of event times without a zone."""
@@ -148,8 +184,7 @@ class SourceSettings(_Section):
         if self.feature and (names_feature or self.key is not None):
             raise ValueError("feature must not be given where topic or records name the feature")
         if self.feature and any(
-            name != self.feature or not isinstance(setting, FeatureSettings) or setting.path is not None
-            for name, setting in self.features.items()
+            name != self.feature or setting.path is not None for name, setting in self.features.items()
         ):
             raise ValueError("features beside feature must have scale, offset and good of that feature only")
         if self.format == "records" and self.key is None:
@@ -180,7 +215,7 @@ class SourceSettings(_Section):
 class AlignSettings(_Section):
     """How values that come by more than one message are aligned into readings."""
 
-    period: Seconds | None = None
+    period: Annotated[float, Ge(0.001), Le(1e9)] | None = None
     """Seconds between sampling times, its multiples since 1970; None: the bundle's sample period."""
     wait: Annotated[float, Gt(0), Le(1e6)] = 5.0
     """Seconds that a message may be under way."""

@@ -4,10 +4,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from monitor.core.errors import ConfigurationError
+
 __all__ = [
     "FEATURE_NAME",
     "OwnTopics",
     "Template",
+    "check_filter",
     "find_conflict",
     "find_own_output",
     "find_unmatched_group",
@@ -151,6 +154,21 @@ def _levels_overlap(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
     return (first[0].startswith(second[0]) or second[0].startswith(first[0])) and (
         first[-1].endswith(second[-1]) or second[-1].endswith(first[-1])
     )
+
+
+def check_filter(topic_filter: str) -> None:
+    """Check a topic filter as MQTT defines it.
+
+    Raises
+    ------
+    ConfigurationError : it is none.
+    """
+    levels = topic_filter.split("/")
+    wrong = [level for level in levels if len(level) > 1 and ("+" in level or "#" in level)]
+    if not topic_filter or wrong or "#" in levels[:-1] or "\0" in topic_filter:
+        raise ConfigurationError(
+            f"{topic_filter!r} is no topic filter; expected levels in which + stands alone, and # at the end"
+        )
 
 
 def topic_filters(templates: Sequence[Template]) -> tuple[str, ...]:

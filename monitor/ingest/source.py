@@ -96,6 +96,8 @@ class Source:
     """Whether a number may be in quotes."""
     is_partial: bool = False
     """Whether a record may lack features, which says nothing of them."""
+    needs_record_ts: bool = False
+    """Whether the settings say where records have event times, so that one in an array must have it."""
     is_plain_number: bool = False
     """Whether a payload is one number as text and nothing else."""
     is_json: bool = False
@@ -134,9 +136,15 @@ class Source:
         found = list(self._find_records(content))
         if not found and not self.is_partial:
             raise SourceError("it has no record; expected at least one")
-        for names, record in found:
-            if _holds(record, self.where):
-                yield self._read_record(topic, names, content, record, is_single=len(found) == 1)
+        in_array = isinstance(content, list) or self.records is not None
+        for index, (names, record) in enumerate(found):
+            if not _holds(record, self.where):
+                continue
+            needs_ts = in_array and (self.needs_record_ts or (bool(self.features) and len(found) > 1))
+            result = self._read_record(topic, names, content, record, needs_ts=needs_ts)
+            if len(found) > 1:  # of hundreds of tags somebody must find the one
+                result.errors = [f"record {index}: {reason}" for reason in result.errors]
+            yield result
 
     def _find_records(self, content: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
         """Return the records of a payload, each with the keys that became names."""
@@ -146,15 +154,16 @@ class Source:
         yield from _expand((), content, self.records)
 
     def _read_record(
-        self, topic: Topic, record_names: tuple[str, ...], content: Any, record: Any, *, is_single: bool
+        self, topic: Topic, record_names: tuple[str, ...], content: Any, record: Any, *, needs_ts: bool
     ) -> Record:
         try:
             group = self._find_group(topic, record_names, content, record)
             ts = self._find_ts(content, record)
         except ValueError as error:
             return Record("", None, errors=[str(error)])
-        if ts is None and self.features and not is_single:
-            return Record(group, None, errors=["no ts; expected one in each element of an array"])
+        if ts is None and needs_ts:
+            where = "ts" if self.ts_path is None else describe_path(self.ts_path)
+            return Record(group, None, errors=[f"no {where}; expected one in each element of an array"])
         result = Record(group, ts)
         is_good = _holds(record, self.good)
         for rules in self._find_features(topic, record, result):

@@ -9,7 +9,7 @@ from monitor.core.errors import ConfigurationError
 from monitor.core.topics import Template
 from monitor.ingest.event_time import EventTimeRules
 from monitor.ingest.formats.registry import FORMATS
-from monitor.ingest.paths import MISSING, to_path
+from monitor.ingest.paths import MISSING, describe_path, to_path
 from monitor.ingest.source import Conditions, FeatureRules, Source
 from monitor.ingest.sparkplug_sources import GOOD_QUALITIES
 
@@ -43,13 +43,16 @@ def _build_source(source: SourceSettings, features: Sequence[str]) -> Source:
     names = [source.feature] if source.feature else list(source.features or features)
     check_names("feature", names, features)
     rules_by_key: dict[str, FeatureRules] = {}
-    rules = []
+    rules: list[FeatureRules] = []
     for name in names:
-        setting = _to_feature_settings(source.features.get(name, name))
+        setting = source.features.get(name, FeatureSettings())
         path = setting.path if setting.path is not None else name
         index = features.index(name)
         if not has_one_feature:
-            rules.append(_build_feature(setting, index, _locate(source, path)))
+            feature = _build_feature(setting, index, _locate(source, path))
+            if feature.path in [other.path for other in rules]:
+                raise ValueError(f"features: {describe_path(feature.path)} stands for two features")
+            rules.append(feature)
             continue
         feature = _build_feature(setting, index, value)
         if source.feature:
@@ -76,6 +79,7 @@ def _assemble(source: SourceSettings, ts: PathSetting, **parts: Any) -> Source:
         group="" if source.group_path else source.group,
         group_path=to_path(source.group_path) if source.group_path else None,
         ts_path=to_path(ts) or None,
+        needs_record_ts=bool(source.ts),
         event_time=EventTimeRules(
             unit=source.ts_unit or _TS_UNITS.get(source.format),
             zone=ZoneInfo(source.zone),
@@ -111,10 +115,6 @@ def _default_conditions(source: SourceSettings) -> Conditions:
     """Return what the format says of good values, where the settings say nothing of it."""
     is_default = source.format == "sparkplug" and "quality" not in source.good
     return ((("quality",), GOOD_QUALITIES),) if is_default else ()
-
-
-def _to_feature_settings(setting: PathSetting | FeatureSettings) -> FeatureSettings:
-    return setting if isinstance(setting, FeatureSettings) else FeatureSettings(path=setting)
 
 
 def _locate(source: SourceSettings, path: PathSetting) -> PathSetting:

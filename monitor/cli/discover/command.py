@@ -60,9 +60,11 @@ def run(arguments: argparse.Namespace) -> int:
     from monitor.config.loading import load_settings
     from monitor.core.errors import OperationError
     from monitor.core.quantities import quantity_name
-    from monitor.core.topics import OwnTopics
+    from monitor.core.topics import OwnTopics, check_filter
     from monitor.telemetry.logs import configure_logging
 
+    for topic_filter in arguments.filter or ():
+        check_filter(topic_filter)
     settings = load_settings(arguments.config, settings_from_flags(arguments))
     configure_logging(settings.log.level, settings.log.format)
     manifest = bundle.load(default_bundle.choose_folder(settings.bundle)).manifest

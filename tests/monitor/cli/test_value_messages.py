@@ -180,17 +180,12 @@ features = {{temperature_1 = {{scale = {scale!r}, offset = {offset!r}}}}}
             "its source can't say that a sensor has no value; expected a text in absent",
         ),
         (
-            NUMBER_TOML.replace("scale = 0.1", "scale = 0.0"),
-            "5,n1/th/state,n1,humidity_1,1,5",
-            "the settings read 0.0 as other values or times",
-        ),
-        (
             '[[input.sources]]\ntopic = "p/{g}/{feature}"\nts_format = "%d.%m.%Y"\n',
             "5,p/a/temperature_1,a,temperature_1,1,5",
             "as other values or times",
         ),
     ],
-    ids=["records", "msgpack", "group", "topic", "absent", "value", "time"],
+    ids=["records", "msgpack", "group", "topic", "absent", "time"],
 )
 def test_what_cannot_be_built(tmp_path: Path, toml: str, row: str, problem: str) -> None:
     """A value whose payload can't be built, or is read back otherwise, is refused with the reason."""

@@ -103,6 +103,18 @@ def test_topics_of_sources(tmp_path: Path) -> None:
             'topic = "a/{b}"\nvalue = "v"',
             "value is for records with a key, and for one feature; expected features",
         ),
+        ('topic = "a/{b}"\nfeatures = {temperature_1 = {scale = 0.0}}', "scale must not be 0"),
+        (
+            'topic = "a/{b}"\nfeatures = {temperature_1 = {path = "t", skale = 2.0}}',
+            "features.temperature_1.skale is an unknown setting; did you mean 'scale'?",
+        ),
+        (
+            'topic = "a/{b}"\nfeatures = {temperature_1 = {path = "t", scale = "2"}}',
+            "features.temperature_1.scale must be a valid number, not '2'",
+        ),
+        ('topic = "a/{b}"\nfeatures = {temperature_1 = ""}', "features.temperature_1.path must not be empty"),
+        ('topic = "a/{b}"\nts_format = "%Q"', "ts_format must be a format of strptime"),
+        ('topic = "a"\ngroup = "$."', "group must have a path behind '$.'"),
         (
             'topic = "a/{b}"\nts_unit = "ms"\nts_format = "%H"',
             "ts_format is for text and ts_unit for numbers; expected one of them",
@@ -120,7 +132,10 @@ def test_invalid_source(tmp_path: Path, source: str, error: str) -> None:
     ("rest", "error"),
     [
         ("[input.align]\nwait = 0", "input.align.wait must be greater than 0, not 0"),
-        ("[input.align]\nperiod = -1.0", "input.align.period must be greater than 0, not -1.0"),
+        (
+            "[input.align]\nperiod = -1.0",
+            "input.align.period must be greater than or equal to 0.001, not -1.0",
+        ),
         ("[input.align.deadband]\nx = 0", "input.align.deadband.x must be greater than 0, not 0"),
         ("[input.align]\nmaxage = 1", "input.align.maxage is an unknown setting; did you mean 'max_age'?"),
         (

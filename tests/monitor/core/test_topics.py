@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.topics import OwnTopics, Template, find_conflict, find_own_output
+from monitor.core.errors import ConfigurationError
+from monitor.core.topics import OwnTopics, Template, check_filter, find_conflict, find_own_output
 from monitor.ingest.decode import DecodeStage
 from tests.monitor.service.pipeline_fixture import message_batch
 from tests.support.toy_bundle import NAMES
@@ -49,6 +50,19 @@ def test_group(template: str, topic: str, group: str | None) -> None:
 def test_filter(template: str, subscription: str) -> None:
     """A template subscribes with one single-level wildcard for each name."""
     assert Template(template).filter == subscription
+
+
+@pytest.mark.parametrize("text", ["#", "+", "a/+/b", "a/#", "$aws/things/#", "/", "a b/c"])
+def test_valid_filter(text: str) -> None:
+    """A topic filter of MQTT is accepted."""
+    check_filter(text)
+
+
+@pytest.mark.parametrize("text", ["", "a/#/x", "a/b#", "a+/b", "#/a", "a\0"])
+def test_invalid_filter(text: str) -> None:
+    """Anything else is refused with the rule."""
+    with pytest.raises(ConfigurationError, match="is no topic filter"):
+        check_filter(text)
 
 
 def test_topic_of_a_group() -> None:

@@ -94,7 +94,7 @@ def test_records_below_a_path() -> None:
 def test_record_without_key() -> None:
     """A record that doesn't name what it holds is refused, and the others are read."""
     records = read([{"v": 1}, {"id": "TempTop", "v": 21.4}], **KEYED)
-    assert records[0].errors == ["$.id is missing; expected the name of a value"]
+    assert records[0].errors == ["record 0: $.id is missing; expected the name of a value"]
     assert records[1].values == [(0, 21.4)]
 
 
@@ -172,7 +172,15 @@ def test_no_ts() -> None:
 
 def test_array_needs_ts() -> None:
     """In an array of readings each needs an event time of its own: they have one time of arrival."""
-    assert _errors([ALL, {"ts": 1, **ALL}]) == ["no ts; expected one in each element of an array"]
+    assert _errors([ALL, {"ts": 1, **ALL}]) == ["record 0: no $.ts; expected one in each element of an array"]
+
+
+def test_records_need_the_ts_of_the_settings() -> None:
+    """Where the settings say where records have event times, one in an array must have it."""
+    (record,) = read([{"id": "TempTop", "v": 99.0}], **KEYED, ts="t")
+    assert record.errors == ["no $.t; expected one in each element of an array"]
+    (record,) = read([{"id": "TempTop", "v": 21.4}], **KEYED)
+    assert record.values == [(0, 21.4)]
 
 
 def test_invalid_ts() -> None:

@@ -5,6 +5,7 @@ from monitor.bundle import default_bundle
 from monitor.config.settings import Settings
 from monitor.core.errors import ConfigurationError
 from monitor.service.settings_to_alignment import adapt_bundle, build_alignment_rules
+from monitor.service.settings_to_sources import build_sources
 
 FEATURES = ("temperature_1", "humidity_1", "temperature_2", "humidity_2")
 TAGS = {
@@ -80,3 +81,13 @@ def test_deadband_and_moves() -> None:
     _, adapted = adapt_bundle(_settings(TAGS, deadband={"temperature_1": 0.5, "temperature_2": 0.1}), loaded)
     assert adapted.move_growth == (0.1, 0.3, 0.1, 0.3)
     assert adapt_bundle(_settings(TAGS), loaded)[1].move_growth is None
+
+
+def test_path_of_two_features() -> None:
+    """One path for two features is refused: neighbours that are one sensor could never differ."""
+    source = {
+        "topic": "{rack}",
+        "features": {**{name: name for name in FEATURES}, "temperature_2": "temperature_1"},
+    }
+    with pytest.raises(ConfigurationError, match=r"features: \$.temperature_1 stands for two features"):
+        build_sources(_settings(source).input.sources, FEATURES)
