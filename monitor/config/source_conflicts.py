@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from monitor.config.source_settings import SourceSettings
 
-__all__ = ["find_source_conflict", "find_unmatched_source_group"]
+__all__ = ["find_source_conflict", "find_unmatched_source_group", "group_key"]
 
 # Stands for all features of the bundle, for sources that don't list theirs.
 _ALL_FEATURES = "*"
@@ -22,13 +22,13 @@ def find_source_conflict(sources: Sequence[SourceSettings]) -> str | None:
                 name = "a feature" if feature == _ALL_FEATURES else feature
                 return f"{other.topic!r} and {source.topic!r} could give {name} of the same group"
         for feature in features:
-            seen.setdefault((feature, _group_key(source)), source)
+            seen.setdefault((feature, group_key(source)), source)
     return None
 
 
 def find_unmatched_source_group(sources: Sequence[SourceSettings], groups: Sequence[str]) -> str | None:
     """Return an error message for the first group that no source can give, or None if there is none."""
-    keys = {_group_key(source) for source in sources}
+    keys = {group_key(source) for source in sources}
     for group in groups:
         if not keys & {None, group, group.count("/") + 1}:
             return f"{group!r} fits no source: none has it as group, or so many names in its topic"
@@ -39,7 +39,7 @@ def _features(source: SourceSettings) -> set[str]:
     return {source.feature} if source.feature else set(source.features) or {_ALL_FEATURES}
 
 
-def _group_key(source: SourceSettings) -> str | int | None:
+def group_key(source: SourceSettings) -> str | int | None:
     """Return the constant group, or the number of names that make the group; None: the payload names it."""
     if source.group_path:
         return None
@@ -57,7 +57,7 @@ def _colliding_groups(
     source: SourceSettings, seen: dict[tuple[str, str | int | None], SourceSettings], feature: str
 ) -> Iterator[str | int | None]:
     """Return the keys of sources that give a feature, and could give it for a group of this source."""
-    key = _group_key(source)
+    key = group_key(source)
     if key is None:
         candidates = [group for name, group in seen if name == feature]
     elif isinstance(key, int):

@@ -8,6 +8,7 @@ from msgspec import structs
 from monitor.bundle import Bundle
 from monitor.bundle.model_input import UNIT_GROWTH_PER_MOVE, UNIT_GROWTH_PER_MOVE_ON_CHANGE
 from monitor.config.settings import Settings
+from monitor.config.source_conflicts import group_key
 from monitor.config.source_settings import SourceSettings
 from monitor.core.errors import ConfigurationError
 from monitor.core.rules import AlignmentRules, default_max_gap
@@ -150,7 +151,37 @@ def _choose_max_ages(
         raise ConfigurationError(
             f"input.sources: no source gives {', '.join(missing)}; expected one for each feature"
         )
+    _check_groups(sources, features)
     return tuple(max_ages[name] for name in features)
+
+
+def _check_groups(sources: Sequence[SourceSettings], features: Sequence[str]) -> None:
+    """Check that the groups of each source can get all features.
+
+    Raises
+    ------
+    ConfigurationError : those of some source can't, because other sources have other groups.
+    """
+    features_by_key: dict[str | int | None, set[str]] = {}
+    for source in sources:
+        names = [source.feature] if source.feature else source.features or features
+        features_by_key.setdefault(group_key(source), set()).update(names)
+    for source in sources:
+        key = group_key(source)
+        keys = {key, None, key.count("/") + 1 if isinstance(key, str) else key}
+        if key is None:
+            keys = set(features_by_key)
+        elif isinstance(key, int):
+            keys |= {
+                other for other in features_by_key if isinstance(other, str) and other.count("/") + 1 == key
+            }
+        found = set().union(*(features_by_key.get(other, set()) for other in keys))
+        missing = [name for name in features if name not in found]
+        if missing:
+            raise ConfigurationError(
+                f"input.sources ({source.topic}): no source gives its groups {', '.join(missing)}; expected "
+                "sources whose group is the same constant, or has as many names"
+            )
 
 
 def is_complete(source: SourceSettings, features: Sequence[str]) -> bool:

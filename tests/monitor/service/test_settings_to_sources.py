@@ -91,3 +91,16 @@ def test_path_of_two_features() -> None:
     }
     with pytest.raises(ConfigurationError, match=r"features: \$.temperature_1 stands for two features"):
         build_sources(_settings(source).input.sources, FEATURES)
+
+
+def test_groups_that_never_have_all_features() -> None:
+    """Sources whose groups have other numbers of names can't make a reading together, and are refused."""
+    top = {"topic": "z/{line}/{rack}_top", "features": {"temperature_1": "t", "humidity_1": "h"}}
+    bottom = {"topic": "z/{rack}_bottom", "features": {"temperature_2": "t", "humidity_2": "h"}}
+    with pytest.raises(
+        ConfigurationError, match=r"_top\): no source gives its groups temperature_2, humidity_2"
+    ):
+        build_alignment_rules(_settings(top, bottom), FEATURES, 5.0)
+    for group in ("a/b", "$.rack"):
+        rules = build_alignment_rules(_settings(top, {**bottom, "topic": "z", "group": group}), FEATURES, 5.0)
+        assert rules is not None
