@@ -2,17 +2,16 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from monitor import bundle
 from monitor.bundle import default_bundle
-from monitor.cli.broker_client import ClientListener
 from monitor.cli.input_report import InputReport
+from monitor.cli.queued_listener import QueuedListener
 from monitor.config.settings import Settings
-from monitor.core.messages import InboundMessage, MessageBatch, ReadOnce
+from monitor.core.messages import MessageBatch
 from monitor.core.readings import concatenate
 from monitor.mqtt import Session
-from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.service.rejections import out_of_order, rejected_values, stale_readings
 from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
 from monitor.service.settings_to_decoder import build_decoder
@@ -24,7 +23,7 @@ __all__ = ["InputCheck"]
 _POLL_INTERVAL_S = 0.2
 
 
-class InputCheck(ClientListener):
+class InputCheck(QueuedListener):
     """Runs the monitor's stages on what comes, and keeps nothing.
 
     Parameters
@@ -44,7 +43,6 @@ class InputCheck(ClientListener):
         self._decode = build_decoder(settings, features)
         self._alignment = build_alignment(settings, features, loaded.manifest.sample_period)
         self._scoring = build_scoring(loaded, settings.windows, settings.alerts)
-        self._queue = ReceiveQueue()
         self._on_progress = on_progress
         self.report = InputReport(features)
         """What the messages became."""
@@ -69,14 +67,6 @@ class InputCheck(ClientListener):
         finally:
             self._queue.close()
             session.stop(timeout=1.0)
-
-    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, never used
-        """Queue messages for `run`."""
-        self._queue.put(messages)
-
-    def on_taken_over(self) -> None:
-        """End the check; the client id is random, so this hardly ever happens."""
-        self.problem = "another client has taken over the client id"
 
     def _process_batch(self, session: Session, timeout: float) -> None:
         batch = self._queue.take(timeout)

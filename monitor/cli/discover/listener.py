@@ -2,13 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from monitor.cli.broker_client import ClientListener
 from monitor.cli.discover.survey import Survey
-from monitor.core.messages import RETAIN_FLAG, InboundMessage, ReadOnce
+from monitor.cli.queued_listener import QueuedListener
+from monitor.core.messages import RETAIN_FLAG
 from monitor.mqtt import Session
-from monitor.mqtt.receive_queue import ReceiveQueue
 
 __all__ = ["DiscoverListener"]
 
@@ -16,7 +15,7 @@ __all__ = ["DiscoverListener"]
 _POLL_INTERVAL_S = 0.2
 
 
-class DiscoverListener(ClientListener):
+class DiscoverListener(QueuedListener):
     """Passes what comes to a survey.
 
     Parameters
@@ -27,7 +26,6 @@ class DiscoverListener(ClientListener):
     def __init__(self, survey: Survey, *, on_progress: Callable[[str], None] = lambda _: None) -> None:
         super().__init__()
         self._survey = survey
-        self._queue = ReceiveQueue()
         self._on_progress = on_progress
         self.overflow_count = 0
         """Messages that were dropped because they came too fast."""
@@ -51,14 +49,6 @@ class DiscoverListener(ClientListener):
         finally:
             self._queue.close()
             session.stop(timeout=1.0)
-
-    def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, never used
-        """Queue messages for `run`."""
-        self._queue.put(messages)
-
-    def on_taken_over(self) -> None:
-        """End listening; the client id is random, so this hardly ever happens."""
-        self.problem = "another client has taken over the client id"
 
     def _process_batch(self, session: Session, timeout: float) -> None:
         batch = self._queue.take(timeout)
