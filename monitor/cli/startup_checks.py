@@ -12,6 +12,7 @@ from monitor.config.secrets import read_token
 from monitor.config.settings import Settings
 from monitor.core.addresses import format_address
 from monitor.core.errors import InUseError
+from monitor.core.quantities import describe_lone_features
 from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
 from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_stages import build_scoring, choose_max_gap, choose_stale_after
@@ -51,6 +52,7 @@ def check_files(settings: Settings) -> str:
     lines = [
         f"bundle {folder}: ok: {manifest.id}, made {manifest.created}",
         f"  windows of {manifest.steps} readings of {features}",
+        *(f"  {note}" for note in describe_lone_features(manifest.feature_names, manifest.quantities)),
         f"  every {manifest.sample_period:g} s; max_gap {max_gap:g} s, stale_after {stale_after:g} s",
         f"  measured in training: {quality or 'nothing'}",
     ]

@@ -18,8 +18,6 @@ from monitor.bundle.model import Classifier
 from monitor.core.errors import InvalidInputError
 from training.config.settings import FitSettings
 from training.console.task_progress import TaskProgress
-from training.data.dataset import STEPS
-from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
 from training.evaluate import candidate_selection, classifiers
 from training.evaluate.candidate_selection import DataSplit
@@ -35,7 +33,7 @@ _NETWORK_TITLES = {"lstm": "LSTM", "dense": "dense network"}
 
 def count_tasks(settings: FitSettings) -> int:
     """Return the number of classifiers that `compare` trains."""
-    augmentation = build_augmentation(settings, np.ones(len(FEATURE_NAMES)))
+    augmentation = build_augmentation(settings, np.ones(len(settings.features)))
     classifier_count = (
         len(classifiers.build_candidates(settings.seed, augmentation)) + len(_NETWORK_TITLES) - 1
     )
@@ -153,4 +151,4 @@ def _train_network(
     from training.network.train import train  # noqa: PLC0415
 
     trained = train(prepared, settings, [EpochShareCallback(settings.epochs, progress.update)])
-    return Classifier(onnx_graph.to_onnx(trained.network), STEPS, len(FEATURE_NAMES)).score
+    return Classifier(onnx_graph.to_onnx(trained.network), settings.steps, len(settings.features)).score
