@@ -91,8 +91,8 @@ def test_alerts_of_other_groups(
             wait_until(
                 lambda: monitor.metric("messages_refused_total") >= 2, "alert and discovery are counted"
             )
-            assert monitor.log().count(f"set aside a message for 'sensor-monitor/alerts/{LONG_GROUP}'") == 1
             assert monitor.terminate() == 0
+            assert monitor.log().count(f"set aside a message for 'sensor-monitor/alerts/{LONG_GROUP}'") == 1
         with run_monitor(monitor):
             assert "and 0 messages to send" in monitor.log()
             other.publish("plant/line1/c/reading", [reading(1000 + 5 * n, FAULTY) for n in range(3)])

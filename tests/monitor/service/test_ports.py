@@ -153,7 +153,8 @@ def test_service_without_a_broker(toy_bundle: Path, tmp_path: Path) -> None:
         (alert,) = sink.payloads("alerts/line1/a")
         assert (alert["status"], alert["group"]) == ("firing", "line1/a")
         wait_until(lambda: source.acknowledged == [0, 1, 2, 3, 4], "each message is acknowledged")
-        assert daemon.registry.get_sample_value("sensor_monitor_alerts_firing") == 1
+        firing = "sensor_monitor_alerts_firing"
+        wait_until(lambda: daemon.registry.get_sample_value(firing) == 1, "it is counted")
         assert source.send_request("acknowledge", group="line1/a", transaction=7).wait() == {
             "status": "ok",
             "count": 1,

@@ -182,6 +182,7 @@ def test_more_connections_than_files(monitor: Monitor) -> None:
         for _ in range(140):
             stack.enter_context(connect(monitor.address))
         assert monitor.get("/livez") == (200, "ok\n")
+        wait_until(lambda: monitor.log() != log, "the log says so")
         (line,) = monitor.log().removeprefix(log).splitlines()
         assert line.endswith(
             "HTTP server: 64 connections are open, the most there may be; "
@@ -233,6 +234,7 @@ def test_bad_requests(monitor: Monitor) -> None:
                 client.shutdown(socket.SHUT_WR)
                 read_all(client, name)
     assert monitor.get("/livez") == (200, "ok\n")
+    wait_until(lambda: monitor.log() != log, "the log says so")
     (line,) = monitor.log().removeprefix(log).splitlines()
     assert line.endswith("WARNING HTTP server: Invalid HTTP request received.")
 

@@ -168,6 +168,7 @@ def test_client_limit(monitor: Monitor) -> None:
         wait_until(lambda: len(list(files.iterdir())) <= before, "all connections are closed")
         with open_events(monitor) as received:
             assert next(received)[0] == "all"
+        wait_until(lambda: len(list(files.iterdir())) <= before, "that connection is closed")
 
 
 def test_stop_with_open_clients(monitor: Monitor) -> None:
