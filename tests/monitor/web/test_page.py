@@ -26,6 +26,14 @@ period = 5.0
 wait = 5.0
 max_age = 20.0
 """
+# The title of each column of values, and whether it is visible, whole and above its values.
+COLUMN_TITLES_JS = """
+    [...document.querySelectorAll("#head .feature")].map((title, index) => {
+        const value = document.querySelectorAll(".row:not([hidden]) .value")[index];
+        const isAbove = Math.abs(title.getBoundingClientRect().left - value.getBoundingClientRect().left) < 2;
+        return [title.textContent, title.checkVisibility() && title.scrollWidth <= title.clientWidth && isAbove];
+    })
+"""
 VISIBLE_GROUPS_JS = "[...document.querySelectorAll('.row:not([hidden])')].map(row => row.dataset.group)"
 
 
@@ -228,8 +236,15 @@ def test_layout(monitor: Monitor, plant: Client, browser: Browser) -> None:
         assert abs(background - text) > 400
     for name, width, height in (("laptop", 1366, 768), ("phone", 390, 844)):
         browser.resize(width, height)
-        browser.save_screenshot(SCREENSHOT_DIR / f"{name}.png")
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        assert browser.evaluate(COLUMN_TITLES_JS) == [
+            ["temperature_1 °C", True],
+            ["humidity_1 % RH", True],
+            ["temperature_2 °C", True],
+            ["humidity_2 % RH", True],
+        ]
+        browser.evaluate("document.querySelector('#groups').scrollIntoView()")
+        browser.save_screenshot(SCREENSHOT_DIR / f"{name}.png")
 
 
 def test_thousand_groups(monitor: Monitor, plant: Client, browser: Browser) -> None:
