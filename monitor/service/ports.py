@@ -122,8 +122,11 @@ class Sink(Protocol):
     def publish(self, message: OutboundMessage) -> object:
         """Publish a message; return the token that `take_confirmed` returns when the message is confirmed."""
 
-    def take_confirmed(self) -> Iterable[object]:
-        """Return the tokens of messages that were confirmed, or finally refused, since the last call."""
+    def take_confirmed(self) -> Iterable[tuple[object, float | None]]:
+        """Return the tokens of messages that were confirmed, or finally refused, since the last call.
+
+        Each with the monotonic time of its confirmation in seconds; None if it was refused.
+        """
 
     def stop(self, timeout: float) -> None:
         """Disconnect."""

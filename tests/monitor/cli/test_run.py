@@ -54,6 +54,7 @@ def test_incident_end_to_end(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: P
         assert monitor.metric("alerts_total", status="resolved") == 1
         assert monitor.metric("alerts_firing") == 0
         assert monitor.metric("groups", state="normal") == 1
+        monitor.wait_for_metric(2, "alert_delivery_seconds_count")
 
         def latest_state() -> tuple[str, str | None]:
             state = other.payloads("sensor-monitor/state/line1/station7")[-1]

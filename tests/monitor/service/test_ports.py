@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,9 +91,9 @@ class ListSink:
         self._confirmed.append(token := object())
         return token
 
-    def take_confirmed(self) -> list[object]:
+    def take_confirmed(self) -> list[tuple[object, float]]:
         confirmed, self._confirmed = self._confirmed, []
-        return confirmed
+        return [(token, time.monotonic()) for token in confirmed]
 
     def stop(self, timeout: float) -> None:
         assert timeout > 0
