@@ -31,7 +31,8 @@ COLUMN_TITLES_JS = """
     [...document.querySelectorAll("#head .feature")].map((title, index) => {
         const value = document.querySelectorAll(".row:not([hidden]) .value")[index];
         const isAbove = Math.abs(title.getBoundingClientRect().left - value.getBoundingClientRect().left) < 2;
-        return [title.textContent, title.checkVisibility() && title.scrollWidth <= title.clientWidth && isAbove];
+        const isWhole = title.checkVisibility() && title.scrollWidth <= title.clientWidth;
+        return [title.textContent, isWhole && isAbove];
     })
 """
 VISIBLE_GROUPS_JS = "[...document.querySelectorAll('.row:not([hidden])')].map(row => row.dataset.group)"
