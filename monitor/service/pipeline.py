@@ -155,6 +155,7 @@ class Pipeline:
         groups.learn_pending(scored)
         self._set_gauges()
         self._instrumentation.record(result)
+        self._instrumentation.record_silent(silent_statuses)
         self._instrumentation.record_load_errors(groups.take_load_errors())
         return bool(batch.messages)
 

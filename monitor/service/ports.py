@@ -153,6 +153,9 @@ class EventLog(Protocol):
     def log_mixed_senders(self, groups: Sequence[str]) -> None:
         """Log groups whose readings seem to come from two senders."""
 
+    def log_silent(self, groups: Sequence[str]) -> None:
+        """Log groups that fell silent."""
+
     def log_input_problem(self, kind: str, problem: str) -> None:
         """Log why nothing can be judged although readings come; called again as long as that lasts."""
 
