@@ -172,6 +172,7 @@ def monitor(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> Iterator[
     """A monitor that may open 128 files."""
     limited = ("sh", "-c", 'ulimit -n 128; exec "$@"', "sh", sys.executable, "-m", "monitor")
     with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, command=limited)) as ready:
+        ready.wait_for_log("subscribed to")  # the last line of a start: later ones are what a test causes
         yield ready
 
 
