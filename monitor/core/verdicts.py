@@ -77,8 +77,8 @@ class AlertEvent:
     """In an incident's first event, the share of each single value in the score: (step, feature)."""
     reason: str = ""
     """In an incident's first event, why the incident began, see `explain`; "" in all other events."""
-    window_index: int = field(default=0, compare=False)
-    """Index in the batch of the window that caused the event."""
+    window_index: int = field(default=-1, compare=False)
+    """Index in the batch of the window that caused the event; -1 if no window of the batch did."""
 
     @property
     def is_first(self) -> bool:
