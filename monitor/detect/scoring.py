@@ -141,14 +141,17 @@ class Scoring:
             baselines, is_ready, detectors = baselines[is_judged], is_ready[is_judged], detectors[is_judged]
         results = self._score(windows.values, baselines, is_ready)
         is_model = results.scores > self._threshold  # False for NaN
+        model_detectors = is_model.view(np.uint8)  # `Detector.MODEL` is 1
         judged_windows = JudgedWindows(
             groups=groups,
             ts=windows.ts,
             values=windows.values,
             scores=results.scores,
-            faulty=is_model | (detectors != Detector.NONE),
+            faulty=is_model if findings.is_empty else is_model | (detectors != Detector.NONE),
             out_of_range=results.out_of_range,
-            detectors=np.where(detectors == Detector.NONE, is_model, detectors).astype(np.uint8),
+            detectors=model_detectors
+            if findings.is_empty
+            else np.where(detectors, detectors, model_detectors),
         )
         events = self._alerts.update(judged_windows)
         for number, event in enumerate(events):

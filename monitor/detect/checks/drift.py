@@ -10,6 +10,7 @@ A day counts if 18 of its hours have a sample. Half of the way to a drift the le
 it does otherwise, so a drift does not teach it; a distance that stays is the usual one after half a year.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class DriftRule:
             quantities.has_neighbours, _MIN_ACCURACIES * sensors.accuracy[quantities.representatives], np.inf
         )
 
-    def update(self, records: NDArray[Any], slots: IndexArray, values: FloatArray) -> None:
+    def update(self, records: NDArray[Any], slots: FloatArray, values: FloatArray) -> None:
         """Update records of distinct groups (group,) in place with a sample of each.
 
         Parameters
@@ -145,11 +146,10 @@ def describe(sensors: Sensors, record: Any, representatives: IndexArray) -> str:
     feature = sensors.features[representatives[number]]
     recent, level = float(np.median(record["means"][:, number])), float(record["level"][number])
     others = sensors.describe_neighbours(int(representatives[number]))
-    return (
-        f"{feature.name} and {others} have come apart over days: {feature.name} reads "
-        f"{_describe_distance(recent, feature.unit)}, usually {_describe_distance(level, feature.unit)}"
+    # As many digits as the sensor's accuracy allows for: 0.4 degC, 3 %RH.
+    digits = max(0, -math.floor(math.log10(sensors.accuracy[representatives[number]])))
+    now, usually = (
+        f"{abs(distance):.{digits}f} {feature.unit} {'more' if distance >= 0 else 'less'}"
+        for distance in (recent, level)
     )
-
-
-def _describe_distance(distance: float, unit: str) -> str:
-    return f"{abs(distance):.3g} {unit} {'more' if distance >= 0 else 'less'}"
+    return f"{feature.name} and {others} have come apart over days: {feature.name} reads {now}, usually {usually}"

@@ -15,6 +15,8 @@ __all__ = ["Findings"]
 class Findings:
     """The windows of a batch in which a check found something."""
 
+    is_empty: bool
+    """Whether it is certain that nothing was found in any window."""
     detectors: NDArray[np.uint8]
     """Code of the check that found something in each window, see `Detector`; `Detector.NONE`: none did:
     (window,)."""

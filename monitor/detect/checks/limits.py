@@ -22,6 +22,7 @@ __all__ = ["LimitsRule"]
 
 _Mask = NDArray[np.bool_]
 
+_NO_WINDOWS: IndexArray = np.empty(0, dtype=np.intp)
 _RELATIVE_TOLERANCE = 1e-6  # of a sentinel: values may have been scaled, or sent with few digits
 
 
@@ -48,8 +49,10 @@ class LimitsRule:
         unusual = (windows < self._lowest_usual) | (windows > self._sensors.high)
         for index, number in self._sentinels:
             unusual[:, :, index] |= _is_sentinel(windows[:, :, index], number)
+        if not unusual.any():  # a tenth of the time of the next line
+            return _NO_WINDOWS
         # Reshaped for `any` along one axis: along two axes a single window takes twice the time.
-        return unusual.reshape(len(unusual), windows[:1].size).any(axis=1).nonzero()[0]
+        return np.flatnonzero(unusual.reshape(len(unusual), windows[:1].size).any(axis=1))
 
     def find_impossible(self, windows: FloatArray) -> _Mask:
         """Return which windows (window, step, feature) have an impossible value: (window,)."""

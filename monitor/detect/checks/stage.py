@@ -27,6 +27,7 @@ __all__ = ["CheckStage"]
 _Mask = NDArray[np.bool_]
 
 _SLOT_S = 86_400 / drift.SLOTS_PER_DAY
+_NO_WINDOWS: IndexArray = np.empty(0, dtype=np.intp)
 
 
 class CheckStage:
@@ -75,7 +76,8 @@ class CheckStage:
             still = flat.find_still(records, windows[found, -1])
             self._mark(detectors, found[still.any(axis=1)], Detector.FLAT, groups)
             self._mark(detectors, found[records["drifted"].any(axis=1)], Detector.DRIFT, groups)
-        return Findings(detectors, is_true, found, records)
+        is_empty = not len(unusual) and not len(found)
+        return Findings(is_empty, detectors, is_true, found, records)
 
     def _apply_limits(
         self, detectors: NDArray[np.uint8], unusual: IndexArray, groups: Sequence[str], windows: FloatArray
@@ -115,18 +117,20 @@ class CheckStage:
         The windows of groups in which a sensor is flat or has drifted (open,), and the record of each of
         these groups after the window (open,).
         """
-        table, slots = self._table, (ts // _SLOT_S).astype(np.int64)
+        table, slots = self._table, ts // _SLOT_S
         rows = table.find_or_add(groups)
+        if (table.quiet_slot[rows] == slots).all():  # no sample is due, and nothing is open
+            return _NO_WINDOWS, table.records[:0]
         if len(set(groups)) < len(groups):
             return self._update_repeated(rows, slots, ts, windows)
         due = (table.slot[rows] != slots).nonzero()[0]
         if len(due):
             self._add_samples(rows[due], slots[due], ts[due], windows[due])
-        found = table.is_open[rows].nonzero()[0]
+        found = np.isnan(table.quiet_slot[rows]).nonzero()[0]
         return found, table.records[rows[found]]
 
     def _update_repeated(
-        self, unsorted_rows: IndexArray, slots: IndexArray, ts: FloatArray, windows: FloatArray
+        self, unsorted_rows: IndexArray, slots: FloatArray, ts: FloatArray, windows: FloatArray
     ) -> tuple[IndexArray, NDArray[Any]]:
         """Do the same for any number of windows of each group, in order within each group."""
         order = unsorted_rows.argsort(kind="stable")
@@ -145,21 +149,21 @@ class CheckStage:
             states[len(firsts) + part] = self._add_samples(
                 rows[chosen], slots[chosen], ts[original], windows[original]
             )
-        if not states["is_open"].any():
-            return np.empty(0, dtype=np.intp), states[:0]
+        if not np.isnan(states["quiet_slot"][states["slot"] >= 0]).any():
+            return _NO_WINDOWS, states[:0]
         # The state that holds for each window: the newest at or before it.
         newest = np.zeros(len(rows), dtype=np.intp)
         newest[firsts] = np.arange(len(firsts))
         newest[due] = len(firsts) + np.arange(len(due))
         positions = np.where(is_first | (before != slots), np.arange(len(rows)), 0)
         records = states[newest[np.maximum.accumulate(positions)]]
-        is_open = records["is_open"]
+        is_open = np.isnan(records["quiet_slot"])
         found = order[is_open]
         ascending = found.argsort()
         return found[ascending], records[is_open][ascending]
 
     def _add_samples(
-        self, rows: IndexArray, slots: IndexArray, ts: FloatArray, windows: FloatArray
+        self, rows: IndexArray, slots: FloatArray, ts: FloatArray, windows: FloatArray
     ) -> NDArray[Any]:
         """Add a sample to each of distinct groups (group,); return their records.
 
@@ -172,8 +176,8 @@ class CheckStage:
         records: NDArray[Any] = self._table.records.take(rows)
         self._flat.update(records, ts, windows)
         self._drift.update(records, slots, windows[:, -1])
-        records["slot"] = slots
-        records["is_open"] = records["flat"].any(axis=1) | records["drifted"].any(axis=1)
+        is_open = records["flat"].any(axis=1) | records["drifted"].any(axis=1)
+        records["slot"], records["quiet_slot"] = slots, np.where(is_open, np.nan, slots)
         self._table.records.put(rows, records)
         return records
 

@@ -3,20 +3,17 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from monitor.core.arrays import FloatArray
 from monitor.core.state_table import StateTable
 
-__all__ = ["DAYS_KEPT", "NO_SLOT", "NO_VALUE", "CheckTable"]
+__all__ = ["DAYS_KEPT", "CheckTable"]
 
 _VERSION = 1
 
 DAYS_KEPT = 7
 """Number of days whose means are kept for `drift`."""
-NO_SLOT = -1
-"""`slot` before the first sample."""
-NO_VALUE = -1.0
-"""`tolerance` before the first sample: no value is equal."""
+_NO_VALUE = -1.0  # `tolerance` before the first sample: no value is equal
 
 
 class CheckTable(StateTable):
@@ -32,13 +29,13 @@ class CheckTable(StateTable):
 
     def __init__(self, features: int, representatives: int) -> None:
         fields: Sequence[tuple[object, ...]] = [
-            ("is_open", "?"),  # whether some sensor is flat or has drifted
             ("flat", "?", (features,)),
             ("drifted", "?", (representatives,)),
             ("suspected", "?", (representatives,)),  # half of the way to a drift: little is learnt
             ("moves", "u1", (features,)),
             ("direction", "i1", (features,)),  # of the neighbour's last move: 1 up, -1 down, 0 none yet
-            ("slot", "<i8"),  # of the newest sample
+            ("slot", "<f8"),  # number of the newest sample's slot of time; NaN before the first sample
+            ("quiet_slot", "<f8"),  # the same, NaN where some sensor is flat or has drifted
             ("samples", "u1", (features,)),  # with an equal value
             ("since", "<f8", (features,)),  # event time of the first of them
             ("value", "<f4", (features,)),
@@ -60,13 +57,13 @@ class CheckTable(StateTable):
             "checks",
             (_VERSION, features, representatives),
             fields,
-            {"slot": NO_SLOT, "step": np.inf, "tolerance": NO_VALUE},
+            {"slot": np.nan, "quiet_slot": np.nan, "step": np.inf, "tolerance": _NO_VALUE},
         )
 
     def _update_views(self) -> None:
         super()._update_views()
         records = self.records
-        self.slot: NDArray[np.int64] = records["slot"]
-        """Number of the newest sample's slot of time: (row,)."""
-        self.is_open: NDArray[np.bool_] = records["is_open"]
-        """Whether some sensor is flat or has drifted: (row,)."""
+        self.slot: FloatArray = records["slot"]
+        """Number of the newest sample's slot of time; NaN before the first sample: (row,)."""
+        self.quiet_slot: FloatArray = records["quiet_slot"]
+        """The same, but NaN where some sensor is flat or has drifted: (row,)."""
