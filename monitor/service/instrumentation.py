@@ -10,7 +10,7 @@ import numpy as np
 from monitor.core.messages import MessageBatch
 from monitor.core.readings import Outcome, Readings
 from monitor.core.values import ValueOutcome, Values
-from monitor.core.verdicts import FAULTY, NORMAL, AlertEvent, GroupStatus, State
+from monitor.core.verdicts import FAULTY, NORMAL, AlertEvent, Detector, GroupStatus, State
 from monitor.detect.mixed_senders import MixedSenders
 from monitor.detect.scoring import ScoredBatch
 from monitor.ingest.alignment import AlignedBatch
@@ -183,6 +183,11 @@ class Instrumentation:
         ):
             if count:  # an increment takes 2 µs, and in a batch of one reading two of the counts are 0
                 counter.inc(count)
+        if faulty:
+            detectors = np.bincount(scored.judged_windows.detectors, minlength=len(Detector))
+            for detector, counter in metrics.faulty_windows_by_detector.items():
+                if detectors[detector]:
+                    counter.inc(int(detectors[detector]))
         metrics.batch_windows.observe(windows)
         return outcomes
 

@@ -130,9 +130,8 @@ class PipelineLog:
             level = logging.WARNING if event.status == "firing" else logging.INFO
             status = f"{event.status} again ({event.repeat})" if event.repeat else event.status
             reason = f"{event.reason}; " if event.reason else ""
-            _log.log(
-                level, "%s %s: %sscore %.3f, incident %s", status, event.group, reason, event.score, event.id
-            )
+            score = "no score" if event.score is None else f"score {event.score:.3f}"
+            _log.log(level, "%s %s: %s%s, incident %s", status, event.group, reason, score, event.id)
 
     def log_mixed_senders(self, groups: Sequence[str]) -> None:
         """Log groups whose readings seem to come from two senders."""

@@ -21,7 +21,7 @@ from monitor.bundle.manifest import Manifest
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome
 from monitor.core.values import ValueOutcome
-from monitor.core.verdicts import FAULTY, NORMAL, State
+from monitor.core.verdicts import FAULTY, NORMAL, Detector, State
 from monitor.detect.drift import DriftStage
 from monitor.detect.scoring import Scorer
 from monitor.telemetry.batch_histogram import BatchHistogram
@@ -62,6 +62,12 @@ class Metrics:
         )
         self.predictions = Counter(
             f"{_PREFIX}predictions", "Judged windows by label.", ["label"], registry=registry
+        )
+        self.faulty_windows = Counter(
+            f"{_PREFIX}faulty_windows",
+            "Faulty windows by what called them so: the model, or a check.",
+            ["detector"],
+            registry=registry,
         )
         self.out_of_range = Counter(
             f"{_PREFIX}out_of_range", "Judged windows with a value far outside training.", registry=registry
@@ -165,6 +171,9 @@ class Metrics:
         self.readings_by_outcome = {outcome: self.readings.labels(outcome.value) for outcome in Outcome}
         self.values_by_outcome = {outcome: self.values.labels(outcome.value) for outcome in ValueOutcome}
         self.predictions_by_label = {label: self.predictions.labels(label) for label in (NORMAL, FAULTY)}
+        self.faulty_windows_by_detector = {
+            detector: self.faulty_windows.labels(detector.label) for detector in Detector if detector
+        }
         self.alerts_by_status = {status: self.alerts.labels(status) for status in ("firing", "resolved")}
         self.reloads_by_result = {result: self.reloads.labels(result) for result in ("done", "refused")}
         self.groups_by_state = {state: self.groups.labels(state.value) for state in State}
