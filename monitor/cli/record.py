@@ -115,17 +115,16 @@ def _build_converter(settings: "Settings", names: list[str] | None, *, raw: bool
     ------
     ConfigurationError : the settings don't fit the features, or have no sources of single values.
     """
-    from monitor import bundle
-    from monitor.bundle import default_bundle
     from monitor.cli.recorded_rows import ReadingRows, ValueRows
     from monitor.core.errors import ConfigurationError
     from monitor.service.settings_to_alignment import build_alignment, is_complete
     from monitor.service.settings_to_decoder import build_decoder
+    from monitor.service.settings_to_features import load_bundle
     from monitor.service.settings_to_recordings import build_value_decoder
 
     period = settings.input.align.period
     if names is None:
-        manifest = bundle.load(default_bundle.choose_folder(settings.bundle)).manifest
+        manifest = load_bundle(settings).manifest
         names, period = list(manifest.feature_names), period or manifest.sample_period
     if raw:
         return ValueRows(build_value_decoder(settings, names), names)

@@ -7,9 +7,6 @@ from monitor.core.quantity_defaults import find_defaults
 
 __all__ = ["Sensor", "describe_sensor"]
 
-# Smallest unit of a deviation from the baseline, in accuracies, where the quantity has no default.
-_FLOOR_SHARE = 0.2
-
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
@@ -24,7 +21,7 @@ class Sensor:
 
 
 def describe_sensor(feature: Feature) -> Sensor:
-    """Return the properties of a feature's sensor; the floor grows with the accuracy.
+    """Return the properties of a feature's sensor.
 
     Raises
     ------
@@ -32,12 +29,10 @@ def describe_sensor(feature: Feature) -> Sensor:
     """
     defaults = find_defaults(feature.measured_quantity, feature.unit)
     accuracy, low, high = feature.accuracy, feature.low, feature.high
-    floor = None
     if defaults is not None:
-        floor = defaults.floor if accuracy is None else defaults.floor / defaults.accuracy * accuracy
         accuracy = defaults.accuracy if accuracy is None else accuracy
         low = defaults.measuring_range[0] if low is None else low
         high = defaults.measuring_range[1] if high is None else high
-    if accuracy is None or low is None or high is None:
+    if accuracy is None or low is None or high is None or feature.floor is None:
         raise ValueError(f"{feature.name}: its sensor's accuracy, low and high are not known")
-    return Sensor(accuracy, _FLOOR_SHARE * accuracy if floor is None else floor, (low, high))
+    return Sensor(accuracy, feature.floor, (low, high))
