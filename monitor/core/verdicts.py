@@ -77,6 +77,9 @@ class AlertEvent:
     """In an incident's first event, the share of each single value in the score: (step, feature)."""
     reason: str = ""
     """In an incident's first event, why the incident began, see `explain`; "" in all other events."""
+    kind: str | None = None
+    """What kind of fault it is as far as can be told now, one of `detect.fault_kind.FAULT_KINDS`; None if it
+    can't."""
     window_index: int = field(default=0, compare=False)
     """Index in the batch of the window that caused the event."""
 
@@ -104,3 +107,5 @@ class GroupStatus:
     stale: Sequence[tuple[int, float]] = ()
     """(index of a feature without usable value, since when) for each such feature; times are event times,
     seconds since the Unix epoch."""
+    kind: str | None = None
+    """Kind of fault of the open incident; None if it can't be told or there is none."""

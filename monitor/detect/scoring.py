@@ -3,7 +3,8 @@
 The daemon and `backtest` use the same class, so that they give the same verdicts for the same readings.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -22,6 +23,7 @@ from monitor.detect.contributions import Occlusion
 from monitor.detect.drift import DriftStage
 from monitor.detect.explanation import explain
 from monitor.detect.ranges import RangeStage
+from monitor.detect.sensor_errors import SensorErrors
 from monitor.detect.windows import WindowStage
 
 __all__ = ["ScoredBatch", "Scorer", "Scoring", "StageStates"]
@@ -47,6 +49,8 @@ class ScoredBatch:
     events: list[AlertEvent]
     last_inputs: FloatArray
     """The model's input for the last reading of each window, before scaling: (window, feature)."""
+    kinds: dict[int, str] = field(default_factory=dict)
+    """Index of a Faulty window of an open incident -> kind of its fault; only where it can be told."""
 
 
 class StageStates(msgspec.Struct, frozen=True, gc=False):
@@ -90,6 +94,7 @@ class Scoring:
         self._scorer: Scorer = scorer or bundle.classifier
         self._threshold = manifest.threshold
         self._features = manifest.features
+        self._sensor_errors = SensorErrors(manifest, self._baseline)
         self._occlusion = Occlusion(manifest.steps, len(manifest.features))
         self._classifier = bundle.classifier
 
@@ -115,13 +120,16 @@ class Scoring:
             faulty=scores > self._threshold,
             out_of_range=self._ranges.flag(model_inputs),
         )
+        events, kinds = self._alerts.update_with_kinds(
+            judged_windows, partial(self._sensor_errors.find, judged_windows, baselines)
+        )
         events = [
             self._explain(event, baselines[event.window_index], scaled[event.window_index])
             if event.is_first
             else event
-            for event in self._alerts.update(judged_windows)
+            for event in events
         ]
-        return ScoredBatch(windows, judged_windows, events, model_inputs[:, -1])
+        return ScoredBatch(windows, judged_windows, events, model_inputs[:, -1], kinds)
 
     def learn_pending(self, batch: ScoredBatch) -> None:
         """Do the work that alerts don't depend on: count inputs for drift, and learn baselines."""
@@ -209,6 +217,10 @@ class Scoring:
     def incident_id(self, group: str) -> str | None:
         """Return the id of a group's open incident; None if there is none."""
         return self._alerts.incident_id(group)
+
+    def kind(self, group: str) -> str | None:
+        """Return the kind of fault of a group's open incident; None if it can't be told or none is open."""
+        return self._alerts.kind(group)
 
     def groups_with_incident(self) -> list[str]:
         """Return the names of the groups with an open incident."""

@@ -35,6 +35,7 @@ def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
             "contributions_by_step": event.contributions_by_step,
             "reason": event.reason or None,
             "out_of_range": event.out_of_range,
+            "kind": event.kind,
             "bundle": manifest.id,
         }
     )
@@ -55,6 +56,7 @@ def state_payload(status: GroupStatus, features: Sequence[str] = (), *, acknowle
         "score": status.score,
         "out_of_range": status.out_of_range,
         "incident": status.incident,
+        "kind": status.kind,
         "acknowledged": acknowledged,
     }
     if status.stale:

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,7 +31,7 @@ from monitor.service.settings_to_stages import build_scoring, choose_max_gap, ch
 
 __all__ = ["backtest"]
 
-COLUMNS = ("ts", "group", "outcome", "score", "prediction", "out_of_range")
+COLUMNS = ("ts", "group", "outcome", "score", "prediction", "out_of_range", "kind")
 _BATCH_SIZE = 4096  # rows
 
 
@@ -156,12 +156,15 @@ def _output_rows(batch: Iterable[RecordingRow], scored: ScoredBatch) -> Iterator
     """Yield a row of the output file for each row of the recording."""
     outcomes = iter(scored.windows.outcomes)  # outcomes exist only for valid rows, in the same order
     judged = scored.judged_windows
-    results = zip(judged.scores.tolist(), judged.faulty.tolist(), judged.out_of_range.tolist(), strict=True)
+    kinds = map(scored.kinds.get, range(len(judged.groups)), repeat(""))
+    results = zip(
+        judged.scores.tolist(), judged.faulty.tolist(), judged.out_of_range.tolist(), kinds, strict=True
+    )
     for row in batch:
         outcome = Outcome.MALFORMED if row.problem else next(outcomes)
         if outcome is not Outcome.JUDGED:
-            yield row.ts_text, row.group, outcome.value, "", "", ""
+            yield row.ts_text, row.group, outcome.value, "", "", "", ""
             continue
-        score, faulty, out_of_range = next(results)
+        score, faulty, out_of_range, kind = next(results)
         prediction = FAULTY if faulty else NORMAL
-        yield row.ts_text, row.group, outcome.value, score, prediction, str(out_of_range).lower()
+        yield row.ts_text, row.group, outcome.value, score, prediction, str(out_of_range).lower(), kind

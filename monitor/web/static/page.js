@@ -146,7 +146,7 @@ function alertCard(alert) {
 function firingText(alert) {
   const group = model.groups.get(alert.group);
   const durationText = group && group.ts !== null ? ` for ${formatDuration(group.ts - alert.since)}` : "";
-  return `firing${durationText}, since ${formatTime(alert.since)}${alert.score === null ? "" : `, score ${formatNumber(alert.score, 3)}`}`;
+  return `firing${durationText}, since ${formatTime(alert.since)}${alert.score === null ? "" : `, score ${formatNumber(alert.score, 3)}`}${alert.kind ? `, kind: ${alert.kind}` : ""}`;
 }
 
 function noAlertText([last]) {
