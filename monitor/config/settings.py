@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from monitor.config.feature_settings import FeatureSettings, check_features
 from monitor.config.source_settings import AlignSettings, SourceSettings
 from monitor.config.validators import (
     validate_host,
@@ -295,6 +296,8 @@ class Settings(_Section):
 
     bundle: Annotated[Path | None, BeforeValidator(_parse_bundle)] = PLANT_BUNDLE
     """The folder to load; None ("" in the file): the bundle that comes with the monitor."""
+    features: tuple[FeatureSettings, ...] = Field(default=(), max_length=64)
+    """The values of a reading; empty: those of the bundle."""
     mqtt: MqttSettings = MqttSettings()
     input: InputSettings = InputSettings()
     windows: WindowSettings = WindowSettings()
@@ -304,3 +307,12 @@ class Settings(_Section):
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _check_features(self) -> Self:
+        if self.features:
+            try:
+                check_features(self.features)
+            except ValueError as error:
+                raise ValueError(f"features: {error}") from error
+        return self

@@ -97,8 +97,8 @@ class AlertEvent:
     """In an incident's first event, why the incident began, see `explain`; "" in all other events."""
     detector: str = Detector.MODEL.label
     """What called the window Faulty that began the incident, see `Detector.label`."""
-    window_index: int = field(default=0, compare=False)
-    """Index in the batch of the window that caused the event."""
+    window_index: int = field(default=-1, compare=False)
+    """Index in the batch of the window that caused the event; -1 if no window of the batch did."""
 
     @property
     def is_first(self) -> bool:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from monitor.bundle.model_input import build_transform
 from monitor.bundle.verified import Bundle
 from monitor.core.arrays import FloatArray
+from monitor.core.quantities import Quantities
 from monitor.core.readings import Outcome, Readings, Windows
 from monitor.core.rules import DEFAULT_CHECK_RULES, CheckRules, WindowRules
 from monitor.core.verdicts import AlertEvent, Detector, JudgedWindows
@@ -111,7 +112,10 @@ class Scoring:
             manifest.quantities,
             has_baseline=manifest.baseline is not None,
             move_growth=bundle.move_growth,
+            judges=manifest.judges,
         )
+        # Features without neighbours of a model that judges sensor by sensor (lone,).
+        self._lone = Quantities(manifest.quantities).lone[: None if manifest.judges == "sensor" else 0]
         self._baseline = baseline.build(manifest.quantities, manifest.baseline)
         self._checks = CheckStage(manifest.features, manifest.baseline, checks)
         self._alerts = alerts
@@ -320,6 +324,8 @@ class Scoring:
         """
         window = np.array(event.window_values)  # (step, feature)
         expected = self._baseline.expected(window, group_baseline)
+        if expected is not None and len(self._lone):  # judged by spikes, which stick out from their window
+            expected[:, self._lone] = np.median(window[:, self._lone], axis=0)
 
         def score(variants: FloatArray) -> FloatArray:
             model_inputs = self._input_transform.transform(

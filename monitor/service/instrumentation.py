@@ -134,6 +134,11 @@ class Instrumentation:
         """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
         self._event_log.log_clock_step(step, group_count)
 
+    def record_silent(self, statuses: Sequence[GroupStatus]) -> None:
+        """Log groups that fell silent, given their statuses."""
+        if statuses:
+            self._event_log.log_silent([status.group for status in statuses])
+
     def record_evicted(self, groups: Sequence[str]) -> None:
         """Count groups that were evicted from memory, and drop them from the page."""
         self._metrics.groups_set_aside.inc(len(groups))

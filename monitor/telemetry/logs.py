@@ -144,6 +144,15 @@ class PipelineLog:
             if text is not None:
                 _log.warning("group %s: %s", group, text)
 
+    def log_silent(self, groups: Sequence[str]) -> None:
+        """Log groups that fell silent, throttled."""
+        for group in groups:
+            text = self._throttle.throttle(
+                "silent", "silent: no usable reading for windows.stale_after", group
+            )
+            if text is not None:
+                _log.info("group %s is %s", group, text)
+
     def log_input_problem(self, kind: str, problem: str) -> None:
         """Log why nothing can be judged although readings come, each kind once a minute."""
         if self._throttle.throttle("input", kind, "") is not None:
