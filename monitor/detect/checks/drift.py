@@ -153,6 +153,6 @@ def describe(sensors: Sensors, record: Any, representatives: IndexArray) -> str:
         for distance in (recent, level)
     )
     return (
-        f"{feature.name} and {others} have come apart over days: "
-        f"{feature.name} reads {now}, usually {usually}"
+        f"{feature.name} and {others} have come apart over days: {feature.name} reads {now}, "
+        f"usually {usually}"
     )

@@ -134,7 +134,7 @@ def test_silence(harness: _StatusHarness) -> None:
     harness.push(("b", 8.0, "Normal"), now=130.0)
     assert harness.status.mark_silent(159.9) == []
     assert harness.status.mark_silent(160.0) == [
-        GroupStatus("a", State.SILENT, 7.0, 0.9, out_of_range=False, incident=None)
+        GroupStatus("a", State.SILENT, 7.0, 0.9, out_of_range=False, incident=None, detector="model")
     ]
     assert harness.status.mark_silent(161.0) == []
     assert [status.group for status in harness.status.mark_silent(190.0)] == ["b"]
