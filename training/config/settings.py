@@ -1,9 +1,11 @@
 """The settings of training with their defaults; `config/training.toml` documents them for users."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+
+from monitor.bundle.manifest import Judges
 
 __all__ = ["INITIALIZERS", "FitSettings", "Initializer"]
 
@@ -41,13 +43,15 @@ class FitSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    network: Literal["lstm", "dense"] = "lstm"
+    network: Literal["lstm", "dense", "sensor-lstm"] = "lstm"
     """Hidden layers. `lstm`: two LSTM layers and one dense layer; `dense`: three dense layers on the
-    flattened window."""
+    flattened window; `sensor-lstm`: as `lstm`, but small, and it judges one sensor at a time. The highest
+    score of all sensors is the window's, so the bundle can judge other features than those it was trained
+    on."""
     units: Annotated[tuple[Units, Units, Units], BeforeValidator(_parse_tuple)] = (128, 64, 32)
-    """Sizes of the three hidden layers, in order from the input."""
+    """Sizes of the three hidden layers, in order from the input; of `sensor-lstm` 16, 8, 8 by default."""
     dropout: Annotated[tuple[DropoutRate, DropoutRate], BeforeValidator(_parse_tuple)] = (0.3, 0.3)
-    """Dropout rates after the first and the second hidden layer."""
+    """Dropout rates after the first and the second hidden layer; of `sensor-lstm` 0 by default."""
     kernel_initializer: Initializer = "glorot_uniform"
     """Initializer of the kernel (input weights)."""
     recurrent_initializer: Literal[Initializer, "orthogonal"] = "orthogonal"
@@ -93,3 +97,24 @@ class FitSettings(BaseModel):
     """Sampling period in seconds; used only with `--windows`, because a windows file has no timestamps."""
     seed: Annotated[int, Ge(0), Lt(2**32)] = 42
     """Seed of the initial weights, dropout, augmentation, order of the windows and random split."""
+
+    @property
+    def judges(self) -> Judges:
+        """What the network judges at once, as in the bundle's manifest."""
+        return "sensor" if self.network == "sensor-lstm" else "window"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_network_defaults(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("network") == "sensor-lstm":
+            return {"units": (16, 8, 8), "dropout": (0.0, 0.0), **values}
+        return values
+
+    @model_validator(mode="after")
+    def _check_network(self) -> Self:
+        if self.judges == "sensor" and self.baseline == "none":
+            raise ValueError(
+                "network sensor-lstm judges deviations from a baseline; expected baseline group, or another "
+                "network"
+            )
+        return self

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from monitor.bundle.manifest import Judges
 from monitor.bundle.model_input import build_transform
 from monitor.detect import baseline
 from monitor.detect.baseline import BaselineSpec
@@ -19,7 +20,7 @@ def baseline_from_settings(settings: FitSettings) -> BaselineSpec | None:
     return BaselineSpec(floors=tuple(FLOORS[feature.unit] for feature in FEATURES))
 
 
-def apply_baseline(data: Dataset, spec: BaselineSpec | None) -> Dataset:
+def apply_baseline(data: Dataset, spec: BaselineSpec | None, judges: Judges) -> Dataset:
     """Return the windows relative to their groups' baselines.
 
     Each series begins without a baseline, and the stage learns it from healthy and faulty windows in order of
@@ -29,9 +30,10 @@ def apply_baseline(data: Dataset, spec: BaselineSpec | None) -> Dataset:
     ----------
     data : raw windows.
     spec : parameters of the baseline; None to keep raw values.
+    judges : what the model judges, as in the manifest.
     """
     stage = baseline.build(QUANTITIES, spec)
-    transform = build_transform(QUANTITIES, has_baseline=spec is not None).transform
+    transform = build_transform(QUANTITIES, has_baseline=spec is not None, judges=judges).transform
     baselines, ready = stage.push(
         [str(series_id) for series_id in data.series_ids.tolist()], data.raw_windows
     )

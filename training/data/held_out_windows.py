@@ -54,7 +54,7 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
         recordings.check_complete(path, frame)
         frames.append(frame[recordings.complete_mask(frame)])
     raw_data = dataset.build(frames, default_max_gap(bundle.manifest.sample_period))
-    data = baseline_windows.apply_baseline(raw_data, bundle.manifest.baseline)
+    data = baseline_windows.apply_baseline(raw_data, bundle.manifest.baseline, bundle.manifest.judges)
     if not _is_training_data(data, folder):
         return data, f"all {len(data):,} windows of {source_names}"
     fit_settings = read_training_settings(bundle)

@@ -9,13 +9,13 @@ import numpy as np
 
 import monitor
 from monitor import bundle
-from monitor.bundle.model import Classifier
+from monitor.bundle.model import Classifier, find_sensors
 from monitor.core.rules import DEFAULT_THRESHOLD
 from monitor.detect import drift
 from training.config.settings import FitSettings
 from training.data import baseline_windows
 from training.data.dataset import STEPS, Dataset
-from training.data.features import FEATURE_NAMES, FEATURES
+from training.data.features import FEATURE_NAMES, FEATURES, QUANTITIES
 from training.data.prepare import PreparedData
 from training.evaluate import permutation_importance, quality
 from training.evaluate.permutation_importance import Importance
@@ -50,7 +50,8 @@ def write(
     """
     scaler, test = prepared.scaler, prepared.test
     onnx = onnx_graph.to_onnx(trained.network)
-    classifier = Classifier(onnx, STEPS, len(FEATURE_NAMES))
+    sensors = find_sensors(settings.judges, QUANTITIES)
+    classifier = Classifier(onnx, STEPS, len(FEATURE_NAMES), sensors)
     evaluation = importance = None
     if len(test):
         scores = classifier.score(scaler.transform(test.windows))
@@ -89,6 +90,7 @@ def _measure_importance(classifier: Classifier, prepared: PreparedData, seed: in
         test.faulty,
         seed=seed,
         max_windows=_WINDOWS_TO_EXPLAIN,
+        quantities=QUANTITIES,
     )
 
 
@@ -106,13 +108,16 @@ def _build_manifest(
         for name, column in zip(FEATURE_NAMES, prepared.healthy_readings.T, strict=True)
     }
     return bundle.Manifest(
-        id=bundle.compute_bundle_id(arrays, prepared.scaler, FEATURES, STEPS, DEFAULT_THRESHOLD, baseline),
+        id=bundle.compute_bundle_id(
+            arrays, prepared.scaler, FEATURES, STEPS, DEFAULT_THRESHOLD, baseline, settings.judges
+        ),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         features=FEATURES,
         steps=STEPS,
         sample_period=prepared.sample_period,
         threshold=DEFAULT_THRESHOLD,
         baseline=baseline,
+        judges=settings.judges,
         ranges={name: (ranges.low, ranges.high) for name, ranges in distribution.items()},
         distribution=distribution,
         data={
