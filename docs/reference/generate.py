@@ -263,7 +263,8 @@ def _metrics() -> str:
             for label in getattr(part, "_labelnames", ()):
                 labels.setdefault(label, [])
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        if family.name == "sensor_monitor_bundle_info":  # its values are those of one bundle
+        # Their values are those of one bundle, and of one version.
+        if family.name in {"sensor_monitor_bundle_info", "sensor_monitor_build_info"}:
             labels = {label: [] for label in labels}
         shown = [
             f"`{label}`" + (": " + ", ".join(dict.fromkeys(values)) if values else "")

@@ -41,7 +41,7 @@ class InputCheck(QueuedListener):
         self._features = features
         self._decode = build_decoder(settings, features)
         self._alignment = build_alignment(settings, features, loaded.manifest.sample_period)
-        self._scoring = build_scoring(loaded, settings.windows, settings.alerts)
+        self._scoring = build_scoring(loaded, settings.windows, settings.alerts, checks=settings.checks)
         self._on_progress = on_progress
         self.report = InputReport(features)
         """What the messages became."""

@@ -40,7 +40,7 @@ def check_files(settings: Settings) -> str:
     manifest = loaded.manifest
     build_decoder(settings, manifest.feature_names)
     build_alignment(settings, manifest.feature_names, manifest.sample_period)
-    build_scoring(loaded, settings.windows, settings.alerts)
+    build_scoring(loaded, settings.windows, settings.alerts, checks=settings.checks)
     build_check_session(settings, ClientListener())  # reads the password, certificates and keys
     read_token(settings.http)
     quality = ", ".join(

@@ -22,12 +22,15 @@ from monitor.config.validators import (
     validate_token,
 )
 from monitor.core.paths import PLANT_BUNDLE
-from monitor.core.rules import DEFAULT_ALERT_RULES, DEFAULT_MAX_SKEW, DEFAULT_STRIDE
+from monitor.core.readings import MAX_VALUE
+from monitor.core.rules import DEFAULT_ALERT_RULES, DEFAULT_CHECK_RULES, DEFAULT_MAX_SKEW, DEFAULT_STRIDE
 from monitor.core.topics import Template, topic_filters
 
 __all__ = [
     "AlertOverride",
     "AlertSettings",
+    "CheckOverride",
+    "CheckSettings",
     "HomeAssistantSettings",
     "HttpSettings",
     "InputSettings",
@@ -44,6 +47,7 @@ Seconds = Annotated[float, Gt(0), Le(1e9)]
 SecondsOrZero = Annotated[float, Ge(0), Le(1e9)]
 Count = Annotated[int, Ge(1), Le(1_000_000)]
 Score = Annotated[float, Gt(0), Le(1)]
+Sentinel = Annotated[float, Ge(-MAX_VALUE), Le(MAX_VALUE)]
 
 
 def _parse_bundle(value: Any) -> Any:
@@ -223,6 +227,31 @@ class AlertSettings(_Section):
     """CSV file to which the windows of false alarms are appended, labelled Normal."""
 
 
+class CheckOverride(_Section):
+    """Checks of the groups that match a pattern; None: as in `CheckSettings`."""
+
+    groups: Annotated[str, AfterValidator(validate_printable)] = Field(min_length=1)
+    """Pattern of group names: `*` stands for any characters, slashes too."""
+    limits: bool | None = None
+    flat: bool | None = None
+    drift: bool | None = None
+
+
+class CheckSettings(_Section):
+    """Faults that are found without the model."""
+
+    limits: bool = DEFAULT_CHECK_RULES.limits
+    """Values that their sensors can't have are Faulty."""
+    flat: bool = DEFAULT_CHECK_RULES.flat
+    """A sensor that stands still while its neighbours move is Faulty."""
+    drift: bool = DEFAULT_CHECK_RULES.drift
+    """A sensor that leaves its neighbours over days is Faulty."""
+    sentinels: dict[str, tuple[Sentinel, ...]] = {}
+    """Numbers that a feature's sensor sends in place of a value; `limits` finds them."""
+    rules: tuple[CheckOverride, ...] = ()
+    """Checks of some groups; for each group, the first entry whose pattern matches applies."""
+
+
 class StoreSettings(_Section):
     """The database that keeps windows, incidents and unsent alerts when the process ends."""
 
@@ -272,6 +301,7 @@ class Settings(_Section):
     mqtt: MqttSettings = MqttSettings()
     input: InputSettings = InputSettings()
     windows: WindowSettings = WindowSettings()
+    checks: CheckSettings = CheckSettings()
     alerts: AlertSettings = AlertSettings()
     store: StoreSettings = StoreSettings()
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()

@@ -259,7 +259,10 @@ def _build_gateway(base: Base, mutes: Mutes, source: Source, sink: Sink) -> Gate
         max_groups=base.settings.input.max_groups,
         each_batch=source.needs_acks,
     )
-    return Gateway(source=source, committer=committer, publisher=OutboxPublisher(outbox=outbox, sink=sink))
+    publisher = OutboxPublisher(
+        outbox=outbox, sink=sink, delivery_seconds=base.metrics.alert_delivery_seconds
+    )
+    return Gateway(source=source, committer=committer, publisher=publisher)
 
 
 def _build_publisher(base: Base, mutes: Mutes) -> Publisher:
