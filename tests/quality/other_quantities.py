@@ -3,7 +3,7 @@
 Use: `python -m tests.quality.other_quantities [BUNDLE]`. Nothing is trained: the features are settings. Each
 quantity is judged as a pair, with faults of every kind in one of both sensors, in sizes by its accuracy: an
 offset, a gain or a stuck value is 1 to 4 accuracies away from the truth. And it is judged as a lone sensor,
-with glitches: single readings at an end of the measuring range.
+with glitches: single readings of 0 or of five times the highest value.
 """
 
 import sys
@@ -102,7 +102,9 @@ def _draw_glitches(
 ) -> Iterator[tuple[str, int, FloatArray]]:
     """Yield kind, index and value of each glitch in the readings of one sensor (reading,)."""
     for index in range(FIRST_FAULT, len(values) - 1, READINGS_PER_GLITCH):
-        yield GLITCH, index, np.array([rng.choice(_find_defaults(feature).measuring_range)])
+        highest = 5 * float(values.max())
+        is_low = rng.random() < 0.5 and values[index] > 5 * (feature.accuracy or 0)  # noqa: PLR2004
+        yield GLITCH, index, np.array([0.0 if is_low else highest])
 
 
 def _draw_faults(
