@@ -26,7 +26,7 @@ __all__ = [
 
 # 3 sample periods of 0.1 s are more than 0.3 s in floating point.
 _ROUNDING = 1e-9
-# Microseconds that the networks "lstm" and "sensor-lstm" of `sensor-training fit` take for a window, one thread.
+# Microseconds that the networks "lstm" and "sensor-lstm" of `fit` take for a window on one thread.
 _US_PER_WINDOW: dict[Judges, float] = {"window": 6.25, "sensor": 1.0}
 
 

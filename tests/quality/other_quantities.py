@@ -103,7 +103,7 @@ def _draw_glitches(
     """Yield kind, index and value of each glitch in the readings of one sensor (reading,)."""
     for index in range(FIRST_FAULT, len(values) - 1, READINGS_PER_GLITCH):
         highest = 5 * float(values.max())
-        is_low = rng.random() < 0.5 and values[index] > 5 * (feature.accuracy or 0)  # noqa: PLR2004
+        is_low = rng.random() < 0.5 and values[index] > 5 * (feature.accuracy or 0)
         yield GLITCH, index, np.array([0.0 if is_low else highest])
 
 
