@@ -18,8 +18,6 @@ from monitor.bundle.model import Classifier, find_sensors
 from monitor.core.errors import InvalidInputError
 from training.config.settings import FitSettings
 from training.console.task_progress import TaskProgress
-from training.data.dataset import STEPS
-from training.data.features import FEATURE_NAMES, QUANTITIES
 from training.data.prepare import PreparedData, prepare
 from training.evaluate import candidate_selection, classifiers
 from training.evaluate.candidate_selection import DataSplit
@@ -37,7 +35,7 @@ _COMPARED_NETWORKS = ("lstm", "dense")
 
 def count_tasks(settings: FitSettings) -> int:
     """Return the number of classifiers that `compare` trains."""
-    augmentation = build_augmentation(settings, np.ones(len(FEATURE_NAMES)))
+    augmentation = build_augmentation(settings, np.ones(len(settings.features)))
     classifier_count = (
         len(classifiers.build_candidates(settings.seed, augmentation)) + len(_networks(settings)) - 1
     )
@@ -160,5 +158,6 @@ def _train_network(
     from training.network.train import train  # noqa: PLC0415
 
     trained = train(prepared, settings, [EpochShareCallback(settings.epochs, progress.update)])
-    sensors = find_sensors(settings.judges, QUANTITIES)
-    return Classifier(onnx_graph.to_onnx(trained.network), STEPS, len(FEATURE_NAMES), sensors).score
+    sensors = find_sensors(settings.judges, settings.quantities)
+    onnx = onnx_graph.to_onnx(trained.network)
+    return Classifier(onnx, settings.steps, len(settings.features), sensors).score

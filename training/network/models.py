@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import Quantities
 from training.config.settings import FitSettings
-from training.data.features import QUANTITIES
 from training.network.backend import keras, tf
 from training.network.capture_stderr import capture_stderr
 
@@ -63,7 +62,7 @@ def _build_sensor_network(settings: FitSettings, steps: int, features: int) -> k
     """
     judge = _build_layers(settings, steps, features=1)
     windows = keras.Input((steps, features))
-    sensors = Quantities(QUANTITIES).representatives.tolist()
+    sensors = Quantities(settings.quantities).representatives.tolist()
     scores = [judge(windows[:, :, sensor : sensor + 1]) for sensor in sensors]  # (window, 1) each
     return keras.Model(windows, keras.layers.maximum(scores) if len(scores) > 1 else scores[0])
 
