@@ -11,6 +11,7 @@ from training.config.settings import FitSettings
 
 __all__ = [
     "add_bundle",
+    "add_config",
     "add_out",
     "add_recordings",
     "add_seed",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 _HELP = {
+    "steps": "readings in a window",
     "network": "lstm or dense",
     "units": "of the three hidden layers",
     "dropout": "after the first and the second hidden layer",
@@ -73,13 +75,23 @@ def add_training_data(command: argparse.ArgumentParser) -> None:
     """Add `--recording` and `--windows`, the labelled data to train on."""
     add_recordings(command, "labelled recordings, as `inject` writes them")
     command.add_argument(
-        "--windows", type=Path, metavar="F.csv", help="labelled windows: 12 columns and Label, in time order"
+        "--windows",
+        type=Path,
+        metavar="F.csv",
+        help="labelled windows: a column for each feature at each step, and Label, in time order",
+    )
+
+
+def add_config(command: argparse.ArgumentParser) -> None:
+    """Add `--config`, the file with the settings."""
+    command.add_argument(
+        "--config", type=Path, metavar="F.toml", help="settings and features, as in config/training.toml"
     )
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:
-    """Add `--config` and a flag for each setting; `read_settings` reads them."""
-    command.add_argument("--config", type=Path, metavar="F.toml", help="settings, as in config/training.toml")
+    """Add `--config` and a flag for each setting but the features; `read_settings` reads them."""
+    add_config(command)
     default = FitSettings()
     for name, help_text in _HELP.items():
         value = getattr(default, name)

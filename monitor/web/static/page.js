@@ -74,6 +74,8 @@ function showStatus(status) {
   setText(find("windows"), formatRate(status.windows_rate));
   setText(find("windows-total"), `${formatInteger(status.faulty)} of ${formatInteger(status.windows)} faulty`);
   setText(find("bundle"), `bundle ${status.bundle} of ${status.created.slice(0, 10)} · version ${status.version}`);
+  setText(find("notes"), status.notes.join(". "));
+  find("notes").hidden = status.notes.length === 0;
   find("report").hidden = !status.report;
   document.title = status.problem ? "(!) sensor-monitor" : status.firing ? `(${status.firing}) sensor-monitor` : "sensor-monitor";
 }

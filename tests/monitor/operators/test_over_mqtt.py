@@ -16,6 +16,7 @@ from tests.conftest import Mosquitto, wait_until
 from tests.monitor.cli.test_run import TOPIC, reading
 from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY
+from tests.support.training_features import FEATURE_NAMES
 from training.data import windows_file
 
 ALERTS, RESPONSES, GROUP = "sensor-monitor/alerts/", "sensor-monitor/response/", "line1/station7"
@@ -139,7 +140,9 @@ def test_false_alarm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> 
             assert monitor.metric("alerts_firing") == 0
             assert send_request(mqtt_client, "false-alarm", incident=incident)["status"] == "ok"
     assert len((tmp_path / "false.csv").read_text().splitlines()) == 2
-    assert windows_file.read(tmp_path / "false.csv", 5.0).windows.tolist() == [[HEALTHY, HEALTHY, FAULTY]]
+    assert windows_file.read(tmp_path / "false.csv", FEATURE_NAMES, 3, 5.0).windows.tolist() == [
+        [HEALTHY, HEALTHY, FAULTY]
+    ]
 
 
 @pytest.mark.parametrize("qos", [0, 1])
@@ -162,7 +165,7 @@ def test_false_alarm_of_ended_incident(
                 "status": "ok",
                 "incident": incident,
             }
-    assert windows_file.read(tmp_path / "false.csv", 5.0).windows.tolist() == [[FAULTY] * 3]
+    assert windows_file.read(tmp_path / "false.csv", FEATURE_NAMES, 3, 5.0).windows.tolist() == [[FAULTY] * 3]
 
 
 @pytest.mark.parametrize("qos", [0, 1])
