@@ -71,9 +71,8 @@ def subtract_rolling_median(data: Dataset) -> Dataset:
 
 def subtract_group_baseline(data: Dataset) -> Dataset:
     """Return windows relative to their group's baseline, as the monitor's model gets them."""
-    return baseline_windows.apply_baseline(
-        data, SETTINGS.quantities, baseline_windows.baseline_from_settings(SETTINGS)
-    )
+    spec = baseline_windows.baseline_from_settings(SETTINGS)
+    return baseline_windows.apply_baseline(data, SETTINGS.quantities, spec, SETTINGS.judges)
 
 
 BASELINE_TRANSFORMS: dict[str, tuple[WindowTransform, FitSettings]] = {

@@ -1,12 +1,13 @@
 """The settings of training with their defaults; `config/training.toml` documents them for users."""
 
 import json
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
 from monitor.bundle import Feature
+from monitor.bundle.manifest import Judges
 from monitor.config.feature_settings import FeatureSettings, check_features
 
 __all__ = ["INITIALIZERS", "FitSettings", "Initializer"]
@@ -71,13 +72,15 @@ class FitSettings(BaseModel):
     """The values of a reading, in the order of the model's input."""
     steps: Annotated[int, Ge(1), Le(100)] = 3
     """Number of consecutive readings in a window."""
-    network: Literal["lstm", "dense"] = "lstm"
+    network: Literal["lstm", "dense", "sensor-lstm"] = "lstm"
     """Hidden layers. `lstm`: two LSTM layers and one dense layer; `dense`: three dense layers on the
-    flattened window."""
+    flattened window; `sensor-lstm`: as `lstm`, but small, and it judges one sensor at a time. The highest
+    score of all sensors is the window's, so the bundle can judge other features than those it was trained
+    on."""
     units: Annotated[tuple[Units, Units, Units], BeforeValidator(_parse_tuple)] = (128, 64, 32)
-    """Sizes of the three hidden layers, in order from the input."""
+    """Sizes of the three hidden layers, in order from the input; of `sensor-lstm` 16, 8, 8 by default."""
     dropout: Annotated[tuple[DropoutRate, DropoutRate], BeforeValidator(_parse_tuple)] = (0.3, 0.3)
-    """Dropout rates after the first and the second hidden layer."""
+    """Dropout rates after the first and the second hidden layer; of `sensor-lstm` 0 by default."""
     kernel_initializer: Initializer = "glorot_uniform"
     """Initializer of the kernel (input weights)."""
     recurrent_initializer: Literal[Initializer, "orthogonal"] = "orthogonal"
@@ -125,6 +128,11 @@ class FitSettings(BaseModel):
     """Seed of the initial weights, dropout, augmentation, order of the windows and random split."""
 
     @property
+    def judges(self) -> Judges:
+        """What the network judges at once, as in the bundle's manifest."""
+        return "sensor" if self.network == "sensor-lstm" else "window"
+
+    @property
     def bundle_features(self) -> tuple[Feature, ...]:
         """The features as a bundle describes them."""
         return tuple(
@@ -148,3 +156,19 @@ class FitSettings(BaseModel):
     def quantities(self) -> list[str]:
         """What each feature measures, in order."""
         return [feature.measured_quantity for feature in self.features]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apply_network_defaults(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("network") == "sensor-lstm":
+            return {"units": (16, 8, 8), "dropout": (0.0, 0.0), **values}
+        return values
+
+    @model_validator(mode="after")
+    def _check_network(self) -> Self:
+        if self.judges == "sensor" and self.baseline == "none":
+            raise ValueError(
+                "network sensor-lstm judges deviations from a baseline; expected baseline group, or another "
+                "network"
+            )
+        return self

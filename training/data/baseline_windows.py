@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from monitor.bundle.manifest import Judges
 from monitor.bundle.model_input import build_transform
 from monitor.detect import baseline
 from monitor.detect.baseline import BaselineSpec
@@ -20,7 +21,9 @@ def baseline_from_settings(settings: FitSettings) -> BaselineSpec | None:
     return BaselineSpec(floors=tuple(describe_sensor(feature).floor for feature in settings.bundle_features))
 
 
-def apply_baseline(data: Dataset, quantities: Sequence[str], spec: BaselineSpec | None) -> Dataset:
+def apply_baseline(
+    data: Dataset, quantities: Sequence[str], spec: BaselineSpec | None, judges: Judges
+) -> Dataset:
     """Return the windows relative to their groups' baselines.
 
     Each series begins without a baseline, and the stage learns it from healthy and faulty windows in order of
@@ -31,9 +34,10 @@ def apply_baseline(data: Dataset, quantities: Sequence[str], spec: BaselineSpec 
     data : raw windows.
     quantities : what each feature measures (feature,).
     spec : parameters of the baseline; None to keep raw values.
+    judges : what the model judges, as in the manifest.
     """
     stage = baseline.build(quantities, spec)
-    transform = build_transform(quantities, has_baseline=spec is not None).transform
+    transform = build_transform(quantities, has_baseline=spec is not None, judges=judges).transform
     baselines, ready = stage.push(
         [str(series_id) for series_id in data.series_ids.tolist()], data.raw_windows
     )

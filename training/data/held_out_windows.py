@@ -53,7 +53,7 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
     raw_data = dataset.build(
         frames, names, steps=manifest.steps, max_gap=default_max_gap(manifest.sample_period)
     )
-    data = baseline_windows.apply_baseline(raw_data, manifest.quantities, manifest.baseline)
+    data = baseline_windows.apply_baseline(raw_data, manifest.quantities, manifest.baseline, manifest.judges)
     if not _is_training_data(data, folder):
         return data, f"all {len(data):,} windows of {source_names}"
     fit_settings = read_training_settings(bundle)

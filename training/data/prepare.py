@@ -83,7 +83,10 @@ def prepare(
     if windows is not None:
         datasets.append(windows_file.read(windows, settings.feature_names, settings.steps, period))
     data = baseline_windows.apply_baseline(
-        dataset.concat(datasets), settings.quantities, baseline_windows.baseline_from_settings(settings)
+        dataset.concat(datasets),
+        settings.quantities,
+        baseline_windows.baseline_from_settings(settings),
+        settings.judges,
     )
     remaining, test = dataset.split(data, settings.test_share, settings.split, settings.seed)
     train, validation = dataset.hold_out(remaining, settings.validation_share, settings.split, settings.seed)

@@ -9,7 +9,7 @@ import numpy as np
 
 import monitor
 from monitor import bundle
-from monitor.bundle.model import Classifier
+from monitor.bundle.model import Classifier, find_sensors
 from monitor.core.rules import DEFAULT_THRESHOLD
 from monitor.detect import drift
 from training.config.settings import FitSettings
@@ -49,14 +49,13 @@ def write(
     """
     scaler, test = prepared.scaler, prepared.test
     onnx = onnx_graph.to_onnx(trained.network)
-    classifier = Classifier(onnx, settings.steps, len(settings.features))
+    sensors = find_sensors(settings.judges, settings.quantities)
+    classifier = Classifier(onnx, settings.steps, len(settings.features), sensors)
     evaluation = importance = None
     if len(test):
         scores = classifier.score(scaler.transform(test.windows))
         evaluation = quality.evaluate(test, scores, DEFAULT_THRESHOLD, prepared.sample_period)
-        importance = (
-            _measure_importance(classifier, prepared, settings.seed) if evaluation.quality.found else None
-        )
+        importance = _measure_importance(classifier, prepared, settings) if evaluation.quality.found else None
     manifest = _build_manifest(prepared, trained, settings, evaluation, healthy)
     with capture_stderr():
         layers = weights.extract_layers(trained.network)
@@ -78,7 +77,7 @@ def write(
     return bundle.load(folder).manifest
 
 
-def _measure_importance(classifier: Classifier, prepared: PreparedData, seed: int) -> Importance:
+def _measure_importance(classifier: Classifier, prepared: PreparedData, settings: FitSettings) -> Importance:
     test = prepared.test
     return permutation_importance.compute_importance(
         prepared.scaler,
@@ -86,8 +85,9 @@ def _measure_importance(classifier: Classifier, prepared: PreparedData, seed: in
         DEFAULT_THRESHOLD,
         test.windows,
         test.faulty,
-        seed=seed,
+        seed=settings.seed,
         max_windows=_WINDOWS_TO_EXPLAIN,
+        quantities=settings.quantities,
     )
 
 
@@ -107,7 +107,13 @@ def _build_manifest(
     }
     return bundle.Manifest(
         id=bundle.compute_bundle_id(
-            arrays, prepared.scaler, features, settings.steps, DEFAULT_THRESHOLD, baseline
+            arrays,
+            prepared.scaler,
+            features,
+            settings.steps,
+            DEFAULT_THRESHOLD,
+            baseline,
+            settings.judges,
         ),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         features=features,
@@ -115,6 +121,7 @@ def _build_manifest(
         sample_period=prepared.sample_period,
         threshold=DEFAULT_THRESHOLD,
         baseline=baseline,
+        judges=settings.judges,
         ranges={name: (ranges.low, ranges.high) for name, ranges in distribution.items()},
         distribution=distribution,
         data={
