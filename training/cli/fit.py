@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> str:
             )
             lines.append(bundle_comparison.format_comparison(new_metrics, reference))
         elif healthy:
-            lines.append("the default bundle judges other features: there is nothing to compare with")
+            lines.append("the default bundle can't judge these features: there is nothing to compare with")
         if healthy:
             lines += [f"note: {note}" for note in healthy.notes()]
     return "\n".join(lines)

@@ -90,7 +90,7 @@ def test_the_notebooks_initializers_are_there() -> None:
         ("learning_rate = nan", "learning_rate must"),
         ("learning_rate = 0", "learning_rate must be greater than 0, not 0"),
         ('split = "date"', "split must be 'time' or 'random', not 'date'"),
-        ('network = "gru"', "network must be 'lstm' or 'dense', not 'gru'"),
+        ('network = "gru"', "network must be 'lstm', 'dense' or 'sensor-lstm', not 'gru'"),
         ('cleaning_scope = "faulty"', "cleaning_scope must be 'off', 'normal' or 'all'"),
         ("test_share = 1.0", "test_share must be less than 1"),
         ("validation_share = 0.0", "validation_share must be greater than 0"),
