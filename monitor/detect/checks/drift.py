@@ -152,4 +152,5 @@ def describe(sensors: Sensors, record: Any, representatives: IndexArray) -> str:
         f"{abs(distance):.{digits}f} {feature.unit} {'more' if distance >= 0 else 'less'}"
         for distance in (recent, level)
     )
-    return f"{feature.name} and {others} have come apart over days: {feature.name} reads {now}, usually {usually}"
+    apart = f"{feature.name} and {others} have come apart over days"
+    return f"{apart}: {feature.name} reads {now}, usually {usually}"
