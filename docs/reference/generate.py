@@ -44,7 +44,13 @@ __all__ = ["BLOCKS", "pages", "render"]
 _OUTCOMES = {
     "judged": ("yes", "The reading completed a window; the window has a score and a prediction."),
     "filling": ("no", "The group has sent fewer readings than a window has steps."),
-    "warming": ("no", "The group's baseline isn't ready: a new group's first nine readings."),
+    "warming": (
+        "no",
+        (
+            "The group's baseline isn't ready: a new group's first nine readings. Where a check finds a "
+            "fault the window is `judged`."
+        ),
+    ),
     "skipped": ("no", "`windows.stride` leaves this window out."),
     "malformed": (
         "no",

@@ -27,7 +27,7 @@ def test_from_a_recording_to_verdicts(shape: str, tmp_path: Path, capfd: pytest.
     assert pd.read_csv(faulty).columns.tolist() == ["ts", "group", *names, "label", "kind"]
     assert manifest["steps"] == (5 if shape == "five-steps" else 3)
     is_lone = shape == "lone-sensors"
-    assert (LONE_NOTE in capfd.readouterr().err) == is_lone
+    assert (LONE_NOTE in capfd.readouterr().out) == is_lone
     report = (bundle / "report" / "report.html").read_text()
     assert (LONE_NOTE in report) == is_lone
 

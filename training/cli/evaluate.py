@@ -29,7 +29,7 @@ def configure(command: argparse.ArgumentParser) -> None:
         "--window",
         type=_parse_window,
         metavar="V,V,...",
-        help="judge one window, oldest reading first, as in --window=27.49,67.81,... (12 values); a bundle "
+        help="judge one window, oldest reading first, as in --window=27.49,67.81,...; a bundle "
         "with a baseline judges it by the baseline that was usual in training",
     )
     command.add_argument(

@@ -39,7 +39,7 @@ _HELP = {
     "learning_rate": "Adam's, at the start",
     "class_weight": "balanced, none, or two numbers for Normal and Faulty",
     "baseline": "group (judge each group by its own baseline) or none",
-    "joint_shift": "how far both sensors of a pair are shifted together in training, in spreads",
+    "joint_shift": "how far all sensors of a quantity are shifted together in training, in spreads",
     "split": "time (the end of each group's time) or random (shares readings with the test)",
     "test_share": "share of the windows that is kept for the test",
     "validation_share": "share of the rest that decides when to stop",

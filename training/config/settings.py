@@ -105,9 +105,9 @@ class FitSettings(BaseModel):
     feature, and the usual deviation from it, learnt from the group's earlier readings), so that the model
     generalises to unseen plants; `none`: raw values."""
     joint_shift: Annotated[float, Ge(0), Le(100)] = 2.0
-    """Standard deviation of a random offset that is added to both sensors of a pair during training, in units
-    of the mean standard deviation of the pair; 0 disables it. Simulates process changes that affect both
-    sensors. Ignored if `baseline` is `group`, which removes common offsets."""
+    """Standard deviation of a random offset that is added to all sensors of a quantity during training, in
+    units of the mean standard deviation of the quantity; 0 disables it. Simulates process changes that affect
+    all of them. Ignored if `baseline` is `group`, which removes common offsets."""
     split: Literal["time", "random"] = "time"
     """`time`: the test set is the last section of each group's recording, the validation set is five blocks
     of the remainder; no reading is in two sets. `random`: windows are drawn at random. Overlapping windows

@@ -6,7 +6,7 @@ because the prediction Normal is then nearly always correct; F1 depends on both 
 alarms. After Breiman (2001), "Random Forests", and Fisher, Rudin and Dominici (2019), "All Models are Wrong,
 but Many are Useful".
 
-Limits: the four features of a window are correlated, and shuffling only one of them makes windows that do not
+Limits: the features of a window are correlated, and shuffling only one of them makes windows that do not
 occur in a plant. A high importance means that the model needs the slice to distinguish Normal from Faulty,
 not that faults occur in it. The importance of a whole step can be lower than that of one of its values,
 because the features of a shuffled step are still consistent with each other.

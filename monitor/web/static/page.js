@@ -149,7 +149,7 @@ function firingText(alert) {
   const group = model.groups.get(alert.group);
   const durationText = group && group.ts !== null ? ` for ${formatDuration(group.ts - alert.since)}` : "";
   const detectorText = !alert.detector || alert.detector === "model" ? "" : `, found by the check ${alert.detector}`;
-  return `firing${durationText}, since ${formatTime(alert.since)}${detectorText}${alert.score === null ? "" : `, score ${formatNumber(alert.score, 3)}`}`;
+  return `firing${durationText}, since ${formatTime(alert.since)}${detectorText}${alert.score === null ? "" : `, score ${formatNumber(alert.score, 3)}`}${alert.kind ? `, kind: ${alert.kind}` : ""}`;
 }
 
 function noAlertText([last]) {
