@@ -78,15 +78,10 @@ def _alert_fields(
     live: LiveGroups, group: str, event: AlertEvent | None, features: Sequence[Feature]
 ) -> dict[str, Any]:
     if event is None:  # an earlier process sent it; the incident's id ends with its start in ms
-        started_at = int((live.statuses[group].incident or "").rpartition(":")[2]) / 1000
-        return {
-            "group": group,
-            "since": started_at,
-            "score": None,
-            "reason": "",
-            "detector": "",
-            "values": "",
-        }
+        status = live.statuses[group]
+        started_at = int((status.incident or "").rpartition(":")[2]) / 1000
+        unknown = {"score": None, "reason": "", "values": ""}
+        return {"group": group, "since": started_at, "detector": status.detector, **unknown}
     values = zip(features, event.window_values[-1], strict=True)
     return {
         "group": group,

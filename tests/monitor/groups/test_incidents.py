@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from monitor.core.verdicts import AlertEvent
@@ -242,3 +243,15 @@ def test_invalid_values() -> None:
         with pytest.raises(ValueError, match="latest incident of 'g'"):
             incidents.load("g", value)
         assert incidents.get("g") is None
+
+
+def test_event_before_there_were_checks() -> None:
+    """An incident that was saved before events had a detector was the model's."""
+    incidents = Incidents()
+    incidents.filter_events([EVENT_WITH_REASON], lambda _: False)
+    version, event, *others = msgspec.msgpack.decode(incidents.dump(EVENT_WITH_REASON.group))
+    assert event[-1] == "model"
+    incidents.load(EVENT_WITH_REASON.group, msgspec.msgpack.encode([version, event[:-1], *others]))
+    incident = incidents.get(EVENT_WITH_REASON.group)
+    assert incident is not None
+    assert incident.event.detector == "model"

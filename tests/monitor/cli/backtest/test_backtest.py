@@ -71,20 +71,20 @@ def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
     ]
     report = _run_backtest(toy_bundle, tmp_path, rows)
     header, *lines = _read_scores(tmp_path)
-    assert header == ["ts", "group", "outcome", "score", "prediction", "out_of_range"]
+    assert header == ["ts", "group", "outcome", "score", "prediction", "out_of_range", "detector"]
     assert [(ts, group) for ts, group, *_ in lines] == [(str(ts), group) for ts, group, _ in rows]
     assert [(line[2], *line[4:]) for line in lines] == [
-        ("filling", "", ""),
-        ("filling", "", ""),
-        ("filling", "", ""),
-        ("duplicate", "", ""),
-        ("late", "", ""),
-        ("malformed", "", ""),
-        ("malformed", "", ""),
-        ("judged", "Faulty", "false"),
-        ("judged", "Faulty", "true"),
-        ("gap", "", ""),
-        ("gap", "", ""),
+        ("filling", "", "", ""),
+        ("filling", "", "", ""),
+        ("filling", "", "", ""),
+        ("duplicate", "", "", ""),
+        ("late", "", "", ""),
+        ("malformed", "", "", ""),
+        ("malformed", "", "", ""),
+        ("judged", "Faulty", "false", "model"),
+        ("judged", "Faulty", "true", "limits"),
+        ("gap", "", "", ""),
+        ("gap", "", "", ""),
     ]
     assert [bool(line[3]) for line in lines] == [line[2] == "judged" for line in lines]
     assert float(lines[7][3]) > 0.99
