@@ -101,7 +101,8 @@ def _format_quality(manifest: Manifest) -> list[str]:
     lines = []
     quality = manifest.quality
     if quality:
-        shares = {name: _format_share(quality[name]) for name in ("f1", "precision", "recall", "false_share")}
+        names = ("accuracy", "f1", "precision", "recall", "false_share")
+        shares = {name: _format_share(quality[name]) for name in names}
         lines += ["test part: " + ", ".join(f"{name} {share}" for name, share in shares.items())]
     if quality.get("recall_by_kind"):
         kinds = quality["recall_by_kind"].items()

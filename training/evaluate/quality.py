@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from monitor.core.arrays import FloatArray
 from training.data.dataset import Dataset
 from training.evaluate import curves, incidents, window_metrics
-from training.evaluate.window_metrics import WindowMetrics
+from training.evaluate.window_metrics import ClassReport, WindowMetrics
 
 __all__ = ["Evaluation", "evaluate", "format_report"]
 
@@ -16,6 +16,8 @@ class Evaluation:
 
     threshold: float
     """A window is predicted Faulty if its score is above the threshold."""
+    loss: float
+    """Binary cross-entropy of the scores, as in training but without class weights."""
     quality: WindowMetrics
     incidents: incidents.IncidentMetrics
     roc: curves.Curve | None
@@ -28,6 +30,7 @@ class Evaluation:
         """Return the metrics as a JSON-serialisable dict."""
         return {
             "threshold": self.threshold,
+            "loss": self.loss,
             "windows": self.quality.as_dict(),
             "incidents": self.incidents.as_dict(),
             "roc": self.roc.as_dict() if self.roc else None,
@@ -49,6 +52,7 @@ def evaluate(data: Dataset, scores: FloatArray, threshold: float, sample_period:
     predicted_faulty = scores > threshold
     return Evaluation(
         threshold=threshold,
+        loss=curves.compute_loss(data.faulty, scores),
         quality=window_metrics.compute_window_metrics(data, predicted_faulty),
         incidents=incidents.compute_incident_metrics(data, predicted_faulty, sample_period),
         roc=curves.compute_roc(data.faulty, scores),
@@ -61,18 +65,19 @@ def format_report(result: Evaluation) -> str:
     """Format classification report, confusion matrix and incident metrics for a terminal."""
     quality, incident_metrics = result.quality, result.incidents
     average_precision = result.precision_recall.area if result.precision_recall else None
+    windows = quality.passed + quality.false_alarms + quality.missed + quality.found
     lines = [
-        f"{'':<10}{'precision':>10}{'recall':>10}{'F1':>10}{'windows':>10}",
-        *(
-            f"{report.name:<10}{_format_share(report.precision)}{_format_share(report.recall)}"
-            f"{_format_share(report.f1)}{report.windows:>10,}"
-            for report in quality.class_reports()
-        ),
+        f"{'':<12}{'precision':>10}{'recall':>10}{'F1':>10}{'windows':>10}",
+        *map(_format_class_report, quality.class_reports()),
+        f"{'accuracy':<12}{'':>20}{_format_share(quality.accuracy)}{windows:>10,}",
+        *map(_format_class_report, quality.averages()),
         "",
         f"{'truth':<10}{'called Normal':>15}{'called Faulty':>15}",
         f"{'Normal':<10}{quality.passed:>15,}{quality.false_alarms:>15,}",
         f"{'Faulty':<10}{quality.missed:>15,}{quality.found:>15,}",
         "",
+        f"{'loss (binary cross-entropy)':<28}{_format_share(result.loss)}",
+        f"{'accuracy':<28}{_format_share(quality.accuracy)}",
         f"{'MCC':<28}{_format_share(quality.mcc)}",
         f"{'area under ROC':<28}{_format_share(result.roc.area if result.roc else None)}",
         f"{'area under precision-recall':<28}{_format_share(average_precision)}",
@@ -83,6 +88,13 @@ def format_report(result: Evaluation) -> str:
         for kind, share in quality.recall_by_kind.items()
     ]
     return "\n".join([*_format_single_class_note(quality), *lines, "", str(incident_metrics)])
+
+
+def _format_class_report(report: ClassReport) -> str:
+    return (
+        f"{report.name:<12}{_format_share(report.precision)}{_format_share(report.recall)}"
+        f"{_format_share(report.f1)}{report.windows:>10,}"
+    )
 
 
 def _format_single_class_note(quality: WindowMetrics) -> list[str]:

@@ -11,6 +11,7 @@ import monitor
 from monitor import bundle
 from monitor.bundle.model import Classifier
 from monitor.core.rules import DEFAULT_THRESHOLD
+from monitor.core.verdicts import FAULTY, NORMAL
 from monitor.detect import drift
 from training.config.settings import FitSettings
 from training.data import baseline_windows
@@ -135,6 +136,7 @@ def _describe_training(
         "cleaning": prepared.cleaning.as_dict(),
         "epochs": len(trained.history["val_loss"]),
         "best_epoch": find_best_epoch(trained.history),
+        "class_weights": {NORMAL: trained.class_weights[0], FAULTY: trained.class_weights[1]},
         # The usual baseline, with which `evaluate --window` judges a window whose group is unknown.
         "normal": np.median(prepared.train.baselines, axis=0).tolist(),
         "settings": settings.model_dump(mode="json"),

@@ -1,5 +1,6 @@
 """Trains on prepared windows and writes the bundle. The import of this module takes seconds (TensorFlow)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +8,14 @@ from rich.console import Console
 
 from monitor import bundle
 from monitor.core.errors import InvalidInputError
+from monitor.core.verdicts import FAULTY, NORMAL
 from training.config.settings import FitSettings
 from training.data import bundle_folder, recordings
 from training.data.prepare import PreparedData
 from training.faults.healthy_recordings import HealthyRecordings
 from training.fit import bundle_contents
 from training.network import epoch_progress
-from training.network.train import train
+from training.network.train import choose_class_weights, train
 
 __all__ = ["fit"]
 
@@ -41,6 +43,7 @@ def fit(
     """
     bundle_folder.check(folder)
     console.print(_format_summary(prepared))
+    console.print(_format_class_weights(choose_class_weights(prepared.train.faulty, settings), settings))
     with epoch_progress.progress_callback(settings.epochs, console) as callback:
         trained = train(prepared, settings, [callback])
     if not np.isfinite(trained.history["val_loss"]).all():
@@ -48,6 +51,12 @@ def fit(
             f"learning_rate {settings.learning_rate:g} lets the weights grow without end, expected less"
         )
     return bundle_contents.write(folder, prepared, trained, settings, healthy)
+
+
+def _format_class_weights(weights: Mapping[int, float], settings: FitSettings) -> str:
+    is_given = isinstance(settings.class_weight, tuple)
+    origin = "as given" if is_given else f"class_weight {settings.class_weight}"
+    return f"class weights: {NORMAL} {weights[0]:.4f}, {FAULTY} {weights[1]:.4f} ({origin})"
 
 
 def _format_summary(prepared: PreparedData) -> str:

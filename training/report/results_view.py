@@ -37,6 +37,9 @@ def results_variables(evaluation: Evaluation | None) -> dict[str, object] | None
     incidents = evaluation.incidents
     return {
         "classes": evaluation.quality.class_reports(),
+        "accuracy": evaluation.quality.accuracy,
+        "averages": evaluation.quality.averages(),
+        "loss": evaluation.loss,
         "kinds": _describe_kinds(evaluation),
         "found_episodes": incidents.detected_count,
         "episodes": len(incidents.episodes),

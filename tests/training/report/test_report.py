@@ -29,7 +29,12 @@ def _manifest(prepared: PreparedData, settings: FitSettings) -> Manifest:
         sample_period=prepared.sample_period,
         threshold=0.5,
         ranges=dict.fromkeys(FEATURE_NAMES, (0.0, 1.0)),
-        data={**prepared.sources, "groups": [HTML_GROUP_NAME], "settings": settings.model_dump(mode="json")},
+        data={
+            **prepared.sources,
+            "groups": [HTML_GROUP_NAME],
+            "class_weights": {"Normal": 0.7, "Faulty": 1.6},
+            "settings": settings.model_dump(mode="json"),
+        },
         quality={},
         versions={"keras": "3"},
     )
