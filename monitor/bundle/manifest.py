@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.bundle.scaler import Scaler
+from monitor.core.quantities import quantity_name
+from monitor.core.quantity_defaults import find_defaults
 
 __all__ = [
     "BASELINE_VERSION",
@@ -76,6 +79,26 @@ class Feature(msgspec.Struct, frozen=True):
     name: str
     unit: str
     """Unit of the values, such as degC; "" if there is none."""
+    quantity: str = ""
+    """What the feature measures; "": its name up to the last `_`."""
+    low: float | None = None
+    """Lowest value that its sensor can have; None: as the quantity's default says, if it has one."""
+    high: float | None = None
+    """Highest value that its sensor can have; None: as for `low`."""
+    accuracy: float | None = None
+    """Largest error that the sensor's data sheet allows; None: as for `low`."""
+
+    @property
+    def measured_quantity(self) -> str:
+        """What the feature measures: features with the same value here are neighbours."""
+        return self.quantity or quantity_name(self.name)
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest value that the sensor can have; infinite where nothing is known."""
+        defaults = find_defaults(self.measured_quantity, self.unit)
+        low, high = (-math.inf, math.inf) if defaults is None else defaults.limits
+        return low if self.low is None else self.low, high if self.high is None else self.high
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +135,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def feature_names(self) -> tuple[str, ...]:
         """The names of the features, in order."""
         return tuple(feature.name for feature in self.features)
+
+    @property
+    def quantities(self) -> tuple[str, ...]:
+        """The quantity that each feature measures, in order."""
+        return tuple(feature.measured_quantity for feature in self.features)
 
 
 class ScalerFile(msgspec.Struct, frozen=True):
@@ -158,10 +186,16 @@ def compute_bundle_id(
         digest.update(repr((array.shape, array.dtype.str)).encode())
         digest.update(np.ascontiguousarray(array).tobytes())
     settings = {
-        "features": [[feature.name, feature.unit] for feature in features],
+        "features": [_describe_feature(feature) for feature in features],
         "steps": steps,
         "threshold": threshold,
         "baseline": msgspec.to_builtins(baseline),
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()[:16]
+
+
+def _describe_feature(feature: Feature) -> list[str]:
+    """Return what of a feature decides a score; its limits and its accuracy don't."""
+    quantity = feature.measured_quantity
+    return [feature.name, feature.unit, *([] if quantity == quantity_name(feature.name) else [quantity])]

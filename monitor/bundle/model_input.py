@@ -43,12 +43,12 @@ class DeviationTransform:
 
     Parameters
     ----------
-    names : the feature names in order.
+    quantities : the quantity of each feature (feature,).
     move_growth : growth of each feature's unit per common move (feature,); None: `UNIT_GROWTH_PER_MOVE`.
     """
 
-    def __init__(self, names: Sequence[str], move_growth: Sequence[float] | None = None) -> None:
-        self._quantities = Quantities(names)
+    def __init__(self, quantities: Sequence[str], move_growth: Sequence[float] | None = None) -> None:
+        self._quantities = Quantities(quantities)
         self._move_growth = UNIT_GROWTH_PER_MOVE if move_growth is None else np.array(move_growth)
 
     def transform(self, windows: FloatArray, baselines: FloatArray) -> FloatArray:
@@ -68,14 +68,14 @@ class DeviationTransform:
 
 
 def build_transform(
-    names: Sequence[str], *, has_baseline: bool, move_growth: Sequence[float] | None = None
+    quantities: Sequence[str], *, has_baseline: bool, move_growth: Sequence[float] | None = None
 ) -> DeviationTransform | RawTransform:
     """Return the transform for a model's features.
 
     Parameters
     ----------
-    names : the feature names in order.
+    quantities : the quantity of each feature (feature,).
     has_baseline : whether the manifest has a baseline.
     move_growth : as in `DeviationTransform`.
     """
-    return DeviationTransform(names, move_growth) if has_baseline else RawTransform()
+    return DeviationTransform(quantities, move_growth) if has_baseline else RawTransform()

@@ -18,7 +18,6 @@ from monitor.bundle.manifest import (
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
 from monitor.core.errors import BundleError
-from monitor.core.quantities import quantity_name
 
 __all__ = ["golden_baselines", "golden_windows", "parse"]
 
@@ -125,9 +124,9 @@ def _check_manifest(manifest: Manifest) -> None:
     rules = [
         (len(names) >= 1 and len(set(names)) == len(names), f"features {list(names)} must be distinct names"),
         (
-            len({quantity_name(name) for name in names})
-            == len({(quantity_name(feature.name), feature.unit) for feature in manifest.features}),
-            f"features of one quantity (names that differ after the last _) must have one unit, not {units}",
+            len(set(manifest.quantities))
+            == len({(feature.measured_quantity, feature.unit) for feature in manifest.features}),
+            f"features of one quantity must have one unit, not {units}",
         ),
         (manifest.steps >= 2, f"steps must be at least 2, not {manifest.steps}"),  # noqa: PLR2004
         (manifest.sample_period > 0, f"sample_period must be above 0 s, not {manifest.sample_period}"),

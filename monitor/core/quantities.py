@@ -15,20 +15,34 @@ _PAIR_SIZE = 2
 
 
 def quantity_name(name: str) -> str:
-    """Return the quantity that a feature measures: its name up to the last `_`, or all of it without `_`."""
+    """Return the quantity that a feature measures if nothing else is said.
+
+    That is its name up to the last `_`, or all of it without `_`.
+    """
     return name.rpartition("_")[0] or name
 
 
-def quantity_numbers(names: Sequence[str]) -> IndexArray:
-    """Return the number of each feature's quantity, counted from 0 in alphabetical order: (feature,)."""
-    numbers = {quantity: number for number, quantity in enumerate(sorted(set(map(quantity_name, names))))}
-    return np.array([numbers[quantity_name(name)] for name in names], dtype=np.intp)
+def quantity_numbers(quantities: Sequence[str]) -> IndexArray:
+    """Return the number of each feature's quantity, counted from 0 in alphabetical order: (feature,).
+
+    Parameters
+    ----------
+    quantities : the quantity of each feature (feature,).
+    """
+    numbers = {quantity: number for number, quantity in enumerate(sorted(set(quantities)))}
+    return np.array([numbers[quantity] for quantity in quantities], dtype=np.intp)
 
 
-def find_neighbours(names: Sequence[str], index: int) -> list[int]:
-    """Return the indices of the other features that measure the same quantity as feature `index`."""
-    numbers = quantity_numbers(names)
-    return [other for other in np.flatnonzero(numbers == numbers[index]).tolist() if other != index]
+def find_neighbours(quantities: Sequence[str], index: int) -> list[int]:
+    """Return the indices of the other features that measure the same quantity as feature `index`.
+
+    Parameters
+    ----------
+    quantities : the quantity of each feature (feature,).
+    """
+    return [
+        other for other, quantity in enumerate(quantities) if other != index and quantity == quantities[index]
+    ]
 
 
 class Quantities:
@@ -41,11 +55,10 @@ class Quantities:
 
     Parameters
     ----------
-    names : the feature names in order; names with the same `quantity_name` measure the same quantity.
+    quantities : the quantity of each feature (feature,).
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
-        quantities = [quantity_name(name) for name in names]
+    def __init__(self, quantities: Sequence[str]) -> None:
         indices_by_quantity = [
             np.flatnonzero([quantity == other for other in quantities])
             for quantity in dict.fromkeys(quantities)

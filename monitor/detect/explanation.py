@@ -59,7 +59,7 @@ def explain(
 
 
 def _find_neighbours(features: Sequence[Feature], index: int) -> list[int]:
-    return find_neighbours([feature.name for feature in features], index)
+    return find_neighbours([feature.measured_quantity for feature in features], index)
 
 
 def _most_deviating_feature(features: Sequence[Feature], scaled: NDArray[np.float32]) -> int:

@@ -75,11 +75,11 @@ class Scoring:
         manifest = bundle.manifest
         self._windows = WindowStage(manifest.steps, len(manifest.features), windows)
         self._input_transform = build_transform(
-            manifest.feature_names,
+            manifest.quantities,
             has_baseline=manifest.baseline is not None,
             move_growth=bundle.move_growth,
         )
-        self._baseline = baseline.build(manifest.feature_names, manifest.baseline)
+        self._baseline = baseline.build(manifest.quantities, manifest.baseline)
         self._alerts = alerts
         self.drift = DriftStage(manifest.feature_names, manifest.distribution)
         """Compares the scaler's input with the training data."""

@@ -21,7 +21,7 @@ def save_without_baseline(source: Path, destination: Path) -> Path:
         *((source / name).read_bytes() for name in ("manifest.json", "scaler.json", "golden.json"))
     )
     baseline_windows = build_transform(
-        manifest.feature_names, has_baseline=manifest.baseline is not None
+        manifest.quantities, has_baseline=manifest.baseline is not None
     ).transform(golden_windows(golden), golden_baselines(golden))
     bundle.save(
         destination,

@@ -119,9 +119,9 @@ class _TimedPipeline:
         manifest = loaded.manifest
         window_rules = build_window_rules(settings.windows, manifest.sample_period)
         self._timed_windows = WindowStage(manifest.steps, len(manifest.features), window_rules)
-        self._timed_baseline = baseline.build(manifest.feature_names, manifest.baseline)
+        self._timed_baseline = baseline.build(manifest.quantities, manifest.baseline)
         self._timed_transform = build_transform(
-            manifest.feature_names, has_baseline=manifest.baseline is not None
+            manifest.quantities, has_baseline=manifest.baseline is not None
         )
         self._timed_alerts = build_alert_stage(settings.alerts, manifest.threshold)
         self._store = restore(

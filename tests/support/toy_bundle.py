@@ -99,7 +99,7 @@ def save_toy_bundle(folder: Path, *, extra_layers: int = 0, **changes: object) -
     windows = np.array([[HEALTHY] * STEPS, [HEALTHY, HEALTHY, FAULTY], [FAULTY] * STEPS])
     manifest = toy_manifest(**changes)
     baselines = np.tile(np.array([HEALTHY, [1.0] * len(FEATURES), HEALTHY]), (len(windows), 1, 1))
-    model_inputs = build_transform(NAMES, has_baseline=manifest.baseline is not None).transform(
+    model_inputs = build_transform(manifest.quantities, has_baseline=manifest.baseline is not None).transform(
         windows, baselines
     )
     scores = Classifier(model, STEPS, len(FEATURES)).score(SCALER.transform(model_inputs))

@@ -69,7 +69,7 @@ def _judge_window(values: list[float], loaded_bundle: Bundle) -> str:
         )
     window = np.array(values).reshape(shape)  # (1, step, feature)
     if manifest.baseline is not None:
-        window = DeviationTransform(manifest.feature_names).transform(
+        window = DeviationTransform(manifest.quantities).transform(
             window, np.array([manifest.data["normal"]])
         )
     scaled = loaded_bundle.scaler.transform(window)

@@ -7,7 +7,7 @@ from monitor.detect import baseline
 from monitor.detect.baseline import BaselineSpec
 from training.config.settings import FitSettings
 from training.data.dataset import Dataset
-from training.data.features import FEATURE_NAMES, FEATURES, FLOORS
+from training.data.features import FEATURES, FLOORS, QUANTITIES
 
 __all__ = ["apply_baseline", "baseline_from_settings"]
 
@@ -30,8 +30,8 @@ def apply_baseline(data: Dataset, spec: BaselineSpec | None) -> Dataset:
     data : raw windows.
     spec : parameters of the baseline; None to keep raw values.
     """
-    stage = baseline.build(FEATURE_NAMES, spec)
-    transform = build_transform(FEATURE_NAMES, has_baseline=spec is not None).transform
+    stage = baseline.build(QUANTITIES, spec)
+    transform = build_transform(QUANTITIES, has_baseline=spec is not None).transform
     baselines, ready = stage.push(
         [str(series_id) for series_id in data.series_ids.tolist()], data.raw_windows
     )

@@ -2,7 +2,7 @@
 
 from monitor.bundle import Feature
 
-__all__ = ["FEATURES", "FEATURE_NAMES", "FLOORS"]
+__all__ = ["FEATURES", "FEATURE_NAMES", "FLOORS", "QUANTITIES"]
 
 FEATURES = (
     Feature("temperature_1", "degC"),
@@ -11,6 +11,7 @@ FEATURES = (
     Feature("humidity_2", "%RH"),
 )
 FEATURE_NAMES = [feature.name for feature in FEATURES]
+QUANTITIES = [feature.measured_quantity for feature in FEATURES]
 
 # A fifth of the accuracy of the motes' sensor (Sensirion SHT11: 0.4 degC, 3 %RH). The difference between two
 # healthy sensors changes by about this much from one hour to the next.

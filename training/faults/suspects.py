@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_numbers
-from training.data.features import FEATURE_NAMES, FEATURES
+from training.data.features import FEATURE_NAMES, FEATURES, QUANTITIES
 from training.data.recordings import complete_mask
 from training.faults.fault_kinds import MEASURING_RANGES, MIN_ROBUST_STD
 
@@ -94,7 +94,7 @@ def _find_in_group(group: str, ts: FloatArray, values: FloatArray) -> Iterator[S
 
 def _list_sensor_pairs() -> list[tuple[int, int]]:
     """Return the column indices of each pair of sensors."""
-    numbers = quantity_numbers(FEATURE_NAMES)
+    numbers = quantity_numbers(QUANTITIES)
     return [
         (int(columns[0]), int(columns[1]))
         for columns in (np.flatnonzero(numbers == p) for p in np.unique(numbers))

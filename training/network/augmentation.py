@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_numbers
 from training.config.settings import FitSettings
-from training.data.features import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES, QUANTITIES
 
 __all__ = ["Augmentation", "JointShift", "SwapAndScale", "build_augmentation"]
 
@@ -54,7 +54,7 @@ class JointShift:
     """
 
     def __init__(self, shift: float, scale: FloatArray) -> None:
-        self._quantity_numbers = quantity_numbers(FEATURE_NAMES)
+        self._quantity_numbers = quantity_numbers(QUANTITIES)
         # The mean standard deviation of the pair, in units of each feature's own standard deviation.
         relative_scale = (
             np.array([scale[self._quantity_numbers == pair].mean() for pair in self._quantity_numbers])
@@ -91,7 +91,7 @@ class SwapAndScale:
     """
 
     def __init__(self, unit: float) -> None:
-        numbers = quantity_numbers(FEATURE_NAMES)
+        numbers = quantity_numbers(QUANTITIES)
         members = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
         orders = []
         for outer in permutations(members):

@@ -47,14 +47,14 @@ class BaselineStage:
 
     Parameters
     ----------
-    names : the feature names in order.
+    quantities : the quantity of each feature (feature,).
     baseline : parameters from the manifest.
     """
 
-    def __init__(self, names: Sequence[str], baseline: BaselineSpec) -> None:
-        self._quantities = Quantities(names)
+    def __init__(self, quantities: Sequence[str], baseline: BaselineSpec) -> None:
+        self._quantities = Quantities(quantities)
         self._update = BaselineUpdate(self._quantities, np.array(baseline.floors, dtype=np.float64))
-        self._table = BaselineTable(BASELINE_VERSION, len(names), len(self._quantities.representatives))
+        self._table = BaselineTable(BASELINE_VERSION, len(quantities), len(self._quantities.representatives))
         self._pending_rows: list[IndexArray] = []  # rows of groups whose block is full and not learnt yet
 
     def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, _Mask]:
@@ -219,15 +219,15 @@ class BaselineStage:
             self._learn_full_blocks()
 
 
-def build(names: Sequence[str], baseline: BaselineSpec | None) -> BaselineStage | NoBaseline:
+def build(quantities: Sequence[str], baseline: BaselineSpec | None) -> BaselineStage | NoBaseline:
     """Return the baseline stage for a bundle.
 
     Parameters
     ----------
-    names : the feature names in order.
+    quantities : the quantity of each feature (feature,).
     baseline : parameters from the manifest; None for a bundle without baseline.
     """
-    return NoBaseline() if baseline is None else BaselineStage(names, baseline)
+    return NoBaseline() if baseline is None else BaselineStage(quantities, baseline)
 
 
 def _split_by_block(blocks_filled: IndexArray) -> list[IndexArray]:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from monitor.bundle.manifest import Feature
-from monitor.core.quantities import find_neighbours
+from monitor.core.quantities import find_neighbours, quantity_name
 from monitor.detect.contributions import Contributions
 from monitor.detect.explanation import explain
 from tests.support.toy_bundle import FAULTY, FEATURES, HEALTHY, SCALER
@@ -87,4 +87,4 @@ def test_any_features() -> None:
 )
 def test_neighbours(names: list[str], expected: list[int]) -> None:
     """The names of neighbours differ only after the last underscore."""
-    assert find_neighbours(names, 0) == expected
+    assert find_neighbours(list(map(quantity_name, names)), 0) == expected

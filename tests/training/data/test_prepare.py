@@ -11,7 +11,7 @@ from monitor.detect.baseline import BaselineSpec, BaselineStage
 from training.config.settings import FitSettings
 from training.data import recordings
 from training.data.dataset import Dataset
-from training.data.features import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES, QUANTITIES
 from training.data.prepare import prepare
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.faults.inject import inject
@@ -85,9 +85,9 @@ def test_windows_are_relative_to_the_monitors_baseline(labelled_recording: Path)
     prepared = prepare([labelled_recording], None, settings.model_copy(update={"cleaning_scope": "off"}))
     group_values = frame.loc[frame["group"] == "line1/station2", FEATURE_NAMES].to_numpy()
     windows = np.lib.stride_tricks.sliding_window_view(group_values, 3, axis=0).transpose(0, 2, 1)
-    stage = BaselineStage(FEATURE_NAMES, BaselineSpec(floors=(0.08, 0.5, 0.08, 0.5)))
+    stage = BaselineStage(QUANTITIES, BaselineSpec(floors=(0.08, 0.5, 0.08, 0.5)))
     baselines, ready = stage.push(["g"] * len(windows), windows)
-    deviations = DeviationTransform(FEATURE_NAMES).transform(windows, baselines)
+    deviations = DeviationTransform(QUANTITIES).transform(windows, baselines)
     expected = {raw.tobytes(): relative for raw, relative in zip(windows, deviations, strict=True)}
     part = prepared.train[prepared.train.series_ids == 1]
     assert 7 <= ready.argmax() < len(part) > 600

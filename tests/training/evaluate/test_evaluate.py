@@ -258,7 +258,7 @@ def test_the_threshold_is_the_bundles(
 
 def _relative_to_training_baseline(loaded_bundle: bundle.Bundle, window: np.ndarray) -> np.ndarray:
     """Return a window relative to the baseline of the training."""
-    return DeviationTransform(loaded_bundle.manifest.feature_names).transform(
+    return DeviationTransform(loaded_bundle.manifest.quantities).transform(
         window, np.array([loaded_bundle.manifest.data["normal"]])
     )
 

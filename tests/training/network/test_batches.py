@@ -3,7 +3,7 @@ import pytest
 
 from monitor.core.quantities import quantity_numbers
 from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
-from training.data.features import FEATURE_NAMES
+from training.data.features import FEATURE_NAMES, QUANTITIES
 from training.network.augmentation import JointShift, SwapAndScale
 from training.network.batches import Batches
 
@@ -31,7 +31,7 @@ def _run_epoch(batches: Batches) -> tuple[np.ndarray, np.ndarray]:
 
 def test_pairs_are_of_one_quantity() -> None:
     """The temperatures are one pair, the humidities the other."""
-    by_name = dict(zip(FEATURE_NAMES, quantity_numbers(FEATURE_NAMES).tolist(), strict=True))
+    by_name = dict(zip(FEATURE_NAMES, quantity_numbers(QUANTITIES).tolist(), strict=True))
     assert by_name["temperature_1"] == by_name["temperature_2"] != by_name["humidity_1"]
     assert by_name["humidity_1"] == by_name["humidity_2"]
 

@@ -12,7 +12,7 @@ WINDOWS_TO_FILL_BLOCK = 7
 
 
 def _stage() -> BaselineStage:
-    return BaselineStage(NAMES, BaselineSpec(floors=(0.1, 0.1)))
+    return BaselineStage(["t", "t"], BaselineSpec(floors=(0.1, 0.1)))
 
 
 def _windows(groups: int, count: int) -> FloatArray:

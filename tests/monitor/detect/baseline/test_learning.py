@@ -7,6 +7,7 @@ import pytest
 
 from monitor.bundle.model_input import DeviationTransform
 from monitor.core.arrays import FloatArray
+from monitor.core.quantities import quantity_name
 from monitor.detect.baseline import BASELINE_VERSION, BaselineSpec, BaselineStage
 
 GROUPS = 12
@@ -47,16 +48,16 @@ def _plant_windows(features: int) -> FloatArray:
 @pytest.mark.parametrize("layout", DIGEST_BY_LAYOUT)
 def test_baselines_are_bit_identical(layout: str) -> None:
     """Baselines and deviations have the expected digest, for quantities of one, two and more sensors."""
-    names = layout.split()
-    floors = tuple(0.1 + 0.2 * (number % 3) for number in range(len(names)))
-    stage = BaselineStage(names, BaselineSpec(floors=floors))
+    quantities = list(map(quantity_name, layout.split()))
+    floors = tuple(0.1 + 0.2 * (number % 3) for number in range(len(quantities)))
+    stage = BaselineStage(quantities, BaselineSpec(floors=floors))
     groups = [f"g{number}" for number in range(GROUPS)]
-    windows = _plant_windows(len(names))
+    windows = _plant_windows(len(quantities))
     digest = hashlib.sha256()
 
     def push(batch_groups: list[str], batch_windows: FloatArray) -> None:
         baselines, ready = stage.push(batch_groups, batch_windows)
-        deviations = DeviationTransform(names).transform(batch_windows[ready], baselines[ready])
+        deviations = DeviationTransform(quantities).transform(batch_windows[ready], baselines[ready])
         for part in (ready, baselines[ready] + 0.0, deviations + 0.0):  # adding 0 turns -0 into 0
             digest.update(part.tobytes())
 

@@ -5,6 +5,7 @@ import pytest
 
 from monitor.bundle.model_input import DeviationTransform
 from monitor.core.arrays import FloatArray
+from monitor.core.quantities import quantity_name
 from monitor.detect.baseline import BaselineSpec, BaselineStage
 
 NAMES = ("temperature_1", "humidity_1", "temperature_2", "humidity_2")
@@ -15,7 +16,7 @@ FAULT_READINGS = 5000  # far more than the history holds
 
 
 def _stage(names: tuple[str, ...] = NAMES, floors: tuple[float, ...] = BASELINE_SPEC.floors) -> BaselineStage:
-    return BaselineStage(names, BaselineSpec(floors=floors))
+    return BaselineStage(list(map(quantity_name, names)), BaselineSpec(floors=floors))
 
 
 def _plant_values(readings: int, seed: int = 0) -> FloatArray:
@@ -38,7 +39,9 @@ def _deviations(values: FloatArray, names: tuple[str, ...] = NAMES, floor: float
     stage = _stage(names, BASELINE_SPEC.floors if floor is None else (floor,) * len(names))
     windows = _windows(values)
     baselines, ready = stage.push(["g"] * len(windows), windows)
-    model_inputs = DeviationTransform(names).transform(windows[ready], baselines[ready])
+    model_inputs = DeviationTransform(list(map(quantity_name, names))).transform(
+        windows[ready], baselines[ready]
+    )
     deviations = np.full(values.shape, np.nan)
     deviations[STEPS - 1 :][ready] = model_inputs[:, -1]
     return np.abs(deviations)
