@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> str:
 
     loaded_bundle = bundle.load(arguments.bundle)
     manifest = loaded_bundle.manifest
-    data, source = held_out_windows.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
+    data, source, _ = held_out_windows.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
     output_folder.create(arguments.out)
     slice_count = (manifest.steps + 1) * (len(manifest.feature_names) + 1) - 1
     try:

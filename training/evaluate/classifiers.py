@@ -44,6 +44,8 @@ class Candidate:
     settings: str
     """The settings as text."""
     train: TrainFunction
+    copies: int = 1
+    """Number of copies of each training window that `train` makes."""
 
 
 def build_candidates(seed: int, augmentation: Augmentation | None) -> dict[str, list[Candidate]]:
@@ -54,7 +56,9 @@ def build_candidates(seed: int, augmentation: Augmentation | None) -> dict[str, 
     seed : random seed of all classifiers.
     augmentation : the augmentation with which the networks are trained; None for no augmentation.
     """
-    forest = partial(RandomForestClassifier, n_estimators=200, class_weight="balanced", random_state=seed)
+    forest = partial(
+        RandomForestClassifier, n_estimators=200, class_weight="balanced", random_state=seed, n_jobs=-1
+    )
     svm = partial(SVC, class_weight="balanced", cache_size=500)
     boosting = partial(HistGradientBoostingClassifier, class_weight="balanced", random_state=seed)
     perceptron = partial(MLPClassifier, max_iter=300, random_state=seed)
@@ -70,7 +74,11 @@ def build_candidates(seed: int, augmentation: Augmentation | None) -> dict[str, 
     ]
     augmented = {
         f"{name}, + moves": [
-            Candidate(candidate.settings, partial(_train_augmented, candidate, augmentation, seed))
+            Candidate(
+                candidate.settings,
+                partial(_train_augmented, candidate, augmentation, seed),
+                copies=_AUGMENTED_COPIES,
+            )
             for candidate in candidates
         ]
         for name, candidates in estimators.items()
@@ -109,6 +117,8 @@ def _train_estimator(
         # decides.
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(_flatten(scaled), faulty)
+    if hasattr(model, "n_jobs"):
+        model.n_jobs = None  # threads speed up a long training, and slow down the scoring of a batch
     if hasattr(model, "predict_proba"):
         return lambda windows: np.asarray(model.predict_proba(_flatten(windows))[:, 1], dtype=np.float64)
     # An SVM returns the signed distance from its decision boundary. The logistic function maps distances to

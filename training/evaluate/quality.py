@@ -19,7 +19,9 @@ class Evaluation:
     loss: float
     """Binary cross-entropy of the scores, as in training but without class weights."""
     quality: WindowMetrics
-    incidents: incidents.IncidentMetrics
+    incidents: incidents.IncidentMetrics | None
+    """None if the windows were drawn at random: those between them are missing, so an incident begins and
+    ends by chance."""
     roc: curves.Curve | None
     """ROC curve; None if all windows are of one class."""
     precision_recall: curves.Curve | None
@@ -32,14 +34,21 @@ class Evaluation:
             "threshold": self.threshold,
             "loss": self.loss,
             "windows": self.quality.as_dict(),
-            "incidents": self.incidents.as_dict(),
+            "incidents": self.incidents.as_dict() if self.incidents else None,
             "roc": self.roc.as_dict() if self.roc else None,
             "precision_recall": self.precision_recall.as_dict() if self.precision_recall else None,
             "calibration": self.calibration.as_dict(),
         }
 
 
-def evaluate(data: Dataset, scores: FloatArray, threshold: float, sample_period: float) -> Evaluation:
+def evaluate(
+    data: Dataset,
+    scores: FloatArray,
+    threshold: float,
+    sample_period: float,
+    *,
+    drawn_at_random: bool = False,
+) -> Evaluation:
     """Compute all metrics of scores.
 
     Parameters
@@ -48,13 +57,16 @@ def evaluate(data: Dataset, scores: FloatArray, threshold: float, sample_period:
     scores : P(Faulty) of each window (window,).
     threshold : a window is predicted Faulty if its score is above the threshold.
     sample_period : seconds between two readings of a group.
+    drawn_at_random : whether the windows are the test set of a random split, in which incidents mean nothing.
     """
     predicted_faulty = scores > threshold
     return Evaluation(
         threshold=threshold,
         loss=curves.compute_loss(data.faulty, scores),
         quality=window_metrics.compute_window_metrics(data, predicted_faulty),
-        incidents=incidents.compute_incident_metrics(data, predicted_faulty, sample_period),
+        incidents=None
+        if drawn_at_random
+        else incidents.compute_incident_metrics(data, predicted_faulty, sample_period),
         roc=curves.compute_roc(data.faulty, scores),
         precision_recall=curves.compute_precision_recall(data.faulty, scores),
         calibration=curves.compute_calibration(data.faulty, scores),
@@ -63,7 +75,7 @@ def evaluate(data: Dataset, scores: FloatArray, threshold: float, sample_period:
 
 def format_report(result: Evaluation) -> str:
     """Format classification report, confusion matrix and incident metrics for a terminal."""
-    quality, incident_metrics = result.quality, result.incidents
+    quality = result.quality
     average_precision = result.precision_recall.area if result.precision_recall else None
     windows = quality.passed + quality.false_alarms + quality.missed + quality.found
     lines = [
@@ -87,7 +99,12 @@ def format_report(result: Evaluation) -> str:
         f"recall of {kind:<18}{_format_share(share)}   of {quality.windows_by_kind[kind]:,} windows"
         for kind, share in quality.recall_by_kind.items()
     ]
-    return "\n".join([*_format_single_class_note(quality), *lines, "", str(incident_metrics)])
+    incident_text = (
+        str(result.incidents)
+        if result.incidents
+        else "no faults, delays and alerts: the windows were drawn at random, so those between them are missing"
+    )
+    return "\n".join([*_format_single_class_note(quality), *lines, "", incident_text])
 
 
 def _format_class_report(report: ClassReport) -> str:

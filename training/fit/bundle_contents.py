@@ -55,7 +55,13 @@ def write(
     evaluation = importance = None
     if len(test):
         scores = classifier.score(scaler.transform(test.windows))
-        evaluation = quality.evaluate(test, scores, DEFAULT_THRESHOLD, prepared.sample_period)
+        evaluation = quality.evaluate(
+            test,
+            scores,
+            DEFAULT_THRESHOLD,
+            prepared.sample_period,
+            drawn_at_random=settings.split == "random",
+        )
         importance = (
             _measure_importance(classifier, prepared, settings.seed) if evaluation.quality.found else None
         )

@@ -32,7 +32,7 @@ def draw_evaluation(result: Evaluation) -> dict[str, bytes]:
         drawn["curves.png"] = draw_curves(result)
     if result.quality.recall_by_kind:
         drawn["recall.png"] = draw_recall_by_kind(result.quality, result.incidents)
-    if result.incidents.delays:
+    if result.incidents and result.incidents.delays:
         drawn["delays.png"] = draw_delays(result.incidents)
     return drawn
 
@@ -104,20 +104,22 @@ def draw_calibration(result: Calibration) -> bytes:
     return png(figure)
 
 
-def draw_recall_by_kind(quality: WindowMetrics, incidents: IncidentMetrics) -> bytes:
-    """Draw, for each fault kind, the recall of windows and the share of detected episodes."""
+def draw_recall_by_kind(quality: WindowMetrics, incidents: IncidentMetrics | None) -> bytes:
+    """Draw, for each fault kind, the recall of windows and, if known, the share of detected episodes."""
     kinds = list(quality.recall_by_kind)
     positions = np.arange(len(kinds))
-    by_kind = incidents.detected_by_kind()
-    episode_recall = [by_kind[kind][0] / by_kind[kind][1] for kind in kinds]
     figure, axes = panel("Found, by kind of fault", (8, 4.2))
     window_recall = list(quality.recall_by_kind.values())
-    bars = axes.bar(positions - 0.2, window_recall, width=0.36, color=BLUE, label="windows")
+    shift = 0.2 if incidents else 0.0
+    bars = axes.bar(positions - shift, window_recall, width=0.36, color=BLUE, label="windows")
     axes.bar_label(bars, [f"{share:.3f}" for share in window_recall], fontsize=8)
-    bars = axes.bar(
-        positions + 0.2, episode_recall, width=0.36, color=VERMILION, hatch="//", label="whole faults"
-    )
-    axes.bar_label(bars, ["{}/{}".format(*by_kind[kind]) for kind in kinds], fontsize=8)
+    if incidents:
+        by_kind = incidents.detected_by_kind()
+        episode_recall = [by_kind[kind][0] / by_kind[kind][1] for kind in kinds]
+        bars = axes.bar(
+            positions + shift, episode_recall, width=0.36, color=VERMILION, hatch="//", label="whole faults"
+        )
+        axes.bar_label(bars, ["{}/{}".format(*by_kind[kind]) for kind in kinds], fontsize=8)
     axes.set_xticks(positions, [f"{kind}\n{quality.windows_by_kind[kind]:,} windows" for kind in kinds])
     axes.set(ylabel="share found", ylim=(0, 1.3), yticks=np.linspace(0, 1, 6))
     axes.legend(loc="upper right", ncols=2)

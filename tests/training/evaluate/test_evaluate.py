@@ -146,6 +146,16 @@ def test_all_numbers_can_go_to_json() -> None:
     assert document["incidents"]["false_alarms_a_day_and_group"] == 0
 
 
+def test_incidents_of_a_random_split_are_left_out() -> None:
+    """Of windows drawn at random, the report says that there are no incidents, and JSON has null."""
+    faulty = np.arange(40) % 4 == 0
+    result = evaluate(_data(faulty.tolist()), faulty.astype(float), 0.5, 5.0, drawn_at_random=True)
+    assert result.as_dict()["incidents"] is None
+    report = format_report(result)
+    assert "drawn at random" in report
+    assert "a day and group" not in report
+
+
 def test_evaluate_says_and_writes_all(
     bundle_folder: Path, labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

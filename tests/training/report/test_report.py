@@ -160,6 +160,18 @@ def test_a_random_split_is_warned_about(findings: model_card.Findings, files: di
     assert html.index("share readings") < html.index("<h2>Results</h2>")
 
 
+def test_a_random_split_has_no_incidents(findings: model_card.Findings) -> None:
+    """Of a test part drawn at random the report shows no faults, delays and alerts, and says why."""
+    test = findings.test
+    scores = test.faulty.astype(float)
+    evaluation = evaluate(test, scores, 0.5, findings.manifest.sample_period, drawn_at_random=True)
+    files = model_card.build(dataclasses.replace(findings, evaluation=evaluation))
+    html = files["report/report.html"].decode()
+    assert "Nothing is said of whole faults, delays and alerts" in html
+    assert "faults found" not in html
+    assert "report/delays.png" not in files
+
+
 def test_warnings_come_first(findings: model_card.Findings) -> None:
     """Kinds with low recall, untested kinds and removed Faulty windows are mentioned before all sections."""
     test, evaluation = findings.test, findings.evaluation
