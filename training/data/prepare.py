@@ -92,13 +92,20 @@ def prepare(
     remaining, test = dataset.split(data, settings.test_share, settings.split, settings.seed)
     train, validation = dataset.hold_out(remaining, settings.validation_share, settings.split, settings.seed)
     train, cleaning = clean(train, settings)
+    if not data.faulty.any():
+        raise InvalidInputError(
+            f"{source_names}: no reading has the label Faulty (-1), expected some; put faults into a copy "
+            "with `sensor-training inject`, or train on healthy ones with `sensor-training fit --healthy`"
+        )
     _check_trainable(train, validation, source_names, cleaning)
     scaler = _fit_scaler(train, pooled=settings.baseline != "none")
+    # Copies of a recording have its name and are one recording: the manifest tells what the user gave.
+    first_frames = {str(name): frame for name, frame in reversed(list(zip(names, frames, strict=True)))}
     sources: dict[str, object] = {
-        "recordings": [path.name for path in paths],
+        "recordings": [Path(name).name for name in dict.fromkeys(map(str, names))],
         "windows_file": windows.name if windows else None,
         "groups": sorted({group for frame in frames for group in frame["group"]}),
-        "readings": sum(map(len, frames)),
+        "readings": sum(map(len, first_frames.values())),
     }
     return PreparedData(train, validation, test, scaler, cleaning, period, sources, frames)
 

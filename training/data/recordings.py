@@ -68,7 +68,7 @@ def read_labelled(path: Path) -> pd.DataFrame:
     if "label" not in frame.columns:
         raise InvalidInputError(
             f"{path}: has no column label; expected {EXPECTED_LABEL} in each row, as "
-            "`sensor-training inject` writes them"
+            "`sensor-training inject` writes them, or `sensor-training fit --healthy`, which needs none"
         )
     return frame
 

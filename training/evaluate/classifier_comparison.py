@@ -91,8 +91,8 @@ def _check_training_set(paths: Sequence[Path], prepared: PreparedData, bundle: B
     ):
         given = ", ".join(bundle.manifest.data["recordings"]) or "a file of windows"
         expected = (
-            f"a bundle that `fit --recording` made; this one is of `fit --healthy {given}`, whose copies with "
-            "faults are not kept (`inject` makes such a copy)"
+            f"a bundle that `fit --recording` made; this one is of `fit --healthy {given}`, whose copies "
+            "with faults are not kept (`inject` makes such a copy)"
             if "healthy" in bundle.manifest.data
             else f"exactly what `fit` was given: {given}"
         )

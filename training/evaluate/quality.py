@@ -102,7 +102,7 @@ def format_report(result: Evaluation) -> str:
     incident_text = (
         str(result.incidents)
         if result.incidents
-        else "no faults, delays and alerts: the windows were drawn at random, so those between them are missing"
+        else "no faults, delays and alerts: the windows were drawn at random, and those between are missing"
     )
     return "\n".join([*_format_single_class_note(quality), *lines, "", incident_text])
 

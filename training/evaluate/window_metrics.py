@@ -168,25 +168,22 @@ def compute_averages(outcomes: Outcomes) -> tuple[ClassReport, ClassReport]:
 
     A metric that is undefined for one class is averaged over the other class alone.
     """
-    from sklearn import metrics  # noqa: PLC0415 - most commands measure nothing
-
     windows = sum(outcomes)
     if not windows:
         return ClassReport("macro avg", None, None, None, 0), ClassReport("weighted avg", None, None, None, 0)
-    macro, weighted = (
-        ClassReport(
-            f"{average} avg",
-            *map(
-                _nan_to_none,
-                metrics.precision_recall_fscore_support(
-                    _TRUTH, _PREDICTED_FAULTY, average=average, sample_weight=outcomes, zero_division=np.nan
-                )[:3],
-            ),
-            windows,
-        )
-        for average in ("macro", "weighted")
-    )
+    macro, weighted = (_compute_average(average, outcomes, windows) for average in ("macro", "weighted"))
     return macro, weighted
+
+
+def _compute_average(average: str, outcomes: Outcomes, windows: int) -> ClassReport:
+    from sklearn import metrics  # noqa: PLC0415 - most commands measure nothing
+
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        _TRUTH, _PREDICTED_FAULTY, average=average, sample_weight=outcomes, zero_division=np.nan
+    )
+    return ClassReport(
+        f"{average} avg", _nan_to_none(precision), _nan_to_none(recall), _nan_to_none(f1), windows
+    )
 
 
 def _nan_to_none(share: float) -> float | None:

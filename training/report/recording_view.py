@@ -13,7 +13,7 @@ def recording_variables(healthy: HealthyRecordings | None) -> dict[str, object] 
     group, readings = healthy.shortest_group
     return {
         "readings": healthy.reading_count,
-        "hours": healthy.hours,
+        "duration": healthy.duration,
         "shortest_group": group,
         "shortest_readings": readings,
         "fault_rate": FAULT_RATE,

@@ -4,11 +4,23 @@ from training.evaluate.incidents import IncidentMetrics
 from training.evaluate.quality import Evaluation
 from training.report.findings import Findings
 
-__all__ = ["results_variables", "summary_variables"]
+__all__ = ["comparison_variables", "results_variables", "summary_variables"]
 
 # Minimum recall that the project requires for the fault kinds that are hardest to detect; see the section on
 # quality in the README.
 _WEAK_RECALL = 0.85
+
+
+def comparison_variables(findings: Findings) -> dict[str, object] | None:
+    """Return the variables for `comparison.html.j2`; None if the bundle was compared with no other."""
+    comparison = findings.comparison
+    if comparison is None:
+        return None
+    return {
+        "verdict": comparison.verdict,
+        "is_better": comparison.is_better,
+        "bundles": (comparison.new, comparison.reference),
+    }
 
 
 def summary_variables(findings: Findings) -> dict[str, object] | None:

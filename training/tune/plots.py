@@ -8,6 +8,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from training.config.initializers import split_texts
 from training.report.figures import BLUE, GREY, VERMILION, png
 from training.tune.initializers import InitializerResult
 from training.tune.trials import NOTEBOOK_PARAMETERS, Trial, select_best
@@ -83,7 +84,7 @@ def draw_initializers(results: Sequence[InitializerResult], all_faulty_f1: float
     ----------
     all_faulty_f1 : the F1 score if every window is predicted Faulty.
     """
-    figure = Figure(figsize=(9.5, 5), layout="constrained")
+    figure = Figure(figsize=(9.5, 0.55 * len(results) + 1.4), layout="constrained")
     axes = figure.subplots()
     rows = range(len(results))
     for row, result in zip(rows, results, strict=True):
@@ -99,13 +100,19 @@ def draw_initializers(results: Sequence[InitializerResult], all_faulty_f1: float
         label="mean and standard deviation",
     )
     axes.axvline(all_faulty_f1, color=GREY, linestyle=":", label="calling every window Faulty")
-    axes.set_yticks(rows, [f"{result.name}\n{result.formula}" for result in results], fontsize=9)
+    axes.set_yticks(rows, [f"{_wrap(result.name)}\n{result.formula}" for result in results], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(-0.02, 1.02)  # an error bar may extend beyond the range of F1
     axes.set(title="F1 by initialiser of the weights", xlabel="F1 of Faulty, validation part")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3)
     return png(figure)
+
+
+def _wrap(initializer: str) -> str:
+    """Break the initialisers of four layers into two lines."""
+    parts = split_texts(initializer)
+    return initializer if isinstance(parts, str) else f"{', '.join(parts[:2])},\n{', '.join(parts[2:])}"
 
 
 def _format_axis_label(name: str) -> str:

@@ -161,7 +161,9 @@ def test_data_that_cannot_train_is_exit_2(
         _fit(path, tmp_path / "bundle")
     assert exit_info.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"{path}: all windows to train on are Normal" in line
+    assert f"{path}: no reading has the label Faulty (-1)" in line
+    assert "`sensor-training inject`" in line
+    assert "`sensor-training fit --healthy`" in line
     assert not (tmp_path / "bundle").exists()
 
 
