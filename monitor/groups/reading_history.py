@@ -15,13 +15,17 @@ from monitor.detect.scoring import ScoredBatch
 __all__ = ["READINGS_AFTER", "READINGS_BEFORE", "ReadingHistory", "ReadingsAround"]
 
 READINGS_BEFORE = 120
-"""Readings kept of each group: a baseline learns from 99, and the first of them only warm it up."""
+"""Readings, at most, that are given up to an incident's first event: a baseline learns from 99, and the first
+of them only warm it up."""
 READINGS_AFTER = 60
-"""Readings of an incident, at most, that are given with those before it."""
-# With four features 40 bytes a reading: at most 10 MB for all groups, and 1 MB for incidents.
-_MAX_GROUPS = 2000
+"""Readings, at most, that are given after it."""
+# Readings kept of each group. An incident may begin in the middle of a batch, so those after it count, too.
+_KEPT = READINGS_BEFORE + READINGS_AFTER
+# With four features 41 bytes a reading: at most 7 MB for all groups, and 1 MB for incidents.
+_MAX_GROUPS = 1000
 _MAX_INCIDENTS = 200
-# Readings are sorted into the groups' rows together: one by one that takes 20 us a reading, 256 at once 0.3 us.
+# Readings that wait to be sorted into the groups' rows: so they cost 0.15 us each in batches of 4,096, and
+# 2 us each where they come one by one.
 _MAX_PENDING = 256
 _REJECTED = {Outcome.DUPLICATE, Outcome.LATE, Outcome.FUTURE, Outcome.RETAINED}
 
@@ -44,7 +48,7 @@ class _Start(NamedTuple):
 
 
 class ReadingHistory:
-    """Keeps the last readings of up to 2,000 groups, and those before each of the last 200 incidents.
+    """Keeps the last readings of up to 1,000 groups, and those before each of the last 200 incidents.
 
     It is in memory only: after a restart the history begins anew.
     """
@@ -54,9 +58,9 @@ class ReadingHistory:
         self._free_rows = list(range(_MAX_GROUPS))[::-1]
         # Allocated with the first readings, whose number of features isn't known before. Rings of readings:
         # (row, reading), (row, reading, feature), (row, reading).
-        self._ts: FloatArray = np.empty((0, READINGS_BEFORE))
-        self._values: FloatArray = np.empty((0, READINGS_BEFORE, 0))
-        self._faulty: NDArray[np.bool_] = np.empty((0, READINGS_BEFORE), dtype=np.bool_)
+        self._ts: FloatArray = np.empty((0, _KEPT))
+        self._values: FloatArray = np.empty((0, _KEPT, 0))
+        self._faulty: NDArray[np.bool_] = np.empty((0, _KEPT), dtype=np.bool_)
         self._counts = np.zeros(_MAX_GROUPS, dtype=np.intp)  # readings of each group so far: (row,)
         self._pending: list[tuple[list[str], FloatArray, FloatArray, NDArray[np.bool_]]] = []
         self._pending_count = 0
@@ -135,8 +139,8 @@ class ReadingHistory:
             return window
         ts, values, faulty = self._ring(row)
         earlier_faulty = np.flatnonzero(faulty & (ts < event.started_at))
-        begin = int(earlier_faulty[-1]) + 1 if len(earlier_faulty) else 0
         end = int(np.searchsorted(ts, event.window_ts[-1], side="right"))
+        begin = max(end - READINGS_BEFORE, int(earlier_faulty[-1]) + 1 if len(earlier_faulty) else 0)
         if end - begin < len(window.ts):
             return window
         return ReadingsAround(ts[begin:end], values[begin:end])
@@ -144,7 +148,7 @@ class ReadingHistory:
     def _ring(self, row: int) -> tuple[FloatArray, FloatArray, NDArray[np.bool_]]:
         """Return copies of a group's readings, oldest first, and whether their windows are Faulty."""
         count = int(self._counts[row])
-        order = np.arange(max(0, count - READINGS_BEFORE), count) % READINGS_BEFORE
+        order = np.arange(max(0, count - _KEPT), count) % _KEPT
         return self._ts[row, order], self._values[row, order], self._faulty[row, order]
 
     def _store_pending(self) -> None:
@@ -156,9 +160,9 @@ class ReadingHistory:
         self._pending, self._pending_count = [], 0
         if not len(self._ts):
             # Rows that no group uses take no memory: the system provides it when it is written to.
-            self._ts = np.empty((_MAX_GROUPS, READINGS_BEFORE))
-            self._values = np.empty((_MAX_GROUPS, READINGS_BEFORE, values.shape[1]))
-            self._faulty = np.empty((_MAX_GROUPS, READINGS_BEFORE), dtype=np.bool_)
+            self._ts = np.empty((_MAX_GROUPS, _KEPT))
+            self._values = np.empty((_MAX_GROUPS, _KEPT, values.shape[1]))
+            self._faulty = np.empty((_MAX_GROUPS, _KEPT), dtype=np.bool_)
         if self._free_rows:
             for group in groups:
                 if group not in self._rows and self._free_rows:
@@ -171,7 +175,7 @@ class ReadingHistory:
         begins = np.flatnonzero(np.append(True, sorted_rows[1:] != sorted_rows[:-1]))[: len(sorted_rows)]
         sizes = np.diff(np.append(begins, len(sorted_rows)))  # readings of each group: (group,)
         positions = self._counts[sorted_rows] + np.arange(len(sorted_rows)) - np.repeat(begins, sizes)
-        ring_positions = positions % READINGS_BEFORE  # of a repeated position numpy keeps the last reading
+        ring_positions = positions % _KEPT  # of a repeated position numpy keeps the last reading
         self._ts[sorted_rows, ring_positions] = ts[order]
         self._values[sorted_rows, ring_positions] = values[order]
         self._faulty[sorted_rows, ring_positions] = faulty[order]

@@ -63,8 +63,9 @@ class _Write:
 class OperatorCommands:
     """Executes requests in the order of arrival. Only `submit` is called on other threads.
 
-    While the readings around a false alarm are written to its file, on a separate thread, the following requests
-    wait: their results depend on it, and responses are sent in the order of the requests. Batches don't wait.
+    While the readings around a false alarm are written to its file, on a separate thread, the following
+    requests wait: their results depend on it, and responses are sent in the order of the requests. Batches
+    don't wait.
 
     Parameters
     ----------
@@ -237,7 +238,7 @@ class OperatorCommands:
         return {"count": len(acknowledged), "incidents": acknowledged[:_MAX_LISTED_INCIDENTS]}
 
     def _begin_false_alarm(self, request: FalseAlarm, respond: Respond, now: float) -> None:
-        """Start writing the readings around a false alarm; reject the request if there is no such incident."""
+        """Start writing the readings around a false alarm; if there is no such incident, reject it."""
         try:
             group, event = self._find_incident(request, now)
         except RequestRejected as rejection:

@@ -33,6 +33,12 @@ def configure(command: argparse.ArgumentParser) -> None:
         flag="--healthy",
     )
     command.add_argument(
+        "--false-alarms",
+        type=Path,
+        metavar="F.csv",
+        help="readings around false alarms, which the monitor writes (alerts.false_alarms): learnt as Normal",
+    )
+    command.add_argument(
         "--against-bundle",
         type=Path,
         metavar="DIR",
@@ -59,7 +65,7 @@ def run(arguments: argparse.Namespace) -> str:
     _check_arguments(arguments, settings)
     if arguments.healthy:
         return _fit_healthy(arguments, settings)
-    prepared = prepare(arguments.recording, arguments.windows, settings)
+    prepared = prepare(arguments.recording, arguments.windows, settings, false_alarms=arguments.false_alarms)
     contents = _train(prepared, settings)
     return "\n".join(_save(arguments.bundle, contents))
 
@@ -70,7 +76,7 @@ def _fit_healthy(arguments: argparse.Namespace, settings: FitSettings) -> str:
     reference_folder = arguments.against_bundle or bundle_comparison.find_default_bundle()
     with ExitStack() as stack:
         healthy = stack.enter_context(healthy_recordings.inject_copies(arguments.healthy))
-        prepared = prepare(healthy.injected_paths, None, settings, healthy.names)
+        prepared = prepare(healthy.injected_paths, None, settings, healthy.names, arguments.false_alarms)
         notes = [f"note: {note}" for note in healthy.notes()]
         if reference_folder is None:
             contents = _train(prepared, settings, healthy)

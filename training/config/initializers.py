@@ -17,8 +17,8 @@ INITIALIZERS = (
 )
 
 PARAMETERS = {"random_normal": ("mean", "stddev"), "random_uniform": ("minval", "maxval")}
-"""Initialiser with parameters -> their names, in order, as in Keras. Keras' defaults, without them: mean 0 and
-standard deviation 0.05, or -0.05 to 0.05."""
+"""Initialiser with parameters -> their names, in order, as in Keras. Its defaults: mean 0 and standard
+deviation 0.05, or -0.05 to 0.05."""
 
 _CALL = re.compile(r"(\w+)\s*(?:\(([^()]*)\))?")
 

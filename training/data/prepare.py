@@ -12,7 +12,7 @@ from monitor.core.arrays import FloatArray
 from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
 from training.config.settings import FitSettings
-from training.data import baseline_windows, dataset, recordings, windows_file
+from training.data import baseline_windows, dataset, false_alarm_readings, recordings, windows_file
 from training.data.cleaning import CleaningReport, clean
 from training.data.dataset import Dataset
 from training.data.features import FEATURE_NAMES
@@ -53,7 +53,11 @@ class PreparedData:
 
 
 def prepare(
-    paths: Sequence[Path], windows: Path | None, settings: FitSettings, names: Sequence[Path] | None = None
+    paths: Sequence[Path],
+    windows: Path | None,
+    settings: FitSettings,
+    names: Sequence[Path] | None = None,
+    false_alarms: Path | None = None,
 ) -> PreparedData:
     """Read the data, cut windows, apply baselines, split, remove outliers, and fit the scaler.
 
@@ -63,6 +67,8 @@ def prepare(
     windows : a file of labelled windows, instead of recordings or in addition to them.
     settings : the settings for baseline, split and cleaning are used.
     names : names of the recordings in error messages, if `paths` are copies of them; None: `paths`.
+    false_alarms : readings around false alarms, as the monitor writes them. All their windows are added to
+        the training set; scaler, cleaning and the other sets are what they are without them.
 
     Raises
     ------
@@ -99,6 +105,9 @@ def prepare(
         )
     _check_trainable(train, validation, source_names, cleaning)
     scaler = _fit_scaler(train, pooled=settings.baseline != "none")
+    known = train[:0] if false_alarms is None else false_alarm_readings.read_windows(false_alarms, settings)
+    # Not cleaned: to a rule that looks at single values, a false alarm is an outlier.
+    train = dataset.concat([train, known])
     # Copies of a recording have its name and are one recording: the manifest tells what the user gave.
     first_frames = {str(name): frame for name, frame in reversed(list(zip(names, frames, strict=True)))}
     sources: dict[str, object] = {
@@ -106,6 +115,7 @@ def prepare(
         "windows_file": windows.name if windows else None,
         "groups": sorted({group for frame in frames for group in frame["group"]}),
         "readings": sum(map(len, first_frames.values())),
+        **({"false_alarms": false_alarms.name, "false_alarm_windows": len(known)} if false_alarms else {}),
     }
     return PreparedData(train, validation, test, scaler, cleaning, period, sources, frames)
 

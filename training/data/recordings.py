@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 # Columns beside the features that a recording may have.
-_OTHER_COLUMNS = ("ts", "group", "label", "kind", "event")
+_OTHER_COLUMNS = ("ts", "group", "label", "kind", "event", "incident")
 
 
 def read(path: Path) -> pd.DataFrame:

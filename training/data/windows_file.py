@@ -1,8 +1,4 @@
-"""Reads labelled windows from a CSV file: 12 columns, oldest reading first, and `Label` 1 or -1.
-
-The monitor writes such a file too: its collected false alarms, with the additional columns `incident` and
-`ts`.
-"""
+"""Reads labelled windows from a CSV file: 12 columns, oldest reading first, and `Label` 1 or -1."""
 
 from pathlib import Path
 
@@ -25,7 +21,6 @@ from training.data.features import FEATURE_NAMES
 __all__ = ["read"]
 
 _LABEL_COLUMN = "Label"
-_ORIGIN_COLUMNS = {"incident", "ts"}
 _COLUMN_COUNT = STEPS * len(FEATURE_NAMES)
 
 
@@ -41,7 +36,7 @@ def read(path: Path, sample_period: float) -> Dataset:
         message counts rows from 1, without the header.
     """
     table = _load(path)
-    columns = [name for name in table.columns if name not in {_LABEL_COLUMN, *_ORIGIN_COLUMNS}]
+    columns = [name for name in table.columns if name != _LABEL_COLUMN]
     if _LABEL_COLUMN not in table.columns or len(columns) != _COLUMN_COUNT:
         raise InvalidInputError(
             f"{path}: has the columns {', '.join(map(str, table.columns))}; "

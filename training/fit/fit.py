@@ -61,6 +61,11 @@ def _format_summary(prepared: PreparedData) -> str:
     datasets = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
     return (
         (f"columns that are not used: {', '.join(ignored)}\n" if ignored else "")
+        + (
+            f"false alarms: {prepared.sources['false_alarm_windows']} windows around them, learnt as Normal\n"
+            if "false_alarms" in prepared.sources
+            else ""
+        )
         + f"outliers: removed {cleaning.removed} of {cleaning.windows} windows looked at, "
         f"{cleaning.removed_faulty} of them Faulty\n"
         "windows: "

@@ -38,14 +38,14 @@ def test_the_file_is_a_recording(file: FalseAlarmFile) -> None:
     assert file.append(replace(EVENT, id=f"{SPECIAL_NAME}:1", group=SPECIAL_NAME), AROUND)
     frame = recordings.read_labelled(file.path)
     assert frame["ts"].tolist() == AROUND.ts.tolist() * 2
-    assert frame[NAMES].to_numpy().tolist() == AROUND.values.tolist() * 2
+    assert frame[list(NAMES)].to_numpy().tolist() == AROUND.values.tolist() * 2
     assert (frame["label"] == 1).all()
     assert frame["group"].nunique() == 2
     assert recordings.ignored_columns(frame) == []
 
 
 def test_an_incident_is_written_once(file: FalseAlarmFile) -> None:
-    """An incident has its readings once, even if reported twice; an id with the same beginning has its own."""
+    """An incident has its readings once, even if reported twice; a longer id is another one."""
     ids = ["a:10", "a:1", f"{SPECIAL_NAME}:1", "a:100"]
     assert [file.append(replace(EVENT, id=name), AROUND) for name in [*ids, *ids]] == [True] * 4 + [False] * 4
     assert _incidents(file) == [
