@@ -16,10 +16,11 @@ from monitor.core.arrays import FloatArray
 from training.config.settings import FitSettings
 from training.data.dataset import STEPS, Dataset
 from training.data.features import FEATURE_NAMES
+from training.data.step_names import step_names
 
 __all__ = ["COLUMNS", "BoxStats", "CleaningReport", "clean"]
 
-COLUMNS = tuple(f"t{step} {name}" for step in range(STEPS) for name in FEATURE_NAMES)
+COLUMNS = tuple(f"{step} {name}" for step in step_names(STEPS) for name in FEATURE_NAMES)
 """Names of the columns of a flattened window: (step * feature,)."""
 
 # Maximum number of outliers drawn in a box plot, which keeps the report small.

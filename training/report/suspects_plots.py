@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from training.data.features import FEATURE_NAMES, FEATURES
 from training.faults.suspects import SuspiciousStretch
-from training.report.figures import BLUE, VERMILION, png
+from training.report.figures import BLUE, VERMILION, new_figure, png
 
 __all__ = ["draw_stretches"]
 
@@ -22,7 +21,7 @@ _CONTEXT_READINGS = 120
 def draw_stretches(frames: Sequence[pd.DataFrame], stretches: Sequence[SuspiciousStretch]) -> bytes:
     """Draw a panel for each of the first four stretches: both sensors of the pair, the stretch shaded."""
     drawn = stretches[:_MAX_DRAWN]
-    figure = Figure(figsize=(10, 2.4 * len(drawn) + 0.4), layout="constrained")
+    figure = new_figure((10, 2.4 * len(drawn) + 0.4))
     panels = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
     for axes, stretch in zip(panels, drawn, strict=True):
         _draw_panel(axes, frames, stretch)

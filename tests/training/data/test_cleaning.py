@@ -59,7 +59,7 @@ def test_columns_have_names() -> None:
     data = _data(100, faulty=[])
     data.windows[7, 2, 3] = 9
     _, report = _clean(data)
-    assert COLUMNS[0] == "t0 temperature_1"
+    assert COLUMNS[0] == "t-2 temperature_1"
     assert {name: count for name, count in report.outliers.items() if count} == {"t2 humidity_2": 1}
 
 
