@@ -119,8 +119,13 @@ def draw_recall_by_kind(quality: WindowMetrics, incidents: IncidentMetrics | Non
             positions + shift, episode_recall, width=0.36, color=VERMILION, hatch="//", label="whole faults"
         )
         axes.bar_label(bars, ["{}\nof {}".format(*by_kind[kind]) for kind in kinds], fontsize=8)
-    axes.set_xticks(positions, [f"{kind}\n{quality.windows_by_kind[kind]:,} windows" for kind in kinds])
-    axes.set(ylabel="share found", ylim=(0, 1.35), yticks=np.linspace(0, 1, 6))
+    axes.set_xticks(positions, [f"{kind}\n{quality.windows_by_kind[kind]:,}" for kind in kinds])
+    axes.set(
+        xlabel="kind of fault, and windows whose last reading has it",
+        ylabel="share found",
+        ylim=(0, 1.35),
+        yticks=np.linspace(0, 1, 6),
+    )
     axes.legend(loc="upper right", ncols=2)
     return png(figure)
 

@@ -14,6 +14,7 @@ def recording_variables(healthy: HealthyRecordings | None) -> dict[str, object] 
     return {
         "readings": healthy.reading_count,
         "duration": healthy.duration,
+        "has_full_day": healthy.has_full_day,
         "shortest_group": group,
         "shortest_readings": readings,
         "fault_rate": FAULT_RATE,

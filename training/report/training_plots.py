@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from monitor.bundle import Feature
 from training.data.cleaning import BoxStats
@@ -33,9 +33,16 @@ def draw_losses(history: Mapping[str, Sequence[float]]) -> bytes:
     axes.set(xlabel="epoch", ylabel="binary cross-entropy (log scale)", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1, 0.5)))
+    is_within_decade = np.log10(axes.get_ylim()[1] / axes.get_ylim()[0]) < 1
+    axes.yaxis.set_minor_formatter(_format_minor_tick if is_within_decade else NullFormatter())
     axes.legend()
     return png(figure)
+
+
+def _format_minor_tick(value: float, _position: int) -> str:
+    """Return the label of a tick between two powers of ten: 0.2, 0.3, 0.4, 0.6; the others would be close."""
+    text = f"{value:g}"
+    return text if text.strip("0.") in {"2", "3", "4", "6"} else ""
 
 
 def draw_box_plots(

@@ -60,7 +60,7 @@ def test_columns_have_names() -> None:
     data.windows[7, 2, 3] = 9
     _, report = _clean(data)
     assert COLUMNS[0] == "t-2 temperature_1"
-    assert {name: count for name, count in report.outliers.items() if count} == {"t2 humidity_2": 1}
+    assert {name: count for name, count in report.outliers.items() if count} == {"t humidity_2": 1}
 
 
 def test_off_removes_nothing() -> None:

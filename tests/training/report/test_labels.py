@@ -63,7 +63,8 @@ def _stretches() -> bytes:
     frame = pd.DataFrame({"ts": ts, "group": "line1/station1"} | {name: np.sin(ts) for name in FEATURE_NAMES})
     reason = "below temperature_2 by 4.03 degC more than usual"
     stretches = [
-        SuspiciousStretch("line1/station1", name, ts[300], ts[500], 200, reason, 2.0) for name in FEATURE_NAMES
+        SuspiciousStretch("line1/station1", name, ts[300], ts[500], 200, reason, 2.0)
+        for name in FEATURE_NAMES
     ]
     return suspects_plots.draw_stretches([frame], stretches)
 
@@ -93,7 +94,9 @@ def _comparison() -> bytes:
 def _trials() -> list[Trial]:
     rng = np.random.default_rng(0)
     return [
-        Trial(number, {**NOTEBOOK_PARAMETERS[number % 3], "learning_rate": 10 ** -rng.uniform(2, 4)}, 0.9, 1.0)
+        Trial(
+            number, {**NOTEBOOK_PARAMETERS[number % 3], "learning_rate": 10 ** -rng.uniform(2, 4)}, 0.9, 1.0
+        )
         for number in range(1, 21)
     ]
 

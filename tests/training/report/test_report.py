@@ -8,6 +8,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from monitor.bundle import Manifest
+from monitor.detect.baseline import BaselineSpec
 from tests.support.browser import Browser
 from training.config.settings import FitSettings
 from training.data.features import FEATURE_NAMES, FEATURES
@@ -170,6 +171,30 @@ def test_a_random_split_has_no_incidents(findings: model_card.Findings) -> None:
     assert "Nothing is said of whole faults, delays and alerts" in html
     assert "faults found" not in html
     assert "report/delays.png" not in files
+
+
+def test_the_limits_are_those_of_this_bundle(findings: model_card.Findings) -> None:
+    """Another place is no limit of a bundle with a baseline, and a random split is one."""
+
+    def limits(changed: model_card.Findings) -> str:
+        html = model_card.build(changed)["report/report.html"].decode()
+        text = html.partition('<section id="limits">')[2].partition("</section>")[0]
+        return " ".join(text.split())
+
+    manifest, test = findings.manifest, findings.test
+    without_baseline = limits(findings)
+    assert "For sensors in another place" in without_baseline
+    assert "injected faults of the kinds bounds, gain, loss, offset, spike, stuck" in without_baseline
+    assert "not which sensor" not in without_baseline
+    baseline = Manifest(**{**_fields(manifest), "baseline": BaselineSpec(floors=(0.08, 0.5, 0.08, 0.5))})
+    with_baseline = limits(dataclasses.replace(findings, manifest=baseline))
+    assert "another place" not in with_baseline
+    assert "judges each group by that group's own normal" in with_baseline
+    evaluation = evaluate(test, test.faulty.astype(float), 0.5, 5.0, drawn_at_random=True)
+    assert "drawn at random" in limits(dataclasses.replace(findings, evaluation=evaluation))
+    assert "how good it is was not measured" in limits(
+        dataclasses.replace(findings, evaluation=None, importance=None, test=test[:0])
+    )
 
 
 def test_warnings_come_first(findings: model_card.Findings) -> None:
