@@ -99,6 +99,7 @@ _MEANINGS = {
     "mqtt.tls.certfile": "the monitor's own certificate, where the broker asks for one",
     "mqtt.tls.keyfile": "the private key of `certfile`",
     "input.fields": "path of a feature (or of `ts`) in the payload if it isn't its own name",
+    "features": "what a reading consists of; default: the features of the bundle, see below",
     "input.sources": "messages of any other kind, in place of `topics` and `fields`, see below",
     "input.align.deadband": "change of a feature that its devices don't report",
     "alerts.mode": (
@@ -121,7 +122,7 @@ _MEANINGS = {
     "log.level": "least level that is logged",
     "log.format": "`json`: one JSON object a line",
 }
-_LISTS = ("input.sources", "alerts.rules")
+_LISTS = ("features", "input.sources", "alerts.rules")
 """Settings that are lists of tables."""
 _SETTING = re.compile(r"(# )?([\w.]+) = (.*)")
 _HEADER = re.compile(r"(# )?\[{1,2}([\w.]+)\]{1,2}\s*(?:# (.*))?")
@@ -262,7 +263,8 @@ def _metrics() -> str:
             for label in getattr(part, "_labelnames", ()):
                 labels.setdefault(label, [])
         name = f"{family.name}_total" if family.type == "counter" else family.name
-        if family.name == "sensor_monitor_bundle_info":  # its values are those of one bundle
+        # Their values are those of one bundle, and of one version.
+        if family.name in {"sensor_monitor_bundle_info", "sensor_monitor_build_info"}:
             labels = {label: [] for label in labels}
         shown = [
             f"`{label}`" + (": " + ", ".join(dict.fromkeys(values)) if values else "")

@@ -44,17 +44,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Record until `--seconds` have passed or a signal arrives."""
     import secrets
 
-    from monitor import bundle
-    from monitor.bundle import default_bundle
     from monitor.cli.broker_client import build_session
     from monitor.cli.progress_line import ProgressLine
     from monitor.cli.recorder import Recorder
     from monitor.config.loading import load_settings
+    from monitor.service.settings_to_features import load_bundle
     from monitor.telemetry.logs import configure_logging
 
     settings = load_settings(arguments.config, settings_from_flags(arguments))
     configure_logging(settings.log.level, settings.log.format)
-    manifest = bundle.load(default_bundle.choose_folder(settings.bundle)).manifest
+    manifest = load_bundle(settings).manifest
     stop = stop_event()
     progress = ProgressLine(sys.stderr)
     recorder = Recorder(

@@ -76,6 +76,8 @@ class Quantities:
             [quantities.count(quantities[n]) > 1 for n in self.representatives]
         )
         """Whether another feature measures the same quantity: (representative,)."""
+        self.lone: IndexArray = self.representatives[~self.has_neighbours]
+        """The features without neighbours: (lone,)."""
         # The position in `representatives` of each feature's representative: (feature,).
         self._representative_index = np.searchsorted(
             self.representatives, [first_by_second.get(n, n) for n in range(len(quantities))]

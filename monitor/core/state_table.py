@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.core.group_table import GroupTable
 
@@ -24,6 +25,8 @@ class StateTable(GroupTable):
     header : version of the format, then the shape: numbers below 65,536 that each record begins with.
     fields : the record's other fields, as `numpy.dtype` takes them.
     defaults : values of the fields that aren't 0 in a new record.
+    appended_fields : further fields, which an earlier version of the state didn't have: `load` takes a record
+        that ends before them, and sets them to their defaults.
     transient_fields : fields at the end of the record that are valid only in this process: `dump` leaves
         them out, and `load` sets them to their defaults.
     """
@@ -35,19 +38,19 @@ class StateTable(GroupTable):
         fields: Sequence[tuple[Any, ...]],
         defaults: dict[str, Any],
         transient_fields: Sequence[tuple[Any, ...]] = (),
+        appended_fields: Sequence[tuple[Any, ...]] = (),
     ) -> None:
         self._stage_name = stage_name
         self._header = tuple(header)
-        dumped_fields = [("header", "<u2", (len(header),)), *fields]
+        dumped_fields = [("header", "<u2", (len(header),)), *fields, *appended_fields]
         record = np.zeros((), np.dtype([*dumped_fields, *transient_fields], align=True))
         for name, value in {"header": header, **defaults}.items():
             record[name] = value
         super().__init__(record)
         self._record_size = record.nbytes
         # What `dump` returns: the bytes before the first transient field.
-        first_transient = transient_fields[0][0] if transient_fields else None
-        assert record.dtype.fields is not None  # noqa: S101, it has a header
-        self._dump_size = record.dtype.fields[first_transient][1] if first_transient else record.nbytes
+        self._dump_size = _find_offset(record, transient_fields, record.nbytes)
+        self._earlier_dump_size = _find_offset(record, appended_fields, self._dump_size)
         self._update_views()
 
     def dump(self, name: str) -> bytes:
@@ -74,13 +77,13 @@ class StateTable(GroupTable):
                 f"{self._stage_name} state of {name!r} is version {version} with {_format_shape(shape)} "
                 f"values; expected version {self._header[0]} with {_format_shape(self._header[1:])}"
             )
-        if len(value) != self._dump_size:
+        if len(value) not in {self._dump_size, self._earlier_dump_size}:
             raise ValueError(
                 f"{self._stage_name} state of {name!r} has {len(value)} bytes, expected {self._dump_size}"
             )
         row = int(self.find_or_add([name])[0])  # before `self.records` is read: adding may replace it
-        transient_part = default_record.tobytes()[self._dump_size :]
-        self.records[row] = np.frombuffer(value + transient_part, default_record.dtype)[0]
+        missing_part = default_record.tobytes()[len(value) :]
+        self.records[row] = np.frombuffer(value + missing_part, default_record.dtype)[0]
 
     def clear(self, row: int) -> None:
         """Reset a group's record to the default."""
@@ -94,6 +97,12 @@ class StateTable(GroupTable):
         """Create the views again after `records` was replaced. Subclasses add views of single fields."""
         # Slicing these bytes takes a third of the time of a record's own `tobytes`.
         self._bytes = self.records.view(np.uint8).data
+
+
+def _find_offset(record: NDArray[Any], fields: Sequence[tuple[Any, ...]], default: int) -> int:
+    """Return the number of bytes before the first of the fields; `default` if there are none."""
+    assert record.dtype.fields is not None  # noqa: S101, it has a header
+    return record.dtype.fields[fields[0][0]][1] if fields else default
 
 
 def _format_shape(shape: Sequence[int]) -> str:

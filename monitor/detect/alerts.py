@@ -1,12 +1,13 @@
 """Judged windows -> alert events: a state machine per group, driven by event time only."""
 
+import math
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
 
 from monitor.core.rules import DEFAULT_ALERT_RULES, AlertRules
-from monitor.core.verdicts import AlertEvent, JudgedWindows
+from monitor.core.verdicts import AlertEvent, Detector, JudgedWindows
 
 __all__ = ["AlertStage"]
 
@@ -40,6 +41,8 @@ class _AlertState(msgspec.Struct, array_like=True, gc=False):
     """Whether an operator acknowledged the incident, which stops its reminders."""
     ended_at: float | None = None
     """Time at which the last incident ended; None once `min_interval` has passed since then."""
+    detector: int = Detector.MODEL.value
+    """What called the window Faulty that began the open incident, a code of `Detector`."""
 
 
 _EMPTY_STATE = msgspec.msgpack.encode((_VERSION, _AlertState()))
@@ -111,19 +114,22 @@ class AlertStage:
         if state.started_at is None and state.ended_at is None and not state.faulty_run:
             del self._states[name], self._rules_by_group[name]
         started_at = previous_started_at if state.started_at is None else state.started_at
+        if previous_started_at is None and state.started_at is not None:
+            state.detector = int(windows.detectors[row])
         if not status or started_at is None:
             return None
         return AlertEvent(
             id=_format_incident_id(name, started_at),
             status=status,
             group=name,
-            score=score,
+            score=None if math.isnan(score) else score,
             started_at=started_at,
             ended_at=state.run_started_at if status == "resolved" else None,
             window_ts=windows.ts[row].tolist(),
             window_values=windows.values[row].tolist(),
             out_of_range=bool(windows.out_of_range[row]),
             repeat=state.repeat if status == "firing" else 0,
+            detector=Detector(state.detector).label,
             window_index=row,
         )
 

@@ -6,7 +6,7 @@ from operator import attrgetter
 
 import msgspec
 
-from monitor.core.verdicts import AlertEvent
+from monitor.core.verdicts import AlertEvent, Detector
 
 __all__ = ["Incident", "Incidents", "IsMuted", "end_early"]
 
@@ -18,12 +18,29 @@ IsMuted = Callable[[str], bool]
 # Returns the fields of an event to store, without names to save space: there may be an event of each group.
 _event_fields = attrgetter(*(field.name for field in fields(AlertEvent) if field.compare))
 _StepValues = list[list[float]]
-_EventFields = tuple[
-    str, str, str, float, float, float | None, list[float], _StepValues, bool, int, list[float] | None,
-    _StepValues | None, str,
-]  # fmt: skip
+
+
+class _StoredEvent(msgspec.Struct, array_like=True, frozen=True):
+    """The fields of an `AlertEvent`, in its order. New ones must be appended, with a default."""
+
+    id: str
+    status: str
+    group: str
+    score: float | None
+    started_at: float
+    ended_at: float | None
+    window_ts: list[float]
+    window_values: _StepValues
+    out_of_range: bool
+    repeat: int
+    contributions: list[float] | None
+    contributions_by_step: _StepValues | None
+    reason: str
+    detector: str = Detector.MODEL.label
+
+
 # Version, and the fields of `Incident`.
-_StoredIncident = tuple[int, _EventFields, bool, _EventFields | None, bool]
+_StoredIncident = tuple[int, _StoredEvent, bool, _StoredEvent | None, bool]
 
 
 @dataclass(slots=True)
@@ -205,9 +222,9 @@ class Incidents:
         if version != _VERSION:
             raise ValueError(f"latest incident of {group!r} is version {version}, expected {_VERSION}")
         return Incident(
-            AlertEvent(*event),
+            AlertEvent(**msgspec.structs.asdict(event)),
             published,
-            AlertEvent(*pending_resolved) if pending_resolved else None,
+            AlertEvent(**msgspec.structs.asdict(pending_resolved)) if pending_resolved else None,
             acknowledged,
         )
 

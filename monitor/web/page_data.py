@@ -79,13 +79,21 @@ def _alert_fields(
 ) -> dict[str, Any]:
     if event is None:  # an earlier process sent it; the incident's id ends with its start in ms
         started_at = int((live.statuses[group].incident or "").rpartition(":")[2]) / 1000
-        return {"group": group, "since": started_at, "score": None, "reason": "", "values": ""}
+        return {
+            "group": group,
+            "since": started_at,
+            "score": None,
+            "reason": "",
+            "detector": "",
+            "values": "",
+        }
     values = zip(features, event.window_values[-1], strict=True)
     return {
         "group": group,
         "since": event.started_at,
         "score": event.score,
         "reason": event.reason,
+        "detector": event.detector,
         "values": ", ".join(
             f"{feature.name} {value:.{_SIGNIFICANT_DIGITS}g} {feature.unit}" for feature, value in values
         ),

@@ -225,8 +225,9 @@ def count_alerts(data: Dataset, faulty: NDArray[np.bool_]) -> float:
     """Return how many alerts the monitor raises for these verdicts with its default settings."""
     scores: FloatArray = faulty.astype(np.float64)
     groups = [str(series_id) for series_id in data.series_ids]
+    in_range = np.zeros(len(data), dtype=np.bool_)
     judged = JudgedWindows(
-        groups, data.ts, data.raw_windows, scores, faulty, np.zeros(len(data), dtype=np.bool_)
+        groups, data.ts, data.raw_windows, scores, faulty, in_range, faulty.astype(np.uint8)
     )
     events = AlertStage().update(judged)
     return float(sum(event.status == "firing" for event in events))

@@ -146,7 +146,8 @@ function alertCard(alert) {
 function firingText(alert) {
   const group = model.groups.get(alert.group);
   const durationText = group && group.ts !== null ? ` for ${formatDuration(group.ts - alert.since)}` : "";
-  return `firing${durationText}, since ${formatTime(alert.since)}${alert.score === null ? "" : `, score ${formatNumber(alert.score, 3)}`}`;
+  const detectorText = !alert.detector || alert.detector === "model" ? "" : `, found by the check ${alert.detector}`;
+  return `firing${durationText}, since ${formatTime(alert.since)}${detectorText}${alert.score === null ? "" : `, score ${formatNumber(alert.score, 3)}`}`;
 }
 
 function noAlertText([last]) {

@@ -35,7 +35,8 @@ class _StatusHarness:
         ts, values = np.zeros((len(judged), 3)), np.zeros((len(judged), 3, 4))
         flags = np.array([rows[index][2].endswith("!") for index in judged], dtype=bool)
         groups = [rows[index][0] for index in judged]
-        judgements = JudgedWindows(groups, ts, values, np.where(faulty, 0.9, 0.1), faulty, flags)
+        scores, detectors = np.where(faulty, 0.9, 0.1), faulty.astype(np.uint8)
+        judgements = JudgedWindows(groups, ts, values, scores, faulty, flags, detectors)
         windows = Windows(outcomes, np.array(judged, dtype=np.intp), ts, values)
         return self.status.update(readings, ScoredBatch(windows, judgements, [], values[:, -1]), now)
 
