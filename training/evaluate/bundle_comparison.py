@@ -99,6 +99,11 @@ class Comparison:
         )
 
     @property
+    def is_mixed(self) -> bool:
+        """Whether the new one has a higher F1, and more false alarms on the original recordings."""
+        return not self.is_tie and not self.is_better and self.new.f1 > self.reference.f1
+
+    @property
     def verdict(self) -> str:
         """Which bundle is better, and by what, as text."""
         new, reference = self.new, self.reference
@@ -106,12 +111,18 @@ class Comparison:
             return (
                 f"a tie with {reference.name} on the part held back (F1 {new.f1:.4f} and {reference.f1:.4f})"
             )
-        figures = (
-            f"F1 {new.f1:.4f} and not {reference.f1:.4f}; of the undisturbed windows "
-            f"{new.original_false_share:.2%} and not {reference.original_false_share:.2%} are called Faulty"
+        f1 = f"F1 {new.f1:.4f} and not {reference.f1:.4f}"
+        false_shares = (
+            f"{new.original_false_share:.2%} and not {reference.original_false_share:.2%} of the undisturbed "
+            "windows are called Faulty"
         )
+        if self.is_mixed:
+            return (
+                f"IT DOES NOT BEAT {reference.name} on the part held back: it finds more ({f1}), but "
+                f"{false_shares}"
+            )
         result = "it beats" if self.is_better else "IT DOES NOT BEAT"
-        return f"{result} {reference.name} on the part held back ({figures})"
+        return f"{result} {reference.name} on the part held back ({f1}; {false_shares})"
 
     def as_dict(self) -> dict[str, object]:
         """Return verdict and metrics as a JSON-serialisable dict, for the manifest."""
@@ -193,6 +204,11 @@ def measure_bundle(folder: Path, name: str, data: ComparisonData) -> BundleMetri
 
 def format_advice(comparison: Comparison, healthy: HealthyRecordings) -> str:
     """Return what to do after a comparison that the new bundle did not win."""
+    if comparison.is_mixed:
+        return (
+            f"go on with {comparison.reference.name} where a false alarm costs more than a fault that is "
+            "missed, and else with the new one"
+        )
     if healthy.has_full_day:
         return (
             f"go on with {comparison.reference.name}; the recordings have {healthy.duration}, so a longer "

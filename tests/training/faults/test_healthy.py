@@ -265,6 +265,12 @@ def test_better_is_higher_f1_without_more_false_alarms() -> None:
         "IT DOES NOT BEAT good on the part held back (F1 0.8000 and not 0.9000"
     )
     assert Comparison(replace(GOOD, f1=0.95), GOOD).verdict.startswith("it beats good")
+    mixed = Comparison(replace(GOOD, f1=0.95, original_false_share=0.02), GOOD)
+    assert not mixed.is_better
+    assert mixed.verdict == (
+        "IT DOES NOT BEAT good on the part held back: it finds more (F1 0.9500 and not 0.9000), but 2.00% and "
+        "not 0.10% of the undisturbed windows are called Faulty"
+    )
 
 
 def test_a_tie_is_a_tie() -> None:
