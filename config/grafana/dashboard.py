@@ -136,6 +136,13 @@ def _prediction_panels() -> Iterator[Panel]:
         stacked=True,
     )
     yield line_panel(
+        "Faulty windows by detector",
+        "What called windows Faulty: the model, or a check.",
+        "cps",
+        {"{{detector}}": f"sum by (detector) ({_rate('faulty_windows_total')})"},
+        stacked=True,
+    )
+    yield line_panel(
         "Faulty share over time",
         "Faulty windows among those judged. A step for all groups at once: the model, or a common cause.",
         "percentunit",

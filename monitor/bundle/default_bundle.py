@@ -32,7 +32,7 @@ def default_notice(folder: Path) -> str:
     if folder != DEFAULT_BUNDLE_FOLDER:
         return ""
     return (
-        "THIS IS THE DEFAULT BUNDLE, because the settings name no bundle that exists. Nothing need be done: it "
-        "judges each group by the group's own normal. Whether one trained on this plant would be better, "
+        "THIS IS THE DEFAULT BUNDLE, because the settings name no bundle that exists. Nothing need be done: "
+        "it judges each group by the group's own normal. Whether one trained on this plant would be better, "
         "`sensor-training fit --healthy` measures on a recording; on the real plants tried it hardly ever was"
     )

@@ -63,7 +63,7 @@ class GroupStates:
         self._alignment = alignment
         self._incidents = Incidents()
         self._history = ReadingHistory()
-        self._status = StatusTable(stale_after, self.incident_id, self._find_stale_features)
+        self._status = StatusTable(stale_after, self.incident_id, self.kind, self._find_stale_features)
         self.fetch_states: FetchStates = lambda _: {}
         """Fetches the stored state of groups that were evicted from memory."""
         self.fetch_ended_incident: Callable[[str], bytes | None] = lambda _: None
@@ -340,6 +340,10 @@ class GroupStates:
         """Return the id of a group's open incident; None if there is none."""
         return self._scoring.incident_id(group)
 
+    def kind(self, group: str) -> str | None:
+        """Return the kind of fault of a group's open incident; None if it can't be told or none is open."""
+        return self._scoring.kind(group)
+
     def groups_with_incident(self) -> list[str]:
         """Return the names of the groups with an open incident."""
         return self._scoring.groups_with_incident()
@@ -377,7 +381,9 @@ class GroupStates:
         ----------
         reason : why the open incident ends.
         """
-        return self._incidents.final_events(group, self.incident_id(group), self.last_ts(group), reason)
+        return self._incidents.final_events(
+            group, self.incident_id(group), self.last_ts(group), self.kind(group), reason
+        )
 
     def retire_incidents(self, groups: Iterable[str]) -> None:
         """Move the closed incidents of the given groups to `ended_incidents`; only the store keeps them."""

@@ -290,8 +290,9 @@ class OperatorCommands:
         groups, name, event = self._groups, write.group, write.event
         groups.load_evicted([name], now)  # the group may have been evicted during the write
         if groups.incident_id(name) == event.id:
+            kind = groups.kind(name)
             groups.reset_after_false_alarm(name)
-            resolved_event = end_early(event, groups.last_ts(name))
+            resolved_event = end_early(event, groups.last_ts(name), kind)
             changes.events += groups.filter_events([resolved_event], self.mutes.is_muted)
         changes.changed_groups.append(name)
         changes.groups_to_publish.append(name)

@@ -71,18 +71,21 @@ def _status_fields(live: LiveGroups, name: str) -> dict[str, Any]:
         "score": status.score if math.isnan(score) else score,
         # Left out where it is empty, as it is for nearly all of the groups that change each second.
         **({"stale": status.stale} if status.stale else {}),
+        **({"fault": status.kind} if status.kind else {}),
     }
 
 
 def _alert_fields(
     live: LiveGroups, group: str, event: AlertEvent | None, features: Sequence[Feature]
 ) -> dict[str, Any]:
+    kind = live.statuses[group].kind  # and not the event's: it is told better as the incident goes on
     if event is None:  # an earlier process sent it; the incident's id ends with its start in ms
         started_at = int((live.statuses[group].incident or "").rpartition(":")[2]) / 1000
         return {
             "group": group,
             "since": started_at,
             "score": None,
+            "kind": kind,
             "reason": "",
             "detector": "",
             "values": "",
@@ -92,6 +95,7 @@ def _alert_fields(
         "group": group,
         "since": event.started_at,
         "score": event.score,
+        "kind": kind,
         "reason": event.reason,
         "detector": event.detector,
         "values": ", ".join(

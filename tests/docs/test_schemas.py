@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from monitor.core.verdicts import AlertEvent, GroupStatus, State
+from monitor.core.verdicts import AlertEvent, Detector, GroupStatus, State
 from monitor.operators import requests
 from monitor.publish.payloads import alert_payload, info_payload, muted_payload, state_payload
 from tests.conftest import ROOT
@@ -35,12 +35,14 @@ WITHOUT_REASON = {"contributions": None, "contributions_by_step": None, "reason"
 ALERTS = [
     BEGIN,
     replace(BEGIN, contributions_by_step=None),
+    replace(BEGIN, score=None, contributions=None, contributions_by_step=None, detector="limits"),
     replace(BEGIN, repeat=2, **WITHOUT_REASON),
     replace(BEGIN, status="resolved", ended_at=1700000060.0, **WITHOUT_REASON),
 ]
 STATES = [GroupStatus("g", state, 1.7e9, 0.25, out_of_range=False, incident="g:1000") for state in State]
 STATES += [GroupStatus("g", State.FILLING, 0.0, None, out_of_range=False, incident=None)]
 STATES += [replace(STATES[0], stale=((2, 1.7e9),))]
+STATES += [replace(STATES[0], detector=detector.label) for detector in Detector]
 PAYLOADS = {
     "alert-event": [alert_payload(event, MANIFEST) for event in ALERTS],
     "state": [state_payload(state, NAMES, acknowledged=state.incident is not None) for state in STATES],

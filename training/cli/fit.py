@@ -73,14 +73,19 @@ def run(arguments: argparse.Namespace) -> str:
 def _fit_healthy(arguments: argparse.Namespace, settings: FitSettings) -> str:
     beside = bundle_folder.beside(arguments.bundle)
     bundle_folder.check(beside)
-    reference_folder = arguments.against_bundle or bundle_comparison.find_default_bundle()
+    reference_folder = arguments.against_bundle or bundle_comparison.find_default_bundle(
+        settings.feature_names
+    )
     with ExitStack() as stack:
-        healthy = stack.enter_context(healthy_recordings.inject_copies(arguments.healthy))
+        healthy = stack.enter_context(
+            healthy_recordings.inject_copies(arguments.healthy, settings.bundle_features)
+        )
         prepared = prepare(healthy.injected_paths, None, settings, healthy.names, arguments.false_alarms)
         notes = [f"note: {note}" for note in healthy.notes()]
         if reference_folder is None:
             contents = _train(prepared, settings, healthy)
-            return "\n".join([*_save(arguments.bundle, contents), *notes])
+            reason = "the default bundle judges other features: there is nothing to compare with"
+            return "\n".join([*_save(arguments.bundle, contents), reason, *notes])
         data = stack.enter_context(bundle_comparison.write_comparison_data(healthy, settings.test_share))
         name = str(arguments.against_bundle or "the default bundle")
         reference = bundle_comparison.measure_bundle(reference_folder, name, data)

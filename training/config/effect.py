@@ -34,8 +34,9 @@ def check_effect(settings: FitSettings, *, has_windows_file: bool, searched: Col
         and "recordings contain their times; expected it with --windows only",
         **dict.fromkeys(searched, "the search tries its own values; expected it without"),
     }
+    default = FitSettings(network=settings.network)  # on which some defaults depend
     for name, reason in reasons.items():
         value = getattr(settings, name)
-        if reason and value != FitSettings.model_fields[name].default:
+        if reason and value != getattr(default, name):
             shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
             raise InvalidInputError(f"{name} {shown} has no effect: {reason}")

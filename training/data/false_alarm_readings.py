@@ -16,13 +16,13 @@ def read_windows(path: Path, settings: FitSettings) -> Dataset:
 
     Parameters
     ----------
-    settings : `baseline` is used.
+    settings : features, steps and baseline are used.
 
     Raises
     ------
     InvalidInputError : the file can't be read, has a Faulty label, or holds no window with a baseline.
     """
-    frame = recordings.read_labelled(path)
+    frame = recordings.read_labelled(path, settings.feature_names)
     if (frame["label"] == recordings.FAULTY_LABEL).any():
         raise InvalidInputError(
             f"{path}: has Faulty labels; expected what the monitor wrote, labelled Normal"
@@ -31,7 +31,10 @@ def read_windows(path: Path, settings: FitSettings) -> Dataset:
     frame = frame.drop_duplicates(["group", "ts"]).sort_values("ts", kind="stable", ignore_index=True)
     max_gap = default_max_gap(dataset.compute_sample_period([frame]))
     data = baseline_windows.apply_baseline(
-        dataset.build([frame], max_gap), baseline_windows.baseline_from_settings(settings)
+        dataset.build([frame], settings.feature_names, steps=settings.steps, max_gap=max_gap),
+        settings.quantities,
+        baseline_windows.baseline_from_settings(settings),
+        settings.judges,
     )
     if not len(data):
         raise InvalidInputError(

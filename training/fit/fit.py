@@ -6,6 +6,7 @@ import numpy as np
 from rich.console import Console
 
 from monitor.core.errors import InvalidInputError
+from monitor.core.quantities import describe_lone_features
 from monitor.core.verdicts import FAULTY, NORMAL
 from training.config.settings import FitSettings
 from training.data import recordings
@@ -38,7 +39,7 @@ def fit(
     ------
     InvalidInputError : the training diverged.
     """
-    console.print(_format_summary(prepared))
+    console.print(_format_summary(prepared, settings))
     console.print(_format_class_weights(choose_class_weights(prepared.train.faulty, settings), settings))
     with epoch_progress.progress_callback(settings.epochs, console) as callback:
         trained = train(prepared, settings, [callback])
@@ -55,12 +56,20 @@ def _format_class_weights(weights: Mapping[int, float], settings: FitSettings) -
     return f"class weights: {NORMAL} {weights[0]:.4f}, {FAULTY} {weights[1]:.4f} ({origin})"
 
 
-def _format_summary(prepared: PreparedData) -> str:
+def _format_summary(prepared: PreparedData, settings: FitSettings) -> str:
     cleaning = prepared.cleaning
-    ignored = sorted({name for frame in prepared.frames for name in recordings.ignored_columns(frame)})
+    ignored = sorted(
+        {
+            name
+            for frame in prepared.frames
+            for name in recordings.ignored_columns(frame, settings.feature_names)
+        }
+    )
     datasets = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    notes = describe_lone_features(settings.feature_names, settings.quantities)
     return (
-        (f"columns that are not used: {', '.join(ignored)}\n" if ignored else "")
+        "".join(f"note: {note}\n" for note in notes)
+        + (f"columns that are not used: {', '.join(ignored)}\n" if ignored else "")
         + (
             f"false alarms: {prepared.sources['false_alarm_windows']} windows around them, learnt as Normal\n"
             if "false_alarms" in prepared.sources

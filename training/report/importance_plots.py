@@ -18,7 +18,8 @@ def draw_importance(result: Importance, features: Sequence[Feature]) -> bytes:
     """Draw a heat map (step, feature) and two bar charts: whole features below, whole steps at the right."""
     names = [feature.name for feature in features]
     steps = step_names(len(result.step_mean))
-    figure = new_figure((10.5, 7))
+    # Names of features and numbers of steps need room: more of them make a larger picture.
+    figure = new_figure((max(10.5, 3 + 1.75 * len(names)), max(7, 4.6 + 0.8 * len(steps))))
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1.2), height_ratios=(1.5, 1))
     heat = figure.add_subplot(grid[0, 0])
     _draw_heat_map(heat, result)

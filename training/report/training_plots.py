@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from monitor.bundle import Feature
 from training.data.cleaning import BoxStats
@@ -34,7 +34,7 @@ def draw_losses(history: Mapping[str, Sequence[float]]) -> bytes:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter("{x:g}")
     is_within_decade = np.log10(axes.get_ylim()[1] / axes.get_ylim()[0]) < 1
-    axes.yaxis.set_minor_formatter(_format_minor_tick if is_within_decade else NullFormatter())
+    axes.yaxis.set_minor_formatter(FuncFormatter(_format_minor_tick) if is_within_decade else NullFormatter())
     axes.legend()
     return png(figure)
 

@@ -152,4 +152,7 @@ def describe(sensors: Sensors, record: Any, representatives: IndexArray) -> str:
         f"{abs(distance):.{digits}f} {feature.unit} {'more' if distance >= 0 else 'less'}"
         for distance in (recent, level)
     )
-    return f"{feature.name} and {others} have come apart over days: {feature.name} reads {now}, usually {usually}"
+    return (
+        f"{feature.name} and {others} have come apart over days: {feature.name} reads {now}, "
+        f"usually {usually}"
+    )

@@ -18,7 +18,8 @@ class _StatusHarness:
 
     def __init__(self) -> None:
         self.incidents: dict[str, str] = {}
-        self.status = StatusTable(STALE_AFTER, self.incidents.get, lambda _: ())
+        self.kinds: dict[str, str] = {}
+        self.status = StatusTable(STALE_AFTER, self.incidents.get, self.kinds.get, lambda _: ())
 
     def push(self, *rows: Row, now: float = 0.0) -> list[GroupStatus]:
         readings = Readings(
@@ -94,6 +95,20 @@ def test_incident_change_is_reported(harness: _StatusHarness) -> None:
     assert (status.state, status.since, status.incident) == (State.NORMAL, 3.0, None)
 
 
+def test_kind_change_is_reported(harness: _StatusHarness) -> None:
+    """A status is returned when the kind of an open incident's fault becomes known, or changes."""
+    harness.incidents["g"] = "g:1000"
+    assert [status.kind for status in harness.push(("g", 1.0, "Faulty"))] == [None]
+    harness.kinds["g"] = "offset"
+    assert [status.kind for status in harness.push(("g", 2.0, "Faulty"))] == ["offset"]
+    assert harness.push(("g", 3.0, "Faulty")) == []
+    harness.kinds["g"] = "gain"
+    assert [status.kind for status in harness.push(("g", 4.0, "Faulty"))] == ["gain"]
+    harness.kinds.clear()
+    harness.incidents.clear()
+    assert [status.kind for status in harness.push(("g", 5.0, "Normal"))] == [None]
+
+
 @pytest.mark.parametrize("outcome", ["duplicate", "late", "future"])
 def test_dropped_readings_change_nothing(harness: _StatusHarness, outcome: str) -> None:
     """A dropped reading neither adds a group nor prevents that the group becomes silent."""
@@ -119,7 +134,7 @@ def test_silence(harness: _StatusHarness) -> None:
     harness.push(("b", 8.0, "Normal"), now=130.0)
     assert harness.status.mark_silent(159.9) == []
     assert harness.status.mark_silent(160.0) == [
-        GroupStatus("a", State.SILENT, 7.0, 0.9, out_of_range=False, incident=None)
+        GroupStatus("a", State.SILENT, 7.0, 0.9, out_of_range=False, incident=None, detector="model")
     ]
     assert harness.status.mark_silent(161.0) == []
     assert [status.group for status in harness.status.mark_silent(190.0)] == ["b"]

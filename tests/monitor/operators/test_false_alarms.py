@@ -10,6 +10,7 @@ from monitor.core.verdicts import AlertEvent
 from monitor.groups.reading_history import ReadingsAround
 from monitor.operators.false_alarms import FalseAlarmFile
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
+from tests.support.training_features import FEATURE_NAMES
 from training.data import recordings
 
 EVENT = AlertEvent(
@@ -36,12 +37,12 @@ def test_the_file_is_a_recording(file: FalseAlarmFile) -> None:
     """Training reads the readings in their order, labelled Normal, without complaint about the incident."""
     assert file.append(EVENT, AROUND)
     assert file.append(replace(EVENT, id=f"{SPECIAL_NAME}:1", group=SPECIAL_NAME), AROUND)
-    frame = recordings.read_labelled(file.path)
+    frame = recordings.read_labelled(file.path, FEATURE_NAMES)
     assert frame["ts"].tolist() == AROUND.ts.tolist() * 2
     assert frame[list(NAMES)].to_numpy().tolist() == AROUND.values.tolist() * 2
     assert (frame["label"] == 1).all()
     assert frame["group"].nunique() == 2
-    assert recordings.ignored_columns(frame) == []
+    assert recordings.ignored_columns(frame, FEATURE_NAMES) == []
 
 
 def test_an_incident_is_written_once(file: FalseAlarmFile) -> None:
@@ -62,7 +63,7 @@ def test_part_of_a_row(file: FalseAlarmFile, missing_bytes: int) -> None:
     assert not file.append(replace(EVENT, id="b:1"), AROUND)
     assert file.append(replace(EVENT, id="c:1"), AROUND)
     assert _incidents(file) == ["line1/a:1000", "b:1", "c:1"]
-    assert len(recordings.read_labelled(file.path)) == 3 * len(AROUND.ts) - (missing_bytes > 1)
+    assert len(recordings.read_labelled(file.path, FEATURE_NAMES)) == 3 * len(AROUND.ts) - (missing_bytes > 1)
 
 
 def test_part_of_the_first_row(file: FalseAlarmFile) -> None:
@@ -72,7 +73,7 @@ def test_part_of_the_first_row(file: FalseAlarmFile) -> None:
     file.append(replace(EVENT, id="b:1"), AROUND)
     os.truncate(file.path, size + 10)
     assert file.append(replace(EVENT, id="b:1"), AROUND)
-    assert len(recordings.read_labelled(file.path)) == 2 * len(AROUND.ts)
+    assert len(recordings.read_labelled(file.path, FEATURE_NAMES)) == 2 * len(AROUND.ts)
 
 
 def test_other_columns(file: FalseAlarmFile) -> None:

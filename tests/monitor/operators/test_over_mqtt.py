@@ -15,7 +15,8 @@ from paho.mqtt.properties import Properties
 from tests.conftest import Mosquitto, wait_until
 from tests.monitor.cli.test_run import TOPIC, reading
 from tests.support.processes import Client, Monitor, connect_client, run_monitor
-from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
+from tests.support.toy_bundle import FAULTY, HEALTHY
+from tests.support.training_features import FEATURE_NAMES
 from training.data import recordings
 
 ALERTS, RESPONSES, GROUP = "sensor-monitor/alerts/", "sensor-monitor/response/", "line1/station7"
@@ -121,7 +122,8 @@ def test_silence_expires_while_stopped(tmp_path: Path, mosquitto: Mosquitto, toy
 
 def _read_values(path: Path) -> list[list[float]]:
     """Return the readings in the file of false alarms."""
-    values: list[list[float]] = recordings.read_labelled(path)[list(NAMES)].to_numpy().tolist()
+    frame = recordings.read_labelled(path, FEATURE_NAMES)
+    values: list[list[float]] = frame[FEATURE_NAMES].to_numpy().tolist()
     return values
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from monitor.core.errors import InvalidInputError
+from tests.support.training_features import FEATURE_NAMES, FEATURES
 from training.config.settings import FitSettings
 from training.data import recordings
 from training.data.prepare import prepare
@@ -14,7 +15,7 @@ from training.data.simulate import DEFAULT_START, Plant, simulate
 @pytest.fixture
 def false_alarms(tmp_path: Path) -> Path:
     """Return what the monitor writes of two incidents that overlap, the later one reported first."""
-    frame = simulate(Plant(1, 9, DEFAULT_START), 0, 0.3)
+    frame = simulate(Plant(1, 9, DEFAULT_START, FEATURES), 0, 0.3)
     frame.loc[frame.index >= 160, "temperature_1"] += 1.5  # called Faulty, and a door for all that is known
     incidents = [
         frame.iloc[begin:end].assign(incident=f"line1/station1:{begin}")
@@ -51,7 +52,7 @@ def test_all_windows_are_learnt_as_normal(
 
 def test_too_few_readings_for_a_baseline(false_alarms: Path, labelled_recording: Path) -> None:
     """Windows alone, as after a restart of the monitor, say nothing of a group's normal; this is said."""
-    recordings.write(recordings.read(false_alarms).head(3), false_alarms)
+    recordings.write(recordings.read(false_alarms, FEATURE_NAMES).head(3), false_alarms)
     with pytest.raises(InvalidInputError, match="no false alarm has enough readings before it"):
         prepare([labelled_recording], None, FitSettings(), false_alarms=false_alarms)
     settings = FitSettings(baseline="none")

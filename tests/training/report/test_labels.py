@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from tests.support.training_features import FEATURE_NAMES, FEATURES
 from training.data.cleaning import BoxStats
 from training.data.dataset import Dataset
-from training.data.features import FEATURE_NAMES, FEATURES
 from training.evaluate.comparison_table import ClassifierResult, ComparisonTable
 from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import Evaluation, evaluate
@@ -66,7 +66,7 @@ def _stretches() -> bytes:
         SuspiciousStretch("line1/station1", name, ts[300], ts[500], 200, reason, 2.0)
         for name in FEATURE_NAMES
     ]
-    return suspects_plots.draw_stretches([frame], stretches)
+    return suspects_plots.draw_stretches([frame], stretches, FEATURES)
 
 
 def _layer(kind: str) -> bytes:
