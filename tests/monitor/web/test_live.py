@@ -113,8 +113,14 @@ def test_alert_of_an_earlier_process(harness: LivePipelineHarness) -> None:
     live.apply_pending()
     (firing,) = page_data.alerts(live, FEATURES)["firing"]
     assert firing == {
-        "group": "a", "since": NOW + 10, "score": None, "reason": "", "detector": "model", "kind": None, "values": "",
-    }  # fmt: skip
+        "group": "a",
+        "since": NOW + 10,
+        "detector": "model",
+        "kind": None,
+        "score": None,
+        "reason": "",
+        "values": "",
+    }
 
 
 def test_kind_of_an_open_incident(harness: LivePipelineHarness) -> None:
