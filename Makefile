@@ -140,7 +140,8 @@ KINDS := mild outdoor indoor cold-room kiln greenhouse
 REAL ?=
 bundle: $(KINDS:%=$(DEFAULT)/%.csv)
 	rm -rf monitor/bundle/default  # otherwise `fit` compares the new bundle with it, which fails if the rules changed
-	$(BIN)/sensor-training fit --healthy $^ $(REAL) --bundle $(DEFAULT)/bundle --epochs $(EPOCHS) --batch-size 256
+	$(BIN)/sensor-training fit --healthy $^ $(REAL) --bundle $(DEFAULT)/bundle --network sensor-lstm \
+	  --epochs $(EPOCHS) --batch-size 256
 	mkdir -p monitor/bundle/default
 	cd $(DEFAULT)/bundle && cp manifest.json model.onnx scaler.json golden.json SHA256SUMS $(CURDIR)/monitor/bundle/default
 # More epochs improve the fit on simulated plants but not on real ones: apart from the staged steam events, two real

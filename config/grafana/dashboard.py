@@ -109,10 +109,10 @@ def _overview_panels() -> Iterator[Panel]:
         (1, YELLOW),
     )
     yield stat_panel(
-        "Bundle",
-        "The id of the bundle that judges. The same training gives the same id.",
+        "Bundle and version",
+        "The id of the bundle that judges, and the monitor's version. The same training gives the same id.",
         "none",
-        {"{{id}}": _series("bundle_info")},
+        {"{{id}}": _series("bundle_info"), "version {{version}}": _series("build_info")},
         (None, BLUE),
         show_name=True,
     )
@@ -133,6 +133,13 @@ def _prediction_panels() -> Iterator[Panel]:
         "cps",
         {"{{label}}": f"sum by (label) ({_rate('predictions_total')})"},
         colors={"Normal": GREEN, "Faulty": RED},
+        stacked=True,
+    )
+    yield line_panel(
+        "Faulty windows by detector",
+        "What called windows Faulty: the model, or a check.",
+        "cps",
+        {"{{detector}}": f"sum by (detector) ({_rate('faulty_windows_total')})"},
         stacked=True,
     )
     yield line_panel(
@@ -217,6 +224,12 @@ def _latency_panels() -> Iterator[Panel]:
         "How many readings took how long. A second band above the first: batches that wait for something.",
         "s",
         f"{_METRIC_PREFIX}reading_latency_seconds",
+    )
+    yield quantile_panel(
+        f"{_METRIC_PREFIX}alert_delivery_seconds",
+        unit="s",
+        title="Delivery of alerts",
+        description="From a reading's arrival to the broker's confirmation of the alert that it caused.",
     )
     yield quantile_panel(
         f"{_METRIC_PREFIX}inference_seconds",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from monitor.bundle.model import Classifier
+from monitor.bundle.model import Classifier, find_sensors
 from monitor.bundle.parse import parse
 from monitor.bundle.verified import Bundle
 from monitor.bundle.verify import check_golden, read_verified
@@ -22,7 +22,8 @@ def load(folder: Path) -> Bundle:
     try:
         files = read_verified(folder)
         manifest, scaler, golden = parse(files["manifest.json"], files["scaler.json"], files["golden.json"])
-        classifier = Classifier(files["model.onnx"], manifest.steps, len(manifest.features))
+        sensors = find_sensors(manifest.judges, manifest.quantities)
+        classifier = Classifier(files["model.onnx"], manifest.steps, len(manifest.features), sensors)
         check_golden(golden, manifest, scaler, classifier)
     except BundleError as error:
         raise BundleError(f"bundle {folder}: {error}") from error

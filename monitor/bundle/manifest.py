@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
@@ -21,6 +21,7 @@ __all__ = [
     "Distribution",
     "Feature",
     "GoldenFile",
+    "Judges",
     "Manifest",
     "ScalerFile",
     "compute_bundle_id",
@@ -32,6 +33,12 @@ SCHEMA_VERSION = 1
 BASELINE_VERSION = 2
 """Version of the baseline's rules in `model_input` and `detect.baseline`. A model that was trained
 with the deviations of one version can't judge deviations of another version."""
+
+
+Judges = Literal["window", "sensor"]
+"""What the model judges at once. "window": all features of a window; "sensor": one sensor's deviations in the
+window, and the highest score of all sensors is the window's. The two sensors of a pair deviate equally but
+for the sign, so one of them is judged."""
 
 
 class BaselineSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,6 +80,9 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _SHARE_SUM_TOLERANCE = 1e-6
 
 
+_FLOORS_PER_ACCURACY = 5
+
+
 class Feature(msgspec.Struct, frozen=True):
     """One of the values of a reading."""
 
@@ -92,6 +102,18 @@ class Feature(msgspec.Struct, frozen=True):
     def measured_quantity(self) -> str:
         """What the feature measures: features with the same value here are neighbours."""
         return self.quantity or quantity_name(self.name)
+
+    @property
+    def floor(self) -> float | None:
+        """Smallest unit of a deviation from the baseline; None if neither accuracy nor quantity tell it.
+
+        A fifth of the accuracy where that is given. Two healthy sensors differ by about this much from one
+        hour to the next.
+        """
+        if self.accuracy is not None:
+            return self.accuracy / _FLOORS_PER_ACCURACY
+        defaults = find_defaults(self.measured_quantity, self.unit)
+        return None if defaults is None else defaults.floor
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -119,6 +141,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """A window is Faulty if its score is above this."""
     baseline: BaselineSpec | None = None
     """Parameters of the baseline; None if the model judges raw values."""
+    judges: Judges = "window"
+    """What the model judges at once. "sensor" needs a baseline."""
     ranges: dict[str, tuple[float, float]]
     """Feature -> lowest and highest healthy value in the training data, without the lowest and the highest
     0.1 %. In the feature's unit; with a baseline, deviations in units of the baseline."""
@@ -170,6 +194,7 @@ def compute_bundle_id(
     steps: int,
     threshold: float,
     baseline: BaselineSpec | None = None,
+    judges: Judges = "window",
 ) -> str:
     """Return the bundle's id: 16 hex digits of a hash of everything that decides a score.
 
@@ -179,7 +204,7 @@ def compute_bundle_id(
     Parameters
     ----------
     weights : the weights of all layers, in order.
-    scaler, features, steps, threshold, baseline : as in the manifest.
+    scaler, features, steps, threshold, baseline, judges : as in the manifest.
     """
     digest = hashlib.sha256()
     for array in [*weights, scaler.mean, scaler.scale]:
@@ -190,6 +215,8 @@ def compute_bundle_id(
         "steps": steps,
         "threshold": threshold,
         "baseline": msgspec.to_builtins(baseline),
+        # Without it where it is "window", so that bundles made before there was a choice keep their ids.
+        **({} if judges == "window" else {"judges": judges}),
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
     return digest.hexdigest()[:16]

@@ -1,17 +1,22 @@
 """The LSTM in ONNX Runtime: scaled windows -> scores. No other module imports ONNX Runtime."""
 
 import math
+from collections.abc import Sequence
+from copy import copy
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from monitor.core.arrays import FloatArray
+from monitor.bundle.manifest import Judges
+from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.errors import BundleError
+from monitor.core.quantities import Quantities
 
-__all__ = ["Classifier"]
+__all__ = ["Classifier", "find_sensors"]
 
 # Throughput is highest with 256 to 512 windows per call: 3.9 µs per window; 4.1 µs with 1,024 and more.
+# A small network that judges single sensors takes equally long per sensor with 512 and with 2,048.
 _MAX_WINDOWS_PER_CALL = 512
 
 
@@ -22,13 +27,15 @@ class Classifier:
     ----------
     model : content of the ONNX file.
     steps, features : the shape of a window, to be checked against the model's input.
+    sensors : for a model that judges one sensor at a time, the features that it judges (sensor,); the
+        highest of their scores is the window's. None: the model judges the window.
 
     Raises
     ------
     BundleError : the content is not a valid model, or the model is for windows of another shape.
     """
 
-    def __init__(self, model: bytes, steps: int, features: int) -> None:
+    def __init__(self, model: bytes, steps: int, features: int, sensors: IndexArray | None = None) -> None:
         options = ort.SessionOptions()
         # One window takes 0.06 ms: passing work to a second thread costs more than it saves.
         options.intra_op_num_threads = 1
@@ -39,11 +46,13 @@ class Classifier:
         except Exception as error:  # ONNX Runtime's exceptions have no common base class
             first_line = str(error).splitlines()[0]
             raise BundleError(f"model.onnx: can't be loaded: {first_line}") from error
+        self._sensors = sensors
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or not _matches_shape(inputs[0].shape, steps, features):
+        width = features if sensors is None else 1
+        if len(inputs) != 1 or not _matches_shape(inputs[0].shape, steps, width):
             raise BundleError(
                 f"model.onnx: takes {[i.shape for i in inputs]}, "
-                f"expected one input (window, {steps}, {features}) with any number of windows"
+                f"expected one input (window, {steps}, {width}) with any number of windows"
             )
         if len(outputs) != 1 or list(outputs[0].shape[1:]) != [1]:
             raise BundleError(
@@ -63,6 +72,32 @@ class Classifier:
         ------
         FloatingPointError : a score is NaN, which would compare as Normal.
         """
+        if self._sensors is None:
+            return self._run(scaled)
+        by_sensor = scaled.take(self._sensors, axis=2).swapaxes(1, 2)  # (window, sensor, step)
+        windows, sensors, steps = by_sensor.shape
+        scores = self._run(by_sensor.reshape(windows * sensors, steps, 1))
+        highest: FloatArray = scores.reshape(windows, sensors).max(axis=1)
+        return highest
+
+    @property
+    def judges_sensors(self) -> bool:
+        """Whether the model judges one sensor at a time."""
+        return self._sensors is not None
+
+    def for_sensors(self, sensors: IndexArray) -> "Classifier":
+        """Return a classifier with the same model for windows of other features.
+
+        Parameters
+        ----------
+        sensors : as for the constructor.
+        """
+        other = copy(self)
+        other._sensors = sensors  # noqa: SLF001, one class
+        return other
+
+    def _run(self, scaled: NDArray[np.float32]) -> FloatArray:
+        """Return the model's score of each of its inputs: (window,)."""
         scores = np.empty(len(scaled), dtype=np.float64)
         for start in range(0, len(scaled), _MAX_WINDOWS_PER_CALL):
             part = scaled[start : start + _MAX_WINDOWS_PER_CALL]
@@ -71,6 +106,17 @@ class Classifier:
         if not math.isfinite(scores.sum()):  # can't overflow: finite scores are between 0 and 1
             raise FloatingPointError("the model gave a score that is not a number")
         return scores
+
+
+def find_sensors(judges: Judges, quantities: Sequence[str]) -> IndexArray | None:
+    """Return the features that a model of single sensors judges (sensor,); None for a model of windows.
+
+    Parameters
+    ----------
+    judges : as in the manifest.
+    quantities : the quantity of each feature (feature,).
+    """
+    return Quantities(quantities).representatives if judges == "sensor" else None
 
 
 def _matches_shape(shape: list[int | str | None], steps: int, features: int) -> bool:

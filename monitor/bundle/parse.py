@@ -143,6 +143,10 @@ def _check_manifest(manifest: Manifest) -> None:
             ),
             f"baseline.floors must be {len(names)} numbers above 0, one for each feature",
         ),
+        (
+            manifest.judges == "window" or manifest.baseline is not None,
+            'judges "sensor" needs a baseline: without one, sensors can\'t be compared',
+        ),
         (set(manifest.ranges) == set(names), f"ranges must name {list(names)}, not {list(manifest.ranges)}"),
         (
             all(low < high and math.isfinite(high - low) for low, high in manifest.ranges.values()),

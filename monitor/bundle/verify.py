@@ -28,7 +28,9 @@ def check_golden(golden: GoldenFile, manifest: Manifest, scaler: Scaler, classif
     ------
     BundleError : a score differs by more than `GOLDEN_TOLERANCE`, or the windows can't be scored.
     """
-    transform = build_transform(manifest.quantities, has_baseline=manifest.baseline is not None).transform
+    transform = build_transform(
+        manifest.quantities, has_baseline=manifest.baseline is not None, judges=manifest.judges
+    ).transform
     try:
         deviations = transform(golden_windows(golden), golden_baselines(golden))
         scores = classifier.score(scaler.transform(deviations))

@@ -4,8 +4,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from monitor import bundle
-from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.cli.broker_client import ClientListener, build_session
 from monitor.config.settings import Settings
@@ -21,6 +19,7 @@ from monitor.mqtt import Session
 from monitor.mqtt.client_id import client_id
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.service.settings_to_decoder import build_decoder
+from monitor.service.settings_to_features import load_bundle
 
 __all__ = ["build_check_session", "check_connection"]
 
@@ -53,7 +52,7 @@ def check_connection(settings: Settings, report: Callable[[str], None]) -> None:
     InvalidInputError : the bundle or a secret can't be used.
     """
     broker = format_address(settings.mqtt.host, settings.mqtt.port)
-    manifest = bundle.load(default_bundle.choose_folder(settings.bundle)).manifest
+    manifest = load_bundle(settings).manifest
     listener = _InputListener(settings, manifest)
     session = build_check_session(settings, listener)
     session.start()

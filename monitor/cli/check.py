@@ -61,12 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
 def _check_sample(settings: "Settings", file: Path, topic: str) -> int:
     import time
 
-    from monitor import bundle
-    from monitor.bundle import default_bundle
     from monitor.cli.sample_check import describe_sample
     from monitor.core.errors import OperationError
+    from monitor.service.settings_to_features import load_bundle
 
-    manifest = bundle.load(default_bundle.choose_folder(settings.bundle)).manifest
+    manifest = load_bundle(settings).manifest
     text, is_usable = describe_sample(settings, manifest, file, topic, time.time())
     print(text)
     if not is_usable:

@@ -4,8 +4,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from monitor import bundle
-from monitor.bundle import default_bundle
 from monitor.cli.input_report import InputReport
 from monitor.cli.queued_listener import QueuedListener
 from monitor.config.settings import Settings
@@ -15,6 +13,7 @@ from monitor.mqtt import Session
 from monitor.service.rejections import out_of_order, rejected_values, stale_readings
 from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
 from monitor.service.settings_to_decoder import build_decoder
+from monitor.service.settings_to_features import load_bundle
 from monitor.service.settings_to_stages import build_scoring
 
 __all__ = ["InputCheck"]
@@ -37,12 +36,12 @@ class InputCheck(QueuedListener):
 
     def __init__(self, settings: Settings, *, on_progress: Callable[[str], None] = lambda _: None) -> None:
         super().__init__()
-        settings, loaded = adapt_bundle(settings, bundle.load(default_bundle.choose_folder(settings.bundle)))
+        settings, loaded = adapt_bundle(settings, load_bundle(settings))
         features = loaded.manifest.feature_names
         self._features = features
         self._decode = build_decoder(settings, features)
         self._alignment = build_alignment(settings, features, loaded.manifest.sample_period)
-        self._scoring = build_scoring(loaded, settings.windows, settings.alerts)
+        self._scoring = build_scoring(loaded, settings.windows, settings.alerts, checks=settings.checks)
         self._on_progress = on_progress
         self.report = InputReport(features)
         """What the messages became."""

@@ -1,5 +1,6 @@
 """The command `sensor-monitor`: parse the arguments, run one command, return its exit code."""
 
+import argparse
 import os
 import select
 import sys
@@ -8,7 +9,7 @@ from contextlib import suppress
 
 from monitor.cli import exit_codes
 from monitor.cli.parser import CommandFunction, build_parser
-from monitor.core.errors import InvalidInputError, OperationError
+from monitor.core.errors import ConfigurationError, InvalidInputError, OperationError
 
 __all__ = ["main"]
 
@@ -29,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return run(arguments)
     except (InvalidInputError, OperationError) as error:
-        _print_error(f"sensor-monitor: {error}")
+        _print_error(f"sensor-monitor: {_describe(error, arguments)}")
         return exit_codes.INVALID_INPUT if isinstance(error, InvalidInputError) else exit_codes.FAILED
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
@@ -38,6 +39,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         # /dev/null, because the interpreter flushes it at exit and would raise BrokenPipeError again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_codes.SUCCESS
+
+
+def _describe(error: Exception, arguments: argparse.Namespace) -> str:
+    """Return an error's text; of a wrong setting with the file that it stands in."""
+    if not isinstance(error, ConfigurationError):
+        return str(error)
+    from monitor.config.loading import name_origin
+
+    return name_origin(str(error), getattr(arguments, "config", None))
 
 
 def _print_error(text: str) -> None:

@@ -3,7 +3,6 @@
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 
-from monitor import bundle
 from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.cli.broker_check import build_check_session
@@ -14,6 +13,7 @@ from monitor.core.addresses import format_address
 from monitor.core.errors import InUseError
 from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
 from monitor.service.settings_to_decoder import build_decoder
+from monitor.service.settings_to_features import describe_features, load_bundle
 from monitor.service.settings_to_stages import build_scoring, choose_max_gap, choose_stale_after
 from monitor.storage import restore
 from monitor.web.server import listen
@@ -22,6 +22,7 @@ __all__ = ["check_files"]
 
 # Seconds to wait for an answer of the process that listens on our HTTP port.
 _TIMEOUT_S = 10.0
+_JUDGED = {"window": "as a whole", "sensor": "sensor by sensor"}
 
 
 def check_files(settings: Settings) -> str:
@@ -35,11 +36,11 @@ def check_files(settings: Settings) -> str:
     OperationError : the store or the port can't be used at the moment.
     """
     folder = default_bundle.choose_folder(settings.bundle)
-    settings, loaded = adapt_bundle(settings, bundle.load(folder))
+    settings, loaded = adapt_bundle(settings, load_bundle(settings))
     manifest = loaded.manifest
     build_decoder(settings, manifest.feature_names)
     build_alignment(settings, manifest.feature_names, manifest.sample_period)
-    build_scoring(loaded, settings.windows, settings.alerts)
+    build_scoring(loaded, settings.windows, settings.alerts, checks=settings.checks)
     build_check_session(settings, ClientListener())  # reads the password, certificates and keys
     read_token(settings.http)
     quality = ", ".join(
@@ -47,10 +48,10 @@ def check_files(settings: Settings) -> str:
     )
     max_gap = choose_max_gap(settings.windows, manifest.sample_period)
     stale_after = choose_stale_after(settings.windows, manifest.sample_period)
-    features = ", ".join(f"{feature.name} ({feature.unit})" for feature in manifest.features)
     lines = [
         f"bundle {folder}: ok: {manifest.id}, made {manifest.created}",
-        f"  windows of {manifest.steps} readings of {features}",
+        f"  windows of {manifest.steps} readings, judged {_JUDGED[manifest.judges]}",
+        *(f"  {line}" for line in describe_features(manifest)),
         f"  every {manifest.sample_period:g} s; max_gap {max_gap:g} s, stale_after {stale_after:g} s",
         f"  measured in training: {quality or 'nothing'}",
     ]

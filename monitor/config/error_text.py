@@ -134,6 +134,9 @@ def _format_rule(problem: ErrorDetails, model: type[BaseModel]) -> str:
         return f"is an unknown setting; {hint}"
     if problem["type"] == "missing":
         return "is missing"
+    if problem["type"] in {"list_type", "tuple_type"} and isinstance(problem["input"], dict):
+        name = ".".join(map(str, problem["loc"]))
+        return f"must be a list of tables, and [{name}] is one table; expected [[{name}]]"
     if problem["type"] in {"too_short", "string_too_short"}:
         return "must not be empty"
     text = (

@@ -16,7 +16,7 @@ from monitor.config.source_conflicts import find_source_conflict, find_unmatched
 from monitor.core.errors import ConfigurationError
 from monitor.core.topics import Template, find_conflict, find_own_output, find_unmatched_group
 
-__all__ = ["load_settings", "override_alerts"]
+__all__ = ["load_settings", "name_origin", "override_alerts"]
 
 _SPEC = SettingsSpec(model=Settings, env_prefix="MONITOR_", env_delimiter="__")
 
@@ -52,6 +52,21 @@ def load_settings(file: Path | None, flags: Mapping[str, Any] | None = None) -> 
     if reason:
         raise ConfigurationError(f"{origin.describe(('input', 'groups'))}input.groups: {reason}")
     return settings
+
+
+def name_origin(text: str, file: Path | None) -> str:
+    """Return an error about a setting, with the file or variable in front that gave the setting.
+
+    Where a setting is used, that isn't known. A text that doesn't begin with a setting is returned as it is.
+
+    Parameters
+    ----------
+    file : the settings file; None if there is none.
+    """
+    path = text.partition(":")[0].partition(" ")[0].split(".")
+    if text.startswith(f"{file}: ") or len(path) == 1 or path[0] not in Settings.model_fields:
+        return text
+    return Origin(file, _SPEC.env_prefix, os.environ).describe(path).removeprefix("settings: ") + text
 
 
 def override_alerts(alerts: AlertSettings, assignments: Sequence[str]) -> AlertSettings:

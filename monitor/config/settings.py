@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from monitor.config.feature_settings import FeatureSettings, check_features
 from monitor.config.source_settings import AlignSettings, SourceSettings
 from monitor.config.validators import (
     validate_host,
@@ -21,12 +22,15 @@ from monitor.config.validators import (
     validate_token,
 )
 from monitor.core.paths import PLANT_BUNDLE
-from monitor.core.rules import DEFAULT_ALERT_RULES, DEFAULT_MAX_SKEW, DEFAULT_STRIDE
+from monitor.core.readings import MAX_VALUE
+from monitor.core.rules import DEFAULT_ALERT_RULES, DEFAULT_CHECK_RULES, DEFAULT_MAX_SKEW, DEFAULT_STRIDE
 from monitor.core.topics import Template, topic_filters
 
 __all__ = [
     "AlertOverride",
     "AlertSettings",
+    "CheckOverride",
+    "CheckSettings",
     "HomeAssistantSettings",
     "HttpSettings",
     "InputSettings",
@@ -43,6 +47,7 @@ Seconds = Annotated[float, Gt(0), Le(1e9)]
 SecondsOrZero = Annotated[float, Ge(0), Le(1e9)]
 Count = Annotated[int, Ge(1), Le(1_000_000)]
 Score = Annotated[float, Gt(0), Le(1)]
+Sentinel = Annotated[float, Ge(-MAX_VALUE), Le(MAX_VALUE)]
 
 
 def _parse_bundle(value: Any) -> Any:
@@ -222,6 +227,31 @@ class AlertSettings(_Section):
     """CSV file to which the windows of false alarms are appended, labelled Normal."""
 
 
+class CheckOverride(_Section):
+    """Checks of the groups that match a pattern; None: as in `CheckSettings`."""
+
+    groups: Annotated[str, AfterValidator(validate_printable)] = Field(min_length=1)
+    """Pattern of group names: `*` stands for any characters, slashes too."""
+    limits: bool | None = None
+    flat: bool | None = None
+    drift: bool | None = None
+
+
+class CheckSettings(_Section):
+    """Faults that are found without the model."""
+
+    limits: bool = DEFAULT_CHECK_RULES.limits
+    """Values that their sensors can't have are Faulty."""
+    flat: bool = DEFAULT_CHECK_RULES.flat
+    """A sensor that stands still while its neighbours move is Faulty."""
+    drift: bool = DEFAULT_CHECK_RULES.drift
+    """A sensor that leaves its neighbours over days is Faulty."""
+    sentinels: dict[str, tuple[Sentinel, ...]] = {}
+    """Numbers that a feature's sensor sends in place of a value; `limits` finds them."""
+    rules: tuple[CheckOverride, ...] = ()
+    """Checks of some groups; for each group, the first entry whose pattern matches applies."""
+
+
 class StoreSettings(_Section):
     """The database that keeps windows, incidents and unsent alerts when the process ends."""
 
@@ -266,11 +296,23 @@ class Settings(_Section):
 
     bundle: Annotated[Path | None, BeforeValidator(_parse_bundle)] = PLANT_BUNDLE
     """The folder to load; None ("" in the file): the bundle that comes with the monitor."""
+    features: tuple[FeatureSettings, ...] = Field(default=(), max_length=64)
+    """The values of a reading; empty: those of the bundle."""
     mqtt: MqttSettings = MqttSettings()
     input: InputSettings = InputSettings()
     windows: WindowSettings = WindowSettings()
+    checks: CheckSettings = CheckSettings()
     alerts: AlertSettings = AlertSettings()
     store: StoreSettings = StoreSettings()
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+
+    @model_validator(mode="after")
+    def _check_features(self) -> Self:
+        if self.features:
+            try:
+                check_features(self.features)
+            except ValueError as error:
+                raise ValueError(f"features: {error}") from error
+        return self

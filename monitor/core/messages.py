@@ -1,7 +1,7 @@
 """Messages from and to the broker, and the callbacks of an MQTT session."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from monitor.core.readings import Arrivals
@@ -101,6 +101,9 @@ class OutboundMessage:
     """Id of the bundle whose verdict the message reports; "" if it reports none."""
     is_full_topic: bool = False
     """Whether `topic` is the complete topic, to be published as it is and not below `base_topic`."""
+    arrived_monotonic: float | None = field(default=None, compare=False)
+    """Monotonic seconds at which the reading arrived that the message is about; None if it is about none, or
+    was stored by an earlier process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.medians import median
 
-__all__ = ["Quantities", "find_neighbours", "quantity_name", "quantity_numbers"]
+__all__ = ["Quantities", "describe_lone_features", "find_neighbours", "quantity_name", "quantity_numbers"]
 
 _PAIR_SIZE = 2
 
@@ -45,6 +45,20 @@ def find_neighbours(quantities: Sequence[str], index: int) -> list[int]:
     ]
 
 
+def describe_lone_features(names: Sequence[str], quantities: Sequence[str]) -> list[str]:
+    """Return a note for users on each feature that no other can be compared with.
+
+    Parameters
+    ----------
+    names, quantities : the name and the quantity of each feature (feature,).
+    """
+    return [
+        f"{name} has no neighbour: only limits, spikes and stillness can be found"
+        for index, name in enumerate(names)
+        if not find_neighbours(quantities, index)
+    ]
+
+
 class Quantities:
     """Compares the features of each quantity with one another.
 
@@ -76,6 +90,8 @@ class Quantities:
             [quantities.count(quantities[n]) > 1 for n in self.representatives]
         )
         """Whether another feature measures the same quantity: (representative,)."""
+        self.lone: IndexArray = self.representatives[~self.has_neighbours]
+        """The features without neighbours: (lone,)."""
         # The position in `representatives` of each feature's representative: (feature,).
         self._representative_index = np.searchsorted(
             self.representatives, [first_by_second.get(n, n) for n in range(len(quantities))]

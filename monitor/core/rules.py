@@ -1,14 +1,20 @@
 """The rules for windows and alerts, and their defaults, which are also the defaults of the settings."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from monitor.core.verdicts import Detector
 
 __all__ = [
     "DEFAULT_ALERT_RULES",
+    "DEFAULT_CHECK_RULES",
     "DEFAULT_MAX_SKEW",
     "DEFAULT_STRIDE",
     "DEFAULT_THRESHOLD",
     "AlertRules",
     "AlignmentRules",
+    "CheckRules",
     "WindowRules",
     "default_max_gap",
     "default_stale_after",
@@ -83,6 +89,34 @@ class WindowRules:
     """Seconds by which a reading's event time may be ahead of its arrival."""
     stride: int = DEFAULT_STRIDE
     """Every stride-th complete window is judged; the readings that complete the others are `skipped`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRules:
+    """Which checks are on, and what `limits` knows of the sensors beside their limits."""
+
+    limits: bool = True
+    """Whether values that their sensors can't have are Faulty."""
+    flat: bool = True
+    """Whether a sensor that stands still while its neighbours move is Faulty."""
+    drift: bool = True
+    """Whether a sensor that leaves its neighbours over days is Faulty."""
+    sentinels: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """Feature -> numbers that its sensor sends in place of a value."""
+    overrides: tuple[tuple[str, Mapping[str, bool]], ...] = ()
+    """Pairs of a pattern of group names, and the checks that are on or off for matching groups in a way of
+    their own; the first pattern that matches decides."""
+
+    def is_on(self, detector: Detector, group: str) -> bool:
+        """Return whether a check is on for a group."""
+        name = detector.label
+        for pattern, checks in self.overrides:
+            if fnmatchcase(group, pattern):
+                return checks.get(name, bool(getattr(self, name)))
+        return bool(getattr(self, name))
+
+
+DEFAULT_CHECK_RULES = CheckRules()
 
 
 @dataclass(frozen=True, slots=True)

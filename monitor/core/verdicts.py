@@ -5,14 +5,14 @@ Stages work on batches, so `JudgedWindows` holds the columns of a batch and not 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
 
-__all__ = ["FAULTY", "NORMAL", "AlertEvent", "GroupStatus", "JudgedWindows", "State"]
+__all__ = ["FAULTY", "NORMAL", "AlertEvent", "Detector", "GroupStatus", "JudgedWindows", "State"]
 
 
 FAULTY = "Faulty"
@@ -29,6 +29,21 @@ class State(StrEnum):
     SILENT = "silent"  # no accepted reading for `stale_after` seconds
 
 
+class Detector(IntEnum):
+    """What calls a window Faulty. Of several it is the first of `limits`, `flat`, `drift`, `model`."""
+
+    NONE = 0  # nothing does: the window is Normal
+    MODEL = 1
+    LIMITS = 2  # a value that its sensor can't have
+    FLAT = 3  # a sensor stands still
+    DRIFT = 4  # a sensor leaves its neighbours over days
+
+    @property
+    def label(self) -> str:
+        """The name in events, states, metrics and settings; "" for `NONE`."""
+        return self.name.lower() if self else ""
+
+
 @dataclass(frozen=True, slots=True)
 class JudgedWindows:
     """The windows of a batch with their scores and predictions."""
@@ -40,11 +55,14 @@ class JudgedWindows:
     values: FloatArray
     """Raw values: (window, step, feature)."""
     scores: FloatArray
-    """P(Faulty): (window,)."""
+    """P(Faulty) as the model says: (window,). NaN where it can't say, because the group's baseline isn't
+    learnt yet, and a check found a fault."""
     faulty: NDArray[np.bool_]
-    """Whether the score is above the threshold: (window,)."""
+    """Whether the score is above the threshold, or a check found a fault: (window,)."""
     out_of_range: NDArray[np.bool_]
     """Whether some value is far outside the range of the training data: (window,)."""
+    detectors: NDArray[np.uint8]
+    """What calls each window Faulty, as a code of `Detector`: (window,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +74,8 @@ class AlertEvent:
     status: str
     """"firing" or "resolved"."""
     group: str
-    score: float
-    """Score of the window that caused the event."""
+    score: float | None
+    """Score of the window that caused the event; None if the model gave none."""
     started_at: float
     """Event time of the first Faulty window, seconds since the Unix epoch."""
     ended_at: float | None
@@ -77,11 +95,13 @@ class AlertEvent:
     """In an incident's first event, the share of each single value in the score: (step, feature)."""
     reason: str = ""
     """In an incident's first event, why the incident began, see `explain`; "" in all other events."""
+    detector: str = Detector.MODEL.label
+    """What called the window Faulty that began the incident, see `Detector.label`."""
     kind: str | None = None
     """What kind of fault it is as far as can be told now, one of `detect.fault_kind.FAULT_KINDS`; None if it
     can't."""
-    window_index: int = field(default=0, compare=False)
-    """Index in the batch of the window that caused the event."""
+    window_index: int = field(default=-1, compare=False)
+    """Index in the batch of the window that caused the event; -1 if no window of the batch did."""
 
     @property
     def is_first(self) -> bool:
@@ -107,6 +127,9 @@ class GroupStatus:
     stale: Sequence[tuple[int, float]] = ()
     """(index of a feature without usable value, since when) for each such feature; times are event times,
     seconds since the Unix epoch."""
+    detector: str = ""
+    """What called the last judged window Faulty, see `Detector.label`; "" if it is Normal, or none was
+    judged."""
     kind: str | None = None
     """Kind of fault of the open incident; None if it can't be told or there is none."""
     shows_from: Sequence[float] | None = None

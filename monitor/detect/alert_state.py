@@ -5,9 +5,17 @@ from collections.abc import Sequence
 import msgspec
 
 from monitor.core.arrays import FloatArray
+from monitor.core.verdicts import Detector
 from monitor.detect.fault_kind import FaultEvidence, SensorError
 
-__all__ = ["AlertState"]
+__all__ = ["AlertState", "choose_kind"]
+
+# Checks that find one kind of fault only: what they find needs no further evidence.
+_KIND_BY_DETECTOR = {
+    Detector.LIMITS.value: "bounds",
+    Detector.FLAT.value: "stuck",
+    Detector.DRIFT.value: "drift",
+}
 
 
 class AlertState(msgspec.Struct, array_like=True, gc=False):
@@ -33,6 +41,8 @@ class AlertState(msgspec.Struct, array_like=True, gc=False):
     """Whether an operator acknowledged the incident, which stops its reminders."""
     ended_at: float | None = None
     """Time at which the last incident ended; None once `min_interval` has passed since then."""
+    detector: int = Detector.MODEL.value
+    """What called the window Faulty that began the open incident, a code of `Detector`."""
     evidence: FaultEvidence | None = None
     """The readings since the open incident's first Faulty window, or since the first of the current run of
     Faulty windows; None if there is neither, and in state that an older version dumped."""
@@ -50,3 +60,14 @@ class AlertState(msgspec.Struct, array_like=True, gc=False):
             self.evidence = FaultEvidence()
         if self.evidence is not None and errors:
             self.evidence.add(ts.tolist(), errors)
+
+
+def choose_kind(detector: int, evidence: FaultEvidence | None) -> str | None:
+    """Return the kind of fault of an incident; None if it can't be told.
+
+    Parameters
+    ----------
+    detector : what called the window Faulty that began the incident, a code of `Detector`.
+    evidence : what its readings tell; None if nothing is known of them.
+    """
+    return _KIND_BY_DETECTOR.get(detector) or (None if evidence is None else evidence.kind)

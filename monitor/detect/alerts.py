@@ -1,13 +1,14 @@
 """Judged windows -> alert events: a state machine per group, driven by event time only."""
 
+import math
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
 
 from monitor.core.rules import DEFAULT_ALERT_RULES, AlertRules
-from monitor.core.verdicts import AlertEvent, JudgedWindows
-from monitor.detect.alert_state import AlertState
+from monitor.core.verdicts import AlertEvent, Detector, JudgedWindows
+from monitor.detect.alert_state import AlertState, choose_kind
 from monitor.detect.fault_kind import SensorError
 
 __all__ = ["AlertStage", "FindErrors"]
@@ -125,20 +126,23 @@ class AlertStage:
             if state.ended_at is None:
                 del self._states[name], self._rules_by_group[name]
         started_at = previous_started_at if state.started_at is None else state.started_at
+        if previous_started_at is None and state.started_at is not None:
+            state.detector = int(windows.detectors[row])
         if not status or started_at is None:
             return None
         return AlertEvent(
             id=_format_incident_id(name, started_at),
             status=status,
             group=name,
-            score=score,
+            score=None if math.isnan(score) else score,
             started_at=started_at,
             ended_at=state.run_started_at if status == "resolved" else None,
             window_ts=windows.ts[row].tolist(),
             window_values=windows.values[row].tolist(),
             out_of_range=bool(windows.out_of_range[row]),
             repeat=state.repeat if status == "firing" else 0,
-            kind=None if evidence is None else evidence.kind,
+            detector=Detector(state.detector).label,
+            kind=choose_kind(state.detector, evidence),
             window_index=row,
         )
 
@@ -241,9 +245,9 @@ class AlertStage:
     def kind(self, group: str) -> str | None:
         """Return the kind of fault of a group's open incident; None if it can't be told or none is open."""
         state = self._states.get(group)
-        if state is None or state.started_at is None or state.evidence is None:
+        if state is None or state.started_at is None:
             return None
-        return state.evidence.kind
+        return choose_kind(state.detector, state.evidence)
 
     def groups(self) -> list[str]:
         """Return the names of the groups that have alert state, see `AlertState`."""

@@ -68,14 +68,16 @@ class DriftStage:
     Parameters
     ----------
     names : the feature names in order.
-    reference : feature -> distribution in training; None if the bundle has none, which turns the stage off.
+    reference : feature -> distribution in training, of the features to compare; None if the bundle has none,
+        which turns the stage off.
     """
 
     def __init__(self, names: Sequence[str], reference: Mapping[str, Distribution] | None) -> None:
-        self.reference = [reference[name] for name in names] if reference else []
+        self.feature_names = tuple(name for name in names if name in (reference or {}))
+        """The features that are compared."""
+        self.reference = [reference[name] for name in self.feature_names] if reference else []
         """Distribution in training of each compared feature."""
-        self.feature_names = tuple(names) if reference else ()
-        """The features that are compared: all features, or none if there is no reference."""
+        self._columns = [names.index(name) for name in self.feature_names]
         self._edges = [np.array(distribution.edges) for distribution in self.reference]
         bins = max((len(distribution.shares) for distribution in self.reference), default=0)
         # (feature, bin); a feature with fewer bins has 0 in the remaining ones.
@@ -97,7 +99,7 @@ class DriftStage:
     def _count(self, values: FloatArray) -> DriftCounts:
         """Return the counts of readings (reading, feature)."""
         bins, beyond = np.zeros_like(self._reference_shares), np.zeros(len(self.reference))
-        columns = values.T.copy()  # (feature, reading)
+        columns = values.T[self._columns]  # (compared feature, reading)
         for feature, (column, edges) in enumerate(zip(columns, self._edges, strict=True)):
             bins[feature, : len(edges) + 1] += _histogram(column, edges)
             beyond[feature] += np.count_nonzero(column < self._low[feature])

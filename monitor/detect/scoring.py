@@ -1,4 +1,4 @@
-"""Runs the stages in order: readings -> windows -> baselines -> scores -> verdicts -> alert events.
+"""Runs the stages in order: readings -> windows -> checks -> baselines -> scores -> verdicts -> alert events.
 
 The daemon and `backtest` use the same class, so that they give the same verdicts for the same readings.
 """
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from monitor.bundle.model_input import UNIT_GROWTH_PER_MOVE, build_transform
 from monitor.bundle.verified import Bundle
 from monitor.core.arrays import FloatArray
+from monitor.core.quantities import Quantities
 from monitor.core.readings import Outcome, Readings, Windows
-from monitor.core.rules import WindowRules
-from monitor.core.verdicts import AlertEvent, JudgedWindows
+from monitor.core.rules import DEFAULT_CHECK_RULES, CheckRules, WindowRules
+from monitor.core.verdicts import AlertEvent, Detector, JudgedWindows
 from monitor.detect import baseline
 from monitor.detect.alerts import AlertStage
+from monitor.detect.checks import CheckStage
 from monitor.detect.contributions import Occlusion
 from monitor.detect.drift import DriftStage
 from monitor.detect.explanation import explain
@@ -49,7 +51,8 @@ class ScoredBatch:
     judged_windows: JudgedWindows
     events: list[AlertEvent]
     last_inputs: FloatArray
-    """The model's input for the last reading of each window, before scaling: (window, feature)."""
+    """The model's input for the last reading of each window that it scored, before scaling: (scored,
+    feature)."""
     kinds: dict[int, str] = field(default_factory=dict)
     """Index of a Faulty window of an open incident -> kind of its fault; only where it can be told."""
 
@@ -61,6 +64,31 @@ class StageStates(msgspec.Struct, frozen=True, gc=False):
     baseline: bytes
     """Empty if the bundle has no baseline."""
     alerts: bytes
+    checks: bytes = b""
+    """Empty in states of a time before there were checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ModelResults:
+    """What the model says of windows."""
+
+    scores: FloatArray
+    """P(Faulty): (window,)."""
+    scaled: NDArray[np.float32]
+    """The model's input: (window, step, feature)."""
+    out_of_range: NDArray[np.bool_]
+    """Whether some value is far outside the range of the training data: (window,)."""
+    last_inputs: FloatArray
+    """As in `ScoredBatch`: (scored, feature)."""
+
+    def spread(self, is_scored: NDArray[np.bool_]) -> "_ModelResults":
+        """Return results for all windows (window,), of which the model scored some; NaN for the others."""
+        scores = np.full(len(is_scored), np.nan)
+        scaled = np.full((len(is_scored), *self.scaled.shape[1:]), np.nan, self.scaled.dtype)
+        out_of_range = np.zeros(len(is_scored), dtype=np.bool_)
+        scores[is_scored], scaled[is_scored] = self.scores, self.scaled
+        out_of_range[is_scored] = self.out_of_range
+        return _ModelResults(scores, scaled, out_of_range, self.last_inputs)
 
 
 class Scoring:
@@ -71,11 +99,17 @@ class Scoring:
     bundle : the verified bundle.
     windows : rules by which readings are cut into windows.
     alerts : the stage that turns judged windows into incidents; no other object uses it.
+    checks : which checks are on.
     scorer : replaces the bundle's classifier, e.g. to measure how long it takes.
     """
 
     def __init__(
-        self, bundle: Bundle, windows: WindowRules, alerts: AlertStage, scorer: Scorer | None = None
+        self,
+        bundle: Bundle,
+        windows: WindowRules,
+        alerts: AlertStage,
+        checks: CheckRules = DEFAULT_CHECK_RULES,
+        scorer: Scorer | None = None,
     ) -> None:
         manifest = bundle.manifest
         self._windows = WindowStage(manifest.steps, len(manifest.features), windows)
@@ -83,8 +117,12 @@ class Scoring:
             manifest.quantities,
             has_baseline=manifest.baseline is not None,
             move_growth=bundle.move_growth,
+            judges=manifest.judges,
         )
+        # Features without neighbours of a model that judges sensor by sensor (lone,).
+        self._lone = Quantities(manifest.quantities).lone[: None if manifest.judges == "sensor" else 0]
         self._baseline = baseline.build(manifest.quantities, manifest.baseline)
+        self._checks = CheckStage(manifest.features, manifest.baseline, checks)
         self._alerts = alerts
         self.drift = DriftStage(manifest.feature_names, manifest.distribution)
         """Compares the scaler's input with the training data."""
@@ -107,34 +145,59 @@ class Scoring:
         """Run one batch through all stages."""
         windows = self._windows.push(readings)
         groups = [readings.groups[row] for row in windows.reading_indices.tolist()]
-        baselines, is_ready = self._baseline.push(groups, windows.values)
+        findings = self._checks.push(groups, windows.ts[:, -1], windows.values)
+        baselines, is_ready = self._baseline.push(groups, windows.values, findings.is_true)
+        detectors, judged_rows = findings.detectors, None
         if np.count_nonzero(is_ready) < len(is_ready):
-            windows = _mark_warming(windows, is_ready)
-            groups, baselines = (
-                [readings.groups[row] for row in windows.reading_indices.tolist()],
-                baselines[is_ready],
-            )
-        model_inputs = self._input_transform.transform(windows.values, baselines)  # (window, step, feature)
-        scaled = self._scaler.transform(model_inputs)
-        scores = self._scorer.score(scaled)  # (window,)
+            is_judged = is_ready | (detectors != Detector.NONE)
+            windows, judged_rows = _mark_warming(windows, is_judged), is_judged.nonzero()[0]
+            groups = [readings.groups[row] for row in windows.reading_indices.tolist()]
+            baselines, is_ready, detectors = baselines[is_judged], is_ready[is_judged], detectors[is_judged]
+        results = self._score(windows.values, baselines, is_ready)
+        is_model = results.scores > self._threshold  # False for NaN
+        model_detectors = is_model.view(np.uint8)  # `Detector.MODEL` is 1
         judged_windows = JudgedWindows(
             groups=groups,
             ts=windows.ts,
             values=windows.values,
-            scores=scores,
-            faulty=scores > self._threshold,
-            out_of_range=self._ranges.flag(model_inputs),
+            scores=results.scores,
+            faulty=is_model if findings.is_empty else is_model | (detectors != Detector.NONE),
+            out_of_range=results.out_of_range,
+            detectors=model_detectors
+            if findings.is_empty
+            else np.where(detectors, detectors, model_detectors),
         )
         events, kinds = self._alerts.update_with_kinds(
-            judged_windows, partial(self._sensor_errors.find, judged_windows, baselines)
+            judged_windows, partial(self._sensor_errors.find, judged_windows, baselines, is_ready)
         )
-        events = [
-            self._explain(event, baselines[event.window_index], scaled[event.window_index])
-            if event.is_first
-            else event
-            for event in events
-        ]
-        return ScoredBatch(windows, judged_windows, events, model_inputs[:, -1], kinds)
+        for number, event in enumerate(events):
+            if event.is_first:
+                row = event.window_index
+                if is_model[row]:
+                    event = self._explain(event, baselines[row], results.scaled[row])  # noqa: PLW2901
+                if detectors[row] != Detector.NONE:
+                    found_row = row if judged_rows is None else int(judged_rows[row])
+                    reason = self._checks.describe(findings, found_row, windows.values[row])
+                    event = replace(event, reason=reason)  # noqa: PLW2901
+                events[number] = event
+        return ScoredBatch(windows, judged_windows, events, results.last_inputs, kinds)
+
+    def _score(
+        self, values: FloatArray, baselines: FloatArray, is_ready: NDArray[np.bool_]
+    ) -> "_ModelResults":
+        """Return what the model says of windows (window, step, feature).
+
+        Parameters
+        ----------
+        baselines : of their groups (window, 3, feature).
+        is_ready : whether a group has a baseline (window,).
+        """
+        if np.count_nonzero(is_ready) < len(is_ready):
+            return self._score(values[is_ready], baselines[is_ready], is_ready[is_ready]).spread(is_ready)
+        model_inputs = self._input_transform.transform(values, baselines)  # (window, step, feature)
+        scaled = self._scaler.transform(model_inputs)
+        scores = self._scorer.score(scaled)  # (window,)
+        return _ModelResults(scores, scaled, self._ranges.flag(model_inputs), model_inputs[:, -1])
 
     def learn_pending(self, batch: ScoredBatch) -> None:
         """Do the work that alerts don't depend on: count inputs for drift, and learn baselines."""
@@ -156,12 +219,24 @@ class Scoring:
     def groups(self) -> list[str]:
         """Return the names of all groups that have state in some stage."""
         return list(
-            dict.fromkeys([*self._windows.groups(), *self._baseline.groups(), *self._alerts.groups()])
+            dict.fromkeys(
+                [
+                    *self._windows.groups(),
+                    *self._checks.groups(),
+                    *self._baseline.groups(),
+                    *self._alerts.groups(),
+                ]
+            )
         )
 
     def dump(self, group: str) -> StageStates:
         """Return the state of a group for `load`."""
-        return StageStates(self._windows.dump(group), self._baseline.dump(group), self._alerts.dump(group))
+        return StageStates(
+            self._windows.dump(group),
+            self._baseline.dump(group),
+            self._alerts.dump(group),
+            self._checks.dump(group),
+        )
 
     def load(self, group: str, states: StageStates) -> None:
         """Set the state of a group from a result of `dump`, here or in another instance.
@@ -174,12 +249,14 @@ class Scoring:
         self._windows.load(group, states.windows)
         self._baseline.load(group, states.baseline)
         self._alerts.load(group, states.alerts)
+        self._checks.load(group, states.checks)
 
     def forget(self, group: str) -> None:
         """Remove the state of a group."""
         self._windows.forget(group)
         self._baseline.forget(group)
         self._alerts.forget(group)
+        self._checks.forget(group)
 
     def take_over(self, other: "Scoring") -> None:
         """Copy the state of all groups and the drift counts from stages with other settings or bundle.
@@ -194,6 +271,8 @@ class Scoring:
             self._baseline.load(group, other._baseline.dump(group))  # noqa: SLF001
         for group in other._alerts.groups():  # noqa: SLF001
             self._alerts.load(group, other._alerts.dump(group))  # noqa: SLF001
+        for group in other._checks.groups():  # noqa: SLF001
+            self._checks.load(group, other._checks.dump(group))  # noqa: SLF001
         other._update_drift()  # noqa: SLF001
         self.drift.take_over_counts(other.drift)
 
@@ -267,9 +346,11 @@ class Scoring:
         """End a group's open incident at `ts` (event time, seconds) without an event; drop its baseline.
 
         The baseline is then learnt again from the next readings, so that the present values count as normal.
+        So is what the checks know of the group.
         Returns whether there was a baseline.
         """
         self._alerts.end_incident(group, ts)
+        self._checks.forget(group)
         has_baseline = bool(self._baseline.dump(group))  # empty if the bundle has none
         if has_baseline:
             self._baseline.forget(group)
@@ -287,6 +368,8 @@ class Scoring:
         """
         window = np.array(event.window_values)  # (step, feature)
         expected = self._baseline.expected(window, group_baseline)
+        if expected is not None and len(self._lone):  # judged by spikes, which stick out from their window
+            expected[:, self._lone] = np.median(window[:, self._lone], axis=0)
 
         def score(variants: FloatArray) -> FloatArray:
             model_inputs = self._input_transform.transform(

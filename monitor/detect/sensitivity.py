@@ -49,7 +49,9 @@ def _find_faulty(bundle: Bundle, offsets: FloatArray) -> NDArray[np.bool_]:
     windows = windows.reshape(-1, manifest.steps, features)
     at_rest = np.zeros((len(windows), 3, features))  # level, unit and last block
     at_rest[:, 1] = 1
-    transform = build_transform(manifest.quantities, has_baseline=True, move_growth=bundle.move_growth)
+    transform = build_transform(
+        manifest.quantities, has_baseline=True, move_growth=bundle.move_growth, judges=manifest.judges
+    )
     scores = bundle.classifier.score(bundle.scaler.transform(transform.transform(windows, at_rest)))
     is_faulty = np.reshape(scores > manifest.threshold, (features, count, 2, manifest.steps))
     result: NDArray[np.bool_] = np.logical_and.reduce(is_faulty.any(axis=3), axis=2)

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.bundle.manifest import Manifest
 from monitor.core.arrays import FloatArray
+from monitor.core.quantities import Quantities
 from monitor.core.verdicts import JudgedWindows
 from monitor.detect.baseline import BaselineStage, NoBaseline
 from monitor.detect.fault_kind import SensorError
@@ -35,9 +37,11 @@ class SensorErrors:
         self._low, self._high = limits.T
         self._far = _FAR_FLOORS * np.array(manifest.baseline.floors if manifest.baseline else 0.0)
         self._baseline = baseline
+        # Features without neighbours of a model that judges sensor by sensor: by spikes (lone,).
+        self._lone = Quantities(manifest.quantities).lone[: None if manifest.judges == "sensor" else 0]
 
     def find(
-        self, windows: JudgedWindows, baselines: FloatArray, rows: Sequence[int]
+        self, windows: JudgedWindows, baselines: FloatArray, is_ready: NDArray[np.bool_], rows: Sequence[int]
     ) -> list[list[list[SensorError]]]:
         """Return the sensors with an error in each reading of some windows: (row, step).
 
@@ -46,20 +50,27 @@ class SensorErrors:
         Parameters
         ----------
         baselines : the baseline of each window's group (window, 3, feature).
+        is_ready : whether the group has a baseline (window,).
         rows : indices of the windows.
         """
+        result: list[list[list[SensorError]]] = [[] for _ in rows]
+        known = is_ready[rows].nonzero()[0].tolist()
+        rows = [rows[number] for number in known]
         values, row_baselines = windows.values[rows], baselines[rows]
-        expected = self._baseline.expected(values, row_baselines)
+        expected = self._baseline.expected(values, row_baselines) if rows else None
         if expected is None:
-            return [[] for _ in rows]
+            return result
+        if len(self._lone):
+            expected[:, :, self._lone] = np.median(values[:, :, self._lone], axis=1, keepdims=True)
         value_spans = self._baseline.value_spans([windows.groups[row] for row in rows])  # (row, feature)
         distances = np.abs(values - expected)  # (row, step, feature), like all arrays below
         in_units = distances / row_baselines[:, 1:2]
         is_far = distances > np.fmax(self._far, _FAR_RANGES * value_spans)[:, None]
         is_impossible = (values < self._low) | (values > self._high)
         is_error = in_units > _MIN_UNITS
-        result: list[list[list[SensorError]]] = [[[] for _ in range(values.shape[1])] for _ in rows]
+        for number in known:
+            result[number] = [[] for _ in range(values.shape[1])]
         columns = [array[is_error].tolist() for array in (values, expected, in_units, is_far, is_impossible)]
         for (row, step, feature), *numbers in zip(np.argwhere(is_error).tolist(), *columns, strict=True):
-            result[row][step].append(SensorError(feature, *numbers))
+            result[known[row]][step].append(SensorError(feature, *numbers))
         return result

@@ -6,7 +6,7 @@ from operator import attrgetter
 
 import msgspec
 
-from monitor.core.verdicts import AlertEvent
+from monitor.core.verdicts import AlertEvent, Detector
 
 __all__ = ["Incident", "Incidents", "IsMuted", "end_early"]
 
@@ -27,7 +27,7 @@ class _StoredEvent(msgspec.Struct, array_like=True, gc=False):
     id: str
     status: str
     group: str
-    score: float
+    score: float | None
     started_at: float
     ended_at: float | None
     window_ts: list[float]
@@ -37,6 +37,7 @@ class _StoredEvent(msgspec.Struct, array_like=True, gc=False):
     contributions: list[float] | None
     contributions_by_step: _StepValues | None
     reason: str
+    detector: str = Detector.MODEL.label
     kind: str | None = None
 
 

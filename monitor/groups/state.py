@@ -37,6 +37,8 @@ class _Envelope(msgspec.Struct, gc=False):
     incident: bytes
     alignment: bytes = b""
     """Empty if the group's messages are readings."""
+    checks: bytes = b""
+    """Empty in states of a time before there were checks."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -190,7 +192,16 @@ class GroupStates:
         incident = self._incidents.dump(group)
         alignment = b"" if self._alignment is None else self._alignment.dump(group)
         return _encode(
-            _Envelope(_VERSION, states.windows, states.baseline, states.alerts, status, incident, alignment)
+            _Envelope(
+                _VERSION,
+                states.windows,
+                states.baseline,
+                states.alerts,
+                status,
+                incident,
+                alignment,
+                states.checks,
+            )
         )
 
     def load(self, group: str, value: bytes, now: float) -> None:
@@ -211,7 +222,7 @@ class GroupStates:
         except msgspec.DecodeError as error:
             raise ValueError(f"state of {group!r} can't be read: {error}") from error
         try:
-            self._scoring.load(group, StageStates(parts.windows, parts.baseline, parts.alerts))
+            self._scoring.load(group, StageStates(parts.windows, parts.baseline, parts.alerts, parts.checks))
             self._incidents.load(group, parts.incident)
             if self._alignment is not None and parts.alignment:
                 self._alignment.load(group, parts.alignment, now)

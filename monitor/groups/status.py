@@ -11,7 +11,7 @@ from monitor.core.readings import Outcome, Readings
 from monitor.core.state_table import StateTable
 from monitor.core.times import MAX_TS
 from monitor.core.values import ValueOutcome, Values
-from monitor.core.verdicts import GroupStatus, State
+from monitor.core.verdicts import Detector, GroupStatus, State
 from monitor.detect.scoring import ScoredBatch
 from monitor.groups.silence import find_silent
 
@@ -41,9 +41,9 @@ _NO_STATE = -1
 _SMALL_BATCH = 16
 
 
-_PublishedStatus = tuple[int, bool, float, str | None, str | None]
-"""The values whose change makes `state/<group>` be published again: state, out of range, since, incident, and
-the incident's kind of fault."""
+_PublishedStatus = tuple[int, bool, int, float, str | None, str | None]
+"""The values whose change makes `state/<group>` be published again: state, out of range, detector, since,
+incident, and the incident's kind of fault."""
 
 _FIELDS = [
     ("last_ts", "f8"),  # event time of the last accepted reading, seconds since the Unix epoch
@@ -51,6 +51,9 @@ _FIELDS = [
     ("score", "f8"),  # NaN if no window was judged
     ("state", "i1"),
     ("out_of_range", "?"),
+]
+_APPENDED_FIELDS = [
+    ("detector", "u1"),  # what called the last judged window Faulty, see `Detector`
 ]
 # Not saved: these are valid only in this process, because another process has another monotonic clock.
 _TRANSIENT_FIELDS = [
@@ -90,7 +93,9 @@ class StatusTable:
         self._find_stale_features = stale_features
         self._find_shows_from = shows_from
         defaults = {"score": np.nan, "state": _NO_STATE}
-        self._table = StateTable("status", (_VERSION, len(_STATES)), _FIELDS, defaults, _TRANSIENT_FIELDS)
+        self._table = StateTable(
+            "status", (_VERSION, len(_STATES)), _FIELDS, defaults, _TRANSIENT_FIELDS, _APPENDED_FIELDS
+        )
         self._incident_ids: dict[str, str] = {}  # group -> id of its open incident
         self._kinds: dict[str, str] = {}  # group -> kind of fault of its open incident, where it can be told
         self._sequence = 0  # number of the next reading
@@ -151,7 +156,7 @@ class StatusTable:
         else:
             candidates = self._apply_batch(readings, scored, now)
         before: dict[str, _PublishedStatus] = {}
-        after: dict[str, tuple[int, bool, float]] = {}
+        after: dict[str, tuple[int, bool, int, float]] = {}
         # Index of the window that each candidate completed; meaningless if it completed none.
         window_indices = windows.reading_indices.searchsorted(candidates)
         for index, window_index in zip(candidates.tolist(), window_indices.tolist(), strict=True):
@@ -161,22 +166,34 @@ class StatusTable:
                 continue
             row = self._table.add(name)
             records = self._table.records  # after `add`, which may replace the array
-            header, _, since, score, old_state, out_of_range, has_incident, _, _ = records[row].item()
+            header, _, since, score, old_state, out_of_range, detector, has_incident, _, _ = records[
+                row
+            ].item()
             if old_state == _NO_STATE:
                 self.new_groups.append(name)
             before.setdefault(
-                name, (old_state, out_of_range, since, self._incident_ids.get(name), self._kinds.get(name))
+                name,
+                (
+                    old_state,
+                    out_of_range,
+                    detector,
+                    since,
+                    self._incident_ids.get(name),
+                    self._kinds.get(name),
+                ),
             )
             if outcome is Outcome.JUDGED:
                 state = _FAULTY if judged.faulty[window_index] else _NORMAL
                 score, out_of_range = judged.scores[window_index], bool(judged.out_of_range[window_index])
+                detector = int(judged.detectors[window_index])
             ts = readings.ts[index]
             state = self._count_transition(old_state, state)
             since = ts if state != old_state else since
             records[row] = (
-                header, ts, since, score, state, out_of_range, has_incident, now, self._sequence + index,
+                header, ts, since, score, state, out_of_range, detector, has_incident, now,
+                self._sequence + index,
             )  # fmt: skip
-            after[name] = state, out_of_range, since
+            after[name] = state, out_of_range, detector, since
         self._sequence += len(windows.outcomes)
         self._oldest_last_seen = min(self._oldest_last_seen, now)
         return self.statuses(
@@ -228,7 +245,7 @@ class StatusTable:
         states, scores, flags = states[accepted], scores[accepted], flags[accepted]
         records = self._table.records
         before = records[rows]
-        is_judged = ~np.isnan(scores)
+        is_judged = (states == _NORMAL) | (states == _FAULTY)
         state_changed = (states != before["state"]) & (states != _UNCHANGED)
         range_changed = (flags != before["out_of_range"]) & is_judged
         # Only a Faulty window can open an incident.
@@ -273,7 +290,8 @@ class StatusTable:
         row = self._table.add(name)
         if self._table.records["state"][row] in {_NORMAL, _FAULTY}:
             self._set_state(row, _WARMING, self.last_ts(name))
-            self._table.records["score"][row], self._table.records["out_of_range"][row] = np.nan, False
+            for field, value in (("score", np.nan), ("out_of_range", False), ("detector", Detector.NONE)):
+                self._table.records[field][row] = value
 
     def least_recent(self, count: int) -> list[str]:
         """Return the `count` groups with the oldest last readings; silent groups come first."""
@@ -333,7 +351,9 @@ class StatusTable:
         return [self._status(name) for name in (self._table.names() if names is None else names)]
 
     def _status(self, name: str) -> GroupStatus:
-        _, _, since, score, state, out_of_range, *_ = self._table.records[self._table.row(name)].item()
+        _, _, since, score, state, out_of_range, detector, *_ = self._table.records[
+            self._table.row(name)
+        ].item()
         return GroupStatus(
             name,
             _STATES[state],
@@ -342,6 +362,7 @@ class StatusTable:
             out_of_range,
             self._incident_ids.get(name),
             self._find_stale_features(name),
+            Detector(detector).label,
             self._kinds.get(name),
             self._find_shows_from(name),
         )

@@ -114,8 +114,8 @@ class OutboundMessages:
         if size > self._limits.max_packet_size:
             message_id = self._queue.next_message_id()
             limit = self._limits.max_packet_size
-            self._results.add_set_aside(topic, f"its packet has {size} bytes, and the broker takes {limit}")
-            self._results.add(message_id)
+            why = f"its packet has {size} bytes, and the broker takes {limit}"
+            self._results.add_set_aside(message_id, topic, why)
             return message_id
         rules = self._connection_rules
         qos, retain = min(qos, self._limits.max_qos, max(qos - 1, rules.qos)), retain and rules.retain
@@ -140,8 +140,8 @@ class OutboundMessages:
         if message.rc == paho.MQTT_ERR_SUCCESS:
             message.wait_for_publish(timeout / 2)
 
-    def take_delivered(self) -> list[int]:
-        """Return the ids of the messages confirmed, refused or set aside since the last call."""
+    def take_delivered(self) -> list[tuple[int, float | None]]:
+        """Return the messages that are done since the last call; see `PublishResults.drain`."""
         self._queue.continue_sending()
         return self._results.drain()
 

@@ -61,17 +61,17 @@ class PublishQueue:
     Parameters
     ----------
     max_messages : capacity.
-    on_delivered : called with the id of each message that is confirmed or refused.
-    on_refused : called with topic and reason code of each message that is refused, before `on_delivered`.
-    on_set_aside : called with topic and reason of each message that can't be sent, before `on_delivered`.
+    on_delivered : called with the id of each message that is confirmed; with QoS 0, once it is sent.
+    on_refused : called with id, topic and reason code of each message that is refused.
+    on_set_aside : called with id, topic and reason of each message that can't be sent.
     """
 
     def __init__(
         self,
         max_messages: int,
         on_delivered: Callable[[int], None],
-        on_refused: Callable[[str, int], None],
-        on_set_aside: Callable[[str, str], None],
+        on_refused: Callable[[int, str, int], None],
+        on_set_aside: Callable[[int, str, str], None],
     ) -> None:
         self._max_messages = max_messages
         self._limits = BrokerLimits()
@@ -215,8 +215,9 @@ class PublishQueue:
             self._send_pending()
             self._finish_condition.notify_all()
         if reason_code >= _LOWEST_FAILURE:
-            self._on_refused(message.topic.decode(), reason_code)
-        self._on_delivered(message_id)
+            self._on_refused(message_id, message.topic.decode(), reason_code)
+        else:
+            self._on_delivered(message_id)
         self._report_finished()
         return True
 
@@ -300,8 +301,9 @@ class PublishQueue:
             except IndexError:  # another thread took it
                 return
             if why:
-                self._on_set_aside(topic.decode(), why)
-            self._on_delivered(message_id)
+                self._on_set_aside(message_id, topic.decode(), why)
+            else:
+                self._on_delivered(message_id)
 
 
 def packet_size(topic_size: int, properties_size: int, payload_size: int, qos: int) -> int:

@@ -34,15 +34,16 @@ class PublishResults:
         self._on_refused = on_refused
         self._logged_at = -_LOG_INTERVAL_S  # time of the last log line, monotonic seconds
         self._named_topics: set[str] = set()  # of messages that were set aside
-        self._message_ids: deque[int] = deque(maxlen=2 * MAX_QUEUED)  # bounded: not every caller drains it
+        # Bounded: not every caller drains it.
+        self._done: deque[tuple[int, float | None]] = deque(maxlen=2 * MAX_QUEUED)
 
     def add(self, message_id: int) -> None:
-        """Record that a message is done."""
-        self._message_ids.append(message_id)
+        """Record that the broker accepted a message; with QoS 0, that it was sent."""
+        self._done.append((message_id, time.monotonic()))
 
-    def add_refused(self, topic: str, reason_code: int) -> None:
+    def add_refused(self, message_id: int, topic: str, reason_code: int) -> None:
         """Count and log that the broker refused a message."""
-        self._on_refused()
+        self._add_lost(message_id)
         now = time.monotonic()
         if now - self._logged_at >= _LOG_INTERVAL_S:
             self._logged_at = now
@@ -53,9 +54,9 @@ class PublishResults:
                 reason_code,
             )
 
-    def add_set_aside(self, topic: str, why: str) -> None:
+    def add_set_aside(self, message_id: int, topic: str, why: str) -> None:
         """Count that a message can't be sent, and log it once for each topic."""
-        self._on_refused()
+        self._add_lost(message_id)
         if topic in self._named_topics or len(self._named_topics) >= _MAX_NAMED_TOPICS:
             return
         self._named_topics.add(topic)
@@ -71,9 +72,18 @@ class PublishResults:
         """Record the outcome of a message that paho itself published; paho's `on_publish` callback."""
         publisher: MqttClient = client
         if reason_code.is_failure:
-            self.add_refused(publisher.published_topic(mid), reason_code.value)
-        self.add(mid)
+            self.add_refused(mid, publisher.published_topic(mid), reason_code.value)
+        else:
+            self.add(mid)
 
-    def drain(self) -> list[int]:
-        """Return the ids of the messages that are done since the last call."""
-        return [self._message_ids.popleft() for _ in range(len(self._message_ids))]
+    def drain(self) -> list[tuple[int, float | None]]:
+        """Return the messages that are done since the last call.
+
+        Each with its id and the monotonic time in seconds at which the broker accepted it; None if it never
+        will.
+        """
+        return [self._done.popleft() for _ in range(len(self._done))]
+
+    def _add_lost(self, message_id: int) -> None:
+        self._on_refused()
+        self._done.append((message_id, None))

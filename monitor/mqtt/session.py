@@ -183,6 +183,13 @@ class Session:
 
     def take_delivered(self) -> list[int]:
         """Return the ids of the messages that were confirmed, refused or set aside since the last call."""
+        return [message_id for message_id, _ in self.take_confirmed()]
+
+    def take_confirmed(self) -> list[tuple[int, float | None]]:
+        """Return what `take_delivered` returns, each id with the time of its confirmation.
+
+        In monotonic seconds; None if the message was refused or set aside.
+        """
         return self._outbound.take_delivered()
 
     def acknowledge(self, ack_tokens: Iterable[object]) -> None:

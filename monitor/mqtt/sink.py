@@ -55,9 +55,9 @@ class MqttSink:
             topic, message.payload, retain=message.retain, properties=message_properties(message)
         )
 
-    def take_confirmed(self) -> list[int]:
-        """Return the numbers of the messages that the broker confirmed, or refused, since the last call."""
-        return self._session.take_delivered()
+    def take_confirmed(self) -> list[tuple[int, float | None]]:
+        """Return the numbers of the messages that the broker confirmed, and when; see `Session`."""
+        return self._session.take_confirmed()
 
     def start(self) -> None:
         """Connect in the background."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from monitor.bundle.manifest import Manifest
+from monitor.core.arrays import FloatArray
 from monitor.core.messages import OutboundMessage
 from monitor.core.verdicts import AlertEvent, GroupStatus
 from monitor.groups.mutes import Mutes
@@ -103,7 +104,7 @@ class Publisher:
         self._next_batch_at = now
 
     def messages(
-        self, changes: OperatorChanges, statuses: Sequence[GroupStatus], now: float
+        self, changes: OperatorChanges, statuses: Sequence[GroupStatus], arrivals: FloatArray, now: float
     ) -> list[OutboundMessage]:
         """Return the messages that must be stored before they are published; queue the states to publish.
 
@@ -111,6 +112,7 @@ class Publisher:
         ----------
         changes : alert events to publish, forgotten groups, and whether mutes changed.
         statuses : statuses of the groups whose status changed.
+        arrivals : when the last reading of each judged window arrived, monotonic seconds: (window,).
         now : monotonic seconds.
         """
         mutes_changed = changes.mutes_changed
@@ -121,7 +123,7 @@ class Publisher:
             self._republish_queue.clear()
             mutes_changed = True
         messages, self._final_messages = self._final_messages, []
-        messages += map(self._alert_message, changes.events)
+        messages += (self._alert_message(event, arrivals) for event in changes.events)
         messages += self._removal_messages(changes.forgotten_groups)
         if mutes_changed:
             messages.append(OutboundMessage("muted", muted_payload(self._mutes.entries()), retain=True))
@@ -162,9 +164,14 @@ class Publisher:
             if self._discovery is not None:
                 yield self._discovery.withdraw(name)
 
-    def _alert_message(self, event: AlertEvent) -> OutboundMessage:
-        payload = alert_payload(event, self.manifest)
-        return OutboundMessage(f"alerts/{event.group}", payload, retain=False, bundle_id=self.manifest.id)
+    def _alert_message(self, event: AlertEvent, arrivals: FloatArray) -> OutboundMessage:
+        return OutboundMessage(
+            f"alerts/{event.group}",
+            alert_payload(event, self.manifest),
+            retain=False,
+            bundle_id=self.manifest.id,
+            arrived_monotonic=None if event.window_index < 0 else float(arrivals[event.window_index]),
+        )
 
     def _state_message(self, group: str) -> OutboundMessage:
         (status,) = self._groups.statuses([group])

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
-from monitor import bundle
 from monitor.bundle import Bundle, default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.config.secrets import read_token
@@ -37,6 +36,7 @@ from monitor.service.reload import Reloader, RunningConfig
 from monitor.service.request_handler import RequestHandler
 from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
 from monitor.service.settings_to_decoder import build_decoder
+from monitor.service.settings_to_features import load_bundle
 from monitor.service.settings_to_stages import build_timed_scoring, choose_stale_after
 from monitor.service.systemd import Systemd
 from monitor.storage.restore import restore
@@ -125,7 +125,7 @@ def build_daemon(
     OperationError : the store can't be opened at the moment, or the port is in use.
     """
     systemd = Systemd()
-    settings, loaded = adapt_bundle(settings, bundle.load(default_bundle.choose_folder(settings.bundle)))
+    settings, loaded = adapt_bundle(settings, load_bundle(settings))
     base = _build_base(settings, loaded, ProcessControl(systemd))
     with ExitStack() as cleanup:
         cleanup.callback(base.store.close)
@@ -260,7 +260,10 @@ def _build_gateway(base: Base, mutes: Mutes, source: Source, sink: Sink) -> Gate
         max_groups=base.settings.input.max_groups,
         each_batch=source.needs_acks,
     )
-    return Gateway(source=source, committer=committer, publisher=OutboxPublisher(outbox=outbox, sink=sink))
+    publisher = OutboxPublisher(
+        outbox=outbox, sink=sink, delivery_seconds=base.metrics.alert_delivery_seconds
+    )
+    return Gateway(source=source, committer=committer, publisher=publisher)
 
 
 def _build_publisher(base: Base, mutes: Mutes) -> Publisher:

@@ -10,7 +10,7 @@ import numpy as np
 from monitor.core.messages import MessageBatch
 from monitor.core.readings import Outcome, Readings
 from monitor.core.values import ValueOutcome, Values
-from monitor.core.verdicts import FAULTY, NORMAL, AlertEvent, GroupStatus, State
+from monitor.core.verdicts import FAULTY, NORMAL, AlertEvent, Detector, GroupStatus, State
 from monitor.detect.mixed_senders import MixedSenders
 from monitor.detect.scoring import ScoredBatch
 from monitor.ingest.alignment import AlignedBatch
@@ -134,6 +134,11 @@ class Instrumentation:
         """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
         self._event_log.log_clock_step(step, group_count)
 
+    def record_silent(self, statuses: Sequence[GroupStatus]) -> None:
+        """Log groups that fell silent, given their statuses."""
+        if statuses:
+            self._event_log.log_silent([status.group for status in statuses])
+
     def record_evicted(self, groups: Sequence[str]) -> None:
         """Count groups that were evicted from memory, and drop them from the page."""
         self._metrics.groups_set_aside.inc(len(groups))
@@ -178,6 +183,11 @@ class Instrumentation:
         ):
             if count:  # an increment takes 2 µs, and in a batch of one reading two of the counts are 0
                 counter.inc(count)
+        if faulty:
+            detectors = np.bincount(scored.judged_windows.detectors, minlength=len(Detector))
+            for detector, counter in metrics.faulty_windows_by_detector.items():
+                if detectors[detector]:
+                    counter.inc(int(detectors[detector]))
         metrics.batch_windows.observe(windows)
         return outcomes
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from monitor.core.messages import OutboundMessage
 from monitor.service.ports import Sink
 from monitor.storage.outbox import Outbox
+from monitor.telemetry.batch_histogram import BatchHistogram
 
 __all__ = ["OutboxPublisher"]
 
@@ -27,11 +30,13 @@ class OutboxPublisher:
     ----------
     outbox : the messages to publish; the committer deletes confirmed messages from the store later.
     sink : publishes the messages.
+    delivery_seconds : observes the seconds from a reading's arrival to the confirmation of its alert.
     """
 
-    def __init__(self, *, outbox: Outbox, sink: Sink) -> None:
+    def __init__(self, *, outbox: Outbox, sink: Sink, delivery_seconds: BatchHistogram) -> None:
         self._outbox = outbox
         self._sink = sink
+        self._delivery_seconds = delivery_seconds
         self._at_in_flight_limit = False  # whether states may be waiting for confirmations of others
 
     @property
@@ -60,8 +65,7 @@ class OutboxPublisher:
         is_busy : whether readings wait to be judged.
         """
         outbox, sink = self._outbox, self._sink
-        for token in sink.take_confirmed():
-            outbox.mark_confirmed(token)
+        self._remove_confirmed()
         while sink.ready and outbox.in_flight_count < _MAX_IN_FLIGHT and (message := outbox.first()):
             outbox.mark_sent(sink.publish(message))
         max_in_flight = _MAX_STATES_WHEN_BUSY if is_busy else _MAX_IN_FLIGHT
@@ -74,3 +78,13 @@ class OutboxPublisher:
             outbox.mark_unstored_sent(sink.publish(message))
         self._at_in_flight_limit = outbox.in_flight_count >= max_in_flight
         return len(outbox) == 0 and outbox.in_flight_count == 0
+
+    def _remove_confirmed(self) -> None:
+        durations = []
+        for token, confirmed_at in self._sink.take_confirmed():
+            message = self._outbox.mark_confirmed(token)
+            if message is None or message.arrived_monotonic is None or confirmed_at is None:
+                continue
+            durations.append(confirmed_at - message.arrived_monotonic)
+        if durations:
+            self._delivery_seconds.observe(np.array(durations))

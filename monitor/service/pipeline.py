@@ -138,10 +138,11 @@ class Pipeline:
             *groups.refresh_statuses(changes.groups_to_publish),
             *groups.take_changed_sensitivities(now),
         ]
+        arrivals = readings.arrived_monotonic[scored.windows.reading_indices]  # (window,)
         restarted_groups = [status.group for status in (*moved_statuses, *silent_statuses)]
         saved = self._ports.commit(
             dict.fromkeys([*restarted_groups, *changed_groups, *changes.changed_groups]),
-            [*decoded.requests, *self._publisher.messages(changes, statuses, now)],
+            [*decoded.requests, *self._publisher.messages(changes, statuses, arrivals, now)],
             decoded.births,
         )
         self._ports.emit(self._publisher.state_messages())
@@ -155,6 +156,7 @@ class Pipeline:
         groups.learn_pending(scored)
         self._set_gauges()
         self._instrumentation.record(result)
+        self._instrumentation.record_silent(silent_statuses)
         self._instrumentation.record_load_errors(groups.take_load_errors())
         return bool(batch.messages)
 

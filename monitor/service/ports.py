@@ -122,8 +122,11 @@ class Sink(Protocol):
     def publish(self, message: OutboundMessage) -> object:
         """Publish a message; return the token that `take_confirmed` returns when the message is confirmed."""
 
-    def take_confirmed(self) -> Iterable[object]:
-        """Return the tokens of messages that were confirmed, or finally refused, since the last call."""
+    def take_confirmed(self) -> Iterable[tuple[object, float | None]]:
+        """Return the tokens of messages that were confirmed, or finally refused, since the last call.
+
+        Each with the monotonic time of its confirmation in seconds; None if it was refused.
+        """
 
     def stop(self, timeout: float) -> None:
         """Disconnect."""
@@ -149,6 +152,9 @@ class EventLog(Protocol):
 
     def log_mixed_senders(self, groups: Sequence[str]) -> None:
         """Log groups whose readings seem to come from two senders."""
+
+    def log_silent(self, groups: Sequence[str]) -> None:
+        """Log groups that fell silent."""
 
     def log_input_problem(self, kind: str, problem: str) -> None:
         """Log why nothing can be judged although readings come; called again as long as that lasts."""

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from monitor import bundle
 from monitor.bundle import Bundle, default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.config.secrets import read_token
@@ -18,6 +17,7 @@ from monitor.service.pipeline import Pipeline, Replacement
 from monitor.service.pipeline_thread import HANG_TIMEOUT_S
 from monitor.service.process_control import ProcessControl
 from monitor.service.settings_to_alignment import adapt_bundle
+from monitor.service.settings_to_features import load_bundle as load_configured_bundle
 from monitor.service.settings_to_stages import build_timed_scoring, choose_max_gap, choose_stale_after
 from monitor.telemetry.metrics import Metrics
 
@@ -26,7 +26,7 @@ __all__ = ["Reloader", "RunningConfig", "load_bundle"]
 _log = logging.getLogger(__name__)
 
 # All other settings are used only when the daemon is built, so changing them needs a restart.
-_RELOADABLE_SECTIONS = {"bundle", "windows", "alerts"}
+_RELOADABLE_SECTIONS = {"bundle", "features", "windows", "alerts"}
 _RELOADABLE_MQTT_FIELDS = {"host", "port", "username", "password", "password_file"}
 
 
@@ -162,13 +162,14 @@ def load_bundle(old: Settings, new: Settings, running: Manifest) -> Bundle:
     if unreloadable:
         raise ConfigurationError(
             f"{', '.join(unreloadable)} changed; expected a restart for that: a reload takes bundle, "
-            "windows, alerts, broker and login"
+            "features, windows, alerts, broker and login"
         )
     check_credentials(new.mqtt)
     folder = default_bundle.choose_folder(new.bundle)
-    loaded = bundle.load(folder)
+    loaded = load_configured_bundle(new)
     for attribute, new_value, running_value in (
         ("features", loaded.manifest.feature_names, running.feature_names),
+        ("quantities", loaded.manifest.quantities, running.quantities),
         ("steps", loaded.manifest.steps, running.steps),
     ):
         if new_value != running_value:

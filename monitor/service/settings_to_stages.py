@@ -1,16 +1,21 @@
 """Builds the stages from settings and a bundle."""
 
+from collections.abc import Sequence
+
 from monitor.bundle import Bundle
-from monitor.config.settings import AlertSettings, Settings, WindowSettings
+from monitor.bundle.manifest import Judges
+from monitor.config.settings import AlertSettings, CheckSettings, Settings, WindowSettings
 from monitor.core.errors import ConfigurationError
-from monitor.core.rules import AlertRules, WindowRules, default_max_gap, default_stale_after
+from monitor.core.rules import AlertRules, CheckRules, WindowRules, default_max_gap, default_stale_after
 from monitor.detect.alerts import AlertStage
 from monitor.detect.scoring import Scorer, Scoring
 from monitor.service.parallel_scorer import ParallelScorer
+from monitor.service.settings_to_sources import check_names
 from monitor.telemetry.metrics import Metrics, TimedScorer
 
 __all__ = [
     "build_alert_stage",
+    "build_check_rules",
     "build_scoring",
     "build_timed_scoring",
     "build_window_rules",
@@ -21,6 +26,8 @@ __all__ = [
 
 # 3 sample periods of 0.1 s are more than 0.3 s in floating point.
 _ROUNDING = 1e-9
+# Microseconds that the networks "lstm" and "sensor-lstm" of `fit` take for a window on one thread.
+_US_PER_WINDOW: dict[Judges, float] = {"window": 6.25, "sensor": 1.0}
 
 
 def build_alert_stage(alerts: AlertSettings, threshold: float) -> AlertStage:
@@ -95,23 +102,51 @@ def choose_stale_after(windows: WindowSettings, sample_period: float) -> float:
     return windows.stale_after
 
 
+def build_check_rules(checks: CheckSettings, features: Sequence[str]) -> CheckRules:
+    """Return the rules of the checks.
+
+    Parameters
+    ----------
+    features : names of the bundle's features.
+
+    Raises
+    ------
+    ConfigurationError : `checks.sentinels` names an unknown feature.
+    """
+    check_names("checks.sentinels", checks.sentinels, features)
+    return CheckRules(
+        **checks.model_dump(exclude={"rules"}),
+        overrides=tuple(
+            (rule.groups, rule.model_dump(exclude={"groups"}, exclude_none=True)) for rule in checks.rules
+        ),
+    )
+
+
 def build_scoring(
-    bundle: Bundle, windows: WindowSettings, alerts: AlertSettings, scorer: Scorer | None = None
+    bundle: Bundle,
+    windows: WindowSettings,
+    alerts: AlertSettings,
+    scorer: Scorer | None = None,
+    *,
+    checks: CheckSettings | None = None,
 ) -> Scoring:
     """Return the stages for a bundle, with the given settings.
 
     Parameters
     ----------
     scorer : replaces the bundle's classifier.
+    checks : None: the defaults.
 
     Raises
     ------
-    ConfigurationError : as in `build_window_rules`, `choose_stale_after` and `build_alert_stage`.
+    ConfigurationError : as in `build_window_rules`, `choose_stale_after`, `build_alert_stage` and
+        `build_check_rules`.
     """
     manifest = bundle.manifest
     choose_stale_after(windows, manifest.sample_period)  # refused by every command alike
     rules = build_window_rules(windows, manifest.sample_period)
-    return Scoring(bundle, rules, build_alert_stage(alerts, manifest.threshold), scorer)
+    check_rules = build_check_rules(checks or CheckSettings(), manifest.feature_names)
+    return Scoring(bundle, rules, build_alert_stage(alerts, manifest.threshold), check_rules, scorer)
 
 
 def build_timed_scoring(bundle: Bundle, settings: Settings, metrics: Metrics) -> Scoring:
@@ -121,5 +156,6 @@ def build_timed_scoring(bundle: Bundle, settings: Settings, metrics: Metrics) ->
     ------
     ConfigurationError : as in `build_scoring`.
     """
-    scorer = TimedScorer(ParallelScorer(bundle.classifier), metrics.inference_seconds)
-    return build_scoring(bundle, settings.windows, settings.alerts, scorer)
+    us_per_window = _US_PER_WINDOW[bundle.manifest.judges]
+    scorer = TimedScorer(ParallelScorer(bundle.classifier, us_per_window), metrics.inference_seconds)
+    return build_scoring(bundle, settings.windows, settings.alerts, scorer, checks=settings.checks)

@@ -63,11 +63,10 @@ class Outbox:
         """Record that a message outside the outbox was published; `token` identifies its confirmation."""
         self._in_flight[token] = None
 
-    def mark_confirmed(self, token: object) -> None:
-        """Record the broker's confirmation; an unknown token is ignored."""
+    def mark_confirmed(self, token: object) -> OutboundMessage | None:
+        """Record the broker's confirmation, and return the message; None if the outbox doesn't have it."""
         number = self._in_flight.pop(token, None)
-        if number is not None:
-            self._remove(number)
+        return None if number is None else self._remove(number)
 
     def mark_saved(self) -> None:
         """Record that the store has inserted `unsaved_messages` and deleted `removed_numbers`."""
@@ -82,9 +81,10 @@ class Outbox:
         if message.retain:
             self._retained_numbers[message.topic] = number
 
-    def _remove(self, number: int) -> None:
+    def _remove(self, number: int) -> OutboundMessage:
         message = self._messages.pop(number)
         if self._queue.pop(number, None) and message.retain:
             del self._retained_numbers[message.topic]
         if self.unsaved_messages.pop(number, None) is None:
             self.removed_numbers.add(number)
+        return message

@@ -130,9 +130,8 @@ class PipelineLog:
             level = logging.WARNING if event.status == "firing" else logging.INFO
             status = f"{event.status} again ({event.repeat})" if event.repeat else event.status
             reason = f"{event.reason}; " if event.reason else ""
-            _log.log(
-                level, "%s %s: %sscore %.3f, incident %s", status, event.group, reason, event.score, event.id
-            )
+            score = "no score" if event.score is None else f"score {event.score:.3f}"
+            _log.log(level, "%s %s: %s%s, incident %s", status, event.group, reason, score, event.id)
 
     def log_mixed_senders(self, groups: Sequence[str]) -> None:
         """Log groups whose readings seem to come from two senders."""
@@ -144,6 +143,15 @@ class PipelineLog:
             text = self._throttle.throttle("mixed", reason, group)
             if text is not None:
                 _log.warning("group %s: %s", group, text)
+
+    def log_silent(self, groups: Sequence[str]) -> None:
+        """Log groups that fell silent, throttled."""
+        for group in groups:
+            text = self._throttle.throttle(
+                "silent", "silent: no usable reading for windows.stale_after", group
+            )
+            if text is not None:
+                _log.info("group %s is %s", group, text)
 
     def log_input_problem(self, kind: str, problem: str) -> None:
         """Log why nothing can be judged although readings come, each kind once a minute."""

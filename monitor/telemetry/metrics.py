@@ -7,13 +7,21 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
+from monitor import __version__
 from monitor.bundle.manifest import Manifest
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome
 from monitor.core.values import ValueOutcome
-from monitor.core.verdicts import FAULTY, NORMAL, State
+from monitor.core.verdicts import FAULTY, NORMAL, Detector, State
 from monitor.detect.drift import DriftStage
 from monitor.detect.scoring import Scorer
 from monitor.telemetry.batch_histogram import BatchHistogram
@@ -26,6 +34,8 @@ __all__ = ["Metrics", "TimedScorer"]
 _PREFIX = "sensor_monitor_"
 # From one window on an idle machine (0.06 ms of inference, 0.5 ms end to end) to a backlog of seconds.
 _SECONDS_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+# An alert waits as long as the broker is away.
+_DELIVERY_BUCKETS = (*_SECONDS_BUCKETS, 60.0, 600.0)
 _BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
@@ -39,6 +49,9 @@ class Metrics:
     """
 
     def __init__(self, registry: CollectorRegistry, manifest: Manifest) -> None:
+        # Process-wide: the library has no switch for a registry. `_created` would double the series of
+        # counters, and says what process_start_time_seconds says.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = registry
         ProcessCollector(registry=registry)
         self.readings = Counter(f"{_PREFIX}readings", "Readings by outcome.", ["outcome"], registry=registry)
@@ -50,6 +63,12 @@ class Metrics:
         )
         self.predictions = Counter(
             f"{_PREFIX}predictions", "Judged windows by label.", ["label"], registry=registry
+        )
+        self.faulty_windows = Counter(
+            f"{_PREFIX}faulty_windows",
+            "Faulty windows by what called them so: the model, or a check.",
+            ["detector"],
+            registry=registry,
         )
         self.out_of_range = Counter(
             f"{_PREFIX}out_of_range", "Judged windows with a value far outside training.", registry=registry
@@ -64,6 +83,12 @@ class Metrics:
             f"{_PREFIX}reading_latency_seconds",
             "From a reading's arrival to the decision on it.",
             _SECONDS_BUCKETS,
+            registry,
+        )
+        self.alert_delivery_seconds = BatchHistogram(
+            f"{_PREFIX}alert_delivery_seconds",
+            "From a reading's arrival to the broker's confirmation of its alert; with QoS 0, to its sending.",
+            _DELIVERY_BUCKETS,
             registry,
         )
         self.batch_windows = Histogram(
@@ -133,6 +158,10 @@ class Metrics:
         )
         self._feature_ages = FeatureAges(_PREFIX, registry)
         self._sensitivity = Sensitivity(_PREFIX, registry)
+        build_info = Gauge(
+            f"{_PREFIX}build_info", "The version of the monitor.", ["version"], registry=registry
+        )
+        build_info.labels(__version__).set(1)
         self._bundle_info = Gauge(
             f"{_PREFIX}bundle_info",
             "The bundle in use.",
@@ -144,6 +173,9 @@ class Metrics:
         self.readings_by_outcome = {outcome: self.readings.labels(outcome.value) for outcome in Outcome}
         self.values_by_outcome = {outcome: self.values.labels(outcome.value) for outcome in ValueOutcome}
         self.predictions_by_label = {label: self.predictions.labels(label) for label in (NORMAL, FAULTY)}
+        self.faulty_windows_by_detector = {
+            detector: self.faulty_windows.labels(detector.label) for detector in Detector if detector
+        }
         self.alerts_by_status = {status: self.alerts.labels(status) for status in ("firing", "resolved")}
         self.reloads_by_result = {result: self.reloads.labels(result) for result in ("done", "refused")}
         self.groups_by_state = {state: self.groups.labels(state.value) for state in State}

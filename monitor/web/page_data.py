@@ -88,7 +88,15 @@ def _alert_fields(
     kind = live.statuses[group].kind  # and not the event's: it is told better as the incident goes on
     if event is None:  # an earlier process sent it; the incident's id ends with its start in ms
         started_at = int((live.statuses[group].incident or "").rpartition(":")[2]) / 1000
-        return {"group": group, "since": started_at, "score": None, "kind": kind, "reason": "", "values": ""}
+        return {
+            "group": group,
+            "since": started_at,
+            "score": None,
+            "kind": kind,
+            "reason": "",
+            "detector": "",
+            "values": "",
+        }
     values = zip(features, event.window_values[-1], strict=True)
     return {
         "group": group,
@@ -96,6 +104,7 @@ def _alert_fields(
         "score": event.score,
         "kind": kind,
         "reason": event.reason,
+        "detector": event.detector,
         "values": ", ".join(
             f"{feature.name} {value:.{_SIGNIFICANT_DIGITS}g} {feature.unit}" for feature, value in values
         ),

@@ -25,6 +25,7 @@ def test_copy_of_a_suspended_monitor(tmp_path: Path, mosquitto: Mosquitto, toy_b
             readings = [reading(1000 + 5 * step, value) for step, value in enumerate(values)]
             other.publish(f"plant/line1/station{group}/reading", readings)
         wait_until(lambda: len(other.payloads("sensor-monitor/alerts/")) == 5, "all alerts are there")
+        wait_until(lambda: monitor.outcomes() == {"filling": 40, "judged": 20}, "all groups are stored")
 
         refused = subprocess.run(
             ["sqlite3", tmp_path / "state.db", f".backup {tmp_path / 'refused.db'}"],

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from monitor.core.verdicts import AlertEvent, GroupStatus, State
+from monitor.core.verdicts import AlertEvent, Detector, GroupStatus, State
 from monitor.detect.fault_kind import FAULT_KINDS
 from monitor.operators import requests
 from monitor.publish.payloads import alert_payload, info_payload, muted_payload, state_payload
@@ -38,11 +38,13 @@ ALERTS = [
     BEGIN,
     *(replace(BEGIN, kind=kind) for kind in FAULT_KINDS),
     replace(BEGIN, contributions_by_step=None),
+    replace(BEGIN, score=None, contributions=None, contributions_by_step=None, detector="limits"),
     replace(BEGIN, repeat=2, **WITHOUT_REASON),
     replace(BEGIN, status="resolved", ended_at=1700000060.0, **WITHOUT_REASON),
 ]
 STATES = [GroupStatus("g", state, 1.7e9, 0.25, out_of_range=False, incident="g:1000") for state in State]
 STATES += [GroupStatus("g", State.FILLING, 0.0, None, out_of_range=False, incident=None)]
+STATES += [replace(STATES[0], detector=detector.label) for detector in Detector]
 STATES += [replace(STATES[0], stale=((2, 1.7e9),), kind="stuck", shows_from=(0.4, 2.5, math.inf, 2.5))]
 PAYLOADS = {
     "alert-event": [alert_payload(event, MANIFEST) for event in ALERTS],
@@ -141,6 +143,7 @@ def test_contributions_are_by_feature() -> None:
     """The tables without declared keys have the features' names."""
     assert list(json.loads(PAYLOADS["alert-event"][0])["contributions"]) == list(NAMES)
     assert set(json.loads(PAYLOADS["state"][-1])["stale"]) == {NAMES[2]}
+    assert list(json.loads(PAYLOADS["state"][-1])["shows_from"]) == list(NAMES)
 
 
 @pytest.mark.parametrize(("kind", "content"), REQUESTS)

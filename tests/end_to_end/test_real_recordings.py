@@ -140,8 +140,8 @@ def test_daemon_matches_backtest(
         assert outcomes.total() == len(read_csv(training_output.unseen_recording))
         wait_until(lambda: monitor.outcomes() == outcomes, f"the outcomes are {outcomes}")
         predictions = Counter(row["prediction"] for row in expected.score_rows if row["prediction"])
-        assert monitor.metric("predictions_total", label="Faulty") == predictions["Faulty"]
-        assert monitor.metric("predictions_total", label="Normal") == predictions["Normal"]
+        for label in ("Faulty", "Normal"):
+            monitor.wait_for_metric(predictions[label], "predictions_total", label=label)
         assert predictions.total() == outcomes["judged"]
 
         wait_until(lambda: len(subscriber.messages) >= len(expected.events), "the events are received")
@@ -214,6 +214,8 @@ def test_example_of_the_notebook(
         wait_until(lambda: sum(monitor.outcomes().values()) == 303, "all readings are counted")
         assert monitor.outcomes() == {"filling": 2, "warming": 7, "judged": 294}
         assert monitor.terminate() == 0
+    # The last that it publishes: what it published before has arrived by then.
+    wait_until(lambda: mqtt_subscriber.texts("sensor-monitor/status")[-1] == "offline", "it says offline")
     windows = [event["window"]["values"] for event in mqtt_subscriber.payloads("sensor-monitor/alerts/")]
     assert (example in windows) == faulty
     assert mqtt_subscriber.payloads(f"sensor-monitor/state/{GROUP}")[-1]["state"] == (

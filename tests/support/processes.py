@@ -117,6 +117,14 @@ class Monitor:
             with error:
                 return error.code, error.read().decode()
 
+    def wait_for_log(self, text: str) -> None:
+        """Wait until its log has a text: a thread of its own writes the log, later than what it tells of."""
+        wait_until(lambda: text in self.log(), f"the log has {text!r}")
+
+    def wait_for_metric(self, expected: float, name: str, **labels: str) -> None:
+        """Wait until a metric has a value: alerts, states and answers leave before they are counted."""
+        wait_until(lambda: self.metric(name, **labels) == expected, f"{name} {labels} is {expected:g}")
+
     def metric(self, name: str, **labels: str) -> float:
         """Return the value of a metric with exactly these labels; NaN if there is none."""
         for family in text_string_to_metric_families(self.get("/metrics")[1]):

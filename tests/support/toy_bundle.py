@@ -8,6 +8,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from monitor.bundle import Feature, GoldenFile, Manifest, compute_bundle_id, save
+from monitor.bundle.manifest import BaselineSpec, Distribution
 from monitor.bundle.model import Classifier
 from monitor.bundle.model_input import build_transform
 from monitor.bundle.scaler import Scaler
@@ -62,10 +63,20 @@ def toy_model(steps: int = STEPS, features: int = len(FEATURES), extra_layers: i
         helper.make_node("Add", ["logit", "nothing"], ["sum"]),
         helper.make_node("Sigmoid", ["sum"], ["score"]),
     ]
+    return _to_model("windows", features, nodes, constants, steps)
+
+
+def _to_model(
+    input_name: str,
+    width: int,
+    nodes: list[onnx.NodeProto],
+    constants: dict[str, np.ndarray[Any, Any]],
+    steps: int = STEPS,
+) -> bytes:
     graph = helper.make_graph(
         nodes,
         "toy",
-        [helper.make_tensor_value_info("windows", TensorProto.FLOAT, ["window", steps, features])],
+        [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, ["window", steps, width])],
         [helper.make_tensor_value_info("score", TensorProto.FLOAT, ["window", 1])],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
@@ -73,6 +84,23 @@ def toy_model(steps: int = STEPS, features: int = len(FEATURES), extra_layers: i
     model: bytes = helper.make_model(graph, opset_imports=opset, ir_version=9).SerializeToString()
     onnx.checker.check_model(model)
     return model
+
+
+def toy_sensor_model() -> bytes:
+    """Return sigmoid(20 x (largest absolute deviation - 0.5)) of one sensor as an ONNX file."""
+    constants: dict[str, np.ndarray[Any, Any]] = {
+        "limit": np.array(0.5, dtype=np.float32),
+        "steepness": np.array(20, dtype=np.float32),
+        "axes": np.array([1], dtype=np.int64),
+    }
+    nodes = [
+        helper.make_node("Abs", ["deviations"], ["distance"]),  # (window, step, 1)
+        helper.make_node("ReduceMax", ["distance", "axes"], ["largest"], keepdims=0),  # (window, 1)
+        helper.make_node("Sub", ["largest", "limit"], ["excess"]),
+        helper.make_node("Mul", ["excess", "steepness"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["score"]),
+    ]
+    return _to_model("deviations", 1, nodes, constants)
 
 
 def toy_manifest(**changes: object) -> Manifest:
@@ -91,6 +119,32 @@ def toy_manifest(**changes: object) -> Manifest:
         **changes,
     }
     return Manifest(**values)  # type: ignore[arg-type]
+
+
+def save_toy_sensor_bundle(folder: Path, **changes: object) -> None:
+    """Write a bundle that judges sensor by sensor: Faulty beyond 5 units; changes as in `toy_manifest`."""
+    scaler = Scaler.from_numbers([0.0] * len(FEATURES), [10.0] * len(FEATURES))
+    distribution = {
+        name: Distribution(-9.0, 9.0, (float(number),), (0.5, 0.5)) for number, name in enumerate(NAMES)
+    }
+    values: dict[str, object] = {
+        "judges": "sensor",
+        "baseline": BaselineSpec(floors=(0.1, 0.5, 0.1, 0.5)),
+        "ranges": {name: (-1.0 - number, 1.0 + number) for number, name in enumerate(NAMES)},
+        "distribution": distribution,
+        **changes,
+    }
+    baselines = np.tile(np.array([[0.0] * 4, [1.0] * 4, HEALTHY]), (2, 1, 1))
+    # The temperatures are 0.5 and 10 degC apart, so each is a half of it from what they have in common.
+    golden = GoldenFile(
+        NAMES, [[HEALTHY] * STEPS, [FAULTY] * STEPS], [_score(0.25), _score(5.0)], baselines.tolist()
+    )
+    save(folder, toy_manifest(**values), toy_sensor_model(), scaler, golden)
+
+
+def _score(units: float) -> float:
+    """Return the sensor model's score of a window whose largest deviation has this many units."""
+    return float(1 / (1 + np.exp(-20 * (units / 10 - 0.5))))
 
 
 def save_toy_bundle(folder: Path, *, extra_layers: int = 0, **changes: object) -> None:

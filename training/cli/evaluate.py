@@ -29,7 +29,7 @@ def configure(command: argparse.ArgumentParser) -> None:
         "--window",
         type=_parse_window,
         metavar="V,V,...",
-        help="judge one window, oldest reading first, as in --window=27.49,67.81,... (12 values); a bundle "
+        help="judge one window, oldest reading first, as in --window=27.49,67.81,...; a bundle "
         "with a baseline judges it by the baseline that was usual in training",
     )
     command.add_argument(
@@ -69,7 +69,7 @@ def _judge_window(values: list[float], loaded_bundle: Bundle) -> str:
         )
     window = np.array(values).reshape(shape)  # (1, step, feature)
     if manifest.baseline is not None:
-        window = DeviationTransform(manifest.quantities).transform(
+        window = DeviationTransform(manifest.quantities, judges=manifest.judges).transform(
             window, np.array([manifest.data["normal"]])
         )
     scaled = loaded_bundle.scaler.transform(window)

@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> str:
                 data.faulty,
                 repeats=arguments.repeats,
                 seed=arguments.seed,
+                quantities=manifest.quantities,
                 advance=lambda: progress.finish_task(""),
             )
     except ValueError as error:

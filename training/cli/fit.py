@@ -49,13 +49,15 @@ def run(arguments: argparse.Namespace) -> str:
     _check_arguments(arguments, settings)
     with ExitStack() as stack:
         healthy = (
-            stack.enter_context(healthy_recordings.inject_copies(arguments.healthy))
+            stack.enter_context(healthy_recordings.inject_copies(arguments.healthy, settings.bundle_features))
             if arguments.healthy
             else None
         )
         paths = list(healthy.injected_paths) if healthy else arguments.recording
         prepared = prepare(paths, arguments.windows, settings, healthy.names if healthy else paths)
-        reference_folder = arguments.against_bundle or bundle_comparison.find_default_bundle()
+        reference_folder = arguments.against_bundle or bundle_comparison.find_default_bundle(
+            settings.feature_names
+        )
         comparison_data = (
             stack.enter_context(bundle_comparison.write_comparison_data(healthy, settings.test_share))
             if healthy and reference_folder
@@ -80,6 +82,8 @@ def run(arguments: argparse.Namespace) -> str:
                 arguments.bundle, "the new bundle", comparison_data
             )
             lines.append(bundle_comparison.format_comparison(new_metrics, reference))
+        elif healthy:
+            lines.append("the default bundle judges other features: there is nothing to compare with")
         if healthy:
             lines += [f"note: {note}" for note in healthy.notes()]
     return "\n".join(lines)

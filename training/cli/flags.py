@@ -11,6 +11,7 @@ from training.config.settings import FitSettings
 
 __all__ = [
     "add_bundle",
+    "add_config",
     "add_out",
     "add_recordings",
     "add_seed",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 _HELP = {
+    "steps": "readings in a window",
     "network": "lstm or dense",
     "units": "of the three hidden layers",
     "dropout": "after the first and the second hidden layer",
@@ -37,7 +39,7 @@ _HELP = {
     "learning_rate": "Adam's, at the start",
     "class_weight": "balanced, none, or two numbers for Normal and Faulty",
     "baseline": "group (judge each group by its own baseline) or none",
-    "joint_shift": "how far both sensors of a pair are shifted together in training, in spreads",
+    "joint_shift": "how far all sensors of a quantity are shifted together in training, in spreads",
     "split": "time (the end of each group's time) or random (shares readings with the test)",
     "test_share": "share of the windows that is kept for the test",
     "validation_share": "share of the rest that decides when to stop",
@@ -73,13 +75,23 @@ def add_training_data(command: argparse.ArgumentParser) -> None:
     """Add `--recording` and `--windows`, the labelled data to train on."""
     add_recordings(command, "labelled recordings, as `inject` writes them")
     command.add_argument(
-        "--windows", type=Path, metavar="F.csv", help="labelled windows: 12 columns and Label, in time order"
+        "--windows",
+        type=Path,
+        metavar="F.csv",
+        help="labelled windows: a column for each feature at each step, and Label, in time order",
+    )
+
+
+def add_config(command: argparse.ArgumentParser) -> None:
+    """Add `--config`, the file with the settings."""
+    command.add_argument(
+        "--config", type=Path, metavar="F.toml", help="settings and features, as in config/training.toml"
     )
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:
-    """Add `--config` and a flag for each setting; `read_settings` reads them."""
-    command.add_argument("--config", type=Path, metavar="F.toml", help="settings, as in config/training.toml")
+    """Add `--config` and a flag for each setting but the features; `read_settings` reads them."""
+    add_config(command)
     default = FitSettings()
     for name, help_text in _HELP.items():
         value = getattr(default, name)

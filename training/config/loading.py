@@ -37,6 +37,8 @@ def _describe_rule(problem: ErrorDetails) -> str | None:
     pydantic's message describes only the number that is wrong.
     """
     name = str(problem["loc"][0])
+    if name == "features":
+        return None
     if name == "class_weight":
         return "must be balanced, none, or two numbers above 0, for Normal and Faulty"
     if problem["type"] in _LENGTH_ERRORS:

@@ -12,7 +12,6 @@ from monitor.core.rules import default_max_gap
 from training.config.settings import FitSettings
 from training.data import baseline_windows, dataset, recordings
 from training.data.dataset import Dataset
-from training.data.features import FEATURE_NAMES
 from training.data.prepare import prepare
 
 __all__ = ["load_windows", "read_training_settings"]
@@ -43,18 +42,18 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
     ------
     InvalidInputError : the bundle was trained on all windows, or the training windows cannot be identified.
     """
-    if list(bundle.manifest.feature_names) != FEATURE_NAMES:
-        raise InvalidInputError(
-            f"{folder}: judges {list(bundle.manifest.feature_names)}, expected {FEATURE_NAMES}"
-        )
+    manifest = bundle.manifest
+    names = manifest.feature_names
     source_names = ", ".join(map(str, paths))
     frames = []
     for path in paths:
-        frame = recordings.read_labelled(path)
-        recordings.check_complete(path, frame)
-        frames.append(frame[recordings.complete_mask(frame)])
-    raw_data = dataset.build(frames, default_max_gap(bundle.manifest.sample_period))
-    data = baseline_windows.apply_baseline(raw_data, bundle.manifest.baseline)
+        frame = recordings.read_labelled(path, names)
+        recordings.check_complete(path, frame, names)
+        frames.append(frame[recordings.complete_mask(frame, names)])
+    raw_data = dataset.build(
+        frames, names, steps=manifest.steps, max_gap=default_max_gap(manifest.sample_period)
+    )
+    data = baseline_windows.apply_baseline(raw_data, manifest.quantities, manifest.baseline, manifest.judges)
     if not _is_training_data(data, folder):
         return data, f"all {len(data):,} windows of {source_names}"
     fit_settings = read_training_settings(bundle)

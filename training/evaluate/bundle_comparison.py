@@ -8,7 +8,7 @@ a verdict counts as predicted Normal.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -19,13 +19,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from monitor import bundle
 from monitor.bundle.default_bundle import DEFAULT_BUNDLE_FOLDER
 from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
 from training.data import recordings
-from training.data.dataset import STEPS
-from training.data.features import FEATURE_NAMES
-from training.data.recordings import FAULTY_LABEL
+from training.data.recordings import FAULTY_LABEL, NORMAL_LABEL
 from training.evaluate import window_metrics
 from training.faults.healthy_recordings import HealthyRecordings
 
@@ -83,21 +82,37 @@ class ComparisonData:
     """Seconds between two readings of a group."""
     is_held_out: BoolArray
     """Whether each reading is held out: (reading,)."""
-    is_faulty: BoolArray
-    """True label of the window that ends with each reading, True for Faulty: (reading,)."""
+    labels: pd.DataFrame
+    """The groups of the recording, and the true labels of its readings; originals are healthy."""
     is_original: BoolArray
     """Whether each reading belongs to an original recording: (reading,)."""
 
+    def label_windows(self, steps: int) -> BoolArray:
+        """Return whether any reading of the window that ends with each reading is faulty: (reading,)."""
+        faulty = (self.labels["label"] == FAULTY_LABEL).astype(float)
+        faulty_in_window = faulty.groupby(self.labels["group"]).rolling(steps, min_periods=1).max()
+        truth: BoolArray = faulty_in_window.droplevel(0).sort_index().to_numpy(dtype=np.float64) > 0
+        return truth
 
-def find_default_bundle() -> Path | None:
-    """Return the folder of the bundle that is installed with the monitor; None if there is none."""
-    return DEFAULT_BUNDLE_FOLDER if DEFAULT_BUNDLE_FOLDER.is_dir() else None
+
+def find_default_bundle(names: Sequence[str]) -> Path | None:
+    """Return the folder of the bundle that is installed with the monitor; None if it judges other features.
+
+    Parameters
+    ----------
+    names : names of the features of the recording.
+    """
+    if not DEFAULT_BUNDLE_FOLDER.is_dir():
+        return None
+    is_comparable = bundle.load(DEFAULT_BUNDLE_FOLDER).manifest.feature_names == tuple(names)
+    return DEFAULT_BUNDLE_FOLDER if is_comparable else None
 
 
 @contextmanager
 def write_comparison_data(healthy: HealthyRecordings, test_share: float) -> Iterator[ComparisonData]:
     """Write the comparison recording to a temporary file; the last `test_share` of each group is held out."""
-    copies = [recordings.read(path) for path in healthy.injected_paths]
+    names = [feature.name for feature in healthy.features]
+    copies = [recordings.read(path, names) for path in healthy.injected_paths]
     all_recordings = [*healthy.frames, *copies]
     # A copy has the same readings at the same times as its original, so both have the same held-out readings.
     held_out_masks = [
@@ -110,17 +125,12 @@ def write_comparison_data(healthy: HealthyRecordings, test_share: float) -> Iter
     ]
     with TemporaryDirectory(prefix="sensor-training-") as folder:
         path = Path(folder) / "recording.csv"
-        recordings.write(pd.concat(frames)[["ts", "group", *FEATURE_NAMES]], path)
+        recordings.write(pd.concat(frames)[["ts", "group", *names]], path)
         yield ComparisonData(
             path=path,
             sample_period=healthy.sample_period,
             is_held_out=np.concatenate(held_out_masks),
-            is_faulty=np.concatenate(
-                [
-                    *(np.zeros(len(frame), dtype=np.bool_) for frame in healthy.frames),
-                    *map(_label_windows, copies),
-                ]
-            ),
+            labels=_collect_labels(frames, len(healthy.frames)),
             is_original=np.repeat([True, False], [healthy.reading_count, sum(map(len, copies))]),
         )
 
@@ -134,7 +144,8 @@ def measure_bundle(folder: Path, name: str, data: ComparisonData) -> BundleMetri
     """
     is_judged, predicted_faulty = _backtest(folder, data)
     rows = data.is_held_out & ~data.is_original
-    outcomes = window_metrics.count_outcomes(data.is_faulty[rows], predicted_faulty[rows])
+    is_faulty = data.label_windows(bundle.load(folder).manifest.steps)
+    outcomes = window_metrics.count_outcomes(is_faulty[rows], predicted_faulty[rows])
     _, faulty = window_metrics.compute_class_reports(outcomes)
     return BundleMetrics(
         name=name,
@@ -167,12 +178,13 @@ def _find_held_out(frame: pd.DataFrame, share: float) -> BoolArray:
     return is_held_out
 
 
-def _label_windows(frame: pd.DataFrame) -> BoolArray:
-    """Return whether any reading of the window that ends with each reading is faulty: (reading,)."""
-    faulty = (frame["label"] == FAULTY_LABEL).astype(float)
-    faulty_in_window = faulty.groupby(frame["group"]).rolling(STEPS, min_periods=1).max()
-    truth: BoolArray = faulty_in_window.droplevel(0).sort_index().to_numpy(dtype=np.float64) > 0
-    return truth
+def _collect_labels(frames: Sequence[pd.DataFrame], original_count: int) -> pd.DataFrame:
+    """Return groups and labels of all recordings, of which the first are original."""
+    labelled = [
+        frame[["group"]].assign(label=NORMAL_LABEL if number < original_count else frame["label"])
+        for number, frame in enumerate(frames)
+    ]
+    return pd.concat(labelled, ignore_index=True)
 
 
 def _backtest(folder: Path, data: ComparisonData) -> tuple[BoolArray, BoolArray]:

@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.bundle import Bundle
-from monitor.bundle.model import Classifier
+from monitor.bundle.model import Classifier, find_sensors
 from monitor.core.errors import InvalidInputError
 from training.config.settings import FitSettings
 from training.console.task_progress import TaskProgress
-from training.data.dataset import STEPS
-from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
 from training.evaluate import candidate_selection, classifiers
 from training.evaluate.candidate_selection import DataSplit
@@ -30,17 +28,24 @@ from training.network.augmentation import build_augmentation
 __all__ = ["SPLITS", "compare", "count_tasks"]
 
 SPLITS = ("time", "random")
-_NETWORK_TITLES = {"lstm": "LSTM", "dense": "dense network"}
+_NETWORK_TITLES = {"lstm": "LSTM", "dense": "dense network", "sensor-lstm": "LSTM by sensor"}
+# Compared with the bundle's network, whichever that is.
+_COMPARED_NETWORKS = ("lstm", "dense")
 
 
 def count_tasks(settings: FitSettings) -> int:
     """Return the number of classifiers that `compare` trains."""
-    augmentation = build_augmentation(settings, np.ones(len(FEATURE_NAMES)))
+    augmentation = build_augmentation(settings, np.ones(len(settings.features)))
     classifier_count = (
-        len(classifiers.build_candidates(settings.seed, augmentation)) + len(_NETWORK_TITLES) - 1
+        len(classifiers.build_candidates(settings.seed, augmentation)) + len(_networks(settings)) - 1
     )
     # The bundle's network is trained again for the split that the bundle was not trained on.
     return len(SPLITS) * classifier_count * CANDIDATES_PER_CLASSIFIER + len(SPLITS) - 1
+
+
+def _networks(settings: FitSettings) -> list[str]:
+    """Return the types of networks to compare: the bundle's, and those that have not one."""
+    return list(dict.fromkeys([*_COMPARED_NETWORKS, settings.network]))
 
 
 def compare(
@@ -101,7 +106,7 @@ def _measure_all(
         prepared.train, prepared.validation, prepared.test, prepared.scaler, prepared.sample_period
     )
     networks = {
-        _NETWORK_TITLES[name]: _candidates(name, prepared, settings, progress) for name in _NETWORK_TITLES
+        _NETWORK_TITLES[name]: _candidates(name, prepared, settings, progress) for name in _networks(settings)
     }
     augmentation = build_augmentation(settings, prepared.scaler.scale)
     title = _NETWORK_TITLES[settings.network]
@@ -153,4 +158,6 @@ def _train_network(
     from training.network.train import train  # noqa: PLC0415
 
     trained = train(prepared, settings, [EpochShareCallback(settings.epochs, progress.update)])
-    return Classifier(onnx_graph.to_onnx(trained.network), STEPS, len(FEATURE_NAMES)).score
+    sensors = find_sensors(settings.judges, settings.quantities)
+    onnx = onnx_graph.to_onnx(trained.network)
+    return Classifier(onnx, settings.steps, len(settings.features), sensors).score

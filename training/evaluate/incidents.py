@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.verdicts import AlertEvent, JudgedWindows
+from monitor.core.verdicts import AlertEvent, Detector, JudgedWindows
 from monitor.detect.alerts import AlertStage
 from training.data.dataset import Dataset
 from training.evaluate.episodes import EpisodeOutcome, find_episodes
@@ -146,6 +146,7 @@ def _to_judged_windows(data: Dataset, predicted_faulty: NDArray[np.bool_]) -> Ju
         scores=predicted_faulty.astype(float),
         faulty=predicted_faulty,
         out_of_range=np.zeros(len(data), dtype=bool),
+        detectors=predicted_faulty.astype(np.uint8) * Detector.MODEL,
     )
 
 

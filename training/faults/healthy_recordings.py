@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from monitor.bundle import Feature
 from monitor.core.errors import InvalidInputError
 from training.data import dataset, recordings
 from training.faults import suspects
@@ -43,6 +44,8 @@ class HealthyRecordings:
 
     paths: tuple[Path, ...]
     """The original recordings."""
+    features: tuple[Feature, ...]
+    """The features of the recordings."""
     frames: tuple[pd.DataFrame, ...]
     """The original recordings, without the readings that lack a value."""
     injected_paths: tuple[Path, ...]
@@ -117,7 +120,7 @@ class HealthyRecordings:
 
 
 @contextmanager
-def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
+def inject_copies(paths: Sequence[Path], features: Sequence[Feature]) -> Iterator[HealthyRecordings]:
     """Read the recordings, and write copies with faults of all kinds; the copies are deleted on exit.
 
     Raises
@@ -125,10 +128,11 @@ def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
     InvalidInputError : a recording cannot be read, has a Faulty label, is too short to inject faults, or has
         no reading with a value of each feature.
     """
-    loaded = [recordings.read(path) for path in paths]
+    names = [feature.name for feature in features]
+    loaded = [recordings.read(path, names) for path in paths]
     for path, frame in zip(paths, loaded, strict=True):
-        recordings.check_complete(path, frame)
-    frames = tuple(frame[recordings.complete_mask(frame)].reset_index(drop=True) for frame in loaded)
+        recordings.check_complete(path, frame, names)
+    frames = tuple(frame[recordings.complete_mask(frame, names)].reset_index(drop=True) for frame in loaded)
     readings = sum(map(len, frames))
     copies = min(_MAX_COPIES, math.ceil(_TARGET_READINGS / max(1, readings)))
     with TemporaryDirectory(prefix="sensor-training-") as folder:
@@ -137,14 +141,15 @@ def inject_copies(paths: Sequence[Path]) -> Iterator[HealthyRecordings]:
             for number, (path, frame) in enumerate(zip(paths, frames, strict=True)):
                 copy_path = Path(folder) / str(number) / f"{path.stem}.seed{seed}{path.suffix}"
                 try:
-                    recordings.write(inject(frame, FAULT_RATE, seed, tuple(FAULT_KINDS)), copy_path)
+                    recordings.write(inject(frame, features, FAULT_RATE, seed, tuple(FAULT_KINDS)), copy_path)
                 except InvalidInputError as error:
                     raise InvalidInputError(f"{path}: {error}") from error
                 injected_paths.append(copy_path)
         counts = pd.concat([frame["group"].value_counts() for frame in frames])
-        suspicious = [stretch for frame in frames for stretch in suspects.find_suspicious(frame)]
+        suspicious = [stretch for frame in frames for stretch in suspects.find_suspicious(frame, features)]
         yield HealthyRecordings(
             paths=tuple(paths),
+            features=tuple(features),
             frames=frames,
             injected_paths=tuple(injected_paths),
             incomplete_count=sum(map(len, loaded)) - readings,

@@ -9,13 +9,12 @@ import numpy as np
 
 import monitor
 from monitor import bundle
-from monitor.bundle.model import Classifier
+from monitor.bundle.model import Classifier, find_sensors
 from monitor.core.rules import DEFAULT_THRESHOLD
 from monitor.detect import drift
 from training.config.settings import FitSettings
 from training.data import baseline_windows
-from training.data.dataset import STEPS, Dataset
-from training.data.features import FEATURE_NAMES, FEATURES
+from training.data.dataset import Dataset
 from training.data.prepare import PreparedData
 from training.evaluate import permutation_importance, quality
 from training.evaluate.permutation_importance import Importance
@@ -50,14 +49,13 @@ def write(
     """
     scaler, test = prepared.scaler, prepared.test
     onnx = onnx_graph.to_onnx(trained.network)
-    classifier = Classifier(onnx, STEPS, len(FEATURE_NAMES))
+    sensors = find_sensors(settings.judges, settings.quantities)
+    classifier = Classifier(onnx, settings.steps, len(settings.features), sensors)
     evaluation = importance = None
     if len(test):
         scores = classifier.score(scaler.transform(test.windows))
         evaluation = quality.evaluate(test, scores, DEFAULT_THRESHOLD, prepared.sample_period)
-        importance = (
-            _measure_importance(classifier, prepared, settings.seed) if evaluation.quality.found else None
-        )
+        importance = _measure_importance(classifier, prepared, settings) if evaluation.quality.found else None
     manifest = _build_manifest(prepared, trained, settings, evaluation, healthy)
     with capture_stderr():
         layers = weights.extract_layers(trained.network)
@@ -73,13 +71,13 @@ def write(
         importance=importance,
         healthy=healthy,
     )
-    golden = export.build_golden(trained.network, scaler, prepared.train, manifest.baseline)
+    golden = export.build_golden(trained.network, scaler, prepared.train, manifest)
     extra = {"model.keras": export.to_keras_file(trained.network), **model_card.build(findings)}
     bundle.save(folder, manifest, onnx, scaler, golden, extra)
     return bundle.load(folder).manifest
 
 
-def _measure_importance(classifier: Classifier, prepared: PreparedData, seed: int) -> Importance:
+def _measure_importance(classifier: Classifier, prepared: PreparedData, settings: FitSettings) -> Importance:
     test = prepared.test
     return permutation_importance.compute_importance(
         prepared.scaler,
@@ -87,8 +85,9 @@ def _measure_importance(classifier: Classifier, prepared: PreparedData, seed: in
         DEFAULT_THRESHOLD,
         test.windows,
         test.faulty,
-        seed=seed,
+        seed=settings.seed,
         max_windows=_WINDOWS_TO_EXPLAIN,
+        quantities=settings.quantities,
     )
 
 
@@ -100,19 +99,29 @@ def _build_manifest(
     healthy: HealthyRecordings | None,
 ) -> bundle.Manifest:
     arrays = models.get_weights(trained.network)
+    features = settings.bundle_features
     baseline = baseline_windows.baseline_from_settings(settings)
     distribution = {
         name: drift.fit_distribution(column)
-        for name, column in zip(FEATURE_NAMES, prepared.healthy_readings.T, strict=True)
+        for name, column in zip(settings.feature_names, prepared.healthy_readings.T, strict=True)
     }
     return bundle.Manifest(
-        id=bundle.compute_bundle_id(arrays, prepared.scaler, FEATURES, STEPS, DEFAULT_THRESHOLD, baseline),
+        id=bundle.compute_bundle_id(
+            arrays,
+            prepared.scaler,
+            features,
+            settings.steps,
+            DEFAULT_THRESHOLD,
+            baseline,
+            settings.judges,
+        ),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        features=FEATURES,
-        steps=STEPS,
+        features=features,
+        steps=settings.steps,
         sample_period=prepared.sample_period,
         threshold=DEFAULT_THRESHOLD,
         baseline=baseline,
+        judges=settings.judges,
         ranges={name: (ranges.low, ranges.high) for name, ranges in distribution.items()},
         distribution=distribution,
         data={

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from monitor import bundle
 from monitor.core.errors import InvalidInputError
+from monitor.core.quantities import describe_lone_features
 from training.config.settings import FitSettings
 from training.data import bundle_folder, recordings
 from training.data.prepare import PreparedData
@@ -40,7 +41,7 @@ def fit(
     InvalidInputError : the folder holds something other than a bundle, or the training diverged.
     """
     bundle_folder.check(folder)
-    console.print(_format_summary(prepared))
+    console.print(_format_summary(prepared, settings))
     with epoch_progress.progress_callback(settings.epochs, console) as callback:
         trained = train(prepared, settings, [callback])
     if not np.isfinite(trained.history["val_loss"]).all():
@@ -50,12 +51,20 @@ def fit(
     return bundle_contents.write(folder, prepared, trained, settings, healthy)
 
 
-def _format_summary(prepared: PreparedData) -> str:
+def _format_summary(prepared: PreparedData, settings: FitSettings) -> str:
     cleaning = prepared.cleaning
-    ignored = sorted({name for frame in prepared.frames for name in recordings.ignored_columns(frame)})
+    ignored = sorted(
+        {
+            name
+            for frame in prepared.frames
+            for name in recordings.ignored_columns(frame, settings.feature_names)
+        }
+    )
     datasets = {"training": prepared.train, "validation": prepared.validation, "test": prepared.test}
+    notes = describe_lone_features(settings.feature_names, settings.quantities)
     return (
-        (f"columns that are not used: {', '.join(ignored)}\n" if ignored else "")
+        "".join(f"note: {note}\n" for note in notes)
+        + (f"columns that are not used: {', '.join(ignored)}\n" if ignored else "")
         + f"outliers: removed {cleaning.removed} of {cleaning.windows} windows looked at, "
         f"{cleaning.removed_faulty} of them Faulty\n"
         "windows: "

@@ -1,16 +1,23 @@
-"""The two networks: LSTM (two LSTM layers, one dense layer) and dense (three dense layers)."""
+"""The networks: LSTM (two LSTM layers, one dense layer), dense (three dense layers), and LSTM by sensor.
+
+The last judges the deviations of one sensor. It is trained on windows all the same: a window's score is the
+highest of its sensors' scores, so no label of a single sensor is needed. The gradient of a window goes to
+the sensor with the highest score.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
+from monitor.core.quantities import Quantities
 from training.config.settings import FitSettings
 from training.network.backend import keras, tf
 from training.network.capture_stderr import capture_stderr
 
-__all__ = ["build", "compute_scores", "get_weights", "make_deterministic"]
+__all__ = ["build", "compute_scores", "get_judge", "get_weights", "make_deterministic"]
 
 _MAX_BATCH_SIZE = 4096
+_JUDGE = "judge"
 # An average over only one epoch still varies too much from epoch to epoch.
 _EPOCHS_TO_AVERAGE = 2
 
@@ -26,18 +33,43 @@ def build(settings: FitSettings, steps: int, features: int, updates_per_epoch: i
 
     Parameters
     ----------
-    settings : type of network, sizes of the layers, dropout, initialisers and learning rate are used.
+    settings : type of network, sizes of the layers, dropout, initialisers and learning rate are used; of a
+        network that judges by sensor also the quantities of the features.
     steps, features : shape of a window.
     updates_per_epoch : number of batches in an epoch. Adam keeps a moving average of the weights over about
         two epochs, which `keras.callbacks.SwapEMAWeights` uses.
     """
-    hidden = {"lstm": _build_lstm_layers, "dense": _build_dense_layers}[settings.network](settings)
-    output = keras.layers.Dense(1, activation="sigmoid", kernel_initializer=settings.kernel_initializer)
-    network = keras.Sequential([keras.Input((steps, features)), *hidden, output])
+    if settings.judges == "sensor":
+        network = _build_sensor_network(settings, steps, features)
+    else:
+        network = _build_layers(settings, steps, features)
     momentum = 1 - 1 / (_EPOCHS_TO_AVERAGE * updates_per_epoch)
     adam = keras.optimizers.Adam(settings.learning_rate, use_ema=True, ema_momentum=momentum)
     network.compile(optimizer=adam, loss="binary_crossentropy")
     return network
+
+
+def _build_layers(settings: FitSettings, steps: int, features: int) -> keras.Model:
+    build_hidden = _build_dense_layers if settings.network == "dense" else _build_lstm_layers
+    output = keras.layers.Dense(1, activation="sigmoid", kernel_initializer=settings.kernel_initializer)
+    return keras.Sequential([keras.Input((steps, features)), *build_hidden(settings), output], name=_JUDGE)
+
+
+def _build_sensor_network(settings: FitSettings, steps: int, features: int) -> keras.Model:
+    """Build a network (window, step, feature) -> (window, 1) whose layer `judge` judges one sensor.
+
+    Of a pair, whose sensors deviate equally but for the sign, the first is judged.
+    """
+    judge = _build_layers(settings, steps, features=1)
+    windows = keras.Input((steps, features))
+    sensors = Quantities(settings.quantities).representatives.tolist()
+    scores = [judge(windows[:, :, sensor : sensor + 1]) for sensor in sensors]  # (window, 1) each
+    return keras.Model(windows, keras.layers.maximum(scores) if len(scores) > 1 else scores[0])
+
+
+def get_judge(network: keras.Model) -> keras.Model:
+    """Return the part of a network that the bundle holds: all of it, or what judges one sensor."""
+    return next((layer for layer in network.layers if layer.name == _JUDGE), network)
 
 
 def _build_lstm_layers(settings: FitSettings) -> list[keras.layers.Layer]:

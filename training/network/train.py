@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
 from training.config.settings import FitSettings
-from training.data.dataset import STEPS
-from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData
 from training.network import augmentation, models
 from training.network.backend import keras
@@ -48,7 +46,10 @@ def train(
     with capture_stderr():
         models.make_deterministic(settings.seed)
         model = models.build(
-            settings, STEPS, len(FEATURE_NAMES), updates_per_epoch=-(-len(data) // settings.batch_size)
+            settings,
+            settings.steps,
+            len(settings.features),
+            updates_per_epoch=-(-len(data) // settings.batch_size),
         )
         history = model.fit(
             _build_batches(prepared, settings),

@@ -18,7 +18,9 @@ def draw_importance(result: Importance, features: Sequence[Feature]) -> bytes:
     """Draw a heat map (step, feature) and two bar charts: whole features below, whole steps at the right."""
     names = [feature.name for feature in features]
     steps = step_names(len(result.step_mean))
-    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    # Names of features and numbers of steps need room: more of them make a larger picture.
+    size = (max(10.0, 3 + 1.75 * len(names)), max(6.4, 4 + 0.8 * len(steps)))
+    figure = Figure(figsize=size, layout="constrained")
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1.2), height_ratios=(1.5, 1))
     heat = figure.add_subplot(grid[0, 0])
     _draw_heat_map(heat, result)

@@ -46,7 +46,7 @@ def draw_box_plots(
     before, after : statistics of each column of the flattened training windows: (step * feature,).
     factor : maximum length of the whiskers, in interquartile ranges.
     """
-    figure = Figure(figsize=(10, 6), layout="constrained")
+    figure = Figure(figsize=(max(10.0, 2.5 * len(features)), 6), layout="constrained")
     grid = figure.subplots(2, len(features), sharey="col", squeeze=False)
     for row, (title_suffix, columns) in zip(grid, (("before", before), ("after", after)), strict=True):
         for number, (axes, feature) in enumerate(zip(row, features, strict=True)):

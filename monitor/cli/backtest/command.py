@@ -37,18 +37,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Judge the recording and print a report."""
-    from monitor import bundle
-    from monitor.bundle import default_bundle
     from monitor.cli.backtest.runner import backtest
     from monitor.config.loading import load_settings, override_alerts
     from monitor.core.errors import RecordingError
     from monitor.recordings.values import open_recording
+    from monitor.service.settings_to_features import load_bundle
 
     settings = load_settings(arguments.config, settings_from_flags(arguments))
     proposed = override_alerts(settings.alerts, arguments.propose) if arguments.propose else None
     recording = open_recording(arguments.recording)
     report = backtest(
-        bundle.load(default_bundle.choose_folder(settings.bundle)),
+        load_bundle(settings),
         settings,
         recording,
         arguments.out,

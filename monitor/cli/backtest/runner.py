@@ -1,6 +1,7 @@
 """Runs the daemon's scoring on a recording, without a broker and without regard to the current time."""
 
 import csv
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice, repeat
@@ -18,7 +19,7 @@ from monitor.config.settings import AlertSettings, Settings
 from monitor.core.atomic_write import atomic_file
 from monitor.core.errors import InvalidInputError, OperationError
 from monitor.core.readings import Outcome, Readings
-from monitor.core.verdicts import FAULTY, NORMAL
+from monitor.core.verdicts import FAULTY, NORMAL, Detector
 from monitor.detect.pace import Pace
 from monitor.detect.scoring import ScoredBatch, Scoring
 from monitor.groups.state import GroupStates
@@ -31,7 +32,7 @@ from monitor.service.settings_to_stages import build_scoring, choose_max_gap, ch
 
 __all__ = ["backtest"]
 
-COLUMNS = ("ts", "group", "outcome", "score", "prediction", "out_of_range", "kind")
+COLUMNS = ("ts", "group", "outcome", "score", "prediction", "out_of_range", "detector", "kind")
 _BATCH_SIZE = 4096  # rows
 
 
@@ -67,7 +68,7 @@ def backtest(
     else:
         settings, bundle = adapt_bundle(settings, bundle)
     feature_names = bundle.manifest.feature_names
-    scoring = build_scoring(bundle, settings.windows, settings.alerts)
+    scoring = build_scoring(bundle, settings.windows, settings.alerts, checks=settings.checks)
     report = Report(
         pace=Pace(bundle.manifest.steps),
         max_gap=choose_max_gap(settings.windows, bundle.manifest.sample_period),
@@ -159,13 +160,21 @@ def _output_rows(batch: Iterable[RecordingRow], scored: ScoredBatch) -> Iterator
     judged = scored.judged_windows
     kinds = map(scored.kinds.get, range(len(judged.groups)), repeat(""))
     results = zip(
-        judged.scores.tolist(), judged.faulty.tolist(), judged.out_of_range.tolist(), kinds, strict=True
+        judged.scores.tolist(), judged.out_of_range.tolist(), judged.detectors.tolist(), kinds, strict=True
     )
     for row in batch:
         outcome = Outcome.MALFORMED if row.problem else next(outcomes)
         if outcome is not Outcome.JUDGED:
-            yield row.ts_text, row.group, outcome.value, "", "", "", ""
+            yield row.ts_text, row.group, outcome.value, "", "", "", "", ""
             continue
-        score, faulty, out_of_range, kind = next(results)
-        prediction = FAULTY if faulty else NORMAL
-        yield row.ts_text, row.group, outcome.value, score, prediction, str(out_of_range).lower(), kind
+        score, out_of_range, detector, kind = next(results)
+        yield (
+            row.ts_text,
+            row.group,
+            outcome.value,
+            "" if math.isnan(score) else score,
+            FAULTY if detector else NORMAL,
+            str(out_of_range).lower(),
+            Detector(detector).label,
+            kind,
+        )

@@ -45,11 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Listen, then print report and proposal."""
     import secrets
 
-    from monitor import bundle
-    from monitor.bundle import default_bundle
     from monitor.cli.broker_client import build_session
     from monitor.cli.discover.broker_settings import write_broker
     from monitor.cli.discover.comments import to_comment
+    from monitor.cli.discover.features import known_words
     from monitor.cli.discover.listener import DiscoverListener
     from monitor.cli.discover.payloads import PayloadReader
     from monitor.cli.discover.proposal import propose
@@ -61,17 +60,18 @@ def run(arguments: argparse.Namespace) -> int:
     from monitor.core.errors import OperationError
     from monitor.core.quantities import quantity_name
     from monitor.core.topics import OwnTopics, check_filter
+    from monitor.service.settings_to_features import load_bundle
     from monitor.telemetry.logs import configure_logging
 
     for topic_filter in arguments.filter or ():
         check_filter(topic_filter)
     settings = load_settings(arguments.config, settings_from_flags(arguments))
     configure_logging(settings.log.level, settings.log.format)
-    manifest = bundle.load(default_bundle.choose_folder(settings.bundle)).manifest
+    manifest = load_bundle(settings).manifest
     words = Words(map(quantity_name, manifest.feature_names))
     # Home Assistant's discovery topics hold no values, whoever publishes them.
     own_topics = OwnTopics(settings.mqtt.base_topic, settings.homeassistant.discovery_prefix)
-    survey = Survey(PayloadReader(words), own_topics)
+    survey = Survey(PayloadReader(known_words(manifest.quantities)), own_topics)
     stop = stop_event()
     progress = ProgressLine(sys.stderr)
     listener = DiscoverListener(survey, on_progress=progress.show)

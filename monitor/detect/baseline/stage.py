@@ -60,13 +60,17 @@ class BaselineStage:
         self._table = BaselineTable(BASELINE_VERSION, len(quantities), len(self._quantities.representatives))
         self._pending_rows: list[IndexArray] = []  # rows of groups whose block is full and not learnt yet
 
-    def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, _Mask]:
+    def push(
+        self, groups: Sequence[str], windows: FloatArray, is_true: _Mask | None = None
+    ) -> tuple[FloatArray, _Mask]:
         """Process windows, in order within each group, and return the baseline of each window.
 
         Parameters
         ----------
         groups : the group of each window (window,).
         windows : raw values (window, step, feature).
+        is_true : whether all values of a window can be true (window,); of others nothing is learnt. None: all
+            can.
 
         Returns
         -------
@@ -78,18 +82,25 @@ class BaselineStage:
         """
         rows = self._table.find_or_add(groups)
         if len(set(groups)) == len(groups):
-            return self._push_distinct(rows, windows)
-        return self._push_repeated(rows, windows)
+            return self._push_distinct(rows, windows, is_true)
+        return self._push_repeated(rows, windows, is_true)
 
-    def _push_distinct(self, rows: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
+    def _push_distinct(
+        self, rows: IndexArray, windows: FloatArray, is_true: _Mask | None
+    ) -> tuple[FloatArray, _Mask]:
         """Process windows of distinct groups (window,): as `_push_repeated`, at a fraction of its cost."""
         table, steps = self._table, windows.shape[1]
         if self._pending_rows and np.count_nonzero(table.full_block[rows]):
             self._learn_full_blocks()
         windows_seen = table.windows_seen[rows]
-        table.windows_seen[rows] = windows_seen + 1
+        is_disjoint = windows_seen % steps == 0
+        if is_true is None:
+            table.windows_seen[rows] = windows_seen + 1
+        else:
+            table.windows_seen[rows] = windows_seen + is_true
+            is_disjoint &= is_true
         baselines = table.baseline[rows].astype(np.float64)
-        disjoint = (windows_seen % steps == 0).nonzero()[0]
+        disjoint = is_disjoint.nonzero()[0]
         if len(disjoint):
             self._add_to_blocks(
                 rows[disjoint],
@@ -98,7 +109,9 @@ class BaselineStage:
             )
         return baselines, windows_seen > (WINDOWS_PER_BLOCK - 1) * steps
 
-    def _push_repeated(self, unsorted_rows: IndexArray, windows: FloatArray) -> tuple[FloatArray, _Mask]:
+    def _push_repeated(
+        self, unsorted_rows: IndexArray, windows: FloatArray, is_true: _Mask | None
+    ) -> tuple[FloatArray, _Mask]:
         """Process windows (window,), any number of each group, in order within each group."""
         count, steps = windows.shape[:2]
         table = self._table
@@ -108,12 +121,14 @@ class BaselineStage:
         sizes = np.diff(starts, append=count)
         firsts = rows[starts]
         windows_seen = table.windows_seen[firsts].astype(np.intp)
-        table.windows_seen[firsts] = windows_seen + sizes
+        is_learnt = np.ones(count, dtype=np.bool_) if is_true is None else is_true[order]
+        learnt_before = np.cumsum(is_learnt) - is_learnt  # in the batch (window,)
+        table.windows_seen[firsts] = windows_seen + np.add.reduceat(is_learnt, starts, dtype=np.intp)
         # For each window (window,): its number among all windows of its group, from 0; whether it is added to
         # a block, as every `steps`-th window is; and the numbers of such windows and of full blocks before
         # it.
-        window_numbers = np.repeat(windows_seen - starts, sizes) + np.arange(count)
-        is_disjoint = window_numbers % steps == 0
+        window_numbers = np.repeat(windows_seen - learnt_before[starts], sizes) + learnt_before
+        is_disjoint = is_learnt & (window_numbers % steps == 0)
         disjoint_before = -(-window_numbers // steps)
         blocks_before = disjoint_before // WINDOWS_PER_BLOCK
         is_ready = np.empty(count, dtype=np.bool_)

@@ -70,12 +70,9 @@ export class Table {
     if (key === this.#features) return;
     this.#features = key;
     find("table").style.setProperty("--features", features.length);
-    const names = ["State", "Group", "Score", ...features.map((feature) => feature.name), "Last seen"];
-    head.replaceChildren(...names.map((name) => {
-      const cell = element("span", "", name);
-      cell.setAttribute("role", "columnheader");
-      return cell;
-    }));
+    const [state, group, score, ts] = ["State", "Group", "Score", "Last seen"].map((name) => element("span", "", name));
+    head.replaceChildren(state, group, score, ...features.map(featureTitle), ts);
+    for (const cell of head.children) cell.setAttribute("role", "columnheader");
     this.#rows = [];
     space.replaceChildren();
   }
@@ -92,6 +89,14 @@ export class Table {
       if (index < visible.length) row.show(visible[index], (first + index) * ROW_HEIGHT, this.#model);
     });
   }
+}
+
+// Return the title of a feature's column. The unit is shown where the rows have none: on a phone.
+function featureTitle({ name, unit: unitName }) {
+  const cell = element("span", "feature");
+  for (const part of name.split(/(?=[_-])/)) cell.append(element("wbr"), part); // narrow columns break it there
+  cell.append(element("small", "", ` ${unit(unitName)}`));
+  return cell;
 }
 
 class Row {

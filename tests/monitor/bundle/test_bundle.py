@@ -284,7 +284,7 @@ def test_id_changes_with_the_weights(weights: list[np.ndarray]) -> None:
 
 
 def test_id_changes_with_the_manifest() -> None:
-    """The id changes with scaler, features, units, steps, threshold and baseline."""
+    """The id changes with scaler, features, units, steps, threshold, baseline and what is judged."""
     ids = {
         ID,
         compute_bundle_id(WEIGHTS, Scaler(SCALER.mean + 1e-9, SCALER.scale), FEATURES, STEPS, 0.5),
@@ -295,8 +295,9 @@ def test_id_changes_with_the_manifest() -> None:
         compute_bundle_id(WEIGHTS, SCALER, FEATURES, 4, 0.5),
         compute_bundle_id(WEIGHTS, SCALER, FEATURES, STEPS, 0.51),
         compute_bundle_id(WEIGHTS, SCALER, FEATURES, STEPS, 0.5, BaselineSpec(floors=(1.0,) * 4)),
+        compute_bundle_id(WEIGHTS, SCALER, FEATURES, STEPS, 0.5, BaselineSpec(floors=(1.0,) * 4), "sensor"),
     }
-    assert len(ids) == 9
+    assert len(ids) == 10
 
 
 def test_id_is_deterministic() -> None:

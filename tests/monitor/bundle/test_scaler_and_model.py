@@ -4,7 +4,7 @@ import pytest
 from monitor.bundle.model import Classifier
 from monitor.bundle.scaler import Scaler
 from monitor.core.errors import BundleError
-from tests.support.toy_bundle import SCALER, STEPS, toy_model
+from tests.support.toy_bundle import SCALER, STEPS, toy_model, toy_sensor_model
 
 RANDOM = np.random.default_rng(0)
 
@@ -97,3 +97,25 @@ def test_invalid_model(content: bytes) -> None:
     with pytest.raises(BundleError, match=r"^model\.onnx: can't be loaded") as error:
         Classifier(content, STEPS, 4)
     assert "\n" not in str(error.value)
+
+
+def test_score_of_a_window_is_that_of_its_worst_sensor() -> None:
+    """A model of one sensor judges the sensors that it is told to; the highest score is the window's."""
+    classifier = Classifier(toy_sensor_model(), STEPS, 4, np.array([0, 3]))
+    windows = RANDOM.normal(scale=0.5, size=(700, STEPS, 4)).astype(np.float32)
+    distance = np.abs(windows[:, :, [0, 3]]).max(axis=(1, 2))  # (window,)
+    expected = 1 / (1 + np.exp(-20 * (distance - 0.5)))
+    np.testing.assert_allclose(classifier.score(windows), expected, atol=1e-5)
+    others = classifier.for_sensors(np.array([1])).score(windows)
+    np.testing.assert_allclose(
+        others, 1 / (1 + np.exp(-20 * (np.abs(windows[:, :, 1]).max(axis=1) - 0.5))), atol=1e-5
+    )
+    assert classifier.score(windows[:0]).shape == (0,)
+
+
+def test_model_of_one_sensor_is_told_from_one_of_windows() -> None:
+    """A model for windows isn't taken for one of sensors, nor the other way round."""
+    with pytest.raises(BundleError, match=r"expected one input \(window, 3, 1\)"):
+        Classifier(toy_model(), STEPS, 4, np.array([0, 1]))
+    with pytest.raises(BundleError, match=r"expected one input \(window, 3, 4\)"):
+        Classifier(toy_sensor_model(), STEPS, 4)

@@ -66,7 +66,7 @@ def test_unusable_store(store_dir: Path, toy_bundle: Path, command: str, name: s
     """A store that can't be opened, now or later, is a wrong setting: exit code 2 and one line."""
     code, output = _run_unprivileged(command, store_dir / name, toy_bundle)
     assert (code, output.count("\n")) == (2, 1), output
-    assert output.startswith("sensor-monitor: store.path: ")
+    assert output.startswith("sensor-monitor: environment MONITOR_STORE__PATH: store.path: ")
     assert expected in output
 
 

@@ -5,15 +5,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from monitor.cli.main import main
 from tests.conftest import TIMEOUT_S, Mosquitto, free_port, wait_until
 from tests.monitor.cli.test_record import TOPIC, reading
-from tests.support.processes import Client, connect_client
+from tests.support.processes import connect_client
 
 SOURCES = """
 [[input.sources]]
@@ -34,18 +35,29 @@ def _configure(folder: Path, bundle: Path, port: int, extra: str = "") -> Path:
 
 
 def _listen(
-    folder: Path, bundle: Path, port: int, extra: str, publish: Callable[[Client], None]
+    folder: Path, bundle: Path, broker: Mosquitto, extra: str, messages: Sequence[tuple[str, Any]]
 ) -> tuple[int, str]:
-    """Run the command, publish once it is subscribed, interrupt it; return exit code and output."""
-    config = _configure(folder, bundle, port, extra)
+    """Run the command, publish once it is subscribed, interrupt it; return exit code and output.
+
+    Parameters
+    ----------
+    messages : topic and payload of each message; all are acknowledged before the command is interrupted.
+    """
+    config = _configure(folder, bundle, broker.port, extra)
     words = [sys.executable, "-m", "monitor", "check", "--config", config, "--listen", "9999"]
-    with connect_client(port) as plant, connect_client(port, "$SYS/broker/log/M/subscribe") as watcher:
+    log_file = broker.folder / "mosquitto.log"
+    with connect_client(broker.port) as plant:
         process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
             wait_until(
-                lambda: any(b"sensor-check-" in text for _, text, _ in watcher.messages), "it subscribes"
+                lambda: "Received SUBSCRIBE from sensor-check-" in log_file.read_text(), "it subscribes"
             )
-            publish(plant)
+            for topic, payload in messages:
+                plant.publish(topic, payload)
+            wait_until(
+                lambda: log_file.read_text().count("Received PUBACK from sensor-check-") == len(messages),
+                "all are counted",
+            )
             process.send_signal(signal.SIGINT)
             output, errors = process.communicate(timeout=TIMEOUT_S)
         finally:
@@ -55,24 +67,22 @@ def _listen(
 
 @pytest.fixture
 def broker(new_broker: Callable[..., Mosquitto]) -> Mosquitto:
-    """A broker that tells who subscribes."""
-    built = new_broker("allow_anonymous true", "log_dest topic", "log_type subscribe")
+    """A broker that logs who subscribes, and who acknowledges a message."""
+    built = new_broker("allow_anonymous true", "log_type all")
     built.start()
     return built
 
 
 def test_readings(tmp_path: Path, broker: Mosquitto, toy_bundle: Path) -> None:
     """Readings are counted by outcome and reason, with the field's path; the monitor's stages judge them."""
-
-    def publish(plant: Client) -> None:
-        for step in range(4):
-            plant.publish(TOPIC, reading(1000 + 5 * step))
-        plant.publish(TOPIC, reading(1015))
-        plant.publish(TOPIC, {"ts": 1020, "temperature_1": 3})
-        plant.publish(TOPIC, reading(1025, humidity_1="5"))
-        plant.publish(TOPIC, reading(1025, humidity_1="6"))
-
-    code, output = _listen(tmp_path, toy_bundle, broker.port, "", publish)
+    payloads = [
+        *(reading(1000 + 5 * step) for step in range(4)),
+        reading(1015),
+        {"ts": 1020, "temperature_1": 3},
+        reading(1025, humidity_1="5"),
+        reading(1025, humidity_1="6"),
+    ]
+    code, output = _listen(tmp_path, toy_bundle, broker, "", [(TOPIC, payload) for payload in payloads])
     assert code == 130, output
     assert "8 messages in " in output
     assert "readings: malformed 3, filling 2, judged 2, duplicate 1" in output
@@ -84,15 +94,13 @@ def test_readings(tmp_path: Path, broker: Mosquitto, toy_bundle: Path) -> None:
 
 def test_values(tmp_path: Path, broker: Mosquitto, toy_bundle: Path) -> None:
     """Of values, each group's features are counted, and the missing ones named."""
-
-    def publish(plant: Client) -> None:
-        for feature in ("t1", "h1", "t2", "h2"):
-            plant.publish(f"esp1/sensor/{feature}/state", b"20")
-        plant.publish("esp2/sensor/t1/state", b"20")
-        plant.publish("esp2/sensor/h1/state", b"broken")
-        plant.publish("esp2/sensor/wifi/state", b"-60")
-
-    code, output = _listen(tmp_path, toy_bundle, broker.port, SOURCES, publish)
+    messages = [
+        *((f"esp1/sensor/{feature}/state", b"20") for feature in ("t1", "h1", "t2", "h2")),
+        ("esp2/sensor/t1/state", b"20"),
+        ("esp2/sensor/h1/state", b"broken"),
+        ("esp2/sensor/wifi/state", b"-60"),
+    ]
+    code, output = _listen(tmp_path, toy_bundle, broker, SOURCES, messages)
     assert code == 130, output
     assert re.search(r"values: accepted 5, malformed 1, unmatched 1$", output, re.MULTILINE), output
     assert "groups: 2, of which 1 have all features\n  esp2: temperature_1 1; missing: humidity_1" in output

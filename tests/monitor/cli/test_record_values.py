@@ -82,7 +82,7 @@ def test_values_are_recorded_as_readings(tmp_path: Path, mosquitto: Mosquitto, t
         readings = [[20.0 + number, 50.0, 20.5, 50.0] for number in range(4)]
         values = list(plant_values("a/b", readings))
         send_values(plant, [*values[:6], values[0], *values[6:]])  # one of them twice
-        wait_until(lambda: len(record.rows()) == 3, "the decided readings are in the file")
+        wait_until(lambda: len(record.rows()) >= 3, "the decided readings are in the file")
         code, output = record.stop()
     assert code == 0
     rows = list(Recording(record.out).rows())

@@ -48,16 +48,21 @@ def test_incident_end_to_end(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: P
         assert resolved["ended_at"] == "1970-01-01T00:17:20.000Z"
         assert (resolved["contributions"], resolved["reason"]) == (None, None)
         wait_until(lambda: monitor.outcomes() == {"filling": 2, "judged": 10}, "all are counted")
+        monitor.wait_for_metric(10, "reading_latency_seconds_count")  # of a batch it is counted last
         assert monitor.metric("predictions_total", label="Faulty") == 4
         assert monitor.metric("predictions_total", label="Normal") == 6
         assert monitor.metric("alerts_total", status="firing") == 1
         assert monitor.metric("alerts_total", status="resolved") == 1
         assert monitor.metric("alerts_firing") == 0
         assert monitor.metric("groups", state="normal") == 1
-        assert monitor.metric("reading_latency_seconds_count") == 10
+        monitor.wait_for_metric(2, "alert_delivery_seconds_count")
+
+        def latest_state() -> tuple[str, str | None]:
+            state = other.payloads("sensor-monitor/state/line1/station7")[-1]
+            return state["state"], state["incident"]
+
         # A state that changes and changes back within a batch is not published, so only the last is certain.
-        state = other.payloads("sensor-monitor/state/line1/station7")[-1]
-        assert (state["state"], state["incident"]) == ("normal", None)
+        wait_until(lambda: latest_state() == ("normal", None), "the last state is normal")
         assert monitor.terminate() == 0
         wait_until(
             lambda: other.texts("sensor-monitor/status") == ["online", "offline"], "the status is offline"
@@ -170,7 +175,7 @@ def test_outcomes(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> Non
         }
         wait_until(lambda: monitor.outcomes() == expected, f"the outcomes are {expected}")
         for reason in ("a number in quotes?", "ts is '1105', a number in quotes", "missing required field"):
-            assert reason in monitor.log()
+            monitor.wait_for_log(reason)
 
 
 def test_input_fields(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
@@ -247,7 +252,7 @@ def test_waits_for_the_broker(tmp_path: Path, new_broker: BrokerFactory, toy_bun
         assert monitor.metric("mqtt_connected") == 0
         broker.start()
         wait_until(lambda: monitor.get("/readyz")[0] == 200, "it is ready")
-        assert monitor.metric("mqtt_connected") == 1
+        monitor.wait_for_metric(1, "mqtt_connected")
         broker.stop()
         wait_until(lambda: monitor.get("/readyz")[0] == 503, "it notices that the broker has stopped")
         assert monitor.terminate() == 0
@@ -266,10 +271,11 @@ def test_wrong_password(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: P
     try:
         monitor.start()
         wait_until(lambda: "Not authorized" in monitor.get("/readyz")[1], "/readyz has the reason")
-        assert monitor.log().count("Not authorized") == 1
-        seen = monitor.log() + monitor.get("/metrics")[1] + monitor.get("/")[1] + monitor.get("/readyz")[1]
-        assert "geheim" not in seen
+        monitor.wait_for_log("Not authorized")
+        seen = monitor.get("/metrics")[1] + monitor.get("/")[1] + monitor.get("/readyz")[1]
         assert monitor.terminate() == 0
+        assert "geheim" not in seen + monitor.log()
+        assert monitor.log().count("Not authorized") == 1
     finally:
         monitor.kill()
 

@@ -249,3 +249,26 @@ def test_unknown_deadband(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     code, output = _check(file, capsys)
     assert code == 2
     assert "input.align.deadband: 'temp' is no feature of the bundle; expected temperature_1, " in output
+
+
+def test_one_table_in_place_of_a_list(tmp_path: Path) -> None:
+    """[input.sources] with single brackets is refused with what to write."""
+    file = tmp_path / "plant.toml"
+    file.write_text('[input.sources]\ntopic = "plant/{rack}"')
+    assert _error(file) == (
+        "input.sources must be a list of tables, and [input.sources] is one table; expected [[input.sources]]"
+    )
+
+
+def test_error_that_the_bundle_shows(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found only where settings meet the bundle is told with their file, or their variable."""
+    file = _write(tmp_path, f'topic = "plant/{{rack}}"\n{TOP}')
+    reason = "input.sources: no source gives temperature_2, humidity_2; expected one for each feature"
+    assert _check(file, capsys) == (2, f"sensor-monitor: {file}: {reason}\n")
+    monkeypatch.setenv("MONITOR_WINDOWS__MAX_GAP", "0.5")
+    file.write_text("")
+    code, error = _check(file, capsys)
+    assert code == 2
+    assert error.startswith("sensor-monitor: environment MONITOR_WINDOWS__MAX_GAP: windows.max_gap is 0.5 s")

@@ -41,7 +41,8 @@ def judged_windows(windows: list[Window]) -> JudgedWindows:
     scores = np.array([window.score for window in windows])
     flags = np.zeros(len(windows), dtype=bool)
     groups = [window.group for window in windows]
-    return JudgedWindows(groups, ts, ts[:, :, None], scores, scores > THRESHOLD, flags)
+    faulty = scores > THRESHOLD
+    return JudgedWindows(groups, ts, ts[:, :, None], scores, faulty, flags, faulty.astype(np.uint8))
 
 
 def feed(stage: AlertStage, windows: list[Window]) -> list[AlertEvent]:

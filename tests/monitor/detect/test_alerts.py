@@ -23,6 +23,7 @@ def _judged_windows(stream: list[tuple[str, bool]], first: int = 0) -> JudgedWin
         scores=np.where(faulty, 0.9, 0.1),
         faulty=faulty,
         out_of_range=ts[:, 2] % 2 == 1,
+        detectors=faulty.astype(np.uint8),
     )
 
 

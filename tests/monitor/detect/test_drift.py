@@ -46,6 +46,16 @@ def test_bins_hold_a_tenth_each() -> None:
     assert np.mean(distribution.high < TRAINING_VALUES) == pytest.approx(1e-3, abs=1e-4)
 
 
+def test_feature_without_distribution_is_not_compared() -> None:
+    """Features that the training data tell nothing of are left out."""
+    stage = DriftStage(("a", "c", "b"), DISTRIBUTIONS)
+    readings = draw_readings(2000)
+    stage.add(np.column_stack([readings[:, 0], np.full(2000, 1e9), readings[:, 1]]))
+    assert stage.feature_names == ("a", "b")
+    assert stage.psi() == pytest.approx([0, 0], abs=0.05)
+    assert stage.beyond_training_ratio() == pytest.approx([0, 0], abs=0.01)
+
+
 def test_outlier_does_not_set_the_range() -> None:
     """One outlier among thousands of values is outside the range, unless all other values are equal."""
     assert fit_distribution(np.array([*range(9999), 1e6])).high < 9999

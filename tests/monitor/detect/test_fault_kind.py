@@ -144,7 +144,7 @@ def test_two_faulty_sensors_are_one_kind() -> None:
 def test_kind_without_baseline(tmp_path: Path) -> None:
     """Without a baseline nothing is expected of a sensor, so no kind can be told."""
     save_toy_bundle(tmp_path / "bundle")
-    values = _with_fault(_plant_values(), IMPOSSIBLE)
+    values = _with_fault(_plant_values(), lambda values: values + 40.0)
     batch = _scoring(tmp_path / "bundle").judge(_readings(values))
     assert len(batch.events) == 2
     assert {event.kind for event in batch.events} == {None}

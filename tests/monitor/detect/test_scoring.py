@@ -11,8 +11,9 @@ from monitor.bundle import BundleError
 from monitor.config.settings import AlertSettings, WindowSettings
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome, Readings
+from monitor.core.verdicts import Detector
 from monitor.detect.baseline import BaselineSpec
-from monitor.detect.scoring import Scoring
+from monitor.detect.scoring import Scoring, StageStates
 from monitor.service.settings_to_stages import build_scoring
 from tests.monitor.service.pipeline_fixture import PipelineHarness, message
 from tests.support.toy_bundle import HEALTHY, save_toy_bundle
@@ -63,7 +64,7 @@ def test_warm_up(folder: Path) -> None:
 
 def test_other_climate_is_normal(folder: Path) -> None:
     """A plant in another climate is Normal and in range; only its faulty sensor makes windows Faulty."""
-    values = _plant_values() + np.array([200, -40, 203, -30])
+    values = _plant_values() + np.array([200, 20, 203, 30])
     judged = _scoring(folder).judge(_readings(values)).judged_windows
     expected = np.zeros(len(judged.faulty), dtype=np.bool_)
     expected[-100:-48] = True
@@ -215,3 +216,77 @@ def test_golden_baselines(tmp_path: Path, baselines: object, expected_message: s
     bundle.save(tmp_path / "bundle", loaded.manifest, model, loaded.scaler, changed)
     with pytest.raises(BundleError, match=expected_message):
         bundle.load(tmp_path / "bundle")
+
+
+def _impossible(values: FloatArray, start: int, end: int) -> FloatArray:
+    """Return the values with both temperatures at -127 degC in readings `start` to `end`."""
+    values = values.copy()
+    values[start:end, [0, 2]] = -127
+    return values
+
+
+def test_check_judges_warming_windows(folder: Path) -> None:
+    """A dead station is Faulty from its first window on, without a score, and warms up when it lives."""
+    values = _impossible(_plant_values(60), 0, 20)
+    batch = _scoring(folder).judge(_readings(values))
+    judged = batch.judged_windows
+    assert batch.windows.outcomes[:22] == [Outcome.FILLING] * 2 + [Outcome.JUDGED] * 20
+    assert batch.windows.outcomes[22:29] == [Outcome.WARMING] * 7
+    assert judged.faulty.tolist() == [True] * 20 + [False] * 31
+    assert np.isnan(judged.scores).tolist() == [True] * 20 + [False] * 31
+    assert set(judged.detectors[:20]) == {Detector.LIMITS}
+    firing, resolved = batch.events
+    assert (firing.score, firing.contributions, firing.detector) == (None, None, "limits")
+    assert firing.reason == "temperature_2 reads -127 degC, below -100 degC, the lowest its sensor can have"
+    assert (resolved.status, resolved.detector, resolved.reason) == ("resolved", "limits", "")
+
+
+@pytest.mark.parametrize("size", [1, 7, 300])
+def test_impossible_values_teach_nothing(folder: Path, size: int) -> None:
+    """After impossible values the scores are those of a plant that did not send the windows with them."""
+    values = _plant_values()
+    start, end = 60, 100
+    scoring, other = _scoring(folder), _scoring(folder)
+    readings = _impossible(values, start, end)
+    scores: list[float] = []
+    for first in range(0, len(values), size):
+        scores += scoring.judge(
+            _readings(readings[first : first + size], first)
+        ).judged_windows.scores.tolist()
+    expected = other.judge(_readings(values[:start])).judged_windows.scores.tolist()
+    other.mark_silent("g")
+    expected += other.judge(_readings(values[end:], end)).judged_windows.scores.tolist()
+    assert scores[: start - 9] + scores[end + 2 - 9 :] == expected
+
+
+def test_check_and_model_agree(folder: Path) -> None:
+    """Where both call a window Faulty, the check is named, and the contributions are the model's."""
+    values = _plant_values()[:200]
+    values[40:45, 2] = -127
+    (firing, _) = _scoring(folder).judge(_readings(values)).events
+    assert (firing.detector, firing.reason.split(",")[0]) == ("limits", "temperature_2 reads -127 degC")
+    assert firing.contributions is not None
+    assert firing.score is not None
+    assert firing.score > 0.5
+
+
+def test_state_before_there_were_checks(folder: Path) -> None:
+    """A group's state of a time before there were checks is loaded; the checks begin afresh."""
+    first, second = _scoring(folder), _scoring(folder)
+    first.judge(_readings(_plant_values(40)))
+    states = first.dump("g")
+    second.load("g", StageStates(states.windows, states.baseline, states.alerts))
+    later = _readings(_plant_values(60)[40:], 40)
+    np.testing.assert_array_equal(
+        second.judge(later).judged_windows.scores, first.judge(later).judged_windows.scores
+    )
+
+
+def test_false_alarm_resets_the_checks(folder: Path) -> None:
+    """After a false alarm the checks know nothing of the group."""
+    scoring = _scoring(folder)
+    scoring.judge(_readings(_plant_values(40)))
+    fresh = _scoring(folder).dump("g").checks
+    assert scoring.dump("g").checks != fresh
+    scoring.reset_after_false_alarm("g", 200.0)
+    assert scoring.dump("g").checks == fresh

@@ -62,7 +62,16 @@ def test_envelope(toy_bundle: Path) -> None:
     harness = PipelineHarness(toy_bundle)
     harness.run((1.0, [message(0)]))
     parts = _parts(harness)
-    assert list(parts) == ["version", "windows", "baseline", "alerts", "status", "incident", "alignment"]
+    assert list(parts) == [
+        "version",
+        "windows",
+        "baseline",
+        "alerts",
+        "status",
+        "incident",
+        "alignment",
+        "checks",
+    ]
     assert parts["version"] == 1
 
 

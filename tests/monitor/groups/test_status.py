@@ -38,7 +38,8 @@ class _StatusHarness:
         ts, values = np.zeros((len(judged), 3)), np.zeros((len(judged), 3, 4))
         flags = np.array([rows[index][2].endswith("!") for index in judged], dtype=bool)
         groups = [rows[index][0] for index in judged]
-        judgements = JudgedWindows(groups, ts, values, np.where(faulty, 0.9, 0.1), faulty, flags)
+        scores, detectors = np.where(faulty, 0.9, 0.1), faulty.astype(np.uint8)
+        judgements = JudgedWindows(groups, ts, values, scores, faulty, flags, detectors)
         windows = Windows(outcomes, np.array(judged, dtype=np.intp), ts, values)
         return self.status.update(readings, ScoredBatch(windows, judgements, [], values[:, -1]), now)
 
@@ -135,7 +136,7 @@ def test_silence(harness: _StatusHarness) -> None:
     harness.push(("b", 8.0, "Normal"), now=130.0)
     assert harness.status.mark_silent(159.9) == []
     assert harness.status.mark_silent(160.0) == [
-        GroupStatus("a", State.SILENT, 7.0, 0.9, out_of_range=False, incident=None)
+        GroupStatus("a", State.SILENT, 7.0, 0.9, out_of_range=False, incident=None, detector="model")
     ]
     assert harness.status.mark_silent(161.0) == []
     assert [status.group for status in harness.status.mark_silent(190.0)] == ["b"]

@@ -50,8 +50,8 @@ class RecordingConnection:
         return [packet[0] & 8 != 0 for packet in self.packets]
 
 
-def _fail_if_called(topic: str, reason: object) -> None:
-    pytest.fail(f"{topic}: {reason}")
+def _fail_if_called(message_id: int, topic: str, reason: object) -> None:
+    pytest.fail(f"{message_id} {topic}: {reason}")
 
 
 def _make_queue() -> tuple[PublishQueue, list[int]]:
@@ -79,15 +79,15 @@ def test_in_flight_limit() -> None:
 def test_refused_message_is_not_resent() -> None:
     """A message that the broker refuses is not sent again, and each one is reported."""
     delivered: list[int] = []
-    refused: list[tuple[str, int]] = []
+    refused: list[tuple[int, str, int]] = []
     publish_queue = PublishQueue(
-        20, delivered.append, lambda topic, reason: refused.append((topic, reason)), _fail_if_called
+        20, delivered.append, lambda *message: refused.append(message), _fail_if_called
     )
     connection = RecordingConnection(publish_queue)
     message_ids = _publish(publish_queue, b"a", b"b", b"c")
     assert all(publish_queue.on_puback(*puback) for puback in ((1, 0x87), (2, 0x87), (3, 0x10)))
-    assert delivered == message_ids
-    assert refused == [("t", 0x87), ("t", 0x87)]
+    assert delivered == message_ids[2:]
+    assert refused == [(message_ids[0], "t", 0x87), (message_ids[1], "t", 0x87)]
     assert len(connection.packets) == 3
 
 

@@ -1,5 +1,6 @@
 """Messages that the broker refuses are lost: they are counted and logged, and everything else continues."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,10 @@ def test_refusals_are_logged_once_and_all_counted(caplog: pytest.LogCaptureFixtu
     """Each refusal is reported to the listener, and at most one a minute is logged."""
     listener = RecordingListener()
     results = PublishResults(listener.on_publish_failed)
-    for topic in (ALERT_TOPIC, "other", ALERT_TOPIC):
-        results.add_refused(topic, 135)
+    for message_id, topic in enumerate((ALERT_TOPIC, "other", ALERT_TOPIC)):
+        results.add_refused(message_id, topic, 135)
     assert listener.refused_count == 3
+    assert results.drain() == [(message_id, None) for message_id in range(3)]
     assert [record.getMessage().partition(";")[0] for record in caplog.records] == [EXPECTED_LOG]
 
 
@@ -76,10 +78,17 @@ def test_accepted_publishes_are_not_counted(acl_broker: Mosquitto, *, bulk: bool
     listener = RecordingListener()
     with session(acl_broker.port, listener, bulk=bulk) as own:
         wait_until_ready(own)
+        published_at = time.monotonic()
         message_ids = [own.publish(topic, b"") for topic in ("nobody/listens", ALERT_TOPIC, "nobody/listens")]
-        answered: list[int] = []
-        wait_until(lambda: answered.extend(own.take_delivered()) or len(answered) >= 3, "all are answered")
-        assert sorted(answered) == message_ids
+        confirmed_at: dict[int, float | None] = {}
+        wait_until(
+            lambda: confirmed_at.update(own.take_confirmed()) or len(confirmed_at) >= 3, "all are answered"
+        )
+        first, refused, last = (confirmed_at[message_id] for message_id in message_ids)
+        assert first is not None
+        assert last is not None
+        assert published_at < first <= last < time.monotonic()
+        assert refused is None
         assert listener.refused_count == 1
 
 

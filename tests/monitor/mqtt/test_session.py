@@ -73,6 +73,7 @@ def test_requests(mosquitto: Mosquitto) -> None:
             wait_until(lambda: len(listener.requests) == 1, "the request arrives")
         with session(mosquitto.port, listener, **options) as own:
             wait_until(lambda: len(listener.requests) == 2, "it was not acknowledged, so it arrives again")
+            wait_until_ready(own)
             own.acknowledge(listener.request_ack_tokens[-1:])
         with session(mosquitto.port, listener, **options) as own:
             wait_until_ready(own)

@@ -106,8 +106,8 @@ def test_monitor_reports_wrong_certificate(tmp_path: Path, certificates: Path, t
         monitor = Monitor(tmp_path, toy_bundle, broker.port, mqtt_toml=f"{tls}\ntls.insecure = true")
         try:
             monitor.start_ready()
+            monitor.wait_for_log("insecure")
             lines = [line for line in monitor.log().splitlines() if "insecure" in line]
-            assert lines
             for line in lines:  # one for each connection: readings, and alerts
                 assert "WARNING" in line
                 assert f"the certificate of 127.0.0.1:{broker.port} is NOT VERIFIED" in line

@@ -8,6 +8,7 @@ import pytest
 from monitor.core.verdicts import AlertEvent
 from monitor.operators.false_alarms import FalseAlarmFile
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
+from tests.support.training_features import FEATURE_NAMES
 from training.data import windows_file
 
 EVENT = AlertEvent(
@@ -27,7 +28,7 @@ def test_training_reads_the_file(file: FalseAlarmFile) -> None:
     """Training reads the written windows: Normal, oldest reading first, in their order."""
     assert file.append(EVENT)
     assert file.append(replace(EVENT, id=f"{SPECIAL_NAME}:1", group=SPECIAL_NAME))
-    data = windows_file.read(file.path, 5.0)
+    data = windows_file.read(file.path, FEATURE_NAMES, 3, 5.0)
     assert data.windows.tolist() == [EVENT.window_values] * 2
     assert not data.faulty.any()
 
@@ -48,13 +49,13 @@ def test_part_of_a_row(file: FalseAlarmFile, missing_bytes: int) -> None:
     file.append(EVENT)
     file.append(replace(EVENT, id="b:1"))
     os.truncate(file.path, file.path.stat().st_size - missing_bytes)
-    before = windows_file.read(file.path, 5.0) if missing_bytes == 1 else None
+    before = windows_file.read(file.path, FEATURE_NAMES, 3, 5.0) if missing_bytes == 1 else None
     assert file.append(replace(EVENT, id="b:1")) is (before is None)
     assert file.append(replace(EVENT, id="c:1"))
     assert [line.partition(",")[0] for line in file.path.read_text().splitlines()[1:]] == [
         "line1/a:1000", "b:1", "c:1",
     ]  # fmt: skip
-    assert len(windows_file.read(file.path, 5.0)) == 3
+    assert len(windows_file.read(file.path, FEATURE_NAMES, 3, 5.0)) == 3
 
 
 def test_other_columns(file: FalseAlarmFile) -> None:

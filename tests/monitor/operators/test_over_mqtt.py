@@ -16,6 +16,7 @@ from tests.conftest import Mosquitto, wait_until
 from tests.monitor.cli.test_run import TOPIC, reading
 from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY
+from tests.support.training_features import FEATURE_NAMES
 from training.data import windows_file
 
 ALERTS, RESPONSES, GROUP = "sensor-monitor/alerts/", "sensor-monitor/response/", "line1/station7"
@@ -139,7 +140,9 @@ def test_false_alarm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> 
             assert monitor.metric("alerts_firing") == 0
             assert send_request(mqtt_client, "false-alarm", incident=incident)["status"] == "ok"
     assert len((tmp_path / "false.csv").read_text().splitlines()) == 2
-    assert windows_file.read(tmp_path / "false.csv", 5.0).windows.tolist() == [[HEALTHY, HEALTHY, FAULTY]]
+    assert windows_file.read(tmp_path / "false.csv", FEATURE_NAMES, 3, 5.0).windows.tolist() == [
+        [HEALTHY, HEALTHY, FAULTY]
+    ]
 
 
 @pytest.mark.parametrize("qos", [0, 1])
@@ -162,7 +165,7 @@ def test_false_alarm_of_ended_incident(
                 "status": "ok",
                 "incident": incident,
             }
-    assert windows_file.read(tmp_path / "false.csv", 5.0).windows.tolist() == [[FAULTY] * 3]
+    assert windows_file.read(tmp_path / "false.csv", FEATURE_NAMES, 3, 5.0).windows.tolist() == [[FAULTY] * 3]
 
 
 @pytest.mark.parametrize("qos", [0, 1])
@@ -240,13 +243,13 @@ def test_bad_requests(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) ->
         send_request(mqtt_client, "silence", group="*[!\x1b\n]*", minutes=1)
         assert latest_state(mqtt_client) == before
         assert not (tmp_path / "false.csv").exists()
-        assert not {"\x1b", "\u202e"} & set(monitor.log())
-        assert "are muted until" in monitor.log()
+        monitor.wait_for_log("are muted until")
         for name, reason in {
             "acknowledge": "there is no group 'nobody/*', and none that fits it",
             "silence": "the request can't be used: Expected `float`, got `str` - at `$.minutes`",
         }.items():
-            assert f"request '{name}' is refused: {reason}\n" in monitor.log()
+            monitor.wait_for_log(f"request '{name}' is refused: {reason}\n")
+        assert not {"\x1b", "\u202e"} & set(monitor.log())
 
 
 def test_retained_request(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
@@ -258,10 +261,10 @@ def test_retained_request(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path
             wait_until(lambda: mqtt_client.payloads(response_topic), "an answer comes")
             mqtt_client.publish(topic, {"group": "*", "minutes": 5}, retain=True)
             mqtt_client.publish(topic, b"", retain=True)
-            wait_until(lambda: f"{topic}: the retained request was deleted" in monitor.log(), "it is over")
-            assert [
-                "is retained" in response["error"] for response in mqtt_client.payloads(response_topic)
-            ] == [True, True]
+            monitor.wait_for_log(f"{topic}: the retained request was deleted")
+            wait_until(lambda: len(mqtt_client.payloads(response_topic)) == 2, "the other is answered, too")
+            responses = mqtt_client.payloads(response_topic)
+            assert ["is retained" in response["error"] for response in responses] == [True, True]
 
 
 @pytest.mark.parametrize("version", [MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311])

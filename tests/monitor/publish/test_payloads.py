@@ -53,6 +53,7 @@ def test_alert() -> None:
         "contributions_by_step": None,
         "reason": None,
         "out_of_range": True,
+        "detector": "model",
         "kind": None,
         "bundle": MANIFEST.id,
     }
@@ -103,6 +104,7 @@ def test_state(state: State, value: str) -> None:
         "since": "2023-11-14T22:13:20.000Z",
         "score": 0.25,
         "out_of_range": False,
+        "detector": None,
         "incident": "line1/station7:1",
         "kind": "gain",
         "acknowledged": True,

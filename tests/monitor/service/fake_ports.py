@@ -48,7 +48,7 @@ class SessionSink:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self.take_confirmed = session.take_delivered
+        self.take_confirmed = session.take_confirmed
 
     @property
     def ready(self) -> bool:

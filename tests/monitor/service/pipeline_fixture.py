@@ -66,6 +66,7 @@ class PipelineHarness:
         self.events: list[AlertEvent] = []
         self.load_errors: list[str] = []
         self.mixed_senders: list[str] = []
+        self.silent: list[str] = []
         self.input_problems: list[tuple[str, str]] = []
         self.clock_steps: list[tuple[float, int]] = []
         self.commit_raises = False
@@ -183,6 +184,9 @@ class PipelineHarness:
 
     def log_mixed_senders(self, groups: Sequence[str]) -> None:
         self.mixed_senders.extend(groups)
+
+    def log_silent(self, groups: Sequence[str]) -> None:
+        self.silent.extend(groups)
 
     def log_input_problem(self, kind: str, problem: str) -> None:
         self.input_problems.append((kind, problem))

@@ -31,7 +31,7 @@ def test_incident_across_a_restart(
         mqtt_client.publish(TOPIC, [reading(1015 + 5 * number, HEALTHY) for number in range(3)])
         with run_monitor(monitor):
             assert "restored 1 groups, 1 open incidents" in monitor.log()
-            assert monitor.metric("alerts_firing") == 1
+            monitor.wait_for_metric(1, "alerts_firing")
             mqtt_client.publish(TOPIC, [reading(1030 + 5 * number, HEALTHY) for number in range(2)])
             wait_until(lambda: mqtt_client.payloads(ALERTS)[-1]["status"] == "resolved", "it is resolved")
             # After a kill the first event may be published again.
@@ -49,7 +49,7 @@ def test_window_across_a_restart(tmp_path: Path, mosquitto: Mosquitto, toy_bundl
             wait_until(lambda: monitor.outcomes() == {"filling": 2}, "it takes them")
             assert monitor.terminate() == 0
         with run_monitor(monitor):
-            assert monitor.metric("groups", state="filling") == 1
+            monitor.wait_for_metric(1, "groups", state="filling")
             mqtt_client.publish(TOPIC, reading(1010, HEALTHY))
             wait_until(lambda: monitor.outcomes() == {"judged": 1}, "the third one completes it")
 

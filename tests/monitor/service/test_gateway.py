@@ -56,22 +56,22 @@ def make_gateway(
     session = session or Session(MqttSettings(), "gateway-under-test", RecordingListener())
     receive_queue = ReceiveQueue() if receive_queue is None else receive_queue
     outbox = store.load_outbox()
+    metrics = Metrics(CollectorRegistry(), toy_manifest())
     committer = Committer(
         store=store,
         outbox=outbox,
         groups=groups or FakeGroups(),
         mutes=mutes or Mutes(),
-        metrics=Metrics(CollectorRegistry(), toy_manifest()),
+        metrics=metrics,
         max_groups=len(GROUPS),
         each_batch=acks_enabled,
         monotonic=clock,
     )
     source = FakeSource(needs_acks=acks_enabled, receive_queue=receive_queue)
-    return Gateway(
-        source=source,
-        committer=committer,
-        publisher=OutboxPublisher(outbox=outbox, sink=SessionSink(session)),
+    publisher = OutboxPublisher(
+        outbox=outbox, sink=SessionSink(session), delivery_seconds=metrics.alert_delivery_seconds
     )
+    return Gateway(source=source, committer=committer, publisher=publisher)
 
 
 def test_commit_with_acks_is_complete(store: Store) -> None:

@@ -152,6 +152,7 @@ def test_silent_group_takes_any_time(harness: PipelineHarness) -> None:
     harness.run((1, [message(-10)]), (60.9, [message(-20)]), (61, []), (61, [message(-20), message(61)]))
     assert harness.outcomes() == {"filling": 2, "late": 1, "future": 1}
     assert [status["state"] for status in harness.payloads("state/")] == ["filling", "silent", "filling"]
+    assert harness.silent == ["g"]
 
 
 def test_silence_starts_the_window_afresh(harness: PipelineHarness) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,9 +91,9 @@ class ListSink:
         self._confirmed.append(token := object())
         return token
 
-    def take_confirmed(self) -> list[object]:
+    def take_confirmed(self) -> list[tuple[object, float]]:
         confirmed, self._confirmed = self._confirmed, []
-        return confirmed
+        return [(token, time.monotonic()) for token in confirmed]
 
     def stop(self, timeout: float) -> None:
         assert timeout > 0
@@ -153,7 +154,8 @@ def test_service_without_a_broker(toy_bundle: Path, tmp_path: Path) -> None:
         (alert,) = sink.payloads("alerts/line1/a")
         assert (alert["status"], alert["group"]) == ("firing", "line1/a")
         wait_until(lambda: source.acknowledged == [0, 1, 2, 3, 4], "each message is acknowledged")
-        assert daemon.registry.get_sample_value("sensor_monitor_alerts_firing") == 1
+        firing = "sensor_monitor_alerts_firing"
+        wait_until(lambda: daemon.registry.get_sample_value(firing) == 1, "it is counted")
         assert source.send_request("acknowledge", group="line1/a", transaction=7).wait() == {
             "status": "ok",
             "count": 1,

@@ -93,8 +93,8 @@ def test_bad_reload_is_refused(
         (response,) = mqtt_client.payloads(RESPONSE)
         assert (response["status"], response["transaction"]) == ("error", 7)
         assert message in response["error"]
-        assert f"reload refused, all stays as it was: {response['error']}" in monitor.log()
-        wait_until(lambda: monitor.metric("reloads_total", result="refused") == 1, "it is counted")
+        monitor.wait_for_log(f"reload refused, all stays as it was: {response['error']}")
+        monitor.wait_for_metric(1, "reloads_total", result="refused")
         assert monitor.metric("reloads_total", result="done") == 0
         mqtt_client.publish(TOPIC, reading(1010, HEALTHY))
         wait_until(lambda: monitor.outcomes() == {"filling": 2, "judged": 1}, "it judges as before")

@@ -44,7 +44,7 @@ def test_refused_output(
             wait_until(lambda: "no connection to" in monitor.log(), "the absent broker is logged")
             strict_broker.start()
         expected = "alerts and states wait: the broker at"
-        wait_until(lambda: expected in monitor.log(), "the log names it")
+        monitor.wait_for_log(expected)
         assert "and that 'publisher' is admitted" in monitor.log()
         wait_until(lambda: monitor.metric("mqtt_connection_up", connection="input") == 1, "the input is up")
         assert monitor.metric("mqtt_connection_up", connection="output") == 0
@@ -66,7 +66,7 @@ def test_ids_can_be_set(tmp_path: Path, strict_broker: Mosquitto, toy_bundle: Pa
     )
     with run_monitor(monitor):
         assert connected_ids(strict_broker) == {ADMITTED_PREFIX, *ids}
-        assert monitor.metric("mqtt_connected") == 1
+        monitor.wait_for_metric(1, "mqtt_connected")
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1", "auto"])

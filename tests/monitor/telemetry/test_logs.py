@@ -59,6 +59,20 @@ def test_mixed_senders(caplog: pytest.LogCaptureFixture) -> None:
     assert "input.topics" in text
 
 
+def test_silent_groups(caplog: pytest.LogCaptureFixture) -> None:
+    """Groups that fall silent are logged, of a whole plant a few, and how many more there were."""
+    caplog.set_level(logging.INFO)
+    clock = _Clock()
+    log = PipelineLog(clock)
+    log.log_silent([f"line1/{number}" for number in range(100)])
+    assert caplog.messages[0] == "group line1/0 is silent: no usable reading for windows.stale_after"
+    assert len(caplog.messages) == 5
+    clock.now += 60
+    log.log_silent(["line2/0"])
+    assert caplog.messages[5].endswith(" (and 95 more since the last such line)")
+    assert {record.levelno for record in caplog.records} == {logging.INFO}
+
+
 def test_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     """A reason is logged once a minute, with the number of repetitions in between."""
     clock = _Clock()

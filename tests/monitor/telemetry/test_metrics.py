@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.exposition import choose_encoder
 
+from monitor import __version__
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome
 from monitor.core.values import ValueOutcome
@@ -28,6 +30,7 @@ OUTCOMES = [
     "future",
     "overflow",
 ]
+HISTOGRAMS = ("inference_seconds", "reading_latency_seconds", "alert_delivery_seconds", "batch_windows")
 
 
 @pytest.fixture
@@ -46,11 +49,7 @@ def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
         *[("readings_total", {"outcome": outcome}) for outcome in OUTCOMES],
         *[("predictions_total", {"label": label}) for label in ("Normal", "Faulty")],
         ("out_of_range_total", {}),
-        *[
-            (f"{histogram}_{part}", {})
-            for histogram in ("inference_seconds", "reading_latency_seconds", "batch_windows")
-            for part in ("count", "sum")
-        ],
+        *[(f"{histogram}_{part}", {}) for histogram in HISTOGRAMS for part in ("count", "sum")],
         *[("alerts_total", {"status": status}) for status in ("firing", "resolved")],
         ("alerts_firing", {}),
         *[("reloads_total", {"result": result}) for result in ("done", "refused")],
@@ -71,7 +70,7 @@ def test_series_exist_from_the_start(metrics: Metrics, name: str, labels: dict[s
 
 def test_histograms_have_buckets(metrics: Metrics) -> None:
     """Each histogram has its buckets from the start."""
-    for name in ("inference_seconds", "reading_latency_seconds", "batch_windows"):
+    for name in HISTOGRAMS:
         assert _value(metrics, f"{name}_bucket", le="+Inf") == 0
 
 
@@ -89,13 +88,29 @@ def test_bundle_info(metrics: Metrics) -> None:
     assert (labels["features"], labels["steps"]) == (",".join(NAMES), "3")
 
 
+def test_build_info(metrics: Metrics) -> None:
+    """The version of the monitor is exported as a constant 1 with the version as its label."""
+    assert _value(metrics, "build_info", version=__version__) == 1
+
+
+@pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text"])
+def test_no_times_of_creation(metrics: Metrics, accept: str) -> None:
+    """No format has the time at which each series began: it would double the series of counters."""
+    encode, content_type = choose_encoder(accept)
+    assert content_type.startswith(accept)
+    text = encode(metrics.registry).decode()
+    assert "sensor_monitor_readings_total" in text
+    assert "_created" not in text
+
+
 def test_no_label_carries_a_group(metrics: Metrics) -> None:
     """No metric has a group's name as a label, which would be a series per group."""
     families = [family for family in metrics.registry.collect() if family.name.startswith("sensor_monitor")]
     labels = {label for family in families for sample in family.samples for label in sample.labels}
     assert labels == {
-        *("outcome", "label", "status", "state", "result", "connection", "le"),
+        *("outcome", "label", "status", "state", "result", "connection", "le", "detector"),
         *("id", "created", "features", "steps"),  # of the bundle
+        "version",
     }
 
 

@@ -172,6 +172,7 @@ def monitor(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> Iterator[
     """A monitor that may open 128 files."""
     limited = ("sh", "-c", 'ulimit -n 128; exec "$@"', "sh", sys.executable, "-m", "monitor")
     with run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, command=limited)) as ready:
+        ready.wait_for_log("subscribed to")  # the last line of a start: later ones are what a test causes
         yield ready
 
 
@@ -182,6 +183,7 @@ def test_more_connections_than_files(monitor: Monitor) -> None:
         for _ in range(140):
             stack.enter_context(connect(monitor.address))
         assert monitor.get("/livez") == (200, "ok\n")
+        wait_until(lambda: monitor.log() != log, "the log says so")
         (line,) = monitor.log().removeprefix(log).splitlines()
         assert line.endswith(
             "HTTP server: 64 connections are open, the most there may be; "
@@ -233,6 +235,7 @@ def test_bad_requests(monitor: Monitor) -> None:
                 client.shutdown(socket.SHUT_WR)
                 read_all(client, name)
     assert monitor.get("/livez") == (200, "ok\n")
+    wait_until(lambda: monitor.log() != log, "the log says so")
     (line,) = monitor.log().removeprefix(log).splitlines()
     assert line.endswith("WARNING HTTP server: Invalid HTTP request received.")
 

@@ -27,6 +27,15 @@ period = 5.0
 wait = 5.0
 max_age = 20.0
 """
+# The title of each column of values, and whether it is visible, whole and above its values.
+COLUMN_TITLES_JS = """
+    [...document.querySelectorAll("#head .feature")].map((title, index) => {
+        const value = document.querySelectorAll(".row:not([hidden]) .value")[index];
+        const isAbove = Math.abs(title.getBoundingClientRect().left - value.getBoundingClientRect().left) < 2;
+        const isWhole = title.checkVisibility() && title.scrollWidth <= title.clientWidth;
+        return [title.textContent, isWhole && isAbove];
+    })
+"""
 VISIBLE_GROUPS_JS = "[...document.querySelectorAll('.row:not([hidden])')].map(row => row.dataset.group)"
 
 
@@ -118,8 +127,8 @@ def test_fault(monitor: Monitor, plant: Client, browser: Browser) -> None:
     assert is_visible(browser, ".alert .values", "temperature_2 30 degC")
     assert is_visible(browser, ".alert .reason", "temperature_2")
     assert is_visible(browser, ".alert .when", "score 1.000")
-    assert is_visible(browser, ".row .badge", "faulty")
-    assert browser.evaluate("document.title") == "(1) sensor-monitor"
+    wait_until(lambda: is_visible(browser, ".row .badge", "faulty"), "the state of its group")
+    wait_until(lambda: browser.evaluate("document.title") == "(1) sensor-monitor", "the count in the title")
     plant.publish(topic, [reading(now + 20 + 5 * number, HEALTHY) for number in range(5)])
     wait_until(lambda: is_visible(browser, "#alerts", "The last, of line1/station7, ended at"), "it is over")
     assert not is_visible(browser, ".alert", "")
@@ -151,9 +160,8 @@ def test_operator_marks(
         tiles = f"[...document.querySelectorAll({TILES!r})].map(e => +e.textContent)"
         wait_until(lambda: browser.evaluate(tiles) == [0, 0, 6, 0, 0], "all are silent")
         wait_until(lambda: is_visible(browser, ".alert h3", "line1/station4"), "the alert")
-        assert browser.evaluate(VISIBLE_GROUPS_JS)[:3] == [
-            simulated_plant.group_name(number) for number in (1, 3, 0)
-        ]
+        expected = [simulated_plant.group_name(number) for number in (1, 3, 0)]
+        wait_until(lambda: browser.evaluate(VISIBLE_GROUPS_JS)[:3] == expected, "the groups")
         assert not is_visible(browser, ".row .badge", "faulty")
         assert not is_visible(browser, ".mark", "acknowledged")
         browser.evaluate("document.querySelector('button[data-kind=silent]').click()")
@@ -162,8 +170,9 @@ def test_operator_marks(
         wait_until(lambda: is_visible(browser, ".alert .mark", "acknowledged"), "it is marked")
         plant.publish("sensor-monitor/request/silence", {"group": "*", "minutes": 5})
         wait_until(lambda: is_visible(browser, ".alert .mark", "acknowledged, muted"), "it is marked twice")
-        marks = browser.evaluate("[...document.querySelectorAll('.row .mark')].map(e => e.textContent)")
-        assert marks[:3] == ["alert open, acknowledged, muted", "alert open, muted", ""]
+        marks = "[...document.querySelectorAll('.row .mark')].map(e => e.textContent)"
+        expected = ["alert open, acknowledged, muted", "alert open, muted", ""]
+        wait_until(lambda: browser.evaluate(marks)[:3] == expected, "the rows are marked, too")
         for scheme in ("light", "dark"):
             browser.set_color_scheme(scheme)
             browser.save_screenshot(SCREENSHOT_DIR / f"marks-{scheme}.png")
@@ -196,7 +205,7 @@ def test_stale_feature(
         assert browser.evaluate(VISIBLE_GROUPS_JS) == ["line1/station2", "line1/station1"]
         assert row_texts(browser, "line1/station2")[1:] == ["20.00", "50.00", "stale", "50.00"]
         tiles = f"[...document.querySelectorAll({TILES!r})].map(e => +e.textContent)"
-        assert browser.evaluate(tiles) == [0, 0, 1, 0, 0, 1]
+        wait_until(lambda: browser.evaluate(tiles) == [0, 0, 1, 0, 0, 1], "the tiles count it")
         for scheme in ("light", "dark"):
             browser.set_color_scheme(scheme)
             browser.save_screenshot(SCREENSHOT_DIR / f"stale-{scheme}.png")
@@ -231,9 +240,8 @@ def test_layout(monitor: Monitor, plant: Client, browser: Browser) -> None:
     browser.open(monitor.address)
     wait_until(lambda: len(browser.evaluate(VISIBLE_GROUPS_JS)) >= 10, "the groups")
     wait_until(lambda: is_visible(browser, ".alert h3", "line1/station9"), "the alert")
-    assert browser.evaluate(VISIBLE_GROUPS_JS)[:4] == [
-        simulated_plant.group_name(number) for number in (3, 8, 5, 0)
-    ]
+    expected = [simulated_plant.group_name(number) for number in (3, 8, 5, 0)]
+    wait_until(lambda: browser.evaluate(VISIBLE_GROUPS_JS)[:4] == expected, "the worst come first")
     assert browser.evaluate("document.documentElement.scrollHeight") <= 1080
     brightness = "getComputedStyle(document.body).{}.match(/\\d+/g).reduce((sum, part) => sum + +part, 0)"
     for scheme in ("light", "dark"):
@@ -245,8 +253,15 @@ def test_layout(monitor: Monitor, plant: Client, browser: Browser) -> None:
         assert abs(background - text) > 400
     for name, width, height in (("laptop", 1366, 768), ("phone", 390, 844)):
         browser.resize(width, height)
-        browser.save_screenshot(SCREENSHOT_DIR / f"{name}.png")
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        assert browser.evaluate(COLUMN_TITLES_JS) == [
+            ["temperature_1 °C", True],
+            ["humidity_1 % RH", True],
+            ["temperature_2 °C", True],
+            ["humidity_2 % RH", True],
+        ]
+        browser.evaluate("document.querySelector('#groups').scrollIntoView()")
+        browser.save_screenshot(SCREENSHOT_DIR / f"{name}.png")
 
 
 def test_thousand_groups(monitor: Monitor, plant: Client, browser: Browser) -> None:

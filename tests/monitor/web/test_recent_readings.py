@@ -19,7 +19,8 @@ def _batch(first: int, outcomes: list[Outcome]) -> tuple[Readings, ScoredBatch]:
     unused, unused_flags = np.empty(0), np.empty(0, dtype=np.bool_)
     readings = Readings(groups, numbers, values, unused, unused, unused_flags)
     windows = Windows(outcomes, rows, unused, unused)
-    judged = JudgedWindows([], unused, unused, numbers[rows], unused_flags, unused_flags)
+    detectors = np.empty(0, dtype=np.uint8)
+    judged = JudgedWindows([], unused, unused, numbers[rows], unused_flags, unused_flags, detectors)
     return readings, ScoredBatch(windows, judged, [], unused)
 
 

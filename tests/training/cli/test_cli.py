@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.training_features import FEATURE_NAMES
 from training.cli.main import main
 from training.data import recordings
 
@@ -17,7 +18,7 @@ def test_simulate_and_inject_make_a_labelled_recording(
     healthy, faulty = tmp_path / "healthy.parquet", tmp_path / "new" / "faulty.csv"
     main(["simulate", "--out", str(healthy), "--groups", "1", "--hours", "0.5"])
     main(["inject", str(healthy), "--out", str(faulty), "--rate", "0.2", "--kinds", "loss", "stuck"])
-    frame = recordings.read(faulty)
+    frame = recordings.read(faulty, FEATURE_NAMES)
     assert set(frame["kind"]) == {"", "loss", "stuck"}
     assert f"{faulty}: 360 readings" in capsys.readouterr().out
 
@@ -41,7 +42,7 @@ def test_import_makes_a_recording(tmp_path: Path) -> None:
     out = tmp_path / "recording.csv"
     flags = ["--group", "a/b", "--start", "1970-01-01T00:01:00"]
     main(["import", "lwsndr", str(mote), str(mote), "--out", str(out), *flags])
-    frame = recordings.read(out)
+    frame = recordings.read(out, FEATURE_NAMES)
     assert frame["ts"].tolist() == [60, 65]
     assert set(frame["group"]) == {"a/b"}
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.config.feature_settings import FeatureSettings
 from monitor.core.errors import InvalidInputError
 from tests.conftest import ROOT
 from training.cli.main import main
@@ -23,17 +24,20 @@ def settings_file(tmp_path: Path) -> Path:
 
 def test_every_setting_is_documented() -> None:
     """config/training.toml has each setting with its default, and nothing else."""
-    named = re.findall(r"^(\w+) = ", CONFIG.read_text(), flags=re.MULTILINE)
-    assert set(named) == set(FitSettings.model_fields)
+    top_level = CONFIG.read_text().partition("[[features]]")[0]
+    named = re.findall(r"^(\w+) = ", top_level, flags=re.MULTILINE)
+    assert {*named, "features"} == set(FitSettings.model_fields)
+    for name in FeatureSettings.model_fields:
+        assert re.search(rf"^#   .*\b{name}\b", top_level, flags=re.MULTILINE)
     assert load_settings(CONFIG) == FitSettings()
 
 
 def test_every_setting_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    """`fit --help` lists a flag for each setting."""
+    """`fit --help` lists a flag for each setting but the features, which are a table."""
     with pytest.raises(SystemExit):
         main(["fit", "--help"])
     output = capsys.readouterr().out
-    for name in FitSettings.model_fields:
+    for name in set(FitSettings.model_fields) - {"features"}:
         assert f"--{name.replace('_', '-')} V" in output
 
 
@@ -92,6 +96,18 @@ def test_the_notebooks_initializers_are_there() -> None:
         ("validation_share = 0.0", "validation_share must be greater than 0"),
         ("class_weight = [1.0, 0.0]", "class_weight must be balanced, none, or two numbers above 0"),
         ("class_weight = 3", "class_weight must be balanced, none, or two numbers above 0"),
+        ("features = []", "features: there are none"),
+        ('features = [{unit = "degC"}]', "features.0.name is missing"),
+        (
+            'features = [{name = "ph_1", unit = ""}]',
+            "features.0: ph_1: nothing is known of sensors of ph",
+        ),
+        ('features = [{name = "a_1", unit = "g", range = 3}]', "features.0.range is an unknown setting"),
+        (
+            'features = [{name = "temperature_1", unit = "degC"}, {name = "temperature_2", unit = "degF"}]',
+            "expected one unit for all features of temperature",
+        ),
+        ("steps = 0", "steps must be greater than or equal to 1"),
         ("[fit]\nepochs = 3", "fit is an unknown setting"),
         ("epochs = ", "is not TOML"),
     ],
@@ -110,6 +126,7 @@ def test_a_wrong_file_is_refused(text: str, message: str, tmp_path: Path) -> Non
     ("variable", "value", "message"),
     [
         ("TRAINING_EPOCHS", "many", "environment TRAINING_EPOCHS: epochs must be a valid integer"),
+        ("TRAINING_FEATURES", "temperature_1", "environment TRAINING_FEATURES: features must be JSON"),
         ("TRAINING_UNITS", "1,2,x", "environment TRAINING_UNITS: units.2 must be a valid integer"),
         (
             "TRAINING_EPOCH",

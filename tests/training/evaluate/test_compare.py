@@ -9,6 +9,7 @@ from monitor import bundle
 from monitor.bundle.scaler import Scaler
 from monitor.core.arrays import FloatArray
 from monitor.core.errors import InvalidInputError
+from tests.support.training_features import QUANTITIES
 from training.data import held_out_windows
 from training.data.dataset import Dataset
 from training.data.prepare import prepare
@@ -17,7 +18,7 @@ from training.evaluate.candidate_selection import DataSplit
 from training.evaluate.classifiers import CANDIDATES_PER_CLASSIFIER, Candidate, ScoreFunction
 from training.network.augmentation import JointShift
 
-JOINT_SHIFT = JointShift(2.0, np.ones(4))
+JOINT_SHIFT = JointShift(QUANTITIES, 2.0, np.ones(4))
 
 
 def _data(values: list[float], faulty: list[bool]) -> Dataset:

@@ -9,6 +9,7 @@ from sklearn.metrics import matthews_corrcoef
 
 from monitor import bundle
 from monitor.bundle.model_input import DeviationTransform
+from tests.support.training_features import FEATURE_NAMES
 from training.cli.main import main
 from training.data import recordings
 from training.data.dataset import Dataset
@@ -166,7 +167,7 @@ def test_a_new_recording_is_measured_whole(
     bundle_folder: Path, labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All readings not used in training are evaluated, except the first nine of each group."""
-    frame = recordings.read(labelled_recording)
+    frame = recordings.read(labelled_recording, FEATURE_NAMES)
     frame["temperature_1"] += 0.01
     recordings.write(frame, tmp_path / "new.csv")
     main(["evaluate", "--bundle", str(bundle_folder), "--recording", str(tmp_path / "new.csv")])

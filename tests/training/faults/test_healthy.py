@@ -8,10 +8,10 @@ import pytest
 from monitor import bundle
 from monitor.core.errors import InvalidInputError
 from tests.support.toy_bundle import FAULTY, HEALTHY
+from tests.support.training_features import FEATURE_NAMES, FEATURES
 from training.cli.main import main
 from training.config.settings import FitSettings
 from training.data import recordings
-from training.data.features import FEATURE_NAMES
 from training.data.prepare import prepare
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.evaluate import bundle_comparison
@@ -26,7 +26,7 @@ SMALL_NETWORK_FLAGS = ("--units", "8,6,4", "--epochs", "1", "--batch-size", "256
 @pytest.fixture(scope="module")
 def healthy_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return half an hour of two groups without labels; a sensor of the second is wrong for a while."""
-    frame = simulate(Plant(2, 7, DEFAULT_START, "cold-room"), 0, 0.5).drop(columns="label")
+    frame = simulate(Plant(2, 7, DEFAULT_START, FEATURES, "cold-room"), 0, 0.5).drop(columns="label")
     minutes = (frame["ts"] - frame["ts"].min()) / 60
     is_off = (frame["group"] == "line1/station2") & minutes.between(3, 9)
     path = tmp_path_factory.mktemp("rest") / "rest.csv"
@@ -85,7 +85,7 @@ def test_empty_column(
 ) -> None:
     """A recording in which a feature has no value at all is refused with the column's name."""
     path = tmp_path / "empty.csv"
-    recordings.write(recordings.read(healthy_recording).assign(humidity_2=np.nan), path)
+    recordings.write(recordings.read(healthy_recording, FEATURE_NAMES).assign(humidity_2=np.nan), path)
     message = _refusal(command, path, tmp_path / "out.csv", capsys)
     assert f"{path}: column humidity_2 has no value in any row" in message
 
@@ -95,7 +95,7 @@ def test_no_complete_reading(
 ) -> None:
     """A recording in which each reading lacks some value is refused."""
     path = tmp_path / "gaps.csv"
-    frame = recordings.read(healthy_recording)
+    frame = recordings.read(healthy_recording, FEATURE_NAMES)
     is_even = frame.index % 2 == 0
     recordings.write(
         frame.assign(
@@ -110,7 +110,7 @@ def test_no_complete_reading(
 def test_constant_column(healthy_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A recording in which a feature never changes is refused by its own name, not that of its copies."""
     path = tmp_path / "constant.csv"
-    recordings.write(recordings.read(healthy_recording).assign(humidity_2=50.0), path)
+    recordings.write(recordings.read(healthy_recording, FEATURE_NAMES).assign(humidity_2=50.0), path)
     message = _refusal("fit", path, tmp_path / "bundle", capsys)
     assert message.endswith(
         f": {path}: humidity_2 has one value in all healthy readings, expected it to vary\n"
@@ -120,7 +120,7 @@ def test_constant_column(healthy_recording: Path, tmp_path: Path, capsys: pytest
 
 def test_the_copies_are_what_inject_makes(healthy_recording: Path, tmp_path: Path) -> None:
     """Each copy is what `inject` writes for all kinds with the same seed, to the last digit."""
-    with healthy_recordings.inject_copies([healthy_recording]) as healthy:
+    with healthy_recordings.inject_copies([healthy_recording], FEATURES) as healthy:
         assert healthy.copies_per_recording == 10
         arguments = [
             "inject",
@@ -134,7 +134,9 @@ def test_the_copies_are_what_inject_makes(healthy_recording: Path, tmp_path: Pat
         ]
         main(arguments)
         assert (tmp_path / "3.csv").read_bytes() == healthy.injected_paths[3].read_bytes()
-        kinds = {kind for path in healthy.injected_paths for kind in recordings.read(path)["kind"]}
+        kinds = {
+            kind for path in healthy.injected_paths for kind in recordings.read(path, FEATURE_NAMES)["kind"]
+        }
         assert kinds == {"", *FAULT_KINDS}
     assert not healthy.injected_paths[0].exists()
 
@@ -142,19 +144,19 @@ def test_the_copies_are_what_inject_makes(healthy_recording: Path, tmp_path: Pat
 def test_a_long_recording_is_not_copied(tmp_path: Path) -> None:
     """A recording with enough readings is copied only once."""
     path = tmp_path / "long.csv"
-    recordings.write(simulate(Plant(6, 0, DEFAULT_START), 0, 3), path)
-    with healthy_recordings.inject_copies([path]) as healthy:
+    recordings.write(simulate(Plant(6, 0, DEFAULT_START, FEATURES), 0, 3), path)
+    with healthy_recordings.inject_copies([path], FEATURES) as healthy:
         assert healthy.copies_per_recording == 1
         assert healthy.notes() == ["It is 3 h of a day's 24: what the plant does at other hours isn't known."]
 
 
 def test_a_short_recording_has_warnings(tmp_path: Path) -> None:
     """The warnings name the number of readings, the number that is needed, and how many were left out."""
-    frame = simulate(Plant(2, 0, DEFAULT_START), 0, 0.2)
+    frame = simulate(Plant(2, 0, DEFAULT_START, FEATURES), 0, 0.2)
     frame.loc[7, "humidity_2"] = np.nan
     path = tmp_path / "short.csv"
     recordings.write(frame, path)
-    with healthy_recordings.inject_copies([path]) as healthy:
+    with healthy_recordings.inject_copies([path], FEATURES) as healthy:
         first, *_, last = healthy.notes()
     assert first == (
         "The recording is too short: group line1/station2 has 143 readings, expected at least 360 of each "
@@ -165,13 +167,13 @@ def test_a_short_recording_has_warnings(tmp_path: Path) -> None:
     with pytest.raises(
         InvalidInputError, match=r"short.csv: group line1/station1: 50 readings, expected at least"
     ):
-        healthy_recordings.inject_copies([path]).__enter__()
+        healthy_recordings.inject_copies([path], FEATURES).__enter__()
 
 
 def test_a_recording_with_faulty_labels_is_refused(labelled_recording: Path) -> None:
     """A recording with known faults is no recording of a plant at rest, and is refused."""
     with pytest.raises(InvalidInputError, match="expected healthy readings only"):
-        healthy_recordings.inject_copies([labelled_recording]).__enter__()
+        healthy_recordings.inject_copies([labelled_recording], FEATURES).__enter__()
 
 
 @pytest.mark.parametrize(
@@ -204,7 +206,7 @@ def test_the_comparison_uses_no_training_reading(healthy_recording: Path) -> Non
     for share in (0.2, 0.33, 0.5):
         settings = FitSettings(test_share=share)
         with (
-            healthy_recordings.inject_copies([healthy_recording]) as healthy,
+            healthy_recordings.inject_copies([healthy_recording], FEATURES) as healthy,
             bundle_comparison.write_comparison_data(healthy, share) as data,
         ):
             prepared = prepare(healthy.injected_paths, None, settings)
@@ -218,7 +220,7 @@ def test_the_comparison_uses_no_training_reading(healthy_recording: Path) -> Non
 def _healthy_with_labels(frame: pd.DataFrame, labels: list[int], tmp_path: Path) -> HealthyRecordings:
     path = tmp_path / "copy.csv"
     recordings.write(frame.assign(label=labels, kind=""), path)
-    with healthy_recordings.inject_copies([tmp_path / "frame.csv"]) as healthy:
+    with healthy_recordings.inject_copies([tmp_path / "frame.csv"], FEATURES) as healthy:
         return replace(healthy, injected_paths=(path,), frames=(frame,))
 
 

@@ -14,10 +14,10 @@ from monitor.cli.main import main as monitor_main
 from monitor.detect.baseline import BaselineSpec
 from tests.conftest import ROOT
 from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
+from tests.support.training_features import FEATURE_NAMES
 from training.cli.main import main
 from training.config.settings import FitSettings
 from training.data import recordings
-from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
 from training.network.models import compute_scores
 from training.network.train import choose_class_weights, train
@@ -142,7 +142,7 @@ def test_data_that_cannot_train_is_exit_2(
 ) -> None:
     """Data that cannot train a model ends with exit code 2, one line that names the file, and no bundle."""
     path = tmp_path / "healthy.csv"
-    recordings.write(recordings.read(labelled_recording).assign(label=1), path)
+    recordings.write(recordings.read(labelled_recording, FEATURE_NAMES).assign(label=1), path)
     with pytest.raises(SystemExit) as exit_info:
         _fit(path, tmp_path / "bundle")
     assert exit_info.value.code == 2

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from monitor import bundle
 from monitor.bundle.model import Classifier
 from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
+from tests.support.training_features import FEATURE_NAMES
 from training.config.settings import INITIALIZERS, FitSettings
-from training.data.features import FEATURE_NAMES
 from training.network import models, onnx_graph
 from training.network.backend import keras
 from training.network.capture_stderr import capture_stderr

@@ -9,8 +9,8 @@ from jinja2 import UndefinedError
 
 from monitor.bundle import Manifest
 from tests.support.browser import Browser
+from tests.support.training_features import FEATURE_NAMES, FEATURES
 from training.config.settings import FitSettings
-from training.data.features import FEATURE_NAMES, FEATURES
 from training.data.prepare import PreparedData, prepare
 from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import evaluate

@@ -8,11 +8,11 @@ import pytest
 
 from monitor.core.errors import InvalidInputError
 from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
+from tests.support.training_features import FEATURE_NAMES
 from training.cli.main import main
 from training.config import loading
 from training.config.settings import FitSettings
 from training.data import recordings
-from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
 from training.tune import objective, plots, trials
 from training.tune.trials import Trial
@@ -181,7 +181,7 @@ def test_the_test_part_is_out_of_reach(
 
 def test_another_test_part_changes_nothing(labelled_recording: Path, tmp_path: Path) -> None:
     """Other values and labels in the test set do not change a trial's F1."""
-    frame = recordings.read(labelled_recording)
+    frame = recordings.read(labelled_recording, FEATURE_NAMES)
     is_test = frame["ts"] >= prepare([labelled_recording], None, SETTINGS).test.ts.min()
     frame.loc[is_test, FEATURE_NAMES] += 100
     frame.loc[is_test, "label"] *= -1
@@ -204,7 +204,7 @@ def test_trials_of_other_data_do_not_mix(
     _tune(labelled_recording, tmp_path, "--trials", "1")
     trial_count = len(measured_data)
     other = tmp_path / "other.csv"
-    recordings.write(recordings.read(labelled_recording).iloc[:-1], other)
+    recordings.write(recordings.read(labelled_recording, FEATURE_NAMES).iloc[:-1], other)
     for recording, more, attribute in (
         (labelled_recording, ["--epochs", "9"], "settings"),
         (other, [], "data"),

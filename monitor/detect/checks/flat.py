@@ -1,0 +1,172 @@
+"""Finds sensors that repeat one value while their neighbours move.
+
+A sensor is flat if it has had one value in all samples since its neighbours began to move up and down: so
+many moves, each larger than what two healthy sensors may differ by and than several steps of either sensor,
+that a healthy sensor would have followed at least once. A move is a change of direction, so a single event
+beside the neighbour, such as a shower, is two moves at most.
+
+A sensor is flat no longer when its value differs by more than one of its steps. At the end of its range, as
+humidity in fog, a healthy sensor stands still, so there it is flat only while its neighbours are far away.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.arrays import FloatArray
+from monitor.core.times import format_iso
+from monitor.detect.checks.sensors import Sensors
+
+__all__ = ["MIN_MOVES", "MIN_SAMPLES", "FlatRule", "describe", "find_still"]
+
+_Mask = NDArray[np.bool_]
+_Floats = NDArray[np.float32]
+
+MIN_SAMPLES = 30
+"""Samples with an equal value before a sensor can be flat."""
+MIN_MOVES = 4
+"""Moves of the neighbours meanwhile."""
+# Size of a move: in steps of the coarser sensor, and in accuracies.
+_STEPS_PER_MOVE, _ACCURACIES_PER_MOVE = 4.0, 1.2
+# The step of a sensor that has not changed yet is the coarsest of these that its value is a multiple of.
+_STEPS = np.array([1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01], dtype=np.float32)
+_ROUNDING_TOLERANCE = 1e-3  # in steps: the value is a float32
+_MAX_COUNT = 250
+
+
+class FlatRule:
+    """Updates the records of groups with a sample.
+
+    Parameters
+    ----------
+    sensors : the sensors of a group.
+    """
+
+    def __init__(self, sensors: Sensors) -> None:
+        self._sensors = sensors
+        # A sensor without neighbours is never flat: nothing tells that it should move.
+        self._min_move = np.array(
+            [
+                _ACCURACIES_PER_MOVE * accuracy if others else np.inf
+                for accuracy, others in zip(sensors.accuracy, sensors.neighbours, strict=True)
+            ],
+            dtype=np.float32,
+        )  # (feature,)
+        self._is_neighbour = (sensors.neighbour_weights > 0)[None]  # (1, feature, feature)
+
+    def update(self, records: NDArray[Any], ts: FloatArray, windows: FloatArray) -> None:
+        """Update records of distinct groups (group,) in place with the newest window of each.
+
+        Parameters
+        ----------
+        ts : event time of the newest reading (group,).
+        windows : raw values (group, step, feature).
+        """
+        values, value = windows.astype(np.float32), records["value"]
+        newest, others = values[:, -1], self._sensors.neighbour_means(windows[:, -1]).astype(np.float32)
+        # The sensor was where it is, also between two samples.
+        is_same = (np.abs(values - value[:, None]) <= records["tolerance"][:, None]).all(axis=1)
+        change = np.abs(newest - value)
+        change[is_same | (change == 0) | (records["tolerance"] < 0)] = np.inf
+        records["step"] = step = np.minimum(records["step"], change)
+        continued = is_same.any(axis=1).nonzero()[0]
+        is_open = records["flat"].any()
+        continuing = records[continued]
+        records["value"], records["since"] = newest, ts[:, None]
+        records["lowest"] = records["highest"] = others
+        records["samples"], records["moves"], records["direction"] = 1, 0, 0
+        if is_open:
+            records["flat"] = False
+        records["tolerance"] = 0
+        if len(continued):
+            is_same = is_same[continued]
+            self._continue_runs(continuing, is_same, others[continued], newest[continued], step[continued])
+            for field in _RUN_FIELDS:
+                records[field][continued] = np.where(is_same, continuing[field], records[field][continued])
+
+    def _continue_runs(
+        self, records: NDArray[Any], is_same: _Mask, others: _Floats, newest: _Floats, step: _Floats
+    ) -> None:
+        """Count a sample and the moves of the neighbours where a sensor still has its value.
+
+        Parameters
+        ----------
+        records : of the groups in which some sensor has (group,); changed in place.
+        is_same : which sensor has (group, feature).
+        others : mean of the neighbours (group, feature).
+        newest : newest values (group, feature).
+        step : steps of the sensors (group, feature).
+        """
+        lowest, highest = np.minimum(records["lowest"], others), np.maximum(records["highest"], others)
+        direction, min_move = records["direction"], self._find_min_moves(step, newest)
+        up = (others - lowest >= min_move) & (direction <= 0)
+        down = (highest - others >= min_move) & (direction >= 0)
+        down &= ~up
+        has_moved = up | down
+        records["moves"] = moves = np.minimum(records["moves"] + has_moved, _MAX_COUNT)
+        records["samples"] = samples = np.minimum(records["samples"] + 1, _MAX_COUNT)
+        records["lowest"] = np.where(has_moved, others, lowest)
+        records["highest"] = np.where(has_moved, others, highest)
+        records["direction"] = np.where(has_moved, up * 2 - 1, direction)
+        is_flat = (samples >= MIN_SAMPLES) & (moves >= MIN_MOVES) & is_same
+        if is_flat.any():
+            is_flat &= ~self._sensors.is_usual_end(newest, others)
+        records["flat"] = is_flat
+        records["tolerance"] = np.where(is_flat, _finite_step(step), 0)
+
+    def _find_min_moves(self, step: _Floats, values: _Floats) -> _Floats:
+        """Return the least change of the neighbours that counts as a move (group, feature)."""
+        if np.isinf(step).any():
+            step = np.where(np.isinf(step), _coarsest_step(values), step)
+        coarsest = np.where(self._is_neighbour, step[:, :, None], 0).max(axis=1)  # of the neighbours
+        min_moves: _Floats = np.maximum(_STEPS_PER_MOVE * np.maximum(step, coarsest), self._min_move)
+        return min_moves
+
+
+_RUN_FIELDS = (
+    "value", "since", "lowest", "highest", "samples", "moves", "direction", "flat", "tolerance",
+)  # fmt: skip
+
+
+def find_still(records: NDArray[Any], values: FloatArray) -> _Mask:
+    """Return which sensors of groups are flat and still have their value: (group, feature).
+
+    Parameters
+    ----------
+    records : of the groups (group,).
+    values : newest raw values (group, feature).
+    """
+    distance = np.abs(values.astype(np.float32) - records["value"])
+    still: _Mask = records["flat"] & (distance <= records["tolerance"])
+    return still
+
+
+def describe(sensors: Sensors, record: Any, values: FloatArray) -> str:
+    """Return in words which sensor of a group is flat.
+
+    Parameters
+    ----------
+    record : of the group.
+    values : newest raw values (feature,).
+    """
+    index = int(find_still(record[None], values[None])[0].argmax())
+    feature = sensors.features[index]
+    return (
+        f"{feature.name} has read {values[index]:.6g} {feature.unit} all the time since "
+        f"{format_iso(float(record['since'][index]))}, while {sensors.describe_neighbours(index)} moved up "
+        "and down"
+    )
+
+
+def _finite_step(step: _Floats) -> _Floats:
+    """Return the step, 0 where none is known."""
+    return np.where(np.isinf(step), np.float32(0), step)
+
+
+def _coarsest_step(values: _Floats) -> _Floats:
+    """Return the coarsest of `_STEPS` that each value is a multiple of; 0 if there is none."""
+    multiples = values[..., None] / _STEPS
+    is_multiple = np.abs(multiples - np.rint(multiples)) < _ROUNDING_TOLERANCE
+    coarsest: _Floats = (is_multiple * _STEPS).max(axis=-1)
+    return coarsest

@@ -1,0 +1,69 @@
+"""What the checks keep of each group."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from monitor.core.arrays import FloatArray
+from monitor.core.state_table import StateTable
+
+__all__ = ["DAYS_KEPT", "CheckTable"]
+
+_VERSION = 1
+
+DAYS_KEPT = 7
+"""Number of days whose means are kept for `drift`."""
+_NO_VALUE = -1.0  # `tolerance` before the first sample: no value is equal
+
+
+class CheckTable(StateTable):
+    """State of each group in `flat` and `drift`: 230 bytes for two pairs.
+
+    Adding a group may replace the views, see `GroupTable`.
+
+    Parameters
+    ----------
+    features : number of values in a reading.
+    representatives : number of representatives of the features, see `Quantities`.
+    """
+
+    def __init__(self, features: int, representatives: int) -> None:
+        fields: Sequence[tuple[object, ...]] = [
+            ("flat", "?", (features,)),
+            ("drifted", "?", (representatives,)),
+            ("suspected", "?", (representatives,)),  # half of the way to a drift: little is learnt
+            ("moves", "u1", (features,)),
+            ("direction", "i1", (features,)),  # of the neighbour's last move: 1 up, -1 down, 0 none yet
+            ("slot", "<f8"),  # number of the newest sample's slot of time; NaN before the first sample
+            ("quiet_slot", "<f8"),  # the same, NaN where some sensor is flat or has drifted
+            ("samples", "u1", (features,)),  # with an equal value
+            ("since", "<f8", (features,)),  # event time of the first of them
+            ("value", "<f4", (features,)),
+            ("lowest", "<f4", (features,)),  # of the neighbours since their last move
+            ("highest", "<f4", (features,)),
+            ("step", "<f4", (features,)),  # smallest change of the sensor that was seen
+            ("tolerance", "<f4", (features,)),  # change up to which the sensor has an equal value
+            ("hours", "<u4"),  # of the present day: a bit for each hour with a sample
+            ("day_samples", "<u2"),
+            ("days", "<u2"),  # complete days so far
+            ("first", "<f4", (representatives,)),  # distance in the day's first sample
+            ("sum", "<f4", (representatives,)),  # of distance - first
+            ("square_sum", "<f4", (representatives,)),
+            ("means", "<f4", (DAYS_KEPT, representatives)),  # ring buffer of the last complete days
+            ("level", "<f4", (representatives,)),  # usual distance before the days in `means`
+            ("spread", "<f4", (representatives,)),  # standard deviation of the distance about the level
+        ]
+        super().__init__(
+            "checks",
+            (_VERSION, features, representatives),
+            fields,
+            {"slot": np.nan, "quiet_slot": np.nan, "step": np.inf, "tolerance": _NO_VALUE},
+        )
+
+    def _update_views(self) -> None:
+        super()._update_views()
+        records = self.records
+        self.slot: FloatArray = records["slot"]
+        """Number of the newest sample's slot of time; NaN before the first sample: (row,)."""
+        self.quiet_slot: FloatArray = records["quiet_slot"]
+        """The same, but NaN where some sensor is flat or has drifted: (row,)."""

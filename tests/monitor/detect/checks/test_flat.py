@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from monitor.core.verdicts import Detector
+from tests.monitor.detect.checks.pairs import (
+    DAY_S,
+    FEATURES,
+    detectors,
+    make_stage,
+    push,
+    quiet_pairs,
+    reasons,
+)
+
+PERIODS = [30.0, 600.0, 900.0]
+
+
+@pytest.mark.parametrize("period", PERIODS)
+@pytest.mark.parametrize("column", [0, 3])
+@pytest.mark.parametrize("from_day", [0, 1])
+def test_flat_sensor(period: float, column: int, from_day: int) -> None:
+    """A sensor that stands still beside a moving one is found within two days, also from the beginning."""
+    ts, values = quiet_pairs(period, from_day + 3)
+    frozen = ts >= ts[0] + from_day * DAY_S
+    values[frozen, column] = values[frozen, column][0]
+    stage = make_stage()
+    findings = push(stage, ts, values)
+    found = findings.detectors.nonzero()[0]
+    assert set(findings.detectors[found]) == {Detector.FLAT}
+    first_ts = ts[2:][found[0]]
+    assert from_day * DAY_S < first_ts - ts[0] < (from_day + 2) * DAY_S + 6 * 3600
+    assert found.tolist() == list(range(found[0], len(ts) - 2))  # without interruption
+    neighbour = FEATURES[(column + 2) % 4].name
+    reason = reasons(stage, findings, values)[0]
+    assert reason.startswith(f"{FEATURES[column].name} has read ")
+    assert reason.endswith(f", while {neighbour} moved up and down")
+
+
+@pytest.mark.parametrize("period", PERIODS)
+@pytest.mark.parametrize("step", [0.01, 0.5, 1.0])
+def test_healthy_sensors(period: float, step: float) -> None:
+    """Healthy sensors are never flat, also not one that reports in coarse steps."""
+    ts, values = quiet_pairs(period, 4)
+    values[:, :2] = np.round(values[:, :2] / step) * step
+    assert not detectors(ts, values).any()
+
+
+def test_event_beside_one_sensor() -> None:
+    """A shower beside the neighbour of a sensor that reports in steps of 1 %RH is no fault of it."""
+    ts, values = quiet_pairs(600.0, 1)
+    values[:, 1] = 45.0
+    values[:, 3] = 45.0 + np.where((ts > ts[0] + 0.3 * DAY_S) & (ts < ts[0] + 0.4 * DAY_S), 25.0, 0.3)
+    values[:, 3] += np.random.default_rng(0).normal(0, 0.2, len(ts))
+    assert not detectors(ts, values).any()
+
+
+def test_both_stand_still() -> None:
+    """A pair of which both stand still isn't found: nothing tells it from a plant that stands still."""
+    ts, values = quiet_pairs(600.0, 3)
+    values[:, [0, 2]] = [21.0, 21.2]
+    assert not detectors(ts, values).any()
+
+
+def test_fog() -> None:
+    """Humidity at the top of its range is flat only while its neighbour is far away."""
+    ts, values = quiet_pairs(600.0, 3)
+    values[:, 1], values[:, 3] = 99.9, 93 + 5 * np.sin(ts / 7000)
+    assert not detectors(ts, values).any()
+    values[:, 3] -= 30
+    assert (detectors(ts, values) == Detector.FLAT).any()
+
+
+def test_recovery() -> None:
+    """A sensor that moves again is flat no longer, from its first other value on."""
+    ts, values = quiet_pairs(5.0, 3)
+    frozen = ts < ts[0] + 2.5 * DAY_S
+    values[frozen, 0] = values[0, 0]
+    back = int(frozen.sum())
+    found = detectors(ts, values) == Detector.FLAT  # (window,), the first window ends with the third reading
+    assert found[back - 3]
+    moved = np.abs(values[back:, 0] - values[0, 0]) > 0.05
+    assert not found[back - 2 :][moved].any()
+
+
+def test_one_step_is_no_recovery() -> None:
+    """A flat sensor whose value flickers by one step stays flat, so that it is one incident."""
+    ts, values = quiet_pairs(600.0, 5)
+    values[200:, 0] = 20.0
+    values[600::7, 0] = 20.01
+    found = detectors(ts, values) == Detector.FLAT
+    first = int(found.nonzero()[0][0])
+    assert first < 600
+    assert found[first:].all()
