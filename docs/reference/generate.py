@@ -105,7 +105,7 @@ _MEANINGS = {
     "mqtt.tls.certfile": "the monitor's own certificate, where the broker asks for one",
     "mqtt.tls.keyfile": "the private key of `certfile`",
     "input.fields": "path of a feature (or of `ts`) in the payload if it isn't its own name",
-    "features": "what a reading consists of; default: the features of the bundle, see below",
+    "features": "what a reading consists of, see below",
     "input.sources": "messages of any other kind, in place of `topics` and `fields`, see below",
     "input.align.deadband": "change of a feature that its devices don't report",
     "alerts.mode": (
@@ -122,6 +122,14 @@ _MEANINGS = {
         f"alerts.rules.{name}": f"as `alerts.{name}`, for these groups"
         for name in ("raise_after", "clear_after", "clear_below", "min_interval", "renotify_after")
     },
+    "features.name": "lower case letters, digits and `_`; sensors of one mote end alike after the last `_`",
+    "features.unit": 'of its values, the same for all features of a quantity; "" if there is none',
+    "features.quantity": (
+        "what it measures: features of one quantity are neighbours; default: the name up to the last `_`"
+    ),
+    "features.low": "lowest value that its sensor can have; default: that of common sensors of the quantity",
+    "features.high": "highest value that its sensor can have; default: as for `low`",
+    "features.accuracy": "largest error that its data sheet allows; default: as for `low`",
     "http.host": "address to listen on for HTTP",
     "http.token": "secret for reading more than `/livez` and `/readyz`: 16 characters or more",
     "http.token_file": "file that holds the token, in place of `token`",
@@ -227,6 +235,8 @@ def _settings(model: type[BaseModel], file: Path, prefix: str) -> str:
         text = _MEANINGS.get(name) or re.sub(r"^s ", "seconds ", said.get(name, ""))
         variable = f"{prefix}{name.upper().replace('.', '__')}"
         is_item = section in _LISTS
+        if name in _LISTS and default != "[]":
+            default = f"as in {file.name}"  # noqa: PLW2901
         tables.setdefault(section, []).append(
             [f"`{short}`", kind, f"`{default}`" if default else "", text, "" if is_item else f"`{variable}`"]
         )

@@ -1,16 +1,19 @@
 """The LSTM in ONNX Runtime: scaled windows -> scores. No other module imports ONNX Runtime."""
 
 import math
+from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from monitor.bundle.manifest import Judges
 from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.errors import BundleError
+from monitor.core.quantities import Quantities
 
-__all__ = ["Classifier"]
+__all__ = ["Classifier", "find_sensors"]
 
 # Throughput is highest with 256 to 512 windows per call: 3.9 µs per window; 4.1 µs with 1,024 and more.
 # A small network that judges single sensors takes equally long per sensor with 512 and with 2,048.
@@ -77,6 +80,11 @@ class Classifier:
         highest: FloatArray = scores.reshape(windows, sensors).max(axis=1)
         return highest
 
+    @property
+    def judges_sensors(self) -> bool:
+        """Whether the model judges one sensor at a time."""
+        return self._sensors is not None
+
     def for_sensors(self, sensors: IndexArray) -> "Classifier":
         """Return a classifier with the same model for windows of other features.
 
@@ -98,6 +106,17 @@ class Classifier:
         if not math.isfinite(scores.sum()):  # can't overflow: finite scores are between 0 and 1
             raise FloatingPointError("the model gave a score that is not a number")
         return scores
+
+
+def find_sensors(judges: Judges, quantities: Sequence[str]) -> IndexArray | None:
+    """Return the features that a model of single sensors judges (sensor,); None for a model of windows.
+
+    Parameters
+    ----------
+    judges : as in the manifest.
+    quantities : the quantity of each feature (feature,).
+    """
+    return Quantities(quantities).representatives if judges == "sensor" else None
 
 
 def _matches_shape(shape: list[int | str | None], steps: int, features: int) -> bool:

@@ -10,7 +10,6 @@ from monitor.cli.arguments import add_seconds_argument, add_settings_arguments, 
 from monitor.cli.signals import stop_event
 
 if TYPE_CHECKING:
-    from monitor.bundle.manifest import Manifest
     from monitor.cli.recorded_rows import RowConverter
     from monitor.config.settings import Settings
 
@@ -23,7 +22,7 @@ DETAILS = (
 )
 EXAMPLES = (
     "sensor-monitor record --out plant.csv --config config/monitor.toml",
-    "sensor-monitor record --out plant.csv --seconds 1860",
+    "sensor-monitor record --out pumps.csv --features vibration_1 vibration_2 --seconds 1860",
     "sensor-monitor record --raw --out values.csv --config config/monitor.toml",
 )
 
@@ -35,6 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--raw", action="store_true", help="single values with their topics, not yet aligned into readings"
+    )
+    parser.add_argument(
+        "--features",
+        nargs="+",
+        metavar="NAME",
+        help="what a reading consists of, for a plant without a bundle of its own (default: the bundle's)",
     )
     add_settings_arguments(parser)
     add_seconds_argument(parser)
@@ -48,19 +53,16 @@ def run(arguments: argparse.Namespace) -> int:
     from monitor.cli.progress_line import ProgressLine
     from monitor.cli.recorder import Recorder
     from monitor.config.loading import load_settings
-    from monitor.service.settings_to_features import load_bundle
     from monitor.telemetry.logs import configure_logging
 
     settings = load_settings(arguments.config, settings_from_flags(arguments))
     configure_logging(settings.log.level, settings.log.format)
-    manifest = load_bundle(settings).manifest
+    if arguments.features:
+        _check_features(arguments.features, has_bundle=arguments.bundle is not None)
+    converter = _build_converter(settings, arguments.features, raw=arguments.raw)
     stop = stop_event()
     progress = ProgressLine(sys.stderr)
-    recorder = Recorder(
-        arguments.out,
-        _build_converter(settings, manifest, raw=arguments.raw),
-        on_progress=progress.show,
-    )
+    recorder = Recorder(arguments.out, converter, on_progress=progress.show)
     # A random client id: with the monitor's own, the broker would end the monitor's session.
     session = build_session(
         settings, f"sensor-record-{secrets.token_hex(4)}", recorder, filters=settings.input.filters
@@ -80,24 +82,59 @@ def run(arguments: argparse.Namespace) -> int:
     return exit_codes.SUCCESS if completed or arguments.seconds is None else exit_codes.INTERRUPTED
 
 
-def _build_converter(settings: "Settings", manifest: "Manifest", *, raw: bool) -> "RowConverter":
-    """Return what turns messages into rows.
+def _check_features(names: list[str], *, has_bundle: bool) -> None:
+    """Check the names of `--features`.
 
     Raises
     ------
-    ConfigurationError : the settings don't fit the bundle, or have no sources of single values.
+    InvalidInputError : a name is none or comes twice, or there is a bundle that says what the features are.
+    """
+    from monitor.config.feature_settings import check_name
+    from monitor.core.errors import InvalidInputError
+
+    if has_bundle:
+        raise InvalidInputError("--features goes without --bundle, which says what a reading consists of")
+    try:
+        for name in names:
+            check_name(name)
+    except ValueError as error:
+        raise InvalidInputError(f"--features: {error}") from None
+    if len(set(names)) < len(names):
+        raise InvalidInputError("--features: a name comes twice, expected distinct names")
+
+
+def _build_converter(settings: "Settings", names: list[str] | None, *, raw: bool) -> "RowConverter":
+    """Return what turns messages into rows.
+
+    Parameters
+    ----------
+    names : names of the features; None: those of the bundle.
+
+    Raises
+    ------
+    ConfigurationError : the settings don't fit the features, or have no sources of single values.
     """
     from monitor.cli.recorded_rows import ReadingRows, ValueRows
-    from monitor.service.settings_to_alignment import build_alignment
+    from monitor.core.errors import ConfigurationError
+    from monitor.service.settings_to_alignment import build_alignment, is_complete
     from monitor.service.settings_to_decoder import build_decoder
+    from monitor.service.settings_to_features import load_bundle
     from monitor.service.settings_to_recordings import build_value_decoder
 
-    features = manifest.feature_names
+    period = settings.input.align.period
+    if names is None:
+        manifest = load_bundle(settings).manifest
+        names, period = list(manifest.feature_names), period or manifest.sample_period
     if raw:
-        return ValueRows(build_value_decoder(settings, features), features)
+        return ValueRows(build_value_decoder(settings, names), names)
+    if period is None and not all(is_complete(source, names) for source in settings.input.sources):
+        raise ConfigurationError(
+            "input.align.period is missing; expected it with --features, for no bundle says how often "
+            "readings come"
+        )
     return ReadingRows(
-        build_decoder(settings, features),
-        build_alignment(settings, features, manifest.sample_period),
-        features,
+        build_decoder(settings, names),
+        build_alignment(settings, names, period or 0.0),
+        names,
         settings.windows.max_skew,
     )

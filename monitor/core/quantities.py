@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.medians import median
 
-__all__ = ["Quantities", "find_neighbours", "quantity_name", "quantity_numbers"]
+__all__ = ["Quantities", "describe_lone_features", "find_neighbours", "quantity_name", "quantity_numbers"]
 
 _PAIR_SIZE = 2
 
@@ -42,6 +42,20 @@ def find_neighbours(quantities: Sequence[str], index: int) -> list[int]:
     """
     return [
         other for other, quantity in enumerate(quantities) if other != index and quantity == quantities[index]
+    ]
+
+
+def describe_lone_features(names: Sequence[str], quantities: Sequence[str]) -> list[str]:
+    """Return a note for users on each feature that no other can be compared with.
+
+    Parameters
+    ----------
+    names, quantities : the name and the quantity of each feature (feature,).
+    """
+    return [
+        f"{name} has no neighbour: only limits, spikes and stillness can be found"
+        for index, name in enumerate(names)
+        if not find_neighbours(quantities, index)
     ]
 
 

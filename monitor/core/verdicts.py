@@ -97,6 +97,9 @@ class AlertEvent:
     """In an incident's first event, why the incident began, see `explain`; "" in all other events."""
     detector: str = Detector.MODEL.label
     """What called the window Faulty that began the incident, see `Detector.label`."""
+    kind: str | None = None
+    """What kind of fault it is as far as can be told now, one of `detect.fault_kind.FAULT_KINDS`; None if it
+    can't."""
     window_index: int = field(default=-1, compare=False)
     """Index in the batch of the window that caused the event; -1 if no window of the batch did."""
 
@@ -127,3 +130,5 @@ class GroupStatus:
     detector: str = ""
     """What called the last judged window Faulty, see `Detector.label`; "" if it is Normal, or none was
     judged."""
+    kind: str | None = None
+    """Kind of fault of the open incident; None if it can't be told or there is none."""

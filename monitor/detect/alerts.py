@@ -1,51 +1,29 @@
 """Judged windows -> alert events: a state machine per group, driven by event time only."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
 
 from monitor.core.rules import DEFAULT_ALERT_RULES, AlertRules
 from monitor.core.verdicts import AlertEvent, Detector, JudgedWindows
+from monitor.detect.alert_state import AlertState, choose_kind
+from monitor.detect.fault_kind import SensorError
 
-__all__ = ["AlertStage"]
+__all__ = ["AlertStage", "FindErrors"]
 
-# Version of a group's dumped state. New fields of `_AlertState` must be appended, with a default, and this
+FindErrors = Callable[[list[int]], Sequence[Sequence[Sequence[SensorError]]]]
+"""Returns the sensors with an error in the windows with the given indices: (window, step)."""
+
+# Version of a group's dumped state. New fields of `AlertState` must be appended, with a default, and this
 # version kept: then older monitors can read the state written by newer monitors, and vice versa.
 _VERSION = 1
 
 _EVERY_WINDOW_RULES = AlertRules(clear_after=1)
 
 
-class _AlertState(msgspec.Struct, array_like=True, gc=False):
-    """Alert state of one group; all times are event times in seconds since the Unix epoch.
-
-    A group has no state while its windows are Normal, it has no open incident, and `min_interval` has passed
-    since its last incident.
-    """
-
-    faulty_run: int = 0
-    """Number of consecutive Faulty windows up to now."""
-    normal_run: int = 0
-    """Number of consecutive Normal windows up to now that count towards `clear_after`."""
-    run_started_at: float = 0.0
-    """Time of the first window of the current run of Faulty or Normal windows."""
-    started_at: float | None = None
-    """Time at which the open incident began; None if there is none."""
-    last_fired_at: float | None = None
-    """Time of the incident's last firing event."""
-    repeat: int = 0
-    """Number of firing events after the incident's first."""
-    acknowledged: bool = False
-    """Whether an operator acknowledged the incident, which stops its reminders."""
-    ended_at: float | None = None
-    """Time at which the last incident ended; None once `min_interval` has passed since then."""
-    detector: int = Detector.MODEL.value
-    """What called the window Faulty that began the open incident, a code of `Detector`."""
-
-
-_EMPTY_STATE = msgspec.msgpack.encode((_VERSION, _AlertState()))
+_EMPTY_STATE = msgspec.msgpack.encode((_VERSION, AlertState()))
 
 
 class AlertStage:
@@ -70,29 +48,59 @@ class AlertStage:
         self._every_window = every_window
         self._rules = _EVERY_WINDOW_RULES if every_window else rules
         self._overrides = () if every_window else tuple(overrides)
-        self._states: dict[str, _AlertState] = {}
+        self._states: dict[str, AlertState] = {}
         # Cache for the groups in `_states`: matching patterns costs as much as the rest of an update.
         self._rules_by_group: dict[str, AlertRules] = {}
         self.firing_count = 0
         """Number of open incidents."""
 
     def update(self, windows: JudgedWindows) -> list[AlertEvent]:
-        """Process judged windows, in the order of their readings, and return the events that they cause."""
+        """Process judged windows as `update_with_kinds`, without their errors: no event has a kind."""
+        return self.update_with_kinds(windows, lambda rows: [[] for _ in rows])[0]
+
+    def update_with_kinds(
+        self, windows: JudgedWindows, find_errors: FindErrors
+    ) -> tuple[list[AlertEvent], dict[int, str]]:
+        """Process judged windows, in the order of their readings.
+
+        Parameters
+        ----------
+        find_errors : called once, with the windows of groups that are Faulty or have alert state. An empty
+            sequence in its result: nothing is known of the errors in this window.
+
+        Returns
+        -------
+        events : the events that the windows cause.
+        kinds : index of a Faulty window of an open incident -> kind of its fault, where it can be told.
+        """
         groups, states = windows.groups, self._states
         faulty = {groups[row] for row in windows.faulty.nonzero()[0].tolist()}
         if not faulty and not states:
-            return []
+            return [], {}
         rows = [row for row, name in enumerate(groups) if name in faulty or name in states]
+        if not rows:
+            return [], {}
         # Lists, because reading single elements of an array is slow.
         ts, scores = windows.ts[:, -1].tolist(), windows.scores.tolist()
         faulty_flags = windows.faulty.tolist()
-        events = (
-            self._update_group(windows, row, ts[row], scores[row], faulty=faulty_flags[row]) for row in rows
-        )
-        return [event for event in events if event]
+        events, kinds = [], {}
+        for row, errors in zip(rows, find_errors(rows), strict=True):
+            event = self._update_group(windows, row, ts[row], scores[row], errors, faulty=faulty_flags[row])
+            if event:
+                events.append(event)
+            if faulty_flags[row] and (kind := self.kind(groups[row])):
+                kinds[row] = kind
+        return events, kinds
 
     def _update_group(
-        self, windows: JudgedWindows, row: int, ts: float, score: float, *, faulty: bool
+        self,
+        windows: JudgedWindows,
+        row: int,
+        ts: float,
+        score: float,
+        errors: Sequence[Sequence[SensorError]],
+        *,
+        faulty: bool,
     ) -> AlertEvent | None:
         """Process the window in `row`, and return the event that it causes."""
         name = windows.groups[row]
@@ -100,19 +108,23 @@ class AlertStage:
         if state is None:
             if not faulty:
                 return None
-            state = self._states[name] = _AlertState()
+            state = self._states[name] = AlertState()
         rules = self._find_rules(name)
         if state.ended_at is not None and not _is_within(rules.min_interval, state.ended_at, ts):
             state.ended_at = None
         state.run_started_at = min(state.run_started_at, ts)  # its group's clock may have been set back
         previous_started_at = state.started_at
+        state.add_evidence(windows.ts[row], errors, faulty=faulty)
+        evidence = state.evidence
         status = (
             self._advance_faulty(state, rules, ts)
             if faulty
             else self._advance_normal(state, rules, ts, score)
         )
-        if state.started_at is None and state.ended_at is None and not state.faulty_run:
-            del self._states[name], self._rules_by_group[name]
+        if state.started_at is None and not state.faulty_run:
+            state.evidence = None
+            if state.ended_at is None:
+                del self._states[name], self._rules_by_group[name]
         started_at = previous_started_at if state.started_at is None else state.started_at
         if previous_started_at is None and state.started_at is not None:
             state.detector = int(windows.detectors[row])
@@ -130,6 +142,7 @@ class AlertStage:
             out_of_range=bool(windows.out_of_range[row]),
             repeat=state.repeat if status == "firing" else 0,
             detector=Detector(state.detector).label,
+            kind=choose_kind(state.detector, evidence),
             window_index=row,
         )
 
@@ -141,7 +154,7 @@ class AlertStage:
             rules = self._rules_by_group[name] = next(matching, self._rules)
         return rules
 
-    def _advance_faulty(self, state: _AlertState, rules: AlertRules, ts: float) -> str:
+    def _advance_faulty(self, state: AlertState, rules: AlertRules, ts: float) -> str:
         """Advance a group by a Faulty window; return the status of the event that it causes, or ""."""
         if state.faulty_run == 0:
             state.run_started_at = ts
@@ -156,7 +169,7 @@ class AlertStage:
         self.firing_count += 1
         return "firing"
 
-    def _advance_normal(self, state: _AlertState, rules: AlertRules, ts: float, score: float) -> str:
+    def _advance_normal(self, state: AlertState, rules: AlertRules, ts: float, score: float) -> str:
         """Advance a group by a Normal window; return the status of the event that it causes, or ""."""
         state.faulty_run = 0
         if rules.clear_below is not None and score >= rules.clear_below:
@@ -173,7 +186,7 @@ class AlertStage:
         self.firing_count -= 1
         return "" if self._every_window else "resolved"
 
-    def _renotify(self, state: _AlertState, rules: AlertRules, ts: float) -> str:
+    def _renotify(self, state: AlertState, rules: AlertRules, ts: float) -> str:
         """Return "firing" if the open incident's firing event is due to be repeated, else ""."""
         if not self._every_window:
             if state.last_fired_at is None:  # dumped by a version that did not have this field
@@ -206,7 +219,7 @@ class AlertStage:
             rules = self._find_rules(group)
             self.forget(group)
             if rules.min_interval:
-                self._states[group] = _AlertState(ended_at=ts)
+                self._states[group] = AlertState(ended_at=ts)
 
     def shift_times(self, group: str, seconds: float) -> None:
         """Move the times that later windows are compared with, or that later events report.
@@ -229,8 +242,15 @@ class AlertStage:
             return None
         return _format_incident_id(group, state.started_at)
 
+    def kind(self, group: str) -> str | None:
+        """Return the kind of fault of a group's open incident; None if it can't be told or none is open."""
+        state = self._states.get(group)
+        if state is None or state.started_at is None:
+            return None
+        return choose_kind(state.detector, state.evidence)
+
     def groups(self) -> list[str]:
-        """Return the names of the groups that have alert state, see `_AlertState`."""
+        """Return the names of the groups that have alert state, see `AlertState`."""
         return list(self._states)
 
     def dump(self, group: str) -> bytes:
@@ -246,13 +266,13 @@ class AlertStage:
         ValueError : the value is damaged or of another version.
         """
         try:
-            version, state = msgspec.msgpack.decode(value, type=tuple[int, _AlertState])
+            version, state = msgspec.msgpack.decode(value, type=tuple[int, AlertState])
         except msgspec.DecodeError as error:
             raise ValueError(f"alert state of {group!r} can't be read: {error}") from error
         if version != _VERSION:
             raise ValueError(f"alert state of {group!r} is version {version}, expected {_VERSION}")
         self.forget(group)
-        if state != _AlertState():
+        if state != AlertState():
             self._states[group] = state
             self.firing_count += state.started_at is not None
 

@@ -3,7 +3,8 @@
 The daemon and `backtest` use the same class, so that they give the same verdicts for the same readings.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -24,6 +25,7 @@ from monitor.detect.contributions import Occlusion
 from monitor.detect.drift import DriftStage
 from monitor.detect.explanation import explain
 from monitor.detect.ranges import RangeStage
+from monitor.detect.sensor_errors import SensorErrors
 from monitor.detect.windows import WindowStage
 
 __all__ = ["ScoredBatch", "Scorer", "Scoring", "StageStates"]
@@ -50,6 +52,8 @@ class ScoredBatch:
     last_inputs: FloatArray
     """The model's input for the last reading of each window that it scored, before scaling: (scored,
     feature)."""
+    kinds: dict[int, str] = field(default_factory=dict)
+    """Index of a Faulty window of an open incident -> kind of its fault; only where it can be told."""
 
 
 class StageStates(msgspec.Struct, frozen=True, gc=False):
@@ -128,6 +132,7 @@ class Scoring:
         self._scorer: Scorer = scorer or bundle.classifier
         self._threshold = manifest.threshold
         self._features = manifest.features
+        self._sensor_errors = SensorErrors(manifest, self._baseline)
         self._occlusion = Occlusion(manifest.steps, len(manifest.features))
         self._classifier = bundle.classifier
 
@@ -157,7 +162,9 @@ class Scoring:
             if findings.is_empty
             else np.where(detectors, detectors, model_detectors),
         )
-        events = self._alerts.update(judged_windows)
+        events, kinds = self._alerts.update_with_kinds(
+            judged_windows, partial(self._sensor_errors.find, judged_windows, baselines, is_ready)
+        )
         for number, event in enumerate(events):
             if event.is_first:
                 row = event.window_index
@@ -168,7 +175,7 @@ class Scoring:
                     reason = self._checks.describe(findings, found_row, windows.values[row])
                     event = replace(event, reason=reason)  # noqa: PLW2901
                 events[number] = event
-        return ScoredBatch(windows, judged_windows, events, results.last_inputs)
+        return ScoredBatch(windows, judged_windows, events, results.last_inputs, kinds)
 
     def _score(
         self, values: FloatArray, baselines: FloatArray, is_ready: NDArray[np.bool_]
@@ -289,6 +296,10 @@ class Scoring:
     def incident_id(self, group: str) -> str | None:
         """Return the id of a group's open incident; None if there is none."""
         return self._alerts.incident_id(group)
+
+    def kind(self, group: str) -> str | None:
+        """Return the kind of fault of a group's open incident; None if it can't be told or none is open."""
+        return self._alerts.kind(group)
 
     def groups_with_incident(self) -> list[str]:
         """Return the names of the groups with an open incident."""

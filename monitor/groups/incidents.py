@@ -1,7 +1,7 @@
 """Each group's last incident: its first event, and whether it was published and acknowledged."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 import msgspec
@@ -15,13 +15,14 @@ _VERSION = 2
 IsMuted = Callable[[str], bool]
 """Returns whether a group's alerts are held back."""
 
-# Returns the fields of an event to store, without names to save space: there may be an event of each group.
-_event_fields = attrgetter(*(field.name for field in fields(AlertEvent) if field.compare))
 _StepValues = list[list[float]]
 
 
-class _StoredEvent(msgspec.Struct, array_like=True, frozen=True):
-    """The fields of an `AlertEvent`, in its order. New ones must be appended, with a default."""
+class _StoredEvent(msgspec.Struct, array_like=True, gc=False):
+    """The fields of `AlertEvent`, without names to save space: there may be an event of each group.
+
+    New fields must be appended, with a default: then the events of older versions can be read.
+    """
 
     id: str
     status: str
@@ -37,10 +38,12 @@ class _StoredEvent(msgspec.Struct, array_like=True, frozen=True):
     contributions_by_step: _StepValues | None
     reason: str
     detector: str = Detector.MODEL.label
+    kind: str | None = None
 
 
 # Version, and the fields of `Incident`.
 _StoredIncident = tuple[int, _StoredEvent, bool, _StoredEvent | None, bool]
+_event_fields = attrgetter(*_StoredEvent.__struct_fields__)
 
 
 @dataclass(slots=True)
@@ -57,13 +60,14 @@ class Incident:
     """Whether an operator acknowledged the incident."""
 
 
-def end_early(event: AlertEvent, ended_at: float, reason: str = "") -> AlertEvent:
+def end_early(event: AlertEvent, ended_at: float, kind: str | None, reason: str = "") -> AlertEvent:
     """Return the `resolved` event of an incident that ends without Normal windows.
 
     Parameters
     ----------
     event : an event of the incident.
     ended_at : event time, seconds since the Unix epoch.
+    kind : kind of fault as far as it could be told; None if it couldn't.
     reason : why it ends; "": the event has no reason.
     """
     return replace(
@@ -74,6 +78,7 @@ def end_early(event: AlertEvent, ended_at: float, reason: str = "") -> AlertEven
         contributions=None,
         contributions_by_step=None,
         reason=reason,
+        kind=kind,
     )
 
 
@@ -156,21 +161,21 @@ class Incidents:
         return released
 
     def final_events(
-        self, group: str, incident_id: str | None, ended_at: float, reason: str
+        self, group: str, incident_id: str | None, ended_at: float, kind: str | None, reason: str
     ) -> list[AlertEvent]:
         """Return the events that end what was published of a group's incidents, although it may be muted.
 
         Parameters
         ----------
         incident_id : id of the group's open incident; None if there is none.
-        ended_at, reason : as for `end_early`.
+        ended_at, kind, reason : as for `end_early`.
         """
         incident = self.get(group)
         if incident is None:
             return []
         events = [] if incident.pending_resolved is None else [incident.pending_resolved]
         if incident.published and incident.event.id == incident_id:
-            events.append(end_early(incident.event, ended_at, reason))
+            events.append(end_early(incident.event, ended_at, kind, reason))
         return events
 
     def retire(self, groups: Iterable[str], open_incident: Callable[[str], str | None]) -> None:
@@ -222,9 +227,9 @@ class Incidents:
         if version != _VERSION:
             raise ValueError(f"latest incident of {group!r} is version {version}, expected {_VERSION}")
         return Incident(
-            AlertEvent(**msgspec.structs.asdict(event)),
+            _to_alert_event(event),
             published,
-            AlertEvent(**msgspec.structs.asdict(pending_resolved)) if pending_resolved else None,
+            None if pending_resolved is None else _to_alert_event(pending_resolved),
             acknowledged,
         )
 
@@ -282,3 +287,7 @@ class Incidents:
         self._pending_groups.pop(group, None)
         self.ended.pop(group, None)
         self._acknowledged_ids.pop(group, None)
+
+
+def _to_alert_event(stored: _StoredEvent) -> AlertEvent:
+    return AlertEvent(**msgspec.structs.asdict(stored))

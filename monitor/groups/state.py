@@ -14,6 +14,7 @@ from monitor.core.verdicts import AlertEvent, GroupStatus, State
 from monitor.detect.drift import DriftStage
 from monitor.detect.scoring import ScoredBatch, Scoring, StageStates
 from monitor.groups.incidents import Incident, Incidents, IsMuted
+from monitor.groups.reading_history import ReadingHistory, ReadingsAround
 from monitor.groups.status import StatusTable
 from monitor.ingest.alignment import AlignedBatch, AlignmentStage
 
@@ -61,7 +62,8 @@ class GroupStates:
         self._scoring = scoring
         self._alignment = alignment
         self._incidents = Incidents()
-        self._status = StatusTable(stale_after, self.incident_id, self._find_stale_features)
+        self._history = ReadingHistory()
+        self._status = StatusTable(stale_after, self.incident_id, self.kind, self._find_stale_features)
         self.fetch_states: FetchStates = lambda _: {}
         """Fetches the stored state of groups that were evicted from memory."""
         self.fetch_ended_incident: Callable[[str], bytes | None] = lambda _: None
@@ -115,7 +117,9 @@ class GroupStates:
         now : monotonic seconds.
         """
         self.load_evicted(readings.groups, now)
-        return self._scoring.judge(readings)
+        scored = self._scoring.judge(readings)
+        self._history.add(readings, scored)
+        return scored
 
     def update_statuses(self, readings: Readings, scored: ScoredBatch, now: float) -> list[GroupStatus]:
         """Update the statuses after a batch judged at `now` (monotonic seconds); return changed statuses."""
@@ -230,6 +234,7 @@ class GroupStates:
         """Remove a group from memory."""
         self._scoring.forget(group)
         self._incidents.forget(group)
+        self._history.forget(group)
         self._status.forget(group)
         if self._alignment is not None:
             self._alignment.forget(group)
@@ -335,6 +340,10 @@ class GroupStates:
         """Return the id of a group's open incident; None if there is none."""
         return self._scoring.incident_id(group)
 
+    def kind(self, group: str) -> str | None:
+        """Return the kind of fault of a group's open incident; None if it can't be told or none is open."""
+        return self._scoring.kind(group)
+
     def groups_with_incident(self) -> list[str]:
         """Return the names of the groups with an open incident."""
         return self._scoring.groups_with_incident()
@@ -372,7 +381,9 @@ class GroupStates:
         ----------
         reason : why the open incident ends.
         """
-        return self._incidents.final_events(group, self.incident_id(group), self.last_ts(group), reason)
+        return self._incidents.final_events(
+            group, self.incident_id(group), self.last_ts(group), self.kind(group), reason
+        )
 
     def retire_incidents(self, groups: Iterable[str]) -> None:
         """Move the closed incidents of the given groups to `ended_incidents`; only the store keeps them."""
@@ -402,6 +413,15 @@ class GroupStates:
         if value is None and group not in self.deleted_groups:
             value = self.fetch_ended_incident(group)
         return None if value is None else self._incidents.decode(group, value)
+
+    def readings_around(self, event: AlertEvent) -> ReadingsAround:
+        """Return the readings around the beginning of an incident, as far as they are in memory.
+
+        Parameters
+        ----------
+        event : the first event of the incident.
+        """
+        return self._history.around(event)
 
     def feature_ages(self, now: float) -> FloatArray:
         """Return the age of each feature's newest value: (row, feature), NaN if there is none.

@@ -41,9 +41,9 @@ _NO_STATE = -1
 _SMALL_BATCH = 16
 
 
-_PublishedStatus = tuple[int, bool, int, float, str | None]
+_PublishedStatus = tuple[int, bool, int, float, str | None, str | None]
 """The values whose change makes `state/<group>` be published again: state, out of range, detector, since,
-incident."""
+incident, and the incident's kind of fault."""
 
 _FIELDS = [
     ("last_ts", "f8"),  # event time of the last accepted reading, seconds since the Unix epoch
@@ -74,6 +74,7 @@ class StatusTable:
     ----------
     stale_after : seconds without an accepted reading after which a group is silent.
     open_incident : returns the id of a group's open incident.
+    incident_kind : returns the kind of fault of a group's open incident.
     stale_features : returns the features of a group without usable value, see `GroupStatus.stale`.
     """
 
@@ -81,16 +82,19 @@ class StatusTable:
         self,
         stale_after: float,
         open_incident: Callable[[str], str | None],
+        incident_kind: Callable[[str], str | None],
         stale_features: Callable[[str], Sequence[tuple[int, float]]],
     ) -> None:
         self.stale_after = stale_after
         self._find_open_incident = open_incident
+        self._find_kind = incident_kind
         self._find_stale_features = stale_features
         defaults = {"score": np.nan, "state": _NO_STATE}
         self._table = StateTable(
             "status", (_VERSION, len(_STATES)), _FIELDS, defaults, _TRANSIENT_FIELDS, _APPENDED_FIELDS
         )
         self._incident_ids: dict[str, str] = {}  # group -> id of its open incident
+        self._kinds: dict[str, str] = {}  # group -> kind of fault of its open incident, where it can be told
         self._sequence = 0  # number of the next reading
         self._oldest_last_seen = np.inf  # a lower bound of `last_seen` over all groups that are not silent
         self.new_groups: list[str] = []
@@ -164,7 +168,17 @@ class StatusTable:
             ].item()
             if old_state == _NO_STATE:
                 self.new_groups.append(name)
-            before.setdefault(name, (old_state, out_of_range, detector, since, self._incident_ids.get(name)))
+            before.setdefault(
+                name,
+                (
+                    old_state,
+                    out_of_range,
+                    detector,
+                    since,
+                    self._incident_ids.get(name),
+                    self._kinds.get(name),
+                ),
+            )
             if outcome is Outcome.JUDGED:
                 state = _FAULTY if judged.faulty[window_index] else _NORMAL
                 score, out_of_range = judged.scores[window_index], bool(judged.out_of_range[window_index])
@@ -182,7 +196,7 @@ class StatusTable:
         return self.statuses(
             name
             for name, published in after.items()
-            if (*published, self._refresh_incident(name)) != before[name]
+            if (*published, *self._refresh_incident(name)) != before[name]
         )
 
     def record_values(self, values: Values, outcomes: Sequence[ValueOutcome], now: float) -> list[str]:
@@ -299,6 +313,7 @@ class StatusTable:
             self.counts[_STATES[self._table.records["state"][row]]] -= 1
             self._table.forget(name)
             self._incident_ids.pop(name, None)
+            self._kinds.pop(name, None)
 
     def dump(self, name: str) -> bytes | None:
         """Return a group's status as bytes for `load`; None if there is none."""
@@ -345,6 +360,7 @@ class StatusTable:
             self._incident_ids.get(name),
             self._find_stale_features(name),
             Detector(detector).label,
+            self._kinds.get(name),
         )
 
     def _add_row(self, name: str, now: float, ts: float) -> int:
@@ -357,16 +373,20 @@ class StatusTable:
         self._oldest_last_seen = min(self._oldest_last_seen, now)
         return row
 
-    def _refresh_incident(self, name: str) -> str | None:
-        """Update the id of a group's open incident, and return it."""
-        incident = self._find_open_incident(name)
+    def _refresh_incident(self, name: str) -> tuple[str | None, str | None]:
+        """Update the id of a group's open incident and its kind of fault, and return both."""
+        incident, kind = self._find_open_incident(name), self._find_kind(name)
+        if kind is not None:
+            self._kinds[name] = kind
+        else:
+            self._kinds.pop(name, None)
         if incident != self._incident_ids.get(name):
             self._table.records["has_incident"][self._table.row(name)] = incident is not None
             if incident is None:
                 del self._incident_ids[name]
             else:
                 self._incident_ids[name] = incident
-        return incident
+        return incident, kind
 
     def _count_transition(self, old_state: int, state: int) -> int:
         """Update the counts of groups by state after a reading; return the group's new state."""

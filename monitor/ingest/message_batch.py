@@ -109,7 +109,7 @@ class MessageBatchReader:
             ts = float(self._arrivals.substitute_ts[index])
         values = [value for _, value in sorted(record.values)]
         if np.isnan(values).any():
-            reason = "a feature is absent: null, bad quality, or a text of absent"
+            reason = "; ".join(record.absences)
             self._rejected.append(RejectedReading(Outcome.STALE, record.group, reason))
             return
         self._row_groups.append(record.group)

@@ -1,5 +1,6 @@
 """Sources: which values of which group the messages on a topic hold."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -58,6 +59,8 @@ class Record:
     """(index of the feature, value), with NaN where the sender says that there is none."""
     errors: list[str] = field(default_factory=list)
     """Why some of the record's values can't be read."""
+    absences: list[str] = field(default_factory=list)
+    """Which values are NaN, and what the sender says in their place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,7 @@ class Source:
                 continue
             if not is_good or not _holds(record, rules.good):
                 result.values.append((rules.index, float("nan")))  # whatever stands there, null too
+                result.absences.append(f"{describe_path(rules.path)} isn't good")
                 continue
             try:
                 value = self._read_value(found, rules)
@@ -180,6 +184,9 @@ class Source:
                 continue
             if value is not None:
                 result.values.append((rules.index, value))
+                if math.isnan(value):
+                    shown = "null" if found is None else f"{found[:_MAX_SHOWN_CHARACTERS]!r}, as in absent"
+                    result.absences.append(f"{describe_path(rules.path)} is {shown}")
         return result
 
     def _find_features(self, topic: Topic, record: Any, result: Record) -> tuple[FeatureRules, ...]:

@@ -36,6 +36,7 @@ def alert_payload(event: AlertEvent, manifest: Manifest) -> bytes:
             "reason": event.reason or None,
             "out_of_range": event.out_of_range,
             "detector": event.detector,
+            "kind": event.kind,
             "bundle": manifest.id,
         }
     )
@@ -57,6 +58,7 @@ def state_payload(status: GroupStatus, features: Sequence[str] = (), *, acknowle
         "out_of_range": status.out_of_range,
         "detector": status.detector or None,
         "incident": status.incident,
+        "kind": status.kind,
         "acknowledged": acknowledged,
     }
     if status.stale:

@@ -243,7 +243,7 @@ def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
         groups=base.groups,
         mutes=mutes,
         remover=remover,
-        false_alarms=FalseAlarmFile(path, manifest.feature_names, manifest.steps),
+        false_alarms=FalseAlarmFile(path, manifest.feature_names),
         wake=wake,
     )
 

@@ -13,7 +13,7 @@ from monitor.bundle.scaler import Scaler
 from monitor.config.feature_settings import FeatureSettings
 from monitor.config.settings import Settings
 from monitor.core.errors import ConfigurationError
-from monitor.core.quantities import Quantities
+from monitor.core.quantities import Quantities, describe_lone_features
 
 _Identity = tuple[str, str, str]
 
@@ -142,12 +142,10 @@ def _choose_floor(feature: Feature) -> float:
 
 
 def describe_features(manifest: Manifest) -> Iterator[str]:
-    """Yield a line for each feature: unit, limits, and what can't be found because it has no neighbour."""
-    counts = Counter(manifest.quantities)
+    """Yield each feature's limits and unit, then what can't be found because some have no neighbour."""
     for feature in manifest.features:
         low, high = feature.limits
         unit = f" {feature.unit}" if feature.unit else ""
         limits = f"{low:g} to {high:g}{unit}" if np.isfinite([low, high]).any() else f"no limits{unit}"
         yield f"{feature.name}: {limits}"
-        if counts[feature.measured_quantity] == 1:
-            yield f"{feature.name} has no neighbour: only limits, spikes and stillness can be found"
+    yield from describe_lone_features(manifest.feature_names, manifest.quantities)

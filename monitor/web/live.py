@@ -152,6 +152,8 @@ class LiveGroups:
             if status.incident is not None:
                 self.alerts[name] = None
             self.alerts_revision = self.revision
+        elif status.kind != (previous and previous.kind):
+            self.alerts_revision = self.revision
 
     def _allocate_row(self, name: str, *, evictable: bool) -> bool:
         """Assign a row to a group, removing an evictable one if needed; return whether there was a row."""

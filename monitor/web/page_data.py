@@ -71,22 +71,25 @@ def _status_fields(live: LiveGroups, name: str) -> dict[str, Any]:
         "score": status.score if math.isnan(score) else score,
         # Left out where it is empty, as it is for nearly all of the groups that change each second.
         **({"stale": status.stale} if status.stale else {}),
+        **({"fault": status.kind} if status.kind else {}),
     }
 
 
 def _alert_fields(
     live: LiveGroups, group: str, event: AlertEvent | None, features: Sequence[Feature]
 ) -> dict[str, Any]:
+    kind = live.statuses[group].kind  # and not the event's: it is told better as the incident goes on
     if event is None:  # an earlier process sent it; the incident's id ends with its start in ms
         status = live.statuses[group]
         started_at = int((status.incident or "").rpartition(":")[2]) / 1000
         unknown = {"score": None, "reason": "", "values": ""}
-        return {"group": group, "since": started_at, "detector": status.detector, **unknown}
+        return {"group": group, "since": started_at, "detector": status.detector, "kind": kind, **unknown}
     values = zip(features, event.window_values[-1], strict=True)
     return {
         "group": group,
         "since": event.started_at,
         "score": event.score,
+        "kind": kind,
         "reason": event.reason,
         "detector": event.detector,
         "values": ", ".join(

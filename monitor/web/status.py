@@ -12,6 +12,7 @@ from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
 from monitor.core.addresses import format_address
+from monitor.core.quantities import describe_lone_features
 from monitor.core.verdicts import State
 
 __all__ = ["MonitorStatus"]
@@ -99,6 +100,7 @@ class MonitorStatus:
             ),
             "states": {state.value: totals["groups", state.value] for state in State},
             "features": manifest.features,
+            "notes": describe_lone_features(manifest.feature_names, manifest.quantities),
             "aligns_values": self._aligns_values,
             "threshold": manifest.threshold,
             "bundle": manifest.id,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.values import Values
-from training.data.features import FEATURE_NAMES, FEATURES
+from tests.support.training_features import FEATURE_NAMES, FEATURES
 
 __all__ = ["Device", "Reports", "report", "select"]
 

@@ -22,7 +22,7 @@ from monitor.ingest.alignment import AlignedBatch, AlignmentStage
 from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
 from monitor.service.settings_to_stages import build_scoring
 from tests.quality.devices import Device, Reports, report
-from training.data.features import FEATURE_NAMES, FEATURES
+from tests.support.training_features import FEATURE_NAMES, FEATURES
 from training.data.plant_kinds import PLANT_KINDS
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.faults.fault_kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS
@@ -129,13 +129,13 @@ def count_alerts(scored: ScoredBatch) -> int:
 
 def simulate_plant(seed: int, kind: str = "mild") -> pd.DataFrame:
     """Return the true, healthy signal of a plant."""
-    return simulate(Plant(GROUPS, seed, DEFAULT_START, kind), 0, HOURS)
+    return simulate(Plant(GROUPS, seed, DEFAULT_START, FEATURES, kind), 0, HOURS)
 
 
 def inject_faults(healthy: pd.DataFrame, seed: int, *, long: bool = False) -> pd.DataFrame:
     """Return the signal with faults: of all default kinds, or long ones of the lasting kinds."""
     if not long:
-        return inject(healthy, FAULT_RATE, seed, DEFAULT_FAULT_KINDS)
+        return inject(healthy, FEATURES, FAULT_RATE, seed, DEFAULT_FAULT_KINDS)
     kinds = {
         name: replace(
             kind, length_range=tuple(LONG_FAULT_FACTOR * readings for readings in kind.length_range)
@@ -143,7 +143,7 @@ def inject_faults(healthy: pd.DataFrame, seed: int, *, long: bool = False) -> pd
         for name, kind in FAULT_KINDS.items()
     }
     with patch.dict(FAULT_KINDS, kinds):
-        return inject(healthy, FAULT_RATE, seed, LASTING_KINDS)
+        return inject(healthy, FEATURES, FAULT_RATE, seed, LASTING_KINDS)
 
 
 @dataclass

@@ -22,11 +22,12 @@ from monitor.core.verdicts import JudgedWindows
 from monitor.detect import drift
 from monitor.detect.alerts import AlertStage
 from monitor.detect.ranges import RangeStage
+from tests.support.training_features import FEATURE_NAMES, FEATURES
 from training.config.settings import FitSettings
 from training.data import baseline_windows, dataset, recordings
 from training.data.cleaning import clean
 from training.data.dataset import Dataset
-from training.data.features import FEATURE_NAMES, FEATURES
+from training.data.features import describe_sensor
 from training.data.prepare import PreparedData
 from training.data.recordings import FAULTY_LABEL
 from training.evaluate import window_metrics
@@ -70,7 +71,8 @@ def subtract_rolling_median(data: Dataset) -> Dataset:
 
 def subtract_group_baseline(data: Dataset) -> Dataset:
     """Return windows relative to their group's baseline, as the monitor's model gets them."""
-    return baseline_windows.apply_baseline(data, baseline_windows.baseline_from_settings(SETTINGS))
+    spec = baseline_windows.baseline_from_settings(SETTINGS)
+    return baseline_windows.apply_baseline(data, SETTINGS.quantities, spec, SETTINGS.judges)
 
 
 BASELINE_TRANSFORMS: dict[str, tuple[WindowTransform, FitSettings]] = {
@@ -89,7 +91,9 @@ class Site:
 
     def build_windows(self, frame: pd.DataFrame) -> Dataset:
         """Return the windows of a recording of this site."""
-        return dataset.build([frame], max_gap=default_max_gap(dataset.compute_sample_period([frame])))
+        return dataset.build(
+            [frame], FEATURE_NAMES, steps=3, max_gap=default_max_gap(dataset.compute_sample_period([frame]))
+        )
 
     def without_staged_event(self, frame: pd.DataFrame, data: Dataset) -> NDArray[np.bool_]:
         """Return which windows contain no reading of a staged event: (window,)."""
@@ -109,7 +113,7 @@ class Site:
         fault_end = min(READINGS_BEFORE_FAULT + FAULT_LENGTH, len(group_readings) - READINGS_AFTER_FAULT)
         for column in (0, 3):
             true_values = group_readings[FEATURE_NAMES[column]].to_numpy()
-            sensor = SensorStats.from_values(true_values, FEATURES[column].unit)
+            sensor = SensorStats.from_values(true_values, describe_sensor(FEATURES[column]))
             for kind in ("offset", "gain", "stuck"):
                 frame = group_readings.copy()
                 faulty_values = true_values.copy()
@@ -129,7 +133,9 @@ class Site:
 def prepare(sites: list[Site], transform: WindowTransform, settings: FitSettings) -> PreparedData:
     """Return the cleaned training data, validation data and scaler of some sites, with injected faults."""
     datasets = [
-        site.build_windows(inject(site.healthy, 0.3, seed)) for site in sites for seed in TRAINING_SEEDS
+        site.build_windows(inject(site.healthy, FEATURES, 0.3, seed))
+        for site in sites
+        for seed in TRAINING_SEEDS
     ]
     training_data, validation_data = dataset.hold_out(
         transform(dataset.concat(datasets)), settings.validation_share
@@ -170,7 +176,7 @@ def measure(
     def predict_faulty(data: Dataset) -> NDArray[np.bool_]:
         return score(prepared.scaler.transform(data.windows)) > DEFAULT_THRESHOLD
 
-    faulty_recording = inject(site.healthy, 0.3, TEST_SEED)
+    faulty_recording = inject(site.healthy, FEATURES, 0.3, TEST_SEED)
     faulty_data = transform(site.build_windows(faulty_recording))
     faulty_data = faulty_data[site.without_staged_event(faulty_recording, faulty_data)]
     test_quality = window_metrics.compute_window_metrics(faulty_data, predict_faulty(faulty_data))
@@ -235,7 +241,7 @@ def count_alerts(data: Dataset, faulty: NDArray[np.bool_]) -> float:
 
 def main(paths: list[str]) -> None:
     """Leave each site out in turn, and print a table of all results and a summary."""
-    sites = [Site(Path(path).stem, recordings.read(Path(path))) for path in paths]
+    sites = [Site(Path(path).stem, recordings.read(Path(path), FEATURE_NAMES)) for path in paths]
     rows: list[dict[str, object]] = []
     for name, (transform, settings) in BASELINE_TRANSFORMS.items():
         for held_out_site in sites:

@@ -29,7 +29,7 @@ def configure(command: argparse.ArgumentParser) -> None:
         "--window",
         type=_parse_window,
         metavar="V,V,...",
-        help="judge one window, oldest reading first, as in --window=27.49,67.81,... (12 values); a bundle "
+        help="judge one window, oldest reading first, as in --window=27.49,67.81,...; a bundle "
         "with a baseline judges it by the baseline that was usual in training",
     )
     command.add_argument(
@@ -69,7 +69,7 @@ def _judge_window(values: list[float], loaded_bundle: Bundle) -> str:
         )
     window = np.array(values).reshape(shape)  # (1, step, feature)
     if manifest.baseline is not None:
-        window = DeviationTransform(manifest.quantities).transform(
+        window = DeviationTransform(manifest.quantities, judges=manifest.judges).transform(
             window, np.array([manifest.data["normal"]])
         )
     scaled = loaded_bundle.scaler.transform(window)
@@ -86,10 +86,14 @@ def _evaluate_recordings(arguments: argparse.Namespace, loaded_bundle: Bundle) -
 
     if arguments.out:
         output_folder.create(arguments.out)
-    data, note = held_out_windows.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
+    data, note, drawn_at_random = held_out_windows.load_windows(
+        arguments.recording, arguments.bundle, loaded_bundle
+    )
     manifest = loaded_bundle.manifest
     scores = loaded_bundle.classifier.score(loaded_bundle.scaler.transform(data.windows))
-    result = quality.evaluate(data, scores, manifest.threshold, manifest.sample_period)
+    result = quality.evaluate(
+        data, scores, manifest.threshold, manifest.sample_period, drawn_at_random=drawn_at_random
+    )
     document = {"bundle": manifest.id, "windows_of": note, **result.as_dict()}
     pictures = evaluation_plots.draw_evaluation(result)
     text = f"bundle {manifest.id} on {note}\n\n{quality.format_report(result)}"

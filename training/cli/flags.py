@@ -2,15 +2,17 @@
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
+from training.config.effect import check_effect
 from training.config.loading import load_settings
 from training.config.settings import FitSettings
 
 __all__ = [
     "add_bundle",
+    "add_config",
     "add_out",
     "add_recordings",
     "add_seed",
@@ -26,18 +28,20 @@ __all__ = [
 ]
 
 _HELP = {
+    "steps": "readings in a window",
     "network": "lstm or dense",
     "units": "of the three hidden layers",
     "dropout": "after the first and the second hidden layer",
-    "kernel_initializer": "initial weights",
-    "recurrent_initializer": "initial recurrent weights of an LSTM",
+    "kernel_initializer": "initial weights, of all layers or four for one each, as in "
+    "'glorot_uniform,glorot_uniform,he_normal,random_normal(0.0,0.1)'",
+    "recurrent_initializer": "initial recurrent weights of an LSTM, one or two",
     "epochs": "most passes over the training part",
     "patience": "epochs without a lower validation loss until training stops",
     "batch_size": "windows between two updates",
     "learning_rate": "Adam's, at the start",
     "class_weight": "balanced, none, or two numbers for Normal and Faulty",
     "baseline": "group (judge each group by its own baseline) or none",
-    "joint_shift": "how far both sensors of a pair are shifted together in training, in spreads",
+    "joint_shift": "how far all sensors of a quantity are shifted together in training, in spreads",
     "split": "time (the end of each group's time) or random (shares readings with the test)",
     "test_share": "share of the windows that is kept for the test",
     "validation_share": "share of the rest that decides when to stop",
@@ -73,13 +77,23 @@ def add_training_data(command: argparse.ArgumentParser) -> None:
     """Add `--recording` and `--windows`, the labelled data to train on."""
     add_recordings(command, "labelled recordings, as `inject` writes them")
     command.add_argument(
-        "--windows", type=Path, metavar="F.csv", help="labelled windows: 12 columns and Label, in time order"
+        "--windows",
+        type=Path,
+        metavar="F.csv",
+        help="labelled windows: a column for each feature at each step, and Label, in time order",
+    )
+
+
+def add_config(command: argparse.ArgumentParser) -> None:
+    """Add `--config`, the file with the settings."""
+    command.add_argument(
+        "--config", type=Path, metavar="F.toml", help="settings and features, as in config/training.toml"
     )
 
 
 def add_settings(command: argparse.ArgumentParser) -> None:
-    """Add `--config` and a flag for each setting; `read_settings` reads them."""
-    command.add_argument("--config", type=Path, metavar="F.toml", help="settings, as in config/training.toml")
+    """Add `--config` and a flag for each setting but the features; `read_settings` reads them."""
+    add_config(command)
     default = FitSettings()
     for name, help_text in _HELP.items():
         value = getattr(default, name)
@@ -89,17 +103,24 @@ def add_settings(command: argparse.ArgumentParser) -> None:
         )
 
 
-def read_settings(arguments: argparse.Namespace) -> FitSettings:
+def read_settings(arguments: argparse.Namespace, searched: Collection[str] = ()) -> FitSettings:
     """Load the settings of a command with the flags of `add_training_data` and `add_settings`.
+
+    Parameters
+    ----------
+    searched : settings that the command replaces by its own values.
 
     Raises
     ------
     ConfigurationError : a setting is unknown or has an invalid value.
+    InvalidInputError : a setting has no effect.
     """
     flags = {name: getattr(arguments, name) for name in _HELP if getattr(arguments, name) is not None}
     if not (arguments.recording or getattr(arguments, "healthy", None)):
         flags.setdefault("baseline", "none")  # a windows file lacks the readings for a baseline
-    return load_settings(arguments.config, flags)
+    settings = load_settings(arguments.config, flags)
+    check_effect(settings, has_windows_file=arguments.windows is not None, searched=searched)
+    return settings
 
 
 def add_out(command: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from monitor.core.errors import InvalidInputError
 from training.cli import flags
+from training.config.loading import load_settings
 from training.data import recordings
 from training.faults.fault_kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS
 from training.faults.inject import inject
@@ -16,6 +17,7 @@ def configure(command: argparse.ArgumentParser) -> None:
     """Add the arguments: recordings to read and write, share and fault kinds, seed."""
     command.add_argument("recording", type=Path, metavar="RECORDING")
     flags.add_out(command)
+    flags.add_config(command)
     command.add_argument(
         "--rate",
         type=flags.parse_share,
@@ -42,10 +44,13 @@ def run(arguments: argparse.Namespace) -> str:
     """
     if arguments.out.resolve() == arguments.recording.resolve():
         raise InvalidInputError(f"--out: {arguments.out} is the recording itself; expected a file of its own")
-    frame = recordings.read(arguments.recording)
-    recordings.check_complete(arguments.recording, frame)
+    settings = load_settings(arguments.config)
+    frame = recordings.read(arguments.recording, settings.feature_names)
+    recordings.check_complete(arguments.recording, frame, settings.feature_names)
     try:
-        faulty_frame = inject(frame, arguments.rate, arguments.seed, arguments.kinds)
+        faulty_frame = inject(
+            frame, settings.bundle_features, arguments.rate, arguments.seed, arguments.kinds
+        )
     except InvalidInputError as error:
         raise InvalidInputError(f"{arguments.recording}: {error}") from error
     recordings.write(faulty_frame, arguments.out)

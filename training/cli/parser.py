@@ -46,11 +46,11 @@ _COMMANDS = {
     "simulate": _Command(
         "simulate",
         "make a recording of a simulated plant",
-        "Healthy readings of pairs of sensors, with daily cycles, weather and noise.",
+        "Healthy readings of groups of sensors, with daily cycles, weather and noise.",
         (
             "sensor-training simulate --out plant.csv",
-            "sensor-training simulate --out plant.parquet --groups 2 --hours 24 --seed 7",
-            "sensor-training simulate --out store.csv --kind cold-room",
+            "sensor-training simulate --out store.parquet --kind cold-room --groups 2 --hours 24 --seed 7",
+            "sensor-training simulate --out pump.csv --config config/sensors/vibration-and-current.toml",
         ),
     ),
     "inject": _Command(
@@ -60,6 +60,7 @@ _COMMANDS = {
         (
             "sensor-training inject plant.csv --out faulty.csv",
             "sensor-training inject plant.csv --out stuck.csv --rate 0.1 --kinds stuck loss",
+            "sensor-training inject pump.csv --out f.csv --config config/sensors/vibration-and-current.toml",
         ),
     ),
     "fit": _Command(

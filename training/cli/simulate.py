@@ -3,6 +3,7 @@
 import argparse
 
 from training.cli import flags
+from training.config.loading import load_settings
 from training.data import recordings
 from training.data.plant_kinds import DEFAULT_KIND, PLANT_KINDS
 from training.data.simulate import DEFAULT_START, Plant, simulate
@@ -13,6 +14,7 @@ __all__ = ["configure", "run"]
 def configure(command: argparse.ArgumentParser) -> None:
     """Add the arguments: the plant's kind, size, time and seed."""
     flags.add_out(command)
+    flags.add_config(command)
     command.add_argument(
         "--kind",
         choices=list(PLANT_KINDS),
@@ -21,7 +23,7 @@ def configure(command: argparse.ArgumentParser) -> None:
         help=f"one of: {' '.join(PLANT_KINDS)} (default: %(default)s)",
     )
     command.add_argument(
-        "--groups", type=flags.parse_count, default=6, help="pairs of motes (default: %(default)s)"
+        "--groups", type=flags.parse_count, default=6, help="groups of sensors (default: %(default)s)"
     )
     command.add_argument(
         "--hours",
@@ -47,7 +49,8 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> str:
     """Write the recording; return a text with the number of readings."""
-    plant = Plant(arguments.groups, arguments.seed, arguments.start, arguments.kind)
+    features = load_settings(arguments.config).bundle_features
+    plant = Plant(arguments.groups, arguments.seed, arguments.start, features, arguments.kind)
     frame = simulate(plant, arguments.from_hour, arguments.hours)
     recordings.write(frame, arguments.out)
     return f"{arguments.out}: {len(frame)} readings of {arguments.groups} groups"

@@ -14,13 +14,10 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
 from training.config.settings import FitSettings
-from training.data.dataset import STEPS, Dataset
-from training.data.features import FEATURE_NAMES
+from training.data.dataset import Dataset
+from training.data.step_names import step_names
 
-__all__ = ["COLUMNS", "BoxStats", "CleaningReport", "clean"]
-
-COLUMNS = tuple(f"t{step} {name}" for step in range(STEPS) for name in FEATURE_NAMES)
-"""Names of the columns of a flattened window: (step * feature,)."""
+__all__ = ["BoxStats", "CleaningReport", "clean"]
 
 # Maximum number of outliers drawn in a box plot, which keeps the report small.
 _MAX_POINTS = 100
@@ -71,7 +68,8 @@ class CleaningReport:
     windows: int
     """Number of windows in scope."""
     outliers: dict[str, int]
-    """Column name, as in `COLUMNS` -> number of windows with an outlier in this column."""
+    """Column name, such as "t0 temperature_1" for the oldest step -> number of windows with an outlier in
+    this column."""
     removed: int
     """Number of removed windows: those in scope with an outlier in any column."""
     removed_faulty: int
@@ -97,15 +95,16 @@ def clean(train: Dataset, settings: FitSettings) -> tuple[Dataset, CleaningRepor
     Parameters
     ----------
     train : the training set.
-    settings : `cleaning_factor` and `cleaning_scope`.
+    settings : `cleaning_factor`, `cleaning_scope`, and what names the columns: `features` and `steps`.
     """
+    columns = [f"{step} {name}" for step in step_names(settings.steps) for name in settings.feature_names]
     factor, scope = settings.cleaning_factor, settings.cleaning_scope
     in_scope = {
         "off": np.zeros(len(train), dtype=bool),
         "normal": ~train.faulty,
         "all": np.ones(len(train), dtype=bool),
     }[scope]
-    flat = train.raw_windows.reshape(len(train), len(COLUMNS))  # (window, column)
+    flat = train.raw_windows.reshape(len(train), len(columns))  # (window, column)
     is_outlier = np.zeros_like(flat, dtype=bool)
     for series_id in np.unique(train.series_ids[in_scope]):
         rows = in_scope & (train.series_ids == series_id)
@@ -115,7 +114,7 @@ def clean(train: Dataset, settings: FitSettings) -> tuple[Dataset, CleaningRepor
         factor=factor,
         scope=scope,
         windows=int(in_scope.sum()),
-        outliers=dict(zip(COLUMNS, is_outlier.sum(axis=0).tolist(), strict=True)),
+        outliers=dict(zip(columns, is_outlier.sum(axis=0).tolist(), strict=True)),
         removed=int(removed.sum()),
         removed_faulty=int((removed & train.faulty).sum()),
         before=_compute_box_stats(flat[in_scope], factor),

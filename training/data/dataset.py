@@ -13,13 +13,9 @@ from monitor.core.errors import InvalidInputError
 from monitor.core.readings import Readings
 from monitor.core.rules import WindowRules
 from monitor.detect.windows import WindowStage
-from training.data.features import FEATURE_NAMES
 from training.data.recordings import FAULTY_LABEL
 
-__all__ = ["STEPS", "Dataset", "build", "compute_sample_period", "concat", "hold_out", "split"]
-
-STEPS = 3
-"""Number of readings in a window."""
+__all__ = ["Dataset", "build", "compute_sample_period", "concat", "hold_out", "split"]
 
 _VALIDATION_BLOCKS = 5
 
@@ -74,20 +70,22 @@ def compute_sample_period(frames: Sequence[pd.DataFrame]) -> float:
     return float(steps[steps > 0].median())
 
 
-def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
+def build(frames: Sequence[pd.DataFrame], names: Sequence[str], *, steps: int, max_gap: float) -> Dataset:
     """Cut recordings into windows with the window stage of the monitor.
 
     Parameters
     ----------
     frames : recordings with a column `label` and a finite number in every feature; the column `kind` is
         optional.
+    names : names of the features, in order.
+    steps : number of readings in a window.
     max_gap : maximum time between two consecutive readings of a window, in seconds.
 
     Raises
     ------
     InvalidInputError : a group has no window.
     """
-    stage = WindowStage(STEPS, len(FEATURE_NAMES) + 2, WindowRules(max_gap))
+    stage = WindowStage(steps, len(names) + 2, WindowRules(max_gap))
     kind_names = sorted({name for frame in frames for name in _get_kind_column(frame)})
     values_by_frame = []
     ts_by_frame = []
@@ -97,7 +95,7 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
         # the labels and fault kinds of its readings.
         kind_codes = np.searchsorted(kind_names, _get_kind_column(frame))
         values = np.column_stack(
-            [frame[FEATURE_NAMES], frame["label"] == FAULTY_LABEL, kind_codes]
+            [frame[list(names)], frame["label"] == FAULTY_LABEL, kind_codes]
         )  # (reading, feature + 2)
         groups = [f"{number}/{group}" for group in frame["group"]]
         no_arrival_time = np.full(len(frame), np.inf)
@@ -105,7 +103,7 @@ def build(frames: Sequence[pd.DataFrame], max_gap: float) -> Dataset:
         windows = stage.push(
             Readings(groups, frame["ts"].to_numpy(), values, no_arrival_time, no_arrival_time, redelivered)
         )
-        _check_groups(groups, windows.reading_indices, max_gap)
+        _check_groups(groups, windows.reading_indices, steps, max_gap)
         values_by_frame.append(windows.values)
         ts_by_frame.append(windows.ts)
         series_names += [groups[row] for row in windows.reading_indices]
@@ -207,12 +205,12 @@ def _split_at_random(data: Dataset, share: float, seed: int) -> tuple[NDArray[np
     return ~is_held_out, is_held_out
 
 
-def _check_groups(groups: Sequence[str], rows: NDArray[np.intp], max_gap: float) -> None:
+def _check_groups(groups: Sequence[str], rows: NDArray[np.intp], steps: int, max_gap: float) -> None:
     without_window = set(groups) - {groups[row] for row in rows}
     if without_window:
         name = min(without_window).partition("/")[2]
         raise InvalidInputError(
-            f"group {name}: no {STEPS} readings follow each other within {max_gap:g} s, so it has no window; "
+            f"group {name}: no {steps} readings follow each other within {max_gap:g} s, so it has no window; "
             "expected some, or no such group"
         )
 

@@ -1,19 +1,38 @@
-"""The features of a reading, in order, and the minimum unit of their deviation from the baseline."""
+"""What is known of a feature's sensor: from the settings, else from what is usual for its quantity."""
+
+from dataclasses import dataclass
 
 from monitor.bundle import Feature
+from monitor.core.quantity_defaults import find_defaults
 
-__all__ = ["FEATURES", "FEATURE_NAMES", "FLOORS", "QUANTITIES"]
+__all__ = ["Sensor", "describe_sensor"]
 
-FEATURES = (
-    Feature("temperature_1", "degC"),
-    Feature("humidity_1", "%RH"),
-    Feature("temperature_2", "degC"),
-    Feature("humidity_2", "%RH"),
-)
-FEATURE_NAMES = [feature.name for feature in FEATURES]
-QUANTITIES = [feature.measured_quantity for feature in FEATURES]
 
-# A fifth of the accuracy of the motes' sensor (Sensirion SHT11: 0.4 degC, 3 %RH). The difference between two
-# healthy sensors changes by about this much from one hour to the next.
-FLOORS = {"degC": 0.08, "%RH": 0.5}
-"""Unit of the feature -> minimum unit of a deviation from the baseline, in the unit of the feature."""
+@dataclass(frozen=True, slots=True)
+class Sensor:
+    """Properties of the sensor of one feature, in the feature's unit."""
+
+    accuracy: float
+    """Largest error that its data sheet allows."""
+    floor: float
+    """Smallest unit of a deviation from the baseline."""
+    measuring_range: tuple[float, float]
+    """Lowest and highest value that it can report."""
+
+
+def describe_sensor(feature: Feature) -> Sensor:
+    """Return the properties of a feature's sensor.
+
+    Raises
+    ------
+    ValueError : the feature lacks one, and its quantity in its unit has no default.
+    """
+    defaults = find_defaults(feature.measured_quantity, feature.unit)
+    accuracy, low, high = feature.accuracy, feature.low, feature.high
+    if defaults is not None:
+        accuracy = defaults.accuracy if accuracy is None else accuracy
+        low = defaults.measuring_range[0] if low is None else low
+        high = defaults.measuring_range[1] if high is None else high
+    if accuracy is None or low is None or high is None or feature.floor is None:
+        raise ValueError(f"{feature.name}: its sensor's accuracy, low and high are not known")
+    return Sensor(accuracy, feature.floor, (low, high))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 __all__ = ["DEFAULT_KIND", "PLANT_KINDS", "Climate", "SensorSpec"]
 
 Range = tuple[float, float]
-"""Minimum and maximum. A value between them is drawn for each pair of motes."""
+"""Minimum and maximum. A value between them is drawn for each group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

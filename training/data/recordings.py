@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 
 from monitor.core.atomic_write import atomic_file
-from monitor.core.errors import InvalidInputError
+from monitor.core.errors import InvalidInputError, RecordingError
 from monitor.recordings.cells import EXPECTED_LABEL, FAULTY_LABEL, NORMAL_LABEL
 from monitor.recordings.reader import Recording
-from training.data.features import FEATURE_NAMES
 
 __all__ = [
     "FAULTY_LABEL",
@@ -25,11 +24,15 @@ __all__ = [
 ]
 
 # Columns beside the features that a recording may have.
-_OTHER_COLUMNS = ("ts", "group", "label", "kind", "event")
+_OTHER_COLUMNS = ("ts", "group", "label", "kind", "event", "incident")
 
 
-def read(path: Path) -> pd.DataFrame:
+def read(path: Path, names: Sequence[str]) -> pd.DataFrame:
     """Read a recording and check every cell.
+
+    Parameters
+    ----------
+    names : names of the features, which the file has a column of each.
 
     Returns
     -------
@@ -42,14 +45,21 @@ def read(path: Path) -> pd.DataFrame:
     RecordingError : the file cannot be read, has no readings, or lacks a column.
     InvalidInputError : a cell has an invalid value. The message counts rows from 1, without the header.
     """
-    block = Recording(path).read(FEATURE_NAMES)
+    recording = Recording(path)
+    missing = [name for name in names if name not in recording.features]
+    if missing:
+        raise RecordingError(
+            f"{path}: has no column {missing[0]!r}, expected ts,group,{','.join(names)}[,label]; "
+            "a recording of other features needs --config with their [[features]]"
+        )
+    block = recording.read(names)
     invalid = block.find_invalid()
     if len(invalid):
         raise InvalidInputError(f"{path}: {block.describe_problem(int(invalid[0]), ignore_empty=True)}")
     parsed = {
         "ts": block.ts,
         "group": block.groups,
-        **dict(zip(FEATURE_NAMES, block.values.T, strict=True)),  # noqa: PD011 - no frame's values
+        **dict(zip(names, block.values.T, strict=True)),  # noqa: PD011 - no frame's values
         "label": block.labels.astype(np.int64),
     }
     return pd.DataFrame(
@@ -57,42 +67,42 @@ def read(path: Path) -> pd.DataFrame:
     )
 
 
-def read_labelled(path: Path) -> pd.DataFrame:
+def read_labelled(path: Path, names: Sequence[str]) -> pd.DataFrame:
     """Read a recording; raise an error if it has no labels.
 
     Raises
     ------
     RecordingError, InvalidInputError : see `read`; also if the file has no column `label`.
     """
-    frame = read(path)
+    frame = read(path, names)
     if "label" not in frame.columns:
         raise InvalidInputError(
             f"{path}: has no column label; expected {EXPECTED_LABEL} in each row, as "
-            "`sensor-training inject` writes them"
+            "`sensor-training inject` writes them, or `sensor-training fit --healthy`, which needs none"
         )
     return frame
 
 
-def check_complete(path: Path, frame: pd.DataFrame) -> None:
+def check_complete(path: Path, frame: pd.DataFrame, names: Sequence[str]) -> None:
     """Refuse a recording in which no reading has a value in each feature.
 
     Raises
     ------
     InvalidInputError : it is one.
     """
-    if complete_mask(frame).any():
+    if complete_mask(frame, names).any():
         return
-    empty = [name for name in FEATURE_NAMES if not np.isfinite(frame[name]).any()]
+    empty = [name for name in names if not np.isfinite(frame[name]).any()]
     if empty:
         raise InvalidInputError(
             f"{path}: column {empty[0]} has no value in any row; expected one of each feature"
         )
-    raise InvalidInputError(f"{path}: no row has a value in each of {', '.join(FEATURE_NAMES)}")
+    raise InvalidInputError(f"{path}: no row has a value in each of {', '.join(names)}")
 
 
-def ignored_columns(frame: pd.DataFrame) -> list[str]:
+def ignored_columns(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """Return the columns that look like features and that no model is trained on."""
-    return [str(name) for name in frame.columns if name not in {*_OTHER_COLUMNS, *FEATURE_NAMES}]
+    return [str(name) for name in frame.columns if name not in {*_OTHER_COLUMNS, *names}]
 
 
 def write(frame: pd.DataFrame, path: Path) -> None:
@@ -112,9 +122,9 @@ def write(frame: pd.DataFrame, path: Path) -> None:
             frame.to_parquet(temporary_path, index=False)
 
 
-def complete_mask(frame: pd.DataFrame) -> pd.Series:
+def complete_mask(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:
     """Return a mask of the readings with a finite number in every feature: bool, (reading,)."""
-    return pd.Series(np.isfinite(frame[FEATURE_NAMES].to_numpy()).all(axis=1), index=frame.index)
+    return pd.Series(np.isfinite(frame[list(names)].to_numpy()).all(axis=1), index=frame.index)
 
 
 def _to_series(cells: Sequence[Any]) -> pd.Series:

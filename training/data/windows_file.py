@@ -1,9 +1,6 @@
-"""Reads labelled windows from a CSV file: 12 columns, oldest reading first, and `Label` 1 or -1.
+"""Reads labelled windows from a CSV file: steps x features columns, oldest reading first, and `Label`."""
 
-The monitor writes such a file too: its collected false alarms, with the additional columns `incident` and
-`ts`.
-"""
-
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +16,23 @@ from monitor.recordings.cells import (
     parse_values,
 )
 from monitor.recordings.table import describe_delimiter
-from training.data.dataset import STEPS, Dataset
-from training.data.features import FEATURE_NAMES
+from training.data.dataset import Dataset
 
 __all__ = ["read"]
 
 _LABEL_COLUMN = "Label"
-_ORIGIN_COLUMNS = {"incident", "ts"}
-_COLUMN_COUNT = STEPS * len(FEATURE_NAMES)
 
 
-def read(path: Path, sample_period: float) -> Dataset:
+def read(path: Path, names: Sequence[str], steps: int, sample_period: float) -> Dataset:
     """Read the windows and check every cell.
 
     The file has no timestamps and no groups. The rows are treated as consecutive sliding windows of one
     group: each window is `sample_period` seconds later than the window of the previous row.
+
+    Parameters
+    ----------
+    names : names of the features, in order.
+    steps : number of readings in a window.
 
     Raises
     ------
@@ -41,12 +40,13 @@ def read(path: Path, sample_period: float) -> Dataset:
         message counts rows from 1, without the header.
     """
     table = _load(path)
-    columns = [name for name in table.columns if name not in {_LABEL_COLUMN, *_ORIGIN_COLUMNS}]
-    if _LABEL_COLUMN not in table.columns or len(columns) != _COLUMN_COUNT:
+    column_count = steps * len(names)
+    columns = [name for name in table.columns if name != _LABEL_COLUMN]
+    if _LABEL_COLUMN not in table.columns or len(columns) != column_count:
         raise InvalidInputError(
             f"{path}: has the columns {', '.join(map(str, table.columns))}; "
-            f"expected {_LABEL_COLUMN} and {_COLUMN_COUNT} of {', '.join(FEATURE_NAMES)} "
-            f"for {STEPS} readings, oldest first{describe_delimiter(list(table.columns))}"
+            f"expected {_LABEL_COLUMN} and {column_count} of {', '.join(names)} "
+            f"for {steps} readings, oldest first{describe_delimiter(list(table.columns))}"
         )
     if table.empty:
         raise InvalidInputError(f"{path}: has no windows")
@@ -63,8 +63,8 @@ def read(path: Path, sample_period: float) -> Dataset:
     start_steps = np.arange(len(table), dtype=np.float64)
     return Dataset.from_windows(
         series_ids=np.zeros(len(table), dtype=np.intp),
-        ts=(start_steps[:, None] + np.arange(STEPS)) * sample_period,  # (window, step)
-        windows=flat.reshape(-1, STEPS, len(FEATURE_NAMES)),
+        ts=(start_steps[:, None] + np.arange(steps)) * sample_period,  # (window, step)
+        windows=flat.reshape(-1, steps, len(names)),
         faulty=labels == FAULTY_LABEL,
         kinds=np.full(len(table), "", dtype=str),
     )

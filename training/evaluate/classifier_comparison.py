@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.bundle import Bundle
-from monitor.bundle.model import Classifier
+from monitor.bundle.model import Classifier, find_sensors
 from monitor.core.errors import InvalidInputError
 from training.config.settings import FitSettings
 from training.console.task_progress import TaskProgress
-from training.data.dataset import STEPS
-from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData, prepare
 from training.evaluate import candidate_selection, classifiers
 from training.evaluate.candidate_selection import DataSplit
@@ -30,17 +28,26 @@ from training.network.augmentation import build_augmentation
 __all__ = ["SPLITS", "compare", "count_tasks"]
 
 SPLITS = ("time", "random")
-_NETWORK_TITLES = {"lstm": "LSTM", "dense": "dense network"}
+# Training windows, augmented copies included, on which the candidates of a classifier are compared.
+_MAX_SELECTION_WINDOWS = 10_000
+_NETWORK_TITLES = {"lstm": "LSTM", "dense": "dense network", "sensor-lstm": "LSTM by sensor"}
+# Compared with the bundle's network, whichever that is.
+_COMPARED_NETWORKS = ("lstm", "dense")
 
 
 def count_tasks(settings: FitSettings) -> int:
     """Return the number of classifiers that `compare` trains."""
-    augmentation = build_augmentation(settings, np.ones(len(FEATURE_NAMES)))
+    augmentation = build_augmentation(settings, np.ones(len(settings.features)))
     classifier_count = (
-        len(classifiers.build_candidates(settings.seed, augmentation)) + len(_NETWORK_TITLES) - 1
+        len(classifiers.build_candidates(settings.seed, augmentation)) + len(_networks(settings)) - 1
     )
     # The bundle's network is trained again for the split that the bundle was not trained on.
     return len(SPLITS) * classifier_count * CANDIDATES_PER_CLASSIFIER + len(SPLITS) - 1
+
+
+def _networks(settings: FitSettings) -> list[str]:
+    """Return the types of networks to compare: the bundle's, and those that have not one."""
+    return list(dict.fromkeys([*_COMPARED_NETWORKS, settings.network]))
 
 
 def compare(
@@ -88,9 +95,15 @@ def _check_training_set(paths: Sequence[Path], prepared: PreparedData, bundle: B
         and np.array_equal(prepared.scaler.scale, bundle.scaler.scale)
     ):
         given = ", ".join(bundle.manifest.data["recordings"]) or "a file of windows"
+        expected = (
+            f"a bundle that `fit --recording` made; this one is of `fit --healthy {given}`, whose copies "
+            "with faults are not kept (`inject` makes such a copy)"
+            if "healthy" in bundle.manifest.data
+            else f"exactly what `fit` was given: {given}"
+        )
         raise InvalidInputError(
             f"{', '.join(map(str, paths))}: its training part isn't that of bundle {bundle.manifest.id}; "
-            f"expected exactly what `fit` was given: {given}"
+            f"expected {expected}"
         )
 
 
@@ -98,10 +111,15 @@ def _measure_all(
     prepared: PreparedData, settings: FitSettings, own_bundle: Bundle | None, progress: TaskProgress
 ) -> list[ClassifierResult]:
     data = DataSplit(
-        prepared.train, prepared.validation, prepared.test, prepared.scaler, prepared.sample_period
+        prepared.train,
+        prepared.validation,
+        prepared.test,
+        prepared.scaler,
+        prepared.sample_period,
+        drawn_at_random=settings.split == "random",
     )
     networks = {
-        _NETWORK_TITLES[name]: _candidates(name, prepared, settings, progress) for name in _NETWORK_TITLES
+        _NETWORK_TITLES[name]: _candidates(name, prepared, settings, progress) for name in _networks(settings)
     }
     augmentation = build_augmentation(settings, prepared.scaler.scale)
     title = _NETWORK_TITLES[settings.network]
@@ -114,7 +132,9 @@ def _measure_all(
             )
             continue
         advance = partial(progress.finish_task, f"{name}, split {settings.split}")
-        chosen, score = candidate_selection.select_candidate(candidates, data, advance)
+        # A network is trained as `fit` does, on all windows.
+        max_windows = None if name in networks else _MAX_SELECTION_WINDOWS // candidates[0].copies
+        chosen, score = candidate_selection.select_candidate(candidates, data, advance, max_windows)
         results.append(candidate_selection.measure_on_test(name, chosen, len(candidates), score, data))
     # The bundle's network comes first.
     return sorted(results, key=lambda result: result.name != title)
@@ -153,4 +173,6 @@ def _train_network(
     from training.network.train import train  # noqa: PLC0415
 
     trained = train(prepared, settings, [EpochShareCallback(settings.epochs, progress.update)])
-    return Classifier(onnx_graph.to_onnx(trained.network), STEPS, len(FEATURE_NAMES)).score
+    sensors = find_sensors(settings.judges, settings.quantities)
+    onnx = onnx_graph.to_onnx(trained.network)
+    return Classifier(onnx, settings.steps, len(settings.features), sensors).score

@@ -6,13 +6,13 @@ because the prediction Normal is then nearly always correct; F1 depends on both 
 alarms. After Breiman (2001), "Random Forests", and Fisher, Rudin and Dominici (2019), "All Models are Wrong,
 but Many are Useful".
 
-Limits: the four features of a window are correlated, and shuffling only one of them makes windows that do not
+Limits: the features of a window are correlated, and shuffling only one of them makes windows that do not
 occur in a plant. A high importance means that the model needs the slice to distinguish Normal from Faulty,
 not that faults occur in it. The importance of a whole step can be lower than that of one of its values,
 because the features of a shuffled step are still consistent with each other.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from monitor.bundle.model import Classifier
 from monitor.bundle.scaler import Scaler
-from monitor.core.arrays import FloatArray
+from monitor.core.arrays import FloatArray, IndexArray
+from monitor.core.quantities import Quantities
 
 __all__ = ["Importance", "compute_importance"]
 
@@ -81,6 +82,7 @@ def compute_importance(
     repeats: int = 5,
     seed: int = 0,
     max_windows: int | None = None,
+    quantities: Sequence[str] = (),
     advance: Callable[[], None] = lambda: None,
 ) -> Importance:
     """Shuffle each slice of the input among the windows, and compute the drop in the F1 score.
@@ -93,6 +95,8 @@ def compute_importance(
     repeats : number of shuffles of each slice.
     seed : seed of the shuffles.
     max_windows : maximum number of windows to evaluate, drawn at random; None for all.
+    quantities : the quantity of each feature (feature,), for a model that judges single sensors: it judges
+        one of a pair, since both deviate equally, so both have the same importance.
     advance : called after each slice, (steps + 1) x (features + 1) - 1 times.
 
     Raises
@@ -123,12 +127,14 @@ def compute_importance(
         advance()
     mean, spread = np.mean(drops, axis=1), np.std(drops, axis=1)  # (slice,)
     value_end, feature_end = steps * features, steps * features + features
+    # The feature whose importance each feature has: (feature,).
+    sources = _find_judged(quantities) if classifier.judges_sensors else np.arange(features)
     return Importance(
         f1=baseline_f1,
-        mean=mean[:value_end].reshape(steps, features),
-        spread=spread[:value_end].reshape(steps, features),
-        feature_mean=mean[value_end:feature_end],
-        feature_spread=spread[value_end:feature_end],
+        mean=mean[:value_end].reshape(steps, features)[:, sources],
+        spread=spread[:value_end].reshape(steps, features)[:, sources],
+        feature_mean=mean[value_end:feature_end][sources],
+        feature_spread=spread[value_end:feature_end][sources],
         step_mean=mean[feature_end:],
         step_spread=spread[feature_end:],
         windows=len(scaled),
@@ -136,6 +142,13 @@ def compute_importance(
         repeats=repeats,
         seed=seed,
     )
+
+
+def _find_judged(quantities: Sequence[str]) -> IndexArray:
+    """Return the feature that a model of single sensors judges in place of each feature: (feature,)."""
+    pairs = Quantities(quantities)
+    judged: IndexArray = pairs.expand(pairs.representatives)
+    return judged
 
 
 def _shuffle_slice(

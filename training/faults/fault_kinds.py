@@ -34,25 +34,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitor.core.arrays import FloatArray
+from training.data.features import Sensor
 
 __all__ = [
     "DEFAULT_FAULT_KINDS",
     "FAULT_KINDS",
-    "MEASURING_RANGES",
-    "MIN_ROBUST_STD",
     "FaultKind",
     "SensorStats",
     "is_detectable",
 ]
 
-# Minimum and maximum that a mote can report, by unit. Only faults of the kind `bounds` are outside.
-MEASURING_RANGES = {"degC": (-40.0, 125.0), "%RH": (0.0, 100.0)}
 # Minimum distance of each faulty value from the true value, in robust standard deviations.
 _MIN_FAULT_STDS = 0.5
-# Lower bound of the robust standard deviation, by unit: twice the accuracy of a mote's sensor (Sensirion
-# SHT11: 0.4 degC, 3 %RH). The smallest fault is therefore not smaller than the specified error of a healthy
-# sensor.
-MIN_ROBUST_STD = {"degC": 0.8, "%RH": 6.0}
+# Lower bound of the robust standard deviation, in accuracies of the sensor. The smallest fault is therefore
+# not smaller than the specified error of a healthy sensor.
+_MIN_STD_ACCURACIES = 2
 
 _LAG_READINGS = 12
 _MAX_DECIMALS = 6
@@ -69,25 +65,25 @@ class SensorStats:
     p99: float
     """99th percentile."""
     measuring_range: tuple[float, float]
-    """Smallest and largest value that the sensor can report."""
+    """Smallest and largest value that the sensor can report. Only faults of the kind `bounds` are outside."""
     decimals: int
     """Digits after the decimal point that the sensor reports."""
 
     @classmethod
-    def from_values(cls, values: FloatArray, unit: str) -> "SensorStats":
+    def from_values(cls, values: FloatArray, sensor: Sensor) -> "SensorStats":
         """Compute the statistics from more than 12 healthy values of one feature (reading,).
 
         The robust standard deviation is the interquartile range divided by 1.349 (its value for a normal
         distribution with standard deviation 1), because a short event does not affect the quartiles. It is at
         least three times the 95th percentile of the changes over 12 readings, so that small changes after an
-        hour of constant values are not regarded as faults, and at least twice the accuracy of a mote's
-        sensor.
+        hour of constant values are not regarded as faults, and at least twice the accuracy of the sensor.
         """
         p1, q1, q3, p99 = np.percentile(values, [1, 25, 75, 99]).tolist()
         changes = np.abs(values[_LAG_READINGS:] - values[:-_LAG_READINGS])
-        robust_std = max((q3 - q1) / 1.349, 3 * float(np.percentile(changes, 95)), MIN_ROBUST_STD[unit])
+        min_std = _MIN_STD_ACCURACIES * sensor.accuracy
+        robust_std = max((q3 - q1) / 1.349, 3 * float(np.percentile(changes, 95)), min_std)
         rounded = (d for d in range(_MAX_DECIMALS) if np.array_equal(np.round(values, d), values))
-        return cls(robust_std, p1, p99, MEASURING_RANGES[unit], next(rounded, _MAX_DECIMALS))
+        return cls(robust_std, p1, p99, sensor.measuring_range, next(rounded, _MAX_DECIMALS))
 
 
 def _offset(

@@ -1,6 +1,8 @@
 """Data augmentation: random changes to training windows that do not change their label."""
 
-from itertools import permutations, product
+import math
+from collections.abc import Sequence
+from itertools import chain, permutations, product
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +11,6 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_numbers
 from training.config.settings import FitSettings
-from training.data.features import FEATURE_NAMES, QUANTITIES
 
 __all__ = ["Augmentation", "JointShift", "SwapAndScale", "build_augmentation"]
 
@@ -19,6 +20,8 @@ __all__ = ["Augmentation", "JointShift", "SwapAndScale", "build_augmentation"]
 _MAX_NORMAL_UNITS, _MIN_FAULTY_UNITS = 3.0, 3.8
 # Lower bound of a divisor.
 _EPSILON = 1e-3
+# More orders of the features than these teach nothing more: with ten pairs there are 4e9.
+_MAX_ORDERS = 1000
 
 
 class Augmentation(Protocol):
@@ -39,25 +42,28 @@ class Augmentation(Protocol):
 
 
 class JointShift:
-    """Adds the same random shift to both sensors of a pair, in all readings of a window.
+    """Adds the same random shift to all sensors of a quantity, in all readings of a window.
 
     A recording of a few hours covers only a part of the day. Later readings can be warmer or more humid than
     all recorded readings, and a network trained without shifts may predict Faulty for them. A shift common to
-    both sensors of a pair simulates the plant at another hour; a fault, in contrast, affects one sensor of a
-    pair but not the other.
+    all sensors of a quantity simulates the plant at another hour; a fault, in contrast, affects one sensor
+    but not its neighbours.
 
     Parameters
     ----------
-    shift : standard deviation of the shifts, in units of the mean standard deviation of the pair; 0 for no
-        shift.
+    quantities : what each feature measures (feature,).
+    shift : standard deviation of the shifts, in units of the mean standard deviation of the quantity; 0 for
+        no shift.
     scale : standard deviation of each feature, in the feature's unit (feature,).
     """
 
-    def __init__(self, shift: float, scale: FloatArray) -> None:
-        self._quantity_numbers = quantity_numbers(QUANTITIES)
-        # The mean standard deviation of the pair, in units of each feature's own standard deviation.
+    def __init__(self, quantities: Sequence[str], shift: float, scale: FloatArray) -> None:
+        self._quantity_numbers = quantity_numbers(quantities)
+        # The mean standard deviation of the quantity, in units of each feature's own standard deviation.
         relative_scale = (
-            np.array([scale[self._quantity_numbers == pair].mean() for pair in self._quantity_numbers])
+            np.array(
+                [scale[self._quantity_numbers == quantity].mean() for quantity in self._quantity_numbers]
+            )
             / scale
         )
         self._feature_shift = (shift * relative_scale).astype(np.float32)  # (feature,)
@@ -68,7 +74,7 @@ class JointShift:
         faulty: NDArray[np.bool_],  # noqa: ARG002 - both classes are shifted alike
         rng: np.random.Generator,
     ) -> NDArray[np.float32]:
-        """Return the windows (window, step, feature) with a random shift for each window and pair."""
+        """Return the windows (window, step, feature) with a random shift for each window and quantity."""
         shifts = rng.standard_normal((len(scaled), self._quantity_numbers.max() + 1), dtype=np.float32)
         shifted: NDArray[np.float32] = (
             scaled + (shifts[:, self._quantity_numbers] * self._feature_shift)[:, np.newaxis, :]
@@ -80,26 +86,20 @@ class SwapAndScale:
     """Varies windows relative to their group's baseline, so that the model generalises to other plants.
 
     Relative to the baseline, the values of all sensors are in units of their usual deviation, so a fault
-    gives similar values in any sensor. The two sensors of a pair are swapped at random, and so are the pairs,
-    in the same way in all readings of a window. On another plant, deviations can be larger in Normal windows
-    and smaller in Faulty windows. Normal windows are therefore scaled up, to a maximum deviation of at most 3
-    units, and Faulty windows are scaled down, to a maximum deviation of at least 3.8 units.
+    gives similar values in any sensor. The sensors of a quantity are exchanged at random, and so are
+    quantities of equally many sensors, in the same way in all readings of a window. On another plant,
+    deviations can be larger in Normal windows and smaller in Faulty windows. Normal windows are therefore
+    scaled up, to a maximum deviation of at most 3 units, and Faulty windows are scaled down, to a maximum
+    deviation of at least 3.8 units.
 
     Parameters
     ----------
+    quantities : what each feature measures (feature,).
     unit : size of one unit of the baseline after scaling.
     """
 
-    def __init__(self, unit: float) -> None:
-        numbers = quantity_numbers(QUANTITIES)
-        members = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
-        orders = []
-        for outer in permutations(members):
-            for inner in product(*(permutations(pair) for pair in outer)):
-                order = np.empty(len(FEATURE_NAMES), dtype=np.intp)
-                order[np.concatenate(members)] = np.concatenate(inner)
-                orders.append(order)
-        self._feature_orders = np.array(orders)  # (order, feature)
+    def __init__(self, quantities: Sequence[str], unit: float) -> None:
+        self._feature_orders = _list_feature_orders(quantities)  # (order, feature)
         self._unit = unit
 
     def augment(
@@ -119,6 +119,45 @@ class SwapAndScale:
         return varied
 
 
+def _list_feature_orders(quantities: Sequence[str]) -> NDArray[np.intp]:
+    """Return orders of the features in which neighbours remain neighbours: (order, feature).
+
+    All of them if they are few, else a thousand at random.
+    """
+    numbers = quantity_numbers(quantities)
+    members = [np.flatnonzero(numbers == number) for number in np.unique(numbers)]
+    # Quantities can take each other's place if they have equally many sensors.
+    by_size = [
+        [columns for columns in members if len(columns) == size]
+        for size in sorted({len(columns) for columns in members})
+    ]
+    positions = np.concatenate([columns for same_size in by_size for columns in same_size])
+    count = math.prod(math.factorial(len(columns)) for columns in members) * math.prod(
+        math.factorial(len(same_size)) for same_size in by_size
+    )
+    if count <= _MAX_ORDERS:
+        orders = [
+            np.concatenate(inner)
+            for outer in product(*(permutations(same_size) for same_size in by_size))
+            for inner in product(*(permutations(columns) for columns in chain(*outer)))
+        ]
+    else:
+        rng = np.random.default_rng(0)
+        orders = [
+            np.concatenate(
+                [
+                    rng.permutation(same_size[number])
+                    for same_size in by_size
+                    for number in rng.permutation(len(same_size))
+                ]
+            )
+            for _ in range(_MAX_ORDERS)
+        ]
+    feature_orders = np.empty((len(orders), len(quantities)), dtype=np.intp)
+    feature_orders[:, positions] = orders
+    return feature_orders
+
+
 def build_augmentation(settings: FitSettings, scale: FloatArray) -> Augmentation | None:
     """Return the augmentation selected by the settings; None for no augmentation.
 
@@ -127,5 +166,5 @@ def build_augmentation(settings: FitSettings, scale: FloatArray) -> Augmentation
     scale : standard deviation of each feature in the training windows (feature,).
     """
     if settings.baseline != "none":
-        return SwapAndScale(1 / float(scale[0]))
-    return JointShift(settings.joint_shift, scale) if settings.joint_shift else None
+        return SwapAndScale(settings.quantities, 1 / float(scale[0]))
+    return JointShift(settings.quantities, settings.joint_shift, scale) if settings.joint_shift else None

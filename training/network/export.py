@@ -9,11 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from monitor.bundle import GoldenFile
+from monitor.bundle import GoldenFile, Manifest
 from monitor.bundle.scaler import Scaler
-from monitor.detect.baseline import BaselineSpec
 from training.data.dataset import Dataset, concat
-from training.data.features import FEATURE_NAMES
 from training.network.backend import keras
 from training.network.capture_stderr import capture_stderr
 from training.network.models import compute_scores
@@ -31,9 +29,7 @@ def to_keras_file(network: keras.Model) -> bytes:
         return path.read_bytes()
 
 
-def build_golden(
-    network: keras.Model, scaler: Scaler, data: Dataset, baseline: BaselineSpec | None
-) -> GoldenFile:
+def build_golden(network: keras.Model, scaler: Scaler, data: Dataset, manifest: Manifest) -> GoldenFile:
     """Select up to 32 Normal and 32 Faulty windows, evenly spaced in the data, and score them with Keras."""
     rows_by_class = [
         rows[np.unique(np.linspace(0, len(rows) - 1, _GOLDEN_WINDOWS_PER_CLASS).astype(int))]
@@ -41,5 +37,5 @@ def build_golden(
     ]
     examples = concat([data[rows] for rows in rows_by_class])
     scores = compute_scores(network, scaler.transform(examples.windows))
-    baselines = None if baseline is None else examples.baselines.tolist()
-    return GoldenFile(tuple(FEATURE_NAMES), examples.raw_windows.tolist(), scores.tolist(), baselines)
+    baselines = None if manifest.baseline is None else examples.baselines.tolist()
+    return GoldenFile(manifest.feature_names, examples.raw_windows.tolist(), scores.tolist(), baselines)

@@ -1,6 +1,6 @@
 """Trains a network on prepared windows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from sklearn.utils.class_weight import compute_class_weight
 
 from training.config.settings import FitSettings
-from training.data.dataset import STEPS
-from training.data.features import FEATURE_NAMES
 from training.data.prepare import PreparedData
 from training.network import augmentation, models
 from training.network.backend import keras
@@ -29,6 +27,8 @@ class TrainedNetwork:
     network: keras.Model
     history: dict[str, list[float]]
     """`loss` and `val_loss` (binary cross-entropy) of each epoch: (epoch,)."""
+    class_weights: dict[int, float]
+    """Weights in the loss: 0 (Normal) -> weight, 1 (Faulty) -> weight."""
 
 
 def train(
@@ -40,6 +40,7 @@ def train(
     data and settings give the same weights.
     """
     data, validation = prepared.train, prepared.validation
+    class_weights = choose_class_weights(data.faulty, settings)
     # The F1 score on later readings varies by several percentage points from epoch to epoch. Averaging the
     # weights over two epochs and reducing the learning rate prevent this.
     ema = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
@@ -48,10 +49,13 @@ def train(
     with capture_stderr():
         models.make_deterministic(settings.seed)
         model = models.build(
-            settings, STEPS, len(FEATURE_NAMES), updates_per_epoch=-(-len(data) // settings.batch_size)
+            settings,
+            settings.steps,
+            len(settings.features),
+            updates_per_epoch=-(-len(data) // settings.batch_size),
         )
         history = model.fit(
-            _build_batches(prepared, settings),
+            _build_batches(prepared, settings, class_weights),
             validation_data=(
                 prepared.scaler.transform(validation.windows),
                 validation.faulty.astype(np.int64),
@@ -61,16 +65,17 @@ def train(
             verbose=0,
         )
     losses = {name: [float(loss) for loss in history.history[name]] for name in ("loss", "val_loss")}
-    return TrainedNetwork(model, losses)
+    return TrainedNetwork(model, losses, class_weights)
 
 
-def _build_batches(prepared: PreparedData, settings: FitSettings) -> Batches:
+def _build_batches(
+    prepared: PreparedData, settings: FitSettings, class_weights: Mapping[int, float]
+) -> Batches:
     data, scaler = prepared.train, prepared.scaler
-    weights = choose_class_weights(data.faulty, settings)
     return Batches(
         scaler.transform(data.windows),
         data.faulty,
-        np.where(data.faulty, weights[1], weights[0]),
+        np.where(data.faulty, class_weights[1], class_weights[0]),
         augmentation=augmentation.build_augmentation(settings, scaler.scale),
         batch_size=settings.batch_size,
         seed=settings.seed,

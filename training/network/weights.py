@@ -61,7 +61,13 @@ def load_layers(folder: Path) -> tuple[bundle.Manifest, list[LayerWeights]]:
         arrays = network.get_weights()
     manifest = loaded_bundle.manifest
     identity = bundle.compute_bundle_id(
-        arrays, loaded_bundle.scaler, manifest.features, manifest.steps, manifest.threshold, manifest.baseline
+        arrays,
+        loaded_bundle.scaler,
+        manifest.features,
+        manifest.steps,
+        manifest.threshold,
+        manifest.baseline,
+        manifest.judges,
     )
     if identity != manifest.id:
         raise InvalidInputError(
@@ -71,8 +77,13 @@ def load_layers(folder: Path) -> tuple[bundle.Manifest, list[LayerWeights]]:
 
 
 def extract_layers(network: Any) -> list[LayerWeights]:
-    """Return the weights of all layers of a Keras model, from input to output."""
-    return [_extract_layer(layer) for layer in network.layers]
+    """Return the weights of all layers of a Keras model, from input to output.
+
+    Of a network that judges by sensor, these are the layers that judge one.
+    """
+    from training.network.models import get_judge  # noqa: PLC0415 - imports TensorFlow
+
+    return [_extract_layer(layer) for layer in get_judge(network).layers]
 
 
 def _extract_layer(layer: Any) -> LayerWeights:

@@ -6,6 +6,7 @@ Sections: bundle, data, cleaning, split, network, training, versions.
 from datetime import UTC, datetime
 
 from monitor.bundle import Manifest
+from monitor.core.quantities import describe_lone_features
 from training.data.cleaning import CleaningReport
 from training.data.dataset import Dataset
 from training.network.history import find_best_epoch
@@ -59,6 +60,7 @@ def data_variables(findings: Findings) -> dict[str, object]:
             }
             for feature in manifest.features
         ],
+        "notes": describe_lone_features(manifest.feature_names, manifest.quantities),
         "windows_by_kind": {
             kind: [int((dataset.kinds == kind).sum()) for dataset in datasets.values()] for kind in kinds
         },
@@ -119,14 +121,20 @@ def network_variables(findings: Findings) -> dict[str, object]:
         "parameter_count": sum(array.size for layer in findings.layers for array in layer.arrays.values()),
         "threshold": findings.manifest.threshold,
         "settings": {
-            name: _format_value(value) for name, value in findings.manifest.data["settings"].items()
+            name: _format_value(value)
+            for name, value in findings.manifest.data["settings"].items()
+            if name != "features"  # the section on the data lists them
         },
     }
 
 
 def training_variables(findings: Findings) -> dict[str, object]:
     """Return the variables for `training.html.j2`."""
-    return {"epochs": len(findings.history["loss"]), "best_epoch": find_best_epoch(findings.history)}
+    return {
+        "epochs": len(findings.history["loss"]),
+        "best_epoch": find_best_epoch(findings.history),
+        "class_weights": findings.manifest.data["class_weights"],
+    }
 
 
 def versions_variables(manifest: Manifest) -> dict[str, str]:

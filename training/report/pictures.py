@@ -11,7 +11,9 @@ def draw(findings: Findings) -> dict[str, bytes]:
     cleaning, healthy, features = findings.cleaning, findings.healthy, findings.manifest.features
     drawn = {"loss.png": training_plots.draw_losses(findings.history)}
     if healthy and healthy.suspicious_stretches:
-        drawn["suspects.png"] = suspects_plots.draw_stretches(healthy.frames, healthy.suspicious_stretches)
+        drawn["suspects.png"] = suspects_plots.draw_stretches(
+            healthy.frames, healthy.suspicious_stretches, features
+        )
     if cleaning.before:
         drawn["boxes.png"] = training_plots.draw_box_plots(
             cleaning.before, cleaning.after, features, cleaning.factor

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from training.data.features import FEATURE_NAMES, FEATURES
+from monitor.bundle import Feature
+from monitor.core.quantities import find_neighbours
 from training.faults.suspects import SuspiciousStretch
-from training.report.figures import BLUE, VERMILION, png
+from training.report.figures import BLUE, VERMILION, new_figure, png
 
 __all__ = ["draw_stretches"]
 
@@ -19,30 +19,33 @@ _MAX_DRAWN = 4
 _CONTEXT_READINGS = 120
 
 
-def draw_stretches(frames: Sequence[pd.DataFrame], stretches: Sequence[SuspiciousStretch]) -> bytes:
-    """Draw a panel for each of the first four stretches: both sensors of the pair, the stretch shaded."""
+def draw_stretches(
+    frames: Sequence[pd.DataFrame], stretches: Sequence[SuspiciousStretch], features: Sequence[Feature]
+) -> bytes:
+    """Draw a panel for each of the first four stretches: all sensors of the quantity, the stretch shaded."""
     drawn = stretches[:_MAX_DRAWN]
-    figure = Figure(figsize=(10, 2.4 * len(drawn) + 0.4), layout="constrained")
+    figure = new_figure((10, 2.4 * len(drawn) + 0.4))
     panels = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
     for axes, stretch in zip(panels, drawn, strict=True):
-        _draw_panel(axes, frames, stretch)
+        _draw_panel(axes, frames, stretch, features)
     return png(figure)
 
 
-def _draw_panel(axes: Axes, frames: Sequence[pd.DataFrame], stretch: SuspiciousStretch) -> None:
+def _draw_panel(
+    axes: Axes, frames: Sequence[pd.DataFrame], stretch: SuspiciousStretch, features: Sequence[Feature]
+) -> None:
     readings = _select_surrounding_readings(frames, stretch)
-    suspects = [name for name in FEATURE_NAMES if name in stretch.feature]
-    quantity = suspects[0].rpartition("_")[0]
+    suspects = stretch.feature.split(" or ")
+    quantities = [feature.measured_quantity for feature in features]
+    first = next(column for column, feature in enumerate(features) if feature.name in suspects)
+    shown = [features[column].name for column in sorted([first, *find_neighbours(quantities, first)])]
     minutes = (readings["ts"] - stretch.start_ts) / 60
     axes.axvspan(0, (stretch.end_ts - stretch.start_ts) / 60, color=_SHADE, alpha=0.3, linewidth=0)
-    for name in FEATURE_NAMES:
-        if name.rpartition("_")[0] == quantity:
-            suspected = name in suspects
-            colour, style = (VERMILION, "-") if suspected else (BLUE, "--")
-            axes.plot(minutes, readings[name], style, color=colour, marker=".", markersize=3, label=name)
-    unit = next(feature.unit for feature in FEATURES if feature.name in suspects)
+    for name in shown:
+        colour, style = (VERMILION, "-") if name in suspects else (BLUE, "--")
+        axes.plot(minutes, readings[name], style, color=colour, marker=".", markersize=3, label=name)
     axes.set_title(f"{stretch.group}, {stretch.feature}: {stretch.reason}", fontsize=9)
-    axes.set(xlabel="minutes from its start", ylabel=unit)
+    axes.set(xlabel="minutes from its start", ylabel=features[first].unit)
     axes.grid(alpha=0.3)
     axes.legend(loc="best", fontsize=8)
 

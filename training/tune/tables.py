@@ -1,7 +1,7 @@
 """Trials and initialisers as tables, and the best settings as TOML."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -56,9 +56,17 @@ def format_best_settings(finished_trials: Sequence[Trial], settings: FitSettings
     """
     best = trials.select_best(finished_trials)
     chosen = trials.apply_parameters(settings, best.parameters)
-    lines = [f"{name} = {json.dumps(value)}" for name, value in chosen.model_dump(mode="json").items()]
+    values = chosen.model_dump(mode="json", exclude_none=True)
+    features = values.pop("features")  # tables, which stand at the end of a TOML file
+    lines = _format_values(values)
+    for feature in features:
+        lines += ["", "[[features]]", *_format_values(feature)]
     head = f"# Trial {best.number} of {len(finished_trials)}: F1 {best.f1:.4f} on the validation part."
     return "\n".join([head, *lines, ""]).encode()
+
+
+def _format_values(values: Mapping[str, object]) -> list[str]:
+    return [f"{name} = {json.dumps(value)}" for name, value in values.items()]
 
 
 def format_table(table: pd.DataFrame) -> str:

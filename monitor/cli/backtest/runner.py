@@ -4,7 +4,7 @@ import csv
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import islice
+from itertools import islice, repeat
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,7 +32,7 @@ from monitor.service.settings_to_stages import build_scoring, choose_max_gap, ch
 
 __all__ = ["backtest"]
 
-COLUMNS = ("ts", "group", "outcome", "score", "prediction", "out_of_range", "detector")
+COLUMNS = ("ts", "group", "outcome", "score", "prediction", "out_of_range", "detector", "kind")
 _BATCH_SIZE = 4096  # rows
 
 
@@ -157,15 +157,16 @@ def _output_rows(batch: Iterable[RecordingRow], scored: ScoredBatch) -> Iterator
     """Yield a row of the output file for each row of the recording."""
     outcomes = iter(scored.windows.outcomes)  # outcomes exist only for valid rows, in the same order
     judged = scored.judged_windows
+    kinds = map(scored.kinds.get, range(len(judged.groups)), repeat(""))
     results = zip(
-        judged.scores.tolist(), judged.out_of_range.tolist(), judged.detectors.tolist(), strict=True
+        judged.scores.tolist(), judged.out_of_range.tolist(), judged.detectors.tolist(), kinds, strict=True
     )
     for row in batch:
         outcome = Outcome.MALFORMED if row.problem else next(outcomes)
         if outcome is not Outcome.JUDGED:
-            yield row.ts_text, row.group, outcome.value, "", "", "", ""
+            yield row.ts_text, row.group, outcome.value, "", "", "", "", ""
             continue
-        score, out_of_range, detector = next(results)
+        score, out_of_range, detector, kind = next(results)
         yield (
             row.ts_text,
             row.group,
@@ -174,4 +175,5 @@ def _output_rows(batch: Iterable[RecordingRow], scored: ScoredBatch) -> Iterator
             FAULTY if detector else NORMAL,
             str(out_of_range).lower(),
             Detector(detector).label,
+            kind,
         )

@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     from monitor.cli.broker_client import build_session
     from monitor.cli.discover.broker_settings import write_broker
     from monitor.cli.discover.comments import to_comment
+    from monitor.cli.discover.features import known_words
     from monitor.cli.discover.listener import DiscoverListener
     from monitor.cli.discover.payloads import PayloadReader
     from monitor.cli.discover.proposal import propose
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
     words = Words(map(quantity_name, manifest.feature_names))
     # Home Assistant's discovery topics hold no values, whoever publishes them.
     own_topics = OwnTopics(settings.mqtt.base_topic, settings.homeassistant.discovery_prefix)
-    survey = Survey(PayloadReader(words), own_topics)
+    survey = Survey(PayloadReader(known_words(manifest.quantities)), own_topics)
     stop = stop_event()
     progress = ProgressLine(sys.stderr)
     listener = DiscoverListener(survey, on_progress=progress.show)

@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import structs
+
 from monitor.bundle.manifest import Manifest
 from monitor.cli.discover.candidates import find_candidates
 from monitor.cli.discover.comments import to_comment
+from monitor.cli.discover.features import find_features, write_features
 from monitor.cli.discover.groups import Cluster, Group, find_clusters
 from monitor.cli.discover.pace import Pace, propose_pace
 from monitor.cli.discover.source_settings import SourceText
@@ -27,7 +30,22 @@ _NOT_TAKEN_APART = {
 
 
 def propose(survey: Survey, words: Words, manifest: Manifest) -> str:
-    """Return settings as TOML: sources, alignment, and what is left out and why as comments."""
+    """Return settings as TOML: sources, alignment, and what is left out and why as comments.
+
+    Where nothing gives a group the features of a bundle that judges any, those that there are come first.
+    """
+    text, is_usable = _propose(survey, words, manifest)
+    others = [] if is_usable or manifest.judges == "window" else find_features(survey)
+    if not others:
+        return text
+    own_words = Words(feature.measured_quantity for feature in others)
+    other_text, _ = _propose(survey, own_words, structs.replace(manifest, features=tuple(others)))
+    note = f"the groups don't have {', '.join(manifest.feature_names)}, which the bundle was trained on"
+    return "\n".join([*to_comment(note), *write_features(others), other_text])
+
+
+def _propose(survey: Survey, words: Words, manifest: Manifest) -> tuple[str, bool]:
+    """Return settings as TOML, and whether they have sources."""
     features = manifest.feature_names
     candidates = find_candidates(survey, words)
     clusters = find_clusters(candidates, words, features)
@@ -45,7 +63,7 @@ def propose(survey: Survey, words: Words, manifest: Manifest) -> str:
             "their own without `top`, `1` or the like in their names, write a source for each, with the same "
             "group in all of them"
         )
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(lines).rstrip() + "\n", bool(used)
 
 
 def _write_left_out(survey: Survey, clusters: Sequence[Cluster]) -> list[str]:

@@ -11,6 +11,14 @@ _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _SYNONYMS = {
     "temperature": ("temperature", "temp", "temps", "tmp", "temperatur", "t"),
     "humidity": ("humidity", "hum", "humid", "rh", "feuchte", "humidite", "h"),
+    "pressure": ("pressure", "press", "druck", "pressao", "pression"),
+    "vibration": ("vibration", "vib", "velocity", "vrms", "schwingung"),
+    "current": ("current", "amps", "ampere", "amperes", "strom"),
+    "voltage": ("voltage", "volt", "volts", "spannung"),
+    "flow": ("flow", "flowrate", "durchfluss", "debit"),
+    "level": ("level", "fill", "fuellstand", "niveau"),
+    "co2": ("co", "carbondioxide"),
+    "light": ("light", "illuminance", "lux", "helligkeit"),
 }
 """Quantity -> words for it, in names of a bundle's features -> in names of the plant."""
 
@@ -20,6 +28,8 @@ _PLACES = {
     **dict.fromkeys(("middle", "mid", "center", "centre"), 0.5),
     **dict.fromkeys(("bottom", "lower", "out", "outlet", "outside", "outdoor", "right", "rear"), 1.0),
     **dict.fromkeys(("south", "east", "second", "b", "below", "back", "return"), 1.0),
+    **dict.fromkeys(("de", "inboard"), 0.0),  # the drive end of a machine's shaft, and the other
+    **dict.fromkeys(("nde", "outboard"), 1.0),
 }
 """Word for a sensor's place -> its rank among the sensors of one quantity."""
 

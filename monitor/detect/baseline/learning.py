@@ -51,6 +51,9 @@ _SPREAD_WEIGHTS = np.array([1 / 32, 1 / 10])
 _MIN_SPREAD_RATIO, _MAX_SPREAD_RATIO = 0.5, 2.0
 # A spread below this share of the floor counts as this share when it limits a residual.
 _NEGLIGIBLE_FLOORS = 0.25
+# Each block pulls both ends of the range of values towards it by this share, so that the range forgets: half
+# of what it was after 1,400 blocks, which are 18 hours with a reading every 5 s.
+_RANGE_DECAY = 1 / 2048
 # By number of blocks in the history: which slots are empty (blocks, slot), and the factor on the tolerance
 # (blocks,). The fewer blocks there are, the less certain the level is, so the tolerance is larger.
 _EMPTY_SLOTS = np.arange(HISTORY_BLOCKS) >= np.arange(HISTORY_BLOCKS + 1)[:, None]
@@ -145,6 +148,10 @@ class BaselineUpdate:
         )
         new_baselines[:, 1] = np.maximum(quantities.expand(unit), self._floors)
         new_baselines[:, 2] = block
+        value_range = records["value_range"]
+        value_range += _RANGE_DECAY * (block[:, None] - value_range)
+        np.fmin(value_range[:, 0], block, out=value_range[:, 0], casting="same_kind")
+        np.fmax(value_range[:, 1], block, out=value_range[:, 1], casting="same_kind")
 
     def _find_departed(
         self,

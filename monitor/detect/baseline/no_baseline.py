@@ -27,8 +27,12 @@ class NoBaseline:
     def learn_pending(self) -> None:
         """Do nothing: there is nothing to learn."""
 
-    def expected(self, window: FloatArray, baseline: FloatArray) -> None:
-        """Return None: without a baseline, the caller uses the training means as expected values."""
+    def expected(self, windows: FloatArray, baselines: FloatArray) -> None:
+        """Return None: without a baseline, nobody knows what the sensors should have."""
+
+    def value_spans(self, groups: Sequence[str]) -> FloatArray:
+        """Not called, as nothing is expected: return an empty array."""
+        return np.empty((len(groups), 0))
 
     def groups(self) -> list[str]:
         """Return an empty list: no group has state."""

@@ -140,22 +140,31 @@ class BaselineStage:
                 self._add_to_blocks(rows[disjoint], disjoint_before[disjoint], windows[order[disjoint]])
         return baselines, is_ready
 
-    def expected(self, window: FloatArray, baseline: FloatArray) -> FloatArray:
-        """Return the values that the sensors should have: (step, feature).
+    def expected(self, windows: FloatArray, baselines: FloatArray) -> FloatArray:
+        """Return the values that the sensors should have: (..., step, feature).
 
         Each sensor is expected to be as far from its level as the sensor that moved least, among those of its
         quantity, since the last block. A sensor without neighbours is expected at its level.
 
         Parameters
         ----------
-        window : raw values (step, feature).
-        baseline : baseline of the window's group (3, feature).
+        windows : raw values (..., step, feature).
+        baselines : baseline of each window's group (..., 3, feature).
         """
-        quantities, offsets = self._quantities, window - baseline[0]
-        expected_values: FloatArray = baseline[0] + quantities.expand(
-            quantities.select_least_moved(window - baseline[2], offsets)
+        quantities, levels, last_blocks = self._quantities, baselines[..., :1, :], baselines[..., 2:, :]
+        expected_values: FloatArray = levels + quantities.expand(
+            quantities.select_least_moved(windows - last_blocks, windows - levels)
         )
         return expected_values
+
+    def value_spans(self, groups: Sequence[str]) -> FloatArray:
+        """Return how far each sensor's values ranged, in the feature's unit: (group, feature).
+
+        NaN before the first block. What a held sensor should have had counts in its place.
+        """
+        value_range = self._table.value_range[self._table.find_or_add(groups)]  # (group, 2, feature)
+        spans: FloatArray = (value_range[:, 1] - value_range[:, 0]).astype(np.float64)
+        return spans
 
     def _add_to_blocks(self, rows: IndexArray, disjoint_before: IndexArray, windows: FloatArray) -> None:
         """Add windows to the current blocks of their groups.

@@ -34,7 +34,11 @@ class BaselineTable(StateTable):
             ("resolution", "u1", (features,)),
         ]
         super().__init__(
-            "baseline", (version, features, HISTORY_BLOCKS), fields, {"resolution": UNKNOWN_RESOLUTION}
+            "baseline",
+            (version, features, HISTORY_BLOCKS),
+            fields,
+            {"resolution": UNKNOWN_RESOLUTION, "value_range": np.nan},
+            appended_fields=[("value_range", "<f4", (2, features))],  # lowest and highest value of all blocks
         )
 
     def _update_views(self) -> None:
@@ -50,3 +54,5 @@ class BaselineTable(StateTable):
         """Level, unit and last block, see `BaselineStage.push`: (row, 3, feature)."""
         self.resolution: NDArray[np.uint8] = records["resolution"]
         """Resolution of the sensors, as an index into `learning._RESOLUTIONS`: (row, feature)."""
+        self.value_range: FloatArray = records["value_range"]
+        """Lowest and highest value of each sensor's blocks; NaN before the first: (row, 2, feature)."""

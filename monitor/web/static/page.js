@@ -74,6 +74,8 @@ function showStatus(status) {
   setText(find("windows"), formatRate(status.windows_rate));
   setText(find("windows-total"), `${formatInteger(status.faulty)} of ${formatInteger(status.windows)} faulty`);
   setText(find("bundle"), `bundle ${status.bundle} of ${status.created.slice(0, 10)} · version ${status.version}`);
+  setText(find("notes"), status.notes.join(". "));
+  find("notes").hidden = status.notes.length === 0;
   find("report").hidden = !status.report;
   document.title = status.problem ? "(!) sensor-monitor" : status.firing ? `(${status.firing}) sensor-monitor` : "sensor-monitor";
 }
@@ -147,7 +149,7 @@ function firingText(alert) {
   const group = model.groups.get(alert.group);
   const durationText = group && group.ts !== null ? ` for ${formatDuration(group.ts - alert.since)}` : "";
   const detectorText = !alert.detector || alert.detector === "model" ? "" : `, found by the check ${alert.detector}`;
-  return `firing${durationText}, since ${formatTime(alert.since)}${detectorText}${alert.score === null ? "" : `, score ${formatNumber(alert.score, 3)}`}`;
+  return `firing${durationText}, since ${formatTime(alert.since)}${detectorText}${alert.score === null ? "" : `, score ${formatNumber(alert.score, 3)}`}${alert.kind ? `, kind: ${alert.kind}` : ""}`;
 }
 
 function noAlertText([last]) {

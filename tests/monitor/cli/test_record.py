@@ -15,6 +15,7 @@ from tests.conftest import TIMEOUT_S, Mosquitto, free_port, wait_until
 from tests.support.processes import Monitor, Proxy, connect_client, run_monitor, unresponsive_broker
 from tests.support.settable_clock import SettableClock
 from tests.support.toy_bundle import HEALTHY, NAMES
+from tests.support.training_features import FEATURE_NAMES
 from training.data import recordings
 
 HEADER = f"ts,group,{','.join(NAMES)}"
@@ -36,7 +37,9 @@ class RecordProcess:
         port: int,
         *extra_arguments: str,
         command: tuple[str, ...] = (sys.executable, "-m", "monitor"),
+        header: str = HEADER,
     ) -> None:
+        self.header = header
         self.out = folder / "recordings" / "plant.csv"
         config = folder / "record.toml"
         config.write_text(f'bundle = "{bundle}"\n[mqtt]\nport = {port}\nclient_id = "monitor-under-test"\n')
@@ -55,8 +58,8 @@ class RecordProcess:
         """Return the file's lines after the header; none while there is no file."""
         if not self.out.exists():
             return []
-        first, *rest = self.out.read_text().splitlines() or [HEADER]
-        assert first == HEADER
+        first, *rest = self.out.read_text().splitlines() or [self.header]
+        assert first == self.header
         return rest
 
     def errors(self) -> str:
@@ -150,9 +153,9 @@ def test_killed_process_leaves_valid_rows(tmp_path: Path, mosquitto: Mosquitto, 
         rows = [row for row in Recording(record.out).rows() if row.group == "a/b"]
     assert [row.ts for row in rows] == [1000 + 5 * number for number in range(len(rows))]
     assert not any(row.problem for row in rows)
-    frame = recordings.read(record.out)
+    frame = recordings.read(record.out, FEATURE_NAMES)
     assert (frame["group"] == "a/b").sum() == len(rows)
-    assert recordings.complete_mask(frame).all()
+    assert recordings.complete_mask(frame, FEATURE_NAMES).all()
 
 
 def test_other_clients_are_undisturbed(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
@@ -211,6 +214,57 @@ def test_stopped_while_it_connects(tmp_path: Path, toy_bundle: Path) -> None:
     assert (code, record.errors()) == (130, "")
     assert "not written, for it was stopped before there was a connection" in output
     assert not record.out.exists()
+
+
+def test_features_without_a_bundle(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """With `--features` the columns are these, and no bundle is needed: the settings' one is not there."""
+    names = ("vibration_1", "current_1")
+    record = RecordProcess(
+        tmp_path,
+        tmp_path / "none",
+        mosquitto.port,
+        "--features",
+        *names,
+        header="ts,group,vibration_1,current_1",
+    )
+    try:
+        with connect_client(mosquitto.port) as plant:
+
+            def is_recording() -> bool:
+                plant.publish("plant/hall/pump/reading", {"ts": 1000, "vibration_1": 2.5, "current_1": 20})
+                return bool(record.all_rows())
+
+            wait_until(is_recording, "it records")
+        assert record.all_rows()[0] == "1000.0,hall/pump,2.5,20.0"
+        assert record.stop()[0] == 0
+    finally:
+        record.process.kill()
+        record.process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("flags", "source", "message"),
+    [
+        (["--features", "Vibration"], "", "--features: 'Vibration' is no name of a feature"),
+        (["--features", "ts"], "", "--features: 'ts' is a column of recordings that is no feature"),
+        (["--features", "a_1", "a_1"], "", "--features: a name comes twice"),
+        (["--features", "a_1", "--bundle", "x"], "", "--features goes without --bundle"),
+        (
+            ["--features", "a_1"],
+            '[[input.sources]]\ntopic = "p/{g}/{feature}"\n',
+            "input.align.period is missing",
+        ),
+    ],
+)
+def test_features_that_can_not_be_recorded(
+    flags: list[str], source: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Wrong names, a second say on the features and an unknown pace are one line, and exit code 2."""
+    config = tmp_path / "record.toml"
+    config.write_text(source)
+    assert main(["record", "--out", str(tmp_path / "o.csv"), "--config", str(config), *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert message in line
 
 
 def _run_record(folder: Path, bundle: Path, port: int, out: Path, *extra_arguments: str) -> int:

@@ -41,6 +41,7 @@ def test_incident_end_to_end(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: P
             "contributions_by_step": [[0.0] * 4, [0.0] * 4, [0.0, 0.0, 1.0, 0.0]],
             "reason": "temperature_2 reads 30 degC, its neighbour temperature_1 20",
             "out_of_range": False,
+            "kind": None,
             "bundle": other.payloads("sensor-monitor/info")[0]["bundle"],
         }
         assert (resolved["id"], resolved["status"]) == (firing["id"], "resolved")
@@ -112,6 +113,7 @@ def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
                 "score": pytest.approx(1.0, abs=1e-3),
                 "out_of_range": False,
                 "incident": "line1/station7:1010000",
+                "kind": None,
                 "acknowledged": False,
             }
             assert late.payloads("sensor-monitor/muted") == [{"muted": []}]

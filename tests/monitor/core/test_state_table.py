@@ -21,6 +21,30 @@ def table() -> StateTable:
     return table
 
 
+def test_appended_fields() -> None:
+    """A record of an earlier version, which lacks the appended fields, is loaded with their defaults."""
+    fields = [("count", "<i8")]
+    earlier = StateTable("test", (1, 2), fields, {})
+    later = StateTable(
+        "test",
+        (1, 2),
+        fields,
+        {"level": np.nan, "seen": 7},
+        transient_fields=[("seen", "<i8")],
+        appended_fields=[("level", "<f8")],
+    )
+    row = earlier.add("a")
+    earlier.records["count"][row] = 5
+    later.load("a", earlier.dump("a"))
+    record = later.records[later.row("a")]
+    assert (record["count"], str(record["level"]), record["seen"]) == (5, "nan", 7)
+    later.records["level"][later.row("a")] = 2.5
+    later.load("b", later.dump("a"))
+    assert later.records["level"][later.row("b")] == 2.5
+    with pytest.raises(ValueError, match="23 bytes, expected 24"):
+        later.load("c", later.dump("a")[:-1])
+
+
 def test_growing_keeps_the_records(table: StateTable) -> None:
     """A group keeps its record however often the table grows for others."""
     rows = table.find_or_add(NAMES)

@@ -234,6 +234,27 @@ def test_published_incident_drops_reasons() -> None:
     )
 
 
+def test_incident_of_an_older_version() -> None:
+    """An event that was stored when events had no detector and no kind can be read."""
+    incidents = Incidents()
+    event = replace(EVENT_WITH_REASON, kind="offset")
+    incidents.filter_events([event], lambda _: True)
+    version, stored, *rest = msgspec.msgpack.decode(incidents.dump(event.group))
+    assert stored[13:] == ["model", "offset"]
+    incidents.load(event.group, msgspec.msgpack.encode([version, stored[:13], *rest]))
+    incident = incidents.get(event.group)
+    assert incident is not None
+    assert incident.event == EVENT_WITH_REASON
+
+
+def test_early_end_has_the_last_kind() -> None:
+    """The event that ends a published incident early has the kind of fault as it was told at last."""
+    incidents = Incidents()
+    incidents.filter_events([EVENT_WITH_REASON], lambda _: False)
+    (end,) = incidents.final_events(EVENT_WITH_REASON.group, EVENT_WITH_REASON.id, 9.0, "stuck", "forgotten")
+    assert (end.status, end.kind, end.reason) == ("resolved", "stuck", "forgotten")
+
+
 def test_invalid_values() -> None:
     """The incident of a group is saved as bytes; an unreadable value is rejected, and nothing is kept."""
     incidents = Incidents()

@@ -18,7 +18,8 @@ class _StatusHarness:
 
     def __init__(self) -> None:
         self.incidents: dict[str, str] = {}
-        self.status = StatusTable(STALE_AFTER, self.incidents.get, lambda _: ())
+        self.kinds: dict[str, str] = {}
+        self.status = StatusTable(STALE_AFTER, self.incidents.get, self.kinds.get, lambda _: ())
 
     def push(self, *rows: Row, now: float = 0.0) -> list[GroupStatus]:
         readings = Readings(
@@ -92,6 +93,20 @@ def test_incident_change_is_reported(harness: _StatusHarness) -> None:
     del harness.incidents["g"]
     (status,) = harness.push(("g", 4.0, "Normal"))
     assert (status.state, status.since, status.incident) == (State.NORMAL, 3.0, None)
+
+
+def test_kind_change_is_reported(harness: _StatusHarness) -> None:
+    """A status is returned when the kind of an open incident's fault becomes known, or changes."""
+    harness.incidents["g"] = "g:1000"
+    assert [status.kind for status in harness.push(("g", 1.0, "Faulty"))] == [None]
+    harness.kinds["g"] = "offset"
+    assert [status.kind for status in harness.push(("g", 2.0, "Faulty"))] == ["offset"]
+    assert harness.push(("g", 3.0, "Faulty")) == []
+    harness.kinds["g"] = "gain"
+    assert [status.kind for status in harness.push(("g", 4.0, "Faulty"))] == ["gain"]
+    harness.kinds.clear()
+    harness.incidents.clear()
+    assert [status.kind for status in harness.push(("g", 5.0, "Normal"))] == [None]
 
 
 @pytest.mark.parametrize("outcome", ["duplicate", "late", "future"])

@@ -157,11 +157,29 @@ def test_one_bad_element() -> None:
     assert [reading.outcome for reading in decoded.rejected] == [Outcome.MALFORMED]
 
 
-def test_reading_with_an_absent_feature() -> None:
-    """A reading with an absent feature is stale: there is nothing to hold."""
-    decoded = decode(decoder({}), (TOPIC, {**ALL, "humidity_2": None}))
+@pytest.mark.parametrize(
+    ("settings", "changes", "reason"),
+    [
+        ({}, {"humidity_2": None}, "$.humidity_2 is null"),
+        (
+            {"absent": ["unavailable"]},
+            {"humidity_2": "unavailable", "humidity_1": None},
+            "$.humidity_1 is null; $.humidity_2 is 'unavailable', as in absent",
+        ),
+        (
+            {"good": {"ok": True}},
+            {"ok": False},
+            "; ".join(f"$.{name} isn't good" for name in ALL),
+        ),
+    ],
+)
+def test_reading_with_an_absent_feature(
+    settings: dict[str, Any], changes: dict[str, Any], reason: str
+) -> None:
+    """A reading with an absent feature is stale, for there is nothing to hold; the reason says what it is."""
+    decoded = decode(decoder(settings), (TOPIC, {**ALL, **changes}))
     (rejected,) = decoded.rejected
-    assert (rejected.outcome, rejected.source) == (Outcome.STALE, "rack3")
+    assert (rejected.outcome, rejected.source, rejected.reason) == (Outcome.STALE, "rack3", reason)
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ def test_alert() -> None:
         "reason": None,
         "out_of_range": True,
         "detector": "model",
+        "kind": None,
         "bundle": MANIFEST.id,
     }
 
@@ -94,7 +95,7 @@ def test_resolved_alert() -> None:
 def test_state(state: State, value: str) -> None:
     """A state has exactly the documented fields, among them whether its incident is acknowledged."""
     status = GroupStatus(
-        "line1/station7", state, 1.7e9, 0.25, out_of_range=False, incident="line1/station7:1"
+        "line1/station7", state, 1.7e9, 0.25, out_of_range=False, incident="line1/station7:1", kind="gain"
     )
     assert json.loads(state_payload(status, acknowledged=True)) == {
         "group": "line1/station7",
@@ -104,6 +105,7 @@ def test_state(state: State, value: str) -> None:
         "out_of_range": False,
         "detector": None,
         "incident": "line1/station7:1",
+        "kind": "gain",
         "acknowledged": True,
     }
 

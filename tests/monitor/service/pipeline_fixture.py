@@ -85,7 +85,7 @@ class PipelineHarness:
         self.groups = GroupStates(scoring, choose_stale_after(windows, loaded.manifest.sample_period))
         for group, value in (stored or {}).items():
             self.groups.load(group, value, self.clock)
-        false_alarm_file = FalseAlarmFile(false_alarms or folder / "unused.csv", NAMES, 3)
+        false_alarm_file = FalseAlarmFile(false_alarms or folder / "unused.csv", NAMES)
         self.commands = OperatorCommands(
             groups=self.groups,
             mutes=Mutes(),

@@ -28,7 +28,7 @@ class _RecordingScorer:
 def _parallel_scorer(monkeypatch: pytest.MonkeyPatch, cores: int) -> tuple[ParallelScorer, _RecordingScorer]:
     monkeypatch.setattr("monitor.service.parallel_scorer._available_cores", lambda: cores)
     scorer = _RecordingScorer()
-    return ParallelScorer(scorer), scorer
+    return ParallelScorer(scorer, us_per_window=6.25), scorer
 
 
 def _windows(count: int) -> NDArray[np.float32]:

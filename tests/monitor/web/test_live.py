@@ -1,5 +1,6 @@
 import math
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +113,30 @@ def test_alert_of_an_earlier_process(harness: LivePipelineHarness) -> None:
     live.apply_pending()
     (firing,) = page_data.alerts(live, FEATURES)["firing"]
     assert firing == {
-        "group": "a", "since": NOW + 10, "score": None, "reason": "", "detector": "model", "values": "",
-    }  # fmt: skip
+        "group": "a",
+        "since": NOW + 10,
+        "detector": "model",
+        "kind": None,
+        "score": None,
+        "reason": "",
+        "values": "",
+    }
+
+
+def test_kind_of_an_open_incident(harness: LivePipelineHarness) -> None:
+    """An alert has the kind of fault that its group's state says now, and is sent again when that changes."""
+    harness.send("a", HEALTHY, HEALTHY, FAULTY)
+    (status,) = harness.groups.statuses()
+    live = LiveGroups(4, point_interval_s=5.0)
+    revisions = []
+    for kind in (None, "offset", "offset"):
+        live.load_statuses([replace(status, kind=kind)])
+        live.apply_pending()
+        revisions.append(live.alerts_revision)
+    (firing,) = page_data.alerts(live, FEATURES)["firing"]
+    (update,) = page_data.group_updates(live, ["a"])
+    assert (firing["kind"], update["fault"]) == ("offset", "offset")
+    assert revisions == [1, 2, 2]
 
 
 def test_operator_marks(harness: LivePipelineHarness) -> None:

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from monitor.config.feature_settings import FeatureSettings
 from monitor.core.errors import InvalidInputError
 from tests.conftest import ROOT
 from training.cli.main import main
+from training.config.initializers import INITIALIZERS
 from training.config.loading import load_settings
-from training.config.settings import INITIALIZERS, FitSettings
+from training.config.settings import FitSettings
 
 CONFIG = ROOT / "config" / "training.toml"
 
@@ -23,17 +25,20 @@ def settings_file(tmp_path: Path) -> Path:
 
 def test_every_setting_is_documented() -> None:
     """config/training.toml has each setting with its default, and nothing else."""
-    named = re.findall(r"^(\w+) = ", CONFIG.read_text(), flags=re.MULTILINE)
-    assert set(named) == set(FitSettings.model_fields)
+    top_level = CONFIG.read_text().partition("[[features]]")[0]
+    named = re.findall(r"^(\w+) = ", top_level, flags=re.MULTILINE)
+    assert {*named, "features"} == set(FitSettings.model_fields)
+    for name in FeatureSettings.model_fields:
+        assert re.search(rf"^#   .*\b{name}\b", top_level, flags=re.MULTILINE)
     assert load_settings(CONFIG) == FitSettings()
 
 
 def test_every_setting_is_a_flag(capsys: pytest.CaptureFixture[str]) -> None:
-    """`fit --help` lists a flag for each setting."""
+    """`fit --help` lists a flag for each setting but the features, which are a table."""
     with pytest.raises(SystemExit):
         main(["fit", "--help"])
     output = capsys.readouterr().out
-    for name in FitSettings.model_fields:
+    for name in set(FitSettings.model_fields) - {"features"}:
         assert f"--{name.replace('_', '-')} V" in output
 
 
@@ -73,6 +78,41 @@ def test_the_notebooks_initializers_are_there() -> None:
         load_settings(None, {"kernel_initializer": "orthogonal"})
 
 
+def test_initializers_may_differ_by_layer(tmp_path: Path) -> None:
+    """A file takes a list, a flag takes text with commas; parameters are part of the text."""
+    mix = ("glorot_uniform", "glorot_uniform", "he_normal", "random_normal(0, 0.1)")
+    path = tmp_path / "mix.toml"
+    path.write_text(
+        'kernel_initializer = ["glorot_uniform", "glorot_uniform", "he_normal", "random_normal(0.0, 0.1)"]\n'
+        'recurrent_initializer = "random_uniform(-0.2, 0.1)"\n'
+    )
+    settings = load_settings(path)
+    assert settings.kernel_initializer == mix
+    assert settings.recurrent_initializer == "random_uniform(-0.2, 0.1)"
+    flag = "glorot_uniform, glorot_uniform,he_normal,random_normal(0.0,0.1)"
+    assert load_settings(None, {"kernel_initializer": flag}).kernel_initializer == mix
+    assert FitSettings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "he_normal,he_normal",
+        "he_normal(0, 1)",
+        "random_normal(0)",
+        "random_normal(0, -1)",
+        "random_normal(0, nan)",
+        "random_uniform(1, 0)",
+        "random_normal(0, 0.1",
+        "he",
+    ],
+)
+def test_wrong_initializers_are_refused(text: str) -> None:
+    """Another number of layers, wrong parameters and unknown names are refused with the rule."""
+    with pytest.raises(InvalidInputError, match="must be one initializer for all layers, or 4, one for each"):
+        load_settings(None, {"kernel_initializer": text})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -86,12 +126,24 @@ def test_the_notebooks_initializers_are_there() -> None:
         ("learning_rate = nan", "learning_rate must"),
         ("learning_rate = 0", "learning_rate must be greater than 0, not 0"),
         ('split = "date"', "split must be 'time' or 'random', not 'date'"),
-        ('network = "gru"', "network must be 'lstm' or 'dense', not 'gru'"),
+        ('network = "gru"', "network must be 'lstm', 'dense' or 'sensor-lstm', not 'gru'"),
         ('cleaning_scope = "faulty"', "cleaning_scope must be 'off', 'normal' or 'all'"),
         ("test_share = 1.0", "test_share must be less than 1"),
         ("validation_share = 0.0", "validation_share must be greater than 0"),
         ("class_weight = [1.0, 0.0]", "class_weight must be balanced, none, or two numbers above 0"),
         ("class_weight = 3", "class_weight must be balanced, none, or two numbers above 0"),
+        ("features = []", "features: there are none"),
+        ('features = [{unit = "degC"}]', "features.0.name is missing"),
+        (
+            'features = [{name = "ph_1", unit = ""}]',
+            "features.0: ph_1: nothing is known of sensors of ph",
+        ),
+        ('features = [{name = "a_1", unit = "g", range = 3}]', "features.0.range is an unknown setting"),
+        (
+            'features = [{name = "temperature_1", unit = "degC"}, {name = "temperature_2", unit = "degF"}]',
+            "expected one unit for all features of temperature",
+        ),
+        ("steps = 0", "steps must be greater than or equal to 1"),
         ("[fit]\nepochs = 3", "fit is an unknown setting"),
         ("epochs = ", "is not TOML"),
     ],
@@ -110,6 +162,7 @@ def test_a_wrong_file_is_refused(text: str, message: str, tmp_path: Path) -> Non
     ("variable", "value", "message"),
     [
         ("TRAINING_EPOCHS", "many", "environment TRAINING_EPOCHS: epochs must be a valid integer"),
+        ("TRAINING_FEATURES", "temperature_1", "environment TRAINING_FEATURES: features must be JSON"),
         ("TRAINING_UNITS", "1,2,x", "environment TRAINING_UNITS: units.2 must be a valid integer"),
         (
             "TRAINING_EPOCH",
@@ -155,3 +208,14 @@ def test_settings_come_back_from_the_manifest() -> None:
     settings = FitSettings(class_weight=(1.0, 3.0), units=(8, 4, 2))
     assert FitSettings.model_validate(settings.model_dump(mode="json")) == settings
     assert tomllib.loads(CONFIG.read_text())["units"] == [128, 64, 32]
+
+
+def test_sizes_follow_the_network() -> None:
+    """A network of sensors is small unless sizes are given, and it needs a baseline."""
+    settings = FitSettings(network="sensor-lstm")
+    assert (settings.units, settings.dropout, settings.judges) == ((16, 8, 8), (0, 0), "sensor")
+    assert load_settings(None, {"network": "sensor-lstm"}).units == (16, 8, 8)
+    assert load_settings(None, {"network": "sensor-lstm", "units": "8,6,4"}).units == (8, 6, 4)
+    assert FitSettings().units == (128, 64, 32)
+    with pytest.raises(InvalidInputError, match="network sensor-lstm judges deviations from a baseline"):
+        load_settings(None, {"network": "sensor-lstm", "baseline": "none"})

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from monitor.core.errors import InvalidInputError
-from training.data.features import FEATURE_NAMES
+from tests.support.training_features import FEATURE_NAMES
 from training.data.lwsndr import DEFAULT_START, join_motes
 
 HEADER = "Reading# Mote-ID Humidity Temperature Label\n"

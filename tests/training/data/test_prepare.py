@@ -8,10 +8,10 @@ import pytest
 from monitor.bundle.model_input import DeviationTransform
 from monitor.core.errors import InvalidInputError
 from monitor.detect.baseline import BaselineSpec, BaselineStage
+from tests.support.training_features import FEATURE_NAMES, FEATURES, QUANTITIES
 from training.config.settings import FitSettings
 from training.data import recordings
 from training.data.dataset import Dataset
-from training.data.features import FEATURE_NAMES, QUANTITIES
 from training.data.prepare import prepare
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.faults.inject import inject
@@ -48,7 +48,7 @@ def test_a_random_split_shares_readings(labelled_recording: Path) -> None:
 
 def test_cleaning_and_scaler_see_only_the_training_part(labelled_recording: Path, tmp_path: Path) -> None:
     """The test set affects neither cleaning nor scaler; the notebook cleans before it splits."""
-    frame = recordings.read(labelled_recording)
+    frame = recordings.read(labelled_recording, FEATURE_NAMES)
     last = frame["ts"] > frame["ts"].quantile(0.85)
     frame.loc[last, FEATURE_NAMES] = frame.loc[last, FEATURE_NAMES] * 3 + 100
     changed = tmp_path / "changed.csv"
@@ -81,7 +81,10 @@ def test_one_scale_for_all(labelled_recording: Path) -> None:
 
 def test_windows_are_relative_to_the_monitors_baseline(labelled_recording: Path) -> None:
     """Windows, Faulty ones too, are relative to the baseline that the monitor's own stage computes."""
-    frame, settings = recordings.read(labelled_recording), FitSettings(test_share=0, validation_share=0.01)
+    frame, settings = (
+        recordings.read(labelled_recording, FEATURE_NAMES),
+        FitSettings(test_share=0, validation_share=0.01),
+    )
     prepared = prepare([labelled_recording], None, settings.model_copy(update={"cleaning_scope": "off"}))
     group_values = frame.loc[frame["group"] == "line1/station2", FEATURE_NAMES].to_numpy()
     windows = np.lib.stride_tricks.sliding_window_view(group_values, 3, axis=0).transpose(0, 2, 1)
@@ -134,7 +137,7 @@ def _with_gaps(frame: pd.DataFrame) -> pd.DataFrame:
     ("change", "message"),
     [
         (lambda frame: frame.drop(columns="label"), "has no column label"),
-        (lambda frame: frame.assign(label=1), "all windows to train on are Normal"),
+        (lambda frame: frame.assign(label=1), "no reading has the label Faulty (-1)"),
         (lambda frame: frame.assign(label=-1), "all windows to train on are Faulty"),
         (lambda frame: frame.assign(humidity_1=50.0), "humidity_1 has one value"),
         (lambda frame: frame.head(200), "89 windows to train on"),
@@ -149,7 +152,7 @@ def test_data_that_cannot_train_is_refused(
 ) -> None:
     """Data that can't train a model are refused with the file and the reason."""
     path = tmp_path / "changed.csv"
-    recordings.write(change(recordings.read(labelled_recording)), path)
+    recordings.write(change(recordings.read(labelled_recording, FEATURE_NAMES)), path)
     with pytest.raises(InvalidInputError) as error:
         prepare([path], None, FitSettings())
     assert str(path) in str(error.value)
@@ -179,15 +182,15 @@ def test_cleaning_that_removes_too_much_is_named(labelled_recording: Path) -> No
 def test_a_validation_part_is_needed(labelled_recording: Path, tmp_path: Path) -> None:
     """A validation share so small that it has no window is refused."""
     path = tmp_path / "odd.csv"  # an even number of windows would have one in the middle of a block
-    recordings.write(recordings.read(labelled_recording)[2:], path)
+    recordings.write(recordings.read(labelled_recording, FEATURE_NAMES)[2:], path)
     with pytest.raises(InvalidInputError, match="no windows are left for the validation"):
         prepare([path], None, FitSettings(validation_share=1e-9, test_share=0, baseline="none"))
 
 
 def test_steady_readings_of_another_period(tmp_path: Path) -> None:
     """The sample period is that of the recording, whatever the setting for `--windows` is."""
-    frame = simulate(Plant(1, 0, DEFAULT_START), from_hour=0, hours=1)
+    frame = simulate(Plant(1, 0, DEFAULT_START, FEATURES), from_hour=0, hours=1)
     frame["ts"] = frame["ts"].iloc[0] + 60.0 * np.arange(len(frame))
     path = tmp_path / "slow.csv"
-    recordings.write(inject(frame, 0.3, 0), path)
+    recordings.write(inject(frame, FEATURES, 0.3, 0), path)
     assert prepare([path], None, FitSettings()).sample_period == 60

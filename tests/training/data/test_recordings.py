@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from monitor.core.errors import InvalidInputError
+from tests.support.training_features import FEATURE_NAMES
 from training.data import recordings, windows_file
 
 HEADER = "ts,group,temperature_1,humidity_1,temperature_2,humidity_2,label\n"
@@ -22,7 +23,7 @@ def test_a_written_recording_is_read_back(plant: pd.DataFrame, tmp_path: Path, s
     path = tmp_path / f"recording{suffix}"
     frame = plant.assign(temperature_1=plant["temperature_1"] / 3, kind="")
     recordings.write(frame, path)
-    pd.testing.assert_frame_equal(recordings.read(path), frame, check_dtype=False)
+    pd.testing.assert_frame_equal(recordings.read(path, FEATURE_NAMES), frame, check_dtype=False)
 
 
 def test_a_failed_write_leaves_nothing(plant: pd.DataFrame, tmp_path: Path) -> None:
@@ -39,13 +40,13 @@ def test_times_may_be_iso_8601(tmp_path: Path) -> None:
     path = _write_csv(
         tmp_path, HEADER + "1970-01-01T00:00:05,g,1,2,3,4,1\n1970-01-01T01:00:10.5+01:00,g,1,2,3,4,-1\n"
     )
-    assert recordings.read(path)["ts"].tolist() == [5.0, 10.5]
+    assert recordings.read(path, FEATURE_NAMES)["ts"].tolist() == [5.0, 10.5]
 
 
 def test_times_may_be_milliseconds(tmp_path: Path) -> None:
     """A time above 1e11 is milliseconds, as in a payload and in `backtest`."""
     path = _write_csv(tmp_path, HEADER + "1278763200250,g,1,2,3,4,1\n")
-    assert recordings.read(path)["ts"].tolist() == [1278763200.25]
+    assert recordings.read(path, FEATURE_NAMES)["ts"].tolist() == [1278763200.25]
 
 
 def test_further_columns_are_kept(tmp_path: Path) -> None:
@@ -53,7 +54,7 @@ def test_further_columns_are_kept(tmp_path: Path) -> None:
     path = _write_csv(
         tmp_path, HEADER.replace("\n", ",event,kind,note\n") + "1,g,1,2,3,4,1,0,,7\n2,g,1,2,3,4,1,1,,x\n"
     )
-    frame = recordings.read(path)
+    frame = recordings.read(path, FEATURE_NAMES)
     assert frame["event"].tolist() == [0, 1]
     assert frame["kind"].tolist() == ["", ""]
     assert frame["note"].tolist() == ["7", "x"]
@@ -61,8 +62,8 @@ def test_further_columns_are_kept(tmp_path: Path) -> None:
 
 def test_an_empty_cell_is_no_error(tmp_path: Path) -> None:
     """A missing number makes its own reading incomplete, and no other; a group may be called NA."""
-    frame = recordings.read(_write_csv(tmp_path, HEADER + "1,NA,1,,3,4,1\n2,NA,1,2,3,4,1\n"))
-    assert recordings.complete_mask(frame).tolist() == [False, True]
+    frame = recordings.read(_write_csv(tmp_path, HEADER + "1,NA,1,,3,4,1\n2,NA,1,2,3,4,1\n"), FEATURE_NAMES)
+    assert recordings.complete_mask(frame, FEATURE_NAMES).tolist() == [False, True]
     assert frame["group"].tolist() == ["NA", "NA"]
 
 
@@ -86,7 +87,7 @@ def test_a_wrong_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
     """An error says the file, the column, the row and the offending value."""
     path = _write_csv(tmp_path, f"{HEADER}1,g,1,2,3,4,1\n{row}\n")
     with pytest.raises(InvalidInputError) as caught:
-        recordings.read(path)
+        recordings.read(path, FEATURE_NAMES)
     assert str(caught.value).startswith(f"{path}: ")
     assert message in str(caught.value)
 
@@ -98,7 +99,7 @@ def test_a_wrong_cell_is_named(tmp_path: Path, row: str, message: str) -> None:
 def test_a_file_that_is_no_recording_is_refused(tmp_path: Path, text: str, message: str) -> None:
     """A file without a column that is needed, or without readings, is refused."""
     with pytest.raises(InvalidInputError, match=message):
-        recordings.read(_write_csv(tmp_path, text))
+        recordings.read(_write_csv(tmp_path, text), FEATURE_NAMES)
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
@@ -107,19 +108,19 @@ def test_other_separator(tmp_path: Path, separator: str) -> None:
     path = _write_csv(tmp_path, (HEADER + "1,g,1.5,2,3,4,1\n").replace(",", separator).replace(".", ","))
     reason = re.escape(f"the columns are separated by {separator!r} instead of ','")
     with pytest.raises(InvalidInputError, match=reason):
-        recordings.read(path)
+        recordings.read(path, FEATURE_NAMES)
     with pytest.raises(InvalidInputError, match=reason):
-        windows_file.read(path, 5.0)
+        windows_file.read(path, FEATURE_NAMES, 3, 5.0)
 
 
 def test_ignored_columns(plant: pd.DataFrame) -> None:
     """Columns beside features, time, group and what says something about a reading are named."""
     frame = plant.assign(kind="", event=0, label=1, pressure=1013, co2=400)
-    assert recordings.ignored_columns(frame) == ["pressure", "co2"]
+    assert recordings.ignored_columns(frame, FEATURE_NAMES) == ["pressure", "co2"]
 
 
 def test_single_values_are_refused(tmp_path: Path) -> None:
     """A recording of single values is refused with what reads it, and with what writes readings."""
     path = _write_csv(tmp_path, "ts,topic,group,feature,value\n5,p/a/t,a,temperature_1,20\n")
     with pytest.raises(InvalidInputError, match=r"one value a row.*`sensor-monitor record` without --raw"):
-        recordings.read(path)
+        recordings.read(path, FEATURE_NAMES)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from monitor import bundle
 from tests.support.toy_bundle import NAMES, STEPS
+from tests.support.training_features import FEATURE_NAMES
 from training.cli.main import main
 from training.data import recordings
 from training.evaluate.permutation_importance import Importance, compute_importance
@@ -138,7 +139,7 @@ def test_importance_without_a_found_fault_is_refused(
 ) -> None:
     """Where the model finds no fault, `explain` ends with exit code 2 and one line that names the file."""
     path = _recording(tmp_path / "r.csv")
-    recordings.write(change_frame(recordings.read(path)), path)  # type: ignore[operator]
+    recordings.write(change_frame(recordings.read(path, FEATURE_NAMES)), path)  # type: ignore[operator]
     with pytest.raises(SystemExit) as exit_info:
         main(
             ["explain", "--bundle", str(toy_bundle), "--recording", str(path), "--out", str(tmp_path / "out")]

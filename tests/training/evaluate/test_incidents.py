@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from tests.support.training_features import FEATURE_NAMES
 from training.data import dataset
 from training.data.dataset import Dataset
-from training.data.features import FEATURE_NAMES
 from training.evaluate.incidents import IncidentMetrics, compute_incident_metrics
 
 SAMPLE_PERIOD = 5.0
@@ -21,7 +21,9 @@ def _data(*groups: list[str], kinds: bool = True) -> Dataset:
         frame["group"] = f"g{number}"
         frame["label"] = [-1 if kind else 1 for kind in reading_kinds]
         frames.append(frame.assign(kind=reading_kinds) if kinds else frame)
-    return dataset.build([pd.concat(frames, ignore_index=True)], max_gap=3 * SAMPLE_PERIOD)
+    return dataset.build(
+        [pd.concat(frames, ignore_index=True)], FEATURE_NAMES, steps=3, max_gap=3 * SAMPLE_PERIOD
+    )
 
 
 def _predict_faulty(data: Dataset, *readings: int) -> NDArray[np.bool_]:

@@ -5,6 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from monitor.bundle import Feature
+from tests.support.training_features import FEATURES
 from training.data.lwsndr import DEFAULT_START as LWSNDR_START
 from training.data.lwsndr import join_motes
 from training.data.plant_kinds import PLANT_KINDS
@@ -17,21 +19,21 @@ from training.report.suspects_plots import draw_stretches
 @pytest.fixture(scope="module")
 def healthy_frame() -> pd.DataFrame:
     """Return two hours of two healthy groups."""
-    return simulate(Plant(2, 4, DEFAULT_START), 0, 2)
+    return simulate(Plant(2, 4, DEFAULT_START, FEATURES), 0, 2)
 
 
 @pytest.mark.parametrize("kind", PLANT_KINDS)
 def test_a_healthy_plant_is_not_suspected(kind: str) -> None:
     """Daily cycles, doors, compressors and batches change both sensors of a pair, and are not suspicious."""
-    assert find_suspicious(simulate(Plant(6, 1, DEFAULT_START, kind), 0, 12)) == []
+    assert find_suspicious(simulate(Plant(6, 1, DEFAULT_START, FEATURES, kind), 0, 12), FEATURES) == []
 
 
 @pytest.mark.parametrize("kind", PLANT_KINDS)
 def test_injected_faults_are_found(kind: str) -> None:
     """More than 90 % of the faulty readings and less than 1 % of the others are in suspicious stretches."""
-    frame = inject(simulate(Plant(6, 1, DEFAULT_START, kind), 0, 12), 0.03, 0)
+    frame = inject(simulate(Plant(6, 1, DEFAULT_START, FEATURES, kind), 0, 12), FEATURES, 0.03, 0)
     found = np.zeros(len(frame), dtype=bool)
-    for stretch in find_suspicious(frame):
+    for stretch in find_suspicious(frame, FEATURES):
         found |= (
             (frame["group"] == stretch.group) & frame["ts"].between(stretch.start_ts, stretch.end_ts)
         ).to_numpy()
@@ -73,7 +75,7 @@ def test_a_suspicious_stretch_says_what_is_wrong(
     frame = healthy_frame.copy()
     rows = _second_half_hour(frame)
     fault(frame, rows)
-    found = [stretch for stretch in find_suspicious(frame) if stretch.feature == feature]
+    found = [stretch for stretch in find_suspicious(frame, FEATURES) if stretch.feature == feature]
     assert len(found) == 1
     (stretch,) = found
     assert (stretch.group, stretch.feature) == ("line1/station2", feature)
@@ -88,7 +90,7 @@ def test_a_pair_that_always_differs(healthy_frame: pd.DataFrame) -> None:
     wrong = healthy_frame["temperature_2"].where(
         healthy_frame["group"] != "line1/station1", healthy_frame["temperature_2"] + 3
     )
-    (stretch,) = find_suspicious(healthy_frame.assign(temperature_2=wrong))
+    (stretch,) = find_suspicious(healthy_frame.assign(temperature_2=wrong), FEATURES)
     assert (stretch.group, stretch.reading_count) == ("line1/station1", 1440)
     assert stretch.feature == "temperature_1 or temperature_2"
 
@@ -99,7 +101,7 @@ def test_the_worst_comes_first(healthy_frame: pd.DataFrame) -> None:
     for minute, offset in ((20, 2.0), (80, 9.0)):
         rows = (frame["ts"] - frame["ts"].min()).between(minute * 60, minute * 60 + 120)
         frame.loc[rows & (frame["group"] == "line1/station1"), "temperature_1"] += offset
-    assert [round(stretch.severity) for stretch in find_suspicious(frame)] == [23, 5]
+    assert [round(stretch.severity) for stretch in find_suspicious(frame, FEATURES)] == [23, 5]
 
 
 def test_real_recordings_show_only_the_staged_event(lwsndr: Path) -> None:
@@ -109,7 +111,7 @@ def test_real_recordings_show_only_the_staged_event(lwsndr: Path) -> None:
         ("singlehop_outdoor_moteid3_data.txt", "singlehop_outdoor_moteid4_data.txt"),
     ):
         frame = join_motes(*(lwsndr / name for name in names), None, LWSNDR_START).frame
-        found = find_suspicious(frame)
+        found = find_suspicious(frame, FEATURES)
         event = frame.loc[frame["event"] == 1, "ts"]
         assert {stretch.feature.partition("_")[0] for stretch in found} == {"temperature", "humidity"}
         assert all(
@@ -122,5 +124,42 @@ def test_suspicious_stretches_can_be_drawn(healthy_frame: pd.DataFrame) -> None:
     frame = healthy_frame.copy()
     _offset(frame, _second_half_hour(frame))
     apart = frame.assign(temperature_2=frame["temperature_2"] + 3)
-    assert draw_stretches([frame], find_suspicious(frame)).startswith(b"\x89PNG")
-    assert draw_stretches([apart], find_suspicious(apart)).startswith(b"\x89PNG")
+    assert draw_stretches([frame], find_suspicious(frame, FEATURES), FEATURES).startswith(b"\x89PNG")
+    assert draw_stretches([apart], find_suspicious(apart, FEATURES), FEATURES).startswith(b"\x89PNG")
+
+
+THREE = [Feature(f"temperature_{number}", "degC") for number in (1, 2, 3)]
+
+
+def _three_temperatures() -> pd.DataFrame:
+    return simulate(Plant(1, 4, DEFAULT_START, THREE), 0, 2)
+
+
+def test_of_three_the_one_apart_is_suspected() -> None:
+    """Neither healthy neighbour of the faulty sensor is suspected, and a healthy plant has no suspect."""
+    frame = _three_temperatures()
+    assert find_suspicious(frame, THREE) == []
+    frame.loc[500:560, "temperature_2"] -= 4
+    (stretch,) = find_suspicious(frame, THREE)
+    assert (stretch.feature, stretch.reading_count) == ("temperature_2", 61)
+    assert stretch.reason.startswith("below its neighbours by 3.9")
+    assert draw_stretches([frame], [stretch], THREE).startswith(b"\x89PNG")
+
+
+def test_of_three_the_still_one_is_suspected() -> None:
+    """A sensor that stands still while both neighbours move is suspected."""
+    frame = _three_temperatures()
+    frame.loc[500:700, "temperature_1"] = frame["temperature_1"][500]
+    reasons = [stretch.reason for stretch in find_suspicious(frame, THREE)]
+    assert any(reason.endswith("temperature_2 and temperature_3 move") for reason in reasons)
+
+
+def test_a_lone_sensor_has_its_limits_alone() -> None:
+    """Without a neighbour, a jump or stillness may be the plant; a value out of range can't."""
+    lone = [Feature("temperature_1", "degC", low=0.0, high=50.0)]
+    frame = _three_temperatures()
+    frame.loc[500:700, "temperature_1"] = 40
+    assert find_suspicious(frame, lone) == []
+    frame.loc[600, "temperature_1"] = 60
+    (stretch,) = find_suspicious(frame, lone)
+    assert stretch.reason == "reads 60 degC, beyond 0 to 50"

@@ -3,7 +3,7 @@ import pytest
 
 from monitor.core.quantities import quantity_numbers
 from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
-from training.data.features import FEATURE_NAMES, QUANTITIES
+from tests.support.training_features import FEATURE_NAMES, QUANTITIES
 from training.network.augmentation import JointShift, SwapAndScale
 from training.network.batches import Batches
 
@@ -17,7 +17,7 @@ def _build_batches(shift: float = 1.0, seed: int = 0) -> Batches:
         scaled,
         np.arange(100) % 3 == 0,
         np.ones(100),
-        augmentation=JointShift(shift, SCALE),
+        augmentation=JointShift(QUANTITIES, shift, SCALE),
         batch_size=32,
         seed=seed,
     )
@@ -66,7 +66,9 @@ def test_the_same_seed_gives_the_same_batches() -> None:
 
 def _augment(windows: np.ndarray, *, faulty: bool, unit: float = 1.0) -> np.ndarray:
     rng = np.random.default_rng(0)
-    return SwapAndScale(unit).augment(windows.astype(np.float32), np.full(len(windows), faulty), rng)
+    return SwapAndScale(QUANTITIES, unit).augment(
+        windows.astype(np.float32), np.full(len(windows), faulty), rng
+    )
 
 
 def test_sensors_are_swapped() -> None:
@@ -94,3 +96,27 @@ def test_normal_windows_are_scaled_up_and_faulty_ones_down(unit: float) -> None:
     assert 2.9 < normal.max() <= 3.001
     assert 3.799 <= faulty.min() < 4
     assert faulty.max() > 60
+
+
+@pytest.mark.parametrize(
+    ("quantities", "count"),
+    [
+        (["temperature"] * 3, 6),
+        (["temperature", "humidity", "pressure"] * 2, 48),
+        (["temperature", "pressure"], 2),
+        (["temperature", "temperature", "pressure"], 2),  # quantities of 2 and 1 sensors aren't exchanged
+        (list("abcdefghij") * 2, 1000),  # all of them would be 4e9
+    ],
+)
+def test_neighbours_remain_neighbours(quantities: list[str], count: int) -> None:
+    """Sensors change places within quantities, and quantities of equally many sensors as a whole."""
+    windows = np.tile(np.arange(len(quantities), dtype=np.float32), (5000, 1, 1))
+    rng = np.random.default_rng(0)
+    is_faulty = np.zeros(len(windows), dtype=bool)
+    varied = SwapAndScale(quantities, unit=1e9).augment(windows, is_faulty, rng)
+    orders = np.unique(np.argsort(np.argsort(varied[:, 0], axis=1), axis=1), axis=0)  # (order, feature)
+    assert len(orders) == pytest.approx(count, abs=count * 0.02)
+    taken = np.array(quantities)[orders]  # the quantity whose sensor each feature got
+    for quantity in quantities:
+        columns = [column for column, other in enumerate(quantities) if other == quantity]
+        assert (taken[:, columns] == taken[:, columns[:1]]).all()

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from monitor import bundle
 from monitor.bundle.model import Classifier
 from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
-from training.config.settings import INITIALIZERS, FitSettings
-from training.data.features import FEATURE_NAMES
+from tests.support.training_features import FEATURE_NAMES
+from training.config.initializers import INITIALIZERS
+from training.config.settings import FitSettings
 from training.network import models, onnx_graph
 from training.network.backend import keras
 from training.network.capture_stderr import capture_stderr
@@ -31,9 +32,9 @@ def _windows(count: int) -> NDArray[np.float32]:
     return windows.astype(np.float32)
 
 
-@pytest.mark.parametrize("kind", ["lstm", "dense"])
+@pytest.mark.parametrize("kind", ["lstm", "dense", "sensor-lstm"])
 def test_one_score_a_window(kind: str) -> None:
-    """Both networks give one P(Faulty) per window; an LSTM that returns sequences would give one per step."""
+    """All networks give one P(Faulty) per window; an LSTM that returns sequences would give one per step."""
     scores = models.compute_scores(_build(network=kind), _windows(50)[:5])
     assert scores.shape == (5,)
     assert ((scores >= 0) & (scores <= 1)).all()
@@ -45,10 +46,11 @@ def test_one_score_a_window(kind: str) -> None:
     [
         ("lstm", 4 * (4 + 128 + 1) * 128 + 4 * (128 + 64 + 1) * 64 + (64 + 1) * 32 + 33),
         ("dense", (12 + 1) * 128 + (128 + 1) * 64 + (64 + 1) * 32 + 33),
+        ("sensor-lstm", 4 * (1 + 16 + 1) * 16 + 4 * (16 + 8 + 1) * 8 + (8 + 1) * 8 + 9),
     ],
 )
-def test_the_networks_are_the_notebooks(kind: str, numbers: int) -> None:
-    """By default there are as many trained numbers as in the notebook's layers of 128, 64, 32, 1 units."""
+def test_trained_numbers(kind: str, numbers: int) -> None:
+    """By default the layers have 128, 64, 32, 1 units, as in the notebook; of a sensor 16, 8, 8, 1."""
     assert _build(network=kind).count_params() == numbers
 
 
@@ -58,6 +60,26 @@ def test_sizes_and_dropout_are_settings() -> None:
         layers = _build(network=kind, units=(8, 6, 4), dropout=(0.1, 0.25)).layers
         assert [layer.units for layer in layers if hasattr(layer, "units")] == [8, 6, 4, 1]
         assert [layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)] == [0.1, 0.25]
+
+
+def test_the_notebooks_initializers_by_layer() -> None:
+    """Glorot for both LSTM layers and the output, He for the dense layer: each layer draws from its own."""
+    mix = ("glorot_uniform", "random_normal(1.0, 0.1)", "he_normal", "random_uniform(2, 3)")
+    lstm_1, _, lstm_2, _, dense, output = _build(
+        kernel_initializer=mix, recurrent_initializer=("zeros", "orthogonal")
+    ).layers
+    assert [type(layer.kernel_initializer).__name__ for layer in (lstm_1, lstm_2, dense, output)] == [
+        "GlorotUniform",
+        "RandomNormal",
+        "HeNormal",
+        "RandomUniform",
+    ]
+    assert lstm_2.get_weights()[0].mean() == pytest.approx(1.0, abs=0.01)
+    assert lstm_2.get_weights()[0].std() == pytest.approx(0.1, rel=0.05)
+    assert dense.get_weights()[0].std() == pytest.approx(np.sqrt(2 / 64), rel=0.1)
+    assert 2 <= output.get_weights()[0].min() <= output.get_weights()[0].max() <= 3
+    assert not lstm_1.get_weights()[1].any()
+    assert lstm_2.get_weights()[1].any()
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)
@@ -112,3 +134,21 @@ def test_the_dense_network_exports_too() -> None:
     model = _build(network="dense")
     models.compute_scores(model, _windows(50))
     _assert_same_scores(model, onnx_graph.to_onnx(model))
+
+
+def test_a_window_has_the_score_of_its_worst_sensor() -> None:
+    """A network of sensors scores each pair's first sensor by itself; the highest score is the window's."""
+    model, windows = _build(network="sensor-lstm"), _windows(200)
+    judge = models.get_judge(model)
+    assert judge.input_shape == (None, STEPS, 1)
+    by_sensor = [models.compute_scores(judge, windows[:, :, [sensor]]) for sensor in (0, 1)]
+    np.testing.assert_allclose(models.compute_scores(model, windows), np.maximum(*by_sensor), atol=1e-6)
+
+
+def test_the_network_of_sensors_exports_too() -> None:
+    """What judges one sensor gives the same scores in ONNX, where its LSTM layers are written out."""
+    model, windows = _build(network="sensor-lstm"), _windows(10_000)
+    classifier = Classifier(onnx_graph.to_onnx(model), STEPS, FEATURES, np.array([0, 1]))
+    np.testing.assert_allclose(
+        classifier.score(windows), models.compute_scores(model, windows), rtol=0, atol=1e-5
+    )

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.training_features import FEATURES
 from training.data.cleaning import BoxStats
 from training.data.dataset import Dataset
-from training.data.features import FEATURES
 from training.evaluate.comparison_table import ClassifierResult, ComparisonTable
 from training.evaluate.quality import Evaluation, evaluate
 from training.report import comparison_plots, evaluation_plots, training_plots

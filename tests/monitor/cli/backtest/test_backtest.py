@@ -11,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from monitor import bundle
+from monitor.bundle.default_bundle import DEFAULT_BUNDLE_FOLDER
 from monitor.cli.backtest.report import Report
 from monitor.cli.backtest.runner import backtest
 from monitor.cli.main import main
@@ -71,9 +72,9 @@ def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
     ]
     report = _run_backtest(toy_bundle, tmp_path, rows)
     header, *lines = _read_scores(tmp_path)
-    assert header == ["ts", "group", "outcome", "score", "prediction", "out_of_range", "detector"]
+    assert header == ["ts", "group", "outcome", "score", "prediction", "out_of_range", "detector", "kind"]
     assert [(ts, group) for ts, group, *_ in lines] == [(str(ts), group) for ts, group, _ in rows]
-    assert [(line[2], *line[4:]) for line in lines] == [
+    assert [(line[2], *line[4:7]) for line in lines] == [
         ("filling", "", "", ""),
         ("filling", "", "", ""),
         ("filling", "", "", ""),
@@ -93,6 +94,21 @@ def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
     }  # fmt: skip
     assert dict(report.predictions) == {"Faulty": 2, "Normal": 0}
     assert "\nFaulty by            2   model 1, limits 1\n" in str(report)
+
+
+def test_kind_of_fault(tmp_path: Path) -> None:
+    """Faulty rows of an open incident have the kind that could be told then, as the events do."""
+    values = [[20 + 0.01 * (n % 7), 50.0, 20 + 0.01 * (n % 5), 50.0] for n in range(120)]
+    for row in values[100:110]:
+        row[0] = 0.0
+    rows: Rows = [(START_TS + 5 * n, "a", row) for n, row in enumerate(values)]
+    _run_backtest(DEFAULT_BUNDLE_FOLDER, tmp_path, rows)
+    lines = _read_scores(tmp_path)[1:]
+    faulty = [line[4] == "Faulty" for line in lines]
+    assert sum(faulty) >= 10
+    assert [line[7] for line in lines] == ["loss" if is_faulty else "" for is_faulty in faulty]
+    events = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
+    assert [event["kind"] for event in events] == ["loss", "loss"]
 
 
 def test_no_future(toy_bundle: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from monitor.bundle import default_bundle, load
+from monitor.cli.discover.features import known_words
 from monitor.cli.discover.payloads import PayloadReader
 from monitor.cli.discover.proposal import propose
 from monitor.cli.discover.survey import Survey
@@ -42,7 +43,9 @@ def rounds(layout: Layout, steps: int = 6, period: float = 10.0) -> list[tuple[f
 
 def survey(messages: Iterable[tuple[float, Message]]) -> Survey:
     """Return a survey of messages."""
-    found = Survey(PayloadReader(words()), OwnTopics("sensor-monitor", "homeassistant"))
+    found = Survey(
+        PayloadReader(known_words(MANIFEST.quantities)), OwnTopics("sensor-monitor", "homeassistant")
+    )
     for at, (topic, payload) in messages:
         found.add(topic, payload, retained=False, arrived_at=at, at=at - START)
     found.seconds = 60.0

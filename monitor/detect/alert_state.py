@@ -1,0 +1,73 @@
+"""The alert state of a group: its incident and its runs of Faulty and Normal windows."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from monitor.core.arrays import FloatArray
+from monitor.core.verdicts import Detector
+from monitor.detect.fault_kind import FaultEvidence, SensorError
+
+__all__ = ["AlertState", "choose_kind"]
+
+# Checks that find one kind of fault only: what they find needs no further evidence.
+_KIND_BY_DETECTOR = {
+    Detector.LIMITS.value: "bounds",
+    Detector.FLAT.value: "stuck",
+    Detector.DRIFT.value: "drift",
+}
+
+
+class AlertState(msgspec.Struct, array_like=True, gc=False):
+    """Alert state of one group; all times are event times in seconds since the Unix epoch.
+
+    A group has no state while its windows are Normal, it has no open incident, and `min_interval` has passed
+    since its last incident.
+    """
+
+    faulty_run: int = 0
+    """Number of consecutive Faulty windows up to now."""
+    normal_run: int = 0
+    """Number of consecutive Normal windows up to now that count towards `clear_after`."""
+    run_started_at: float = 0.0
+    """Time of the first window of the current run of Faulty or Normal windows."""
+    started_at: float | None = None
+    """Time at which the open incident began; None if there is none."""
+    last_fired_at: float | None = None
+    """Time of the incident's last firing event."""
+    repeat: int = 0
+    """Number of firing events after the incident's first."""
+    acknowledged: bool = False
+    """Whether an operator acknowledged the incident, which stops its reminders."""
+    ended_at: float | None = None
+    """Time at which the last incident ended; None once `min_interval` has passed since then."""
+    detector: int = Detector.MODEL.value
+    """What called the window Faulty that began the open incident, a code of `Detector`."""
+    evidence: FaultEvidence | None = None
+    """The readings since the open incident's first Faulty window, or since the first of the current run of
+    Faulty windows; None if there is neither, and in state that an older version dumped."""
+
+    def add_evidence(self, ts: FloatArray, errors: Sequence[Sequence[SensorError]], *, faulty: bool) -> None:
+        """Add a window to the evidence, before the window changes the rest of the state.
+
+        Parameters
+        ----------
+        ts : event times (step,).
+        errors : the sensors with an error in each reading (step,); empty: nothing is known.
+        faulty : whether the window is Faulty.
+        """
+        if faulty and not self.faulty_run and self.started_at is None:
+            self.evidence = FaultEvidence()
+        if self.evidence is not None and errors:
+            self.evidence.add(ts.tolist(), errors)
+
+
+def choose_kind(detector: int, evidence: FaultEvidence | None) -> str | None:
+    """Return the kind of fault of an incident; None if it can't be told.
+
+    Parameters
+    ----------
+    detector : what called the window Faulty that began the incident, a code of `Detector`.
+    evidence : what its readings tell; None if nothing is known of them.
+    """
+    return _KIND_BY_DETECTOR.get(detector) or (None if evidence is None else evidence.kind)

@@ -1,0 +1,59 @@
+"""Other sensors than two pairs: from a recording to verdicts, by the commands that the docs name."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from monitor.cli.main import main as monitor_command
+from tests.conftest import ROOT
+from tests.support.small_training import train_on_simulation
+from training.cli.main import main as training_command
+
+pytestmark = pytest.mark.tensorflow
+
+CONFIGS = {path.stem: path for path in sorted((ROOT / "config" / "sensors").glob("*.toml"))}
+LONE_NOTE = "pressure_1 has no neighbour: only limits, spikes and stillness can be found"
+
+
+@pytest.mark.parametrize("shape", CONFIGS)
+def test_from_a_recording_to_verdicts(shape: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Each file of config/sensors works with every command, and what has a neighbour is judged well."""
+    bundle = train_on_simulation(CONFIGS[shape], tmp_path)
+    faulty = str(tmp_path / "faulty.csv")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    names = [feature["name"] for feature in manifest["features"]]
+    assert pd.read_csv(faulty).columns.tolist() == ["ts", "group", *names, "label", "kind"]
+    assert manifest["steps"] == (5 if shape == "five-steps" else 3)
+    is_lone = shape == "lone-sensors"
+    assert (LONE_NOTE in capfd.readouterr().out) == is_lone
+    report = (bundle / "report" / "report.html").read_text()
+    assert (LONE_NOTE in report) == is_lone
+
+    for command in ("evaluate", "explain"):
+        out = ["--out", str(tmp_path / command)]
+        training_command([command, "--bundle", str(bundle), "--recording", faulty, *out])
+    training_command(["inspect", "--bundle", str(bundle), "--out", str(tmp_path / "weights")])
+    quality = json.loads((tmp_path / "evaluate" / "evaluation.json").read_text())
+    assert quality["windows"]["f1"] > (0.3 if is_lone else 0.9)
+
+    scores = tmp_path / "scores.csv"
+    backtest = ["backtest", "--bundle", str(bundle), "--recording", faulty, "--out", str(scores)]
+    assert monitor_command(backtest) == 0
+    assert (pd.read_csv(scores)["prediction"] == "Faulty").sum() > 100
+    assert monitor_command(["check", "--bundle", str(bundle)]) == 0
+    assert (LONE_NOTE in capfd.readouterr().out) == is_lone
+
+
+def test_a_plant_at_rest(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """`fit --healthy` takes other sensors too, and says how the default bundle does beside it, if it can."""
+    config = CONFIGS["three-temperatures"]
+    bundle, plant = tmp_path / "bundle", str(tmp_path / "plant.csv")
+    settings = ["--config", str(config)]
+    training_command(["simulate", "--out", plant, "--groups", "1", "--hours", "1", *settings])
+    small = ["--network", "dense", "--units", "8,8,8", "--epochs", "1"]
+    training_command(["fit", "--healthy", plant, "--bundle", str(bundle), *small, *settings])
+    output = capfd.readouterr().out
+    assert "the default bundle" in output
+    assert json.loads((bundle / "manifest.json").read_text())["data"]["healthy"]["suspicious_stretches"] == 0
