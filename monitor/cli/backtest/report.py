@@ -13,7 +13,7 @@ from monitor.cli.backtest.value_batches import ValueBatches
 from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome
 from monitor.core.values import ValueOutcome
-from monitor.core.verdicts import FAULTY, NORMAL
+from monitor.core.verdicts import FAULTY, NORMAL, Detector
 from monitor.detect.pace import Pace
 from monitor.detect.scoring import ScoredBatch
 from monitor.recordings.reader import RecordingRow
@@ -34,6 +34,8 @@ class Report:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     """Readings by outcome."""
     predictions: Counter[str] = field(default_factory=Counter)
+    detectors: Counter[str] = field(default_factory=Counter)
+    """Number of Faulty windows by what called them so."""
     """Judged windows by prediction."""
     events: Counter[str] = field(default_factory=Counter)
     """Alert events by status."""
@@ -85,6 +87,8 @@ class Report:
         faulty_count = int(np.count_nonzero(scored.judged_windows.faulty))
         normal_count = len(scored.judged_windows.faulty) - faulty_count
         self.predictions.update({FAULTY: faulty_count, NORMAL: normal_count})
+        detectors = np.bincount(scored.judged_windows.detectors, minlength=len(Detector))
+        self.detectors.update({detector.label: int(detectors[detector]) for detector in Detector if detector})
         self.events.update(event.status for event in scored.events)
         self.repeat_count += sum(event.repeat > 0 for event in scored.events)
         if self.proposal:
@@ -140,12 +144,19 @@ class Report:
                     else []
                 ),
                 f"windows      {self.predictions.total():>9,}   {_format_counts(self.predictions)}",
+                *self._detector_lines(),
                 f"alerts       {alerts:>9,}   {rate} ({over}){repeated}",
                 *([f"shows from             {', '.join(self.shows_from)}"] if self.shows_from else []),
                 *([f"pace                   {too_slow}"] if too_slow else []),
                 *(["", self.proposal.format_table(self.spans)] if self.proposal else []),
             ]
         )
+
+    def _detector_lines(self) -> list[str]:
+        """Return how many Faulty windows each detector found, if it was not the model alone."""
+        if self.detectors.total() == self.detectors[Detector.MODEL.label]:
+            return []
+        return [f"Faulty by    {self.detectors.total():>9,}   {_format_counts(self.detectors)}"]
 
     def _value_lines(self) -> list[str]:
         if not self.value_outcomes:

@@ -94,6 +94,7 @@ def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
         "filling": 3, "duplicate": 1, "late": 1, "malformed": 2, "judged": 2, "gap": 2,
     }  # fmt: skip
     assert dict(report.predictions) == {"Faulty": 2, "Normal": 0}
+    assert "\nFaulty by            2   model 1, limits 1\n" in str(report)
 
 
 def test_kind_of_fault(tmp_path: Path) -> None:
