@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # Whether TensorFlow is installed, as an exit code.
 HAS_TENSORFLOW := $(BIN)/python -c 'import sys, importlib.util as u; sys.exit(u.find_spec("tensorflow") is None)'
 
-.PHONY: demo bundle test chaos bench lint format docs quality unseen reported kinds constraints clean
+.PHONY: demo bundle test chaos bench lint format docs quality unseen reported machines sizes kinds constraints clean
 
 # Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends after 60 s.
 # Without TensorFlow it runs on the bundle that comes with the monitor.
@@ -123,10 +123,28 @@ kinds: $(VENV)/installed
 	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out $(UNSEEN)/motes3-4.csv
 	$(BIN)/python -m tests.quality.fault_kinds $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv
 
+KINDS := mild outdoor indoor cold-room kiln greenhouse
+
+# Measures the bundle that comes with the monitor on simulated machines with other quantities. Two minutes.
+machines: $(VENV)/installed
+	$(BIN)/python -m tests.quality.other_quantities
+
+# Compares networks for that bundle by size, on real recordings and simulated plants. Ten minutes.
+sizes: $(KINDS:%=var/default/%.csv)
+	mkdir -p var/sizes
+	for kind in indoor cold-room kiln; do \
+	  $(BIN)/sensor-training simulate --kind $$kind --groups 1 --hours 24 --seed 77 --out var/sizes/$$kind.csv || exit 1; \
+	done
+	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/multihop_outdoor_moteid1_data.txt \
+	  $(RECORDINGS)/lwsndr/multihop_outdoor_moteid2_data.txt --out var/sizes/motes1-2.csv
+	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid3_data.txt \
+	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out var/sizes/motes3-4.csv
+	$(BIN)/python -m tests.quality.network_sizes $^ -- var/sizes/motes1-2.csv var/sizes/motes3-4.csv \
+	  $(RECORDINGS)/uci-appliances/rooms.parquet var/sizes/indoor.csv var/sizes/cold-room.csv var/sizes/kiln.csv
+
 # Makes the bundle that comes with the monitor, in a minute or two: from a day of simulated plants of every kind, and
 # from healthy recordings of real plants if given (REAL="a.csv b.csv"). Its report stays in var/default.
 DEFAULT := var/default
-KINDS := mild outdoor indoor cold-room kiln greenhouse
 REAL ?=
 bundle: $(KINDS:%=$(DEFAULT)/%.csv)
 	rm -rf monitor/bundle/default  # otherwise `fit` compares the new bundle with it, which fails if the rules changed

@@ -80,16 +80,10 @@ def _alert_fields(
 ) -> dict[str, Any]:
     kind = live.statuses[group].kind  # and not the event's: it is told better as the incident goes on
     if event is None:  # an earlier process sent it; the incident's id ends with its start in ms
-        started_at = int((live.statuses[group].incident or "").rpartition(":")[2]) / 1000
-        return {
-            "group": group,
-            "since": started_at,
-            "score": None,
-            "kind": kind,
-            "reason": "",
-            "detector": "",
-            "values": "",
-        }
+        status = live.statuses[group]
+        started_at = int((status.incident or "").rpartition(":")[2]) / 1000
+        unknown = {"score": None, "reason": "", "values": ""}
+        return {"group": group, "since": started_at, "detector": status.detector, "kind": kind, **unknown}
     values = zip(features, event.window_values[-1], strict=True)
     return {
         "group": group,

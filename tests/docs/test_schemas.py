@@ -41,8 +41,8 @@ ALERTS = [
 ]
 STATES = [GroupStatus("g", state, 1.7e9, 0.25, out_of_range=False, incident="g:1000") for state in State]
 STATES += [GroupStatus("g", State.FILLING, 0.0, None, out_of_range=False, incident=None)]
-STATES += [replace(STATES[0], stale=((2, 1.7e9),))]
 STATES += [replace(STATES[0], detector=detector.label) for detector in Detector]
+STATES += [replace(STATES[0], stale=((2, 1.7e9),))]
 PAYLOADS = {
     "alert-event": [alert_payload(event, MANIFEST) for event in ALERTS],
     "state": [state_payload(state, NAMES, acknowledged=state.incident is not None) for state in STATES],

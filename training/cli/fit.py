@@ -84,7 +84,7 @@ def _fit_healthy(arguments: argparse.Namespace, settings: FitSettings) -> str:
         notes = [f"note: {note}" for note in healthy.notes()]
         if reference_folder is None:
             contents = _train(prepared, settings, healthy)
-            reason = "the default bundle judges other features: there is nothing to compare with"
+            reason = "the default bundle can't judge these features: there is nothing to compare with"
             return "\n".join([*_save(arguments.bundle, contents), reason, *notes])
         data = stack.enter_context(bundle_comparison.write_comparison_data(healthy, settings.test_share))
         name = str(arguments.against_bundle or "the default bundle")

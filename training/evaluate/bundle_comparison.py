@@ -5,6 +5,7 @@ before the held-out readings begin. The metrics are computed on the held-out rea
 a verdict counts as predicted Normal.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -17,9 +18,11 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+from msgspec import structs
 from numpy.typing import NDArray
 
 from monitor import bundle
+from monitor.bundle import Feature
 from monitor.bundle.default_bundle import DEFAULT_BUNDLE_FOLDER
 from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
@@ -134,6 +137,8 @@ class ComparisonData:
 
     path: Path
     """CSV file with the original recordings and the copies."""
+    features: Sequence[Feature]
+    """The features of the recording."""
     sample_period: float
     """Seconds between two readings of a group."""
     is_held_out: BoolArray
@@ -152,7 +157,7 @@ class ComparisonData:
 
 
 def find_default_bundle(names: Sequence[str]) -> Path | None:
-    """Return the folder of the bundle that is installed with the monitor; None if it judges other features.
+    """Return the folder of the bundle that is installed with the monitor; None if it can't judge these.
 
     Parameters
     ----------
@@ -160,8 +165,9 @@ def find_default_bundle(names: Sequence[str]) -> Path | None:
     """
     if not DEFAULT_BUNDLE_FOLDER.is_dir():
         return None
-    is_comparable = bundle.load(DEFAULT_BUNDLE_FOLDER).manifest.feature_names == tuple(names)
-    return DEFAULT_BUNDLE_FOLDER if is_comparable else None
+    manifest = bundle.load(DEFAULT_BUNDLE_FOLDER).manifest
+    can_judge = manifest.judges == "sensor" or manifest.feature_names == tuple(names)
+    return DEFAULT_BUNDLE_FOLDER if can_judge else None
 
 
 @contextmanager
@@ -184,6 +190,7 @@ def write_comparison_data(healthy: HealthyRecordings, test_share: float) -> Iter
         recordings.write(pd.concat(frames)[["ts", "group", *names]], path)
         yield ComparisonData(
             path=path,
+            features=healthy.features,
             sample_period=healthy.sample_period,
             is_held_out=np.concatenate(held_out_masks),
             labels=_collect_labels(frames, len(healthy.frames)),
@@ -255,8 +262,9 @@ def _backtest(folder: Path, data: ComparisonData) -> tuple[BoolArray, BoolArray]
     out = data.path.with_name("scores.csv")
     arguments = ["backtest", "--bundle", folder, "--recording", data.path, "--out", out]
     # MONITOR_* variables may hold the settings of another plant, so they are removed. Both bundles are run
-    # with the maximum gap that fits the sample period of this recording.
+    # with the features of this recording, and the maximum gap that fits its sample period.
     environment = {name: text for name, text in os.environ.items() if not name.startswith("MONITOR_")}
+    environment["MONITOR_FEATURES"] = json.dumps([_to_setting(feature) for feature in data.features])
     environment["MONITOR_WINDOWS__MAX_GAP"] = str(default_max_gap(data.sample_period))
     command = [sys.executable, "-m", "monitor", *map(str, arguments)]
     completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
@@ -264,3 +272,10 @@ def _backtest(folder: Path, data: ComparisonData) -> tuple[BoolArray, BoolArray]
         raise InvalidInputError(completed.stderr.strip().removeprefix("sensor-monitor: "))
     scores = pd.read_csv(out, usecols=["outcome", "prediction"], keep_default_na=False, dtype=str)
     return (scores["outcome"] == "judged").to_numpy(), (scores["prediction"] == "Faulty").to_numpy()
+
+
+def _to_setting(feature: Feature) -> dict[str, str | float]:
+    """Return a feature as `[[features]]` of the monitor's settings has it."""
+    fields: dict[str, str | float | None] = structs.asdict(feature)
+    said = {name: value for name, value in fields.items() if value is not None and value != ""}
+    return {**said, "unit": feature.unit}

@@ -141,6 +141,16 @@ def test_silence(harness: _StatusHarness) -> None:
     assert harness.status.mark_silent(1e6) == []
 
 
+def test_status_before_there_were_checks(harness: _StatusHarness) -> None:
+    """A status that was saved before it had a detector is loaded, without one."""
+    harness.push(("g", 1.0, "Faulty"))
+    value = harness.status.dump("g")
+    assert value is not None
+    harness.status.load("g", value[:-1], 0.0)
+    (status,) = harness.status.statuses(["g"])
+    assert (status.state, status.score, status.detector) == (State.FAULTY, 0.9, "")
+
+
 def test_silence_keeps_the_incident(harness: _StatusHarness) -> None:
     """A silent group still shows its open incident and flag."""
     harness.incidents["g"] = "g:1000"

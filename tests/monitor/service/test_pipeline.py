@@ -119,6 +119,26 @@ def test_incident(harness: PipelineHarness) -> None:
     assert labels == [2, 4]
 
 
+def test_check(harness: PipelineHarness) -> None:
+    """What a check finds is counted under its name, and named in event and state."""
+    dead = [-127.0, 50.0, -127.0, 50.0]
+    harness.run((1, [message(ts, dead if ts == 3 else HEALTHY) for ts in range(4)]))
+    (event,) = harness.payloads("alerts/")
+    assert (event["detector"], event["contributions"]) == ("limits", None)
+    assert event["reason"] == (
+        "temperature_2 reads -127 degC, below -100 degC, the lowest its sensor can have"
+    )
+    assert harness.payloads("state/")[-1]["detector"] == "limits"
+    counts = {
+        detector: harness.metric_value("faulty_windows_total", detector=detector)
+        for detector in ("model", "limits", "flat", "drift")
+    }
+    assert counts == {"model": 0, "limits": 1, "flat": 0, "drift": 0}
+    harness.run((2, [message(ts) for ts in range(4, 8)]))
+    assert harness.payloads("alerts/")[-1]["detector"] == "limits"
+    assert harness.payloads("state/")[-1]["detector"] is None
+
+
 def test_states_are_published(harness: PipelineHarness) -> None:
     """A group's state is published retained when it changes, with its incident."""
     harness.run(

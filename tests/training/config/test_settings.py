@@ -126,7 +126,7 @@ def test_wrong_initializers_are_refused(text: str) -> None:
         ("learning_rate = nan", "learning_rate must"),
         ("learning_rate = 0", "learning_rate must be greater than 0, not 0"),
         ('split = "date"', "split must be 'time' or 'random', not 'date'"),
-        ('network = "gru"', "network must be 'lstm' or 'dense', not 'gru'"),
+        ('network = "gru"', "network must be 'lstm', 'dense' or 'sensor-lstm', not 'gru'"),
         ('cleaning_scope = "faulty"', "cleaning_scope must be 'off', 'normal' or 'all'"),
         ("test_share = 1.0", "test_share must be less than 1"),
         ("validation_share = 0.0", "validation_share must be greater than 0"),
@@ -208,3 +208,14 @@ def test_settings_come_back_from_the_manifest() -> None:
     settings = FitSettings(class_weight=(1.0, 3.0), units=(8, 4, 2))
     assert FitSettings.model_validate(settings.model_dump(mode="json")) == settings
     assert tomllib.loads(CONFIG.read_text())["units"] == [128, 64, 32]
+
+
+def test_sizes_follow_the_network() -> None:
+    """A network of sensors is small unless sizes are given, and it needs a baseline."""
+    settings = FitSettings(network="sensor-lstm")
+    assert (settings.units, settings.dropout, settings.judges) == ((16, 8, 8), (0, 0), "sensor")
+    assert load_settings(None, {"network": "sensor-lstm"}).units == (16, 8, 8)
+    assert load_settings(None, {"network": "sensor-lstm", "units": "8,6,4"}).units == (8, 6, 4)
+    assert FitSettings().units == (128, 64, 32)
+    with pytest.raises(InvalidInputError, match="network sensor-lstm judges deviations from a baseline"):
+        load_settings(None, {"network": "sensor-lstm", "baseline": "none"})

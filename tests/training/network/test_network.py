@@ -32,9 +32,9 @@ def _windows(count: int) -> NDArray[np.float32]:
     return windows.astype(np.float32)
 
 
-@pytest.mark.parametrize("kind", ["lstm", "dense"])
+@pytest.mark.parametrize("kind", ["lstm", "dense", "sensor-lstm"])
 def test_one_score_a_window(kind: str) -> None:
-    """Both networks give one P(Faulty) per window; an LSTM that returns sequences would give one per step."""
+    """All networks give one P(Faulty) per window; an LSTM that returns sequences would give one per step."""
     scores = models.compute_scores(_build(network=kind), _windows(50)[:5])
     assert scores.shape == (5,)
     assert ((scores >= 0) & (scores <= 1)).all()
@@ -46,10 +46,11 @@ def test_one_score_a_window(kind: str) -> None:
     [
         ("lstm", 4 * (4 + 128 + 1) * 128 + 4 * (128 + 64 + 1) * 64 + (64 + 1) * 32 + 33),
         ("dense", (12 + 1) * 128 + (128 + 1) * 64 + (64 + 1) * 32 + 33),
+        ("sensor-lstm", 4 * (1 + 16 + 1) * 16 + 4 * (16 + 8 + 1) * 8 + (8 + 1) * 8 + 9),
     ],
 )
-def test_the_networks_are_the_notebooks(kind: str, numbers: int) -> None:
-    """By default there are as many trained numbers as in the notebook's layers of 128, 64, 32, 1 units."""
+def test_trained_numbers(kind: str, numbers: int) -> None:
+    """By default the layers have 128, 64, 32, 1 units, as in the notebook; of a sensor 16, 8, 8, 1."""
     assert _build(network=kind).count_params() == numbers
 
 
@@ -133,3 +134,21 @@ def test_the_dense_network_exports_too() -> None:
     model = _build(network="dense")
     models.compute_scores(model, _windows(50))
     _assert_same_scores(model, onnx_graph.to_onnx(model))
+
+
+def test_a_window_has_the_score_of_its_worst_sensor() -> None:
+    """A network of sensors scores each pair's first sensor by itself; the highest score is the window's."""
+    model, windows = _build(network="sensor-lstm"), _windows(200)
+    judge = models.get_judge(model)
+    assert judge.input_shape == (None, STEPS, 1)
+    by_sensor = [models.compute_scores(judge, windows[:, :, [sensor]]) for sensor in (0, 1)]
+    np.testing.assert_allclose(models.compute_scores(model, windows), np.maximum(*by_sensor), atol=1e-6)
+
+
+def test_the_network_of_sensors_exports_too() -> None:
+    """What judges one sensor gives the same scores in ONNX, where its LSTM layers are written out."""
+    model, windows = _build(network="sensor-lstm"), _windows(10_000)
+    classifier = Classifier(onnx_graph.to_onnx(model), STEPS, FEATURES, np.array([0, 1]))
+    np.testing.assert_allclose(
+        classifier.score(windows), models.compute_scores(model, windows), rtol=0, atol=1e-5
+    )

@@ -72,20 +72,20 @@ def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
     ]
     report = _run_backtest(toy_bundle, tmp_path, rows)
     header, *lines = _read_scores(tmp_path)
-    assert header == ["ts", "group", "outcome", "score", "prediction", "out_of_range", "kind"]
+    assert header == ["ts", "group", "outcome", "score", "prediction", "out_of_range", "detector", "kind"]
     assert [(ts, group) for ts, group, *_ in lines] == [(str(ts), group) for ts, group, _ in rows]
-    assert [(line[2], *line[4:6]) for line in lines] == [
-        ("filling", "", ""),
-        ("filling", "", ""),
-        ("filling", "", ""),
-        ("duplicate", "", ""),
-        ("late", "", ""),
-        ("malformed", "", ""),
-        ("malformed", "", ""),
-        ("judged", "Faulty", "false"),
-        ("judged", "Faulty", "true"),
-        ("gap", "", ""),
-        ("gap", "", ""),
+    assert [(line[2], *line[4:7]) for line in lines] == [
+        ("filling", "", "", ""),
+        ("filling", "", "", ""),
+        ("filling", "", "", ""),
+        ("duplicate", "", "", ""),
+        ("late", "", "", ""),
+        ("malformed", "", "", ""),
+        ("malformed", "", "", ""),
+        ("judged", "Faulty", "false", "model"),
+        ("judged", "Faulty", "true", "limits"),
+        ("gap", "", "", ""),
+        ("gap", "", "", ""),
     ]
     assert [bool(line[3]) for line in lines] == [line[2] == "judged" for line in lines]
     assert float(lines[7][3]) > 0.99
@@ -105,7 +105,7 @@ def test_kind_of_fault(tmp_path: Path) -> None:
     lines = _read_scores(tmp_path)[1:]
     faulty = [line[4] == "Faulty" for line in lines]
     assert sum(faulty) >= 10
-    assert [line[6] for line in lines] == ["loss" if is_faulty else "" for is_faulty in faulty]
+    assert [line[7] for line in lines] == ["loss" if is_faulty else "" for is_faulty in faulty]
     events = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
     assert [event["kind"] for event in events] == ["loss", "loss"]
 
