@@ -3,7 +3,8 @@
 A sensor is flat if it has had one value in all samples since its neighbours began to move up and down: so
 many moves, each larger than what two healthy sensors may differ by and than several steps of either sensor,
 that a healthy sensor would have followed at least once. A move is a change of direction, so a single event
-beside the neighbour, such as a shower, is two moves at most.
+beside the neighbour, such as a shower, is two moves at most. A sensor that stood still before and was
+healthy, as in a cellar, is flat only when it does so twice as long.
 
 A sensor is flat no longer when its value differs by more than one of its steps. At the end of its range, as
 humidity in fog, a healthy sensor stands still, so there it is flat only while its neighbours are far away.
@@ -32,7 +33,10 @@ _STEPS_PER_MOVE, _ACCURACIES_PER_MOVE = 4.0, 1.2
 # The step of a sensor that has not changed yet is the coarsest of these that its value is a multiple of.
 _STEPS = np.array([1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01], dtype=np.float32)
 _ROUNDING_TOLERANCE = 1e-3  # in steps: the value is a float32
-_MAX_COUNT = 250
+_MAX_COUNT = 250  # of moves
+_MAX_SAMPLES = 30_000
+# A sensor is flat only if it stands still this many times as long as it did before.
+_MIN_LONGEST_RUNS = 2
 
 
 class FlatRule:
@@ -70,6 +74,9 @@ class FlatRule:
         change = np.abs(newest - value)
         change[is_same | (change == 0) | (records["tolerance"] < 0)] = np.inf
         records["step"] = np.minimum(records["step"], change)
+        records["longest"] = np.where(
+            is_same | records["flat"], records["longest"], np.maximum(records["longest"], records["samples"])
+        )
         continued = is_same.any(axis=1).nonzero()[0]
         if not len(continued):
             _begin_runs(records, ts, newest, others)
@@ -97,7 +104,7 @@ class FlatRule:
         down = (highest - others >= min_move) & (direction >= 0)
         has_moved = up | down
         records["moves"] = moves = np.minimum(records["moves"] + has_moved, _MAX_COUNT) * is_same
-        records["samples"] = samples = np.minimum(records["samples"] * is_same + 1, _MAX_COUNT)
+        records["samples"] = samples = np.minimum(records["samples"] * is_same + 1, _MAX_SAMPLES)
         begins_range = has_moved | began
         records["lowest"] = np.where(begins_range, others, lowest)
         records["highest"] = np.where(begins_range, others, highest)
@@ -105,6 +112,7 @@ class FlatRule:
         records["value"] = np.where(began, newest, records["value"])
         records["since"] = np.where(began, ts[:, None], records["since"])
         is_flat = (samples >= MIN_SAMPLES) & (moves >= MIN_MOVES)
+        is_flat &= samples >= _MIN_LONGEST_RUNS * records["longest"]
         if is_flat.any():
             is_flat &= ~self._sensors.is_usual_end(newest, others)
             records["flat"], records["tolerance"] = is_flat, np.where(is_flat, _finite_step(step), 0)

@@ -36,7 +36,8 @@ class CheckTable(StateTable):
             ("direction", "i1", (features,)),  # of the neighbour's last move: 1 up, -1 down, 0 none yet
             ("slot", "<f8"),  # number of the newest sample's slot of time; NaN before the first sample
             ("quiet_slot", "<f8"),  # the same, NaN where some sensor is flat or has drifted
-            ("samples", "u1", (features,)),  # with an equal value
+            ("samples", "<u2", (features,)),  # with an equal value
+            ("longest", "<u2", (features,)),  # most samples with an equal value before; not where it was flat
             ("since", "<f8", (features,)),  # event time of the first of them
             ("value", "<f4", (features,)),
             ("lowest", "<f4", (features,)),  # of the neighbours since their last move
