@@ -105,7 +105,7 @@ _MEANINGS = {
     "mqtt.tls.certfile": "the monitor's own certificate, where the broker asks for one",
     "mqtt.tls.keyfile": "the private key of `certfile`",
     "input.fields": "path of a feature (or of `ts`) in the payload if it isn't its own name",
-    "features": "what a reading consists of; default: the features of the bundle, see below",
+    "features": "what a reading consists of, see below",
     "input.sources": "messages of any other kind, in place of `topics` and `fields`, see below",
     "input.align.deadband": "change of a feature that its devices don't report",
     "alerts.mode": (

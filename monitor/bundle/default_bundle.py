@@ -32,7 +32,7 @@ def default_notice(folder: Path) -> str:
     if folder != DEFAULT_BUNDLE_FOLDER:
         return ""
     return (
-        "THIS IS THE DEFAULT BUNDLE, because the settings name no bundle that exists. It was not trained on "
-        "this plant: for one that is, `sensor-monitor record` for half an hour, then "
-        "`sensor-training fit --healthy`"
+        "THIS IS THE DEFAULT BUNDLE, because the settings name no bundle that exists. Nothing need be done: "
+        "it judges each group by the group's own normal. Whether one trained on this plant would be better, "
+        "`sensor-training fit --healthy` measures on a recording; on the real plants tried it hardly ever was"
     )

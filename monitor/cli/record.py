@@ -22,8 +22,7 @@ DETAILS = (
 )
 EXAMPLES = (
     "sensor-monitor record --out plant.csv --config config/monitor.toml",
-    "sensor-monitor record --out plant.csv --seconds 1860",
-    "sensor-monitor record --out pumps.csv --features vibration_1 vibration_2 --config config/monitor.toml",
+    "sensor-monitor record --out pumps.csv --features vibration_1 vibration_2 --seconds 1860",
     "sensor-monitor record --raw --out values.csv --config config/monitor.toml",
 )
 

@@ -224,7 +224,7 @@ class AlertSettings(_Section):
     rules: tuple[AlertOverride, ...] = ()
     """Settings for some groups; for each group, the first entry whose pattern matches applies."""
     false_alarms: Path = Path("var/false-alarms.csv")
-    """CSV file to which the windows of false alarms are appended, labelled Normal."""
+    """CSV file to which the readings around false alarms are appended, labelled Normal."""
 
 
 class CheckOverride(_Section):

@@ -43,13 +43,14 @@ Respond = Callable[[bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class _Write:
-    """A false alarm whose window is being written."""
+    """A false alarm whose readings are being written."""
 
     request: FalseAlarm
     respond: Respond
     group: str
     event: AlertEvent
     """The first event of the incident."""
+    reading_count: int
     file: FalseAlarmFile
     result: "Future[bool]"
 
@@ -62,14 +63,15 @@ class _Write:
 class OperatorCommands:
     """Executes requests in the order of arrival. Only `submit` is called on other threads.
 
-    While the window of a false alarm is written to its file, on a separate thread, the following requests
-    wait: their results depend on it, and responses are sent in the order of the requests. Batches don't wait.
+    While the readings around a false alarm are written to its file, on a separate thread, the following
+    requests wait: their results depend on it, and responses are sent in the order of the requests. Batches
+    don't wait.
 
     Parameters
     ----------
     groups : the state of the groups.
     mutes : the mutes, which requests change.
-    false_alarms : the file to which the windows of false alarms are written.
+    false_alarms : the file to which the readings around false alarms are written.
     remover : removes groups for good; None: one that knows only the groups in memory.
     wake : called on another thread when a write has ended, so that `process` can continue.
     wall : returns seconds since the Unix epoch.
@@ -89,7 +91,7 @@ class OperatorCommands:
         self.mutes = mutes
         """The mutes: patterns of groups whose alerts are held back."""
         self.false_alarms = false_alarms
-        """The file to which the windows of later false alarms are written."""
+        """The file to which the readings around later false alarms are written."""
         self._remover = remover or GroupRemover(groups=groups, mutes=mutes)
         self._wake = wake
         self._wall = wall
@@ -103,7 +105,7 @@ class OperatorCommands:
 
     @property
     def is_writing(self) -> bool:
-        """Whether the window of a false alarm is being written."""
+        """Whether the readings around a false alarm are being written."""
         return self._write is not None
 
     def submit(self, request: Request, respond: Respond) -> bool:
@@ -153,7 +155,7 @@ class OperatorCommands:
         self.pending_groups = None
 
     def _process_requests(self, changes: OperatorChanges, now: float) -> None:
-        """Execute requests in order, until a request must wait for the write of a window."""
+        """Execute requests in order, until a request must wait for the write of readings."""
         if self._write is not None:
             if not self._write.is_done:
                 return
@@ -236,15 +238,15 @@ class OperatorCommands:
         return {"count": len(acknowledged), "incidents": acknowledged[:_MAX_LISTED_INCIDENTS]}
 
     def _begin_false_alarm(self, request: FalseAlarm, respond: Respond, now: float) -> None:
-        """Start writing the window of a false alarm; if there is no such incident, reject the request."""
+        """Start writing the readings around a false alarm; if there is no such incident, reject it."""
         try:
             group, event = self._find_incident(request, now)
         except RequestRejected as rejection:
             self._answer(request, respond, partial(_reject, rejection))
             return
-        file = self.false_alarms
-        result = append_in_background(file, event, self._wake)
-        self._write = _Write(request, respond, group, event, file, result)
+        file, readings = self.false_alarms, self._groups.readings_around(event)
+        result = append_in_background(file, event, readings, self._wake)
+        self._write = _Write(request, respond, group, event, len(readings.ts), file, result)
 
     def _find_incident(self, request: FalseAlarm, now: float) -> tuple[str, AlertEvent]:
         """Return group and first event of the incident that a request names.
@@ -273,15 +275,15 @@ class OperatorCommands:
         return name, event
 
     def _end_false_alarm(self, write: _Write, changes: OperatorChanges, now: float) -> dict[str, object]:
-        """End the incident of a false alarm whose window is written, if it is still open.
+        """End the incident of a false alarm whose readings are written, if it is still open.
 
         Raises
         ------
-        RequestRejected : the window could not be written; the incident stays open.
+        RequestRejected : the readings could not be written; the incident stays open.
         """
         path = write.file.path
         try:
-            write.result.result()
+            is_new = write.result.result()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             raise RequestRejected(f"alerts.false_alarms: {path}: {reason}") from error
@@ -294,7 +296,15 @@ class OperatorCommands:
             changes.events += groups.filter_events([resolved_event], self.mutes.is_muted)
         changes.changed_groups.append(name)
         changes.groups_to_publish.append(name)
-        _log.info("incident %r was a false alarm: its window is in %s", event.id, path)
+        if is_new:
+            _log.info(
+                "incident %r was a false alarm: %s readings around it are in %s",
+                event.id,
+                write.reading_count,
+                path,
+            )
+        else:
+            _log.info("incident %r was a false alarm: the readings around it were in %s", event.id, path)
         return {"incident": event.id}
 
     def _release_unmuted(self, changes: OperatorChanges) -> None:

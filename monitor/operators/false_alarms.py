@@ -1,4 +1,4 @@
-"""Writes the windows of false alarms to a CSV file with the label Normal, for training."""
+"""Writes the readings around false alarms to a CSV file with the label Normal, for training."""
 
 import csv
 import io
@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from monitor.core.atomic_write import sync_to_disk
 from monitor.core.verdicts import AlertEvent
+from monitor.groups.reading_history import ReadingsAround
 
 __all__ = ["FalseAlarmFile", "append_in_background"]
 
@@ -19,26 +20,24 @@ _NORMAL_LABEL = "1"
 
 
 class FalseAlarmFile:
-    """Appends a row for each false alarm: incident, time, values of the window, label.
+    """Appends the readings around each false alarm: a row a reading, the oldest first.
 
-    The values of the oldest reading come first.
-
-    The incident's id is percent-encoded, as in a URL, so that a group's name can't contain a delimiter, or be
-    interpreted as a formula by a spreadsheet program.
+    The columns are those of a recording, with the incident's id in front. Id and group are percent-encoded,
+    as in a URL, so that a group's name can't contain a delimiter, or be interpreted as a formula by a
+    spreadsheet program.
 
     Parameters
     ----------
     path : the file, which is created when the first row is written.
-    features, steps : the shape of the windows.
+    features : names of the features, in the bundle's order.
     """
 
-    def __init__(self, path: Path, features: Sequence[str], steps: int) -> None:
+    def __init__(self, path: Path, features: Sequence[str]) -> None:
         self.path = path
-        flat = [f"t{step}_{name}" for step in range(steps) for name in features]
-        self._header = _csv_row(["incident", "ts", *flat, "Label"])
+        self._header = _csv_rows([["incident", "ts", "group", *features, "label"]])
 
-    def append(self, event: AlertEvent) -> bool:
-        """Write an incident's window to the disk; return False if the file already contains the incident.
+    def append(self, event: AlertEvent, readings: ReadingsAround) -> bool:
+        """Write an incident's readings to the disk; return False if the file already contains the incident.
 
         The whole file is read, and it is synced, which takes milliseconds to seconds, depending on disk and
         file size.
@@ -46,15 +45,18 @@ class FalseAlarmFile:
         Parameters
         ----------
         event : the first event of the incident.
+        readings : the readings around its beginning.
 
         Raises
         ------
         OSError : the file can't be read or written; it is unchanged.
         ValueError : the file has other columns.
         """
-        incident = quote(event.id, safe="/:")
-        values = [value for step in event.window_values for value in step]
-        row = _csv_row([incident, event.window_ts[-1], *values, _NORMAL_LABEL])
+        incident, group = quote(event.id, safe="/:"), quote(event.group, safe="/:")
+        rows = _csv_rows(
+            [incident, ts, group, *values, _NORMAL_LABEL]
+            for ts, values in zip(readings.ts.tolist(), readings.values.tolist(), strict=True)
+        )
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a+b", buffering=0) as file:
             file.seek(0)
@@ -63,14 +65,15 @@ class FalseAlarmFile:
             if content and header != self._header.rstrip(b"\n"):
                 raise ValueError(
                     f"begins with {header.decode(errors='replace')[:200]!r}; expected the columns "
-                    f"{self._header.decode().strip()}"
+                    f"{self._header.decode().strip()}, or no such file"
                 )
-            complete_length, line_end = _complete_rows(content, row.count(b","))
+            complete_length, line_end = _complete_rows(content, self._header.count(b","))
             if f"\n{incident},".encode() in content[:complete_length]:
+                file.truncate(complete_length)
                 return False
             try:
                 file.truncate(complete_length)
-                _write(file, line_end + row if content else self._header + row)
+                _write(file, line_end + rows if content else self._header + rows)
             except OSError:
                 with suppress(OSError):
                     file.truncate(len(content))
@@ -81,9 +84,9 @@ class FalseAlarmFile:
 
 
 def append_in_background(
-    file: FalseAlarmFile, event: AlertEvent, on_done: Callable[[], None]
+    file: FalseAlarmFile, event: AlertEvent, readings: ReadingsAround, on_done: Callable[[], None]
 ) -> "Future[bool]":
-    """Call `file.append(event)` on a separate thread; return a future with the result or the error.
+    """Call `file.append(event, readings)` on a separate thread; return a future with the result or the error.
 
     Parameters
     ----------
@@ -93,7 +96,7 @@ def append_in_background(
 
     def append() -> None:
         try:
-            result.set_result(file.append(event))
+            result.set_result(file.append(event, readings))
         except BaseException as error:  # noqa: BLE001, raised when the result is read
             result.set_exception(error)
         on_done()
@@ -103,9 +106,9 @@ def append_in_background(
     return result
 
 
-def _csv_row(cells: Iterable[object]) -> bytes:
+def _csv_rows(rows: Iterable[Iterable[object]]) -> bytes:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
 
 
@@ -124,5 +127,5 @@ def _complete_rows(content: bytes, comma_count: int) -> tuple[int, bytes]:
 
 def _write(file: io.FileIO, data: bytes) -> None:
     if file.write(data) != len(data):
-        raise OSError("no room for the row")
+        raise OSError("no room for the rows")
     os.fsync(file.fileno())

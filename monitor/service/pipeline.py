@@ -136,6 +136,7 @@ class Pipeline:
             *silent_statuses,
             *changed_statuses,
             *groups.refresh_statuses(changes.groups_to_publish),
+            *groups.take_changed_sensitivities(now),
         ]
         arrivals = readings.arrived_monotonic[scored.windows.reading_indices]  # (window,)
         restarted_groups = [status.group for status in (*moved_statuses, *silent_statuses)]
@@ -172,7 +173,7 @@ class Pipeline:
         return statuses
 
     def _wait_for_write(self) -> bool:
-        """Wait briefly if the window of a false alarm is being written; return whether it still is."""
+        """Wait briefly if the readings of a false alarm are being written; return whether they still are."""
         if self._commands.is_writing:
             time.sleep(_CONFIRM_POLL_S)
         return self._commands.is_writing

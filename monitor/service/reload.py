@@ -110,7 +110,7 @@ class Reloader:
         manifest, token = loaded.manifest, read_token(settings.http) or ""
         scoring = build_timed_scoring(loaded, settings, self._metrics)
         stale_after = choose_stale_after(settings.windows, manifest.sample_period)
-        false_alarms = FalseAlarmFile(settings.alerts.false_alarms, manifest.feature_names, manifest.steps)
+        false_alarms = FalseAlarmFile(settings.alerts.false_alarms, manifest.feature_names)
         self._take_over(Replacement(scoring, manifest, stale_after, false_alarms))
         running = self._running
         running.settings, running.manifest, running.token = settings, manifest, token

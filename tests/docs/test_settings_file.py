@@ -13,7 +13,7 @@ CONFIG = ROOT / "config" / "monitor.toml"
 
 
 # Tables whose keys are features and no settings.
-TABLES_OF_FEATURES = ("input.fields", "input.align.deadband")
+TABLES_OF_FEATURES = ("input.fields", "input.align.deadband", "checks.sentinels")
 
 
 def names_in_settings(model: type[BaseModel], prefix: str = "") -> set[str]:

@@ -44,3 +44,16 @@ def test_from_a_recording_to_verdicts(shape: str, tmp_path: Path, capfd: pytest.
     assert (pd.read_csv(scores)["prediction"] == "Faulty").sum() > 100
     assert monitor_command(["check", "--bundle", str(bundle)]) == 0
     assert (LONE_NOTE in capfd.readouterr().out) == is_lone
+
+
+def test_a_plant_at_rest(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """`fit --healthy` takes other sensors too, and says how the default bundle does beside it, if it can."""
+    config = CONFIGS["three-temperatures"]
+    bundle, plant = tmp_path / "bundle", str(tmp_path / "plant.csv")
+    settings = ["--config", str(config)]
+    training_command(["simulate", "--out", plant, "--groups", "1", "--hours", "1", *settings])
+    small = ["--network", "dense", "--units", "8,8,8", "--epochs", "1"]
+    training_command(["fit", "--healthy", plant, "--bundle", str(bundle), *small, *settings])
+    output = capfd.readouterr().out
+    assert "the default bundle" in output
+    assert json.loads((bundle / "manifest.json").read_text())["data"]["healthy"]["suspicious_stretches"] == 0

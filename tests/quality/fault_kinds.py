@@ -21,8 +21,8 @@ from monitor.config.settings import AlertSettings, WindowSettings
 from monitor.core.readings import Readings
 from monitor.core.rules import default_max_gap
 from monitor.service.settings_to_stages import build_scoring
+from tests.support.training_features import FEATURE_NAMES, FEATURES
 from training.data import dataset, recordings
-from training.data.features import FEATURE_NAMES
 from training.data.plant_kinds import PLANT_KINDS
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.faults.fault_kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS
@@ -72,7 +72,7 @@ def measure(
         (name, *incident)
         for name, healthy in plants.items()
         for seed in FAULT_SEEDS
-        for incident in judge(judging_bundle, inject(healthy, rate, seed, kinds))
+        for incident in judge(judging_bundle, inject(healthy, FEATURES, rate, seed, kinds))
     ]
     return pd.DataFrame(rows, columns=["plant", "fault", "first", "last"])
 
@@ -104,9 +104,10 @@ def main(paths: Sequence[str]) -> None:
     """Print the tables of default faults, of all faults, and of long ones."""
     judging_bundle = bundle.load(default_bundle.DEFAULT_BUNDLE_FOLDER)
     plants = {
-        kind: simulate(Plant(GROUPS, PLANT_SEED, DEFAULT_START, kind), 0.0, HOURS) for kind in PLANT_KINDS
+        kind: simulate(Plant(GROUPS, PLANT_SEED, DEFAULT_START, FEATURES, kind), 0.0, HOURS)
+        for kind in PLANT_KINDS
     }
-    plants |= {Path(path).stem: recordings.read(Path(path)) for path in paths}
+    plants |= {Path(path).stem: recordings.read(Path(path), FEATURE_NAMES) for path in paths}
     print("The kinds that are injected by default:\n")
     print_tables(measure(judging_bundle, plants, DEFAULT_FAULT_KINDS, FAULT_RATE))
     print("\nThe kinds that are injected on request:\n")

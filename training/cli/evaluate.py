@@ -86,10 +86,14 @@ def _evaluate_recordings(arguments: argparse.Namespace, loaded_bundle: Bundle) -
 
     if arguments.out:
         output_folder.create(arguments.out)
-    data, note = held_out_windows.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
+    data, note, drawn_at_random = held_out_windows.load_windows(
+        arguments.recording, arguments.bundle, loaded_bundle
+    )
     manifest = loaded_bundle.manifest
     scores = loaded_bundle.classifier.score(loaded_bundle.scaler.transform(data.windows))
-    result = quality.evaluate(data, scores, manifest.threshold, manifest.sample_period)
+    result = quality.evaluate(
+        data, scores, manifest.threshold, manifest.sample_period, drawn_at_random=drawn_at_random
+    )
     document = {"bundle": manifest.id, "windows_of": note, **result.as_dict()}
     pictures = evaluation_plots.draw_evaluation(result)
     text = f"bundle {manifest.id} on {note}\n\n{quality.format_report(result)}"

@@ -14,6 +14,7 @@ from training.cli import flags
 from training.console import task_progress
 from training.console.terminal import make_console
 from training.data import held_out_windows, output_folder
+from training.data.step_names import step_names
 from training.evaluate import permutation_importance
 from training.evaluate.permutation_importance import Importance
 
@@ -42,11 +43,11 @@ def run(arguments: argparse.Namespace) -> str:
     ------
     InvalidInputError : the bundle or a recording is invalid, or the bundle detects no Faulty window.
     """
-    from training.report import figures, importance_plots  # noqa: PLC0415 - matplotlib takes a second to import
+    from training.report import importance_plots  # noqa: PLC0415 - matplotlib takes a second to import
 
     loaded_bundle = bundle.load(arguments.bundle)
     manifest = loaded_bundle.manifest
-    data, source = held_out_windows.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
+    data, source, _ = held_out_windows.load_windows(arguments.recording, arguments.bundle, loaded_bundle)
     output_folder.create(arguments.out)
     slice_count = (manifest.steps + 1) * (len(manifest.feature_names) + 1) - 1
     try:
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> str:
             )
     except ValueError as error:
         raise InvalidInputError(f"{_join_paths(arguments.recording)}: {error}") from error
-    steps = figures.step_names(manifest.steps)
+    steps = step_names(manifest.steps)
     files = {
         "importance.json": _to_json(importance, manifest, steps),
         "importance.png": importance_plots.draw_importance(importance, manifest.features),

@@ -3,15 +3,22 @@
 import argparse
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from monitor.bundle import Manifest
 from monitor.core.errors import InvalidInputError
 from training.cli import flags
 from training.config.settings import FitSettings
 from training.data import bundle_folder
-from training.data.prepare import prepare
+from training.data.prepare import PreparedData, prepare
 from training.evaluate import bundle_comparison
+from training.evaluate.bundle_comparison import BundleMetrics, Comparison, ComparisonData
 from training.faults import healthy_recordings
+from training.faults.healthy_recordings import HealthyRecordings
+
+if TYPE_CHECKING:
+    from training.fit.bundle_contents import BundleContents
 
 __all__ = ["configure", "run"]
 
@@ -26,11 +33,17 @@ def configure(command: argparse.ArgumentParser) -> None:
         flag="--healthy",
     )
     command.add_argument(
+        "--false-alarms",
+        type=Path,
+        metavar="F.csv",
+        help="readings around false alarms, which the monitor writes (alerts.false_alarms): learnt as Normal",
+    )
+    command.add_argument(
         "--against-bundle",
         type=Path,
         metavar="DIR",
-        help="with --healthy: the bundle to beat on the held-back part (default: the one that comes with the "
-        "monitor)",
+        help="with --healthy: the bundle to beat on the part held back (default: the one that comes with the "
+        "monitor); where the new one doesn't, it is written beside, to DIR-not-better",
     )
     flags.add_bundle(command, "folder to write")
     flags.add_settings(command)
@@ -38,6 +51,9 @@ def configure(command: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> str:
     """Train and write the bundle; return a text with its id and metrics.
+
+    A bundle of healthy recordings that does not beat the one it is compared with is written beside the
+    folder, so that the monitor doesn't load it.
 
     Raises
     ------
@@ -47,46 +63,94 @@ def run(arguments: argparse.Namespace) -> str:
     settings = flags.read_settings(arguments)
     bundle_folder.check(arguments.bundle)
     _check_arguments(arguments, settings)
-    with ExitStack() as stack:
-        healthy = (
-            stack.enter_context(healthy_recordings.inject_copies(arguments.healthy, settings.bundle_features))
-            if arguments.healthy
-            else None
-        )
-        paths = list(healthy.injected_paths) if healthy else arguments.recording
-        prepared = prepare(paths, arguments.windows, settings, healthy.names if healthy else paths)
-        reference_folder = arguments.against_bundle or bundle_comparison.find_default_bundle(
-            settings.feature_names
-        )
-        comparison_data = (
-            stack.enter_context(bundle_comparison.write_comparison_data(healthy, settings.test_share))
-            if healthy and reference_folder
-            else None
-        )
-        name = str(arguments.against_bundle or "the default bundle")
-        reference = (
-            bundle_comparison.measure_bundle(reference_folder, name, comparison_data)
-            if comparison_data and reference_folder
-            else None
-        )
-        from training.console.terminal import make_console  # noqa: PLC0415
-        from training.fit.fit import fit  # noqa: PLC0415 - TensorFlow takes seconds: after the checks
+    if arguments.healthy:
+        return _fit_healthy(arguments, settings)
+    prepared = prepare(arguments.recording, arguments.windows, settings, false_alarms=arguments.false_alarms)
+    contents = _train(prepared, settings)
+    return "\n".join(_save(arguments.bundle, contents))
 
-        console = make_console()
-        if healthy:
-            console.print(healthy_recordings.format_summary(healthy))
-        manifest = fit(prepared, arguments.bundle, settings, console, healthy)
-        lines = [f"{arguments.bundle}: bundle {manifest.id}", *_format_quality(manifest)]
-        if comparison_data and reference:
-            new_metrics = bundle_comparison.measure_bundle(
-                arguments.bundle, "the new bundle", comparison_data
-            )
-            lines.append(bundle_comparison.format_comparison(new_metrics, reference))
-        elif healthy:
-            lines.append("the default bundle judges other features: there is nothing to compare with")
-        if healthy:
-            lines += [f"note: {note}" for note in healthy.notes()]
-    return "\n".join(lines)
+
+def _fit_healthy(arguments: argparse.Namespace, settings: FitSettings) -> str:
+    beside = bundle_folder.beside(arguments.bundle)
+    bundle_folder.check(beside)
+    reference_folder = arguments.against_bundle or bundle_comparison.find_default_bundle(
+        settings.feature_names
+    )
+    with ExitStack() as stack:
+        healthy = stack.enter_context(
+            healthy_recordings.inject_copies(arguments.healthy, settings.bundle_features)
+        )
+        prepared = prepare(healthy.injected_paths, None, settings, healthy.names, arguments.false_alarms)
+        notes = [f"note: {note}" for note in healthy.notes()]
+        if reference_folder is None:
+            contents = _train(prepared, settings, healthy)
+            reason = "the default bundle can't judge these features: there is nothing to compare with"
+            return "\n".join([*_save(arguments.bundle, contents), reason, *notes])
+        data = stack.enter_context(bundle_comparison.write_comparison_data(healthy, settings.test_share))
+        name = str(arguments.against_bundle or "the default bundle")
+        reference = bundle_comparison.measure_bundle(reference_folder, name, data)
+        contents = _train(prepared, settings, healthy)
+        comparison = _compare(contents, reference, data)
+        folder = arguments.bundle if comparison.is_better else beside
+        lines = [
+            comparison.verdict,
+            *_save(folder, contents, comparison),
+            "on the part held back:",
+            f"  {comparison.new}",
+            f"  {comparison.reference}",
+        ]
+        if not comparison.is_better:
+            lines += [
+                bundle_comparison.format_advice(comparison, healthy),
+                _format_choice(arguments, beside),
+            ]
+    return "\n".join([*lines, *notes])
+
+
+def _train(
+    prepared: PreparedData, settings: FitSettings, healthy: HealthyRecordings | None = None
+) -> "BundleContents":
+    from training.console.terminal import make_console  # noqa: PLC0415
+    from training.fit.fit import fit  # noqa: PLC0415 - TensorFlow takes seconds: after the checks
+
+    console = make_console()
+    if healthy:
+        console.print(healthy_recordings.format_summary(healthy))
+    return fit(prepared, settings, console, healthy)
+
+
+def _compare(contents: "BundleContents", reference: BundleMetrics, data: ComparisonData) -> Comparison:
+    """Measure a bundle that isn't saved yet, and compare it with the reference."""
+    from training.fit import bundle_contents  # noqa: PLC0415 - TensorFlow
+
+    with TemporaryDirectory(prefix="sensor-training-") as temporary:
+        folder = Path(temporary) / "bundle"
+        bundle_contents.save_without_report(folder, contents)
+        return Comparison(bundle_comparison.measure_bundle(folder, "the new bundle", data), reference)
+
+
+def _save(folder: Path, contents: "BundleContents", comparison: Comparison | None = None) -> list[str]:
+    """Write the bundle; return lines with its id, its quality, and where its report is."""
+    from training.fit import bundle_contents  # noqa: PLC0415 - TensorFlow
+
+    manifest = bundle_contents.save(folder, contents, comparison)
+    return [
+        f"{folder}: bundle {manifest.id}",
+        *_format_quality(manifest),
+        f"report: {folder / 'report' / 'report.html'}",
+    ]
+
+
+def _format_choice(arguments: argparse.Namespace, beside: Path) -> str:
+    """Return how to use the new bundle that was written beside, and how to use the other one."""
+    folder = arguments.bundle
+    is_there = (folder / "manifest.json").exists()
+    state = "still holds the bundle that it held" if is_there else "was not written"
+    other = f'"{arguments.against_bundle}"' if arguments.against_bundle else '"" (the default bundle)'
+    return (
+        f'{folder} {state}; to use the new bundle all the same: bundle = "{beside}" in the settings, or '
+        f"`sensor-monitor run --bundle {beside}`; to use the other: bundle = {other}"
+    )
 
 
 def _check_arguments(arguments: argparse.Namespace, settings: FitSettings) -> None:
@@ -105,7 +169,8 @@ def _format_quality(manifest: Manifest) -> list[str]:
     lines = []
     quality = manifest.quality
     if quality:
-        shares = {name: _format_share(quality[name]) for name in ("f1", "precision", "recall", "false_share")}
+        names = ("accuracy", "f1", "precision", "recall", "false_share")
+        shares = {name: _format_share(quality[name]) for name in names}
         lines += ["test part: " + ", ".join(f"{name} {share}" for name, share in shares.items())]
     if quality.get("recall_by_kind"):
         kinds = quality["recall_by_kind"].items()

@@ -2,10 +2,11 @@
 
 import argparse
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
+from training.config.effect import check_effect
 from training.config.loading import load_settings
 from training.config.settings import FitSettings
 
@@ -31,8 +32,9 @@ _HELP = {
     "network": "lstm or dense",
     "units": "of the three hidden layers",
     "dropout": "after the first and the second hidden layer",
-    "kernel_initializer": "initial weights",
-    "recurrent_initializer": "initial recurrent weights of an LSTM",
+    "kernel_initializer": "initial weights, of all layers or four for one each, as in "
+    "'glorot_uniform,glorot_uniform,he_normal,random_normal(0.0,0.1)'",
+    "recurrent_initializer": "initial recurrent weights of an LSTM, one or two",
     "epochs": "most passes over the training part",
     "patience": "epochs without a lower validation loss until training stops",
     "batch_size": "windows between two updates",
@@ -101,17 +103,24 @@ def add_settings(command: argparse.ArgumentParser) -> None:
         )
 
 
-def read_settings(arguments: argparse.Namespace) -> FitSettings:
+def read_settings(arguments: argparse.Namespace, searched: Collection[str] = ()) -> FitSettings:
     """Load the settings of a command with the flags of `add_training_data` and `add_settings`.
+
+    Parameters
+    ----------
+    searched : settings that the command replaces by its own values.
 
     Raises
     ------
     ConfigurationError : a setting is unknown or has an invalid value.
+    InvalidInputError : a setting has no effect.
     """
     flags = {name: getattr(arguments, name) for name in _HELP if getattr(arguments, name) is not None}
     if not (arguments.recording or getattr(arguments, "healthy", None)):
         flags.setdefault("baseline", "none")  # a windows file lacks the readings for a baseline
-    return load_settings(arguments.config, flags)
+    settings = load_settings(arguments.config, flags)
+    check_effect(settings, has_windows_file=arguments.windows is not None, searched=searched)
+    return settings
 
 
 def add_out(command: argparse.ArgumentParser) -> None:

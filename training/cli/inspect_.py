@@ -9,6 +9,7 @@ import pandas as pd
 from monitor.bundle import Manifest
 from training.cli import flags
 from training.data import output_folder
+from training.data.step_names import step_names
 
 __all__ = ["configure", "run"]
 
@@ -57,6 +58,4 @@ def _list_input_names(manifest: Manifest, count: int) -> Sequence[str]:
         return ["deviation of a sensor"]
     if count == len(manifest.feature_names):
         return manifest.feature_names
-    from training.report.figures import step_names  # noqa: PLC0415
-
     return [f"{step} {name}" for step in step_names(manifest.steps) for name in manifest.feature_names]

@@ -49,8 +49,7 @@ _COMMANDS = {
         "Healthy readings of groups of sensors, with daily cycles, weather and noise.",
         (
             "sensor-training simulate --out plant.csv",
-            "sensor-training simulate --out plant.parquet --groups 2 --hours 24 --seed 7",
-            "sensor-training simulate --out store.csv --kind cold-room",
+            "sensor-training simulate --out store.parquet --kind cold-room --groups 2 --hours 24 --seed 7",
             "sensor-training simulate --out pump.csv --config config/sensors/vibration-and-current.toml",
         ),
     ),

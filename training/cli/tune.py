@@ -6,6 +6,7 @@ from pathlib import Path
 
 from monitor.core.errors import InvalidInputError
 from training.cli import flags
+from training.config.loading import load_settings
 from training.data import output_folder
 
 __all__ = ["configure", "run"]
@@ -28,20 +29,30 @@ def configure(command: argparse.ArgumentParser) -> None:
         "--study",
         choices=["search", "initializers"],
         default="search",
-        help="search: units, dropouts and learning rate; initializers: a table of all eight "
-        "(default: %(default)s)",
+        help="search: units, dropouts and learning rate; initializers: a table of all eight, and of the "
+        "notebook's, which differ by layer (default: %(default)s)",
     )
     command.add_argument(
         "--trials",
         type=flags.parse_count,
         metavar="N",
-        help=f"of a search, besides the notebook's three combinations (default: {_DEFAULT_TRIALS})",
+        help="of a search: first the notebook's three combinations, then what the search proposes "
+        f"(default: {_DEFAULT_TRIALS})",
     )
     command.add_argument(
         "--seeds",
         type=flags.parse_count,
         metavar="N",
         help=f"of each initializer (default: {_DEFAULT_SEEDS})",
+    )
+    command.add_argument(
+        "--initializer",
+        type=_parse_kernel_initializer,
+        action="append",
+        default=[],
+        metavar="V",
+        help="with --study initializers: a further one, as --kernel-initializer takes it, such as "
+        "'random_normal(0.0, 0.1)'; may be repeated",
     )
     flags.add_settings(command)
 
@@ -58,7 +69,10 @@ def run(arguments: argparse.Namespace) -> str:
         raise InvalidInputError("--trials belongs to --study search; expected --seeds, or neither")
     if arguments.seeds is not None and arguments.study != "initializers":
         raise InvalidInputError("--seeds belongs to --study initializers; expected --trials, or neither")
-    settings = flags.read_settings(arguments)
+    if arguments.initializer and arguments.study != "initializers":
+        raise InvalidInputError("--initializer belongs to --study initializers")
+    searched = {"search": ("units", "dropout"), "initializers": ("kernel_initializer",)}
+    settings = flags.read_settings(arguments, searched[arguments.study])
     from training.console.terminal import make_console  # noqa: PLC0415
     from training.data.prepare import prepare  # noqa: PLC0415
     from training.tune import studies, trials  # noqa: PLC0415
@@ -70,6 +84,7 @@ def run(arguments: argparse.Namespace) -> str:
     user_attrs = {
         "data": [_hash_file(path) for path in files],
         "settings": settings.model_dump(mode="json"),
+        **({"further initializers": arguments.initializer} if arguments.study == "initializers" else {}),
     }
     with trials.open_study(arguments.out, arguments.study, user_attrs) as study:
         is_search = arguments.study == "search"
@@ -77,13 +92,23 @@ def run(arguments: argparse.Namespace) -> str:
             study=study,
             plan=trials.build_search_plan(settings, arguments.trials or _DEFAULT_TRIALS)
             if is_search
-            else trials.build_initializer_plan(settings, arguments.seeds or _DEFAULT_SEEDS),
+            else trials.build_initializer_plan(
+                settings, arguments.seeds or _DEFAULT_SEEDS, arguments.initializer
+            ),
             prepared=prepared,
             settings=settings,
             out=arguments.out,
             console=make_console(),
         )
         return studies.run_search(study_run) if is_search else studies.compare_initializers(study_run)
+
+
+def _parse_kernel_initializer(text: str) -> str:
+    try:
+        chosen = load_settings(None, {"kernel_initializer": text}).kernel_initializer
+    except InvalidInputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return chosen if isinstance(chosen, str) else ",".join(chosen)
 
 
 def _hash_file(path: Path) -> str:

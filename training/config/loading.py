@@ -7,10 +7,19 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from monitor.config.merging import SettingsSpec, merge_settings
-from training.config.settings import FitSettings
+from training.config.initializers import INITIALIZERS
+from training.config.settings import LAYERS_WITH_KERNEL, LSTM_LAYERS, FitSettings
 
 __all__ = ["load_settings"]
 
+_PARAMETERS = "random_normal(mean, stddev), random_uniform(minval, maxval)"
+_NAMES = f"{', '.join(INITIALIZERS)}, {_PARAMETERS}"
+_INITIALIZER_RULES = {
+    "kernel_initializer": f"must be one initializer for all layers, or {LAYERS_WITH_KERNEL}, one for each, "
+    f"out of {_NAMES}",
+    "recurrent_initializer": f"must be one initializer for all LSTM layers, or {LSTM_LAYERS}, one for each, "
+    f"out of {_NAMES}, orthogonal",
+}
 # pydantic's error types for a tuple with too many or too few numbers.
 _LENGTH_ERRORS = {"missing", "too_long", "tuple_type"}
 
@@ -41,6 +50,8 @@ def _describe_rule(problem: ErrorDetails) -> str | None:
         return None
     if name == "class_weight":
         return "must be balanced, none, or two numbers above 0, for Normal and Faulty"
+    if name in _INITIALIZER_RULES:
+        return _INITIALIZER_RULES[name]
     if problem["type"] in _LENGTH_ERRORS:
         default = FitSettings.model_fields[name].default
         return f"must be {len(default)} numbers, such as {','.join(map(str, default))}"

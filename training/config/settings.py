@@ -1,7 +1,7 @@
 """The settings of training with their defaults; `config/training.toml` documents them for users."""
 
 import json
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
@@ -9,20 +9,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, mod
 from monitor.bundle import Feature
 from monitor.bundle.manifest import Judges
 from monitor.config.feature_settings import FeatureSettings, check_features
+from training.config.initializers import parse_initializer, split_texts
 
-__all__ = ["INITIALIZERS", "FitSettings", "Initializer"]
+__all__ = ["LAYERS_WITH_KERNEL", "LSTM_LAYERS", "FitSettings"]
 
-Initializer = Literal[
-    "glorot_uniform",
-    "glorot_normal",
-    "he_normal",
-    "he_uniform",
-    "zeros",
-    "ones",
-    "random_normal",
-    "random_uniform",
-]
-INITIALIZERS: tuple[Initializer, ...] = get_args(Initializer)
+LAYERS_WITH_KERNEL = 4
+"""Number of layers with a kernel: three hidden layers and the output."""
+LSTM_LAYERS = 2
+"""Number of layers with recurrent weights; a dense network has none."""
 
 
 def _parse_tuple(value: Any) -> Any:
@@ -51,6 +45,14 @@ Count = Annotated[int, Ge(1), Le(1_000_000)]
 Units = Annotated[int, Ge(1), Le(4096)]
 DropoutRate = Annotated[float, Ge(0), Lt(1)]
 ClassWeight = Annotated[float, Gt(0), Le(1e6)]
+KernelInitializer = Annotated[str, AfterValidator(parse_initializer)]
+
+
+def _parse_recurrent(text: str) -> str:
+    return parse_initializer(text, ("orthogonal",))
+
+
+RecurrentInitializer = Annotated[str, AfterValidator(_parse_recurrent)]
 
 
 class FitSettings(BaseModel):
@@ -81,10 +83,17 @@ class FitSettings(BaseModel):
     """Sizes of the three hidden layers, in order from the input; of `sensor-lstm` 16, 8, 8 by default."""
     dropout: Annotated[tuple[DropoutRate, DropoutRate], BeforeValidator(_parse_tuple)] = (0.3, 0.3)
     """Dropout rates after the first and the second hidden layer; of `sensor-lstm` 0 by default."""
-    kernel_initializer: Initializer = "glorot_uniform"
-    """Initializer of the kernel (input weights)."""
-    recurrent_initializer: Literal[Initializer, "orthogonal"] = "orthogonal"
-    """Initializer of the recurrent weights of the LSTM layers."""
+    kernel_initializer: Annotated[
+        KernelInitializer | tuple[KernelInitializer, KernelInitializer, KernelInitializer, KernelInitializer],
+        BeforeValidator(split_texts),
+    ] = "glorot_uniform"
+    """Initializer of the kernels (input weights): one for all layers, or four, for the three hidden layers
+    and the output. `random_normal(0.0, 0.1)` has mean and standard deviation, `random_uniform(-0.1, 0.1)` the
+    limits."""
+    recurrent_initializer: Annotated[
+        RecurrentInitializer | tuple[RecurrentInitializer, RecurrentInitializer], BeforeValidator(split_texts)
+    ] = "orthogonal"
+    """Initializer of the recurrent weights: one for both LSTM layers, or two."""
     epochs: Count = 60
     """Maximum number of passes over the training set."""
     patience: Count = 12

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from monitor.core.errors import InvalidInputError
 
-__all__ = ["check"]
+__all__ = ["beside", "check"]
 
 
 def check(folder: Path) -> None:
@@ -18,6 +18,11 @@ def check(folder: Path) -> None:
         raise InvalidInputError(
             f"{folder}: is no bundle; expected a new or empty folder, or a bundle to replace"
         )
+
+
+def beside(folder: Path) -> Path:
+    """Return the folder for a bundle that is not better than the one that the monitor uses now."""
+    return Path(f"{folder}-not-better")
 
 
 def _is_empty_folder(path: Path) -> bool:

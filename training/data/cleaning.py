@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from training.config.settings import FitSettings
 from training.data.dataset import Dataset
+from training.data.step_names import step_names
 
 __all__ = ["BoxStats", "CleaningReport", "clean"]
 
@@ -96,7 +97,7 @@ def clean(train: Dataset, settings: FitSettings) -> tuple[Dataset, CleaningRepor
     train : the training set.
     settings : `cleaning_factor`, `cleaning_scope`, and what names the columns: `features` and `steps`.
     """
-    columns = [f"t{step} {name}" for step in range(settings.steps) for name in settings.feature_names]
+    columns = [f"{step} {name}" for step in step_names(settings.steps) for name in settings.feature_names]
     factor, scope = settings.cleaning_factor, settings.cleaning_scope
     in_scope = {
         "off": np.zeros(len(train), dtype=bool),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -14,11 +15,21 @@ from training.data import baseline_windows, dataset, recordings
 from training.data.dataset import Dataset
 from training.data.prepare import prepare
 
-__all__ = ["load_windows", "read_training_settings"]
+__all__ = ["HeldOutWindows", "load_windows", "read_training_settings"]
 
 # A recording is treated as training data if it contains at least this share of the golden windows. In a calm
 # hour a window may equal a golden window by chance; the training data contain far more of them.
 _MIN_KNOWN_SHARE = 0.1
+
+
+class HeldOutWindows(NamedTuple):
+    """The windows on which a bundle can be evaluated."""
+
+    data: Dataset
+    description: str
+    """Which windows they are, for users."""
+    drawn_at_random: bool
+    """Whether they are the test set of a random split."""
 
 
 def read_training_settings(bundle: Bundle) -> FitSettings:
@@ -26,8 +37,8 @@ def read_training_settings(bundle: Bundle) -> FitSettings:
     return FitSettings.model_validate(bundle.manifest.data["settings"])
 
 
-def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[Dataset, str]:
-    """Return the windows on which to evaluate a bundle, and a description of them for users.
+def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> HeldOutWindows:
+    """Return the windows on which to evaluate a bundle.
 
     If the bundle was trained on these recordings, the function returns the test set, else all windows. It
     compares the windows with the golden windows in `golden.json` of the bundle, which are windows of the
@@ -55,7 +66,7 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
     )
     data = baseline_windows.apply_baseline(raw_data, manifest.quantities, manifest.baseline, manifest.judges)
     if not _is_training_data(data, folder):
-        return data, f"all {len(data):,} windows of {source_names}"
+        return HeldOutWindows(data, f"all {len(data):,} windows of {source_names}", drawn_at_random=False)
     fit_settings = read_training_settings(bundle)
     prepared = prepare(paths, None, fit_settings)
     is_same_scaler = np.array_equal(prepared.scaler.mean, bundle.scaler.mean)
@@ -64,9 +75,10 @@ def load_windows(paths: Sequence[Path], folder: Path, bundle: Bundle) -> tuple[D
             f"{source_names}: the bundle was trained on windows of it, and which ones it hasn't seen "
             "can't be told; expected a recording that it wasn't trained on"
         )
-    return (
+    return HeldOutWindows(
         prepared.test,
         f"the test part, {len(prepared.test):,} windows, of {source_names}; it was trained on the rest",
+        drawn_at_random=fit_settings.split == "random",
     )
 
 

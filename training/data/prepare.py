@@ -12,7 +12,7 @@ from monitor.core.arrays import FloatArray
 from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
 from training.config.settings import FitSettings
-from training.data import baseline_windows, dataset, recordings, windows_file
+from training.data import baseline_windows, dataset, false_alarm_readings, recordings, windows_file
 from training.data.cleaning import CleaningReport, clean
 from training.data.dataset import Dataset
 
@@ -52,7 +52,11 @@ class PreparedData:
 
 
 def prepare(
-    paths: Sequence[Path], windows: Path | None, settings: FitSettings, names: Sequence[Path] | None = None
+    paths: Sequence[Path],
+    windows: Path | None,
+    settings: FitSettings,
+    names: Sequence[Path] | None = None,
+    false_alarms: Path | None = None,
 ) -> PreparedData:
     """Read the data, cut windows, apply baselines, split, remove outliers, and fit the scaler.
 
@@ -62,6 +66,8 @@ def prepare(
     windows : a file of labelled windows, instead of recordings or in addition to them.
     settings : those for features, steps, baseline, split and cleaning are used.
     names : names of the recordings in error messages, if `paths` are copies of them; None: `paths`.
+    false_alarms : readings around false alarms, as the monitor writes them. All their windows are added to
+        the training set; scaler, cleaning and the other sets are what they are without them.
 
     Raises
     ------
@@ -91,13 +97,24 @@ def prepare(
     remaining, test = dataset.split(data, settings.test_share, settings.split, settings.seed)
     train, validation = dataset.hold_out(remaining, settings.validation_share, settings.split, settings.seed)
     train, cleaning = clean(train, settings)
+    if not data.faulty.any():
+        raise InvalidInputError(
+            f"{source_names}: no reading has the label Faulty (-1), expected some; put faults into a copy "
+            "with `sensor-training inject`, or train on healthy ones with `sensor-training fit --healthy`"
+        )
     _check_trainable(train, validation, source_names, cleaning, settings.feature_names)
     scaler = _fit_scaler(train, pooled=settings.baseline != "none")
+    known = train[:0] if false_alarms is None else false_alarm_readings.read_windows(false_alarms, settings)
+    # Not cleaned: to a rule that looks at single values, a false alarm is an outlier.
+    train = dataset.concat([train, known])
+    # Copies of a recording have its name and are one recording: the manifest tells what the user gave.
+    first_frames = {str(name): frame for name, frame in reversed(list(zip(names, frames, strict=True)))}
     sources: dict[str, object] = {
-        "recordings": [path.name for path in paths],
+        "recordings": [Path(name).name for name in dict.fromkeys(map(str, names))],
         "windows_file": windows.name if windows else None,
         "groups": sorted({group for frame in frames for group in frame["group"]}),
-        "readings": sum(map(len, frames)),
+        "readings": sum(map(len, first_frames.values())),
+        **({"false_alarms": false_alarms.name, "false_alarm_windows": len(known)} if false_alarms else {}),
     }
     return PreparedData(train, validation, test, scaler, cleaning, period, sources, frames)
 

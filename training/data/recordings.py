@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 # Columns beside the features that a recording may have.
-_OTHER_COLUMNS = ("ts", "group", "label", "kind", "event")
+_OTHER_COLUMNS = ("ts", "group", "label", "kind", "event", "incident")
 
 
 def read(path: Path, names: Sequence[str]) -> pd.DataFrame:
@@ -78,7 +78,7 @@ def read_labelled(path: Path, names: Sequence[str]) -> pd.DataFrame:
     if "label" not in frame.columns:
         raise InvalidInputError(
             f"{path}: has no column label; expected {EXPECTED_LABEL} in each row, as "
-            "`sensor-training inject` writes them"
+            "`sensor-training inject` writes them, or `sensor-training fit --healthy`, which needs none"
         )
     return frame
 

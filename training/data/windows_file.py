@@ -1,8 +1,4 @@
-"""Reads labelled windows from a CSV file: steps x features columns, oldest reading first, and `Label`.
-
-The monitor writes such a file too: its collected false alarms, with the additional columns `incident` and
-`ts`.
-"""
+"""Reads labelled windows from a CSV file: steps x features columns, oldest reading first, and `Label`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +21,6 @@ from training.data.dataset import Dataset
 __all__ = ["read"]
 
 _LABEL_COLUMN = "Label"
-_ORIGIN_COLUMNS = {"incident", "ts"}
 
 
 def read(path: Path, names: Sequence[str], steps: int, sample_period: float) -> Dataset:
@@ -46,7 +41,7 @@ def read(path: Path, names: Sequence[str], steps: int, sample_period: float) -> 
     """
     table = _load(path)
     column_count = steps * len(names)
-    columns = [name for name in table.columns if name not in {_LABEL_COLUMN, *_ORIGIN_COLUMNS}]
+    columns = [name for name in table.columns if name != _LABEL_COLUMN]
     if _LABEL_COLUMN not in table.columns or len(columns) != column_count:
         raise InvalidInputError(
             f"{path}: has the columns {', '.join(map(str, table.columns))}; "

@@ -5,21 +5,24 @@ before the held-out readings begin. The metrics are computed on the held-out rea
 a verdict counts as predicted Normal.
 """
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
+from msgspec import structs
 from numpy.typing import NDArray
 
 from monitor import bundle
+from monitor.bundle import Feature
 from monitor.bundle.default_bundle import DEFAULT_BUNDLE_FOLDER
 from monitor.core.errors import InvalidInputError
 from monitor.core.rules import default_max_gap
@@ -30,9 +33,10 @@ from training.faults.healthy_recordings import HealthyRecordings
 
 __all__ = [
     "BundleMetrics",
+    "Comparison",
     "ComparisonData",
     "find_default_bundle",
-    "format_comparison",
+    "format_advice",
     "measure_bundle",
     "write_comparison_data",
 ]
@@ -40,6 +44,8 @@ __all__ = [
 # The first readings of a group are in no window, or only in windows without a baseline. A split of the
 # windows is therefore up to this many readings later than a split of the readings at the same share.
 _WARMUP_READINGS = 12
+# Differences below this are none: the metrics are shown with four digits.
+_TIE = 0.00005
 BoolArray = NDArray[np.bool_]
 
 
@@ -67,9 +73,62 @@ class BundleMetrics:
             f"judged {self.judged_share:.1%}"
         )
 
-    def is_better_than(self, other: "BundleMetrics") -> bool:
-        """Return whether the F1 score is higher, without more false alarms on the original recordings."""
-        return self.f1 > other.f1 and self.original_false_share <= other.original_false_share
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The metrics of a new bundle and of the bundle to beat, on the same readings."""
+
+    new: BundleMetrics
+    reference: BundleMetrics
+
+    @property
+    def is_tie(self) -> bool:
+        """Whether both are equally good, as far as the figures that are shown tell."""
+        new, reference = self.new, self.reference
+        return (
+            abs(new.f1 - reference.f1) < _TIE
+            and abs(new.original_false_share - reference.original_false_share) < _TIE
+        )
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the new one has a higher F1, and no more false alarms on the original recordings."""
+        new, reference = self.new, self.reference
+        return (
+            not self.is_tie
+            and new.f1 > reference.f1
+            and new.original_false_share <= reference.original_false_share
+        )
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether the new one has a higher F1, and more false alarms on the original recordings."""
+        return not self.is_tie and not self.is_better and self.new.f1 > self.reference.f1
+
+    @property
+    def verdict(self) -> str:
+        """Which bundle is better, and by what, as text."""
+        new, reference = self.new, self.reference
+        if self.is_tie:
+            return (
+                f"a tie with {reference.name} on the part held back (F1 {new.f1:.4f} and {reference.f1:.4f})"
+            )
+        f1 = f"F1 {new.f1:.4f} and not {reference.f1:.4f}"
+        false_shares = (
+            f"{new.original_false_share:.2%} and not {reference.original_false_share:.2%} of the undisturbed "
+            "windows are called Faulty"
+        )
+        if self.is_mixed:
+            return (
+                f"IT DOES NOT BEAT {reference.name} on the part held back: it finds more ({f1}), but "
+                f"{false_shares}"
+            )
+        result = "it beats" if self.is_better else "IT DOES NOT BEAT"
+        return f"{result} {reference.name} on the part held back ({f1}; {false_shares})"
+
+    def as_dict(self) -> dict[str, object]:
+        """Return verdict and metrics as a JSON-serialisable dict, for the manifest."""
+        return {"verdict": self.verdict, "new": asdict(self.new), "reference": asdict(self.reference)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +137,8 @@ class ComparisonData:
 
     path: Path
     """CSV file with the original recordings and the copies."""
+    features: Sequence[Feature]
+    """The features of the recording."""
     sample_period: float
     """Seconds between two readings of a group."""
     is_held_out: BoolArray
@@ -96,7 +157,7 @@ class ComparisonData:
 
 
 def find_default_bundle(names: Sequence[str]) -> Path | None:
-    """Return the folder of the bundle that is installed with the monitor; None if it judges other features.
+    """Return the folder of the bundle that is installed with the monitor; None if it can't judge these.
 
     Parameters
     ----------
@@ -104,8 +165,9 @@ def find_default_bundle(names: Sequence[str]) -> Path | None:
     """
     if not DEFAULT_BUNDLE_FOLDER.is_dir():
         return None
-    is_comparable = bundle.load(DEFAULT_BUNDLE_FOLDER).manifest.feature_names == tuple(names)
-    return DEFAULT_BUNDLE_FOLDER if is_comparable else None
+    manifest = bundle.load(DEFAULT_BUNDLE_FOLDER).manifest
+    can_judge = manifest.judges == "sensor" or manifest.feature_names == tuple(names)
+    return DEFAULT_BUNDLE_FOLDER if can_judge else None
 
 
 @contextmanager
@@ -128,6 +190,7 @@ def write_comparison_data(healthy: HealthyRecordings, test_share: float) -> Iter
         recordings.write(pd.concat(frames)[["ts", "group", *names]], path)
         yield ComparisonData(
             path=path,
+            features=healthy.features,
             sample_period=healthy.sample_period,
             is_held_out=np.concatenate(held_out_masks),
             labels=_collect_labels(frames, len(healthy.frames)),
@@ -157,15 +220,22 @@ def measure_bundle(folder: Path, name: str, data: ComparisonData) -> BundleMetri
     )
 
 
-def format_comparison(new: BundleMetrics, reference: BundleMetrics) -> str:
-    """Return a text with the metrics of both bundles and which bundle is better.
-
-    If the new bundle is not better, the text recommends what to do.
-    """
-    is_better = new.is_better_than(reference)
-    result = f"{'it beats' if is_better else 'IT DOES NOT BEAT'} {reference.name} on the held-back part"
-    advice = f": go on with {reference.name}, and fit again to a longer recording, a day or more"
-    return f"on the held-back part:\n  {new}\n  {reference}\n{result}{'' if is_better else advice}"
+def format_advice(comparison: Comparison, healthy: HealthyRecordings) -> str:
+    """Return what to do after a comparison that the new bundle did not win."""
+    if comparison.is_mixed:
+        return (
+            f"go on with {comparison.reference.name} where a false alarm costs more than a fault that is "
+            "missed, and else with the new one"
+        )
+    if healthy.has_full_day:
+        return (
+            f"go on with {comparison.reference.name}; the recordings have {healthy.duration}, so a longer "
+            "one would hardly change that"
+        )
+    return (
+        f"go on with {comparison.reference.name}; a recording of a day or more, in place of "
+        f"{healthy.duration}, may give a better one"
+    )
 
 
 def _find_held_out(frame: pd.DataFrame, share: float) -> BoolArray:
@@ -192,8 +262,9 @@ def _backtest(folder: Path, data: ComparisonData) -> tuple[BoolArray, BoolArray]
     out = data.path.with_name("scores.csv")
     arguments = ["backtest", "--bundle", folder, "--recording", data.path, "--out", out]
     # MONITOR_* variables may hold the settings of another plant, so they are removed. Both bundles are run
-    # with the maximum gap that fits the sample period of this recording.
+    # with the features of this recording, and the maximum gap that fits its sample period.
     environment = {name: text for name, text in os.environ.items() if not name.startswith("MONITOR_")}
+    environment["MONITOR_FEATURES"] = json.dumps([_to_setting(feature) for feature in data.features])
     environment["MONITOR_WINDOWS__MAX_GAP"] = str(default_max_gap(data.sample_period))
     command = [sys.executable, "-m", "monitor", *map(str, arguments)]
     completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
@@ -201,3 +272,10 @@ def _backtest(folder: Path, data: ComparisonData) -> tuple[BoolArray, BoolArray]
         raise InvalidInputError(completed.stderr.strip().removeprefix("sensor-monitor: "))
     scores = pd.read_csv(out, usecols=["outcome", "prediction"], keep_default_na=False, dtype=str)
     return (scores["outcome"] == "judged").to_numpy(), (scores["prediction"] == "Faulty").to_numpy()
+
+
+def _to_setting(feature: Feature) -> dict[str, str | float]:
+    """Return a feature as `[[features]]` of the monitor's settings has it."""
+    fields: dict[str, str | float | None] = structs.asdict(feature)
+    said = {name: value for name, value in fields.items() if value is not None and value != ""}
+    return {**said, "unit": feature.unit}

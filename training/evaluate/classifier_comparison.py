@@ -28,6 +28,8 @@ from training.network.augmentation import build_augmentation
 __all__ = ["SPLITS", "compare", "count_tasks"]
 
 SPLITS = ("time", "random")
+# Training windows, augmented copies included, on which the candidates of a classifier are compared.
+_MAX_SELECTION_WINDOWS = 5_000
 _NETWORK_TITLES = {"lstm": "LSTM", "dense": "dense network", "sensor-lstm": "LSTM by sensor"}
 # Compared with the bundle's network, whichever that is.
 _COMPARED_NETWORKS = ("lstm", "dense")
@@ -93,9 +95,15 @@ def _check_training_set(paths: Sequence[Path], prepared: PreparedData, bundle: B
         and np.array_equal(prepared.scaler.scale, bundle.scaler.scale)
     ):
         given = ", ".join(bundle.manifest.data["recordings"]) or "a file of windows"
+        expected = (
+            f"a bundle that `fit --recording` made; this one is of `fit --healthy {given}`, whose copies "
+            "with faults are not kept (`inject` makes such a copy)"
+            if "healthy" in bundle.manifest.data
+            else f"exactly what `fit` was given: {given}"
+        )
         raise InvalidInputError(
             f"{', '.join(map(str, paths))}: its training part isn't that of bundle {bundle.manifest.id}; "
-            f"expected exactly what `fit` was given: {given}"
+            f"expected {expected}"
         )
 
 
@@ -103,7 +111,12 @@ def _measure_all(
     prepared: PreparedData, settings: FitSettings, own_bundle: Bundle | None, progress: TaskProgress
 ) -> list[ClassifierResult]:
     data = DataSplit(
-        prepared.train, prepared.validation, prepared.test, prepared.scaler, prepared.sample_period
+        prepared.train,
+        prepared.validation,
+        prepared.test,
+        prepared.scaler,
+        prepared.sample_period,
+        drawn_at_random=settings.split == "random",
     )
     networks = {
         _NETWORK_TITLES[name]: _candidates(name, prepared, settings, progress) for name in _networks(settings)
@@ -119,7 +132,9 @@ def _measure_all(
             )
             continue
         advance = partial(progress.finish_task, f"{name}, split {settings.split}")
-        chosen, score = candidate_selection.select_candidate(candidates, data, advance)
+        # A network is trained as `fit` does, on all windows.
+        max_windows = None if name in networks else _MAX_SELECTION_WINDOWS // candidates[0].copies
+        chosen, score = candidate_selection.select_candidate(candidates, data, advance, max_windows)
         results.append(candidate_selection.measure_on_test(name, chosen, len(candidates), score, data))
     # The bundle's network comes first.
     return sorted(results, key=lambda result: result.name != title)

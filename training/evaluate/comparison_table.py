@@ -1,11 +1,20 @@
 """Results of several classifiers on the same test set, JSON-serialisable and as a Markdown table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from training.evaluate.window_metrics import WindowMetrics
 
-__all__ = ["ClassifierResult", "ComparisonTable"]
+__all__ = ["MAX_WIDTH", "ClassifierResult", "ComparisonTable"]
+
+MAX_WIDTH = 100
+"""Maximum number of columns of a table on a terminal."""
+
+_UNITS = (
+    "recall of a kind: share of the windows whose last reading has it; false: share of Normal windows\n"
+    "called Faulty; {alarms}s/million: seconds to score a million windows on one thread"
+)
+_ALARM_UNITS = "alarms/day: false alarms per group and day;\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +27,10 @@ class ClassifierResult:
     candidates: int
     """Number of candidates from which the settings were selected."""
     quality: WindowMetrics
-    false_alarms_a_day: float
+    false_alarms_a_day: float | None
     """Incidents that began on a Normal window, per group and day of evaluated windows. A classifier that
     predicts Faulty for nearly all windows has few, because its incident is never closed; use
-    `quality.false_share` in addition."""
+    `quality.false_share` in addition. None for a random split, in which incidents mean nothing."""
     seconds_per_million: float
     """Seconds to score a million windows on one thread."""
 
@@ -39,30 +48,44 @@ class ComparisonTable:
         return {"split": self.split, "standings": [asdict(result) for result in self.results]}
 
     def __str__(self) -> str:
-        """Format the results as a Markdown table, which is also readable on a terminal."""
-        kinds = sorted({kind for result in self.results for kind in result.quality.recall_by_kind})
-        header = [
-            "split " + self.split,
-            "F1",
-            "MCC",
-            *kinds,
-            "Normal called Faulty",
-            "false alarms/day",
-            "s per million",
-        ]
+        """Format the results as Markdown tables of at most 100 columns, readable on a terminal too."""
+        has_alarms = any(result.false_alarms_a_day is not None for result in self.results)
+        header = ["split " + self.split, "F1", "MCC", "false", *(["alarms/day"] if has_alarms else [])]
         rows = [
             [
                 result.name,
                 _format_share(result.quality.f1),
                 _format_share(result.quality.mcc),
-                *(_format_share(result.quality.recall_by_kind.get(kind)) for kind in kinds),
                 _format_share(result.quality.false_share),
-                f"{result.false_alarms_a_day:.1f}",
+                *([f"{result.false_alarms_a_day:.1f}"] if result.false_alarms_a_day is not None else []),
                 f"{result.seconds_per_million:.2f}",
             ]
             for result in self.results
         ]
-        return _markdown_table(header, rows)
+        units = _UNITS.format(alarms=_ALARM_UNITS if has_alarms else "")
+        return "\n\n".join([_markdown_table([*header, "s/million"], rows), *self._recall_tables(), units])
+
+    def _recall_tables(self) -> Iterator[str]:
+        """Yield a table of the recall of each kind, in as many parts as the width requires."""
+        kinds = sorted({kind for result in self.results for kind in result.quality.recall_by_kind})
+        columns = [
+            (kind, [_format_share(result.quality.recall_by_kind.get(kind)) for result in self.results])
+            for kind in kinds
+        ]
+        part: list[tuple[str, list[str]]] = []
+        for column in columns:
+            if part and len(self._recall_table([*part, column]).partition("\n")[0]) > MAX_WIDTH:
+                yield self._recall_table(part)
+                part = []
+            part.append(column)
+        if part:
+            yield self._recall_table(part)
+
+    def _recall_table(self, columns: Sequence[tuple[str, Sequence[str]]]) -> str:
+        rows = [
+            [result.name, *(cells[row] for _, cells in columns)] for row, result in enumerate(self.results)
+        ]
+        return _markdown_table([f"recall, split {self.split}", *(kind for kind, _ in columns)], rows)
 
 
 def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,9 +8,18 @@ from sklearn import metrics
 
 from monitor.core.arrays import FloatArray
 
-__all__ = ["Calibration", "Curve", "compute_calibration", "compute_precision_recall", "compute_roc"]
+__all__ = [
+    "Calibration",
+    "Curve",
+    "compute_calibration",
+    "compute_loss",
+    "compute_precision_recall",
+    "compute_roc",
+]
 
 _BINS = 10
+# Scores closer than this to 0 or 1 count as this close in the loss, as in Keras.
+_LOSS_EPSILON = 1e-7
 # Maximum number of points of a curve: enough for a smooth plot, and few enough for a readable JSON file.
 _MAX_POINTS = 200
 
@@ -93,6 +102,12 @@ def compute_precision_recall(faulty: NDArray[np.bool_], scores: FloatArray) -> C
         return None
     precision, recall, _ = metrics.precision_recall_curve(faulty, scores, drop_intermediate=True)
     return _thin(recall[::-1], precision[::-1], float(metrics.average_precision_score(faulty, scores)))
+
+
+def compute_loss(faulty: NDArray[np.bool_], scores: FloatArray) -> float:
+    """Compute the binary cross-entropy of scores (window,) against true labels (window,), as Keras does."""
+    true_class_scores = np.clip(np.where(faulty, scores, 1 - scores), _LOSS_EPSILON, 1 - _LOSS_EPSILON)
+    return float(-np.log(true_class_scores).mean())
 
 
 def compute_calibration(faulty: NDArray[np.bool_], scores: FloatArray) -> Calibration:

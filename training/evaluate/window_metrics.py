@@ -16,6 +16,7 @@ __all__ = [
     "ClassReport",
     "Outcomes",
     "WindowMetrics",
+    "compute_averages",
     "compute_class_reports",
     "compute_window_metrics",
     "count_outcomes",
@@ -40,6 +41,11 @@ class Outcomes(NamedTuple):
     """Number of Faulty windows predicted Faulty."""
 
     @property
+    def accuracy(self) -> float | None:
+        """Share of the windows whose prediction is their true label."""
+        return (self.passed + self.found) / sum(self) if any(self) else None
+
+    @property
     def false_share(self) -> float | None:
         """Share of the Normal windows that are predicted Faulty."""
         normal = self.passed + self.false_alarms
@@ -58,15 +64,15 @@ class Outcomes(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClassReport:
-    """One line of the classification report: the metrics with this class as the positive class."""
+    """One line of the classification report: the metrics of a class, or their average over both classes."""
 
     name: str
-    """The class: Normal or Faulty."""
+    """Normal, Faulty, "macro avg" (both count alike) or "weighted avg" (by number of windows)."""
     precision: float | None
     recall: float | None
     f1: float | None
     windows: int
-    """Number of windows whose true label is this class."""
+    """Number of windows whose true label is this class; for an average, all windows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,8 @@ class WindowMetrics:
     """Number of Normal windows predicted Faulty."""
     passed: int
     """Number of Normal windows predicted Normal."""
+    accuracy: float | None
+    """Share of the windows whose prediction is their true label."""
     precision: float | None
     recall: float | None
     f1: float | None
@@ -96,7 +104,15 @@ class WindowMetrics:
 
     def class_reports(self) -> tuple[ClassReport, ClassReport]:
         """Return the metrics with Normal, and with Faulty, as the positive class."""
-        return compute_class_reports(Outcomes(self.passed, self.false_alarms, self.missed, self.found))
+        return compute_class_reports(self._outcomes)
+
+    def averages(self) -> tuple[ClassReport, ClassReport]:
+        """Return the macro average and the weighted average of both classes."""
+        return compute_averages(self._outcomes)
+
+    @property
+    def _outcomes(self) -> Outcomes:
+        return Outcomes(self.passed, self.false_alarms, self.missed, self.found)
 
     def as_dict(self) -> dict[str, object]:
         """Return the metrics as a JSON-serialisable dict, for the manifest."""
@@ -110,6 +126,7 @@ def compute_window_metrics(data: Dataset, predicted_faulty: NDArray[np.bool_]) -
     kinds = [str(kind) for kind in np.unique(data.kinds) if kind]
     return WindowMetrics(
         **outcomes._asdict(),
+        accuracy=outcomes.accuracy,
         precision=faulty.precision,
         recall=faulty.recall,
         f1=faulty.f1,
@@ -144,6 +161,29 @@ def compute_class_reports(outcomes: Outcomes) -> tuple[ClassReport, ClassReport]
         for name, precision, recall, f1, windows in zip((NORMAL, FAULTY), *columns, strict=True)
     )
     return normal, faulty
+
+
+def compute_averages(outcomes: Outcomes) -> tuple[ClassReport, ClassReport]:
+    """Return the last lines of the classification report: macro average and weighted average.
+
+    A metric that is undefined for one class is averaged over the other class alone.
+    """
+    windows = sum(outcomes)
+    if not windows:
+        return ClassReport("macro avg", None, None, None, 0), ClassReport("weighted avg", None, None, None, 0)
+    macro, weighted = (_compute_average(average, outcomes, windows) for average in ("macro", "weighted"))
+    return macro, weighted
+
+
+def _compute_average(average: str, outcomes: Outcomes, windows: int) -> ClassReport:
+    from sklearn import metrics  # noqa: PLC0415 - most commands measure nothing
+
+    precision, recall, f1, _ = metrics.precision_recall_fscore_support(
+        _TRUTH, _PREDICTED_FAULTY, average=average, sample_weight=outcomes, zero_division=np.nan
+    )
+    return ClassReport(
+        f"{average} avg", _nan_to_none(precision), _nan_to_none(recall), _nan_to_none(f1), windows
+    )
 
 
 def _nan_to_none(share: float) -> float | None:

@@ -1,13 +1,15 @@
 """Makes labelled training data from recordings of a healthy plant, and reports suspicious readings."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pandas as pd
 
 from monitor.bundle import Feature
@@ -15,7 +17,7 @@ from monitor.core.errors import InvalidInputError
 from training.data import dataset, recordings
 from training.faults import suspects
 from training.faults.fault_kinds import FAULT_KINDS
-from training.faults.inject import inject
+from training.faults.inject import inject_visible
 from training.faults.suspects import SuspiciousStretch
 
 __all__ = ["FAULT_RATE", "HealthyRecordings", "format_summary", "format_suspicious_rows", "inject_copies"]
@@ -36,6 +38,8 @@ _MIN_GROUP_READINGS = 360
 # A day, with half an hour of tolerance.
 _FULL_DAY_S = 23.5 * 3600
 _HOUR_S = 3600.0
+# A recording of at least this many hours has its length in days.
+_HOURS_SHOWN = 48
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +61,12 @@ class HealthyRecordings:
     """Seconds between two readings of a group; the longest of all recordings."""
     suspicious_stretches: tuple[SuspiciousStretch, ...]
     """Stretches of readings that look like faults, in descending order of severity."""
+    suspicious_count: int
+    """Number of readings in suspicious stretches; a reading in several of them counts once."""
+    hidden_faults: Mapping[tuple[str, str], int]
+    """Faults that were left out, because they would not show: (group, kind) -> number in all copies."""
+    injected_kinds: tuple[str, ...]
+    """The fault kinds in the copies."""
     shortest_group: tuple[str, int]
     """Name and number of readings of the group with the fewest readings."""
     hours: float
@@ -79,8 +89,18 @@ class HealthyRecordings:
 
     @property
     def suspicious_share(self) -> float:
-        """Share of the readings that are suspicious; a reading in two stretches is counted twice."""
-        return sum(stretch.reading_count for stretch in self.suspicious_stretches) / self.reading_count
+        """Share of the readings that are in a suspicious stretch."""
+        return self.suspicious_count / self.reading_count
+
+    @property
+    def has_full_day(self) -> bool:
+        """Whether some recording is at least a day long."""
+        return self.hours * _HOUR_S >= _FULL_DAY_S
+
+    @property
+    def duration(self) -> str:
+        """Length of the longest recording, as text."""
+        return f"{self.hours:.2g} h" if self.hours < _HOURS_SHOWN else f"{self.hours / 24:.3g} days"
 
     def notes(self) -> list[str]:
         """Return the warnings for users of a model that was trained on these recordings."""
@@ -92,7 +112,7 @@ class HealthyRecordings:
                 f"The recording is too short: group {group} has {count:,} readings, expected at least "
                 f"{_MIN_GROUP_READINGS} of each group ({hours:.2g} h at {self.sample_period:g} s)."
             )
-        if self.hours * _HOUR_S < _FULL_DAY_S:
+        if not self.has_full_day:
             notes.append(
                 f"It is {self.hours:.2g} h of a day's 24: what the plant does at other hours isn't known."
             )
@@ -102,6 +122,12 @@ class HealthyRecordings:
                 f"({self.suspicious_share:.2%} of the readings) look like some, and the model learnt that "
                 "they are Normal. Look at them; where they are faults, cut them out and fit again."
             )
+        notes += [
+            f"{count:,} faults of kind {kind} were left out in group {group}: against its readings there "
+            "they would not show."
+            + ("" if kind in self.injected_kinds else f" So the model has learnt no fault of kind {kind}.")
+            for (group, kind), count in sorted(self.hidden_faults.items())
+        ]
         if self.incomplete_count:
             notes.append(f"{self.incomplete_count:,} readings without a value in each feature were left out.")
         return notes
@@ -111,7 +137,7 @@ class HealthyRecordings:
         return {
             "rate": FAULT_RATE,
             "copies": self.copies_per_recording,
-            "kinds": list(FAULT_KINDS),
+            "kinds": list(self.injected_kinds),
             "hours": round(self.hours, 3),
             "fewest_readings_of_a_group": self.shortest_group[1],
             "suspicious_stretches": len(self.suspicious_stretches),
@@ -137,16 +163,24 @@ def inject_copies(paths: Sequence[Path], features: Sequence[Feature]) -> Iterato
     copies = min(_MAX_COPIES, math.ceil(_TARGET_READINGS / max(1, readings)))
     with TemporaryDirectory(prefix="sensor-training-") as folder:
         injected_paths = []
+        hidden: Counter[tuple[str, str]] = Counter()
+        injected_kinds: set[str] = set()
         for seed in range(copies):
             for number, (path, frame) in enumerate(zip(paths, frames, strict=True)):
                 copy_path = Path(folder) / str(number) / f"{path.stem}.seed{seed}{path.suffix}"
                 try:
-                    recordings.write(inject(frame, features, FAULT_RATE, seed, tuple(FAULT_KINDS)), copy_path)
+                    faulty_frame, hidden_here = inject_visible(
+                        frame, features, FAULT_RATE, seed, tuple(FAULT_KINDS)
+                    )
                 except InvalidInputError as error:
                     raise InvalidInputError(f"{path}: {error}") from error
+                recordings.write(faulty_frame, copy_path)
+                hidden += hidden_here
+                injected_kinds |= set(faulty_frame["kind"])
                 injected_paths.append(copy_path)
         counts = pd.concat([frame["group"].value_counts() for frame in frames])
-        suspicious = [stretch for frame in frames for stretch in suspects.find_suspicious(frame, features)]
+        suspicious_by_frame = [suspects.find_suspicious(frame, features) for frame in frames]
+        suspicious = [stretch for stretches in suspicious_by_frame for stretch in stretches]
         yield HealthyRecordings(
             paths=tuple(paths),
             features=tuple(features),
@@ -155,6 +189,9 @@ def inject_copies(paths: Sequence[Path], features: Sequence[Feature]) -> Iterato
             incomplete_count=sum(map(len, loaded)) - readings,
             sample_period=max(dataset.compute_sample_period([frame]) for frame in frames),
             suspicious_stretches=tuple(sorted(suspicious, key=lambda stretch: -stretch.severity)),
+            suspicious_count=sum(map(_count_readings, frames, suspicious_by_frame)),
+            hidden_faults=dict(hidden),
+            injected_kinds=tuple(kind for kind in FAULT_KINDS if kind in injected_kinds),
             shortest_group=(str(counts.idxmin()), int(counts.min())),
             hours=max(float(frame["ts"].max() - frame["ts"].min()) for frame in frames) / _HOUR_S,
         )
@@ -162,9 +199,7 @@ def inject_copies(paths: Sequence[Path], features: Sequence[Feature]) -> Iterato
 
 def format_summary(healthy: HealthyRecordings) -> str:
     """Return a summary for the console: length, copies, notes and suspicious stretches."""
-    length = (
-        f"{healthy.reading_count:,} readings of {healthy.hours:.2g} h in {len(healthy.paths)} recording(s)"
-    )
+    length = f"{healthy.reading_count:,} readings of {healthy.duration} in {len(healthy.paths)} recording(s)"
     copies = f"{healthy.copies_per_recording} copies of each"
     lines = [f"healthy: {length}; faults were put into {FAULT_RATE:.0%} of {copies}"]
     lines += [f"note: {note}" for note in healthy.notes()]
@@ -186,6 +221,15 @@ def format_suspicious_rows(healthy: HealthyRecordings) -> list[tuple[str, ...]]:
         )
         for stretch in healthy.suspicious_stretches[:_MAX_ROWS]
     ]
+
+
+def _count_readings(frame: pd.DataFrame, stretches: Sequence[SuspiciousStretch]) -> int:
+    """Return the number of readings of a recording that are in at least one of its stretches."""
+    groups, ts = frame["group"].to_numpy(), frame["ts"].to_numpy()
+    is_suspicious = np.zeros(len(frame), dtype=np.bool_)  # (reading,)
+    for stretch in stretches:
+        is_suspicious |= (groups == stretch.group) & (ts >= stretch.start_ts) & (ts <= stretch.end_ts)
+    return int(is_suspicious.sum())
 
 
 def _format_ts(ts: float) -> str:

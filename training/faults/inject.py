@@ -1,5 +1,6 @@
 """Injects faults into healthy readings and labels them, as training data and to evaluate a model."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from training.data.features import describe_sensor
 from training.data.recordings import FAULTY_LABEL, NORMAL_LABEL, complete_mask
 from training.faults.fault_kinds import DEFAULT_FAULT_KINDS, FAULT_KINDS, SensorStats, is_detectable
 
-__all__ = ["inject"]
+__all__ = ["inject", "inject_visible"]
 
 # Share of the episodes that affect all sensors of a mote, as a failure of its power supply or board does.
 # Other motes stay healthy, because a window of three readings shows a fault only in comparison with them.
@@ -61,6 +62,33 @@ def inject(
     InvalidInputError : the recording has faults already, a group has too few readings, or faults of one of
         the kinds are not detectable in the readings of a group.
     """
+    result, hidden = inject_visible(frame, features, rate, seed, kinds)
+    if hidden:
+        group, kind = next(iter(hidden))
+        raise InvalidInputError(
+            f"group {group}: a fault of kind {kind} doesn't show against its readings; leave it out"
+        )
+    return result
+
+
+def inject_visible(
+    frame: pd.DataFrame,
+    features: Sequence[Feature],
+    rate: float,
+    seed: int,
+    kinds: Sequence[str] = DEFAULT_FAULT_KINDS,
+) -> tuple[pd.DataFrame, Counter[tuple[str, str]]]:
+    """Inject faults as `inject` does, but leave out each fault that would not show where it was to be.
+
+    Returns
+    -------
+    The copy, and how many faults were left out: (group, kind) -> number.
+
+    Raises
+    ------
+    InvalidInputError : the recording has faults already, or a group has too few readings.
+    """
+    hidden: Counter[tuple[str, str]] = Counter()
     if "label" in frame.columns and (frame["label"] == FAULTY_LABEL).any():
         row = int(np.argmax(frame["label"] == FAULTY_LABEL))
         raise InvalidInputError(f"row {row + 1}: label is -1 (Faulty); expected healthy readings only")
@@ -77,9 +105,11 @@ def inject(
         true_values = group_values.copy()
         for episode in _draw_episodes(len(rows), rate, kinds, rng):
             episode_rows = slice(episode.begin, episode.end)
-            for column, faulty in _draw_faulty_values(
-                str(group), episode.kind, true_values[episode_rows], sensors, motes, rng
-            ).items():
+            drawn = _draw_faulty_values(episode.kind, true_values[episode_rows], sensors, motes, rng)
+            if drawn is None:
+                hidden[str(group), episode.kind] += 1
+                continue
+            for column, faulty in drawn.items():
                 group_values[episode_rows, column] = faulty
             kind_column[usable_rows[rows[episode_rows]]] = episode.kind
         values[usable_rows[rows]] = group_values
@@ -87,7 +117,7 @@ def inject(
         label=np.where(kind_column == "", NORMAL_LABEL, FAULTY_LABEL), kind=kind_column.astype(str)
     )
     result[names] = values
-    return result
+    return result, hidden
 
 
 def _compute_sensor_stats(group: str, values: FloatArray, features: Sequence[Feature]) -> list[SensorStats]:
@@ -129,14 +159,15 @@ def _draw_kinds(kinds: Sequence[str], rng: np.random.Generator) -> Iterator[str]
 
 
 def _draw_faulty_values(
-    group: str,
     kind: str,
     true_values: FloatArray,
     sensors: list[SensorStats],
     motes: Sequence[str],
     rng: np.random.Generator,
-) -> dict[int, FloatArray]:
+) -> dict[int, FloatArray] | None:
     """Draw the affected features of an episode and their faulty values: column index -> (reading,).
+
+    None if no draw of many is detectable in these readings.
 
     Parameters
     ----------
@@ -155,9 +186,7 @@ def _draw_faulty_values(
             for column in drawn
         ):
             return drawn
-    raise InvalidInputError(
-        f"group {group}: a fault of kind {kind} doesn't show against its readings; leave it out"
-    )
+    return None
 
 
 def _draw_columns(motes: Sequence[str], rng: np.random.Generator) -> list[int]:

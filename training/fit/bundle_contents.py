@@ -1,22 +1,27 @@
 """Evaluates a trained network and writes the bundle: ONNX model, manifest, golden windows, report."""
 
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from platform import python_version
 
+import msgspec
 import numpy as np
 
 import monitor
 from monitor import bundle
 from monitor.bundle.model import Classifier, find_sensors
+from monitor.bundle.scaler import Scaler
 from monitor.core.rules import DEFAULT_THRESHOLD
+from monitor.core.verdicts import FAULTY, NORMAL
 from monitor.detect import drift
 from training.config.settings import FitSettings
 from training.data import baseline_windows
 from training.data.dataset import Dataset
 from training.data.prepare import PreparedData
 from training.evaluate import permutation_importance, quality
+from training.evaluate.bundle_comparison import Comparison
 from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import Evaluation
 from training.faults.healthy_recordings import HealthyRecordings
@@ -27,24 +32,34 @@ from training.network.train import TrainedNetwork
 from training.report import model_card
 from training.report.findings import Findings
 
-__all__ = ["write"]
+__all__ = ["BundleContents", "build", "save", "save_without_report"]
 
 # Number of windows for the permutation importance: enough to rank features and steps, in one or two seconds.
 _WINDOWS_TO_EXPLAIN = 2000
 
 
-def write(
-    folder: Path,
+@dataclass(frozen=True, slots=True, eq=False)
+class BundleContents:
+    """Everything of a bundle but its folder and its report."""
+
+    findings: Findings
+    """The manifest, and what the report shows."""
+    onnx: bytes
+    scaler: Scaler
+    golden: bundle.GoldenFile
+    keras_file: bytes
+
+
+def build(
     prepared: PreparedData,
     trained: TrainedNetwork,
     settings: FitSettings,
     healthy: HealthyRecordings | None = None,
-) -> bundle.Manifest:
-    """Evaluate the network on the test set, with ONNX Runtime as in the monitor, and write the bundle.
+) -> BundleContents:
+    """Evaluate the network on the test set, with ONNX Runtime as in the monitor; return the bundle to save.
 
     Parameters
     ----------
-    folder : the folder of the bundle; an existing bundle in it is replaced.
     healthy : the unlabelled recordings of `fit --healthy`; None if the recordings had labels.
     """
     scaler, test = prepared.scaler, prepared.test
@@ -54,7 +69,13 @@ def write(
     evaluation = importance = None
     if len(test):
         scores = classifier.score(scaler.transform(test.windows))
-        evaluation = quality.evaluate(test, scores, DEFAULT_THRESHOLD, prepared.sample_period)
+        evaluation = quality.evaluate(
+            test,
+            scores,
+            DEFAULT_THRESHOLD,
+            prepared.sample_period,
+            drawn_at_random=settings.split == "random",
+        )
         importance = _measure_importance(classifier, prepared, settings) if evaluation.quality.found else None
     manifest = _build_manifest(prepared, trained, settings, evaluation, healthy)
     with capture_stderr():
@@ -72,9 +93,30 @@ def write(
         healthy=healthy,
     )
     golden = export.build_golden(trained.network, scaler, prepared.train, manifest)
-    extra = {"model.keras": export.to_keras_file(trained.network), **model_card.build(findings)}
-    bundle.save(folder, manifest, onnx, scaler, golden, extra)
+    return BundleContents(findings, onnx, scaler, golden, export.to_keras_file(trained.network))
+
+
+def save(folder: Path, contents: BundleContents, comparison: Comparison | None = None) -> bundle.Manifest:
+    """Write a bundle with its report, and load it, which checks it.
+
+    Parameters
+    ----------
+    folder : the folder of the bundle; an existing bundle in it is replaced.
+    comparison : the comparison with another bundle, for report and manifest; None if there was none.
+    """
+    findings = replace(contents.findings, comparison=comparison)
+    if comparison:
+        manifest = findings.manifest
+        data = {**manifest.data, "comparison": comparison.as_dict()}
+        findings = replace(findings, manifest=msgspec.structs.replace(manifest, data=data))
+    extra = {"model.keras": contents.keras_file, **model_card.build(findings)}
+    bundle.save(folder, findings.manifest, contents.onnx, contents.scaler, contents.golden, extra)
     return bundle.load(folder).manifest
+
+
+def save_without_report(folder: Path, contents: BundleContents) -> None:
+    """Write what the monitor needs of a bundle."""
+    bundle.save(folder, contents.findings.manifest, contents.onnx, contents.scaler, contents.golden)
 
 
 def _measure_importance(classifier: Classifier, prepared: PreparedData, settings: FitSettings) -> Importance:
@@ -144,6 +186,7 @@ def _describe_training(
         "cleaning": prepared.cleaning.as_dict(),
         "epochs": len(trained.history["val_loss"]),
         "best_epoch": find_best_epoch(trained.history),
+        "class_weights": {NORMAL: trained.class_weights[0], FAULTY: trained.class_weights[1]},
         # The usual baseline, with which `evaluate --window` judges a window whose group is unknown.
         "normal": np.median(prepared.train.baselines, axis=0).tolist(),
         "settings": settings.model_dump(mode="json"),

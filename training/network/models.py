@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import Quantities
-from training.config.settings import FitSettings
+from training.config.initializers import PARAMETERS, parse_call
+from training.config.settings import LAYERS_WITH_KERNEL, FitSettings
 from training.network.backend import keras, tf
 from training.network.capture_stderr import capture_stderr
 
@@ -50,9 +51,11 @@ def build(settings: FitSettings, steps: int, features: int, updates_per_epoch: i
 
 
 def _build_layers(settings: FitSettings, steps: int, features: int) -> keras.Model:
-    hidden = (_build_dense_layers if settings.network == "dense" else _build_lstm_layers)(settings)
-    output = keras.layers.Dense(1, activation="sigmoid", kernel_initializer=settings.kernel_initializer)
-    return keras.Sequential([keras.Input((steps, features)), *hidden, output], name=_JUDGE)
+    build_hidden = _build_dense_layers if settings.network == "dense" else _build_lstm_layers
+    output = keras.layers.Dense(
+        1, activation="sigmoid", kernel_initializer=_kernel_initializer(settings, LAYERS_WITH_KERNEL - 1)
+    )
+    return keras.Sequential([keras.Input((steps, features)), *build_hidden(settings), output], name=_JUDGE)
 
 
 def _build_sensor_network(settings: FitSettings, steps: int, features: int) -> keras.Model:
@@ -78,14 +81,20 @@ def _build_lstm_layers(settings: FitSettings) -> list[keras.layers.Layer]:
     The second LSTM layer returns only its last output; otherwise the network would return a score for each
     step.
     """
-    initial = {
-        "kernel_initializer": settings.kernel_initializer,
-        "recurrent_initializer": settings.recurrent_initializer,
-    }
+
+    def initial(layer: int) -> dict[str, keras.initializers.Initializer]:
+        recurrent = settings.recurrent_initializer
+        return {
+            "kernel_initializer": _kernel_initializer(settings, layer),
+            "recurrent_initializer": _make_initializer(
+                recurrent if isinstance(recurrent, str) else recurrent[layer]
+            ),
+        }
+
     return [
-        keras.layers.LSTM(settings.units[0], return_sequences=True, **initial),  # (window, step, units[0])
+        keras.layers.LSTM(settings.units[0], return_sequences=True, **initial(0)),  # (window, step, units[0])
         keras.layers.Dropout(settings.dropout[0]),
-        keras.layers.LSTM(settings.units[1], **initial),  # (window, units[1])
+        keras.layers.LSTM(settings.units[1], **initial(1)),  # (window, units[1])
         keras.layers.Dropout(settings.dropout[1]),
         _build_relu_layer(settings, 2),
     ]
@@ -105,8 +114,21 @@ def _build_dense_layers(settings: FitSettings) -> list[keras.layers.Layer]:
 
 def _build_relu_layer(settings: FitSettings, layer: int) -> keras.layers.Layer:
     return keras.layers.Dense(
-        settings.units[layer], activation="relu", kernel_initializer=settings.kernel_initializer
+        settings.units[layer], activation="relu", kernel_initializer=_kernel_initializer(settings, layer)
     )
+
+
+def _kernel_initializer(settings: FitSettings, layer: int) -> keras.initializers.Initializer:
+    """Return the initialiser of the kernel of a layer, counted among the layers that have one."""
+    texts = settings.kernel_initializer
+    return _make_initializer(texts if isinstance(texts, str) else texts[layer])
+
+
+def _make_initializer(text: str) -> keras.initializers.Initializer:
+    """Return the Keras initialiser of a text such as `he_normal` or `random_normal(0, 0.1)`."""
+    name, parameters = parse_call(text)
+    names = PARAMETERS[name] if parameters else ()
+    return keras.initializers.get({"class_name": name, "config": dict(zip(names, parameters, strict=True))})
 
 
 def get_weights(network: keras.Model) -> list[NDArray[np.float32]]:

@@ -1,6 +1,6 @@
 """Trains a network on prepared windows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,8 @@ class TrainedNetwork:
     network: keras.Model
     history: dict[str, list[float]]
     """`loss` and `val_loss` (binary cross-entropy) of each epoch: (epoch,)."""
+    class_weights: dict[int, float]
+    """Weights in the loss: 0 (Normal) -> weight, 1 (Faulty) -> weight."""
 
 
 def train(
@@ -38,6 +40,7 @@ def train(
     data and settings give the same weights.
     """
     data, validation = prepared.train, prepared.validation
+    class_weights = choose_class_weights(data.faulty, settings)
     # The F1 score on later readings varies by several percentage points from epoch to epoch. Averaging the
     # weights over two epochs and reducing the learning rate prevent this.
     ema = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
@@ -52,7 +55,7 @@ def train(
             updates_per_epoch=-(-len(data) // settings.batch_size),
         )
         history = model.fit(
-            _build_batches(prepared, settings),
+            _build_batches(prepared, settings, class_weights),
             validation_data=(
                 prepared.scaler.transform(validation.windows),
                 validation.faulty.astype(np.int64),
@@ -62,16 +65,17 @@ def train(
             verbose=0,
         )
     losses = {name: [float(loss) for loss in history.history[name]] for name in ("loss", "val_loss")}
-    return TrainedNetwork(model, losses)
+    return TrainedNetwork(model, losses, class_weights)
 
 
-def _build_batches(prepared: PreparedData, settings: FitSettings) -> Batches:
+def _build_batches(
+    prepared: PreparedData, settings: FitSettings, class_weights: Mapping[int, float]
+) -> Batches:
     data, scaler = prepared.train, prepared.scaler
-    weights = choose_class_weights(data.faulty, settings)
     return Batches(
         scaler.transform(data.windows),
         data.faulty,
-        np.where(data.faulty, weights[1], weights[0]),
+        np.where(data.faulty, class_weights[1], class_weights[0]),
         augmentation=augmentation.build_augmentation(settings, scaler.scale),
         batch_size=settings.batch_size,
         seed=settings.seed,

@@ -1,13 +1,12 @@
 """Plots of an evaluation: confusion matrix, curves, calibration, recall by fault kind, detection delays."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from training.evaluate.curves import Calibration
 from training.evaluate.incidents import IncidentMetrics
 from training.evaluate.quality import Evaluation
 from training.evaluate.window_metrics import WindowMetrics
-from training.report.figures import BLUE, GREY, VERMILION, panel, png
+from training.report.figures import BLUE, GREY, VERMILION, new_figure, panel, png
 
 __all__ = [
     "draw_calibration",
@@ -32,7 +31,7 @@ def draw_evaluation(result: Evaluation) -> dict[str, bytes]:
         drawn["curves.png"] = draw_curves(result)
     if result.quality.recall_by_kind:
         drawn["recall.png"] = draw_recall_by_kind(result.quality, result.incidents)
-    if result.incidents.delays:
+    if result.incidents and result.incidents.delays:
         drawn["delays.png"] = draw_delays(result.incidents)
     return drawn
 
@@ -60,7 +59,7 @@ def draw_curves(result: Evaluation) -> bytes:
     roc, precision_recall, quality = result.roc, result.precision_recall, result.quality
     if roc is None or precision_recall is None:
         raise ValueError("curves need windows of both classes")
-    figure = Figure(figsize=(10, 4.6), layout="constrained")
+    figure = new_figure((10, 4.6))
     left, right = figure.subplots(1, 2)
     left.plot(roc.x, roc.y, color=BLUE)
     left.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="random guessing")
@@ -88,7 +87,7 @@ def draw_curves(result: Evaluation) -> bytes:
 
 def draw_calibration(result: Calibration) -> bytes:
     """Draw the calibration curve, and below it a histogram of the scores."""
-    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    figure = new_figure((6.4, 5.6))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     is_filled = result.window_counts > 0
     above.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfect calibration")
@@ -104,22 +103,29 @@ def draw_calibration(result: Calibration) -> bytes:
     return png(figure)
 
 
-def draw_recall_by_kind(quality: WindowMetrics, incidents: IncidentMetrics) -> bytes:
-    """Draw, for each fault kind, the recall of windows and the share of detected episodes."""
+def draw_recall_by_kind(quality: WindowMetrics, incidents: IncidentMetrics | None) -> bytes:
+    """Draw, for each fault kind, the recall of windows and, if known, the share of detected episodes."""
     kinds = list(quality.recall_by_kind)
     positions = np.arange(len(kinds))
-    by_kind = incidents.detected_by_kind()
-    episode_recall = [by_kind[kind][0] / by_kind[kind][1] for kind in kinds]
-    figure, axes = panel("Found, by kind of fault", (8, 4.2))
+    figure, axes = panel("Found, by kind of fault", (max(8, 1.25 * len(kinds)), 4.4))
     window_recall = list(quality.recall_by_kind.values())
-    bars = axes.bar(positions - 0.2, window_recall, width=0.36, color=BLUE, label="windows")
+    shift = 0.2 if incidents else 0.0
+    bars = axes.bar(positions - shift, window_recall, width=0.36, color=BLUE, label="windows")
     axes.bar_label(bars, [f"{share:.3f}" for share in window_recall], fontsize=8)
-    bars = axes.bar(
-        positions + 0.2, episode_recall, width=0.36, color=VERMILION, hatch="//", label="whole faults"
+    if incidents:
+        by_kind = incidents.detected_by_kind()
+        episode_recall = [by_kind[kind][0] / by_kind[kind][1] for kind in kinds]
+        bars = axes.bar(
+            positions + shift, episode_recall, width=0.36, color=VERMILION, hatch="//", label="whole faults"
+        )
+        axes.bar_label(bars, ["{}\nof {}".format(*by_kind[kind]) for kind in kinds], fontsize=8)
+    axes.set_xticks(positions, [f"{kind}\n{quality.windows_by_kind[kind]:,}" for kind in kinds])
+    axes.set(
+        xlabel="kind of fault, and windows whose last reading has it",
+        ylabel="share found",
+        ylim=(0, 1.35),
+        yticks=np.linspace(0, 1, 6),
     )
-    axes.bar_label(bars, ["{}/{}".format(*by_kind[kind]) for kind in kinds], fontsize=8)
-    axes.set_xticks(positions, [f"{kind}\n{quality.windows_by_kind[kind]:,} windows" for kind in kinds])
-    axes.set(ylabel="share found", ylim=(0, 1.3), yticks=np.linspace(0, 1, 6))
     axes.legend(loc="upper right", ncols=2)
     return png(figure)
 

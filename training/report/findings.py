@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from monitor.bundle import Manifest
 from training.data.cleaning import CleaningReport
 from training.data.dataset import Dataset
+from training.evaluate.bundle_comparison import Comparison
 from training.evaluate.permutation_importance import Importance
 from training.evaluate.quality import Evaluation
 from training.faults.healthy_recordings import HealthyRecordings
@@ -35,3 +36,5 @@ class Findings:
     healthy: HealthyRecordings | None = None
     """The unlabelled recordings into whose copies faults were injected (`fit --healthy`); None if the
     recordings had labels."""
+    comparison: Comparison | None = None
+    """The comparison with another bundle; None if there was none."""

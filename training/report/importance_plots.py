@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from monitor.bundle import Feature
 from monitor.core.arrays import FloatArray
+from training.data.step_names import step_names
 from training.evaluate.permutation_importance import Importance
-from training.report.figures import BLUE, png, step_names
+from training.report.figures import BLUE, new_figure, png
 
 __all__ = ["draw_importance"]
 
@@ -19,8 +19,7 @@ def draw_importance(result: Importance, features: Sequence[Feature]) -> bytes:
     names = [feature.name for feature in features]
     steps = step_names(len(result.step_mean))
     # Names of features and numbers of steps need room: more of them make a larger picture.
-    size = (max(10.0, 3 + 1.75 * len(names)), max(6.4, 4 + 0.8 * len(steps)))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = new_figure((max(10.5, 3 + 1.75 * len(names)), max(7, 4.6 + 0.8 * len(steps))))
     grid = figure.add_gridspec(2, 2, width_ratios=(3, 1.2), height_ratios=(1.5, 1))
     heat = figure.add_subplot(grid[0, 0])
     _draw_heat_map(heat, result)
@@ -60,7 +59,7 @@ def _draw_heat_map(axes: Axes, result: Importance) -> None:
             fontsize=9,
             color="black" if mean > (low + high) / 2 else "white",
         )
-    axes.figure.colorbar(image, ax=axes, label="drop in F1")
+    axes.figure.colorbar(image, ax=axes)  # the bars beside it say what it is: the labels would touch
 
 
 def _draw_bars(axes: Axes, names: Sequence[str], mean: FloatArray, spread: FloatArray, title: str) -> None:

@@ -18,6 +18,7 @@ def build(findings: Findings) -> dict[str, bytes]:
         "model_card.html.j2",
         {
             "bundle": model_view.bundle_variables(manifest),
+            "comparison": results_view.comparison_variables(findings),
             "summary": results_view.summary_variables(findings),
             "recording": recording_view.recording_variables(findings.healthy),
             "data": model_view.data_variables(findings),

@@ -130,7 +130,11 @@ def network_variables(findings: Findings) -> dict[str, object]:
 
 def training_variables(findings: Findings) -> dict[str, object]:
     """Return the variables for `training.html.j2`."""
-    return {"epochs": len(findings.history["loss"]), "best_epoch": find_best_epoch(findings.history)}
+    return {
+        "epochs": len(findings.history["loss"]),
+        "best_epoch": find_best_epoch(findings.history),
+        "class_weights": findings.manifest.data["class_weights"],
+    }
 
 
 def versions_variables(manifest: Manifest) -> dict[str, str]:

@@ -13,7 +13,8 @@ def recording_variables(healthy: HealthyRecordings | None) -> dict[str, object] 
     group, readings = healthy.shortest_group
     return {
         "readings": healthy.reading_count,
-        "hours": healthy.hours,
+        "duration": healthy.duration,
+        "has_full_day": healthy.has_full_day,
         "shortest_group": group,
         "shortest_readings": readings,
         "fault_rate": FAULT_RATE,

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from monitor.bundle import Feature
 from monitor.core.quantities import find_neighbours
 from training.faults.suspects import SuspiciousStretch
-from training.report.figures import BLUE, VERMILION, png
+from training.report.figures import BLUE, VERMILION, new_figure, png
 
 __all__ = ["draw_stretches"]
 
@@ -25,7 +24,7 @@ def draw_stretches(
 ) -> bytes:
     """Draw a panel for each of the first four stretches: all sensors of the quantity, the stretch shaded."""
     drawn = stretches[:_MAX_DRAWN]
-    figure = Figure(figsize=(10, 2.4 * len(drawn) + 0.4), layout="constrained")
+    figure = new_figure((10, 2.4 * len(drawn) + 0.4))
     panels = figure.subplots(len(drawn), 1, squeeze=False)[:, 0]
     for axes, stretch in zip(panels, drawn, strict=True):
         _draw_panel(axes, frames, stretch, features)

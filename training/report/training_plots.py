@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from monitor.bundle import Feature
 from training.data.cleaning import BoxStats
+from training.data.step_names import step_names
 from training.network.history import find_best_epoch
-from training.report.figures import BLUE, VERMILION, panel, png, step_names
+from training.report.figures import BLUE, VERMILION, new_figure, panel, png
 
 __all__ = ["draw_box_plots", "draw_losses"]
 
@@ -32,8 +32,17 @@ def draw_losses(history: Mapping[str, Sequence[float]]) -> bytes:
     axes.plot(best, validation[best - 1], "o", color=VERMILION, label=f"kept: epoch {best}")
     axes.set(xlabel="epoch", ylabel="binary cross-entropy (log scale)", yscale="log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter("{x:g}")
+    is_within_decade = np.log10(axes.get_ylim()[1] / axes.get_ylim()[0]) < 1
+    axes.yaxis.set_minor_formatter(FuncFormatter(_format_minor_tick) if is_within_decade else NullFormatter())
     axes.legend()
     return png(figure)
+
+
+def _format_minor_tick(value: float, _position: int) -> str:
+    """Return the label of a tick between two powers of ten: 0.2, 0.3, 0.4, 0.6; the others would be close."""
+    text = f"{value:g}"
+    return text if text.strip("0.") in {"2", "3", "4", "6"} else ""
 
 
 def draw_box_plots(
@@ -46,7 +55,7 @@ def draw_box_plots(
     before, after : statistics of each column of the flattened training windows: (step * feature,).
     factor : maximum length of the whiskers, in interquartile ranges.
     """
-    figure = Figure(figsize=(max(10.0, 2.5 * len(features)), 6), layout="constrained")
+    figure = new_figure((max(10, 2.6 * len(features)), 6))
     grid = figure.subplots(2, len(features), sharey="col", squeeze=False)
     for row, (title_suffix, columns) in zip(grid, (("before", before), ("after", after)), strict=True):
         for number, (axes, feature) in enumerate(zip(row, features, strict=True)):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from training.network.weights import GATES, Float32Array, LayerWeights, split_gates
-from training.report.figures import BLUE, png
+from training.report.figures import BLUE, new_figure, png
 
 __all__ = ["draw_layer_weights"]
 
@@ -31,7 +31,7 @@ def draw_layer_weights(number: int, layer: LayerWeights, input_names: Sequence[s
 
 
 def _draw_lstm_layer(layer: LayerWeights, input_names: Sequence[str]) -> Figure:
-    figure = Figure(figsize=(13, 9), layout="constrained")
+    figure = new_figure((13, 9))
     rows = figure.subplots(3, len(GATES), sharex=True, sharey="row", height_ratios=(1, 1.6, 0.8))
     for axes, gate in zip(rows[0], GATES, strict=True):
         axes.set_title(f"{gate}{' (candidate)' if gate == 'cell' else ' gate'}")
@@ -64,7 +64,7 @@ def _draw_weights(axes: Axes, weights: Float32Array, largest: float) -> AxesImag
 
 def _draw_dense_layer(layer: LayerWeights, input_names: Sequence[str]) -> Figure:
     weights = layer.arrays["weights"]  # (input, unit)
-    figure = Figure(figsize=(9, 7), layout="constrained")
+    figure = new_figure((9, 7))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     largest = max(float(np.abs(weights).max()), 1e-9)
     image = _draw_weights(above, weights, largest)

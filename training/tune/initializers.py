@@ -1,4 +1,4 @@
-"""The eight weight initialisers: their formulas, and the validation F1 scores of networks trained with them.
+"""The weight initialisers: their formulas, and the validation F1 scores of networks trained with them.
 
 Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks"; He et
 al. (2015), "Delving Deep into Rectifiers". `in` is the number of a layer's inputs and `out` the number
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.config.settings import INITIALIZERS
+from training.config.initializers import parse_call, split_texts
 from training.tune.trials import Trial
 
-__all__ = ["FORMULAS", "InitializerFormula", "InitializerResult", "collect_results"]
+__all__ = ["FORMULAS", "InitializerFormula", "InitializerResult", "collect_results", "describe_initializer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,18 @@ class InitializerResult:
 
 
 def collect_results(trials: Sequence[Trial]) -> list[InitializerResult]:
-    """Return a result for each initialiser that has been tried, in the order of `INITIALIZERS`."""
-    f1_by_name = {
-        name: tuple(trial.f1 for trial in trials if trial.parameters["kernel_initializer"] == name)
-        for name in INITIALIZERS
-    }
-    return [InitializerResult(name, FORMULAS[name].text, f1) for name, f1 in f1_by_name.items() if f1]
+    """Return a result for each initialiser that has been tried, in the order of the first trials."""
+    f1_by_text: dict[str, list[float]] = {}
+    for trial in trials:
+        f1_by_text.setdefault(trial.parameters["kernel_initializer"], []).append(trial.f1)
+    return [InitializerResult(text, describe_initializer(text), tuple(f1)) for text, f1 in f1_by_text.items()]
+
+
+def describe_initializer(text: str) -> str:
+    """Return the formula of an initialiser, given as in the setting `kernel_initializer`."""
+    if isinstance(split_texts(text), tuple):
+        return "of the three hidden layers and the output"
+    name, parameters = parse_call(text)
+    if not parameters:
+        return FORMULAS[name].text
+    return "{}({:g}, {:g})".format("N" if name == "random_normal" else "U", *parameters)

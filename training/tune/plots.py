@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import Normalize
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from training.report.figures import BLUE, GREY, VERMILION, png
+from training.config.initializers import split_texts
+from training.report.figures import BLUE, GREY, VERMILION, new_figure, png
 from training.tune.initializers import InitializerResult
 from training.tune.trials import NOTEBOOK_PARAMETERS, Trial, select_best
 
@@ -17,7 +17,7 @@ __all__ = ["draw_history", "draw_initializers", "draw_parallel_coordinates"]
 
 def draw_history(trials: Sequence[Trial]) -> bytes:
     """Plot the F1 score of each trial and the best F1 score so far."""
-    figure = Figure(figsize=(9, 4.6), layout="constrained")
+    figure = new_figure((9, 4.6))
     axes = figure.subplots()
     number = np.array([trial.number for trial in trials])
     f1 = np.array([trial.f1 for trial in trials])  # (trial,)
@@ -46,7 +46,7 @@ def draw_parallel_coordinates(trials: Sequence[Trial]) -> bytes:
     # The colour scale begins at the median: otherwise, after one trial with a very low F1 score, all other
     # trials would have almost the same colour.
     norm = Normalize(float(np.median(f1)), float(f1.max()))
-    figure = Figure(figsize=(11, 5), layout="constrained")
+    figure = new_figure((11, 5))
     axes = figure.subplots()
     best_row = select_best(trials).number - 1
     for row in np.argsort(f1, kind="stable"):
@@ -83,7 +83,7 @@ def draw_initializers(results: Sequence[InitializerResult], all_faulty_f1: float
     ----------
     all_faulty_f1 : the F1 score if every window is predicted Faulty.
     """
-    figure = Figure(figsize=(9.5, 5), layout="constrained")
+    figure = new_figure((9.5, 0.55 * len(results) + 1.4))
     axes = figure.subplots()
     rows = range(len(results))
     for row, result in zip(rows, results, strict=True):
@@ -99,13 +99,19 @@ def draw_initializers(results: Sequence[InitializerResult], all_faulty_f1: float
         label="mean and standard deviation",
     )
     axes.axvline(all_faulty_f1, color=GREY, linestyle=":", label="calling every window Faulty")
-    axes.set_yticks(rows, [f"{result.name}\n{result.formula}" for result in results], fontsize=9)
+    axes.set_yticks(rows, [f"{_wrap(result.name)}\n{result.formula}" for result in results], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(-0.02, 1.02)  # an error bar may extend beyond the range of F1
     axes.set(title="F1 by initialiser of the weights", xlabel="F1 of Faulty, validation part")
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside lower center", ncols=3)
     return png(figure)
+
+
+def _wrap(initializer: str) -> str:
+    """Break the initialisers of four layers into two lines."""
+    parts = split_texts(initializer)
+    return initializer if isinstance(parts, str) else f"{', '.join(parts[:2])},\n{', '.join(parts[2:])}"
 
 
 def _format_axis_label(name: str) -> str:

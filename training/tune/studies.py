@@ -14,7 +14,7 @@ from training.data.prepare import PreparedData
 from training.network.epoch_progress import EpochShareCallback
 from training.tune import objective, plots, tables, trials
 from training.tune.initializers import collect_results
-from training.tune.trials import Plan, Trial
+from training.tune.trials import NOTEBOOK_PARAMETERS, Plan, Trial
 
 __all__ = ["StudyRun", "compare_initializers", "run_search"]
 
@@ -99,8 +99,11 @@ def run_search(run: StudyRun) -> str:
     )
     table = tables.build_trials_table(finished_trials)
     table = table.sort_values("f1", ascending=False, kind="stable").head(_MAX_ROWS)
+    notebook_count = min(len(NOTEBOOK_PARAMETERS), len(finished_trials))
     return (
         f"{tables.format_table(table)}\n"
+        f"trials 1 to {notebook_count} are the notebook's combinations, with the learning rate of the "
+        "settings; the others were proposed by the search\n"
         f"the best {len(table)} of {len(finished_trials)} trials by F1 of Faulty on the validation part "
         f"{run.describe_validation()}\n"
         f"{run.out}: trials.csv, history.png, parallel.png, and best.toml for `sensor-training fit --config`"

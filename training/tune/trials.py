@@ -23,10 +23,12 @@ from optuna.distributions import (
 from optuna.trial import TrialState
 
 from monitor.core.errors import InvalidInputError
-from training.config.settings import INITIALIZERS, FitSettings
+from training.config.initializers import INITIALIZERS
+from training.config.settings import FitSettings
 from training.data.output_folder import exclusive_lock
 
 __all__ = [
+    "NOTEBOOK_INITIALIZERS",
     "NOTEBOOK_PARAMETERS",
     "Trial",
     "build_initializer_plan",
@@ -43,6 +45,9 @@ NOTEBOOK_PARAMETERS: tuple[dict[str, float], ...] = (
     {"units_1": 64, "units_2": 32, "units_3": 32, "dropout_1": 0.2, "dropout_2": 0.2},
 )
 """The parameter combinations of the original notebook; the learning rate is taken from the settings."""
+
+NOTEBOOK_INITIALIZERS = "glorot_uniform,glorot_uniform,he_normal,glorot_uniform"
+"""The initialisers of the notebook's last network: Glorot for LSTM and output, He for the dense layer."""
 
 _STUDY_FILE = "study.db"
 
@@ -66,22 +71,26 @@ class Trial:
 
 
 def build_search_plan(settings: FitSettings, count: int) -> Plan:
-    """Return a plan of the notebook's combinations and `count` further trials that Optuna proposes."""
+    """Return a plan of `count` trials: the notebook's combinations, then what Optuna proposes."""
     notebook_trials = [
         {**parameters, "learning_rate": settings.learning_rate} for parameters in NOTEBOOK_PARAMETERS
     ]
-    return [*notebook_trials, *[None] * count]
+    return [*notebook_trials, *[None] * (count - len(notebook_trials))][:count]
 
 
-def build_initializer_plan(settings: FitSettings, seeds: int) -> Plan:
+def build_initializer_plan(settings: FitSettings, seeds: int, further: Sequence[str] = ()) -> Plan:
     """Return a plan of every initialiser with every seed.
 
     The plan is ordered by seed, so a plan with fewer seeds is the beginning of a plan with more seeds.
+
+    Parameters
+    ----------
+    further : values of the setting `kernel_initializer` beside the eight and the notebook's.
     """
     return [
-        {"kernel_initializer": name, "seed": (settings.seed + number) % 2**32}
+        {"kernel_initializer": text, "seed": (settings.seed + number) % 2**32}
         for number in range(seeds)
-        for name in INITIALIZERS
+        for text in dict.fromkeys((*INITIALIZERS, NOTEBOOK_INITIALIZERS, *further))
     ]
 
 
@@ -196,7 +205,9 @@ def apply_parameters(settings: FitSettings, parameters: Mapping[str, Any]) -> Fi
 def _build_search_space(settings: FitSettings, plan: Plan) -> dict[str, BaseDistribution]:
     if plan[0] is not None and "seed" in plan[0]:
         return {
-            "kernel_initializer": CategoricalDistribution(INITIALIZERS),
+            "kernel_initializer": CategoricalDistribution(
+                list(dict.fromkeys(parameters["kernel_initializer"] for parameters in plan if parameters))
+            ),
             "seed": IntDistribution(0, 2**32 - 1),
         }
     rate = settings.learning_rate

@@ -6,7 +6,8 @@ of the last seven days is compared with the level before them, which 14 days or 
 has drifted if the two differ by more than three standard deviations of the distance, and by more than what
 two healthy sensors may come apart with the season.
 
-A day counts if 18 of its hours have a sample. Half of the way to a drift the level learns a quarter of what
+One sample an hour is taken: the median of a window, so that no single reading counts. A day counts if 18 of
+its hours have one. Half of the way to a drift the level learns a quarter of what
 it does otherwise, so a drift does not teach it; a distance that stays is the usual one after half a year.
 """
 
@@ -17,15 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray, IndexArray
+from monitor.core.medians import median_high
 from monitor.core.quantities import Quantities
 from monitor.detect.checks.sensors import Sensors
 from monitor.detect.checks.state import DAYS_KEPT
 
-__all__ = ["SLOTS_PER_DAY", "DriftRule", "describe"]
+__all__ = ["DriftRule", "describe"]
 
-SLOTS_PER_DAY = 24 * 12
-"""Slots of time in a day, each with one sample at most."""
-_SLOTS_PER_HOUR = SLOTS_PER_DAY // 24
+_HOUR_S = 3600.0
+_HOURS_PER_DAY = 24
 _MIN_HOURS = 18
 _MIN_LEARNT_DAYS = 14
 # The level and the spread are means over this many days, once there are so many. With a longer memory two
@@ -56,41 +57,53 @@ class DriftRule:
             quantities.has_neighbours, _MIN_ACCURACIES * sensors.accuracy[quantities.representatives], np.inf
         )
 
-    def update(self, records: NDArray[Any], slots: FloatArray, values: FloatArray) -> None:
-        """Update records of distinct groups (group,) in place with a sample of each.
+    def update(self, records: NDArray[Any], ts: FloatArray, windows: FloatArray) -> None:
+        """Update records of distinct groups (group,) in place with the newest window of each.
 
         Parameters
         ----------
-        slots : number of the sample's slot of time; `records["slot"]` is that of the sample before (group,).
-        values : raw values (group, feature).
+        ts : event time of the newest reading (group,).
+        windows : raw values (group, step, feature).
         """
-        ended = (slots // SLOTS_PER_DAY != records["slot"] // SLOTS_PER_DAY).nonzero()[0]
+        hours = ts // _HOUR_S
+        due = (hours != records["hour"]).nonzero()[0]
+        if len(due):
+            sampled = records.take(due)
+            self._add_samples(sampled, hours[due], windows.take(due, axis=0))
+            records.put(due, sampled)
+
+    def _add_samples(self, records: NDArray[Any], hours: FloatArray, windows: FloatArray) -> None:
+        """Add a sample to records (group,) whose last one is of another hour.
+
+        Parameters
+        ----------
+        hours : hour of the sample since the Unix epoch (group,).
+        windows : raw values (group, step, feature).
+        """
+        ended = (hours // _HOURS_PER_DAY != records["hour"] // _HOURS_PER_DAY).nonzero()[0]
         if len(ended):
             records[ended] = self._end_day(records[ended])
+        values = median_high(windows.swapaxes(0, 1))  # (group, feature)
         distance = self._scale * self._quantities.deviations(values)  # (group, representative)
-        is_first = records["day_samples"][:, None] == 0
-        first = np.where(is_first, distance, records["first"]).astype(np.float32)
+        first = np.where(records["samples_today"][:, None] == 0, distance, records["first"])
         change = distance - first
-        records["first"] = first
+        records["hour"], records["first"] = hours, first
         records["sum"] += change
         records["square_sum"] += change * change
-        records["day_samples"] += 1
-        hours = (slots % SLOTS_PER_DAY) // _SLOTS_PER_HOUR
-        records["hours"] |= np.left_shift(np.uint32(1), hours.astype(np.uint32))
+        records["samples_today"] += 1
 
     def _end_day(self, records: NDArray[Any]) -> NDArray[Any]:
         """Return records (group,) after the end of their day."""
-        is_complete = np.bitwise_count(records["hours"]) >= _MIN_HOURS
-        complete = is_complete.nonzero()[0]
+        complete = (records["samples_today"] >= _MIN_HOURS).nonzero()[0]
         if len(complete):
             records[complete] = self._learn_day(records[complete])
-        for field in ("hours", "day_samples", "sum", "square_sum"):
+        for field in ("samples_today", "sum", "square_sum"):
             records[field] = 0
         return records
 
     def _learn_day(self, records: NDArray[Any]) -> NDArray[Any]:
         """Return records (group,) that have learnt their complete day."""
-        count = records["day_samples"][:, None].astype(np.float64)
+        count = records["samples_today"][:, None].astype(np.float64)
         shift = records["sum"] / count
         mean = records["first"] + shift  # (group, representative)
         variance = np.maximum(records["square_sum"] / count - shift * shift, 0)

@@ -3,7 +3,8 @@
 A sensor is flat if it has had one value in all samples since its neighbours began to move up and down: so
 many moves, each larger than what two healthy sensors may differ by and than several steps of either sensor,
 that a healthy sensor would have followed at least once. A move is a change of direction, so a single event
-beside the neighbour, such as a shower, is two moves at most.
+beside the neighbour, such as a shower, is two moves at most. A sensor that stood still before and was
+healthy, as in a cellar, is flat only when it does so twice as long.
 
 A sensor is flat no longer when its value differs by more than one of its steps. At the end of its range, as
 humidity in fog, a healthy sensor stands still, so there it is flat only while its neighbours are far away.
@@ -32,7 +33,10 @@ _STEPS_PER_MOVE, _ACCURACIES_PER_MOVE = 4.0, 1.2
 # The step of a sensor that has not changed yet is the coarsest of these that its value is a multiple of.
 _STEPS = np.array([1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01], dtype=np.float32)
 _ROUNDING_TOLERANCE = 1e-3  # in steps: the value is a float32
-_MAX_COUNT = 250
+_MAX_COUNT = 250  # of moves
+_MAX_SAMPLES = 30_000
+# A sensor is flat only if it stands still this many times as long as it did before.
+_MIN_LONGEST_RUNS = 2
 
 
 class FlatRule:
@@ -69,51 +73,51 @@ class FlatRule:
         is_same = (np.abs(values - value[:, None]) <= records["tolerance"][:, None]).all(axis=1)
         change = np.abs(newest - value)
         change[is_same | (change == 0) | (records["tolerance"] < 0)] = np.inf
-        records["step"] = step = np.minimum(records["step"], change)
+        records["step"] = np.minimum(records["step"], change)
+        records["longest"] = np.where(
+            is_same | records["flat"], records["longest"], np.maximum(records["longest"], records["samples"])
+        )
         continued = is_same.any(axis=1).nonzero()[0]
-        is_open = records["flat"].any()
-        continuing = records[continued]
-        records["value"], records["since"] = newest, ts[:, None]
-        records["lowest"] = records["highest"] = others
-        records["samples"], records["moves"], records["direction"] = 1, 0, 0
-        if is_open:
-            records["flat"] = False
-        records["tolerance"] = 0
-        if len(continued):
-            is_same = is_same[continued]
-            self._continue_runs(continuing, is_same, others[continued], newest[continued], step[continued])
-            for field in _RUN_FIELDS:
-                records[field][continued] = np.where(is_same, continuing[field], records[field][continued])
+        if not len(continued):
+            _begin_runs(records, ts, newest, others)
+            return
+        runs = records[continued]
+        _begin_runs(records, ts, newest, others)
+        self._continue_runs(runs, is_same[continued], ts[continued], newest[continued], others[continued])
+        records[continued] = runs
 
     def _continue_runs(
-        self, records: NDArray[Any], is_same: _Mask, others: _Floats, newest: _Floats, step: _Floats
+        self, records: NDArray[Any], is_same: _Mask, ts: FloatArray, newest: _Floats, others: _Floats
     ) -> None:
-        """Count a sample and the moves of the neighbours where a sensor still has its value.
+        """Count a sample, and the moves of the neighbours, where a sensor still has its value.
 
         Parameters
         ----------
         records : of the groups in which some sensor has (group,); changed in place.
         is_same : which sensor has (group, feature).
-        others : mean of the neighbours (group, feature).
-        newest : newest values (group, feature).
-        step : steps of the sensors (group, feature).
+        ts, newest, others : as in `_begin_runs`.
         """
+        began, step = ~is_same, records["step"]
         lowest, highest = np.minimum(records["lowest"], others), np.maximum(records["highest"], others)
         direction, min_move = records["direction"], self._find_min_moves(step, newest)
         up = (others - lowest >= min_move) & (direction <= 0)
         down = (highest - others >= min_move) & (direction >= 0)
-        down &= ~up
         has_moved = up | down
-        records["moves"] = moves = np.minimum(records["moves"] + has_moved, _MAX_COUNT)
-        records["samples"] = samples = np.minimum(records["samples"] + 1, _MAX_COUNT)
-        records["lowest"] = np.where(has_moved, others, lowest)
-        records["highest"] = np.where(has_moved, others, highest)
-        records["direction"] = np.where(has_moved, up * 2 - 1, direction)
-        is_flat = (samples >= MIN_SAMPLES) & (moves >= MIN_MOVES) & is_same
+        records["moves"] = moves = np.minimum(records["moves"] + has_moved, _MAX_COUNT) * is_same
+        records["samples"] = samples = np.minimum(records["samples"] * is_same + 1, _MAX_SAMPLES)
+        begins_range = has_moved | began
+        records["lowest"] = np.where(begins_range, others, lowest)
+        records["highest"] = np.where(begins_range, others, highest)
+        records["direction"] = np.where(has_moved, up * 2 - 1, direction) * is_same
+        records["value"] = np.where(began, newest, records["value"])
+        records["since"] = np.where(began, ts[:, None], records["since"])
+        is_flat = (samples >= MIN_SAMPLES) & (moves >= MIN_MOVES)
+        is_flat &= samples >= _MIN_LONGEST_RUNS * records["longest"]
         if is_flat.any():
             is_flat &= ~self._sensors.is_usual_end(newest, others)
-        records["flat"] = is_flat
-        records["tolerance"] = np.where(is_flat, _finite_step(step), 0)
+            records["flat"], records["tolerance"] = is_flat, np.where(is_flat, _finite_step(step), 0)
+        else:
+            records["flat"], records["tolerance"] = False, 0
 
     def _find_min_moves(self, step: _Floats, values: _Floats) -> _Floats:
         """Return the least change of the neighbours that counts as a move (group, feature)."""
@@ -124,9 +128,19 @@ class FlatRule:
         return min_moves
 
 
-_RUN_FIELDS = (
-    "value", "since", "lowest", "highest", "samples", "moves", "direction", "flat", "tolerance",
-)  # fmt: skip
+def _begin_runs(records: NDArray[Any], ts: FloatArray, newest: _Floats, others: _Floats) -> None:
+    """Set records (group,) in which no sensor has the value that it had.
+
+    Parameters
+    ----------
+    ts : event time of the newest reading (group,).
+    newest : newest values (group, feature).
+    others : mean of the neighbours (group, feature).
+    """
+    records["value"], records["since"] = newest, ts[:, None]
+    records["lowest"] = records["highest"] = others
+    records["samples"], records["moves"], records["direction"] = 1, 0, 0
+    records["flat"], records["tolerance"] = False, 0
 
 
 def find_still(records: NDArray[Any], values: FloatArray) -> _Mask:

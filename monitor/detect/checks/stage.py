@@ -1,8 +1,8 @@
 """Windows -> what the checks find in them: `limits`, `flat` and `drift`, in this order.
 
 `limits` looks at each window alone. `flat` and `drift` keep state, which the first window of each group in
-five minutes updates: of a plant that sends every 5 s one window in 60, so that the checks cost little where
-readings come fast. All times are event times.
+each slot of five minutes updates: of a plant that sends every 5 s one window in 60, so that the checks cost
+little where readings come fast. All times are event times.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ __all__ = ["CheckStage"]
 
 _Mask = NDArray[np.bool_]
 
-_SLOT_S = 86_400 / drift.SLOTS_PER_DAY
+_SLOT_S = 300.0
 _NO_WINDOWS: IndexArray = np.empty(0, dtype=np.intp)
 
 
@@ -175,7 +175,7 @@ class CheckStage:
         """
         records: NDArray[Any] = self._table.records.take(rows)
         self._flat.update(records, ts, windows)
-        self._drift.update(records, slots, windows[:, -1])
+        self._drift.update(records, ts, windows)
         is_open = records["flat"].any(axis=1) | records["drifted"].any(axis=1)
         records["slot"], records["quiet_slot"] = slots, np.where(is_open, np.nan, slots)
         self._table.records.put(rows, records)

@@ -36,16 +36,17 @@ class CheckTable(StateTable):
             ("direction", "i1", (features,)),  # of the neighbour's last move: 1 up, -1 down, 0 none yet
             ("slot", "<f8"),  # number of the newest sample's slot of time; NaN before the first sample
             ("quiet_slot", "<f8"),  # the same, NaN where some sensor is flat or has drifted
-            ("samples", "u1", (features,)),  # with an equal value
+            ("samples", "<u2", (features,)),  # with an equal value
+            ("longest", "<u2", (features,)),  # most samples with an equal value before; not where it was flat
             ("since", "<f8", (features,)),  # event time of the first of them
             ("value", "<f4", (features,)),
             ("lowest", "<f4", (features,)),  # of the neighbours since their last move
             ("highest", "<f4", (features,)),
             ("step", "<f4", (features,)),  # smallest change of the sensor that was seen
             ("tolerance", "<f4", (features,)),  # change up to which the sensor has an equal value
-            ("hours", "<u4"),  # of the present day: a bit for each hour with a sample
-            ("day_samples", "<u2"),
+            ("samples_today", "u1"),  # one an hour
             ("days", "<u2"),  # complete days so far
+            ("hour", "<f8"),  # of the newest of them, since the Unix epoch; NaN before the first
             ("first", "<f4", (representatives,)),  # distance in the day's first sample
             ("sum", "<f4", (representatives,)),  # of distance - first
             ("square_sum", "<f4", (representatives,)),
@@ -57,7 +58,7 @@ class CheckTable(StateTable):
             "checks",
             (_VERSION, features, representatives),
             fields,
-            {"slot": np.nan, "quiet_slot": np.nan, "step": np.inf, "tolerance": _NO_VALUE},
+            {"slot": np.nan, "quiet_slot": np.nan, "hour": np.nan, "step": np.inf, "tolerance": _NO_VALUE},
         )
 
     def _update_views(self) -> None:

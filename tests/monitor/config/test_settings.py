@@ -294,6 +294,23 @@ def test_systemd_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings(None).mqtt.port == 1883
 
 
+def test_checks(file: Path) -> None:
+    """Each check can be turned off, for some groups too; sentinels are numbers by feature."""
+    assert load_settings(None).checks.model_dump() == {
+        "limits": True, "flat": True, "drift": True, "sentinels": {}, "rules": (),
+    }  # fmt: skip
+    file.write_text(
+        "[checks]\nflat = false\n[checks.sentinels]\ntemperature_1 = [85, -127.5]\n"
+        '[[checks.rules]]\ngroups = "kiln/*"\ndrift = false'
+    )
+    checks = load_settings(file).checks
+    assert (checks.limits, checks.flat) == (True, False)
+    assert checks.sentinels == {"temperature_1": (85.0, -127.5)}
+    assert (checks.rules[0].groups, checks.rules[0].drift, checks.rules[0].flat) == ("kiln/*", False, None)
+    file.write_text("[checks.sentinels]\ntemperature_1 = [nan]")
+    assert "checks.sentinels.temperature_1" in _load_error(file)
+
+
 def test_alert_rules(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rules for some groups are tables in the file and JSON in the environment; unknown keys are refused."""
     file.write_text('[[alerts.rules]]\ngroups = "line1/*"\nraise_after = 3')

@@ -1,10 +1,11 @@
 import weakref
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from monitor.core.rules import AlertRules
-from monitor.core.verdicts import AlertEvent, JudgedWindows
+from monitor.core.verdicts import AlertEvent, Detector, JudgedWindows
 from monitor.detect.alerts import AlertStage
 
 EventSummary = tuple[str, str, float | None]
@@ -154,3 +155,34 @@ def test_no_reference_to_a_group_without_incident(overrides: list[tuple[str, Ale
     assert len(stage.update(_judged_windows([(name, True), (name, False)]))) == 2
     del name
     assert name_ref() is None
+
+
+def test_detector() -> None:
+    """All events of an incident name what called the window Faulty that began it, also after a restart."""
+    windows = _judged_windows([("g", verdict == "F") for verdict in "NFFNNN"])
+    detectors = np.array([0, Detector.DRIFT, Detector.MODEL, 0, 0, 0], dtype=np.uint8)
+    windows = replace(windows, detectors=detectors)
+    stage, other = AlertStage(), AlertStage()
+    events = []
+    for row in range(6):
+        other.load("g", stage.dump("g"))
+        stage, other = other, stage
+        events += stage.update(_select(windows, [row]))
+    assert [(event.status, event.detector) for event in events] == [
+        ("firing", "drift"),
+        ("resolved", "drift"),
+    ]
+
+
+def test_window_without_score() -> None:
+    """A window that only a check could judge makes an event without a score."""
+    windows = _judged_windows([("g", True)])
+    (event,) = AlertStage().update(replace(windows, scores=np.array([np.nan])))
+    assert event.score is None
+
+
+def _select(windows: JudgedWindows, rows: list[int]) -> JudgedWindows:
+    return JudgedWindows(
+        [windows.groups[row] for row in rows],
+        *(getattr(windows, field.name)[rows] for field in fields(windows)[1:]),
+    )

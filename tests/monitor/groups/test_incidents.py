@@ -235,12 +235,12 @@ def test_published_incident_drops_reasons() -> None:
 
 
 def test_incident_of_an_older_version() -> None:
-    """An event that was stored when events had no kind can be read: its kind can't be told."""
+    """An event that was stored when events had no detector and no kind can be read."""
     incidents = Incidents()
     event = replace(EVENT_WITH_REASON, kind="offset")
     incidents.filter_events([event], lambda _: True)
     version, stored, *rest = msgspec.msgpack.decode(incidents.dump(event.group))
-    assert stored[13:] == ["offset"]
+    assert stored[13:] == ["model", "offset"]
     incidents.load(event.group, msgspec.msgpack.encode([version, stored[:13], *rest]))
     incident = incidents.get(event.group)
     assert incident is not None
@@ -264,3 +264,15 @@ def test_invalid_values() -> None:
         with pytest.raises(ValueError, match="latest incident of 'g'"):
             incidents.load("g", value)
         assert incidents.get("g") is None
+
+
+def test_event_before_there_were_checks() -> None:
+    """An incident that was saved before events had a detector was the model's."""
+    incidents = Incidents()
+    incidents.filter_events([EVENT_WITH_REASON], lambda _: False)
+    version, event, *others = msgspec.msgpack.decode(incidents.dump(EVENT_WITH_REASON.group))
+    assert event[-1] == "model"
+    incidents.load(EVENT_WITH_REASON.group, msgspec.msgpack.encode([version, event[:-1], *others]))
+    incident = incidents.get(EVENT_WITH_REASON.group)
+    assert incident is not None
+    assert incident.event.detector == "model"

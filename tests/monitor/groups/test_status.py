@@ -19,7 +19,9 @@ class _StatusHarness:
     def __init__(self) -> None:
         self.incidents: dict[str, str] = {}
         self.kinds: dict[str, str] = {}
-        self.status = StatusTable(STALE_AFTER, self.incidents.get, self.kinds.get, lambda _: ())
+        self.status = StatusTable(
+            STALE_AFTER, self.incidents.get, self.kinds.get, lambda _: (), lambda _: None
+        )
 
     def push(self, *rows: Row, now: float = 0.0) -> list[GroupStatus]:
         readings = Readings(
@@ -139,6 +141,16 @@ def test_silence(harness: _StatusHarness) -> None:
     assert harness.status.mark_silent(161.0) == []
     assert [status.group for status in harness.status.mark_silent(190.0)] == ["b"]
     assert harness.status.mark_silent(1e6) == []
+
+
+def test_status_before_there_were_checks(harness: _StatusHarness) -> None:
+    """A status that was saved before it had a detector is loaded, without one."""
+    harness.push(("g", 1.0, "Faulty"))
+    value = harness.status.dump("g")
+    assert value is not None
+    harness.status.load("g", value[:-1], 0.0)
+    (status,) = harness.status.statuses(["g"])
+    assert (status.state, status.score, status.detector) == (State.FAULTY, 0.9, "")
 
 
 def test_silence_keeps_the_incident(harness: _StatusHarness) -> None:

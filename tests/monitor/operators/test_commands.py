@@ -79,7 +79,7 @@ def test_silence_that_ends_early(operators: OperatorHarness) -> None:
 
 
 def test_false_alarm(operators: OperatorHarness) -> None:
-    """A false alarm ends the incident and writes one row, also when it is repeated."""
+    """A false alarm ends the incident and writes its readings once, also when it is repeated."""
     operators.send_readings(5, HEALTHY, HEALTHY, FAULTY, FAULTY)
     assert operators.request_at(6, "false-alarm", group="g") == {"status": "ok", "incident": incident_id(4)}
     assert operators.events() == [(incident_id(4), "firing"), (incident_id(4), "resolved")]
@@ -98,9 +98,11 @@ def test_false_alarm(operators: OperatorHarness) -> None:
         f"incident {incident_id(4)!r} is not known any more; the latest is {incident_id(8)!r}"
     )
     operators.request_at(10, "false-alarm", group="g")
-    assert [status.split(",")[0] for status in operators.file.read_text().splitlines()[1:]] == [
-        incident_id(4),
-        incident_id(8),
+    rows = [line.split(",") for line in operators.file.read_text().splitlines()[1:]]
+    # Both Faulty readings of the first incident, and of the second only what is not of the first.
+    assert [(row[0], float(row[1]) - NOW) for row in rows] == [
+        *((incident_id(4), ts) for ts in (2, 3, 4, 5)),
+        *((incident_id(8), ts) for ts in (4, 5, 8)),
     ]
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from monitor.core.messages import InboundMessage
 from monitor.core.verdicts import AlertEvent
+from monitor.groups.reading_history import ReadingsAround
 from monitor.operators.false_alarms import FalseAlarmFile
 from tests.conftest import TIMEOUT_S
 from tests.monitor.operators.operator_pipeline import OperatorHarness, incident_id
@@ -19,14 +20,14 @@ class SlowFile(FalseAlarmFile):
     """A file on a disk that writes a row only when the test allows it."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, NAMES, 3)
+        super().__init__(path, NAMES)
         self.release = threading.Event()
         self.threads: list[str] = []
 
-    def append(self, event: AlertEvent) -> bool:
+    def append(self, event: AlertEvent, readings: ReadingsAround) -> bool:
         self.threads.append(threading.current_thread().name)
         assert self.release.wait(TIMEOUT_S)
-        return super().append(event)
+        return super().append(event, readings)
 
 
 @pytest.fixture
@@ -50,7 +51,8 @@ def _rows(operators: OperatorHarness) -> list[str]:
     """Return the incidents in the file."""
     if not operators.file.exists():
         return []
-    return [line.split(",")[0] for line in operators.file.read_text().splitlines()[1:]]
+    lines = operators.file.read_text().splitlines()[1:]
+    return list(dict.fromkeys(line.split(",")[0] for line in lines))
 
 
 def test_pipeline_judges_while_a_row_is_written(

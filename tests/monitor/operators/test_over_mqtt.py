@@ -17,7 +17,7 @@ from tests.monitor.cli.test_run import TOPIC, reading
 from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY
 from tests.support.training_features import FEATURE_NAMES
-from training.data import windows_file
+from training.data import recordings
 
 ALERTS, RESPONSES, GROUP = "sensor-monitor/alerts/", "sensor-monitor/response/", "line1/station7"
 
@@ -120,8 +120,15 @@ def test_silence_expires_while_stopped(tmp_path: Path, mosquitto: Mosquitto, toy
             wait_until(lambda: alert_events(mqtt_client), "it fires")
 
 
+def _read_values(path: Path) -> list[list[float]]:
+    """Return the readings in the file of false alarms."""
+    frame = recordings.read_labelled(path, FEATURE_NAMES)
+    values: list[list[float]] = frame[FEATURE_NAMES].to_numpy().tolist()
+    return values
+
+
 def test_false_alarm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
-    """A false alarm ends the incident and writes one row, also after a kill and when it is repeated."""
+    """A false alarm ends the incident and writes its readings once, also after a kill and when repeated."""
     monitor = make_monitor(tmp_path, toy_bundle, mosquitto.port)
     with connect_client(mosquitto.port, "sensor-monitor/#") as mqtt_client:
         with run_monitor(monitor):
@@ -139,10 +146,7 @@ def test_false_alarm(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> 
         with run_monitor(monitor):
             assert monitor.metric("alerts_firing") == 0
             assert send_request(mqtt_client, "false-alarm", incident=incident)["status"] == "ok"
-    assert len((tmp_path / "false.csv").read_text().splitlines()) == 2
-    assert windows_file.read(tmp_path / "false.csv", FEATURE_NAMES, 3, 5.0).windows.tolist() == [
-        [HEALTHY, HEALTHY, FAULTY]
-    ]
+    assert _read_values(tmp_path / "false.csv") == [HEALTHY, HEALTHY, FAULTY]
 
 
 @pytest.mark.parametrize("qos", [0, 1])
@@ -165,7 +169,7 @@ def test_false_alarm_of_ended_incident(
                 "status": "ok",
                 "incident": incident,
             }
-    assert windows_file.read(tmp_path / "false.csv", FEATURE_NAMES, 3, 5.0).windows.tolist() == [[FAULTY] * 3]
+    assert _read_values(tmp_path / "false.csv") == [FAULTY] * 3
 
 
 @pytest.mark.parametrize("qos", [0, 1])
@@ -204,7 +208,7 @@ def test_killed_before_it_is_permanent(tmp_path: Path, mosquitto: Mosquitto, toy
             resource.prlimit(monitor.process.pid, resource.RLIMIT_FSIZE, (8192, 8192))
             mqtt_client.publish("sensor-monitor/request/false-alarm", {"group": GROUP})
             wait_until(lambda: monitor.metric("store_failures_total") > 0, "the store can't be written")
-            assert len((tmp_path / "false.csv").read_text().splitlines()) == 2
+            assert _read_values(tmp_path / "false.csv") == [HEALTHY, HEALTHY, FAULTY]
             assert mqtt_client.payloads(RESPONSES) == []
             monitor.kill()
         with run_monitor(monitor):
@@ -213,7 +217,7 @@ def test_killed_before_it_is_permanent(tmp_path: Path, mosquitto: Mosquitto, toy
                 {"status": "ok", "incident": alert_events(mqtt_client)[0][0]}
             ]
             wait_until(lambda: len(alert_events(mqtt_client)) == 2, "the incident ends")
-    assert len((tmp_path / "false.csv").read_text().splitlines()) == 2
+    assert _read_values(tmp_path / "false.csv") == [HEALTHY, HEALTHY, FAULTY]
 
 
 def test_bad_requests(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:

@@ -36,7 +36,7 @@ from tests.support.toy_bundle import HEALTHY, NAMES
 
 NOW = 1.7e9
 """The wall clock, seconds since the Unix epoch."""
-OUT_OF_RANGE = [20.0, 50.0, 20.5, 300.0]
+OUT_OF_RANGE = [70.0, 50.0, 70.5, 50.0]
 
 
 class PipelineHarness:
@@ -85,7 +85,7 @@ class PipelineHarness:
         self.groups = GroupStates(scoring, choose_stale_after(windows, loaded.manifest.sample_period))
         for group, value in (stored or {}).items():
             self.groups.load(group, value, self.clock)
-        false_alarm_file = FalseAlarmFile(false_alarms or folder / "unused.csv", NAMES, 3)
+        false_alarm_file = FalseAlarmFile(false_alarms or folder / "unused.csv", NAMES)
         self.commands = OperatorCommands(
             groups=self.groups,
             mutes=Mutes(),

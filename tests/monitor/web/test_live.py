@@ -14,7 +14,7 @@ from monitor.web.live import MAX_REVISION_LAG, LiveGroups
 from tests.monitor.service.pipeline_fixture import NOW, PipelineHarness, message
 from tests.support.toy_bundle import FAULTY, FEATURES, HEALTHY
 
-OUT_OF_RANGE = [20.0, 50.0, 20.5, 300.0]
+OUT_OF_RANGE = [70.0, 50.0, 70.5, 50.0]
 
 
 class LivePipelineHarness(PipelineHarness):
@@ -115,8 +115,9 @@ def test_alert_of_an_earlier_process(harness: LivePipelineHarness) -> None:
     assert firing == {
         "group": "a",
         "since": NOW + 10,
-        "score": None,
+        "detector": "model",
         "kind": None,
+        "score": None,
         "reason": "",
         "values": "",
     }

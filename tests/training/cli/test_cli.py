@@ -141,3 +141,38 @@ def test_a_closed_stdout_is_no_failure(tmp_path: Path) -> None:
             check=False,
         )
     assert (completed.returncode, completed.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"), [("simulate", "--out"), ("inject", "--out"), ("fit", "--bundle"), ("tune", "--out")]
+)
+def test_neighbours_in_two_units_are_refused(
+    command: str, flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """DegC beside degF is exit code 2 with one line, for every command that takes features."""
+    config = tmp_path / "mixed.toml"
+    config.write_text(
+        '[[features]]\nname = "temperature_1"\nunit = "degC"\n'
+        '[[features]]\nname = "temperature_2"\nunit = "degF"\n'
+    )
+    source = {"inject": ["r.csv"], "fit": ["--recording", "r.csv"], "tune": ["--recording", "r.csv"]}
+    words = [command, *source.get(command, []), flag, str(tmp_path / "out.csv"), "--config", str(config)]
+    with pytest.raises(SystemExit) as exit_info:
+        main(words)
+    assert exit_info.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "temperature_1 is in 'degC' and temperature_2 in 'degF'; expected one unit for all" in line
+
+
+def test_a_recording_of_other_features_needs_settings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without its features, the error names the column that is missing, and the flag that helps."""
+    path = tmp_path / "pump.csv"
+    path.write_text("ts,group,vibration_1\n5,a,2\n")
+    with pytest.raises(SystemExit) as exit_info:
+        main(["inject", str(path), "--out", str(tmp_path / "o.csv")])
+    assert exit_info.value.code == 2
+    error = capsys.readouterr().err
+    assert "has no column 'temperature_1'" in error
+    assert "needs --config with their [[features]]" in error

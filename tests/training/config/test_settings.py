@@ -8,8 +8,9 @@ from monitor.config.feature_settings import FeatureSettings
 from monitor.core.errors import InvalidInputError
 from tests.conftest import ROOT
 from training.cli.main import main
+from training.config.initializers import INITIALIZERS
 from training.config.loading import load_settings
-from training.config.settings import INITIALIZERS, FitSettings
+from training.config.settings import FitSettings
 
 CONFIG = ROOT / "config" / "training.toml"
 
@@ -75,6 +76,41 @@ def test_the_notebooks_initializers_are_there() -> None:
     assert load_settings(None, {"recurrent_initializer": "orthogonal"}).recurrent_initializer == "orthogonal"
     with pytest.raises(InvalidInputError, match="--kernel-initializer"):
         load_settings(None, {"kernel_initializer": "orthogonal"})
+
+
+def test_initializers_may_differ_by_layer(tmp_path: Path) -> None:
+    """A file takes a list, a flag takes text with commas; parameters are part of the text."""
+    mix = ("glorot_uniform", "glorot_uniform", "he_normal", "random_normal(0, 0.1)")
+    path = tmp_path / "mix.toml"
+    path.write_text(
+        'kernel_initializer = ["glorot_uniform", "glorot_uniform", "he_normal", "random_normal(0.0, 0.1)"]\n'
+        'recurrent_initializer = "random_uniform(-0.2, 0.1)"\n'
+    )
+    settings = load_settings(path)
+    assert settings.kernel_initializer == mix
+    assert settings.recurrent_initializer == "random_uniform(-0.2, 0.1)"
+    flag = "glorot_uniform, glorot_uniform,he_normal,random_normal(0.0,0.1)"
+    assert load_settings(None, {"kernel_initializer": flag}).kernel_initializer == mix
+    assert FitSettings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "he_normal,he_normal",
+        "he_normal(0, 1)",
+        "random_normal(0)",
+        "random_normal(0, -1)",
+        "random_normal(0, nan)",
+        "random_uniform(1, 0)",
+        "random_normal(0, 0.1",
+        "he",
+    ],
+)
+def test_wrong_initializers_are_refused(text: str) -> None:
+    """Another number of layers, wrong parameters and unknown names are refused with the rule."""
+    with pytest.raises(InvalidInputError, match="must be one initializer for all layers, or 4, one for each"):
+        load_settings(None, {"kernel_initializer": text})
 
 
 @pytest.mark.parametrize(

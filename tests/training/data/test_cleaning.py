@@ -59,8 +59,8 @@ def test_columns_have_names() -> None:
     data = _data(100, faulty=[])
     data.windows[7, 2, 3] = 9
     _, report = _clean(data)
-    assert next(iter(report.outliers)) == "t0 temperature_1"
-    assert {name: count for name, count in report.outliers.items() if count} == {"t2 humidity_2": 1}
+    assert next(iter(report.outliers)) == "t-2 temperature_1"
+    assert {name: count for name, count in report.outliers.items() if count} == {"t humidity_2": 1}
 
 
 def test_off_removes_nothing() -> None:

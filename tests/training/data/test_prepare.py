@@ -137,7 +137,7 @@ def _with_gaps(frame: pd.DataFrame) -> pd.DataFrame:
     ("change", "message"),
     [
         (lambda frame: frame.drop(columns="label"), "has no column label"),
-        (lambda frame: frame.assign(label=1), "all windows to train on are Normal"),
+        (lambda frame: frame.assign(label=1), "no reading has the label Faulty (-1)"),
         (lambda frame: frame.assign(label=-1), "all windows to train on are Faulty"),
         (lambda frame: frame.assign(humidity_1=50.0), "humidity_1 has one value"),
         (lambda frame: frame.head(200), "89 windows to train on"),

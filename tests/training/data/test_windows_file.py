@@ -94,3 +94,15 @@ def test_an_unreadable_file_is_refused(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(InvalidInputError, match=r"bad\.csv: "):
             windows_file.read(path, FEATURE_NAMES, 3, 5)
+
+
+def test_other_steps_and_features(tmp_path: Path) -> None:
+    """Five steps of two features are ten columns, whatever they are called."""
+    path = tmp_path / "windows.csv"
+    columns = [f"c{number}" for number in range(10)]
+    pd.DataFrame([range(10), range(10, 20)], columns=columns).assign(Label=[1, -1]).to_csv(path, index=False)
+    data = windows_file.read(path, ["vibration_1", "vibration_2"], 5, sample_period=5)
+    assert data.windows[1].tolist() == [[10, 11], [12, 13], [14, 15], [16, 17], [18, 19]]
+    assert data.ts[1].tolist() == [5, 10, 15, 20, 25]
+    with pytest.raises(InvalidInputError, match="Label and 6 of vibration_1, vibration_2 for 3 reading"):
+        windows_file.read(path, ["vibration_1", "vibration_2"], 3, sample_period=5)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.data.prepare import prepare
 from training.evaluate import candidate_selection, classifier_comparison, classifiers, comparison_table
 from training.evaluate.candidate_selection import DataSplit
 from training.evaluate.classifiers import CANDIDATES_PER_CLASSIFIER, Candidate, ScoreFunction
+from training.faults.fault_kinds import FAULT_KINDS
 from training.network.augmentation import JointShift
 
 JOINT_SHIFT = JointShift(QUANTITIES, 2.0, np.ones(4))
@@ -113,11 +115,57 @@ def test_the_table_names_all() -> None:
     result = candidate_selection.measure_on_test(
         "range check", "", 4, _threshold_candidate(2).train(np.empty(0), np.empty(0)), _data_split()
     )
-    header, _, line = str(comparison_table.ComparisonTable("time", (result,))).splitlines()
-    for column in ("F1", "MCC", "offset", "false alarms/day", "s per million"):
-        assert column in header
+    header, _, line, _, kinds, _, recalls, *units = str(
+        comparison_table.ComparisonTable("time", (result,))
+    ).splitlines()
+    for column in ("split time", "F1", "MCC", "false", "alarms/day", "s/million"):
+        assert f" {column} " in header
+        assert column in "\n".join(units) or column in {"split time", "F1", "MCC"}
     assert line.startswith("| range check | 0.500 |")
+    assert " offset " in kinds
+    assert recalls.endswith(" 1.000 |")
     assert result.seconds_per_million > 0
+
+
+def test_the_table_fits_a_terminal() -> None:
+    """With all kinds of faults and long names no line has more than 100 columns, and no kind is left out."""
+    result = candidate_selection.measure_on_test(
+        "hist. gradient boosting, + moves", "", 4, lambda scaled: scaled[:, 0, 0], _data_split()
+    )
+    kinds = dict.fromkeys(FAULT_KINDS, 0.5)
+    wide = replace(result, quality=replace(result.quality, recall_by_kind=kinds))
+    text = str(comparison_table.ComparisonTable("random", (wide, result)))
+    assert max(map(len, text.splitlines())) <= comparison_table.MAX_WIDTH == 100
+    for kind in FAULT_KINDS:
+        assert f" {kind} |" in text
+
+
+def test_incidents_of_a_random_split_are_left_out() -> None:
+    """Windows drawn at random have no false alarms a day, and their table no such column."""
+    data = replace(_data_split(), drawn_at_random=True)
+    result = candidate_selection.measure_on_test("x", "", 1, lambda scaled: scaled[:, 0, 0], data)
+    assert result.false_alarms_a_day is None
+    assert "alarms" not in str(comparison_table.ComparisonTable("random", (result,)))
+
+
+def test_candidates_are_compared_on_a_part_of_many_windows() -> None:
+    """Each candidate is trained on every n-th window, and only the best one on all of them."""
+    trained: list[tuple[float, int]] = []
+
+    def candidate(limit: float) -> Candidate:
+        def train(scaled: NDArray[np.float32], faulty: NDArray[np.bool_]) -> ScoreFunction:
+            trained.append((limit, len(scaled)))
+            return _threshold_candidate(limit).train(scaled, faulty)
+
+        return Candidate(f"above {limit}", train)
+
+    candidates = [candidate(4), candidate(2)]
+    settings, _ = candidate_selection.select_candidate(candidates, _data_split(), max_windows=3)
+    assert settings == "above 2"
+    assert trained == [(4, 3), (2, 3), (2, 6)]
+    trained.clear()
+    candidate_selection.select_candidate(candidates, _data_split(), max_windows=6)
+    assert trained == [(4, 6), (2, 6)]
 
 
 @pytest.fixture

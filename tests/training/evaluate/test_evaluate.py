@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import matthews_corrcoef
+from sklearn.metrics import classification_report, log_loss, matthews_corrcoef
 
 from monitor import bundle
 from monitor.bundle.model_input import DeviationTransform
@@ -69,6 +69,29 @@ def test_the_report_has_both_classes() -> None:
     assert (faulty.precision, faulty.recall, faulty.windows) == (1 / 2, 1 / 2, 2)
 
 
+def test_the_report_is_the_notebooks() -> None:
+    """Classes, accuracy, macro and weighted average are those of scikit-learn's classification report."""
+    rng = np.random.default_rng(1)
+    truth = rng.random(500) < 0.2
+    scores = np.clip(0.6 * truth + rng.normal(0.25, 0.2, 500), 0, 1)
+    result = evaluate(_data(truth.tolist()), scores, 0.5, 5.0)
+    expected = classification_report(truth, scores > 0.5, target_names=["Normal", "Faulty"], output_dict=True)
+    for line in (*result.quality.class_reports(), *result.quality.averages()):
+        row = expected[line.name]
+        assert (line.precision, line.recall, line.f1, line.windows) == pytest.approx(
+            (row["precision"], row["recall"], row["f1-score"], row["support"])
+        )
+    assert result.quality.accuracy == pytest.approx(expected["accuracy"])
+    assert result.loss == pytest.approx(log_loss(truth, np.clip(scores, 1e-7, 1 - 1e-7)))
+    table = {line.split("  ")[0]: line.split() for line in format_report(result).splitlines()}
+    assert table["accuracy"][-1] == f"{expected['accuracy']:.4f}"
+    assert table["macro avg"][-4:-1] == [
+        f"{expected['macro avg'][name]:.4f}" for name in ("precision", "recall", "f1-score")
+    ]
+    assert table["weighted avg"][-1] == "500"
+    assert table["loss (binary cross-entropy)"][-1] == f"{result.loss:.4f}"
+
+
 def test_areas_of_a_perfect_and_a_constant_score() -> None:
     """A perfect score has areas of 1; a constant score has 0.5 and the share of faults."""
     truth = np.arange(100) % 4 == 0
@@ -124,6 +147,16 @@ def test_all_numbers_can_go_to_json() -> None:
     assert document["incidents"]["false_alarms_a_day_and_group"] == 0
 
 
+def test_incidents_of_a_random_split_are_left_out() -> None:
+    """Of windows drawn at random, the report says that there are no incidents, and JSON has null."""
+    faulty = np.arange(40) % 4 == 0
+    result = evaluate(_data(faulty.tolist()), faulty.astype(float), 0.5, 5.0, drawn_at_random=True)
+    assert result.as_dict()["incidents"] is None
+    report = format_report(result)
+    assert "drawn at random" in report
+    assert "a day and group" not in report
+
+
 def test_evaluate_says_and_writes_all(
     bundle_folder: Path, labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,7 +174,17 @@ def test_evaluate_says_and_writes_all(
         ]
     )
     output = capsys.readouterr().out
-    for part in ("precision", "called Faulty", "MCC", "area under ROC", "recall of spike", "a day and group"):
+    for part in (
+        "precision",
+        "called Faulty",
+        "MCC",
+        "loss (",
+        "accuracy",
+        "macro avg",
+        "area under ROC",
+        "recall of spike",
+        "a day and group",
+    ):
         assert part in output
     document = json.loads((out / "evaluation.json").read_text())
     assert document["bundle"] == bundle.load(bundle_folder).manifest.id

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from training.data import recordings
 from training.data.prepare import prepare
 from training.data.simulate import DEFAULT_START, Plant, simulate
 from training.evaluate import bundle_comparison
-from training.evaluate.bundle_comparison import BundleMetrics
+from training.evaluate.bundle_comparison import BundleMetrics, Comparison
 from training.faults import healthy_recordings
 from training.faults.fault_kinds import FAULT_KINDS
 from training.faults.healthy_recordings import HealthyRecordings
+from training.faults.inject import inject
 
 SMALL_NETWORK_FLAGS = ("--units", "8,6,4", "--epochs", "1", "--batch-size", "256")
 
@@ -52,18 +54,24 @@ def test_an_unlabelled_recording_makes_a_bundle(
         str(bundle_folder),
     )
     output = capsys.readouterr().out
+    verdict = next(line for line in output.splitlines() if str(bundle_folder) in line)
+    if not verdict.startswith("it beats"):
+        assert not new_folder.exists()
+        new_folder = tmp_path / "bundle-not-better"
     data = bundle.load(new_folder).manifest.data
     assert data["healthy"]["copies"] == 10
-    assert data["recordings"] == [f"rest.seed{seed}.csv" for seed in range(10)]
+    assert data["recordings"] == ["rest.csv"]
+    assert data["readings"] == len(recordings.read(healthy_recording, FEATURE_NAMES))
     assert data["healthy"]["suspicious_stretches"] == 1
     assert f"bundle {bundle.load(new_folder).manifest.id}" in output
     assert "the new bundle: F1 " in output
     assert f"{bundle_folder}: F1 " in output
-    assert f"BEAT {bundle_folder}" in output or f"beats {bundle_folder}" in output
     for note in ("It is 0.5 h of a day's 24", "It may hold faults already: 1 stretches"):
         assert output.count(note) == 2  # before training and after it
     assert "line1/station2  2026-06-01 06:03:00  2026-06-01 06:09:00  humidity_2  73  above" in output
+    assert f"report: {new_folder}/report/report.html\n" in output
     report = (new_folder / "report" / "report.html").read_text()
+    assert verdict in report.partition("<h2>Data</h2>")[0]
     assert "above humidity_1 by" in report.partition('<section id="recording">')[2].partition("</section>")[0]
     assert (new_folder / "report" / "suspects.png").exists()
 
@@ -245,13 +253,118 @@ def test_bundle_metrics_count_what_the_monitor_judges(toy_bundle: Path, tmp_path
     assert metrics.judged_share == pytest.approx(86 / 88)
 
 
+GOOD = BundleMetrics("good", 1.0, 0.9, 0.9, 0.0, 0.001)
+
+
 def test_better_is_higher_f1_without_more_false_alarms() -> None:
     """A bundle is better if it has a higher F1 and no more false alarms on the original recording."""
-    good = BundleMetrics("good", 1.0, 0.9, 0.9, 0.0, 0.001)
-    assert good.is_better_than(replace(good, f1=0.8))
-    assert not good.is_better_than(good)
-    assert not good.is_better_than(replace(good, f1=0.8, original_false_share=0.0))
-    result = bundle_comparison.format_comparison(good, good)
-    assert "IT DOES NOT BEAT good" in result
-    assert "go on with good, and fit again to a longer recording" in result
-    assert "it beats good" in bundle_comparison.format_comparison(replace(good, f1=0.95), good)
+    assert Comparison(GOOD, replace(GOOD, f1=0.8)).is_better
+    assert not Comparison(GOOD, replace(GOOD, f1=0.8, original_false_share=0.0)).is_better
+    comparison = Comparison(replace(GOOD, f1=0.8), GOOD)
+    assert not comparison.is_better
+    assert not comparison.is_tie
+    assert comparison.verdict.startswith(
+        "IT DOES NOT BEAT good on the part held back (F1 0.8000 and not 0.9000"
+    )
+    assert Comparison(replace(GOOD, f1=0.95), GOOD).verdict.startswith("it beats good")
+    mixed = Comparison(replace(GOOD, f1=0.95, original_false_share=0.02), GOOD)
+    assert not mixed.is_better
+    assert mixed.verdict == (
+        "IT DOES NOT BEAT good on the part held back: it finds more (F1 0.9500 and not 0.9000), but 2.00% "
+        "and not 0.10% of the undisturbed windows are called Faulty"
+    )
+
+
+def test_a_tie_is_a_tie() -> None:
+    """Equal figures, as far as they are shown, are a tie: neither better nor beaten."""
+    comparison = Comparison(replace(GOOD, name="new", f1=0.900001), GOOD)
+    assert comparison.is_tie
+    assert not comparison.is_better
+    assert comparison.verdict == "a tie with good on the part held back (F1 0.9000 and 0.9000)"
+
+
+@pytest.mark.parametrize(
+    ("hours", "advice"),
+    [
+        (0.5, "a recording of a day or more, in place of 0.5 h, may give a better one"),
+        (26 * 24, "the recordings have 26 days, so a longer one would hardly change that"),
+    ],
+)
+def test_the_advice_knows_how_long_the_recording_is(
+    hours: float, advice: str, healthy_recording: Path
+) -> None:
+    """A longer recording is advised only where the recordings have no whole day."""
+    with healthy_recordings.inject_copies([healthy_recording], FEATURES) as healthy:
+        longer = replace(healthy, hours=hours)
+    text = bundle_comparison.format_advice(Comparison(GOOD, GOOD), longer)
+    assert text == f"go on with good; {advice}"
+
+
+@pytest.mark.parametrize(("f1", "is_better"), [(0.0, True), (1.0, False), (2.0, False)])
+def test_a_bundle_that_is_not_better_is_written_beside(
+    f1: float,
+    is_better: bool,  # noqa: FBT001 - a parameter of the test
+    healthy_recording: Path,
+    bundle_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """After a tie or a defeat the monitor's folder stays; the text says how to use either bundle."""
+
+    def measure(_folder: Path, name: str, _data: object) -> BundleMetrics:
+        return replace(GOOD, name=name, f1=1.0 if name == "the new bundle" else f1)
+
+    monkeypatch.setattr(bundle_comparison, "measure_bundle", measure)
+    folder, beside = tmp_path / "bundle", tmp_path / "bundle-not-better"
+    shutil.copytree(bundle_folder, folder)
+    before = bundle.load(folder).manifest.id
+    _fit("--healthy", str(healthy_recording), "--bundle", str(folder), "--against-bundle", str(bundle_folder))
+    output = capsys.readouterr().out
+    verdict = {0.0: "it beats", 1.0: "a tie with", 2.0: "IT DOES NOT BEAT"}[f1]
+    assert beside.exists() == (not is_better)
+    written = folder if is_better else beside
+    assert (bundle.load(folder).manifest.id == before) == (not is_better)
+    data = bundle.load(written).manifest.data
+    assert data["comparison"]["verdict"].startswith(verdict)
+    assert data["comparison"]["verdict"] in output
+    report = (written / "report" / "report.html").read_text()
+    assert report.index(verdict) < report.index('class="tiles"')
+    if not is_better:
+        assert f"{folder} still holds the bundle that it held" in output
+        assert f'bundle = "{beside}"' in output
+        assert f'to use the other: bundle = "{bundle_folder}"' in output
+
+
+def test_a_kind_that_cannot_show_is_left_out(tmp_path: Path) -> None:
+    """Faults that would not show are left out, and the notes say which and where: a greenhouse near 0 %RH."""
+    frame = simulate(Plant(1, 0, DEFAULT_START, FEATURES), 0, 1)
+    rng = np.random.default_rng(0)
+    values = rng.normal([0.2, 1.0, 0.2, 1.0], 0.05, (len(frame), 4)).round(2)
+    path = tmp_path / "dry.csv"
+    recordings.write(frame.assign(**dict(zip(FEATURE_NAMES, values.T, strict=True))), path)
+    with healthy_recordings.inject_copies([path], FEATURES) as healthy:
+        kinds = {
+            kind for copy in healthy.injected_paths for kind in recordings.read(copy, FEATURE_NAMES)["kind"]
+        }
+        assert "loss" not in kinds
+        assert "offset" in kinds
+        assert "loss" not in healthy.as_dict()["kinds"]  # type: ignore[operator]
+        assert any(
+            "faults of kind loss were left out in group line1/station1" in note
+            and "the model has learnt no fault of kind loss" in note
+            for note in healthy.notes()
+        )
+    with pytest.raises(InvalidInputError, match="a fault of kind loss doesn't show"):
+        inject(recordings.read(path, FEATURE_NAMES), FEATURES, 0.3, 0, ["loss"])
+
+
+def test_shares_are_shares(tmp_path: Path) -> None:
+    """A reading in several suspicious stretches counts once: the share is at most 1."""
+    frame = simulate(Plant(1, 0, DEFAULT_START, FEATURES), 0, 1)
+    apart = frame.assign(temperature_1=frame["temperature_1"] + 30, humidity_1=frame["humidity_1"] + 30)
+    path = tmp_path / "apart.csv"
+    recordings.write(apart, path)
+    with healthy_recordings.inject_copies([path], FEATURES) as healthy:
+        assert sum(stretch.reading_count for stretch in healthy.suspicious_stretches) > len(frame)
+        assert healthy.suspicious_share == 1.0

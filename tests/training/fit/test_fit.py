@@ -125,6 +125,20 @@ def test_class_weights() -> None:
     assert choose_class_weights(faulty, FitSettings(class_weight=(1.0, 10.0))) == {0: 1, 1: 10}
 
 
+def test_class_weights_are_shown(
+    labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Balanced weights are numbers in the output of `fit`, in the manifest and in the report."""
+    _fit(labelled_recording, tmp_path / "bundle", *SMALL_NETWORK_FLAGS, "--network", "dense")
+    data = bundle.load(tmp_path / "bundle").manifest.data
+    windows, faulty = data["train"]["windows"], data["train"]["faulty"]
+    assert data["class_weights"]["Normal"] == pytest.approx(windows / 2 / (windows - faulty))
+    assert data["class_weights"]["Faulty"] == pytest.approx(windows / 2 / faulty)
+    numbers = ", ".join(f"{name} {weight:.4f}" for name, weight in data["class_weights"].items())
+    assert f"class weights: {numbers} (class_weight balanced)" in capsys.readouterr().out
+    assert numbers in (tmp_path / "bundle" / "report" / "report.html").read_text()
+
+
 def test_class_weights_are_used(prepared: PreparedData) -> None:
     """A class with a weight near 0 is hardly ever predicted."""
     shares = []
@@ -147,7 +161,9 @@ def test_data_that_cannot_train_is_exit_2(
         _fit(path, tmp_path / "bundle")
     assert exit_info.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"{path}: all windows to train on are Normal" in line
+    assert f"{path}: no reading has the label Faulty (-1)" in line
+    assert "`sensor-training inject`" in line
+    assert "`sensor-training fit --healthy`" in line
     assert not (tmp_path / "bundle").exists()
 
 

@@ -8,7 +8,8 @@ from monitor import bundle
 from monitor.bundle.model import Classifier
 from tests.support import requires_tensorflow  # noqa: F401 - skips this module without it
 from tests.support.training_features import FEATURE_NAMES
-from training.config.settings import INITIALIZERS, FitSettings
+from training.config.initializers import INITIALIZERS
+from training.config.settings import FitSettings
 from training.network import models, onnx_graph
 from training.network.backend import keras
 from training.network.capture_stderr import capture_stderr
@@ -59,6 +60,26 @@ def test_sizes_and_dropout_are_settings() -> None:
         layers = _build(network=kind, units=(8, 6, 4), dropout=(0.1, 0.25)).layers
         assert [layer.units for layer in layers if hasattr(layer, "units")] == [8, 6, 4, 1]
         assert [layer.rate for layer in layers if isinstance(layer, keras.layers.Dropout)] == [0.1, 0.25]
+
+
+def test_the_notebooks_initializers_by_layer() -> None:
+    """Glorot for both LSTM layers and the output, He for the dense layer: each layer draws from its own."""
+    mix = ("glorot_uniform", "random_normal(1.0, 0.1)", "he_normal", "random_uniform(2, 3)")
+    lstm_1, _, lstm_2, _, dense, output = _build(
+        kernel_initializer=mix, recurrent_initializer=("zeros", "orthogonal")
+    ).layers
+    assert [type(layer.kernel_initializer).__name__ for layer in (lstm_1, lstm_2, dense, output)] == [
+        "GlorotUniform",
+        "RandomNormal",
+        "HeNormal",
+        "RandomUniform",
+    ]
+    assert lstm_2.get_weights()[0].mean() == pytest.approx(1.0, abs=0.01)
+    assert lstm_2.get_weights()[0].std() == pytest.approx(0.1, rel=0.05)
+    assert dense.get_weights()[0].std() == pytest.approx(np.sqrt(2 / 64), rel=0.1)
+    assert 2 <= output.get_weights()[0].min() <= output.get_weights()[0].max() <= 3
+    assert not lstm_1.get_weights()[1].any()
+    assert lstm_2.get_weights()[1].any()
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)

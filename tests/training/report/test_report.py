@@ -8,6 +8,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from monitor.bundle import Manifest
+from monitor.detect.baseline import BaselineSpec
 from tests.support.browser import Browser
 from tests.support.training_features import FEATURE_NAMES, FEATURES
 from training.config.settings import FitSettings
@@ -29,7 +30,12 @@ def _manifest(prepared: PreparedData, settings: FitSettings) -> Manifest:
         sample_period=prepared.sample_period,
         threshold=0.5,
         ranges=dict.fromkeys(FEATURE_NAMES, (0.0, 1.0)),
-        data={**prepared.sources, "groups": [HTML_GROUP_NAME], "settings": settings.model_dump(mode="json")},
+        data={
+            **prepared.sources,
+            "groups": [HTML_GROUP_NAME],
+            "class_weights": {"Normal": 0.7, "Faulty": 1.6},
+            "settings": settings.model_dump(mode="json"),
+        },
         quality={},
         versions={"keras": "3"},
     )
@@ -153,6 +159,42 @@ def test_a_random_split_is_warned_about(findings: model_card.Findings, files: di
     manifest = Manifest(**{**_fields(findings.manifest), "data": data})
     html = model_card.build(dataclasses.replace(findings, manifest=manifest))["report/report.html"].decode()
     assert html.index("share readings") < html.index("<h2>Results</h2>")
+
+
+def test_a_random_split_has_no_incidents(findings: model_card.Findings) -> None:
+    """Of a test part drawn at random the report shows no faults, delays and alerts, and says why."""
+    test = findings.test
+    scores = test.faulty.astype(float)
+    evaluation = evaluate(test, scores, 0.5, findings.manifest.sample_period, drawn_at_random=True)
+    files = model_card.build(dataclasses.replace(findings, evaluation=evaluation))
+    html = files["report/report.html"].decode()
+    assert "Nothing is said of whole faults, delays and alerts" in html
+    assert "faults found" not in html
+    assert "report/delays.png" not in files
+
+
+def test_the_limits_are_those_of_this_bundle(findings: model_card.Findings) -> None:
+    """Another place is no limit of a bundle with a baseline, and a random split is one."""
+
+    def limits(changed: model_card.Findings) -> str:
+        html = model_card.build(changed)["report/report.html"].decode()
+        text = html.partition('<section id="limits">')[2].partition("</section>")[0]
+        return " ".join(text.split())
+
+    manifest, test = findings.manifest, findings.test
+    without_baseline = limits(findings)
+    assert "For sensors in another place" in without_baseline
+    assert "injected faults of the kinds bounds, gain, loss, offset, spike, stuck" in without_baseline
+    assert "not which sensor" not in without_baseline
+    baseline = Manifest(**{**_fields(manifest), "baseline": BaselineSpec(floors=(0.08, 0.5, 0.08, 0.5))})
+    with_baseline = limits(dataclasses.replace(findings, manifest=baseline))
+    assert "another place" not in with_baseline
+    assert "judges each group by that group's own normal" in with_baseline
+    evaluation = evaluate(test, test.faulty.astype(float), 0.5, 5.0, drawn_at_random=True)
+    assert "drawn at random" in limits(dataclasses.replace(findings, evaluation=evaluation))
+    assert "how good it is was not measured" in limits(
+        dataclasses.replace(findings, evaluation=None, importance=None, test=test[:0])
+    )
 
 
 def test_warnings_come_first(findings: model_card.Findings) -> None:

@@ -72,7 +72,7 @@ def measured_data(monkeypatch: pytest.MonkeyPatch) -> list[PreparedData]:
 def test_the_notebooks_combinations_come_first(tmp_path: Path) -> None:
     """The notebook's three come first, with the settings' learning rate, then the others."""
     tried: list[FitSettings] = []
-    _search(tmp_path, 2, lambda settings: tried.append(settings) or 0.5)  # type: ignore[func-returns-value]
+    _search(tmp_path, 5, lambda settings: tried.append(settings) or 0.5)  # type: ignore[func-returns-value]
     notebook = [((128, 64, 32), (0.2, 0.2)), ((128, 64, 32), (0.3, 0.2)), ((64, 32, 32), (0.2, 0.2))]
     assert [(trial_settings.units, trial_settings.dropout) for trial_settings in tried[:3]] == notebook
     assert {trial_settings.learning_rate for trial_settings in tried[:3]} == {SETTINGS.learning_rate}
@@ -80,29 +80,45 @@ def test_the_notebooks_combinations_come_first(tmp_path: Path) -> None:
     assert {trial_settings.seed for trial_settings in tried} == {SETTINGS.seed}
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_exactly_n_trials_run(
+    count: int,
+    labelled_recording: Path,
+    tmp_path: Path,
+    measured_data: list[PreparedData],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`--trials N` runs N trials, the notebook's first, and says which these are."""
+    _tune(labelled_recording, tmp_path, "--trials", str(count))
+    assert len(measured_data) == count
+    origins = [row["from"] for row in _read_rows(tmp_path / "trials.csv")]
+    assert origins == ["notebook", "notebook", "notebook", "search"][:count]
+    assert f"trials 1 to {min(count, 3)} are the notebook's combinations" in capsys.readouterr().out
+
+
 def test_an_interrupted_search_goes_on(tmp_path: Path) -> None:
     """Interrupted in two trials and continued, a search runs the same trials as without interruption."""
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
     # Optuna's first ten trials are random; the later ones depend on the stored trials.
-    uninterrupted = _search(tmp_path / "whole", 10)
+    uninterrupted = _search(tmp_path / "whole", 13)
     for trial_number in (2, 10):
         with pytest.raises(KeyboardInterrupt):
-            _search(tmp_path / "parts", 10, _InterruptingMeasure(trial_number))
-    assert _search(tmp_path / "parts", 10) == uninterrupted
+            _search(tmp_path / "parts", 13, _InterruptingMeasure(trial_number))
+    assert _search(tmp_path / "parts", 13) == uninterrupted
     assert len(uninterrupted) == 13
 
 
 def test_more_trials_go_on_and_done_ones_are_not_repeated(tmp_path: Path) -> None:
     """The same number of trials runs nothing again; a larger number runs the rest."""
-    first = _search(tmp_path, 2)
-    assert _search(tmp_path, 2, _InterruptingMeasure(1)) == first
-    assert _search(tmp_path, 4)[:5] == first
+    first = _search(tmp_path, 5)
+    assert _search(tmp_path, 5, _InterruptingMeasure(1)) == first
+    assert _search(tmp_path, 7)[:5] == first
 
 
 def test_a_search_learns_from_its_trials(tmp_path: Path) -> None:
     """Late proposals are better than early ones."""
-    scores = [trial.f1 for trial in _search(tmp_path, 22)]
+    scores = [trial.f1 for trial in _search(tmp_path, 25)]
     assert np.mean(scores[-8:]) > np.mean(scores[3:13])
 
 
@@ -131,7 +147,7 @@ def test_the_best_goes_to_fit(
     labelled_recording: Path, tmp_path: Path, measured_data: list[PreparedData]
 ) -> None:
     """best.toml has all settings of the best trial, as `fit --config` reads them."""
-    _tune(labelled_recording, tmp_path, "--trials", "4", "--epochs", "5")
+    _tune(labelled_recording, tmp_path, "--trials", "7", "--epochs", "5")
     rows = _read_rows(tmp_path / "trials.csv")
     assert len(rows) == len(measured_data) == 7
     best = max(rows, key=lambda row: float(row["f1"]))
@@ -154,12 +170,12 @@ def test_ctrl_c_leaves_table_and_settings(
     measure = _InterruptingMeasure(3)
     monkeypatch.setattr(objective, "validation_f1", lambda _, settings, __: measure(settings))
     with pytest.raises(SystemExit) as exit_info:
-        _tune(labelled_recording, tmp_path, "--trials", "1")
+        _tune(labelled_recording, tmp_path, "--trials", "4")
     assert exit_info.value.code == 130
     before = _read_rows(tmp_path / "trials.csv")
     assert len(before) == 2
     assert loading.load_settings(tmp_path / "best.toml").units == (128, 64, 32)
-    _tune(labelled_recording, tmp_path, "--trials", "1")
+    _tune(labelled_recording, tmp_path, "--trials", "4")
     assert _read_rows(tmp_path / "trials.csv")[:2] == before
     output = capsys.readouterr().out
     assert "goes on: 2 of 4 trials are done" in output
@@ -222,6 +238,8 @@ def test_trials_of_other_data_do_not_mix(
     [
         (["--study", "initializers", "--trials", "3"], "--trials belongs to --study search"),
         (["--seeds", "3"], "--seeds belongs to --study initializers"),
+        (["--initializer", "ones"], "--initializer belongs to --study initializers"),
+        (["--study", "initializers", "--initializer", "ones,ones"], "must be one initializer for all layers"),
         (["--trials", "0"], "--trials: must be a whole number from 1"),
         (["--epochs", "none"], "--epochs"),
     ],

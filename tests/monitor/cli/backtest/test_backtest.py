@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -72,20 +73,20 @@ def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
     ]
     report = _run_backtest(toy_bundle, tmp_path, rows)
     header, *lines = _read_scores(tmp_path)
-    assert header == ["ts", "group", "outcome", "score", "prediction", "out_of_range", "kind"]
+    assert header == ["ts", "group", "outcome", "score", "prediction", "out_of_range", "detector", "kind"]
     assert [(ts, group) for ts, group, *_ in lines] == [(str(ts), group) for ts, group, _ in rows]
-    assert [(line[2], *line[4:6]) for line in lines] == [
-        ("filling", "", ""),
-        ("filling", "", ""),
-        ("filling", "", ""),
-        ("duplicate", "", ""),
-        ("late", "", ""),
-        ("malformed", "", ""),
-        ("malformed", "", ""),
-        ("judged", "Faulty", "false"),
-        ("judged", "Faulty", "true"),
-        ("gap", "", ""),
-        ("gap", "", ""),
+    assert [(line[2], *line[4:7]) for line in lines] == [
+        ("filling", "", "", ""),
+        ("filling", "", "", ""),
+        ("filling", "", "", ""),
+        ("duplicate", "", "", ""),
+        ("late", "", "", ""),
+        ("malformed", "", "", ""),
+        ("malformed", "", "", ""),
+        ("judged", "Faulty", "false", "model"),
+        ("judged", "Faulty", "true", "limits"),
+        ("gap", "", "", ""),
+        ("gap", "", "", ""),
     ]
     assert [bool(line[3]) for line in lines] == [line[2] == "judged" for line in lines]
     assert float(lines[7][3]) > 0.99
@@ -93,6 +94,7 @@ def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
         "filling": 3, "duplicate": 1, "late": 1, "malformed": 2, "judged": 2, "gap": 2,
     }  # fmt: skip
     assert dict(report.predictions) == {"Faulty": 2, "Normal": 0}
+    assert "\nFaulty by            2   model 1, limits 1\n" in str(report)
 
 
 def test_kind_of_fault(tmp_path: Path) -> None:
@@ -101,11 +103,12 @@ def test_kind_of_fault(tmp_path: Path) -> None:
     for row in values[100:110]:
         row[0] = 0.0
     rows: Rows = [(START_TS + 5 * n, "a", row) for n, row in enumerate(values)]
-    _run_backtest(DEFAULT_BUNDLE_FOLDER, tmp_path, rows)
+    report = _run_backtest(DEFAULT_BUNDLE_FOLDER, tmp_path, rows)
+    assert re.search(r"shows from +temperature_1 0\.\d+ degC, humidity_1 [23]\.\d %RH, temp", str(report))
     lines = _read_scores(tmp_path)[1:]
     faulty = [line[4] == "Faulty" for line in lines]
     assert sum(faulty) >= 10
-    assert [line[6] for line in lines] == ["loss" if is_faulty else "" for is_faulty in faulty]
+    assert [line[7] for line in lines] == ["loss" if is_faulty else "" for is_faulty in faulty]
     events = map(json.loads, (tmp_path / "events.jsonl").read_text().splitlines())
     assert [event["kind"] for event in events] == ["loss", "loss"]
 

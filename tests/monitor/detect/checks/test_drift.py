@@ -36,10 +36,10 @@ def test_drift(period: float, column: int, per_day: float) -> None:
 def test_reason() -> None:
     """The reason says how far the sensors are apart, and how far they usually are."""
     ts, values = quiet_pairs(600.0, 60)
-    values[ts > ts[0] + 40 * DAY_S, 3] += 25
+    values[ts >= ts[0] + 40 * DAY_S, 3] += 25
     stage = make_stage()
     findings = push(stage, ts, values)
-    assert reasons(stage, findings, values)[0] == (
+    assert reasons(stage, findings, values)[500] == (
         "humidity_1 and humidity_2 have come apart over days: humidity_1 reads 26 %RH less, usually 1 %RH "
         "less"
     )
