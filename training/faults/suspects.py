@@ -36,8 +36,8 @@ _SIGMA_FACTOR = 6
 # Factor from the median absolute deviation (MAD) to the standard deviation of a normal distribution.
 _MAD_TO_STD = 1.4826
 # Minimum ratio of a run of equal values, of at least `MIN_SAMPLES`, to the longest run of a neighbour. The
-# monitor's check `flat` compares the value with moves of the neighbours, which takes hours. Here a recording of
-# half an hour must do, and nobody is woken by a stretch that turns out to be none.
+# monitor's check `flat` compares the value with moves of the neighbours, which takes hours. Here a recording
+# of half an hour must do, and nobody is woken by a stretch that turns out to be none.
 _NEIGHBOUR_FACTOR = 10
 # Suspicious readings that are at most this many readings apart form one stretch.
 _MAX_RUN_GAP = 12
