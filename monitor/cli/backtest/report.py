@@ -34,9 +34,9 @@ class Report:
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     """Readings by outcome."""
     predictions: Counter[str] = field(default_factory=Counter)
-    detectors: Counter[str] = field(default_factory=Counter)
-    """Number of Faulty windows by what called them so."""
     """Judged windows by prediction."""
+    detectors: Counter[str] = field(default_factory=Counter)
+    """Faulty windows by what called them so."""
     events: Counter[str] = field(default_factory=Counter)
     """Alert events by status."""
     first_problem: str = ""
