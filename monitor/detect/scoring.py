@@ -97,7 +97,7 @@ class Scoring:
         """Run one batch through all stages."""
         windows = self._windows.push(readings)
         groups = [readings.groups[row] for row in windows.reading_indices.tolist()]
-        baselines, is_ready = self._baseline.push(groups, windows.values)
+        baselines, is_ready = self._baseline.push(groups, windows.values, windows.ts)
         if np.count_nonzero(is_ready) < len(is_ready):
             windows = _mark_warming(windows, is_ready)
             groups, baselines = (

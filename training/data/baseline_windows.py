@@ -33,7 +33,7 @@ def apply_baseline(data: Dataset, spec: BaselineSpec | None) -> Dataset:
     stage = baseline.build(FEATURE_NAMES, spec)
     transform = build_transform(FEATURE_NAMES, has_baseline=spec is not None).transform
     baselines, ready = stage.push(
-        [str(series_id) for series_id in data.series_ids.tolist()], data.raw_windows
+        [str(series_id) for series_id in data.series_ids.tolist()], data.raw_windows, data.ts
     )
     ready_data, baselines = data[ready], baselines[ready]
     return replace(ready_data, windows=transform(ready_data.raw_windows, baselines), baselines=baselines)

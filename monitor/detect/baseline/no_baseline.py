@@ -13,7 +13,12 @@ __all__ = ["NoBaseline"]
 class NoBaseline:
     """A baseline stage without state, whose baselines leave windows unchanged."""
 
-    def push(self, groups: Sequence[str], windows: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    def push(
+        self,
+        groups: Sequence[str],
+        windows: FloatArray,
+        ts: FloatArray,  # noqa: ARG002, as `BaselineStage.push`
+    ) -> tuple[FloatArray, NDArray[np.bool_]]:
         """Return baselines with level 0 and unit 1 (window, 3, feature), and that all are ready (window,)."""
         baselines = np.zeros((len(groups), 3, windows.shape[2]))
         baselines[:, 1] = 1
