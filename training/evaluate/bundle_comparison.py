@@ -114,9 +114,10 @@ class Comparison:
                 f"a tie with {reference.name} on the part held back (F1 {new.f1:.4f} and {reference.f1:.4f})"
             )
         f1 = f"F1 {new.f1:.4f} and not {reference.f1:.4f}"
+        shares = [f"{bundle.original_false_share:.2%}" for bundle in (new, reference)]
         false_shares = (
-            f"{new.original_false_share:.2%} and not {reference.original_false_share:.2%} of the undisturbed "
-            "windows are called Faulty"
+            f"{' and not '.join(dict.fromkeys(shares))} of the undisturbed windows are called Faulty"
+            f"{' by either' if shares[0] == shares[1] else ''}"
         )
         if self.is_mixed:
             return (

@@ -29,7 +29,7 @@ __all__ = ["SPLITS", "compare", "count_tasks"]
 
 SPLITS = ("time", "random")
 # Training windows, augmented copies included, on which the candidates of a classifier are compared.
-_MAX_SELECTION_WINDOWS = 10_000
+_MAX_SELECTION_WINDOWS = 5_000
 _NETWORK_TITLES = {"lstm": "LSTM", "dense": "dense network", "sensor-lstm": "LSTM by sensor"}
 # Compared with the bundle's network, whichever that is.
 _COMPARED_NETWORKS = ("lstm", "dense")

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from monitor.bundle.manifest import Feature
 from monitor.cli.backtest.proposal import Proposal
 from monitor.cli.backtest.value_batches import ValueBatches
+from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome
 from monitor.core.values import ValueOutcome
 from monitor.core.verdicts import FAULTY, NORMAL, Detector
@@ -52,6 +54,8 @@ class Report:
     """Values by outcome; empty for a recording of readings."""
     undecided_count: int = 0
     """Number of sampling times that the end of the recording left undecided."""
+    shows_from: list[str] = field(default_factory=list)
+    """Smallest offset of each feature that would be called Faulty after the recording, with name and unit."""
 
     @property
     def usable_count(self) -> int:
@@ -99,6 +103,20 @@ class Report:
         self.first_problem = values.first_problem
         self.ignored_columns = list(values.unused_features)
 
+    def add_shows_from(self, features: Sequence[Feature], offsets: FloatArray) -> None:
+        """Add the smallest offsets that would be called Faulty after the recording: the median over groups.
+
+        Parameters
+        ----------
+        offsets : as `Scoring.shows_from_by_row` returns them (row, feature).
+        """
+        known = offsets[~np.isnan(offsets).all(axis=1)] if offsets.size else offsets
+        if len(known):
+            self.shows_from = [
+                f"{feature.name} {offset:.2g} {feature.unit}".rstrip()
+                for feature, offset in zip(features, np.median(known, axis=0).tolist(), strict=True)
+            ]
+
     def describe_unusable(self) -> str:
         """Return why nothing can be judged, if `usable_count` is 0."""
         if not self.value_outcomes:
@@ -128,6 +146,7 @@ class Report:
                 f"windows      {self.predictions.total():>9,}   {_format_counts(self.predictions)}",
                 *self._detector_lines(),
                 f"alerts       {alerts:>9,}   {rate} ({over}){repeated}",
+                *([f"shows from             {', '.join(self.shows_from)}"] if self.shows_from else []),
                 *([f"pace                   {too_slow}"] if too_slow else []),
                 *(["", self.proposal.format_table(self.spans)] if self.proposal else []),
             ]

@@ -54,6 +54,8 @@ _NEGLIGIBLE_FLOORS = 0.25
 # Each block pulls both ends of the range of values towards it by this share, so that the range forgets: half
 # of what it was after 1,400 blocks, which are 18 hours with a reading every 5 s.
 _RANGE_DECAY = 1 / 2048
+# Smallest weight of a block in the usual move.
+_MIN_MOVE_WEIGHT = 1 / 16
 # By number of blocks in the history: which slots are empty (blocks, slot), and the factor on the tolerance
 # (blocks,). The fewer blocks there are, the less certain the level is, so the tolerance is larger.
 _EMPTY_SLOTS = np.arange(HISTORY_BLOCKS) >= np.arange(HISTORY_BLOCKS + 1)[:, None]
@@ -148,6 +150,8 @@ class BaselineUpdate:
         )
         new_baselines[:, 1] = np.maximum(quantities.expand(unit), self._floors)
         new_baselines[:, 2] = block
+        usual_move = records["usual_move"]
+        usual_move += np.maximum(weight, _MIN_MOVE_WEIGHT) * (common_move - usual_move)
         value_range = records["value_range"]
         value_range += _RANGE_DECAY * (block[:, None] - value_range)
         np.fmin(value_range[:, 0], block, out=value_range[:, 0], casting="same_kind")

@@ -20,6 +20,7 @@ its value, because a fault of the sensor can't be distinguished from a change of
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ __all__ = ["BaselineStage", "NoBaseline", "build"]
 
 _Mask = NDArray[np.bool_]
 
+# A unit that differs by more than this share from the one that was published has changed much.
+_MAX_UNIT_CHANGE = 0.2
 # With at least this many full blocks, `learn_pending` learns from them all at once. When the blocks of all
 # groups became full at the same time and were learnt one by one, readings queued up: one block takes 0.09 ms,
 # with cold caches 0.5 ms, and 32 blocks together take 0.11 ms.
@@ -165,6 +168,48 @@ class BaselineStage:
         value_range = self._table.value_range[self._table.find_or_add(groups)]  # (group, 2, feature)
         spans: FloatArray = (value_range[:, 1] - value_range[:, 0]).astype(np.float64)
         return spans
+
+    def usual_units(self, group: str, move_growth: FloatArray | float) -> FloatArray | None:
+        """Return a group's units while the plant moves as it usually does: (feature,).
+
+        None if the group has no baseline yet.
+
+        Parameters
+        ----------
+        move_growth : growth of each feature's unit per common move, see `DeviationTransform`.
+        """
+        row = self._table.row(group)
+        if row is None:
+            return None
+        units = self._compute_usual_units(self._table.records[row : row + 1], move_growth)[0]
+        return None if np.isnan(units).any() else units
+
+    def all_usual_units(self, move_growth: FloatArray | float) -> FloatArray:
+        """Return `usual_units` of all groups: (row, feature). Any thread may call this.
+
+        A row is that of a group, or of no group; NaN where there is no baseline.
+        """
+        return self._compute_usual_units(self._table.records, move_growth)
+
+    def _compute_usual_units(self, records: NDArray[Any], move_growth: FloatArray | float) -> FloatArray:
+        units = records["baseline"][:, 1].astype(np.float64)
+        usual_units: FloatArray = units + move_growth * self._quantities.expand(records["usual_move"])
+        return np.where(units > 0, usual_units, np.nan)
+
+    def mark_published(self, group: str, move_growth: FloatArray | float) -> None:
+        """Record that something computed from the group's usual units was published."""
+        row = self._table.row(group)
+        if row is not None:
+            record = self._table.records[row : row + 1]
+            record["published_unit"] = np.nan_to_num(self._compute_usual_units(record, move_growth))
+
+    def find_changed(self, move_growth: FloatArray | float) -> list[str]:
+        """Return the groups one of whose usual units has changed much since it was published."""
+        published = self._table.records["published_unit"]
+        units = self._compute_usual_units(self._table.records, move_growth)
+        has_changed = np.abs(units - published) > _MAX_UNIT_CHANGE * published  # (row, feature)
+        rows = np.flatnonzero((has_changed & (published > 0)).any(axis=1))
+        return [self._table.name(row) for row in rows.tolist()]
 
     def _add_to_blocks(self, rows: IndexArray, disjoint_before: IndexArray, windows: FloatArray) -> None:
         """Add windows to the current blocks of their groups.

@@ -38,7 +38,15 @@ class BaselineTable(StateTable):
             (version, features, HISTORY_BLOCKS),
             fields,
             {"resolution": UNKNOWN_RESOLUTION, "value_range": np.nan},
-            appended_fields=[("value_range", "<f4", (2, features))],  # lowest and highest value of all blocks
+            transient_fields=[("published_unit", "<f4", (features,))],  # 0: not published
+            appended_fields=[
+                ("value_range", "<f4", (2, features)),  # lowest and highest value of all blocks
+                (
+                    "usual_move",
+                    "<f4",
+                    (representatives,),
+                ),  # common to the quantity, per block
+            ],
         )
 
     def _update_views(self) -> None:

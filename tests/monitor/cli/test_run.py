@@ -115,6 +115,7 @@ def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
                 "incident": "line1/station7:1010000",
                 "kind": None,
                 "acknowledged": False,
+                "shows_from": None,
             }
             assert late.payloads("sensor-monitor/muted") == [{"muted": []}]
             (info,) = late.payloads("sensor-monitor/info")
