@@ -146,7 +146,7 @@ class Scoring:
         windows = self._windows.push(readings)
         groups = [readings.groups[row] for row in windows.reading_indices.tolist()]
         findings = self._checks.push(groups, windows.ts[:, -1], windows.values)
-        baselines, is_ready = self._baseline.push(groups, windows.values, findings.is_true)
+        baselines, is_ready = self._baseline.push(groups, windows.values, windows.ts, findings.is_true)
         detectors, judged_rows = findings.detectors, None
         if np.count_nonzero(is_ready) < len(is_ready):
             is_judged = is_ready | (detectors != Detector.NONE)

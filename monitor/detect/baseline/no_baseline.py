@@ -17,6 +17,7 @@ class NoBaseline:
         self,
         groups: Sequence[str],
         windows: FloatArray,
+        ts: FloatArray,  # noqa: ARG002, as `BaselineStage.push`
         is_true: NDArray[np.bool_] | None = None,  # noqa: ARG002, as `BaselineStage.push`
     ) -> tuple[FloatArray, NDArray[np.bool_]]:
         """Return baselines with level 0 and unit 1 (window, 3, feature), and that all are ready (window,)."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from monitor.core.times import format_iso
 from monitor.detect.checks.sensors import Sensors
+from monitor.detect.checks.state import SLOT_S
 
 __all__ = ["MIN_MOVES", "MIN_SAMPLES", "FlatRule", "describe", "find_still"]
 
@@ -59,12 +60,12 @@ class FlatRule:
         )  # (feature,)
         self._is_neighbour = (sensors.neighbour_weights > 0)[None]  # (1, feature, feature)
 
-    def update(self, records: NDArray[Any], ts: FloatArray, windows: FloatArray) -> None:
+    def update(self, records: NDArray[Any], slots: FloatArray, windows: FloatArray) -> None:
         """Update records of distinct groups (group,) in place with the newest window of each.
 
         Parameters
         ----------
-        ts : event time of the newest reading (group,).
+        slots : number of the sample's slot of time (group,).
         windows : raw values (group, step, feature).
         """
         values, value = windows.astype(np.float32), records["value"]
@@ -79,15 +80,15 @@ class FlatRule:
         )
         continued = is_same.any(axis=1).nonzero()[0]
         if not len(continued):
-            _begin_runs(records, ts, newest, others)
+            _begin_runs(records, slots, newest, others)
             return
         runs = records[continued]
-        _begin_runs(records, ts, newest, others)
-        self._continue_runs(runs, is_same[continued], ts[continued], newest[continued], others[continued])
+        _begin_runs(records, slots, newest, others)
+        self._continue_runs(runs, is_same[continued], slots[continued], newest[continued], others[continued])
         records[continued] = runs
 
     def _continue_runs(
-        self, records: NDArray[Any], is_same: _Mask, ts: FloatArray, newest: _Floats, others: _Floats
+        self, records: NDArray[Any], is_same: _Mask, slots: FloatArray, newest: _Floats, others: _Floats
     ) -> None:
         """Count a sample, and the moves of the neighbours, where a sensor still has its value.
 
@@ -95,7 +96,7 @@ class FlatRule:
         ----------
         records : of the groups in which some sensor has (group,); changed in place.
         is_same : which sensor has (group, feature).
-        ts, newest, others : as in `_begin_runs`.
+        slots, newest, others : as in `_begin_runs`.
         """
         began, step = ~is_same, records["step"]
         lowest, highest = np.minimum(records["lowest"], others), np.maximum(records["highest"], others)
@@ -110,7 +111,7 @@ class FlatRule:
         records["highest"] = np.where(begins_range, others, highest)
         records["direction"] = np.where(has_moved, up * 2 - 1, direction) * is_same
         records["value"] = np.where(began, newest, records["value"])
-        records["since"] = np.where(began, ts[:, None], records["since"])
+        records["since"] = np.where(began, slots[:, None], records["since"])
         is_flat = (samples >= MIN_SAMPLES) & (moves >= MIN_MOVES)
         is_flat &= samples >= _MIN_LONGEST_RUNS * records["longest"]
         if is_flat.any():
@@ -128,16 +129,16 @@ class FlatRule:
         return min_moves
 
 
-def _begin_runs(records: NDArray[Any], ts: FloatArray, newest: _Floats, others: _Floats) -> None:
+def _begin_runs(records: NDArray[Any], slots: FloatArray, newest: _Floats, others: _Floats) -> None:
     """Set records (group,) in which no sensor has the value that it had.
 
     Parameters
     ----------
-    ts : event time of the newest reading (group,).
+    slots : number of the sample's slot of time (group,).
     newest : newest values (group, feature).
     others : mean of the neighbours (group, feature).
     """
-    records["value"], records["since"] = newest, ts[:, None]
+    records["value"], records["since"] = newest, slots[:, None]
     records["lowest"] = records["highest"] = others
     records["samples"], records["moves"], records["direction"] = 1, 0, 0
     records["flat"], records["tolerance"] = False, 0
@@ -166,10 +167,10 @@ def describe(sensors: Sensors, record: Any, values: FloatArray) -> str:
     """
     index = int(find_still(record[None], values[None])[0].argmax())
     feature = sensors.features[index]
+    since, others = float(record["since"][index]) * SLOT_S, sensors.describe_neighbours(index)
     return (
-        f"{feature.name} has read {values[index]:.6g} {feature.unit} all the time since "
-        f"{format_iso(float(record['since'][index]))}, while {sensors.describe_neighbours(index)} moved up "
-        "and down"
+        f"{feature.name} has read {values[index]:.6g} {feature.unit} all the time since {format_iso(since)}, "
+        f"while {others} moved up and down"
     )
 
 
