@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # Whether TensorFlow is installed, as an exit code.
 HAS_TENSORFLOW := $(BIN)/python -c 'import sys, importlib.util as u; sys.exit(u.find_spec("tensorflow") is None)'
 
-.PHONY: demo bundle test chaos bench lint format docs quality unseen reported machines sizes kinds constraints clean
+.PHONY: demo bundle test chaos bench lint format docs quality unseen reported machines sizes kinds sensitivity constraints clean
 
 # Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends after 60 s.
 # Without TensorFlow it runs on the bundle that comes with the monitor.
@@ -122,6 +122,16 @@ kinds: $(VENV)/installed
 	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid3_data.txt \
 	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out $(UNSEEN)/motes3-4.csv
 	$(BIN)/python -m tests.quality.fault_kinds $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv
+
+# Measures by pace from which offset on a sensor is called Faulty, on simulated plants of every kind and on real ones.
+# Two minutes.
+sensitivity: $(VENV)/installed
+	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/multihop_outdoor_moteid1_data.txt \
+	  $(RECORDINGS)/lwsndr/multihop_outdoor_moteid2_data.txt --out $(UNSEEN)/motes1-2.csv
+	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid3_data.txt \
+	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out $(UNSEEN)/motes3-4.csv
+	$(BIN)/python -m tests.quality.shows_from $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv \
+	  $(RECORDINGS)/uci-appliances/rooms.parquet
 
 KINDS := mild outdoor indoor cold-room kiln greenhouse
 

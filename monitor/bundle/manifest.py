@@ -16,6 +16,7 @@ from monitor.core.quantity_defaults import find_defaults
 
 __all__ = [
     "BASELINE_VERSION",
+    "COMPATIBLE_BASELINE_VERSIONS",
     "SCHEMA_VERSION",
     "BaselineSpec",
     "Distribution",
@@ -30,9 +31,12 @@ __all__ = [
 SCHEMA_VERSION = 1
 """Version of the manifest's format."""
 
-BASELINE_VERSION = 2
-"""Version of the baseline's rules in `model_input` and `detect.baseline`. A model that was trained
-with the deviations of one version can't judge deviations of another version."""
+BASELINE_VERSION = 3
+"""Version of the baseline's rules in `model_input` and `detect.baseline`, and of the state of groups."""
+COMPATIBLE_BASELINE_VERSIONS = (2, BASELINE_VERSION)
+"""Versions with which a model may have been trained. A model that was trained with other deviations can't
+judge these. Version 3 changed those of readings 2.5 minutes apart or more, of the time after a gap, and of
+the time after a fault of 70 readings or more; a bundle of version 2 was trained on others."""
 
 
 Judges = Literal["window", "sensor"]

@@ -7,7 +7,7 @@ that all sensors of a quantity show together is a change of the plant, and subtr
 A model that judges each sensor by itself (`judges` is "sensor") was trained on sensors with neighbours. How
 far a sensor without neighbours is from its level tells more of the plant than of the sensor: that was beyond
 3 units in up to 2.4 % of healthy windows of ten plants and machines (docs/results/other-quantities.md). So
-such a model sees of it only spikes, which no more than three of a million healthy windows had.
+such a model sees of it only spikes: of 0.8 million healthy windows one had a spike of 3 units.
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from monitor.bundle.manifest import (
-    BASELINE_VERSION,
+    COMPATIBLE_BASELINE_VERSIONS,
     SCHEMA_VERSION,
     Distribution,
     GoldenFile,
@@ -132,8 +132,8 @@ def _check_manifest(manifest: Manifest) -> None:
         (manifest.sample_period > 0, f"sample_period must be above 0 s, not {manifest.sample_period}"),
         (0 < manifest.threshold < 1, f"threshold must lie between 0 and 1, not {manifest.threshold}"),
         (
-            manifest.baseline is None or manifest.baseline.version == BASELINE_VERSION,
-            f"baseline.version must be {BASELINE_VERSION}, this monitor's version; train the bundle again",
+            manifest.baseline is None or manifest.baseline.version in COMPATIBLE_BASELINE_VERSIONS,
+            f"baseline.version must be one of {COMPATIBLE_BASELINE_VERSIONS}; train the bundle again",
         ),
         (
             manifest.baseline is None

@@ -132,3 +132,6 @@ class GroupStatus:
     judged."""
     kind: str | None = None
     """Kind of fault of the open incident; None if it can't be told or there is none."""
+    shows_from: Sequence[float] | None = None
+    """Smallest offset of each feature that would be called Faulty now, in the feature's unit; infinite where
+    none would be: (feature,). None if the group has no baseline."""

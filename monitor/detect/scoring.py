@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.bundle.model_input import build_transform
+from monitor.bundle.model_input import UNIT_GROWTH_PER_MOVE, build_transform
 from monitor.bundle.verified import Bundle
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import Quantities
@@ -25,6 +25,7 @@ from monitor.detect.contributions import Occlusion
 from monitor.detect.drift import DriftStage
 from monitor.detect.explanation import explain
 from monitor.detect.ranges import RangeStage
+from monitor.detect.sensitivity import find_smallest_offsets
 from monitor.detect.sensor_errors import SensorErrors
 from monitor.detect.windows import WindowStage
 
@@ -133,6 +134,10 @@ class Scoring:
         self._threshold = manifest.threshold
         self._features = manifest.features
         self._sensor_errors = SensorErrors(manifest, self._baseline)
+        # In units of a group's baseline: (feature,).
+        self._smallest_offsets = None if manifest.baseline is None else find_smallest_offsets(bundle)
+        growth = bundle.move_growth
+        self._move_growth = UNIT_GROWTH_PER_MOVE if growth is None else np.array(growth)  # (feature,)
         self._occlusion = Occlusion(manifest.steps, len(manifest.features))
         self._classifier = bundle.classifier
 
@@ -141,7 +146,7 @@ class Scoring:
         windows = self._windows.push(readings)
         groups = [readings.groups[row] for row in windows.reading_indices.tolist()]
         findings = self._checks.push(groups, windows.ts[:, -1], windows.values)
-        baselines, is_ready = self._baseline.push(groups, windows.values, findings.is_true)
+        baselines, is_ready = self._baseline.push(groups, windows.values, windows.ts, findings.is_true)
         detectors, judged_rows = findings.detectors, None
         if np.count_nonzero(is_ready) < len(is_ready):
             is_judged = is_ready | (detectors != Detector.NONE)
@@ -304,6 +309,34 @@ class Scoring:
     def groups_with_incident(self) -> list[str]:
         """Return the names of the groups with an open incident."""
         return [group for group in self._alerts.groups() if self._alerts.incident_id(group)]
+
+    def shows_from(self, group: str) -> list[float] | None:
+        """Return the smallest offset of each feature that would be called Faulty now: (feature,).
+
+        In the feature's unit, and infinite where no offset would be. While the plant moves the offset has to
+        be larger: this is the one for its usual moves. None if the group has no baseline.
+        """
+        units = self._baseline.usual_units(group, self._move_growth)
+        if units is None or self._smallest_offsets is None:
+            return None
+        offsets: list[float] = (self._smallest_offsets * units).tolist()
+        return offsets
+
+    def shows_from_by_row(self) -> FloatArray:
+        """Return `shows_from` of all groups: (row, feature). Any thread may call this.
+
+        A row is that of a group, or of no group; NaN where there is no baseline.
+        """
+        units = self._baseline.all_usual_units(self._move_growth)
+        return units if self._smallest_offsets is None else self._smallest_offsets * units
+
+    def mark_published(self, group: str) -> None:
+        """Record that the group's `shows_from` was published."""
+        self._baseline.mark_published(group, self._move_growth)
+
+    def find_changed_sensitivity(self) -> list[str]:
+        """Return the groups whose `shows_from` has changed by more than a fifth since it was published."""
+        return self._baseline.find_changed(self._move_growth)
 
     def acknowledge(self, group: str) -> str | None:
         """Stop repeating the alert of a group's open incident; return the incident's id, or None."""

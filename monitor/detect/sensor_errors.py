@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from monitor.bundle.manifest import Manifest
 from monitor.core.arrays import FloatArray
+from monitor.core.quantities import Quantities
 from monitor.core.verdicts import JudgedWindows
 from monitor.detect.baseline import BaselineStage, NoBaseline
 from monitor.detect.fault_kind import SensorError
@@ -36,6 +37,8 @@ class SensorErrors:
         self._low, self._high = limits.T
         self._far = _FAR_FLOORS * np.array(manifest.baseline.floors if manifest.baseline else 0.0)
         self._baseline = baseline
+        # Features without neighbours of a model that judges sensor by sensor: by spikes (lone,).
+        self._lone = Quantities(manifest.quantities).lone[: None if manifest.judges == "sensor" else 0]
 
     def find(
         self, windows: JudgedWindows, baselines: FloatArray, is_ready: NDArray[np.bool_], rows: Sequence[int]
@@ -57,6 +60,8 @@ class SensorErrors:
         expected = self._baseline.expected(values, row_baselines) if rows else None
         if expected is None:
             return result
+        if len(self._lone):
+            expected[:, :, self._lone] = np.median(values[:, :, self._lone], axis=1, keepdims=True)
         value_spans = self._baseline.value_spans([windows.groups[row] for row in rows])  # (row, feature)
         distances = np.abs(values - expected)  # (row, step, feature), like all arrays below
         in_units = distances / row_baselines[:, 1:2]

@@ -15,6 +15,7 @@ from monitor.detect.drift import DriftStage
 from monitor.detect.scoring import ScoredBatch, Scoring, StageStates
 from monitor.groups.incidents import Incident, Incidents, IsMuted
 from monitor.groups.reading_history import ReadingHistory, ReadingsAround
+from monitor.groups.sensitivity_watch import SensitivityWatch
 from monitor.groups.status import StatusTable
 from monitor.ingest.alignment import AlignedBatch, AlignmentStage
 
@@ -63,7 +64,10 @@ class GroupStates:
         self._alignment = alignment
         self._incidents = Incidents()
         self._history = ReadingHistory()
-        self._status = StatusTable(stale_after, self.incident_id, self.kind, self._find_stale_features)
+        self._status = StatusTable(
+            stale_after, self.incident_id, self.kind, self._find_stale_features, self._find_shows_from
+        )
+        self._sensitivity = SensitivityWatch(self._find_changed_sensitivity)
         self.fetch_states: FetchStates = lambda _: {}
         """Fetches the stored state of groups that were evicted from memory."""
         self.fetch_ended_incident: Callable[[str], bytes | None] = lambda _: None
@@ -172,6 +176,7 @@ class GroupStates:
         """
         scoring.take_over(self._scoring)
         self._scoring = scoring
+        self._sensitivity.add(self._status.names())
         if stale_after is not None:
             self._status.stale_after = stale_after
 
@@ -311,6 +316,26 @@ class GroupStates:
         self.load_evicted(groups, now)
         self._status.register_expected(groups, now, ts)
 
+    def take_changed_sensitivities(self, now: float) -> list[GroupStatus]:
+        """Return the statuses of groups whose `shows_from` has changed much, those that are due now.
+
+        Parameters
+        ----------
+        now : monotonic seconds.
+        """
+        return self.statuses(name for name in self._sensitivity.take_due(now) if name in self._status)
+
+    def mark_published(self, group: str) -> None:
+        """Record that the group's status was published."""
+        self._scoring.mark_published(group)
+
+    def shows_from_by_row(self) -> FloatArray:
+        """Return the smallest offsets that would be called Faulty now: (row, feature), NaN if there are none.
+
+        A row is that of a group, or of no group. Any thread may call this.
+        """
+        return self._scoring.shows_from_by_row()
+
     def take_new_groups(self) -> list[str]:
         """Return the groups that were added or loaded since the last call."""
         new_groups, self._status.new_groups = self._status.new_groups, []
@@ -442,6 +467,12 @@ class GroupStates:
 
     def _find_stale_features(self, group: str) -> Sequence[tuple[int, float]]:
         return () if self._alignment is None else tuple(self._alignment.stale_features(group).items())
+
+    def _find_changed_sensitivity(self) -> list[str]:
+        return self._scoring.find_changed_sensitivity()
+
+    def _find_shows_from(self, group: str) -> Sequence[float] | None:
+        return self._scoring.shows_from(group)
 
     def reset_after_false_alarm(self, group: str) -> None:
         """End a group's open incident without an event, and let the group's baseline be learnt again."""

@@ -76,6 +76,7 @@ class StatusTable:
     open_incident : returns the id of a group's open incident.
     incident_kind : returns the kind of fault of a group's open incident.
     stale_features : returns the features of a group without usable value, see `GroupStatus.stale`.
+    shows_from : returns what offsets of a group would be called Faulty, see `GroupStatus.shows_from`.
     """
 
     def __init__(
@@ -84,11 +85,13 @@ class StatusTable:
         open_incident: Callable[[str], str | None],
         incident_kind: Callable[[str], str | None],
         stale_features: Callable[[str], Sequence[tuple[int, float]]],
+        shows_from: Callable[[str], Sequence[float] | None],
     ) -> None:
         self.stale_after = stale_after
         self._find_open_incident = open_incident
         self._find_kind = incident_kind
         self._find_stale_features = stale_features
+        self._find_shows_from = shows_from
         defaults = {"score": np.nan, "state": _NO_STATE}
         self._table = StateTable(
             "status", (_VERSION, len(_STATES)), _FIELDS, defaults, _TRANSIENT_FIELDS, _APPENDED_FIELDS
@@ -361,6 +364,7 @@ class StatusTable:
             self._find_stale_features(name),
             Detector(detector).label,
             self._kinds.get(name),
+            self._find_shows_from(name),
         )
 
     def _add_row(self, name: str, now: float, ts: float) -> int:

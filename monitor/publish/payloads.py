@@ -1,11 +1,13 @@
 """The JSON payloads that the monitor publishes: alert events, states, mutes, info."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from monitor.bundle.manifest import Manifest
+from monitor.core.numbers import round_significant
 from monitor.core.times import format_iso
 from monitor.core.verdicts import FAULTY, AlertEvent, GroupStatus
 
@@ -47,7 +49,7 @@ def state_payload(status: GroupStatus, features: Sequence[str] = (), *, acknowle
 
     Parameters
     ----------
-    features : names of the features, in the bundle's order, for those without a usable value.
+    features : names of the features, in the bundle's order.
     acknowledged : whether an operator has acknowledged the group's open incident.
     """
     content: dict[str, Any] = {
@@ -60,6 +62,12 @@ def state_payload(status: GroupStatus, features: Sequence[str] = (), *, acknowle
         "incident": status.incident,
         "kind": status.kind,
         "acknowledged": acknowledged,
+        "shows_from": None
+        if status.shows_from is None
+        else {
+            name: round_significant(offset) if math.isfinite(offset) else None
+            for name, offset in zip(features, status.shows_from, strict=True)
+        },
     }
     if status.stale:
         content["stale"] = {features[index]: format_iso(since) for index, since in status.stale}

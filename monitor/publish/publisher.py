@@ -175,6 +175,7 @@ class Publisher:
 
     def _state_message(self, group: str) -> OutboundMessage:
         (status,) = self._groups.statuses([group])
+        self._groups.mark_published(group)
         acknowledged = self._groups.is_acknowledged(status.incident, group)
         payload = state_payload(status, self.manifest.feature_names, acknowledged=acknowledged)
         return OutboundMessage(f"state/{group}", payload, retain=True, bundle_id=self.manifest.id)

@@ -195,6 +195,7 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
         build_alignment(settings, manifest.feature_names, manifest.sample_period),
     )
     metrics.watch_drift(lambda: groups.drift)
+    metrics.watch_shows_from(manifest.feature_names, groups.shows_from_by_row)
     if groups.aligns_values:
         metrics.watch_feature_ages(
             manifest.feature_names, groups.feature_max_ages, lambda: groups.feature_ages(time.time())

@@ -136,6 +136,7 @@ class Pipeline:
             *silent_statuses,
             *changed_statuses,
             *groups.refresh_statuses(changes.groups_to_publish),
+            *groups.take_changed_sensitivities(now),
         ]
         arrivals = readings.arrived_monotonic[scored.windows.reading_indices]  # (window,)
         restarted_groups = [status.group for status in (*moved_statuses, *silent_statuses)]

@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from monitor.core.arrays import FloatArray
 
-__all__ = ["QUANTILES", "FeatureAges"]
+__all__ = ["QUANTILES", "FeatureAges", "find_quantiles"]
 
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
 
@@ -59,7 +59,7 @@ class FeatureAges(Collector):
             labels=["feature"],
         )
         if self._features:
-            quantiles = _find_quantiles(self._read())  # (quantile, feature)
+            quantiles = find_quantiles(self._read())  # (quantile, feature)
             for index, name in enumerate(self._features):
                 max_ages.add_metric([name], self._max_ages[index])
                 for quantile, value in zip(QUANTILES, quantiles[:, index].tolist(), strict=True):
@@ -68,13 +68,16 @@ class FeatureAges(Collector):
         yield max_ages
 
 
-def _find_quantiles(ages: FloatArray) -> FloatArray:
-    """Return quantiles of ages (group, feature) over groups with any: (quantile, feature); NaN if none."""
-    has_value = ~np.isnan(ages)
-    known = ages[has_value.any(axis=1)]
+def find_quantiles(values: FloatArray) -> FloatArray:
+    """Return quantiles of values (group, feature) over groups with any: (quantile, feature); NaN if none.
+
+    NaN counts as infinity in a group that has other values.
+    """
+    has_value = ~np.isnan(values)
+    known = values[has_value.any(axis=1)]
     if not len(known):
-        return np.full((len(QUANTILES), ages.shape[1]), np.nan)
+        return np.full((len(QUANTILES), values.shape[1]), np.nan)
     known[np.isnan(known)] = np.inf
-    # "higher" is the age of some group: no mean of a number and infinity, which would be NaN.
+    # "higher" is the value of some group: no mean of a number and infinity, which would be NaN.
     result: FloatArray = np.quantile(known, QUANTILES, axis=0, method="higher", overwrite_input=True)
     return result

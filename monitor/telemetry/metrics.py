@@ -27,6 +27,7 @@ from monitor.detect.scoring import Scorer
 from monitor.telemetry.batch_histogram import BatchHistogram
 from monitor.telemetry.external_counter import ExternalCounter
 from monitor.telemetry.feature_ages import FeatureAges
+from monitor.telemetry.sensitivity import Sensitivity
 
 __all__ = ["Metrics", "TimedScorer"]
 
@@ -156,6 +157,7 @@ class Metrics:
             registry=registry,
         )
         self._feature_ages = FeatureAges(_PREFIX, registry)
+        self._sensitivity = Sensitivity(_PREFIX, registry)
         build_info = Gauge(
             f"{_PREFIX}build_info", "The version of the monitor.", ["version"], registry=registry
         )
@@ -219,6 +221,10 @@ class Metrics:
     ) -> None:
         """Export the ages of features, computed at each scrape; see `FeatureAges.watch`."""
         self._feature_ages.watch(features, max_ages, ages)
+
+    def watch_shows_from(self, features: Sequence[str], offsets: Callable[[], FloatArray]) -> None:
+        """Export what offsets would be called Faulty, computed at each scrape; see `Sensitivity.watch`."""
+        self._sensitivity.watch(features, offsets)
 
     def count_outcomes(self, counts: Counts[Outcome]) -> None:
         """Add the outcomes of a batch."""

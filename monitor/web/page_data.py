@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from monitor.bundle.manifest import Feature
 from monitor.core.arrays import FloatArray
+from monitor.core.numbers import round_significant
 from monitor.core.verdicts import AlertEvent
 from monitor.web.live import LiveGroups
 from monitor.web.trends import Points
@@ -72,7 +73,13 @@ def _status_fields(live: LiveGroups, name: str) -> dict[str, Any]:
         # Left out where it is empty, as it is for nearly all of the groups that change each second.
         **({"stale": status.stale} if status.stale else {}),
         **({"fault": status.kind} if status.kind else {}),
+        **({"shows": _round_offsets(status.shows_from)} if status.shows_from else {}),
     }
+
+
+def _round_offsets(offsets: Sequence[float]) -> list[float | None]:
+    """Return offsets (feature,) with two digits, which a person can take in; None if infinite."""
+    return [round_significant(offset, 2) if math.isfinite(offset) else None for offset in offsets]
 
 
 def _alert_fields(

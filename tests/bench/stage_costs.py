@@ -150,7 +150,7 @@ class _TimedPipeline:
             new_windows = self._timed_windows.push(readings)
         with measure("baseline"):
             window_groups = [readings.groups[row] for row in new_windows.reading_indices.tolist()]
-            baselines, ready = self._timed_baseline.push(window_groups, new_windows.values)
+            baselines, ready = self._timed_baseline.push(window_groups, new_windows.values, new_windows.ts)
             relative_windows = self._timed_transform.transform(new_windows.values[ready], baselines[ready])
         with measure("scale"):
             self._bundle.scaler.transform(relative_windows)

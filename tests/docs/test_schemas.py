@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
 from monitor.core.verdicts import AlertEvent, Detector, GroupStatus, State
+from monitor.detect.fault_kind import FAULT_KINDS
 from monitor.operators import requests
 from monitor.publish.payloads import alert_payload, info_payload, muted_payload, state_payload
 from tests.conftest import ROOT
@@ -34,6 +36,7 @@ BEGIN = AlertEvent(
 WITHOUT_REASON = {"contributions": None, "contributions_by_step": None, "reason": ""}
 ALERTS = [
     BEGIN,
+    *(replace(BEGIN, kind=kind) for kind in FAULT_KINDS),
     replace(BEGIN, contributions_by_step=None),
     replace(BEGIN, score=None, contributions=None, contributions_by_step=None, detector="limits"),
     replace(BEGIN, repeat=2, **WITHOUT_REASON),
@@ -42,7 +45,7 @@ ALERTS = [
 STATES = [GroupStatus("g", state, 1.7e9, 0.25, out_of_range=False, incident="g:1000") for state in State]
 STATES += [GroupStatus("g", State.FILLING, 0.0, None, out_of_range=False, incident=None)]
 STATES += [replace(STATES[0], detector=detector.label) for detector in Detector]
-STATES += [replace(STATES[0], stale=((2, 1.7e9),))]
+STATES += [replace(STATES[0], stale=((2, 1.7e9),), kind="stuck", shows_from=(0.4, 2.5, math.inf, 2.5))]
 PAYLOADS = {
     "alert-event": [alert_payload(event, MANIFEST) for event in ALERTS],
     "state": [state_payload(state, NAMES, acknowledged=state.incident is not None) for state in STATES],
@@ -57,7 +60,7 @@ PAYLOADS = {
         requests.response_payload(None, result={"count": 2}),
     ],
 }
-TABLES_OF_FEATURES = ("state.properties.stale",)
+TABLES_OF_FEATURES = ("state.properties.stale", "state.properties.shows_from")
 OPTIONAL_KEYS = {"state": {"stale"}}
 REQUESTS = [
     ("acknowledge", {"group": "line1/*"}),
@@ -140,6 +143,7 @@ def test_contributions_are_by_feature() -> None:
     """The tables without declared keys have the features' names."""
     assert list(json.loads(PAYLOADS["alert-event"][0])["contributions"]) == list(NAMES)
     assert set(json.loads(PAYLOADS["state"][-1])["stale"]) == {NAMES[2]}
+    assert list(json.loads(PAYLOADS["state"][-1])["shows_from"]) == list(NAMES)
 
 
 @pytest.mark.parametrize(("kind", "content"), REQUESTS)

@@ -29,7 +29,7 @@ def generate_readings(
     ----------
     end_ts : event time of the last reading, seconds since the Unix epoch.
     faulty_groups : numbers of the groups whose temperatures differ by 8 degC or more in their last readings.
-    out_of_range_groups : numbers of the groups whose last two readings have an impossible humidity (300 %RH).
+    out_of_range_groups : numbers of the groups whose last two readings are 60 degC warmer than all others.
     """
     rng = random.Random(0)  # noqa: S311, noise and no secrets
     for number in range(group_count):
@@ -46,7 +46,7 @@ def generate_readings(
             if number in faulty_groups and step >= _READINGS_PER_GROUP - 6 - number % 7:
                 values[2] += 8 + number % 5
             if number in out_of_range_groups and step >= _READINGS_PER_GROUP - 2:
-                values[3] = 300
+                values[0], values[2] = values[0] + 60, values[2] + 60
             ts = end_ts - (_READINGS_PER_GROUP - 1 - step) * _PERIOD_S
             readings.append({"ts": ts, **{name: round(v, 2) for name, v in zip(NAMES, values, strict=True)}})
         yield f"plant/{group_name(number)}/reading", readings

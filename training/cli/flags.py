@@ -29,7 +29,7 @@ __all__ = [
 
 _HELP = {
     "steps": "readings in a window",
-    "network": "lstm or dense",
+    "network": "lstm, dense or sensor-lstm",
     "units": "of the three hidden layers",
     "dropout": "after the first and the second hidden layer",
     "kernel_initializer": "initial weights, of all layers or four for one each, as in "

@@ -45,9 +45,9 @@ def _describe_rule(problem: ErrorDetails) -> str | None:
 
     pydantic's message describes only the number that is wrong.
     """
-    name = str(problem["loc"][0])
-    if name == "features":
+    if not problem["loc"] or problem["loc"][0] == "features":  # a rule of several settings, or of a table
         return None
+    name = str(problem["loc"][0])
     if name == "class_weight":
         return "must be balanced, none, or two numbers above 0, for Normal and Faulty"
     if name in _INITIALIZER_RULES:

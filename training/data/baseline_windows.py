@@ -39,7 +39,7 @@ def apply_baseline(
     stage = baseline.build(quantities, spec)
     transform = build_transform(quantities, has_baseline=spec is not None, judges=judges).transform
     baselines, ready = stage.push(
-        [str(series_id) for series_id in data.series_ids.tolist()], data.raw_windows
+        [str(series_id) for series_id in data.series_ids.tolist()], data.raw_windows, data.ts
     )
     ready_data, baselines = data[ready], baselines[ready]
     return replace(ready_data, windows=transform(ready_data.raw_windows, baselines), baselines=baselines)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from monitor.bundle import Feature
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import find_neighbours
+from monitor.detect.checks.flat import MIN_SAMPLES
 from training.data.features import describe_sensor
 from training.data.recordings import complete_mask
 
@@ -34,8 +35,9 @@ __all__ = ["SuspiciousStretch", "find_suspicious"]
 _SIGMA_FACTOR = 6
 # Factor from the median absolute deviation (MAD) to the standard deviation of a normal distribution.
 _MAD_TO_STD = 1.4826
-# Minimum number of equal values, and their minimum ratio to the longest run of equal values of a neighbour.
-_MIN_STUCK_READINGS = 30
+# Minimum ratio of a run of equal values, of at least `MIN_SAMPLES`, to the longest run of a neighbour. The
+# monitor's check `flat` compares the value with moves of the neighbours, which takes hours. Here a recording
+# of half an hour must do, and nobody is woken by a stretch that turns out to be none.
 _NEIGHBOUR_FACTOR = 10
 # Suspicious readings that are at most this many readings apart form one stretch.
 _MAX_RUN_GAP = 12
@@ -203,7 +205,7 @@ def _find_stuck(
     feature = readings.features[column]
     for begin, end in _find_constant_runs(readings.by_feature[:, column]):
         length = end - begin
-        if length < _MIN_STUCK_READINGS:
+        if length < MIN_SAMPLES:
             continue
         longest = max(
             stop - start

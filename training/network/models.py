@@ -51,11 +51,12 @@ def build(settings: FitSettings, steps: int, features: int, updates_per_epoch: i
 
 
 def _build_layers(settings: FitSettings, steps: int, features: int) -> keras.Model:
-    build_hidden = _build_dense_layers if settings.network == "dense" else _build_lstm_layers
+    # In this order: each layer takes its initial weights from the same sequence of random numbers.
+    hidden = (_build_dense_layers if settings.network == "dense" else _build_lstm_layers)(settings)
     output = keras.layers.Dense(
         1, activation="sigmoid", kernel_initializer=_kernel_initializer(settings, LAYERS_WITH_KERNEL - 1)
     )
-    return keras.Sequential([keras.Input((steps, features)), *build_hidden(settings), output], name=_JUDGE)
+    return keras.Sequential([keras.Input((steps, features)), *hidden, output], name=_JUDGE)
 
 
 def _build_sensor_network(settings: FitSettings, steps: int, features: int) -> keras.Model:

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from monitor.bundle.manifest import Feature
 from monitor.cli.backtest.proposal import Proposal
 from monitor.cli.backtest.value_batches import ValueBatches
+from monitor.core.arrays import FloatArray
 from monitor.core.readings import Outcome
 from monitor.core.values import ValueOutcome
-from monitor.core.verdicts import FAULTY, NORMAL
+from monitor.core.verdicts import FAULTY, NORMAL, Detector
 from monitor.detect.pace import Pace
 from monitor.detect.scoring import ScoredBatch
 from monitor.recordings.reader import RecordingRow
@@ -33,6 +35,8 @@ class Report:
     """Readings by outcome."""
     predictions: Counter[str] = field(default_factory=Counter)
     """Judged windows by prediction."""
+    detectors: Counter[str] = field(default_factory=Counter)
+    """Faulty windows by what called them so."""
     events: Counter[str] = field(default_factory=Counter)
     """Alert events by status."""
     first_problem: str = ""
@@ -50,6 +54,8 @@ class Report:
     """Values by outcome; empty for a recording of readings."""
     undecided_count: int = 0
     """Number of sampling times that the end of the recording left undecided."""
+    shows_from: list[str] = field(default_factory=list)
+    """Smallest offset of each feature that would be called Faulty after the recording, with name and unit."""
 
     @property
     def usable_count(self) -> int:
@@ -81,6 +87,8 @@ class Report:
         faulty_count = int(np.count_nonzero(scored.judged_windows.faulty))
         normal_count = len(scored.judged_windows.faulty) - faulty_count
         self.predictions.update({FAULTY: faulty_count, NORMAL: normal_count})
+        detectors = np.bincount(scored.judged_windows.detectors, minlength=len(Detector))
+        self.detectors.update({detector.label: int(detectors[detector]) for detector in Detector if detector})
         self.events.update(event.status for event in scored.events)
         self.repeat_count += sum(event.repeat > 0 for event in scored.events)
         if self.proposal:
@@ -94,6 +102,20 @@ class Report:
             self.outcomes[Outcome.STALE] += values.stale_count
         self.first_problem = values.first_problem
         self.ignored_columns = list(values.unused_features)
+
+    def add_shows_from(self, features: Sequence[Feature], offsets: FloatArray) -> None:
+        """Add the smallest offsets that would be called Faulty after the recording: the median over groups.
+
+        Parameters
+        ----------
+        offsets : as `Scoring.shows_from_by_row` returns them (row, feature).
+        """
+        known = offsets[~np.isnan(offsets).all(axis=1)] if offsets.size else offsets
+        if len(known):
+            self.shows_from = [
+                f"{feature.name} {offset:.2g} {feature.unit}".rstrip()
+                for feature, offset in zip(features, np.median(known, axis=0).tolist(), strict=True)
+            ]
 
     def describe_unusable(self) -> str:
         """Return why nothing can be judged, if `usable_count` is 0."""
@@ -122,11 +144,19 @@ class Report:
                     else []
                 ),
                 f"windows      {self.predictions.total():>9,}   {_format_counts(self.predictions)}",
+                *self._detector_lines(),
                 f"alerts       {alerts:>9,}   {rate} ({over}){repeated}",
+                *([f"shows from             {', '.join(self.shows_from)}"] if self.shows_from else []),
                 *([f"pace                   {too_slow}"] if too_slow else []),
                 *(["", self.proposal.format_table(self.spans)] if self.proposal else []),
             ]
         )
+
+    def _detector_lines(self) -> list[str]:
+        """Return how many Faulty windows each detector found, if it was not the model alone."""
+        if self.detectors.total() == self.detectors[Detector.MODEL.label]:
+            return []
+        return [f"Faulty by    {self.detectors.total():>9,}   {_format_counts(self.detectors)}"]
 
     def _value_lines(self) -> list[str]:
         if not self.value_outcomes:

@@ -97,6 +97,7 @@ def backtest(
             report.add(batch, scored)
     if values is not None:
         report.add_values(values)
+    report.add_shows_from(bundle.manifest.features, scoring.shows_from_by_row())
     return report
 
 

@@ -17,6 +17,7 @@ class NoBaseline:
         self,
         groups: Sequence[str],
         windows: FloatArray,
+        ts: FloatArray,  # noqa: ARG002, as `BaselineStage.push`
         is_true: NDArray[np.bool_] | None = None,  # noqa: ARG002, as `BaselineStage.push`
     ) -> tuple[FloatArray, NDArray[np.bool_]]:
         """Return baselines with level 0 and unit 1 (window, 3, feature), and that all are ready (window,)."""
@@ -33,6 +34,20 @@ class NoBaseline:
     def value_spans(self, groups: Sequence[str]) -> FloatArray:
         """Not called, as nothing is expected: return an empty array."""
         return np.empty((len(groups), 0))
+
+    def usual_units(self, group: str, move_growth: FloatArray | float) -> None:
+        """Return None: no group has units."""
+
+    def all_usual_units(self, move_growth: FloatArray | float) -> FloatArray:  # noqa: ARG002, as `BaselineStage`
+        """Return an empty array."""
+        return np.empty((0, 0))
+
+    def mark_published(self, group: str, move_growth: FloatArray | float) -> None:
+        """Do nothing: there is nothing to publish."""
+
+    def find_changed(self, move_growth: FloatArray | float) -> list[str]:  # noqa: ARG002, as `BaselineStage`
+        """Return an empty list."""
+        return []
 
     def groups(self) -> list[str]:
         """Return an empty list: no group has state."""

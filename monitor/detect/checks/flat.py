@@ -3,7 +3,8 @@
 A sensor is flat if it has had one value in all samples since its neighbours began to move up and down: so
 many moves, each larger than what two healthy sensors may differ by and than several steps of either sensor,
 that a healthy sensor would have followed at least once. A move is a change of direction, so a single event
-beside the neighbour, such as a shower, is two moves at most.
+beside the neighbour, such as a shower, is two moves at most. A sensor that stood still before and was
+healthy, as in a cellar, is flat only when it does so twice as long.
 
 A sensor is flat no longer when its value differs by more than one of its steps. At the end of its range, as
 humidity in fog, a healthy sensor stands still, so there it is flat only while its neighbours are far away.
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from monitor.core.arrays import FloatArray
 from monitor.core.times import format_iso
 from monitor.detect.checks.sensors import Sensors
+from monitor.detect.checks.state import SLOT_S
 
 __all__ = ["MIN_MOVES", "MIN_SAMPLES", "FlatRule", "describe", "find_still"]
 
@@ -32,7 +34,10 @@ _STEPS_PER_MOVE, _ACCURACIES_PER_MOVE = 4.0, 1.2
 # The step of a sensor that has not changed yet is the coarsest of these that its value is a multiple of.
 _STEPS = np.array([1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01], dtype=np.float32)
 _ROUNDING_TOLERANCE = 1e-3  # in steps: the value is a float32
-_MAX_COUNT = 250
+_MAX_COUNT = 250  # of moves
+_MAX_SAMPLES = 30_000
+# A sensor is flat only if it stands still this many times as long as it did before.
+_MIN_LONGEST_RUNS = 2
 
 
 class FlatRule:
@@ -55,12 +60,12 @@ class FlatRule:
         )  # (feature,)
         self._is_neighbour = (sensors.neighbour_weights > 0)[None]  # (1, feature, feature)
 
-    def update(self, records: NDArray[Any], ts: FloatArray, windows: FloatArray) -> None:
+    def update(self, records: NDArray[Any], slots: FloatArray, windows: FloatArray) -> None:
         """Update records of distinct groups (group,) in place with the newest window of each.
 
         Parameters
         ----------
-        ts : event time of the newest reading (group,).
+        slots : number of the sample's slot of time (group,).
         windows : raw values (group, step, feature).
         """
         values, value = windows.astype(np.float32), records["value"]
@@ -70,17 +75,20 @@ class FlatRule:
         change = np.abs(newest - value)
         change[is_same | (change == 0) | (records["tolerance"] < 0)] = np.inf
         records["step"] = np.minimum(records["step"], change)
+        records["longest"] = np.where(
+            is_same | records["flat"], records["longest"], np.maximum(records["longest"], records["samples"])
+        )
         continued = is_same.any(axis=1).nonzero()[0]
         if not len(continued):
-            _begin_runs(records, ts, newest, others)
+            _begin_runs(records, slots, newest, others)
             return
         runs = records[continued]
-        _begin_runs(records, ts, newest, others)
-        self._continue_runs(runs, is_same[continued], ts[continued], newest[continued], others[continued])
+        _begin_runs(records, slots, newest, others)
+        self._continue_runs(runs, is_same[continued], slots[continued], newest[continued], others[continued])
         records[continued] = runs
 
     def _continue_runs(
-        self, records: NDArray[Any], is_same: _Mask, ts: FloatArray, newest: _Floats, others: _Floats
+        self, records: NDArray[Any], is_same: _Mask, slots: FloatArray, newest: _Floats, others: _Floats
     ) -> None:
         """Count a sample, and the moves of the neighbours, where a sensor still has its value.
 
@@ -88,7 +96,7 @@ class FlatRule:
         ----------
         records : of the groups in which some sensor has (group,); changed in place.
         is_same : which sensor has (group, feature).
-        ts, newest, others : as in `_begin_runs`.
+        slots, newest, others : as in `_begin_runs`.
         """
         began, step = ~is_same, records["step"]
         lowest, highest = np.minimum(records["lowest"], others), np.maximum(records["highest"], others)
@@ -97,14 +105,15 @@ class FlatRule:
         down = (highest - others >= min_move) & (direction >= 0)
         has_moved = up | down
         records["moves"] = moves = np.minimum(records["moves"] + has_moved, _MAX_COUNT) * is_same
-        records["samples"] = samples = np.minimum(records["samples"] * is_same + 1, _MAX_COUNT)
+        records["samples"] = samples = np.minimum(records["samples"] * is_same + 1, _MAX_SAMPLES)
         begins_range = has_moved | began
         records["lowest"] = np.where(begins_range, others, lowest)
         records["highest"] = np.where(begins_range, others, highest)
         records["direction"] = np.where(has_moved, up * 2 - 1, direction) * is_same
         records["value"] = np.where(began, newest, records["value"])
-        records["since"] = np.where(began, ts[:, None], records["since"])
+        records["since"] = np.where(began, slots[:, None], records["since"])
         is_flat = (samples >= MIN_SAMPLES) & (moves >= MIN_MOVES)
+        is_flat &= samples >= _MIN_LONGEST_RUNS * records["longest"]
         if is_flat.any():
             is_flat &= ~self._sensors.is_usual_end(newest, others)
             records["flat"], records["tolerance"] = is_flat, np.where(is_flat, _finite_step(step), 0)
@@ -120,16 +129,16 @@ class FlatRule:
         return min_moves
 
 
-def _begin_runs(records: NDArray[Any], ts: FloatArray, newest: _Floats, others: _Floats) -> None:
+def _begin_runs(records: NDArray[Any], slots: FloatArray, newest: _Floats, others: _Floats) -> None:
     """Set records (group,) in which no sensor has the value that it had.
 
     Parameters
     ----------
-    ts : event time of the newest reading (group,).
+    slots : number of the sample's slot of time (group,).
     newest : newest values (group, feature).
     others : mean of the neighbours (group, feature).
     """
-    records["value"], records["since"] = newest, ts[:, None]
+    records["value"], records["since"] = newest, slots[:, None]
     records["lowest"] = records["highest"] = others
     records["samples"], records["moves"], records["direction"] = 1, 0, 0
     records["flat"], records["tolerance"] = False, 0
@@ -158,10 +167,10 @@ def describe(sensors: Sensors, record: Any, values: FloatArray) -> str:
     """
     index = int(find_still(record[None], values[None])[0].argmax())
     feature = sensors.features[index]
+    since, others = float(record["since"][index]) * SLOT_S, sensors.describe_neighbours(index)
     return (
-        f"{feature.name} has read {values[index]:.6g} {feature.unit} all the time since "
-        f"{format_iso(float(record['since'][index]))}, while {sensors.describe_neighbours(index)} moved up "
-        "and down"
+        f"{feature.name} has read {values[index]:.6g} {feature.unit} all the time since {format_iso(since)}, "
+        f"while {others} moved up and down"
     )
 
 

@@ -20,13 +20,12 @@ from monitor.detect.checks import drift, flat
 from monitor.detect.checks.findings import Findings
 from monitor.detect.checks.limits import LimitsRule
 from monitor.detect.checks.sensors import Sensors
-from monitor.detect.checks.state import CheckTable
+from monitor.detect.checks.state import SLOT_S, CheckTable
 
 __all__ = ["CheckStage"]
 
 _Mask = NDArray[np.bool_]
 
-_SLOT_S = 300.0
 _NO_WINDOWS: IndexArray = np.empty(0, dtype=np.intp)
 
 
@@ -117,7 +116,7 @@ class CheckStage:
         The windows of groups in which a sensor is flat or has drifted (open,), and the record of each of
         these groups after the window (open,).
         """
-        table, slots = self._table, ts // _SLOT_S
+        table, slots = self._table, ts // SLOT_S
         rows = table.find_or_add(groups)
         if (table.quiet_slot[rows] == slots).all():  # no sample is due, and nothing is open
             return _NO_WINDOWS, table.records[:0]
@@ -174,7 +173,7 @@ class CheckStage:
         ts, windows : as in `push` (group, ...).
         """
         records: NDArray[Any] = self._table.records.take(rows)
-        self._flat.update(records, ts, windows)
+        self._flat.update(records, slots, windows)
         self._drift.update(records, ts, windows)
         is_open = records["flat"].any(axis=1) | records["drifted"].any(axis=1)
         records["slot"], records["quiet_slot"] = slots, np.where(is_open, np.nan, slots)

@@ -3,21 +3,23 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from monitor.core.arrays import FloatArray
 from monitor.core.state_table import StateTable
 
-__all__ = ["DAYS_KEPT", "CheckTable"]
+__all__ = ["DAYS_KEPT", "SLOT_S", "CheckTable"]
 
 _VERSION = 1
 
 DAYS_KEPT = 7
 """Number of days whose means are kept for `drift`."""
+SLOT_S = 300.0
+"""Seconds of event time in a slot. A float32 holds the slots of the next 100 years."""
 _NO_VALUE = -1.0  # `tolerance` before the first sample: no value is equal
 
 
 class CheckTable(StateTable):
-    """State of each group in `flat` and `drift`: 230 bytes for two pairs.
+    """State of each group in `flat` and `drift`: 250 bytes for two pairs.
 
     Adding a group may replace the views, see `GroupTable`.
 
@@ -34,10 +36,11 @@ class CheckTable(StateTable):
             ("suspected", "?", (representatives,)),  # half of the way to a drift: little is learnt
             ("moves", "u1", (features,)),
             ("direction", "i1", (features,)),  # of the neighbour's last move: 1 up, -1 down, 0 none yet
-            ("slot", "<f8"),  # number of the newest sample's slot of time; NaN before the first sample
-            ("quiet_slot", "<f8"),  # the same, NaN where some sensor is flat or has drifted
-            ("samples", "u1", (features,)),  # with an equal value
-            ("since", "<f8", (features,)),  # event time of the first of them
+            ("slot", "<f4"),  # number of the newest sample's slot of time; NaN before the first sample
+            ("quiet_slot", "<f4"),  # the same, NaN where some sensor is flat or has drifted
+            ("samples", "<u2", (features,)),  # with an equal value
+            ("longest", "<u2", (features,)),  # most samples with an equal value before; not where it was flat
+            ("since", "<f4", (features,)),  # slot of the first of them
             ("value", "<f4", (features,)),
             ("lowest", "<f4", (features,)),  # of the neighbours since their last move
             ("highest", "<f4", (features,)),
@@ -45,7 +48,7 @@ class CheckTable(StateTable):
             ("tolerance", "<f4", (features,)),  # change up to which the sensor has an equal value
             ("samples_today", "u1"),  # one an hour
             ("days", "<u2"),  # complete days so far
-            ("hour", "<f8"),  # of the newest of them, since the Unix epoch; NaN before the first
+            ("hour", "<f4"),  # of the newest of them, since the Unix epoch; NaN before the first
             ("first", "<f4", (representatives,)),  # distance in the day's first sample
             ("sum", "<f4", (representatives,)),  # of distance - first
             ("square_sum", "<f4", (representatives,)),
@@ -63,7 +66,7 @@ class CheckTable(StateTable):
     def _update_views(self) -> None:
         super()._update_views()
         records = self.records
-        self.slot: FloatArray = records["slot"]
+        self.slot: NDArray[np.float32] = records["slot"]
         """Number of the newest sample's slot of time; NaN before the first sample: (row,)."""
-        self.quiet_slot: FloatArray = records["quiet_slot"]
+        self.quiet_slot: NDArray[np.float32] = records["quiet_slot"]
         """The same, but NaN where some sensor is flat or has drifted: (row,)."""

@@ -148,7 +148,9 @@ class Row {
       const isStale = stale.has(index);
       value.parentElement.classList.toggle("absent", isStale);
       setText(value, isStale ? "stale" : formatNumber(last ? last[2 + index] : null));
-      setText(note, isStale ? `since ${formatTime(stale.get(index))}` : unit(features[index].unit));
+      const offset = group.shows?.[index];
+      setText(note, isStale ? `since ${formatTime(stale.get(index))}` : `${unit(features[index].unit)}${offset ? `\n±${offset}` : ""}`);
+      value.parentElement.title = offset ? `An offset of ${offset} ${features[index].unit} or more would be called faulty now; a smaller one is normal.` : "";
       const [lowest, highest] = valueRange(group.points, features, features[index].unit);
       drawSparkline(svg, group.points, 2 + index, lowest, highest, threshold);
     });

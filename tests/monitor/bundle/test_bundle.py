@@ -167,7 +167,11 @@ def _swap_features(content: Any) -> None:
         ("manifest.json", lambda m: m.update(threshold=1.5), "threshold must lie between 0 and 1, not 1.5"),
         ("manifest.json", lambda m: m.update(sample_period=0), "sample_period must be above 0"),
         ("manifest.json", lambda m: m.update(baseline={"floors": [1.0]}), "floors must be 4 numbers above 0"),
-        ("manifest.json", lambda m: m.update(baseline={"floors": [1.0], "version": 1}), "version must be 2"),
+        (
+            "manifest.json",
+            lambda m: m.update(baseline={"floors": [1.0], "version": 1}),
+            "version must be one of (2, 3)",
+        ),
         ("manifest.json", lambda m: m["ranges"].pop("humidity_1"), "ranges must name"),
         ("manifest.json", lambda m: m["ranges"].update(humidity_1=[9, 1]), "lowest below highest"),
         ("manifest.json", lambda m: m["features"].append(m["features"][0]), "must be distinct names"),

@@ -41,6 +41,7 @@ def test_incident_end_to_end(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: P
             "contributions_by_step": [[0.0] * 4, [0.0] * 4, [0.0, 0.0, 1.0, 0.0]],
             "reason": "temperature_2 reads 30 degC, its neighbour temperature_1 20",
             "out_of_range": False,
+            "detector": "model",
             "kind": None,
             "bundle": other.payloads("sensor-monitor/info")[0]["bundle"],
         }
@@ -112,9 +113,11 @@ def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
                 "since": "1970-01-01T00:16:50.000Z",
                 "score": pytest.approx(1.0, abs=1e-3),
                 "out_of_range": False,
+                "detector": "model",
                 "incident": "line1/station7:1010000",
                 "kind": None,
                 "acknowledged": False,
+                "shows_from": None,
             }
             assert late.payloads("sensor-monitor/muted") == [{"muted": []}]
             (info,) = late.payloads("sensor-monitor/info")

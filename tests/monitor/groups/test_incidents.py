@@ -271,8 +271,8 @@ def test_event_before_there_were_checks() -> None:
     incidents = Incidents()
     incidents.filter_events([EVENT_WITH_REASON], lambda _: False)
     version, event, *others = msgspec.msgpack.decode(incidents.dump(EVENT_WITH_REASON.group))
-    assert event[-1] == "model"
-    incidents.load(EVENT_WITH_REASON.group, msgspec.msgpack.encode([version, event[:-1], *others]))
+    assert event[13] == "model"
+    incidents.load(EVENT_WITH_REASON.group, msgspec.msgpack.encode([version, event[:13], *others]))
     incident = incidents.get(EVENT_WITH_REASON.group)
     assert incident is not None
     assert incident.event.detector == "model"

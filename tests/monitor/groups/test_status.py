@@ -19,7 +19,9 @@ class _StatusHarness:
     def __init__(self) -> None:
         self.incidents: dict[str, str] = {}
         self.kinds: dict[str, str] = {}
-        self.status = StatusTable(STALE_AFTER, self.incidents.get, self.kinds.get, lambda _: ())
+        self.status = StatusTable(
+            STALE_AFTER, self.incidents.get, self.kinds.get, lambda _: (), lambda _: None
+        )
 
     def push(self, *rows: Row, now: float = 0.0) -> list[GroupStatus]:
         readings = Readings(

@@ -1,4 +1,5 @@
 import json
+import math
 import re
 from dataclasses import replace
 from datetime import datetime
@@ -11,7 +12,7 @@ from monitor.core.times import format_iso
 from monitor.core.verdicts import AlertEvent, GroupStatus, State
 from monitor.publish.payloads import alert_payload, info_payload, muted_payload, state_payload
 from tests.conftest import ROOT
-from tests.support.toy_bundle import FAULTY, HEALTHY, toy_manifest
+from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES, toy_manifest
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=200)
 MANIFEST = toy_manifest()
@@ -107,6 +108,19 @@ def test_state(state: State, value: str) -> None:
         "incident": "line1/station7:1",
         "kind": "gain",
         "acknowledged": True,
+        "shows_from": None,
+    }
+
+
+def test_state_with_offsets() -> None:
+    """A state has the smallest offset of each feature that would show, with three digits; null for none."""
+    offsets = (0.412345, 25.0, math.inf, 1234.5)
+    status = GroupStatus("g", State.NORMAL, 0.0, 0.1, False, None, shows_from=offsets)  # noqa: FBT003
+    assert json.loads(state_payload(status, NAMES))["shows_from"] == {
+        "temperature_1": 0.412,
+        "humidity_1": 25.0,
+        "temperature_2": None,
+        "humidity_2": 1230.0,
     }
 
 

@@ -1,13 +1,15 @@
 import json
-from itertools import pairwise
+import random
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.bundle.default_bundle import DEFAULT_BUNDLE_FOLDER
 from tests.monitor.service.pipeline_fixture import NOW, OUT_OF_RANGE, PipelineHarness, message, message_batch
-from tests.support.toy_bundle import FAULTY, HEALTHY
+from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
 
@@ -210,6 +212,35 @@ def test_out_of_range_goes_beside_the_prediction(harness: PipelineHarness) -> No
     ) == (1, 1)
     last = harness.payloads("state/")[-1]
     assert (last["state"], last["out_of_range"]) == ("normal", True)
+
+
+def test_state_says_what_would_show() -> None:
+    """A state has the smallest offsets that would show, and is published again when they change much."""
+    harness = PipelineHarness(DEFAULT_BUNDLE_FOLDER)
+    rng, numbers = random.Random(4), count(-4000)  # noqa: S311, noise and no secrets
+
+    def run(noise: float) -> list[float]:
+        """Send twenty readings every ten seconds for five minutes; return the published offsets."""
+        for _ in range(30):
+            batch = [
+                message(next(numbers), [value + rng.gauss(0, noise) for value in HEALTHY]) for _ in range(20)
+            ]
+            harness.run((harness.clock + 10, batch))
+        states = harness.payloads("state/")
+        harness.messages.clear()
+        assert {state["state"] for state in states} <= {"filling", "warming", "normal"}
+        assert len(states) <= 2 + 5
+        return [state["shows_from"] and state["shows_from"]["temperature_1"] for state in states]
+
+    assert run(0.01) == [pytest.approx(0.4, rel=0.05)]
+    offsets = [offset for noise in (0.1, 0.15, 0.2) for offset in run(noise)]
+    assert offsets
+    assert all(later > 1.15 * earlier for earlier, later in pairwise([0.4, *offsets]))
+    now = harness.metric_value("shows_from", feature="temperature_1", quantile="0.5")
+    assert now is None
+    harness.metrics.watch_shows_from(NAMES, harness.groups.shows_from_by_row)
+    now = harness.metric_value("shows_from", feature="temperature_1", quantile="0.5")
+    assert offsets[-1] == pytest.approx(now, rel=0.25)
 
 
 def test_latency_metrics(harness: PipelineHarness) -> None:

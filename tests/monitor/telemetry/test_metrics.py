@@ -141,6 +141,19 @@ def test_queue_length_is_read_on_collect(metrics: Metrics) -> None:
     assert _value(metrics, "queue_readings") == 2
 
 
+def test_shows_from(metrics: Metrics) -> None:
+    """The offsets that show are exported as quantiles over the groups with a baseline, and nothing before."""
+    labels = {"feature": "humidity_1", "quantile": "0.5"}
+    assert _value(metrics, "shows_from", **labels) is None
+    table = np.outer([1.0, np.nan, 2.0, 3.0], [0.5, 2.0, np.inf, 2.0])
+    metrics.watch_shows_from(NAMES, lambda: table)
+    assert _value(metrics, "shows_from", **labels) == 4.0
+    assert _value(metrics, "shows_from", feature="temperature_1", quantile="1") == 1.5
+    assert _value(metrics, "shows_from", feature="temperature_2", quantile="0.5") == np.inf
+    table[:] = np.nan
+    assert str(_value(metrics, "shows_from", **labels)) == "nan"
+
+
 def test_feature_ages(metrics: Metrics) -> None:
     """Ages are quantiles over groups; a feature that a group never sent is infinitely old there.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.bundle.default_bundle import DEFAULT_BUNDLE_FOLDER
 from tests.conftest import ROOT, Mosquitto, free_port, wait_until
 from tests.monitor.cli.test_run import reading
 from tests.support import simulated_plant
@@ -131,6 +132,21 @@ def test_fault(monitor: Monitor, plant: Client, browser: Browser) -> None:
     plant.publish(topic, [reading(now + 20 + 5 * number, HEALTHY) for number in range(5)])
     wait_until(lambda: is_visible(browser, "#alerts", "The last, of line1/station7, ended at"), "it is over")
     assert not is_visible(browser, ".alert", "")
+
+
+def test_kind_and_offsets(tmp_path: Path, mosquitto: Mosquitto, plant: Client, browser: Browser) -> None:
+    """An alert is shown with its kind of fault, and each value with the offset from which on it shows."""
+    topic, now = "plant/line1/station7/reading", time.time() - 1000
+    healthy = [[20 + 0.01 * (n % 7), 50.0, 20.5 + 0.01 * (n % 5), 50.0] for n in range(60)]
+    with run_monitor(Monitor(tmp_path, DEFAULT_BUNDLE_FOLDER, mosquitto.port)) as monitor:
+        plant.publish(topic, [reading(now + 5 * n, values) for n, values in enumerate(healthy)])
+        browser.open(monitor.address)
+        wait_until(lambda: is_visible(browser, ".row .value small", "±0.4"), "the offset that would show")
+        plant.publish(topic, [reading(now + 300, [20.0, 50.0, 0.0, 50.0])])
+        wait_until(lambda: is_visible(browser, ".alert .when", ", kind: loss"), "the kind of the fault")
+        assert is_visible(browser, ".row .mark", "loss")
+        browser.save_screenshot(SCREENSHOT_DIR / "kind.png")
+        browser.open("about:blank")
 
 
 def test_operator_marks(

@@ -89,7 +89,9 @@ def test_windows_are_relative_to_the_monitors_baseline(labelled_recording: Path)
     group_values = frame.loc[frame["group"] == "line1/station2", FEATURE_NAMES].to_numpy()
     windows = np.lib.stride_tricks.sliding_window_view(group_values, 3, axis=0).transpose(0, 2, 1)
     stage = BaselineStage(QUANTITIES, BaselineSpec(floors=(0.08, 0.5, 0.08, 0.5)))
-    baselines, ready = stage.push(["g"] * len(windows), windows)
+    group_ts = frame.loc[frame["group"] == "line1/station2", "ts"].to_numpy()
+    ts = np.lib.stride_tricks.sliding_window_view(group_ts, 3)
+    baselines, ready = stage.push(["g"] * len(windows), windows, ts)
     deviations = DeviationTransform(QUANTITIES).transform(windows, baselines)
     expected = {raw.tobytes(): relative for raw, relative in zip(windows, deviations, strict=True)}
     part = prepared.train[prepared.train.series_ids == 1]

@@ -205,3 +205,26 @@ def test_an_interrupted_training_leaves_nothing(labelled_recording: Path, tmp_pa
     assert process.returncode == 130
     assert output == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bundle_of_a_network_of_sensors(
+    labelled_recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A network that judges sensor by sensor makes a bundle that every command takes."""
+    folder = tmp_path / "sensor"
+    _fit(labelled_recording, folder, "--network", "sensor-lstm", "--epochs", "6")
+    loaded = bundle.load(folder)
+    assert loaded.manifest.judges == "sensor"
+    assert loaded.manifest.data["settings"]["units"] == [16, 8, 8]
+    assert loaded.manifest.quality["f1"] > 0.8
+    files = {name: str(tmp_path / name) for name in ("explain", "inspect")}
+    recording = ["--recording", str(labelled_recording)]
+    main(["explain", "--bundle", str(folder), *recording, "--out", files["explain"], "--repeats", "1"])
+    importance = json.loads((tmp_path / "explain" / "importance.json").read_text())
+    # The sensors of a pair deviate equally, so they are equally important.
+    assert importance["feature_mean"][0] == importance["feature_mean"][2] > 0
+    main(["inspect", "--bundle", str(folder), "--out", files["inspect"]])
+    assert (tmp_path / "inspect" / "weights.csv").exists()
+    main(["evaluate", "--bundle", str(folder), *recording])
+    main(["evaluate", "--bundle", str(folder), "--window=20,50,20,50,20,50,20,50,20,50,26,50"])
+    assert "Faulty" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -93,6 +94,7 @@ def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
         "filling": 3, "duplicate": 1, "late": 1, "malformed": 2, "judged": 2, "gap": 2,
     }  # fmt: skip
     assert dict(report.predictions) == {"Faulty": 2, "Normal": 0}
+    assert "\nFaulty by            2   model 1, limits 1\n" in str(report)
 
 
 def test_kind_of_fault(tmp_path: Path) -> None:
@@ -101,7 +103,8 @@ def test_kind_of_fault(tmp_path: Path) -> None:
     for row in values[100:110]:
         row[0] = 0.0
     rows: Rows = [(START_TS + 5 * n, "a", row) for n, row in enumerate(values)]
-    _run_backtest(DEFAULT_BUNDLE_FOLDER, tmp_path, rows)
+    report = _run_backtest(DEFAULT_BUNDLE_FOLDER, tmp_path, rows)
+    assert re.search(r"shows from +temperature_1 0\.\d+ degC, humidity_1 [23]\.\d %RH, temp", str(report))
     lines = _read_scores(tmp_path)[1:]
     faulty = [line[4] == "Faulty" for line in lines]
     assert sum(faulty) >= 10

@@ -77,7 +77,7 @@ def test_group_with_more_values_than_features() -> None:
 
 def test_nothing_fits(tmp_path: Path) -> None:
     """Where nothing gives all features, the proposal is TOML without sources, and says what to do."""
-    text = proposal([(START, ("a/temperature", b"1")), (START, ("b", b"text"))])
+    text = proposal([(START, ("a/noise", b"1")), (START, ("b", b"text"))])
     assert "nothing gives a group all of temperature_1" in text
     assert read_settings(text, tmp_path).input.sources == ()
 

@@ -5,6 +5,7 @@ import pytest
 
 from monitor.core.arrays import FloatArray
 from monitor.detect.baseline import BaselineSpec, BaselineStage
+from tests.monitor.detect.baseline.event_times import window_ts
 
 NAMES = ["t_1", "t_2"]
 # Windows 1, 4 and 7 make up the first block.
@@ -26,9 +27,10 @@ def test_full_blocks_are_learnt_in_batches(groups: int) -> None:
     """`learn_pending` learns 32 full blocks; fewer are left for the next batch."""
     eager, lazy = _stage(), _stage()
     names = [f"g{number}" for number in range(groups)]
-    for windows in _windows(groups, WINDOWS_TO_FILL_BLOCK):
-        eager.push(names, windows)
-        lazy.push(names, windows)
+    for number, windows in enumerate(_windows(groups, WINDOWS_TO_FILL_BLOCK)):
+        ts = np.repeat(window_ts(1, first=number), groups, axis=0)
+        eager.push(names, windows, ts)
+        lazy.push(names, windows, ts)
     eager.learn_pending()
     assert (eager.dump("g5") != lazy.dump("g5")) == (groups == 32)
 
@@ -37,8 +39,9 @@ def test_deferred_learning_gives_the_same_baselines() -> None:
     """Blocks learnt by `learn_pending` give the same baselines as blocks learnt with the next window."""
     eager, lazy = _stage(), _stage()
     names = [f"g{number}" for number in range(40)]
-    for windows in _windows(40, 200):
-        eager_result, lazy_result = eager.push(names, windows), lazy.push(names, windows)
+    for number, windows in enumerate(_windows(40, 200)):
+        ts = np.repeat(window_ts(1, first=number), 40, axis=0)
+        eager_result, lazy_result = eager.push(names, windows, ts), lazy.push(names, windows, ts)
         eager.learn_pending()
         np.testing.assert_array_equal(eager_result[1], lazy_result[1])
         np.testing.assert_array_equal(eager_result[0], lazy_result[0])
@@ -49,11 +52,14 @@ def test_full_block_moves_with_its_group() -> None:
     windows = _windows(1, 3 * WINDOWS_TO_FILL_BLOCK)
     for cut in range(1, len(windows)):
         original, copy = _stage(), _stage()
-        for window in windows[:cut]:
-            original.push(["g"], window)
+        for number in range(cut):
+            original.push(["g"], windows[number], window_ts(1, first=number))
         copy.load("g", original.dump("g"))
-        for window in windows[cut:]:
-            np.testing.assert_array_equal(original.push(["g"], window)[0], copy.push(["g"], window)[0])
+        for number in range(cut, len(windows)):
+            ts = window_ts(1, first=number)
+            np.testing.assert_array_equal(
+                original.push(["g"], windows[number], ts)[0], copy.push(["g"], windows[number], ts)[0]
+            )
         assert original.dump("g") == copy.dump("g")
 
 
@@ -61,9 +67,9 @@ def test_full_block_moves_with_its_group() -> None:
 def test_pending_block_of_a_replaced_group(method: str) -> None:
     """If a group is removed or loaded again, its pending block does not change the new state of its row."""
     stage, reference = _stage(), _stage()
-    for windows in _windows(2, WINDOWS_TO_FILL_BLOCK):
-        stage.push(["g", "h"], windows)
-        reference.push(["h"], windows[1:])
+    for number, windows in enumerate(_windows(2, WINDOWS_TO_FILL_BLOCK)):
+        stage.push(["g", "h"], windows, np.repeat(window_ts(1, first=number), 2, axis=0))
+        reference.push(["h"], windows[1:], window_ts(1, first=number))
     new_state = _stage().dump("new")
     if method == "forget":
         stage.forget("g")
@@ -72,5 +78,8 @@ def test_pending_block_of_a_replaced_group(method: str) -> None:
     else:
         stage.load("g", new_state)
     next_windows = _windows(2, 1)[0, 1:]
-    np.testing.assert_array_equal(stage.push(["h"], next_windows)[0], reference.push(["h"], next_windows)[0])
+    ts = window_ts(1, first=WINDOWS_TO_FILL_BLOCK)
+    np.testing.assert_array_equal(
+        stage.push(["h"], next_windows, ts)[0], reference.push(["h"], next_windows, ts)[0]
+    )
     assert stage.dump("g") == new_state

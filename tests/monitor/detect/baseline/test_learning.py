@@ -9,18 +9,20 @@ from monitor.bundle.model_input import DeviationTransform
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_name
 from monitor.detect.baseline import BASELINE_VERSION, BaselineSpec, BaselineStage
+from tests.monitor.detect.baseline.event_times import window_ts
 
 GROUPS = 12
 BATCHES = 600
+STEPS = 3
 # Digests for the rules of this version. Whoever changes the rules raises the version and updates the digests.
-EXPECTED_VERSION = 2
+EXPECTED_VERSION = 3
 DIGEST_BY_LAYOUT = {
-    "t_1 h_1 t_2 h_2": "4085d0fbb3ab381f",
-    "t_1 t_2 h_1 h_2": "471215047368af11",
-    "t_1 t_2 t_3": "c007e493d00f9b0f",
-    "p": "3e6188d3edee5995",
-    "v_1 p t_1 v_2 h_2 t_2 h_1 v_3": "7a505aae6b17edfc",
-    "t_1 t_2 t_3 t_4 p_2 p_1": "490c8301985e21c4",
+    "t_1 h_1 t_2 h_2": "44181e6bbdafa07f",
+    "t_1 t_2 h_1 h_2": "217441dab175ac21",
+    "t_1 t_2 t_3": "97be5462abba0866",
+    "p": "73ee2ff7b82fe55c",
+    "v_1 p t_1 v_2 h_2 t_2 h_1 v_3": "862bf6b41ea1b8e1",
+    "t_1 t_2 t_3 t_4 p_2 p_1": "f7fbee1e65aee8b5",
 }
 
 
@@ -53,10 +55,12 @@ def test_baselines_are_bit_identical(layout: str) -> None:
     stage = BaselineStage(quantities, BaselineSpec(floors=floors))
     groups = [f"g{number}" for number in range(GROUPS)]
     windows = _plant_windows(len(quantities))
+    # Every third group is slow.
+    ts = np.stack([window_ts(BATCHES, 600 if group % 3 == 0 else 5) for group in range(GROUPS)], axis=1)
     digest = hashlib.sha256()
 
-    def push(batch_groups: list[str], batch_windows: FloatArray) -> None:
-        baselines, ready = stage.push(batch_groups, batch_windows)
+    def push(batch_groups: list[str], batch_windows: FloatArray, batch_ts: FloatArray) -> None:
+        baselines, ready = stage.push(batch_groups, batch_windows, batch_ts)
         deviations = DeviationTransform(quantities).transform(batch_windows[ready], baselines[ready])
         for part in (ready, baselines[ready] + 0.0, deviations + 0.0):  # adding 0 turns -0 into 0
             digest.update(part.tobytes())
@@ -64,8 +68,9 @@ def test_baselines_are_bit_identical(layout: str) -> None:
     # One window of each group. The groups start one after the other, so their blocks end at different times.
     for number in range(400):
         group_count = 1 + number // 20
-        push(groups[:group_count], windows[number, :group_count])
+        push(groups[:group_count], windows[number, :group_count], ts[number, :group_count])
     for number in range(400, BATCHES, 20):  # 20 windows of each group at once
-        push(groups * 20, windows[number : number + 20].reshape(-1, *windows.shape[2:]))
+        batch = slice(number, number + 20)
+        push(groups * 20, windows[batch].reshape(-1, *windows.shape[2:]), ts[batch].reshape(-1, STEPS))
     assert BASELINE_VERSION == EXPECTED_VERSION
     assert digest.hexdigest()[:16] == DIGEST_BY_LAYOUT[layout]

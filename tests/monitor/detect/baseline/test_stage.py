@@ -7,6 +7,7 @@ from monitor.bundle.model_input import DeviationTransform
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_name
 from monitor.detect.baseline import BaselineSpec, BaselineStage
+from tests.monitor.detect.baseline.event_times import window_ts
 
 NAMES = ("temperature_1", "humidity_1", "temperature_2", "humidity_2")
 BASELINE_SPEC = BaselineSpec(floors=(0.09, 0.6, 0.09, 0.6))
@@ -38,7 +39,7 @@ def _deviations(values: FloatArray, names: tuple[str, ...] = NAMES, floor: float
     """Return the absolute deviations in units of the baseline, NaN without baseline: (reading, feature)."""
     stage = _stage(names, BASELINE_SPEC.floors if floor is None else (floor,) * len(names))
     windows = _windows(values)
-    baselines, ready = stage.push(["g"] * len(windows), windows)
+    baselines, ready = stage.push(["g"] * len(windows), windows, window_ts(len(windows)))
     model_inputs = DeviationTransform(list(map(quantity_name, names))).transform(
         windows[ready], baselines[ready]
     )
@@ -64,12 +65,16 @@ def test_deviations_do_not_depend_on_climate() -> None:
 @pytest.mark.parametrize("sizes", [[1], [2, 1, 40], [200, 3]])
 def test_batches_make_no_difference(sizes: list[int]) -> None:
     """Baselines are the same to the bit for batches of one reading per group and of hundreds."""
+    periods = {"a": 5.0, "b": 600.0, "c": 5.0}
     streams = {
         "a": _windows(_plant_values(400, 1)),
         "b": _windows(_plant_values(300, 2)),
         "c": _windows(_plant_values(150, 3)),
     }
-    expected = {name: _stage().push([name] * len(stream), stream)[0] for name, stream in streams.items()}
+    expected = {
+        name: _stage().push([name] * len(stream), stream, window_ts(len(stream), periods[name]))[0]
+        for name, stream in streams.items()
+    }
     stage, baselines = _stage(), {name: [] for name in streams}  # type: ignore[var-annotated]
     rng = np.random.default_rng(0)
     while any(len(baselines[name]) < len(stream) for name, stream in streams.items()):
@@ -80,7 +85,11 @@ def test_batches_make_no_difference(sizes: list[int]) -> None:
                 (name, number) for number in range(begin, min(begin + int(rng.choice(sizes)), len(stream)))
             ]
         names = [name for name, _ in batch]
-        batch_baselines, _ = stage.push(names, np.array([streams[name][number] for name, number in batch]))
+        batch_baselines, _ = stage.push(
+            names,
+            np.array([streams[name][number] for name, number in batch]),
+            np.concatenate([window_ts(1, periods[name], number) for name, number in batch]),
+        )
         for name, baseline in zip(names, batch_baselines, strict=True):
             baselines[name].append(baseline)
     for name in streams:  # the first seven windows have no baseline
@@ -91,22 +100,29 @@ def test_groups_mix_in_a_batch() -> None:
     """A batch may have windows of several groups in any order."""
     first, second = _windows(_plant_values(300, 1)), _windows(_plant_values(300, 2))
     mixed_windows = np.stack([first, second], axis=1).reshape(-1, STEPS, 4)
-    mixed, _ = _stage().push(["a", "b"] * len(first), mixed_windows)
+    mixed, _ = _stage().push(
+        ["a", "b"] * len(first), mixed_windows, np.repeat(window_ts(len(first)), 2, axis=0)
+    )
     separate = _stage()
-    np.testing.assert_array_equal(mixed[0::2][7:], separate.push(["a"] * len(first), first)[0][7:])
-    np.testing.assert_array_equal(mixed[1::2][7:], separate.push(["b"] * len(second), second)[0][7:])
+    np.testing.assert_array_equal(
+        mixed[0::2][7:], separate.push(["a"] * len(first), first, window_ts(len(first)))[0][7:]
+    )
+    np.testing.assert_array_equal(
+        mixed[1::2][7:], separate.push(["b"] * len(second), second, window_ts(len(second)))[0][7:]
+    )
 
 
 @pytest.mark.parametrize("cut", [1, 5, 7, 9, 16, 40, 130, 250])
 def test_moved_group_continues(cut: int) -> None:
     """A group that moves to another stage in mid-stream gets the same baselines as if it had stayed."""
     windows = _windows(_plant_values(400))
+    ts = window_ts(len(windows))
     original, copy = _stage(), _stage()
     names = ["g"] * len(windows)
-    original.push(names[:cut], windows[:cut])
+    original.push(names[:cut], windows[:cut], ts[:cut])
     copy.load("g", original.dump("g"))
-    baselines, ready = original.push(names[cut:], windows[cut:])
-    copied_baselines, copied_ready = copy.push(names[cut:], windows[cut:])
+    baselines, ready = original.push(names[cut:], windows[cut:], ts[cut:])
+    copied_baselines, copied_ready = copy.push(names[cut:], windows[cut:], ts[cut:])
     np.testing.assert_array_equal(ready, copied_ready)
     np.testing.assert_array_equal(baselines[ready], copied_baselines[ready])
     assert original.dump("g") == copy.dump("g")
@@ -118,26 +134,26 @@ def test_forget() -> None:
     new_state = stage.dump("g")
     windows = _windows(_plant_values(200))
     for name in ("g", "h"):
-        stage.push([name] * len(windows), windows)
+        stage.push([name] * len(windows), windows, window_ts(len(windows)))
     other_state = stage.dump("h")
     stage.forget("g")
     assert stage.groups() == ["h"]
     assert (stage.dump("g"), stage.dump("h")) == (new_state, other_state)
-    assert not stage.push(["g"], windows[:1])[1].any()
+    assert not stage.push(["g"], windows[:1], window_ts(1))[1].any()
 
 
 def test_dump_is_small() -> None:
-    """A group's state takes less than 250 bytes: each commit writes it, and it stays in memory."""
-    assert len(_stage().dump("g")) < 250
+    """A group's state takes less than 340 bytes: each commit writes it, and it stays in memory."""
+    assert len(_stage().dump("g")) < 340
 
 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (b"\1", "1 bytes"),
-        (_stage().dump("g")[:-1], "243 bytes, expected 244"),
+        (b"\3\0", "2 bytes"),
+        (_stage().dump("g")[:-1], "311 bytes, expected 312"),
         (bytes([9, 0]) + _stage().dump("g")[2:], "version 9"),
-        (_stage(NAMES[:2], (1, 1)).dump("g"), "2 x 11 values; expected version 2 with 4 x 11"),
+        (_stage(NAMES[:2], (1, 1)).dump("g"), "2 x 11 values; expected version 3 with 4 x 11"),
     ],
 )
 def test_load_rejects_invalid_state(value: bytes, message: str) -> None:
@@ -206,7 +222,7 @@ def test_expected_value_of_a_faulty_sensor(sensor: int) -> None:
     faulty = values.copy()
     faulty[-1, sensor] -= 2
     stage = _stage()
-    baselines, _ = stage.push(["g"] * 398, _windows(faulty))
+    baselines, _ = stage.push(["g"] * 398, _windows(faulty), window_ts(398))
     expected = stage.expected(faulty[-3:], baselines[-1])
     np.testing.assert_allclose(expected[:, [0, 2]], values[-3:, [0, 2]], atol=0.2)
 
@@ -246,7 +262,7 @@ def test_level_is_never_between_blocks() -> None:
     """If half of a new group's blocks are faulty, its level is that of healthy or of faulty blocks."""
     values = _plant_values(100)
     values[:18, 0] += 50
-    baselines, ready = _stage().push(["g"] * 98, _windows(values))
+    baselines, ready = _stage().push(["g"] * 98, _windows(values), window_ts(98))
     level_errors = baselines[ready, 0, 0] - 0.25  # the healthy sensors' deviation is 0.25
     assert ((np.abs(level_errors) < 0.5) | (np.abs(level_errors - 25) < 0.5)).all()
 
@@ -288,5 +304,14 @@ def test_single_sensor_of_a_quantity() -> None:
 
 def test_no_windows() -> None:
     """An empty batch gives empty arrays of the right shapes."""
-    baselines, ready = _stage().push([], np.empty((0, STEPS, 4)))
+    baselines, ready = _stage().push([], np.empty((0, STEPS, 4)), np.empty((0, STEPS)))
     assert (baselines.shape, ready.shape) == ((0, 3, 4), (0,))
+
+
+def test_state_of_an_earlier_version() -> None:
+    """A baseline of an earlier version is learnt again; the rest of the group's state can stay."""
+    stage = _stage()
+    windows = _windows(_plant_values(30))
+    stage.push(["g"] * len(windows), windows, window_ts(len(windows)))
+    stage.load("g", b"\2\0" + stage.dump("g")[2:])
+    assert stage.groups() == []

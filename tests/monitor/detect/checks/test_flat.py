@@ -91,3 +91,15 @@ def test_one_step_is_no_recovery() -> None:
     first = int(found.nonzero()[0][0])
     assert first < 600
     assert found[first:].all()
+
+
+def test_sensor_in_a_cellar() -> None:
+    """A sensor that has often stood still for a day while its neighbour moved is flat after twice as long."""
+    ts, values = quiet_pairs(600.0, 12)
+    day = ((ts - ts[0]) // (1.4 * DAY_S)).astype(int)
+    values[:, 0] = 14 + 0.1 * (day % 3)
+    assert not detectors(ts, values).any()
+    values[day >= 5, 0] = 14.2
+    found = detectors(ts, values) == Detector.FLAT
+    assert found[-1]
+    assert ts[2:][found][0] - ts[day == 5][0] > 2.5 * DAY_S
