@@ -230,6 +230,20 @@ def test_both_splits_same_windows(
     )
 
 
+def test_a_bundle_of_healthy_recordings_has_no_comparison(
+    bundle_folder: Path, labelled_recording: Path, tmp_path: Path
+) -> None:
+    """The copies with faults of `fit --healthy` are gone, so the error says how to make such a copy."""
+    lines = labelled_recording.read_text().splitlines(keepends=True)
+    other = tmp_path / labelled_recording.name
+    other.write_text("".join(lines[: len(lines) - 100]))
+    loaded_bundle = bundle.load(bundle_folder)
+    loaded_bundle.manifest.data["healthy"] = {}
+    settings = held_out_windows.read_training_settings(loaded_bundle)
+    with pytest.raises(InvalidInputError, match=r"copies with faults are not kept \(`inject` makes such"):
+        classifier_comparison.compare([other], loaded_bundle, settings, _CountingProgress())
+
+
 def test_another_recording_is_no_comparison(
     bundle_folder: Path, labelled_recording: Path, tmp_path: Path
 ) -> None:
