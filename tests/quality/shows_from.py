@@ -22,8 +22,8 @@ from monitor.core.readings import Readings
 from monitor.core.rules import default_max_gap
 from monitor.detect.scoring import Scoring
 from monitor.service.settings_to_stages import build_scoring
+from tests.support.training_features import FEATURE_NAMES, FEATURES
 from training.data import dataset, recordings
-from training.data.features import FEATURE_NAMES
 from training.data.plant_kinds import PLANT_KINDS
 from training.data.simulate import DEFAULT_START, Plant, simulate
 
@@ -105,14 +105,14 @@ def main(paths: Sequence[str]) -> None:
     print(f"| {' | '.join(columns)} |")
     print("|---" * len(columns) + "|")
     for kind, (_, sensors) in PLANT_KINDS.items():
-        readings = simulate(Plant(GROUPS, PLANT_SEED, DEFAULT_START, kind), 0.0, HOURS)
+        readings = simulate(Plant(GROUPS, PLANT_SEED, DEFAULT_START, FEATURES, kind), 0.0, HOURS)
         for pace in PACES:
             if pace >= sensors.sample_period:
                 every = round(pace / sensors.sample_period)
                 thinned = readings[readings.groupby("group").cumcount() % every == 0]
                 print_row(kind, pace, measure(judging_bundle, thinned))
     for path in paths:
-        frame = recordings.read(Path(path))
+        frame = recordings.read(Path(path), FEATURE_NAMES)
         print_row(Path(path).stem, dataset.compute_sample_period([frame]), measure(judging_bundle, frame))
 
 
