@@ -5,42 +5,27 @@ The daemon and `backtest` use the same class, so that they give the same verdict
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.bundle.model_input import UNIT_GROWTH_PER_MOVE, build_transform
+from monitor.bundle.model_input import UNIT_GROWTH_PER_MOVE
 from monitor.bundle.verified import Bundle
 from monitor.core.arrays import FloatArray
-from monitor.core.quantities import Quantities
 from monitor.core.readings import Outcome, Readings, Windows
 from monitor.core.rules import DEFAULT_CHECK_RULES, CheckRules, WindowRules
 from monitor.core.verdicts import AlertEvent, Detector, JudgedWindows
 from monitor.detect import baseline
 from monitor.detect.alerts import AlertStage
-from monitor.detect.checks import CheckStage
-from monitor.detect.contributions import Occlusion
+from monitor.detect.checks import CheckStage, Findings
 from monitor.detect.drift import DriftStage
-from monitor.detect.explanation import explain
-from monitor.detect.ranges import RangeStage
+from monitor.detect.model_stage import ModelResults, ModelStage, Scorer
 from monitor.detect.sensitivity import find_smallest_offsets
 from monitor.detect.sensor_errors import SensorErrors
 from monitor.detect.windows import WindowStage
 
-__all__ = ["ScoredBatch", "Scorer", "Scoring", "StageStates"]
-
-# Number of windows that are counted for drift at once: it takes 70 µs for one window and for 256.
-_DRIFT_BATCH_READINGS = 256
-
-
-class Scorer(Protocol):
-    """A classifier of scaled windows."""
-
-    def score(self, scaled: NDArray[np.float32]) -> FloatArray:
-        """Return P(Faulty) of scaled windows (window, step, feature): (window,)."""
-        ...
+__all__ = ["ScoredBatch", "Scoring", "StageStates"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +53,6 @@ class StageStates(msgspec.Struct, frozen=True, gc=False):
     """Empty in states of a time before there were checks."""
 
 
-@dataclass(frozen=True, slots=True)
-class _ModelResults:
-    """What the model says of windows."""
-
-    scores: FloatArray
-    """P(Faulty): (window,)."""
-    scaled: NDArray[np.float32]
-    """The model's input: (window, step, feature)."""
-    out_of_range: NDArray[np.bool_]
-    """Whether some value is far outside the range of the training data: (window,)."""
-    last_inputs: FloatArray
-    """As in `ScoredBatch`: (scored, feature)."""
-
-    def spread(self, is_scored: NDArray[np.bool_]) -> "_ModelResults":
-        """Return results for all windows (window,), of which the model scored some; NaN for the others."""
-        scores = np.full(len(is_scored), np.nan)
-        scaled = np.full((len(is_scored), *self.scaled.shape[1:]), np.nan, self.scaled.dtype)
-        out_of_range = np.zeros(len(is_scored), dtype=np.bool_)
-        scores[is_scored], scaled[is_scored] = self.scores, self.scaled
-        out_of_range[is_scored] = self.out_of_range
-        return _ModelResults(scores, scaled, out_of_range, self.last_inputs)
-
-
 class Scoring:
     """The stages, built for one bundle, and the state that they keep for each group.
 
@@ -113,33 +75,15 @@ class Scoring:
     ) -> None:
         manifest = bundle.manifest
         self._windows = WindowStage(manifest.steps, len(manifest.features), windows)
-        self._input_transform = build_transform(
-            manifest.quantities,
-            has_baseline=manifest.baseline is not None,
-            move_growth=bundle.move_growth,
-            judges=manifest.judges,
-        )
-        # Features without neighbours of a model that judges sensor by sensor (lone,).
-        self._lone = Quantities(manifest.quantities).lone[: None if manifest.judges == "sensor" else 0]
         self._baseline = baseline.build(manifest.quantities, manifest.baseline)
         self._checks = CheckStage(manifest.features, manifest.baseline, checks)
         self._alerts = alerts
-        self.drift = DriftStage(manifest.feature_names, manifest.distribution)
-        """Compares the scaler's input with the training data."""
-        # Inputs that `drift` has not counted yet: arrays (window, feature).
-        self._pending_inputs: list[FloatArray] = []
-        self._ranges = RangeStage(manifest.feature_names, manifest.ranges)
-        self._scaler = bundle.scaler
-        self._scorer: Scorer = scorer or bundle.classifier
-        self._threshold = manifest.threshold
-        self._features = manifest.features
+        self._model = ModelStage(bundle, scorer)
         self._sensor_errors = SensorErrors(manifest, self._baseline)
         # In units of a group's baseline: (feature,).
         self._smallest_offsets = None if manifest.baseline is None else find_smallest_offsets(bundle)
         growth = bundle.move_growth
         self._move_growth = UNIT_GROWTH_PER_MOVE if growth is None else np.array(growth)  # (feature,)
-        self._occlusion = Occlusion(manifest.steps, len(manifest.features))
-        self._classifier = bundle.classifier
 
     def judge(self, readings: Readings) -> ScoredBatch:
         """Run one batch through all stages."""
@@ -153,8 +97,8 @@ class Scoring:
             windows, judged_rows = _mark_warming(windows, is_judged), is_judged.nonzero()[0]
             groups = [readings.groups[row] for row in windows.reading_indices.tolist()]
             baselines, is_ready, detectors = baselines[is_judged], is_ready[is_judged], detectors[is_judged]
-        results = self._score(windows.values, baselines, is_ready)
-        is_model = results.scores > self._threshold  # False for NaN
+        results = self._model.score(windows.values, baselines, is_ready)
+        is_model = results.faulty
         model_detectors = is_model.view(np.uint8)  # `Detector.MODEL` is 1
         judged_windows = JudgedWindows(
             groups=groups,
@@ -173,43 +117,19 @@ class Scoring:
         for number, event in enumerate(events):
             if event.is_first:
                 row = event.window_index
-                if is_model[row]:
-                    event = self._explain(event, baselines[row], results.scaled[row])  # noqa: PLW2901
-                if detectors[row] != Detector.NONE:
-                    found_row = row if judged_rows is None else int(judged_rows[row])
-                    reason = self._checks.describe(findings, found_row, windows.values[row])
-                    event = replace(event, reason=reason)  # noqa: PLW2901
-                events[number] = event
+                found_row = row if judged_rows is None else int(judged_rows[row])
+                events[number] = self._explain(event, results, baselines[row], findings, found_row)
         return ScoredBatch(windows, judged_windows, events, results.last_inputs, kinds)
-
-    def _score(
-        self, values: FloatArray, baselines: FloatArray, is_ready: NDArray[np.bool_]
-    ) -> "_ModelResults":
-        """Return what the model says of windows (window, step, feature).
-
-        Parameters
-        ----------
-        baselines : of their groups (window, 3, feature).
-        is_ready : whether a group has a baseline (window,).
-        """
-        if np.count_nonzero(is_ready) < len(is_ready):
-            return self._score(values[is_ready], baselines[is_ready], is_ready[is_ready]).spread(is_ready)
-        model_inputs = self._input_transform.transform(values, baselines)  # (window, step, feature)
-        scaled = self._scaler.transform(model_inputs)
-        scores = self._scorer.score(scaled)  # (window,)
-        return _ModelResults(scores, scaled, self._ranges.flag(model_inputs), model_inputs[:, -1])
 
     def learn_pending(self, batch: ScoredBatch) -> None:
         """Do the work that alerts don't depend on: count inputs for drift, and learn baselines."""
-        self._pending_inputs.append(batch.last_inputs)
-        if sum(map(len, self._pending_inputs)) >= _DRIFT_BATCH_READINGS:
-            self._update_drift()
+        self._model.count_inputs(batch.last_inputs)
         self._baseline.learn_pending()
 
-    def _update_drift(self) -> None:
-        if self._pending_inputs:
-            self.drift.add(np.concatenate(self._pending_inputs))
-            self._pending_inputs.clear()
+    @property
+    def drift(self) -> DriftStage:
+        """Compares the scaler's input with the training data."""
+        return self._model.drift
 
     @property
     def firing_count(self) -> int:
@@ -273,8 +193,7 @@ class Scoring:
             self._alerts.load(group, other._alerts.dump(group))  # noqa: SLF001
         for group in other._checks.groups():  # noqa: SLF001
             self._checks.load(group, other._checks.dump(group))  # noqa: SLF001
-        other._update_drift()  # noqa: SLF001
-        self.drift.take_over_counts(other.drift)
+        self._model.take_over_counts(other._model)  # noqa: SLF001
 
     def mark_silent(self, group: str) -> None:
         """Let the group's next reading restart its window, whatever the reading's event time."""
@@ -357,36 +276,28 @@ class Scoring:
         return has_baseline
 
     def _explain(
-        self, event: AlertEvent, group_baseline: FloatArray, scaled: NDArray[np.float32]
+        self,
+        event: AlertEvent,
+        results: ModelResults,
+        group_baseline: FloatArray,
+        findings: Findings,
+        found_row: int,
     ) -> AlertEvent:
         """Return an incident's first event with the reason why it began, and each feature's contribution.
 
         Parameters
         ----------
+        results : of the model, for the judged windows.
         group_baseline : the baseline of the event's group (3, feature).
-        scaled : the scaled window, which is the classifier's input (step, feature).
+        findings, found_row : of the checks, and the row of the event's window in them.
         """
-        window = np.array(event.window_values)  # (step, feature)
-        expected = self._baseline.expected(window, group_baseline)
-        if expected is not None and len(self._lone):  # judged by spikes, which stick out from their window
-            expected[:, self._lone] = np.median(window[:, self._lone], axis=0)
-
-        def score(variants: FloatArray) -> FloatArray:
-            model_inputs = self._input_transform.transform(
-                variants, np.repeat(group_baseline[None], len(variants), axis=0)
-            )
-            return self._classifier.score(self._scaler.transform(model_inputs))
-
-        contributions = self._occlusion.explain(
-            window, self._scaler.mean if expected is None else expected, score
-        )
-        by_feature, by_step = contributions.by_feature, contributions.by_step
-        return replace(
-            event,
-            contributions=None if by_feature is None else by_feature.tolist(),
-            contributions_by_step=None if by_step is None else by_step.tolist(),
-            reason=explain(self._features, window, scaled, contributions),
-        )
+        row, window = event.window_index, np.array(event.window_values)  # (step, feature)
+        if results.faulty[row]:
+            expected = self._baseline.expected(window, group_baseline)
+            event = self._model.explain(event, group_baseline, expected, results.scaled[row])
+        if findings.detectors[found_row] != Detector.NONE:
+            event = replace(event, reason=self._checks.describe(findings, found_row, window))
+        return event
 
 
 def _mark_warming(windows: Windows, is_ready: NDArray[np.bool_]) -> Windows:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
-from monitor.detect.scoring import Scorer
+from monitor.detect.model_stage import Scorer
 
 __all__ = ["ParallelScorer"]
 

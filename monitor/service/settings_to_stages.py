@@ -8,7 +8,8 @@ from monitor.config.settings import AlertSettings, CheckSettings, Settings, Wind
 from monitor.core.errors import ConfigurationError
 from monitor.core.rules import AlertRules, CheckRules, WindowRules, default_max_gap, default_stale_after
 from monitor.detect.alerts import AlertStage
-from monitor.detect.scoring import Scorer, Scoring
+from monitor.detect.model_stage import Scorer
+from monitor.detect.scoring import Scoring
 from monitor.service.parallel_scorer import ParallelScorer
 from monitor.service.settings_to_sources import check_names
 from monitor.telemetry.metrics import Metrics, TimedScorer

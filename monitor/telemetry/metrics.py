@@ -23,7 +23,7 @@ from monitor.core.readings import Outcome
 from monitor.core.values import ValueOutcome
 from monitor.core.verdicts import FAULTY, NORMAL, Detector, State
 from monitor.detect.drift import DriftStage
-from monitor.detect.scoring import Scorer
+from monitor.detect.model_stage import Scorer
 from monitor.telemetry.batch_histogram import BatchHistogram
 from monitor.telemetry.external_counter import ExternalCounter
 from monitor.telemetry.feature_ages import FeatureAges

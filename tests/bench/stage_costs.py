@@ -23,7 +23,7 @@ from monitor.config.settings import AlertSettings, Settings, StoreSettings
 from monitor.core.arrays import FloatArray
 from monitor.core.messages import OutboundMessage
 from monitor.detect import baseline
-from monitor.detect.scoring import Scorer
+from monitor.detect.model_stage import Scorer
 from monitor.detect.windows import WindowStage
 from monitor.groups.state import GroupStates
 from monitor.mqtt.receive_queue import ReceiveQueue

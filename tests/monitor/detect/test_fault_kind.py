@@ -221,11 +221,7 @@ def test_state_of_an_older_version() -> None:
     states = scoring.dump("g")
     version, state = msgspec.msgpack.decode(states.alerts)
     without_evidence = state[: AlertState.__struct_fields__.index("evidence")]
-    older = msgspec.structs.replace(
-        states,
-        alerts=msgspec.msgpack.encode((version, without_evidence)),
-        baseline=states.baseline[:-40],  # without the range of the values and the usual move
-    )
+    older = msgspec.structs.replace(states, alerts=msgspec.msgpack.encode((version, without_evidence)))
     restarted = _scoring()
     restarted.load("g", older)
     rest = np.concatenate([values[FAULT_START + 2 :], values[100:]])
