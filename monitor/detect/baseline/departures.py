@@ -29,8 +29,10 @@ _MIN_REVERSAL, _MAX_REVERSAL, _MAX_REST = 0.5, 2.0, 0.4
 # changes much, and half a tolerance further with each later block. With a bound that grows from the first
 # block on, the end of one of two faults in a row was learnt as the normal state.
 _BLOCKS_WITHOUT_WANDER, _WANDER_PER_BLOCK = 8, 0.5
-# The jump away is remembered for this many blocks, also if the sensor came within the tolerance meanwhile
-# without a jump: then the true difference has changed by as much as the fault, which is still there.
+# The jump away is remembered for this many blocks, 576 readings at usual paces. Later only a return to the
+# tolerance ends a hold: in faults of 4,000 readings, steam on the faulty sensor ended like a fault, and 100 %
+# of the windows after the real end were Faulty. It is remembered also if the sensor came within the tolerance
+# meanwhile without a jump: then the true difference has changed by as much as the fault, which is still there.
 _JUMP_BLOCKS = 64
 # A release with a jump of more than this share of the jump away is the fault's end.
 _FINAL_JUMP = 0.25
@@ -93,7 +95,9 @@ def close_departures(records: NDArray[Any], block: BlockDeviations, is_held: _Ma
         was_held & (distance <= _MAX_REST * np.abs(previous - block.level)) & (step_size > block.tolerance)
     )
     wander = 1 + _WANDER_PER_BLOCK * np.maximum(blocks_since - _BLOCKS_WITHOUT_WANDER, 0)
-    has_ended = (is_reversal | is_homing) & (distance <= block.tolerance * wander)
+    has_ended = (
+        (is_reversal | is_homing) & (blocks_since <= _JUMP_BLOCKS) & (distance <= block.tolerance * wander)
+    )
     if np.count_nonzero(is_slow):
         has_ended |= is_slow & was_held & _find_slow_returns(records, block, blocks_since)
     stays_held = is_held & ~has_ended
