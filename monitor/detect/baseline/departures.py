@@ -32,7 +32,8 @@ _BLOCKS_WITHOUT_WANDER, _WANDER_PER_BLOCK = 8, 0.5
 # The jump away is remembered for this many blocks, 576 readings at usual paces. Later only a return to the
 # tolerance ends a hold: in faults of 4,000 readings, steam on the faulty sensor ended like a fault, and 100 %
 # of the windows after the real end were Faulty. It is remembered also if the sensor came within the tolerance
-# meanwhile without a jump: then the true difference has changed by as much as the fault, which is still there.
+# meanwhile without a jump: then the true difference has changed by as much as the fault, and the fault is
+# still there.
 _JUMP_BLOCKS = 64
 # A release with a jump of more than this share of the jump away is the fault's end.
 _FINAL_JUMP = 0.25

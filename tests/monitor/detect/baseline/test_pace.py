@@ -83,7 +83,7 @@ def test_two_faults_in_a_row_are_not_learnt() -> None:
 
 
 def test_end_of_another_event_is_not_the_end_of_a_lasting_fault() -> None:
-    """Steam that reaches a faulty sensor for a while doesn't end its fault, nor leaves it Faulty afterwards."""
+    """Steam that reaches a faulty sensor for a while does not count as the end of its fault."""
     values = _plant_values(3000, 5)
     values[500:2500, 1] += 5
     values[1500:1560, 1] += 25
