@@ -22,7 +22,7 @@ _Mask = NDArray[np.bool_]
 
 SLOW_DEPARTURE_SPREADS = 1.4
 """Tolerance of a slow group in spreads. With 3 as for others, short blocks learn a part of the faults: F1 of
-a house at 10 minutes was 0.64 and not 0.79 (docs/results/slow-plants.md)."""
+a house at 10 minutes was 0.68 and not 0.79 (docs/results/slow-plants.md)."""
 # A jump back is 0.5 to 2 times the jump away, or ends at most 0.4 times as far from the level as it began.
 _MIN_REVERSAL, _MAX_REVERSAL, _MAX_REST = 0.5, 2.0, 0.4
 # Where a jump back may end: within the tolerance during the first 8 blocks, in which no true difference
