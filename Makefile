@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # Whether TensorFlow is installed, as an exit code.
 HAS_TENSORFLOW := $(BIN)/python -c 'import sys, importlib.util as u; sys.exit(u.find_spec("tensorflow") is None)'
 
-.PHONY: demo bundle test chaos bench lint format docs quality unseen reported machines sizes kinds sensitivity constraints clean
+.PHONY: demo bundle test chaos bench lint format docs quality unseen slow reported machines sizes kinds sensitivity constraints clean
 
 # Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends after 60 s.
 # Without TensorFlow it runs on the bundle that comes with the monitor.
@@ -107,6 +107,11 @@ unseen: $(VENV)/installed
 	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out $(UNSEEN)/motes3-4.csv
 	$(BIN)/sensor-training simulate --out $(UNSEEN)/simulated.csv --groups 2 --hours 8 --seed 3
 	$(BIN)/python -m tests.quality.unseen_sites $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv $(UNSEEN)/simulated.csv
+
+# Measures the bundle that comes with the monitor on plants that sample slowly: a house, and simulated plants. Three
+# minutes; RECORDINGS is the folder that contains uci-appliances/.
+slow: $(VENV)/installed
+	$(BIN)/python -m tests.quality.slow_plants $(RECORDINGS)/uci-appliances
 
 # Measures simulated plants whose sensors report as devices do: periodically or when they changed. Four minutes.
 # SEEDS="1 2" some of the eight draws.

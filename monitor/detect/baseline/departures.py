@@ -22,15 +22,18 @@ _Mask = NDArray[np.bool_]
 
 SLOW_DEPARTURE_SPREADS = 1.4
 """Tolerance of a slow group in spreads. With 3 as for others, short blocks learn a part of the faults: F1 of
-a house at 10 minutes was 0.64 and not 0.79 (docs/results/slow-plants.md)."""
+a house at 10 minutes was 0.68 and not 0.79 (docs/results/slow-plants.md)."""
 # A jump back is 0.5 to 2 times the jump away, or ends at most 0.4 times as far from the level as it began.
 _MIN_REVERSAL, _MAX_REVERSAL, _MAX_REST = 0.5, 2.0, 0.4
 # Where a jump back may end: within the tolerance during the first 8 blocks, in which no true difference
 # changes much, and half a tolerance further with each later block. With a bound that grows from the first
 # block on, the end of one of two faults in a row was learnt as the normal state.
 _BLOCKS_WITHOUT_WANDER, _WANDER_PER_BLOCK = 8, 0.5
-# The jump away is remembered for this many blocks, also if the sensor came within the tolerance meanwhile
-# without a jump: then the true difference has changed by as much as the fault, which is still there.
+# The jump away is remembered for this many blocks, 576 readings at usual paces. Later only a return to the
+# tolerance ends a hold: in faults of 4,000 readings, steam on the faulty sensor ended like a fault, and 100 %
+# of the windows after the real end were Faulty. It is remembered also if the sensor came within the tolerance
+# meanwhile without a jump: then the true difference has changed by as much as the fault, and the fault is
+# still there.
 _JUMP_BLOCKS = 64
 # A release with a jump of more than this share of the jump away is the fault's end.
 _FINAL_JUMP = 0.25
@@ -93,7 +96,9 @@ def close_departures(records: NDArray[Any], block: BlockDeviations, is_held: _Ma
         was_held & (distance <= _MAX_REST * np.abs(previous - block.level)) & (step_size > block.tolerance)
     )
     wander = 1 + _WANDER_PER_BLOCK * np.maximum(blocks_since - _BLOCKS_WITHOUT_WANDER, 0)
-    has_ended = (is_reversal | is_homing) & (distance <= block.tolerance * wander)
+    has_ended = (
+        (is_reversal | is_homing) & (blocks_since <= _JUMP_BLOCKS) & (distance <= block.tolerance * wander)
+    )
     if np.count_nonzero(is_slow):
         has_ended |= is_slow & was_held & _find_slow_returns(records, block, blocks_since)
     stays_held = is_held & ~has_ended

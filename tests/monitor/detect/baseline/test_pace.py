@@ -82,6 +82,16 @@ def test_two_faults_in_a_row_are_not_learnt() -> None:
     assert deviations[602:].max() < FAULTY
 
 
+def test_end_of_another_event_is_not_the_end_of_a_lasting_fault() -> None:
+    """Steam that reaches a faulty sensor for a while does not count as the end of its fault."""
+    values = _plant_values(3000, 5)
+    values[500:2500, 1] += 5
+    values[1500:1560, 1] += 25
+    deviations = _deviations(values, np.arange(3000) * 5.0)
+    assert deviations[502:2500].min() > FAULTY
+    assert deviations[2502:].max() < FAULTY
+
+
 def test_departed_sensor_is_judged_after_a_long_gap() -> None:
     """Sensors that are 50 %RH apart after 43 days are judged in full, however far the plant has moved."""
     values = _plant_values(600, 5)
