@@ -66,7 +66,7 @@ def test_the_same_seed_gives_the_same_batches() -> None:
 
 def _augment(windows: np.ndarray, *, faulty: bool, unit: float = 1.0) -> np.ndarray:
     rng = np.random.default_rng(0)
-    return SwapAndScale(QUANTITIES, unit).augment(
+    return SwapAndScale(QUANTITIES, unit, 3.0, 3.8).augment(
         windows.astype(np.float32), np.full(len(windows), faulty), rng
     )
 
@@ -113,7 +113,7 @@ def test_neighbours_remain_neighbours(quantities: list[str], count: int) -> None
     windows = np.tile(np.arange(len(quantities), dtype=np.float32), (5000, 1, 1))
     rng = np.random.default_rng(0)
     is_faulty = np.zeros(len(windows), dtype=bool)
-    varied = SwapAndScale(quantities, unit=1e9).augment(windows, is_faulty, rng)
+    varied = SwapAndScale(quantities, 1e9, 3.0, 3.8).augment(windows, is_faulty, rng)
     orders = np.unique(np.argsort(np.argsort(varied[:, 0], axis=1), axis=1), axis=0)  # (order, feature)
     assert len(orders) == pytest.approx(count, abs=count * 0.02)
     taken = np.array(quantities)[orders]  # the quantity whose sensor each feature got
