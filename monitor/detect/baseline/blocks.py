@@ -17,7 +17,7 @@ _Mask = NDArray[np.bool_]
 
 WINDOWS_PER_BLOCK = 3
 """Number of windows in a block."""
-SLOW_WINDOW_S = 300.0
+SLOW_WINDOW_S = 450.0
 """Length in seconds from which on each window of a group is a block of its own. With three readings in a
 window that is a reading every 2.5 minutes or slower: three windows would take 20 minutes or more, and places
 come apart in that time."""
