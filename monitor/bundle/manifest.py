@@ -35,7 +35,7 @@ BASELINE_VERSION = 3
 """Version of the baseline's rules in `model_input` and `detect.baseline`, and of the state of groups."""
 COMPATIBLE_BASELINE_VERSIONS = (2, BASELINE_VERSION)
 """Versions with which a model may have been trained. A model that was trained with other deviations can't
-judge these. Version 3 changed those of readings 2.5 minutes apart or more, of the time after a gap, and of
+judge these. Version 3 changed those of readings 3.75 minutes apart or more, of the time after a gap, and of
 the time after a fault of 70 readings or more; a bundle of version 2 was trained on others."""
 
 

@@ -55,5 +55,6 @@ def test_a_plant_at_rest(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> N
     small = ["--network", "dense", "--units", "8,8,8", "--epochs", "1"]
     training_command(["fit", "--healthy", plant, "--bundle", str(bundle), *small, *settings])
     output = capfd.readouterr().out
-    assert "the default bundle" in output
-    assert json.loads((bundle / "manifest.json").read_text())["data"]["healthy"]["suspicious_stretches"] == 0
+    assert "IT DOES NOT BEAT the default bundle" in output
+    beside = tmp_path / "bundle-not-better"
+    assert json.loads((beside / "manifest.json").read_text())["data"]["healthy"]["suspicious_stretches"] == 0

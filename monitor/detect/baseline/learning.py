@@ -8,7 +8,7 @@ Names used here, each for one representative (see `Quantities`) of a group:
 - spread: usual residual.
 - tolerance: residual up to which the sensor counts as not departed.
 - unit: divisor of the model's input.
-- slow: with blocks of a single window, because a window takes 5 minutes or more.
+- slow: with blocks of a single window, because a window takes 7.5 minutes or more.
 """
 
 from typing import Any

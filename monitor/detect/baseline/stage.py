@@ -308,14 +308,13 @@ class BaselineStage:
     def load(self, group: str, value: bytes) -> None:
         """Set a group's state from bytes that `dump` returned, here or in another instance.
 
-        The empty value of `NoBaseline.dump` and a value of an earlier version remove the state, so that the
-        group's baseline is learnt again.
+        The empty value of `NoBaseline.dump` removes the state, so that the group's baseline is learnt again.
 
         Raises
         ------
         ValueError : the value is damaged, of another version or of another shape.
         """
-        if int.from_bytes(value[:2], "little") < BASELINE_VERSION:
+        if not value:
             self.forget(group)
             return
         self._learn_before_removal(group)

@@ -96,7 +96,8 @@ def test_retained_and_filtered(broker: Mosquitto) -> None:
     assert done.returncode == 0, done.stderr
     assert "# 1 messages on 1 topics" in done.stdout
     assert "# shellies/x/sensor/temperature: number, once, 1 retained, no event time\n" in done.stdout
-    assert "humidity: 0 values for 2 features (none)" in done.stdout.replace("\n#  ", "")
+    assert "# the groups don't have temperature_1, humidity_1, temperature_2, humidity_2" in done.stdout
+    assert '[[features]]\nname = "temperature_1"\nunit = "degC"' in done.stdout
 
 
 def test_nothing_came(

@@ -150,7 +150,7 @@ def test_dump_is_small() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (b"\3\0", "2 bytes"),
+        (b"\1", "1 bytes"),
         (_stage().dump("g")[:-1], "311 bytes, expected 312"),
         (bytes([9, 0]) + _stage().dump("g")[2:], "version 9"),
         (_stage(NAMES[:2], (1, 1)).dump("g"), "2 x 11 values; expected version 3 with 4 x 11"),
@@ -306,12 +306,3 @@ def test_no_windows() -> None:
     """An empty batch gives empty arrays of the right shapes."""
     baselines, ready = _stage().push([], np.empty((0, STEPS, 4)), np.empty((0, STEPS)))
     assert (baselines.shape, ready.shape) == ((0, 3, 4), (0,))
-
-
-def test_state_of_an_earlier_version() -> None:
-    """A baseline of an earlier version is learnt again; the rest of the group's state can stay."""
-    stage = _stage()
-    windows = _windows(_plant_values(30))
-    stage.push(["g"] * len(windows), windows, window_ts(len(windows)))
-    stage.load("g", b"\2\0" + stage.dump("g")[2:])
-    assert stage.groups() == []
