@@ -1,13 +1,15 @@
 """Other sensors than two pairs: from a recording to verdicts, by the commands that the docs name."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from monitor.cli.main import main as monitor_command
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Mosquitto, wait_until
+from tests.support.processes import Monitor, connect_client, run_monitor
 from tests.support.small_training import train_on_simulation
 from training.cli.main import main as training_command
 
@@ -18,7 +20,9 @@ LONE_NOTE = "pressure_1 has no neighbour: only limits, spikes and stillness can 
 
 
 @pytest.mark.parametrize("shape", CONFIGS)
-def test_from_a_recording_to_verdicts(shape: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_from_a_recording_to_verdicts(
+    shape: str, tmp_path: Path, mosquitto: Mosquitto, capfd: pytest.CaptureFixture[str]
+) -> None:
     """Each file of config/sensors works with every command, and what has a neighbour is judged well."""
     bundle = train_on_simulation(CONFIGS[shape], tmp_path)
     faulty = str(tmp_path / "faulty.csv")
@@ -39,11 +43,34 @@ def test_from_a_recording_to_verdicts(shape: str, tmp_path: Path, capfd: pytest.
     assert quality["windows"]["f1"] > (0.3 if is_lone else 0.9)
 
     scores = tmp_path / "scores.csv"
+    events = tmp_path / "events.jsonl"
     backtest = ["backtest", "--bundle", str(bundle), "--recording", faulty, "--out", str(scores)]
-    assert monitor_command(backtest) == 0
+    assert monitor_command([*backtest, "--alerts-out", str(events)]) == 0
     assert (pd.read_csv(scores)["prediction"] == "Faulty").sum() > 100
     assert monitor_command(["check", "--bundle", str(bundle)]) == 0
     assert (LONE_NOTE in capfd.readouterr().out) == is_lone
+    _check_live(tmp_path, bundle, mosquitto.port, faulty, names)
+
+
+def _check_live(folder: Path, bundle: Path, port: int, recording: str, names: Sequence[str]) -> None:
+    """Replay a recording to a running monitor: its alerts are those of `backtest`."""
+    expected = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    ids = {(event["id"], event["status"]) for event in expected}
+    assert ids
+    with (
+        connect_client(port, "sensor-monitor/#") as client,
+        run_monitor(Monitor(folder, bundle, port)),
+    ):
+        assert (
+            monitor_command(["replay", recording, "--config", str(folder / "monitor.toml"), "--speed", "0"])
+            == 0
+        )
+        wait_until(lambda: len(client.payloads("sensor-monitor/alerts/")) >= len(ids), "all alerts arrive")
+        alerts = client.payloads("sensor-monitor/alerts/")
+        assert {(alert["id"], alert["status"]) for alert in alerts} == ids
+        states = client.payloads("sensor-monitor/state/")
+        assert all(len(alert["window"]["values"][0]) == len(names) for alert in alerts)
+        assert set(states[-1]["shows_from"]) == set(names)
 
 
 def test_a_plant_at_rest(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
