@@ -97,16 +97,21 @@ quality: $(VENV)/installed
 	done
 	$(BIN)/python tests/quality/summary.py $(QUALITY)/report-*/evaluation.json
 
+# Two real sites.
+UNSEEN := var/unseen
+MOTES := $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv
+$(UNSEEN)/motes1-2.csv: | $(VENV)/installed
+	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/multihop_outdoor_moteid1_data.txt \
+	  $(RECORDINGS)/lwsndr/multihop_outdoor_moteid2_data.txt --out $@
+$(UNSEEN)/motes3-4.csv: | $(VENV)/installed
+	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid3_data.txt \
+	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out $@
+
 # Measures models on sites that they were not trained on: two real sites and a simulated one are left out in turn,
 # without and with a baseline; with faults of every kind, lasting faults and staged events. Takes about ten minutes.
-UNSEEN := var/unseen
-unseen: $(VENV)/installed
-	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/multihop_outdoor_moteid1_data.txt \
-	  $(RECORDINGS)/lwsndr/multihop_outdoor_moteid2_data.txt --out $(UNSEEN)/motes1-2.csv
-	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid3_data.txt \
-	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out $(UNSEEN)/motes3-4.csv
+unseen: $(MOTES)
 	$(BIN)/sensor-training simulate --out $(UNSEEN)/simulated.csv --groups 2 --hours 8 --seed 3
-	$(BIN)/python -m tests.quality.unseen_sites $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv $(UNSEEN)/simulated.csv
+	$(BIN)/python -m tests.quality.unseen_sites $^ $(UNSEEN)/simulated.csv
 
 # Measures the bundle that comes with the monitor on plants that sample slowly: a house, and simulated plants. Three
 # minutes; RECORDINGS is the folder that contains uci-appliances/.
@@ -121,22 +126,13 @@ reported: $(VENV)/installed
 
 # Measures how often the kind of an incident's fault is right, on simulated plants of every kind and on two real sites.
 # Two minutes.
-kinds: $(VENV)/installed
-	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/multihop_outdoor_moteid1_data.txt \
-	  $(RECORDINGS)/lwsndr/multihop_outdoor_moteid2_data.txt --out $(UNSEEN)/motes1-2.csv
-	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid3_data.txt \
-	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out $(UNSEEN)/motes3-4.csv
-	$(BIN)/python -m tests.quality.fault_kinds $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv
+kinds: $(MOTES)
+	$(BIN)/python -m tests.quality.fault_kinds $^
 
 # Measures by pace from which offset on a sensor is called Faulty, on simulated plants of every kind and on real ones.
 # Two minutes.
-sensitivity: $(VENV)/installed
-	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/multihop_outdoor_moteid1_data.txt \
-	  $(RECORDINGS)/lwsndr/multihop_outdoor_moteid2_data.txt --out $(UNSEEN)/motes1-2.csv
-	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid3_data.txt \
-	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out $(UNSEEN)/motes3-4.csv
-	$(BIN)/python -m tests.quality.shows_from $(UNSEEN)/motes1-2.csv $(UNSEEN)/motes3-4.csv \
-	  $(RECORDINGS)/uci-appliances/rooms.parquet
+sensitivity: $(MOTES)
+	$(BIN)/python -m tests.quality.shows_from $^ $(RECORDINGS)/uci-appliances/rooms.parquet
 
 KINDS := mild outdoor indoor cold-room kiln greenhouse
 
@@ -145,16 +141,12 @@ machines: $(VENV)/installed
 	$(BIN)/python -m tests.quality.other_quantities
 
 # Compares networks for that bundle by size, on real recordings and simulated plants. Ten minutes.
-sizes: $(KINDS:%=var/default/%.csv)
+sizes: $(KINDS:%=var/default/%.csv) $(MOTES)
 	mkdir -p var/sizes
 	for kind in indoor cold-room kiln; do \
 	  $(BIN)/sensor-training simulate --kind $$kind --groups 1 --hours 24 --seed 77 --out var/sizes/$$kind.csv || exit 1; \
 	done
-	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/multihop_outdoor_moteid1_data.txt \
-	  $(RECORDINGS)/lwsndr/multihop_outdoor_moteid2_data.txt --out var/sizes/motes1-2.csv
-	$(BIN)/sensor-training import lwsndr $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid3_data.txt \
-	  $(RECORDINGS)/lwsndr/singlehop_outdoor_moteid4_data.txt --out var/sizes/motes3-4.csv
-	$(BIN)/python -m tests.quality.network_sizes $^ -- var/sizes/motes1-2.csv var/sizes/motes3-4.csv \
+	$(BIN)/python -m tests.quality.network_sizes $(KINDS:%=var/default/%.csv) -- $(MOTES) \
 	  $(RECORDINGS)/uci-appliances/rooms.parquet var/sizes/indoor.csv var/sizes/cold-room.csv var/sizes/kiln.csv
 
 # Makes the bundle that comes with the monitor, in a minute or two: from a day of simulated plants of every kind, and
