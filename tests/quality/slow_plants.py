@@ -19,9 +19,9 @@ from monitor import bundle
 from monitor.bundle import Bundle, default_bundle
 from monitor.core.verdicts import JudgedWindows
 from monitor.detect.alerts import AlertStage
+from tests.support.training_features import FEATURE_NAMES, FEATURES, QUANTITIES
 from training.data import baseline_windows, dataset, recordings
 from training.data.dataset import Dataset
-from training.data.features import FEATURE_NAMES
 from training.data.plant_kinds import PLANT_KINDS
 from training.data.recordings import FAULTY_LABEL, NORMAL_LABEL
 from training.data.simulate import DEFAULT_START, Plant, simulate
@@ -45,10 +45,13 @@ MAX_FAULTY_AFTER = 10
 
 def judge(frames: list[pd.DataFrame], loaded: Bundle) -> tuple[Dataset, NDArray[np.bool_]]:
     """Return the windows that have a baseline, and which of them the bundle calls Faulty (window,)."""
-    data = dataset.build(frames, max_gap=3 * dataset.compute_sample_period(frames))
-    relative = baseline_windows.apply_baseline(data, loaded.manifest.baseline)
+    manifest = loaded.manifest
+    data = dataset.build(
+        frames, FEATURE_NAMES, steps=manifest.steps, max_gap=3 * dataset.compute_sample_period(frames)
+    )
+    relative = baseline_windows.apply_baseline(data, QUANTITIES, manifest.baseline, manifest.judges)
     scores = loaded.classifier.score(loaded.scaler.transform(relative.windows))
-    return relative, scores > loaded.manifest.threshold
+    return relative, scores > manifest.threshold
 
 
 def find_alerts(data: Dataset, faulty: NDArray[np.bool_]) -> pd.DataFrame:
@@ -60,6 +63,7 @@ def find_alerts(data: Dataset, faulty: NDArray[np.bool_]) -> pd.DataFrame:
         faulty.astype(np.float64),
         faulty,
         np.zeros(len(data), dtype=np.bool_),
+        faulty.astype(np.uint8),
     )
     firing = [event for event in AlertStage().update(judged) if event.status == "firing"]
     return pd.DataFrame(
@@ -71,7 +75,7 @@ def measure(name: str, healthy: pd.DataFrame, loaded: Bundle) -> dict[str, objec
     """Return a row of the table: a recording with injected faults, and undisturbed."""
     data, faulty = judge([healthy], loaded)
     alerts = find_alerts(data, faulty)
-    disturbed, verdicts = judge([inject(healthy, FAULT_RATE, seed) for seed in FAULT_SEEDS], loaded)
+    disturbed, verdicts = judge([inject(healthy, FEATURES, FAULT_RATE, seed) for seed in FAULT_SEEDS], loaded)
     metrics = compute_window_metrics(disturbed, verdicts)
     lasting = np.isin(disturbed.kinds, ["offset", "gain", "stuck"])
     begin, end = float(healthy["ts"].min()), float(healthy["ts"].max())
@@ -96,7 +100,9 @@ def simulate_at(period: float, readings: int, groups: int) -> Iterator[tuple[str
             yield (
                 kind,
                 simulate(
-                    Plant(groups=groups, seed=6, start=DEFAULT_START, kind=kind), 0, readings * period / 3600
+                    Plant(groups=groups, seed=6, start=DEFAULT_START, features=FEATURES, kind=kind),
+                    0,
+                    readings * period / 3600,
                 ),
             )
 
@@ -139,7 +145,7 @@ def main(folder: Path) -> None:
     """Print both tables."""
     loaded = bundle.load(default_bundle.choose_folder(None))
     rooms, outdoor = (
-        recordings.read(folder / name).assign(label=NORMAL_LABEL)
+        recordings.read(folder / name, FEATURE_NAMES).assign(label=NORMAL_LABEL)
         for name in ("rooms.parquet", "outdoor.parquet")
     )
     rows = [
