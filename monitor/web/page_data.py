@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from monitor.bundle.manifest import Feature
 from monitor.core.arrays import FloatArray
 from monitor.core.numbers import round_significant
-from monitor.core.verdicts import AlertEvent
+from monitor.core.verdicts import AlertEvent, Detector
 from monitor.web.live import LiveGroups
 from monitor.web.trends import Points
 
@@ -18,6 +18,7 @@ __all__ = ["alerts", "group_histories", "group_updates"]
 
 # Enough for a sensor's value, and a third of the bytes of a float64 with all its digits.
 _SIGNIFICANT_DIGITS = 5
+_NO_CHECKS = {Detector.NONE.label, Detector.MODEL.label}
 # Alerts that are sent in full. No screen has room for more, and the table of groups shows all.
 _MAX_ALERTS = 50
 
@@ -73,6 +74,7 @@ def _status_fields(live: LiveGroups, name: str) -> dict[str, Any]:
         # Left out where it is empty, as it is for nearly all of the groups that change each second.
         **({"stale": status.stale} if status.stale else {}),
         **({"fault": status.kind} if status.kind else {}),
+        **({"check": status.detector} if status.detector not in _NO_CHECKS else {}),
         **({"shows": _round_offsets(status.shows_from)} if status.shows_from else {}),
     }
 

@@ -1,5 +1,6 @@
 """The report that `sensor-monitor backtest` prints."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -106,6 +107,9 @@ class Report:
     def add_shows_from(self, features: Sequence[Feature], offsets: FloatArray) -> None:
         """Add the smallest offsets that would be called Faulty after the recording: the median over groups.
 
+        A feature whose offsets don't show however large they are, such as a sensor without neighbour, is
+        left out.
+
         Parameters
         ----------
         offsets : as `Scoring.shows_from_by_row` returns them (row, feature).
@@ -115,6 +119,7 @@ class Report:
             self.shows_from = [
                 f"{feature.name} {offset:.2g} {feature.unit}".rstrip()
                 for feature, offset in zip(features, np.median(known, axis=0).tolist(), strict=True)
+                if math.isfinite(offset)
             ]
 
     def describe_unusable(self) -> str:

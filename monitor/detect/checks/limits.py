@@ -76,10 +76,20 @@ class LimitsRule:
         return at_end
 
     def describe_impossible(self, window: FloatArray) -> str:
-        """Return in words which value of a window (step, feature) is impossible, and why."""
+        """Return in words which values of a window (step, feature) are impossible, and why the newest is."""
         impossible = self._find_impossible_values(window[None])[0]  # (step, feature)
         step, index = (int(position[-1]) for position in np.nonzero(impossible))
-        value, feature = float(window[step, index]), self._sensors.features[index]
+        others = [
+            feature.name
+            for other, feature in enumerate(self._sensors.features)
+            if other != index and impossible[:, other].any()
+        ]
+        too = f"; {', '.join(others)} too" if others else ""
+        return f"{self._describe_value(float(window[step, index]), index)}{too}"
+
+    def _describe_value(self, value: float, index: int) -> str:
+        """Return in words why a value of a feature is impossible."""
+        feature = self._sensors.features[index]
         text = f"{feature.name} reads {_format(value, feature.unit)}"
         if value < self._sensors.low[index]:
             low = _format(self._sensors.low[index], feature.unit)

@@ -126,6 +126,7 @@ function showAlerts({ firing, ended, marks }) {
   firing.forEach((alert, index) => {
     const card = container.children[index];
     setText(card.querySelector(".when"), firingText(alert));
+    setText(card.querySelector(".reason"), reasonText(alert));
     setText(card.querySelector(".mark"), (marks[alert.group] ?? []).join(", "));
     card.classList.toggle("marked", alert.group in marks);
   });
@@ -139,7 +140,7 @@ function alertCard(alert) {
     element("p", "mark"),
     element("h3", "", alert.group),
     element("p", "when"),
-    element("p", "reason", alert.reason),
+    element("p", "reason"),
     element("p", "values", alert.values || "It began before the monitor's last start."),
   );
   return article;
@@ -149,7 +150,20 @@ function firingText(alert) {
   const group = model.groups.get(alert.group);
   const durationText = group && group.ts !== null ? ` for ${formatDuration(group.ts - alert.since)}` : "";
   const detectorText = !alert.detector || alert.detector === "model" ? "" : `, found by the check ${alert.detector}`;
-  return `firing${durationText}, since ${formatTime(alert.since)}${detectorText}${alert.score === null ? "" : `, score ${formatNumber(alert.score, 3)}`}${alert.kind ? `, kind: ${alert.kind}` : ""}`;
+  const check = laterCheck(alert);
+  const checkText = check ? `, now found by the check ${check}` : "";
+  return `firing${durationText}, since ${formatTime(alert.since)}${detectorText}${checkText}${alert.score === null ? "" : `, score ${formatNumber(alert.score, 3)}`}${alert.kind ? `, kind: ${alert.kind}` : ""}`;
+}
+
+// Return the check that calls the group faulty now, where something else began its incident.
+function laterCheck(alert) {
+  const check = model.groups.get(alert.group)?.check;
+  return check === alert.detector ? undefined : check;
+}
+
+// Return the reason of the incident's first window. A check that takes over may blame another sensor.
+function reasonText(alert) {
+  return alert.reason && laterCheck(alert) ? `At first: ${alert.reason}` : alert.reason;
 }
 
 function noAlertText([last]) {

@@ -22,7 +22,7 @@ export class Table {
 
   constructor(model) {
     this.#model = model;
-    view.addEventListener("scroll", () => this.#renderRows(), { passive: true });
+    view.addEventListener("scroll", () => { head.scrollLeft = view.scrollLeft; this.#renderRows(); }, { passive: true });
     new ResizeObserver(() => this.#renderRows()).observe(view);
     find("search").addEventListener("input", () => { view.scrollTop = 0; this.draw(); });
     find("sort").addEventListener("change", () => { view.scrollTop = 0; this.draw(); });
@@ -148,9 +148,9 @@ class Row {
       const isStale = stale.has(index);
       value.parentElement.classList.toggle("absent", isStale);
       setText(value, isStale ? "stale" : formatNumber(last ? last[2 + index] : null));
-      const offset = group.shows?.[index];
-      setText(note, isStale ? `since ${formatTime(stale.get(index))}` : `${unit(features[index].unit)}${offset ? `\n±${offset}` : ""}`);
-      value.parentElement.title = offset ? `An offset of ${offset} ${features[index].unit} or more would be called faulty now; a smaller one is normal.` : "";
+      const offset = group.state === "faulty" ? null : group.shows?.[index]; // it is faulty without one
+      setText(note, isStale ? `since ${formatTime(stale.get(index))}` : `${unit(features[index].unit)}${offset ? `\nfrom ${offset}` : ""}`);
+      value.parentElement.title = offset ? `Smallest offset that would be called Faulty now: ${offset} ${unit(features[index].unit)}` : "";
       const [lowest, highest] = valueRange(group.points, features, features[index].unit);
       drawSparkline(svg, group.points, 2 + index, lowest, highest, threshold);
     });

@@ -123,6 +123,16 @@ def test_alert_of_an_earlier_process(harness: LivePipelineHarness) -> None:
     }
 
 
+def test_check_that_takes_over(harness: LivePipelineHarness) -> None:
+    """A group has the check that calls it Faulty now, not the model."""
+    harness.send("a", HEALTHY, HEALTHY, FAULTY)
+    assert "check" not in harness.take_updates()["a"]
+    harness.send("a", [20.0, 200.0, 30.0, 50.0], start_s=15.0)
+    assert harness.take_updates()["a"]["check"] == "limits"
+    (firing,) = page_data.alerts(harness.live, FEATURES)["firing"]
+    assert firing["detector"] == "model"
+
+
 def test_kind_of_an_open_incident(harness: LivePipelineHarness) -> None:
     """An alert has the kind of fault that its group's state says now, and is sent again when that changes."""
     harness.send("a", HEALTHY, HEALTHY, FAULTY)

@@ -36,6 +36,12 @@ COLUMN_TITLES_JS = """
         return [title.textContent, isWhole && isAbove];
     })
 """
+# The numbers of rows that are wider than their column.
+CUT_VALUES_JS = """
+    [...document.querySelectorAll(".row:not([hidden]) .value")].filter(cell =>
+        cell.querySelector("b").getBoundingClientRect().right > cell.getBoundingClientRect().right + 0.5
+    ).map(cell => cell.textContent)
+"""
 VISIBLE_GROUPS_JS = "[...document.querySelectorAll('.row:not([hidden])')].map(row => row.dataset.group)"
 
 
@@ -141,12 +147,27 @@ def test_kind_and_offsets(tmp_path: Path, mosquitto: Mosquitto, plant: Client, b
     with run_monitor(Monitor(tmp_path, DEFAULT_BUNDLE_FOLDER, mosquitto.port)) as monitor:
         plant.publish(topic, [reading(now + 5 * n, values) for n, values in enumerate(healthy)])
         browser.open(monitor.address)
-        wait_until(lambda: is_visible(browser, ".row .value small", "±0.4"), "the offset that would show")
+        wait_until(lambda: is_visible(browser, ".row .value small", "from 0.4"), "the offset that would show")
         plant.publish(topic, [reading(now + 300, [20.0, 50.0, 0.0, 50.0])])
         wait_until(lambda: is_visible(browser, ".alert .when", ", kind: loss"), "the kind of the fault")
         assert is_visible(browser, ".row .mark", "loss")
+        assert not is_visible(browser, ".row .value small", "from")  # it is faulty without an offset
         browser.save_screenshot(SCREENSHOT_DIR / "kind.png")
         browser.open("about:blank")
+
+
+def test_check_takes_over(monitor: Monitor, plant: Client, browser: Browser) -> None:
+    """Where a check takes over an incident of the model, the alert says so, and whose reason it shows."""
+    topic, now = "plant/line1/station7/reading", time.time() - 1000
+    plant.publish(topic, [reading(now + 5 * n, HEALTHY) for n in range(3)])
+    browser.open(monitor.address)
+    plant.publish(topic, reading(now + 15, FAULTY))
+    wait_until(lambda: is_visible(browser, ".alert .when", "score 1.000"), "the alert")
+    assert not is_visible(browser, ".alert .when", "check")
+    assert not is_visible(browser, ".alert .reason", "At first")
+    plant.publish(topic, reading(now + 20, [20.0, 200.0, 30.0, 50.0]))
+    wait_until(lambda: is_visible(browser, ".alert .when", ", now found by the check limits"), "the check")
+    assert is_visible(browser, ".alert .reason", "At first: ")
 
 
 def test_operator_marks(
@@ -262,6 +283,33 @@ def test_layout(monitor: Monitor, plant: Client, browser: Browser) -> None:
         ]
         browser.evaluate("document.querySelector('#groups').scrollIntoView()")
         browser.save_screenshot(SCREENSHOT_DIR / f"{name}.png")
+
+
+@pytest.mark.parametrize("feature_count", [6, 30])
+def test_many_features(
+    tmp_path: Path, mosquitto: Mosquitto, plant: Client, browser: Browser, feature_count: int
+) -> None:
+    """With many features nothing is cut or overlaps; the table scrolls sideways, and its head with it."""
+    names = [f"temperature_{number}" for number in range(1, feature_count + 1)]
+    titles = [[f"{name} °C", True] for name in names]
+    settings = "".join(f'[[features]]\nname = "{name}"\nunit = "degC"\n' for name in names)
+    topic, now = "plant/line1/station7/reading", time.time() - 1000
+    with run_monitor(Monitor(tmp_path, DEFAULT_BUNDLE_FOLDER, mosquitto.port, settings)) as monitor:
+        readings = [{"ts": now + 5 * n, **dict.fromkeys(names, -99.0 - n % 2)} for n in range(12)]
+        plant.publish(topic, readings)
+        browser.open(monitor.address)
+        wait_until(lambda: row_texts(browser, "line1/station7")[-1:] == ["-100.0"], "the values")
+        for screen, width, height in (("phone", 390, 844), ("laptop", 1280, 800), ("wide", 1920, 1080)):
+            browser.resize(width, height)
+            browser.evaluate("document.querySelector('#groups').scrollIntoView()")
+            browser.save_screenshot(SCREENSHOT_DIR / f"features-{feature_count}-{screen}.png")
+            assert browser.evaluate("document.documentElement.scrollWidth") <= width
+            assert browser.evaluate(CUT_VALUES_JS) == []
+            browser.evaluate("view.scrollTo(1e6, 0)")
+            wait_until(lambda: browser.evaluate(COLUMN_TITLES_JS) == titles, "the head follows")
+            browser.save_screenshot(SCREENSHOT_DIR / f"features-{feature_count}-{screen}-end.png")
+            browser.evaluate("view.scrollTo(0, 0)")
+        browser.open("about:blank")
 
 
 def test_thousand_groups(monitor: Monitor, plant: Client, browser: Browser) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from monitor import bundle
 from monitor.bundle.default_bundle import DEFAULT_BUNDLE_FOLDER
+from monitor.bundle.manifest import Feature
 from monitor.cli.backtest.report import Report
 from monitor.cli.backtest.runner import backtest
 from monitor.cli.main import main
@@ -21,6 +22,7 @@ from monitor.config.settings import AlertSettings, WindowSettings
 from monitor.core.errors import OperationError, RecordingError
 from monitor.core.readings import Readings
 from monitor.core.verdicts import AlertEvent
+from monitor.detect.pace import Pace
 from monitor.publish.payloads import alert_payload
 from monitor.recordings.reader import Recording
 from monitor.service.settings_to_stages import build_scoring
@@ -95,6 +97,19 @@ def test_one_row_per_reading(toy_bundle: Path, tmp_path: Path) -> None:
     }  # fmt: skip
     assert dict(report.predictions) == {"Faulty": 2, "Normal": 0}
     assert "\nFaulty by            2   model 1, limits 1\n" in str(report)
+
+
+def test_shows_from_leaves_out_what_never_shows() -> None:
+    """A feature whose offsets never show, as one without neighbour, is left out; so is the line of none."""
+    report = Report(pace=Pace(3), max_gap=15.0)
+    report.add_shows_from([Feature("pressure_1", "bar")], np.array([[np.inf]]))
+    assert "shows from" not in str(report)
+    report.add_shows_from(
+        [Feature("temperature_1", "degC"), Feature("pressure_1", "bar")],
+        np.array([[0.5, np.inf], [0.7, np.inf], [np.nan, np.nan]]),
+    )
+    assert "\nshows from             temperature_1 0.6 degC" in str(report)
+    assert "inf" not in str(report)
 
 
 def test_kind_of_fault(tmp_path: Path) -> None:

@@ -24,14 +24,24 @@ def _readings(**changes: float) -> np.ndarray:
         ({"t1": -127}, "temperature_1 reads -127 degC, below -100 degC, the lowest its sensor can have"),
         (
             {"t1": -127, "t2": -127},
-            "temperature_2 reads -127 degC, below -100 degC, the lowest its sensor can have",
+            (
+                "temperature_2 reads -127 degC, below -100 degC, the lowest its sensor can have; "
+                "temperature_1 too"
+            ),
+        ),
+        (
+            {"t1": -127, "h1": 200, "h2": 200},
+            (
+                "humidity_2 reads 200 %RH, above 110 %RH, the highest its sensor can have; "
+                "temperature_1, humidity_1 too"
+            ),
         ),
         ({"h1": 200}, "humidity_1 reads 200 %RH, above 110 %RH, the highest its sensor can have"),
         ({"h2": 3276.7}, "humidity_2 reads 3276.7 %RH, above 110 %RH, the highest its sensor can have"),
     ],
 )
 def test_impossible_value(changes: dict[str, float], reason: str) -> None:
-    """A value beyond its sensor's limits is found, also where all sensors of its quantity have it."""
+    """A value beyond its sensor's limits is found, also where others have one too; the reason names all."""
     values, stage = _readings(**changes), make_stage()
     findings = push(stage, TS, values)
     assert findings.detectors.tolist() == [Detector.LIMITS]
