@@ -122,12 +122,17 @@ _MEANINGS = {
         f"alerts.rules.{name}": f"as `alerts.{name}`, for these groups"
         for name in ("raise_after", "clear_after", "clear_below", "min_interval", "renotify_after")
     },
+    "checks.rules.groups": "pattern of group names, as in `alerts.rules`",
+    **{
+        f"checks.rules.{name}": f"as `checks.{name}`, for these groups"
+        for name in ("limits", "flat", "drift")
+    },
     "features.name": "lower case letters, digits and `_`; sensors of one mote end alike after the last `_`",
     "features.unit": 'of its values, the same for all features of a quantity; "" if there is none',
     "features.quantity": (
         "what it measures: features of one quantity are neighbours; default: the name up to the last `_`"
     ),
-    "features.low": "lowest value that its sensor can have; default: that of common sensors of the quantity",
+    "features.low": "lowest value that its sensor can have; default: the limit of the quantity",
     "features.high": "highest value that its sensor can have; default: as for `low`",
     "features.accuracy": "largest error that its data sheet allows; default: as for `low`",
     "http.host": "address to listen on for HTTP",
@@ -136,7 +141,7 @@ _MEANINGS = {
     "log.level": "least level that is logged",
     "log.format": "`json`: one JSON object a line",
 }
-_LISTS = ("features", "input.sources", "alerts.rules")
+_LISTS = ("features", "input.sources", "checks.rules", "alerts.rules")
 """Settings that are lists of tables."""
 _SETTING = re.compile(r"(# )?([\w.]+) = (.*)")
 _HEADER = re.compile(r"(# )?\[{1,2}([\w.]+)\]{1,2}\s*(?:# (.*))?")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from monitor.core.quantities import quantity_name
 from monitor.core.quantity_defaults import QUANTITY_DEFAULTS, find_defaults
+from monitor.core.units import list_units
 
 __all__ = ["FeatureSettings", "check_features", "check_name"]
 
@@ -32,9 +33,9 @@ class FeatureSettings(BaseModel):
     """What it measures: features of one quantity are neighbours, which are compared with one another. None:
     its name up to the last `_`."""
     low: float | None = None
-    """Lowest value that its sensor can have; None: that of common sensors of the quantity."""
+    """Lowest value that its sensor can have; None: the limit of the quantity."""
     high: float | None = None
-    """Highest value that its sensor can have; None: that of common sensors of the quantity."""
+    """Highest value that its sensor can have; None: the limit of the quantity."""
     accuracy: Annotated[float, Gt(0)] | None = None
     """Largest error that its data sheet allows; None: that of common sensors of the quantity."""
 
@@ -52,7 +53,7 @@ class FeatureSettings(BaseModel):
                 f"{self.name}: nothing is known of sensors of {self.measured_quantity} in {self.unit!r}: "
                 f"write its low, high and accuracy, or a quantity and unit that are known: {_list_known()}"
             )
-        low, high = defaults.measuring_range if defaults else (None, None)
+        low, high = defaults.limits if defaults else (None, None)
         low = low if self.low is None else self.low
         high = high if self.high is None else self.high
         if low is not None and high is not None and low >= high:
@@ -97,4 +98,7 @@ def check_features(features: Sequence[FeatureSettings]) -> None:
 
 
 def _list_known() -> str:
-    return ", ".join(f"{quantity} ({defaults.unit})" for quantity, defaults in QUANTITY_DEFAULTS.items())
+    return ", ".join(
+        f"{quantity} ({', '.join(list_units(defaults.unit))})"
+        for quantity, defaults in QUANTITY_DEFAULTS.items()
+    )

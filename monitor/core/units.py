@@ -1,6 +1,6 @@
 """Units of measurement, and conversions between units of one dimension."""
 
-__all__ = ["convert", "convert_difference", "is_convertible"]
+__all__ = ["convert", "convert_difference", "is_convertible", "list_units"]
 
 # Unit -> its base unit, and the scale and offset with which a number in it becomes one in the base unit.
 _UNITS: dict[str, tuple[str, float, float]] = {
@@ -39,6 +39,11 @@ _UNITS: dict[str, tuple[str, float, float]] = {
 def is_convertible(unit: str, to_unit: str) -> bool:
     """Return whether numbers in `unit` can be converted to `to_unit`; every unit can be to itself."""
     return unit == to_unit or (unit in _UNITS and to_unit in _UNITS and _UNITS[unit][0] == _UNITS[to_unit][0])
+
+
+def list_units(unit: str) -> list[str]:
+    """Return all units that numbers in `unit` can be converted to, itself included."""
+    return [other for other in _UNITS if is_convertible(unit, other)]
 
 
 def convert(value: float, unit: str, to_unit: str) -> float:

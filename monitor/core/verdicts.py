@@ -96,7 +96,8 @@ class AlertEvent:
     reason: str = ""
     """In an incident's first event, why the incident began, see `explain`; "" in all other events."""
     detector: str = Detector.MODEL.label
-    """What called the window Faulty that began the incident, see `Detector.label`."""
+    """What called the incident's windows Faulty: the model, or a check once one has found something; see
+    `Detector.label`."""
     kind: str | None = None
     """What kind of fault it is as far as can be told now, one of `detect.fault_kind.FAULT_KINDS`; None if it
     can't."""

@@ -42,10 +42,23 @@ class AlertState(msgspec.Struct, array_like=True, gc=False):
     ended_at: float | None = None
     """Time at which the last incident ended; None once `min_interval` has passed since then."""
     detector: int = Detector.MODEL.value
-    """What called the window Faulty that began the open incident, a code of `Detector`."""
+    """What called the open incident's windows Faulty, a code of `Detector`: the model, or the first check
+    that has found something."""
     evidence: FaultEvidence | None = None
     """The readings since the open incident's first Faulty window, or since the first of the current run of
     Faulty windows; None if there is neither, and in state that an older version dumped."""
+
+    def set_detector(self, detector: int, *, is_new: bool) -> None:
+        """Set what called a window of the open incident Faulty: a check takes the place of the model.
+
+        Parameters
+        ----------
+        detector : of the window, a code of `Detector`.
+        is_new : whether the window began the incident.
+        """
+        is_check = detector not in {Detector.NONE, Detector.MODEL}
+        if is_new or (self.detector == Detector.MODEL and is_check):
+            self.detector = detector
 
     def add_evidence(self, ts: FloatArray, errors: Sequence[Sequence[SensorError]], *, faulty: bool) -> None:
         """Add a window to the evidence, before the window changes the rest of the state.
@@ -67,7 +80,7 @@ def choose_kind(detector: int, evidence: FaultEvidence | None) -> str | None:
 
     Parameters
     ----------
-    detector : what called the window Faulty that began the incident, a code of `Detector`.
+    detector : what called the incident's windows Faulty, a code of `Detector`, see `AlertState.detector`.
     evidence : what its readings tell; None if nothing is known of them.
     """
     return _KIND_BY_DETECTOR.get(detector) or (None if evidence is None else evidence.kind)

@@ -126,8 +126,8 @@ class AlertStage:
             if state.ended_at is None:
                 del self._states[name], self._rules_by_group[name]
         started_at = previous_started_at if state.started_at is None else state.started_at
-        if previous_started_at is None and state.started_at is not None:
-            state.detector = int(windows.detectors[row])
+        if state.started_at is not None:
+            state.set_detector(int(windows.detectors[row]), is_new=previous_started_at is None)
         if not status or started_at is None:
             return None
         return AlertEvent(

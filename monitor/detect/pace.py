@@ -19,6 +19,8 @@ PARTIAL_OUTCOMES = frozenset({Outcome.FILLING, Outcome.GAP})
 _MAX_INTERVALS = 100
 _MAX_NAMES = 3  # groups that are named in a description
 _SIGNIFICANT_DIGITS = 3
+# The gap that is proposed: as many intervals as of a bundle's sample period by default.
+_PERIODS_PER_GAP = 3
 
 
 @dataclass(slots=True)
@@ -104,7 +106,8 @@ class Pace:
         return (
             f"{prefix}0 of {counts.total():,} judged: {_describe_outcomes(counts, len(slow))}; "
             f"readings come every {_format_seconds(interval)} s, max_gap is {max_gap:g}; "
-            "expected a larger windows.max_gap, or a bundle fitted on readings at this pace"
+            f"expected windows.max_gap = {_format_seconds(_PERIODS_PER_GAP * interval)}, three intervals, "
+            "or a bundle fitted on readings at this pace"
         )
 
     def _describe_groups(self, names: Sequence[str]) -> str:

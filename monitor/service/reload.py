@@ -168,13 +168,13 @@ def load_bundle(old: Settings, new: Settings, running: Manifest) -> Bundle:
     folder = default_bundle.choose_folder(new.bundle)
     loaded = load_configured_bundle(new)
     for attribute, new_value, running_value in (
-        ("features", loaded.manifest.feature_names, running.feature_names),
-        ("quantities", loaded.manifest.quantities, running.quantities),
-        ("steps", loaded.manifest.steps, running.steps),
+        ("features", ", ".join(loaded.manifest.feature_names), ", ".join(running.feature_names)),
+        ("quantities", ", ".join(loaded.manifest.quantities), ", ".join(running.quantities)),
+        ("steps", str(loaded.manifest.steps), str(running.steps)),
     ):
         if new_value != running_value:
             raise ConfigurationError(
-                f"bundle {folder}: its {attribute} are {new_value}, and the running one's {running_value}; "
+                f"bundle {folder}: its {attribute} are {new_value}; the running one's are {running_value}; "
                 "expected the same, or a restart"
             )
     return loaded

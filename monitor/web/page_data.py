@@ -87,9 +87,9 @@ def _round_offsets(offsets: Sequence[float]) -> list[float | None]:
 def _alert_fields(
     live: LiveGroups, group: str, event: AlertEvent | None, features: Sequence[Feature]
 ) -> dict[str, Any]:
-    kind = live.statuses[group].kind  # and not the event's: it is told better as the incident goes on
+    status = live.statuses[group]
+    kind = status.kind  # and not the event's: it is told better as the incident goes on
     if event is None:  # an earlier process sent it; the incident's id ends with its start in ms
-        status = live.statuses[group]
         started_at = int((status.incident or "").rpartition(":")[2]) / 1000
         unknown = {"score": None, "reason": "", "values": ""}
         return {"group": group, "since": started_at, "detector": status.detector, "kind": kind, **unknown}
@@ -100,7 +100,8 @@ def _alert_fields(
         "score": event.score,
         "kind": kind,
         "reason": event.reason,
-        "detector": event.detector,
+        # A check that has found something since the first event tells the kind, too.
+        "detector": (event.detector == Detector.MODEL.label and status.detector) or event.detector,
         "values": ", ".join(
             f"{feature.name} {value:.{_SIGNIFICANT_DIGITS}g} {feature.unit}" for feature, value in values
         ),

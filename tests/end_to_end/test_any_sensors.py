@@ -78,11 +78,11 @@ def test_reload_of_features(tmp_path: Path, mosquitto: Mosquitto) -> None:
         monitor.wait_for_log("reloaded: bundle")
         monitor.configure(_write_features([("current_1", "A", 0.1), ("current_3", "A", 0.1)]))
         monitor.process.send_signal(signal.SIGHUP)
-        monitor.wait_for_log("its features are ('current_1', 'current_3')")
+        monitor.wait_for_log("its features are current_1, current_3;")
         monitor.configure(
             _write_features(pair).replace(
                 '"current_2"\n', '"current_2"\nquantity = "load"\nlow = 0.0\nhigh = 9.0\naccuracy = 1.0\n'
             )
         )
         monitor.process.send_signal(signal.SIGHUP)
-        monitor.wait_for_log("its quantities are ('current', 'load')")
+        monitor.wait_for_log("its quantities are current, load;")

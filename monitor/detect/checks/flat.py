@@ -1,10 +1,14 @@
-"""Finds sensors that repeat one value while their neighbours move.
+"""Finds sensors that repeat one value while their neighbours move, and lone ones that do so very long.
 
 A sensor is flat if it has had one value in all samples since its neighbours began to move up and down: so
 many moves, each larger than what two healthy sensors may differ by and than several steps of either sensor,
 that a healthy sensor would have followed at least once. A move is a change of direction, so a single event
 beside the neighbour, such as a shower, is two moves at most. A sensor that stood still before and was
 healthy, as in a cellar, is flat only when it does so twice as long.
+
+A sensor without neighbours is flat if it has had one value for a day of samples, and ten times as long as it
+ever stood still before. One that has never moved may measure what never moves, and one that reads 0 belongs
+to a plant that may be switched off: neither is flat.
 
 A sensor is flat no longer when its value differs by more than one of its steps. At the end of its range, as
 humidity in fog, a healthy sensor stands still, so there it is flat only while its neighbours are far away.
@@ -38,6 +42,9 @@ _MAX_COUNT = 250  # of moves
 _MAX_SAMPLES = 30_000
 # A sensor is flat only if it stands still this many times as long as it did before.
 _MIN_LONGEST_RUNS = 2
+# A sensor without neighbours: a day of samples, one in five minutes.
+_LONE_MIN_SAMPLES = 288
+_LONE_MIN_LONGEST_RUNS = 10
 
 
 class FlatRule:
@@ -50,7 +57,7 @@ class FlatRule:
 
     def __init__(self, sensors: Sensors) -> None:
         self._sensors = sensors
-        # A sensor without neighbours is never flat: nothing tells that it should move.
+        # No neighbour of a lone sensor moves: another rule holds for it.
         self._min_move = np.array(
             [
                 _ACCURACIES_PER_MOVE * accuracy if others else np.inf
@@ -58,6 +65,8 @@ class FlatRule:
             ],
             dtype=np.float32,
         )  # (feature,)
+        self._is_lone = ~sensors.has_neighbours  # (feature,)
+        self._has_lone = bool(self._is_lone.any())
         self._is_neighbour = (sensors.neighbour_weights > 0)[None]  # (1, feature, feature)
 
     def update(self, records: NDArray[Any], slots: FloatArray, windows: FloatArray) -> None:
@@ -116,9 +125,22 @@ class FlatRule:
         is_flat &= samples >= _MIN_LONGEST_RUNS * records["longest"]
         if is_flat.any():
             is_flat &= ~self._sensors.is_usual_end(newest, others)
+        if self._has_lone:
+            is_flat |= self._find_lone_flat(records)
+        if is_flat.any():
             records["flat"], records["tolerance"] = is_flat, np.where(is_flat, _finite_step(step), 0)
         else:
             records["flat"], records["tolerance"] = False, 0
+
+    def _find_lone_flat(self, records: NDArray[Any]) -> _Mask:
+        """Return which sensors without neighbours are flat (group, feature)."""
+        samples, value, sensors = records["samples"], records["value"], self._sensors
+        is_flat: _Mask = self._is_lone & (samples >= _LONE_MIN_SAMPLES)
+        # Divided, for ten times `longest` may be more than its type holds.
+        is_flat &= samples // _LONE_MIN_LONGEST_RUNS >= records["longest"]
+        is_flat &= np.isfinite(records["step"]) & (value != 0)
+        is_flat &= (value > sensors.low_end) & (value < sensors.high_end)
+        return is_flat
 
     def _find_min_moves(self, step: _Floats, values: _Floats) -> _Floats:
         """Return the least change of the neighbours that counts as a move (group, feature)."""
@@ -167,11 +189,13 @@ def describe(sensors: Sensors, record: Any, values: FloatArray) -> str:
     """
     index = int(find_still(record[None], values[None])[0].argmax())
     feature = sensors.features[index]
-    since, others = float(record["since"][index]) * SLOT_S, sensors.describe_neighbours(index)
-    return (
-        f"{feature.name} has read {values[index]:.6g} {feature.unit} all the time since {format_iso(since)}, "
-        f"while {others} moved up and down"
+    since = format_iso(float(record["since"][index]) * SLOT_S)
+    text = (
+        f"{feature.name} has read {f'{values[index]:.6g} {feature.unit}'.rstrip()} all the time since {since}"
     )
+    if not sensors.has_neighbours[index]:
+        return f"{text}, ten times as long as ever before"
+    return f"{text}, while {sensors.describe_neighbours(index)} moved up and down"
 
 
 def _finite_step(step: _Floats) -> _Floats:

@@ -10,6 +10,10 @@ from monitor.config.feature_settings import FeatureSettings, check_features
         ({"name": "temperature_1", "unit": "degF"}, "temperature"),
         ({"name": "inlet", "unit": "bar", "quantity": "pressure"}, "pressure"),
         ({"name": "ph_1", "unit": "", "low": 0, "high": 14, "accuracy": 0.1}, "ph"),
+        # Beyond what a common sensor reports, within the limits of the quantity.
+        ({"name": "temperature_1", "unit": "degC", "low": 200}, "temperature"),
+        ({"name": "temperature_1", "unit": "degC", "high": -50}, "temperature"),
+        ({"name": "pressure_1", "unit": "bar", "low": 1.5}, "pressure"),
     ],
 )
 def test_a_feature_of_which_enough_is_known_is_taken(fields: dict[str, object], quantity: str) -> None:
@@ -25,8 +29,9 @@ def test_a_feature_of_which_enough_is_known_is_taken(fields: dict[str, object], 
         ({"name": "label", "unit": "degC"}, "'label' is a column of recordings that is no feature"),
         ({"name": "ph_1", "unit": "", "low": 0, "high": 14}, "ph_1: nothing is known of sensors of ph in ''"),
         ({"name": "vibration_1", "unit": "g"}, "write its low, high and accuracy"),
+        ({"name": "vibration_1", "unit": "g"}, "vibration (mm/s, m/s, in/s), current (A, mA), "),
         ({"name": "temperature_1", "unit": "degC", "low": 30, "high": 3}, "low 30 must be below high 3"),
-        ({"name": "temperature_1", "unit": "degC", "high": -50}, "low -40 must be below high -50"),
+        ({"name": "temperature_1", "unit": "degC", "high": -150}, "low -100 must be below high -150"),
         ({"name": "temperature_1", "unit": "degC", "accuracy": 0}, "accuracy\n"),
         ({"name": "temperature_1", "unit": "degC", "low": "nan"}, "low\n"),
         ({"name": "temperature_1", "unit": "degC", "range": 1}, "range\n"),

@@ -157,21 +157,37 @@ def test_no_reference_to_a_group_without_incident(overrides: list[tuple[str, Ale
     assert name_ref() is None
 
 
-def test_detector() -> None:
-    """All events of an incident name what called the window Faulty that began it, also after a restart."""
-    windows = _judged_windows([("g", verdict == "F") for verdict in "NFFNNN"])
-    detectors = np.array([0, Detector.DRIFT, Detector.MODEL, 0, 0, 0], dtype=np.uint8)
-    windows = replace(windows, detectors=detectors)
-    stage, other = AlertStage(), AlertStage()
+@pytest.mark.parametrize(
+    ("found", "detectors", "kind"),
+    [
+        ([Detector.DRIFT, Detector.MODEL, Detector.MODEL], ["drift", "drift", "drift"], "drift"),
+        ([Detector.MODEL, Detector.MODEL, Detector.MODEL], ["model", "model", "model"], None),
+        ([Detector.MODEL, Detector.FLAT, Detector.MODEL], ["model", "flat", "flat"], "stuck"),
+        ([Detector.MODEL, Detector.LIMITS, Detector.FLAT], ["model", "limits", "limits"], "bounds"),
+        ([Detector.MODEL, Detector.MODEL, Detector.DRIFT], ["model", "drift", "drift"], "drift"),
+    ],
+)
+def test_detector(found: list[Detector], detectors: list[str], kind: str | None) -> None:
+    """An incident has the detector and kind of the first check that found something, also after a restart."""
+    windows = _judged_windows([("g", verdict == "F") for verdict in "NFFFNNN"])
+    windows = replace(windows, detectors=np.array([0, *found, 0, 0, 0], dtype=np.uint8))
+    stage, other = (AlertStage(AlertRules(renotify_after=2)) for _ in range(2))
     events = []
-    for row in range(6):
+    for row in range(7):
         other.load("g", stage.dump("g"))
         stage, other = other, stage
         events += stage.update(_select(windows, [row]))
-    assert [(event.status, event.detector) for event in events] == [
-        ("firing", "drift"),
-        ("resolved", "drift"),
-    ]
+    assert [event.status for event in events] == ["firing", "firing", "resolved"]
+    assert [event.detector for event in events] == detectors
+    assert events[-1].kind == kind
+
+
+def test_detector_of_the_next_incident() -> None:
+    """A check that found something in an incident has no say in the next one."""
+    windows = _judged_windows([("g", verdict == "F") for verdict in "FNF"])
+    windows = replace(windows, detectors=np.array([Detector.FLAT, 0, Detector.MODEL], dtype=np.uint8))
+    events = AlertStage(AlertRules(clear_after=1)).update(windows)
+    assert [event.detector for event in events] == ["flat", "flat", "model"]
 
 
 def test_window_without_score() -> None:

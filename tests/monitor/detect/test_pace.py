@@ -4,7 +4,7 @@ import pytest
 from monitor.core.readings import Outcome
 from monitor.detect.pace import Pace
 
-END = "; expected a larger windows.max_gap, or a bundle fitted on readings at this pace"
+END = "; expected windows.max_gap = 900, three intervals, or a bundle fitted on readings at this pace"
 
 
 def add(pace: Pace, intervals: list[float], outcome: Outcome, group: str = "a") -> None:

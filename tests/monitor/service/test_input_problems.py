@@ -24,8 +24,8 @@ NOT_A_NUMBER = (
     "`$.temperature_1`: 'unavailable' is no number"
 )
 TOO_SLOW = (
-    "0 of 5 judged: all gap; readings come every 300 s, max_gap is 15; expected a larger windows.max_gap, "
-    "or a bundle fitted on readings at this pace"
+    "0 of 5 judged: all gap; readings come every 300 s, max_gap is 15; expected windows.max_gap = 900, "
+    "three intervals, or a bundle fitted on readings at this pace"
 )
 
 

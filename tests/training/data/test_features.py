@@ -33,6 +33,21 @@ def test_what_is_known_of_a_sensor(feature: Feature, accuracy: float, floor: flo
     assert sensor.measuring_range[0] == pytest.approx(low)
 
 
+@pytest.mark.parametrize(
+    ("feature", "measuring_range"),
+    [
+        (Feature("temperature_1", "degC", low=200.0), (200, 1400)),
+        (Feature("temperature_1", "degC", high=-50.0), (-100, -50)),
+        (Feature("pressure_1", "bar", low=1.5), (1.5, 1000)),
+        (Feature("temperature_1", "degC", low=200.0, high=900.0), (200, 900)),
+        (Feature("temperature_1", "degC", low=0.0), (0, 125)),
+    ],
+)
+def test_sensor_beyond_the_common_range(feature: Feature, measuring_range: tuple[float, float]) -> None:
+    """A sensor that measures beyond common ones reaches to the limit of its quantity."""
+    assert describe_sensor(feature).measuring_range == pytest.approx(measuring_range)
+
+
 def test_an_unknown_sensor_is_refused() -> None:
     """A feature of an unknown quantity that doesn't say all can't be trained."""
     with pytest.raises(ValueError, match="ph_1: its sensor's accuracy, low and high are not known"):

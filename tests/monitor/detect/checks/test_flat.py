@@ -1,16 +1,24 @@
 import numpy as np
 import pytest
 
+from monitor.bundle.manifest import Feature
+from monitor.core.arrays import FloatArray
 from monitor.core.verdicts import Detector
 from tests.monitor.detect.checks.pairs import (
     DAY_S,
     FEATURES,
+    GROUP,
+    START,
     detectors,
     make_stage,
+    make_windows,
     push,
     quiet_pairs,
     reasons,
 )
+
+_LONE = (Feature("pressure_1", "bar"), Feature("humidity_1", "%RH"))
+_HOUR_S = 3600
 
 PERIODS = [30.0, 600.0, 900.0]
 
@@ -103,3 +111,64 @@ def test_sensor_in_a_cellar() -> None:
     found = detectors(ts, values) == Detector.FLAT
     assert found[-1]
     assert ts[2:][found][0] - ts[day == 5][0] > 2.5 * DAY_S
+
+
+def _lone_sensors(period: float, hours: float, moving_hours: float) -> tuple[FloatArray, FloatArray]:
+    """Return event times and values of `_LONE`, of which the first stands still after `moving_hours`."""
+    ts = START + np.arange(0, hours * _HOUR_S, period)
+    rng = np.random.default_rng(0)
+    pressure = np.round(4.1 + 0.1 * np.sin(ts / 5000) + rng.normal(0, 0.003, len(ts)), 3)
+    pressure[ts >= START + moving_hours * _HOUR_S] = 4.123
+    return ts, np.stack(
+        [pressure, np.round(50 + 5 * np.sin(ts / 9000) + rng.normal(0, 1, len(ts)), 1)], axis=1
+    )
+
+
+@pytest.mark.parametrize("period", [30.0, 300.0])
+@pytest.mark.parametrize("batch", [17, 100_000])
+def test_lone_sensor(period: float, batch: int) -> None:
+    """A sensor without neighbours that stood still for a day is flat from then on, however readings come."""
+    ts, values = _lone_sensors(period, 48, 8)
+    windows, stage = make_windows(values), make_stage(features=_LONE)
+    found = np.concatenate(
+        [
+            stage.push([GROUP] * len(part), ts[2:][begin : begin + batch], part).detectors
+            for begin in range(0, len(windows), batch)
+            for part in [windows[begin : begin + batch]]
+        ]
+    )
+    first = int(found.nonzero()[0][0])
+    assert ts[2:][first] == pytest.approx(START + 32 * _HOUR_S, abs=600, rel=0)
+    assert (found[first:] == Detector.FLAT).all()
+    stage = make_stage(features=_LONE)
+    reason = reasons(stage, push(stage, ts, values), values)[0]
+    assert reason.startswith("pressure_1 has read 4.123 bar all the time since 2024-10-04T08:0")
+    assert reason.endswith(", ten times as long as ever before")
+
+
+@pytest.mark.parametrize(
+    ("value", "moving_hours", "is_humidity"),
+    [
+        (4.123, 48.0, False),  # it moves
+        (4.123, 0.0, False),  # it has never moved
+        (0.0, 8.0, False),  # its plant is switched off
+        (100.0, 8.0, True),  # humidity in fog
+    ],
+)
+def test_healthy_lone_sensor(value: float, moving_hours: float, *, is_humidity: bool) -> None:
+    """A sensor without neighbours that may well stand still isn't flat."""
+    ts, values = _lone_sensors(300.0, 48, moving_hours)
+    frozen = ts >= START + moving_hours * _HOUR_S
+    values[frozen, int(is_humidity)] = value
+    if is_humidity:
+        values[:, 0] = _lone_sensors(300.0, 48, 48)[1][:, 0]
+    assert not push(make_stage(features=_LONE), ts, values).detectors.any()
+
+
+def test_lone_sensor_that_often_stands_still() -> None:
+    """One that stood still for hours before is flat only when it does ten times as long."""
+    ts, values = _lone_sensors(300.0, 96, 0)
+    values[:96, 0] = np.repeat([4.0, 4.1], 48)  # 4 h each
+    found = push(make_stage(features=_LONE), ts, values).detectors
+    first_ts = ts[2:][int(found.nonzero()[0][0])]
+    assert first_ts - ts[96] == pytest.approx(40 * _HOUR_S, abs=3600)
