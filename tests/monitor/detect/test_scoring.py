@@ -237,7 +237,9 @@ def test_check_judges_warming_windows(folder: Path) -> None:
     assert set(judged.detectors[:20]) == {Detector.LIMITS}
     firing, resolved = batch.events
     assert (firing.score, firing.contributions, firing.detector) == (None, None, "limits")
-    assert firing.reason == "temperature_2 reads -127 degC, below -100 degC, the lowest its sensor can have"
+    assert firing.reason == (
+        "temperature_2 reads -127 degC, below -100 degC, the lowest its sensor can have; temperature_1 too"
+    )
     assert (resolved.status, resolved.detector, resolved.reason) == ("resolved", "limits", "")
 
 

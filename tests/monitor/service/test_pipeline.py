@@ -128,7 +128,7 @@ def test_check(harness: PipelineHarness) -> None:
     (event,) = harness.payloads("alerts/")
     assert (event["detector"], event["contributions"]) == ("limits", None)
     assert event["reason"] == (
-        "temperature_2 reads -127 degC, below -100 degC, the lowest its sensor can have"
+        "temperature_2 reads -127 degC, below -100 degC, the lowest its sensor can have; temperature_1 too"
     )
     assert harness.payloads("state/")[-1]["detector"] == "limits"
     counts = {

@@ -275,6 +275,7 @@ def test_layout(monitor: Monitor, plant: Client, browser: Browser) -> None:
     for name, width, height in (("laptop", 1366, 768), ("phone", 390, 844)):
         browser.resize(width, height)
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        assert browser.evaluate("view.scrollWidth === view.clientWidth")
         assert browser.evaluate(COLUMN_TITLES_JS) == [
             ["temperature_1 °C", True],
             ["humidity_1 % RH", True],
