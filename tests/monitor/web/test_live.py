@@ -123,6 +123,19 @@ def test_alert_of_an_earlier_process(harness: LivePipelineHarness) -> None:
     }
 
 
+def test_check_in_an_open_incident(harness: LivePipelineHarness) -> None:
+    """An alert of the model is that of a check once a check has found something."""
+    harness.send("a", HEALTHY, HEALTHY, FAULTY)
+    harness.live.apply_pending()
+    (firing,) = page_data.alerts(harness.live, FEATURES)["firing"]
+    assert firing["detector"] == "model"
+    (status,) = harness.groups.statuses()
+    harness.live.load_statuses([replace(status, detector="flat", kind="stuck")])
+    harness.live.apply_pending()
+    (firing,) = page_data.alerts(harness.live, FEATURES)["firing"]
+    assert (firing["detector"], firing["kind"]) == ("flat", "stuck")
+
+
 def test_kind_of_an_open_incident(harness: LivePipelineHarness) -> None:
     """An alert has the kind of fault that its group's state says now, and is sent again when that changes."""
     harness.send("a", HEALTHY, HEALTHY, FAULTY)
