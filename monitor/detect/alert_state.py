@@ -10,12 +10,15 @@ from monitor.detect.fault_kind import FaultEvidence, SensorError
 
 __all__ = ["AlertState", "choose_kind"]
 
-# Checks that find one kind of fault only: what they find needs no further evidence.
+# Checks that find one kind of fault: what they find needs no further evidence, except that a flat sensor
+# which read exactly 0 each time is a loss. Four injected losses of humidity were called stuck without that.
 _KIND_BY_DETECTOR = {
     Detector.LIMITS.value: "bounds",
     Detector.FLAT.value: "stuck",
     Detector.DRIFT.value: "drift",
 }
+
+_LOSS = "loss"
 
 
 class AlertState(msgspec.Struct, array_like=True, gc=False):
@@ -83,4 +86,7 @@ def choose_kind(detector: int, evidence: FaultEvidence | None) -> str | None:
     detector : what called the incident's windows Faulty, a code of `Detector`, see `AlertState.detector`.
     evidence : what its readings tell; None if nothing is known of them.
     """
-    return _KIND_BY_DETECTOR.get(detector) or (None if evidence is None else evidence.kind)
+    told = None if evidence is None else evidence.kind
+    if detector == Detector.FLAT and told == _LOSS:
+        return told
+    return _KIND_BY_DETECTOR.get(detector) or told

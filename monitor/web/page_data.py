@@ -100,8 +100,7 @@ def _alert_fields(
         "score": event.score,
         "kind": kind,
         "reason": event.reason,
-        # A check that has found something since the first event tells the kind, too.
-        "detector": (event.detector == Detector.MODEL.label and status.detector) or event.detector,
+        "detector": event.detector,
         "values": ", ".join(
             f"{feature.name} {value:.{_SIGNIFICANT_DIGITS}g} {feature.unit}" for feature, value in values
         ),

@@ -6,7 +6,9 @@ import pytest
 
 from monitor.core.rules import AlertRules
 from monitor.core.verdicts import AlertEvent, Detector, JudgedWindows
+from monitor.detect.alert_state import choose_kind
 from monitor.detect.alerts import AlertStage
+from monitor.detect.fault_kind import FaultEvidence
 
 EventSummary = tuple[str, str, float | None]
 """Status, incident id, `ended_at`."""
@@ -180,6 +182,21 @@ def test_detector(found: list[Detector], detectors: list[str], kind: str | None)
     assert [event.status for event in events] == ["firing", "firing", "resolved"]
     assert [event.detector for event in events] == detectors
     assert events[-1].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("detector", "told", "kind"),
+    [
+        (Detector.FLAT, "noise", "stuck"),
+        (Detector.FLAT, "loss", "loss"),  # the value is exactly 0
+        (Detector.LIMITS, "loss", "bounds"),
+        (Detector.DRIFT, None, "drift"),
+        (Detector.MODEL, "noise", "noise"),
+    ],
+)
+def test_kind(detector: Detector, told: str | None, kind: str) -> None:
+    """A check's kind beats what the readings tell, except that a flat sensor at 0 is a loss."""
+    assert choose_kind(detector, FaultEvidence(kind=told)) == kind
 
 
 def test_detector_of_the_next_incident() -> None:

@@ -16,6 +16,7 @@ from tests.monitor.detect.checks.pairs import (
     quiet_pairs,
     reasons,
 )
+from training.data.simulate import DEFAULT_START, Plant, simulate
 
 _LONE = (Feature("pressure_1", "bar"), Feature("humidity_1", "%RH"))
 _HOUR_S = 3600
@@ -163,6 +164,16 @@ def test_healthy_lone_sensor(value: float, moving_hours: float, *, is_humidity: 
     if is_humidity:
         values[:, 0] = _lone_sensors(300.0, 48, 48)[1][:, 0]
     assert not push(make_stage(features=_LONE), ts, values).detectors.any()
+
+
+@pytest.mark.parametrize("kind", ["mild", "kiln"])
+@pytest.mark.parametrize("digits", [0, 2])
+def test_lone_sensors_of_a_simulated_plant(kind: str, digits: int) -> None:
+    """Healthy sensors without neighbours are never flat, also in whole degrees."""
+    features = (Feature("temperature_1", "degC"), Feature("humidity_1", "%RH"), Feature("pressure_1", "bar"))
+    plant = simulate(Plant(1, 5, DEFAULT_START, features, kind), 0, 72)
+    values = plant[[feature.name for feature in features]].to_numpy().round(digits)
+    assert not push(make_stage(features=features), plant["ts"].to_numpy(), values).detectors.any()
 
 
 def test_lone_sensor_that_often_stands_still() -> None:
