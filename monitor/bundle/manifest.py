@@ -17,6 +17,7 @@ from monitor.core.quantity_defaults import find_defaults
 __all__ = [
     "BASELINE_VERSION",
     "COMPATIBLE_BASELINE_VERSIONS",
+    "FLOORS_PER_ACCURACY",
     "SCHEMA_VERSION",
     "BaselineSpec",
     "Distribution",
@@ -83,8 +84,8 @@ class Distribution(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 _SHARE_SUM_TOLERANCE = 1e-6
 
-
-_FLOORS_PER_ACCURACY = 5
+FLOORS_PER_ACCURACY = 5
+"""The floor of a baseline is this part of the sensor's accuracy, where that is given."""
 
 
 class Feature(msgspec.Struct, frozen=True):
@@ -115,7 +116,7 @@ class Feature(msgspec.Struct, frozen=True):
         hour to the next.
         """
         if self.accuracy is not None:
-            return self.accuracy / _FLOORS_PER_ACCURACY
+            return self.accuracy / FLOORS_PER_ACCURACY
         defaults = find_defaults(self.measured_quantity, self.unit)
         return None if defaults is None else defaults.floor
 

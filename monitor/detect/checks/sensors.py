@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.bundle.manifest import BaselineSpec, Feature
+from monitor.bundle.manifest import FLOORS_PER_ACCURACY, BaselineSpec, Feature
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import find_neighbours
 from monitor.core.quantity_defaults import find_defaults
@@ -21,8 +21,6 @@ _END_QUANTITY = "humidity"
 _END_SHARE = 0.01
 # Distance from the neighbours that is far, in accuracies: 15 %RH.
 _FAR_ACCURACIES = 5.0
-# The floor of a baseline is a fifth of a sensor's accuracy.
-_FLOORS_PER_ACCURACY = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,4 +124,4 @@ def _find_accuracy(feature: Feature, floor: float) -> float:
     accuracy = feature.accuracy
     if accuracy is None:
         accuracy = 0.0 if defaults is None else defaults.accuracy
-    return max(accuracy, _FLOORS_PER_ACCURACY * floor) or math.inf
+    return max(accuracy, FLOORS_PER_ACCURACY * floor) or math.inf
