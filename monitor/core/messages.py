@@ -48,9 +48,11 @@ class InboundRequest:
     retained: bool
     """Whether the request is a retained message, which the broker sends on each subscription."""
     response_topic: str | None
-    """MQTT 5 response topic, on which the answer is published; None if the request has none."""
+    """MQTT 5 response topic, whatever the sender wrote; None if the request has none."""
     correlation_data: bytes | None
     """MQTT 5 correlation data, repeated in the answer; None if the request has none."""
+    claimed_operator: str = ""
+    """MQTT 5 user property `operator`; "" if the request has none."""
 
 
 class SessionListener(Protocol):

@@ -30,6 +30,7 @@ from monitor.mqtt.inbound_request import to_inbound_request
 from monitor.mqtt.outbound_messages import OutboundMessages
 from monitor.mqtt.packet_parser import PublishPacket
 from monitor.mqtt.reconnect_delays import ReconnectDelays
+from monitor.mqtt.request_rate import RequestRate
 from monitor.mqtt.session_options import Birth, SessionOptions
 from monitor.mqtt.subscriptions import Subscriptions
 from monitor.mqtt.takeover import is_newer_instance
@@ -85,6 +86,8 @@ class Session:
         self._request_prefixes = tuple(
             topic_filter.removesuffix("#") for topic_filter in options.request_filters
         )
+        self._on_requests_dropped = options.on_requests_dropped
+        self._request_rate = RequestRate()
         self._outbound = OutboundMessages(settings, options.will, listener.on_publish_failed)
         self._reconnect_delays = ReconnectDelays()
         self._acknowledgements = Acknowledgements()
@@ -212,11 +215,15 @@ class Session:
 
     def _build_client(self, version: MQTTProtocolVersion) -> MqttClient:
         client = self._build_base_client(version, self._client_id)
+        self._is_intercepting = self._bulk_requested and isinstance(client, BulkClient)
         if self._bulk_requested and isinstance(client, BulkClient):
             # Paho processes messages on these topics, because only `_on_message` handles them.
             topics = (self._takeover_topic, *(prefix.removesuffix("/") for prefix in self._request_prefixes))
             paho_topic_prefixes = tuple(topic.encode() for topic in topics if topic)
             client.intercept(self._on_publishes, paho_topic_prefixes)
+            if self._on_requests_dropped:
+                limited_prefixes = tuple(prefix.encode() for prefix in self._request_prefixes)
+                client.limit(limited_prefixes, self._request_rate.admit, self._drop_excess)
             # Not with TLS, because only one thread at a time may use a TLS socket.
             if not self._settings.tls.is_enabled:
                 client.enable_direct_write()
@@ -351,10 +358,32 @@ class Session:
         if topic == self._takeover_topic:
             self._check_takeover(message)
         elif f"{topic}/".startswith(self._request_prefixes):
-            self._listener.on_request(to_inbound_request(message, topic, ack_token))
+            if self._is_admitted(message):
+                self._listener.on_request(to_inbound_request(message, topic, ack_token))
+            else:
+                self._drop_requests([ack_token])
         else:
             flags = DUP_FLAG * message.dup | RETAIN_FLAG * message.retain
             self._listener.on_messages([(topic, bytes(message.payload), ack_token, flags)], None)
+
+    def _is_admitted(self, message: paho.MQTTMessage) -> bool:
+        """Return whether to read a request that came by way of paho."""
+        if self._on_requests_dropped is None:
+            return True
+        was_admitted = self._is_intercepting and message.qos in BulkClient.INTERCEPTED_QOS
+        return was_admitted or self._request_rate.admit()
+
+    def _drop_excess(self, packet_ids: list[int]) -> None:
+        """Drop requests that the bulk client did not admit, given their packet identifiers (0 with QoS 0)."""
+        self._drop_requests(
+            [self._acknowledgements.create_token(packet_id, int(packet_id > 0)) for packet_id in packet_ids]
+        )
+
+    def _drop_requests(self, tokens: list[object]) -> None:
+        """Acknowledge requests that came too fast."""
+        self._acknowledgements.acknowledge(tokens, self._client)
+        if self._on_requests_dropped:
+            self._on_requests_dropped(len(tokens))
 
     def _on_publishes(self, packets: list[PublishPacket], read_once: ReadOnce | None) -> None:
         """Forward PUBLISH packets that the bulk client read without paho to the listener.

@@ -55,6 +55,7 @@ class MqttSource:
         self._queue = ReceiveQueue()
         self._births = Births()
         self._handle_request: Callable[[OperatorRequest], None] = lambda _: None
+        self._handle_dropped: Callable[[int], None] = lambda _: None
         self._was_connected = False
         self._filters = settings.input.filters
         is_shared = settings.mqtt.connections == 1
@@ -71,6 +72,7 @@ class MqttSource:
                 f"{settings.mqtt.base_topic}/request/#",
                 *(status_filters(settings) if is_shared else ()),
             ),
+            on_requests_dropped=self._on_requests_dropped,
             will=will(settings),
             probe_client_id=probe_client_id(settings),
             durable=True,
@@ -99,9 +101,17 @@ class MqttSource:
         """All topic filters subscribed to: the `previous_filters` of the process after this one."""
         return self.session.subscriptions
 
-    def start(self, handle_request: Callable[[OperatorRequest], None]) -> None:
-        """Connect in the background; `handle_request` gets each request, on the network thread."""
-        self._handle_request = handle_request
+    def start(
+        self, handle_request: Callable[[OperatorRequest], None], handle_dropped: Callable[[int], None]
+    ) -> None:
+        """Connect in the background.
+
+        Parameters
+        ----------
+        handle_request : gets each request, on the network thread.
+        handle_dropped : gets the number of requests that came too fast, on any thread.
+        """
+        self._handle_request, self._handle_dropped = handle_request, handle_dropped
         self.session.start()
 
     def take(self, timeout: float) -> MessageBatch:
@@ -185,6 +195,9 @@ class MqttSource:
         if is_birth(request):
             self._signals.request_announcements()
             self.wake()
+
+    def _on_requests_dropped(self, count: int) -> None:
+        self._handle_dropped(count)
 
     def on_request(self, request: InboundRequest) -> None:
         """Pass a request on; have all groups announced again when Home Assistant starts."""

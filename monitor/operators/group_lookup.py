@@ -1,12 +1,10 @@
 """Finds the groups that a request names, in memory and in the store."""
 
-from collections.abc import Callable
-
-from monitor.groups.mutes import matcher
+from monitor.core.patterns import is_pattern
 from monitor.groups.state import GroupStates
 from monitor.operators.requests import RequestRejected
 
-__all__ = ["group_from_incident", "require_group", "require_matcher"]
+__all__ = ["group_from_incident", "names_to_match", "require_group"]
 
 
 def require_group(groups: GroupStates, name: str | None, now: float) -> str:
@@ -41,15 +39,14 @@ def group_from_incident(groups: GroupStates, incident: str, now: float) -> str:
         raise RequestRejected(f"there is no incident {incident!r}") from None
 
 
-def require_matcher(groups: GroupStates, pattern: str, now: float) -> Callable[[str], bool]:
-    """Return a function that tells whether a group's name matches a pattern.
+def names_to_match(groups: GroupStates, pattern: str, now: float) -> list[str]:
+    """Return the names of groups that may match a pattern: those in memory, or the one with this name.
 
-    Raises
-    ------
-    RequestRejected : no group in memory matches, and no group in the store has the pattern as its name.
+    Parameters
+    ----------
+    now : monotonic seconds; a group that is only in the store is loaded if the pattern is its name.
     """
-    matches = matcher(pattern)
     groups.load_evicted([pattern], now)
-    if not any(map(matches, groups.names())):
-        raise RequestRejected(f"there is no group {pattern!r}, and none that fits it")
-    return matches
+    if is_pattern(pattern):
+        return list(groups.names())
+    return [pattern] if pattern in groups else []
