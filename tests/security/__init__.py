@@ -1,1 +1,0 @@
-"""Attacks on a monitor at work."""
