@@ -19,6 +19,8 @@ _log = logging.getLogger("monitor.audit")
 
 # Maximum number of characters of a text in a record; a request has 4,096 bytes at most.
 _MAX_TEXT_LENGTH = 1000
+# Maximum number of items of a list in a record: `count` says how many there were.
+_MAX_LISTED = 20
 # Seconds that the end of the process waits for the file.
 _CLOSE_TIMEOUT_S = 1.0
 
@@ -119,4 +121,4 @@ class Audit:
 def _shorten(value: object) -> object:
     if isinstance(value, str) and len(value) > _MAX_TEXT_LENGTH:
         return f"{value[:_MAX_TEXT_LENGTH]}..."
-    return value
+    return value[:_MAX_LISTED] if isinstance(value, list) else value

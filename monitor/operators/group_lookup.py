@@ -1,10 +1,15 @@
 """Finds the groups that a request names, in memory and in the store."""
 
+from collections.abc import Sequence
+
 from monitor.core.patterns import is_pattern
 from monitor.groups.state import GroupStates
 from monitor.operators.requests import RequestRejected
 
-__all__ = ["group_from_incident", "names_to_match", "require_group"]
+__all__ = ["group_from_incident", "list_names", "names_to_match", "require_group"]
+
+# Maximum number of names in a line of the log.
+_MAX_LOGGED_NAMES = 20
 
 
 def require_group(groups: GroupStates, name: str | None, now: float) -> str:
@@ -50,3 +55,9 @@ def names_to_match(groups: GroupStates, pattern: str, now: float) -> list[str]:
     if is_pattern(pattern):
         return list(groups.names())
     return [pattern] if pattern in groups else []
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return the first of some names, for a line of the log."""
+    listed = ", ".join(map(repr, names[:_MAX_LOGGED_NAMES]))
+    return listed if len(names) <= _MAX_LOGGED_NAMES else f"{listed}, ..."

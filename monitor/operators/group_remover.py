@@ -8,6 +8,7 @@ from monitor.core.patterns import PatternSet, is_pattern, literal_prefix
 from monitor.groups.mutes import Mutes
 from monitor.groups.operator_changes import OperatorChanges
 from monitor.groups.state import GroupStates
+from monitor.operators.group_lookup import list_names
 from monitor.operators.group_work import GroupWork
 from monitor.operators.requests import RequestRejected
 
@@ -18,8 +19,6 @@ _log = logging.getLogger(__name__)
 # Maximum number of groups that a request removes. They are removed in one transaction between two batches,
 # with up to two messages each, so 10,000 groups delay the next batch by 0.2 s.
 _MAX_GROUPS_PER_REQUEST = 10_000
-# Maximum number of names in a line of the log.
-_MAX_LOGGED_NAMES = 20
 # Names read from the store at a time: 1 ms.
 _NAMES_PER_QUERY = 1000
 _REASON = "the group was forgotten"
@@ -67,7 +66,7 @@ class GroupRemover:
         def finish(changes: OperatorChanges, now: float) -> dict[str, object]:
             names = self._require_removable(pattern, found)
             self._remove(names, changes, now)
-            _log.info("forgot %s groups that fit %r: %s", len(names), pattern, _list_names(names))
+            _log.info("forgot %s groups that fit %r: %s", len(names), pattern, list_names(names))
             return {"count": len(names)}
 
         return GroupWork(chain(self._names_in_memory(pattern), self._names_in_store(pattern)), visit, finish)
@@ -84,7 +83,7 @@ class GroupRemover:
         if names:
             self._remove(names, changes, now)
             _log.info(
-                "forgot %s groups that were silent for input.forget_after: %s", len(names), _list_names(names)
+                "forgot %s groups that were silent for input.forget_after: %s", len(names), list_names(names)
             )
 
     def _names_in_memory(self, pattern: str) -> list[str]:
@@ -143,8 +142,3 @@ class GroupRemover:
                 changes.mutes_changed = True
         groups.delete(names)
         changes.forgotten_groups += names
-
-
-def _list_names(names: Sequence[str]) -> str:
-    listed = ", ".join(map(repr, names[:_MAX_LOGGED_NAMES]))
-    return listed if len(names) <= _MAX_LOGGED_NAMES else f"{listed}, ..."

@@ -8,7 +8,7 @@ from monitor.core.times import format_iso
 from monitor.groups.mutes import Mutes
 from monitor.groups.operator_changes import OperatorChanges
 from monitor.groups.state import GroupStates
-from monitor.operators.group_lookup import group_from_incident, names_to_match
+from monitor.operators.group_lookup import group_from_incident, list_names, names_to_match
 from monitor.operators.group_work import GroupWork
 from monitor.operators.requests import RequestRejected
 
@@ -109,6 +109,5 @@ def _acknowledge(groups: GroupStates, name: str, changes: OperatorChanges) -> st
 
 def _acknowledged_result(incidents: Sequence[str]) -> dict[str, object]:
     """Log the acknowledged incidents; return the further fields of the response."""
-    listed = incidents[:_MAX_LISTED_INCIDENTS]
-    _log.info("acknowledged %s open incidents: %s", len(incidents), ", ".join(map(repr, listed)))
-    return {"count": len(incidents), "incidents": listed}
+    _log.info("acknowledged %s open incidents: %s", len(incidents), list_names(incidents))
+    return {"count": len(incidents), "incidents": incidents[:_MAX_LISTED_INCIDENTS]}

@@ -12,8 +12,8 @@ from monitor.bundle.manifest import Manifest
 from monitor.config.settings import HttpSettings, Settings, StoreSettings
 from monitor.core.messages import InboundMessage, MessageBatch, OutboundMessage
 from monitor.mqtt.receive_queue import ReceiveQueue
-from monitor.service.builder import Base, build_daemon
 from monitor.operators.audit import Sender
+from monitor.service.builder import Base, build_daemon
 from monitor.service.ports import HandleDropped, HandleRequest, Sink, Source
 from tests.conftest import TIMEOUT_S, wait_until
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
@@ -115,7 +115,7 @@ class FakeRequest:
     name: str
     payload: bytes
     retained: bool = False
-    sender: Sender = Sender()
+    sender: Sender = field(default_factory=Sender)
     problem: str = ""
     answered: threading.Event = field(default_factory=threading.Event)
     response: dict[str, Any] = field(default_factory=dict)
