@@ -1,4 +1,4 @@
-"""What an operator's login can do: to the plant, to other operators, and without anybody knowing who it was."""
+"""What an operator's login can do to the plant and to other operators, and that it is known who did it."""
 
 import itertools
 import json
@@ -85,13 +85,13 @@ def client(mosquitto: Mosquitto) -> Iterator[Client]:
 
 
 def send(client: Client, topic: str, content: object, **properties: Any) -> dict[str, Any]:
-    """Send a request with properties of MQTT 5; return its answer, wherever it is published below response/."""
+    """Send a request with properties of MQTT 5; return its answer, wherever below response/ it comes."""
     encoded = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     for name, value in properties.items():
         setattr(encoded, name, value)
     before = len(client.payloads(RESPONSE))
     payload = content if isinstance(content, bytes) else json.dumps(content).encode()
-    client._client.publish(REQUEST + topic, payload, qos=1, properties=encoded)
+    client.publish(REQUEST + topic, payload, properties=encoded)
     wait_until(lambda: len(client.payloads(RESPONSE)) > before, "it is answered")
     answer: dict[str, Any] = client.payloads(RESPONSE)[-1]
     return answer
@@ -123,9 +123,7 @@ def test_answer_elsewhere(monitor: Monitor, client: Client, audit_file: Path, re
     assert (record["result"], record["group"], record["error"]) == ("refused", "*", answer["error"])
     monitor.wait_for_metric(1, "requests_total", result="refused")
     assert client.payloads("sensor-monitor/muted")[-1] == {"muted": []}
-    assert not [
-        topic for topic, payload, _ in client.messages if b"forged" in payload and topic == response_topic
-    ]
+    assert "forged" not in "".join(client.texts(response_topic))
 
 
 def test_answer_below_response(monitor: Monitor, client: Client) -> None:
@@ -160,13 +158,15 @@ def test_who_it_was(monitor: Monitor, client: Client, audit_file: Path) -> None:
 
 def test_forged_records(monitor: Monitor, client: Client, audit_file: Path) -> None:
     """No text of a request makes a record of its own, or holds a control character."""
-    forged = '\n{"time": "2026-01-01T00:00:00Z", "request": "forget", "operator": "anna"}\r\n\u2028\x1b[31m\u202e\x85'
-    send(client, f"silence/{forged}", {"group": forged, "minutes": 1}, UserProperty=("operator", forged))
-    send(client, forged, forged.encode())
+    record = '{"time": "2026-01-01T00:00:00Z", "operator": "anna"}'
+    # A broker refuses topics and properties with the control characters below U+00A0.
+    forged, name = f"\n{record}\r\n\x1b[31m\x85", f"{record}\u2028\u202e"
+    send(client, f"silence/{name}", {"group": forged, "minutes": 1}, UserProperty=("operator", name))
+    send(client, name, forged.encode())
     send(client, "silence", {"group": "*", "minutes": 1, forged: 1})
     found = records(audit_file, 3)
     assert [record["result"] for record in found] == ["refused"] * 3
-    assert (found[0]["operator"], found[0]["group"]) == (forged, forged)
+    assert (found[0]["operator"], found[0]["claimed"], found[0]["group"]) == (name, name, forged)
     text = audit_file.read_text()
     assert text.isascii()
     assert not {character for character in text if ord(character) < 32} - {"\n"}
@@ -200,9 +200,12 @@ def test_audit_file_is_full(monitor: Monitor, client: Client, audit_file: Path) 
 def test_audit_file_that_is_none(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path, kind: str) -> None:
     """A monitor that couldn't record requests doesn't start: no link is followed, no pipe waited for."""
     path = tmp_path / "audit"
-    {"folder": path.mkdir, "link": lambda: path.symlink_to("/etc/passwd"), "pipe": lambda: os.mkfifo(path)}[
-        kind
-    ]()
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to("/etc/passwd")
+    else:
+        os.mkfifo(path)
     monitor = Monitor(tmp_path, toy_bundle, mosquitto.port, f'[operators]\naudit_file = "{path}"')
     monitor.start(expect_exit=True)
     assert monitor.process is not None
@@ -223,9 +226,7 @@ def test_everything_muted(monitor: Monitor, client: Client) -> None:
     assert "WARNING alerts of '*' are muted until" in monitor.log()
     client.publish(TOPIC, [reading(1015 + 5 * number, FAULTY) for number in range(3)])
     monitor.wait_for_metric(1, "incidents_muted_total")
-    monitor.wait_for_log(
-        f"WARNING group {GROUP}: an incident began while its alerts are muted; it isn't published"
-    )
+    monitor.wait_for_log(f"WARNING group {GROUP}: an incident began while its alerts are muted")
     assert client.payloads("sensor-monitor/alerts/") == []
 
 
