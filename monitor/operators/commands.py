@@ -143,19 +143,25 @@ class OperatorCommands:
         def is_time_up() -> bool:
             return self._monotonic() >= deadline
 
-        self._releaser.advance(changes, is_time_up)
-        changes.events += groups.filter_events(events, self.mutes.is_muted) if events else []
-        self._process_requests(changes, is_time_up, now)
-        self._releaser.advance(changes, is_time_up)
-        self._coverage.advance(now, is_time_up)
+        # Most turns have nothing of all that to do, and each call takes 0.2 µs of the 0.5 ms of a reading.
+        if self._releaser.is_busy:
+            self._releaser.advance(changes, is_time_up)
+        if events:
+            changes.events += groups.filter_events(events, self.mutes.is_muted)
+            changes.muted_events = groups.take_muted_events()
+        if self._begun is not None or not self._requests.empty():
+            self._process_requests(changes, is_time_up, now)
+            if self._releaser.is_busy:
+                self._releaser.advance(changes, is_time_up)
+        if self._coverage.revision != self.mutes.revision or len(self.mutes):
+            self._coverage.advance(now, is_time_up)
         self._remover.remove_expired(changes, now)
-        changes.muted_events += groups.take_muted_events()
         if self._responses:
             self.pending_groups = {**(self.pending_groups or {}), **dict.fromkeys(changes.changed_groups)}
         # From the statuses and not from the events: with `every_window` an incident ends without an event.
         ended = [status.group for status in statuses if status.incident is None]
         groups.retire_incidents([*ended, *changes.changed_groups])
-        if self._releaser.is_busy or (self._begun and isinstance(self._begun.work, GroupWork)):
+        if self._releaser.is_busy or (self._begun is not None and isinstance(self._begun.work, GroupWork)):
             self._wake()
         return changes
 

@@ -29,15 +29,12 @@ class EventReleaser:
         self._mutes = mutes
         self._is_requested = False
         self._names: Iterator[str] | None = None
-
-    @property
-    def is_busy(self) -> bool:
+        self.is_busy = False
         """Whether groups are left to look at."""
-        return self._is_requested or self._names is not None
 
     def request(self) -> None:
         """Look at all groups with held-back events; what is under way is finished before."""
-        self._is_requested = True
+        self._is_requested = self.is_busy = True
 
     def advance(self, changes: OperatorChanges, is_time_up: Callable[[], bool]) -> None:
         """Publish events until all groups were looked at or the time is up."""
@@ -50,5 +47,6 @@ class EventReleaser:
             changes.changed_groups += [event.group for event in released]
             if len(names) < _NAMES_PER_CHECK:
                 self._names = None
+            self.is_busy = self._is_requested or self._names is not None
             if is_time_up():
                 return

@@ -28,7 +28,8 @@ class MuteCoverage:
     def __init__(self, groups: GroupStates, mutes: Mutes) -> None:
         self._groups = groups
         self._mutes = mutes
-        self._revision = -1
+        self.revision = -1
+        """Of the mutes when their groups were begun to be counted last."""
         self._names: Iterator[str] | None = None
         self._next_count_at = 0.0
         self._partial_count = 0
@@ -44,11 +45,11 @@ class MuteCoverage:
         is_time_up : returns whether to return soon.
         """
         if not len(self._mutes):
-            self.count, self._names, self._revision = 0, None, self._mutes.revision
+            self.count, self._names, self.revision = 0, None, self._mutes.revision
             return
         # Not while it is counting: with mutes that change all the time it would never come to an end.
-        if self._names is None and (self._revision != self._mutes.revision or now >= self._next_count_at):
-            self._revision, self._next_count_at = self._mutes.revision, now + _INTERVAL_S
+        if self._names is None and (self.revision != self._mutes.revision or now >= self._next_count_at):
+            self.revision, self._next_count_at = self._mutes.revision, now + _INTERVAL_S
             self._names, self._partial_count = iter(list(self._groups.names())), 0
         while self._names is not None:
             names = list(islice(self._names, _NAMES_PER_CHECK))

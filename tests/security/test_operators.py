@@ -12,7 +12,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from tests.chaos.raw_mqtt import Connection, publish_packet
+from tests.chaos.raw_mqtt import PUBACK, Connection, publish_packet
 from tests.conftest import BrokerFactory, Mosquitto, wait_until
 from tests.monitor.cli.test_run import TOPIC, reading
 from tests.security.attackers import Target, publish_flood
@@ -58,6 +58,28 @@ def test_flood_of_requests(plant: Plant, attacker: Any) -> None:
     assert plant.monitor.metric("requests_total", result="dropped") > 1000
     assert plant.monitor.log().count("came too fast") <= 2
     plant.assert_unharmed()
+
+
+def test_flood_of_requests_without_bulk(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """Requests that all come by paho are dropped beyond the rate, too, and a later one is answered."""
+    topic, content, total = f"{REQUEST}forget".encode(), b'{"group": "nobody"}', 3000
+    flood = b"".join(publish_packet(topic, content, number + 1) for number in range(total))
+    with (
+        connect_client(mosquitto.port, f"{RESPONSE}#") as client,
+        run_monitor(Monitor(tmp_path, toy_bundle, mosquitto.port, mqtt_toml="bulk = false")) as monitor,
+    ):
+        with Connection(mosquitto.port, "attacker") as connection:
+            connection.send(flood)
+            confirmed = 0
+            while confirmed < total:
+                confirmed += sum(packet.packet_type == PUBACK for packet in connection.receive())
+
+        def count(result: str) -> float:
+            return monitor.metric("requests_total", result=result)
+
+        wait_until(lambda: count("refused") + count("dropped") == total, "all are counted")
+        assert count("dropped") > 0
+        wait_until(lambda: len(client.messages) == count("refused"), "the others are answered")
 
 
 @pytest.fixture
