@@ -11,7 +11,7 @@ from monitor.core.times import format_iso
 from monitor.operators.requests import Request
 from monitor.telemetry.audit_file import AuditFile
 from monitor.telemetry.log_throttle import INTERVAL_S
-from monitor.telemetry.metrics import Metrics
+from monitor.telemetry.operator_metrics import OperatorMetrics
 
 __all__ = ["Audit", "Sender"]
 
@@ -51,7 +51,7 @@ class Audit:
 
     def __init__(
         self,
-        metrics: Metrics,
+        metrics: OperatorMetrics,
         file: AuditFile | None = None,
         *,
         wall: Callable[[], float] = time.time,

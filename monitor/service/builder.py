@@ -168,7 +168,7 @@ def build_daemon(
             metrics=base.metrics,
             process=base.process,
         )
-        audit = build_audit(settings.operators, base.metrics)
+        audit = build_audit(settings.operators, base.metrics.operators)
         requests = RequestHandler(
             submit=commands.submit, wake=connections.wake, reload=reloader.reload, audit=audit
         )
@@ -253,7 +253,7 @@ def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
         false_alarms=FalseAlarmFile(path, manifest.feature_names),
         wake=wake,
     )
-    base.metrics.watch_mutes(lambda: commands.muted_group_count)
+    base.metrics.operators.watch_mutes(lambda: commands.muted_group_count)
     return commands
 
 

@@ -137,7 +137,7 @@ class Instrumentation:
     def record_muted_incidents(self, events: Sequence[AlertEvent]) -> None:
         """Count and log the incidents that began in muted groups, given their first events."""
         if events:
-            self._metrics.incidents_muted.inc(len(events))
+            self._metrics.operators.incidents_muted.inc(len(events))
             self._event_log.log_muted_incidents(events)
 
     def record_silent(self, statuses: Sequence[GroupStatus]) -> None:

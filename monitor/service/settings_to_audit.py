@@ -4,12 +4,12 @@ from monitor.config.operator_settings import OperatorSettings
 from monitor.core.errors import ConfigurationError
 from monitor.operators.audit import Audit
 from monitor.telemetry.audit_file import AuditFile
-from monitor.telemetry.metrics import Metrics
+from monitor.telemetry.operator_metrics import OperatorMetrics
 
 __all__ = ["build_audit"]
 
 
-def build_audit(settings: OperatorSettings, metrics: Metrics) -> Audit:
+def build_audit(settings: OperatorSettings, metrics: OperatorMetrics) -> Audit:
     """Return what records requests, with a file if the settings name one.
 
     Raises

@@ -27,6 +27,7 @@ from monitor.detect.model_stage import Scorer
 from monitor.telemetry.batch_histogram import BatchHistogram
 from monitor.telemetry.external_counter import ExternalCounter
 from monitor.telemetry.feature_ages import FeatureAges
+from monitor.telemetry.operator_metrics import OperatorMetrics
 from monitor.telemetry.sensitivity import Sensitivity
 
 __all__ = ["Metrics", "TimedScorer"]
@@ -108,30 +109,7 @@ class Metrics:
             "Groups removed for good, on request or because of input.forget_after.",
             registry=registry,
         )
-        self._muted_groups = Gauge(
-            f"{_PREFIX}muted_groups",
-            "Groups in memory whose alerts operators have muted, counted once a minute.",
-            registry=registry,
-        )
-        self.incidents_muted = Counter(
-            f"{_PREFIX}incidents_muted", "Incidents that began in muted groups.", registry=registry
-        )
-        self.requests = Counter(
-            f"{_PREFIX}requests",
-            "Requests of operators by result; dropped: too many a second, neither done nor answered.",
-            ["result"],
-            registry=registry,
-        )
-        self.audit_records_lost = Counter(
-            f"{_PREFIX}audit_records_lost",
-            "Records of requests that are not in operators.audit_file, because it could not be written.",
-            registry=registry,
-        )
-        self._audit_file_failing = Gauge(
-            f"{_PREFIX}audit_file_failing",
-            "1 while operators.audit_file can't be written, so that records wait.",
-            registry=registry,
-        )
+        self.operators = OperatorMetrics(_PREFIX, registry)
         self.store_failures = Counter(
             f"{_PREFIX}store_failures", "Attempts to write the store that failed.", registry=registry
         )
@@ -201,9 +179,6 @@ class Metrics:
             detector: self.faulty_windows.labels(detector.label) for detector in Detector if detector
         }
         self.alerts_by_status = {status: self.alerts.labels(status) for status in ("firing", "resolved")}
-        self.requests_by_result = {
-            result: self.requests.labels(result) for result in ("done", "refused", "dropped")
-        }
         self.reloads_by_result = {result: self.reloads.labels(result) for result in ("done", "refused")}
         self.groups_by_state = {state: self.groups.labels(state.value) for state in State}
         self._exported_counts = dict.fromkeys(State, 0)
@@ -223,14 +198,6 @@ class Metrics:
     def watch_queue(self, length: Callable[[], float]) -> None:
         """Export the length of the receive queue, read at each scrape."""
         self.queue_readings.set_function(length)
-
-    def watch_mutes(self, muted_groups: Callable[[], float]) -> None:
-        """Export the number of muted groups, read at each scrape."""
-        self._muted_groups.set_function(muted_groups)
-
-    def watch_audit_file(self, is_failing: Callable[[], bool]) -> None:
-        """Export whether the file of records can't be written, read at each scrape."""
-        self._audit_file_failing.set_function(lambda: float(is_failing()))
 
     def watch_log(self, dropped_count: Callable[[], int]) -> None:
         """Export how many log lines were dropped, read at each scrape."""
