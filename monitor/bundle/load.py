@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from monitor.bundle.files import read_verified
 from monitor.bundle.model import Classifier, find_sensors
 from monitor.bundle.parse import parse
 from monitor.bundle.verified import Bundle
-from monitor.bundle.verify import check_golden, read_verified
+from monitor.bundle.verify import check_golden
 from monitor.core.errors import BundleError
+from monitor.core.printable import printable
 
 __all__ = ["load"]
 
@@ -26,5 +28,5 @@ def load(folder: Path) -> Bundle:
         classifier = Classifier(files["model.onnx"], manifest.steps, len(manifest.features), sensors)
         check_golden(golden, manifest, scaler, classifier)
     except BundleError as error:
-        raise BundleError(f"bundle {folder}: {error}") from error
+        raise BundleError(f"bundle {folder}: {printable(str(error))}") from error
     return Bundle(manifest, scaler, classifier)
