@@ -16,7 +16,7 @@ from monitor.cli.main import main
 from tests.conftest import Mosquitto
 from tests.support.processes import Monitor, run_monitor
 
-SECRET = "what no stranger may read"
+PRIVATE = "what no stranger may read"
 REPORT = "report/report.html"
 
 
@@ -32,7 +32,7 @@ def folder(toy_bundle: Path, tmp_path: Path) -> Path:
 def secret(tmp_path: Path) -> Path:
     """A file of this machine that is no part of a bundle."""
     file = tmp_path / "password"
-    file.write_text(SECRET)
+    file.write_text(PRIVATE)
     return file
 
 
@@ -75,9 +75,9 @@ def _report_of_process(folder: Path, _: Path) -> None:
 def _report_folder_link(folder: Path, secret: Path) -> None:
     outside = secret.parent / "outside"
     outside.mkdir()
-    (outside / "report.html").write_text(SECRET)
+    (outside / "report.html").write_text(PRIVATE)
     _replace(folder / "report", outside)
-    _sign(folder, REPORT, SECRET.encode())
+    _sign(folder, REPORT, PRIVATE.encode())
 
 
 def _model_link(folder: Path, secret: Path) -> None:
@@ -91,7 +91,7 @@ def _sums_link(folder: Path, secret: Path) -> None:
 
 
 def _unnamed_report(folder: Path, _: Path) -> None:
-    (folder / "report" / "more.html").write_text(SECRET)
+    (folder / "report" / "more.html").write_text(PRIVATE)
 
 
 def _pipe(folder: Path, _: Path) -> None:
@@ -160,7 +160,7 @@ def test_check_refuses(
     assert main(["check", "--config", str(settings)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"sensor-monitor: bundle {folder}: ")
-    assert SECRET not in error
+    assert PRIVATE not in error
 
 
 @pytest.mark.parametrize(
@@ -185,11 +185,11 @@ def test_report_of_a_running_monitor(
         for attack in (_report_link, _report_of_process):
             attack(folder, secret)
             status, body = monitor.get("/report")
-            assert (status, SECRET in body, "PATH=" in body) == (404, False, False)
+            assert (status, PRIVATE in body, "PATH=" in body) == (404, False, False)
         shutil.rmtree(folder / "report")
         _report_folder_link(folder, secret)
         status, body = monitor.get("/report")
-        assert (status, SECRET in body) == (404, False)
+        assert (status, PRIVATE in body) == (404, False)
 
 
 def test_folder_that_is_replaced(folder: Path, toy_bundle: Path, tmp_path: Path) -> None:
