@@ -1,6 +1,7 @@
 """A current folder from elsewhere, with files whose names are those of modules."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +64,18 @@ def test_command_of_a_module(planted: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("sensor-monitor ")
     assert not planted.exists()
+
+
+def test_settings_of_plots(tmp_path: Path) -> None:
+    """Plots don't depend on a settings file in the current folder."""
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nsavefig.facecolor: red\n")
+    (tmp_path / "plot.py").write_text(
+        "import hashlib\nfrom training.report.figures import panel, png\n"
+        "print(hashlib.sha256(png(panel('title', (2.0, 2.0))[0])).hexdigest())\n"
+    )
+    command = [sys.executable, tmp_path / "plot.py"]
+    found = {
+        subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+        for folder in (tmp_path, tmp_path.parent)
+    }
+    assert len(found) == 1
