@@ -13,6 +13,9 @@ from monitor.core.printable import printable
 
 __all__ = ["load"]
 
+# Characters of an error's text: ONNX Runtime's quote names, and a file may have names of megabytes.
+_MAX_REASON = 1000
+
 
 def load(folder: Path) -> Bundle:
     """Read a bundle and verify its checksums, schema, shapes and golden scores.
@@ -31,5 +34,5 @@ def load(folder: Path) -> Bundle:
         classifier = Classifier(model, manifest.steps, features, sensors)
         check_golden(golden, manifest, scaler, classifier)
     except BundleError as error:
-        raise BundleError(f"bundle {folder}: {printable(str(error))}") from error
+        raise BundleError(f"bundle {folder}: {printable(str(error)[:_MAX_REASON])}") from error
     return Bundle(manifest, scaler, classifier)

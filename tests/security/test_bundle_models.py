@@ -155,6 +155,7 @@ REFUSED = {
     "tile": (_model([_node("Tile", "windows s")], {"s": np.array([2**40, 1, 1])}), "operator Tile"),
     "custom operator": (_custom(), "operators of 'com.microsoft'"),
     "nodes": (_model([_node("Relu", "windows")] * 2_001), "2,001 nodes"),
+    "megabytes of a name": (_model([_node("Relu", "w" * 2_000_000)]), "model.onnx: can't be loaded"),
     "escape": (_model([_node("\x1b[2J", "windows")]), r"operator \x1b[2J"),
 }
 
@@ -220,6 +221,7 @@ def test_check_refuses(
     error = capsys.readouterr().err
     assert reason in error
     assert error.removesuffix("\n").isprintable()
+    assert len(error) < 1500
 
 
 @pytest.mark.parametrize("name", EXHAUSTING)
