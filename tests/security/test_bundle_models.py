@@ -18,6 +18,7 @@ from monitor.bundle.model import Classifier
 from monitor.bundle.trial import TrialLimits, try_model
 from monitor.cli.main import main
 from tests.conftest import Mosquitto
+from tests.security.plant import Plant
 from tests.support.processes import Monitor, run_monitor
 from tests.support.toy_bundle import FEATURES, STEPS, toy_model
 
@@ -268,3 +269,16 @@ def test_reload_goes_on(mosquitto: Mosquitto, folder: Path, toy_bundle: Path, tm
         _put_model(folder, (toy_bundle / "model.onnx").read_bytes())
         os.kill(monitor.process.pid, signal.SIGHUP)
         monitor.wait_for_metric(1, "reloads_total", result="done")
+
+
+def test_reload_at_work(folder: Path, tmp_path: Path) -> None:
+    """Reloads of models that take all memory or time neither delay alerts nor cost a reading."""
+    with Plant(tmp_path, folder) as plant:
+        monitor = plant.monitor
+        assert monitor.process is not None
+        for number, model in enumerate((_loop(), _grow_windows(18), _external("weights.bin")), start=1):
+            _put_model(folder, model.SerializeToString())
+            os.kill(monitor.process.pid, signal.SIGHUP)
+            plant.turn_faulty()
+            monitor.wait_for_metric(number, "reloads_total", result="refused")
+        plant.assert_unharmed()
