@@ -67,7 +67,8 @@ def _limit_resources(limits: TrialLimits) -> None:
     ):
         _, hard = resource.getrlimit(kind)
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (bound, hard))
+        with suppress(OSError, ValueError):  # forbidden; the deadline holds all the same
+            resource.setrlimit(kind, (bound, hard))
     with suppress(OSError):  # the systemd unit forbids it
         os.nice(_NICE)  # on a machine with one processor, a monitor that reloads goes on judging
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
