@@ -12,7 +12,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.core.messages import MessageProperties
 from monitor.mqtt.broker_limits import DEFAULT_IN_FLIGHT
 from monitor.mqtt.bulk_client import BulkClient

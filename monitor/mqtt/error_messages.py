@@ -5,7 +5,7 @@ import time
 
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.core.addresses import format_address
 from monitor.mqtt.certificate_dates import date_problem
 from monitor.mqtt.reconnect_delays import SHORT_CONNECTION_S

@@ -7,7 +7,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.core.messages import TEXT_PROPERTIES, MessageProperties
 from monitor.mqtt.broker_limits import BrokerLimits, PublishRules
 from monitor.mqtt.bulk_client import BulkClient

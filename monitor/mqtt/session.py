@@ -12,7 +12,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.core.messages import DUP_FLAG, RETAIN_FLAG, MessageProperties, ReadOnce, SessionListener
 from monitor.mqtt import error_messages
 from monitor.mqtt.acknowledgements import Acknowledgements

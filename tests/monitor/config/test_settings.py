@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from monitor.config.loading import load_settings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.config.secrets import read_password
-from monitor.config.settings import MqttSettings
 from monitor.core.errors import ConfigurationError
 
 SECRET = "hunter2"  # noqa: S105 - an example

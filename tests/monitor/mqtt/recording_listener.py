@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.core.messages import DUP_FLAG, RETAIN_FLAG, InboundMessage, InboundRequest, ReadOnce
 from monitor.mqtt import Session, SessionOptions
 from tests.conftest import wait_until

@@ -6,7 +6,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.mqtt.error_messages import connection_lost
 from tests.conftest import BrokerFactory, free_port, wait_until
 from tests.monitor.mqtt.recording_listener import RecordingListener, session, wait_until_ready

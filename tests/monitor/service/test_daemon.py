@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from monitor.config.settings import HttpSettings, MqttSettings, Settings, StoreSettings
+from monitor.config.mqtt_settings import MqttSettings
+from monitor.config.settings import HttpSettings, Settings, StoreSettings
 from monitor.mqtt.client_id import client_id
 from monitor.service import builder
 from monitor.service.daemon import Daemon
