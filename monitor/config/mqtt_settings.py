@@ -72,6 +72,10 @@ class MqttSettings(_Section):
     username: str | None = None
     password: SecretStr | None = None
     password_file: Path | None = None
+    publish_username: str | None = None
+    """Login of the connection for alerts and states, and of the version probe; None: `username`.
+    For brokers that take logins for client ids."""
+    publish_password_file: Path | None = None
     tls: TlsSettings = TlsSettings()
     keepalive: Annotated[int, Ge(5), Le(65535)] = 30
     """Seconds without traffic after which the client sends a PINGREQ."""
@@ -95,6 +99,28 @@ class MqttSettings(_Section):
         if (self.password or self.password_file) and self.username is None:
             raise ValueError("a password needs a username")
         return self
+
+    @model_validator(mode="after")
+    def _check_publish_login(self) -> Self:
+        if self.publish_password_file is not None and self.publish_username is None:
+            raise ValueError("publish_password_file needs publish_username")
+        if self.publish_username is not None and self.publish_username == self.username:
+            raise ValueError(
+                f"publish_username must differ from username, which is {self.username!r} too: without it "
+                "both connections have this login"
+            )
+        if self.publish_username is not None and self.connections == 1:
+            raise ValueError("publish_username needs connections = 2")
+        return self
+
+    @property
+    def for_publishing(self) -> "MqttSettings":
+        """These settings with the login of the connection that alerts and states go out by."""
+        if self.publish_username is None:
+            return self
+        login = {"username": self.publish_username, "password_file": self.publish_password_file}
+        without = {"password": None, "publish_username": None, "publish_password_file": None}
+        return self.model_copy(update=login | without)
 
     @model_validator(mode="after")
     def _check_client_ids(self) -> Self:

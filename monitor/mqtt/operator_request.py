@@ -6,13 +6,21 @@ from dataclasses import dataclass, replace
 from monitor.core.messages import JSON_PROPERTIES, InboundRequest
 from monitor.mqtt.session import Session
 
-__all__ = ["OperatorRequest", "receive_operator_request"]
+__all__ = ["OperatorRequest", "UnanswerableRequestError", "receive_operator_request"]
 
 _log = logging.getLogger(__name__)
 
 # Maximum length of the request name in the response topic; longer names are truncated, since no known request
 # has such a name.
 _MAX_NAME_LENGTH = 100
+# A request that was delivered more often without being acknowledged brought the connection down each time.
+_MAX_DELIVERIES = 2
+# Connections that an answer may bring down until it is set aside. An alert has more: it matters more.
+_ANSWER_ATTEMPTS = 2
+
+
+class UnanswerableRequestError(Exception):
+    """A request is refused without an answer; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +39,13 @@ class OperatorRequest:
     def respond(self, response: bytes) -> None:
         """Publish the response, then acknowledge the request.
 
-        If the process stops before that, the broker delivers the request again.
+        If the process stops before that, the broker delivers the request again, and the second time it is
+        acknowledged before it is carried out.
         """
         properties = replace(JSON_PROPERTIES, correlation_data=self._message.correlation_data)
-        self._session.publish(self._response_topic, response, properties=properties)
+        self._session.publish(
+            self._response_topic, response, properties=properties, attempts=_ANSWER_ATTEMPTS
+        )
         self._session.acknowledge([self._message.ack_token])
 
 
@@ -45,7 +56,21 @@ def receive_operator_request(
 
     Return None (and acknowledge it) if it is an empty retained message, which only deletes a retained
     request.
+
+    Raises
+    ------
+    UnanswerableRequestError : it can't be answered, or it brought the connection down again and again; it is
+        acknowledged.
     """
+    problem = message.problem
+    if message.delivery > _MAX_DELIVERIES:
+        problem = f"it was delivered {message.delivery} times, and the connection ended each time"
+    if problem or message.delivery > 1:
+        # Whatever it brings down, the connection or the process, it doesn't come again.
+        session.acknowledge([message.ack_token])
+        message = replace(message, ack_token=None)
+    if problem:
+        raise UnanswerableRequestError(problem)
     # The filter `request/#` also matches the topic `request`, which contains no request name.
     name = f"{message.topic}/".removeprefix(f"{base_topic}/request/").removesuffix("/")
     if message.retained and not message.payload:

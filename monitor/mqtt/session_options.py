@@ -24,7 +24,7 @@ class SessionOptions:
     takeover_topic: str = ""
     """Topic of the retained birth message by which an instance detects that a newer one has taken over: of
     two instances with the same client id, which disconnect each other, the older one receives the newer
-    one's birth message and stops. "": no check."""
+    one's birth message and stops. After any other client with its id it reconnects. "": no check."""
     request_filters: tuple[str, ...] = ()
     """Topic filters of the operators' requests, each ending in `/#`."""
     will: tuple[str, bytes] | None = None

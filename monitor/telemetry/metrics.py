@@ -129,6 +129,22 @@ class Metrics:
         self.mqtt_reconnects = Counter(
             f"{_PREFIX}mqtt_reconnects", "Connections made after the first.", registry=registry
         )
+        self.session_takeovers = Counter(
+            f"{_PREFIX}mqtt_session_takeovers",
+            "Connections that the broker ended because another client connected with their client id.",
+            registry=registry,
+        )
+        self.sessions_lost = Counter(
+            f"{_PREFIX}mqtt_sessions_lost",
+            "Connections on which the broker had lost the session, with the readings that waited there.",
+            registry=registry,
+        )
+        self.requests_unanswerable = Counter(
+            f"{_PREFIX}requests_unanswerable",
+            "Requests refused without an answer: properties unreadable or too long, or the connection ended "
+            "after each delivery.",
+            registry=registry,
+        )
         self.messages_refused = Counter(
             f"{_PREFIX}messages_refused",
             "Lost messages: the broker refused or can't take them, or too many before them were unconfirmed.",
