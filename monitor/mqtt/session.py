@@ -13,7 +13,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from monitor.config.mqtt_settings import MqttSettings
-from monitor.core.messages import DUP_FLAG, RETAIN_FLAG, MessageProperties, ReadOnce, SessionListener
+from monitor.core.messages import MessageProperties, ReadOnce, SessionListener
 from monitor.mqtt import error_messages
 from monitor.mqtt.acknowledgements import Acknowledgements
 from monitor.mqtt.bulk_client import BulkClient
@@ -26,7 +26,7 @@ from monitor.mqtt.client import (
     connect,
 )
 from monitor.mqtt.credentials import Credentials
-from monitor.mqtt.inbound_request import InboundRequests
+from monitor.mqtt.inbound_messages import InboundMessages, readable_topic
 from monitor.mqtt.outbound_messages import OutboundMessages
 from monitor.mqtt.packet_parser import PublishPacket
 from monitor.mqtt.reconnect_delays import ReconnectDelays
@@ -39,8 +39,6 @@ from monitor.mqtt.version_probe import probe_version
 __all__ = ["Session"]
 
 _log = logging.getLogger(__name__)
-
-_UNDECODABLE_TOPIC = "\ufffd"  # matches no topic template, so the message is counted as unmatched
 
 
 class Session:
@@ -84,13 +82,13 @@ class Session:
         self._births = options.births
         self._takeover_topic = options.takeover_topic
         self._durable = options.durable
-        self._request_prefixes = tuple(
-            topic_filter.removesuffix("#") for topic_filter in options.request_filters
+        self._request_topics = tuple(
+            topic_filter.removesuffix("/#") for topic_filter in options.request_filters
         )
         self._outbound = OutboundMessages(settings, options.will, listener.on_publish_failed)
         self._reconnect_delays = ReconnectDelays()
         self._acknowledgements = Acknowledgements()
-        self._requests = InboundRequests()
+        self._inbound = InboundMessages(listener, self._acknowledgements, options.request_filters)
         # In bulk mode, messages of QoS 0 and 1 bypass paho's per-message processing.
         self._bulk_requested = settings.bulk and settings.transport == "tcp"
         # Whether the cause of the coming disconnect has already been reported, so `_on_disconnect` does not
@@ -229,7 +227,7 @@ class Session:
         client = self._build_base_client(version, self._client_id, self._credentials)
         if self._bulk_requested and isinstance(client, BulkClient):
             # Paho processes messages on these topics, because only `_on_message` handles them.
-            topics = (self._takeover_topic, *(prefix.removesuffix("/") for prefix in self._request_prefixes))
+            topics = (self._takeover_topic, *self._request_topics)
             paho_topic_prefixes = tuple(topic.encode() for topic in topics if topic)
             client.intercept(self._on_publishes, paho_topic_prefixes)
             # Not with TLS, because only one thread at a time may use a TLS socket.
@@ -373,33 +371,14 @@ class Session:
     def _on_message(self, client: Any, _userdata: Any, message: paho.MQTTMessage) -> None:
         if self._stopping:
             return
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = _UNDECODABLE_TOPIC
-        ack_token = self._acknowledgements.create_token(message.mid, message.qos)
-        if topic == self._takeover_topic:
+        if self._takeover_topic and readable_topic(message) == self._takeover_topic:
             self._check_takeover(message)
-        elif f"{topic}/".startswith(self._request_prefixes):
-            is_unreadable = client.has_unreadable_properties
-            self._listener.on_request(
-                self._requests.convert(message, topic, ack_token, is_unreadable=is_unreadable)
-            )
         else:
-            flags = DUP_FLAG * message.dup | RETAIN_FLAG * message.retain
-            self._listener.on_messages([(topic, bytes(message.payload), ack_token, flags)], None)
+            self._inbound.on_message(message, is_unreadable=client.has_unreadable_properties)
 
     def _on_publishes(self, packets: list[PublishPacket], read_once: ReadOnce | None) -> None:
-        """Forward PUBLISH packets that the bulk client read without paho to the listener.
-
-        Parameters
-        ----------
-        packets : in the order of arrival.
-        read_once : lets the listener read from the socket on another thread until `on_messages` returns; None
-            if that is not possible.
-        """
         if not self._stopping:
-            self._listener.on_messages(self._acknowledgements.to_messages(packets), read_once)
+            self._inbound.on_publishes(packets, read_once)
 
     def _check_takeover(self, message: paho.MQTTMessage) -> None:
         """Stop if the message is the birth message of an instance that started after this one.
