@@ -10,7 +10,12 @@ from paho.mqtt.properties import Properties
 from tests.conftest import TIMEOUT_S, wait_until
 from tests.support.processes import Proxy
 
-__all__ = ["ProxyThatNamesTakeovers", "connect_as", "publish_with_properties"]
+__all__ = [
+    "ProxyThatNamesTakeovers",
+    "connect_as",
+    "publish_with_properties",
+    "take_without_acknowledging",
+]
 
 _TAKEN_OVER = b"\xe0\x02\x8e\x00"  # DISCONNECT with reason code 142
 
@@ -60,6 +65,20 @@ def connect_as(
     client.disconnect()
     client.loop_stop()
     return reasons[0]
+
+
+def take_without_acknowledging(port: int, client_id: str) -> None:
+    """Take the first message waiting in a session, as a process that dies then; it comes with DUP again."""
+    messages: list[object] = []
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv5, manual_ack=True)
+    client.on_message = lambda _, __, message: messages.append(message)
+    expiry: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    expiry.SessionExpiryInterval = 3600
+    client.connect("127.0.0.1", port, clean_start=False, properties=expiry)
+    client.loop_start()
+    wait_until(lambda: messages, "a message waits")
+    client.disconnect()
+    client.loop_stop()
 
 
 def publish_with_properties(

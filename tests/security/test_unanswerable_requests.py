@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import BrokerFactory, Mosquitto, wait_until
 from tests.monitor.cli.test_run import reading
 from tests.security.attackers import Target
-from tests.security.broker_clients import publish_with_properties
+from tests.security.broker_clients import publish_with_properties, take_without_acknowledging
 from tests.security.plant import Plant
 from tests.support.processes import Monitor, Proxy, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY
@@ -118,6 +118,21 @@ def test_answer_beyond_a_limit_that_is_not_announced(
         assert_works(monitor, broker.port)
         monitor.wait_for_metric(0, "mqtt_reconnects_total")
     proxy.close()
+
+
+def test_request_that_an_earlier_process_left(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
+    """A request that ended the process before is done once more, and doesn't come a third time."""
+    monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
+    with run_monitor(monitor):
+        pass  # the broker has its session now
+    with connect_client(mosquitto.port, RESPONSE_TOPIC) as client:
+        client.publish(REQUEST_TOPIC, {"group": "x", "minutes": 1, "transaction": 1})
+        take_without_acknowledging(mosquitto.port, "monitor-under-test")
+        with run_monitor(monitor):
+            wait_until(lambda: client.payloads(RESPONSE_TOPIC), "it is answered")
+        with run_monitor(monitor):
+            assert_works(monitor, mosquitto.port)
+        assert [answer["transaction"] for answer in client.payloads(RESPONSE_TOPIC)] == [1, 7]
 
 
 @pytest.mark.parametrize("properties", [UNREADABLE, LONG, MANY], ids=["unreadable", "long", "many"])
