@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from monitor.config.settings import HttpSettings, MqttSettings, Settings, StoreSettings
+from monitor.config.http_settings import HttpSettings
+from monitor.config.settings import MqttSettings, Settings, StoreSettings
 from monitor.mqtt.client_id import client_id
 from monitor.service import builder
 from monitor.service.daemon import Daemon
