@@ -186,7 +186,7 @@ def test_more_connections_than_files(monitor: Monitor) -> None:
         wait_until(lambda: monitor.log() != log, "the log says so")
         (line,) = monitor.log().removeprefix(log).splitlines()
         assert line.endswith(
-            "HTTP server: 64 connections are open, the most there may be; "
+            "HTTP server: 32 connections of one client are open, the most there may be; "
             "closing those that send or read nothing"
         )
         assert monitor.terminate() == 0
