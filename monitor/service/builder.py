@@ -44,6 +44,8 @@ from monitor.storage.store import Store
 from monitor.telemetry.logs import PipelineLog
 from monitor.telemetry.metrics import Metrics
 from monitor.web.app import build_app
+from monitor.web.certificate import ServerCertificate
+from monitor.web.health import HealthChecks
 from monitor.web.live import LiveGroups
 from monitor.web.server import Server
 from monitor.web.status import MonitorStatus
@@ -211,7 +213,9 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
     groups.fetch_states, groups.fetch_ended_incident = store.fetch_groups, store.fetch_incident
     groups.register_expected(settings.input.groups, now, time.time())
     return Base(
-        running=RunningConfig(settings, manifest, read_token(settings.http) or ""),
+        running=RunningConfig(
+            settings, manifest, read_token(settings.http) or "", _build_certificate(settings)
+        ),
         metrics=metrics,
         store=store,
         groups=groups,
@@ -219,6 +223,11 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
         process=process,
         restored_at=now,
     )
+
+
+def _build_certificate(settings: Settings) -> ServerCertificate | None:
+    http = settings.http
+    return ServerCertificate(http.certfile, http.keyfile) if http.certfile else None
 
 
 def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
@@ -292,7 +301,7 @@ def _build_live_groups(base: Base, mutes: Mutes) -> LiveGroups:
 
 def _build_server(base: Base, live_groups: LiveGroups, health: Health, input_watch: InputWatch) -> Server:
     running, http = base.running, base.settings.http
-    registry = base.metrics.registry
+    registry, refusals = base.metrics.registry, base.metrics.http_refusals
     status = MonitorStatus(
         registry,
         lambda: (running.settings, running.manifest),
@@ -303,11 +312,16 @@ def _build_server(base: Base, live_groups: LiveGroups, health: Health, input_wat
     stream = Stream(live_groups, status.snapshot)
     app = build_app(
         registry=registry,
-        liveness=lambda: health.liveness_problem,
-        readiness=lambda: health.readiness_problem,
+        health=HealthChecks(
+            liveness=lambda: health.liveness_problem,
+            readiness=lambda: health.readiness_problem,
+            unready_parts=lambda: health.unready_parts,
+            input_problem=lambda: input_watch.problem,
+        ),
         stream=stream,
         get_bundle_dir=lambda: default_bundle.choose_folder(running.settings.bundle),
         get_token=(lambda: running.token) if running.token else None,
-        input_problem=lambda: input_watch.problem,
+        allowed_hosts=(*http.allowed_hosts, http.host.lower()),
+        count_refusal=refusals.count,
     )
-    return Server(app, http.host, http.port, stream.stop)
+    return Server(app, http.host, http.port, stream.stop, running.certificate, refusals.count)

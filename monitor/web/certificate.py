@@ -54,26 +54,25 @@ class ServerCertificate:
 
     def __init__(self, certfile: Path, keyfile: Path | None) -> None:
         self._files = certfile, keyfile
-        self._seen = self._versions()
-        self.context = load_context(certfile, keyfile)
+        self.context = self.load()
         """For new connections. Any thread may read it."""
 
-    def reload(self) -> None:
-        """Read the files again.
+    def load(self) -> ssl.SSLContext:
+        """Read the files again, and return a context with what they contain.
 
         Raises
         ------
-        ConfigurationError : as `load_context`; the context stays as it was.
+        ConfigurationError : as `load_context`.
         """
         self._seen = self._versions()
-        self.context = load_context(*self._files)
+        return load_context(*self._files)
 
     def reload_if_renewed(self) -> None:
         """Read the files again if they changed since they were read last; a failure is logged."""
         if self._versions() == self._seen:
             return
         try:
-            self.reload()
+            self.context = self.load()
         except ConfigurationError as error:
             _log.error("the renewed certificate is not used, the former one stays: %s", error)
         else:

@@ -27,6 +27,9 @@ _THREAD_NAME = "http"
 # Milliseconds after which the kernel closes a connection whose client does not acknowledge data: a page in a
 # closed laptop must not hold memory here.
 _TCP_USER_TIMEOUT_MS = 15_000
+# Seconds for which the kernel keeps a connection on which nothing has come to itself. So the request of a client
+# that sends one at once is there when its connection is accepted: a flood of silent ones can't make it give way.
+_SILENT_IN_KERNEL_S = 1
 # Seconds between two runs of the garbage collector. A closed connection is a reference cycle, and by default
 # Python would let thousands of them accumulate.
 _GC_INTERVAL_S = 5
@@ -70,6 +73,7 @@ class Server:
         self._socket.listen(_BACKLOG)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only; accepted connections inherit it
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_USER_TIMEOUT_MS)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _SILENT_IN_KERNEL_S)
         scheme = "https" if certificate else "http"
         self.address = f"{scheme}://{format_address(host, self._socket.getsockname()[1])}"
         config = uvicorn.Config(

@@ -106,6 +106,7 @@ function showStatus(status) {
   setText(find("notes"), status.notes.join(". "));
   find("notes").hidden = status.notes.length === 0;
   find("report").hidden = !status.report;
+  find("logout").hidden = !status.needs_token;
   document.title = status.problem ? "(!) sensor-monitor" : status.firing ? `(${status.firing}) sensor-monitor` : "sensor-monitor";
 }
 
