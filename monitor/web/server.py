@@ -27,8 +27,8 @@ _THREAD_NAME = "http"
 # Milliseconds after which the kernel closes a connection whose client does not acknowledge data: a page in a
 # closed laptop must not hold memory here.
 _TCP_USER_TIMEOUT_MS = 15_000
-# Seconds for which the kernel keeps a connection on which nothing has come to itself. So the request of a client
-# that sends one at once is there when its connection is accepted: a flood of silent ones can't make it give way.
+# Seconds for which the kernel keeps a connection on which nothing has come. So the request of a client that
+# sends one at once is there when its connection is accepted: a flood of silent ones can't make it give way.
 _SILENT_IN_KERNEL_S = 1
 # Seconds between two runs of the garbage collector. A closed connection is a reference cycle, and by default
 # Python would let thousands of them accumulate.
