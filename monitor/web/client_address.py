@@ -4,12 +4,12 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 __all__ = ["client_key"]
 
-# A household or a machine is given a /64 and may use any address in it.
+# A machine on the internet is given a /64 at least, and may use any address in it.
 _IPV6_PREFIX = 64
 
 
 def client_key(host: str | None) -> str:
-    """Return an address, or the network of an IPv6 address, as one text for all that one client can use.
+    """Return an address, or the network of a public IPv6 address: what one client can use.
 
     Headers such as X-Forwarded-For are not read: a client may write into them what it likes. So all clients
     of a proxy count as one.
@@ -22,4 +22,6 @@ def client_key(host: str | None) -> str:
         return str(address)
     if address.ipv4_mapped:
         return str(address.ipv4_mapped)
-    return str(ip_network((address, _IPV6_PREFIX), strict=False)) if not address.is_loopback else str(address)
+    if not address.is_global:  # of a plant's own network: the machines in it share one /64
+        return str(address)
+    return str(ip_network((address, _IPV6_PREFIX), strict=False))
