@@ -214,3 +214,28 @@ def test_connections_beside_a_plant(plant: Plant) -> None:
             plant.send_rounds(4)
             plant.turn_faulty()
     plant.assert_unharmed()
+
+
+def keep_asking(target: Target) -> None:
+    """Ask for the metrics as fast as they are answered, on 20 connections with 10 requests under way on each."""
+    request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10
+    with _connected(target.http_address, 20, data=request) as clients:
+        received = 0
+        while not target.stopped.is_set():
+            for client in select.select(clients, [], [], 0.1)[0]:
+                data = client.recv(1 << 20)
+                received += len(data)
+                for _ in range(data.count(b"HTTP/1.1 200")):
+                    client.send(request[: len(request) // 10])
+            if received > 10_000_000:
+                target.started.set()
+
+
+def test_requests_beside_a_plant(plant: Plant) -> None:
+    """Clients that ask for the metrics all the time delay no alert, lose no reading, keep out no check."""
+    with plant.attack(keep_asking):
+        plant.turn_faulty()
+        for _ in range(2):
+            plant.send_rounds(4)
+            plant.turn_faulty()
+    plant.assert_unharmed()
