@@ -217,7 +217,7 @@ def test_connections_beside_a_plant(plant: Plant) -> None:
 
 
 def keep_asking(target: Target) -> None:
-    """Ask for the metrics as fast as they are answered, on 20 connections with 10 requests under way on each."""
+    """Ask for the metrics all the time, on 20 connections with 10 requests under way on each."""
     request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 10
     with _connected(target.http_address, 20, data=request) as clients:
         received = 0
@@ -232,7 +232,7 @@ def keep_asking(target: Target) -> None:
 
 
 def test_requests_beside_a_plant(plant: Plant) -> None:
-    """Clients that ask for the metrics all the time delay no alert, lose no reading, keep out no check."""
+    """Clients that ask for the metrics all the time delay no alert, lose no reading and fail no check."""
     with plant.attack(keep_asking):
         plant.turn_faulty()
         for _ in range(2):

@@ -3,6 +3,8 @@
 import re
 import shutil
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from monitor.core.errors import ConfigurationError
 from monitor.web.certificate import ServerCertificate
-from tests.conftest import Mosquitto, wait_until
+from tests.conftest import Mosquitto, free_port, wait_until
 from tests.monitor.service.test_reload import send_sighup
 from tests.support.certificates import create_ca, create_certificate, run_openssl
 from tests.support.processes import Monitor
@@ -127,3 +129,24 @@ def test_unusable_files(
     assert monitor.process.returncode == 2
     (line,) = monitor.log().splitlines()
     assert f"http.certfile: {tmp_path}/http.pem" in line
+    command = [sys.executable, "-m", "monitor", "check", "--config", tmp_path / "monitor.toml"]
+    check = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (check.returncode, check.stderr) == (2, f"{line}\n")
+
+
+def test_check_beside_a_running_monitor(
+    certificates: Path, tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path
+) -> None:
+    """`check` sees that it is a monitor with TLS that has the port."""
+    install(certificates, tmp_path, "first", "first")
+    settings = f'certfile = "{tmp_path}/http.pem"\nkeyfile = "{tmp_path}/http.key"'
+    monitor = Monitor(tmp_path, toy_bundle, mosquitto.port)
+    monitor.configure(settings, http_port=free_port())
+    try:
+        monitor.start()
+        command = [sys.executable, "-m", "monitor", "check", "--config", tmp_path / "monitor.toml"]
+        check = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert check.returncode == 0, check.stderr
+        assert "in use, by a running monitor" in check.stdout
+    finally:
+        monitor.kill()
