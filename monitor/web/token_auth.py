@@ -92,7 +92,8 @@ class Authenticator:
         """Let a response set the cookie of a new session."""
         # By a proxy with TLS the browser's own connection is HTTPS. Who writes this header without TLS only
         # gets a cookie that their browser doesn't send.
-        secure = "https" in (request.scope["scheme"], request.headers.get("x-forwarded-proto", "").lower())
+        forwarded = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+        secure = "https" in (request.scope["scheme"], forwarded)
         self._cookies.issue(response, self._get_token().encode(), secure=secure)
 
     def end_session(self, request: Request, response: Response) -> None:
