@@ -143,6 +143,8 @@ _MEANINGS = {
     "http.host": "address to listen on for HTTP",
     "http.token": "secret for reading more than `/livez` and `/readyz`: 16 characters or more",
     "http.token_file": "file that holds the token, in place of `token`",
+    "http.certfile": "serves HTTPS with this certificate; intermediate certificates follow it in the file",
+    "http.keyfile": "private key of `certfile`; without it `certfile` holds the key, too",
     "log.level": "least level that is logged",
     "log.format": "`json`: one JSON object a line",
 }

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from monitor.config.feature_settings import FeatureSettings, check_features
+from monitor.config.http_settings import HttpSettings
 from monitor.config.mqtt_settings import MqttSettings
 from monitor.config.source_settings import AlignSettings, SourceSettings
 from monitor.config.validators import (
-    validate_host,
     validate_output_topic,
     validate_printable,
     validate_template,
-    validate_token,
 )
 from monitor.core.paths import PLANT_BUNDLE
 from monitor.core.readings import MAX_VALUE
@@ -30,7 +29,6 @@ __all__ = [
     "CheckOverride",
     "CheckSettings",
     "HomeAssistantSettings",
-    "HttpSettings",
     "InputSettings",
     "LogSettings",
     "Settings",
@@ -177,23 +175,6 @@ class HomeAssistantSettings(_Section):
 
     discovery: bool = False
     discovery_prefix: Annotated[str, AfterValidator(validate_output_topic)] = "homeassistant"
-
-
-class HttpSettings(_Section):
-    """The HTTP server: /metrics, /livez, /readyz and the page."""
-
-    host: Annotated[str, AfterValidator(validate_host)] = "127.0.0.1"
-    port: Annotated[int, Ge(0), Le(65535)] = 9108
-    """0: any free port, which is logged."""
-    token: Annotated[SecretStr, AfterValidator(validate_token)] | None = None
-    """The secret required for everything but /livez and /readyz; None: no secret."""
-    token_file: Path | None = None
-
-    @model_validator(mode="after")
-    def _check_token_source(self) -> Self:
-        if self.token is not None and self.token_file is not None:
-            raise ValueError("token and token_file must not both be set")
-        return self
 
 
 class LogSettings(_Section):

@@ -27,6 +27,7 @@ from monitor.detect.model_stage import Scorer
 from monitor.telemetry.batch_histogram import BatchHistogram
 from monitor.telemetry.external_counter import ExternalCounter
 from monitor.telemetry.feature_ages import FeatureAges
+from monitor.telemetry.http_refusals import HttpRefusals
 from monitor.telemetry.sensitivity import Sensitivity
 
 __all__ = ["Metrics", "TimedScorer"]
@@ -172,6 +173,7 @@ class Metrics:
             ["feature"],
             registry=registry,
         )
+        self.http_refusals = HttpRefusals(_PREFIX, registry)
         self._feature_ages = FeatureAges(_PREFIX, registry)
         self._sensitivity = Sensitivity(_PREFIX, registry)
         build_info = Gauge(

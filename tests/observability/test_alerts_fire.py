@@ -4,6 +4,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from config.grafana.dashboard import DASHBOARD_FILE
 from tests.conftest import BrokerFactory, wait_until
 from tests.observability.prometheus_server import expand_variables, running_prometheus
@@ -155,6 +157,10 @@ def test_alerts(tmp_path: Path, new_broker: BrokerFactory) -> None:
         )
         limit_file_size(monitor, None)
 
+        def ask_for_another_host() -> None:
+            httpx.get(f"{monitor.address}/", headers={"host": "evil.example"})
+
+        wait_until(lambda: ask_for_another_host() or has_fired("HttpProbed"), "HttpProbed fires")
         wait_until(lambda: has_fired("NoReadings", "GroupsSilent"), "alerts fire when no readings arrive")
 
         monitor.configure("[alerts]\nclear_after = 0")

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from monitor.config.http_settings import HttpSettings
 from monitor.config.mqtt_settings import MqttSettings
-from monitor.config.settings import HttpSettings, Settings, StoreSettings
+from monitor.config.settings import Settings, StoreSettings
 from monitor.mqtt.client_id import client_id
 from monitor.service import builder
 from monitor.service.daemon import Daemon
