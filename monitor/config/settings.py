@@ -12,10 +12,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from monitor.config.feature_settings import FeatureSettings, check_features
 from monitor.config.http_settings import HttpSettings
 from monitor.config.mqtt_settings import MqttSettings
+from monitor.config.operator_settings import OperatorSettings
 from monitor.config.source_settings import AlignSettings, SourceSettings
 from monitor.config.validators import (
     validate_output_topic,
-    validate_printable,
+    validate_pattern,
     validate_template,
 )
 from monitor.core.paths import PLANT_BUNDLE
@@ -106,8 +107,8 @@ class WindowSettings(_Section):
 class AlertOverride(_Section):
     """Alert settings for the groups that match a pattern; None: the value in `AlertSettings`."""
 
-    groups: Annotated[str, AfterValidator(validate_printable)] = Field(min_length=1)
-    """Pattern of group names: `*` stands for any characters, slashes too."""
+    groups: Annotated[str, AfterValidator(validate_pattern)] = Field(min_length=1)
+    """Pattern of group names: `*` stands for any characters, slashes too, `?` for one."""
     raise_after: Count | None = None
     clear_after: Count | None = None
     clear_below: Score | None = None
@@ -140,8 +141,8 @@ class AlertSettings(_Section):
 class CheckOverride(_Section):
     """Checks of the groups that match a pattern; None: as in `CheckSettings`."""
 
-    groups: Annotated[str, AfterValidator(validate_printable)] = Field(min_length=1)
-    """Pattern of group names: `*` stands for any characters, slashes too."""
+    groups: Annotated[str, AfterValidator(validate_pattern)] = Field(min_length=1)
+    """Pattern of group names: `*` stands for any characters, slashes too, `?` for one."""
     limits: bool | None = None
     flat: bool | None = None
     drift: bool | None = None
@@ -196,6 +197,7 @@ class Settings(_Section):
     windows: WindowSettings = WindowSettings()
     checks: CheckSettings = CheckSettings()
     alerts: AlertSettings = AlertSettings()
+    operators: OperatorSettings = OperatorSettings()
     store: StoreSettings = StoreSettings()
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     http: HttpSettings = HttpSettings()

@@ -4,6 +4,7 @@ import re
 
 from pydantic import SecretStr
 
+from monitor.core.patterns import check_pattern
 from monitor.core.topics import Template
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "validate_host_name",
     "validate_output_topic",
     "validate_path",
+    "validate_pattern",
     "validate_printable",
     "validate_publish_qos",
     "validate_qos",
@@ -59,6 +61,11 @@ def validate_printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError(f"must not hold control characters, as {text!r} does")
     return text
+
+
+def validate_pattern(text: str) -> str:
+    """Check a pattern of group names."""
+    return check_pattern(validate_printable(text))
 
 
 def validate_host(text: str) -> str:

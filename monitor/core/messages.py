@@ -48,7 +48,7 @@ class InboundRequest:
     retained: bool
     """Whether the request is a retained message, which the broker sends on each subscription."""
     response_topic: str | None
-    """MQTT 5 response topic, on which the answer is published; None if the request has none."""
+    """MQTT 5 response topic, whatever the sender wrote; None if the request has none."""
     correlation_data: bytes | None
     """MQTT 5 correlation data, repeated in the answer; None if the request has none."""
     delivery: int = 1
@@ -56,6 +56,8 @@ class InboundRequest:
     not acknowledged, because the connection or the process ended."""
     problem: str = ""
     """Why it can't be answered; "" if it can."""
+    claimed_operator: str = ""
+    """MQTT 5 user property `operator`; "" if the request has none."""
 
 
 class SessionListener(Protocol):

@@ -41,9 +41,14 @@ class BulkClient(paho.Client):
     Uses private methods and attributes of paho; `monitor.mqtt.private_api` lists and checks them.
     """
 
+    INTERCEPTED_QOS = (0, 1)
+    """QoS of the PUBLISH packets that may bypass paho."""
     _deliver: DeliverCallback | None = None
     _on_puback: PubackCallback = staticmethod(lambda _, __: False)
     _passthrough_prefixes: tuple[bytes, ...] = ()
+    _limited_prefixes: tuple[bytes, ...] = ()
+    _admit: Callable[[], bool] = staticmethod(lambda: True)
+    _on_excess: Callable[[list[int]], None] = staticmethod(lambda _: None)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,6 +80,24 @@ class BulkClient(paho.Client):
         passthrough_prefixes : packets whose topic begins with one of these go to paho.
         """
         self._deliver, self._passthrough_prefixes = deliver, passthrough_prefixes
+
+    def limit(
+        self, prefixes: tuple[bytes, ...], admit: Callable[[], bool], on_excess: Callable[[list[int]], None]
+    ) -> None:
+        """Limit how many PUBLISH packets of QoS 0 and 1 reach paho, from the next connection on.
+
+        Parameters
+        ----------
+        prefixes : of the topics that are limited.
+        admit : called for each such packet; returns whether it may reach paho.
+        on_excess : takes the packet identifiers (0 with QoS 0) of the others.
+        """
+        self._limited_prefixes, self._admit, self._on_excess = prefixes, admit, on_excess
+
+    @property
+    def limits(self) -> bool:
+        """Whether `limit` was called."""
+        return bool(self._limited_prefixes)
 
     def intercept_pubacks(self, on_puback: PubackCallback) -> None:
         """Call `on_puback` for each PUBACK before paho, from the next connection on."""
@@ -119,9 +142,11 @@ class BulkClient(paho.Client):
         self._parser = parser = PacketParser(
             has_properties=self.protocol == MQTTProtocolVersion.MQTTv5,
             passthrough_prefixes=self._passthrough_prefixes,
+            limited_prefixes=self._limited_prefixes,
+            admit=self._admit,
             on_puback=self._on_puback,
         )
-        return InterceptingSocket(sock, parser, self._deliver)
+        return InterceptingSocket(sock, parser, self._deliver, self._on_excess)
 
     def _handle_pubackcomp(self, cmd: Any) -> MQTTErrorCode:
         # Reached by a PUBACK that no intercepting socket took out of the stream.

@@ -1,4 +1,4 @@
-"""Turns paho's message into a request, with MQTT 5's response topic and correlation data."""
+"""Turns paho's message into a request, with MQTT 5's response topic, correlation data and sender."""
 
 from collections import OrderedDict
 from typing import Any
@@ -9,12 +9,11 @@ from monitor.core.messages import InboundRequest
 
 __all__ = ["InboundRequests"]
 
-# Brokers disconnect a client that publishes to a deeper topic, and again after each reconnect. Mosquitto's
-# limit is 200.
-_MAX_TOPIC_LEVELS = 100
-# Bytes: an answer repeats both, so they must leave it below the packet size that any broker takes. Programs
-# put an id of some 16 to 64 bytes into the correlation data.
-_MAX_CORRELATION_SIZE, _MAX_RESPONSE_TOPIC_SIZE = 1024, 1024
+# User property in which a sender, or a broker that adds it, names the operator; longer names are cut.
+_OPERATOR_PROPERTY, _MAX_NAME_LENGTH = "operator", 100
+# Bytes: an answer repeats it, and must stay below the packet size that any broker takes. Programs put an id
+# of some 16 to 64 bytes into it.
+_MAX_CORRELATION_SIZE = 1024
 # Redelivered requests whose deliveries are counted: more than a broker has under way by default, 20.
 _MAX_COUNTED = 100
 
@@ -30,27 +29,25 @@ class InboundRequests:
     ) -> InboundRequest:
         """Return a message as a request.
 
-        A response topic that nobody could publish to is dropped: the sender may have put any text there.
-
         Parameters
         ----------
         is_unreadable : whether it has properties that can't be read.
         """
         properties: Any = message.properties
-        response_topic: str | None = getattr(properties, "ResponseTopic", None)
-        if response_topic is not None and not _is_valid_topic(response_topic):
-            response_topic = None
         correlation: bytes | None = getattr(properties, "CorrelationData", None)
+        user_properties: list[tuple[str, str]] = getattr(properties, "UserProperty", [])
+        claimed = next((value for name, value in user_properties if name == _OPERATOR_PROPERTY), "")
         payload = bytes(message.payload)
         return InboundRequest(
             topic,
             payload,
             ack_token,
             message.retain,
-            response_topic,
+            getattr(properties, "ResponseTopic", None),
             correlation,
             self._count_delivery((message.mid, topic, payload)) if message.dup else 1,
             _problem(correlation, is_unreadable=is_unreadable),
+            claimed[:_MAX_NAME_LENGTH],
         )
 
     def _count_delivery(self, key: tuple[int, str, bytes]) -> int:
@@ -67,12 +64,3 @@ def _problem(correlation: bytes | None, *, is_unreadable: bool) -> str:
     if correlation is not None and len(correlation) > _MAX_CORRELATION_SIZE:
         return f"its correlation data has {len(correlation)} bytes, expected at most {_MAX_CORRELATION_SIZE}"
     return ""
-
-
-def _is_valid_topic(topic: str) -> bool:
-    return (
-        topic != ""
-        and not any(mark in topic for mark in "+#\0")
-        and topic.count("/") < _MAX_TOPIC_LEVELS
-        and len(topic.encode()) <= _MAX_RESPONSE_TOPIC_SIZE
-    )

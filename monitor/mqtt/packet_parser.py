@@ -43,6 +43,8 @@ class PacketParser:
         packet is a protocol error. MQTT 3.1.1 cannot tell it, and the broker would send the message again on
         each connection: only its first bytes are kept.
     passthrough_prefixes : packets whose topic begins with one of these stay in the stream.
+    limited_prefixes, admit : of packets whose topic begins with one of these, those stay in the stream for
+        which `admit` returns True. The others are taken out: see `excess_packet_ids`.
     on_puback : called with packet identifier and reason code of each PUBACK; returns whether to take it out
         of the stream.
     """
@@ -53,12 +55,19 @@ class PacketParser:
         has_properties: bool,
         max_packet_size: int = MAX_PACKET_SIZE,
         passthrough_prefixes: tuple[bytes, ...],
+        limited_prefixes: tuple[bytes, ...] = (),
+        admit: Callable[[], bool] = lambda: True,
         on_puback: Callable[[int, int], bool] = lambda _, __: False,
     ) -> None:
         self._has_properties = has_properties
         self._max_packet_size = max_packet_size
         self._passthrough_prefixes = passthrough_prefixes
+        self._limited_prefixes = limited_prefixes
+        self._admit = admit
         self._on_puback = on_puback
+        self.excess_packet_ids: list[int] = []
+        """Packet identifiers (0 with QoS 0) of the PUBLISH packets that were not admitted; the caller empties
+        the list."""
         self._partial_packet = bytearray()  # bytes of a packet that is not complete yet
         self._required_size = 0  # of it, before it is parsed again
         self._excess_size = (
@@ -123,7 +132,7 @@ class PacketParser:
             if topic_name:
                 packet_id = data[topic_end] << 8 | data[topic_end + 1] if first & _QOS_1_FLAG else 0
                 publishes.append((topic_name, data[payload_start:packet_end], packet_id, first & _FLAGS_MASK))
-            elif not self._handle_puback(data[position:packet_end], body_start - position):
+            elif not self._take_out(data[position:packet_end], body_start - position):
                 rest.append(data[position:packet_end])
             position = packet_end
         self._store_remainder(data[position:], packet_end - position, rest)
@@ -162,6 +171,21 @@ class PacketParser:
                 return length, index + 1
         self.out_of_sync = True
         return 0, len(data) + 1
+
+    def _take_out(self, packet: bytes, body_start: int) -> bool:
+        """Return whether to take a packet out of the stream that isn't delivered."""
+        if packet[0] & _TYPE_AND_QOS_2_MASK != _PUBLISH:
+            return self._handle_puback(packet, body_start)
+        topic_start = body_start + _TOPIC_LENGTH_SIZE
+        topic_end = topic_start + int.from_bytes(packet[body_start:topic_start])
+        packet_id_end = topic_end + (_PACKET_ID_SIZE if packet[0] & _QOS_1_FLAG else 0)
+        is_limited = bool(self._limited_prefixes) and packet[topic_start:topic_end].startswith(
+            self._limited_prefixes
+        )
+        if not is_limited or packet_id_end > len(packet) or self._admit():
+            return False
+        self.excess_packet_ids.append(int.from_bytes(packet[topic_end:packet_id_end]))
+        return True
 
     def _handle_puback(self, packet: bytes, body_start: int) -> bool:
         """Call `on_puback` if the packet is a PUBACK; return whether to take it out of the stream."""

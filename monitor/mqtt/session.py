@@ -82,13 +82,13 @@ class Session:
         self._births = options.births
         self._takeover_topic = options.takeover_topic
         self._durable = options.durable
-        self._request_topics = tuple(
-            topic_filter.removesuffix("/#") for topic_filter in options.request_filters
-        )
         self._outbound = OutboundMessages(settings, options.will, listener.on_publish_failed)
         self._reconnect_delays = ReconnectDelays()
         self._acknowledgements = Acknowledgements()
-        self._inbound = InboundMessages(listener, self._acknowledgements, options.request_filters)
+        self._inbound = InboundMessages(
+            listener, self._acknowledgements, options.request_filters, options.on_requests_dropped
+        )
+        self._limits_requests = options.on_requests_dropped is not None
         # In bulk mode, messages of QoS 0 and 1 bypass paho's per-message processing.
         self._bulk_requested = settings.bulk and settings.transport == "tcp"
         # Whether the cause of the coming disconnect has already been reported, so `_on_disconnect` does not
@@ -227,9 +227,13 @@ class Session:
         client = self._build_base_client(version, self._client_id, self._credentials)
         if self._bulk_requested and isinstance(client, BulkClient):
             # Paho processes messages on these topics, because only `_on_message` handles them.
-            topics = (self._takeover_topic, *self._request_topics)
+            request_prefixes = self._inbound.request_prefixes
+            topics = (self._takeover_topic, *(prefix.removesuffix("/") for prefix in request_prefixes))
             paho_topic_prefixes = tuple(topic.encode() for topic in topics if topic)
             client.intercept(self._on_publishes, paho_topic_prefixes)
+            if self._limits_requests:
+                limited_prefixes = tuple(prefix.encode() for prefix in request_prefixes)
+                client.limit(limited_prefixes, self._inbound.admit_request, self._on_excess_requests)
             # Not with TLS, because only one thread at a time may use a TLS socket.
             if not self._settings.tls.is_enabled:
                 client.enable_direct_write()
@@ -374,7 +378,10 @@ class Session:
         if self._takeover_topic and readable_topic(message) == self._takeover_topic:
             self._check_takeover(message)
         else:
-            self._inbound.on_message(message, is_unreadable=client.has_unreadable_properties)
+            self._inbound.on_message(client, message, is_unreadable=client.has_unreadable_properties)
+
+    def _on_excess_requests(self, packet_ids: list[int]) -> None:
+        self._inbound.on_excess_requests(self._client, packet_ids)
 
     def _on_publishes(self, packets: list[PublishPacket], read_once: ReadOnce | None) -> None:
         if not self._stopping:

@@ -27,6 +27,9 @@ class SessionOptions:
     one's birth message and stops. After any other client with its id it reconnects. "": no check."""
     request_filters: tuple[str, ...] = ()
     """Topic filters of the operators' requests, each ending in `/#`."""
+    on_requests_dropped: Callable[[int], None] | None = None
+    """Called with the number of requests that came too fast, which are acknowledged and dropped; None:
+    requests are not limited."""
     will: tuple[str, bytes] | None = None
     """Topic and payload published retained: by the broker when this client dies, by `stop` when it leaves."""
     probe_client_id: str = ""

@@ -65,6 +65,7 @@ class MqttSource:
         self._queue = ReceiveQueue()
         self._births = Births()
         self._handle_request: Callable[[OperatorRequest], None] = lambda _: None
+        self._handle_dropped: Callable[[int], None] = lambda _: None
         self._was_connected = False
         self._request_log = RequestLog()
         self._loss_logged_at = -math.inf  # monotonic seconds
@@ -83,6 +84,7 @@ class MqttSource:
                 f"{settings.mqtt.base_topic}/request/#",
                 *(status_filters(settings) if is_shared else ()),
             ),
+            on_requests_dropped=self._on_requests_dropped,
             will=will(settings),
             probe_client_id=probe_client_id(settings),
             durable=True,
@@ -111,9 +113,17 @@ class MqttSource:
         """All topic filters subscribed to: the `previous_filters` of the process after this one."""
         return self.session.subscriptions
 
-    def start(self, handle_request: Callable[[OperatorRequest], None]) -> None:
-        """Connect in the background; `handle_request` gets each request, on the network thread."""
-        self._handle_request = handle_request
+    def start(
+        self, handle_request: Callable[[OperatorRequest], None], handle_dropped: Callable[[int], None]
+    ) -> None:
+        """Connect in the background.
+
+        Parameters
+        ----------
+        handle_request : gets each request, on the network thread.
+        handle_dropped : gets the number of requests that came too fast, on any thread.
+        """
+        self._handle_request, self._handle_dropped = handle_request, handle_dropped
         self.session.start()
 
     def take(self, timeout: float) -> MessageBatch:
@@ -210,6 +220,9 @@ class MqttSource:
             self._signals.request_announcements()
             self.wake()
 
+    def _on_requests_dropped(self, count: int) -> None:
+        self._handle_dropped(count)
+
     def on_request(self, request: InboundRequest) -> None:
         """Pass a request on; have all groups announced again when Home Assistant starts."""
         if is_status(request, self._settings):
@@ -218,7 +231,7 @@ class MqttSource:
         try:
             operator_request = receive_operator_request(request, self._settings.mqtt.base_topic, self.session)
         except UnanswerableRequestError as error:
-            self._metrics.requests_unanswerable.inc()
+            self._metrics.operators.unanswerable.inc()
             self._request_log.log_rejected(request.topic[:_MAX_NAMED_LENGTH], str(error))
             return
         if operator_request is not None:

@@ -35,6 +35,7 @@ from monitor.service.process_control import ProcessControl
 from monitor.service.reload import Reloader, RunningConfig
 from monitor.service.request_handler import RequestHandler
 from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
+from monitor.service.settings_to_audit import build_audit
 from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_features import load_bundle
 from monitor.service.settings_to_stages import build_timed_scoring, choose_stale_after
@@ -160,7 +161,10 @@ def build_daemon(
             metrics=base.metrics,
             process=base.process,
         )
-        requests = RequestHandler(submit=commands.submit, wake=connections.wake, reload=reloader.reload)
+        audit = build_audit(settings.operators, base.metrics)
+        requests = RequestHandler(
+            submit=commands.submit, wake=connections.wake, reload=reloader.reload, audit=audit
+        )
         pipeline_thread = PipelineThread(pipeline=pipeline, gateway=gateway)
         health = Health(pipeline_thread=pipeline_thread, connections=connections)
         daemon = Daemon(
@@ -227,7 +231,9 @@ def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
     manifest = base.manifest
     path, mutes = (
         base.settings.alerts.false_alarms,
-        base.store.load_mutes(wall=time.time(), now=time.monotonic()),
+        base.store.load_mutes(
+            wall=time.time(), now=time.monotonic(), longest=base.settings.operators.longest_mute
+        ),
     )
     finder = SilentGroupFinder(
         forget_after=base.settings.input.forget_after,
@@ -242,13 +248,15 @@ def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
         stored_names=base.store.group_names,
         find_expired=finder.find,
     )
-    return OperatorCommands(
+    commands = OperatorCommands(
         groups=base.groups,
         mutes=mutes,
         remover=remover,
         false_alarms=FalseAlarmFile(path, manifest.feature_names),
         wake=wake,
     )
+    base.metrics.operators.watch_mutes(lambda: commands.muted_group_count)
+    return commands
 
 
 def _build_gateway(base: Base, mutes: Mutes, source: Source, sink: Sink) -> Gateway:

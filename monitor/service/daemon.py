@@ -107,7 +107,7 @@ class Daemon:
         self._log_start()
         self._server.start()
         self._pipeline_thread.start()
-        self._connections.start(self._requests.handle)
+        self._connections.start(self._requests.handle, self._requests.record_dropped)
         self._process.notify_ready()
 
     def run(self) -> int:
@@ -125,6 +125,7 @@ class Daemon:
         self._connections.stop(_DISCONNECT_TIMEOUT_S)
         self._server.stop()
         self._pipeline_thread.close()
+        self._requests.close()
         self._process.unwatch_threads()
         self._process.close()
         _log.info("stopped")

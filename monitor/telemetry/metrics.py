@@ -28,6 +28,7 @@ from monitor.telemetry.batch_histogram import BatchHistogram
 from monitor.telemetry.external_counter import ExternalCounter
 from monitor.telemetry.feature_ages import FeatureAges
 from monitor.telemetry.http_refusals import HttpRefusals
+from monitor.telemetry.operator_metrics import OperatorMetrics
 from monitor.telemetry.sensitivity import Sensitivity
 
 __all__ = ["Metrics", "TimedScorer"]
@@ -140,12 +141,6 @@ class Metrics:
             "Connections on which the broker had lost the session, with the readings that waited there.",
             registry=registry,
         )
-        self.requests_unanswerable = Counter(
-            f"{_PREFIX}requests_unanswerable",
-            "Requests refused without an answer: properties unreadable or too long, or the connection ended "
-            "after each delivery.",
-            registry=registry,
-        )
         self.messages_refused = Counter(
             f"{_PREFIX}messages_refused",
             "Lost messages: the broker refused or can't take them, or too many before them were unconfirmed.",
@@ -174,6 +169,7 @@ class Metrics:
             registry=registry,
         )
         self.http_refusals = HttpRefusals(_PREFIX, registry)
+        self.operators = OperatorMetrics(_PREFIX, registry)
         self._feature_ages = FeatureAges(_PREFIX, registry)
         self._sensitivity = Sensitivity(_PREFIX, registry)
         build_info = Gauge(
