@@ -111,6 +111,12 @@ class Metrics:
         self.store_failures = Counter(
             f"{_PREFIX}store_failures", "Attempts to write the store that failed.", registry=registry
         )
+        self.store_discarded = Counter(
+            f"{_PREFIX}store_discarded",
+            "What the store held and can't be used. kind store: all of it, and it was renamed; else rows.",
+            ["kind"],
+            registry=registry,
+        )
         self.reloads = Counter(f"{_PREFIX}reloads", "Reloads by result.", ["result"], registry=registry)
         self.queue_readings = Gauge(
             f"{_PREFIX}queue_readings", "Messages that arrived and wait to be decoded.", registry=registry
