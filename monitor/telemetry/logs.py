@@ -40,6 +40,7 @@ def configure_logging(level: str, log_format: Literal["text", "json"]) -> Callab
         if isinstance(previous, BoundedLogHandler):
             previous.close()
     root.setLevel(level.upper())
+    logging.getLogger("monitor.audit").setLevel(logging.INFO)  # what was changed is always logged
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the daemon itself logs the HTTP address
     if sys.stderr is None:  # the process was started with it closed
         root.handlers[:] = [logging.NullHandler()]
@@ -132,6 +133,15 @@ class PipelineLog:
             reason = f"{event.reason}; " if event.reason else ""
             score = "no score" if event.score is None else f"score {event.score:.3f}"
             _log.log(level, "%s %s: %s%s, incident %s", status, event.group, reason, score, event.id)
+
+    def log_muted_incidents(self, events: Sequence[AlertEvent]) -> None:
+        """Log incidents that began in muted groups, and how many more there were within a minute."""
+        for event in events:
+            reason = "an incident began while its alerts are muted; it isn't published"
+            text = self._throttle.throttle("muted", reason, event.group)
+            if text is not None:
+                details = f": {event.reason}" if event.reason else ""
+                _log.warning("group %s: %s; incident %s%s", event.group, text, event.id, details)
 
     def log_mixed_senders(self, groups: Sequence[str]) -> None:
         """Log groups whose readings seem to come from two senders."""
