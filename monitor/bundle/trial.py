@@ -26,7 +26,7 @@ class TrialLimits(msgspec.Struct, frozen=True):
     """
 
     address_space: int = 1 << 29
-    """Bytes. Half of what the systemd unit allows, for a trial beside a monitor must not use up its memory."""
+    """Bytes. Half of what the systemd unit allows: a trial runs beside a monitor."""
     cpu_s: int = 10
     """Seconds of a processor."""
     deadline_s: float = 30.0
