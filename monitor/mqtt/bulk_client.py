@@ -16,7 +16,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 
 from monitor.mqtt.intercepting_socket import DeliverCallback, InterceptingSocket
-from monitor.mqtt.packet_parser import PacketParser
+from monitor.mqtt.packet_parser import PacketLimit, PacketParser
 from monitor.mqtt.socket_options import configure_socket
 
 __all__ = ["BulkClient"]
@@ -43,6 +43,7 @@ class BulkClient(paho.Client):
     _deliver: DeliverCallback | None = None
     _on_puback: PubackCallback = staticmethod(lambda _, __: False)
     _passthrough_prefixes: tuple[bytes, ...] = ()
+    _limit: PacketLimit | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -55,6 +56,7 @@ class BulkClient(paho.Client):
         self,
         deliver: DeliverCallback,
         passthrough_prefixes: tuple[bytes, ...],
+        limit: PacketLimit | None = None,
     ) -> None:
         """Deliver PUBLISH packets of QoS 0 and 1 without paho, from the next connection on.
 
@@ -62,8 +64,9 @@ class BulkClient(paho.Client):
         ----------
         deliver : takes the packets.
         passthrough_prefixes : packets whose topic begins with one of these go to paho.
+        limit : as for `PacketParser`.
         """
-        self._deliver, self._passthrough_prefixes = deliver, passthrough_prefixes
+        self._deliver, self._passthrough_prefixes, self._limit = deliver, passthrough_prefixes, limit
 
     def intercept_pubacks(self, on_puback: PubackCallback) -> None:
         """Call `on_puback` for each PUBACK before paho, from the next connection on."""
@@ -108,6 +111,7 @@ class BulkClient(paho.Client):
             has_properties=self.protocol == MQTTProtocolVersion.MQTTv5,
             passthrough_prefixes=self._passthrough_prefixes,
             on_puback=self._on_puback,
+            limit=self._limit,
         )
         return InterceptingSocket(sock, parser, self._deliver)
 

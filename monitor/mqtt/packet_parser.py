@@ -1,13 +1,32 @@
 """Parses the broker's byte stream: PUBLISH and PUBACK packets are taken out, the rest is returned. No I/O."""
 
 from collections.abc import Callable
+from typing import Protocol
 
-from monitor.core.messages import DUP_FLAG, RETAIN_FLAG
+from monitor.core.messages import DUP_FLAG, EXCESS_FLAG, RETAIN_FLAG
+from monitor.ingest.limits import MAX_TOPIC_LENGTH
 
-__all__ = ["PacketParser", "PublishPacket"]
+__all__ = ["PacketLimit", "PacketParser", "PublishPacket"]
 
 PublishPacket = tuple[str, bytes, int, int]
 """Topic, payload, packet identifier (0 with QoS 0), flags of an `InboundMessage`."""
+
+
+class PacketLimit(Protocol):
+    """Decides which messages are too many to be read."""
+
+    def apply(self, packets: list[PublishPacket], size: int) -> list[PublishPacket]:
+        """Return the packets, of which those beyond the limit have no payload and `EXCESS_FLAG`.
+
+        Parameters
+        ----------
+        packets : in the order of arrival.
+        size : bytes of them.
+        """
+
+    def admits(self, topic: str, size: int) -> bool:
+        """Return whether a message of `size` bytes, whose topic has just arrived, is to be read."""
+
 
 _MIN_PACKET_SIZE = 2  # bytes
 _CONTINUATION_BIT = 0x80
@@ -16,10 +35,14 @@ _MAX_LENGTH_SIZE = 4  # bytes of the field "remaining length"
 _TYPE_AND_QOS_2_MASK, _PUBLISH, _QOS_1_FLAG, _FLAGS_MASK = 0xF4, 0x30, 0x02, DUP_FLAG | RETAIN_FLAG
 _PUBACK = 0x40
 _TOPIC_LENGTH_SIZE, _PACKET_ID_SIZE = 2, 2  # bytes
+# Packets from this size on are skipped where their topic is beyond the limit: smaller ones come whole anyway.
+_MIN_SKIPPED_SIZE = 1 << 16
 # Decoded topics that are cached, and the longest of them in bytes: decoding any other costs 0.25 µs each
 # time. Cached topics are never evicted: with more topics than these in turn, each would be evicted before its
 # next use, at another 0.15 µs.
 _MAX_CACHED_TOPICS, _MAX_CACHED_TOPIC_SIZE = 4096, 200
+# Bytes of a topic from which on it is cut off: it is too long for any template. A character has 4 at most.
+_MAX_TOPIC_SIZE = 4 * (MAX_TOPIC_LENGTH + 1)
 _UNDECODABLE_TOPIC = "\ufffd"
 """Replaces a topic that is not UTF-8; it matches no template."""
 
@@ -35,6 +58,7 @@ class PacketParser:
     passthrough_prefixes : packets whose topic begins with one of these stay in the stream.
     on_puback : called with packet identifier and reason code of each PUBACK; returns whether to take it out
         of the stream.
+    limit : decides which messages lose their payload; None: none does.
     """
 
     def __init__(
@@ -43,10 +67,14 @@ class PacketParser:
         has_properties: bool,
         passthrough_prefixes: tuple[bytes, ...],
         on_puback: Callable[[int, int], bool] = lambda _, __: False,
+        limit: PacketLimit | None = None,
     ) -> None:
         self._has_properties = has_properties
         self._passthrough_prefixes = passthrough_prefixes
         self._on_puback = on_puback
+        self._limit = limit
+        self._skipped_packet: PublishPacket | None = None  # whose payload is thrown away as it arrives
+        self._skipped_size = 0  # of it, still to come
         self._partial_packet = bytearray()  # bytes of a packet that is not complete yet
         self._required_size = 0  # of it, before it is parsed again
         self._topic_cache: dict[bytes, str] = {}
@@ -55,13 +83,24 @@ class PacketParser:
 
     def feed(self, data: bytes) -> tuple[list[PublishPacket], bytes]:
         """Parse more of the stream; return complete PUBLISH packets, and the bytes of all other packets."""
+        skipped: list[PublishPacket] = []
+        if self._skipped_packet is not None:
+            remaining = self._skipped_size - len(data)
+            if remaining > 0:
+                self._skipped_size = remaining
+                return [], b""
+            skipped.append(self._skipped_packet)
+            self._skipped_packet, data = None, data[self._skipped_size :]
         if self._partial_packet:
             self._partial_packet += data
             if len(self._partial_packet) < self._required_size:
                 return [], b""
             data = bytes(self._partial_packet)
             self._partial_packet.clear()
-        return self._parse(data)
+        publishes, rest = self._parse(data)
+        if self._limit is not None and publishes:
+            publishes = self._limit.apply(publishes, len(data))
+        return skipped + publishes if skipped else publishes, rest
 
     def _parse(self, data: bytes) -> tuple[list[PublishPacket], bytes]:
         publishes: list[PublishPacket] = []
@@ -94,7 +133,7 @@ class PacketParser:
                         else _skip_properties(data, payload_start, packet_end)
                     )
                 if payload_start <= packet_end:
-                    topic = data[topic_start:topic_end]
+                    topic = data[topic_start : min(topic_end, topic_start + _MAX_TOPIC_SIZE)]
                     topic_name = topic_cache.get(topic) or self._decode_topic(topic)
             if topic_name:
                 packet_id = data[topic_end] << 8 | data[topic_end + 1] if first & _QOS_1_FLAG else 0
@@ -105,11 +144,37 @@ class PacketParser:
         self._store_remainder(data[position:], packet_end - position, rest)
         return publishes, b"".join(rest)
 
+    def _skip_excess(self, start: bytes, size: int) -> bool:
+        """Throw the rest of a large packet away as it arrives if its topic is beyond the limit.
+
+        Parameters
+        ----------
+        start : what has arrived of the packet.
+        size : of the whole packet.
+
+        Returns
+        -------
+        Whether that is so.
+        """
+        if self._limit is None or size < _MIN_SKIPPED_SIZE or start[0] & _TYPE_AND_QOS_2_MASK != _PUBLISH:
+            return False
+        _, body_start = self._decode_length(start, 0)
+        topic_start = body_start + _TOPIC_LENGTH_SIZE
+        topic_end = topic_start + int.from_bytes(start[body_start:topic_start])
+        topic = self._decode_topic(start[topic_start : min(topic_end, topic_start + _MAX_TOPIC_SIZE)])
+        packet_id = start[topic_end : topic_end + _PACKET_ID_SIZE]
+        if not topic or len(packet_id) < _PACKET_ID_SIZE or self._limit.admits(topic, size):
+            return False
+        has_id, flags = start[0] & _QOS_1_FLAG, start[0] & _FLAGS_MASK | EXCESS_FLAG
+        self._skipped_packet = topic, b"", int.from_bytes(packet_id) if has_id else 0, flags
+        self._skipped_size = size - len(start)
+        return True
+
     def _store_remainder(self, remainder: bytes, required_size: int, rest: list[bytes]) -> None:
         """Keep an incomplete packet until `required_size` bytes of it are there; return it if out of sync."""
         if self.out_of_sync:
             rest.append(remainder)
-        else:
+        elif not self._skip_excess(remainder, required_size):
             self._partial_packet += remainder
             self._required_size = required_size
 
@@ -139,6 +204,8 @@ class PacketParser:
         if topic.startswith(self._passthrough_prefixes) or not topic:
             return ""
         try:
+            if len(topic) == _MAX_TOPIC_SIZE:
+                return topic.decode(errors="ignore")[: MAX_TOPIC_LENGTH + 1]
             decoded_topic = topic.decode()
         except UnicodeDecodeError:
             decoded_topic = _UNDECODABLE_TOPIC

@@ -82,6 +82,7 @@ class Session:
         self._births = options.births
         self._takeover_topic = options.takeover_topic
         self._durable = options.durable
+        self._limit = options.limit
         self._request_prefixes = tuple(
             topic_filter.removesuffix("#") for topic_filter in options.request_filters
         )
@@ -216,7 +217,7 @@ class Session:
             # Paho processes messages on these topics, because only `_on_message` handles them.
             topics = (self._takeover_topic, *(prefix.removesuffix("/") for prefix in self._request_prefixes))
             paho_topic_prefixes = tuple(topic.encode() for topic in topics if topic)
-            client.intercept(self._on_publishes, paho_topic_prefixes)
+            client.intercept(self._on_publishes, paho_topic_prefixes, self._limit)
             # Not with TLS, because only one thread at a time may use a TLS socket.
             if not self._settings.tls.is_enabled:
                 client.enable_direct_write()
@@ -354,7 +355,11 @@ class Session:
             self._listener.on_request(to_inbound_request(message, topic, ack_token))
         else:
             flags = DUP_FLAG * message.dup | RETAIN_FLAG * message.retain
-            self._listener.on_messages([(topic, bytes(message.payload), ack_token, flags)], None)
+            packets = [(topic, bytes(message.payload), message.mid, flags)]
+            if self._limit is not None:
+                packets = self._limit.apply(packets, len(message.payload))
+            _, payload, _, flags = packets[0]
+            self._listener.on_messages([(topic, payload, ack_token, flags)], None)
 
     def _on_publishes(self, packets: list[PublishPacket], read_once: ReadOnce | None) -> None:
         """Forward PUBLISH packets that the bulk client read without paho to the listener.
