@@ -56,7 +56,9 @@ class RoundAligner:
         codes = np.where(np.isnan(values.values), ABSENT, ACCEPTED)
         codes[is_late | (ts < pending_ts)] = LATE
         codes[(ts == held_ts) | (ts == pending_ts)] = DUPLICATE
-        table.newest_ts[rows, features] = np.maximum(table.newest_ts[rows, features], ts)
+        # An event counts at the latest when it arrives: one false time must not speak for all until then.
+        newest_ts = np.minimum(ts, values.arrived_at)
+        table.newest_ts[rows, features] = np.maximum(table.newest_ts[rows, features], newest_ts)
         held = np.flatnonzero(is_late & (ts > held_ts))
         if len(held):
             table.held_ts[rows[held], features[held]] = ts[held]
