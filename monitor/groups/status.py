@@ -117,6 +117,10 @@ class StatusTable:
         """Return the names of all groups."""
         return self._table.names()
 
+    def find_unknown(self, names: set[str]) -> set[str]:
+        """Return which of the given groups have no status."""
+        return self._table.find_missing(names)
+
     def last_ts(self, name: str) -> float:
         """Return the event time of a group's last reading, seconds since the Unix epoch."""
         return float(self._table.records["last_ts"][self._table.row(name)])
@@ -294,16 +298,17 @@ class StatusTable:
                 self._table.records[field][row] = value
 
     def least_recent(self, count: int) -> list[str]:
-        """Return the `count` groups with the oldest last readings; silent groups come first."""
+        """Return the `count` groups with the oldest last readings; those that are judged come last.
+
+        Otherwise invented groups, each with a reading or two, would take the place of a plant's.
+        """
         if count <= 0:
             return []
         records = self._table.records
         rows = np.flatnonzero(records["state"] != _NO_STATE)
-        sequences = np.where(
-            records["state"][rows] == _SILENT,
-            records["sequence"][rows] - self._sequence,
-            records["sequence"][rows],
-        )
+        sequences, states = records["sequence"][rows], records["state"][rows]
+        # Before all others: silent groups, those that were never judged, and those after a gap.
+        sequences = np.where((states == _NORMAL) | (states == _FAULTY), sequences, sequences - self._sequence)
         if count < len(rows):
             oldest = np.argpartition(sequences, count - 1)[:count]
             rows, sequences = rows[oldest], sequences[oldest]
