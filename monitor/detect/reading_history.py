@@ -43,6 +43,16 @@ class ReadingHistory(StateTable):
         super().load(name, value)
         self.ts_origin[self.row(name)] = UNKNOWN_TS
 
+    def remove_last(self, row: int, count: int) -> None:
+        """Remove the last `count` readings of the group in this row; the window of the others isn't full."""
+        steps = self.ts.shape[1]
+        if count == steps:
+            self.clear(row)
+            return
+        for column, missing in ((self.ts, NO_TS), (self.values, 0.0)):
+            column[row, count:] = column[row, : steps - count].copy()
+            column[row, :count] = missing
+
     def _update_views(self) -> None:
         super()._update_views()
         records = self.records

@@ -149,6 +149,8 @@ class WindowStage:
         if ts <= last_ts and is_arrival_ts and history.ts_origin[row] != OWN_TS:
             history.clear(row)  # arrival times increase, so the clock was set back since the last reading
             last_ts = NO_TS
+        if ts <= last_ts and self._remove_future(row, readings, index):
+            last_ts = float(group_ts[-1])
         if ts <= last_ts:
             return _LATE if ts < last_ts else _DUPLICATE
         code = _FILLING
@@ -165,6 +167,28 @@ class WindowStage:
             history.stride_phase[row] = (phase + 1) % self._stride
             code = _SKIPPED if phase else _JUDGED
         return code
+
+    def _remove_future(self, row: int, readings: Readings, index: int) -> bool:
+        """Remove a group's readings that are ahead of the clock if the next one continues those before them.
+
+        Otherwise one false event time would make all readings late until the clock has reached it.
+
+        Returns
+        -------
+        Whether the next reading (index in the batch) is after all that is left.
+        """
+        group_ts, ts, now = self._history.ts[row], readings.ts[index], readings.arrived_at[index]
+        count = int(np.count_nonzero(group_ts > now))
+        is_repeated = readings.redelivered[index] or (
+            readings.retained is not None and readings.retained[index]
+        )
+        if not count or is_repeated or (group_ts == ts).any():
+            return False
+        past_ts = group_ts[-1 - count] if count < self._steps else NO_TS
+        if ts <= (past_ts if past_ts > NO_TS else now - self._max_skew):
+            return False
+        self._history.remove_last(row, count)
+        return True
 
     def _push_sorted(
         self, readings: Readings, rows: IndexArray, group_rows: IndexArray, codes: NDArray[np.int8]

@@ -222,6 +222,7 @@ def message(ts: float, values: Sequence[object] = HEALTHY, topic: str = "p/g") -
 
 
 def message_batch(messages: list[InboundMessage], overflowed: int = 0) -> MessageBatch:
-    """Return messages that arrived NOW, at the monotonic time 0."""
-    now = np.full(len(messages), NOW)
-    return MessageBatch(messages, Arrivals(now, now, np.zeros(len(messages))), overflowed, 0.0)
+    """Return messages that arrived a day after NOW, at the monotonic time 0: no reading is ahead of it."""
+    arrived_at = np.full(len(messages), NOW + 86_400)
+    arrivals = Arrivals(arrived_at, arrived_at, np.zeros(len(messages)))
+    return MessageBatch(messages, arrivals, overflowed, 0.0)
