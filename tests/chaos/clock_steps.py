@@ -46,9 +46,9 @@ class _PartlyStampedReadings(ReadingGenerator):
         """Yield one reading of each group per round."""
         return map(_remove_ts, super().__iter__())
 
-    def recovery_readings(self) -> list[Reading]:
+    def final_readings(self) -> list[Reading]:
         """Return healthy readings of all groups, after which no incident is open."""
-        return [_remove_ts(reading) for reading in super().recovery_readings()]
+        return [_remove_ts(reading) for reading in super().final_readings()]
 
 
 def _remove_ts(reading: Reading) -> Reading:

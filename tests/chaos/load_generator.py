@@ -3,19 +3,33 @@
 import select
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Protocol
 
 from tests.chaos.raw_mqtt import PUBACK, Connection, publish_packet
-from tests.chaos.reading_generator import Reading, ReadingGenerator
+from tests.chaos.reading_generator import Reading
 from tests.conftest import TIMEOUT_S
 
-__all__ = ["LoadGenerator"]
+__all__ = ["LoadGenerator", "ReadingSource"]
 
 _SEND_INTERVAL_S = 0.01
 """Seconds between two batches of readings."""
 _MAX_UNACKED = 20_000
 """Unacknowledged readings at which the generator waits for the broker: there are only 65,535 packet ids."""
 _MAX_PACKET_ID = 65_535
+
+
+class ReadingSource(Protocol):
+    """What a plant sends."""
+
+    def __iter__(self) -> Iterator[Reading]:
+        """Return the readings in their order, without end."""
+        ...
+
+    def final_readings(self) -> list[Reading]:
+        """Return the readings that are sent last, see `LoadGenerator.finish`."""
+        ...
 
 
 class LoadGenerator:
@@ -32,9 +46,9 @@ class LoadGenerator:
     qos : 0 or 1; with 0 nothing is acknowledged or sent again.
     """
 
-    def __init__(self, port: int, readings: ReadingGenerator, rate: float, qos: int = 1) -> None:
+    def __init__(self, port: int, readings: ReadingSource, rate: float, qos: int = 1) -> None:
         self._port = port
-        self._generator = readings
+        self._source = readings
         self.rate = rate
         """Readings a second."""
         self._qos = qos
@@ -72,11 +86,11 @@ class LoadGenerator:
         self._wait_until_idle()
 
     def finish(self) -> list[Reading]:
-        """Send the readings that resolve all incidents; return all sent readings, each acknowledged."""
+        """Send the final readings; return all sent readings, each acknowledged."""
         self.pause()
         with self._state_lock:
             self._idle.clear()
-            self._final_readings = self._generator.recovery_readings()
+            self._final_readings = self._source.final_readings()
         self._wait_until_idle()
         return self.sent_readings
 

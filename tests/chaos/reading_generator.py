@@ -108,6 +108,6 @@ class ReadingGenerator:
             for group in self._groups:
                 yield group.next_reading()
 
-    def recovery_readings(self) -> list[Reading]:
+    def final_readings(self) -> list[Reading]:
         """Return healthy readings of all groups, after which no incident is open."""
         return [reading for group in self._groups for reading in group.recovery_readings()]

@@ -75,9 +75,9 @@ class ValueGenerator(ReadingGenerator):
         while True:
             yield from self._split(itertools.islice(readings, self._group_count))
 
-    def recovery_readings(self) -> list[Reading]:
+    def final_readings(self) -> list[Reading]:
         """Return the values of healthy readings of all groups, after which no incident is open."""
-        return [value for reading in super().recovery_readings() for value in self._split([reading])]
+        return [value for reading in super().final_readings() for value in self._split([reading])]
 
     def _split(self, readings: Iterable[Reading]) -> list[Reading]:
         values: list[Reading] = [
