@@ -184,7 +184,9 @@ class DecodeStage:
                 return self._read_payload(topic, stripped, rejected, may_be_padded=False)
             return self._read_elements(topic, payload, error, rejected)
         if type(content) is list and not 0 < len(content) <= MAX_ELEMENTS:
-            reason = f"an array of {len(content)} readings; expected 1 to {MAX_ELEMENTS}"
+            reason = f"an array of {len(content)} readings; expected at most {MAX_ELEMENTS}"
+            if not content:
+                reason = "an empty array; expected at least one reading"
             rejected.append(RejectedReading(Outcome.MALFORMED, topic, reason))
             return []
         return content

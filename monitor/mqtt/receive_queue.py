@@ -36,9 +36,9 @@ _PAUSE_S = 0.02
 # After a read of so many bytes of payload there is more in the kernel's buffer, and the network thread
 # reads on until a full batch waits: large messages would otherwise come in batches too small for two cores.
 _LARGE_READ_BYTES = 1 << 17
-# Messages without payload, as those in excess, for which the pipeline is woken: each time costs 0.5 ms, as
-# much as a flood of large messages takes to arrive.
-_EMPTY_PER_WAKE = 64
+# Messages in excess for which the pipeline is woken: each time costs 0.5 ms, as much as such a message of
+# 1 MiB takes to arrive.
+_EXCESS_PER_WAKE = 64
 # Substitute timestamps increase by at least this, in seconds: floats of today's Unix time have steps of
 # 2.4e-7.
 _TIMESTAMP_STEP_S = 1e-6
@@ -68,7 +68,7 @@ class ReceiveQueue:
         self._queued_bytes = 0  # of payload that waits
         self._last_put_bytes = 0  # of payload in the last `put`
         self._overflow_count = 0
-        self._has_empty = False  # whether some message that waits has no payload, as those in excess
+        self._has_excess = False  # whether some message that waits has `EXCESS_FLAG`
         self._wake_requested = False
         self._last_substitute_ts = 0.0
         self._clock_steps = ClockSteps()
@@ -103,13 +103,16 @@ class ReceiveQueue:
             now = self._read_clocks()
             sizes = [len(payload) for _, payload, _, _ in messages]
             size = self._last_put_bytes = sum(sizes)
-            if 0 in sizes:
-                self._has_empty, self._last_put_bytes = True, max(size, _LARGE_READ_BYTES)
+            excess = 0
+            if 0 in sizes:  # rarely
+                excess = sum([bool(flags & EXCESS_FLAG) for _, _, _, flags in messages])
+            if excess:
+                self._has_excess, self._last_put_bytes = True, max(size, _LARGE_READ_BYTES)
             if self._is_full(len(messages), size):
                 self._put_individually(messages, *now)
             elif messages and not self._closed:  # messages that are dropped then come again: they get no ack
                 self._append(messages, size, *now)
-            if size or len(self._messages) >= _EMPTY_PER_WAKE:
+            if not excess or excess < len(messages) or len(self._messages) >= _EXCESS_PER_WAKE:
                 self._consumer_waiting = False  # it works from now on, though its thread may not run yet
                 self._not_empty.notify()
 
@@ -250,8 +253,8 @@ class ReceiveQueue:
         arrivals = self._pop_arrivals(len(messages))
         complete_until = self._put_records[0][3] if self._put_records else self._monotonic()
         batch = MessageBatch(messages, arrivals, overflowed, complete_until, clock_step)
-        if self._has_empty:
-            self._has_empty = bool(waiting)
+        if self._has_excess:
+            self._has_excess = bool(waiting)
             return _separate_excess(batch)
         return batch
 

@@ -193,7 +193,7 @@ class GroupAligner:
             if ts > self._held_ts[feature]:
                 self._held_ts[feature], self._held_values[feature] = ts, value
             return LATE
-        if ts < pending_ts:
+        if ts < pending_ts <= arrived_at:  # one ahead of the clock is replaced by one at the clock's time
             return LATE
         if slot is None:
             features = len(self._held_ts)
