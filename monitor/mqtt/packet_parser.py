@@ -6,22 +6,26 @@ from typing import Protocol
 from monitor.core.messages import DUP_FLAG, EXCESS_FLAG, RETAIN_FLAG
 from monitor.ingest.limits import MAX_TOPIC_LENGTH
 
-__all__ = ["PacketLimit", "PacketParser", "PublishPacket"]
+__all__ = ["LARGE_PACKET", "PacketLimit", "PacketParser", "PublishPacket"]
 
 PublishPacket = tuple[str, bytes, int, int]
 """Topic, payload, packet identifier (0 with QoS 0), flags of an `InboundMessage`."""
+
+LARGE_PACKET = 1 << 14
+"""Bytes from which on a packet's length takes three bytes, so that the parser notices it without a check."""
 
 
 class PacketLimit(Protocol):
     """Decides which messages are too many to be read."""
 
-    def apply(self, packets: list[PublishPacket], size: int) -> list[PublishPacket]:
+    def apply(self, packets: list[PublishPacket], size: int, *, may_be_large: bool) -> list[PublishPacket]:
         """Return the packets, of which those beyond the limit have no payload and `EXCESS_FLAG`.
 
         Parameters
         ----------
         packets : in the order of arrival.
         size : bytes of them.
+        may_be_large : whether some packet may have `LARGE_PACKET` bytes or more.
         """
 
     def admits(self, topic: str, size: int) -> bool:
@@ -75,6 +79,7 @@ class PacketParser:
         self._limit = limit
         self._skipped_packet: PublishPacket | None = None  # whose payload is thrown away as it arrives
         self._skipped_size = 0  # of it, still to come
+        self._may_be_large = False  # whether some packet since the last `apply` may be
         self._partial_packet = bytearray()  # bytes of a packet that is not complete yet
         self._required_size = 0  # of it, before it is parsed again
         self._topic_cache: dict[bytes, str] = {}
@@ -99,7 +104,8 @@ class PacketParser:
             self._partial_packet.clear()
         publishes, rest = self._parse(data)
         if self._limit is not None and publishes:
-            publishes = self._limit.apply(publishes, len(data))
+            publishes = self._limit.apply(publishes, len(data), may_be_large=self._may_be_large)
+            self._may_be_large = False
         return skipped + publishes if skipped else publishes, rest
 
     def _parse(self, data: bytes) -> tuple[list[PublishPacket], bytes]:
@@ -179,7 +185,11 @@ class PacketParser:
             self._required_size = required_size
 
     def _decode_length(self, data: bytes, position: int) -> tuple[int, int]:
-        """Return a packet's length and its body's position, beyond the data if the length is incomplete."""
+        """Return a packet's length and its body's position, beyond the data if the length is incomplete.
+
+        Called for lengths of three bytes and more, and for incomplete ones.
+        """
+        self._may_be_large = True
         length = 0
         for index in range(position + 1, position + 1 + _MAX_LENGTH_SIZE):
             if index == len(data):

@@ -357,7 +357,7 @@ class Session:
             flags = DUP_FLAG * message.dup | RETAIN_FLAG * message.retain
             packets = [(topic, bytes(message.payload), message.mid, flags)]
             if self._limit is not None:
-                packets = self._limit.apply(packets, len(message.payload))
+                packets = self._limit.apply(packets, len(message.payload), may_be_large=True)
             _, payload, _, flags = packets[0]
             self._listener.on_messages([(topic, payload, ack_token, flags)], None)
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from monitor.core.messages import EXCESS_FLAG
 from monitor.ingest.limits import MAX_TOPIC_LENGTH
-from monitor.mqtt.packet_parser import PublishPacket
+from monitor.mqtt.packet_parser import LARGE_PACKET, PublishPacket
 
 __all__ = ["TopicLimit"]
 
@@ -28,9 +28,8 @@ _TOPIC_RATE: Final = 1 << 16
 _SHARED_BURST: Final = 2 << 20
 # And this in each second.
 _SHARED_RATE: Final = 1 << 17
-# Messages of so many bytes are all counted, of smaller ones one in `_SAMPLING`, for that many: to count all
-# takes 1 % of the time of a reading.
-_LARGE_MESSAGE: Final = 1 << 14
+# Large messages are all counted, of others one in so many, for that many: to count all takes a tenth of the
+# time of a reading.
 _SAMPLING: Final = 8
 # Topics whose use is known: with more, the one that was counted longest ago begins afresh. With these a topic
 # of a flood would have to be followed by 130,000 messages on others.
@@ -89,21 +88,22 @@ class TopicLimit:
         self._watched: dict[str, _Bucket] = {}  # those that reached their limit: each message is counted
         self._sample_start = 0  # index of the first packet to count in the next call
 
-    def apply(self, packets: list[PublishPacket], size: int) -> list[PublishPacket]:
+    def apply(self, packets: list[PublishPacket], size: int, *, may_be_large: bool) -> list[PublishPacket]:
         """Return the packets, of which those beyond the limit have no payload and `EXCESS_FLAG`.
 
         Parameters
         ----------
         packets : in the order of arrival.
         size : bytes of them.
+        may_be_large : whether some packet may have `LARGE_PACKET` bytes or more.
         """
         now, cost = self._monotonic(), size + _MESSAGE_COST * len(packets)
         within_limit = cost <= self._all_topics.room(now)
         self._all_topics.use(cost)
-        if within_limit and not self._watched:
+        if not self._watched and (within_limit or not self._is_behind()):
             return packets
         limited = [self._limit(packet, now) for packet in packets] if self._watched else packets
-        self._count(packets, now)
+        self._count(packets, now, may_be_large=may_be_large)
         for topic, bucket in list(self._watched.items()):
             if bucket.room(now) >= _TOPIC_BURST / 2:
                 del self._watched[topic]
@@ -130,13 +130,13 @@ class TopicLimit:
         self._shared.use(excess)
         return packet
 
-    def _count(self, packets: list[PublishPacket], now: float) -> None:
+    def _count(self, packets: list[PublishPacket], now: float, *, may_be_large: bool) -> None:
         """Count what topics bring that are not watched yet, and watch those that reach their limit."""
-        for topic, payload, _, _ in packets:
-            if len(payload) >= _LARGE_MESSAGE or len(topic) > MAX_TOPIC_LENGTH:
+        for topic, payload, _, _ in packets if may_be_large else ():
+            if _is_large(topic, payload):
                 self._count_message(topic, _cost(topic, payload), now)
         for topic, payload, _, _ in packets[self._sample_start :: _SAMPLING]:
-            if len(payload) < _LARGE_MESSAGE and len(topic) <= MAX_TOPIC_LENGTH:
+            if not _is_large(topic, payload):
                 self._count_message(topic, _cost(topic, payload) * _SAMPLING, now)
         # Each remainder in turn, in another order: a plant may send 200 readings at a time in the same order.
         self._sample_start = (5 * self._sample_start + 3) % _SAMPLING
@@ -156,6 +156,10 @@ class TopicLimit:
 
 def _to_key(topic: str) -> str:
     return topic if len(topic) <= _MAX_KEY_LENGTH else _LONG_TOPICS
+
+
+def _is_large(topic: str, payload: bytes) -> bool:
+    return len(payload) >= LARGE_PACKET or len(topic) > MAX_TOPIC_LENGTH
 
 
 def _cost(topic: str, payload: bytes) -> int:

@@ -4,7 +4,7 @@ import pytest
 
 from monitor.core.messages import EXCESS_FLAG
 from monitor.ingest.limits import MAX_TOPIC_LENGTH
-from monitor.mqtt.packet_parser import PacketParser, PublishPacket
+from monitor.mqtt.packet_parser import LARGE_PACKET, PacketParser, PublishPacket
 
 PASSTHROUGH_PREFIX = b"base/"
 
@@ -92,7 +92,8 @@ def test_too_long_topic(character: str) -> None:
 class _Limit:
     """Takes no message on the topic `flood`."""
 
-    def apply(self, packets: list[PublishPacket], _size: int) -> list[PublishPacket]:
+    def apply(self, packets: list[PublishPacket], _size: int, *, may_be_large: bool) -> list[PublishPacket]:
+        assert may_be_large or max(len(payload) for _, payload, _, _ in packets) < LARGE_PACKET
         return packets
 
     def admits(self, topic: str, _size: int) -> bool:

@@ -33,7 +33,7 @@ class _Stream:
         return len(self.dropped) - before
 
     def _apply(self, packets: list[PublishPacket], size: int) -> None:
-        limited = self.limit.apply(packets, size)
+        limited = self.limit.apply(packets, size, may_be_large=True)
         assert [packet[0] for packet in limited] == [packet[0] for packet in packets]
         assert [packet[2] for packet in limited] == [packet[2] for packet in packets]
         for topic, payload, _, flags in limited:
