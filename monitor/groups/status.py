@@ -298,17 +298,16 @@ class StatusTable:
                 self._table.records[field][row] = value
 
     def least_recent(self, count: int) -> list[str]:
-        """Return the `count` groups with the oldest last readings; those that are judged come last.
-
-        Otherwise invented groups, each with a reading or two, would take the place of a plant's.
-        """
+        """Return the `count` groups with the oldest last readings; silent groups come first."""
         if count <= 0:
             return []
         records = self._table.records
         rows = np.flatnonzero(records["state"] != _NO_STATE)
-        sequences, states = records["sequence"][rows], records["state"][rows]
-        # Before all others: silent groups, those that were never judged, and those after a gap.
-        sequences = np.where((states == _NORMAL) | (states == _FAULTY), sequences, sequences - self._sequence)
+        sequences = np.where(
+            records["state"][rows] == _SILENT,
+            records["sequence"][rows] - self._sequence,
+            records["sequence"][rows],
+        )
         if count < len(rows):
             oldest = np.argpartition(sequences, count - 1)[:count]
             rows, sequences = rows[oldest], sequences[oldest]
