@@ -6,7 +6,8 @@ from operator import attrgetter
 
 import msgspec
 
-from monitor.core.verdicts import AlertEvent, Detector
+from monitor.core.verdicts import AlertEvent
+from monitor.groups.stored_event import StoredEvent, to_alert_event
 
 __all__ = ["Incident", "Incidents", "IsMuted", "end_early"]
 
@@ -15,35 +16,9 @@ _VERSION = 2
 IsMuted = Callable[[str], bool]
 """Returns whether a group's alerts are held back."""
 
-_StepValues = list[list[float]]
-
-
-class _StoredEvent(msgspec.Struct, array_like=True, gc=False):
-    """The fields of `AlertEvent`, without names to save space: there may be an event of each group.
-
-    New fields must be appended, with a default: then the events of older versions can be read.
-    """
-
-    id: str
-    status: str
-    group: str
-    score: float | None
-    started_at: float
-    ended_at: float | None
-    window_ts: list[float]
-    window_values: _StepValues
-    out_of_range: bool
-    repeat: int
-    contributions: list[float] | None
-    contributions_by_step: _StepValues | None
-    reason: str
-    detector: str = Detector.MODEL.label
-    kind: str | None = None
-
-
 # Version, and the fields of `Incident`.
-_StoredIncident = tuple[int, _StoredEvent, bool, _StoredEvent | None, bool]
-_event_fields = attrgetter(*_StoredEvent.__struct_fields__)
+_StoredIncident = tuple[int, StoredEvent, bool, StoredEvent | None, bool]
+_event_fields = attrgetter(*StoredEvent.__struct_fields__)
 
 
 @dataclass(slots=True)
@@ -102,7 +77,9 @@ class Incidents:
         # once a second: with 2,000 open incidents the pipeline would wait 34 ms.
         self._acknowledged_ids: dict[str, str] = {}  # group -> id of its acknowledged incident
         self.has_loaded_pending = False
-        """Whether a group whose events are held back was loaded since the last call of `release`."""
+        """Whether a group whose events are held back was loaded since the last `take_pending_groups`."""
+        self.muted_events: list[AlertEvent] = []
+        """First events of incidents that began while their group is muted; the caller empties the list."""
         self.ended: dict[str, bytes] = {}
         """Group -> its last closed incident, encoded for `decode`, until it is saved in the store."""
 
@@ -120,6 +97,10 @@ class Incidents:
                 published.append(event)  # the incident is published, and decoding it would take 17 µs
                 continue
             previous = self.get(name)
+            if previous is not None and name in self._pending_groups and not is_muted(name):
+                # The mute has ended, and `release` hasn't come to this group yet.
+                is_open = event.status == "firing" and previous.event.id == event.id
+                published += self._release_group(previous, is_open=is_open)
             incident = previous if previous is not None and previous.event.id == event.id else Incident(event)
             if previous is not None and incident is not previous:
                 incident.pending_resolved = previous.pending_resolved
@@ -129,6 +110,8 @@ class Incidents:
             if is_muted(name):
                 incident.pending_resolved = event if event.status == "resolved" else incident.pending_resolved
                 self._pending_groups[name] = None
+                if incident is not previous:
+                    self.muted_events.append(event)
             else:
                 incident.published = True
                 published.append(event)
@@ -136,28 +119,45 @@ class Incidents:
                 self.put(incident)
         return published
 
-    def release(self, is_muted: IsMuted, open_incident: Callable[[str], str | None]) -> list[AlertEvent]:
+    def take_pending_groups(self) -> list[str]:
+        """Return the groups whose events are held back, for `release`."""
+        self.has_loaded_pending = False
+        return list(self._pending_groups)
+
+    def release(
+        self, groups: Iterable[str], is_muted: IsMuted, open_incident: Callable[[str], str | None]
+    ) -> list[AlertEvent]:
         """Return the events that were held back for groups that are no longer muted.
 
         Parameters
         ----------
+        groups : which of the groups to look at.
         is_muted : returns whether a group's alerts are held back.
         open_incident : returns the id of a group's open incident.
         """
-        self.has_loaded_pending = False
         released: list[AlertEvent] = []
-        for name in [name for name in self._pending_groups if not is_muted(name)]:
-            del self._pending_groups[name]
+        for name in groups:
+            if name not in self._pending_groups or is_muted(name):
+                continue
             incident = self.get(name)
             if incident is None:
-                continue
-            if incident.pending_resolved is not None:
-                released.append(incident.pending_resolved)
-                incident.pending_resolved = None
-            if not incident.published and open_incident(name) == incident.event.id:
-                released.append(incident.event)
-                incident.published = True
-            self.put(incident)
+                del self._pending_groups[name]
+            else:
+                is_open = open_incident(name) == incident.event.id
+                released += self._release_group(incident, is_open=is_open)
+        return released
+
+    def _release_group(self, incident: Incident, *, is_open: bool) -> list[AlertEvent]:
+        """Save the incident of a group that is no longer muted; return the events that were held back."""
+        released: list[AlertEvent] = []
+        del self._pending_groups[incident.event.group]
+        if incident.pending_resolved is not None:
+            released.append(incident.pending_resolved)
+            incident.pending_resolved = None
+        if not incident.published and is_open:
+            released.append(incident.event)
+            incident.published = True
+        self.put(incident)
         return released
 
     def final_events(
@@ -222,14 +222,17 @@ class Incidents:
             version, event, published, pending_resolved, acknowledged = msgspec.msgpack.decode(
                 value, type=_StoredIncident
             )
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError(f"latest incident of {group!r} can't be read: {error}") from error
         if version != _VERSION:
             raise ValueError(f"latest incident of {group!r} is version {version}, expected {_VERSION}")
+        for stored in filter(None, (event, pending_resolved)):
+            if problem := stored.find_problem(group):
+                raise ValueError(f"latest incident of {group!r} {problem}")
         return Incident(
-            _to_alert_event(event),
+            to_alert_event(event),
             published,
-            None if pending_resolved is None else _to_alert_event(pending_resolved),
+            None if pending_resolved is None else to_alert_event(pending_resolved),
             acknowledged,
         )
 
@@ -287,7 +290,3 @@ class Incidents:
         self._pending_groups.pop(group, None)
         self.ended.pop(group, None)
         self._acknowledged_ids.pop(group, None)
-
-
-def _to_alert_event(stored: _StoredEvent) -> AlertEvent:
-    return AlertEvent(**msgspec.structs.asdict(stored))
