@@ -50,8 +50,8 @@ def run(arguments: argparse.Namespace) -> int:
         dropped_log_lines = configure_logging(settings.log.level, settings.log.format)
         for warning in find_exposed_secrets(settings):
             logging.getLogger(__name__).warning("%s", warning)
-        # Nothing is lost by an end while the store is read. The default action would do, but the kernel withholds
-        # it from the first process of a container.
+        # Nothing is lost by an end while the store is read. The default action would do, but the kernel
+        # withholds it from the first process of a container.
         on_signal(lambda: os._exit(0), signal.SIGTERM)
         daemon = build_daemon(settings, read_settings, dropped_log_lines=dropped_log_lines)
     on_signal(daemon.request_stop)
