@@ -110,6 +110,7 @@ def test_no_label_carries_a_group(metrics: Metrics) -> None:
     assert labels == {
         *("outcome", "label", "status", "state", "result", "connection", "le", "detector"),
         *("id", "created", "features", "steps"),  # of the bundle
+        "kind",  # of what the store held
         "version",
     }
 
