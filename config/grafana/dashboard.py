@@ -253,6 +253,9 @@ def _process_panels() -> Iterator[Panel]:
         {
             "reconnections {{instance}}": _increase("mqtt_reconnects_total", window="5m"),
             "failed writes {{instance}}": _increase("store_failures_total", window="5m"),
+            "taken sessions {{instance}}": _increase("mqtt_session_takeovers_total", window="5m"),
+            "lost sessions {{instance}}": _increase("mqtt_sessions_lost_total", window="5m"),
+            "unanswerable requests {{instance}}": _increase("requests_unanswerable_total", window="5m"),
             "refused messages {{instance}}": _increase("messages_refused_total", window="5m"),
             "refused reloads {{instance}}": _increase("reloads_total", 'result="refused"', window="5m"),
             "dropped log lines {{instance}}": _increase("log_lines_dropped_total", window="5m"),

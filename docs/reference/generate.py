@@ -101,6 +101,11 @@ _MEANINGS = {
     "mqtt.username": "login at the broker",
     "mqtt.password": "password of that login; better in the environment or in `password_file`",
     "mqtt.password_file": "file that holds the password, in place of `password`",
+    "mqtt.publish_username": (
+        "login of the connections for alerts and for the version, where the broker takes logins for client "
+        "ids; default: `username`"
+    ),
+    "mqtt.publish_password_file": "file that holds the password of that login",
     "mqtt.tls.ca_file": "certificates of the authorities that may sign the broker's; default: the system's",
     "mqtt.tls.certfile": "the monitor's own certificate, where the broker asks for one",
     "mqtt.tls.keyfile": "the private key of `certfile`",
@@ -138,6 +143,8 @@ _MEANINGS = {
     "http.host": "address to listen on for HTTP",
     "http.token": "secret for reading more than `/livez` and `/readyz`: 16 characters or more",
     "http.token_file": "file that holds the token, in place of `token`",
+    "http.certfile": "serves HTTPS with this certificate; intermediate certificates follow it in the file",
+    "http.keyfile": "private key of `certfile`; without it `certfile` holds the key, too",
     "log.level": "least level that is logged",
     "log.format": "`json`: one JSON object a line",
 }

@@ -48,9 +48,16 @@ class InboundRequest:
     retained: bool
     """Whether the request is a retained message, which the broker sends on each subscription."""
     response_topic: str | None
-    """MQTT 5 response topic, on which the answer is published; None if the request has none."""
+    """MQTT 5 response topic, whatever the sender wrote; None if the request has none."""
     correlation_data: bytes | None
     """MQTT 5 correlation data, repeated in the answer; None if the request has none."""
+    delivery: int = 1
+    """How often the broker has delivered it so far, as far as is known: at least 2 if an earlier delivery was
+    not acknowledged, because the connection or the process ended."""
+    problem: str = ""
+    """Why it can't be answered; "" if it can."""
+    claimed_operator: str = ""
+    """MQTT 5 user property `operator`; "" if the request has none."""
 
 
 class SessionListener(Protocol):
@@ -63,7 +70,16 @@ class SessionListener(Protocol):
         """Handle a lost or refused connection; the session keeps trying to connect."""
 
     def on_taken_over(self) -> None:
-        """Handle the end of the session: another client connected with the same client id."""
+        """Handle the end of the session: a newer monitor claims the client id."""
+
+    def on_session_taken(self) -> None:
+        """Handle that another client connected with the client id; the session is about to take it back."""
+
+    def on_session_lost(self) -> None:
+        """Handle a connection on which the broker has no session, though it had one before.
+
+        Messages that waited there are lost.
+        """
 
     def on_publish_failed(self) -> None:
         """Handle a published message that will not be delivered; the session has logged the cause.

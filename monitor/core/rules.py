@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
+from monitor.core.patterns import matches_setting
 from monitor.core.verdicts import Detector
 
 __all__ = [
@@ -111,7 +111,7 @@ class CheckRules:
         """Return whether a check is on for a group."""
         name = detector.label
         for pattern, checks in self.overrides:
-            if fnmatchcase(group, pattern):
+            if matches_setting(group, pattern):
                 return checks.get(name, bool(getattr(self, name)))
         return bool(getattr(self, name))
 

@@ -1,10 +1,16 @@
 """Parses the broker's byte stream: PUBLISH and PUBACK packets are taken out, the rest is returned. No I/O."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from monitor.core.messages import DUP_FLAG, RETAIN_FLAG
 
-__all__ = ["PacketParser", "PublishPacket"]
+__all__ = ["MAX_PACKET_SIZE", "PacketParser", "PublishPacket", "encode_length", "skip_properties"]
+
+# A payload beyond 1 MiB is malformed. This limit leaves room for topic and properties, and lets somewhat
+# larger payloads through, so that they are reported. The broker drops still larger ones before they fill our
+# memory.
+MAX_PACKET_SIZE = 4 * 1024 * 1024
+"""Bytes of the largest packet that the broker may send; MQTT 5 tells it so."""
 
 PublishPacket = tuple[str, bytes, int, int]
 """Topic, payload, packet identifier (0 with QoS 0), flags of an `InboundMessage`."""
@@ -13,6 +19,7 @@ _MIN_PACKET_SIZE = 2  # bytes
 _CONTINUATION_BIT = 0x80
 _MAX_LENGTH_SIZE = 4  # bytes of the field "remaining length"
 # Bits of a packet's first byte: four of type, one DUP, two of QoS, one RETAIN.
+_TYPE_MASK = 0xF0
 _TYPE_AND_QOS_2_MASK, _PUBLISH, _QOS_1_FLAG, _FLAGS_MASK = 0xF4, 0x30, 0x02, DUP_FLAG | RETAIN_FLAG
 _PUBACK = 0x40
 _TOPIC_LENGTH_SIZE, _PACKET_ID_SIZE = 2, 2  # bytes
@@ -32,7 +39,12 @@ class PacketParser:
     Parameters
     ----------
     has_properties : whether packets have the properties of MQTT 5.
+    max_packet_size : bytes of the largest packet that is kept. With MQTT 5 the broker knows it, so a larger
+        packet is a protocol error. MQTT 3.1.1 cannot tell it, and the broker would send the message again on
+        each connection: only its first bytes are kept.
     passthrough_prefixes : packets whose topic begins with one of these stay in the stream.
+    limited_prefixes, admit : of packets whose topic begins with one of these, those stay in the stream for
+        which `admit` returns True. The others are taken out: see `excess_packet_ids`.
     on_puback : called with packet identifier and reason code of each PUBACK; returns whether to take it out
         of the stream.
     """
@@ -41,26 +53,47 @@ class PacketParser:
         self,
         *,
         has_properties: bool,
+        max_packet_size: int = MAX_PACKET_SIZE,
         passthrough_prefixes: tuple[bytes, ...],
+        limited_prefixes: tuple[bytes, ...] = (),
+        admit: Callable[[], bool] = lambda: True,
         on_puback: Callable[[int, int], bool] = lambda _, __: False,
     ) -> None:
         self._has_properties = has_properties
+        self._max_packet_size = max_packet_size
         self._passthrough_prefixes = passthrough_prefixes
+        self._limited_prefixes = limited_prefixes
+        self._admit = admit
         self._on_puback = on_puback
+        self.excess_packet_ids: list[int] = []
+        """Packet identifiers (0 with QoS 0) of the PUBLISH packets that were not admitted; the caller empties
+        the list."""
         self._partial_packet = bytearray()  # bytes of a packet that is not complete yet
         self._required_size = 0  # of it, before it is parsed again
+        self._excess_size = (
+            0  # bytes that follow `_required_size` and still belong to a packet that is too large
+        )
+        self._skip_size = 0  # bytes of it that are still to come
         self._topic_cache: dict[bytes, str] = {}
         self.out_of_sync = False
         """Whether a packet's length was invalid: from there on the whole stream is returned unchanged."""
+        self.problem = ""
+        """Why the connection must be closed, for people; "" if it need not."""
 
     def feed(self, data: bytes) -> tuple[list[PublishPacket], bytes]:
         """Parse more of the stream; return complete PUBLISH packets, and the bytes of all other packets."""
+        if self._skip_size:
+            skipped = min(self._skip_size, len(data))
+            self._skip_size -= skipped
+            data = data[skipped:]
         if self._partial_packet:
             self._partial_packet += data
             if len(self._partial_packet) < self._required_size:
                 return [], b""
             data = bytes(self._partial_packet)
             self._partial_packet.clear()
+            if self._excess_size:
+                data = self._truncate(data)
         return self._parse(data)
 
     def _parse(self, data: bytes) -> tuple[list[PublishPacket], bytes]:
@@ -91,7 +124,7 @@ class PacketParser:
                     payload_start = (
                         payload_start + 1
                         if no_properties
-                        else _skip_properties(data, payload_start, packet_end)
+                        else skip_properties(data, payload_start, packet_end)
                     )
                 if payload_start <= packet_end:
                     topic = data[topic_start:topic_end]
@@ -99,7 +132,7 @@ class PacketParser:
             if topic_name:
                 packet_id = data[topic_end] << 8 | data[topic_end + 1] if first & _QOS_1_FLAG else 0
                 publishes.append((topic_name, data[payload_start:packet_end], packet_id, first & _FLAGS_MASK))
-            elif not self._handle_puback(data[position:packet_end], body_start - position):
+            elif not self._take_out(data[position:packet_end], body_start - position):
                 rest.append(data[position:packet_end])
             position = packet_end
         self._store_remainder(data[position:], packet_end - position, rest)
@@ -109,9 +142,23 @@ class PacketParser:
         """Keep an incomplete packet until `required_size` bytes of it are there; return it if out of sync."""
         if self.out_of_sync:
             rest.append(remainder)
-        else:
-            self._partial_packet += remainder
-            self._required_size = required_size
+            return
+        self._excess_size = max(0, required_size - self._max_packet_size)
+        if self._excess_size and (self._has_properties or remainder[0] & _TYPE_MASK != _PUBLISH):
+            self.problem = (
+                f"the broker sent a packet of {required_size} bytes; expected at most {self._max_packet_size}"
+            )
+            return
+        self._partial_packet += remainder
+        self._required_size = required_size - self._excess_size
+
+    def _truncate(self, data: bytes) -> bytes:
+        """Return data that begins with a packet that is too large, with its first bytes as a whole packet."""
+        packet, rest = data[: self._required_size], data[self._required_size :]
+        skipped = min(self._excess_size, len(rest))
+        self._skip_size = self._excess_size - skipped
+        body = packet[self._decode_length(packet, 0)[1] :]
+        return bytes((packet[0], *encode_length(len(body)))) + body + rest[skipped:]
 
     def _decode_length(self, data: bytes, position: int) -> tuple[int, int]:
         """Return a packet's length and its body's position, beyond the data if the length is incomplete."""
@@ -124,6 +171,21 @@ class PacketParser:
                 return length, index + 1
         self.out_of_sync = True
         return 0, len(data) + 1
+
+    def _take_out(self, packet: bytes, body_start: int) -> bool:
+        """Return whether to take a packet out of the stream that isn't delivered."""
+        if packet[0] & _TYPE_AND_QOS_2_MASK != _PUBLISH:
+            return self._handle_puback(packet, body_start)
+        topic_start = body_start + _TOPIC_LENGTH_SIZE
+        topic_end = topic_start + int.from_bytes(packet[body_start:topic_start])
+        packet_id_end = topic_end + (_PACKET_ID_SIZE if packet[0] & _QOS_1_FLAG else 0)
+        is_limited = bool(self._limited_prefixes) and packet[topic_start:topic_end].startswith(
+            self._limited_prefixes
+        )
+        if not is_limited or packet_id_end > len(packet) or self._admit():
+            return False
+        self.excess_packet_ids.append(int.from_bytes(packet[topic_end:packet_id_end]))
+        return True
 
     def _handle_puback(self, packet: bytes, body_start: int) -> bool:
         """Call `on_puback` if the packet is a PUBACK; return whether to take it out of the stream."""
@@ -147,7 +209,7 @@ class PacketParser:
         return decoded_topic
 
 
-def _skip_properties(data: bytes, position: int, packet_end: int) -> int:
+def skip_properties(data: bytes, position: int, packet_end: int) -> int:
     """Return the position after the properties; beyond `packet_end` if they are malformed."""
     length = 0
     for index in range(packet_end - position):
@@ -156,3 +218,11 @@ def _skip_properties(data: bytes, position: int, packet_end: int) -> int:
         if byte < _CONTINUATION_BIT:
             return position + index + 1 + length
     return packet_end + 1
+
+
+def encode_length(size: int) -> Iterator[int]:
+    """Yield the bytes of a packet's length in MQTT's encoding, seven bits per byte."""
+    while size >= _CONTINUATION_BIT:
+        yield size & ~_CONTINUATION_BIT & 0xFF | _CONTINUATION_BIT
+        size >>= 7
+    yield size

@@ -134,6 +134,12 @@ class Instrumentation:
         """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
         self._event_log.log_clock_step(step, group_count)
 
+    def record_muted_incidents(self, events: Sequence[AlertEvent]) -> None:
+        """Count and log the incidents that began in muted groups, given their first events."""
+        if events:
+            self._metrics.operators.incidents_muted.inc(len(events))
+            self._event_log.log_muted_incidents(events)
+
     def record_silent(self, statuses: Sequence[GroupStatus]) -> None:
         """Log groups that fell silent, given their statuses."""
         if statuses:

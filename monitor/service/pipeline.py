@@ -106,7 +106,7 @@ class Pipeline:
         while not stop.is_set():
             self._process_batch(_IDLE_TIMEOUT_S)
         deadline = self._monotonic() + _DRAIN_TIMEOUT_S
-        while (self._process_batch(0.0) or self._wait_for_write()) and self._monotonic() < deadline:
+        while (self._process_batch(0.0) or self._wait_for_request()) and self._monotonic() < deadline:
             pass
         deadline = self._monotonic() + _CONFIRM_TIMEOUT_S
         while not self._ports.emit(self._publisher.state_messages()) and self._monotonic() < deadline:
@@ -156,6 +156,7 @@ class Pipeline:
         groups.learn_pending(scored)
         self._set_gauges()
         self._instrumentation.record(result)
+        self._instrumentation.record_muted_incidents(changes.muted_events)
         self._instrumentation.record_silent(silent_statuses)
         self._instrumentation.record_load_errors(groups.take_load_errors())
         return bool(batch.messages)
@@ -172,11 +173,11 @@ class Pipeline:
         self._instrumentation.record_clock_step(step, len(statuses))
         return statuses
 
-    def _wait_for_write(self) -> bool:
-        """Wait briefly if the readings of a false alarm are being written; return whether they still are."""
-        if self._commands.is_writing:
+    def _wait_for_request(self) -> bool:
+        """Wait briefly if a request was begun and isn't done; return whether it still isn't."""
+        if self._commands.is_busy:
             time.sleep(_CONFIRM_POLL_S)
-        return self._commands.is_writing
+        return self._commands.is_busy
 
     def _send_responses(self, *, saved: bool) -> None:
         """Answer the executed requests, once the changes that they made are stored."""

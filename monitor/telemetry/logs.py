@@ -5,8 +5,9 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
+from monitor.core.printable import printable, printable_lines
 from monitor.core.readings import Outcome, RejectedReading
 from monitor.core.values import RejectedValue
 from monitor.core.verdicts import AlertEvent
@@ -39,6 +40,7 @@ def configure_logging(level: str, log_format: Literal["text", "json"]) -> Callab
         if isinstance(previous, BoundedLogHandler):
             previous.close()
     root.setLevel(level.upper())
+    logging.getLogger("monitor.audit").setLevel(logging.INFO)  # what was changed is always logged
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the daemon itself logs the HTTP address
     if sys.stderr is None:  # the process was started with it closed
         root.handlers[:] = [logging.NullHandler()]
@@ -56,8 +58,12 @@ class _TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the library's name
         """Escape control characters: a topic may contain any, and a record must stay on one line."""
-        record.message = record.message.translate(_ESCAPES)
+        record.message = printable(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802, the library's name
+        """Escape control characters but line ends: an exception's text may quote what came from outside."""
+        return printable_lines(super().formatException(ei))
 
 
 class _JsonFormatter(logging.Formatter):
@@ -71,11 +77,6 @@ class _JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line)
-
-
-# Control characters, line ends, and characters that change the direction of writing.
-_CONTROL_CHARACTERS = [*range(32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
-_ESCAPES = {code: repr(chr(code))[1:-1] for code in _CONTROL_CHARACTERS}
 
 
 class PipelineLog:
@@ -132,6 +133,15 @@ class PipelineLog:
             reason = f"{event.reason}; " if event.reason else ""
             score = "no score" if event.score is None else f"score {event.score:.3f}"
             _log.log(level, "%s %s: %s%s, incident %s", status, event.group, reason, score, event.id)
+
+    def log_muted_incidents(self, events: Sequence[AlertEvent]) -> None:
+        """Log incidents that began in muted groups, and how many more there were within a minute."""
+        for event in events:
+            reason = "an incident began while its alerts are muted; it isn't published"
+            text = self._throttle.throttle("muted", reason, event.group)
+            if text is not None:
+                details = f": {event.reason}" if event.reason else ""
+                _log.warning("group %s: %s; incident %s%s", event.group, text, event.id, details)
 
     def log_mixed_senders(self, groups: Sequence[str]) -> None:
         """Log groups whose readings seem to come from two senders."""

@@ -74,3 +74,35 @@ def test_long_topics_are_not_cached() -> None:
     [(first, *_)], [(second, *_)] = (parser.feed(packet)[0] for _ in range(2))
     assert first == second == "t" * 65_535
     assert first is not second
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7, 64, 1000])
+@pytest.mark.parametrize("first", [0x30, 0x32])
+def test_packet_beyond_the_limit_of_mqtt_3(chunk_size: int, first: int) -> None:
+    """With MQTT 3.1.1 the first bytes of a packet that is too large are delivered, the rest is skipped."""
+    parser = PacketParser(has_properties=False, passthrough_prefixes=(), max_packet_size=64)
+    packet_id = b"\0\7" if first == 0x32 else b""
+    large = bytes((first, 0xE8, 0x07)) + (b"\0\1a" + packet_id).ljust(1000, b"x")
+    small = b"\x30\x05\0\1bhi"
+    stream = small + large + large + small
+    packets, rest = [], b""
+    for begin in range(0, len(stream), chunk_size):
+        found, passed = parser.feed(stream[begin : begin + chunk_size])
+        packets += found
+        rest += passed
+    if chunk_size < 1000:  # more arrives with the packet's header in one piece otherwise
+        payload = b"x" * (64 - 3 - 3 - len(packet_id))
+        kept = ("a", payload, 7 if packet_id else 0, 0)
+        assert packets == [("b", b"hi", 0, 0), kept, kept, ("b", b"hi", 0, 0)]
+    assert [packet[0] for packet in packets] == ["b", "a", "a", "b"]
+    assert (rest, parser.problem) == (b"", "")
+
+
+@pytest.mark.parametrize(("has_properties", "first"), [(True, 0x30), (False, 0x90), (True, 0x90)])
+def test_packet_beyond_the_limit(first: int, *, has_properties: bool) -> None:
+    """The connection must be closed as soon as the length of a packet that is too large is read."""
+    parser = PacketParser(has_properties=has_properties, passthrough_prefixes=(), max_packet_size=64)
+    assert parser.feed(bytes((first, 0xFF, 0xFF, 0xFF))) == ([], b"")
+    assert parser.problem == ""
+    assert parser.feed(b"\x7f") == ([], b"")
+    assert parser.problem == "the broker sent a packet of 268435460 bytes; expected at most 64"

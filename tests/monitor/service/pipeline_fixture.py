@@ -65,6 +65,7 @@ class PipelineHarness:
         self.rejected_values: list[RejectedValue] = []
         self.events: list[AlertEvent] = []
         self.load_errors: list[str] = []
+        self.muted_events: list[AlertEvent] = []
         self.mixed_senders: list[str] = []
         self.silent: list[str] = []
         self.input_problems: list[tuple[str, str]] = []
@@ -193,6 +194,9 @@ class PipelineHarness:
 
     def log_clock_step(self, step: float, group_count: int) -> None:
         self.clock_steps.append((step, group_count))
+
+    def log_muted_incidents(self, events: Sequence[AlertEvent]) -> None:
+        self.muted_events.extend(events)
 
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         self.load_errors.extend(reasons)
