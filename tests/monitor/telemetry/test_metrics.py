@@ -113,6 +113,7 @@ def test_no_label_carries_a_group(metrics: Metrics) -> None:
     assert labels == {
         *("outcome", "label", "status", "state", "result", "connection", "le", "detector", "reason"),
         *("id", "created", "features", "steps"),  # of the bundle
+        "kind",  # of what the store held
         "version",
     }
 
