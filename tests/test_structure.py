@@ -115,7 +115,7 @@ def test_no_source_evaluates_text(path: Path) -> None:
 _PLAIN_NAMES = {
     "str", "int", "float", "bool", "bytes", "None", "object", "Any", "datetime", "Path", "Literal",
     "Sequence", "Iterable", "Collection", "Mapping", "Counter", "tuple", "list", "dict", "set", "frozenset",
-    "Annotated", "NDArray", "FloatArray", "IndexArray", "np", "float32", "intp", "SecretStr",
+    "Annotated", "Count", "NDArray", "FloatArray", "IndexArray", "np", "float32", "intp", "SecretStr",
 }  # fmt: skip
 _MAX_PARTS = 6
 
@@ -156,7 +156,7 @@ def _plain_names() -> set[str]:
     names, records = set(_PLAIN_NAMES), {}
     for path, node in _classes():
         bases = {ast.unparse(base) for base in node.bases}
-        if path.name == "settings.py" or bases & {"StrEnum", "IntEnum"}:
+        if path.name.endswith("settings.py") or bases & {"StrEnum", "IntEnum"}:
             names.add(node.name)
         elif _generates_constructor(node):
             records[node.name] = node

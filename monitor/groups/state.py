@@ -223,7 +223,7 @@ class GroupStates:
         """
         try:
             parts = _decode(value)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError(f"state of {group!r} can't be read: {error}") from error
         try:
             self._scoring.load(group, StageStates(parts.windows, parts.baseline, parts.alerts, parts.checks))
@@ -252,6 +252,11 @@ class GroupStates:
                     self.load(group, value, now)
                 except ValueError as error:  # the other groups must still be judged
                     self._load_errors.append(str(error))
+
+    def find_new(self, names: set[str], now: float) -> set[str]:
+        """Return which of the given groups neither memory nor the store knows; `now` in monotonic seconds."""
+        self.load_evicted(names, now)
+        return self._status.find_unknown(names)
 
     def _fetch_evicted(self, groups: Iterable[str]) -> Mapping[str, bytes]:
         """Return group -> stored state, for the given groups that are only in the store."""
@@ -492,5 +497,5 @@ class GroupStates:
 def _has_incident(value: bytes) -> bool:
     try:
         return bool(_decode(value).incident)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False

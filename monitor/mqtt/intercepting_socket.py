@@ -61,14 +61,18 @@ class InterceptingSocket:
         Raises
         ------
         BlockingIOError : there are none now.
-        OSError : the connection broke.
+        OSError : the connection broke, or must be closed.
         RuntimeError : the callback that takes the packets raised.
         """
+        if self._parser.problem:
+            raise OSError(self._parser.problem)
         if not self._paho_buffer:
             size_read = self._socket.recv_into(self._recv_buffer)
             if not size_read:
                 return b""
             self._parse_and_deliver(size_read, self._read_once)
+        if self._parser.problem:
+            raise OSError(self._parser.problem)
         if not self._paho_buffer:
             raise BlockingIOError
         part = bytes(self._paho_buffer[:size])
@@ -86,7 +90,7 @@ class InterceptingSocket:
 
         Returns whether this may be called again. False: the network thread must continue.
         """
-        if self._paho_buffer:
+        if self._paho_buffer or self._parser.problem:
             return False
         try:
             size_read: int = self._socket.recv_into(self._recv_buffer)

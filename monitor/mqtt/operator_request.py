@@ -4,11 +4,10 @@ import logging
 from dataclasses import dataclass, replace
 
 from monitor.core.messages import JSON_PROPERTIES, InboundRequest
-from monitor.mqtt.publish_queue import MAX_TOPIC_SIZE
 from monitor.mqtt.session import Session
 from monitor.operators.audit import Sender
 
-__all__ = ["OperatorRequest", "receive_operator_request"]
+__all__ = ["OperatorRequest", "UnanswerableRequestError", "receive_operator_request"]
 
 _log = logging.getLogger(__name__)
 
@@ -18,6 +17,16 @@ _MAX_NAME_LENGTH = 100
 # Brokers disconnect a client that publishes to a deeper topic, and again after each reconnect. Mosquitto's
 # limit is 200.
 _MAX_TOPIC_LEVELS = 100
+# Bytes of a response topic: the answer must stay below the packet size that any broker takes.
+_MAX_RESPONSE_TOPIC_SIZE = 1024
+# A request that was delivered more often without being acknowledged brought the connection down each time.
+_MAX_DELIVERIES = 2
+# Connections that an answer may bring down until it is set aside. An alert has more: it matters more.
+_ANSWER_ATTEMPTS = 2
+
+
+class UnanswerableRequestError(Exception):
+    """A request is refused without an answer; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +49,13 @@ class OperatorRequest:
     def respond(self, response: bytes) -> None:
         """Publish the response, then acknowledge the request.
 
-        If the process stops before that, the broker delivers the request again.
+        If the process stops before that, the broker delivers the request again, and the second time it is
+        acknowledged before it is carried out.
         """
         properties = replace(JSON_PROPERTIES, correlation_data=self._message.correlation_data)
-        self._session.publish(self._response_topic, response, properties=properties)
+        self._session.publish(
+            self._response_topic, response, properties=properties, attempts=_ANSWER_ATTEMPTS
+        )
         self._session.acknowledge([self._message.ack_token])
 
 
@@ -54,7 +66,21 @@ def receive_operator_request(
 
     Return None (and acknowledge it) if it is an empty retained message, which only deletes a retained
     request.
+
+    Raises
+    ------
+    UnanswerableRequestError : it can't be answered, or it brought the connection down again and again; it is
+        acknowledged.
     """
+    problem = message.problem
+    if message.delivery > _MAX_DELIVERIES:
+        problem = f"it was delivered {message.delivery} times, and the connection ended each time"
+    if problem or message.delivery > 1:
+        # Whatever it brings down, the connection or the process, it doesn't come again.
+        session.acknowledge([message.ack_token])
+        message = replace(message, ack_token=None)
+    if problem:
+        raise UnanswerableRequestError(problem)
     # The filter `request/#` also matches the topic `request`, which contains no request name.
     path = f"{message.topic}/".removeprefix(f"{base_topic}/request/").removesuffix("/")
     if message.retained and not message.payload:
@@ -89,7 +115,7 @@ def _find_topic_problem(topic: str, prefix: str) -> str:
     if (
         any(mark in topic for mark in "+#\0")
         or topic.count("/") >= _MAX_TOPIC_LEVELS
-        or len(topic.encode()) > MAX_TOPIC_SIZE
+        or len(topic.encode()) > _MAX_RESPONSE_TOPIC_SIZE
     ):
         return f"nothing can be published to the response topic {shown!r}; expected a valid one"
     return ""

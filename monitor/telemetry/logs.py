@@ -4,9 +4,12 @@ import json
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Literal
+from itertools import groupby
+from typing import Any, Literal
 
+from monitor.core.printable import printable, printable_lines
 from monitor.core.readings import Outcome, RejectedReading
 from monitor.core.values import RejectedValue
 from monitor.core.verdicts import AlertEvent
@@ -18,6 +21,8 @@ __all__ = ["PipelineLog", "RequestLog", "configure_logging"]
 _log = logging.getLogger("monitor.pipeline")
 _request_log = logging.getLogger("monitor.requests")
 _STDERR = 2  # file descriptor
+# Topics that are logged after one batch for having brought more than their share.
+_MAX_EXCESS_TOPICS = 5
 # Alert events that are logged within `INTERVAL_S`: a plant-wide fault would fill the disk.
 _MAX_ALERTS = 1000
 
@@ -57,8 +62,12 @@ class _TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the library's name
         """Escape control characters: a topic may contain any, and a record must stay on one line."""
-        record.message = record.message.translate(_ESCAPES)
+        record.message = printable(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802, the library's name
+        """Escape control characters but line ends: an exception's text may quote what came from outside."""
+        return printable_lines(super().formatException(ei))
 
 
 class _JsonFormatter(logging.Formatter):
@@ -72,11 +81,6 @@ class _JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line)
-
-
-# Control characters, line ends, and characters that change the direction of writing.
-_CONTROL_CHARACTERS = [*range(32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
-_ESCAPES = {code: repr(chr(code))[1:-1] for code in _CONTROL_CHARACTERS}
 
 
 class PipelineLog:
@@ -95,15 +99,20 @@ class PipelineLog:
 
     def log_rejected(self, rejected: Sequence[RejectedReading]) -> None:
         """Log the reasons of rejected readings, throttled."""
-        for reading in rejected:
-            text = self._throttle.throttle(reading.outcome.value, reading.reason, reading.source)
+        for _, same in groupby(rejected, key=id):  # one object stands for many of the same reason
+            reading, *others = same
+            text = self._throttle.throttle(
+                reading.outcome.value, reading.reason, reading.source, 1 + len(others)
+            )
             if text is not None:
                 _log.warning("%s reading of %s: %s", reading.outcome.value, reading.source, text)
 
     def log_rejected_values(self, rejected: Sequence[RejectedValue]) -> None:
         """Log the reasons of rejected values, throttled."""
-        for value in rejected:
-            text = self._throttle.throttle(f"{value.outcome.value} value", value.reason, value.source)
+        for _, same in groupby(rejected, key=id):
+            value, *others = same
+            kind = f"{value.outcome.value} value"
+            text = self._throttle.throttle(kind, value.reason, value.source, 1 + len(others))
             if text is not None:
                 _log.warning("%s value of %s: %s", value.outcome.value, value.source, text)
 
@@ -111,6 +120,14 @@ class PipelineLog:
         """Log that `count` messages were dropped because the receive queue was full."""
         reason = f"{count} messages of QoS 0 found no room; expected fewer, or qos = 1"
         self.log_rejected([RejectedReading(Outcome.OVERFLOW, "all topics", reason)])
+
+    def log_excess(self, counts: Counter[str]) -> None:
+        """Log the topics that brought more than their share; of many the worst."""
+        for topic, count in counts.most_common(_MAX_EXCESS_TOPICS):
+            reason = (
+                f"{count} messages dropped: the topic brings more than its share, which delays all others"
+            )
+            self.log_rejected([RejectedReading(Outcome.EXCESS, topic, reason)])
 
     def log_alerts(self, events: Sequence[AlertEvent]) -> None:
         """Log each alert event; in a flood only the first ones of a minute, and how many more there were."""

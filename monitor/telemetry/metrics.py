@@ -27,6 +27,7 @@ from monitor.detect.model_stage import Scorer
 from monitor.telemetry.batch_histogram import BatchHistogram
 from monitor.telemetry.external_counter import ExternalCounter
 from monitor.telemetry.feature_ages import FeatureAges
+from monitor.telemetry.http_refusals import HttpRefusals
 from monitor.telemetry.operator_metrics import OperatorMetrics
 from monitor.telemetry.sensitivity import Sensitivity
 
@@ -38,6 +39,7 @@ _SECONDS_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 
 # An alert waits as long as the broker is away.
 _DELIVERY_BUCKETS = (*_SECONDS_BUCKETS, 60.0, 600.0)
 _BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+_DISCARDED_KINDS = ("store", "group", "message", "mute", "filter", "birth")
 
 
 class Metrics:
@@ -109,10 +111,17 @@ class Metrics:
             "Groups removed for good, on request or because of input.forget_after.",
             registry=registry,
         )
-        self.operators = OperatorMetrics(_PREFIX, registry)
         self.store_failures = Counter(
             f"{_PREFIX}store_failures", "Attempts to write the store that failed.", registry=registry
         )
+        self.store_discarded = Counter(
+            f"{_PREFIX}store_discarded",
+            "What the store held and can't be used. kind store: all of it, and it was renamed; else rows.",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in _DISCARDED_KINDS:
+            self.store_discarded.labels(kind)
         self.reloads = Counter(f"{_PREFIX}reloads", "Reloads by result.", ["result"], registry=registry)
         self.queue_readings = Gauge(
             f"{_PREFIX}queue_readings", "Messages that arrived and wait to be decoded.", registry=registry
@@ -130,6 +139,16 @@ class Metrics:
         )
         self.mqtt_reconnects = Counter(
             f"{_PREFIX}mqtt_reconnects", "Connections made after the first.", registry=registry
+        )
+        self.session_takeovers = Counter(
+            f"{_PREFIX}mqtt_session_takeovers",
+            "Connections that the broker ended because another client connected with their client id.",
+            registry=registry,
+        )
+        self.sessions_lost = Counter(
+            f"{_PREFIX}mqtt_sessions_lost",
+            "Connections on which the broker had lost the session, with the readings that waited there.",
+            registry=registry,
         )
         self.messages_refused = Counter(
             f"{_PREFIX}messages_refused",
@@ -158,6 +177,8 @@ class Metrics:
             ["feature"],
             registry=registry,
         )
+        self.http_refusals = HttpRefusals(_PREFIX, registry)
+        self.operators = OperatorMetrics(_PREFIX, registry)
         self._feature_ages = FeatureAges(_PREFIX, registry)
         self._sensitivity = Sensitivity(_PREFIX, registry)
         build_info = Gauge(

@@ -1,4 +1,4 @@
-"""Metrics of operators' requests, mutes and the record of both."""
+"""Metrics of what operators ask for: requests, mutes, and the file that records them."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ __all__ = ["OperatorMetrics"]
 
 
 class OperatorMetrics:
-    """What operators requested, and what their mutes hide.
+    """The metrics of operators.
 
     Parameters
     ----------
@@ -31,19 +31,25 @@ class OperatorMetrics:
             ["result"],
             registry=registry,
         )
-        self.requests_by_result = {
-            result: requests.labels(result) for result in ("done", "refused", "dropped")
-        }
         self.audit_records_lost = Counter(
             f"{prefix}audit_records_lost",
             "Records of requests that are not in operators.audit_file, because it could not be written.",
             registry=registry,
         )
         self._audit_file_failing = Gauge(
-            f"{prefix}audit_file_failing",
+            f"{prefix}audit_audit_file_failing",
             "1 while operators.audit_file can't be written, so that records wait.",
             registry=registry,
         )
+        self.unanswerable = Counter(
+            f"{prefix}requests_unanswerable",
+            "Requests refused without an answer: properties unreadable or too long, or the connection ended "
+            "after each delivery.",
+            registry=registry,
+        )
+        self.requests_by_result = {
+            result: requests.labels(result) for result in ("done", "refused", "dropped")
+        }
 
     def watch_mutes(self, muted_groups: Callable[[], float]) -> None:
         """Export the number of muted groups, read at each scrape."""

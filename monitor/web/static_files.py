@@ -9,7 +9,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-__all__ = ["report_response", "routes", "unauthorized_response"]
+from monitor.bundle.files import REPORT_FILE, read_file
+from monitor.core.errors import BundleError
+
+__all__ = ["report_response", "routes", "token_page"]
 
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _COMMON_HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
@@ -40,28 +43,32 @@ def routes() -> list[Route]:
     return file_routes
 
 
-def unauthorized_response(raw_path: bytes) -> Response:
-    """Return the response to a request without the token: a page that asks for it.
+def token_page(raw_path: bytes, message: str, status: int) -> Response:
+    """Return a page that asks for the token.
 
     Parameters
     ----------
     raw_path : path of the request, as it was sent. The page's links are relative to it, since a proxy may
         serve the monitor below a path that it removes.
+    message : what to say above the form, as HTML.
+    status : of the response.
     """
     root = b"../" * (raw_path.count(b"/") - 1) or b"./"
-    content = _read("token.html").replace(b"{{root}}", root)
-    headers = {**_PAGE_HEADERS, "www-authenticate": "Bearer"}
-    return Response(content, 401, headers=headers, media_type="text/html")
+    content = _read("token.html").replace(b"{{root}}", root).replace(b"{{message}}", message.encode())
+    return Response(content, status, headers=_PAGE_HEADERS, media_type="text/html")
 
 
 def report_response(bundle: Path) -> Response:
-    """Return the training report in a bundle's folder, or 404 if it has none."""
-    file = bundle / "report" / "report.html"
-    if not file.is_file():
+    """Return the training report in a bundle's folder, if it is as SHA256SUMS says, else 404 and why."""
+    try:
+        content = read_file(bundle, REPORT_FILE)
+    except BundleError as error:
+        return PlainTextResponse(f"This bundle's report isn't shown: {error}\n", status_code=404)
+    if content is None:
         return PlainTextResponse(
             "This bundle has no report; `sensor-training fit` writes one into it.\n", status_code=404
         )
-    return Response(file.read_bytes(), headers=_REPORT_HEADERS, media_type="text/html")
+    return Response(content, headers=_REPORT_HEADERS, media_type="text/html")
 
 
 def _file_response(name: str) -> Response:

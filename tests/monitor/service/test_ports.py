@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from monitor.bundle.manifest import Manifest
-from monitor.config.settings import HttpSettings, Settings, StoreSettings
+from monitor.config.http_settings import HttpSettings
+from monitor.config.settings import Settings, StoreSettings
 from monitor.core.messages import InboundMessage, MessageBatch, OutboundMessage
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.operators.audit import Sender

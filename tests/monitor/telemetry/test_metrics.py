@@ -111,8 +111,9 @@ def test_no_label_carries_a_group(metrics: Metrics) -> None:
     families = [family for family in metrics.registry.collect() if family.name.startswith("sensor_monitor")]
     labels = {label for family in families for sample in family.samples for label in sample.labels}
     assert labels == {
-        *("outcome", "label", "status", "state", "result", "connection", "le", "detector"),
+        *("outcome", "label", "status", "state", "result", "connection", "le", "detector", "reason"),
         *("id", "created", "features", "steps"),  # of the bundle
+        "kind",  # of what the store held
         "version",
     }
 
