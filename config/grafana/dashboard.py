@@ -124,7 +124,7 @@ def _prediction_panels() -> Iterator[Panel]:
         "What became of readings. Only `judged` has a verdict.",
         "cps",
         {"{{outcome}}": f"sum by (outcome) ({_rate('readings_total')})"},
-        colors={"judged": GREEN, "malformed|unmatched|overflow": RED},
+        colors={"judged": GREEN, "malformed|unmatched|overflow|excess": RED},
         stacked=True,
     )
     yield line_panel(
@@ -206,7 +206,7 @@ def _value_panels() -> Iterator[Panel]:
         "What became of values that come by messages of their own. What isn't `accepted` is in no reading.",
         "cps",
         {"{{outcome}}": f"sum by (outcome) ({_rate('values_total')})"},
-        colors={"accepted": GREEN, "malformed|overflow": RED},
+        colors={"accepted": GREEN, "malformed|overflow|excess": RED},
         stacked=True,
     )
 

@@ -56,12 +56,16 @@ _OUTCOMES = {
         "no",
         (
             "The payload isn't readable, lacks a feature, holds text where a number is expected, NaN, a "
-            "value beyond 1e12 or an unreadable `ts`, or has more than 1 MiB. Dropped."
+            "value beyond 1e12 or an unreadable `ts`, or has more than 1 MiB. Dropped. A message with more "
+            "than 10,000 elements, or more than 100 that can't be read, is refused whole and counts once."
         ),
     ),
     "unmatched": ("no", "The topic fits no template of `input.topics` or `input.sources`. Dropped."),
     "duplicate": ("no", "`ts` equals that of the group's last reading. Dropped."),
-    "late": ("no", "`ts` lies before that of the group's last reading. Dropped."),
+    "late": (
+        "no",
+        "`ts` lies before that of the group's last reading, leaving out those ahead of the clock. Dropped.",
+    ),
     "gap": (
         "no",
         (
@@ -75,6 +79,13 @@ _OUTCOMES = {
         (
             "The message arrived with QoS 0 while the receive queue was full. Dropped unread, so an array "
             "counts once."
+        ),
+    ),
+    "excess": (
+        "no",
+        (
+            "While readings arrive faster than they are judged, the topic brought more than its share; or "
+            "the group is one of too many new ones. Dropped unread: a message counts once."
         ),
     ),
     "stale": ("no", "A sampling time at which a feature was too old or absent. No reading."),

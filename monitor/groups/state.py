@@ -253,6 +253,11 @@ class GroupStates:
                 except ValueError as error:  # the other groups must still be judged
                     self._load_errors.append(str(error))
 
+    def find_new(self, names: set[str], now: float) -> set[str]:
+        """Return which of the given groups neither memory nor the store knows; `now` in monotonic seconds."""
+        self.load_evicted(names, now)
+        return self._status.find_unknown(names)
+
     def _fetch_evicted(self, groups: Iterable[str]) -> Mapping[str, bytes]:
         """Return group -> stored state, for the given groups that are only in the store."""
         missing = [

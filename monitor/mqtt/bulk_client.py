@@ -17,7 +17,7 @@ from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 
 from monitor.mqtt.inbound_properties import without_unreadable_properties
 from monitor.mqtt.intercepting_socket import DeliverCallback, InterceptingSocket
-from monitor.mqtt.packet_parser import MAX_PACKET_SIZE, PacketParser
+from monitor.mqtt.packet_parser import MAX_PACKET_SIZE, PacketLimit, PacketParser
 from monitor.mqtt.socket_options import configure_socket
 
 __all__ = ["BulkClient"]
@@ -46,6 +46,7 @@ class BulkClient(paho.Client):
     _deliver: DeliverCallback | None = None
     _on_puback: PubackCallback = staticmethod(lambda _, __: False)
     _passthrough_prefixes: tuple[bytes, ...] = ()
+    _packet_limit: PacketLimit | None = None
     _limited_prefixes: tuple[bytes, ...] = ()
     _admit: Callable[[], bool] = staticmethod(lambda: True)
     _on_excess: Callable[[list[int]], None] = staticmethod(lambda _: None)
@@ -71,6 +72,7 @@ class BulkClient(paho.Client):
         self,
         deliver: DeliverCallback,
         passthrough_prefixes: tuple[bytes, ...],
+        packet_limit: PacketLimit | None = None,
     ) -> None:
         """Deliver PUBLISH packets of QoS 0 and 1 without paho, from the next connection on.
 
@@ -78,8 +80,10 @@ class BulkClient(paho.Client):
         ----------
         deliver : takes the packets.
         passthrough_prefixes : packets whose topic begins with one of these go to paho.
+        packet_limit : as `limit` for `PacketParser`.
         """
         self._deliver, self._passthrough_prefixes = deliver, passthrough_prefixes
+        self._packet_limit = packet_limit
 
     def limit(
         self, prefixes: tuple[bytes, ...], admit: Callable[[], bool], on_excess: Callable[[list[int]], None]
@@ -145,6 +149,7 @@ class BulkClient(paho.Client):
             limited_prefixes=self._limited_prefixes,
             admit=self._admit,
             on_puback=self._on_puback,
+            limit=self._packet_limit,
         )
         return InterceptingSocket(sock, parser, self._deliver, self._on_excess)
 

@@ -9,7 +9,7 @@ from monitor.mqtt.acknowledgements import Acknowledgements
 from monitor.mqtt.bulk_client import BulkClient
 from monitor.mqtt.client import MqttClient
 from monitor.mqtt.inbound_request import InboundRequests
-from monitor.mqtt.packet_parser import PublishPacket
+from monitor.mqtt.packet_parser import PacketLimit, PublishPacket
 from monitor.mqtt.request_rate import RequestRate
 
 __all__ = ["InboundMessages", "readable_topic"]
@@ -26,6 +26,7 @@ class InboundMessages:
     acknowledgements : creates the tokens.
     request_filters : topic filters of the operators' requests, each ending in `/#`.
     on_requests_dropped : told how many requests were dropped because they came too fast; None: none are.
+    limit : decides which messages that paho read lose their payload; None: none does.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class InboundMessages:
         acknowledgements: Acknowledgements,
         request_filters: tuple[str, ...],
         on_requests_dropped: Callable[[int], None] | None = None,
+        limit: PacketLimit | None = None,
     ) -> None:
         self._listener = listener
         self._acknowledgements = acknowledgements
         self._requests = InboundRequests()
         self._request_rate = RequestRate()
         self._on_requests_dropped = on_requests_dropped
+        self._limit = limit
         self.request_prefixes = tuple(topic_filter.removesuffix("#") for topic_filter in request_filters)
         """What the topics of requests begin with, the slash at the end included."""
 
@@ -59,7 +62,11 @@ class InboundMessages:
         ack_token = self._acknowledgements.create_token(message.mid, message.qos)
         if not f"{topic}/".startswith(self.request_prefixes):
             flags = DUP_FLAG * message.dup | RETAIN_FLAG * message.retain
-            self._listener.on_messages([(topic, bytes(message.payload), ack_token, flags)], None)
+            packets = [(topic, bytes(message.payload), message.mid, flags)]
+            if self._limit is not None:
+                packets = self._limit.apply(packets, len(message.payload), may_be_large=True)
+            _, payload, _, flags = packets[0]
+            self._listener.on_messages([(topic, payload, ack_token, flags)], None)
         elif self._is_admitted(client, message):
             self._listener.on_request(
                 self._requests.convert(message, topic, ack_token, is_unreadable=is_unreadable)

@@ -1,10 +1,20 @@
 """Parses the broker's byte stream: PUBLISH and PUBACK packets are taken out, the rest is returned. No I/O."""
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
-from monitor.core.messages import DUP_FLAG, RETAIN_FLAG
+from monitor.core.messages import DUP_FLAG, EXCESS_FLAG, RETAIN_FLAG
+from monitor.ingest.limits import MAX_TOPIC_LENGTH
 
-__all__ = ["MAX_PACKET_SIZE", "PacketParser", "PublishPacket", "encode_length", "skip_properties"]
+__all__ = [
+    "LARGE_PACKET",
+    "MAX_PACKET_SIZE",
+    "PacketLimit",
+    "PacketParser",
+    "PublishPacket",
+    "encode_length",
+    "skip_properties",
+]
 
 # A payload beyond 1 MiB is malformed. This limit leaves room for topic and properties, and lets somewhat
 # larger payloads through, so that they are reported. The broker drops still larger ones before they fill our
@@ -15,6 +25,27 @@ MAX_PACKET_SIZE = 4 * 1024 * 1024
 PublishPacket = tuple[str, bytes, int, int]
 """Topic, payload, packet identifier (0 with QoS 0), flags of an `InboundMessage`."""
 
+LARGE_PACKET = 1 << 14
+"""Bytes from which on a packet's length takes three bytes, so that the parser notices it without a check."""
+
+
+class PacketLimit(Protocol):
+    """Decides which messages are too many to be read."""
+
+    def apply(self, packets: list[PublishPacket], size: int, *, may_be_large: bool) -> list[PublishPacket]:
+        """Return the packets, of which those beyond the limit have no payload and `EXCESS_FLAG`.
+
+        Parameters
+        ----------
+        packets : in the order of arrival.
+        size : bytes of them.
+        may_be_large : whether some packet may have `LARGE_PACKET` bytes or more.
+        """
+
+    def admits(self, topic: str, size: int) -> bool:
+        """Return whether a message of `size` bytes, whose topic has just arrived, is to be read."""
+
+
 _MIN_PACKET_SIZE = 2  # bytes
 _CONTINUATION_BIT = 0x80
 _MAX_LENGTH_SIZE = 4  # bytes of the field "remaining length"
@@ -23,10 +54,14 @@ _TYPE_MASK = 0xF0
 _TYPE_AND_QOS_2_MASK, _PUBLISH, _QOS_1_FLAG, _FLAGS_MASK = 0xF4, 0x30, 0x02, DUP_FLAG | RETAIN_FLAG
 _PUBACK = 0x40
 _TOPIC_LENGTH_SIZE, _PACKET_ID_SIZE = 2, 2  # bytes
+# Packets from this size on are skipped where their topic is beyond the limit: smaller ones come whole anyway.
+_MIN_SKIPPED_SIZE = 1 << 16
 # Decoded topics that are cached, and the longest of them in bytes: decoding any other costs 0.25 µs each
 # time. Cached topics are never evicted: with more topics than these in turn, each would be evicted before its
 # next use, at another 0.15 µs.
 _MAX_CACHED_TOPICS, _MAX_CACHED_TOPIC_SIZE = 4096, 200
+# Bytes of a topic from which on it is cut off: it is too long for any template. A character has 4 at most.
+_MAX_TOPIC_SIZE = 4 * (MAX_TOPIC_LENGTH + 1)
 _UNDECODABLE_TOPIC = "\ufffd"
 """Replaces a topic that is not UTF-8; it matches no template."""
 
@@ -47,6 +82,7 @@ class PacketParser:
         which `admit` returns True. The others are taken out: see `excess_packet_ids`.
     on_puback : called with packet identifier and reason code of each PUBACK; returns whether to take it out
         of the stream.
+    limit : decides which messages lose their payload; None: none does.
     """
 
     def __init__(
@@ -58,6 +94,7 @@ class PacketParser:
         limited_prefixes: tuple[bytes, ...] = (),
         admit: Callable[[], bool] = lambda: True,
         on_puback: Callable[[int, int], bool] = lambda _, __: False,
+        limit: PacketLimit | None = None,
     ) -> None:
         self._has_properties = has_properties
         self._max_packet_size = max_packet_size
@@ -65,6 +102,9 @@ class PacketParser:
         self._limited_prefixes = limited_prefixes
         self._admit = admit
         self._on_puback = on_puback
+        self._limit = limit
+        self._skipped_packet: PublishPacket | None = None  # whose payload is thrown away as it arrives
+        self._may_be_large = False  # whether some packet since the last `apply` may be
         self.excess_packet_ids: list[int] = []
         """Packet identifiers (0 with QoS 0) of the PUBLISH packets that were not admitted; the caller empties
         the list."""
@@ -82,10 +122,10 @@ class PacketParser:
 
     def feed(self, data: bytes) -> tuple[list[PublishPacket], bytes]:
         """Parse more of the stream; return complete PUBLISH packets, and the bytes of all other packets."""
-        if self._skip_size:
-            skipped = min(self._skip_size, len(data))
-            self._skip_size -= skipped
-            data = data[skipped:]
+        excess = self._skip(data)
+        if excess is None:
+            return [], b""
+        data, skipped = excess
         if self._partial_packet:
             self._partial_packet += data
             if len(self._partial_packet) < self._required_size:
@@ -94,7 +134,27 @@ class PacketParser:
             self._partial_packet.clear()
             if self._excess_size:
                 data = self._truncate(data)
-        return self._parse(data)
+        publishes, rest = self._parse(data)
+        if self._limit is not None and publishes:
+            publishes = self._limit.apply(publishes, len(data), may_be_large=self._may_be_large)
+            self._may_be_large = False
+        return skipped + publishes if skipped else publishes, rest
+
+    def _skip(self, data: bytes) -> tuple[bytes, list[PublishPacket]] | None:
+        """Throw away what belongs to a packet that is skipped.
+
+        Returns
+        -------
+        What follows it, and the packet if this was the last of it; None if there is more of it to come.
+        """
+        if not self._skip_size:
+            return data, []
+        skipped = min(self._skip_size, len(data))
+        self._skip_size -= skipped
+        if self._skip_size:
+            return None
+        packet, self._skipped_packet = self._skipped_packet, None
+        return data[skipped:], [] if packet is None else [packet]
 
     def _parse(self, data: bytes) -> tuple[list[PublishPacket], bytes]:
         publishes: list[PublishPacket] = []
@@ -127,7 +187,7 @@ class PacketParser:
                         else skip_properties(data, payload_start, packet_end)
                     )
                 if payload_start <= packet_end:
-                    topic = data[topic_start:topic_end]
+                    topic = data[topic_start : min(topic_end, topic_start + _MAX_TOPIC_SIZE)]
                     topic_name = topic_cache.get(topic) or self._decode_topic(topic)
             if topic_name:
                 packet_id = data[topic_end] << 8 | data[topic_end + 1] if first & _QOS_1_FLAG else 0
@@ -137,6 +197,32 @@ class PacketParser:
             position = packet_end
         self._store_remainder(data[position:], packet_end - position, rest)
         return publishes, b"".join(rest)
+
+    def _skip_excess(self, start: bytes, size: int) -> bool:
+        """Throw the rest of a large packet away as it arrives if its topic is beyond the limit.
+
+        Parameters
+        ----------
+        start : what has arrived of the packet.
+        size : of the whole packet.
+
+        Returns
+        -------
+        Whether that is so.
+        """
+        if self._limit is None or size < _MIN_SKIPPED_SIZE or start[0] & _TYPE_AND_QOS_2_MASK != _PUBLISH:
+            return False
+        _, body_start = self._decode_length(start, 0)
+        topic_start = body_start + _TOPIC_LENGTH_SIZE
+        topic_end = topic_start + int.from_bytes(start[body_start:topic_start])
+        topic = self._decode_topic(start[topic_start : min(topic_end, topic_start + _MAX_TOPIC_SIZE)])
+        packet_id = start[topic_end : topic_end + _PACKET_ID_SIZE]
+        if not topic or len(packet_id) < _PACKET_ID_SIZE or self._limit.admits(topic, size):
+            return False
+        has_id, flags = start[0] & _QOS_1_FLAG, start[0] & _FLAGS_MASK | EXCESS_FLAG
+        self._skipped_packet = topic, b"", int.from_bytes(packet_id) if has_id else 0, flags
+        self._skip_size, self._excess_size = size - len(start), 0
+        return True
 
     def _store_remainder(self, remainder: bytes, required_size: int, rest: list[bytes]) -> None:
         """Keep an incomplete packet until `required_size` bytes of it are there; return it if out of sync."""
@@ -149,8 +235,9 @@ class PacketParser:
                 f"the broker sent a packet of {required_size} bytes; expected at most {self._max_packet_size}"
             )
             return
-        self._partial_packet += remainder
-        self._required_size = required_size - self._excess_size
+        if not self._skip_excess(remainder, required_size):
+            self._partial_packet += remainder
+            self._required_size = required_size - self._excess_size
 
     def _truncate(self, data: bytes) -> bytes:
         """Return data that begins with a packet that is too large, with its first bytes as a whole packet."""
@@ -161,7 +248,11 @@ class PacketParser:
         return bytes((packet[0], *encode_length(len(body)))) + body + rest[skipped:]
 
     def _decode_length(self, data: bytes, position: int) -> tuple[int, int]:
-        """Return a packet's length and its body's position, beyond the data if the length is incomplete."""
+        """Return a packet's length and its body's position, beyond the data if the length is incomplete.
+
+        Called for lengths of three bytes and more, and for incomplete ones.
+        """
+        self._may_be_large = True
         length = 0
         for index in range(position + 1, position + 1 + _MAX_LENGTH_SIZE):
             if index == len(data):
@@ -201,6 +292,8 @@ class PacketParser:
         if topic.startswith(self._passthrough_prefixes) or not topic:
             return ""
         try:
+            if len(topic) == _MAX_TOPIC_SIZE:
+                return topic.decode(errors="ignore")[: MAX_TOPIC_LENGTH + 1]
             decoded_topic = topic.decode()
         except UnicodeDecodeError:
             decoded_topic = _UNDECODABLE_TOPIC

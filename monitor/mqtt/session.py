@@ -82,11 +82,16 @@ class Session:
         self._births = options.births
         self._takeover_topic = options.takeover_topic
         self._durable = options.durable
+        self._packet_limit = options.limit
         self._outbound = OutboundMessages(settings, options.will, listener.on_publish_failed)
         self._reconnect_delays = ReconnectDelays()
         self._acknowledgements = Acknowledgements()
         self._inbound = InboundMessages(
-            listener, self._acknowledgements, options.request_filters, options.on_requests_dropped
+            listener,
+            self._acknowledgements,
+            options.request_filters,
+            options.on_requests_dropped,
+            options.limit,
         )
         self._limits_requests = options.on_requests_dropped is not None
         # In bulk mode, messages of QoS 0 and 1 bypass paho's per-message processing.
@@ -230,7 +235,7 @@ class Session:
             request_prefixes = self._inbound.request_prefixes
             topics = (self._takeover_topic, *(prefix.removesuffix("/") for prefix in request_prefixes))
             paho_topic_prefixes = tuple(topic.encode() for topic in topics if topic)
-            client.intercept(self._on_publishes, paho_topic_prefixes)
+            client.intercept(self._on_publishes, paho_topic_prefixes, self._packet_limit)
             if self._limits_requests:
                 limited_prefixes = tuple(prefix.encode() for prefix in request_prefixes)
                 client.limit(limited_prefixes, self._inbound.admit_request, self._on_excess_requests)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from monitor.core.messages import MessageProperties
+from monitor.mqtt.packet_parser import PacketLimit
 
 __all__ = ["Birth", "SessionOptions"]
 
@@ -39,3 +40,5 @@ class SessionOptions:
     session itself does."""
     durable: bool = False
     """Whether the broker keeps the session, with the messages that arrive in the meantime."""
+    limit: PacketLimit | None = None
+    """Decides which readings lose their payload because their topic brings too many; None: none does."""

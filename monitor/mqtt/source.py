@@ -20,6 +20,7 @@ from monitor.mqtt.operator_request import (
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.mqtt.session import Session
 from monitor.mqtt.session_options import SessionOptions
+from monitor.mqtt.topic_limit import TopicLimit
 from monitor.publish.publisher import RepublishSignals
 from monitor.telemetry.logs import RequestLog
 from monitor.telemetry.metrics import Metrics
@@ -88,6 +89,7 @@ class MqttSource:
             will=will(settings),
             probe_client_id=probe_client_id(settings),
             durable=True,
+            limit=TopicLimit(lambda: self._queue.is_behind),
         )
         self.session = Session(settings.mqtt, client_id(settings), self, options)
         """The session, which the sink publishes by where there is one connection for both."""

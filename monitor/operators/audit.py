@@ -11,7 +11,7 @@ from monitor.core.times import format_iso
 from monitor.operators.requests import Request
 from monitor.telemetry.audit_file import AuditFile
 from monitor.telemetry.log_throttle import INTERVAL_S
-from monitor.telemetry.metrics import Metrics
+from monitor.telemetry.operator_metrics import OperatorMetrics
 
 __all__ = ["Audit", "Sender"]
 
@@ -51,7 +51,7 @@ class Audit:
 
     def __init__(
         self,
-        metrics: Metrics,
+        metrics: OperatorMetrics,
         file: AuditFile | None = None,
         *,
         wall: Callable[[], float] = time.time,
@@ -80,7 +80,7 @@ class Audit:
         is_done = answer.pop("status") == "ok"
         answer.pop("transaction", None)
         result = "done" if is_done else "refused"
-        self._metrics.operators.requests_by_result[result].inc()
+        self._metrics.requests_by_result[result].inc()
         content: dict[str, object] = {"request": name, "result": result}
         content |= {key: value for key, value in msgspec.structs.asdict(sender).items() if value}
         if request is None:
@@ -93,7 +93,7 @@ class Audit:
 
     def record_dropped(self, count: int) -> None:
         """Count requests that came too fast, and are neither done nor answered; record them once a minute."""
-        self._metrics.operators.requests_by_result["dropped"].inc(count)
+        self._metrics.requests_by_result["dropped"].inc(count)
         self._dropped_count += count
         now = self._monotonic()
         if now < self._next_drop_record_at:

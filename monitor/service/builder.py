@@ -161,7 +161,7 @@ def build_daemon(
             metrics=base.metrics,
             process=base.process,
         )
-        audit = build_audit(settings.operators, base.metrics)
+        audit = build_audit(settings.operators, base.metrics.operators)
         requests = RequestHandler(
             submit=commands.submit, wake=connections.wake, reload=reloader.reload, audit=audit
         )

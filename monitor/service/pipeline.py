@@ -10,6 +10,7 @@ from monitor.bundle.manifest import Manifest
 from monitor.core.readings import concatenate
 from monitor.core.verdicts import GroupStatus
 from monitor.detect.scoring import Scoring
+from monitor.groups.new_group_limit import NewGroupLimit
 from monitor.groups.state import GroupStates
 from monitor.ingest.decoded_messages import Decoder
 from monitor.operators.commands import OperatorCommands
@@ -89,6 +90,7 @@ class Pipeline:
         self._instrumentation = instrumentation
         self._monotonic = instrumentation.monotonic
         self._max_groups = max_groups
+        self._new_groups = NewGroupLimit(groups)
         self._replacements: queue.SimpleQueue[Replacement] = queue.SimpleQueue()
 
     @property
@@ -120,7 +122,7 @@ class Pipeline:
         self._apply_replacements()
         moved_statuses = self._follow_clock(batch.clock_step, now) if batch.clock_step else []
         silent_statuses = groups.mark_silent(now)
-        decoded = self._decode.decode(batch.messages, batch.arrivals)
+        decoded = self._new_groups.apply(self._decode.decode(batch.messages, batch.arrivals), now)
         aligned = groups.align(decoded.values, batch.complete_until, now)
         readings = decoded.readings if aligned is None else concatenate(decoded.readings, aligned.readings)
         scored = groups.judge(readings, now)
@@ -146,7 +148,7 @@ class Pipeline:
             decoded.births,
         )
         self._ports.emit(self._publisher.state_messages())
-        self._ports.acknowledge(batch.messages)
+        self._ports.acknowledge(batch.to_acknowledge)
         self._send_responses(saved=saved)
         result = BatchResult(batch, decoded, aligned, readings, scored, decided_at, statuses, changes.events)
         self._instrumentation.observe(result)
@@ -159,7 +161,7 @@ class Pipeline:
         self._instrumentation.record_muted_incidents(changes.muted_events)
         self._instrumentation.record_silent(silent_statuses)
         self._instrumentation.record_load_errors(groups.take_load_errors())
-        return bool(batch.messages)
+        return bool(batch.to_acknowledge)
 
     def _follow_clock(self, step: float, now: float) -> list[GroupStatus]:
         """Carry on after the wall clock was set by `step` seconds; return the statuses whose times moved.

@@ -1,5 +1,6 @@
 """The interfaces between the pipeline and its environment: ports, source, sink, log and observer."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -167,6 +168,9 @@ class EventLog(Protocol):
 
     def log_overflow(self, count: int) -> None:
         """Log that `count` messages were dropped because the receive queue was full."""
+
+    def log_excess(self, counts: Counter[str]) -> None:
+        """Log how many messages of each topic were dropped because it brought more than its share."""
 
     def log_alerts(self, events: Sequence[AlertEvent]) -> None:
         """Log incidents that began or ended."""

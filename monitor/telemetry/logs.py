@@ -4,7 +4,9 @@ import json
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any, Literal
 
 from monitor.core.printable import printable, printable_lines
@@ -19,6 +21,8 @@ __all__ = ["PipelineLog", "RequestLog", "configure_logging"]
 _log = logging.getLogger("monitor.pipeline")
 _request_log = logging.getLogger("monitor.requests")
 _STDERR = 2  # file descriptor
+# Topics that are logged after one batch for having brought more than their share.
+_MAX_EXCESS_TOPICS = 5
 # Alert events that are logged within `INTERVAL_S`: a plant-wide fault would fill the disk.
 _MAX_ALERTS = 1000
 
@@ -95,15 +99,20 @@ class PipelineLog:
 
     def log_rejected(self, rejected: Sequence[RejectedReading]) -> None:
         """Log the reasons of rejected readings, throttled."""
-        for reading in rejected:
-            text = self._throttle.throttle(reading.outcome.value, reading.reason, reading.source)
+        for _, same in groupby(rejected, key=id):  # one object stands for many of the same reason
+            reading, *others = same
+            text = self._throttle.throttle(
+                reading.outcome.value, reading.reason, reading.source, 1 + len(others)
+            )
             if text is not None:
                 _log.warning("%s reading of %s: %s", reading.outcome.value, reading.source, text)
 
     def log_rejected_values(self, rejected: Sequence[RejectedValue]) -> None:
         """Log the reasons of rejected values, throttled."""
-        for value in rejected:
-            text = self._throttle.throttle(f"{value.outcome.value} value", value.reason, value.source)
+        for _, same in groupby(rejected, key=id):
+            value, *others = same
+            kind = f"{value.outcome.value} value"
+            text = self._throttle.throttle(kind, value.reason, value.source, 1 + len(others))
             if text is not None:
                 _log.warning("%s value of %s: %s", value.outcome.value, value.source, text)
 
@@ -111,6 +120,14 @@ class PipelineLog:
         """Log that `count` messages were dropped because the receive queue was full."""
         reason = f"{count} messages of QoS 0 found no room; expected fewer, or qos = 1"
         self.log_rejected([RejectedReading(Outcome.OVERFLOW, "all topics", reason)])
+
+    def log_excess(self, counts: Counter[str]) -> None:
+        """Log the topics that brought more than their share; of many the worst."""
+        for topic, count in counts.most_common(_MAX_EXCESS_TOPICS):
+            reason = (
+                f"{count} messages dropped: the topic brings more than its share, which delays all others"
+            )
+            self.log_rejected([RejectedReading(Outcome.EXCESS, topic, reason)])
 
     def log_alerts(self, events: Sequence[AlertEvent]) -> None:
         """Log each alert event; in a flood only the first ones of a minute, and how many more there were."""

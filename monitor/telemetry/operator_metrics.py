@@ -31,13 +31,13 @@ class OperatorMetrics:
             ["result"],
             registry=registry,
         )
-        self.records_lost = Counter(
+        self.audit_records_lost = Counter(
             f"{prefix}audit_records_lost",
             "Records of requests that are not in operators.audit_file, because it could not be written.",
             registry=registry,
         )
-        self._file_failing = Gauge(
-            f"{prefix}audit_file_failing",
+        self._audit_file_failing = Gauge(
+            f"{prefix}audit_audit_file_failing",
             "1 while operators.audit_file can't be written, so that records wait.",
             registry=registry,
         )
@@ -57,4 +57,4 @@ class OperatorMetrics:
 
     def watch_audit_file(self, is_failing: Callable[[], bool]) -> None:
         """Export whether the file of records can't be written, read at each scrape."""
-        self._file_failing.set_function(lambda: float(is_failing()))
+        self._audit_file_failing.set_function(lambda: float(is_failing()))

@@ -59,7 +59,7 @@ def test_defaults_need_no_file() -> None:
     assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.qos) == ("127.0.0.1", 1883, 1)
     assert (settings.mqtt.version, settings.mqtt.base_topic) == ("auto", "sensor-monitor")
     windows = settings.windows
-    assert (windows.stride, windows.max_gap, windows.max_skew, windows.stale_after) == (1, None, 60, None)
+    assert (windows.stride, windows.max_gap, windows.max_skew, windows.stale_after) == (1, None, 5, None)
     alerts = settings.alerts
     assert (alerts.mode, alerts.raise_after, alerts.clear_after) == ("lifecycle", 1, 3)
     assert (settings.http.host, settings.http.port) == ("127.0.0.1", 9108)
