@@ -5,11 +5,11 @@ SECONDS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := var/demo
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Whether TensorFlow is installed, as an exit code.
 HAS_TENSORFLOW := $(BIN)/python -c 'import sys, importlib.util as u; sys.exit(u.find_spec("tensorflow") is None)'
 
-.PHONY: demo bundle test chaos bench lint format docs quality unseen slow reported machines sizes kinds sensitivity constraints clean
+.PHONY: demo bundle test chaos bench lint format docs quality unseen slow reported machines sizes kinds sensitivity constraints dist clean
 
 # Trains a bundle if there is none, then shows the monitor at work. `make demo SECONDS=60` ends after 60 s.
 # Without TensorFlow it runs on the bundle that comes with the monitor.
@@ -61,11 +61,14 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("sensor-monitor needs Python 3.11 or newer, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else 0'
 	$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, install python3-venv" >&2; exit 1; }
 	@echo "Installing the environment: a few minutes the first time, most of it TensorFlow."
-# Markers in pyproject.toml leave TensorFlow out where it has no packages for this Python. Where it can't be
-# installed for another reason (platform, own constraints), pip fails, and all but TensorFlow is installed.
-	$(INSTALL) '.[training,demo,dev]' 2>$(VENV)/pip.log || { \
-	  $(INSTALL) '.[training-without-tensorflow,demo,dev]' && \
+# Each downloaded file must have its hash in constraints.txt. Markers there leave TensorFlow out where it has no packages
+# for this Python. Where it can't be installed for another reason (platform, disk), pip fails, and all but TensorFlow is
+# installed.
+	$(INSTALL) --require-hashes --requirement constraints.txt 2>$(VENV)/pip.log || { \
+	  sed '/^# tensorflow$$/,$$d' constraints.txt > $(VENV)/without-tensorflow.txt && \
+	  $(INSTALL) --require-hashes --requirement $(VENV)/without-tensorflow.txt && \
 	  echo "TensorFlow can't be installed here, all else is: $(VENV)/pip.log has pip's reason; after \`make clean\` it is tried again."; }
+	$(INSTALL) --no-index --no-deps --no-build-isolation --editable .
 	touch $@
 
 # One simulated plant: training uses its hours 0 to 6, the demo replays hours 6 to 10. With few epochs and large
@@ -166,9 +169,16 @@ EPOCHS ?= 6
 $(DEFAULT)/%.csv: | $(VENV)/installed
 	$(BIN)/sensor-training simulate --kind $* --groups 2 --hours 24 --out $@
 
-# Pins the version of every package, the newest that pyproject.toml allows, for each Python that README names.
+# Pins the version of every package, the newest that pyproject.toml allows, for each Python that README names, with the
+# hashes of its wheels.
 constraints: $(VENV)/installed
 	$(BIN)/python -m tests.shipping.constraints
 
+# Writes what a release consists of to dist: sdist, wheel, and the CycloneDX list of all that the monitor's image has.
+dist: $(VENV)/installed
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	$(BIN)/python -m tests.shipping.sbom dist
+
 clean:
-	rm -rf $(VENV) var .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) var dist .mypy_cache .pytest_cache .ruff_cache

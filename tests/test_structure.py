@@ -115,7 +115,7 @@ def test_no_source_evaluates_text(path: Path) -> None:
 _PLAIN_NAMES = {
     "str", "int", "float", "bool", "bytes", "None", "object", "Any", "datetime", "Path", "Literal",
     "Sequence", "Iterable", "Collection", "Mapping", "Counter", "tuple", "list", "dict", "set", "frozenset",
-    "Annotated", "NDArray", "FloatArray", "IndexArray", "np", "float32", "intp", "SecretStr",
+    "Annotated", "Count", "NDArray", "FloatArray", "IndexArray", "np", "float32", "intp", "SecretStr",
 }  # fmt: skip
 _MAX_PARTS = 6
 

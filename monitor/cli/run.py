@@ -1,6 +1,8 @@
 """`sensor-monitor run`: the daemon, until it is stopped."""
 
 import argparse
+import logging
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -33,6 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     configure_allocator()  # before the imports below, which allocate most of the memory
 
+    from monitor.config.exposed_secrets import find_exposed_secrets
     from monitor.config.loading import load_settings
     from monitor.service.builder import build_daemon
     from monitor.telemetry.logs import configure_logging
@@ -42,6 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     settings = read_settings()
     dropped_log_lines = configure_logging(settings.log.level, settings.log.format)
+    for warning in find_exposed_secrets(settings):
+        logging.getLogger(__name__).warning("%s", warning)
+    # Nothing is lost by an end while the store is read. The default action would do, but the kernel withholds
+    # it from the first process of a container.
+    on_signal(lambda: os._exit(0), signal.SIGTERM)
     daemon = build_daemon(settings, read_settings, dropped_log_lines=dropped_log_lines)
     on_signal(daemon.request_stop)
     on_signal(daemon.reload, signal.SIGHUP)

@@ -7,6 +7,7 @@ from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.cli.broker_check import build_check_session
 from monitor.cli.broker_client import ClientListener
+from monitor.config.exposed_secrets import find_exposed_secrets
 from monitor.config.secrets import read_token
 from monitor.config.settings import Settings
 from monitor.core.addresses import format_address
@@ -55,6 +56,7 @@ def check_files(settings: Settings) -> str:
         f"  every {manifest.sample_period:g} s; max_gap {max_gap:g} s, stale_after {stale_after:g} s",
         f"  measured in training: {quality or 'nothing'}",
     ]
+    lines += [f"warning: {warning}" for warning in find_exposed_secrets(settings)]
     if notice := default_bundle.default_notice(folder):
         lines.append(f"  {notice}")
     return "\n".join([*lines, _check_store_and_port(settings, manifest)])

@@ -5,6 +5,7 @@ hidden name that ends in `.part`.
 """
 
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -23,15 +24,18 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
     Raises
     ------
-    OSError : the temporary file can't be synced to the disk or renamed; it is deleted, and the old file is
-        unchanged.
+    OSError : the temporary file can't be created, synced to the disk or renamed; it is deleted, and the old
+        file is unchanged.
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
         yield path
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary_path = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # A name that nobody can foresee, and exclusively: in a folder that others can write to, such as /tmp, a
+    # link that waits under the name would lead to any of the user's files.
+    temporary_path = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
+    os.close(os.open(temporary_path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY, 0o666))
     try:
         yield temporary_path
         sync_to_disk(temporary_path)

@@ -1,6 +1,13 @@
-"""Numbers for people."""
+"""Numbers for people, and numbers of stored states."""
 
-__all__ = ["round_significant"]
+from typing import Annotated
+
+import msgspec
+
+__all__ = ["Count", "round_significant"]
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+"""A number of readings or events in a stored state: it can be counted on without end, and encoded again."""
 
 
 def round_significant(number: float, digits: int = 3) -> float:

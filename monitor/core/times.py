@@ -5,7 +5,15 @@ import re
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 
-__all__ = ["MAX_TS", "MILLISECONDS_THRESHOLD", "describe_lead", "format_iso", "parse_iso", "parse_ts"]
+__all__ = [
+    "MAX_TS",
+    "MILLISECONDS_THRESHOLD",
+    "describe_lead",
+    "format_iso",
+    "is_storable_ts",
+    "parse_iso",
+    "parse_ts",
+]
 
 MILLISECONDS_THRESHOLD = 1e11
 """A numeric event time above this is in milliseconds, else in seconds."""
@@ -13,6 +21,7 @@ MILLISECONDS_THRESHOLD = 1e11
 MAX_TS = 253402300799.0
 """Latest event time of a reading, seconds since the Unix epoch: the end of the year 9999."""
 
+_MIN_TS = -62135596800.0  # the year 1, the first that `datetime` knows
 _LEAP_SECOND = re.compile(r"([T ]\d\d:?\d\d:?)60(?!\d)")
 # Zones are whole or half hours from UTC, up to 14 of them; three places with a quarter are left out.
 _HALF_HOUR_S = 1800.0
@@ -91,6 +100,14 @@ def describe_lead(seconds: float) -> str:
     )
     hint = f", or {half_hours / 2:g} h: local time without its zone?" if is_zone else ""
     return f"{seconds:.0f} s{hint}"
+
+
+def is_storable_ts(ts: float | None) -> bool:
+    """Return whether a time of a group's stored state, if there is one, can be that of a reading.
+
+    It may be before 1970 where the clock was set back, by which times of arrival are moved.
+    """
+    return ts is None or _MIN_TS <= ts <= MAX_TS
 
 
 @lru_cache(maxsize=1024)  # each event of an incident repeats the time at which the incident began

@@ -14,6 +14,7 @@ __all__ = [
     "find_conflict",
     "find_own_output",
     "find_unmatched_group",
+    "is_valid_topic",
     "topic_filters",
 ]
 
@@ -21,6 +22,10 @@ FEATURE_NAME = "feature"
 """Name in the template of a source that stands for the feature, and is no part of the group."""
 
 _FORBIDDEN_CHARACTERS = re.compile("[+#\0]")
+_MAX_TOPIC_BYTES = 65_535  # of any text in an MQTT packet
+# Mosquitto disconnects a client that publishes to a topic of more than 200 levels, and again after each
+# reconnect; the monitor's own topics add some.
+_MAX_TOPIC_LEVELS = 100
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # What a name stands for: never empty, and without the characters that MQTT forbids in a topic, because the
 # monitor publishes on topics that contain the group's name.
@@ -153,6 +158,16 @@ def _levels_overlap(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
     # Between the beginnings and the ends any text can stand, so only these can contradict each other.
     return (first[0].startswith(second[0]) or second[0].startswith(first[0])) and (
         first[-1].endswith(second[-1]) or second[-1].endswith(first[-1])
+    )
+
+
+def is_valid_topic(topic: str) -> bool:
+    """Return whether a message can be published to a topic, or to one that ends in this text."""
+    return (
+        topic != ""
+        and not _FORBIDDEN_CHARACTERS.search(topic)
+        and topic.count("/") < _MAX_TOPIC_LEVELS
+        and len(topic.encode()) <= _MAX_TOPIC_BYTES
     )
 
 

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import msgspec
 
 from monitor.core.arrays import FloatArray
+from monitor.core.numbers import Count
+from monitor.core.times import is_storable_ts
 from monitor.core.verdicts import Detector
-from monitor.detect.fault_kind import FaultEvidence, SensorError
+from monitor.detect.fault_kind import FAULT_KINDS, FaultEvidence, SensorError
 
 __all__ = ["AlertState", "choose_kind"]
 
@@ -19,6 +21,8 @@ _KIND_BY_DETECTOR = {
     Detector.DRIFT.value: "drift",
 }
 
+_DETECTORS = frozenset(detector.value for detector in Detector)
+_KINDS = {None, *FAULT_KINDS}
 _KINDS_OF_FLAT_SENSORS = {"loss", "bounds"}
 
 
@@ -29,9 +33,9 @@ class AlertState(msgspec.Struct, array_like=True, gc=False):
     since its last incident.
     """
 
-    faulty_run: int = 0
+    faulty_run: Count = 0
     """Number of consecutive Faulty windows up to now."""
-    normal_run: int = 0
+    normal_run: Count = 0
     """Number of consecutive Normal windows up to now that count towards `clear_after`."""
     run_started_at: float = 0.0
     """Time of the first window of the current run of Faulty or Normal windows."""
@@ -39,7 +43,7 @@ class AlertState(msgspec.Struct, array_like=True, gc=False):
     """Time at which the open incident began; None if there is none."""
     last_fired_at: float | None = None
     """Time of the incident's last firing event."""
-    repeat: int = 0
+    repeat: Count = 0
     """Number of firing events after the incident's first."""
     acknowledged: bool = False
     """Whether an operator acknowledged the incident, which stops its reminders."""
@@ -51,6 +55,16 @@ class AlertState(msgspec.Struct, array_like=True, gc=False):
     evidence: FaultEvidence | None = None
     """The readings since the open incident's first Faulty window, or since the first of the current run of
     Faulty windows; None if there is neither, and in state that an older version dumped."""
+
+    def find_problem(self) -> str:
+        """Return what no monitor can have stored; "" if there is nothing."""
+        evidence = self.evidence or FaultEvidence()
+        times = (self.run_started_at, self.started_at, self.last_fired_at, self.ended_at, evidence.last_ts)
+        if not all(map(is_storable_ts, times)):
+            return f"has the times {times}"
+        if self.detector not in _DETECTORS:
+            return f"has the detector {self.detector}"
+        return "" if evidence.kind in _KINDS else f"has the kind {evidence.kind!r:.100}"
 
     def set_detector(self, detector: int, *, is_new: bool) -> None:
         """Set what called a window of the open incident Faulty: a check takes the place of the model.

@@ -267,10 +267,12 @@ class AlertStage:
         """
         try:
             version, state = msgspec.msgpack.decode(value, type=tuple[int, AlertState])
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError(f"alert state of {group!r} can't be read: {error}") from error
         if version != _VERSION:
             raise ValueError(f"alert state of {group!r} is version {version}, expected {_VERSION}")
+        if problem := state.find_problem():
+            raise ValueError(f"alert state of {group!r} {problem}")
         self.forget(group)
         if state != AlertState():
             self._states[group] = state

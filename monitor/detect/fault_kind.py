@@ -22,6 +22,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from monitor.core.numbers import Count
+
 __all__ = ["FAULT_KINDS", "FaultEvidence", "SensorError"]
 
 FAULT_KINDS = ("offset", "gain", "stuck", "bounds", "spike", "loss", "drift", "noise")
@@ -74,15 +76,15 @@ class _SensorEvidence(msgspec.Struct, array_like=True, gc=False):
     lowest: float
     highest: float
     last_expected: float
-    count: int = 0
-    run: int = 0
+    count: Count = 0
+    run: Count = 0
     """Number of faulty readings up to now without a healthy one between them."""
-    longest_run: int = 0
-    far_count: int = 0
-    impossible_count: int = 0
-    positive_count: int = 0
+    longest_run: Count = 0
+    far_count: Count = 0
+    impossible_count: Count = 0
+    positive_count: Count = 0
     """Number of readings with a value above the expected one."""
-    expected_changes: int = 0
+    expected_changes: Count = 0
     """How often the expected value differed from the one before."""
     units: float = 0.0
     """Sum of the absolute errors, in units of the baseline."""
@@ -219,7 +221,10 @@ class FaultEvidence(msgspec.Struct, array_like=True, gc=False):
                 self._add_reading(reading_errors)
         self.last_ts = ts[-1]
         if self.sensors:  # the sensor that is furthest from what it should read, in the long run
-            self.kind = max(self.sensors.values(), key=lambda sensor: sensor.units).decide()
+            try:
+                self.kind = max(self.sensors.values(), key=lambda sensor: sensor.units).decide()
+            except (ArithmeticError, ValueError):  # sums near the largest float, or from a damaged store
+                self.kind = None
 
     def _add_reading(self, errors: Sequence[SensorError]) -> None:
         healthy = set(self.sensors)

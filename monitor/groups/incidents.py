@@ -6,7 +6,8 @@ from operator import attrgetter
 
 import msgspec
 
-from monitor.core.verdicts import AlertEvent, Detector
+from monitor.core.verdicts import AlertEvent
+from monitor.groups.stored_event import StoredEvent, to_alert_event
 
 __all__ = ["Incident", "Incidents", "IsMuted", "end_early"]
 
@@ -15,35 +16,9 @@ _VERSION = 2
 IsMuted = Callable[[str], bool]
 """Returns whether a group's alerts are held back."""
 
-_StepValues = list[list[float]]
-
-
-class _StoredEvent(msgspec.Struct, array_like=True, gc=False):
-    """The fields of `AlertEvent`, without names to save space: there may be an event of each group.
-
-    New fields must be appended, with a default: then the events of older versions can be read.
-    """
-
-    id: str
-    status: str
-    group: str
-    score: float | None
-    started_at: float
-    ended_at: float | None
-    window_ts: list[float]
-    window_values: _StepValues
-    out_of_range: bool
-    repeat: int
-    contributions: list[float] | None
-    contributions_by_step: _StepValues | None
-    reason: str
-    detector: str = Detector.MODEL.label
-    kind: str | None = None
-
-
 # Version, and the fields of `Incident`.
-_StoredIncident = tuple[int, _StoredEvent, bool, _StoredEvent | None, bool]
-_event_fields = attrgetter(*_StoredEvent.__struct_fields__)
+_StoredIncident = tuple[int, StoredEvent, bool, StoredEvent | None, bool]
+_event_fields = attrgetter(*StoredEvent.__struct_fields__)
 
 
 @dataclass(slots=True)
@@ -222,14 +197,17 @@ class Incidents:
             version, event, published, pending_resolved, acknowledged = msgspec.msgpack.decode(
                 value, type=_StoredIncident
             )
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError(f"latest incident of {group!r} can't be read: {error}") from error
         if version != _VERSION:
             raise ValueError(f"latest incident of {group!r} is version {version}, expected {_VERSION}")
+        for stored in filter(None, (event, pending_resolved)):
+            if problem := stored.find_problem(group):
+                raise ValueError(f"latest incident of {group!r} {problem}")
         return Incident(
-            _to_alert_event(event),
+            to_alert_event(event),
             published,
-            None if pending_resolved is None else _to_alert_event(pending_resolved),
+            None if pending_resolved is None else to_alert_event(pending_resolved),
             acknowledged,
         )
 
@@ -287,7 +265,3 @@ class Incidents:
         self._pending_groups.pop(group, None)
         self.ended.pop(group, None)
         self._acknowledged_ids.pop(group, None)
-
-
-def _to_alert_event(stored: _StoredEvent) -> AlertEvent:
-    return AlertEvent(**msgspec.structs.asdict(stored))

@@ -223,7 +223,7 @@ class GroupStates:
         """
         try:
             parts = _decode(value)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError(f"state of {group!r} can't be read: {error}") from error
         try:
             self._scoring.load(group, StageStates(parts.windows, parts.baseline, parts.alerts, parts.checks))
@@ -483,5 +483,5 @@ class GroupStates:
 def _has_incident(value: bytes) -> bool:
     try:
         return bool(_decode(value).incident)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False

@@ -338,9 +338,15 @@ class StatusTable:
         records, row = self._table.records, self._table.add(name)
         state = int(records["state"][row])
         since, last_ts = float(records["since"][row]), float(records["last_ts"][row])
-        if not (0 <= state < len(_STATES) and 0 <= since <= MAX_TS and 0 <= last_ts <= MAX_TS):
+        detector, score = int(records["detector"][row]), float(records["score"][row])
+        is_known = 0 <= state < len(_STATES) and 0 <= detector < len(Detector)
+        is_timed = 0 <= since <= MAX_TS and 0 <= last_ts <= MAX_TS
+        if not (is_known and is_timed and (math.isnan(score) or 0 <= score <= 1)):
             self._table.forget(name)
-            raise ValueError(f"state of {name!r} is number {state}, since {since}, last heard {last_ts}")
+            raise ValueError(
+                f"state of {name!r} is number {state} by detector {detector} with score {score}, "
+                f"since {since}, last heard {last_ts}"
+            )
         records["state"][row], records["has_incident"][row] = _NO_STATE, False
         self._add_row(name, now, last_ts)
         self._set_state(row, state, since)

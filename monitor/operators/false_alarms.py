@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from monitor.core.atomic_write import sync_to_disk
+from monitor.core.private_files import make_private_folder, open_private
 from monitor.core.verdicts import AlertEvent
 from monitor.groups.reading_history import ReadingsAround
 
@@ -57,8 +58,8 @@ class FalseAlarmFile:
             [incident, ts, group, *values, _NORMAL_LABEL]
             for ts, values in zip(readings.ts.tolist(), readings.values.tolist(), strict=True)
         )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("a+b", buffering=0) as file:
+        make_private_folder(self.path.parent)
+        with open(self.path, "a+b", buffering=0, opener=open_private) as file:
             file.seek(0)
             content = file.readall()
             header = content.partition(b"\n")[0].rstrip(b"\r")

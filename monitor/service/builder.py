@@ -207,6 +207,7 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
         manifest.steps,
         max_groups=settings.input.max_groups,
         now=now,
+        count_discarded=lambda kind, count: metrics.store_discarded.labels(kind).inc(count),
     )
     groups.fetch_states, groups.fetch_ended_incident = store.fetch_groups, store.fetch_incident
     groups.register_expected(settings.input.groups, now, time.time())

@@ -154,6 +154,7 @@ class Instrumentation:
     def record_load_errors(self, reasons: Sequence[str]) -> None:
         """Log groups whose stored state can't be read, and which therefore start as new groups."""
         if reasons:
+            self._metrics.store_discarded.labels("group").inc(len(reasons))
             self._event_log.log_load_errors(reasons)
 
     def set_gauges(self, state_counts: Counter[State], firing_count: int) -> None:

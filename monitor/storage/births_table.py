@@ -3,15 +3,10 @@
 import sqlite3
 from collections.abc import Mapping
 
-__all__ = ["create_births_table", "load_births", "save_births"]
+__all__ = ["CREATE_BIRTHS", "load_births", "save_births"]
 
-_CREATE = "CREATE TABLE IF NOT EXISTS births (edge TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
+CREATE_BIRTHS = "CREATE TABLE births (edge TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID"
 _UPSERT = "INSERT INTO births VALUES (?, ?) ON CONFLICT (edge) DO UPDATE SET value = excluded.value"
-
-
-def create_births_table(database: sqlite3.Connection) -> None:
-    """Create the table, unless it is there: earlier versions with the same schema version had none."""
-    database.execute(_CREATE)
 
 
 def load_births(database: sqlite3.Connection) -> dict[str, bytes]:

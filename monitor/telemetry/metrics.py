@@ -37,6 +37,7 @@ _SECONDS_BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 
 # An alert waits as long as the broker is away.
 _DELIVERY_BUCKETS = (*_SECONDS_BUCKETS, 60.0, 600.0)
 _BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
+_DISCARDED_KINDS = ("store", "group", "message", "mute", "filter", "birth")
 
 
 class Metrics:
@@ -111,6 +112,14 @@ class Metrics:
         self.store_failures = Counter(
             f"{_PREFIX}store_failures", "Attempts to write the store that failed.", registry=registry
         )
+        self.store_discarded = Counter(
+            f"{_PREFIX}store_discarded",
+            "What the store held and can't be used. kind store: all of it, and it was renamed; else rows.",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in _DISCARDED_KINDS:
+            self.store_discarded.labels(kind)
         self.reloads = Counter(f"{_PREFIX}reloads", "Reloads by result.", ["result"], registry=registry)
         self.queue_readings = Gauge(
             f"{_PREFIX}queue_readings", "Messages that arrived and wait to be decoded.", registry=registry

@@ -105,6 +105,7 @@ def test_alerts(tmp_path: Path, new_broker: BrokerFactory) -> None:
     mosquitto = new_broker("allow_anonymous true", f"acl_file {tmp_path / 'acl'}")
     mosquitto.start()
     save_toy_bundle(tmp_path / "bundle", extra_layers=200)
+    (tmp_path / "state.db").write_bytes(bytes(5000))  # a store whose disk lost it
     monitor = Monitor(tmp_path, tmp_path / "bundle", mosquitto.port, _SETTINGS, mqtt_toml="qos = 0")
     with (
         running_prometheus(tmp_path / "prometheus") as server,
@@ -139,7 +140,12 @@ def test_alerts(tmp_path: Path, new_broker: BrokerFactory) -> None:
         wait_until(
             lambda: simulator.send_healthy() or dashboard_shows("connected"), "the dashboard shows connected"
         )
-        assert fired_alerts.keys() == {"SensorMonitorAbsent", "SensorMonitorBundleMissing"}
+        wait_until(lambda: simulator.send_healthy() or has_fired("StoreDamaged"), "StoreDamaged fires")
+        assert fired_alerts.keys() == {
+            "SensorMonitorAbsent",
+            "SensorMonitorBundleMissing",
+            "SensorMonitorStoreDamaged",
+        }
 
         simulator.flood()
         limit_file_size(monitor, _MAX_FILE_BYTES)

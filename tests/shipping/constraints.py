@@ -1,85 +1,147 @@
 """`make constraints`: the newest versions that pyproject.toml allows, for each Python that README names.
 
-A version that differs between them, or a package that only some need, gets a line with a marker.
+A version that differs between them, or a package that only some need, gets a line with a marker. Each has the
+hashes of its wheels, and stands in the first section whose programs need it.
 """
 
 import argparse
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from tests.conftest import ROOT
+from tests.shipping.pins import HEADER, pin_lines, read_pins, supported_pythons, write_plain_pins
+from tests.support.index_hashes import find_hashes
 from tests.support.pip_resolver import start_dry_run
 
-__all__ = ["REQUIREMENT", "pin_lines", "supported_pythons"]
+__all__ = ["REQUIREMENT", "SECTIONS", "find_needed"]
 
 REQUIREMENT = ".[training,demo,dev]"
 """What `make` installs."""
-_NOT_PINNED = {"sensor-monitor", "setuptools", "wheel"}
+_PROJECT = "sensor-monitor"
+SECTIONS = {
+    "monitor": [f"{_PROJECT}[cbor,influx]"],
+    "build": ["hatchling", "editables"],
+    "training": [f"{_PROJECT}[training-without-tensorflow]"],
+    "dev": [f"{_PROJECT}[demo,dev]"],
+    "tensorflow": [f"{_PROJECT}[training]"],
+}
+"""Sections of constraints.txt in their order, with what each is for. TensorFlow is last: there are machines
+that it can't be installed on."""
+_NOT_PINNED = {_PROJECT}
+
+Metadata = Mapping[str, Mapping[str, object]]
+"""The metadata of a package by its canonical name, as in pip's report."""
 
 
-def supported_pythons() -> list[str]:
-    """Return the versions of Python that README names, oldest first."""
-    readme = (ROOT / "README.md").read_text()
-    (sentence,) = re.findall(r"On a machine with Python ([\d., or\s]+?), make and git", readme)
-    return re.findall(r"\d\.\d+", sentence)
-
-
-def pin_lines(versions: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return the pins.
+def find_needed(packages: Metadata, requirements: Sequence[str], python: str) -> set[str]:
+    """Return the canonical names of all that requirements bring along.
 
     Parameters
     ----------
-    versions : for each Python, oldest first, the version of each package.
+    packages : all packages that a resolution for this Python found.
+    requirements : of packages among them, with extras.
+    python : as in "3.14".
     """
-    names = {name for packages in versions.values() for name in packages} - _NOT_PINNED
-    return [
-        f"{name}=={version}{_marker(pythons, list(versions))}"
-        for name in sorted(names, key=str.lower)
-        for version, pythons in _runs([(python, packages.get(name)) for python, packages in versions.items()])
-    ]
+    environment = {**default_environment(), "python_version": python, "python_full_version": f"{python}.0"}
+    needed: set[str] = set()
+    visited: set[tuple[str, str]] = set()
+    pending = [Requirement(text) for text in requirements]
+    while pending:
+        requirement = pending.pop()
+        name = canonicalize_name(requirement.name)
+        if name not in packages:
+            continue
+        needed.add(name)
+        for extra in ("", *requirement.extras):
+            if (name, extra) not in visited:
+                visited.add((name, extra))
+                pending += _active(packages[name].get("requires_dist", []), {**environment, "extra": extra})
+    return needed
 
 
-def _runs(choices: Sequence[tuple[str, str | None]]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each version with the neighbouring Pythons that have it."""
-    start = 0
-    for end in range(1, len(choices) + 1):
-        if end == len(choices) or choices[end][1] != choices[start][1]:
-            version = choices[start][1]
-            if version is not None:
-                yield version, [python for python, _ in choices[start:end]]
-            start = end
+def _active(lines: object, environment: Mapping[str, str]) -> Iterator[Requirement]:
+    """Yield the requirements of a package whose marker holds."""
+    assert isinstance(lines, list)
+    for requirement in map(Requirement, lines):
+        if requirement.marker is None or requirement.marker.evaluate(dict(environment)):
+            yield requirement
 
 
-def _marker(pythons: Sequence[str], all_pythons: Sequence[str]) -> str:
-    """Return the marker for neighbouring Pythons; below the oldest and above the newest it has no bound."""
-    bounds = []
-    if pythons[0] != all_pythons[0]:
-        bounds.append(f'python_version >= "{pythons[0]}"')
-    if pythons[-1] != all_pythons[-1]:
-        following = all_pythons[all_pythons.index(pythons[-1]) + 1]
-        bounds.append(f'python_version < "{following}"')
-    return f"; {' and '.join(bounds)}" if bounds else ""
+def _assign_sections(found: Mapping[str, Metadata]) -> dict[str, set[str]]:
+    """Return the canonical names in each section, for the packages by Python."""
+    needed = {
+        section: {
+            name for python, packages in found.items() for name in find_needed(packages, requirements, python)
+        }
+        for section, requirements in SECTIONS.items()
+    }
+    # The image of training has no tools in it, and a machine without TensorFlow has no TensorFlow.
+    needed["training"] |= needed["dev"] & needed["tensorflow"]
+    taken = set(_NOT_PINNED)
+    sections = {}
+    for section, names in needed.items():
+        sections[section] = names - taken
+        taken |= names
+    return sections
 
 
-def main() -> None:
-    """Write constraints.txt."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--constraint", type=Path, metavar="F", help="keep these pins; only markers change")
-    keep = parser.parse_args().constraint
-    pip_arguments = ["--constraint", str(keep.resolve())] if keep else []
+def _resolve(pip_arguments: Sequence[str]) -> dict[str, Metadata]:
+    """Return the packages that pip would install, for each Python."""
     with TemporaryDirectory() as folder:
         runs = {
             python: start_dry_run(python, REQUIREMENT, Path(folder), pip_arguments)
             for python in supported_pythons()
         }
         try:
-            lines = pin_lines({python: run.versions() for python, run in runs.items()})
+            return {
+                python: {canonicalize_name(str(package["name"])): package for package in run.packages()}
+                for python, run in runs.items()
+            }
         finally:
             for run in runs.values():
                 run.close()
-    (ROOT / "constraints.txt").write_text("# Made by `make constraints`.\n" + "\n".join(lines) + "\n")
+
+
+def _section_lines(names: Iterable[str], found: Mapping[str, Metadata]) -> list[str]:
+    """Return the lines of a section, with hashes."""
+    versions = {
+        python: {
+            str(package["name"]): str(package["version"])
+            for name, package in packages.items()
+            if name in names
+        }
+        for python, packages in found.items()
+    }
+    pins = pin_lines(versions)
+    hashes = find_hashes([pin.partition(";")[0].split("==") for pin in pins], supported_pythons())
+    return [
+        " \\\n".join([pin, *(f"    --hash=sha256:{digest}" for digest in digests)])
+        for pin, digests in zip(pins, hashes, strict=True)
+    ]
+
+
+def main() -> None:
+    """Write constraints.txt."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--constraint", type=Path, metavar="F", help="keep these pins; hashes and sections change"
+    )
+    keep = parser.parse_args().constraint
+    with TemporaryDirectory() as folder:
+        plain = Path(folder) / "plain.txt"
+        if keep:
+            write_plain_pins(plain, read_pins(keep))
+        found = _resolve(["--constraint", str(plain)] if keep else [])
+    parts = [
+        "\n".join([f"# {section}", *_section_lines(names, found)])
+        for section, names in _assign_sections(found).items()
+    ]
+    (ROOT / "constraints.txt").write_text("\n\n".join([HEADER, *parts]) + "\n")
 
 
 if __name__ == "__main__":

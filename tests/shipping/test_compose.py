@@ -1,4 +1,6 @@
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ import yaml
 
 from monitor import __version__
 from tests.conftest import ROOT
+from tests.shipping.docker_images import parse_stages
 
 COMPOSE_FILE = ROOT / "docker" / "compose.yaml"
 STACK: dict[str, Any] = yaml.safe_load(COMPOSE_FILE.read_text())
@@ -37,10 +40,40 @@ def test_schema() -> None:
 
 def test_images_are_pinned(service: dict[str, Any]) -> None:
     """Each image has a version tag; that of our own images is the package's version."""
-    name, tag = service["image"].split(":")
+    name, tag, *digest = service["image"].replace("@sha256", "").split(":")
     assert re.fullmatch(r"v?\d+\.\d+\.\d+", tag)
+    assert all(re.fullmatch("[0-9a-f]{64}", text) for text in digest)
     if name.startswith("sensor-"):
         assert tag == __version__
+
+
+def test_images_can_be_pinned_by_digest(tmp_path: Path) -> None:
+    """`docker/pin.sh` writes each image's digest behind its tag, and a newer one in its place."""
+    folder = tmp_path / "docker"
+    shutil.copytree(COMPOSE_FILE.parent, folder, ignore=shutil.ignore_patterns("secrets"))
+    docker = tmp_path / "docker-program" / "docker"
+    docker.parent.mkdir()
+    environment = {**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}"}
+    for digit in "ab":
+        digest = f"sha256:{digit * 64}"
+        docker.write_text(f"#!/bin/sh\necho {digest}\n")  # this machine has neither Docker nor a registry
+        docker.chmod(0o755)
+        subprocess.run([folder / "pin.sh"], check=True, env=environment, capture_output=True)
+        services = yaml.safe_load((folder / "compose.yaml").read_text())["services"]
+        for name, service in SERVICES.items():
+            own = service["image"].startswith("sensor-")
+            assert services[name]["image"] == service["image"].split("@")[0] + ("" if own else f"@{digest}")
+        for file in ("monitor.Dockerfile", "training.Dockerfile"):
+            stages = parse_stages(folder / file)
+            assert {stage.base for stage in stages} == {
+                f"{parse_stages(COMPOSE_FILE.parent / file)[0].base.split('@')[0]}@{digest}"
+            }
+
+
+def test_containers_are_bounded(service: dict[str, Any]) -> None:
+    """No container can take all memory or all processes of the machine."""
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert 0 < service["pids_limit"] <= 1024
 
 
 def test_containers_are_restricted(service: dict[str, Any]) -> None:

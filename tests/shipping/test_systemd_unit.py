@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.config.loading import load_settings
 from monitor.web.connections import MAX_CONNECTIONS
 from tests.conftest import ROOT, skip_or_fail
 
@@ -48,12 +49,31 @@ def test_unit_exposure_is_documented(unit: Path) -> None:
     assert result.returncode == 0, result.stdout[-200:]
 
 
+def test_unit_loads_the_secrets(tmp_path: Path) -> None:
+    """The settings take the paths that the unit's comment gives for its credentials."""
+    text = UNIT_FILE.read_text()
+    names = re.findall(r"(?m)^LoadCredential=([\w-]+):sensor-monitor\.\1$", text)
+    assert names == ["mqtt-password", "http-token"]
+    folder = f"/run/credentials/{UNIT_FILE.name}"
+    assert f"{folder}/mqtt-password as mqtt.password_file" in text
+    config_file = tmp_path / "monitor.toml"
+    config_file.write_text(
+        f'[mqtt]\nusername = "monitor"\npassword_file = "{folder}/mqtt-password"\n'
+        f'[http]\ntoken_file = "{folder}/http-token"\n'
+    )
+    settings = load_settings(config_file, {})
+    assert [settings.mqtt.password_file, settings.http.token_file] == [Path(folder) / name for name in names]
+
+
 def test_unit_command_is_valid() -> None:
     """The unit's command line is valid, and the unit isn't restarted after exit code 2."""
     lines = [line.partition("=") for line in UNIT_FILE.read_text().splitlines() if not line.startswith("#")]
     settings = {name: value for name, separator, value in lines if separator}
     assert settings["Type"] == "notify-reload"
     assert settings["RestartPreventExitStatus"] == "2"
+    assert settings["StateDirectoryMode"] == "0700"
+    assert settings["MemoryMax"] == "1G"
+    assert int(settings["TasksMax"]) > 0
     assert int(settings["LimitNOFILE"]) >= 2 * MAX_CONNECTIONS, "HTTP has all its connections"
     command = settings["ExecStart"].split()
     program, *arguments = command

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.conftest import ROOT
 
@@ -33,18 +34,25 @@ class DryRun:
     report_file: Path
 
     def versions(self) -> dict[str, str]:
-        """Wait, and return the version of each package that would be installed, by its name.
+        """Return the version of each package that would be installed, by its name; as `packages`."""
+        return {metadata["name"]: metadata["version"] for metadata in self.packages()}
+
+    def packages(self) -> list[dict[str, Any]]:
+        """Wait, and return the metadata of each package that would be installed.
 
         Raises
         ------
         RuntimeError : pip found no versions that go together, with what it said.
         """
-        _, errors = self.process.communicate()
+        return [package["metadata"] for package in self.report()["install"]]
+
+    def report(self) -> dict[str, Any]:
+        """Wait, and return pip's report; as `packages`."""
+        _, errors = self.process.communicate() if self.process.returncode is None else ("", "pip failed")
         if self.process.returncode:
             raise RuntimeError(errors)
-        report = json.loads(self.report_file.read_text())
-        found = [package["metadata"] for package in report["install"]]
-        return {metadata["name"]: metadata["version"] for metadata in found}
+        content: dict[str, Any] = json.loads(self.report_file.read_text())
+        return content
 
     def close(self) -> None:
         """End it, if nobody waited for its end."""

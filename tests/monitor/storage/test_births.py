@@ -28,17 +28,3 @@ def test_births_are_of_the_transaction(tmp_path: Path) -> None:
         with pytest.raises(sqlite3.IntegrityError):
             store.save([("g", None)], store.load_outbox(), now=1.0, births={"press/a": b"1"})  # type: ignore[list-item]
         assert store.load_births() == {}
-
-
-def test_store_of_an_earlier_version(tmp_path: Path) -> None:
-    """A store without the table is used as it is, and gets the table."""
-    path = tmp_path / "s.db"
-    with closing(open_store(StoreSettings(path=path), FEATURES, STEPS)) as store:
-        store.save([("g", b"state")], store.load_outbox(), now=1.0)
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("DROP TABLE births")
-    with closing(open_store(StoreSettings(path=path), FEATURES, STEPS)) as store:
-        assert dict(store.load_groups(10)) == {"g": b"state"}
-        store.save([], store.load_outbox(), now=2.0, births={"press/a": b"1"})
-        assert store.load_births() == {"press/a": b"1"}
-    assert [file.name for file in tmp_path.iterdir() if "s.db." in file.name] == []

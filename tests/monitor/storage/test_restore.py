@@ -11,7 +11,8 @@ from monitor.core.errors import ConfigurationError, InUseError
 from monitor.groups.state import GroupStates
 from monitor.service.settings_to_stages import build_scoring
 from monitor.storage.restore import inspect_store, open_store, restore
-from monitor.storage.store import SCHEMA_VERSION, Store
+from monitor.storage.schema import SCHEMA_VERSION
+from monitor.storage.store import Store
 from tests.support.toy_bundle import NAMES
 
 
@@ -35,7 +36,7 @@ def test_new_store(tmp_path: Path) -> None:
     path = tmp_path / "var" / "s.db"
     _fill(path)
     store = _open(path)
-    assert store.load_groups(9) == [("g", b"state")]
+    assert list(store.load_groups(9)) == [("g", b"state")]
     store.close()
 
 
@@ -46,7 +47,7 @@ def test_truncated(tmp_path: Path, caplog: pytest.LogCaptureFixture, length: int
     _fill(path, bytes(20_000))
     path.write_bytes(path.read_bytes()[:length])
     store = _open(path)
-    assert store.load_groups(9) == []
+    assert list(store.load_groups(9)) == []
     store.close()
     if length:  # SQLite itself starts with an empty file, so there is nothing to keep
         (renamed,) = _renamed_stores(tmp_path)
@@ -93,7 +94,7 @@ def test_other_shape(
     """A store with windows of another shape is set aside: the bundle cannot judge them."""
     _fill(tmp_path / "s.db")
     store = _open(tmp_path / "s.db", features, steps)
-    assert (store.load_groups(9), store.shape) == ([], (list(features), steps))
+    assert (list(store.load_groups(9)), store.shape) == ([], (list(features), steps))
     store.close()
     assert len(_renamed_stores(tmp_path)) == 1
     assert message in caplog.text

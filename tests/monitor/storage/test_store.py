@@ -1,14 +1,12 @@
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from monitor.config.settings import StoreSettings
 from monitor.core.messages import OutboundMessage
 from monitor.storage.outbox import Outbox
-from monitor.storage.restore import open_store
-from monitor.storage.store import SCHEMA_VERSION, Store
+from monitor.storage.schema import SCHEMA_VERSION
+from monitor.storage.store import Store
 
 FEATURES, STEPS = ["a", "b"], 3
 
@@ -46,7 +44,7 @@ def test_restart(tmp_path: Path, sync: str) -> None:
     assert dict(store.load_groups(10)) == {"g": b"state", "h": b"\0"}
     assert _send_all(store.load_outbox()) == [b"1", b"2"]
     assert sorted(store.load_filters()) == ["p/+", "q/#"]
-    assert (store.schema_version, store.shape, store.integrity_error) == (
+    assert (store.schema_version, store.shape, store.find_damage()) == (
         SCHEMA_VERSION,
         (FEATURES, STEPS),
         "",
@@ -100,10 +98,10 @@ def test_all_or_nothing(tmp_path: Path) -> None:
     broken: list[tuple[str, bytes]] = [("g", b"new"), ("h", None)]  # type: ignore[list-item]
     with pytest.raises(sqlite3.IntegrityError):
         store.save(broken, outbox, 2.0)
-    assert store.load_groups(10) == [("g", b"old")]
+    assert list(store.load_groups(10)) == [("g", b"old")]
     assert len(store.load_outbox()) == 0
     store.save([("g", b"new")], outbox, 3.0)
-    assert store.load_groups(10) == [("g", b"new")]
+    assert list(store.load_groups(10)) == [("g", b"new")]
     assert _send_all(store.load_outbox()) == [b"1"]
     store.close()
 
@@ -165,24 +163,4 @@ def test_groups_of_a_wrong_clock(tmp_path: Path) -> None:
     assert [name for name, _ in store.load_groups(2, now=10.0)] == ["old", "new"]
     assert store.trim_groups(2, now=10.0) == 1
     assert sorted(store.fetch_groups(["ahead", "old", "new"])) == ["new", "old"]
-    store.close()
-
-
-def test_mutes_of_an_earlier_version(tmp_path: Path) -> None:
-    """A store whose mutes have no length gets the column; its mutes are kept as they are."""
-    store = _open(tmp_path / "s.db")
-    store.close()
-    with closing(sqlite3.connect(tmp_path / "s.db")) as database:
-        database.executescript(
-            "DROP TABLE mutes;"
-            "CREATE TABLE mutes (pattern TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;"
-            "INSERT INTO mutes VALUES ('a', 5000.0)"
-        )
-    store = open_store(StoreSettings(path=tmp_path / "s.db"), FEATURES, STEPS)
-    mutes = store.load_mutes(wall=1000.0, now=0.0)
-    mutes.mute("b", 60.0, wall=1000.0, now=0.0)
-    store.save([], store.load_outbox(), 1.0, mutes)
-    store.close()
-    store = open_store(StoreSettings(path=tmp_path / "s.db"), FEATURES, STEPS)
-    assert store.load_mutes(wall=100.0, now=0.0).entries() == [("b", 160.0), ("a", 5000.0)]
     store.close()
