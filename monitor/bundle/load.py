@@ -2,13 +2,19 @@
 
 from pathlib import Path
 
+from monitor.bundle.files import read_verified
 from monitor.bundle.model import Classifier, find_sensors
 from monitor.bundle.parse import parse
+from monitor.bundle.trial import try_model
 from monitor.bundle.verified import Bundle
-from monitor.bundle.verify import check_golden, read_verified
+from monitor.bundle.verify import check_golden
 from monitor.core.errors import BundleError
+from monitor.core.printable import printable
 
 __all__ = ["load"]
+
+# Characters of an error's text: ONNX Runtime's quote names, and a file may have names of megabytes.
+_MAX_REASON = 1000
 
 
 def load(folder: Path) -> Bundle:
@@ -23,8 +29,10 @@ def load(folder: Path) -> Bundle:
         files = read_verified(folder)
         manifest, scaler, golden = parse(files["manifest.json"], files["scaler.json"], files["golden.json"])
         sensors = find_sensors(manifest.judges, manifest.quantities)
-        classifier = Classifier(files["model.onnx"], manifest.steps, len(manifest.features), sensors)
+        model, features = files["model.onnx"], len(manifest.features)
+        try_model(model, manifest.steps, features if sensors is None else 1)
+        classifier = Classifier(model, manifest.steps, features, sensors)
         check_golden(golden, manifest, scaler, classifier)
     except BundleError as error:
-        raise BundleError(f"bundle {folder}: {error}") from error
+        raise BundleError(f"bundle {folder}: {printable(str(error)[:_MAX_REASON])}") from error
     return Bundle(manifest, scaler, classifier)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from monitor.bundle.manifest import Judges
@@ -13,11 +12,12 @@ from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.errors import BundleError
 from monitor.core.quantities import Quantities
 
-__all__ = ["Classifier", "find_sensors"]
+__all__ = ["MAX_WINDOWS_PER_CALL", "Classifier", "find_sensors"]
 
 # Throughput is highest with 256 to 512 windows per call: 3.9 µs per window; 4.1 µs with 1,024 and more.
 # A small network that judges single sensors takes equally long per sensor with 512 and with 2,048.
-_MAX_WINDOWS_PER_CALL = 512
+MAX_WINDOWS_PER_CALL = 512
+"""Windows that are scored at once."""
 
 
 class Classifier:
@@ -36,7 +36,11 @@ class Classifier:
     """
 
     def __init__(self, model: bytes, steps: int, features: int, sensors: IndexArray | None = None) -> None:
+        import onnxruntime as ort  # noqa: PLC0415 - takes 0.1 s, and many commands don't score
+
         options = ort.SessionOptions()
+        # By default a file whose first bytes say so is taken in another format, which isn't checked.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         # One window takes 0.06 ms: passing work to a second thread costs more than it saves.
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -99,8 +103,8 @@ class Classifier:
     def _run(self, scaled: NDArray[np.float32]) -> FloatArray:
         """Return the model's score of each of its inputs: (window,)."""
         scores = np.empty(len(scaled), dtype=np.float64)
-        for start in range(0, len(scaled), _MAX_WINDOWS_PER_CALL):
-            part = scaled[start : start + _MAX_WINDOWS_PER_CALL]
+        for start in range(0, len(scaled), MAX_WINDOWS_PER_CALL):
+            part = scaled[start : start + MAX_WINDOWS_PER_CALL]
             (result,) = self._session.run(self._output_names, {self._input_name: part})  # (window, 1)
             scores[start : start + len(part)] = result[:, 0]
         if not math.isfinite(scores.sum()):  # can't overflow: finite scores are between 0 and 1

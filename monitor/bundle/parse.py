@@ -16,6 +16,7 @@ from monitor.bundle.manifest import (
     ScalerFile,
 )
 from monitor.bundle.scaler import Scaler
+from monitor.bundle.texts import check_texts
 from monitor.core.arrays import FloatArray
 from monitor.core.errors import BundleError
 
@@ -23,6 +24,11 @@ __all__ = ["golden_baselines", "golden_windows", "parse"]
 
 
 _T = TypeVar("_T")
+
+# Memory and work of each group grow with steps x features. The plants tried have up to 60 features.
+_MAX_FEATURES = 1000
+_MAX_STEPS = 1000
+_MAX_SAMPLE_PERIOD_S = 10 * 365 * 86400.0
 
 
 def parse(
@@ -36,6 +42,7 @@ def parse(
     """
     _check_schema(manifest_json)
     manifest = _decode("manifest.json", manifest_json, Manifest)
+    check_texts(manifest)
     _check_manifest(manifest)
     scaler_file = _decode("scaler.json", scaler_json, ScalerFile)
     golden_file = _decode("golden.json", golden_json, GoldenFile)
@@ -101,8 +108,10 @@ def _check_golden_baselines(manifest: Manifest, golden: GoldenFile) -> None:
 def _decode(name: str, content: bytes, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(content, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{name}: {error}") from error
+    except RecursionError:
+        raise BundleError(f"{name}: is nested too deep") from None
 
 
 class _SchemaOnly(msgspec.Struct):
@@ -128,8 +137,21 @@ def _check_manifest(manifest: Manifest) -> None:
             == len({(feature.measured_quantity, feature.unit) for feature in manifest.features}),
             f"features of one quantity must have one unit, not {units}",
         ),
+        (len(names) <= _MAX_FEATURES, f"at most {_MAX_FEATURES:,} features are taken, not {len(names):,}"),
         (manifest.steps >= 2, f"steps must be at least 2, not {manifest.steps}"),  # noqa: PLR2004
-        (manifest.sample_period > 0, f"sample_period must be above 0 s, not {manifest.sample_period}"),
+        (manifest.steps <= _MAX_STEPS, f"steps must be at most {_MAX_STEPS:,}, not {manifest.steps}"),
+        (
+            0 < manifest.sample_period <= _MAX_SAMPLE_PERIOD_S,
+            f"sample_period must be above 0 s, and below ten years, not {manifest.sample_period}",
+        ),
+        (
+            all(f.accuracy is None or f.accuracy > 0 for f in manifest.features),
+            "a feature's accuracy must be above 0",
+        ),
+        (
+            all(f.limits[0] < f.limits[1] for f in manifest.features),
+            "a feature's low must be below its high",
+        ),
         (0 < manifest.threshold < 1, f"threshold must lie between 0 and 1, not {manifest.threshold}"),
         (
             manifest.baseline is None or manifest.baseline.version in COMPATIBLE_BASELINE_VERSIONS,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from monitor.bundle.files import SUMS_FILE
 from monitor.bundle.manifest import GoldenFile, Manifest, ScalerFile
 from monitor.bundle.scaler import Scaler
-from monitor.bundle.verify import SUMS_FILE
 from monitor.core.atomic_write import atomic_folder
 
 __all__ = ["save"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from monitor.cli import exit_codes
 from monitor.cli.arguments import add_settings_arguments, non_negative_float, settings_from_flags
+from monitor.cli.output import print_text
 
 if TYPE_CHECKING:
     from monitor.config.settings import Settings
@@ -50,9 +51,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.sample is not None:
         return _check_sample(settings, arguments.sample, arguments.topic)
     results = check_files(settings)
-    print(f"settings {arguments.config or '(defaults)'}: ok\n{results}")
+    print_text(f"settings {arguments.config or '(defaults)'}: ok\n{results}")
     if arguments.connect:
-        check_connection(settings, print)
+        check_connection(settings, print_text)
     if arguments.listen is not None:
         return _check_input(settings, arguments.listen)
     return exit_codes.SUCCESS
@@ -67,7 +68,7 @@ def _check_sample(settings: "Settings", file: Path, topic: str) -> int:
 
     manifest = load_bundle(settings).manifest
     text, is_usable = describe_sample(settings, manifest, file, topic, time.time())
-    print(text)
+    print_text(text)
     if not is_usable:
         raise OperationError(f"{file}: nothing in it is usable as a message on {topic}")
     return exit_codes.SUCCESS
@@ -96,7 +97,7 @@ def _check_input(settings: "Settings", seconds: float) -> int:
         completed = check.run(session, stop, seconds)
     finally:
         progress.close()
-    print(check.report.describe())
+    print_text(check.report.describe())
     if not check.report.usable_count:
         raise OperationError(f"input: nothing usable came within {check.report.seconds:.0f} s")
     return exit_codes.SUCCESS if completed else exit_codes.INTERRUPTED

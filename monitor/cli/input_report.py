@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from monitor.core.arrays import IndexArray
+from monitor.core.printable import printable
 from monitor.core.readings import Outcome, Readings, RejectedReading
 from monitor.core.reasons import strip_variable_text
 from monitor.core.values import RejectedValue, Values
@@ -118,7 +119,7 @@ class InputReport:
             there = [f"{name} {count:,}" for name, count in zip(self._features, counts, strict=True) if count]
             missing = [name for name, count in zip(self._features, counts, strict=True) if not count]
             text = f"; missing: {', '.join(missing)}" if missing else ""
-            lines.append(f"  {group}: {', '.join(there)}{text}")
+            lines.append(f"  {printable(group)}: {', '.join(there)}{text}")
         if len(complete) > _MAX_SHOWN_GROUPS:
             lines.append(f"  and {len(complete) - _MAX_SHOWN_GROUPS:,} more")
         return lines
@@ -128,8 +129,7 @@ class InputReport:
         lines = ["reasons, the most common first:"] if self._reasons else []
         for key, count in self._reasons.most_common(_MAX_SHOWN_REASONS):
             example = self._examples[key]
-            text = f"{example.source}: {example.reason}"
-            shown = text if text.isprintable() else repr(text)[1:-1]
+            shown = printable(f"{example.source}: {example.reason}")
             lines.append(f"  {count:,} x {example.outcome}, such as {shown}")
         if len(self._reasons) > _MAX_SHOWN_REASONS:
             lines.append(f"  and {len(self._reasons) - _MAX_SHOWN_REASONS} more")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from monitor.cli import exit_codes
+from monitor.cli.output import print_error
 from monitor.cli.parser import CommandFunction, build_parser
 from monitor.core.errors import ConfigurationError, InvalidInputError, OperationError
 
@@ -56,4 +57,4 @@ def _print_error(text: str) -> None:
     with suppress(OSError, ValueError):  # closed, or nothing that can be waited for
         _, writable, _ = select.select([], [_STDERR], [], _STDERR_TIMEOUT_S)
     if writable:
-        print(text, file=sys.stderr)
+        print_error(text)

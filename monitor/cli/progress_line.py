@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from monitor.core.printable import printable
+
 __all__ = ["ProgressLine"]
 
 _TERMINAL_INTERVAL_S, _LOG_INTERVAL_S = 1.0, 60.0
@@ -30,7 +32,7 @@ class ProgressLine:
             return
         interval_s = _TERMINAL_INTERVAL_S if self._is_terminal else _LOG_INTERVAL_S
         self._next_at = self._monotonic() + interval_s
-        self._stream.write(f"\r\x1b[K{text}" if self._is_terminal else f"{text}\n")
+        self._stream.write(f"\r\x1b[K{printable(text)}" if self._is_terminal else f"{printable(text)}\n")
         self._stream.flush()
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitor.cli import exit_codes
 from monitor.cli.arguments import add_seconds_argument, add_settings_arguments, settings_from_flags
+from monitor.cli.output import print_text
 from monitor.cli.signals import stop_event
 
 if TYPE_CHECKING:
@@ -72,11 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         progress.close()
     if not recorder.written_count:
-        print(f"{arguments.out}: not written, for it was stopped before there was a connection")
+        print_text(f"{arguments.out}: not written, for it was stopped before there was a connection")
         return exit_codes.INTERRUPTED
-    print(f"{arguments.out}: {recorder}")
+    print_text(f"{arguments.out}: {recorder}")
     if recorder.undecided_count:
-        print(
+        print_text(
             f"{recorder.undecided_count:,} sampling time(s) were not decided when it ended and are left out"
         )
     return exit_codes.SUCCESS if completed or arguments.seconds is None else exit_codes.INTERRUPTED

@@ -1,12 +1,11 @@
 """Writes a recording: a CSV file that has only complete rows at any time."""
 
-import csv
-import io
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from monitor.core.errors import InvalidInputError, OperationError
+from monitor.recordings.csv_text import to_csv
 
 __all__ = ["RecordingFile"]
 
@@ -43,9 +42,7 @@ class RecordingFile:
         ------
         OperationError : the rows can't be written; the file has only the earlier rows.
         """
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        rest = memoryview(text.getvalue().encode())
+        rest = memoryview(to_csv(rows).encode())
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitor.cli import exit_codes
 from monitor.cli.arguments import add_settings_arguments, non_negative_float
+from monitor.cli.output import print_text
 from monitor.cli.signals import stop_event
 
 if TYPE_CHECKING:
@@ -52,9 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     replayer = Replayer(messages, arguments.speed)
     session = build_session(settings, f"sensor-replay-{os.getpid()}", replayer)
     replayer.run(session, settings.mqtt.qos, stop)
-    print(f"published {replayer.published_count:,} {messages.noun}s")
+    print_text(f"published {replayer.published_count:,} {messages.noun}s")
     if messages.first_problem:
-        print(f"not all of them can be judged; the first: {messages.first_problem}")
+        print_text(f"not all of them can be judged; the first: {messages.first_problem}")
     if stop.is_set():
         return exit_codes.INTERRUPTED
     replayer.check_usable()

@@ -35,22 +35,25 @@ def run(arguments: argparse.Namespace) -> int:
 
     configure_allocator()  # before the imports below, which allocate most of the memory
 
-    from monitor.config.exposed_secrets import find_exposed_secrets
-    from monitor.config.loading import load_settings
-    from monitor.service.builder import build_daemon
-    from monitor.telemetry.logs import configure_logging
+    from monitor.bundle.trial import spare_process
 
-    def read_settings() -> "Settings":
-        return load_settings(arguments.config, settings_from_flags(arguments))
+    with spare_process():  # starts while this one imports the rest
+        from monitor.config.exposed_secrets import find_exposed_secrets
+        from monitor.config.loading import load_settings
+        from monitor.service.builder import build_daemon
+        from monitor.telemetry.logs import configure_logging
 
-    settings = read_settings()
-    dropped_log_lines = configure_logging(settings.log.level, settings.log.format)
-    for warning in find_exposed_secrets(settings):
-        logging.getLogger(__name__).warning("%s", warning)
-    # Nothing is lost by an end while the store is read. The default action would do, but the kernel withholds
-    # it from the first process of a container.
-    on_signal(lambda: os._exit(0), signal.SIGTERM)
-    daemon = build_daemon(settings, read_settings, dropped_log_lines=dropped_log_lines)
+        def read_settings() -> "Settings":
+            return load_settings(arguments.config, settings_from_flags(arguments))
+
+        settings = read_settings()
+        dropped_log_lines = configure_logging(settings.log.level, settings.log.format)
+        for warning in find_exposed_secrets(settings):
+            logging.getLogger(__name__).warning("%s", warning)
+        # Nothing is lost by an end while the store is read. The default action would do, but the kernel
+        # withholds it from the first process of a container.
+        on_signal(lambda: os._exit(0), signal.SIGTERM)
+        daemon = build_daemon(settings, read_settings, dropped_log_lines=dropped_log_lines)
     on_signal(daemon.request_stop)
     on_signal(daemon.reload, signal.SIGHUP)
     freeze_startup_objects()

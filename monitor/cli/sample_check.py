@@ -9,6 +9,7 @@ import numpy as np
 from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
 from monitor.core.errors import InvalidInputError
+from monitor.core.printable import printable
 from monitor.core.readings import Arrivals
 from monitor.core.times import describe_lead, format_iso
 from monitor.core.topics import Template
@@ -72,7 +73,7 @@ def _candidates(settings: Settings, topic: str) -> Iterator[tuple[str, Settings]
     if found:
         return
     matching = [text for text in settings.input.all_topics if Template(text).match(topic) is not None]
-    yield (f"input.topics ({matching[0]}, json):" if matching else f"topic {topic}:"), settings
+    yield (f"input.topics ({matching[0]}, json):" if matching else f"topic {printable(topic)}:"), settings
 
 
 class _Report:
@@ -99,7 +100,7 @@ class _Report:
             lines.append(f"  and {len(samples) - _MAX_SHOWN} more")
         rejected = [(str(item.outcome), item.reason) for item in decoded.rejected]
         rejected += [(str(item.outcome), item.reason) for item in decoded.rejected_values]
-        lines += [f"  refused, {outcome}: {_printable(reason)}" for outcome, reason in rejected[:_MAX_SHOWN]]
+        lines += [f"  refused, {outcome}: {printable(reason)}" for outcome, reason in rejected[:_MAX_SHOWN]]
         if not lines:
             return ["  nothing: the monitor publishes on this topic itself, or no feature is in it"]
         sources = settings.input.sources
@@ -110,7 +111,7 @@ class _Report:
     def _describe_sample(self, sample: _Sample) -> Iterator[str]:
         group, ts, values = sample
         self.usable_count += self._count_usable(sample)
-        yield f"  group {group}"
+        yield f"  group {printable(group)}"
         for index, value in values:
             feature = self._manifest.features[index]
             is_absent = math.isnan(value)
@@ -166,7 +167,3 @@ def _describe_age(age: float) -> str:
         if age >= 2 * seconds:
             return f"{age / seconds:.1f} {unit} ago"
     return f"{age:.1f} s ago"
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else repr(text)[1:-1]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from monitor.core.arrays import FloatArray
+from monitor.core.printable import printable
 from monitor.core.readings import Outcome
 
 __all__ = ["COMPLETE_OUTCOMES", "PARTIAL_OUTCOMES", "Pace"]
@@ -111,7 +112,7 @@ class Pace:
         )
 
     def _describe_groups(self, names: Sequence[str]) -> str:
-        shown = ", ".join(name if name.isprintable() else repr(name) for name in names[:_MAX_NAMES])
+        shown = ", ".join(printable(name) for name in names[:_MAX_NAMES])
         more = ", ..." if len(names) > _MAX_NAMES else ""
         return f"{len(names):,} of {len(self._groups):,} groups ({shown}{more})"
 

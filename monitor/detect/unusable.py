@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from monitor.core.printable import printable
 from monitor.core.readings import RejectedReading
 from monitor.core.reasons import strip_variable_text
 from monitor.core.values import RejectedValue
@@ -84,7 +85,7 @@ class UnusableReadings:
             return ""
         ((key, _),) = self._reasons.most_common(1)
         example = self._examples[key]
-        reason = example.reason if example.reason.isprintable() else repr(example.reason)[1:-1]
+        reason = printable(example.reason)
         return (
             f"none of {self._count:,} {self._noun} {since} is usable; most often {example.outcome}: {reason}"
         )

@@ -4,7 +4,7 @@ import csv
 import io
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +14,7 @@ from monitor.core.atomic_write import sync_to_disk
 from monitor.core.private_files import make_private_folder, open_private
 from monitor.core.verdicts import AlertEvent
 from monitor.groups.reading_history import ReadingsAround
+from monitor.recordings.csv_text import escape_cell, to_csv
 
 __all__ = ["FalseAlarmFile", "append_in_background"]
 
@@ -23,9 +24,9 @@ _NORMAL_LABEL = "1"
 class FalseAlarmFile:
     """Appends the readings around each false alarm: a row a reading, the oldest first.
 
-    The columns are those of a recording, with the incident's id in front. Id and group are percent-encoded,
-    as in a URL, so that a group's name can't contain a delimiter, or be interpreted as a formula by a
-    spreadsheet program.
+    The columns are those of a recording, with the incident's id in front. The id is percent-encoded, as in a
+    URL, and so is a group whose name has line ends or other control characters: a row is one line, so that a
+    half one can be recognised after a power cut.
 
     Parameters
     ----------
@@ -35,7 +36,8 @@ class FalseAlarmFile:
 
     def __init__(self, path: Path, features: Sequence[str]) -> None:
         self.path = path
-        self._header = _csv_rows([["incident", "ts", "group", *features, "label"]])
+        self._columns = len(features) + 4
+        self._header = to_csv([["incident", "ts", "group", *features, "label"]]).encode()
 
     def append(self, event: AlertEvent, readings: ReadingsAround) -> bool:
         """Write an incident's readings to the disk; return False if the file already contains the incident.
@@ -53,11 +55,13 @@ class FalseAlarmFile:
         OSError : the file can't be read or written; it is unchanged.
         ValueError : the file has other columns.
         """
-        incident, group = quote(event.id, safe="/:"), quote(event.group, safe="/:")
-        rows = _csv_rows(
+        incident, group = _encode(event.id), event.group
+        if not group.isprintable():
+            group = _encode(group)
+        rows = to_csv(
             [incident, ts, group, *values, _NORMAL_LABEL]
             for ts, values in zip(readings.ts.tolist(), readings.values.tolist(), strict=True)
-        )
+        ).encode()
         make_private_folder(self.path.parent)
         with open(self.path, "a+b", buffering=0, opener=open_private) as file:
             file.seek(0)
@@ -68,8 +72,8 @@ class FalseAlarmFile:
                     f"begins with {header.decode(errors='replace')[:200]!r}; expected the columns "
                     f"{self._header.decode().strip()}, or no such file"
                 )
-            complete_length, line_end = _complete_rows(content, self._header.count(b","))
-            if f"\n{incident},".encode() in content[:complete_length]:
+            complete_length, line_end = _complete_rows(content, self._columns)
+            if f"\n{escape_cell(incident)},".encode() in content[:complete_length]:
                 file.truncate(complete_length)
                 return False
             try:
@@ -107,13 +111,11 @@ def append_in_background(
     return result
 
 
-def _csv_rows(rows: Iterable[Iterable[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+def _encode(name: str) -> str:
+    return quote(name, safe="/:")
 
 
-def _complete_rows(content: bytes, comma_count: int) -> tuple[int, bytes]:
+def _complete_rows(content: bytes, columns: int) -> tuple[int, bytes]:
     """Return the length in bytes of all complete rows, and the line end if the last complete row lacks it.
 
     A power cut may leave part of a row, and an editor a complete last row without a line end.
@@ -121,7 +123,8 @@ def _complete_rows(content: bytes, comma_count: int) -> tuple[int, bytes]:
     last = content.rpartition(b"\n")[2]
     if not last:
         return len(content), b""
-    if last.count(b",") == comma_count and not last.endswith(b","):
+    cells = next(csv.reader([last.decode(errors="replace")]), [])
+    if len(cells) == columns and cells[-1]:
         return len(content), b"\n"
     return len(content) - len(last), b""
 

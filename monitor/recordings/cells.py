@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
+from monitor.core.printable import printable
 from monitor.core.readings import MAX_VALUE
 from monitor.core.times import parse_ts
 
@@ -70,7 +71,7 @@ def is_empty(cell: object) -> bool:
 
 def describe_cell(row: int, column: str, cell: object, expected: str) -> str:
     """Return a text with row, column, content and expected content of a cell; row 1 follows the header."""
-    return f"row {row}: {column} is {cell!r}; expected {expected}"
+    return f"row {row}: {printable(column)} is {cell!r}; expected {expected}"
 
 
 def _parse_time(cell: object) -> float:

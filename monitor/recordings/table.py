@@ -1,12 +1,15 @@
 """Tables on disk: the columns and the unparsed cells of CSV and Parquet files."""
 
-import csv
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from monitor.core.errors import RecordingError
+from monitor.recordings.bounds import MAX_CELLS, MAX_CELLS_AT_ONCE, check_cells
+from monitor.recordings.csv_rows import read_csv
+from monitor.recordings.csv_text import restore_cells
+from monitor.recordings.parquet_rows import read_parquet
 
 __all__ = ["ROWS_PER_BLOCK", "Table", "describe_delimiter"]
 
@@ -14,6 +17,8 @@ ROWS_PER_BLOCK = 4096
 
 _OTHER_DELIMITERS = ";\t|"
 _VALUE_COLUMNS = {"feature", "value"}
+_TEXT_COLUMNS = {"topic", "group", "feature"}
+_Rows = Sequence[Sequence[Any]]
 
 
 class Table:
@@ -30,7 +35,8 @@ class Table:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.columns = next(self._read_lines(), [])
+        header = [name for row in next(self._read(ROWS_PER_BLOCK)) for name in row]
+        self.columns = list(restore_cells(header)) if self._is_csv else header
         """Names of the columns in the file's order."""
 
     @property
@@ -74,63 +80,54 @@ class Table:
         repeated = [name for name in used if self.columns.count(name) > 1]
         if repeated:
             raise RecordingError(f"{self.path}: has more than one column {repeated[0]!r}")
-        lines = self._read_lines()
-        next(lines)
+        limit = MAX_CELLS_AT_ONCE if rows_per_block is None else MAX_CELLS
+        batches = self._checked_batches(rows_per_block or ROWS_PER_BLOCK, limit)
+        blocks = batches if rows_per_block else filter(None, [list(chain.from_iterable(batches))])
         first_row = 1
-        while rows := list(islice(lines, rows_per_block)):
-            self._check_widths(rows, first_row)
-            yield first_row, dict(zip(self.columns, zip(*rows, strict=True), strict=True))
+        for rows in blocks:
+            yield first_row, self._to_columns(rows)
             first_row += len(rows)
         if first_row == 1:
             raise RecordingError(f"{self.path}: has no readings, only a header")
 
-    def _check_widths(self, rows: Sequence[Sequence[Any]], first_row: int) -> None:
-        expected = len(self.columns)
-        for number, cells in enumerate(rows, start=first_row):
-            if len(cells) != expected:
-                raise RecordingError(f"{self.path}: row {number} has {len(cells)} cells, expected {expected}")
+    def _checked_batches(self, rows_per_batch: int, limit: int) -> Iterator[_Rows]:
+        """Yield the rows after the header, each with as many cells as it.
 
-    def _read_lines(self) -> Iterator[Sequence[Any]]:
-        """Yield the cells of the header, then the cells of each row."""
+        Parameters
+        ----------
+        limit : cells that the file may have.
+        """
+        batches = self._read(rows_per_batch)
+        next(batches)
+        first_row, width = 1, len(self.columns)
+        for rows in batches:
+            for number, cells in enumerate(rows, start=first_row):
+                if len(cells) != width:
+                    raise RecordingError(
+                        f"{self.path}: row {number} has {len(cells)} cells, expected {width}"
+                    )
+            first_row += len(rows)
+            check_cells(self.path, first_row * width, limit)
+            yield rows
+
+    def _to_columns(self, rows: _Rows) -> dict[str, Sequence[Any]]:
+        columns = dict(zip(self.columns, zip(*rows, strict=True), strict=True))
+        if self._is_csv:
+            columns.update({name: restore_cells(columns[name]) for name in _TEXT_COLUMNS & columns.keys()})
+        return columns
+
+    @property
+    def _is_csv(self) -> bool:
+        return self.path.suffix.lower() != ".parquet"
+
+    def _read(self, rows_per_batch: int) -> Iterator[_Rows]:
+        """Yield the header as a batch of its own, which is empty for an empty file, then batches of rows."""
         try:
-            if self.path.suffix.lower() == ".parquet":
-                yield from _read_parquet(self.path)
-            else:
-                with self.path.open(
-                    newline="", encoding="utf-8-sig"
-                ) as file:  # Excel writes a byte order mark
-                    yield from filter(None, csv.reader(file))  # without blank lines
+            yield from (read_csv if self._is_csv else read_parquet)(self.path, rows_per_batch)
         except OSError as error:
             raise RecordingError(
                 f"{self.path}: can't be read: {error.strerror or error}; expected a CSV or Parquet file"
             ) from error
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise RecordingError(f"{self.path}: is no CSV file: {error}") from error
-
-
-def _read_parquet(path: Path) -> Iterator[Sequence[Any]]:
-    try:
-        import pyarrow as pa  # noqa: PLC0415 - takes 100 MB of memory, so only if needed
-        from pyarrow import parquet  # noqa: PLC0415
-    except ImportError:
-        raise RecordingError(f"{path}: Parquet needs pyarrow: install sensor-monitor[training]") from None
-    try:
-        file = parquet.ParquetFile(path)
-        yield list(file.schema_arrow.names)
-        for batch in file.iter_batches():
-            yield from zip(*(_to_cells(column) for column in batch), strict=True)
-    except pa.ArrowException as error:
-        raise RecordingError(f"{path}: is no Parquet file: {error}") from error
-
-
-def _to_cells(column: Any) -> list[Any]:
-    """Return an Arrow array's values as Python objects, times rounded down to datetime's microseconds."""
-    import pyarrow as pa  # noqa: PLC0415
-
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
-    cells: list[Any] = column.to_pylist()
-    return cells
 
 
 def describe_delimiter(columns: Sequence[str]) -> str:

@@ -5,8 +5,9 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
+from monitor.core.printable import printable, printable_lines
 from monitor.core.readings import Outcome, RejectedReading
 from monitor.core.values import RejectedValue
 from monitor.core.verdicts import AlertEvent
@@ -56,8 +57,12 @@ class _TextFormatter(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the library's name
         """Escape control characters: a topic may contain any, and a record must stay on one line."""
-        record.message = record.message.translate(_ESCAPES)
+        record.message = printable(record.message)
         return super().formatMessage(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802, the library's name
+        """Escape control characters but line ends: an exception's text may quote what came from outside."""
+        return printable_lines(super().formatException(ei))
 
 
 class _JsonFormatter(logging.Formatter):
@@ -71,11 +76,6 @@ class _JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return json.dumps(line)
-
-
-# Control characters, line ends, and characters that change the direction of writing.
-_CONTROL_CHARACTERS = [*range(32), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
-_ESCAPES = {code: repr(chr(code))[1:-1] for code in _CONTROL_CHARACTERS}
 
 
 class PipelineLog:

@@ -9,6 +9,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from monitor.bundle.files import REPORT_FILE, read_file
+from monitor.core.errors import BundleError
+
 __all__ = ["report_response", "routes", "unauthorized_response"]
 
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -55,13 +58,16 @@ def unauthorized_response(raw_path: bytes) -> Response:
 
 
 def report_response(bundle: Path) -> Response:
-    """Return the training report in a bundle's folder, or 404 if it has none."""
-    file = bundle / "report" / "report.html"
-    if not file.is_file():
+    """Return the training report in a bundle's folder, if it is as SHA256SUMS says, else 404 and why."""
+    try:
+        content = read_file(bundle, REPORT_FILE)
+    except BundleError as error:
+        return PlainTextResponse(f"This bundle's report isn't shown: {error}\n", status_code=404)
+    if content is None:
         return PlainTextResponse(
             "This bundle has no report; `sensor-training fit` writes one into it.\n", status_code=404
         )
-    return Response(file.read_bytes(), headers=_REPORT_HEADERS, media_type="text/html")
+    return Response(content, headers=_REPORT_HEADERS, media_type="text/html")
 
 
 def _file_response(name: str) -> Response:

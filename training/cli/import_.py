@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from monitor.core.printable import printable
 from training.cli import flags
 from training.data import lwsndr, recordings
 
@@ -30,6 +31,6 @@ def run(arguments: argparse.Namespace) -> str:
     imported = lwsndr.join_motes(arguments.mote_a, arguments.mote_b, arguments.group, arguments.start)
     recordings.write(imported.frame, arguments.out)
     return (
-        f"{arguments.out}: {len(imported.frame)} readings of {imported.frame['group'].iloc[0]}; "
+        f"{arguments.out}: {len(imported.frame)} readings of {printable(imported.frame['group'].iloc[0])}; "
         f"left out {imported.unmatched_count} whose number only one of the files has"
     )

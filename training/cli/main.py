@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from monitor.core.errors import InvalidInputError
+from monitor.core.printable import printable, printable_lines
 
 __all__ = ["main"]
 
@@ -25,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from training.cli.parser import build_parser  # noqa: PLC0415 - Ctrl-C is caught during the import of pandas too
 
         arguments = build_parser().parse_args(argv)
-        print(arguments.run(arguments), flush=True)
+        print(printable_lines(arguments.run(arguments)), flush=True)
     except KeyboardInterrupt:
         sys.exit(130)
     except (
@@ -43,5 +44,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _exit_with_error(code: int, message: str) -> NoReturn:
-    print(f"sensor-training: {' '.join(message.split())}", file=sys.stderr)
+    print(f"sensor-training: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from monitor.core.errors import InvalidInputError
+from monitor.recordings.bounds import check_file
 from training.data.recordings import NORMAL_LABEL
 
 __all__ = ["DEFAULT_START", "JoinedRecording", "join_motes"]
@@ -23,6 +24,7 @@ SAMPLE_PERIOD_S = 5.0
 # chosen so that the six hours of falling temperature in them are plausible.
 DEFAULT_START = datetime.fromisoformat("2010-07-10T12:00:00+00:00")
 
+_MAX_BYTES = 1 << 30  # the files of the dataset have 0.2 MB; a file is read as a whole
 _COLUMNS = ["number", "mote", "humidity", "temperature", "event"]
 
 
@@ -72,7 +74,10 @@ def join_motes(mote_a: Path, mote_b: Path, group: str | None, start: datetime) -
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        frame = pd.read_csv(path, sep=r"\s+", skiprows=1, header=None, names=_COLUMNS, index_col=False)
+        check_file(path, _MAX_BYTES)
+        frame = pd.read_csv(
+            path, sep=r"\s+", skiprows=1, header=None, names=_COLUMNS, index_col=False, compression=None
+        )
         frame = frame.astype(
             {"number": int, "mote": int, "humidity": float, "temperature": float, "event": int}
         )

@@ -10,6 +10,7 @@ import pandas as pd
 from monitor.core.atomic_write import atomic_file
 from monitor.core.errors import InvalidInputError, RecordingError
 from monitor.recordings.cells import EXPECTED_LABEL, FAULTY_LABEL, NORMAL_LABEL
+from monitor.recordings.csv_text import escape_cell
 from monitor.recordings.reader import Recording
 
 __all__ = [
@@ -117,9 +118,17 @@ def write(frame: pd.DataFrame, path: Path) -> None:
         raise InvalidInputError(f"{path}: a recording's name must end in .csv or .parquet")
     with atomic_file(path) as temporary_path:
         if suffix == ".csv":
-            frame.to_csv(temporary_path, index=False)
+            # With both characters as line end, pandas puts texts with either of them in quotes.
+            _escape(frame).to_csv(temporary_path, index=False, lineterminator="\r\n")
         else:
             frame.to_parquet(temporary_path, index=False)
+
+
+def _escape(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose texts are no formulas for a spreadsheet program."""
+    texts = frame.select_dtypes(exclude="number")
+    escaped = {str(name): column.map(escape_cell) for name, column in texts.items()}
+    return frame.assign(**escaped).rename(columns=escape_cell)
 
 
 def complete_mask(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from monitor.core.errors import InvalidInputError
+from monitor.recordings.bounds import check_file
 from monitor.recordings.cells import (
     EXPECTED_LABEL,
     EXPECTED_VALUE,
@@ -21,6 +22,7 @@ from training.data.dataset import Dataset
 __all__ = ["read"]
 
 _LABEL_COLUMN = "Label"
+_MAX_BYTES = 1 << 30  # 5 million windows of 3 x 4 numbers; they are read at once, into some 10 GB
 
 
 def read(path: Path, names: Sequence[str], steps: int, sample_period: float) -> Dataset:
@@ -72,8 +74,9 @@ def read(path: Path, names: Sequence[str], steps: int, sample_period: float) -> 
 
 def _load(path: Path) -> pd.DataFrame:
     try:
+        check_file(path, _MAX_BYTES)
         # Read as text, so that an error message can quote the cell.
-        return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+        return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, compression=None)
     except OSError as error:
         raise InvalidInputError(f"{path}: can't be read: {error.strerror or error}") from error
     except ValueError as error:  # pandas' errors for damaged files derive from it

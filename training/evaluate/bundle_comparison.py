@@ -8,7 +8,6 @@ a verdict counts as predicted Normal.
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from monitor import bundle
 from monitor.bundle import Feature
 from monitor.bundle.default_bundle import DEFAULT_BUNDLE_FOLDER
 from monitor.core.errors import InvalidInputError
+from monitor.core.python_process import python_command
 from monitor.core.rules import default_max_gap
 from training.data import recordings
 from training.data.recordings import FAULTY_LABEL, NORMAL_LABEL
@@ -261,13 +261,13 @@ def _collect_labels(frames: Sequence[pd.DataFrame], original_count: int) -> pd.D
 def _backtest(folder: Path, data: ComparisonData) -> tuple[BoolArray, BoolArray]:
     """Return whether each reading has a verdict, and whether it was predicted Faulty: (reading,) each."""
     out = data.path.with_name("scores.csv")
-    arguments = ["backtest", "--bundle", folder, "--recording", data.path, "--out", out]
+    arguments = ["backtest", "--bundle", str(folder), "--recording", str(data.path), "--out", str(out)]
     # MONITOR_* variables may hold the settings of another plant, so they are removed. Both bundles are run
     # with the features of this recording, and the maximum gap that fits its sample period.
     environment = {name: text for name, text in os.environ.items() if not name.startswith("MONITOR_")}
     environment["MONITOR_FEATURES"] = json.dumps([_to_setting(feature) for feature in data.features])
     environment["MONITOR_WINDOWS__MAX_GAP"] = str(default_max_gap(data.sample_period))
-    command = [sys.executable, "-m", "monitor", *map(str, arguments)]
+    command = python_command("monitor", *arguments)
     completed = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if completed.returncode:
         raise InvalidInputError(completed.stderr.strip().removeprefix("sensor-monitor: "))

@@ -14,6 +14,7 @@ import pandas as pd
 
 from monitor.bundle import Feature
 from monitor.core.errors import InvalidInputError
+from monitor.core.printable import printable
 from training.data import dataset, recordings
 from training.faults import suspects
 from training.faults.fault_kinds import FAULT_KINDS
@@ -109,8 +110,8 @@ class HealthyRecordings:
         if count < _MIN_GROUP_READINGS:
             hours = _MIN_GROUP_READINGS * self.sample_period / _HOUR_S
             notes.append(
-                f"The recording is too short: group {group} has {count:,} readings, expected at least "
-                f"{_MIN_GROUP_READINGS} of each group ({hours:.2g} h at {self.sample_period:g} s)."
+                f"The recording is too short: group {printable(group)} has {count:,} readings, expected at "
+                f"least {_MIN_GROUP_READINGS} of each group ({hours:.2g} h at {self.sample_period:g} s)."
             )
         if not self.has_full_day:
             notes.append(
@@ -123,8 +124,8 @@ class HealthyRecordings:
                 "they are Normal. Look at them; where they are faults, cut them out and fit again."
             )
         notes += [
-            f"{count:,} faults of kind {kind} were left out in group {group}: against its readings there "
-            "they would not show."
+            f"{count:,} faults of kind {kind} were left out in group {printable(group)}: against its "
+            "readings there they would not show."
             + ("" if kind in self.injected_kinds else f" So the model has learnt no fault of kind {kind}.")
             for (group, kind), count in sorted(self.hidden_faults.items())
         ]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor import bundle
+from monitor.bundle.files import NETWORK_FILE, read_file
 from monitor.core.errors import InvalidInputError
 
 __all__ = ["GATES", "LayerWeights", "build_weights_table", "extract_layers", "load_layers", "split_gates"]
@@ -47,16 +49,18 @@ def load_layers(folder: Path) -> tuple[bundle.Manifest, list[LayerWeights]]:
     InvalidInputError : the bundle has no `model.keras`, or this file belongs to another bundle.
     """
     loaded_bundle = bundle.load(folder)
-    path = folder / "model.keras"
-    if not path.is_file():
+    path, content = folder / NETWORK_FILE, read_file(folder, NETWORK_FILE)
+    if content is None:
         raise InvalidInputError(
             f"{path}: is missing; expected the network as `sensor-training fit` writes it"
         )
     from training.network.backend import keras  # noqa: PLC0415 - after the checks, which are fast
     from training.network.capture_stderr import capture_stderr  # noqa: PLC0415
 
-    with capture_stderr():
-        network = keras.models.load_model(path, compile=False)
+    with capture_stderr(), TemporaryDirectory() as temporary_folder:
+        verified_path = Path(temporary_folder) / NETWORK_FILE  # the content that was verified
+        verified_path.write_bytes(content)
+        network = keras.models.load_model(verified_path, compile=False)
         found_layers = extract_layers(network)
         arrays = network.get_weights()
     manifest = loaded_bundle.manifest

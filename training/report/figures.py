@@ -7,11 +7,15 @@ style or position.
 
 import io
 
+from matplotlib import rcdefaults
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 __all__ = ["BLUE", "GREY", "VERMILION", "new_figure", "panel", "png"]
+
+# On import matplotlib takes settings from a file `matplotlibrc` in the current folder, whoever put it there.
+rcdefaults()
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#666666"
 _DPI = 100

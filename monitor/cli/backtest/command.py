@@ -5,6 +5,7 @@ from pathlib import Path
 
 from monitor.cli import exit_codes
 from monitor.cli.arguments import add_settings_arguments, settings_from_flags
+from monitor.cli.output import print_text
 
 SUMMARY = "Judge a recording with the daemon's own stages."
 DETAILS = (
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.alerts_out,
         proposed,
     )
-    print(report)
+    print_text(str(report))
     if not report.usable_count:
         raise RecordingError(f"{recording.path}: {report.describe_unusable()}")
     return exit_codes.SUCCESS

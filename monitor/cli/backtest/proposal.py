@@ -7,6 +7,7 @@ from statistics import median
 
 from monitor.cli.backtest.incident_diff import Change, IncidentHistory, compare
 from monitor.config.settings import AlertSettings
+from monitor.core.printable import printable
 from monitor.core.times import format_iso
 from monitor.detect.scoring import ScoredBatch
 from monitor.service.settings_to_stages import build_alert_stage
@@ -93,7 +94,7 @@ class Proposal:
         names = {*self._current_history.by_group, *self._proposed_history.by_group}
         rows = {name: self._row(name, spans[name]) for name in names}
         order = sorted(names, key=lambda name: (-max(rows[name].firing_counts), name))
-        lines = [("group", list(_COLUMNS)), *((_printable(name), rows[name].cells()) for name in order)]
+        lines = [("group", list(_COLUMNS)), *((printable(name), rows[name].cells()) for name in order)]
         lines.append((f"all {len(spans):,}", sum(rows.values(), _Row()).cells()))
         changes = [
             (change, name) for name in order for change in rows[name].changes if _has_different_count(change)
@@ -152,13 +153,9 @@ def _describe_change(change: Change, group: str) -> str:
         duration_s = incident.ended_at - incident.started_at
         length = "an open incident" if math.isinf(duration_s) else f"an incident of {duration_s:g} s"
         description = f"{length} {'vanishes' if before else 'appears'}"
-    return f"{format_iso(change.started_at)}  {_printable(group)}  {description}"
+    return f"{format_iso(change.started_at)}  {printable(group)}  {description}"
 
 
 def _limit_changes(changes: list[str]) -> list[str]:
     more = len(changes) - _MAX_CHANGES
     return changes[:_MAX_CHANGES] + ([f"and {more:,} more such changes"] if more > 0 else [])
-
-
-def _printable(group: str) -> str:
-    return group if group.isprintable() else repr(group)

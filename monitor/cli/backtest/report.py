@@ -12,6 +12,7 @@ from monitor.bundle.manifest import Feature
 from monitor.cli.backtest.proposal import Proposal
 from monitor.cli.backtest.value_batches import ValueBatches
 from monitor.core.arrays import FloatArray
+from monitor.core.printable import printable
 from monitor.core.readings import Outcome
 from monitor.core.values import ValueOutcome
 from monitor.core.verdicts import FAULTY, NORMAL, Detector
@@ -144,7 +145,7 @@ class Report:
                 f"readings     {self.outcomes.total():>9,}   {_format_counts(self.outcomes)}",
                 *([f"malformed              first: {self.first_problem}"] if self.first_problem else []),
                 *(
-                    [f"not used               {', '.join(self.ignored_columns)}"]
+                    [f"not used               {', '.join(map(printable, self.ignored_columns))}"]
                     if self.ignored_columns
                     else []
                 ),

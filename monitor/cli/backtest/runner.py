@@ -1,6 +1,5 @@
 """Runs the daemon's scoring on a recording, without a broker and without regard to the current time."""
 
-import csv
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,6 +23,7 @@ from monitor.detect.pace import Pace
 from monitor.detect.scoring import ScoredBatch, Scoring
 from monitor.groups.state import GroupStates
 from monitor.publish.payloads import alert_payload
+from monitor.recordings.csv_text import to_csv
 from monitor.recordings.reader import Recording, RecordingRow
 from monitor.recordings.values import ValueRecording
 from monitor.service.settings_to_alignment import adapt_bundle
@@ -86,11 +86,11 @@ def backtest(
         report.ignored_columns = [name for name in recording.features if name not in feature_names]
         batches = _judge_readings(recording, scoring, feature_names)
     with ExitStack() as stack:
-        results_writer = csv.writer(stack.enter_context(_open_atomically(out)))
-        results_writer.writerow(COLUMNS)
+        results_file = stack.enter_context(_open_atomically(out))
+        results_file.write(to_csv([COLUMNS]))
         alerts_file = stack.enter_context(_open_atomically(alerts_out)) if alerts_out else None
         for batch, scored in batches:
-            results_writer.writerows(_output_rows(batch, scored))
+            results_file.write(to_csv(_output_rows(batch, scored)))
             for event in scored.events:
                 if alerts_file:
                     alerts_file.write(alert_payload(event, bundle.manifest).decode() + "\n")

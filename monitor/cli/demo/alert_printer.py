@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from monitor.cli.broker_client import ClientListener
 from monitor.config.settings import Settings
 from monitor.core.messages import InboundMessage, ReadOnce
+from monitor.core.printable import printable
 from monitor.core.times import format_iso
 from monitor.mqtt import Session, SessionOptions
 
@@ -46,7 +48,7 @@ class AlertPrinter(ClientListener):
 
     def on_disconnected(self, reason: str) -> None:
         """Print why there is no connection; the session reconnects."""
-        self._console.print(f"spectator: {reason}")
+        self._console.print(f"spectator: {_plain(reason)}")
 
     def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, `read_once` is never used
         """Print alert events."""
@@ -61,6 +63,11 @@ class AlertPrinter(ClientListener):
         time_text = format_iso(event["window"]["ts"][-1])[11:19]
         latest = " ".join(f"{value:.2f}" for value in event["window"]["values"][-1])
         self._console.print(
-            f"{time_text}  [{colour}]{sign} {event['status']:<8}[/] {event['group']:<16} "
-            f"score {event['score']:.3f}  {event['reason'] or latest}"
+            f"{time_text}  [{colour}]{sign} {event['status']:<8}[/] {_plain(event['group']):<16} "
+            f"score {event['score']:.3f}  {_plain(event['reason'] or latest)}"
         )
+
+
+def _plain(text: str) -> str:
+    """Return a text that neither terminal nor console takes for a command."""
+    return escape(printable(text))

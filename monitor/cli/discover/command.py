@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     from monitor.cli.discover.report import describe_survey
     from monitor.cli.discover.survey import Survey
     from monitor.cli.discover.words import Words
+    from monitor.cli.output import print_text
     from monitor.cli.progress_line import ProgressLine
     from monitor.config.loading import load_settings
     from monitor.core.errors import OperationError
@@ -89,6 +90,6 @@ def run(arguments: argparse.Namespace) -> int:
     report = describe_survey(survey)
     if listener.overflow_count:
         report += f"\ndropped because they came too fast: {listener.overflow_count:,} messages"
-    print("\n".join(line for text in report.splitlines() for line in to_comment(text)))
-    print(f"\n{write_broker(settings)}{propose(survey, words, manifest)}", end="")
+    print_text("\n".join(line for text in report.splitlines() for line in to_comment(text)))
+    print_text(f"\n{write_broker(settings)}{propose(survey, words, manifest)}", end="")
     return exit_codes.INTERRUPTED if stop.is_set() and not survey.seconds else exit_codes.SUCCESS

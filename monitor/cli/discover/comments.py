@@ -1,5 +1,7 @@
 """Writes text as comments of TOML."""
 
+from monitor.core.printable import printable
+
 __all__ = ["to_comment"]
 
 _WIDTH = 110
@@ -11,7 +13,7 @@ def to_comment(text: str) -> list[str]:
     lines: list[str] = []
     line = f"#{indent}"
     for word in text.split():
-        shown = word if word.isprintable() else repr(word)[1:-1]
+        shown = printable(word)
         if len(line) + 1 + len(shown) > _WIDTH and line.strip("# "):
             lines.append(line)
             line = f"#{indent}  "

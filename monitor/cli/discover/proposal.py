@@ -14,7 +14,7 @@ from monitor.cli.discover.pace import Pace, propose_pace
 from monitor.cli.discover.source_settings import SourceText
 from monitor.cli.discover.sources import ClusterSources, build_sources
 from monitor.cli.discover.survey import Survey
-from monitor.cli.discover.toml_text import to_toml
+from monitor.cli.discover.toml_text import to_key, to_toml
 from monitor.cli.discover.words import Words
 from monitor.core.rules import default_max_gap
 
@@ -131,7 +131,7 @@ def _write_source(source: SourceText) -> list[str]:
     ]
     if is_long:  # a table of its own, which must be the last
         lines += ["[input.sources.features]"]
-        lines += [f"{name} = {to_toml(value)}" for name, value in features.items()]
+        lines += [f"{to_key(name)} = {to_toml(value)}" for name, value in features.items()]
     return lines
 
 
@@ -150,7 +150,11 @@ def _short_form(used: Sequence[ClusterSources], features: Sequence[str]) -> list
         return None
     lines = ["[input]", f"topics = [{to_toml(topic)}]", ""]
     if fields:
-        lines += ["[input.fields]", *(f"{name} = {to_toml(path)}" for name, path in fields.items()), ""]
+        lines += [
+            "[input.fields]",
+            *(f"{to_key(name)} = {to_toml(path)}" for name, path in fields.items()),
+            "",
+        ]
     return lines
 
 
@@ -179,7 +183,7 @@ def _write_alignment(pace: Pace) -> list[str]:
         lines += to_comment(f"decide: {note}")
     if pace.deadband:
         lines += ["", "[input.align.deadband]  # the smallest changes that were reported; decide"]
-        lines += [f"{name} = {to_toml(step)}" for name, step in pace.deadband.items()]
+        lines += [f"{to_key(name)} = {to_toml(step)}" for name, step in pace.deadband.items()]
     return lines
 
 

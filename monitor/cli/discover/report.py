@@ -7,6 +7,7 @@ from typing import Any
 from monitor.cli.discover.statistics import Series
 from monitor.cli.discover.survey import Survey, TopicSurvey
 from monitor.cli.discover.words import GENERIC_WORDS
+from monitor.core.printable import printable
 
 __all__ = ["describe_survey"]
 
@@ -56,7 +57,7 @@ def _describe_kind(topics: Sequence[TopicSurvey]) -> list[str]:
         f"{retained} retained" if retained else "not retained",
         _describe_times(topics[0]),
     ]
-    lines = [f"{_printable(template)}: {', '.join(filter(None, parts))}"]
+    lines = [f"{printable(template)}: {', '.join(filter(None, parts))}"]
     fields = [_describe_field(key, series) for key, series in _join_fields(topics).items()]
     if fields:
         more = f"; and {len(fields) - _MAX_FIELDS} more" if len(fields) > _MAX_FIELDS else ""
@@ -86,13 +87,13 @@ def _describe_times(topic: TopicSurvey) -> str:
     for path, times in topic.event_times.items():
         zone = f", local time {times.zone_hours:+g} h" if times.zone_hours is not None else ""
         kind = "ISO 8601" if times.kind == "text" else times.kind
-        texts.append(f"{'.'.join(map(str, path))} ({kind}{zone})")
+        texts.append(f"{printable('.'.join(map(str, path)))} ({kind}{zone})")
     return f"time in {', '.join(texts[:3])}" if texts else "no event time"
 
 
 def _describe_field(name: str, members: Sequence[Series]) -> str:
     types = " or ".join(dict.fromkeys(kind for series in members for kind in series.types))
-    text = f"{_printable(name)[:_MAX_FIELD_LENGTH]} {types}"
+    text = f"{printable(name)[:_MAX_FIELD_LENGTH]} {types}"
     numbers = [series for series in members if series.is_number]
     if not numbers:
         return text
@@ -102,7 +103,3 @@ def _describe_field(name: str, members: Sequence[Series]) -> str:
     steps = [step for series in numbers if (step := series.step) is not None]
     text += f" {low:g} to {high:g}" + (f" step {min(steps):g}" if steps else "")
     return text + (", some repeated" if any(series.repeated for series in numbers) else "")
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else repr(text)[1:-1]

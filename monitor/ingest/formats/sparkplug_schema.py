@@ -8,11 +8,13 @@ from enum import IntEnum
 from functools import cache
 from typing import Any
 
+from monitor.core.protobuf_types import build_message_type
+
 __all__ = ["DataType", "payload_type"]
 
 _PACKAGE = "org.eclipse.tahu.protobuf"
 
-# Message -> its fields: name, number, type; `*` marks a repeated field, `|` a member of the oneof `value`.
+# As `build_message_type` takes it.
 _SCHEMA = {
     "Payload": "timestamp 1 uint64, metrics 2 *Metric, seq 3 uint64, uuid 4 string",
     "Metric": (
@@ -50,24 +52,5 @@ class DataType(IntEnum):
 
 @cache
 def payload_type() -> Any:
-    """Return the class of protobuf messages. Importing protobuf takes 30 ms, so only who calls this does."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # noqa: PLC0415
-
-    file = descriptor_pb2.FileDescriptorProto(name="sparkplug_b.proto", package=_PACKAGE, syntax="proto2")
-    for message_name, fields in _SCHEMA.items():
-        message = file.message_type.add(name=message_name)
-        for name, number, kind in (field.split() for field in fields.split(",") if field):
-            field = message.field.add(name=name, number=int(number))
-            field.label = field.LABEL_REPEATED if kind.startswith("*") else field.LABEL_OPTIONAL
-            type_name = kind.lstrip("*|")
-            if type_name in _SCHEMA:
-                field.type, field.type_name = field.TYPE_MESSAGE, f".{_PACKAGE}.{type_name}"
-            else:
-                field.type = getattr(field, f"TYPE_{type_name.upper()}")
-            if kind.startswith("|"):
-                if not message.oneof_decl:
-                    message.oneof_decl.add(name="value")
-                field.oneof_index = 0
-    pool = descriptor_pool.DescriptorPool()  # one of our own: another package may have registered these names
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Payload"))
+    """Return the class of protobuf messages."""
+    return build_message_type(_PACKAGE, _SCHEMA, "Payload")

@@ -7,7 +7,7 @@ import pytest
 
 from monitor import bundle
 from monitor.bundle import default_bundle
-from monitor.bundle.verify import REQUIRED_FILES, SUMS_FILE
+from monitor.bundle.files import REQUIRED_FILES, SUMS_FILE
 from monitor.cli.main import main
 from monitor.cli.startup_checks import check_files
 from monitor.config.loading import load_settings

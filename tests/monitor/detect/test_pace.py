@@ -41,7 +41,7 @@ def test_some_groups() -> None:
     add(pace, [5.0, 5.0], Outcome.JUDGED, "quick")
     add(pace, [5.0, 5.0], Outcome.WARMING, "warming")
     add(pace, [300.0] * 9, Outcome.GAP, "slow\n")
-    text = "1 of 3 groups ('slow\\n'): 0 of 10 judged: all gap; readings come every 300 s, max_gap is 15"
+    text = "1 of 3 groups (slow\\n): 0 of 10 judged: all gap; readings come every 300 s, max_gap is 15"
     assert pace.describe_problem(15.0) == text + END
 
 

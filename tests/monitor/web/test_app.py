@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import re
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,8 @@ def test_report(tmp_path: Path) -> None:
     assert _request("/report", bundle=tmp_path).status_code == 404
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "report.html").write_text("<script>alert(1)</script>")
+    digest = hashlib.sha256(b"<script>alert(1)</script>").hexdigest()
+    (tmp_path / "SHA256SUMS").write_text(f"{digest}  report/report.html\n")
     response = _request("/report", bundle=tmp_path)
     assert (response.status_code, response.text) == (200, "<script>alert(1)</script>")
     policy = response.headers["content-security-policy"]
