@@ -1,6 +1,5 @@
 """Requests over HTTP: any bytes to a monitor whose page needs a token."""
 
-import select
 import socket
 from collections import deque
 from collections.abc import Iterator
@@ -116,10 +115,10 @@ def _parse(data: bytes) -> None:
 def _read_all(connection: socket.socket) -> bytes:
     """Return what comes until the connection is closed; tell the monitor that no more is sent to it."""
     answer = b""
+    with suppress(OSError):  # it is closed already
+        # Only now: a monitor that hadn't answered yet would no longer do so.
+        connection.shutdown(socket.SHUT_WR)
     with suppress(ConnectionError):
-        # Without an answer by now the monitor waits for a body, which doesn't come.
-        if not select.select([connection], [], [], 0)[0]:
-            connection.shutdown(socket.SHUT_WR)
         while part := connection.recv(1 << 16):
             answer += part
     return answer
