@@ -156,7 +156,7 @@ def _plain_names() -> set[str]:
     names, records = set(_PLAIN_NAMES), {}
     for path, node in _classes():
         bases = {ast.unparse(base) for base in node.bases}
-        if path.name == "settings.py" or bases & {"StrEnum", "IntEnum"}:
+        if path.name.endswith("settings.py") or bases & {"StrEnum", "IntEnum"}:
             names.add(node.name)
         elif _generates_constructor(node):
             records[node.name] = node

@@ -124,7 +124,7 @@ def _prediction_panels() -> Iterator[Panel]:
         "What became of readings. Only `judged` has a verdict.",
         "cps",
         {"{{outcome}}": f"sum by (outcome) ({_rate('readings_total')})"},
-        colors={"judged": GREEN, "malformed|unmatched|overflow": RED},
+        colors={"judged": GREEN, "malformed|unmatched|overflow|excess": RED},
         stacked=True,
     )
     yield line_panel(
@@ -206,7 +206,7 @@ def _value_panels() -> Iterator[Panel]:
         "What became of values that come by messages of their own. What isn't `accepted` is in no reading.",
         "cps",
         {"{{outcome}}": f"sum by (outcome) ({_rate('values_total')})"},
-        colors={"accepted": GREEN, "malformed|overflow": RED},
+        colors={"accepted": GREEN, "malformed|overflow|excess": RED},
         stacked=True,
     )
 
@@ -253,6 +253,9 @@ def _process_panels() -> Iterator[Panel]:
         {
             "reconnections {{instance}}": _increase("mqtt_reconnects_total", window="5m"),
             "failed writes {{instance}}": _increase("store_failures_total", window="5m"),
+            "taken sessions {{instance}}": _increase("mqtt_session_takeovers_total", window="5m"),
+            "lost sessions {{instance}}": _increase("mqtt_sessions_lost_total", window="5m"),
+            "unanswerable requests {{instance}}": _increase("requests_unanswerable_total", window="5m"),
             "refused messages {{instance}}": _increase("messages_refused_total", window="5m"),
             "refused reloads {{instance}}": _increase("reloads_total", 'result="refused"', window="5m"),
             "dropped log lines {{instance}}": _increase("log_lines_dropped_total", window="5m"),

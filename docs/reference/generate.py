@@ -56,12 +56,16 @@ _OUTCOMES = {
         "no",
         (
             "The payload isn't readable, lacks a feature, holds text where a number is expected, NaN, a "
-            "value beyond 1e12 or an unreadable `ts`, or has more than 1 MiB. Dropped."
+            "value beyond 1e12 or an unreadable `ts`, or has more than 1 MiB. Dropped. A message with more "
+            "than 10,000 elements, or more than 100 that can't be read, is refused whole and counts once."
         ),
     ),
     "unmatched": ("no", "The topic fits no template of `input.topics` or `input.sources`. Dropped."),
     "duplicate": ("no", "`ts` equals that of the group's last reading. Dropped."),
-    "late": ("no", "`ts` lies before that of the group's last reading. Dropped."),
+    "late": (
+        "no",
+        "`ts` lies before that of the group's last reading, leaving out those ahead of the clock. Dropped.",
+    ),
     "gap": (
         "no",
         (
@@ -75,6 +79,13 @@ _OUTCOMES = {
         (
             "The message arrived with QoS 0 while the receive queue was full. Dropped unread, so an array "
             "counts once."
+        ),
+    ),
+    "excess": (
+        "no",
+        (
+            "While readings arrive faster than they are judged, the topic brought more than its share; or "
+            "the group is one of too many new ones. Dropped unread: a message counts once."
         ),
     ),
     "stale": ("no", "A sampling time at which a feature was too old or absent. No reading."),
@@ -101,6 +112,11 @@ _MEANINGS = {
     "mqtt.username": "login at the broker",
     "mqtt.password": "password of that login; better in the environment or in `password_file`",
     "mqtt.password_file": "file that holds the password, in place of `password`",
+    "mqtt.publish_username": (
+        "login of the connections for alerts and for the version, where the broker takes logins for client "
+        "ids; default: `username`"
+    ),
+    "mqtt.publish_password_file": "file that holds the password of that login",
     "mqtt.tls.ca_file": "certificates of the authorities that may sign the broker's; default: the system's",
     "mqtt.tls.certfile": "the monitor's own certificate, where the broker asks for one",
     "mqtt.tls.keyfile": "the private key of `certfile`",
@@ -138,6 +154,8 @@ _MEANINGS = {
     "http.host": "address to listen on for HTTP",
     "http.token": "secret for reading more than `/livez` and `/readyz`: 16 characters or more",
     "http.token_file": "file that holds the token, in place of `token`",
+    "http.certfile": "serves HTTPS with this certificate; intermediate certificates follow it in the file",
+    "http.keyfile": "private key of `certfile`; without it `certfile` holds the key, too",
     "log.level": "least level that is logged",
     "log.format": "`json`: one JSON object a line",
 }

@@ -8,6 +8,7 @@ import msgspec
 
 from monitor.bundle.manifest import Manifest
 from monitor.core.errors import BundleError
+from monitor.core.feature_names import check_name
 from monitor.core.printable import printable
 
 __all__ = ["check_texts"]
@@ -22,8 +23,8 @@ def check_texts(manifest: Manifest) -> None:
 
     Raises
     ------
-    BundleError : a text is too long or has characters that can't be printed, a name is empty, or `created` is
-        no time.
+    BundleError : a text is too long or has characters that can't be printed, a feature's name is none, or
+        `created` is no time.
     """
     for field, value in msgspec.to_builtins(manifest).items():
         limit = _MAX_DATA_LENGTH if field == "data" else _MAX_LENGTH
@@ -37,8 +38,13 @@ def check_texts(manifest: Manifest) -> None:
                 raise BundleError(
                     f"manifest.json: {field}: '{printable(text)}' has characters that can't be printed"
                 )
-    if not manifest.id or not all(manifest.feature_names):
-        raise BundleError("manifest.json: id and the features' names must not be empty")
+    if not manifest.id:
+        raise BundleError("manifest.json: id must not be empty")
+    try:
+        for name in (*manifest.feature_names, *manifest.quantities):
+            check_name(name)
+    except ValueError as error:
+        raise BundleError(f"manifest.json: {error}") from error
     try:
         datetime.fromisoformat(manifest.created)
     except ValueError:

@@ -25,8 +25,8 @@ class TrialLimits(msgspec.Struct, frozen=True):
     Python and ONNX Runtime take 0.2 GiB of address space and 0.1 s; on a small single-board computer 4 s.
     """
 
-    address_space: int = 1 << 30
-    """Bytes."""
+    address_space: int = 1 << 29
+    """Bytes. Half of what the systemd unit allows: a trial runs beside a monitor."""
     cpu_s: int = 10
     """Seconds of a processor."""
     deadline_s: float = 30.0

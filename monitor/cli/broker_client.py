@@ -59,8 +59,13 @@ class ClientListener(SessionListener):
         """Do nothing after a later disconnection: the session reconnects."""
 
     def on_taken_over(self) -> None:
-        """Treat another client with the same id as a lost connection."""
-        self.on_disconnected("another client has taken over the client id")
+        """Do nothing: it concerns monitors, whose client ids are claimed."""
+
+    def on_session_taken(self) -> None:
+        """Do nothing: the session reconnects."""
+
+    def on_session_lost(self) -> None:
+        """Do nothing: the broker keeps no session of a command."""
 
     def on_publish_failed(self) -> None:
         """Do nothing: the session logs it."""
@@ -87,4 +92,5 @@ def build_session(
     ConfigurationError : a secret, certificate or key can't be used.
     """
     options = SessionOptions(filters=filters)
-    return Session(settings.mqtt, client_id, listener, options)
+    # A broker that takes logins for client ids would end the daemon's stored session for the other login.
+    return Session(settings.mqtt.for_publishing, client_id, listener, options)

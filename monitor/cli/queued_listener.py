@@ -19,7 +19,3 @@ class QueuedListener(ClientListener):
     def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, never used
         """Queue messages."""
         self._queue.put(messages)
-
-    def on_taken_over(self) -> None:
-        """End listening; the client id is random, so this hardly ever happens."""
-        self.problem = "another client has taken over the client id"

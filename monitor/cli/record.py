@@ -90,8 +90,8 @@ def _check_features(names: list[str], *, has_bundle: bool) -> None:
     ------
     InvalidInputError : a name is none or comes twice, or there is a bundle that says what the features are.
     """
-    from monitor.config.feature_settings import check_name
     from monitor.core.errors import InvalidInputError
+    from monitor.core.feature_names import check_name
 
     if has_bundle:
         raise InvalidInputError("--features goes without --bundle, which says what a reading consists of")

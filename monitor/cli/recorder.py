@@ -130,11 +130,6 @@ class Recorder(ClientListener):
         """Log that readings will be missing: the broker keeps none while this client is disconnected."""
         _log.warning("%s; trying again, and what comes meanwhile is missing in the recording", reason)
 
-    def on_taken_over(self) -> None:
-        """End the recording; the client id is random, so this hardly ever happens."""
-        self.problem = "another client has taken over the client id"
-        self.answered.set()
-
     def on_messages(self, messages: Sequence[InboundMessage], read_once: ReadOnce | None) -> None:  # noqa: ARG002, never used
         """Queue messages for the recording thread."""
         self._receive_queue.put(messages)

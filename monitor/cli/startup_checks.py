@@ -1,13 +1,15 @@
 """Checks whether `sensor-monitor run` would start with given settings."""
 
+import ssl
 from http import HTTPStatus
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
 from monitor.bundle import default_bundle
 from monitor.bundle.manifest import Manifest
 from monitor.cli.broker_check import build_check_session
 from monitor.cli.broker_client import ClientListener
 from monitor.config.exposed_secrets import find_exposed_secrets
+from monitor.config.http_settings import HttpSettings
 from monitor.config.secrets import read_token
 from monitor.config.settings import Settings
 from monitor.core.addresses import format_address
@@ -17,6 +19,7 @@ from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_features import describe_features, load_bundle
 from monitor.service.settings_to_stages import build_scoring, choose_max_gap, choose_stale_after
 from monitor.storage import restore
+from monitor.web.certificate import load_context
 from monitor.web.server import listen
 
 __all__ = ["check_files"]
@@ -44,6 +47,8 @@ def check_files(settings: Settings) -> str:
     build_scoring(loaded, settings.windows, settings.alerts, checks=settings.checks)
     build_check_session(settings, ClientListener())  # reads the password, certificates and keys
     read_token(settings.http)
+    if settings.http.certfile:
+        load_context(settings.http.certfile, settings.http.keyfile)
     quality = ", ".join(
         f"{name} {value:.3f}" for name, value in manifest.quality.items() if isinstance(value, float)
     )
@@ -80,15 +85,18 @@ def _check_store_and_port(settings: Settings, manifest: Manifest) -> str:
     try:
         listen(http.host, http.port).close()
     except InUseError:
-        if not (monitor_running and _is_monitor(http.host, http.port)):
+        if not (monitor_running and _is_monitor(http)):
             raise
         return f"{lines}in use, by a running monitor"
     return f"{lines}ok"
 
 
-def _is_monitor(host: str, port: int) -> bool:
+def _is_monitor(http: HttpSettings) -> bool:
     """Return whether the process that listens on this port answers /livez with 200, as a monitor does."""
-    connection = HTTPConnection(host, port, timeout=_TIMEOUT_S)
+    connection = HTTPConnection(http.host, http.port, timeout=_TIMEOUT_S)
+    if http.certfile:  # it isn't verified: it need not be valid for the address that is listened on
+        tls = ssl._create_unverified_context()  # noqa: S323, SLF001
+        connection = HTTPSConnection(http.host, http.port, timeout=_TIMEOUT_S, context=tls)
     try:
         connection.request("GET", "/livez")
         return connection.getresponse().status == HTTPStatus.OK

@@ -20,6 +20,7 @@ def find_exposed_secrets(settings: Settings) -> Iterator[str]:
         "mqtt.password_file": mqtt.password_file,
         "mqtt.tls.keyfile": mqtt.tls.keyfile or mqtt.tls.certfile,  # one file may have both
         "http.token_file": http.token_file,
+        "http.keyfile": http.keyfile or http.certfile,
     }
     for name, file in files.items():
         if file is not None and _is_readable_by_all(file):

@@ -1,23 +1,19 @@
 """A feature as settings describe it, and the rules that a reading's features have to keep."""
 
-import re
 from collections.abc import Sequence
 from typing import Annotated, Self
 
 from annotated_types import Gt
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
+from monitor.core.feature_names import NAME_PATTERN, check_name
 from monitor.core.quantities import quantity_name
 from monitor.core.quantity_defaults import QUANTITY_DEFAULTS, find_defaults
 from monitor.core.units import list_units
 
-__all__ = ["FeatureSettings", "check_features", "check_name"]
+__all__ = ["FeatureSettings", "check_features"]
 
-# Columns of a recording that are no features.
-_RESERVED_NAMES = {"ts", "group", "label", "kind", "event"}
-
-_NAME_PATTERN = r"^[a-z0-9_]+$"
-FeatureName = Annotated[str, StringConstraints(pattern=_NAME_PATTERN, max_length=64)]
+FeatureName = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=64)]
 
 
 class FeatureSettings(BaseModel):
@@ -59,19 +55,6 @@ class FeatureSettings(BaseModel):
         if low is not None and high is not None and low >= high:
             raise ValueError(f"{self.name}: low {low:g} must be below high {high:g}")
         return self
-
-
-def check_name(name: str) -> None:
-    """Check that a feature may have this name.
-
-    Raises
-    ------
-    ValueError : it may not.
-    """
-    if not re.match(_NAME_PATTERN, name):
-        raise ValueError(f"{name!r} is no name of a feature, expected lower case letters, digits and _")
-    if name in _RESERVED_NAMES:
-        raise ValueError(f"{name!r} is a column of recordings that is no feature")
 
 
 def check_features(features: Sequence[FeatureSettings]) -> None:

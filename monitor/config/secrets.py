@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from monitor.config.settings import HttpSettings, MqttSettings
+from monitor.config.http_settings import HttpSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.config.validators import check_token
 from monitor.core.errors import ConfigurationError
 

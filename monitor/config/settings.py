@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from annotated_types import Ge, Gt, Le
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from monitor.config.feature_settings import FeatureSettings, check_features
+from monitor.config.http_settings import HttpSettings
+from monitor.config.mqtt_settings import MqttSettings
+from monitor.config.operator_settings import OperatorSettings
 from monitor.config.source_settings import AlignSettings, SourceSettings
 from monitor.config.validators import (
-    validate_host,
     validate_output_topic,
-    validate_path,
-    validate_printable,
-    validate_publish_qos,
-    validate_qos,
+    validate_pattern,
     validate_template,
-    validate_token,
 )
 from monitor.core.paths import PLANT_BUNDLE
 from monitor.core.readings import MAX_VALUE
@@ -32,17 +30,13 @@ __all__ = [
     "CheckOverride",
     "CheckSettings",
     "HomeAssistantSettings",
-    "HttpSettings",
     "InputSettings",
     "LogSettings",
-    "MqttSettings",
     "Settings",
     "StoreSettings",
-    "TlsSettings",
     "WindowSettings",
 ]
 
-Port = Annotated[int, Ge(1), Le(65535)]
 Seconds = Annotated[float, Gt(0), Le(1e9)]
 SecondsOrZero = Annotated[float, Ge(0), Le(1e9)]
 Count = Annotated[int, Ge(1), Le(1_000_000)]
@@ -56,89 +50,6 @@ def _parse_bundle(value: Any) -> Any:
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
-
-
-class TlsSettings(_Section):
-    """TLS to the broker: used when `enabled` is true, or `ca_file` or `certfile` is given."""
-
-    enabled: bool = False
-    ca_file: Path | None = None
-    """Certificates of the authorities to trust; None: the certificates of the system."""
-    certfile: Path | None = None
-    """The client's certificate."""
-    keyfile: Path | None = None
-    """The private key of the client's certificate; None: `certfile` contains the key."""
-    insecure: bool = False
-    """Whether any certificate of the broker is accepted, unverified."""
-
-    @property
-    def is_enabled(self) -> bool:
-        """Whether the connection is encrypted."""
-        return self.enabled or self.ca_file is not None or self.certfile is not None
-
-    @model_validator(mode="after")
-    def _check_consistency(self) -> Self:
-        if self.keyfile is not None and self.certfile is None:
-            raise ValueError("a keyfile needs a certfile")
-        if self.insecure and not self.is_enabled:
-            raise ValueError("insecure needs enabled = true: without encryption there is no certificate")
-        return self
-
-
-class MqttSettings(_Section):
-    """The broker, and how to connect to it."""
-
-    host: Annotated[str, AfterValidator(validate_host)] = "127.0.0.1"
-    port: Port = 1883
-    transport: Literal["tcp", "websockets"] = "tcp"
-    path: Annotated[str, AfterValidator(validate_path)] = "/mqtt"
-    """URL path of the broker's websockets."""
-    version: Literal["auto", "5", "3.1.1"] = "auto"
-    """"auto": 5, or 3.1.1 if the broker doesn't support 5."""
-    client_id: Annotated[str, AfterValidator(validate_printable)] = Field(default="", max_length=200)
-    """"": `<base_topic>-<hostname>`."""
-    publish_client_id: Annotated[str, AfterValidator(validate_printable)] = Field(default="", max_length=200)
-    """Of the connection that alerts and states go out by; "": `<client_id>-out`."""
-    probe_client_id: Annotated[str, AfterValidator(validate_printable)] = Field(default="", max_length=200)
-    """Of the connection that asks for the version where `version` is "auto"; "": `<client_id>-version`."""
-    connections: Annotated[int, Ge(1), Le(2)] = 2
-    """2: one for input and one for output; 1: one for both, on which alerts wait behind readings."""
-    username: str | None = None
-    password: SecretStr | None = None
-    password_file: Path | None = None
-    tls: TlsSettings = TlsSettings()
-    keepalive: Annotated[int, Ge(5), Le(65535)] = 30
-    """Seconds without traffic after which the client sends a PINGREQ."""
-    qos: Annotated[int, AfterValidator(validate_qos)] = 1
-    """QoS of the subscriptions, and of the readings that `replay` publishes."""
-    publish_qos: Annotated[int, AfterValidator(validate_publish_qos)] = 1
-    """Of what the monitor publishes; 0 for brokers without QoS 1. A broker's Maximum QoS may lower it."""
-    will_qos: Annotated[int, AfterValidator(validate_publish_qos)] = 1
-    """Of the will, never above `publish_qos`."""
-    retain: bool = True
-    """Whether will, status, info, states and discovery are retained; False for brokers that refuse that."""
-    bulk: bool = True
-    """Whether readings are read from the socket many at a time, bypassing paho; never with websockets."""
-    base_topic: Annotated[str, AfterValidator(validate_output_topic)] = "sensor-monitor"
-    """The topic below which the monitor publishes."""
-
-    @model_validator(mode="after")
-    def _check_password_source(self) -> Self:
-        if self.password is not None and self.password_file is not None:
-            raise ValueError("password and password_file must not both be set")
-        if (self.password or self.password_file) and self.username is None:
-            raise ValueError("a password needs a username")
-        return self
-
-    @model_validator(mode="after")
-    def _check_client_ids(self) -> Self:
-        ids = [text for text in (self.client_id, self.publish_client_id, self.probe_client_id) if text]
-        if len(set(ids)) < len(ids):
-            raise ValueError(
-                "client_id, publish_client_id and probe_client_id must differ: of two connections with one "
-                f"id a broker disconnects the first, and they are {', '.join(map(repr, ids))}"
-            )
-        return self
 
 
 class InputSettings(_Section):
@@ -196,8 +107,8 @@ class WindowSettings(_Section):
 class AlertOverride(_Section):
     """Alert settings for the groups that match a pattern; None: the value in `AlertSettings`."""
 
-    groups: Annotated[str, AfterValidator(validate_printable)] = Field(min_length=1)
-    """Pattern of group names: `*` stands for any characters, slashes too."""
+    groups: Annotated[str, AfterValidator(validate_pattern)] = Field(min_length=1)
+    """Pattern of group names: `*` stands for any characters, slashes too, `?` for one."""
     raise_after: Count | None = None
     clear_after: Count | None = None
     clear_below: Score | None = None
@@ -230,8 +141,8 @@ class AlertSettings(_Section):
 class CheckOverride(_Section):
     """Checks of the groups that match a pattern; None: as in `CheckSettings`."""
 
-    groups: Annotated[str, AfterValidator(validate_printable)] = Field(min_length=1)
-    """Pattern of group names: `*` stands for any characters, slashes too."""
+    groups: Annotated[str, AfterValidator(validate_pattern)] = Field(min_length=1)
+    """Pattern of group names: `*` stands for any characters, slashes too, `?` for one."""
     limits: bool | None = None
     flat: bool | None = None
     drift: bool | None = None
@@ -267,23 +178,6 @@ class HomeAssistantSettings(_Section):
     discovery_prefix: Annotated[str, AfterValidator(validate_output_topic)] = "homeassistant"
 
 
-class HttpSettings(_Section):
-    """The HTTP server: /metrics, /livez, /readyz and the page."""
-
-    host: Annotated[str, AfterValidator(validate_host)] = "127.0.0.1"
-    port: Annotated[int, Ge(0), Le(65535)] = 9108
-    """0: any free port, which is logged."""
-    token: Annotated[SecretStr, AfterValidator(validate_token)] | None = None
-    """The secret required for everything but /livez and /readyz; None: no secret."""
-    token_file: Path | None = None
-
-    @model_validator(mode="after")
-    def _check_token_source(self) -> Self:
-        if self.token is not None and self.token_file is not None:
-            raise ValueError("token and token_file must not both be set")
-        return self
-
-
 class LogSettings(_Section):
     """The log on stderr."""
 
@@ -303,6 +197,7 @@ class Settings(_Section):
     windows: WindowSettings = WindowSettings()
     checks: CheckSettings = CheckSettings()
     alerts: AlertSettings = AlertSettings()
+    operators: OperatorSettings = OperatorSettings()
     store: StoreSettings = StoreSettings()
     homeassistant: HomeAssistantSettings = HomeAssistantSettings()
     http: HttpSettings = HttpSettings()

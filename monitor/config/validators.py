@@ -1,14 +1,19 @@
 """Validators of single settings: each returns the value, or raises a ValueError with rule and value."""
 
+import re
+
 from pydantic import SecretStr
 
+from monitor.core.patterns import check_pattern
 from monitor.core.topics import Template
 
 __all__ = [
     "check_token",
     "validate_host",
+    "validate_host_name",
     "validate_output_topic",
     "validate_path",
+    "validate_pattern",
     "validate_printable",
     "validate_publish_qos",
     "validate_qos",
@@ -17,6 +22,7 @@ __all__ = [
     "validate_token",
 ]
 
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 # 16 random letters and digits are about 95 bits: too many combinations to try.
 _MIN_TOKEN_LENGTH = 16
 
@@ -57,11 +63,24 @@ def validate_printable(text: str) -> str:
     return text
 
 
+def validate_pattern(text: str) -> str:
+    """Check a pattern of group names."""
+    return check_pattern(validate_printable(text))
+
+
 def validate_host(text: str) -> str:
     """Check a host name or an IP address; a URL is rejected."""
     if not text or not text.isprintable() or any(mark in text for mark in " /"):
         raise ValueError(f"must be a host name or an address, not {text!r}")
     return text
+
+
+def validate_host_name(text: str) -> str:
+    """Check a host name without a port; return it in lower case and without a dot at its end."""
+    name = text.rstrip(".").lower()
+    if not _HOST_NAME.fullmatch(name):
+        raise ValueError(f"must be a host name, without a port, not {text!r}")
+    return name
 
 
 def validate_path(text: str) -> str:

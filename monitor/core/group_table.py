@@ -55,6 +55,10 @@ class GroupTable:
         """Return the group's row, or None if the group has no record."""
         return self._rows.get(name)
 
+    def find_missing(self, names: set[str]) -> set[str]:
+        """Return which of the given groups have no record."""
+        return names.difference(self._rows)
+
     def find_or_add(self, names: Sequence[str]) -> IndexArray:
         """Return the row of each group (name,), adding a default record for each group that has none."""
         try:

@@ -8,6 +8,7 @@ from monitor.core.readings import Arrivals
 
 __all__ = [
     "DUP_FLAG",
+    "EXCESS_FLAG",
     "JSON_PROPERTIES",
     "RETAIN_FLAG",
     "TEXT_PROPERTIES",
@@ -22,13 +23,16 @@ __all__ = [
 
 InboundMessage = tuple[str, bytes, object, int]
 """A received message: topic, payload, acknowledgement token (None if it needs no acknowledgement), and flags:
-`DUP_FLAG`, `RETAIN_FLAG`, both or 0. One number, because a fifth element would cost time for each message."""
+the sum of `DUP_FLAG`, `RETAIN_FLAG` and `EXCESS_FLAG`, or 0. One number, because a fifth element would cost
+time for each message."""
 
-# Both are as in the first byte of an MQTT packet.
+# These two are as in the first byte of an MQTT packet.
 DUP_FLAG = 0x08
 """The broker sent the message before and got no acknowledgement."""
 RETAIN_FLAG = 0x01
 """The broker had kept the message and sent it because of a new subscription."""
+EXCESS_FLAG = 0x40
+"""The topic brought more than its share: the message has no payload any more, and is only acknowledged."""
 
 ReadOnce = Callable[[float], bool]
 """Reads once from the socket on the calling thread, waiting at most this many seconds, and passes the
@@ -48,9 +52,16 @@ class InboundRequest:
     retained: bool
     """Whether the request is a retained message, which the broker sends on each subscription."""
     response_topic: str | None
-    """MQTT 5 response topic, on which the answer is published; None if the request has none."""
+    """MQTT 5 response topic, whatever the sender wrote; None if the request has none."""
     correlation_data: bytes | None
     """MQTT 5 correlation data, repeated in the answer; None if the request has none."""
+    delivery: int = 1
+    """How often the broker has delivered it so far, as far as is known: at least 2 if an earlier delivery was
+    not acknowledged, because the connection or the process ended."""
+    problem: str = ""
+    """Why it can't be answered; "" if it can."""
+    claimed_operator: str = ""
+    """MQTT 5 user property `operator`; "" if the request has none."""
 
 
 class SessionListener(Protocol):
@@ -63,7 +74,16 @@ class SessionListener(Protocol):
         """Handle a lost or refused connection; the session keeps trying to connect."""
 
     def on_taken_over(self) -> None:
-        """Handle the end of the session: another client connected with the same client id."""
+        """Handle the end of the session: a newer monitor claims the client id."""
+
+    def on_session_taken(self) -> None:
+        """Handle that another client connected with the client id; the session is about to take it back."""
+
+    def on_session_lost(self) -> None:
+        """Handle a connection on which the broker has no session, though it had one before.
+
+        Messages that waited there are lost.
+        """
 
     def on_publish_failed(self) -> None:
         """Handle a published message that will not be delivered; the session has logged the cause.
@@ -128,7 +148,9 @@ class MessageBatch:
     """All messages that were in the receive queue when it was emptied."""
 
     messages: list[InboundMessage]
+    """The messages to be read, in the order of arrival."""
     arrivals: Arrivals
+    """Their arrival times."""
     overflow_count: int
     """Messages dropped because the queue was full, since the previous batch."""
     complete_until: float
@@ -136,3 +158,12 @@ class MessageBatch:
     clock_step: float = 0.0
     """Seconds by which the wall clock was set between the previous batch and this one; negative: back. All
     arrival times of a batch are by the clock as it was set last."""
+    excess: Sequence[str] = ()
+    """Topic of each message with `EXCESS_FLAG`: (message,)."""
+    received: Sequence[InboundMessage] = ()
+    """All messages in the order of arrival, if there are such with `EXCESS_FLAG` among them; else empty."""
+
+    @property
+    def to_acknowledge(self) -> Sequence[InboundMessage]:
+        """All messages in the order of arrival."""
+        return self.received or self.messages

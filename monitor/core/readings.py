@@ -42,6 +42,7 @@ class Outcome(StrEnum):
     GAP = "gap"  # restarted the window: the last reading is more than `WindowRules.max_gap` older
     FUTURE = "future"  # dropped: event time more than `WindowRules.max_skew` after the arrival
     OVERFLOW = "overflow"  # dropped: the receive queue was full
+    EXCESS = "excess"  # dropped: its topic brought more than its share
     STALE = "stale"  # no reading: at this sampling time a feature was absent, or its value was too old
     RETAINED = "retained"  # dropped: retained by the broker, and its age is unknown or its group is silent
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 
+from monitor.core.patterns import matches_setting
 from monitor.core.verdicts import Detector
 
 __all__ = [
@@ -22,8 +22,10 @@ __all__ = [
 
 DEFAULT_THRESHOLD = 0.5
 """Score above which a window is Faulty, if the bundle gives no other threshold."""
-DEFAULT_MAX_SKEW = 60.0
-"""Default of `WindowRules.max_skew`, seconds."""
+DEFAULT_MAX_SKEW = 5.0
+"""Default of `WindowRules.max_skew`, seconds: a hundred times what clocks differ by that NTP sets, and what a
+clock without it gains in three days. A reading that is ahead by less may be a false one; the next one at the
+clock's time takes its place."""
 DEFAULT_STRIDE = 1
 """Default of `WindowRules.stride`: every window is judged."""
 
@@ -111,7 +113,7 @@ class CheckRules:
         """Return whether a check is on for a group."""
         name = detector.label
         for pattern, checks in self.overrides:
-            if fnmatchcase(group, pattern):
+            if matches_setting(group, pattern):
                 return checks.get(name, bool(getattr(self, name)))
         return bool(getattr(self, name))
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 __all__ = [
     "MAX_TS",
     "MILLISECONDS_THRESHOLD",
+    "MIN_TS",
     "describe_lead",
     "format_iso",
     "is_storable_ts",
@@ -21,7 +22,9 @@ MILLISECONDS_THRESHOLD = 1e11
 MAX_TS = 253402300799.0
 """Latest event time of a reading, seconds since the Unix epoch: the end of the year 9999."""
 
-_MIN_TS = -62135596800.0  # the year 1, the first that `datetime` knows
+MIN_TS = -62135596800.0
+"""Earliest time that can be formatted, seconds since the Unix epoch: the beginning of the year 1."""
+
 _LEAP_SECOND = re.compile(r"([T ]\d\d:?\d\d:?)60(?!\d)")
 # Zones are whole or half hours from UTC, up to 14 of them; three places with a quarter are left out.
 _HALF_HOUR_S = 1800.0
@@ -107,7 +110,7 @@ def is_storable_ts(ts: float | None) -> bool:
 
     It may be before 1970 where the clock was set back, by which times of arrival are moved.
     """
-    return ts is None or _MIN_TS <= ts <= MAX_TS
+    return ts is None or MIN_TS <= ts <= MAX_TS
 
 
 @lru_cache(maxsize=1024)  # each event of an incident repeats the time at which the incident began

@@ -28,6 +28,7 @@ class ValueOutcome(StrEnum):
     MALFORMED = "malformed"  # dropped: the payload can't be read
     UNMATCHED = "unmatched"  # dropped: it belongs to no feature or no source
     OVERFLOW = "overflow"  # dropped: the receive queue was full
+    EXCESS = "excess"  # dropped: its topic brought more than its share
 
 
 @dataclass(frozen=True, slots=True)

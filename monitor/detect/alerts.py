@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable, Sequence
-from fnmatch import fnmatchcase
 
 import msgspec
 
+from monitor.core.patterns import matches_setting
 from monitor.core.rules import DEFAULT_ALERT_RULES, AlertRules
 from monitor.core.verdicts import AlertEvent, Detector, JudgedWindows
 from monitor.detect.alert_state import AlertState, choose_kind
@@ -150,7 +150,7 @@ class AlertStage:
         """Return the rules of a group in `_states`."""
         rules = self._rules_by_group.get(name)
         if rules is None:
-            matching = (override for pattern, override in self._overrides if fnmatchcase(name, pattern))
+            matching = (rule for pattern, rule in self._overrides if matches_setting(name, pattern))
             rules = self._rules_by_group[name] = next(matching, self._rules)
         return rules
 

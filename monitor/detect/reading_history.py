@@ -43,6 +43,23 @@ class ReadingHistory(StateTable):
         super().load(name, value)
         self.ts_origin[self.row(name)] = UNKNOWN_TS
 
+    def append(self, row: int, ts: float, values: FloatArray) -> None:
+        """Add a reading of the group in this row, in place of its oldest one."""
+        group_ts, group_values = self.ts[row], self.values[row]
+        group_ts[:-1], group_ts[-1] = group_ts[1:], ts
+        group_values[:-1] = group_values[1:]
+        group_values[-1] = values
+
+    def remove_last(self, row: int, count: int) -> None:
+        """Remove the last `count` readings of the group in this row; the window of the others isn't full."""
+        steps = self.ts.shape[1]
+        if count == steps:
+            self.clear(row)
+            return
+        for column, missing in ((self.ts, NO_TS), (self.values, 0.0)):
+            column[row, count:] = column[row, : steps - count].copy()
+            column[row, :count] = missing
+
     def _update_views(self) -> None:
         super()._update_views()
         records = self.records

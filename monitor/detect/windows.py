@@ -98,7 +98,7 @@ class WindowStage:
         group_rows = self._history.find_or_add([readings.groups[row] for row in rows.tolist()])
         order = np.argsort(group_rows, kind="stable")
         rows, group_rows = rows[order], group_rows[order]  # by group, and by arrival within a group
-        out_of_order = self._flag_out_of_order(group_rows, readings.ts[rows])
+        out_of_order = self._flag_out_of_order(group_rows, readings.ts[rows], readings.arrived_at[rows])
         windows = self._push_sorted(readings, rows[~out_of_order], group_rows[~out_of_order], codes)
         if out_of_order.any():
             out_of_order_rows = rows[out_of_order]
@@ -150,21 +150,47 @@ class WindowStage:
             history.clear(row)  # arrival times increase, so the clock was set back since the last reading
             last_ts = NO_TS
         if ts <= last_ts:
-            return _LATE if ts < last_ts else _DUPLICATE
+            if not self._remove_future(row, readings, index):
+                return _LATE if ts < last_ts else _DUPLICATE
+            last_ts = float(group_ts[-1])
         code = _FILLING
         if last_ts > NO_TS and ts - last_ts > self._max_gap:
+            if readings.arrived_at[index] - last_ts <= self._max_gap:
+                return _FUTURE  # by the clock there is no gap: a false time must not restart the window
             history.clear(row)
             code = _GAP
         if self._has_arrival_ts:
             history.ts_origin[row] = ARRIVAL_TS if is_arrival_ts else OWN_TS
-        group_ts[:-1], group_ts[-1] = group_ts[1:], ts
-        history.values[row, :-1] = history.values[row, 1:]
-        history.values[row, -1] = readings.values[index]
-        if group_ts[0] > NO_TS:
-            phase = int(history.stride_phase[row])
-            history.stride_phase[row] = (phase + 1) % self._stride
-            code = _SKIPPED if phase else _JUDGED
-        return code
+        history.append(row, ts, readings.values[index])
+        return self._count_window(row) if group_ts[0] > NO_TS else code
+
+    def _count_window(self, row: int) -> int:
+        """Return the outcome code of a reading that completed a window of the group in this row."""
+        phase = int(self._history.stride_phase[row])
+        self._history.stride_phase[row] = (phase + 1) % self._stride
+        return _SKIPPED if phase else _JUDGED
+
+    def _remove_future(self, row: int, readings: Readings, index: int) -> bool:
+        """Remove a group's readings that are ahead of the clock if the next one continues those before them.
+
+        Otherwise one false event time would make all readings late until the clock has reached it.
+
+        Returns
+        -------
+        Whether the next reading (index in the batch) is after all that is left.
+        """
+        group_ts, ts, now = self._history.ts[row], readings.ts[index], readings.arrived_at[index]
+        count = int(np.count_nonzero(group_ts > now))
+        is_repeated = readings.redelivered[index] or (
+            readings.retained is not None and readings.retained[index]
+        )
+        if not count or is_repeated or (group_ts == ts).any():
+            return False
+        past_ts = group_ts[-1 - count] if count < self._steps else NO_TS
+        if ts <= (past_ts if past_ts > NO_TS else now - self._max_skew):
+            return False
+        self._history.remove_last(row, count)
+        return True
 
     def _push_sorted(
         self, readings: Readings, rows: IndexArray, group_rows: IndexArray, codes: NDArray[np.int8]
@@ -221,13 +247,17 @@ class WindowStage:
             stride_phases=self._history.stride_phase[unique_rows],
         )
 
-    def _flag_out_of_order(self, group_rows: IndexArray, ts: FloatArray) -> NDArray[np.bool_]:
+    def _flag_out_of_order(
+        self, group_rows: IndexArray, ts: FloatArray, arrived_at: FloatArray
+    ) -> NDArray[np.bool_]:
         """Flag all readings of silent groups, and of groups whose event times do not strictly increase.
+
+        Also those of groups with an event time after a gap, and ahead of the clock.
 
         Parameters
         ----------
         group_rows : row in the history of each reading, sorted (reading,).
-        ts : event times (reading,).
+        ts, arrived_at : event times and arrivals (reading,).
         """
         starts = np.ones(len(group_rows), dtype=np.bool_)  # (reading,)
         starts[1:] = group_rows[1:] != group_rows[:-1]
@@ -235,8 +265,9 @@ class WindowStage:
         previous_ts = np.empty(len(ts))  # (reading,)
         previous_ts[1:] = ts[:-1]
         previous_ts[firsts] = self._history.ts[group_rows[firsts], -1]
+        is_suspect = (ts <= previous_ts) | ((ts - previous_ts > self._max_gap) & (ts > arrived_at))
         is_out_of_order = (
-            np.logical_or.reduceat(ts <= previous_ts, firsts) | self._history.is_silent[group_rows[firsts]]
+            np.logical_or.reduceat(is_suspect, firsts) | self._history.is_silent[group_rows[firsts]]
         )  # (group,)
         flags: NDArray[np.bool_] = is_out_of_order[np.cumsum(starts) - 1]
         return flags

@@ -77,7 +77,9 @@ class Incidents:
         # once a second: with 2,000 open incidents the pipeline would wait 34 ms.
         self._acknowledged_ids: dict[str, str] = {}  # group -> id of its acknowledged incident
         self.has_loaded_pending = False
-        """Whether a group whose events are held back was loaded since the last call of `release`."""
+        """Whether a group whose events are held back was loaded since the last `take_pending_groups`."""
+        self.muted_events: list[AlertEvent] = []
+        """First events of incidents that began while their group is muted; the caller empties the list."""
         self.ended: dict[str, bytes] = {}
         """Group -> its last closed incident, encoded for `decode`, until it is saved in the store."""
 
@@ -95,6 +97,10 @@ class Incidents:
                 published.append(event)  # the incident is published, and decoding it would take 17 µs
                 continue
             previous = self.get(name)
+            if previous is not None and name in self._pending_groups and not is_muted(name):
+                # The mute has ended, and `release` hasn't come to this group yet.
+                is_open = event.status == "firing" and previous.event.id == event.id
+                published += self._release_group(previous, is_open=is_open)
             incident = previous if previous is not None and previous.event.id == event.id else Incident(event)
             if previous is not None and incident is not previous:
                 incident.pending_resolved = previous.pending_resolved
@@ -104,6 +110,8 @@ class Incidents:
             if is_muted(name):
                 incident.pending_resolved = event if event.status == "resolved" else incident.pending_resolved
                 self._pending_groups[name] = None
+                if incident is not previous:
+                    self.muted_events.append(event)
             else:
                 incident.published = True
                 published.append(event)
@@ -111,28 +119,45 @@ class Incidents:
                 self.put(incident)
         return published
 
-    def release(self, is_muted: IsMuted, open_incident: Callable[[str], str | None]) -> list[AlertEvent]:
+    def take_pending_groups(self) -> list[str]:
+        """Return the groups whose events are held back, for `release`."""
+        self.has_loaded_pending = False
+        return list(self._pending_groups)
+
+    def release(
+        self, groups: Iterable[str], is_muted: IsMuted, open_incident: Callable[[str], str | None]
+    ) -> list[AlertEvent]:
         """Return the events that were held back for groups that are no longer muted.
 
         Parameters
         ----------
+        groups : which of the groups to look at.
         is_muted : returns whether a group's alerts are held back.
         open_incident : returns the id of a group's open incident.
         """
-        self.has_loaded_pending = False
         released: list[AlertEvent] = []
-        for name in [name for name in self._pending_groups if not is_muted(name)]:
-            del self._pending_groups[name]
+        for name in groups:
+            if name not in self._pending_groups or is_muted(name):
+                continue
             incident = self.get(name)
             if incident is None:
-                continue
-            if incident.pending_resolved is not None:
-                released.append(incident.pending_resolved)
-                incident.pending_resolved = None
-            if not incident.published and open_incident(name) == incident.event.id:
-                released.append(incident.event)
-                incident.published = True
-            self.put(incident)
+                del self._pending_groups[name]
+            else:
+                is_open = open_incident(name) == incident.event.id
+                released += self._release_group(incident, is_open=is_open)
+        return released
+
+    def _release_group(self, incident: Incident, *, is_open: bool) -> list[AlertEvent]:
+        """Save the incident of a group that is no longer muted; return the events that were held back."""
+        released: list[AlertEvent] = []
+        del self._pending_groups[incident.event.group]
+        if incident.pending_resolved is not None:
+            released.append(incident.pending_resolved)
+            incident.pending_resolved = None
+        if not incident.published and is_open:
+            released.append(incident.event)
+            incident.published = True
+        self.put(incident)
         return released
 
     def final_events(

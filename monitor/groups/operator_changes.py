@@ -19,5 +19,7 @@ class OperatorChanges:
     """Groups whose published state changed."""
     forgotten_groups: list[str] = field(default_factory=list)
     """Groups that were removed for good."""
+    muted_events: list[AlertEvent] = field(default_factory=list)
+    """First events of incidents that began in muted groups."""
     mutes_changed: bool = False
     """Whether a pattern was muted or unmuted."""

@@ -253,6 +253,11 @@ class GroupStates:
                 except ValueError as error:  # the other groups must still be judged
                     self._load_errors.append(str(error))
 
+    def find_new(self, names: set[str], now: float) -> set[str]:
+        """Return which of the given groups neither memory nor the store knows; `now` in monotonic seconds."""
+        self.load_evicted(names, now)
+        return self._status.find_unknown(names)
+
     def _fetch_evicted(self, groups: Iterable[str]) -> Mapping[str, bytes]:
         """Return group -> stored state, for the given groups that are only in the store."""
         missing = [
@@ -392,12 +397,21 @@ class GroupStates:
 
     @property
     def has_loaded_held_events(self) -> bool:
-        """Whether a group whose events are held back was loaded since the last call of `release_events`."""
+        """Whether a group was loaded that `groups_with_held_events` did not return, but would now."""
         return self._incidents.has_loaded_pending
 
-    def release_events(self, is_muted: IsMuted) -> list[AlertEvent]:
-        """Return the events that were held back for groups that are no longer muted."""
-        return self._incidents.release(is_muted, self.incident_id)
+    def groups_with_held_events(self) -> list[str]:
+        """Return the groups whose events are held back."""
+        return self._incidents.take_pending_groups()
+
+    def release_events(self, groups: Iterable[str], is_muted: IsMuted) -> list[AlertEvent]:
+        """Return the events that were held back for those of the groups that are no longer muted."""
+        return self._incidents.release(groups, is_muted, self.incident_id)
+
+    def take_muted_events(self) -> list[AlertEvent]:
+        """Return the first events of the incidents that began in muted groups since the last call."""
+        muted_events, self._incidents.muted_events = self._incidents.muted_events, []
+        return muted_events
 
     def final_events(self, group: str, reason: str) -> list[AlertEvent]:
         """Return the events that end what was published of the incidents of a group in memory.

@@ -117,6 +117,10 @@ class StatusTable:
         """Return the names of all groups."""
         return self._table.names()
 
+    def find_unknown(self, names: set[str]) -> set[str]:
+        """Return which of the given groups have no status."""
+        return self._table.find_missing(names)
+
     def last_ts(self, name: str) -> float:
         """Return the event time of a group's last reading, seconds since the Unix epoch."""
         return float(self._table.records["last_ts"][self._table.row(name)])

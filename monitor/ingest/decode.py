@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
 import msgspec
@@ -16,7 +17,14 @@ from monitor.ingest.columns import DecodedRow
 from monitor.ingest.decode_errors import explain_error, strip_padding
 from monitor.ingest.decoded_messages import DecodedMessages
 from monitor.ingest.formats.json_object import build_payload_type, resolve_paths
-from monitor.ingest.limits import MAX_CACHED_TOPICS, MAX_PAYLOAD_BYTES, MAX_TOPIC_LENGTH, RETAINED_REASON
+from monitor.ingest.limits import (
+    MAX_BAD_ELEMENTS,
+    MAX_CACHED_TOPICS,
+    MAX_ELEMENTS,
+    MAX_PAYLOAD_BYTES,
+    MAX_TOPIC_LENGTH,
+    RETAINED_REASON,
+)
 
 __all__ = ["DecodeStage"]
 
@@ -28,7 +36,9 @@ _MAX_ROWS_ONE_BY_ONE = 4
 # only the pages in use take physical memory.
 _FINGERPRINT_SLOTS = 1 << 20
 _FINGERPRINT_SHIFT = 33  # leaves the upper 31 bits of the hash with its sign; the slot comes from lower bits
-
+# Commas in an array that is decoded element by element: ten thousand readings of 15 fields. Counting them
+# takes 0.3 to 5 ms per MiB, decoding half a million elements 100.
+_MAX_COMMAS = 15 * MAX_ELEMENTS
 
 _DecodedRows = tuple[list[str], list[DecodedRow], Sequence[int]]
 """The group of each row, the rows, and the index of each row's message: a `range` if each message is one
@@ -130,7 +140,7 @@ class DecodeStage:
     def _match_templates(self, topic: str, rejected: list[RejectedReading]) -> str | None:
         """Return the group of a topic that is not cached, or None after adding the reason to `rejected`."""
         if len(topic) > MAX_TOPIC_LENGTH:
-            reason = f"the topic has {len(topic)} characters, expected at most {MAX_TOPIC_LENGTH}"
+            reason = f"the topic is too long, expected at most {MAX_TOPIC_LENGTH} characters"
             rejected.append(RejectedReading(Outcome.UNMATCHED, topic[:MAX_TOPIC_LENGTH], reason))
             return None
         if topic in self._own_topics:
@@ -173,32 +183,42 @@ class DecodeStage:
             if may_be_padded and len(stripped) < len(payload):
                 return self._read_payload(topic, stripped, rejected, may_be_padded=False)
             return self._read_elements(topic, payload, error, rejected)
-        if content == []:
-            reason = "an empty array; expected at least one reading"
+        if type(content) is list and not 0 < len(content) <= MAX_ELEMENTS:
+            reason = f"an array of {len(content)} readings; expected at most {MAX_ELEMENTS}"
+            if not content:
+                reason = "an empty array; expected at least one reading"
             rejected.append(RejectedReading(Outcome.MALFORMED, topic, reason))
+            return []
         return content
 
     def _read_elements(
         self, topic: str, payload: bytes, error: Exception, rejected: list[RejectedReading]
     ) -> list[Any]:
-        """Decode an array element by element, so that an invalid element does not reject the valid ones.
+        """Decode an array element by element, so that a few invalid ones do not reject the valid ones.
 
         Parameters
         ----------
         error : why the payload as a whole can't be decoded, for a payload that is no array.
         """
-        try:
-            elements = self._decode_elements(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        elements: list[msgspec.Raw] = []
+        if payload.count(b",") <= _MAX_COMMAS:
+            with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                elements = self._decode_elements(payload)
+        if not elements or len(elements) > MAX_ELEMENTS:
             rejected.append(RejectedReading(Outcome.MALFORMED, topic, explain_error(error, payload)))
             return []
-        decoded = []
+        decoded, bad = [], []
         for element in elements:
             try:
                 decoded.append(self._decode_element(element))
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as element_error:
                 reason = explain_error(element_error, bytes(element))
-                rejected.append(RejectedReading(Outcome.MALFORMED, topic, reason))
+                bad.append(RejectedReading(Outcome.MALFORMED, topic, reason))
+                if len(bad) > MAX_BAD_ELEMENTS:
+                    reason = f"more than {MAX_BAD_ELEMENTS} elements of an array can't be read: {reason}"
+                    rejected.append(RejectedReading(Outcome.MALFORMED, topic, reason))
+                    return []
+        rejected += bad
         return decoded
 
     def _validate(

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 from monitor.core.readings import MAX_VALUE, is_readable, to_float
 from monitor.core.topics import FEATURE_NAME, Template
 from monitor.ingest.event_time import EventTimeRules
-from monitor.ingest.limits import MAX_TOPIC_LENGTH
+from monitor.ingest.limits import MAX_BAD_ELEMENTS, MAX_ELEMENTS, MAX_TOPIC_LENGTH
 from monitor.ingest.paths import MISSING, Path, describe_path, follow
 
 __all__ = ["Conditions", "FeatureRules", "Record", "Source", "SourceError", "Topic"]
@@ -134,12 +135,14 @@ class Source:
 
         Raises
         ------
-        SourceError : it has no record.
+        SourceError : it has no record, too many, or too many that can't be read.
         """
-        found = list(self._find_records(content))
+        found = list(islice(self._find_records(content), MAX_ELEMENTS + 1))
+        if len(found) > MAX_ELEMENTS:
+            raise SourceError(f"it has more than {MAX_ELEMENTS} records")
         if not found and not self.is_partial:
             raise SourceError("it has no record; expected at least one")
-        in_array = isinstance(content, list) or self.records is not None
+        in_array, bad = isinstance(content, list) or self.records is not None, 0
         for index, (names, record) in enumerate(found):
             if not _holds(record, self.where):
                 continue
@@ -147,6 +150,11 @@ class Source:
             result = self._read_record(topic, names, content, record, needs_ts=needs_ts)
             if len(found) > 1:  # of hundreds of tags somebody must find the one
                 result.errors = [f"record {index}: {reason}" for reason in result.errors]
+            bad += bool(result.errors)
+            if bad > MAX_BAD_ELEMENTS:
+                raise SourceError(
+                    f"more than {MAX_BAD_ELEMENTS} of its records can't be read: {result.errors[0]}"
+                )
             yield result
 
     def _find_records(self, content: Any) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -15,8 +15,9 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode, MQTTProtocolVersion
 
+from monitor.mqtt.inbound_properties import without_unreadable_properties
 from monitor.mqtt.intercepting_socket import DeliverCallback, InterceptingSocket
-from monitor.mqtt.packet_parser import PacketParser
+from monitor.mqtt.packet_parser import MAX_PACKET_SIZE, PacketLimit, PacketParser
 from monitor.mqtt.socket_options import configure_socket
 
 __all__ = ["BulkClient"]
@@ -40,9 +41,15 @@ class BulkClient(paho.Client):
     Uses private methods and attributes of paho; `monitor.mqtt.private_api` lists and checks them.
     """
 
+    INTERCEPTED_QOS = (0, 1)
+    """QoS of the PUBLISH packets that may bypass paho."""
     _deliver: DeliverCallback | None = None
     _on_puback: PubackCallback = staticmethod(lambda _, __: False)
     _passthrough_prefixes: tuple[bytes, ...] = ()
+    _packet_limit: PacketLimit | None = None
+    _limited_prefixes: tuple[bytes, ...] = ()
+    _admit: Callable[[], bool] = staticmethod(lambda: True)
+    _on_excess: Callable[[list[int]], None] = staticmethod(lambda _: None)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,11 +57,22 @@ class BulkClient(paho.Client):
         # packet for paho's thread and does not wait, so that the order of locks cannot matter.
         self._write_lock = threading.RLock()
         self._direct_write = False
+        self.has_unreadable_properties = False
+        """Whether the message that `on_message` gets had unreadable properties, which are left out."""
+
+        self._parser: PacketParser | None = None
+        self._receive_problem = ""
+
+    @property
+    def receive_problem(self) -> str:
+        """Why this side closed the connection, because of what the broker sent; "" if it did not."""
+        return self._receive_problem or (self._parser.problem if self._parser else "")
 
     def intercept(
         self,
         deliver: DeliverCallback,
         passthrough_prefixes: tuple[bytes, ...],
+        packet_limit: PacketLimit | None = None,
     ) -> None:
         """Deliver PUBLISH packets of QoS 0 and 1 without paho, from the next connection on.
 
@@ -62,8 +80,28 @@ class BulkClient(paho.Client):
         ----------
         deliver : takes the packets.
         passthrough_prefixes : packets whose topic begins with one of these go to paho.
+        packet_limit : as `limit` for `PacketParser`.
         """
         self._deliver, self._passthrough_prefixes = deliver, passthrough_prefixes
+        self._packet_limit = packet_limit
+
+    def limit(
+        self, prefixes: tuple[bytes, ...], admit: Callable[[], bool], on_excess: Callable[[list[int]], None]
+    ) -> None:
+        """Limit how many PUBLISH packets of QoS 0 and 1 reach paho, from the next connection on.
+
+        Parameters
+        ----------
+        prefixes : of the topics that are limited.
+        admit : called for each such packet; returns whether it may reach paho.
+        on_excess : takes the packet identifiers (0 with QoS 0) of the others.
+        """
+        self._limited_prefixes, self._admit, self._on_excess = prefixes, admit, on_excess
+
+    @property
+    def limits(self) -> bool:
+        """Whether `limit` was called."""
+        return bool(self._limited_prefixes)
 
     def intercept_pubacks(self, on_puback: PubackCallback) -> None:
         """Call `on_puback` for each PUBACK before paho, from the next connection on."""
@@ -102,14 +140,18 @@ class BulkClient(paho.Client):
 
     def _create_socket(self) -> Any:
         sock = super()._create_socket()
+        self._parser, self._receive_problem = None, ""
         if self._deliver is None:
             return sock
-        parser = PacketParser(
+        self._parser = parser = PacketParser(
             has_properties=self.protocol == MQTTProtocolVersion.MQTTv5,
             passthrough_prefixes=self._passthrough_prefixes,
+            limited_prefixes=self._limited_prefixes,
+            admit=self._admit,
             on_puback=self._on_puback,
+            limit=self._packet_limit,
         )
-        return InterceptingSocket(sock, parser, self._deliver)
+        return InterceptingSocket(sock, parser, self._deliver, self._on_excess)
 
     def _handle_pubackcomp(self, cmd: Any) -> MQTTErrorCode:
         # Reached by a PUBACK that no intercepting socket took out of the stream.
@@ -119,6 +161,23 @@ class BulkClient(paho.Client):
             if self._on_puback(int.from_bytes(packet[:_PACKET_ID_SIZE]), reason_code):
                 return MQTTErrorCode.MQTT_ERR_SUCCESS
         return super()._handle_pubackcomp(cmd)
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        # Reached with a packet's length by what no intercepting socket reads first.
+        if bufsize > MAX_PACKET_SIZE and self.protocol == MQTTProtocolVersion.MQTTv5:
+            self._receive_problem = (
+                f"the broker sent a packet of {bufsize} bytes; expected at most {MAX_PACKET_SIZE}"
+            )
+            raise OSError(self._receive_problem)
+        return super()._sock_recv(bufsize)
+
+    def _handle_publish(self) -> MQTTErrorCode:
+        if self.protocol == MQTTProtocolVersion.MQTTv5:
+            packet = self._in_packet
+            body = without_unreadable_properties(packet["command"], bytes(packet["packet"]))
+            self.has_unreadable_properties = body is not None
+            packet["packet"] = packet["packet"] if body is None else bytearray(body)
+        return super()._handle_publish()
 
     def _sock_close(self) -> None:
         with self._write_lock:

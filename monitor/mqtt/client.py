@@ -12,11 +12,12 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.core.messages import MessageProperties
 from monitor.mqtt.broker_limits import DEFAULT_IN_FLIGHT
 from monitor.mqtt.bulk_client import BulkClient
 from monitor.mqtt.credentials import Credentials
+from monitor.mqtt.packet_parser import MAX_PACKET_SIZE
 from monitor.mqtt.plain_client import PlainClient
 from monitor.mqtt.private_api import private_api_problems
 from monitor.mqtt.properties import publish_properties
@@ -41,10 +42,6 @@ MqttClient = BulkClient | PlainClient
 
 # Without a Receive Maximum brokers stop at 20 unacknowledged messages, and a batch never gets larger.
 _RECEIVE_MAXIMUM = 4096
-# A payload beyond 1 MiB is malformed. This limit leaves room for topic and properties, and lets somewhat
-# larger payloads through, so that they are reported. The broker drops still larger ones before they fill our
-# memory.
-_MAX_PACKET_SIZE = 4 * 1024 * 1024  # bytes
 # How long the broker keeps the session of a disconnected monitor, in seconds: a weekend and a holiday.
 _SESSION_EXPIRY_S = 4 * 24 * 3600
 MAX_QUEUED = 2000
@@ -99,7 +96,7 @@ def connect(client: paho.Client, settings: MqttSettings, *, durable: bool) -> No
     if client.protocol == V5:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.ReceiveMaximum = _RECEIVE_MAXIMUM
-        properties.MaximumPacketSize = _MAX_PACKET_SIZE
+        properties.MaximumPacketSize = MAX_PACKET_SIZE
         properties.SessionExpiryInterval = _SESSION_EXPIRY_S if durable else 0
         client.connect_async(
             settings.host,

@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import paho.mqtt.client as paho
 
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.config.secrets import read_password
-from monitor.config.settings import MqttSettings
 from monitor.core.errors import ConfigurationError
 from monitor.mqtt.tls import build_context
 

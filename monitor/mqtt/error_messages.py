@@ -5,19 +5,25 @@ import time
 
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.core.addresses import format_address
 from monitor.mqtt.certificate_dates import date_problem
 from monitor.mqtt.reconnect_delays import SHORT_CONNECTION_S
 
 __all__ = [
+    "SESSION_TAKEN_OVER",
     "broker_address",
+    "connection_closed",
     "connection_failed",
     "connection_lost",
     "connection_refused",
     "connection_replaced",
     "no_response",
+    "session_taken",
 ]
+
+SESSION_TAKEN_OVER = 142
+"""Reason code of a DISCONNECT in MQTT 5: another client connected with the same client id."""
 
 _UNSPECIFIED = "Unspecified error"  # paho's reason if the peer closed the connection without a DISCONNECT
 _LOGIN_ERRORS = {"Not authorized", "Bad user name or password"}
@@ -77,6 +83,8 @@ def connection_lost(
     client_id : of this client.
     connected_for_s : seconds since the broker accepted the connection; None if it did not.
     """
+    if reason_code.value == SESSION_TAKEN_OVER:
+        return session_taken(settings, client_id)
     why = str(reason_code)
     if why == _UNSPECIFIED:
         why = "without a reason"
@@ -92,10 +100,25 @@ def connection_lost(
         elif connected_for_s < SHORT_CONNECTION_S:
             # Of two clients with one id each is disconnected when the other one reconnects.
             why += (
-                f"; is the client id {client_id!r} used twice, or doesn't the broker take a subscription or "
-                "a message: its size, its topic, its QoS (mqtt.publish_qos), the retain flag (mqtt.retain)?"
+                f"; is the client id {client_id!r} used twice, as by a broker that takes logins for client "
+                "ids (mqtt.publish_username), or doesn't the broker take a subscription or a message: its "
+                "size, its topic, its QoS (mqtt.publish_qos), the retain flag (mqtt.retain)?"
             )
     return f"the connection to {broker_address(settings)} broke: {why}"
+
+
+def connection_closed(settings: MqttSettings, problem: str) -> str:
+    """Return the message for a connection that this side closed because of what the broker sent."""
+    return f"the connection to {broker_address(settings)} was closed: {problem}"
+
+
+def session_taken(settings: MqttSettings, client_id: str) -> str:
+    """Return the message for a connection that the broker ended for another client with the same id."""
+    return (
+        f"another client connected to {broker_address(settings)} as {client_id!r} and took the session; "
+        "expected that the broker admits this client id by the monitor's login alone, and, where it takes "
+        "logins for client ids, that mqtt.publish_username is set"
+    )
 
 
 def connection_replaced(before: MqttSettings, after: MqttSettings) -> str:

@@ -29,12 +29,20 @@ class InterceptingSocket:
     sock : the connected socket, with or without TLS.
     parser : splits the stream.
     deliver : takes the packets.
+    on_excess : takes the identifiers of packets that the parser did not admit.
     """
 
-    def __init__(self, sock: Any, parser: PacketParser, deliver: DeliverCallback) -> None:
+    def __init__(
+        self,
+        sock: Any,
+        parser: PacketParser,
+        deliver: DeliverCallback,
+        on_excess: Callable[[list[int]], None] = lambda _: None,
+    ) -> None:
         self._socket = sock
         self._parser = parser
         self._deliver = deliver
+        self._on_excess = on_excess
         self._paho_buffer = bytearray()  # bytes for paho that it has not read yet
         self._recv_buffer = memoryview(bytearray(_RECV_SIZE))
         self._ping_pending = False
@@ -53,14 +61,18 @@ class InterceptingSocket:
         Raises
         ------
         BlockingIOError : there are none now.
-        OSError : the connection broke.
+        OSError : the connection broke, or must be closed.
         RuntimeError : the callback that takes the packets raised.
         """
+        if self._parser.problem:
+            raise OSError(self._parser.problem)
         if not self._paho_buffer:
             size_read = self._socket.recv_into(self._recv_buffer)
             if not size_read:
                 return b""
             self._parse_and_deliver(size_read, self._read_once)
+        if self._parser.problem:
+            raise OSError(self._parser.problem)
         if not self._paho_buffer:
             raise BlockingIOError
         part = bytes(self._paho_buffer[:size])
@@ -78,7 +90,7 @@ class InterceptingSocket:
 
         Returns whether this may be called again. False: the network thread must continue.
         """
-        if self._paho_buffer:
+        if self._paho_buffer or self._parser.problem:
             return False
         try:
             size_read: int = self._socket.recv_into(self._recv_buffer)
@@ -100,6 +112,9 @@ class InterceptingSocket:
             # disconnect. But any received packet shows that the connection is alive.
             self._paho_buffer += _PINGRESP
             self._ping_pending = False
+        if self._parser.excess_packet_ids:
+            excess, self._parser.excess_packet_ids = self._parser.excess_packet_ids, []
+            self._on_excess(excess)
         if publishes:
             try:
                 self._deliver(publishes, read_once)

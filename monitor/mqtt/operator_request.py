@@ -5,14 +5,28 @@ from dataclasses import dataclass, replace
 
 from monitor.core.messages import JSON_PROPERTIES, InboundRequest
 from monitor.mqtt.session import Session
+from monitor.operators.audit import Sender
 
-__all__ = ["OperatorRequest", "receive_operator_request"]
+__all__ = ["OperatorRequest", "UnanswerableRequestError", "receive_operator_request"]
 
 _log = logging.getLogger(__name__)
 
-# Maximum length of the request name in the response topic; longer names are truncated, since no known request
-# has such a name.
+# Maximum length of the names of request and operator in the response topic; longer names are truncated, since
+# no known request and no operator has such a name.
 _MAX_NAME_LENGTH = 100
+# Brokers disconnect a client that publishes to a deeper topic, and again after each reconnect. Mosquitto's
+# limit is 200.
+_MAX_TOPIC_LEVELS = 100
+# Bytes of a response topic: the answer must stay below the packet size that any broker takes.
+_MAX_RESPONSE_TOPIC_SIZE = 1024
+# A request that was delivered more often without being acknowledged brought the connection down each time.
+_MAX_DELIVERIES = 2
+# Connections that an answer may bring down until it is set aside. An alert has more: it matters more.
+_ANSWER_ATTEMPTS = 2
+
+
+class UnanswerableRequestError(Exception):
+    """A request is refused without an answer; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +34,14 @@ class OperatorRequest:
     """A request; call `respond` exactly once."""
 
     name: str
-    """The topic below `<base>/request/`, e.g. `silence`."""
+    """The level of the topic after `<base>/request/`, e.g. `silence`; all of them if there are too many."""
     payload: bytes
     retained: bool
     """Whether it was published with the retain flag, so the broker delivers it on every new subscription."""
+    sender: Sender
+    """Who sent it: the level of the topic after the name, and what MQTT 5 properties say."""
+    problem: str
+    """Why it can't be done whatever it says, as text for users; "" if it can."""
     _message: InboundRequest
     _response_topic: str
     _session: Session
@@ -31,10 +49,13 @@ class OperatorRequest:
     def respond(self, response: bytes) -> None:
         """Publish the response, then acknowledge the request.
 
-        If the process stops before that, the broker delivers the request again.
+        If the process stops before that, the broker delivers the request again, and the second time it is
+        acknowledged before it is carried out.
         """
         properties = replace(JSON_PROPERTIES, correlation_data=self._message.correlation_data)
-        self._session.publish(self._response_topic, response, properties=properties)
+        self._session.publish(
+            self._response_topic, response, properties=properties, attempts=_ANSWER_ATTEMPTS
+        )
         self._session.acknowledge([self._message.ack_token])
 
 
@@ -45,13 +66,56 @@ def receive_operator_request(
 
     Return None (and acknowledge it) if it is an empty retained message, which only deletes a retained
     request.
+
+    Raises
+    ------
+    UnanswerableRequestError : it can't be answered, or it brought the connection down again and again; it is
+        acknowledged.
     """
+    problem = message.problem
+    if message.delivery > _MAX_DELIVERIES:
+        problem = f"it was delivered {message.delivery} times, and the connection ended each time"
+    if problem or message.delivery > 1:
+        # Whatever it brings down, the connection or the process, it doesn't come again.
+        session.acknowledge([message.ack_token])
+        message = replace(message, ack_token=None)
+    if problem:
+        raise UnanswerableRequestError(problem)
     # The filter `request/#` also matches the topic `request`, which contains no request name.
-    name = f"{message.topic}/".removeprefix(f"{base_topic}/request/").removesuffix("/")
+    path = f"{message.topic}/".removeprefix(f"{base_topic}/request/").removesuffix("/")
     if message.retained and not message.payload:
         _log.info("%s: the retained request was deleted", message.topic)
         session.acknowledge([message.ack_token])
         return None
-    default_topic = f"{base_topic}/response/{name[:_MAX_NAME_LENGTH]}".removesuffix("/")
-    response_topic = message.response_topic or default_topic
-    return OperatorRequest(name, message.payload, message.retained, message, response_topic, session)
+    name, _, operator = path.partition("/")
+    if "/" in operator:
+        name, operator = path, ""
+    response_prefix = f"{base_topic}/response/"
+    answer_levels = (level[:_MAX_NAME_LENGTH] for level in (name, operator) if level)
+    response_topic, problem = (response_prefix + "/".join(answer_levels)).removesuffix("/"), ""
+    if len(operator) > _MAX_NAME_LENGTH:
+        problem = f"the operator's name in the topic has {len(operator)} characters, expected at most 100"
+    elif message.response_topic is not None:
+        problem = _find_topic_problem(message.response_topic, response_prefix)
+        response_topic = response_topic if problem else message.response_topic
+    sender = Sender(operator[:_MAX_NAME_LENGTH], message.claimed_operator)
+    return OperatorRequest(
+        name, message.payload, message.retained, sender, problem, message, response_topic, session
+    )
+
+
+def _find_topic_problem(topic: str, prefix: str) -> str:
+    """Return why nothing is published to a response topic; "" if it may be.
+
+    Elsewhere the monitor's login may write where the operator's may not.
+    """
+    shown = topic[:_MAX_NAME_LENGTH]
+    if not topic.startswith(prefix) or topic == prefix:
+        return f"the response topic {shown!r} is not below {prefix!r}; expected one that is, or none"
+    if (
+        any(mark in topic for mark in "+#\0")
+        or topic.count("/") >= _MAX_TOPIC_LEVELS
+        or len(topic.encode()) > _MAX_RESPONSE_TOPIC_SIZE
+    ):
+        return f"nothing can be published to the response topic {shown!r}; expected a valid one"
+    return ""

@@ -7,7 +7,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.core.messages import TEXT_PROPERTIES, MessageProperties
 from monitor.mqtt.broker_limits import BrokerLimits, PublishRules
 from monitor.mqtt.bulk_client import BulkClient
@@ -16,6 +16,7 @@ from monitor.mqtt.disconnect_causes import blame
 from monitor.mqtt.properties import encode_properties, publish_properties, will_properties
 from monitor.mqtt.publish_queue import PublishQueue, packet_size
 from monitor.mqtt.publish_results import PublishResults
+from monitor.mqtt.refused_kinds import MAX_ATTEMPTS
 
 __all__ = ["OutboundMessages"]
 
@@ -105,10 +106,16 @@ class OutboundMessages:
         *,
         qos: int,
         retain: bool,
+        attempts: int = MAX_ATTEMPTS,
     ) -> int | None:
-        """Queue a message; return its id, None if the queue is full."""
+        """Queue a message; return its id, None if the queue is full.
+
+        Parameters
+        ----------
+        attempts : connections that it may bring down before it is set aside.
+        """
         if qos == 1 and isinstance(client, BulkClient):
-            return self._queue.publish(topic, payload, properties, retain=retain)
+            return self._queue.publish(topic, payload, properties, retain=retain, attempts=attempts)
         encoded_properties = encode_properties(properties) if client.protocol == V5 else b""
         size = packet_size(len(topic.encode()), len(encoded_properties), len(payload), qos)
         if size > self._limits.max_packet_size:

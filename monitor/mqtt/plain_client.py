@@ -24,6 +24,11 @@ class PlainClient(paho.Client):
     Paho then parses, writes and acknowledges every packet by itself, as with `mqtt.bulk = false`.
     """
 
+    has_unreadable_properties = False
+    """Paho ends the connection after a message with such properties."""
+    receive_problem = ""
+    """Paho takes packets of any size."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.on_socket_open = _configure_opened_socket

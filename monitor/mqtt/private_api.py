@@ -15,10 +15,12 @@ METHODS: dict[str, tuple[str, ...]] = {
     "_create_socket": (),
     "_create_socket_connection": (),
     "_handle_pubackcomp": ("cmd",),
+    "_handle_publish": (),
     "_mid_generate": (),
     "_packet_queue": ("command", "packet", "mid", "qos", "info"),
     "_packet_write": (),
     "_sock_close": (),
+    "_sock_recv": ("bufsize",),
 }
 """Methods, and the parameters of each after `self`. Exactly these: `BulkClient` overrides all but
 `_mid_generate`, so paho calls the overrides with its own arguments."""

@@ -12,13 +12,14 @@ find out which of many unconfirmed messages that is, they are sent one at a time
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
 from monitor.core.messages import MessageProperties
 from monitor.mqtt.broker_limits import BrokerLimits
 from monitor.mqtt.disconnect_causes import Blame
+from monitor.mqtt.packet_parser import encode_length
 from monitor.mqtt.properties import encode_properties
 from monitor.mqtt.refused_kinds import MAX_ATTEMPTS, RefusedKinds
 
@@ -29,7 +30,6 @@ MAX_TOPIC_SIZE = 65_535
 _LOWEST_FAILURE = 0x80
 """Reason codes of a PUBACK from here on are failures: the broker did not forward the message."""
 _PUBLISH, _DUP_FLAG, _QOS_1_FLAG = 0x30, 0x08, 0x02
-_CONTINUATION_BIT = 0x80
 # Message ids begin above all packet identifiers, which paho returns as the ids of the messages it publishes.
 _FIRST_MESSAGE_ID = 1 << 16
 # With QoS 0 nothing is confirmed: so many packets may wait to be written.
@@ -47,12 +47,22 @@ class _Message:
     payload: bytes
     retain: bool
     properties: MessageProperties | None
+    attempts: int = MAX_ATTEMPTS
+    """Connections that it may bring down."""
     packet_id: int = 0
     """Packet identifier; 0 before the message is first sent."""
     size: int = 0
     """Bytes of its packet when it was last sent."""
     broken_connections: int = 0
     """Connections that broke while it was the only unconfirmed message."""
+
+    @property
+    def kind(self) -> bytes:
+        """What else may be refused if this is: messages of its topic.
+
+        Who sends a request chooses the size of its answer: one that is too large says nothing of others.
+        """
+        return self.topic if self.attempts >= MAX_ATTEMPTS else b"%b\0%d" % (self.topic, self.size)
 
 
 class PublishQueue:
@@ -96,15 +106,25 @@ class PublishQueue:
         self._finished: deque[tuple[int, bytes, str]] = deque()
 
     def publish(
-        self, topic: str, payload: bytes, properties: MessageProperties | None, *, retain: bool
+        self,
+        topic: str,
+        payload: bytes,
+        properties: MessageProperties | None,
+        *,
+        retain: bool,
+        attempts: int = MAX_ATTEMPTS,
     ) -> int | None:
         """Send a message now or as soon as possible; return its id, None if the queue is full.
+
+        Parameters
+        ----------
+        attempts : connections that it may bring down before it is set aside.
 
         Raises
         ------
         ValueError : the topic is too long, or contains a wildcard or a null character.
         """
-        message = _Message(topic.encode(), payload, retain, properties)
+        message = _Message(topic.encode(), payload, retain, properties, attempts)
         if len(message.topic) > MAX_TOPIC_SIZE or set(b"+#\0") & set(message.topic):
             raise ValueError(f"nothing can be published to {topic[:100]!r}")
         with self._lock:
@@ -211,7 +231,7 @@ class PublishQueue:
                 return False
             message = self._messages.pop(message_id)
             self._suspects.discard(message_id)
-            self._refused_kinds.record_confirmed(message.topic, message.size)
+            self._refused_kinds.record_confirmed(message.kind, message.size)
             self._send_pending()
             self._finish_condition.notify_all()
         if reason_code >= _LOWEST_FAILURE:
@@ -227,7 +247,7 @@ class PublishQueue:
             message = self._messages[message_id]
             properties = encode_properties(message.properties) if self._has_properties else b""
             message.size = packet_size(len(message.topic), len(properties), len(message.payload), self._qos)
-            max_attempts = self._refused_kinds.max_attempts(message.topic, message.size)
+            max_attempts = self._refused_kinds.max_attempts(message.kind, message.size)
             if message.size > self._limits.max_packet_size:
                 limit = self._limits.max_packet_size
                 self._set_aside(
@@ -263,7 +283,7 @@ class PublishQueue:
         flags = (_DUP_FLAG if dup else 0) | (_QOS_1_FLAG if self._qos else 0)
         remaining_length = 2 + len(message.topic) + len(packet_id) + len(properties) + len(message.payload)
         parts = (
-            bytes((_PUBLISH | flags | (message.retain and self._retain), *_encode_length(remaining_length))),
+            bytes((_PUBLISH | flags | (message.retain and self._retain), *encode_length(remaining_length))),
             len(message.topic).to_bytes(2),
             message.topic,
             packet_id,
@@ -275,10 +295,10 @@ class PublishQueue:
     def _blame(self, message_id: int, blame: Blame) -> bool:
         message = self._messages[message_id]
         message.broken_connections += 1
-        max_attempts = self._refused_kinds.max_attempts(message.topic, message.size)
+        max_attempts = min(message.attempts, self._refused_kinds.max_attempts(message.kind, message.size))
         if blame is not Blame.CERTAIN and message.broken_connections < max_attempts:
             return False
-        self._refused_kinds.add(message.topic, message.size)
+        self._refused_kinds.add(message.kind, message.size)
         times = "time" if message.broken_connections == 1 else "times"
         self._set_aside(
             message_id,
@@ -311,11 +331,3 @@ def packet_size(topic_size: int, properties_size: int, payload_size: int, qos: i
     remaining_length = 2 + topic_size + (2 if qos else 0) + properties_size + payload_size
     # First byte, then the length in seven bits per byte.
     return 1 + max(1, (remaining_length.bit_length() + 6) // 7) + remaining_length
-
-
-def _encode_length(size: int) -> Iterator[int]:
-    """Yield the bytes of a packet's length in MQTT's encoding, seven bits per byte."""
-    while size >= _CONTINUATION_BIT:
-        yield size & ~_CONTINUATION_BIT & 0xFF | _CONTINUATION_BIT
-        size >>= 7
-    yield size

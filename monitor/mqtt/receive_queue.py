@@ -4,11 +4,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from monitor.core.clock_steps import MIN_STEP_S, ClockSteps
-from monitor.core.messages import InboundMessage, MessageBatch, ReadOnce
+from monitor.core.messages import EXCESS_FLAG, InboundMessage, MessageBatch, ReadOnce
 from monitor.core.readings import Arrivals
 
 __all__ = ["ReceiveQueue"]
@@ -22,6 +23,10 @@ CAPACITY_BYTES = 64 << 20
 # The limit in bytes of payload is for messages that are arrays of thousands of readings.
 MAX_BATCH = 4096
 MAX_BATCH_BYTES = 4 << 20
+# A batch of so many messages or bytes shows that they arrive faster than they are judged: with idle times
+# between them batches have a few messages. 1,024 are 10 ms of work.
+_LARGE_BATCH = 1024
+_LARGE_BATCH_BYTES = 1 << 19
 # How long the network thread leaves arriving data in the kernel's buffer while the pipeline works, in
 # seconds. Read at once the data would come in pieces of ten messages, and the calls around each piece cost
 # more than its messages; and the pipeline would wait for Python's GIL wherever it releases it: an iteration
@@ -31,6 +36,9 @@ _PAUSE_S = 0.02
 # After a read of so many bytes of payload there is more in the kernel's buffer, and the network thread
 # reads on until a full batch waits: large messages would otherwise come in batches too small for two cores.
 _LARGE_READ_BYTES = 1 << 17
+# Messages in excess for which the pipeline is woken: each time costs 0.5 ms, as much as such a message of
+# 1 MiB takes to arrive.
+_EXCESS_PER_WAKE = 64
 # Substitute timestamps increase by at least this, in seconds: floats of today's Unix time have steps of
 # 2.4e-7.
 _TIMESTAMP_STEP_S = 1e-6
@@ -60,6 +68,7 @@ class ReceiveQueue:
         self._queued_bytes = 0  # of payload that waits
         self._last_put_bytes = 0  # of payload in the last `put`
         self._overflow_count = 0
+        self._has_excess = False  # whether some message that waits has `EXCESS_FLAG`
         self._wake_requested = False
         self._last_substitute_ts = 0.0
         self._clock_steps = ClockSteps()
@@ -67,6 +76,8 @@ class ReceiveQueue:
         # When the wall clock was set: number of messages taken before, and seconds.
         self._pending_steps: deque[tuple[int, float]] = deque()
         self._taken_count = 0  # of messages that were taken
+        self.is_behind = False
+        """Whether more waited than a pipeline that keeps up finds."""
         self._closed = False
         self._consumer_waiting = False  # whether the pipeline waits for the next message
         self._read_once: ReadOnce | None = None  # reads the socket while the network thread pauses
@@ -90,13 +101,20 @@ class ReceiveQueue:
         """
         with self._not_empty:
             now = self._read_clocks()
-            size = self._last_put_bytes = sum([len(payload) for _, payload, _, _ in messages])
+            sizes = [len(payload) for _, payload, _, _ in messages]
+            size = self._last_put_bytes = sum(sizes)
+            excess = 0
+            if 0 in sizes:  # rarely
+                excess = sum([bool(flags & EXCESS_FLAG) for _, _, _, flags in messages])
+            if excess:
+                self._has_excess, self._last_put_bytes = True, max(size, _LARGE_READ_BYTES)
             if self._is_full(len(messages), size):
                 self._put_individually(messages, *now)
             elif messages and not self._closed:  # messages that are dropped then come again: they get no ack
                 self._append(messages, size, *now)
-            self._consumer_waiting = False  # it works from now on, though its thread may not run yet
-            self._not_empty.notify()
+            if not excess or excess < len(messages) or len(self._messages) >= _EXCESS_PER_WAKE:
+                self._consumer_waiting = False  # it works from now on, though its thread may not run yet
+                self._not_empty.notify()
 
     def _read_clocks(self) -> tuple[float, float]:
         """Return both clocks; if the wall clock was set, the messages from now on are another batch."""
@@ -227,13 +245,18 @@ class ReceiveQueue:
         while messages and size - len(messages[-1][1]) >= MAX_BATCH_BYTES:
             waiting.appendleft(messages.pop())
             size -= len(waiting[0][1])
+        self.is_behind = len(messages) >= _LARGE_BATCH or size >= _LARGE_BATCH_BYTES
         self._queued_bytes -= size
         self._taken_count += len(messages)
         self._not_full.notify_all()
         overflowed, self._overflow_count = self._overflow_count, 0
         arrivals = self._pop_arrivals(len(messages))
         complete_until = self._put_records[0][3] if self._put_records else self._monotonic()
-        return MessageBatch(messages, arrivals, overflowed, complete_until, clock_step)
+        batch = MessageBatch(messages, arrivals, overflowed, complete_until, clock_step)
+        if self._has_excess:
+            self._has_excess = bool(waiting)
+            return _separate_excess(batch)
+        return batch
 
     def _pop_arrivals(self, count: int) -> Arrivals:
         """Remove and return the arrivals of the first `count` messages."""
@@ -263,3 +286,21 @@ class ReceiveQueue:
         # Of each message among those of its `put`: (message,).
         positions = np.arange(count) - (sizes.cumsum() - sizes).repeat(sizes)
         return Arrivals(arrived_at, substitute_ts_column + positions * _TIMESTAMP_STEP_S, arrived_monotonic)
+
+
+def _separate_excess(batch: MessageBatch) -> MessageBatch:
+    """Take the messages in excess out of those that are to be read."""
+    received = batch.messages
+    kept = [index for index, message in enumerate(received) if not message[3] & EXCESS_FLAG]
+    if len(kept) == len(received):
+        return batch
+    arrivals = batch.arrivals
+    return replace(
+        batch,
+        messages=[received[index] for index in kept],
+        arrivals=Arrivals(
+            arrivals.arrived_at[kept], arrivals.substitute_ts[kept], arrivals.arrived_monotonic[kept]
+        ),
+        excess=[topic for topic, _, _, flags in received if flags & EXCESS_FLAG],
+        received=received,
+    )

@@ -12,8 +12,8 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.config.settings import MqttSettings
-from monitor.core.messages import DUP_FLAG, RETAIN_FLAG, MessageProperties, ReadOnce, SessionListener
+from monitor.config.mqtt_settings import MqttSettings
+from monitor.core.messages import MessageProperties, ReadOnce, SessionListener
 from monitor.mqtt import error_messages
 from monitor.mqtt.acknowledgements import Acknowledgements
 from monitor.mqtt.bulk_client import BulkClient
@@ -26,10 +26,11 @@ from monitor.mqtt.client import (
     connect,
 )
 from monitor.mqtt.credentials import Credentials
-from monitor.mqtt.inbound_request import to_inbound_request
+from monitor.mqtt.inbound_messages import InboundMessages, readable_topic
 from monitor.mqtt.outbound_messages import OutboundMessages
 from monitor.mqtt.packet_parser import PublishPacket
 from monitor.mqtt.reconnect_delays import ReconnectDelays
+from monitor.mqtt.refused_kinds import MAX_ATTEMPTS
 from monitor.mqtt.session_options import Birth, SessionOptions
 from monitor.mqtt.subscriptions import Subscriptions
 from monitor.mqtt.takeover import is_newer_instance
@@ -38,9 +39,6 @@ from monitor.mqtt.version_probe import probe_version
 __all__ = ["Session"]
 
 _log = logging.getLogger(__name__)
-
-_SESSION_TAKEN_OVER = 142  # reason code of a DISCONNECT in MQTT 5
-_UNDECODABLE_TOPIC = "\ufffd"  # matches no topic template, so the message is counted as unmatched
 
 
 class Session:
@@ -69,6 +67,8 @@ class Session:
         self._settings = settings
         self._client_id = client_id
         self._credentials = Credentials(settings)
+        # A broker that takes logins for client ids would end the stored session for the probe.
+        self._probe_credentials = Credentials(settings.for_publishing)
         self._probe_id = options.probe_client_id or f"{client_id}-version"
         self._follow_version = options.follow_version
         self._listener = listener
@@ -82,12 +82,18 @@ class Session:
         self._births = options.births
         self._takeover_topic = options.takeover_topic
         self._durable = options.durable
-        self._request_prefixes = tuple(
-            topic_filter.removesuffix("#") for topic_filter in options.request_filters
-        )
+        self._packet_limit = options.limit
         self._outbound = OutboundMessages(settings, options.will, listener.on_publish_failed)
         self._reconnect_delays = ReconnectDelays()
         self._acknowledgements = Acknowledgements()
+        self._inbound = InboundMessages(
+            listener,
+            self._acknowledgements,
+            options.request_filters,
+            options.on_requests_dropped,
+            options.limit,
+        )
+        self._limits_requests = options.on_requests_dropped is not None
         # In bulk mode, messages of QoS 0 and 1 bypass paho's per-message processing.
         self._bulk_requested = settings.bulk and settings.transport == "tcp"
         # Whether the cause of the coming disconnect has already been reported, so `_on_disconnect` does not
@@ -95,6 +101,8 @@ class Session:
         self._reason_reported = False
         self._stopping = False
         self._connect_count = 0  # connections that the broker accepted
+        # Whether the broker should have a session, from this process or the one before.
+        self._expects_session = options.durable and bool(options.previous_filters)
         self._connected_at: float | None = None  # start of the present connection, monotonic seconds
         self._client = self._build_client(V311 if settings.version == "3.1.1" else V5)
         self._probe_client = self._client
@@ -125,7 +133,7 @@ class Session:
         if self._settings.version == "auto" and self._follow_version is not None:
             self._follow_version(self._on_version_probed)
         elif self._settings.version == "auto":
-            self._probe_client = self._build_base_client(V5, self._probe_id)
+            self._probe_client = self._build_base_client(V5, self._probe_id, self._probe_credentials)
             self._probe_version()
         else:
             connect(self._client, self._settings, durable=self._durable)
@@ -151,7 +159,10 @@ class Session:
         An existing connection is closed and replaced; otherwise the next attempt uses the new settings.
         """
         problem = error_messages.connection_replaced(self._settings, settings)
+        if (self._settings.host, self._settings.port) != (settings.host, settings.port):
+            self._expects_session = False
         self._settings = self._credentials.settings = settings
+        self._probe_credentials.settings = settings.for_publishing
         self._set_problem(problem)
         if self._supports_v5 is not None:
             connect(self._client, settings, durable=self._durable)
@@ -168,6 +179,7 @@ class Session:
         retain: bool = False,
         qos: int = 1,
         properties: MessageProperties | None = None,
+        attempts: int = MAX_ATTEMPTS,
     ) -> int:
         """Queue a message and return its id; return 0 if the message is dropped.
 
@@ -177,8 +189,14 @@ class Session:
 
         The QoS is lowered, or the retain flag omitted, where settings or broker require it. MQTT 3.1.1 cannot
         send `properties`.
+
+        Parameters
+        ----------
+        attempts : connections that the message may bring down before it is set aside.
         """
-        message_id = self._outbound.publish(self._client, topic, payload, properties, qos=qos, retain=retain)
+        message_id = self._outbound.publish(
+            self._client, topic, payload, properties, qos=qos, retain=retain, attempts=attempts
+        )
         return self._check_queued(topic, message_id)
 
     def take_delivered(self) -> list[int]:
@@ -211,12 +229,16 @@ class Session:
             self._client.loop_stop()
 
     def _build_client(self, version: MQTTProtocolVersion) -> MqttClient:
-        client = self._build_base_client(version, self._client_id)
+        client = self._build_base_client(version, self._client_id, self._credentials)
         if self._bulk_requested and isinstance(client, BulkClient):
             # Paho processes messages on these topics, because only `_on_message` handles them.
-            topics = (self._takeover_topic, *(prefix.removesuffix("/") for prefix in self._request_prefixes))
+            request_prefixes = self._inbound.request_prefixes
+            topics = (self._takeover_topic, *(prefix.removesuffix("/") for prefix in request_prefixes))
             paho_topic_prefixes = tuple(topic.encode() for topic in topics if topic)
-            client.intercept(self._on_publishes, paho_topic_prefixes)
+            client.intercept(self._on_publishes, paho_topic_prefixes, self._packet_limit)
+            if self._limits_requests:
+                limited_prefixes = tuple(prefix.encode() for prefix in request_prefixes)
+                client.limit(limited_prefixes, self._inbound.admit_request, self._on_excess_requests)
             # Not with TLS, because only one thread at a time may use a TLS socket.
             if not self._settings.tls.is_enabled:
                 client.enable_direct_write()
@@ -228,8 +250,10 @@ class Session:
         self._outbound.attach(client)
         return client
 
-    def _build_base_client(self, version: MQTTProtocolVersion, client_id: str) -> MqttClient:
-        client = build(self._settings, client_id, self._credentials, version, durable=self._durable)
+    def _build_base_client(
+        self, version: MQTTProtocolVersion, client_id: str, credentials: Credentials
+    ) -> MqttClient:
+        client = build(self._settings, client_id, credentials, version, durable=self._durable)
         client.on_connect_fail = self._on_connect_fail
         self._reconnect_delays.apply(client)
         return client
@@ -251,7 +275,7 @@ class Session:
             follow(supports_v5)
 
     def _on_connect(
-        self, _client: Any, _userdata: Any, _flags: Any, reason_code: ReasonCode, connack: Any
+        self, _client: Any, _userdata: Any, flags: Any, reason_code: ReasonCode, connack: Any
     ) -> None:
         self._reason_reported = reason_code.is_failure
         if self._reason_reported:
@@ -259,6 +283,9 @@ class Session:
             self._set_problem(error_messages.connection_refused(self._settings, self._client_id, reason_code))
             return
         self._connect_count, self._connected_at = self._connect_count + 1, time.monotonic()
+        if self._expects_session and not flags.session_present:
+            self._listener.on_session_lost()
+        self._expects_session = self._durable
         client = self._client
         self._outbound.on_connected(client, connack)
         self.problem = "waiting for the broker to confirm the subscriptions"
@@ -301,13 +328,13 @@ class Session:
             self._listener.on_disconnected(problem)
 
     def _stop_after_takeover(self) -> None:
-        """Stop because another client uses the same client id.
+        """Stop because a newer monitor claims the client id.
 
         If both reconnected, the broker would disconnect them in turn forever.
         """
         self._stopping = True
         self._client.disconnect()
-        self.ready, self.problem = False, "another client has taken over the client id"
+        self.ready, self.problem = False, "a newer monitor has taken over the client id"
         self._listener.on_taken_over()
 
     def _on_connect_fail(self, _client: Any, _userdata: Any) -> None:
@@ -323,16 +350,26 @@ class Session:
     ) -> None:
         if self._stopping:
             return
-        if reason_code.value == _SESSION_TAKEN_OVER:
-            self._stop_after_takeover()
-        elif not self._reason_reported:
+        if not self._reason_reported:
             connected_for_s = None
-            cause_removed = self._outbound.on_connection_ended(self._client, reason_code)
+            is_takeover = reason_code.value == error_messages.SESSION_TAKEN_OVER
+            if is_takeover:  # by a monitor, whose claim comes after the next connect, or by anybody else
+                self._listener.on_session_taken()
+            receive_problem = self._client.receive_problem
+            cause_removed = not receive_problem and self._outbound.on_connection_ended(
+                self._client, reason_code
+            )
             if self._connected_at is not None:
                 connected_for_s = time.monotonic() - self._connected_at
-                self._reconnect_delays.record_end(self._client, connected_for_s, cause_removed=cause_removed)
+                self._reconnect_delays.record_end(
+                    self._client, connected_for_s, cause_removed=cause_removed, is_takeover=is_takeover
+                )
             self._set_problem(
-                error_messages.connection_lost(self._settings, self._client_id, reason_code, connected_for_s)
+                error_messages.connection_closed(self._settings, receive_problem)
+                if receive_problem
+                else error_messages.connection_lost(
+                    self._settings, self._client_id, reason_code, connected_for_s
+                )
             )
         self._reason_reported, self._connected_at = False, None
 
@@ -340,33 +377,20 @@ class Session:
         self._acknowledgements.invalidate()
         self._outbound.on_socket_close()
 
-    def _on_message(self, _client: Any, _userdata: Any, message: paho.MQTTMessage) -> None:
+    def _on_message(self, client: Any, _userdata: Any, message: paho.MQTTMessage) -> None:
         if self._stopping:
             return
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = _UNDECODABLE_TOPIC
-        ack_token = self._acknowledgements.create_token(message.mid, message.qos)
-        if topic == self._takeover_topic:
+        if self._takeover_topic and readable_topic(message) == self._takeover_topic:
             self._check_takeover(message)
-        elif f"{topic}/".startswith(self._request_prefixes):
-            self._listener.on_request(to_inbound_request(message, topic, ack_token))
         else:
-            flags = DUP_FLAG * message.dup | RETAIN_FLAG * message.retain
-            self._listener.on_messages([(topic, bytes(message.payload), ack_token, flags)], None)
+            self._inbound.on_message(client, message, is_unreadable=client.has_unreadable_properties)
+
+    def _on_excess_requests(self, packet_ids: list[int]) -> None:
+        self._inbound.on_excess_requests(self._client, packet_ids)
 
     def _on_publishes(self, packets: list[PublishPacket], read_once: ReadOnce | None) -> None:
-        """Forward PUBLISH packets that the bulk client read without paho to the listener.
-
-        Parameters
-        ----------
-        packets : in the order of arrival.
-        read_once : lets the listener read from the socket on another thread until `on_messages` returns; None
-            if that is not possible.
-        """
         if not self._stopping:
-            self._listener.on_messages(self._acknowledgements.to_messages(packets), read_once)
+            self._inbound.on_publishes(packets, read_once)
 
     def _check_takeover(self, message: paho.MQTTMessage) -> None:
         """Stop if the message is the birth message of an instance that started after this one.

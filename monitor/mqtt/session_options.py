@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from monitor.core.messages import MessageProperties
+from monitor.mqtt.packet_parser import PacketLimit
 
 __all__ = ["Birth", "SessionOptions"]
 
@@ -24,9 +25,12 @@ class SessionOptions:
     takeover_topic: str = ""
     """Topic of the retained birth message by which an instance detects that a newer one has taken over: of
     two instances with the same client id, which disconnect each other, the older one receives the newer
-    one's birth message and stops. "": no check."""
+    one's birth message and stops. After any other client with its id it reconnects. "": no check."""
     request_filters: tuple[str, ...] = ()
     """Topic filters of the operators' requests, each ending in `/#`."""
+    on_requests_dropped: Callable[[int], None] | None = None
+    """Called with the number of requests that came too fast, which are acknowledged and dropped; None:
+    requests are not limited."""
     will: tuple[str, bytes] | None = None
     """Topic and payload published retained: by the broker when this client dies, by `stop` when it leaves."""
     probe_client_id: str = ""
@@ -36,3 +40,5 @@ class SessionOptions:
     session itself does."""
     durable: bool = False
     """Whether the broker keeps the session, with the messages that arrive in the meantime."""
+    limit: PacketLimit | None = None
+    """Decides which readings lose their payload because their topic brings too many; None: none does."""

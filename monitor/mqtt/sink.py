@@ -73,11 +73,11 @@ class MqttSink:
         """Continue with other settings."""
         before, self._settings = self._settings.mqtt, settings
         if before != settings.mqtt and not self._is_shared:
-            self._session.reconnect_to(settings.mqtt)
+            self._session.reconnect_to(settings.mqtt.for_publishing)
 
     def _build_session(self) -> Session:
         return Session(
-            self._settings.mqtt,
+            self._settings.mqtt.for_publishing,
             publish_client_id(self._settings),
             self,
             SessionOptions(
@@ -98,8 +98,14 @@ class MqttSink:
         self._source.connection_status.on_disconnected(OUTPUT, reason)
 
     def on_taken_over(self) -> None:
-        """End the daemon, as when the source's session is taken over."""
-        self._source.exit_taken_over("publish_client_id", publish_client_id(self._settings))
+        """Do nothing: monitors claim the client id of the input."""
+
+    def on_session_taken(self) -> None:
+        """Count that another client took the session, as the source does."""
+        self._source.on_session_taken()
+
+    def on_session_lost(self) -> None:
+        """Do nothing: the broker keeps no session of this connection."""
 
     def on_publish_failed(self) -> None:
         """Count a message that no subscriber gets."""

@@ -1,6 +1,8 @@
 """MQTT as the source of readings and requests: the input session, with a queue behind it."""
 
 import logging
+import math
+import time
 from collections.abc import Callable, Sequence
 
 from monitor.bundle.manifest import Manifest
@@ -10,16 +12,25 @@ from monitor.mqtt.births import Births, info_topic, will
 from monitor.mqtt.client_id import client_id, probe_client_id, publish_client_id
 from monitor.mqtt.connection_status import INPUT, ConnectionStatus
 from monitor.mqtt.home_assistant_status import is_birth, is_status, status_filters
-from monitor.mqtt.operator_request import OperatorRequest, receive_operator_request
+from monitor.mqtt.operator_request import (
+    OperatorRequest,
+    UnanswerableRequestError,
+    receive_operator_request,
+)
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.mqtt.session import Session
 from monitor.mqtt.session_options import SessionOptions
+from monitor.mqtt.topic_limit import TopicLimit
 from monitor.publish.publisher import RepublishSignals
+from monitor.telemetry.logs import RequestLog
 from monitor.telemetry.metrics import Metrics
 
 __all__ = ["MqttSource"]
 
 _log = logging.getLogger(__name__)
+
+_MAX_NAMED_LENGTH = 100  # characters of a topic in the log
+_LOG_INTERVAL_S = 60.0  # between two log lines about the same
 
 
 class MqttSource:
@@ -55,7 +66,10 @@ class MqttSource:
         self._queue = ReceiveQueue()
         self._births = Births()
         self._handle_request: Callable[[OperatorRequest], None] = lambda _: None
+        self._handle_dropped: Callable[[int], None] = lambda _: None
         self._was_connected = False
+        self._request_log = RequestLog()
+        self._loss_logged_at = -math.inf  # monotonic seconds
         self._filters = settings.input.filters
         is_shared = settings.mqtt.connections == 1
         self.connection_status = ConnectionStatus(
@@ -71,9 +85,11 @@ class MqttSource:
                 f"{settings.mqtt.base_topic}/request/#",
                 *(status_filters(settings) if is_shared else ()),
             ),
+            on_requests_dropped=self._on_requests_dropped,
             will=will(settings),
             probe_client_id=probe_client_id(settings),
             durable=True,
+            limit=TopicLimit(lambda: self._queue.is_behind),
         )
         self.session = Session(settings.mqtt, client_id(settings), self, options)
         """The session, which the sink publishes by where there is one connection for both."""
@@ -99,9 +115,17 @@ class MqttSource:
         """All topic filters subscribed to: the `previous_filters` of the process after this one."""
         return self.session.subscriptions
 
-    def start(self, handle_request: Callable[[OperatorRequest], None]) -> None:
-        """Connect in the background; `handle_request` gets each request, on the network thread."""
-        self._handle_request = handle_request
+    def start(
+        self, handle_request: Callable[[OperatorRequest], None], handle_dropped: Callable[[int], None]
+    ) -> None:
+        """Connect in the background.
+
+        Parameters
+        ----------
+        handle_request : gets each request, on the network thread.
+        handle_dropped : gets the number of requests that came too fast, on any thread.
+        """
+        self._handle_request, self._handle_dropped = handle_request, handle_dropped
         self.session.start()
 
     def take(self, timeout: float) -> MessageBatch:
@@ -155,19 +179,31 @@ class MqttSource:
         self.connection_status.on_disconnected(INPUT, reason)
 
     def on_taken_over(self) -> None:
-        """End the daemon: two clients of one id would disconnect each other for ever."""
-        self.exit_taken_over("client_id", client_id(self._settings))
-
-    def exit_taken_over(self, setting: str, taken_id: str) -> None:
-        """End the daemon because another client uses the client id of this setting."""
+        """End the daemon: two monitors of one id would disconnect each other for ever."""
         self._metrics.set_connections(is_input_up=False, is_output_up=False)
         _log.error(
-            "mqtt.%s: another client connected as %r and took the session over; "
-            "expected an id of its own for each client",
-            setting,
-            taken_id,
+            "mqtt.client_id: another monitor, which started later, connected as %r and took the session "
+            "over; expected an id of its own for each monitor",
+            client_id(self._settings),
         )
         self._request_exit(2)
+
+    def on_session_taken(self) -> None:
+        """Count that another client took the session; the log says so with the end of the connection."""
+        self._metrics.session_takeovers.inc()
+
+    def on_session_lost(self) -> None:
+        """Say that what waited at the broker is gone."""
+        self._metrics.sessions_lost.inc()
+        now = time.monotonic()
+        if now - self._loss_logged_at >= _LOG_INTERVAL_S:
+            self._loss_logged_at = now
+            _log.warning(
+                "the broker has no session of %r any more: readings and requests that waited there are lost. "
+                "Expected that it keeps sessions over its restarts (persistence), and that no other client "
+                "can connect with this client id",
+                client_id(self._settings),
+            )
 
     def on_publish_failed(self) -> None:
         """Count a message that no subscriber gets."""
@@ -186,11 +222,19 @@ class MqttSource:
             self._signals.request_announcements()
             self.wake()
 
+    def _on_requests_dropped(self, count: int) -> None:
+        self._handle_dropped(count)
+
     def on_request(self, request: InboundRequest) -> None:
         """Pass a request on; have all groups announced again when Home Assistant starts."""
         if is_status(request, self._settings):
             self.on_home_assistant_status(request, self.session)
             return
-        operator_request = receive_operator_request(request, self._settings.mqtt.base_topic, self.session)
+        try:
+            operator_request = receive_operator_request(request, self._settings.mqtt.base_topic, self.session)
+        except UnanswerableRequestError as error:
+            self._metrics.operators.unanswerable.inc()
+            self._request_log.log_rejected(request.topic[:_MAX_NAMED_LENGTH], str(error))
+            return
         if operator_request is not None:
             self._handle_request(operator_request)

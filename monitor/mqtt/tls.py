@@ -2,7 +2,7 @@
 
 import ssl
 
-from monitor.config.settings import TlsSettings
+from monitor.config.mqtt_settings import TlsSettings
 from monitor.core.errors import ConfigurationError
 
 __all__ = ["build_context"]

@@ -6,7 +6,7 @@ from typing import Any
 import paho.mqtt.client as paho
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 
 __all__ = ["probe_version"]
 

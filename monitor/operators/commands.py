@@ -4,19 +4,20 @@ import logging
 import queue
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
-from monitor.core.times import format_iso
 from monitor.core.verdicts import AlertEvent, GroupStatus
-from monitor.groups.incidents import end_early
 from monitor.groups.mutes import Mutes
 from monitor.groups.operator_changes import OperatorChanges
 from monitor.groups.state import GroupStates
-from monitor.operators.false_alarms import FalseAlarmFile, append_in_background
-from monitor.operators.group_lookup import group_from_incident, require_group, require_matcher
+from monitor.operators.event_releaser import EventReleaser
+from monitor.operators.false_alarm_reports import FalseAlarmWrite, begin_false_alarm, end_false_alarm
+from monitor.operators.false_alarms import FalseAlarmFile
 from monitor.operators.group_remover import GroupRemover
+from monitor.operators.group_requests import acknowledge_incident, plan_acknowledge, plan_mute
+from monitor.operators.group_work import GroupWork
+from monitor.operators.mute_coverage import MuteCoverage
 from monitor.operators.requests import (
     Acknowledge,
     FalseAlarm,
@@ -34,38 +35,29 @@ _log = logging.getLogger(__name__)
 
 # Maximum number of requests that are not executed or not answered yet.
 _MAX_PENDING = 50
-# Maximum number of incidents listed in a response, which also has their total number.
-_MAX_LISTED_INCIDENTS = 100
+# Seconds of a turn of the pipeline after which requests that look at each group go on in the next turn.
+_MAX_SECONDS_PER_TURN = 0.005
 
 Respond = Callable[[bytes], None]
 """Sends the response to a request."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Write:
-    """A false alarm whose readings are being written."""
+class _Begun:
+    """A request that was begun and isn't done."""
 
-    request: FalseAlarm
+    request: Request
     respond: Respond
-    group: str
-    event: AlertEvent
-    """The first event of the incident."""
-    reading_count: int
-    file: FalseAlarmFile
-    result: "Future[bool]"
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the write has ended, successfully or not."""
-        return self.result.done()
+    work: GroupWork | FalseAlarmWrite
+    """It looks at each group, or waits for a write."""
 
 
 class OperatorCommands:
     """Executes requests in the order of arrival. Only `submit` is called on other threads.
 
-    While the readings around a false alarm are written to its file, on a separate thread, the following
-    requests wait: their results depend on it, and responses are sent in the order of the requests. Batches
-    don't wait.
+    While the readings around a false alarm are written to its file, on a separate thread, or a request still
+    looks at all groups, the following requests wait: their results depend on it, and responses are sent in
+    the order of the requests. Batches don't wait.
 
     Parameters
     ----------
@@ -73,8 +65,9 @@ class OperatorCommands:
     mutes : the mutes, which requests change.
     false_alarms : the file to which the readings around false alarms are written.
     remover : removes groups for good; None: one that knows only the groups in memory.
-    wake : called on another thread when a write has ended, so that `process` can continue.
+    wake : called, on any thread, when there is work for `process` without a batch.
     wall : returns seconds since the Unix epoch.
+    monotonic : returns monotonic seconds.
     """
 
     def __init__(
@@ -86,6 +79,7 @@ class OperatorCommands:
         remover: GroupRemover | None = None,
         wake: Callable[[], None] = lambda: None,
         wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._groups = groups
         self.mutes = mutes
@@ -95,22 +89,30 @@ class OperatorCommands:
         self._remover = remover or GroupRemover(groups=groups, mutes=mutes)
         self._wake = wake
         self._wall = wall
+        self._monotonic = monotonic
         self._request_log = RequestLog()
         self._requests: queue.SimpleQueue[tuple[Request, Respond]] = queue.SimpleQueue()
         self._mute_ends_changed = False  # since the last call of `process`
-        self._write: _Write | None = None
+        self._releaser = EventReleaser(groups, mutes)
+        self._coverage = MuteCoverage(groups, mutes)
+        self._begun: _Begun | None = None
         self._responses: list[tuple[Respond, bytes]] = []
         self.pending_groups: dict[str, None] | None = None
         """Groups that must be stored before the responses are sent; None if no response waits."""
 
     @property
-    def is_writing(self) -> bool:
-        """Whether the readings around a false alarm are being written."""
-        return self._write is not None
+    def is_busy(self) -> bool:
+        """Whether a request was begun and isn't done."""
+        return self._begun is not None
+
+    @property
+    def muted_group_count(self) -> int:
+        """Groups in memory that are muted, as far as they are counted. Any thread may read it."""
+        return self._coverage.count
 
     def submit(self, request: Request, respond: Respond) -> bool:
         """Queue a request, on any thread; it is answered later. Return False if too many requests wait."""
-        if self._requests.qsize() + len(self._responses) + self.is_writing >= _MAX_PENDING:
+        if self._requests.qsize() + len(self._responses) + self.is_busy >= _MAX_PENDING:
             return False
         self._requests.put((request, respond))
         return True
@@ -131,20 +133,36 @@ class OperatorCommands:
         statuses : statuses of the groups whose status changed.
         now : monotonic seconds.
         """
-        groups = self._groups
+        groups, deadline = self._groups, self._monotonic() + _MAX_SECONDS_PER_TURN
         changes = OperatorChanges([])
         changes.mutes_changed = self.mutes.expire(now) or self._mute_ends_changed
         self._mute_ends_changed = False
         if changes.mutes_changed or groups.has_loaded_held_events:
-            self._release_unmuted(changes)
-        changes.events += groups.filter_events(events, self.mutes.is_muted) if events else []
-        self._process_requests(changes, now)
+            self._releaser.request()
+
+        def is_time_up() -> bool:
+            return self._monotonic() >= deadline
+
+        # Most turns have nothing of all that to do, and each call takes 0.2 µs of the 0.5 ms of a reading.
+        if self._releaser.is_busy:
+            self._releaser.advance(changes, is_time_up)
+        if events:
+            changes.events += groups.filter_events(events, self.mutes.is_muted)
+            changes.muted_events = groups.take_muted_events()
+        if self._begun is not None or not self._requests.empty():
+            self._process_requests(changes, is_time_up, now)
+            if self._releaser.is_busy:
+                self._releaser.advance(changes, is_time_up)
+        if self._coverage.revision != self.mutes.revision or len(self.mutes):
+            self._coverage.advance(now, is_time_up)
         self._remover.remove_expired(changes, now)
         if self._responses:
             self.pending_groups = {**(self.pending_groups or {}), **dict.fromkeys(changes.changed_groups)}
         # From the statuses and not from the events: with `every_window` an incident ends without an event.
         ended = [status.group for status in statuses if status.incident is None]
         groups.retire_incidents([*ended, *changes.changed_groups])
+        if self._releaser.is_busy or (self._begun is not None and isinstance(self._begun.work, GroupWork)):
+            self._wake()
         return changes
 
     def send_responses(self) -> None:
@@ -154,164 +172,99 @@ class OperatorCommands:
         self._responses.clear()
         self.pending_groups = None
 
-    def _process_requests(self, changes: OperatorChanges, now: float) -> None:
-        """Execute requests in order, until a request must wait for the write of readings."""
-        if self._write is not None:
-            if not self._write.is_done:
+    def _process_requests(self, changes: OperatorChanges, is_time_up: Callable[[], bool], now: float) -> None:
+        """Execute requests in order, until a request must wait for a write, or for the next turn."""
+        while True:
+            if self._begun is not None and not self._continue(self._begun, changes, is_time_up, now):
                 return
-            write, self._write = self._write, None
-            self._answer(write.request, write.respond, lambda: self._end_false_alarm(write, changes, now))
-        while self._write is None and not self._requests.empty():
+            if self._requests.empty():
+                return
             request, respond = self._requests.get()
-            if isinstance(request, FalseAlarm):
-                self._begin_false_alarm(request, respond, now)
+            try:
+                work = self._begin(request, now)
+            except RequestRejected as rejection:
+                self._reject(request, respond, rejection)
+                continue
+            if work is not None:
+                self._begun = _Begun(request, respond, work)
             else:
                 self._answer(request, respond, partial(self._execute, request, changes, now))
+
+    def _begin(self, request: Request, now: float) -> GroupWork | FalseAlarmWrite | None:
+        """Begin a request that may not be done in this turn; return None if it will be.
+
+        Raises
+        ------
+        RequestRejected : the request can't be executed; nothing changed.
+        """
+        groups = self._groups
+        match request:
+            case Silence(group=pattern, minutes=minutes) if minutes:
+                return plan_mute(groups, self.mutes, pattern, 60 * minutes, wall=self._wall(), now=now)
+            case Forget(group=pattern):
+                return self._remover.remove_matching(pattern)
+            case Acknowledge(group=str() as pattern):
+                return plan_acknowledge(groups, pattern, now)
+            case FalseAlarm():
+                return begin_false_alarm(groups, self.false_alarms, request, now, self._wake)
+        return None
+
+    def _continue(
+        self, begun: _Begun, changes: OperatorChanges, is_time_up: Callable[[], bool], now: float
+    ) -> bool:
+        """Go on with a request; return whether it is done, and answer it then."""
+        work = begun.work
+        if isinstance(work, FalseAlarmWrite):
+            if not work.is_done:
+                return False
+            self._begun = None
+            end = partial(end_false_alarm, self._groups, self.mutes, work, changes, now)
+            self._answer(begun.request, begun.respond, end)
+            return True
+        try:
+            result = work.advance(changes, is_time_up, now)
+        except RequestRejected as rejection:
+            self._reject(begun.request, begun.respond, rejection)
+        else:
+            if result is None:
+                return False
+            self._answer(begun.request, begun.respond, lambda: result)
+        self._begun = None
+        # What it changed in earlier turns may not be stored yet.
+        self.pending_groups = {**(self.pending_groups or {}), **work.changed_groups}
+        return True
 
     def _answer(self, request: Request, respond: Respond, execute: Callable[[], dict[str, object]]) -> None:
         """Execute a request, and keep the response until the change is stored."""
         try:
             response = response_payload(request.transaction, result=execute())
         except RequestRejected as rejection:
-            response = response_payload(request.transaction, str(rejection))
-            self._request_log.log_rejected(request.name, str(rejection))
-        self._responses.append((respond, response))
+            self._reject(request, respond, rejection)
+        else:
+            self._responses.append((respond, response))
+
+    def _reject(self, request: Request, respond: Respond, rejection: RequestRejected) -> None:
+        self._responses.append((respond, response_payload(request.transaction, str(rejection))))
+        self._request_log.log_rejected(request.name, str(rejection))
 
     def _execute(self, request: Request, changes: OperatorChanges, now: float) -> dict[str, object]:
-        """Execute a request; return further fields of the response.
+        """Execute a request about one incident or one mute; return further fields of the response.
 
         Raises
         ------
         RequestRejected : the request can't be executed; nothing changed.
         """
         match request:
-            case Silence(group=pattern, minutes=minutes) if minutes:
-                require_matcher(self._groups, pattern, now)
-                return self._mute(pattern, minutes, changes, now)
             case Silence(group=pattern):
                 return self._unmute(pattern, changes)
-            case Forget(group=pattern):
-                count = self._remover.remove_matching(pattern, changes, now)
-                if changes.mutes_changed:
-                    self._release_unmuted(changes)
-                return {"count": count}
-            case Acknowledge():
-                return self._acknowledge(request, changes, now)
+            case Acknowledge(incident=str() as incident):
+                return acknowledge_incident(self._groups, incident, changes, now)
         raise RequestRejected("this request is not worked on here")
-
-    def _mute(self, pattern: str, minutes: float, changes: OperatorChanges, now: float) -> dict[str, object]:
-        try:
-            until = self.mutes.mute(pattern, 60 * minutes, wall=self._wall(), now=now)
-        except ValueError as error:
-            raise RequestRejected(str(error)) from error
-        changes.mutes_changed = True
-        _log.info("alerts of %r are muted until %s", pattern, format_iso(until))
-        return {"until": format_iso(until)}
 
     def _unmute(self, pattern: str, changes: OperatorChanges) -> dict[str, object]:
         if not self.mutes.unmute(pattern):
             raise RequestRejected(f"{pattern!r} isn't muted; expected a pattern as it was given")
         changes.mutes_changed = True
-        self._release_unmuted(changes)
+        self._releaser.request()
         _log.info("alerts of %r are no longer muted", pattern)
         return {}
-
-    def _acknowledge(self, request: Acknowledge, changes: OperatorChanges, now: float) -> dict[str, object]:
-        groups = self._groups
-        if request.incident is not None:
-            names = [group_from_incident(self._groups, request.incident, now)]
-            if groups.incident_id(names[0]) != request.incident:
-                raise RequestRejected(f"incident {request.incident!r} is not open")
-        else:
-            matches = require_matcher(self._groups, str(request.group), now)
-            names = [name for name in groups.groups_with_incident() if matches(name)]
-            if not names:
-                raise RequestRejected(f"{request.group!r} has no open incident")
-        acknowledged = [groups.acknowledge(name) for name in names]
-        changes.changed_groups += names
-        changes.groups_to_publish += names
-        _log.info(
-            "acknowledged %s open incidents: %s",
-            len(acknowledged),
-            ", ".join(map(repr, acknowledged[:_MAX_LISTED_INCIDENTS])),
-        )
-        return {"count": len(acknowledged), "incidents": acknowledged[:_MAX_LISTED_INCIDENTS]}
-
-    def _begin_false_alarm(self, request: FalseAlarm, respond: Respond, now: float) -> None:
-        """Start writing the readings around a false alarm; if there is no such incident, reject it."""
-        try:
-            group, event = self._find_incident(request, now)
-        except RequestRejected as rejection:
-            self._answer(request, respond, partial(_reject, rejection))
-            return
-        file, readings = self.false_alarms, self._groups.readings_around(event)
-        result = append_in_background(file, event, readings, self._wake)
-        self._write = _Write(request, respond, group, event, len(readings.ts), file, result)
-
-    def _find_incident(self, request: FalseAlarm, now: float) -> tuple[str, AlertEvent]:
-        """Return group and first event of the incident that a request names.
-
-        Raises
-        ------
-        RequestRejected : there is no such incident, or it can't be read.
-        """
-        name = (
-            group_from_incident(self._groups, request.incident, now)
-            if request.incident
-            else require_group(self._groups, request.group, now)
-        )
-        try:
-            incident = self._groups.last_incident(name)
-        except ValueError as error:
-            _log.error("%s; the request is refused", error)
-            raise RequestRejected(str(error)) from error
-        if incident is None:
-            raise RequestRejected(f"{name!r} had no incident")
-        event = incident.event
-        if request.incident not in {None, event.id}:
-            raise RequestRejected(
-                f"incident {request.incident!r} is not known any more; the latest is {event.id!r}"
-            )
-        return name, event
-
-    def _end_false_alarm(self, write: _Write, changes: OperatorChanges, now: float) -> dict[str, object]:
-        """End the incident of a false alarm whose readings are written, if it is still open.
-
-        Raises
-        ------
-        RequestRejected : the readings could not be written; the incident stays open.
-        """
-        path = write.file.path
-        try:
-            is_new = write.result.result()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise RequestRejected(f"alerts.false_alarms: {path}: {reason}") from error
-        groups, name, event = self._groups, write.group, write.event
-        groups.load_evicted([name], now)  # the group may have been evicted during the write
-        if groups.incident_id(name) == event.id:
-            kind = groups.kind(name)
-            groups.reset_after_false_alarm(name)
-            resolved_event = end_early(event, groups.last_ts(name), kind)
-            changes.events += groups.filter_events([resolved_event], self.mutes.is_muted)
-        changes.changed_groups.append(name)
-        changes.groups_to_publish.append(name)
-        if is_new:
-            _log.info(
-                "incident %r was a false alarm: %s readings around it are in %s",
-                event.id,
-                write.reading_count,
-                path,
-            )
-        else:
-            _log.info("incident %r was a false alarm: the readings around it were in %s", event.id, path)
-        return {"incident": event.id}
-
-    def _release_unmuted(self, changes: OperatorChanges) -> None:
-        released = self._groups.release_events(self.mutes.is_muted)
-        changes.events += released
-        changes.changed_groups += [event.group for event in released]
-
-
-def _reject(rejection: RequestRejected) -> dict[str, object]:
-    raise rejection

@@ -1,12 +1,15 @@
 """Finds the groups that a request names, in memory and in the store."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
-from monitor.groups.mutes import matcher
+from monitor.core.patterns import is_pattern
 from monitor.groups.state import GroupStates
 from monitor.operators.requests import RequestRejected
 
-__all__ = ["group_from_incident", "require_group", "require_matcher"]
+__all__ = ["group_from_incident", "list_names", "names_to_match", "require_group"]
+
+# Maximum number of names in a line of the log.
+_MAX_LOGGED_NAMES = 20
 
 
 def require_group(groups: GroupStates, name: str | None, now: float) -> str:
@@ -41,15 +44,20 @@ def group_from_incident(groups: GroupStates, incident: str, now: float) -> str:
         raise RequestRejected(f"there is no incident {incident!r}") from None
 
 
-def require_matcher(groups: GroupStates, pattern: str, now: float) -> Callable[[str], bool]:
-    """Return a function that tells whether a group's name matches a pattern.
+def names_to_match(groups: GroupStates, pattern: str, now: float) -> list[str]:
+    """Return the names of groups that may match a pattern: those in memory, or the one with this name.
 
-    Raises
-    ------
-    RequestRejected : no group in memory matches, and no group in the store has the pattern as its name.
+    Parameters
+    ----------
+    now : monotonic seconds; a group that is only in the store is loaded if the pattern is its name.
     """
-    matches = matcher(pattern)
     groups.load_evicted([pattern], now)
-    if not any(map(matches, groups.names())):
-        raise RequestRejected(f"there is no group {pattern!r}, and none that fits it")
-    return matches
+    if is_pattern(pattern):
+        return list(groups.names())
+    return [pattern] if pattern in groups else []
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return the first of some names, for a line of the log."""
+    listed = ", ".join(map(repr, names[:_MAX_LOGGED_NAMES]))
+    return listed if len(names) <= _MAX_LOGGED_NAMES else f"{listed}, ..."

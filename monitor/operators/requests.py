@@ -5,6 +5,8 @@ from typing import Annotated
 
 import msgspec
 
+from monitor.core.patterns import check_pattern
+
 __all__ = [
     "Acknowledge",
     "FalseAlarm",
@@ -137,13 +139,21 @@ def parse_request(name: str, payload: bytes, *, retained: bool) -> Request:
         request = msgspec.convert(content, request_type)
     except msgspec.ValidationError as error:
         raise RequestRejected(f"the request can't be used: {error}", transaction_only) from error
+    try:
+        _check_target(request)
+    except ValueError as error:
+        raise RequestRejected(f"the request can't be used: {error}", transaction_only) from error
+    return request
+
+
+def _check_target(request: Request) -> None:
+    """Raise a ValueError if what a request names is too long a pattern, or not one thing."""
+    if isinstance(request, Acknowledge | Silence | Forget) and request.group is not None:
+        check_pattern(request.group)
     if isinstance(request, Acknowledge | FalseAlarm):
         has_group, has_incident = request.group is not None, request.incident is not None
         if has_group == has_incident:
-            raise RequestRejected(
-                "the request names no group and no incident, or both; expected one of them", transaction_only
-            )
-    return request
+            raise ValueError("it names no group and no incident, or both; expected one of them")
 
 
 def response_payload(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -94,6 +95,8 @@ def info_payload(
     Parameters
     ----------
     topics : the input templates.
+    client_id : of the connection that readings come by. Only its digest is published: whoever connects with
+        the id takes the session.
     started_at : start of the process, seconds since the Unix epoch.
     instance : random text that differs for each process.
     """
@@ -102,7 +105,7 @@ def info_payload(
         "bundle": manifest.id,
         "topics": topics,
         "started_at": format_iso(started_at),
-        "client_id": client_id,
+        "client_id_sha256": sha256(client_id.encode()).hexdigest(),
         "instance": instance,
     }
     return msgspec.json.encode(info)

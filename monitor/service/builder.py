@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
-from monitor.bundle import Bundle, default_bundle
+from monitor.bundle import Bundle
 from monitor.bundle.manifest import Manifest
 from monitor.config.secrets import read_token
 from monitor.config.settings import Settings
@@ -35,24 +35,18 @@ from monitor.service.process_control import ProcessControl
 from monitor.service.reload import Reloader, RunningConfig
 from monitor.service.request_handler import RequestHandler
 from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
+from monitor.service.settings_to_audit import build_audit
 from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_features import load_bundle
 from monitor.service.settings_to_stages import build_timed_scoring, choose_stale_after
 from monitor.service.systemd import Systemd
+from monitor.service.web_builder import build_certificate, build_live_groups, build_server
 from monitor.storage.restore import restore
 from monitor.storage.store import Store
 from monitor.telemetry.logs import PipelineLog
 from monitor.telemetry.metrics import Metrics
-from monitor.web.app import build_app
-from monitor.web.live import LiveGroups
-from monitor.web.server import Server
-from monitor.web.status import MonitorStatus
-from monitor.web.stream import Stream
 
 __all__ = ["Base", "build_daemon", "connect_mqtt"]
-
-# Seconds of event time between two points of a group's history on the page, which shows five minutes.
-_HISTORY_INTERVAL_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +128,7 @@ def build_daemon(
         base.metrics.watch_log(dropped_log_lines)
         connections = Connections(source=source, sink=sink)
         commands = _build_commands(base, connections.wake)
-        live_groups = _build_live_groups(base, commands.mutes)
+        live_groups = build_live_groups(base.manifest, base.groups, commands.mutes)
         gateway = _build_gateway(base, commands.mutes, source, sink)
         input_watch = InputWatch(
             steps=base.manifest.steps,
@@ -167,7 +161,10 @@ def build_daemon(
             metrics=base.metrics,
             process=base.process,
         )
-        requests = RequestHandler(submit=commands.submit, wake=connections.wake, reload=reloader.reload)
+        audit = build_audit(settings.operators, base.metrics.operators)
+        requests = RequestHandler(
+            submit=commands.submit, wake=connections.wake, reload=reloader.reload, audit=audit
+        )
         pipeline_thread = PipelineThread(pipeline=pipeline, gateway=gateway)
         health = Health(pipeline_thread=pipeline_thread, connections=connections)
         daemon = Daemon(
@@ -175,7 +172,14 @@ def build_daemon(
             pipeline_thread=pipeline_thread,
             connections=connections,
             requests=requests,
-            server=_build_server(base, live_groups, health, input_watch),
+            server=build_server(
+                running=base.running,
+                metrics=base.metrics,
+                groups=base.groups,
+                live_groups=live_groups,
+                health=health,
+                input_watch=input_watch,
+            ),
             registry=base.metrics.registry,
             settings=settings,
             manifest=base.manifest,
@@ -212,7 +216,9 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
     groups.fetch_states, groups.fetch_ended_incident = store.fetch_groups, store.fetch_incident
     groups.register_expected(settings.input.groups, now, time.time())
     return Base(
-        running=RunningConfig(settings, manifest, read_token(settings.http) or ""),
+        running=RunningConfig(
+            settings, manifest, read_token(settings.http) or "", build_certificate(settings.http)
+        ),
         metrics=metrics,
         store=store,
         groups=groups,
@@ -226,7 +232,9 @@ def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
     manifest = base.manifest
     path, mutes = (
         base.settings.alerts.false_alarms,
-        base.store.load_mutes(wall=time.time(), now=time.monotonic()),
+        base.store.load_mutes(
+            wall=time.time(), now=time.monotonic(), longest=base.settings.operators.longest_mute
+        ),
     )
     finder = SilentGroupFinder(
         forget_after=base.settings.input.forget_after,
@@ -241,13 +249,15 @@ def _build_commands(base: Base, wake: Callable[[], None]) -> OperatorCommands:
         stored_names=base.store.group_names,
         find_expired=finder.find,
     )
-    return OperatorCommands(
+    commands = OperatorCommands(
         groups=base.groups,
         mutes=mutes,
         remover=remover,
         false_alarms=FalseAlarmFile(path, manifest.feature_names),
         wake=wake,
     )
+    base.metrics.operators.watch_mutes(lambda: commands.muted_group_count)
+    return commands
 
 
 def _build_gateway(base: Base, mutes: Mutes, source: Source, sink: Sink) -> Gateway:
@@ -278,37 +288,3 @@ def _build_publisher(base: Base, mutes: Mutes) -> Publisher:
         signals=base.signals,
         now=time.monotonic(),
     )
-
-
-def _build_live_groups(base: Base, mutes: Mutes) -> LiveGroups:
-    live_groups = LiveGroups(
-        features=len(base.manifest.features),
-        point_interval_s=max(_HISTORY_INTERVAL_S, base.manifest.sample_period),
-        is_acknowledged=base.groups.is_acknowledged,
-        is_muted=mutes.is_muted,
-    )
-    live_groups.load_statuses(base.groups.statuses())
-    return live_groups
-
-
-def _build_server(base: Base, live_groups: LiveGroups, health: Health, input_watch: InputWatch) -> Server:
-    running, http = base.running, base.settings.http
-    registry = base.metrics.registry
-    status = MonitorStatus(
-        registry,
-        lambda: (running.settings, running.manifest),
-        lambda: health.readiness_problem,
-        get_input_problem=lambda: input_watch.problem,
-        aligns_values=base.groups.aligns_values,
-    )
-    stream = Stream(live_groups, status.snapshot)
-    app = build_app(
-        registry=registry,
-        liveness=lambda: health.liveness_problem,
-        readiness=lambda: health.readiness_problem,
-        stream=stream,
-        get_bundle_dir=lambda: default_bundle.choose_folder(running.settings.bundle),
-        get_token=(lambda: running.token) if running.token else None,
-        input_problem=lambda: input_watch.problem,
-    )
-    return Server(app, http.host, http.port, stream.stop)

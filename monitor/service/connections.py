@@ -2,7 +2,7 @@
 
 from monitor.bundle.manifest import Manifest
 from monitor.config.settings import Settings
-from monitor.service.ports import HandleRequest, Sink, Source
+from monitor.service.ports import HandleDropped, HandleRequest, Sink, Source
 
 __all__ = ["Connections"]
 
@@ -29,10 +29,10 @@ class Connections:
         """Make the pipeline's current or next `take` return at once; any thread may call this."""
         self._source.wake()
 
-    def start(self, handle_request: HandleRequest) -> None:
+    def start(self, handle_request: HandleRequest, handle_dropped: HandleDropped) -> None:
         """Connect in the background."""
         self._sink.start()
-        self._source.start(handle_request)
+        self._source.start(handle_request, handle_dropped)
 
     def stop(self, timeout: float) -> None:
         """Disconnect the sink, then the source; each may wait `timeout` seconds for confirmations."""

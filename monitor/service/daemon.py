@@ -51,6 +51,12 @@ class Health:
         """Why the daemon can't receive, store or publish, as text for users; "" if it can."""
         return "; ".join(filter(None, [self._connections.problem, self._pipeline_thread.store_problem]))
 
+    @property
+    def unready_parts(self) -> str:
+        """The parts that `readiness_problem` tells of, without addresses, logins and reasons; "" if none."""
+        problems = {"broker": self._connections.problem, "store": self._pipeline_thread.store_problem}
+        return ", ".join(part for part, problem in problems.items() if problem)
+
 
 class Daemon:
     """All parts of `sensor-monitor run`.
@@ -101,7 +107,7 @@ class Daemon:
         self._log_start()
         self._server.start()
         self._pipeline_thread.start()
-        self._connections.start(self._requests.handle)
+        self._connections.start(self._requests.handle, self._requests.record_dropped)
         self._process.notify_ready()
 
     def run(self) -> int:
@@ -119,6 +125,7 @@ class Daemon:
         self._connections.stop(_DISCONNECT_TIMEOUT_S)
         self._server.stop()
         self._pipeline_thread.close()
+        self._requests.close()
         self._process.unwatch_threads()
         self._process.close()
         _log.info("stopped")
@@ -154,5 +161,5 @@ class Daemon:
         )
         _log.info("answering on %s", self.address)
         http = settings.http
-        if http.host not in _LOOPBACK_HOSTS and not (http.token or http.token_file):
+        if http.host not in _LOOPBACK_HOSTS and not http.needs_token:
             _log.warning("http.host: whoever reaches %s sees all of it; expected http.token", http.host)

@@ -123,6 +123,8 @@ class Instrumentation:
                 self._event_log.log_input_problem(kind, problem)
         if overflow_count:
             self._event_log.log_overflow(overflow_count)
+        if result.batch.excess:
+            self._event_log.log_excess(Counter(result.batch.excess))
         if result.events:
             self._event_log.log_alerts(result.events)
         windows = scored.judged_windows
@@ -133,6 +135,12 @@ class Instrumentation:
     def record_clock_step(self, step: float, group_count: int) -> None:
         """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
         self._event_log.log_clock_step(step, group_count)
+
+    def record_muted_incidents(self, events: Sequence[AlertEvent]) -> None:
+        """Count and log the incidents that began in muted groups, given their first events."""
+        if events:
+            self._metrics.operators.incidents_muted.inc(len(events))
+            self._event_log.log_muted_incidents(events)
 
     def record_silent(self, statuses: Sequence[GroupStatus]) -> None:
         """Log groups that fell silent, given their statuses."""
@@ -166,10 +174,11 @@ class Instrumentation:
         """Update the counters of a batch; return its outcomes."""
         metrics, scored, overflow_count = self._metrics, result.scored, result.batch.overflow_count
         outcomes = Counter(scored.windows.outcomes)
-        if result.decoded.rejected or overflow_count:
+        if result.decoded.rejected or overflow_count or result.batch.excess:
             outcomes.update(reading.outcome for reading in result.decoded.rejected)
             if result.aligned is None:
                 outcomes[Outcome.OVERFLOW] += overflow_count
+                outcomes[Outcome.EXCESS] += len(result.batch.excess)
         if result.aligned is not None and result.aligned.stale.groups:
             outcomes[Outcome.STALE] += len(result.aligned.stale.groups)
         metrics.count_outcomes(outcomes)
@@ -200,6 +209,8 @@ class Instrumentation:
             outcomes.update(aligned.outcomes)
             if result.batch.overflow_count:
                 outcomes[ValueOutcome.OVERFLOW] = result.batch.overflow_count
+            if result.batch.excess:
+                outcomes[ValueOutcome.EXCESS] = len(result.batch.excess)
             rejected += rejected_values(values, aligned)
             if self._input_watch:
                 self._input_watch.add_values(values, aligned, outcomes, rejected, result.decided_at)

@@ -10,6 +10,7 @@ from monitor.bundle.manifest import Manifest
 from monitor.core.readings import concatenate
 from monitor.core.verdicts import GroupStatus
 from monitor.detect.scoring import Scoring
+from monitor.groups.new_group_limit import NewGroupLimit
 from monitor.groups.state import GroupStates
 from monitor.ingest.decoded_messages import Decoder
 from monitor.operators.commands import OperatorCommands
@@ -89,6 +90,7 @@ class Pipeline:
         self._instrumentation = instrumentation
         self._monotonic = instrumentation.monotonic
         self._max_groups = max_groups
+        self._new_groups = NewGroupLimit(groups)
         self._replacements: queue.SimpleQueue[Replacement] = queue.SimpleQueue()
 
     @property
@@ -106,7 +108,7 @@ class Pipeline:
         while not stop.is_set():
             self._process_batch(_IDLE_TIMEOUT_S)
         deadline = self._monotonic() + _DRAIN_TIMEOUT_S
-        while (self._process_batch(0.0) or self._wait_for_write()) and self._monotonic() < deadline:
+        while (self._process_batch(0.0) or self._wait_for_request()) and self._monotonic() < deadline:
             pass
         deadline = self._monotonic() + _CONFIRM_TIMEOUT_S
         while not self._ports.emit(self._publisher.state_messages()) and self._monotonic() < deadline:
@@ -120,7 +122,7 @@ class Pipeline:
         self._apply_replacements()
         moved_statuses = self._follow_clock(batch.clock_step, now) if batch.clock_step else []
         silent_statuses = groups.mark_silent(now)
-        decoded = self._decode.decode(batch.messages, batch.arrivals)
+        decoded = self._new_groups.apply(self._decode.decode(batch.messages, batch.arrivals), now)
         aligned = groups.align(decoded.values, batch.complete_until, now)
         readings = decoded.readings if aligned is None else concatenate(decoded.readings, aligned.readings)
         scored = groups.judge(readings, now)
@@ -146,7 +148,7 @@ class Pipeline:
             decoded.births,
         )
         self._ports.emit(self._publisher.state_messages())
-        self._ports.acknowledge(batch.messages)
+        self._ports.acknowledge(batch.to_acknowledge)
         self._send_responses(saved=saved)
         result = BatchResult(batch, decoded, aligned, readings, scored, decided_at, statuses, changes.events)
         self._instrumentation.observe(result)
@@ -156,9 +158,10 @@ class Pipeline:
         groups.learn_pending(scored)
         self._set_gauges()
         self._instrumentation.record(result)
+        self._instrumentation.record_muted_incidents(changes.muted_events)
         self._instrumentation.record_silent(silent_statuses)
         self._instrumentation.record_load_errors(groups.take_load_errors())
-        return bool(batch.messages)
+        return bool(batch.to_acknowledge)
 
     def _follow_clock(self, step: float, now: float) -> list[GroupStatus]:
         """Carry on after the wall clock was set by `step` seconds; return the statuses whose times moved.
@@ -172,11 +175,11 @@ class Pipeline:
         self._instrumentation.record_clock_step(step, len(statuses))
         return statuses
 
-    def _wait_for_write(self) -> bool:
-        """Wait briefly if the readings of a false alarm are being written; return whether they still are."""
-        if self._commands.is_writing:
+    def _wait_for_request(self) -> bool:
+        """Wait briefly if a request was begun and isn't done; return whether it still isn't."""
+        if self._commands.is_busy:
             time.sleep(_CONFIRM_POLL_S)
-        return self._commands.is_writing
+        return self._commands.is_busy
 
     def _send_responses(self, *, saved: bool) -> None:
         """Answer the executed requests, once the changes that they made are stored."""

@@ -1,5 +1,6 @@
 """The interfaces between the pipeline and its environment: ports, source, sink, log and observer."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -10,8 +11,18 @@ from monitor.core.readings import Readings, RejectedReading
 from monitor.core.values import RejectedValue
 from monitor.core.verdicts import AlertEvent, GroupStatus
 from monitor.detect.scoring import ScoredBatch
+from monitor.operators.audit import Sender
 
-__all__ = ["BatchObserver", "EventLog", "HandleRequest", "PipelinePorts", "RequestPort", "Sink", "Source"]
+__all__ = [
+    "BatchObserver",
+    "EventLog",
+    "HandleDropped",
+    "HandleRequest",
+    "PipelinePorts",
+    "RequestPort",
+    "Sink",
+    "Source",
+]
 
 
 class PipelinePorts(Protocol):
@@ -55,12 +66,23 @@ class RequestPort(Protocol):
     def retained(self) -> bool:
         """Whether the request is a retained message, which the broker sends on each subscription."""
 
+    @property
+    def sender(self) -> Sender:
+        """Who sent it, as far as it is known."""
+
+    @property
+    def problem(self) -> str:
+        """Why it can't be done whatever it says, as text for users; "" if it can."""
+
     def respond(self, response: bytes) -> None:
         """Send the response, and acknowledge the request, so that it is not delivered again."""
 
 
 HandleRequest = Callable[[RequestPort], None]
 """Accepts a request that will be answered later. It is called on the source's thread and must be quick."""
+
+HandleDropped = Callable[[int], None]
+"""Takes a number of requests that came too fast and were dropped; called on any thread."""
 
 
 class Source(Protocol):
@@ -80,7 +102,7 @@ class Source(Protocol):
     def __len__(self) -> int:
         """Return the number of queued messages."""
 
-    def start(self, handle_request: HandleRequest, /) -> None:
+    def start(self, handle_request: HandleRequest, handle_dropped: HandleDropped, /) -> None:
         """Connect in the background, now or as soon as that is possible."""
 
     def take(self, timeout: float) -> MessageBatch:
@@ -147,6 +169,9 @@ class EventLog(Protocol):
     def log_overflow(self, count: int) -> None:
         """Log that `count` messages were dropped because the receive queue was full."""
 
+    def log_excess(self, counts: Counter[str]) -> None:
+        """Log how many messages of each topic were dropped because it brought more than its share."""
+
     def log_alerts(self, events: Sequence[AlertEvent]) -> None:
         """Log incidents that began or ended."""
 
@@ -161,6 +186,9 @@ class EventLog(Protocol):
 
     def log_clock_step(self, step: float, group_count: int) -> None:
         """Log that the wall clock was set by `step` seconds, and how many groups begin afresh therefore."""
+
+    def log_muted_incidents(self, events: Sequence[AlertEvent]) -> None:
+        """Log the incidents that began in muted groups, given their first events."""
 
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         """Log groups whose stored state can't be read, and which therefore start as new groups."""

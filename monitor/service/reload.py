@@ -20,6 +20,7 @@ from monitor.service.settings_to_alignment import adapt_bundle
 from monitor.service.settings_to_features import load_bundle as load_configured_bundle
 from monitor.service.settings_to_stages import build_timed_scoring, choose_max_gap, choose_stale_after
 from monitor.telemetry.metrics import Metrics
+from monitor.web.certificate import ServerCertificate
 
 __all__ = ["Reloader", "RunningConfig", "load_bundle"]
 
@@ -32,13 +33,15 @@ _RELOADABLE_MQTT_FIELDS = {"host", "port", "username", "password", "password_fil
 
 @dataclass(slots=True)
 class RunningConfig:
-    """Settings, bundle and token in use. A reload assigns them; other threads read them."""
+    """Settings, bundle, token and certificate in use. A reload assigns them; other threads read them."""
 
     settings: Settings
     manifest: Manifest
     """Manifest of the bundle in use."""
     token: str = ""
     """Token that HTTP requests must carry; "" if none."""
+    certificate: ServerCertificate | None = None
+    """Of the HTTP server; None if it has no TLS."""
 
     def max_gap(self) -> float:
         """Return `WindowRules.max_gap` in use, seconds."""
@@ -108,12 +111,16 @@ class Reloader:
 
     def _apply(self, settings: Settings, loaded: Bundle) -> None:
         manifest, token = loaded.manifest, read_token(settings.http) or ""
+        certificate = self._running.certificate
+        context = certificate.load() if certificate else None
         scoring = build_timed_scoring(loaded, settings, self._metrics)
         stale_after = choose_stale_after(settings.windows, manifest.sample_period)
         false_alarms = FalseAlarmFile(settings.alerts.false_alarms, manifest.feature_names)
         self._take_over(Replacement(scoring, manifest, stale_after, false_alarms))
         running = self._running
         running.settings, running.manifest, running.token = settings, manifest, token
+        if certificate and context:
+            certificate.context = context
         self._metrics.set_bundle(manifest)
         self._metrics.watch_drift(lambda: scoring.drift)
         self._connections.reconfigure(settings, manifest)

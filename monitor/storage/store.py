@@ -3,7 +3,7 @@
 import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -164,14 +164,15 @@ class Store:
             )
         return found
 
-    def group_names(self, prefix: str) -> Iterator[str]:
-        """Yield the names of the stored groups that begin with `prefix`, in order."""
-        rows = self._execute("SELECT name FROM groups WHERE name >= ? ORDER BY name", (prefix,))
-        with closing(rows):
-            for (name,) in rows:
-                if not name.startswith(prefix):
-                    return
-                yield name
+    def group_names(self, first: str, limit: int) -> list[str]:
+        """Return the names of the next `limit` stored groups in order of name.
+
+        Parameters
+        ----------
+        first : the first name that may be returned; there may be no such group.
+        """
+        rows = self._execute("SELECT name FROM groups WHERE name >= ? ORDER BY name LIMIT ?", (first, limit))
+        return [name for (name,) in rows]
 
     def saved_times(self, after: str, limit: int) -> list[tuple[str, float]]:
         """Return (name, time of the last save in Unix seconds) of the next `limit` groups in order of name.
@@ -239,16 +240,17 @@ class Store:
         """Return what `save` stored of Sparkplug edge nodes, by the edge node."""
         return load_births(self._database)
 
-    def load_mutes(self, *, wall: float, now: float) -> Mutes:
+    def load_mutes(self, *, wall: float, now: float, longest: float = math.inf) -> Mutes:
         """Return the saved mutes.
 
         Parameters
         ----------
         wall : seconds since the Unix epoch.
         now : monotonic seconds, read at the same time.
+        longest : seconds that a mute may last.
         """
         rows = self._execute("SELECT pattern, until, length FROM mutes ORDER BY until")
-        return Mutes(rows, wall=wall, now=now)
+        return Mutes(rows, wall=wall, now=now, longest=longest)
 
     def save(
         self,

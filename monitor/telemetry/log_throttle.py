@@ -37,7 +37,7 @@ class LogThrottle:
         self._monotonic = monotonic
         self._reasons: dict[str, _ReasonState] = {}
 
-    def throttle(self, kind: str, reason: str, source: str) -> str | None:
+    def throttle(self, kind: str, reason: str, source: str, count: int = 1) -> str | None:
         """Return the text to log, with the number of suppressed repetitions; None to log nothing.
 
         Parameters
@@ -45,6 +45,7 @@ class LogThrottle:
         kind : distinguishes reasons with the same text.
         reason : the text.
         source : where the reason comes from, for example a topic.
+        count : how often it has occurred.
         """
         key = f"{kind} {strip_variable_text(reason)}"
         now = self._monotonic()
@@ -55,8 +56,8 @@ class LogThrottle:
             state.interval_start = now
             state.logged_sources.clear()
         if source in state.logged_sources or len(state.logged_sources) >= _MAX_SOURCES:
-            state.suppressed_count += 1
+            state.suppressed_count += count
             return None
-        suppressed, state.suppressed_count = state.suppressed_count, 0
+        suppressed, state.suppressed_count = state.suppressed_count, count - 1
         state.logged_sources.add(source)
         return f"{reason} (and {suppressed} more since the last such line)" if suppressed else reason

@@ -4,7 +4,9 @@ import json
 import logging
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any, Literal
 
 from monitor.core.printable import printable, printable_lines
@@ -19,6 +21,8 @@ __all__ = ["PipelineLog", "RequestLog", "configure_logging"]
 _log = logging.getLogger("monitor.pipeline")
 _request_log = logging.getLogger("monitor.requests")
 _STDERR = 2  # file descriptor
+# Topics that are logged after one batch for having brought more than their share.
+_MAX_EXCESS_TOPICS = 5
 # Alert events that are logged within `INTERVAL_S`: a plant-wide fault would fill the disk.
 _MAX_ALERTS = 1000
 
@@ -40,6 +44,7 @@ def configure_logging(level: str, log_format: Literal["text", "json"]) -> Callab
         if isinstance(previous, BoundedLogHandler):
             previous.close()
     root.setLevel(level.upper())
+    logging.getLogger("monitor.audit").setLevel(logging.INFO)  # what was changed is always logged
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # the daemon itself logs the HTTP address
     if sys.stderr is None:  # the process was started with it closed
         root.handlers[:] = [logging.NullHandler()]
@@ -94,15 +99,20 @@ class PipelineLog:
 
     def log_rejected(self, rejected: Sequence[RejectedReading]) -> None:
         """Log the reasons of rejected readings, throttled."""
-        for reading in rejected:
-            text = self._throttle.throttle(reading.outcome.value, reading.reason, reading.source)
+        for _, same in groupby(rejected, key=id):  # one object stands for many of the same reason
+            reading, *others = same
+            text = self._throttle.throttle(
+                reading.outcome.value, reading.reason, reading.source, 1 + len(others)
+            )
             if text is not None:
                 _log.warning("%s reading of %s: %s", reading.outcome.value, reading.source, text)
 
     def log_rejected_values(self, rejected: Sequence[RejectedValue]) -> None:
         """Log the reasons of rejected values, throttled."""
-        for value in rejected:
-            text = self._throttle.throttle(f"{value.outcome.value} value", value.reason, value.source)
+        for _, same in groupby(rejected, key=id):
+            value, *others = same
+            kind = f"{value.outcome.value} value"
+            text = self._throttle.throttle(kind, value.reason, value.source, 1 + len(others))
             if text is not None:
                 _log.warning("%s value of %s: %s", value.outcome.value, value.source, text)
 
@@ -110,6 +120,14 @@ class PipelineLog:
         """Log that `count` messages were dropped because the receive queue was full."""
         reason = f"{count} messages of QoS 0 found no room; expected fewer, or qos = 1"
         self.log_rejected([RejectedReading(Outcome.OVERFLOW, "all topics", reason)])
+
+    def log_excess(self, counts: Counter[str]) -> None:
+        """Log the topics that brought more than their share; of many the worst."""
+        for topic, count in counts.most_common(_MAX_EXCESS_TOPICS):
+            reason = (
+                f"{count} messages dropped: the topic brings more than its share, which delays all others"
+            )
+            self.log_rejected([RejectedReading(Outcome.EXCESS, topic, reason)])
 
     def log_alerts(self, events: Sequence[AlertEvent]) -> None:
         """Log each alert event; in a flood only the first ones of a minute, and how many more there were."""
@@ -132,6 +150,15 @@ class PipelineLog:
             reason = f"{event.reason}; " if event.reason else ""
             score = "no score" if event.score is None else f"score {event.score:.3f}"
             _log.log(level, "%s %s: %s%s, incident %s", status, event.group, reason, score, event.id)
+
+    def log_muted_incidents(self, events: Sequence[AlertEvent]) -> None:
+        """Log incidents that began in muted groups, and how many more there were within a minute."""
+        for event in events:
+            reason = "an incident began while its alerts are muted; it isn't published"
+            text = self._throttle.throttle("muted", reason, event.group)
+            if text is not None:
+                details = f": {event.reason}" if event.reason else ""
+                _log.warning("group %s: %s; incident %s%s", event.group, text, event.id, details)
 
     def log_mixed_senders(self, groups: Sequence[str]) -> None:
         """Log groups whose readings seem to come from two senders."""

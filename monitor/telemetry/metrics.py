@@ -27,6 +27,8 @@ from monitor.detect.model_stage import Scorer
 from monitor.telemetry.batch_histogram import BatchHistogram
 from monitor.telemetry.external_counter import ExternalCounter
 from monitor.telemetry.feature_ages import FeatureAges
+from monitor.telemetry.http_refusals import HttpRefusals
+from monitor.telemetry.operator_metrics import OperatorMetrics
 from monitor.telemetry.sensitivity import Sensitivity
 
 __all__ = ["Metrics", "TimedScorer"]
@@ -138,6 +140,16 @@ class Metrics:
         self.mqtt_reconnects = Counter(
             f"{_PREFIX}mqtt_reconnects", "Connections made after the first.", registry=registry
         )
+        self.session_takeovers = Counter(
+            f"{_PREFIX}mqtt_session_takeovers",
+            "Connections that the broker ended because another client connected with their client id.",
+            registry=registry,
+        )
+        self.sessions_lost = Counter(
+            f"{_PREFIX}mqtt_sessions_lost",
+            "Connections on which the broker had lost the session, with the readings that waited there.",
+            registry=registry,
+        )
         self.messages_refused = Counter(
             f"{_PREFIX}messages_refused",
             "Lost messages: the broker refused or can't take them, or too many before them were unconfirmed.",
@@ -165,6 +177,8 @@ class Metrics:
             ["feature"],
             registry=registry,
         )
+        self.http_refusals = HttpRefusals(_PREFIX, registry)
+        self.operators = OperatorMetrics(_PREFIX, registry)
         self._feature_ages = FeatureAges(_PREFIX, registry)
         self._sensitivity = Sensitivity(_PREFIX, registry)
         build_info = Gauge(

@@ -2,21 +2,33 @@
 
 import asyncio
 import resource
-from collections.abc import Iterable
+import socket
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
+from typing import Any
 
+import h11
+from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from monitor.web.client_address import client_key
+from monitor.web.security_headers import COMMON_HEADERS
 
 __all__ = [
     "MAX_CONNECTIONS",
     "LimitedConnection",
-    "close_longest_waiting",
     "close_overdue",
+    "find_longest_waiting",
     "max_connections",
+    "max_connections_per_client",
 ]
 
 MAX_CONNECTIONS = 128
 """Connections that may be open at a time: a page keeps one open, and takes six while it loads."""
-# Seconds from the opening of a connection, or from the end of the last response, to the end of a request.
+# Seconds from the opening of a connection, TLS's handshake included, or from the end of the last response, to
+# the end of a request.
 _REQUEST_TIMEOUT_S = 10.0
 # Seconds in which a client takes what is buffered for it: 64 kB or one event of the full state, 150 kB.
 _RESPONSE_TIMEOUT_S = 30.0
@@ -32,26 +44,51 @@ def max_connections() -> int:
     return MAX_CONNECTIONS if max_files == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, max_files // 2)
 
 
-class LimitedConnection(H11Protocol):
-    """A connection that gives way to a new one when there are too many, and knows when its client is overdue.
+def max_connections_per_client() -> int:
+    """Return how many connections one client may have.
 
-    The one that gives way is the one whose client has kept the server waiting for the longest time, so that
-    clients that send nothing or read nothing can't keep a health check out.
+    Half of all: a proxy is one client too, and needs one for each of 32 pages and some for other requests.
+    """
+    return max(1, max_connections() // 2)
+
+
+class LimitedConnection(H11Protocol):
+    """A connection that can be closed when its client keeps the server waiting.
+
+    Parameters
+    ----------
+    config, server_state, app_state : uvicorn's.
+    client_socket : the accepted connection.
+    on_closed : called once it is closed.
     """
 
-    waiting_since = 0.0
-    """When the server began to wait for the client, to send a request or to read a response; loop time."""
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        client_socket: socket.socket,
+        on_closed: Callable[["LimitedConnection"], None],
+    ) -> None:
+        super().__init__(config, server_state, app_state)
+        self._socket = client_socket
+        self._on_closed = on_closed
+        self.client_key = client_key(client_socket.getpeername()[0])
+        """The client that it counts for."""
+        self.waiting_since = self.loop.time()
+        """When the server began to wait for a request, or for the client to read; loop time."""
+        self.is_aborted = False
+        self._is_begun = False  # TLS's handshake comes first
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request, and close another connection if there are too many now."""
+        """Begin to read."""
         super().connection_made(transport)
-        self.waiting_since = self.loop.time()
-        if len(self.connections) > max_connections():
-            self.logger.warning(
-                "%s connections are open, the most there may be; closing those that send or read nothing",
-                max_connections(),
-            )
-            close_longest_waiting(self.connections)
+        self._is_begun = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let others know that there is room."""
+        super().connection_lost(exc)
+        self._on_closed(self)
 
     def on_response_complete(self) -> None:
         """Begin to wait for the next request."""
@@ -71,13 +108,23 @@ class LimitedConnection(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Answer what isn't HTTP, or only close the connection where it comes after or within a request.
 
-        uvicorn would answer there, too; h11 refuses that with an exception where a response has begun.
+        uvicorn would answer there, too; h11 refuses that with an exception where a response has begun. And it
+        would send none of the headers that other responses have.
         """
-        if not self.cycle:  # no request yet
-            super().send_400_response(msg)
-            return
-        self.cycle.disconnected = True  # its response, if there is one, is sent no further
-        self.cycle.message_event.set()
+        if self.cycle:
+            self.cycle.disconnected = True  # its response, if there is one, is sent no further
+            self.cycle.message_event.set()
+        else:
+            body = msg.encode()
+            headers = [
+                *((name.encode(), value.encode()) for name, value in COMMON_HEADERS.items()),
+                (b"content-type", b"text/plain; charset=utf-8"),
+                (b"content-length", str(len(body)).encode()),
+                (b"connection", b"close"),
+            ]
+            events = (h11.Response(status_code=400, headers=headers), h11.Data(data=body), h11.EndOfMessage())
+            for event in events:
+                self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
     def _should_upgrade(self) -> bool:
@@ -85,34 +132,48 @@ class LimitedConnection(H11Protocol):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether the server waits for the client."""
-        return not self.cycle or self.cycle.response_complete or self.flow.write_paused
+        """Whether the server waits for the client: for a request, its body, or that it reads a response."""
+        if self.is_aborted:
+            return False
+        if not self._is_begun or not self.cycle or self.flow.write_paused:
+            return True
+        return self.cycle.response_complete or self.cycle.more_body
 
     @property
     def is_overdue(self) -> bool:
         """Whether the client has kept the server waiting for too long."""
-        timeout_s = _RESPONSE_TIMEOUT_S if self.flow.write_paused else _REQUEST_TIMEOUT_S
+        reads_slowly = self._is_begun and self.flow.write_paused
+        timeout_s = _RESPONSE_TIMEOUT_S if reads_slowly else _REQUEST_TIMEOUT_S
         return self.is_waiting and self.loop.time() - self.waiting_since > timeout_s
 
     def abort(self) -> None:
         """Close the connection now; what is buffered for the client is lost."""
-        self.connections.discard(self)  # at once: it must not be chosen twice
-        self.transport.abort()
+        self.is_aborted = True  # it must not be chosen twice
+        self.connections.discard(self)
+        if self._is_begun:
+            self.transport.abort()
+            return
+        with suppress(OSError):  # the client has closed it
+            self._socket.shutdown(socket.SHUT_RDWR)  # TLS's handshake fails by this
 
 
-def close_overdue(connections: Iterable[asyncio.Protocol]) -> None:
+def close_overdue(connections: Iterable[LimitedConnection]) -> None:
     """Close the connections whose clients have kept the server waiting for too long."""
-    for connection in _limited(connections):
+    for connection in list(connections):
         if connection.is_overdue:
             connection.abort()
 
 
-def close_longest_waiting(connections: Iterable[asyncio.Protocol]) -> None:
-    """Close the connection whose client has kept the server waiting for the longest time, if one has."""
-    waiting = [connection for connection in _limited(connections) if connection.is_waiting]
-    if waiting:
-        min(waiting, key=lambda connection: connection.waiting_since).abort()
+def find_longest_waiting(connections: Collection[LimitedConnection]) -> LimitedConnection | None:
+    """Return the connection that has to give way to another, None if the server waits for no client.
 
-
-def _limited(connections: Iterable[asyncio.Protocol]) -> list[LimitedConnection]:
-    return [connection for connection in connections if isinstance(connection, LimitedConnection)]
+    Of the clients that keep the server waiting it is one with the most connections, and of its connections
+    the one that has done so for the longest time: clients that send nothing or read nothing can't keep out a
+    health check.
+    """
+    counts = Counter(connection.client_key for connection in connections)
+    return min(
+        (connection for connection in connections if connection.is_waiting),
+        key=lambda connection: (-counts[connection.client_key], connection.waiting_since),
+        default=None,
+    )

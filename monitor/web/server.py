@@ -3,41 +3,43 @@
 import asyncio
 import errno
 import gc
-import logging
 import os
 import socket
+import ssl
 import threading
 from collections.abc import Callable
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from monitor.core.addresses import format_address
 from monitor.core.errors import ConfigurationError, InUseError
-from monitor.web.connections import LimitedConnection, close_longest_waiting, close_overdue
+from monitor.telemetry.http_refusals import CountRefusal
+from monitor.web.acceptor import Acceptor
+from monitor.web.certificate import ServerCertificate
+from monitor.web.connections import LimitedConnection
 from monitor.web.server_log import ThrottledServerLog
 
 __all__ = ["Server", "listen"]
 
-_log = logging.getLogger("uvicorn.error")  # what the server says is throttled there
-
 _THREAD_NAME = "http"
-_NO_FILE_LEFT = {errno.EMFILE, errno.ENFILE}  # of the process, or of the machine
 
 # Milliseconds after which the kernel closes a connection whose client does not acknowledge data: a page in a
 # closed laptop must not hold memory here.
 _TCP_USER_TIMEOUT_MS = 15_000
+# Seconds for which the kernel keeps a connection on which nothing has come. So the request of a client that
+# sends one at once is there when its connection is accepted: a flood of silent ones can't make it give way.
+_SILENT_IN_KERNEL_S = 1
 # Seconds between two runs of the garbage collector. A closed connection is a reference cycle, and by default
 # Python would let thousands of them accumulate.
 _GC_INTERVAL_S = 5
-# Connections that are accepted in one turn of the event loop. Between two turns those beyond the limit are
-# closed, so a burst of thousands opens only a few files beyond it.
-_ACCEPTS_PER_TURN = 4
-# Connections that the kernel keeps until they are accepted.
-_BACKLOG = 128
+# Connections that the kernel keeps until they are accepted. With 128, a client in a burst of 1,100 would
+# have to try again after 1 s.
+_BACKLOG = 1024
 # Turns of uvicorn's loop, of 0.1 s, between two looks for overdue connections.
 _TICKS_PER_CHECK = 5
+# The same between two looks for a renewed certificate: a minute.
+_TICKS_PER_CERTIFICATE_CHECK = 600
 # Seconds that open requests have to finish when the server stops.
 _SHUTDOWN_TIMEOUT_S = 1
 
@@ -50,6 +52,8 @@ class Server:
     app : the application.
     host, port : address to listen on; port 0 for any free port.
     before_stop : called first by `stop`, to end responses that otherwise never end.
+    certificate : for TLS; None for none.
+    count_refusal : counts connections that were closed for others.
 
     Raises
     ------
@@ -57,33 +61,42 @@ class Server:
     """
 
     def __init__(
-        self, app: ASGIApp, host: str, port: int, before_stop: Callable[[], None] = lambda: None
+        self,
+        app: ASGIApp,
+        host: str,
+        port: int,
+        before_stop: Callable[[], None] = lambda: None,
+        certificate: ServerCertificate | None = None,
+        count_refusal: CountRefusal = lambda _: None,
     ) -> None:
         self._socket = listen(host, port)
+        self._socket.listen(_BACKLOG)
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux only; accepted connections inherit it
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _TCP_USER_TIMEOUT_MS)
-        self.address = f"http://{format_address(host, self._socket.getsockname()[1])}"
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, _SILENT_IN_KERNEL_S)
+        scheme = "https" if certificate else "http"
+        self.address = f"{scheme}://{format_address(host, self._socket.getsockname()[1])}"
         config = uvicorn.Config(
             app,
             http=LimitedConnection,
             loop="asyncio",
-            backlog=_ACCEPTS_PER_TURN,
             log_config=None,
             access_log=False,  # a URL may contain the token
             lifespan="on",
             ws="none",
             server_header=False,
+            proxy_headers=False,  # anyone can write into X-Forwarded-For
             timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT_S,
             callback_notify=_collect_garbage,
             timeout_notify=_GC_INTERVAL_S,
         )
         self._before_stop = before_stop
-        self._server = _LimitedServer(config)
+        self._server = _LimitedServer(config, self._socket, certificate, count_refusal)
         self._log = ThrottledServerLog(_THREAD_NAME)
         self._thread = threading.Thread(target=self._serve, name=_THREAD_NAME, daemon=True)
 
     def _serve(self) -> None:
-        self._server.run(sockets=[self._socket])
+        self._server.run(sockets=[])
 
     def start(self) -> None:
         """Start answering requests."""
@@ -100,30 +113,52 @@ class Server:
 
 
 class _LimitedServer(uvicorn.Server):
-    """Closes connections whose clients keep it waiting, and lets the kernel keep a burst of them."""
+    """Leaves accepting connections to an acceptor, and closes those whose clients keep it waiting.
+
+    Parameters
+    ----------
+    config : uvicorn's.
+    listener : where clients connect.
+    certificate, count_refusal : as in `Server`.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        certificate: ServerCertificate | None,
+        count_refusal: CountRefusal,
+    ) -> None:
+        super().__init__(config)
+        self._certificate = certificate
+        self._acceptor = Acceptor(listener, self._create_connection, self._get_tls, count_refusal)
+        self._accepting: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        asyncio.get_running_loop().set_exception_handler(self._on_loop_exception)
         await super().startup(sockets)
-        for listening in sockets or []:
-            listening.listen(_BACKLOG)  # asyncio takes one number for this and for the accepts per turn
+        self._accepting = asyncio.create_task(self._acceptor.run())
 
     async def on_tick(self, counter: int) -> bool:
+        if self._accepting and self._accepting.done():
+            self._accepting.result()  # ends the thread, and so the process: without it nobody is answered
         if counter % _TICKS_PER_CHECK == 0:
-            close_overdue(self.server_state.connections)
+            self._acceptor.close_overdue()
+        if self._certificate and counter % _TICKS_PER_CERTIFICATE_CHECK == 0:
+            self._certificate.reload_if_renewed()
         return await super().on_tick(counter)
 
-    def _on_loop_exception(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Make room where no file is left for a connection; asyncio tries to accept it again after 1 s."""
-        error = context.get("exception")
-        if isinstance(error, OSError) and error.errno in _NO_FILE_LEFT:
-            _log.error(
-                "no connection can be accepted: %s; expected a higher limit (ulimit -n, LimitNOFILE)",
-                os.strerror(error.errno).lower(),
-            )
-            close_longest_waiting(self.server_state.connections)
-        else:
-            loop.default_exception_handler(context)
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._accepting:
+            self._accepting.cancel()
+        await super().shutdown(sockets)
+
+    def _create_connection(
+        self, client: socket.socket, on_closed: Callable[[LimitedConnection], None]
+    ) -> LimitedConnection:
+        return LimitedConnection(self.config, self.server_state, self.lifespan.state, client, on_closed)
+
+    def _get_tls(self) -> ssl.SSLContext | None:
+        return self._certificate.context if self._certificate else None
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from monitor.bundle.files import REPORT_FILE, read_file
 from monitor.core.errors import BundleError
 
-__all__ = ["report_response", "routes", "unauthorized_response"]
+__all__ = ["report_response", "routes", "token_page"]
 
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _COMMON_HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
@@ -43,18 +43,19 @@ def routes() -> list[Route]:
     return file_routes
 
 
-def unauthorized_response(raw_path: bytes) -> Response:
-    """Return the response to a request without the token: a page that asks for it.
+def token_page(raw_path: bytes, message: str, status: int) -> Response:
+    """Return a page that asks for the token.
 
     Parameters
     ----------
     raw_path : path of the request, as it was sent. The page's links are relative to it, since a proxy may
         serve the monitor below a path that it removes.
+    message : what to say above the form, as HTML.
+    status : of the response.
     """
     root = b"../" * (raw_path.count(b"/") - 1) or b"./"
-    content = _read("token.html").replace(b"{{root}}", root)
-    headers = {**_PAGE_HEADERS, "www-authenticate": "Bearer"}
-    return Response(content, 401, headers=headers, media_type="text/html")
+    content = _read("token.html").replace(b"{{root}}", root).replace(b"{{message}}", message.encode())
+    return Response(content, status, headers=_PAGE_HEADERS, media_type="text/html")
 
 
 def report_response(bundle: Path) -> Response:

@@ -106,6 +106,7 @@ class MonitorStatus:
             "bundle": manifest.id,
             "created": manifest.created,
             "report": (default_bundle.choose_folder(settings.bundle) / "report" / "report.html").is_file(),
+            "needs_token": settings.http.needs_token,
             "version": __version__,
             "started_at": self._started_at,
         }

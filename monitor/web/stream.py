@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ from monitor.core.verdicts import State
 from monitor.web import page_data
 from monitor.web.connections import max_connections
 from monitor.web.live import MAX_REVISION_LAG, LiveGroups
+from monitor.web.page_slots import PageSlot, PageSlots
 
 __all__ = ["MAX_CLIENTS", "Stream"]
 
@@ -43,25 +43,9 @@ class Stream:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped = False
         self._cached_update: tuple[int, int, bytes] = -1, -1, b""
-        self.client_count = 0
-        """Pages that are open."""
         # Half of the connections at most, so that pages can't keep out a health check.
-        self.max_clients = min(MAX_CLIENTS, max_connections() // 2)
-        """Pages that may be open at a time."""
-
-    @property
-    def is_full(self) -> bool:
-        """Whether the maximum number of pages is open."""
-        return self.client_count >= self.max_clients
-
-    @contextmanager
-    def track_client(self) -> Iterator[None]:
-        """Count a client for the duration of the context."""
-        self.client_count += 1
-        try:
-            yield
-        finally:
-            self.client_count -= 1
+        self.slots = PageSlots(min(MAX_CLIENTS, max_connections() // 2))
+        """The places of open pages."""
 
     async def run(self) -> None:
         """Collect and announce changes once a second, until cancelled."""
@@ -84,11 +68,19 @@ class Stream:
         self._update_event.set()
         self._update_event = asyncio.Event()
 
-    async def events(self) -> AsyncIterator[bytes]:
-        """Yield the full state and then the changes, until `stop` is called."""
+    async def events(
+        self, slot: PageSlot | None = None, is_allowed: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[bytes]:
+        """Yield the full state and then the changes, until `stop` is called.
+
+        Parameters
+        ----------
+        slot : the place of the page; the events end once it is lost.
+        is_allowed : whether the page may have more events; asked for each.
+        """
         yield _RETRY
         sent_revision = -1  # revision that the client has
-        while not self._stopped:
+        while not self._stopped and is_allowed() and not (slot and slot.is_lost):
             revision = self._live.revision
             if not revision or sent_revision == revision:
                 await self._update_event.wait()

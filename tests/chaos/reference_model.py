@@ -68,18 +68,22 @@ class ReferenceModel:
         ts = reading.substitute_ts if reading.ts is None else reading.ts
         if reading.ts is not None and ts > reading.wall_time + self.max_skew:
             return "future"
-        last_ts = (
-            self.windows_by_group[reading.group][-1][0] if self.windows_by_group.get(reading.group) else None
-        )
+        last_ts = self._last_ts(reading.group)
         is_silent = (
             reading.monotonic_s - self.last_seen.get(reading.group, reading.monotonic_s) > self.stale_after
         ) or reading.group in self.restarting_groups
+        # A reading without event time is never ahead of the clock.
+        now = ts if reading.ts is None else reading.wall_time
+        if not is_silent and self._remove_future(reading, ts, now):
+            last_ts = self._last_ts(reading.group)
         # A silent group may continue with any event time, but a redelivered message is still a duplicate.
         if last_ts is not None and ts <= last_ts and (not is_silent or reading.redelivered):
             if reading.ts is not None or reading.group not in self.groups_without_ts:
                 return "duplicate" if ts == last_ts else "late"
             is_silent = True  # both are arrival times, so the clock was set back
         is_gap = last_ts is not None and not is_silent and ts - last_ts > self.max_gap
+        if is_gap and now - (last_ts or 0.0) <= self.max_gap:
+            return "future"  # by the clock there is no gap
         if is_silent or is_gap:
             self.windows_by_group[reading.group] = []
             self.complete_windows[reading.group] = 0
@@ -90,6 +94,23 @@ class ReferenceModel:
         else:
             self.groups_without_ts.discard(reading.group)
         return self._append(reading.group, ts, reading.values) or ("gap" if is_gap else "filling")
+
+    def _last_ts(self, group: str) -> float | None:
+        window = self.windows_by_group.get(group)
+        return window[-1][0] if window else None
+
+    def _remove_future(self, reading: ReceivedReading, ts: float, now: float) -> bool:
+        """Remove readings that are ahead of the clock if this one is late only because of them."""
+        window = self.windows_by_group.get(reading.group, [])
+        past = [item for item in window if item[0] <= now]
+        latest_ts = past[-1][0] if past else now - self.max_skew
+        is_false = len(past) < len(window) and latest_ts < ts < window[-1][0]
+        if not is_false or reading.redelivered or ts in {item[0] for item in window}:
+            return False
+        self.windows_by_group[reading.group] = past
+        if not past:
+            self.complete_windows[reading.group] = 0
+        return True
 
     def _append(self, group: str, ts: float, values: tuple[float, ...]) -> str:
         """Add an accepted reading to its group's window; return the outcome, "" if it is incomplete."""

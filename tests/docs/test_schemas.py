@@ -54,7 +54,7 @@ PAYLOADS = {
     "response": [
         requests.response_payload(None),
         requests.response_payload({"my": "id"}, "no open incident"),
-        requests.response_payload(1, result={"until": "2023-11-14T22:13:20.000Z"}),
+        requests.response_payload(1, result={"until": "2023-11-14T22:13:20.000Z", "count": 3}),
         requests.response_payload(None, result={"count": 1, "incidents": ["g:1000"]}),
         requests.response_payload(None, result={"incident": "g:1000"}),
         requests.response_payload(None, result={"count": 2}),

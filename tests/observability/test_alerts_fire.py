@@ -4,9 +4,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from config.grafana.dashboard import DASHBOARD_FILE
 from tests.conftest import BrokerFactory, wait_until
 from tests.observability.prometheus_server import expand_variables, running_prometheus
+from tests.security.broker_clients import ProxyThatNamesTakeovers, connect_as
 from tests.support.processes import Client, Monitor, connect_client, run_monitor
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES, save_toy_bundle
 
@@ -106,7 +109,8 @@ def test_alerts(tmp_path: Path, new_broker: BrokerFactory) -> None:
     mosquitto.start()
     save_toy_bundle(tmp_path / "bundle", extra_layers=200)
     (tmp_path / "state.db").write_bytes(bytes(5000))  # a store whose disk lost it
-    monitor = Monitor(tmp_path, tmp_path / "bundle", mosquitto.port, _SETTINGS, mqtt_toml="qos = 0")
+    proxy = ProxyThatNamesTakeovers(mosquitto.port)
+    monitor = Monitor(tmp_path, tmp_path / "bundle", proxy.port, _SETTINGS, mqtt_toml="qos = 0")
     with (
         running_prometheus(tmp_path / "prometheus") as server,
         connect_client(mosquitto.port) as mqtt_client,
@@ -159,10 +163,21 @@ def test_alerts(tmp_path: Path, new_broker: BrokerFactory) -> None:
         )
         limit_file_size(monitor, None)
 
+        def ask_for_another_host() -> None:
+            httpx.get(f"{monitor.address}/", headers={"host": "evil.example"})
+
+        wait_until(lambda: ask_for_another_host() or has_fired("HttpProbed"), "HttpProbed fires")
         wait_until(lambda: has_fired("NoReadings", "GroupsSilent"), "alerts fire when no readings arrive")
 
         monitor.configure("[alerts]\nclear_after = 0")
         wait_until(lambda: simulator.request_reload() or has_fired("ReloadRefused"), "ReloadRefused fires")
+
+        wait_until(
+            lambda: (
+                connect_as(mosquitto.port, "monitor-under-test") and has_fired("SessionTaken", "SessionLost")
+            ),
+            "SessionTaken and SessionLost fire for another client with the monitor's id",
+        )
 
         mosquitto.stop()
         wait_until(lambda: has_fired("Disconnected"), "Disconnected fires without a broker")
@@ -174,5 +189,6 @@ def test_alerts(tmp_path: Path, new_broker: BrokerFactory) -> None:
 
         rules = {rule["alert"] for group in server.rules["groups"] for rule in group["rules"]}
         assert fired_alerts.keys() == rules, "every rule has fired"
+        proxy.close()
         unexpanded = [text for text in fired_alerts.values() if "<" in text]  # Prometheus writes <no value>
         assert not unexpanded

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["mutate_state"]
+__all__ = ["mutate_state", "replace_words"]
 
 _FLOATS = [float("nan"), float("inf"), -float("inf"), 1e308, -1e308, 1e200, -1e200, -1.0, 0.0, 1e18, 2e11]
 _WORDS = [
@@ -32,11 +32,11 @@ def mutate_state(value: bytes, rng: random.Random) -> bytes:
         elif name in {"alerts", "incident"} and rng.random() < 0.9:
             parts[name] = msgspec.msgpack.encode(_replace_leaf(msgspec.msgpack.decode(part), rng))
         else:
-            parts[name] = _replace_words(part, rng)
+            parts[name] = replace_words(part, rng)
     return msgspec.msgpack.encode(parts)
 
 
-def _replace_words(part: bytes, rng: random.Random) -> bytes:
+def replace_words(part: bytes, rng: random.Random) -> bytes:
     """Return a part of the same length in which some numbers, or single bytes, are others."""
     changed = bytearray(part)
     for _ in range(rng.choice([1, 3, 20])):

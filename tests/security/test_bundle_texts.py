@@ -145,3 +145,17 @@ def test_numbers_that_would_fill_the_memory(folder: Path, field: str, value: Any
     _write(folder, "manifest.json", json.dumps(content).encode())
     with pytest.raises(BundleError, match=r"manifest\.json"):
         load(folder)
+
+
+@pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "__proto__<script>", "a b", "ts", "group", "", "Ä"])
+@pytest.mark.parametrize("field", ["name", "quantity"])
+def test_names_of_features(folder: Path, name: str, field: str) -> None:
+    """A feature is named as in the settings, for its name is a column, a key and a label."""
+    content = json.loads((folder / "manifest.json").read_text())
+    content["features"][0][field] = name
+    _write(folder, "manifest.json", json.dumps(content).encode())
+    if field == "quantity" and not name:
+        assert load(folder)
+    else:
+        with pytest.raises(BundleError, match=r"manifest\.json: .* is (no name of|a column)"):
+            load(folder)

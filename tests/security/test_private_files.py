@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from monitor.config.exposed_secrets import find_exposed_secrets
-from monitor.config.settings import HttpSettings, MqttSettings, Settings, TlsSettings
+from monitor.config.http_settings import HttpSettings
+from monitor.config.mqtt_settings import MqttSettings, TlsSettings
+from monitor.config.settings import Settings
 from monitor.core.verdicts import AlertEvent
 from monitor.groups.reading_history import ReadingsAround
 from monitor.operators.false_alarms import FalseAlarmFile
@@ -20,6 +22,7 @@ from tests.conftest import Mosquitto
 from tests.support.processes import Monitor, run_monitor
 from tests.support.toy_bundle import HEALTHY, NAMES
 
+SECRETS = ["mqtt.password_file", "mqtt.tls.keyfile", "http.token_file", "http.keyfile"]
 # Plants a link under the temporary name that ends in the process's own id, then writes the scores.
 _ATTACKED_BACKTEST = """
 import os, sys
@@ -101,10 +104,10 @@ def test_readable_password(open_folder: Path, mode: int, folder_mode: int, *, is
     tls = TlsSettings(certfile=file, keyfile=file)
     settings = Settings(
         mqtt=MqttSettings(username="monitor", password_file=file, tls=tls),
-        http=HttpSettings(token_file=file),
+        http=HttpSettings(token_file=file, certfile=file),
     )
     names = [warning.split(":")[0] for warning in find_exposed_secrets(settings)]
-    assert names == (["mqtt.password_file", "mqtt.tls.keyfile", "http.token_file"] if is_exposed else [])
+    assert names == (SECRETS if is_exposed else [])
 
 
 @pytest.mark.parametrize(

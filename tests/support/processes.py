@@ -195,10 +195,13 @@ class Client:
             self._client.subscribe([(text, 1) for text in filters])
             assert self._subscribed.wait(TIMEOUT_S)
 
-    def publish(self, topic: str, payload: Any, qos: int = 1, *, retain: bool = False) -> None:
+    def publish(
+        self, topic: str, payload: Any, qos: int = 1, *, retain: bool = False, properties: Any = None
+    ) -> None:
         """Publish, and wait for the PUBACK (QoS 0: until sent); other payloads than bytes become JSON."""
         content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        self._client.publish(topic, content, qos=qos, retain=retain).wait_for_publish(TIMEOUT_S)
+        message = self._client.publish(topic, content, qos=qos, retain=retain, properties=properties)
+        message.wait_for_publish(TIMEOUT_S)
 
     def payloads(self, prefix: str) -> list[Any]:
         """Return the payloads received on topics with this prefix, decoded as JSON."""

@@ -107,7 +107,7 @@ class GroupAligner:
                 codes.append(RETAINED)
                 continue
             self._decide_up_to(decided, position, arrived_at, arrived)
-            codes.append(self._keep(feature, ts, value, bucket, deadline))
+            codes.append(self._keep(feature, ts, value, bucket, deadline, arrived_at))
             if self._rules.is_ordered:
                 oldest_ts = min(self._newest_ts)
                 if (self._decided + 1) * self._rules.period <= oldest_ts:
@@ -180,18 +180,20 @@ class GroupAligner:
             (position, self._row, ts, held, is_stale, is_change, arrived_at, arrived_monotonic)
         )
 
-    def _keep(self, feature: int, ts: float, value: float, bucket: float, deadline: float) -> int:
+    def _keep(
+        self, feature: int, ts: float, value: float, bucket: float, deadline: float, arrived_at: float
+    ) -> int:
         """Put a value among the pending or held ones, or drop it; return its outcome code."""
         slot = self._pending.get(bucket)
         pending_ts = NO_TS if slot is None else slot.ts[feature]
         if ts in {self._held_ts[feature], pending_ts}:
             return DUPLICATE
-        self._newest_ts[feature] = max(self._newest_ts[feature], ts)
+        self._newest_ts[feature] = max(self._newest_ts[feature], min(ts, arrived_at))
         if bucket <= self._decided:
             if ts > self._held_ts[feature]:
                 self._held_ts[feature], self._held_values[feature] = ts, value
             return LATE
-        if ts < pending_ts:
+        if ts < pending_ts <= arrived_at:  # one ahead of the clock is replaced by one at the clock's time
             return LATE
         if slot is None:
             features = len(self._held_ts)

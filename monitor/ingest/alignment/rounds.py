@@ -54,14 +54,18 @@ class RoundAligner:
         held_ts = table.held_ts[rows, features]
         pending_ts = np.where(is_occupied, table.slot_ts[rows, slots, features], NO_TS)
         codes = np.where(np.isnan(values.values), ABSENT, ACCEPTED)
+        is_duplicate = (ts == held_ts) | (ts == pending_ts)
+        pending_ts[pending_ts > values.arrived_at] = NO_TS  # a value at the clock's time takes its place
         codes[is_late | (ts < pending_ts)] = LATE
-        codes[(ts == held_ts) | (ts == pending_ts)] = DUPLICATE
-        table.newest_ts[rows, features] = np.maximum(table.newest_ts[rows, features], ts)
+        codes[is_duplicate] = DUPLICATE
+        # An event counts at the latest when it arrives: one false time must not speak for all until then.
+        newest_ts = np.minimum(ts, values.arrived_at)
+        table.newest_ts[rows, features] = np.maximum(table.newest_ts[rows, features], newest_ts)
         held = np.flatnonzero(is_late & (ts > held_ts))
         if len(held):
             table.held_ts[rows[held], features[held]] = ts[held]
             table.held_values[rows[held], features[held]] = values.values[held]
-        is_pending = ~is_late & (ts > pending_ts)
+        is_pending = ~is_late & (ts > pending_ts) & ~is_duplicate
         self._occupy(values, slots, np.flatnonzero(is_pending & ~is_occupied))
         pending = np.flatnonzero(is_pending)
         index = rows[pending], slots[pending], features[pending]

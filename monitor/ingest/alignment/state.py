@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.state_table import StateTable
+from monitor.core.times import MAX_TS, MIN_TS
 from monitor.ingest.alignment.sampling_times import SamplingTimes
 
 __all__ = ["NO_TS", "AlignmentTable"]
@@ -160,6 +161,9 @@ class AlignmentTable(StateTable):
             )
         slots = np.frombuffer(value, "<f8", offset=self._dump_size).reshape(-1, width)
         buckets, (ts, values) = slots[:, 0], np.split(slots[:, 1:], 2, axis=1)
+        if problem := self._find_problem(row, buckets, ts):
+            self.forget(name)
+            raise ValueError(f"alignment state of {name!r} has {problem}")
         record = self.records[row]
         if record["period"] != self._times.period or not self._fits(buckets, record["decided"]):
             self._hold(row, ts, values)
@@ -171,6 +175,26 @@ class AlignmentTable(StateTable):
             self.slot_values[row, indices] = values
             self.first_pending[row], self.deadline[row] = buckets[0], deadline
             self.next_deadline = min(self.next_deadline, deadline)
+
+    def _find_problem(self, row: int, buckets: FloatArray, ts: FloatArray) -> str:
+        """Return what no monitor can have stored in a record, and of pending values: "" if there is nothing.
+
+        Parameters
+        ----------
+        buckets, ts : of the pending values: (slot,), (slot, feature).
+        """
+        period, decided, held_ts = self.records["period"][row], self.decided[row], self.held_ts[row]
+        if not 0 < period <= MAX_TS:
+            return f"a period of {period} s"
+        with np.errstate(over="ignore", invalid="ignore"):
+            bucket_ts = np.append(buckets, decided) * period
+        times = np.concatenate([bucket_ts, held_ts, self.newest_ts[row], ts.ravel()])
+        if not np.all((times == NO_TS) | ((times >= MIN_TS) & (times <= MAX_TS))):
+            return "times that no reading has"
+        if not np.all(buckets == np.floor(buckets)) or np.any(buckets == NO_TS):
+            return "parts of sampling times"
+        is_unknown = (held_ts == NO_TS) | (decided == NO_TS)
+        return "stale values that it never had" if np.any(self.is_stale[row] & is_unknown) else ""
 
     def _fits(self, buckets: FloatArray, decided: float) -> bool:
         """Return whether buckets (slot,) are in order after the decided one and have a slot each."""

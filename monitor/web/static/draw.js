@@ -4,9 +4,9 @@ export const WIDTH = 100;
 export const HEIGHT = 30;
 const SVG = "http://www.w3.org/2000/svg";
 const HOUR = 3600e3; // milliseconds
-const UNITS = { degC: "°C", "%RH": "% RH" };
+const UNITS = new Map([["degC", "°C"], ["%RH", "% RH"]]);
 
-export const unit = (name) => UNITS[name] ?? name;
+export const unit = (name) => UNITS.get(name) ?? name;
 
 // Text is set through textContent only: a group's name comes from a topic and may contain markup.
 export function element(tag, className = "", text = "") {

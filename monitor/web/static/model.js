@@ -7,14 +7,14 @@ const collator = new Intl.Collator(undefined, { numeric: true });
 
 export class Model {
   status = null;
-  alerts = { firing: [], ended: [], marks: {} };
+  alerts = withMap({ firing: [], ended: [], marks: {} });
   groups = new Map();
   #sortedNames = null;
 
   // Replace everything: the monitor may have been restarted since the last event.
   reset({ status, alerts }) {
     this.status = status;
-    this.alerts = alerts;
+    this.alerts = withMap(alerts);
     this.groups.clear();
     this.#sortedNames = null;
   }
@@ -26,7 +26,7 @@ export class Model {
 
   update({ status, alerts, groups, gone }) {
     this.status = status;
-    if (alerts) this.alerts = alerts;
+    if (alerts) this.alerts = withMap(alerts);
     for (const name of gone) this.groups.delete(name);
     if (gone.length) this.#sortedNames = null;
     for (const { point, points, ...group } of groups) {
@@ -42,6 +42,11 @@ export class Model {
     this.#sortedNames ??= [...this.groups.keys()].sort(collator.compare);
     return this.#sortedNames;
   }
+}
+
+// Make the marks a map: an object has members of its own, and a group may be called `constructor`.
+function withMap(alerts) {
+  return { ...alerts, marks: new Map(Object.entries(alerts.marks)) };
 }
 
 // Return the kind that a group in this state is counted under if nothing else is known of it.

@@ -6,6 +6,7 @@ import { Table } from "./table.js";
 
 const STALE_AFTER_MS = 3500; // milliseconds without an event until the page says so: the monitor sends one a second
 const RETRY_AFTER_MS = 2000; // milliseconds until the page connects again after the monitor refused it
+const RESTART_AFTER_MS = 5000; // milliseconds until the page asks for everything again after an error of its own
 const DRIFT_LIMIT = 0.25; // population stability index, as in config/prometheus/drift.yml
 const find = (id) => document.getElementById(id);
 const model = new Model();
@@ -13,16 +14,22 @@ const table = new Table(model);
 let source = null;
 let lastEventAt = performance.now();
 let drawPending = false;
+let failure = ""; // the error of this page by which it may be incomplete; "" if there was none
+let isIncomplete = false; // whether there was one since everything was received
+let restartTimer = null;
 
 function connect() {
   source = new EventSource("events");
   const on = (name, handle) => source.addEventListener(name, (event) => {
-    handle(JSON.parse(event.data));
+    attempt(() => handle(JSON.parse(event.data)));
     lastEventAt = performance.now();
-    if (!drawPending) requestAnimationFrame(show);
+    if (!drawPending) requestAnimationFrame(() => attempt(show));
     drawPending = true;
   });
-  on("all", (content) => model.reset(content));
+  on("all", (content) => {
+    isIncomplete = false;
+    model.reset(content);
+  });
   on("groups", (content) => model.setGroups(content));
   on("news", (content) => model.update(content));
   source.onerror = () => {
@@ -36,23 +43,45 @@ function reconnect() {
   if (!document.hidden) connect();
 }
 
+function attempt(action) {
+  try {
+    action();
+  } catch (error) {
+    console.error(error);
+    fail(error);
+  }
+}
+
+// Say that the page failed: without that it would look live while it shows old values. Then begin again.
+function fail(error) {
+  failure = String(error?.message ?? error);
+  isIncomplete = true;
+  showConnection();
+  restartTimer ??= setTimeout(() => {
+    restartTimer = null;
+    reconnect();
+  }, RESTART_AFTER_MS);
+}
+
 function show() {
   drawPending = false;
   if (!model.status) return;
-  showConnection();
   showStatus(model.status);
   showStateCounts();
   showAlerts(model.alerts);
   table.draw();
+  if (!isIncomplete) failure = "";
+  showConnection();
 }
 
 function showConnection() {
   const elapsedMs = performance.now() - lastEventAt;
   const isStale = elapsedMs > STALE_AFTER_MS;
-  if (isStale) pill("fresh", "bad", `no news for ${formatDuration(elapsedMs / 1000)}`);
+  if (failure) pill("fresh", "bad", `this page failed: ${failure}`);
+  else if (isStale) pill("fresh", "bad", `no news for ${formatDuration(elapsedMs / 1000)}`);
   else if (model.status) pill("fresh", "good", "live");
   else pill("fresh", "", "loading");
-  document.body.classList.toggle("stale", isStale);
+  document.body.classList.toggle("stale", isStale || failure !== "");
 }
 
 function pill(id, level, text) {
@@ -77,6 +106,7 @@ function showStatus(status) {
   setText(find("notes"), status.notes.join(". "));
   find("notes").hidden = status.notes.length === 0;
   find("report").hidden = !status.report;
+  find("logout").hidden = !status.needs_token;
   document.title = status.problem ? "(!) sensor-monitor" : status.firing ? `(${status.firing}) sensor-monitor` : "sensor-monitor";
 }
 
@@ -87,16 +117,17 @@ function showDrift(index, feature) {
 
 function showStateCounts() {
   const { states, aligns_values: alignsValues } = model.status;
-  const counts = Object.fromEntries(STATES.map((kind) => [kind, 0]));
-  for (const [state, count] of Object.entries(states)) counts[kindOfState(state)] += count;
+  const counts = new Map(STATES.map((kind) => [kind, 0]));
+  const add = (kind, count) => counts.set(kind, counts.get(kind) + count);
+  for (const [state, count] of Object.entries(states)) add(kindOfState(state), count);
   for (const { state, kind } of model.groups.values()) {
     if (kind === kindOfState(state)) continue;
-    counts[kindOfState(state)] -= 1;
-    counts[kind] += 1;
+    add(kindOfState(state), -1);
+    add(kind, 1);
   }
   for (const kind of STATES) {
     const button = find("states").querySelector(`[data-kind="${kind}"]`);
-    setText(button.querySelector("b"), formatInteger(Math.max(0, counts[kind])));
+    setText(button.querySelector("b"), formatInteger(Math.max(0, counts.get(kind))));
     button.hidden = kind === "stale" && !alignsValues; // where every message is a reading, no feature can be
   }
 }
@@ -127,8 +158,8 @@ function showAlerts({ firing, ended, marks }) {
     const card = container.children[index];
     setText(card.querySelector(".when"), firingText(alert));
     setText(card.querySelector(".reason"), reasonText(alert));
-    setText(card.querySelector(".mark"), (marks[alert.group] ?? []).join(", "));
-    card.classList.toggle("marked", alert.group in marks);
+    setText(card.querySelector(".mark"), (marks.get(alert.group) ?? []).join(", "));
+    card.classList.toggle("marked", marks.has(alert.group));
   });
   const more = model.status.firing - firing.length;
   setText(container.lastChild, firing.length ? (more > 0 ? `and ${formatInteger(more)} more, in the table below` : "") : noAlertText(ended));
@@ -173,6 +204,8 @@ function noAlertText([last]) {
 
 createStateButtons();
 setInterval(showConnection, 1000);
+window.addEventListener("error", (event) => fail(event.error ?? event.message));
+window.addEventListener("unhandledrejection", (event) => fail(event.reason));
 // A hidden page closes its connection; when it becomes visible it connects again and receives everything.
 document.addEventListener("visibilitychange", reconnect);
 connect();

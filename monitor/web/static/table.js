@@ -134,7 +134,7 @@ class Row {
     this.element.classList.toggle("open", group.firing);
     const stale = new Map(group.stale);
     const staleTexts = [...stale].map(([index, since]) => `stale since ${formatTime(since)}: ${features[index].name}`);
-    setText(this.mark, [group.firing && group.kind !== "faulty" ? "alert open" : "", group.fault ?? "", ...(marks[group.group] ?? []), ...staleTexts].filter(Boolean).join(", "));
+    setText(this.mark, [group.firing && group.kind !== "faulty" ? "alert open" : "", group.fault ?? "", ...(marks.get(group.group) ?? []), ...staleTexts].filter(Boolean).join(", "));
     this.mark.title = this.mark.textContent;
     setText(this.state, group.state === "warming" ? "warming" : group.kind);
     setText(this.name, group.group);

@@ -121,7 +121,7 @@ def test_retained_state(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) 
             }
             assert late.payloads("sensor-monitor/muted") == [{"muted": []}]
             (info,) = late.payloads("sensor-monitor/info")
-            assert set(info) == {"version", "bundle", "topics", "started_at", "client_id", "instance"}
+            assert set(info) == {"version", "bundle", "topics", "started_at", "client_id_sha256", "instance"}
 
 
 def test_broker_without_retained_states(tmp_path: Path, new_broker: BrokerFactory, toy_bundle: Path) -> None:

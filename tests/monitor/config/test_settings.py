@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from monitor.config.loading import load_settings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.config.secrets import read_password
-from monitor.config.settings import MqttSettings
 from monitor.core.errors import ConfigurationError
 
 SECRET = "hunter2"  # noqa: S105 - an example
@@ -59,7 +59,7 @@ def test_defaults_need_no_file() -> None:
     assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.qos) == ("127.0.0.1", 1883, 1)
     assert (settings.mqtt.version, settings.mqtt.base_topic) == ("auto", "sensor-monitor")
     windows = settings.windows
-    assert (windows.stride, windows.max_gap, windows.max_skew, windows.stale_after) == (1, None, 60, None)
+    assert (windows.stride, windows.max_gap, windows.max_skew, windows.stale_after) == (1, None, 5, None)
     alerts = settings.alerts
     assert (alerts.mode, alerts.raise_after, alerts.clear_after) == ("lifecycle", 1, 3)
     assert (settings.http.host, settings.http.port) == ("127.0.0.1", 9108)
@@ -98,6 +98,13 @@ def test_environment_values_are_parsed(
         ('[mqtt]\nversion = "4"', "mqtt.version", "must be 'auto', '5' or '3.1.1', not '4'"),
         ('[mqtt]\nbase_topic = "a/#"', "mqtt.base_topic", "a/#"),
         ('[mqtt]\nbase_topic = "/a"', "mqtt.base_topic", "/a"),
+        ('[mqtt]\npublish_password_file = "p"', "mqtt", "publish_password_file needs publish_username"),
+        (
+            '[mqtt]\nusername = "a"\npublish_username = "a"',
+            "mqtt",
+            "must differ from username, which is 'a' too",
+        ),
+        ('[mqtt]\npublish_username = "a"\nconnections = 1', "mqtt", "publish_username needs connections = 2"),
         ("[mqtt]\nhsot = 1", "mqtt.hsot", "unknown setting; did you mean 'host'?"),
         ("[mqtt.tls]\nenabld = true", "mqtt.tls.enabld", "did you mean 'enabled'?"),
         ("[zork]", "zork", "unknown setting; expected one of alerts, bundle"),

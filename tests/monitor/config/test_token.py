@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from monitor.config.http_settings import HttpSettings
 from monitor.config.loading import load_settings
 from monitor.config.secrets import read_token
-from monitor.config.settings import HttpSettings
 from monitor.core.errors import ConfigurationError
 
 SECRET = "hunter2"  # noqa: S105 - an example

@@ -79,6 +79,70 @@ def test_future() -> None:
     assert third.outcomes == [Outcome.FILLING, Outcome.FUTURE]
 
 
+def _outcomes_at(ts_and_arrivals: list[tuple[float, float]], *, redelivered: bool = False) -> str:
+    """Return the outcomes of readings of one group, each with its arrival, as in `_outcomes`."""
+    stage = _stage()
+    batches = [
+        stage.push(_readings([("g", ts)], number, arrived_at, redelivered=redelivered))
+        for number, (ts, arrived_at) in enumerate(ts_and_arrivals)
+    ]
+    return "".join(batch.outcomes[0][0] for batch in batches)
+
+
+@pytest.mark.parametrize(
+    ("ts_and_arrivals", "outcomes"),
+    [
+        ([(1, 1), (2, 2), (3, 3), (12, 3), (4, 4), (5, 5)], "ffjfjj"),
+        ([(1, 1), (2, 2), (3, 3), (7, 3), (4, 4), (5, 5)], "ffjjjj"),
+        # A false one after each true one.
+        ([(1, 1), (2, 2), (3, 3), (7, 3), (4, 4), (8, 4), (5, 5), (9, 5), (6, 6)], "ffjjjjjjj"),
+        # A gap by the clock as well.
+        ([(1, 1), (2, 2), (3, 3), (12, 9), (13, 10), (14, 11)], "ffjgfj"),
+        # The group's first readings; the next is at the clock's time, or far behind it.
+        ([(9, 1), (2, 2), (3, 3), (4, 4)], "fffj"),
+        ([(90, 85), (70, 85), (86, 86)], "flf"),
+        # What was there before stays late or a duplicate.
+        ([(1, 1), (2, 2), (3, 3), (7, 3), (3, 4), (2.5, 4), (7, 4), (4, 4)], "ffjjlldj"),
+        # A station whose clock is ahead.
+        ([(4, 1), (5, 2), (6, 3), (6, 3), (7, 4)], "ffjdj"),
+    ],
+)
+def test_false_time(ts_and_arrivals: list[tuple[float, float]], outcomes: str) -> None:
+    """A time ahead of the clock makes no reading at the clock's time late, nor a gap before it.
+
+    (`f` is `filling`, but `future` for the reading at 12 in the first case.)
+    """
+    assert _outcomes_at(ts_and_arrivals) == outcomes
+
+
+def test_false_time_in_a_redelivered_reading() -> None:
+    """What the broker may have delivered before stays late: it may have been judged."""
+    assert _outcomes_at([(4, 1), (5, 2), (6, 3), (3.5, 4)], redelivered=True) == "ffjl"
+
+
+def test_false_time_leaves_the_window() -> None:
+    """The window that the next reading completes has only the readings before the false one."""
+    stage = _stage()
+    stage.push(_readings([("g", 1), ("g", 2)], 0, arrived_at=2))
+    stage.push(_readings([("g", 6)], 2, arrived_at=2))
+    windows = stage.push(_readings([("g", 3)], 3, arrived_at=3))
+    assert windows.ts.tolist() == [[1, 2, 3]]
+    assert windows.values[0, :, 0].tolist() == [0, 1, 3]
+
+
+@QUICK
+@given(st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=20, max_size=60))
+def test_no_false_times_blind_a_group(steps: list[tuple[int, bool]]) -> None:
+    """However false times are strewn in, one at a time, each true reading from the third on is judged."""
+    stage, true_outcomes = _stage(), []
+    for number, (lead, has_false) in enumerate(steps):
+        now = 2.0 * number
+        true_outcomes += stage.push(_readings([("g", now)], 2 * number, now)).outcomes
+        if has_false:
+            stage.push(_readings([("g", now + lead + 0.5)], 2 * number + 1, now))
+    assert set(true_outcomes[2:]) <= {Outcome.JUDGED}
+
+
 @pytest.mark.parametrize("accepted", [0, 1])
 def test_future_in_a_large_batch(accepted: int) -> None:
     """In a large batch all readings, or all but one, may be ahead of the clock."""
@@ -212,25 +276,37 @@ def test_load_rejects_truncated_state(length: int) -> None:
 
 @dataclass
 class _ReferenceModel:
-    """The rules in a simple and slow form, which keeps every reading since the last restart."""
+    """The rules in a simple and slow form."""
 
     stride: int
     runs: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+    """The last readings of each group: (event time, number)."""
+    complete: dict[str, int] = field(default_factory=dict)
+    """Complete windows of each group since its last restart."""
 
     def push(self, number: int, group: str, ts: float, now: float) -> tuple[Outcome, list[tuple[float, int]]]:
         run = self.runs.get(group, [])
         if ts - now > MAX_SKEW:
             return Outcome.FUTURE, []
+        if run and ts < run[-1][0] and ts not in {other for other, _ in run}:
+            past = [item for item in run if item[0] <= now]
+            if len(past) < len(run) and ts > (past[-1][0] if past else now - MAX_SKEW):
+                run = past
         incomplete_outcome = Outcome.FILLING
         if run and ts <= run[-1][0]:
             return (Outcome.DUPLICATE if ts == run[-1][0] else Outcome.LATE), []
         if run and ts - run[-1][0] > MAX_GAP:
+            if now - run[-1][0] <= MAX_GAP:
+                return Outcome.FUTURE, []
             run, incomplete_outcome = [], Outcome.GAP
-        self.runs[group] = run = [*run, (ts, number)]
+        if not run:
+            self.complete[group] = 0
+        self.runs[group] = run = [*run, (ts, number)][-STEPS:]
         if len(run) < STEPS:
             return incomplete_outcome, []
-        is_judged = (len(run) - STEPS) % self.stride == 0
-        return (Outcome.JUDGED, run[-STEPS:]) if is_judged else (Outcome.SKIPPED, [])
+        self.complete[group] += 1
+        is_judged = (self.complete[group] - 1) % self.stride == 0
+        return (Outcome.JUDGED, run) if is_judged else (Outcome.SKIPPED, [])
 
 
 STREAMS = st.lists(

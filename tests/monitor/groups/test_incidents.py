@@ -31,7 +31,9 @@ class _IncidentsHarness:
 
     def release(self) -> list[tuple[str, str]]:
         return self._ids_and_statuses(
-            self.incidents.release(lambda _: self.muted, lambda _: self.open_incident)
+            self.incidents.release(
+                self.incidents.take_pending_groups(), lambda _: self.muted, lambda _: self.open_incident
+            )
         )
 
     def retire_ended(self) -> str | None:
@@ -209,7 +211,9 @@ def test_unpublished_incident_keeps_all_fields() -> None:
     incidents = Incidents()
     assert incidents.filter_events([EVENT_WITH_REASON], lambda _: True) == []
     incidents = _reloaded(incidents, EVENT_WITH_REASON.group)
-    assert incidents.release(lambda _: False, lambda _: EVENT_WITH_REASON.id) == [EVENT_WITH_REASON]
+    assert incidents.release(
+        incidents.take_pending_groups(), lambda _: False, lambda _: EVENT_WITH_REASON.id
+    ) == [EVENT_WITH_REASON]
 
 
 def test_pending_resolved_keeps_all_fields() -> None:
@@ -219,7 +223,7 @@ def test_pending_resolved_keeps_all_fields() -> None:
     end = replace(EVENT_WITH_REASON, status="resolved", ended_at=7.5, score=0.25)
     assert incidents.filter_events([end], lambda _: True) == []
     incidents = _reloaded(incidents, EVENT_WITH_REASON.group)
-    assert incidents.release(lambda _: False, lambda _: None) == [end]
+    assert incidents.release(incidents.take_pending_groups(), lambda _: False, lambda _: None) == [end]
 
 
 def test_published_incident_drops_reasons() -> None:

@@ -1,27 +1,6 @@
 import pytest
 
-from monitor.groups.mutes import Mutes, matcher
-
-
-@pytest.mark.parametrize(
-    ("pattern", "matching", "not_matching"),
-    [
-        ("line1/a", ["line1/a"], ["line1/ab", "xline1/a", "line1/A"]),
-        ("line1/*", ["line1/a", "line1/a/b", "line1/\n"], ["line1", "line2/a"]),
-        ("a?", ["ab", "a/"], ["a", "abc"]),
-        ("a[1]", ["a[1]", "a1"], ["a2"]),
-        ("*", ["a", "a/b"], []),
-    ],
-)
-def test_patterns(pattern: str, matching: list[str], not_matching: list[str]) -> None:
-    """A pattern matches whole names, and always the group of exactly that name."""
-    matches = matcher(pattern)
-    assert [name for name in [*matching, *not_matching] if matches(name)] == matching
-
-
-def test_costly_pattern() -> None:
-    """No pattern as long as a request allows takes long to match."""
-    assert not matcher("*a" * 1000)("a" * 999 + "b")
+from monitor.groups.mutes import Mutes
 
 
 def test_expiry() -> None:
@@ -71,3 +50,37 @@ def test_stored_by_a_wrong_clock(until: float, length: float | None, remaining: 
     assert mutes.dirty == (until - 1000.0 != remaining)
     assert not mutes.expire(5.0 + remaining - 0.1)
     assert mutes.expire(5.0 + remaining)
+
+
+def test_longest() -> None:
+    """A mute longer than allowed is refused with the bound, and a stored one is cut to it."""
+    mutes = Mutes([("a", 1e6, 1e6), ("b", 50.0, None)], longest=100.0)
+    assert (mutes.entries(), mutes.dirty) == ([("a", 100.0), ("b", 50.0)], True)
+    with pytest.raises(ValueError, match=r"2 minutes is too long; operators.longest_mute allows 1.66667"):
+        mutes.mute("c", 120.0, wall=0.0, now=0.0)
+    assert not mutes.is_muted("c")
+
+
+def test_characters_limit() -> None:
+    """The length of the patterns with wildcards is limited; names don't count."""
+    mutes = Mutes()
+    for number in range(32):
+        mutes.mute(f"{number:02d}{'x' * 253}*", 1.0, wall=0.0, now=0.0)
+    mutes.mute("x" * 1000, 1.0, wall=0.0, now=0.0)
+    with pytest.raises(ValueError, match="would have 8194 characters together; expected at most 8192"):
+        mutes.mute("y*", 1.0, wall=0.0, now=0.0)
+    with pytest.raises(ValueError, match="at most 256 characters"):
+        mutes.mute("*" * 257, 1.0, wall=0.0, now=0.0)
+    mutes.mute(f"07{'x' * 253}*", 2.0, wall=0.0, now=0.0)
+
+
+def test_many_groups() -> None:
+    """What is remembered of groups is forgotten with each change of the patterns, and is limited."""
+    mutes = Mutes()
+    mutes.mute("a*", 1.0, wall=0.0, now=0.0)
+    names = [f"{letter}{number}" for number in range(25_000) for letter in "ab"]
+    assert sum(map(mutes.is_muted, names)) == 25_000
+    mutes.mute("b1*", 1.0, wall=0.0, now=0.0)
+    assert mutes.is_muted("b1")
+    mutes.unmute("a*")
+    assert not mutes.is_muted("a1")

@@ -178,6 +178,37 @@ def test_array() -> None:
     assert "humidity_1" in rejected[1].reason
 
 
+def test_many_invalid_elements() -> None:
+    """A message with more than 100 invalid elements is refused whole, and counts once."""
+    readings, rejected = _decode([VALID_PAYLOAD, *[7] * 100])
+    assert (len(readings.ts), len(rejected)) == (1, 100)
+    assert "more than 100 elements" in _rejection_reason([VALID_PAYLOAD, *[7] * 101])
+
+
+def test_many_elements() -> None:
+    """A message with more than 10,000 readings is refused whole, valid or not."""
+    element = json.dumps(VALID_PAYLOAD, separators=(",", ":")).encode()
+    readings, rejected = _decode(b"[%s]" % b",".join([element] * 10_000))
+    assert (len(readings.ts), len(rejected)) == (10_000, 0)
+    assert "10001 readings" in _rejection_reason(b"[%s]" % b",".join([element] * 10_001))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[" + b"0," * 500_000 + b"0]",
+        b"[" + b"{}," * 300_000 + b"{}]",
+        b"[" * 1_000_000,
+        b'{"a":' * 200_000,
+        b'["' + b'",,,"' * 200_000 + b'"]',
+        b"[" + b"0," * 140_000 + b" " * 700_000 + b"0]",
+    ],
+)
+def test_hostile_payload(payload: bytes) -> None:
+    """A payload of 1 MiB of the worst kinds is one malformed reading."""
+    assert _rejection_reason(payload)
+
+
 def test_empty_array() -> None:
     """An empty array counts as one malformed reading; otherwise the message would not be counted at all."""
     assert "empty array" in _rejection_reason([])

@@ -322,3 +322,16 @@ def test_senml() -> None:
         (1.7e9, [(0, 21.4)]),
         (1.7e9 - 10, [(1, 48.3)]),
     ]
+
+
+def test_many_bad_records() -> None:
+    """A message with more than 100 records that can't be read is refused whole."""
+    bad, good = {"ts": 1.7e9}, {"ts": 1.7e9, **ALL}
+    assert len(read([good, *[bad] * 100])) == 101
+    assert "more than 100 of its records" in _failure([good, *[bad] * 101])
+
+
+def test_many_records() -> None:
+    """A message with more than 10,000 records is refused whole."""
+    assert len(read([{"ts": 1.7e9, **ALL}] * 10_000)) == 10_000
+    assert "more than 10000 records" in _failure([{"ts": 1.7e9, **ALL}] * 10_001)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.core.messages import DUP_FLAG, RETAIN_FLAG, InboundMessage, InboundRequest, ReadOnce
 from monitor.mqtt import Session, SessionOptions
 from tests.conftest import wait_until
@@ -31,6 +31,8 @@ class RecordingListener:
     connect_count: int = 0
     problems: list[str] = field(default_factory=list)
     taken_over_event: threading.Event = field(default_factory=threading.Event)
+    session_taken_count: int = 0
+    session_lost_count: int = 0
     refused_count: int = 0
 
     def on_connected(self) -> None:
@@ -41,6 +43,12 @@ class RecordingListener:
 
     def on_taken_over(self) -> None:
         self.taken_over_event.set()
+
+    def on_session_taken(self) -> None:
+        self.session_taken_count += 1
+
+    def on_session_lost(self) -> None:
+        self.session_lost_count += 1
 
     def on_publish_failed(self) -> None:
         self.refused_count += 1

@@ -192,13 +192,16 @@ def test_server_keep_alive() -> None:
     assert packets == [b"\xc0\x00"], "it is a PINGREQ"
 
 
-def test_taken_over() -> None:
-    """A session whose client id was taken over reports it and does not reconnect."""
+def test_session_taken() -> None:
+    """A session that another client took has a problem that names the client id, and doesn't end."""
     listener = RecordingListener()
     connack, taken_over = b"\x20\x03\x00\x00\x00", b"\xe0\x02\x8e\x00"
     with (
         scripted_broker(lambda _: connack + taken_over) as port,
         session(port, listener, version="5") as own,
     ):
-        wait_until(listener.taken_over_event.is_set, "it is reported")
-        assert own.problem == "another client has taken over the client id"
+        wait_until(lambda: listener.problems, "it is reported")
+        assert "as 'under-test' and took the session" in listener.problems[0]
+        assert listener.session_taken_count == 1
+        assert not own.ready
+    assert not listener.taken_over_event.is_set()

@@ -6,7 +6,7 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.mqtt.error_messages import connection_lost
 from tests.conftest import BrokerFactory, free_port, wait_until
 from tests.monitor.mqtt.recording_listener import RecordingListener, session, wait_until_ready
@@ -14,8 +14,9 @@ from tests.monitor.mqtt.recording_listener import RecordingListener, session, wa
 NO_REASON = ReasonCode(PacketTypes.DISCONNECT, "Unspecified error")  # type: ignore[no-untyped-call]
 TAKEN_OVER = ReasonCode(PacketTypes.DISCONNECT, "Session taken over")  # type: ignore[no-untyped-call]
 SHORT_HINT = (
-    "without a reason; is the client id 'me' used twice, or doesn't the broker take a subscription or a "
-    "message: its size, its topic, its QoS (mqtt.publish_qos), the retain flag (mqtt.retain)?"
+    "without a reason; is the client id 'me' used twice, as by a broker that takes logins for client ids "
+    "(mqtt.publish_username), or doesn't the broker take a subscription or a message: its size, its "
+    "topic, its QoS (mqtt.publish_qos), the retain flag (mqtt.retain)?"
 )
 NEVER_HINT = (
     "without a reason; does the broker admit the client id 'me', and a will that is retained "
@@ -26,7 +27,6 @@ NEVER_HINT = (
 @pytest.mark.parametrize(
     ("tls", "reason", "connected_for_s", "expected"),
     [
-        ({}, TAKEN_OVER, 100.0, "Session taken over"),
         ({}, NO_REASON, 100.0, "without a reason"),
         ({}, NO_REASON, 1.5, SHORT_HINT),
         ({}, NO_REASON, None, NEVER_HINT),
@@ -42,6 +42,14 @@ def test_end_of_a_connection(
     assert (
         connection_lost(settings, "me", reason, connected_for_s)
         == f"the connection to h:1883 broke: {expected}"
+    )
+
+
+def test_session_taken() -> None:
+    """Of a session that another client took, the message says so, names the client id and what to do."""
+    message = connection_lost(MqttSettings(host="h"), "me", TAKEN_OVER, 100.0)
+    assert message.startswith(
+        "another client connected to h:1883 as 'me' and took the session; expected that"
     )
 
 

@@ -219,7 +219,7 @@ def test_large_packet() -> None:
     """A packet of 30 MB in small chunks is assembled once, not once per chunk."""
     payload = bytes(30_000_000)
     stream = _encode_packet(0x30, b"\0\1a" + payload)
-    parser = PacketParser(has_properties=False, passthrough_prefixes=())
+    parser = PacketParser(has_properties=False, passthrough_prefixes=(), max_packet_size=1 << 25)
     packets = []
     for begin in range(0, len(stream), 1 << 16):
         packets += parser.feed(stream[begin : begin + (1 << 16)])[0]

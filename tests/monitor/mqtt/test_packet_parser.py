@@ -2,7 +2,9 @@
 
 import pytest
 
-from monitor.mqtt.packet_parser import PacketParser
+from monitor.core.messages import EXCESS_FLAG
+from monitor.ingest.limits import MAX_TOPIC_LENGTH
+from monitor.mqtt.packet_parser import LARGE_PACKET, PacketParser, PublishPacket
 
 PASSTHROUGH_PREFIX = b"base/"
 
@@ -70,7 +72,86 @@ def test_topics_are_cached() -> None:
 def test_long_topics_are_not_cached() -> None:
     """Long topics are not cached: thousands of them would take hundreds of megabytes."""
     parser = PacketParser(has_properties=False, passthrough_prefixes=())
-    packet = _encode_packet(0x30, b"\xff\xff" + b"t" * 65_535)
+    packet = _encode_packet(0x30, b"\x03\xe8" + b"t" * 1000)
     [(first, *_)], [(second, *_)] = (parser.feed(packet)[0] for _ in range(2))
-    assert first == second == "t" * 65_535
+    assert first == second == "t" * 1000
     assert first is not second
+
+
+@pytest.mark.parametrize("character", ["t", "\u00e9", "\u20ac", "\U0001f600"])
+def test_too_long_topic(character: str) -> None:
+    """Of a topic that is too long to be read the beginning is left, one character more than can be read."""
+    parser = PacketParser(has_properties=False, passthrough_prefixes=())
+    topic = (character * 65_535).encode()[:65_535].decode(errors="ignore").encode()
+    [(found, payload, *_)], rest = parser.feed(
+        _encode_packet(0x30, len(topic).to_bytes(2) + topic + b"payload")
+    )
+    assert (found, payload, rest) == (character * (MAX_TOPIC_LENGTH + 1), b"payload", b"")
+
+
+class _Limit:
+    """Takes no message on the topic `flood`."""
+
+    def apply(self, packets: list[PublishPacket], _size: int, *, may_be_large: bool) -> list[PublishPacket]:
+        assert may_be_large or max(len(payload) for _, payload, _, _ in packets) < LARGE_PACKET
+        return packets
+
+    def admits(self, topic: str, _size: int) -> bool:
+        return topic != "flood"
+
+
+@pytest.mark.parametrize("first", [0x30, 0x32])
+@pytest.mark.parametrize("chunk_size", [1_000, 70_000, 200_001, 1 << 20])
+def test_payload_is_skipped(first: int, chunk_size: int) -> None:
+    """A large message beyond the limit loses its payload as it arrives; nothing else is lost or reordered."""
+    identifier = b"\1\2" if first & 2 else b""
+    packets = [
+        _encode_packet(first, len(topic).to_bytes(2) + topic + identifier + bytes(size))
+        for topic, size in ((b"a", 5), (b"flood", 200_000), (b"b", 100_000), (b"flood", 300_000), (b"a", 6))
+    ]
+    parser = PacketParser(has_properties=False, passthrough_prefixes=(), limit=_Limit())
+    stream = b"".join([*packets, b"\xd0\0"])
+    chunks = [stream[start : start + chunk_size] for start in range(0, len(stream), chunk_size)]
+    results = [parser.feed(chunk) for chunk in chunks]
+    found = [publish for publishes, _ in results for publish in publishes]
+    assert b"".join(rest for _, rest in results) == b"\xd0\0"
+    assert [topic for topic, *_ in found] == ["a", "flood", "b", "flood", "a"]
+    assert {packet_id for _, _, packet_id, _ in found} == {0x102 if identifier else 0}
+    sizes = [len(payload) for _, payload, _, _ in found]
+    assert (sizes[0], sizes[2], sizes[4]) == (5, 100_000, 6)
+    for topic, payload, _, flags in found:
+        assert (flags == EXCESS_FLAG and not payload) or (flags == 0 and payload), topic
+    if chunk_size < 200_000:  # otherwise a message comes whole, and the limit's `apply` decides
+        assert (sizes[1], sizes[3]) == (0, 0)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 7, 64, 1000])
+@pytest.mark.parametrize("first", [0x30, 0x32])
+def test_packet_beyond_the_limit_of_mqtt_3(chunk_size: int, first: int) -> None:
+    """With MQTT 3.1.1 the first bytes of a packet that is too large are delivered, the rest is skipped."""
+    parser = PacketParser(has_properties=False, passthrough_prefixes=(), max_packet_size=64)
+    packet_id = b"\0\7" if first == 0x32 else b""
+    large = bytes((first, 0xE8, 0x07)) + (b"\0\1a" + packet_id).ljust(1000, b"x")
+    small = b"\x30\x05\0\1bhi"
+    stream = small + large + large + small
+    packets, rest = [], b""
+    for begin in range(0, len(stream), chunk_size):
+        found, passed = parser.feed(stream[begin : begin + chunk_size])
+        packets += found
+        rest += passed
+    if chunk_size < 1000:  # more arrives with the packet's header in one piece otherwise
+        payload = b"x" * (64 - 3 - 3 - len(packet_id))
+        kept = ("a", payload, 7 if packet_id else 0, 0)
+        assert packets == [("b", b"hi", 0, 0), kept, kept, ("b", b"hi", 0, 0)]
+    assert [packet[0] for packet in packets] == ["b", "a", "a", "b"]
+    assert (rest, parser.problem) == (b"", "")
+
+
+@pytest.mark.parametrize(("has_properties", "first"), [(True, 0x30), (False, 0x90), (True, 0x90)])
+def test_packet_beyond_the_limit(first: int, *, has_properties: bool) -> None:
+    """The connection must be closed as soon as the length of a packet that is too large is read."""
+    parser = PacketParser(has_properties=has_properties, passthrough_prefixes=(), max_packet_size=64)
+    assert parser.feed(bytes((first, 0xFF, 0xFF, 0xFF))) == ([], b"")
+    assert parser.problem == ""
+    assert parser.feed(b"\x7f") == ([], b"")
+    assert parser.problem == "the broker sent a packet of 268435460 bytes; expected at most 64"

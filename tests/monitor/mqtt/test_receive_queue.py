@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from monitor.core.messages import MessageBatch
+from monitor.core.messages import DUP_FLAG, EXCESS_FLAG, MessageBatch
 from monitor.mqtt.receive_queue import CAPACITY, CAPACITY_BYTES, MAX_BATCH, MAX_BATCH_BYTES, ReceiveQueue
 from tests.conftest import wait_until
 
@@ -327,3 +327,39 @@ def test_message_ends_take() -> None:
     network.start()
     assert [topic for topic, *_ in queue.take(60).messages] == ["t"]
     network.join()
+
+
+def test_excess() -> None:
+    """Messages in excess are apart from those to read, and acknowledged in the order of arrival."""
+    queue = _make_queue()
+    messages = [
+        ("a", b"1", 1, 0),
+        ("flood", b"", 2, EXCESS_FLAG),
+        ("b", b"2", 3, DUP_FLAG),
+        ("flood", b"", 4, EXCESS_FLAG | DUP_FLAG),
+        ("c", b"", 5, 0),
+    ]
+    queue.put(messages)
+    batch = queue.take(0)
+    assert batch.messages == [messages[0], messages[2], messages[4]]
+    assert batch.excess == ["flood", "flood"]
+    assert list(batch.to_acknowledge) == messages
+    times = batch.arrivals.substitute_ts.tolist()
+    assert len(times) == len(batch.arrivals.arrived_at) == len(batch.arrivals.arrived_monotonic) == 3
+    assert times == sorted(times)
+    queue.put(messages[:1])
+    assert queue.take(0).to_acknowledge == queue.take(0).messages + messages[:1]
+
+
+def test_is_behind() -> None:
+    """The pipeline is behind after a batch of a thousand messages, or of half a megabyte."""
+    queue = _make_queue()
+    for messages, is_behind in (
+        ([("a", b"1", None, 0)] * 100, False),
+        ([("a", b"1", None, 0)] * 2_000, True),
+        ([("a", b"1", None, 0)], False),
+        ([("a", bytes(1 << 20), None, 0)], True),
+    ):
+        queue.put(messages)
+        queue.take(0)
+        assert queue.is_behind == is_behind

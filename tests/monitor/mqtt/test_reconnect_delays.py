@@ -44,3 +44,22 @@ def test_connections_that_end_soon(*, cause_removed: bool) -> None:
     assert client.delays[-1] == (shortest if cause_removed else longest, longest)
     delays.record_end(client, SHORT_CONNECTION_S, cause_removed=False)
     assert client.delays[-1] == (shortest, longest)
+
+
+def test_connections_that_another_client_takes() -> None:
+    """The session is taken back at once, then with pauses that double; after a minute they begin afresh."""
+    client, delays = _RecordingClient(), ReconnectDelays()
+    delays.apply(client)
+    calm, longest = client.delays[-1]
+    pauses = []
+    for _ in range(2000):
+        delays.record_end(client, 10.0, cause_removed=False, is_takeover=True)
+        pauses.append(client.delays[-1][0])
+    first = pauses[0]
+    assert 0.2 <= first <= 0.4
+    assert pauses[1:4] == [first * 2, first * 4, first * 8]
+    assert pauses[-1] == longest
+    delays.record_end(client, 60.0, cause_removed=False, is_takeover=True)
+    assert client.delays[-1] == (first, longest)
+    delays.record_end(client, 10.0, cause_removed=False)
+    assert client.delays[-1] == (calm, longest)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitor.config.settings import TlsSettings
+from monitor.config.mqtt_settings import TlsSettings
 from monitor.core.errors import ConfigurationError
 from monitor.mqtt.certificate_dates import date_problem
 from tests.conftest import Mosquitto, skip_or_fail, wait_until

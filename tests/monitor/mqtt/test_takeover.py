@@ -15,7 +15,7 @@ from tests.support.processes import Monitor, Proxy, connect_client
 from tests.support.toy_bundle import HEALTHY, NAMES
 
 INFO_TOPIC = "plant-monitor/info"
-OWN_INFO = {"client_id": "under-test", "instance": "m", "started_at": "2026-01-01T00:00:00.000Z"}
+OWN_INFO = {"client_id_sha256": "0d", "instance": "m", "started_at": "2026-01-01T00:00:00.000Z"}
 LATER_INFO = {**OWN_INFO, "instance": "a", "started_at": "2026-01-01T00:00:00.001Z"}
 
 
@@ -59,7 +59,10 @@ def test_exactly_one_monitor_keeps_the_client_id(
         loser, winner = (first, second) if first.has_exited() else (second, first)
         assert loser.process is not None
         assert loser.process.wait(TIMEOUT_S) == 2
-        assert "mqtt.client_id: another client connected as 'monitor-under-test'" in loser.log()
+        assert (
+            "mqtt.client_id: another monitor, which started later, connected as 'monitor-under-test'"
+            in loser.log()
+        )
         wait_until(lambda: winner.get("/readyz")[0] == 200, "the other is ready")
         with connect_client(mosquitto.port, "sensor-monitor/#") as other:
             for number in range(5):
@@ -91,7 +94,7 @@ def test_reconnect_yields_to_later_instance(mosquitto: Mosquitto, version: str) 
         publish_retained(mosquitto.port, LATER_INFO)
         proxy.disconnect_all()
         wait_until(listener.taken_over_event.is_set, "it stops")
-        assert own.problem == "another client has taken over the client id"
+        assert own.problem == "a newer monitor has taken over the client id"
     with connect_client(mosquitto.port, INFO_TOPIC) as other:
         wait_until(lambda: other.messages, "the retained info arrives")
         assert [json.loads(payload) for _, payload, _ in other.messages] == [LATER_INFO]
@@ -169,7 +172,7 @@ def test_info_topic_without_read_access(tmp_path: Path, new_broker: BrokerFactor
         ({"instance": "z", "started_at": "2026-01-02T23:59:59Z"}, True),
         ({"instance": "z", "started_at": "2026-01-03T00:00:01Z"}, False),
         ({"started_at": "2027-01-01T00:00:00Z"}, False),
-        ({"client_id": "other", "started_at": "2027-01-01T00:00:00Z", "instance": "a"}, False),
+        ({"client_id_sha256": "0e", "started_at": "2027-01-01T00:00:00Z", "instance": "a"}, False),
         ({"instance": 7, "started_at": "2027-01-01T00:00:00Z"}, False),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from monitor.config.loading import load_settings
-from monitor.config.settings import TlsSettings
+from monitor.config.mqtt_settings import TlsSettings
 from monitor.core.errors import ConfigurationError
 from tests.conftest import BrokerFactory, Mosquitto, free_port, is_listening, wait_until
 from tests.monitor.mqtt.recording_listener import RecordingListener, session, wait_until_ready

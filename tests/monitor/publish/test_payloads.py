@@ -149,7 +149,7 @@ def test_info() -> None:
         "bundle": MANIFEST.id,
         "topics": ["a/{x}"],
         "started_at": "2023-11-14T22:13:20.000Z",
-        "client_id": "me",
+        "client_id_sha256": "2744ccd10c7533bd736ad890f9dd5cab2adb27b07d500b9493f29cdc420cb2e0",
         "instance": "f00",
     }
 

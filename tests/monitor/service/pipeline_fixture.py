@@ -35,6 +35,7 @@ from monitor.telemetry.metrics import Metrics
 from tests.support.toy_bundle import HEALTHY, NAMES
 
 NOW = 1.7e9
+DAY_S = 86_400.0
 """The wall clock, seconds since the Unix epoch."""
 OUT_OF_RANGE = [70.0, 50.0, 70.5, 50.0]
 
@@ -65,6 +66,7 @@ class PipelineHarness:
         self.rejected_values: list[RejectedValue] = []
         self.events: list[AlertEvent] = []
         self.load_errors: list[str] = []
+        self.muted_events: list[AlertEvent] = []
         self.mixed_senders: list[str] = []
         self.silent: list[str] = []
         self.input_problems: list[tuple[str, str]] = []
@@ -194,6 +196,9 @@ class PipelineHarness:
     def log_clock_step(self, step: float, group_count: int) -> None:
         self.clock_steps.append((step, group_count))
 
+    def log_muted_incidents(self, events: Sequence[AlertEvent]) -> None:
+        self.muted_events.extend(events)
+
     def log_load_errors(self, reasons: Sequence[str]) -> None:
         self.load_errors.extend(reasons)
 
@@ -222,6 +227,7 @@ def message(ts: float, values: Sequence[object] = HEALTHY, topic: str = "p/g") -
 
 
 def message_batch(messages: list[InboundMessage], overflowed: int = 0) -> MessageBatch:
-    """Return messages that arrived NOW, at the monotonic time 0."""
-    now = np.full(len(messages), NOW)
-    return MessageBatch(messages, Arrivals(now, now, np.zeros(len(messages))), overflowed, 0.0)
+    """Return messages that arrived a day after NOW, at the monotonic time 0: no reading is ahead of it."""
+    arrived_at = np.full(len(messages), NOW + DAY_S)
+    arrivals = Arrivals(arrived_at, arrived_at, np.zeros(len(messages)))
+    return MessageBatch(messages, arrivals, overflowed, 0.0)

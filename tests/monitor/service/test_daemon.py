@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from monitor.config.settings import HttpSettings, MqttSettings, Settings, StoreSettings
+from monitor.config.http_settings import HttpSettings
+from monitor.config.mqtt_settings import MqttSettings
+from monitor.config.settings import Settings, StoreSettings
 from monitor.mqtt.client_id import client_id
 from monitor.service import builder
 from monitor.service.daemon import Daemon
@@ -35,14 +37,14 @@ def test_thread_that_dies(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest
 
 
 def test_taken_over(toy_bundle: Path, mosquitto: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
-    """If another client takes over the client id, the daemon ends with exit code 2 and logs the id."""
+    """If a newer monitor takes over the client id, the daemon ends with exit code 2 and logs the id."""
     daemon = build_daemon(toy_bundle, mosquitto)
     daemon.start()
     source = daemon._connections._source  # noqa: SLF001
     source.on_taken_over()  # type: ignore[attr-defined]  # as the session does
     assert daemon.run() == 2
     daemon.stop()
-    assert "mqtt.client_id: another client connected as 'sensor-monitor-" in caplog.text
+    assert "another monitor, which started later, connected as 'sensor-monitor-" in caplog.text
 
 
 def test_start_and_stop(toy_bundle: Path, mosquitto: Mosquitto) -> None:

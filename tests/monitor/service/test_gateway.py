@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from monitor.config.settings import MqttSettings
+from monitor.config.mqtt_settings import MqttSettings
 from monitor.core.messages import OutboundMessage
 from monitor.groups.mutes import Mutes
 from monitor.mqtt import Session

@@ -61,7 +61,7 @@ def test_arrival_of_an_alert(toy_bundle: Path) -> None:
     """An alert has the time at which its own reading arrived, not that of its batch's first message."""
     harness = PipelineHarness(toy_bundle)
     sent = [message(5 * number, HEALTHY if number < 4 else FAULTY) for number in range(8)]
-    arrived = np.full(8, NOW)
+    arrived = np.full(8, NOW + 40)
     batch = MessageBatch(sent, Arrivals(arrived, arrived, np.arange(8.0)), 0, 0.0)
     harness.run((8.0, batch))
     (alert,) = [outbound for outbound in harness.messages if outbound.topic == "alerts/g"]

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.bundle.default_bundle import DEFAULT_BUNDLE_FOLDER
-from tests.monitor.service.pipeline_fixture import NOW, OUT_OF_RANGE, PipelineHarness, message, message_batch
+from tests.monitor.service.pipeline_fixture import (
+    DAY_S,
+    NOW,
+    OUT_OF_RANGE,
+    PipelineHarness,
+    message,
+    message_batch,
+)
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
 QUICK = settings(derandomize=True, deadline=None, max_examples=40)
@@ -65,7 +72,7 @@ def test_each_reading_under_one_outcome(harness: PipelineHarness) -> None:
         *[message(ts) for ts in (0, 1, 2, 3)],
         message(3),
         message(1),
-        message(60.1),
+        message(DAY_S + 5.1),
         message(30),
         message(4, ["20.0", 1, 2, 3]),
         message(4, topic="elsewhere"),
@@ -169,7 +176,9 @@ def test_state_that_comes_back(harness: PipelineHarness) -> None:
 
 def test_silent_group_takes_any_time(harness: PipelineHarness) -> None:
     """After a silence a group may send an earlier event time, but no event time in the future."""
-    harness.run((1, [message(-10)]), (60.9, [message(-20)]), (61, []), (61, [message(-20), message(61)]))
+    harness.run(
+        (1, [message(-10)]), (60.9, [message(-20)]), (61, []), (61, [message(-20), message(DAY_S + 5.1)])
+    )
     assert harness.outcomes() == {"filling": 2, "late": 1, "future": 1}
     assert [status["state"] for status in harness.payloads("state/")] == ["filling", "silent", "filling"]
     assert harness.silent == ["g"]
@@ -249,7 +258,7 @@ def test_latency_metrics(harness: PipelineHarness) -> None:
     assert harness.metric_value("reading_latency_seconds_count") == 2
     assert harness.metric_value("reading_latency_seconds_sum") == pytest.approx(0.5)
     assert (harness.metric_value("batch_windows_count"), harness.metric_value("batch_windows_sum")) == (1, 2)
-    assert harness.metric_value("last_reading_timestamp_seconds") == NOW
+    assert harness.metric_value("last_reading_timestamp_seconds") == NOW + DAY_S
     assert harness.pipeline.last_iteration_at == 0.25
 
 

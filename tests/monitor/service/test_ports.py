@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from monitor.bundle.manifest import Manifest
-from monitor.config.settings import HttpSettings, Settings, StoreSettings
+from monitor.config.http_settings import HttpSettings
+from monitor.config.settings import Settings, StoreSettings
 from monitor.core.messages import InboundMessage, MessageBatch, OutboundMessage
 from monitor.mqtt.receive_queue import ReceiveQueue
+from monitor.operators.audit import Sender
 from monitor.service.builder import Base, build_daemon
-from monitor.service.ports import HandleRequest, Sink, Source
+from monitor.service.ports import HandleDropped, HandleRequest, Sink, Source
 from tests.conftest import TIMEOUT_S, wait_until
 from tests.support.toy_bundle import FAULTY, HEALTHY, NAMES
 
@@ -41,7 +43,7 @@ class QueueSource:
         self._handle_request(request)
         return request
 
-    def start(self, handle_request: HandleRequest) -> None:
+    def start(self, handle_request: HandleRequest, _: HandleDropped) -> None:
         self.calls.append("start")
         self._handle_request = handle_request
         self.problem = ""
@@ -114,6 +116,8 @@ class FakeRequest:
     name: str
     payload: bytes
     retained: bool = False
+    sender: Sender = field(default_factory=Sender)
+    problem: str = ""
     answered: threading.Event = field(default_factory=threading.Event)
     response: dict[str, Any] = field(default_factory=dict)
 

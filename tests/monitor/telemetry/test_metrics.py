@@ -53,6 +53,9 @@ def _value(metrics: Metrics, name: str, **labels: str) -> float | None:
         *[("alerts_total", {"status": status}) for status in ("firing", "resolved")],
         ("alerts_firing", {}),
         *[("reloads_total", {"result": result}) for result in ("done", "refused")],
+        *[("requests_total", {"result": result}) for result in ("done", "refused", "dropped")],
+        *[(name, {}) for name in ("muted_groups", "incidents_muted_total")],
+        *[(name, {}) for name in ("audit_file_failing", "audit_records_lost_total")],
         *[("groups", {"state": state}) for state in ("filling", "warming", "normal", "faulty", "silent")],
         ("queue_readings", {}),
         ("mqtt_connected", {}),
@@ -108,8 +111,9 @@ def test_no_label_carries_a_group(metrics: Metrics) -> None:
     families = [family for family in metrics.registry.collect() if family.name.startswith("sensor_monitor")]
     labels = {label for family in families for sample in family.samples for label in sample.labels}
     assert labels == {
-        *("outcome", "label", "status", "state", "result", "connection", "le", "detector"),
+        *("outcome", "label", "status", "state", "result", "connection", "le", "detector", "reason"),
         *("id", "created", "features", "steps"),  # of the bundle
+        "kind",  # of what the store held
         "version",
     }
 

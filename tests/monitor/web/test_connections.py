@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from monitor.web import connections
 from monitor.web.app import build_app
+from monitor.web.health import HealthChecks
 from monitor.web.live import LiveGroups
 from monitor.web.server import Server
 from monitor.web.stream import MAX_CLIENTS, Stream
@@ -22,14 +23,15 @@ from tests.monitor.web.test_stream import count_connections
 from tests.support.processes import Monitor, run_monitor
 
 LARGE_BODY = bytes(32_000_000)
-HEAD = b"HTTP/1.1\r\nHost: monitor\r\n"
+HEAD = b"HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @contextmanager
 def serve() -> Iterator[Server]:
     """Run a server with the monitor's application, and with `/large`, which no socket's buffers can hold."""
     stream = Stream(LiveGroups(4, point_interval_s=5.0), dict)
-    app = build_app(CollectorRegistry(), lambda: "", lambda: "", stream, lambda: Path("nowhere"))
+    health = HealthChecks(lambda: "", lambda: "")
+    app = build_app(CollectorRegistry(), health, stream, lambda: Path("nowhere"))
     server = Server(_with_large_response(app), "127.0.0.1", 0, stream.stop)
     server.start()
     try:
@@ -164,7 +166,7 @@ def test_limits_for_files(
     """Connections take half of the files of the process at most, and pages half of the connections."""
     monkeypatch.setattr(resource, "getrlimit", lambda _: (max_files, max_files))
     assert connections.max_connections() == connection_count
-    assert Stream(LiveGroups(4, point_interval_s=5.0), dict).max_clients == page_count
+    assert Stream(LiveGroups(4, point_interval_s=5.0), dict).slots.max_pages == page_count
 
 
 @pytest.fixture
@@ -186,7 +188,7 @@ def test_more_connections_than_files(monitor: Monitor) -> None:
         wait_until(lambda: monitor.log() != log, "the log says so")
         (line,) = monitor.log().removeprefix(log).splitlines()
         assert line.endswith(
-            "HTTP server: 64 connections are open, the most there may be; "
+            "HTTP server: 32 connections of one client are open, the most there may be; "
             "closing those that send or read nothing"
         )
         assert monitor.terminate() == 0
@@ -224,7 +226,7 @@ BAD_REQUESTS = {
 
 
 def test_bad_requests(monitor: Monitor) -> None:
-    """Requests that are no HTTP, 20 of each kind, are one line in the log together, without a traceback."""
+    """Bad requests, 20 of each kind, are a line in the log for those without HTTP and one for a bad host."""
     log = monitor.log()
     for name, data in BAD_REQUESTS.items():
         for _ in range(20):
@@ -235,9 +237,10 @@ def test_bad_requests(monitor: Monitor) -> None:
                 client.shutdown(socket.SHUT_WR)
                 read_all(client, name)
     assert monitor.get("/livez") == (200, "ok\n")
-    wait_until(lambda: monitor.log() != log, "the log says so")
-    (line,) = monitor.log().removeprefix(log).splitlines()
-    assert line.endswith("WARNING HTTP server: Invalid HTTP request received.")
+    wait_until(lambda: monitor.log().count("\n") >= log.count("\n") + 2, "the log says so")
+    no_http, bad_host = sorted(monitor.log().removeprefix(log).splitlines(), key=lambda line: "host" in line)
+    assert no_http.endswith("WARNING HTTP server: Invalid HTTP request received.")
+    assert bad_host.endswith("expected it in http.allowed_hosts: '['")
 
 
 def read_all(client: socket.socket, name: str) -> None:

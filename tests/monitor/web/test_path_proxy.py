@@ -81,7 +81,7 @@ def test_token(proxy: PathProxy, browser: Browser, path: str) -> None:
 def test_cookie_stays_below_the_path(proxy: PathProxy) -> None:
     """The cookie is for the monitor's path alone: what else the proxy serves isn't sent it."""
     with httpx.Client(follow_redirects=True, timeout=TIMEOUT_S) as client:
-        opened = client.get(f"{proxy.address}/", params={"token": TOKEN})
+        opened = client.post(f"{proxy.address}/login", data={"token": TOKEN})
         assert (opened.status_code, str(opened.url)) == (200, f"{proxy.address}/")
         assert client.get(f"{proxy.address}/metrics").status_code == 200
         assert [cookie.path for cookie in client.cookies.jar] == [PREFIX]

@@ -224,8 +224,8 @@ def test_stalled_client_is_disconnected(
                 assert next(received)[0] == "all"
                 stalled_client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
                 stalled_client.connect((host, int(port)))
-                assert count_connections(int(port)) == 2
-                stalled_client.sendall(b"GET /events HTTP/1.1\r\nHost: monitor\r\n\r\n")
+                stalled_client.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                wait_until(lambda: count_connections(int(port)) == 2, "it is connected")
                 wait_until(
                     lambda: next(received) and count_connections(int(port)) == 1,
                     "the stalled client is disconnected",

@@ -71,12 +71,13 @@ class Reference:
         pending_ts = pending.get(value.feature, (-inf, nan))[0]
         if value.ts in (held_ts, pending_ts):
             return "duplicate"
-        group.newest[value.feature] = max(group.newest.get(value.feature, -inf), value.ts)
+        event = min(value.ts, value.arrived_at)
+        group.newest[value.feature] = max(group.newest.get(value.feature, -inf), event)
         if bucket <= group.decided:
             if value.ts > held_ts:
                 group.held[value.feature] = (value.ts, value.number)
             return "late"
-        if value.ts < pending_ts:
+        if value.ts < pending_ts <= value.arrived_at:
             return "late"
         if not pending:
             ahead = max(bucket * self.rules.period - value.arrived_at, 0)

@@ -20,7 +20,7 @@ QUICK = settings(derandomize=True, deadline=None, max_examples=200)
 FEATURES, GROUPS, START = 2, ("g", "h", "i"), 1_700_000_000.0
 # The rules, and how far a value may be ahead of its arrival under each.
 RULES = [
-    (AlignmentRules(period=2.0, wait=3.0, max_age=(4.0, 9.0)), 25.0),
+    (AlignmentRules(period=2.0, wait=3.0, max_age=(4.0, 9.0), max_skew=60.0), 25.0),
     (AlignmentRules(period=5.0, wait=1.0, max_age=(5.0, 7.0), max_skew=4.0), 4.0),
     (AlignmentRules(period=0.7, wait=9.0, max_age=(3.0, 20.0)), 14 * 0.7 - 9.0),
     (AlignmentRules(period=2.0, wait=3.0, max_age=(4.0, 9.0), on_change=False, max_skew=10.0), 10.0),

@@ -410,23 +410,45 @@ def test_many_silent_groups_start_afresh() -> None:
 
 @pytest.mark.parametrize("count", [1, 20])
 def test_reading_is_never_ahead_of_its_arrival(count: int) -> None:
-    """Readings of senders whose clocks are ahead arrive at their sampling time, so none is `future`."""
-    rows = [(0, 103.0), (1, 104.0), (0, 111.0), (1, 112.0)]
-    size = count * len(rows)
-    readings = (
-        _stage()
-        .push(
-            Values(
-                groups=[f"g{index}" for index in range(count)] * len(rows),
-                features=np.repeat([feature for feature, _ in rows], count),
-                ts=np.repeat([ts for _, ts in rows], count),
-                values=np.ones(size),
-                arrived_at=np.full(size, 100.0),
-                arrived_monotonic=np.full(size, 5.0),
-                redelivered=np.zeros(size, np.bool_),
-            ),
-            5.0,
-        )
-        .readings
+    """Readings of senders whose clocks are ahead come once the clock is there, so none is `future`."""
+    stage, names = _stage(), [f"g{index}" for index in range(count)]
+    for feature, ts, arrived in ((0, 103.0, 100.0), (1, 104.0, 100.0), (0, 111.0, 101.0), (1, 112.0, 101.0)):
+        assert not _readings(_push_all(stage, names, feature, ts, arrived))
+    _push_all(stage, names, 0, 121.0, 111.0)
+    readings = _push_all(stage, names, 1, 122.0, 111.0).readings
+    assert readings.ts.tolist() == [110.0] * count
+    assert readings.arrived_at.tolist() == [111.0] * count
+
+
+@pytest.mark.parametrize("groups", [1, 40])
+def test_false_time_of_one_feature(groups: int) -> None:
+    """A value ahead of the clock neither makes other values late nor speaks for its feature until then."""
+    stage, names = _stage(), [f"g{number}" for number in range(groups)]
+    for arrived in (100.0, 101.0):
+        _push_all(stage, names, int(arrived - 100), arrived, arrived)
+    _push_all(stage, names, 0, 119.0, 102.0)
+    found: list[tuple[float, list[float]]] = []
+    for feature, arrived in ((0, 105.0), (1, 106.0), (0, 111.0), (1, 112.0)):
+        batch = _push_all(stage, names, feature, arrived, arrived)
+        assert set(batch.outcomes) == {ValueOutcome.ACCEPTED}
+        found += _readings(batch)
+    assert found == [(110.0, [105.0, 106.0])] * groups
+
+
+def _push_all(
+    stage: AlignmentStage, groups: list[str], feature: int, ts: float, arrived: float
+) -> AlignedBatch:
+    """Push a value of one feature of each group; the value is its event time."""
+    column, no_flags = np.ones(len(groups)), np.zeros(len(groups), np.bool_)
+    return stage.push(
+        Values(
+            groups=groups,
+            features=np.full(len(groups), feature),
+            ts=column * ts,
+            values=column * ts,
+            arrived_at=column * arrived,
+            arrived_monotonic=column * arrived,
+            redelivered=no_flags,
+        ),
+        arrived,
     )
-    assert readings.ts.tolist() == readings.arrived_at.tolist() == [110.0] * count
