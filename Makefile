@@ -29,7 +29,7 @@ TESTS ?= tests
 test: $(VENV)/installed
 	$(BIN)/python -m pytest $(TESTS)
 
-# Runs all fault scenarios, which takes 40 minutes; prints a table, and fails if a count that must be 0 isn't.
+# Runs all fault scenarios, which takes an hour; prints a table, and fails if a count that must be 0 isn't.
 # ROWS="kill broker" runs only rows whose names contain one of these words, SCALE=0.1 a tenth of each.
 SEED ?= 1
 SCALE ?= 1

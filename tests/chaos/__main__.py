@@ -9,12 +9,13 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.chaos.broker_faults import kill_broker, restart_broker
 from tests.chaos.clock_steps import step_clock
 from tests.chaos.connection_faults import break_connection, disconnect_subscriber
-from tests.chaos.input_faults import fuzz_decode, send_wrong_timestamps
+from tests.chaos.input_faults import fuzz, send_wrong_timestamps
 from tests.chaos.overload import flood
 from tests.chaos.process_faults import (
     kill_monitor,
@@ -45,6 +46,10 @@ class _Scenario:
     """Takes an empty folder, the scaled count and the seed."""
 
 
+def _fuzz(target: str, folder: Path, count: int, seed: int) -> ResultRow:
+    return fuzz(folder, target, count, seed)
+
+
 _SCENARIOS = (
     _Scenario("kill monitor", 50, kill_monitor),
     _Scenario("values kill", 50, disturb_plant_of_values),
@@ -64,7 +69,16 @@ _SCENARIOS = (
     _Scenario("unread log", 20, leave_log_unread),
     _Scenario("wrong clocks", 1_000_000, send_wrong_timestamps),
     _Scenario("step clock", 20, step_clock),
-    _Scenario("fuzz decode", 5_000_000, fuzz_decode),
+    _Scenario("fuzz decode", 5_000_000, partial(_fuzz, "decode")),
+    # A million together, by how long one takes.
+    _Scenario("fuzz packets", 290_000, partial(_fuzz, "packets")),
+    _Scenario("fuzz payloads", 290_000, partial(_fuzz, "payloads")),
+    _Scenario("fuzz operators", 190_000, partial(_fuzz, "operators")),
+    _Scenario("fuzz http", 99_000, partial(_fuzz, "http")),
+    _Scenario("fuzz settings", 50_000, partial(_fuzz, "settings")),
+    _Scenario("fuzz bundles", 50_000, partial(_fuzz, "bundles")),
+    _Scenario("fuzz models", 1_000, partial(_fuzz, "models")),
+    _Scenario("fuzz stores", 30_000, partial(_fuzz, "stores")),
     _Scenario("flood qos-1", 60, lambda folder, seconds, seed: flood(folder, seconds, seed, 1)),
     _Scenario("flood qos-0", 60, lambda folder, seconds, seed: flood(folder, seconds, seed, 0)),
     _Scenario("soak", 10_000_000, soak),
