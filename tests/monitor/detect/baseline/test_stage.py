@@ -3,10 +3,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from monitor.bundle.manifest import BASELINE_VERSION
 from monitor.bundle.model_input import DeviationTransform
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_name
 from monitor.detect.baseline import BaselineSpec, BaselineStage
+from monitor.detect.baseline.state import BaselineTable
 from tests.monitor.detect.baseline.event_times import window_ts
 
 NAMES = ("temperature_1", "humidity_1", "temperature_2", "humidity_2")
@@ -168,6 +170,14 @@ FAULTS: dict[str, Any] = {
     "stuck": lambda values: np.full(len(values), values.max() + 0.8),
     "loss": lambda values: np.zeros(len(values)),
 }
+
+
+def _tamper(state: bytes, field: str, value: float) -> bytes:
+    """Return a group's state with another value in a field."""
+    table = BaselineTable(BASELINE_VERSION, len(NAMES), 2)
+    table.load("g", state)
+    table.records[field][table.row("g")] = value
+    return table.dump("g")
 
 
 @pytest.mark.parametrize(
