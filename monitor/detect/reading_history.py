@@ -41,7 +41,12 @@ class ReadingHistory(StateTable):
     def load(self, name: str, value: bytes) -> None:
         """Set the group's record from bytes that `dump` returned; they don't contain `ts_origin`."""
         super().load(name, value)
-        self.ts_origin[self.row(name)] = UNKNOWN_TS
+        row = self.row(name)
+        # Of a value that is no number the model says a score that is none, which ends the pipeline.
+        if not np.isfinite(self.values[row]).all() or np.isnan(self.ts[row]).any():
+            self.forget(name)
+            raise ValueError(f"window state of {name!r} has values or times that are no numbers")
+        self.ts_origin[row] = UNKNOWN_TS
 
     def append(self, row: int, ts: float, values: FloatArray) -> None:
         """Add a reading of the group in this row, in place of its oldest one."""

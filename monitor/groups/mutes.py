@@ -91,8 +91,9 @@ class Mutes:
         # the time of one. It is replaced and never modified, because another thread (the page) reads it.
         self._muted_groups = (-1, _MutedGroups(()))
 
-    def __len__(self) -> int:
-        """Return the number of patterns."""
+    @property
+    def count(self) -> int:
+        """Number of patterns."""
         return len(self._mutes)
 
     def entries(self) -> list[tuple[str, float]]:

@@ -7,7 +7,7 @@ from monitor.core.messages import JSON_PROPERTIES, InboundRequest
 from monitor.mqtt.session import Session
 from monitor.operators.audit import Sender
 
-__all__ = ["OperatorRequest", "UnanswerableRequestError", "receive_operator_request"]
+__all__ = ["OperatorRequest", "receive_operator_request"]
 
 _log = logging.getLogger(__name__)
 
@@ -25,10 +25,6 @@ _MAX_DELIVERIES = 2
 _ANSWER_ATTEMPTS = 2
 
 
-class UnanswerableRequestError(Exception):
-    """A request is refused without an answer; the text says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class OperatorRequest:
     """A request; call `respond` exactly once."""
@@ -42,20 +38,23 @@ class OperatorRequest:
     """Who sent it: the level of the topic after the name, and what MQTT 5 properties say."""
     problem: str
     """Why it can't be done whatever it says, as text for users; "" if it can."""
+    is_answerable: bool
+    """Whether an answer can be published; if not, the request has a problem and is acknowledged already."""
     _message: InboundRequest
     _response_topic: str
     _session: Session
 
     def respond(self, response: bytes) -> None:
-        """Publish the response, then acknowledge the request.
+        """Publish the response if that is possible, then acknowledge the request.
 
         If the process stops before that, the broker delivers the request again, and the second time it is
         acknowledged before it is carried out.
         """
-        properties = replace(JSON_PROPERTIES, correlation_data=self._message.correlation_data)
-        self._session.publish(
-            self._response_topic, response, properties=properties, attempts=_ANSWER_ATTEMPTS
-        )
+        if self.is_answerable:
+            properties = replace(JSON_PROPERTIES, correlation_data=self._message.correlation_data)
+            self._session.publish(
+                self._response_topic, response, properties=properties, attempts=_ANSWER_ATTEMPTS
+            )
         self._session.acknowledge([self._message.ack_token])
 
 
@@ -65,12 +64,7 @@ def receive_operator_request(
     """Convert a message to an operator request.
 
     Return None (and acknowledge it) if it is an empty retained message, which only deletes a retained
-    request.
-
-    Raises
-    ------
-    UnanswerableRequestError : it can't be answered, or it brought the connection down again and again; it is
-        acknowledged.
+    request. One that can't be answered, or brought the connection down again and again, has a problem.
     """
     problem = message.problem
     if message.delivery > _MAX_DELIVERIES:
@@ -79,8 +73,7 @@ def receive_operator_request(
         # Whatever it brings down, the connection or the process, it doesn't come again.
         session.acknowledge([message.ack_token])
         message = replace(message, ack_token=None)
-    if problem:
-        raise UnanswerableRequestError(problem)
+    is_answerable = not problem
     # The filter `request/#` also matches the topic `request`, which contains no request name.
     path = f"{message.topic}/".removeprefix(f"{base_topic}/request/").removesuffix("/")
     if message.retained and not message.payload:
@@ -92,15 +85,23 @@ def receive_operator_request(
         name, operator = path, ""
     response_prefix = f"{base_topic}/response/"
     answer_levels = (level[:_MAX_NAME_LENGTH] for level in (name, operator) if level)
-    response_topic, problem = (response_prefix + "/".join(answer_levels)).removesuffix("/"), ""
-    if len(operator) > _MAX_NAME_LENGTH:
+    response_topic = (response_prefix + "/".join(answer_levels)).removesuffix("/")
+    if not problem and len(operator) > _MAX_NAME_LENGTH:
         problem = f"the operator's name in the topic has {len(operator)} characters, expected at most 100"
-    elif message.response_topic is not None:
+    elif not problem and message.response_topic is not None:
         problem = _find_topic_problem(message.response_topic, response_prefix)
         response_topic = response_topic if problem else message.response_topic
     sender = Sender(operator[:_MAX_NAME_LENGTH], message.claimed_operator)
     return OperatorRequest(
-        name, message.payload, message.retained, sender, problem, message, response_topic, session
+        name,
+        message.payload,
+        message.retained,
+        sender,
+        problem,
+        is_answerable,
+        message,
+        response_topic,
+        session,
     )
 
 

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import inf
 
 import numpy as np
 
@@ -27,6 +28,9 @@ MAX_BATCH_BYTES = 4 << 20
 # between them batches have a few messages. 1,024 are 10 ms of work.
 _LARGE_BATCH = 1024
 _LARGE_BATCH_BYTES = 1 << 19
+# Seconds for which that counts beyond the batch: what is in excess makes the next ones small, and without
+# them each second message of a flood would be read.
+_BEHIND_S = 1.0
 # How long the network thread leaves arriving data in the kernel's buffer while the pipeline works, in
 # seconds. Read at once the data would come in pieces of ten messages, and the calls around each piece cost
 # more than its messages; and the pipeline would wait for Python's GIL wherever it releases it: an iteration
@@ -76,8 +80,7 @@ class ReceiveQueue:
         # When the wall clock was set: number of messages taken before, and seconds.
         self._pending_steps: deque[tuple[int, float]] = deque()
         self._taken_count = 0  # of messages that were taken
-        self.is_behind = False
-        """Whether more waited than a pipeline that keeps up finds."""
+        self._behind_until = -inf  # monotonic seconds
         self._closed = False
         self._consumer_waiting = False  # whether the pipeline waits for the next message
         self._read_once: ReadOnce | None = None  # reads the socket while the network thread pauses
@@ -87,6 +90,11 @@ class ReceiveQueue:
         self._not_empty = threading.Condition(lock)  # `take` waits for it
         self._not_full = threading.Condition(lock)  # `put` waits for it
         self._pause_condition = threading.Condition(lock)  # `pause` waits for it
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether more waited of late than a pipeline that keeps up finds."""
+        return self._monotonic() < self._behind_until
 
     def __len__(self) -> int:
         """Return how many messages wait."""
@@ -245,7 +253,10 @@ class ReceiveQueue:
         while messages and size - len(messages[-1][1]) >= MAX_BATCH_BYTES:
             waiting.appendleft(messages.pop())
             size -= len(waiting[0][1])
-        self.is_behind = len(messages) >= _LARGE_BATCH or size >= _LARGE_BATCH_BYTES
+        if len(messages) >= _LARGE_BATCH or size >= _LARGE_BATCH_BYTES:
+            self._behind_until = inf  # however long the pipeline takes for it
+        elif self._behind_until == inf:
+            self._behind_until = self._monotonic() + _BEHIND_S
         self._queued_bytes -= size
         self._taken_count += len(messages)
         self._not_full.notify_all()

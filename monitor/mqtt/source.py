@@ -12,24 +12,18 @@ from monitor.mqtt.births import Births, info_topic, will
 from monitor.mqtt.client_id import client_id, probe_client_id, publish_client_id
 from monitor.mqtt.connection_status import INPUT, ConnectionStatus
 from monitor.mqtt.home_assistant_status import is_birth, is_status, status_filters
-from monitor.mqtt.operator_request import (
-    OperatorRequest,
-    UnanswerableRequestError,
-    receive_operator_request,
-)
+from monitor.mqtt.operator_request import OperatorRequest, receive_operator_request
 from monitor.mqtt.receive_queue import ReceiveQueue
 from monitor.mqtt.session import Session
 from monitor.mqtt.session_options import SessionOptions
 from monitor.mqtt.topic_limit import TopicLimit
 from monitor.publish.publisher import RepublishSignals
-from monitor.telemetry.logs import RequestLog
 from monitor.telemetry.metrics import Metrics
 
 __all__ = ["MqttSource"]
 
 _log = logging.getLogger(__name__)
 
-_MAX_NAMED_LENGTH = 100  # characters of a topic in the log
 _LOG_INTERVAL_S = 60.0  # between two log lines about the same
 
 
@@ -68,7 +62,6 @@ class MqttSource:
         self._handle_request: Callable[[OperatorRequest], None] = lambda _: None
         self._handle_dropped: Callable[[int], None] = lambda _: None
         self._was_connected = False
-        self._request_log = RequestLog()
         self._loss_logged_at = -math.inf  # monotonic seconds
         self._filters = settings.input.filters
         is_shared = settings.mqtt.connections == 1
@@ -230,11 +223,9 @@ class MqttSource:
         if is_status(request, self._settings):
             self.on_home_assistant_status(request, self.session)
             return
-        try:
-            operator_request = receive_operator_request(request, self._settings.mqtt.base_topic, self.session)
-        except UnanswerableRequestError as error:
-            self._metrics.operators.unanswerable.inc()
-            self._request_log.log_rejected(request.topic[:_MAX_NAMED_LENGTH], str(error))
+        operator_request = receive_operator_request(request, self._settings.mqtt.base_topic, self.session)
+        if operator_request is None:
             return
-        if operator_request is not None:
-            self._handle_request(operator_request)
+        if not operator_request.is_answerable:
+            self._metrics.operators.unanswerable.inc()
+        self._handle_request(operator_request)

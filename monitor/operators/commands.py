@@ -67,7 +67,6 @@ class OperatorCommands:
     remover : removes groups for good; None: one that knows only the groups in memory.
     wake : called, on any thread, when there is work for `process` without a batch.
     wall : returns seconds since the Unix epoch.
-    monotonic : returns monotonic seconds.
     """
 
     def __init__(
@@ -79,7 +78,6 @@ class OperatorCommands:
         remover: GroupRemover | None = None,
         wake: Callable[[], None] = lambda: None,
         wall: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._groups = groups
         self.mutes = mutes
@@ -89,7 +87,6 @@ class OperatorCommands:
         self._remover = remover or GroupRemover(groups=groups, mutes=mutes)
         self._wake = wake
         self._wall = wall
-        self._monotonic = monotonic
         self._request_log = RequestLog()
         self._requests: queue.SimpleQueue[tuple[Request, Respond]] = queue.SimpleQueue()
         self._mute_ends_changed = False  # since the last call of `process`
@@ -133,7 +130,7 @@ class OperatorCommands:
         statuses : statuses of the groups whose status changed.
         now : monotonic seconds.
         """
-        groups, deadline = self._groups, self._monotonic() + _MAX_SECONDS_PER_TURN
+        groups, deadline = self._groups, time.monotonic() + _MAX_SECONDS_PER_TURN
         changes = OperatorChanges([])
         changes.mutes_changed = self.mutes.expire(now) or self._mute_ends_changed
         self._mute_ends_changed = False
@@ -141,7 +138,7 @@ class OperatorCommands:
             self._releaser.request()
 
         def is_time_up() -> bool:
-            return self._monotonic() >= deadline
+            return time.monotonic() >= deadline
 
         # Most turns have nothing of all that to do, and each call takes 0.2 µs of the 0.5 ms of a reading.
         if self._releaser.is_busy:
@@ -153,7 +150,7 @@ class OperatorCommands:
             self._process_requests(changes, is_time_up, now)
             if self._releaser.is_busy:
                 self._releaser.advance(changes, is_time_up)
-        if self._coverage.revision != self.mutes.revision or len(self.mutes):
+        if self._coverage.revision != self.mutes.revision or self.mutes.count:
             self._coverage.advance(now, is_time_up)
         self._remover.remove_expired(changes, now)
         if self._responses:

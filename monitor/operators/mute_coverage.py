@@ -44,7 +44,7 @@ class MuteCoverage:
         now : monotonic seconds.
         is_time_up : returns whether to return soon.
         """
-        if not len(self._mutes):
+        if not self._mutes.count:
             self.count, self._names, self.revision = 0, None, self._mutes.revision
             return
         # Not while it is counting: with mutes that change all the time it would never come to an end.

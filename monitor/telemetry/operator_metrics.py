@@ -37,7 +37,7 @@ class OperatorMetrics:
             registry=registry,
         )
         self._audit_file_failing = Gauge(
-            f"{prefix}audit_audit_file_failing",
+            f"{prefix}audit_file_failing",
             "1 while operators.audit_file can't be written, so that records wait.",
             registry=registry,
         )

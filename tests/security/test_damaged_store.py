@@ -80,7 +80,7 @@ class Restored:
             [("p/new", b"state")], outbox, NOW, mutes, [("p/new", b"over")], self.groups.deleted_groups
         )
         assert store.fetch_groups(["p/new"]) == {"p/new": b"state"}
-        assert list(store.group_names("p/new")) == ["p/new"]
+        assert store.group_names("p/new", 1) == ["p/new"]
         assert store.saved_times("p/m", 10)
         store.trim_groups(1)
 

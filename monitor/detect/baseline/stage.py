@@ -30,7 +30,7 @@ from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.medians import median_high
 from monitor.core.quantities import Quantities
 from monitor.detect.baseline.blocks import WINDOWS_PER_BLOCK, find_block_ends, split_by_block
-from monitor.detect.baseline.learning import BaselineUpdate
+from monitor.detect.baseline.learning import UNKNOWN_RESOLUTION, BaselineUpdate
 from monitor.detect.baseline.no_baseline import NoBaseline
 from monitor.detect.baseline.state import IS_FULL, BaselineTable
 
@@ -320,6 +320,10 @@ class BaselineStage:
         self._learn_before_removal(group)
         self._table.load(group, value)
         row = self._table.find_or_add([group])
+        has_numbers = np.isfinite(self._table.baseline[row]).all()
+        if not has_numbers or (self._table.resolution[row] > UNKNOWN_RESOLUTION).any():
+            self._table.forget(group)
+            raise ValueError(f"baseline state of {group!r} has levels or resolutions that there aren't")
         if self._table.expires_at[row[0]] == IS_FULL:
             self._pending_rows.append(row)
 

@@ -4,9 +4,8 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from monitor.bundle.graph import check_graph
-
 from monitor import bundle
+from monitor.bundle.graph import check_graph
 from monitor.core.errors import BundleError
 from tests.chaos.fuzzing.target import FuzzTarget, check_readable
 from tests.support.toy_bundle import save_toy_bundle, save_toy_sensor_bundle

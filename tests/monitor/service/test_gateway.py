@@ -61,7 +61,7 @@ def make_gateway(
         store=store,
         outbox=outbox,
         groups=groups or FakeGroups(),
-        mutes=mutes or Mutes(),
+        mutes=Mutes() if mutes is None else mutes,
         metrics=metrics,
         max_groups=len(GROUPS),
         each_batch=acks_enabled,
