@@ -104,7 +104,7 @@ class Target(FuzzTarget):
         client.intercept(lambda packets, _: delivered.extend(packets), (_PASSTHROUGH_PREFIX,))
         client.connect("nowhere")
         connection: Any = client.socket()
-        # Another socket: paho connected again, as where the broker refuses the version. The stream ends there.
+        # Another socket: paho connected again, as where the broker refuses the version; the stream ended.
         while client.socket() is connection and (client.chunk_socket.has_more or connection.pending()):
             if client.loop_read():
                 break
