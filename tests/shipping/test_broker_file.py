@@ -19,12 +19,15 @@ from tests.support.toy_bundle import FAULTY
 LOGINS = ("monitor", "operator", "plant", "station7")
 READING_TOPIC = "plant/line1/station7/reading"
 OTHER_STATION_TOPIC = "plant/line1/station8/reading"
+READINGS_BY_NAME = {"plant/line2/station7/reading", "plant/line1/operator/reading"}
+"""Topics with a login's name, which it may not publish on."""
 STATUS_TOPIC = "sensor-monitor/status"
 ALERT_TOPIC = "sensor-monitor/alerts/line1/station7"
 RELOAD_TOPIC = "sensor-monitor/request/reload"
 TOPICS = {
     READING_TOPIC,
     OTHER_STATION_TOPIC,
+    *READINGS_BY_NAME,
     "plant/line1/reading",
     "plant/line1/station7/command",
     STATUS_TOPIC,
@@ -33,7 +36,6 @@ TOPICS = {
     "elsewhere",
 }
 PLANT_TOPICS = {topic for topic in TOPICS if topic.startswith("plant/")}
-PLANT_READINGS = {READING_TOPIC, OTHER_STATION_TOPIC}
 MONITOR_TOPICS = {topic for topic in TOPICS if topic.startswith("sensor-monitor/")}
 
 
@@ -55,7 +57,7 @@ def connect(shipped: ShippedBroker, name: str, *filters: str) -> AbstractContext
     [
         ("monitor", MONITOR_TOPICS),
         ("operator", {RELOAD_TOPIC}),
-        ("plant", {READING_TOPIC, OTHER_STATION_TOPIC}),
+        ("plant", {READING_TOPIC, OTHER_STATION_TOPIC, *READINGS_BY_NAME}),
         ("station7", {READING_TOPIC}),
     ],
     ids=LOGINS,
