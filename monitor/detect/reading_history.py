@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray
+from monitor.core.readings import MAX_VALUE
 from monitor.core.state_table import StateTable
 
 __all__ = ["ARRIVAL_TS", "NO_TS", "OWN_TS", "UNKNOWN_TS", "ReadingHistory"]
@@ -43,9 +44,10 @@ class ReadingHistory(StateTable):
         super().load(name, value)
         row = self.row(name)
         # Of a value that is no number the model says a score that is none, which ends the pipeline.
-        if not np.isfinite(self.values[row]).all() or np.isnan(self.ts[row]).any():
+        is_possible = np.abs(self.values[row]) <= MAX_VALUE  # False for NaN
+        if not is_possible.all() or np.isnan(self.ts[row]).any():
             self.forget(name)
-            raise ValueError(f"window state of {name!r} has values or times that are no numbers")
+            raise ValueError(f"window state of {name!r} has values or times that no reading has")
         self.ts_origin[row] = UNKNOWN_TS
 
     def append(self, row: int, ts: float, values: FloatArray) -> None:

@@ -30,7 +30,7 @@ from monitor.core.arrays import FloatArray, IndexArray
 from monitor.core.medians import median_high
 from monitor.core.quantities import Quantities
 from monitor.detect.baseline.blocks import WINDOWS_PER_BLOCK, find_block_ends, split_by_block
-from monitor.detect.baseline.learning import UNKNOWN_RESOLUTION, BaselineUpdate
+from monitor.detect.baseline.learning import BaselineUpdate
 from monitor.detect.baseline.no_baseline import NoBaseline
 from monitor.detect.baseline.state import IS_FULL, BaselineTable
 
@@ -95,6 +95,7 @@ class BaselineStage:
         """Process one window: as `_push_distinct`, at two thirds of its cost."""
         table, row, steps = self._table, int(rows[0]), windows.shape[1]
         windows_seen, is_learnt = int(table.windows_seen[row]), is_true is None or bool(is_true[0])
+        has_block = bool(table.blocks[row])  # before this window
         table.windows_seen[row] = windows_seen + is_learnt
         if ts[0, -1] > table.expires_at[row]:
             baselines = self._read(rows, windows, ts)
@@ -102,14 +103,14 @@ class BaselineStage:
             baselines = table.baseline[row].astype(np.float64)[None]
         if is_learnt and windows_seen % steps == 0:
             self._add_to_blocks(rows, np.array([windows_seen // steps]), windows, ts)
-        return baselines, np.array([windows_seen > (WINDOWS_PER_BLOCK - 1) * steps])
+        return baselines, np.array([windows_seen > (WINDOWS_PER_BLOCK - 1) * steps and has_block])
 
     def _push_distinct(
         self, rows: IndexArray, windows: FloatArray, ts: FloatArray, is_true: _Mask | None
     ) -> tuple[FloatArray, _Mask]:
         """Process windows of distinct groups (window,): as `_push_repeated`, at a fraction of its cost."""
         table, steps = self._table, windows.shape[1]
-        windows_seen = table.windows_seen[rows]
+        windows_seen, has_block = table.windows_seen[rows], table.blocks[rows] > 0
         is_disjoint = windows_seen % steps == 0
         if is_true is None:
             table.windows_seen[rows] = windows_seen + 1
@@ -125,7 +126,7 @@ class BaselineStage:
                 windows.take(disjoint, axis=0),
                 ts.take(disjoint, axis=0),
             )
-        return baselines, windows_seen > (WINDOWS_PER_BLOCK - 1) * steps
+        return baselines, (windows_seen > (WINDOWS_PER_BLOCK - 1) * steps) & has_block
 
     def _push_repeated(
         self, unsorted_rows: IndexArray, windows: FloatArray, ts: FloatArray, is_true: _Mask | None
@@ -156,7 +157,8 @@ class BaselineStage:
         blocks_filled: IndexArray = np.cumsum(is_last) - is_last
         blocks_filled -= np.repeat(blocks_filled[starts], sizes)
         is_ready = np.empty(count, dtype=np.bool_)
-        is_ready[order] = window_numbers > (WINDOWS_PER_BLOCK - 1) * steps
+        has_block = np.repeat(table.blocks[firsts] > 0, sizes) | (blocks_filled > 0)
+        is_ready[order] = (window_numbers > (WINDOWS_PER_BLOCK - 1) * steps) & has_block
         baselines = np.empty((count, 3, windows.shape[2]))
         for part in split_by_block(blocks_filled):  # one block at a time, for all groups together
             self._learn_full_blocks()
@@ -320,10 +322,9 @@ class BaselineStage:
         self._learn_before_removal(group)
         self._table.load(group, value)
         row = self._table.find_or_add([group])
-        has_numbers = np.isfinite(self._table.baseline[row]).all()
-        if not has_numbers or (self._table.resolution[row] > UNKNOWN_RESOLUTION).any():
+        if not self._table.is_possible(row[0]):
             self._table.forget(group)
-            raise ValueError(f"baseline state of {group!r} has levels or resolutions that there aren't")
+            raise ValueError(f"baseline state of {group!r} has numbers that no readings lead to")
         if self._table.expires_at[row[0]] == IS_FULL:
             self._pending_rows.append(row)
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.arrays import FloatArray, IndexArray
+from monitor.core.readings import MAX_VALUE
 from monitor.core.state_table import StateTable
 from monitor.detect.baseline.blocks import BLOCK_LIFETIME_WINDOWS, SLOW_WINDOW_S, WINDOWS_PER_BLOCK
 from monitor.detect.baseline.history import HISTORY_BLOCKS
@@ -13,6 +14,20 @@ __all__ = ["IS_FULL", "BaselineTable"]
 
 IS_FULL = -np.inf
 """Value of `BaselineTable.expires_at` of a group with a full block that is not learnt yet."""
+# In the feature's unit: smaller than the noise of any sensor, and the largest value measured by it is still a
+# number for the model.
+_MIN_UNIT = 1e-9
+_MEASURED_FIELDS = (
+    "jump",
+    "previous",
+    "peak",
+    "reach",
+    "open_medians",
+    "deviations",
+    "spread",
+    "baseline",
+    "usual_move",
+)
 
 
 class BaselineTable(StateTable):
@@ -87,6 +102,21 @@ class BaselineTable(StateTable):
         """Resolution of the sensors, as an index into `learning._RESOLUTIONS`: (row, feature)."""
         self.value_range: FloatArray = records["value_range"]
         """Lowest and highest value of each sensor's blocks; NaN before the first: (row, 2, feature)."""
+
+    def is_possible(self, row: int) -> bool:
+        """Return whether a group's numbers are such as readings lead to: they come from a store.
+
+        A window that is measured by others would get a score that is no number, which ends the pipeline.
+        """
+        record = self.records[row]
+        # A block that isn't learnt yet gives a unit before the next window is read.
+        has_unit = record["blocks"] > (record["expires_at"] == IS_FULL)
+        if has_unit and not (record["baseline"][1] >= _MIN_UNIT).all():
+            return False
+        # No reading has a larger value, so differences of two are at most twice as large.
+        measured = [record[name].ravel() for name in _MEASURED_FIELDS]
+        is_bounded = np.abs(np.concatenate(measured)) <= 2 * MAX_VALUE  # False for NaN
+        return bool(is_bounded.all() and (record["resolution"] <= UNKNOWN_RESOLUTION).all())
 
     def complete_blocks(
         self, rows: IndexArray, slots: IndexArray, medians: FloatArray, ts: FloatArray

@@ -103,8 +103,10 @@ class Target(FuzzTarget):
         )
         client.intercept(lambda packets, _: delivered.extend(packets), (_PASSTHROUGH_PREFIX,))
         client.connect("nowhere")
-        while connection := client.socket():  # paho may connect again within `loop_read`
-            if client.loop_read() or not (client.chunk_socket.has_more or connection.pending()):
+        connection: Any = client.socket()
+        # Another socket: paho connected again, as where the broker refuses the version; the stream ended.
+        while client.socket() is connection and (client.chunk_socket.has_more or connection.pending()):
+            if client.loop_read():
                 break
         expected = list(_read_publishes(stream, has_properties=bool(data[0] & 1)))
         assert delivered == expected[: len(delivered)], (delivered, expected)

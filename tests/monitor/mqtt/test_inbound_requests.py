@@ -45,21 +45,6 @@ def test_long_correlation_data(size: int, problem: str) -> None:
     assert convert(InboundRequests(), CorrelationData=bytes(size)).problem == problem
 
 
-@pytest.mark.parametrize(
-    ("topic", "is_taken"),
-    [
-        ("a" * 1024, True),
-        ("a" * 1025, False),
-        ("a/" * 99 + "a", True),
-        ("a/" * 100 + "a", False),
-        ("a/+", False),
-    ],
-)
-def test_response_topics(topic: str, is_taken: bool) -> None:  # noqa: FBT001, a parameter of the test
-    """A response topic that is too long, too deep or no topic is dropped."""
-    assert (convert(InboundRequests(), ResponseTopic=topic).response_topic == topic) == is_taken
-
-
 TEXT = b"\x03\x00\x03\xef\xbb\xbf"  # content type U+FEFF
 
 

@@ -61,3 +61,24 @@ def test_refused_without_an_answer(changes: dict[str, Any], reason: str) -> None
     assert not received.is_answerable
     received.respond(b"{}")
     assert session.events == [TOKEN]
+
+
+@pytest.mark.parametrize(
+    ("below", "is_taken"),
+    [
+        ("a" * 1010, True),
+        ("a" * 1011, False),  # 1,025 bytes with the prefix
+        ("a/" * 97 + "a", True),
+        ("a/" * 98 + "a", False),  # 101 levels
+        ("+", False),
+    ],
+)
+def test_response_topics(below: str, is_taken: bool) -> None:  # noqa: FBT001, a parameter of the test
+    """A response topic that is too long, too deep or no topic isn't used, and the request isn't done."""
+    session: Any = RecordingSession()
+    topic = f"base/response/{below}"
+    received = receive_operator_request(request(response_topic=topic), "base", session)
+    assert received is not None
+    assert (not received.problem) == is_taken
+    received.respond(b"{}")
+    assert session.events == [topic if is_taken else "base/response/silence", TOKEN]

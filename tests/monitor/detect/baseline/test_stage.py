@@ -3,10 +3,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from monitor.bundle.manifest import BASELINE_VERSION
 from monitor.bundle.model_input import DeviationTransform
 from monitor.core.arrays import FloatArray
 from monitor.core.quantities import quantity_name
 from monitor.detect.baseline import BaselineSpec, BaselineStage
+from monitor.detect.baseline.state import BaselineTable
 from tests.monitor.detect.baseline.event_times import window_ts
 
 NAMES = ("temperature_1", "humidity_1", "temperature_2", "humidity_2")
@@ -168,6 +170,50 @@ FAULTS: dict[str, Any] = {
     "stuck": lambda values: np.full(len(values), values.max() + 0.8),
     "loss": lambda values: np.zeros(len(values)),
 }
+
+
+def _tamper(state: bytes, field: str, value: float) -> bytes:
+    """Return a group's state with another value in a field."""
+    table = BaselineTable(BASELINE_VERSION, len(NAMES), 2)
+    table.load("g", state)
+    table.records[field][table.row("g")] = value
+    return table.dump("g")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("baseline", np.nan),
+        ("baseline", 1e30),
+        ("baseline", 0.0),
+        ("deviations", np.inf),
+        ("resolution", 255),
+    ],
+)
+def test_load_rejects_impossible_numbers(field: str, value: float) -> None:
+    """A tampered state is refused whose numbers would give a score that is no number."""
+    stage = _stage()
+    windows = _windows(_plant_values(60))
+    stage.push(["g"] * len(windows), windows, window_ts(len(windows)))
+    state = _tamper(stage.dump("g"), field, value)
+    with pytest.raises(ValueError, match="baseline state of 'g' has numbers that no readings lead to"):
+        _stage().load("g", state)
+
+
+def test_number_of_windows_without_a_block() -> None:
+    """A tampered state that counts windows but has no block has no baseline."""
+    stage = _stage()
+    windows = _windows(_plant_values(60))
+    stage.push(["g"], windows[:1], window_ts(1))
+    state = _tamper(stage.dump("g"), "windows_seen", 1000)
+    for count in (1, 30):  # one window, and several of one group
+        other = _stage()
+        other.load("g", state)
+        _, ready = other.push(["g"] * count, windows[:count], window_ts(count))
+        assert not ready[0]
+    other.load("g", state)
+    _, ready = other.push(["g", "h"], windows[:2], window_ts(2))
+    assert not ready.any()
 
 
 @pytest.mark.parametrize("kind", FAULTS)
