@@ -21,13 +21,13 @@ __all__ = ["TopicLimit"]
 _MESSAGE_COST: Final = 128
 # A topic may bring this at any time: 10,000 readings in arrays, 4,600 in messages of their own. A station
 # that sends every 5 s has stored 14 and 6 hours then. A plant of 200 such stations may do so at once.
-_TOPIC_BURST: Final = 1 << 20
-# And this in each second, 1,100 readings: a vibration sensor. A flood that stays within it takes 1 % of the
+# And that in each second, 1,100 readings: a vibration sensor. A flood that stays within it takes 1 % of the
 # time, 7 % where each sixth reading begins an incident.
-_TOPIC_RATE: Final = 1 << 18
-# Groups for which a topic has such a share on which messages of several groups come: 140 readings a second of
-# each. With more for each group a flood on such a topic of a plant of 200 would delay alerts by over 2 s.
-_GROUPS_PER_SHARE: Final = 8
+_TOPIC_LIMITS: Final = (1 << 20, 1 << 18)
+# And a topic on which messages of several groups come: 26,000 readings with the shared part, so 500 groups may
+# send 10 a second each in a stop of 5 s; then 2,200 a second. With four times that an incident in each eight
+# readings delayed the alerts of the others by 15 s.
+_GATEWAY_LIMITS: Final = (4 << 20, 1 << 19)
 # All topics together may bring this beyond, so that a station that was away for long delivers everything:
 # 3 MiB are 43 hours of it in arrays, 19 in messages of their own. The pipeline needs 0.2 to 1 s for them.
 _SHARED_BURST: Final = 2 << 20
@@ -35,7 +35,7 @@ _SHARED_BURST: Final = 2 << 20
 _SHARED_RATE: Final = 1 << 17
 # What the broker may have kept: the shipped one 100,000 messages and 64 MiB of payload, and 4,096 and 16 MiB
 # under way, whose topics and headers are 200 bytes at most. A flood that takes their place delays alerts by
-# 6 s, once.
+# 6 s and more, once.
 _BACKLOG: Final = 128 << 20
 # Seconds after which the pipeline may count as having caught up: by then it has taken the first of it.
 _CATCH_UP_S: Final = 1.0
@@ -54,18 +54,12 @@ _LONG_TOPIC_COST: Final = 1 << 16
 
 
 class _Bucket:
-    """What was used of a limit, in bytes; it becomes less with time.
+    """What was used of a limit, in bytes; it becomes less with time."""
 
-    Parameters
-    ----------
-    is_gateway : whether it is of a topic on which messages of several groups may come.
-    """
+    __slots__ = ("_rate", "_used", "_used_at", "burst")
 
-    __slots__ = ("_burst", "_rate", "_used", "_used_at", "is_gateway")
-
-    def __init__(self, burst: float, rate: float, now: float, *, is_gateway: bool = False) -> None:
-        self.is_gateway = is_gateway
-        self._burst = burst
+    def __init__(self, burst: float, rate: float, now: float) -> None:
+        self.burst = burst
         self._rate = rate
         self._used = 0.0
         self._used_at = now
@@ -74,11 +68,11 @@ class _Bucket:
         """Return how much may be used now."""
         self._used = max(0.0, self._used - (now - self._used_at) * self._rate)
         self._used_at = now
-        return self._burst - self._used
+        return self.burst - self._used
 
     def use(self, cost: float) -> None:
         """Use so much, at most all that there is."""
-        self._used = min(self._burst, self._used + cost)
+        self._used = min(self.burst, self._used + cost)
 
 
 class _Backlog:
@@ -108,9 +102,7 @@ class TopicLimit:
     Parameters
     ----------
     is_behind : returns whether more waits than the pipeline takes at once.
-    is_gateway : returns whether messages of several groups may come on a topic, whose share grows with their
-        number.
-    count_groups : returns how many groups there are.
+    is_gateway : returns whether messages of several groups may come on a topic.
     monotonic : returns monotonic seconds.
     """
 
@@ -118,18 +110,16 @@ class TopicLimit:
         self,
         is_behind: Callable[[], bool],
         is_gateway: Callable[[str], bool],
-        count_groups: Callable[[], int],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._is_behind = is_behind
         self._is_gateway = is_gateway
-        self._count_groups = count_groups
         self._monotonic = monotonic
         now = monotonic()
         self._backlog = _Backlog(0, now)
         self._first_topics: set[str] = set()  # until there are two
         # While all topics together stay within the limit of one, none is beyond it.
-        self._all_topics = _Bucket(_TOPIC_BURST, _TOPIC_RATE, now)
+        self._all_topics = _Bucket(*_TOPIC_LIMITS, now)
         self._shared = _Bucket(_SHARED_BURST, _SHARED_RATE, now)
         self._topics: dict[str, _Bucket] = {}  # the one counted longest ago first
         self._watched: dict[str, _Bucket] = {}  # those that reached their limit: each message is counted
@@ -163,7 +153,7 @@ class TopicLimit:
         limited = [self._limit(packet, now) for packet in packets] if self._watched else packets
         self._count(packets, now, may_be_large=may_be_large)
         for topic, bucket in list(self._watched.items()):
-            if bucket.room(now) >= _TOPIC_BURST / 2:
+            if bucket.room(now) >= bucket.burst / 2:
                 del self._watched[topic]
         return limited
 
@@ -173,19 +163,18 @@ class TopicLimit:
         if bucket is None or self._backlog.left > 0:
             return True
         now, cost = self._monotonic(), size + _MESSAGE_COST
-        room = bucket.room(now) * self._count_shares(bucket)
-        return not self._is_behind() or cost <= room + self._shared.room(now)
+        return not self._is_behind() or cost <= bucket.room(now) + self._shared.room(now)
 
     def _limit(self, packet: PublishPacket, now: float) -> PublishPacket:
         topic, payload, packet_id, flags = packet
         bucket = self._watched.get(_to_key(topic))
         if bucket is None or flags & EXCESS_FLAG:
             return packet
-        cost, shares = _cost(topic, payload), self._count_shares(bucket)
-        excess = max(0.0, cost - bucket.room(now) * shares)
+        cost = _cost(topic, payload)
+        excess = max(0.0, cost - bucket.room(now))
         if excess > self._shared.room(now) and self._is_behind():
             return topic, b"", packet_id, flags | EXCESS_FLAG
-        bucket.use(cost / shares)
+        bucket.use(cost)
         self._shared.use(excess)
         return packet
 
@@ -206,17 +195,14 @@ class TopicLimit:
             return
         bucket = self._topics.pop(key, None)
         if bucket is None:
-            bucket = _Bucket(_TOPIC_BURST, _TOPIC_RATE, now, is_gateway=self._is_gateway(topic))
+            limits = _GATEWAY_LIMITS if self._is_gateway(topic) else _TOPIC_LIMITS
+            bucket = _Bucket(*limits, now)
         if len(self._topics) >= _MAX_TOPICS:
             del self._topics[next(iter(self._topics))]
         self._topics[key] = bucket
-        shares = self._count_shares(bucket)
-        if cost >= bucket.room(now) * shares:
+        if cost >= bucket.room(now):
             self._watched[key] = bucket
-        bucket.use(cost / shares)
-
-    def _count_shares(self, bucket: _Bucket) -> float:
-        return max(1.0, self._count_groups() / _GROUPS_PER_SHARE) if bucket.is_gateway else 1.0
+        bucket.use(cost)
 
 
 def _to_key(topic: str) -> str:

@@ -92,7 +92,6 @@ def connect_mqtt(base: Base) -> tuple[Source, Sink]:
         metrics=base.metrics,
         signals=base.signals,
         request_exit=base.process.request_exit,
-        count_groups=base.groups.__len__,
     )
     sink = MqttSink(settings=base.settings, source=source)
     base.store.add_filters(source.subscriptions)
