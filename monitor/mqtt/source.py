@@ -25,8 +25,8 @@ __all__ = ["MqttSource"]
 _log = logging.getLogger(__name__)
 
 _LOG_INTERVAL_S = 60.0  # between two log lines about the same
-# After so many seconds without work in which nothing was acknowledged the broker has kept messages: the process
-# was stopped, or the store or the outbox could take no more.
+# After so many seconds without work in which nothing was acknowledged the broker has kept messages: the
+# process was stopped, or the store or the outbox could take no more.
 _STALL_S = 5.0
 
 

@@ -24,9 +24,9 @@ _MESSAGE_COST: Final = 128
 # And that in each second, 1,100 readings: a vibration sensor. A flood that stays within it takes 1 % of the
 # time, 7 % where each sixth reading begins an incident.
 _TOPIC_LIMITS: Final = (1 << 20, 1 << 18)
-# And a topic on which messages of several groups come: 26,000 readings with the shared part, so 500 groups may
-# send 10 a second each in a stop of 5 s; then 2,200 a second. With four times that an incident in each eight
-# readings delayed the alerts of the others by 15 s.
+# And a topic on which messages of several groups come: 26,000 readings with the shared part, so 500 groups
+# may send 10 a second each in a stop of 5 s; then 2,200 a second. With four times that an incident in each
+# eight readings delayed the alerts of the others by 15 s.
 _GATEWAY_LIMITS: Final = (4 << 20, 1 << 19)
 # All topics together may bring this beyond, so that a station that was away for long delivers everything:
 # 3 MiB are 43 hours of it in arrays, 19 in messages of their own. The pipeline needs 0.2 to 1 s for them.
