@@ -84,8 +84,9 @@ _OUTCOMES = {
     "excess": (
         "no",
         (
-            "While readings arrive faster than they are judged, the topic brought more than its share; or "
-            "the group is one of too many new ones. Dropped unread: a message counts once."
+            "While readings arrive faster than they are judged, the topic brought more than its share, "
+            "beyond what the broker had kept; or the group is one of too many new ones. Dropped unread: a "
+            "message counts once."
         ),
     ),
     "stale": ("no", "A sampling time at which a feature was too old or absent. No reading."),

@@ -151,6 +151,15 @@ class SourceSettings(_Section):
         return self.group.removeprefix(_PAYLOAD_PREFIX) if self.group.startswith(_PAYLOAD_PREFIX) else ""
 
     @property
+    def gateway_templates(self) -> tuple[Template, ...]:
+        """Those of `templates` on whose topics messages of several groups may come."""
+        return tuple(
+            template
+            for template in self.templates
+            if self.group or {*template.names, FEATURE_NAME} != {*self.group_names, FEATURE_NAME}
+        )
+
+    @property
     def topic_names_feature(self) -> bool:
         """Whether the topic says which feature its values are of."""
         return FEATURE_NAME in Template(self.topic).names

@@ -32,6 +32,9 @@ LARGE_PACKET = 1 << 14
 class PacketLimit(Protocol):
     """Decides which messages are too many to be read."""
 
+    def expect_backlog(self) -> None:
+        """Take what the broker had kept without limit; called after each time without deliveries."""
+
     def apply(self, packets: list[PublishPacket], size: int, *, may_be_large: bool) -> list[PublishPacket]:
         """Return the packets, of which those beyond the limit have no payload and `EXCESS_FLAG`.
 

@@ -283,6 +283,8 @@ class Session:
             self._set_problem(error_messages.connection_refused(self._settings, self._client_id, reason_code))
             return
         self._connect_count, self._connected_at = self._connect_count + 1, time.monotonic()
+        if self._packet_limit is not None:
+            self._packet_limit.expect_backlog()
         if self._expects_session and not flags.session_present:
             self._listener.on_session_lost()
         self._expects_session = self._durable

@@ -25,6 +25,9 @@ __all__ = ["MqttSource"]
 _log = logging.getLogger(__name__)
 
 _LOG_INTERVAL_S = 60.0  # between two log lines about the same
+# After so many seconds without work in which nothing was acknowledged the broker has kept messages: the
+# process was stopped, or the store or the outbox could take no more.
+_STALL_S = 5.0
 
 
 class MqttSource:
@@ -63,7 +66,14 @@ class MqttSource:
         self._handle_dropped: Callable[[int], None] = lambda _: None
         self._was_connected = False
         self._loss_logged_at = -math.inf  # monotonic seconds
+        self._has_unacknowledged = False
+        self._idle_at_progress = _idle_seconds()  # when all was last acknowledged
         self._filters = settings.input.filters
+        gateways = [found for source in settings.input.sources for found in source.gateway_templates]
+        self._limit = TopicLimit(
+            lambda: self._queue.is_behind,
+            lambda topic: any(template.match(topic) is not None for template in gateways),
+        )
         is_shared = settings.mqtt.connections == 1
         self.connection_status = ConnectionStatus(
             metrics, (client_id(settings), publish_client_id(settings)), is_shared=is_shared
@@ -82,7 +92,7 @@ class MqttSource:
             will=will(settings),
             probe_client_id=probe_client_id(settings),
             durable=True,
-            limit=TopicLimit(lambda: self._queue.is_behind),
+            limit=self._limit,
         )
         self.session = Session(settings.mqtt, client_id(settings), self, options)
         """The session, which the sink publishes by where there is one connection for both."""
@@ -123,7 +133,13 @@ class MqttSource:
 
     def take(self, timeout: float) -> MessageBatch:
         """Return all messages that wait, up to a batch; wait for the first at most `timeout` seconds."""
-        return self._queue.take(timeout)
+        batch = self._queue.take(timeout)
+        messages = batch.to_acknowledge
+        # Of the last alone: the others are like it, but for a station that sends with QoS 0.
+        self._has_unacknowledged |= bool(messages) and messages[-1][2] is not None
+        if not self._has_unacknowledged:
+            self._note_progress()
+        return batch
 
     def wait(self, timeout: float) -> MessageBatch:
         """Return no message, after `timeout` seconds; messages that arrive wait, or overflow."""
@@ -136,6 +152,14 @@ class MqttSource:
     def acknowledge(self, tokens: Sequence[object]) -> None:
         """Acknowledge the messages with these tokens; tokens of an earlier connection have no effect."""
         self.session.acknowledge(tokens)
+        self._has_unacknowledged = False
+        self._note_progress()
+
+    def _note_progress(self) -> None:
+        idle = _idle_seconds()
+        if idle - self._idle_at_progress > _STALL_S:
+            self._limit.expect_backlog()
+        self._idle_at_progress = idle
 
     def close(self) -> None:
         """Accept no more messages: those that come now are not acknowledged, and come again."""
@@ -229,3 +253,8 @@ class MqttSource:
         if not operator_request.is_answerable:
             self._metrics.operators.unanswerable.inc()
         self._handle_request(operator_request)
+
+
+def _idle_seconds() -> float:
+    """Return monotonic seconds without those of work: a batch of arrays takes long in a flood, too."""
+    return time.monotonic() - time.process_time()

@@ -63,6 +63,28 @@ def test_topics_of_sources(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("source", "topics"),
+    [
+        ('topic = "a/{b}"', []),
+        ('topic = "a/{b}/{feature}"\nformat = "number"', []),
+        ('topic = "a/{b}"\nrecords = "values"', []),
+        ('topic = "a/{b}"\nrecords = "devices.{id}"', ["a/{b}"]),
+        ('topic = "a/{b}"\ngroup = "$.device"', ["a/{b}"]),
+        ('topic = "a"\ngroup = "machine1"', ["a"]),
+        ('topic = "spBv1.0/{g}/NDATA/{e}"\nformat = "sparkplug"', []),
+        (
+            'topic = "spBv1.0/{g}/DDATA/{e}/{d}"\nformat = "sparkplug"',
+            [f"spBv1.0/{{g}}/{kind}/{{e}}" for kind in ("NBIRTH", "NDATA", "NDEATH")],
+        ),
+    ],
+)
+def test_gateway_topics(tmp_path: Path, source: str, topics: list[str]) -> None:
+    """Messages of several groups may come where topics don't name the group."""
+    (settings,) = load_settings(_write(tmp_path, source)).input.sources
+    assert sorted(template.text for template in settings.gateway_templates) == topics
+
+
+@pytest.mark.parametrize(
     ("source", "error"),
     [
         ('topic = "a/{b}"\nformat = "xml"', "input.sources.0.format must be 'json', 'number', "),

@@ -92,6 +92,9 @@ def test_too_long_topic(character: str) -> None:
 class _Limit:
     """Takes no message on the topic `flood`."""
 
+    def expect_backlog(self) -> None:
+        raise AssertionError
+
     def apply(self, packets: list[PublishPacket], _size: int, *, may_be_large: bool) -> list[PublishPacket]:
         assert may_be_large or max(len(payload) for _, payload, _, _ in packets) < LARGE_PACKET
         return packets

@@ -1,5 +1,7 @@
 """The limit of a topic: who loses messages, who never does, and when."""
 
+import pytest
+
 from monitor.core.messages import EXCESS_FLAG
 from monitor.mqtt.packet_parser import PublishPacket
 from monitor.mqtt.topic_limit import TopicLimit
@@ -14,11 +16,13 @@ _LONG_TOPIC = 1_001
 class _Stream:
     """Messages that arrive in pieces as the socket gives them."""
 
-    def __init__(self, *, is_behind: bool = True) -> None:
+    def __init__(self, *, is_behind: bool = True, has_one_topic: bool = False) -> None:
         self.now = 0.0
         self.is_behind = is_behind
-        self.limit = TopicLimit(lambda: self.is_behind, lambda: self.now)
+        self.limit = TopicLimit(lambda: self.is_behind, lambda topic: topic == "gateway", lambda: self.now)
         self.dropped: list[str] = []
+        if not has_one_topic:
+            self.send([("station0", b"1", 1, 0), ("station1", b"1", 2, 0)])
 
     def send(self, packets: list[PublishPacket]) -> int:
         """Receive messages; return how many of them lost their payload."""
@@ -97,11 +101,11 @@ def test_stored_readings_of_one_station() -> None:
     assert not _Stream().send(_messages("station", 40, 720 * _READING_BYTES))
 
 
-def test_a_thousand_times_the_pace() -> None:
-    """A station that sends 200 readings a second loses none, however long."""
+def test_vibration_sensor() -> None:
+    """A station that sends 1,000 readings a second loses none, however long."""
     stream = _Stream()
     for _ in range(1_000):
-        stream.send(_messages("station", 200))
+        stream.send(_messages("station", 1_000))
         stream.now += 1.0
     assert not stream.dropped
 
@@ -109,6 +113,64 @@ def test_a_thousand_times_the_pace() -> None:
 def test_pipeline_that_keeps_up() -> None:
     """A pipeline that isn't behind gets everything."""
     assert not _Stream(is_behind=False).send(_messages("station", 100, _MIB))
+
+
+def test_backlog() -> None:
+    """What the broker had kept is taken, as much as the shipped one keeps: 100,000 messages and 64 MiB."""
+    stream = _Stream()
+    stream.limit.expect_backlog()
+    for _ in range(20):
+        assert not stream.send(_messages("station0", 5_000, 200))
+        assert not stream.send(_messages("station1", 3, _MIB))
+        assert stream.limit.admits("station1", _MIB)
+        stream.now += 0.5
+
+
+@pytest.mark.parametrize("topic", ["flood", "gateway"])
+def test_flood_in_a_backlog(topic: str) -> None:
+    """A flood that comes with what the broker had kept is limited once the largest backlog would be over."""
+    stream = _Stream()
+    stream.limit.expect_backlog()
+    assert stream.send(_messages(topic, 400, _MIB)) >= 240
+
+
+def test_caught_up() -> None:
+    """Once the pipeline has caught up, a flood is limited as before."""
+    stream = _Stream(is_behind=False)
+    stream.limit.expect_backlog()
+    stream.now += 0.5
+    stream.send(_messages("station0", 1))
+    stream.is_behind = True
+    assert not stream.send(_messages("station0", 10, _MIB))
+    stream.is_behind = False
+    stream.now += 1.0
+    stream.send(_messages("station0", 1))
+    stream.is_behind = True
+    assert stream.send(_messages("flood", 100, _MIB)) >= 90
+
+
+def test_single_topic() -> None:
+    """A plant with one topic loses nothing: nobody waits for it. With a second topic it has limits."""
+    stream = _Stream(has_one_topic=True)
+    assert not stream.send(_messages("station", 200, _MIB))
+    assert not stream.send([("other", b"1", 1, 0)])
+    assert stream.send(_messages("station", 200, _MIB))
+
+
+def test_gateway() -> None:
+    """500 groups may each bring 4 readings a second on one topic, however long."""
+    stream = _Stream()
+    for _ in range(60):
+        stream.send(_messages("gateway", 4 * 500))
+        stream.now += 1.0
+    assert not stream.dropped
+
+
+def test_flood_of_a_gateway() -> None:
+    """A flood on a topic of many groups is limited, too."""
+    stream = _Stream()
+    assert stream.send(_messages("gateway", 100, _MIB)) >= 90
+    assert not stream.limit.admits("gateway", _MIB)
 
 
 def test_after_the_flood() -> None:
