@@ -1,5 +1,6 @@
 """The requests that operators publish below `request/`, and the responses below `response/`."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -21,10 +22,8 @@ __all__ = [
 
 # Maximum size of a request, limited because the response and the log repeat parts of it.
 _MAX_BYTES = 4096
-_MAX_MINUTES = 43_200  # 30 days
 
 _Name = Annotated[str, msgspec.Meta(min_length=1)]
-_Minutes = Annotated[float, msgspec.Meta(ge=0, le=_MAX_MINUTES)]
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,8 +71,8 @@ class Silence(Request, frozen=True, kw_only=True):
 
     group: _Name
     """A pattern of group names."""
-    minutes: _Minutes
-    """Duration from now; 0 ends the mute."""
+    minutes: float
+    """Duration from now; 0 ends the mute. `Mutes` knows how long it may be."""
 
 
 class FalseAlarm(Request, frozen=True, kw_only=True):
@@ -141,6 +140,7 @@ def parse_request(name: str, payload: bytes, *, retained: bool) -> Request:
         raise RequestRejected(f"the request can't be used: {error}", transaction_only) from error
     try:
         _check_target(request)
+        _check_minutes(request)
     except ValueError as error:
         raise RequestRejected(f"the request can't be used: {error}", transaction_only) from error
     return request
@@ -154,6 +154,14 @@ def _check_target(request: Request) -> None:
         has_group, has_incident = request.group is not None, request.incident is not None
         if has_group == has_incident:
             raise ValueError("it names no group and no incident, or both; expected one of them")
+
+
+def _check_minutes(request: Request) -> None:
+    """Raise a ValueError if a request's minutes are negative, or too many to count their seconds."""
+    if isinstance(request, Silence) and not 0 <= 60 * request.minutes < math.inf:
+        raise ValueError(
+            f"a mute can't last {request.minutes:g} minutes; expected the minutes from now, or 0 to end it"
+        )
 
 
 def response_payload(

@@ -14,6 +14,7 @@ class Refusal(Enum):
     WRONG_TOKEN = "wrong_token"  # noqa: S105 - a reason
     TOO_MANY_WRONG_TOKENS = "too_many_wrong_tokens"
     HOST = "host"
+    CROSS_SITE = "cross_site"
     PAGES = "pages"
     CONNECTIONS = "connections"
 

@@ -21,6 +21,7 @@ from monitor.web.health import HealthChecks, health_routes
 from monitor.web.host_check import HostCheckMiddleware
 from monitor.web.page_slots import PageSlot
 from monitor.web.security_headers import SecurityHeadersMiddleware
+from monitor.web.site_check import SiteCheckMiddleware
 from monitor.web.stream import Stream
 from monitor.web.token_auth import Access, Authenticator, TokenAuthMiddleware
 
@@ -72,7 +73,8 @@ def build_app(
     # Starlette's own redirects would contain the host that the client asked for.
     app.router.redirect_slashes = False
     app.router.default = _protect(_with_slashes(protected), authenticator)
-    return SecurityHeadersMiddleware(HostCheckMiddleware(app, allowed_hosts, count_refusal))
+    checked = SiteCheckMiddleware(app, count_refusal)
+    return SecurityHeadersMiddleware(HostCheckMiddleware(checked, allowed_hosts, count_refusal))
 
 
 def _protect(routes: list[Route], authenticator: Authenticator | None) -> ASGIApp:

@@ -14,7 +14,8 @@ COMMON_HEADERS = {
     "frame-ancestors 'none'",
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    # `no-referrer` would let browsers send `Origin: null` with the monitor's own form, as other sites do.
+    "referrer-policy": "same-origin",
     # Pages of other sites may not embed it, as a picture or a script.
     "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",

@@ -15,7 +15,7 @@ from monitor.core.errors import BundleError
 __all__ = ["report_response", "routes", "token_page"]
 
 _MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-_COMMON_HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
+_COMMON_HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin"}
 # Forbids resources of other hosts, inline scripts, and embedding in a frame.
 _PAGE_HEADERS = {
     **_COMMON_HEADERS,

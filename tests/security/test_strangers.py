@@ -19,7 +19,7 @@ BEARER = {"authorization": f"Bearer {TOKEN}"}
 HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
 }
 ALL_PATHS = (
@@ -186,6 +186,52 @@ def test_guesses_by_a_proxy(monitor: Monitor) -> None:
         _get(monitor, "/", **{"authorization": "Bearer x", "x-forwarded-for": "10.1.1.1"}).status_code == 429
     )
     assert _get(monitor, "/metrics", **BEARER).status_code == 200
+
+
+FOREIGN = [
+    {"origin": "https://evil.example", "sec-fetch-site": "cross-site"},
+    {"origin": "http://localhost:8080", "sec-fetch-site": "same-site"},
+    {"sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": ""},
+    {"origin": "https://evil.example"},
+    {"origin": "https://127.0.0.1.evil.example"},
+    {"origin": "https://evil.example@"},
+    {"origin": "https://["},
+    {"origin": "null"},
+    {"origin": ""},
+]
+OWN = [
+    {"origin": "null", "sec-fetch-site": "same-origin"},
+    {"origin": "https://plant.example", "sec-fetch-site": "same-origin"},  # a proxy has changed Host
+    {"sec-fetch-site": "none"},
+    {"origin": "http://127.0.0.1"},  # a proxy has left out the port
+    {"origin": "http://plant.example:8080", "x-forwarded-host": "Plant.example:8080"},
+    {},
+]
+
+
+def test_guesses_by_another_site(monitor: Monitor) -> None:
+    """A page of another site, in the operator's browser, uses up nobody's guesses, and ends no session."""
+    form = {"token": "guess"}
+    for headers, path in product(FOREIGN * 3, ("/login", "/logout")):
+        answer = httpx.post(f"{monitor.address}{path}", data=form, headers=headers)
+        assert (answer.status_code, "another site" in answer.text) == (403, True), headers
+    assert _get(monitor, "/metrics", **BEARER).status_code == 200
+    assert _metric(monitor, Refusal.CROSS_SITE) == 6 * len(FOREIGN)
+    assert _metric(monitor, Refusal.WRONG_TOKEN) == 0
+    monitor.wait_for_log("a request by a page of another site was refused")
+
+
+@pytest.mark.parametrize("headers", OWN)
+def test_login_from_here(monitor: Monitor, headers: dict[str, str]) -> None:
+    """The monitor's own page and programs log in, with and without a proxy; so does who follows a link."""
+    answer = httpx.post(f"{monitor.address}/login", data={"token": TOKEN}, headers=headers)
+    assert answer.status_code == 303
+    session = answer.headers["set-cookie"].partition(";")[0]
+    link = {"sec-fetch-site": "cross-site", "cookie": session}
+    assert _get(monitor, "/", **link).status_code == 200
+    logout = httpx.post(f"{monitor.address}/logout", headers={**headers, "cookie": session})
+    assert logout.status_code == 303
 
 
 def test_session(monitor: Monitor) -> None:

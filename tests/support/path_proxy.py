@@ -16,6 +16,7 @@ class _Server(ThreadingHTTPServer):
         self.target_host = target_host
         self.prefix = prefix
         self.unmatched_paths: list[str] = []
+        self.dropped_headers: set[str] = set()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -48,7 +49,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forward(self, connection: http.client.HTTPConnection, body: bytes | None) -> None:
         path = self.path.removeprefix(self.server.prefix)
-        connection.request(self.command, path, body, headers=dict(self.headers.items()))
+        dropped = self.server.dropped_headers
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in dropped}
+        connection.request(self.command, path, body, headers=headers)
         with connection.getresponse() as answer:
             self.send_response_only(answer.status)
             for name, value in answer.getheaders():
@@ -75,6 +78,8 @@ class PathProxy:
         self._server = _Server(urlsplit(target).netloc, prefix)
         self.unmatched_paths = self._server.unmatched_paths
         """Paths that were asked for and are not below the prefix."""
+        self.dropped_headers = self._server.dropped_headers
+        """Names, in lower case, of a request's headers that it doesn't pass on."""
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self.host = f"http://127.0.0.1:{self._server.server_port}"
         """Where the proxy answers."""

@@ -96,11 +96,11 @@ function showStatus(status) {
   find("input").hidden = !status.input_problem;
   find("drift").hidden = !status.drift;
   if (status.drift) showDrift(...status.drift);
-  setText(find("firing"), formatInteger(status.firing));
+  setFigure(find("firing"), formatInteger(status.firing));
   find("firing").parentElement.classList.toggle("none", status.firing === 0);
-  setText(find("readings"), formatRate(status.readings_rate));
+  setFigure(find("readings"), formatRate(status.readings_rate));
   setText(find("readings-total"), `${formatInteger(status.readings)} since start`);
-  setText(find("windows"), formatRate(status.windows_rate));
+  setFigure(find("windows"), formatRate(status.windows_rate));
   setText(find("windows-total"), `${formatInteger(status.faulty)} of ${formatInteger(status.windows)} faulty`);
   setText(find("bundle"), `bundle ${status.bundle} of ${status.created.slice(0, 10)} · version ${status.version}`);
   setText(find("notes"), status.notes.join(". "));
@@ -108,6 +108,12 @@ function showStatus(status) {
   find("report").hidden = !status.report;
   find("logout").hidden = !status.needs_token;
   document.title = status.problem ? "(!) sensor-monitor" : status.firing ? `(${status.firing}) sensor-monitor` : "sensor-monitor";
+}
+
+// Set the number of a tile, which is drawn smaller where it would not fit.
+function setFigure(target, text) {
+  setText(target, text);
+  target.style.setProperty("--characters", text.length);
 }
 
 function showDrift(index, feature) {
@@ -127,7 +133,7 @@ function showStateCounts() {
   }
   for (const kind of STATES) {
     const button = find("states").querySelector(`[data-kind="${kind}"]`);
-    setText(button.querySelector("b"), formatInteger(Math.max(0, counts.get(kind))));
+    setFigure(button.querySelector("b"), formatInteger(Math.max(0, counts.get(kind))));
     button.hidden = kind === "stale" && !alignsValues; // where every message is a reading, no feature can be
   }
 }

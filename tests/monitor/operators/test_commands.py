@@ -65,6 +65,18 @@ def test_silence(operators: OperatorHarness) -> None:
     assert [len(status["muted"]) for status in operators.harness.payloads("muted")] == [1, 0]
 
 
+def test_silence_that_is_too_long(operators: OperatorHarness) -> None:
+    """However long a mute would be, the setting that refuses it is named, with its minutes."""
+    operators.harness.commands.mutes.longest = 600.0
+    operators.send_readings(2, HEALTHY, HEALTHY)
+    for minutes in (10.5, 43_201, 1e9, 1e305):
+        answer = operators.request_at(3, "silence", group="g", minutes=minutes)
+        assert answer["error"] == (
+            f"a mute of {minutes:g} minutes is too long; operators.longest_mute allows 10"
+        )
+    assert operators.request_at(4, "silence", group="g", minutes=10)["status"] == "ok"
+
+
 def test_silence_that_ends_early(operators: OperatorHarness) -> None:
     """With 0 minutes a pattern is unmuted; a pattern that isn't muted is rejected."""
     operators.send_readings(3, HEALTHY, HEALTHY, HEALTHY)

@@ -78,6 +78,20 @@ def test_token(proxy: PathProxy, browser: Browser, path: str) -> None:
 
 
 @with_token
+def test_token_without_tls(proxy: PathProxy, browser: Browser) -> None:
+    """A browser logs in and out without `Sec-Fetch-Site`, which it sends to no other machine without TLS."""
+    proxy.dropped_headers.add("sec-fetch-site")
+    browser.open(f"{proxy.address}/")
+    browser.console_errors.clear()  # the 401 with the form
+    browser.evaluate(f"document.querySelector('#token').value = {TOKEN!r}")
+    browser.click("form button")
+    wait_until(lambda: is_live(browser) and is_visible(browser, "#logout", "Log out"), "the page is live")
+    browser.click("#logout button")
+    wait_until(lambda: is_visible(browser, "form", "asks for a token"), "it is logged out")
+    browser.console_errors.clear()
+
+
+@with_token
 def test_cookie_stays_below_the_path(proxy: PathProxy) -> None:
     """The cookie is for the monitor's path alone: what else the proxy serves isn't sent it."""
     with httpx.Client(follow_redirects=True, timeout=TIMEOUT_S) as client:
