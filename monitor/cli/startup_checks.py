@@ -15,6 +15,7 @@ from monitor.config.settings import Settings
 from monitor.core.addresses import format_address
 from monitor.core.errors import InUseError
 from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
+from monitor.service.settings_to_audit import check_audit
 from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_features import describe_features, load_bundle
 from monitor.service.settings_to_stages import build_scoring, choose_max_gap, choose_stale_after
@@ -49,6 +50,7 @@ def check_files(settings: Settings) -> str:
     read_token(settings.http)
     if settings.http.certfile:
         load_context(settings.http.certfile, settings.http.keyfile)
+    check_audit(settings.operators)
     quality = ", ".join(
         f"{name} {value:.3f}" for name, value in manifest.quality.items() if isinstance(value, float)
     )

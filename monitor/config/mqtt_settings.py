@@ -115,11 +115,14 @@ class MqttSettings(_Section):
 
     @property
     def for_publishing(self) -> "MqttSettings":
-        """These settings with the login of the connection that alerts and states go out by."""
+        """These settings with the login of the connection that alerts and states go out by.
+
+        They keep `publish_password_file`, which tells the name of the setting in errors.
+        """
         if self.publish_username is None:
             return self
         login = {"username": self.publish_username, "password_file": self.publish_password_file}
-        without = {"password": None, "publish_username": None, "publish_password_file": None}
+        without = {"password": None, "publish_username": None}
         return self.model_copy(update=login | without)
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from monitor.config.http_settings import HttpSettings
 from monitor.config.mqtt_settings import MqttSettings
+from monitor.config.secret_files import read_secret_file
 from monitor.config.validators import check_token
 from monitor.core.errors import ConfigurationError
 
@@ -19,9 +20,11 @@ def read_password(mqtt: MqttSettings) -> str | None:
     """
     if mqtt.password_file is None:
         return mqtt.password.get_secret_value() if mqtt.password else None
-    text = _read_secret("mqtt.password_file", mqtt.password_file)
+    is_for_publishing = mqtt.publish_username is None and mqtt.publish_password_file is not None
+    name = "mqtt.publish_password_file" if is_for_publishing else "mqtt.password_file"
+    text = _read_secret(name, mqtt.password_file)
     if not text:
-        raise ConfigurationError(f"mqtt.password_file: {mqtt.password_file} is empty; expected a password")
+        raise ConfigurationError(f"{name}: {mqtt.password_file} is empty; expected a password")
     return text
 
 
@@ -43,7 +46,6 @@ def read_token(http: HttpSettings) -> str | None:
 def _read_secret(name: str, file: Path) -> str:
     """Return the content of a file without its last newline."""
     try:
-        return file.read_text().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise ConfigurationError(f"{name}: {file} can't be read: {reason}") from error
+        return read_secret_file(name, file).decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{name}: {file} can't be read: not UTF-8 text") from error

@@ -4,7 +4,14 @@ from typing import NamedTuple
 
 from monitor.core.topics import Template
 
-__all__ = ["SparkplugTopic", "check_data_template", "data_topic", "message_templates", "rebirth_topic"]
+__all__ = [
+    "SparkplugTopic",
+    "check_data_template",
+    "data_topic",
+    "is_rebirth_topic",
+    "message_templates",
+    "rebirth_topic",
+]
 
 _NAMESPACE = "spBv1.0"
 _TYPE_LEVEL = 2
@@ -44,6 +51,12 @@ def data_topic(group_id: str, edge: str, device: str) -> str:
 def rebirth_topic(group_id: str, edge: str) -> str:
     """Return the topic of commands to an edge node."""
     return f"{_NAMESPACE}/{group_id}/NCMD/{edge}"
+
+
+def is_rebirth_topic(topic: str) -> bool:
+    """Return whether `rebirth_topic` returns a topic for some edge node."""
+    levels = topic.split("/")
+    return len(levels) == _NODE_LEVELS and "" not in levels and topic == rebirth_topic(levels[1], levels[3])
 
 
 def check_data_template(template: Template) -> None:

@@ -7,7 +7,7 @@ from monitor.ingest.formats.sparkplug import to_signed
 from monitor.ingest.formats.sparkplug_schema import DataType, payload_type
 from monitor.ingest.sparkplug_edge import NODE, Edge
 
-__all__ = ["Resolved", "SparkplugSession", "rebirth_payload"]
+__all__ = ["Resolved", "SparkplugSession", "is_rebirth_payload", "rebirth_payload"]
 
 _BIRTH_DEATH_SEQUENCE = "bdSeq"
 _MAX_EDGES = 10_000
@@ -202,6 +202,16 @@ def rebirth_payload(timestamp: int) -> bytes:
         name="Node Control/Rebirth", timestamp=timestamp, datatype=DataType.BOOLEAN, boolean_value=True
     )
     return bytes(payload.SerializeToString())
+
+
+def is_rebirth_payload(payload: bytes) -> bool:
+    """Return whether `rebirth_payload` returns a payload for some timestamp: other commands may do harm."""
+    found = payload_type()()
+    try:
+        found.ParseFromString(payload)
+    except Exception:  # noqa: BLE001 - protobuf's own, whose class is only there once it is imported
+        return False
+    return rebirth_payload(found.timestamp) == payload
 
 
 def _read_bd_seq(payload: Mapping[str, Any]) -> int | None:

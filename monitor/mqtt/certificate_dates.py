@@ -5,6 +5,8 @@ import ssl
 from datetime import UTC, datetime
 from pathlib import Path
 
+from monitor.config.secret_files import read_secret_file
+from monitor.core.errors import ConfigurationError
 from monitor.core.times import format_iso
 
 __all__ = ["date_problem"]
@@ -25,9 +27,9 @@ def date_problem(path: Path, now: float) -> str:
     try:
         validities = [
             _read_validity(ssl.PEM_cert_to_DER_cert(pem))
-            for pem in _PEM_CERTIFICATE.findall(path.read_text())
+            for pem in _PEM_CERTIFICATE.findall(read_secret_file("mqtt.tls", path).decode())
         ]
-    except (OSError, ValueError, IndexError):
+    except (ConfigurationError, ValueError, IndexError):
         return ""
     for not_before, not_after in validities:
         if now > not_after:

@@ -3,6 +3,7 @@
 import ssl
 
 from monitor.config.mqtt_settings import TlsSettings
+from monitor.config.secret_files import read_secret_file
 from monitor.core.errors import ConfigurationError
 
 __all__ = ["build_context"]
@@ -28,8 +29,8 @@ def build_context(tls: TlsSettings) -> ssl.SSLContext:
     """
     for name in ("ca_file", "certfile", "keyfile"):
         path = getattr(tls, name)
-        if path is not None and not path.is_file():
-            raise ConfigurationError(f"mqtt.tls.{name}: there is no file {path}")
+        if path is not None:
+            read_secret_file(f"mqtt.tls.{name}", path)
     try:
         context = ssl.create_default_context(cafile=tls.ca_file)
         if tls.certfile is not None:

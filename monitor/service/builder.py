@@ -20,6 +20,7 @@ from monitor.operators.false_alarms import FalseAlarmFile
 from monitor.operators.group_remover import GroupRemover
 from monitor.operators.silent_group_finder import SilentGroupFinder
 from monitor.publish.home_assistant import Discovery
+from monitor.publish.own_messages import OwnMessages
 from monitor.publish.publisher import Publisher, RepublishSignals
 from monitor.service.committer import Committer
 from monitor.service.connections import Connections
@@ -209,6 +210,7 @@ def _build_base(settings: Settings, loaded: Bundle, process: ProcessControl) -> 
         groups,
         manifest.feature_names,
         manifest.steps,
+        is_own_message=OwnMessages(settings.homeassistant.discovery_prefix).include,
         max_groups=settings.input.max_groups,
         now=now,
         count_discarded=lambda kind, count: metrics.store_discarded.labels(kind).inc(count),

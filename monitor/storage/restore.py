@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from monitor.storage import store_files
 from monitor.storage.connection import READ_ERRORS
 from monitor.storage.schema import SCHEMA_VERSION
 from monitor.storage.store import Store
+from monitor.storage.unusable_rows import CountDiscarded, IsOwnMessage, report_unusable_rows
 
 __all__ = ["inspect_store", "open_store", "restore"]
 
@@ -36,9 +37,6 @@ _SYSTEM_ERRORS = _IN_USE_ERRORS | {
 # Errors after which the disk may work again later.
 _TRANSIENT_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
 
-CountDiscarded = Callable[[str, int], None]
-"""Counts what can't be used: "store" if all of it, or a kind of `UnusableRows`; and how many."""
-
 
 def restore(
     settings: StoreSettings,
@@ -46,6 +44,7 @@ def restore(
     features: Sequence[str],
     steps: int,
     *,
+    is_own_message: IsOwnMessage,
     max_groups: int,
     now: float,
     count_discarded: CountDiscarded = lambda _kind, _count: None,
@@ -56,6 +55,7 @@ def restore(
     ----------
     settings, features, steps : as for `open_store`.
     groups : the object that receives the restored state.
+    is_own_message : tells whether a monitor can have stored a message; all others are deleted.
     max_groups : maximum number of groups to load; the most recently saved groups are loaded.
     now : time at which the restored groups count as last seen, monotonic seconds.
     count_discarded : is told what can't be used.
@@ -66,6 +66,7 @@ def restore(
     """
     store = open_store(settings, features, steps, count_discarded)
     try:
+        report_unusable_rows(store.delete_unusable_rows(is_own_message), count_discarded)
         reason = _load(store, groups, max_groups, now, count_discarded)
     except READ_ERRORS as error:
         store.close()
@@ -91,14 +92,6 @@ def _load(
     ------
     sqlite3.Error : the store can't be read.
     """
-    for rows in store.delete_unusable_rows():
-        count_discarded(rows.kind, rows.count)
-        _log.error(
-            "the store held %s %s(s) that no monitor can have written, which are deleted; the first: %s",
-            rows.count,
-            rows.kind,
-            rows.example,
-        )
     unreadable: dict[str, str] = {}
     loaded_count = 0
     for group, value in store.load_groups(max_groups, time.time()):

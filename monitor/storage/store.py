@@ -14,7 +14,7 @@ from monitor.storage.connection import READ_ERRORS, connect, limit_work, unlimit
 from monitor.storage.outbox import Outbox
 from monitor.storage.schema import create_tables, find_wrong_content, find_wrong_schema
 from monitor.storage.store_files import log_file, total_size
-from monitor.storage.unusable_rows import UnusableRows, delete_unusable_rows
+from monitor.storage.unusable_rows import IsOwnMessage, UnusableRows, delete_unusable_rows
 from monitor.storage.wal_sync import WalSync
 
 __all__ = ["Store"]
@@ -106,8 +106,8 @@ class Store:
         """End the limit on the work of a query, after `find_damage` found none."""
         unlimit_work(self._database)
 
-    def delete_unusable_rows(self) -> list[UnusableRows]:
-        """Delete rows that no monitor can have written; return what they were.
+    def delete_unusable_rows(self, is_own_message: IsOwnMessage) -> list[UnusableRows]:
+        """Delete rows that no monitor can have written, such as foreign messages; return what they were.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class Store:
         """
         self._execute("BEGIN")
         try:
-            deleted = delete_unusable_rows(self._database)
+            deleted = delete_unusable_rows(self._database, is_own_message)
             self._execute("COMMIT")
         except sqlite3.Error:
             self._roll_back()

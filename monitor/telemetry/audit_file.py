@@ -8,8 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
-__all__ = ["AuditFile"]
+__all__ = ["AuditFile", "check_audit_file"]
 
 _log = logging.getLogger(__name__)
 
@@ -116,14 +117,40 @@ class AuditFile:
         return ""
 
 
+def check_audit_file(path: Path) -> None:
+    """Check that `AuditFile` could open a file, and leave all as it is.
+
+    Raises
+    ------
+    OSError : it couldn't.
+    """
+    try:
+        descriptor = os.open(path, _OPEN_FLAGS & ~os.O_CREAT)
+    except FileNotFoundError:
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        TemporaryFile(dir=folder).close()  # root may write anywhere by its rights, and yet not in /proc
+        return
+    try:
+        _check_is_regular(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_is_regular(descriptor: int) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise OSError("is no regular file")
+
+
 def _open(path: Path) -> int:
     """Open a regular file to append to it; complete its last line."""
     descriptor = os.open(path, _OPEN_FLAGS, _MODE)
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
+    try:
+        _check_is_regular(descriptor)
+    except OSError:
         os.close(descriptor)
-        raise OSError("is no regular file")
-    if status.st_size and os.pread(descriptor, 1, status.st_size - 1) != b"\n":
+        raise
+    size = os.fstat(descriptor).st_size
+    if size and os.pread(descriptor, 1, size - 1) != b"\n":
         with suppress(OSError):  # where the disk is full the next attempt comes with the next record
             os.write(descriptor, b"\n")  # the process was killed, or the power failed, within a line
     return descriptor

@@ -4,6 +4,7 @@ import logging
 import ssl
 from pathlib import Path
 
+from monitor.config.secret_files import read_secret_file
 from monitor.core.errors import ConfigurationError
 
 __all__ = ["ServerCertificate", "load_context"]
@@ -20,10 +21,7 @@ def load_context(certfile: Path, keyfile: Path | None) -> ssl.SSLContext:
     """
     for name, path in (("certfile", certfile), ("keyfile", keyfile)):
         if path is not None:
-            try:
-                path.read_bytes()
-            except OSError as error:
-                raise ConfigurationError(f"http.{name}: {path} can't be read: {error.strerror}") from error
+            read_secret_file(f"http.{name}", path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         # An empty password makes OpenSSL refuse an encrypted key; with none it would ask on the terminal.

@@ -27,6 +27,7 @@ from monitor.detect.model_stage import Scorer
 from monitor.detect.windows import WindowStage
 from monitor.groups.state import GroupStates
 from monitor.mqtt.receive_queue import ReceiveQueue
+from monitor.publish.own_messages import OwnMessages
 from monitor.publish.payloads import alert_payload, state_payload
 from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_stages import (
@@ -129,6 +130,7 @@ class _TimedPipeline:
             self._groups,
             loaded.manifest.feature_names,
             STEPS,
+            is_own_message=OwnMessages("homeassistant").include,
             max_groups=settings.input.max_groups,
             now=0.0,
         )

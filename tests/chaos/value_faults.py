@@ -17,6 +17,7 @@ from monitor.core.messages import InboundMessage
 from monitor.core.readings import Arrivals
 from monitor.core.verdicts import AlertEvent
 from monitor.groups.state import GroupStates
+from monitor.publish.own_messages import OwnMessages
 from monitor.service.settings_to_alignment import adapt_bundle, build_alignment
 from monitor.service.settings_to_decoder import build_decoder
 from monitor.service.settings_to_stages import build_scoring
@@ -104,7 +105,13 @@ class ValueHarness(Harness):
         row = super().finish()
         stored = self._build_groups()
         store = restore(
-            StoreSettings(path=self.folder / "state.db"), stored, NAMES, 3, max_groups=1000, now=0.0
+            StoreSettings(path=self.folder / "state.db"),
+            stored,
+            NAMES,
+            3,
+            is_own_message=OwnMessages("homeassistant").include,
+            max_groups=1000,
+            now=0.0,
         )
         store.close()
         expected = self._expected

@@ -230,6 +230,35 @@ ROW_DAMAGE: dict[str, tuple[str, Tamper]] = {
     "NUL in topic": ("message", _insert_messages("7, 'a' || char(0) || 'b', x'7b7d', 0, '', 0")),
     "no topic": ("message", _insert_messages("7, '', x'7b7d', 0, '', 1")),
     "long topic": ("message", _insert_messages(f"7, {_LONG}, x'7b7d', 0, '', 1")),
+    "info of the monitor": ("message", _insert_messages("7, 'info', x'7b7d', 1, '', 0")),
+    "full topic of info": ("message", _insert_messages("7, 'sensor-monitor/info', x'7b7d', 1, '', 1")),
+    "request to forget": ("message", _insert_messages("7, 'request/forget', x'7b7d', 0, '', 0")),
+    "full topic of a request": (
+        "message",
+        _insert_messages("7, 'sensor-monitor/request/forget', x'7b7d', 0, '', 1"),
+    ),
+    "full topic of alerts": ("message", _insert_messages("7, 'sensor-monitor/alerts/x', x'7b7d', 0, '', 1")),
+    "reading of a station": ("message", _insert_messages("7, 'plant/a/b/reading', x'7b7d', 0, '', 1")),
+    "retained alert": ("message", _insert_messages("7, 'alerts/x', x'7b7d', 1, '', 0")),
+    "state that is not retained": ("message", _insert_messages("7, 'state/x', x'7b7d', 0, '', 0")),
+    "announcement": (
+        "message",
+        _insert_messages("7, 'homeassistant/binary_sensor/x-1/config', x'7b7d', 1, '', 1"),
+    ),
+    "withdrawal of another device": (
+        "message",
+        _insert_messages("7, 'homeassistant/switch/x-1/config', x'', 1, '', 1"),
+    ),
+    "reboot of an edge node": (
+        "message",
+        _insert_messages(
+            "7, 'spBv1.0/g/NCMD/e', CAST('Node Control/Reboot' AS BLOB), 0, '', 1",
+        ),
+    ),
+    "NUL in the group of an incident": (
+        "incident",
+        _execute("INSERT INTO incidents VALUES ('a' || char(0), x'00')"),
+    ),
     "largest number": ("message", _insert_messages("9223372036854775807, 'alerts/x', x'7b7d', 0, '', 0")),
     "lowest number": ("message", _insert_messages("-9223372036854775808, 'alerts/x', x'7b7d', 0, '', 0")),
     "endless mute": ("mute", _execute("INSERT INTO mutes VALUES ('x*', 9e999, NULL)")),

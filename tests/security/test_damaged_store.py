@@ -23,6 +23,7 @@ from monitor.core.times import MAX_TS, format_iso
 from monitor.core.values import Values
 from monitor.groups.state import GroupStates
 from monitor.ingest.alignment import AlignmentStage
+from monitor.publish.own_messages import OwnMessages
 from monitor.service.settings_to_stages import build_scoring
 from monitor.storage.restore import open_store, restore
 from monitor.storage.store import Store
@@ -60,6 +61,7 @@ class Restored:
             self.groups,
             NAMES,
             3,
+            is_own_message=OwnMessages("homeassistant").include,
             max_groups=1000,
             now=0.0,
             count_discarded=lambda kind, count: self.discarded.update({kind: count}),
@@ -265,6 +267,8 @@ def monitor(tmp_path: Path, tampered: Path, toy_bundle: Path, mosquitto: Mosquit
         ("store", "refusing trigger"),
         ("store", "pipe as store-journal"),
         ("message", "wildcard as topic"),
+        ("message", "info of the monitor"),
+        ("message", "request to forget"),
         ("mute", "endless mute"),
     ],
 )

@@ -10,6 +10,7 @@ from monitor import bundle
 from monitor.config.settings import AlertSettings, StoreSettings, WindowSettings
 from monitor.core.errors import ConfigurationError, OperationError
 from monitor.groups.state import GroupStates
+from monitor.publish.own_messages import OwnMessages
 from monitor.service.settings_to_stages import build_scoring
 from monitor.storage.restore import open_store, restore
 from monitor.storage.store import Store
@@ -117,7 +118,15 @@ class Target(FuzzTarget):
     def _start(self, path: Path) -> bool:
         """Do with a store what a start does, and what is written and read afterwards."""
         groups = GroupStates(build_scoring(self._bundle, WindowSettings(), AlertSettings()), 60.0)
-        store = restore(StoreSettings(path=path), groups, NAMES, _STEPS, max_groups=1000, now=0.0)
+        store = restore(
+            StoreSettings(path=path),
+            groups,
+            NAMES,
+            _STEPS,
+            is_own_message=OwnMessages("homeassistant").include,
+            max_groups=1000,
+            now=0.0,
+        )
         with closing(store):
             _use(store, groups)
         return len(groups) > 0

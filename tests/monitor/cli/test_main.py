@@ -72,7 +72,7 @@ def test_damaged_bundle(
         ('[input]\ntopics = ["a/{b}/c", "d/{e}/f"]', "yield the same group"),
         ('[input.fields]\npressure = "p"', "'pressure' is no feature of the bundle"),
         ('[mqtt]\nusername = "u"\npassword_file = "nowhere"', "mqtt.password_file: nowhere can't be read"),
-        ('[mqtt.tls]\nca_file = "nowhere"', "mqtt.tls.ca_file: there is no file nowhere"),
+        ('[mqtt.tls]\nca_file = "nowhere"', "mqtt.tls.ca_file: nowhere can't be read: No such file"),
         ('[mqtt.tls]\nca_file = "/etc/passwd"', "mqtt.tls: a certificate or key can't be used"),
         ('[mqtt.tls]\nkeyfile = "k"', "mqtt.tls: a keyfile needs a certfile"),
         ('[mqtt]\nhost = "mqtt://broker"', "mqtt.host must be a host name or an address"),
@@ -85,7 +85,10 @@ def test_damaged_bundle(
             "windows.stale_after is 14.9 s and windows.max_gap 15 s, 3 sample periods of the bundle (5 s): ",
         ),
         ("[windows]\nmax_gap = 100\nstale_after = 60", "windows.max_gap 100 s: silence would restart"),
-        ('[mqtt]\nusername = "u"\npassword_file = "/dev/null"', "/dev/null is empty"),
+        (
+            '[mqtt]\nusername = "u"\npassword_file = "/dev/null"',
+            "/dev/null is no regular file",
+        ),
     ],
 )
 @pytest.mark.parametrize("command", ["run", "check"])

@@ -294,6 +294,17 @@ def test_password_file_missing(tmp_path: Path) -> None:
         read_password(MqttSettings(username="u", password_file=path))
 
 
+def test_password_file_empty(tmp_path: Path) -> None:
+    """An empty password file is refused by the setting that names it."""
+    path = tmp_path / "empty"
+    path.touch()
+    mqtt = MqttSettings(username="u", password_file=path, publish_username="v", publish_password_file=path)
+    with pytest.raises(ConfigurationError, match=f"mqtt.password_file: {path} is empty"):
+        read_password(mqtt)
+    with pytest.raises(ConfigurationError, match=f"mqtt.publish_password_file: {path} is empty"):
+        read_password(mqtt.for_publishing)
+
+
 def test_systemd_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     """Variables with our prefix that systemd sets are not refused as unknown settings."""
     monkeypatch.setenv("MONITOR_UNIT", "other.service")

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from monitor.config.settings import AlertSettings, StoreSettings
+from monitor.publish.own_messages import OwnMessages
 from monitor.storage.restore import open_store, restore
 from monitor.storage.store import Store
 from tests.monitor.operators.operator_pipeline import OperatorHarness, incident_id
@@ -67,7 +68,15 @@ def test_ended_incidents_are_only_in_the_store(toy_bundle: Path, tmp_path: Path,
     _report_false_alarm(operators, groups[1])
     store.close()
     operators = OperatorHarness(toy_bundle, tmp_path)
-    store = restore(settings, operators.harness.groups, NAMES, 3, max_groups=5, now=0.0)
+    store = restore(
+        settings,
+        operators.harness.groups,
+        NAMES,
+        3,
+        is_own_message=OwnMessages("homeassistant").include,
+        max_groups=5,
+        now=0.0,
+    )
     operators.harness.groups.fetch_states, operators.harness.groups.fetch_ended_incident = (
         store.fetch_groups,
         store.fetch_incident,

@@ -9,6 +9,7 @@ from monitor import bundle
 from monitor.config.settings import AlertSettings, StoreSettings, WindowSettings
 from monitor.core.errors import ConfigurationError, InUseError
 from monitor.groups.state import GroupStates
+from monitor.publish.own_messages import OwnMessages
 from monitor.service.settings_to_stages import build_scoring
 from monitor.storage.restore import inspect_store, open_store, restore
 from monitor.storage.schema import SCHEMA_VERSION
@@ -120,7 +121,15 @@ def test_damaged_group(tmp_path: Path, toy_bundle: Path, caplog: pytest.LogCaptu
     """If a group's state can't be read, the whole store may be damaged: it is set aside."""
     _fill(tmp_path / "s.db", b"nonsense")
     groups = GroupStates(build_scoring(bundle.load(toy_bundle), WindowSettings(), AlertSettings()), 60.0)
-    store = restore(StoreSettings(path=tmp_path / "s.db"), groups, NAMES, 3, max_groups=9, now=0.0)
+    store = restore(
+        StoreSettings(path=tmp_path / "s.db"),
+        groups,
+        NAMES,
+        3,
+        is_own_message=OwnMessages("homeassistant").include,
+        max_groups=9,
+        now=0.0,
+    )
     assert (store.count_groups(), len(groups)) == (0, 0)
     store.close()
     assert "state of 'g' can't be read" in caplog.text
