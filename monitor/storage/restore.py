@@ -146,10 +146,10 @@ def open_store(
     try:
         store_files.create_file(path)
         store = Store(path, settings.sync)
+    except (PermissionError, FileNotFoundError, *READ_ERRORS) as error:
+        raise _to_monitor_error(path, error) from error
     except OSError as error:
         raise _path_error(path, error, "permission to write it") from error
-    except READ_ERRORS as error:
-        raise _to_monitor_error(path, error) from error
     try:
         if store.is_new:
             store.create(features, steps)
