@@ -264,6 +264,18 @@ def _process_panels() -> Iterator[Panel]:
         },
     )
     yield line_panel(
+        "Operators and strangers",
+        "Groups whose alerts are muted; and in the last 5 minutes, requests of operators, incidents of muted "
+        "groups, and what HTTP refused by reason.",
+        "none",
+        {
+            "muted groups {{instance}}": _series("muted_groups"),
+            "muted incidents {{instance}}": _increase("incidents_muted_total", window="5m"),
+            "requests {{result}} {{instance}}": _increase("requests_total", window="5m"),
+            "HTTP {{reason}} {{instance}}": _increase("http_refused_total", window="5m"),
+        },
+    )
+    yield line_panel(
         "Waiting messages",
         "Messages that arrived and wait to be decoded. At 65,536, QoS 0 drops and QoS 1 waits at the broker.",
         "none",
