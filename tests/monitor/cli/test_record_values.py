@@ -56,10 +56,10 @@ class RecordProcess:
 
 @contextmanager
 def record_process(
-    folder: Path, bundle: Path, port: int, *extra_arguments: str
+    folder: Path, bundle: Path, port: int, *extra_arguments: str, toml: str = SOURCES_TOML
 ) -> Iterator[tuple[RecordProcess, Client]]:
     """Start recording; yield it and a client once rows arrive in the file, and end both afterwards."""
-    record = RecordProcess(folder, bundle, port, *extra_arguments)
+    record = RecordProcess(folder, bundle, port, *extra_arguments, toml=toml)
     ticks = iter(range(10**6))
     try:
         with connect_client(port) as plant:
@@ -101,7 +101,8 @@ def test_the_clock_decides(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Pat
 
 def test_undecided_sampling_times(tmp_path: Path, mosquitto: Mosquitto, toy_bundle: Path) -> None:
     """A sampling time that isn't decided at the end is left out, and the command says so."""
-    with record_process(tmp_path, toy_bundle, mosquitto.port) as (record, plant):
+    toml = f"{SOURCES_TOML}[windows]\nmax_skew = 120.0\n"
+    with record_process(tmp_path, toy_bundle, mosquitto.port, toml=toml) as (record, plant):
         later = 5 * (time.time() // 5) + 60  # in time for the sender's clock, and long after the test's end
         send_values(plant, plant_values("a/b", [HEALTHY]))
         plant.publish("plant/a/b/temperature_1", {"value": 20, "ts": later})

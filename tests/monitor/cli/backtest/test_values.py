@@ -126,7 +126,9 @@ def test_readings_are_those_of_the_rules(
         writer = csv.writer(opened)
         writer.writerow(["ts", "group", "feature", "value", "arrived_at"][: 5 if has_arrivals else 4])
         writer.writerows(row[: 5 if has_arrivals else 4] for row in rows)
-    report = run_backtest(toy_bundle, folder, file, f"{SOURCES_TOML}[windows]\nstale_after = 1e6\n")
+    report = run_backtest(
+        toy_bundle, folder, file, f"{SOURCES_TOML}[windows]\nstale_after = 1e6\nmax_skew = 60.0\n"
+    )
     found = sorted((row[1], float(row[0])) for row in read_scores(folder))
     assert found == sorted((group, ts) for group, ts, *_ in reference.readings)
     assert report.value_outcomes.total() == len(steps)
