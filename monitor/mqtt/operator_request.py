@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, replace
 
 from monitor.core.messages import JSON_PROPERTIES, InboundRequest
+from monitor.core.topics import is_valid_topic
 from monitor.mqtt.session import Session
 from monitor.operators.audit import Sender
 
@@ -14,9 +15,6 @@ _log = logging.getLogger(__name__)
 # Maximum length of the names of request and operator in the response topic; longer names are truncated, since
 # no known request and no operator has such a name.
 _MAX_NAME_LENGTH = 100
-# Brokers disconnect a client that publishes to a deeper topic, and again after each reconnect. Mosquitto's
-# limit is 200.
-_MAX_TOPIC_LEVELS = 100
 # Bytes of a response topic: the answer must stay below the packet size that any broker takes.
 _MAX_RESPONSE_TOPIC_SIZE = 1024
 # A request that was delivered more often without being acknowledged brought the connection down each time.
@@ -113,10 +111,6 @@ def _find_topic_problem(topic: str, prefix: str) -> str:
     shown = topic[:_MAX_NAME_LENGTH]
     if not topic.startswith(prefix) or topic == prefix:
         return f"the response topic {shown!r} is not below {prefix!r}; expected one that is, or none"
-    if (
-        any(mark in topic for mark in "+#\0")
-        or topic.count("/") >= _MAX_TOPIC_LEVELS
-        or len(topic.encode()) > _MAX_RESPONSE_TOPIC_SIZE
-    ):
+    if not is_valid_topic(topic) or len(topic.encode()) > _MAX_RESPONSE_TOPIC_SIZE:
         return f"nothing can be published to the response topic {shown!r}; expected a valid one"
     return ""
